@@ -1,0 +1,15 @@
+//! The rules of Herald: **trigger → selector → executor** through routers, and back as `exe_done`.
+//!
+//! This crate knows no network, no process and no database. A program registers components (its own, or types
+//! from a [`registry`]), adds routers, and starts the [`dispatcher`].
+
+pub mod activation;
+pub mod clock;
+pub mod executor;
+pub mod job;
+pub mod param;
+pub mod problem;
+pub mod secret;
+pub mod selector;
+pub mod spec;
+pub mod trigger;

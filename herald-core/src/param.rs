@@ -1,0 +1,176 @@
+//! Parameters: the JSON objects that triggers give, routers add and executors receive.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Number, Value};
+
+/// A JSON object: `trigger_param`, `select_param`, `job_param`, or a result.
+pub type Params = Map<String, Value>;
+
+/// Finds the value at a path such as `a/b/c`; a number in the path picks an element of a list.
+///
+/// An empty path finds nothing.
+#[must_use]
+pub fn lookup<'a>(params: &'a Params, path: &str) -> Option<&'a Value> {
+    let mut steps = path.split('/');
+    let mut at = params.get(steps.next()?)?;
+    for step in steps {
+        at = match at {
+            Value::Object(map) => map.get(step)?,
+            Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+/// Equality on values: 5 equals 5.0 and 5e0; lists and maps compare whole.
+///
+/// The cost is linear in the size of the texts, whatever exponent a number bears, and the stack does not grow
+/// with the depth of the values.
+#[must_use]
+pub fn same(left: &Value, right: &Value) -> bool {
+    let mut open = vec![(left, right)];
+    while let Some(pair) = open.pop() {
+        match pair {
+            (Value::Number(a), Value::Number(b)) => {
+                if !same_number(a, b) {
+                    return false;
+                }
+            }
+            (Value::Array(a), Value::Array(b)) => {
+                if a.len() != b.len() {
+                    return false;
+                }
+                open.extend(a.iter().zip(b));
+            }
+            (Value::Object(a), Value::Object(b)) => {
+                if a.len() != b.len() {
+                    return false;
+                }
+                for (key, value) in a {
+                    match b.get(key) {
+                        Some(other) => open.push((value, other)),
+                        None => return false,
+                    }
+                }
+            }
+            (a, b) => {
+                if a != b {
+                    return false;
+                }
+            }
+        }
+    }
+    true
+}
+
+fn same_number(a: &Number, b: &Number) -> bool {
+    a == b || Decimal::of(a).cmp_eq(&Decimal::of(b))
+}
+
+/// A number's significant digits and the power of ten of the last one: never expanded, so that `1e999999999`
+/// costs no more than its text.
+struct Decimal {
+    negative: bool,
+    digits: String,
+    /// `None` when the exponent itself is beyond 64 bits: such numbers are equal only when their texts are.
+    exponent: Option<i64>,
+    text: String,
+}
+
+impl Decimal {
+    fn of(number: &Number) -> Self {
+        let text = number.to_string();
+        let (negative, rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.as_str()),
+        };
+        let (mantissa, exponent) = match rest.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()),
+            None => (rest, Some(0)),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let kept = all.trim_end_matches('0');
+        let dropped = all.len() - kept.len();
+        let shift = i64::try_from(dropped).ok().zip(i64::try_from(fraction.len()).ok());
+        let exponent = exponent.zip(shift).and_then(|(e, (dropped, fraction))| {
+            e.checked_add(dropped).and_then(|e| e.checked_sub(fraction))
+        });
+        let digits = kept.trim_start_matches('0').to_owned();
+        if digits.is_empty() {
+            return Self { negative: false, digits, exponent: Some(0), text };
+        }
+        Self { negative, digits, exponent, text }
+    }
+
+    fn cmp_eq(&self, other: &Self) -> bool {
+        match (self.exponent, other.exponent) {
+            (Some(a), Some(b)) => {
+                self.negative == other.negative && a.cmp(&b) == Ordering::Equal && self.digits == other.digits
+            }
+            _ => self.text == other.text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn equality_is_on_values() {
+        for (left, right, equal) in [
+            ("5", "5.0", true),
+            ("5", "5e0", true),
+            ("50", "5e1", true),
+            ("0.50", "5E-1", true),
+            ("0", "-0", true),
+            ("0", "0.0", true),
+            ("0e5", "0", true),
+            ("-5", "5", false),
+            ("5", "\"5\"", false),
+            ("9007199254740993", "9007199254740992", false),
+            ("9007199254740993", "9007199254740993.0", true),
+            ("123456789012345678901234567890", "123456789012345678901234567890.00", true),
+            ("123456789012345678901234567890", "123456789012345678901234567891", false),
+            ("1e999999999", "1e999999998", false),
+            ("1e999999999", "10e999999998", true),
+            ("1e99999999999999999999999999", "1e99999999999999999999999999", true),
+            ("true", "1", false),
+            ("null", "null", true),
+            ("[1,2]", "[1.0,2]", true),
+            ("[1,2]", "[2,1]", false),
+            ("[1,2]", "[1,2,3]", false),
+            (r#"{"a":1,"b":[{"c":2}]}"#, r#"{"b":[{"c":2.0}],"a":1}"#, true),
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#, false),
+            ("\"a\"", "\"a\"", true),
+        ] {
+            assert_eq!(same(&json(left), &json(right)), equal, "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn lookup_follows_paths() {
+        let params = json(r#"{"a":{"b":{"c":1}},"l":[{"x":2}],"n":null,"s":"t"}"#);
+        let params = params.as_object().unwrap();
+        for (path, found) in [
+            ("a/b/c", Some("1")),
+            ("l/0/x", Some("2")),
+            ("n", Some("null")),
+            ("a/b/d", None),
+            ("l/1/x", None),
+            ("l/x", None),
+            ("s/0", None),
+            ("", None),
+            ("a//c", None),
+        ] {
+            assert_eq!(lookup(params, path).map(ToString::to_string).as_deref(), found, "{path}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is secret, and how it is hidden.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::param::Params;
+
+/// What stands in the place of a secret.
+pub const MASKED: &str = "***";
+
+/// The shortest secret that is also hidden inside longer texts; a shorter one only where it is the whole text.
+const SHORTEST_WITHIN: usize = 4;
+
+/// Whether a value under this name is secret: it contains password, passphrase, secret, token, ssh_key,
+/// private_key or api_key, and does not end in `_file`.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    const MARKS: [&str; 7] =
+        ["password", "passphrase", "secret", "token", "ssh_key", "private_key", "api_key"];
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    !name.ends_with("_file") && MARKS.iter().any(|mark| name.contains(mark))
+}
+
+/// Hides the secrets of one configuration: by name, and by value wherever a known value turns up.
+#[derive(Default, Clone)]
+pub struct Mask {
+    values: BTreeSet<String>,
+}
+
+impl Mask {
+    /// Hides by name only.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Hides this value too, wherever it turns up.
+    pub fn add(&mut self, secret: &str) {
+        if !secret.is_empty() {
+            self.values.insert(secret.to_owned());
+        }
+    }
+
+    /// A text without the known secrets.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        if self.values.contains(text) {
+            return MASKED.to_owned();
+        }
+        let mut masked = text.to_owned();
+        // Longest first, so that a secret inside another does not leave the rest of the longer one behind.
+        let mut values: Vec<&String> = self.values.iter().filter(|v| v.len() >= SHORTEST_WITHIN).collect();
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in values {
+            if masked.contains(value.as_str()) {
+                masked = masked.replace(value.as_str(), MASKED);
+            }
+        }
+        masked
+    }
+
+    /// A value without secrets.
+    #[must_use]
+    pub fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(list) => list.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => Value::Object(self.params(map)),
+            Value::Number(number) if self.values.contains(&number.to_string()) => {
+                Value::String(MASKED.to_owned())
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Parameters without secrets.
+    #[must_use]
+    pub fn params(&self, params: &Params) -> Params {
+        params.iter().map(|(key, value)| (self.text(key), self.entry(key, value))).collect()
+    }
+
+    fn entry(&self, key: &str, value: &Value) -> Value {
+        match value {
+            _ if !is_secret_name(key) => self.value(value),
+            // An absent secret is no secret, and seeing that it is absent helps.
+            Value::Null => Value::Null,
+            _ => Value::String(MASKED.to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mask({} values)", self.values.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_that_are_secret() {
+        for (name, secret) in [
+            ("password", true),
+            ("git_password", true),
+            ("GIT_PASSWORD", true),
+            ("git_ssh_key", true),
+            ("git_ssh_key_file", false),
+            ("git_ssh_key_password", true),
+            ("api-key", true),
+            ("X-Api-Key", true),
+            ("tokens", true),
+            ("private_key_file", false),
+            ("user", false),
+            ("key", false),
+        ] {
+            assert_eq!(is_secret_name(name), secret, "{name}");
+        }
+    }
+
+    #[test]
+    fn masks_by_name_and_by_value() {
+        let mut mask = Mask::new();
+        mask.add("hunter22");
+        mask.add("abc");
+        mask.add("");
+        let shown = mask.value(&json!({
+            "password": "x", "token": {"deep": 1}, "secret": null,
+            "output": "it was hunter22!", "list": ["hunter22", "fine"], "short": "abc", "within": "abcd",
+        }));
+        assert_eq!(
+            shown,
+            json!({
+                "password": "***", "token": "***", "secret": null,
+                "output": "it was ***!", "list": ["***", "fine"], "short": "***", "within": "abcd",
+            })
+        );
+    }
+}

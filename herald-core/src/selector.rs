@@ -1,0 +1,65 @@
+//! Selectors: which events are worth a job.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::activation::Name;
+use crate::param::Params;
+use crate::trigger::ComponentError;
+
+/// What a selector is asked: once for each task of each router that names the trigger.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The event.
+    pub event_id: Name,
+    /// The trigger's name.
+    pub trigger: Name,
+    /// The router's name.
+    pub router: Name,
+    /// The task's name.
+    pub task: Name,
+    /// What the trigger told.
+    pub trigger_param: Arc<Params>,
+    /// What this task says to its selector, secrets included.
+    pub select_param: Arc<Params>,
+}
+
+/// Yes or no, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether a job is made.
+    pub yes: bool,
+    /// For a person who wonders; may be empty. MUST NOT hold secrets.
+    pub why: Cow<'static, str>,
+}
+
+impl Answer {
+    /// Yes, because…
+    pub fn yes(why: impl Into<Cow<'static, str>>) -> Self {
+        Self { yes: true, why: why.into() }
+    }
+
+    /// No, because…
+    pub fn no(why: impl Into<Cow<'static, str>>) -> Self {
+        Self { yes: false, why: why.into() }
+    }
+}
+
+impl From<bool> for Answer {
+    fn from(yes: bool) -> Self {
+        Self { yes, why: Cow::Borrowed("") }
+    }
+}
+
+/// Decides whether an event is worth a job.
+#[async_trait]
+pub trait Selector: Send + Sync + 'static {
+    /// MUST NOT block its thread: work that blocks goes to [`tokio::task::spawn_blocking`]. May be dropped at
+    /// any await point (the deadline, an end by force), and MUST then leave nothing behind.
+    ///
+    /// # Errors
+    /// Counts as no, and is logged.
+    async fn select(&self, question: &Question) -> Result<Answer, ComponentError>;
+}

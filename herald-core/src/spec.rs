@@ -1,0 +1,223 @@
+//! What a component type is: its name, its options with their kinds, defaults and docs, an example, and how one
+//! is made. The reference page and the JSON Schema are generated from these.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::executor::Executor;
+use crate::param::Params;
+use crate::selector::Selector;
+use crate::trigger::{ComponentError, Trigger};
+
+/// What values an option takes.
+#[derive(Clone)]
+pub enum OptionKind {
+    /// Any JSON value.
+    Any,
+    /// A text.
+    Text,
+    /// A text that is secret: never shown; empty is an error.
+    Secret,
+    /// One secret or a list of them: all are accepted, the first signs.
+    Secrets,
+    /// True or false.
+    Boolean,
+    /// A whole number within bounds, both included.
+    Integer {
+        /// Smallest.
+        min: i64,
+        /// Largest.
+        max: i64,
+    },
+    /// Seconds as a number, or a duration such as `1m30s`; must be more than zero.
+    Duration,
+    /// Bytes as a number, or a size such as `16MiB`.
+    Size,
+    /// A path of the file system.
+    FilePath,
+    /// An `http://` or `https://` URL.
+    Url,
+    /// One text or a list of texts.
+    Texts,
+    /// One of these texts.
+    OneOf(&'static [&'static str]),
+    /// A map from names to anything.
+    Map,
+}
+
+/// A further check of one option's value, after its kind.
+pub type OptionCheck = fn(&Value) -> Result<(), String>;
+
+/// One option of a component type.
+#[derive(Clone)]
+pub struct OptionSpec {
+    /// The key in YAML.
+    pub name: String,
+    /// What values it takes.
+    pub kind: OptionKind,
+    /// Whether it must be given.
+    pub required: bool,
+    /// What it is when not given.
+    pub default: Option<Value>,
+    /// What it does, units included: one or two sentences.
+    pub doc: String,
+    /// A further check.
+    pub check: Option<OptionCheck>,
+}
+
+impl OptionSpec {
+    /// An option that may be left out.
+    pub fn new(name: &str, kind: OptionKind, doc: &str) -> Self {
+        Self { name: name.to_owned(), kind, required: false, default: None, doc: doc.to_owned(), check: None }
+    }
+
+    /// It must be given.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// What it is when not given.
+    #[must_use]
+    pub fn default(mut self, value: impl Into<Value>) -> Self {
+        self.default = Some(value.into());
+        self
+    }
+
+    /// A further check of the value, after its kind was found right.
+    #[must_use]
+    pub fn check(mut self, check: OptionCheck) -> Self {
+        self.check = Some(check);
+        self
+    }
+}
+
+/// The options given to a component, checked and with defaults filled in.
+#[derive(Clone, Default, PartialEq)]
+pub struct Options(pub Params);
+
+impl Options {
+    /// As a struct of the component's own. Durations and sizes stay as written: see [`crate::unit`].
+    ///
+    /// # Errors
+    /// When a value does not fit; the message names the option, not its value.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, ComponentError> {
+        serde_json::from_value(Value::Object(self.0.clone())).map_err(ComponentError::new)
+    }
+}
+
+impl std::fmt::Debug for Options {
+    /// Keys only: values may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// How a component is made from its options. `Arc`, since plugins make theirs with a closure.
+pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync>;
+
+/// The part of a component type that people read.
+#[derive(Clone)]
+pub struct Description {
+    /// The `type` in YAML.
+    pub type_name: String,
+    /// What it does, in one or two sentences.
+    pub doc: String,
+    /// Its options, in the order in which they are documented.
+    pub options: Vec<OptionSpec>,
+    /// For selectors: what it reads from `select_param`; for executors: from `job_param`. Same shape as options.
+    pub params: Vec<OptionSpec>,
+    /// Whether parameters besides `params` are an error: a misspelt `select_param` key is found before it can
+    /// silently select everything.
+    pub params_closed: bool,
+    /// For triggers: what the `trigger_param` holds, as (name, what).
+    pub gives: Vec<(String, String)>,
+    /// A YAML snippet that shows it at work: a whole configuration that validates.
+    pub example: String,
+}
+
+impl Description {
+    /// Without options.
+    #[must_use]
+    pub fn new(type_name: &str, doc: &str) -> Self {
+        Self {
+            type_name: type_name.to_owned(),
+            doc: doc.to_owned(),
+            options: Vec::new(),
+            params: Vec::new(),
+            params_closed: false,
+            gives: Vec::new(),
+            example: String::new(),
+        }
+    }
+
+    /// Adds an option.
+    #[must_use]
+    pub fn option(mut self, option: OptionSpec) -> Self {
+        self.options.push(option);
+        self
+    }
+
+    /// Adds a parameter that is read from `select_param` or `job_param`.
+    #[must_use]
+    pub fn param(mut self, param: OptionSpec) -> Self {
+        self.params.push(param);
+        self
+    }
+
+    /// Only the parameters named are allowed.
+    #[must_use]
+    pub fn params_closed(mut self) -> Self {
+        self.params_closed = true;
+        self
+    }
+
+    /// Says what the `trigger_param` holds.
+    #[must_use]
+    pub fn gives(mut self, name: &str, what: &str) -> Self {
+        self.gives.push((name.to_owned(), what.to_owned()));
+        self
+    }
+
+    /// Sets the example.
+    #[must_use]
+    pub fn example(mut self, yaml: &str) -> Self {
+        yaml.clone_into(&mut self.example);
+        self
+    }
+}
+
+/// A component type: its description and how one is made.
+pub struct ComponentType<C: ?Sized> {
+    /// What people read.
+    pub description: Description,
+    /// How one is made. Called after the options were checked; MUST NOT take hold of ports or files yet, so that
+    /// a configuration can be checked without side effects.
+    pub factory: Factory<C>,
+}
+
+impl<C: ?Sized> Clone for ComponentType<C> {
+    fn clone(&self) -> Self {
+        Self { description: self.description.clone(), factory: self.factory.clone() }
+    }
+}
+
+impl<C: ?Sized> ComponentType<C> {
+    /// A type with this description and factory.
+    pub fn new(
+        description: Description,
+        factory: impl Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { description, factory: Arc::new(factory) }
+    }
+}
+
+/// A type of triggers.
+pub type TriggerType = ComponentType<dyn Trigger>;
+/// A type of selectors.
+pub type SelectorType = ComponentType<dyn Selector>;
+/// A type of executors.
+pub type ExecutorType = ComponentType<dyn Executor>;

@@ -1,0 +1,90 @@
+//! Triggers: what makes things happen.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::activation::{Accept, Name, Refused};
+use crate::clock::Clock;
+use crate::param::Params;
+
+/// Why a component could not be made or failed at its work: one sentence for people, without secrets.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct ComponentError(pub String);
+
+impl ComponentError {
+    /// From anything that can be shown.
+    pub fn new(message: impl std::fmt::Display) -> Self {
+        Self(message.to_string())
+    }
+}
+
+/// Waits for something to happen and tells the dispatcher.
+#[async_trait]
+pub trait Trigger: Send + Sync + 'static {
+    /// Takes hold of what the trigger needs (a port, say), so that a failure shows before anything starts.
+    ///
+    /// MUST be safe to call again after `run` has returned.
+    ///
+    /// # Errors
+    /// When it cannot be had: the daemon then exits with 1.
+    async fn prepare(&self) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
+    /// Runs until `stop` is cancelled, then returns soon. MUST NOT block its thread.
+    ///
+    /// # Errors
+    /// When it cannot go on: it is logged, and the trigger is prepared and run again after a while.
+    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError>;
+}
+
+/// A trigger's way to the dispatcher.
+#[derive(Clone)]
+pub struct Activator {
+    trigger: Name,
+    accept: Arc<dyn Accept>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Activator {
+    /// For the trigger with this name.
+    pub fn new(trigger: Name, accept: Arc<dyn Accept>, clock: Arc<dyn Clock>) -> Self {
+        Self { trigger, accept, clock }
+    }
+
+    /// The name of the trigger that activates through this.
+    #[must_use]
+    pub fn trigger(&self) -> &str {
+        &self.trigger
+    }
+
+    /// The clock that the trigger is to live by.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Activates now. Returns the event's id once it is recorded.
+    ///
+    /// # Errors
+    /// [`Refused`]: the caller is told at once when there is no room.
+    pub async fn activate(&self, params: Params) -> Result<Name, Refused> {
+        self.accept.accept(self.trigger.clone(), params).await
+    }
+
+    /// Activates as soon as there is room.
+    ///
+    /// # Errors
+    /// [`Refused::Stopping`] or [`Refused::Unrecorded`]; never [`Refused::Busy`].
+    pub async fn activate_when_room(&self, params: Params) -> Result<Name, Refused> {
+        loop {
+            match self.activate(params.clone()).await {
+                Err(Refused::Busy) => self.accept.room().await,
+                other => return other,
+            }
+        }
+    }
+}
