@@ -13,3 +13,4 @@ pub mod secret;
 pub mod selector;
 pub mod spec;
 pub mod trigger;
+pub mod unit;

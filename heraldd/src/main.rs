@@ -1,2 +1,2 @@
-//! x
+//! heraldd.
 fn main() {}

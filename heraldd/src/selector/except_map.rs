@@ -1,0 +1,1 @@
+//! except_map.
