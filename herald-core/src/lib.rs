@@ -14,3 +14,4 @@ pub mod selector;
 pub mod spec;
 pub mod trigger;
 pub mod unit;
+pub mod workflow;

@@ -119,6 +119,11 @@ impl std::fmt::Debug for Options {
 /// How a component is made from its options. `Arc`, since plugins make theirs with a closure.
 pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync>;
 
+/// What a selector is sure to say when only some of the `trigger_param` is known: (known part, `select_param`).
+/// A key that is missing at the top of the known part may still come; `None` is "cannot tell". Validation finds
+/// chains that feed themselves with it.
+pub type Proof = fn(&Params, &Params) -> Option<bool>;
+
 /// The part of a component type that people read.
 #[derive(Clone)]
 pub struct Description {
@@ -133,6 +138,8 @@ pub struct Description {
     /// Whether parameters besides `params` are an error: a misspelt `select_param` key is found before it can
     /// silently select everything.
     pub params_closed: bool,
+    /// For selectors: what it can prove of its answer, see [`Proof`].
+    pub proof: Option<Proof>,
     /// For triggers: what the `trigger_param` holds, as (name, what).
     pub gives: Vec<(String, String)>,
     /// A YAML snippet that shows it at work: a whole configuration that validates.
@@ -149,6 +156,7 @@ impl Description {
             options: Vec::new(),
             params: Vec::new(),
             params_closed: false,
+            proof: None,
             gives: Vec::new(),
             example: String::new(),
         }
@@ -172,6 +180,13 @@ impl Description {
     #[must_use]
     pub fn params_closed(mut self) -> Self {
         self.params_closed = true;
+        self
+    }
+
+    /// Says what a selector can prove of its answer.
+    #[must_use]
+    pub fn proof(mut self, proof: Proof) -> Self {
+        self.proof = Some(proof);
         self
     }
 
@@ -221,3 +236,16 @@ pub type TriggerType = ComponentType<dyn Trigger>;
 pub type SelectorType = ComponentType<dyn Selector>;
 /// A type of executors.
 pub type ExecutorType = ComponentType<dyn Executor>;
+
+impl Description {
+    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`.
+    #[must_use]
+    pub fn check_params(&self, given: &Params, at: &crate::problem::Path) -> Vec<crate::problem::Problem> {
+        // Replaced by spec/check.rs, which is being written: kinds and required parameters.
+        given
+            .keys()
+            .filter(|key| self.params_closed && !self.params.iter().any(|param| param.name == **key))
+            .map(|key| crate::problem::Problem::error(at.key(key), format!("unknown parameter `{key}`")).at_key())
+            .collect()
+    }
+}

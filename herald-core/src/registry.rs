@@ -1,0 +1,78 @@
+//! The component types that a program knows, by name.
+
+use std::collections::BTreeMap;
+
+use crate::spec::{ComponentType, Description, ExecutorType, SelectorType, TriggerType};
+
+/// The types of one kind. The first one registered under a name stays: plugins are registered before the
+/// built-in types, and so are asked before them.
+pub struct Types<C: ?Sized> {
+    types: BTreeMap<String, ComponentType<C>>,
+}
+
+impl<C: ?Sized> Default for Types<C> {
+    fn default() -> Self {
+        Self { types: BTreeMap::new() }
+    }
+}
+
+impl<C: ?Sized> Types<C> {
+    /// Adds a type, unless one of that name is there. Returns whether it was added.
+    pub fn add(&mut self, component: ComponentType<C>) -> bool {
+        let name = component.description.type_name.clone();
+        match self.types.entry(name) {
+            std::collections::btree_map::Entry::Occupied(_) => false,
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(component);
+                true
+            }
+        }
+    }
+
+    /// The type of this name.
+    #[must_use]
+    pub fn get(&self, type_name: &str) -> Option<&ComponentType<C>> {
+        self.types.get(type_name)
+    }
+
+    /// All names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.types.keys().map(String::as_str)
+    }
+
+    /// All descriptions, sorted by name.
+    pub fn descriptions(&self) -> impl Iterator<Item = &Description> {
+        self.types.values().map(|component| &component.description)
+    }
+}
+
+/// Every component type that a program knows.
+#[derive(Default)]
+pub struct Registry {
+    /// Triggers.
+    pub triggers: Types<dyn crate::trigger::Trigger>,
+    /// Selectors.
+    pub selectors: Types<dyn crate::selector::Selector>,
+    /// Executors.
+    pub executors: Types<dyn crate::executor::Executor>,
+}
+
+impl Registry {
+    /// The trigger type of this name.
+    #[must_use]
+    pub fn trigger(&self, type_name: &str) -> Option<&TriggerType> {
+        self.triggers.get(type_name)
+    }
+
+    /// The selector type of this name.
+    #[must_use]
+    pub fn selector(&self, type_name: &str) -> Option<&SelectorType> {
+        self.selectors.get(type_name)
+    }
+
+    /// The executor type of this name.
+    #[must_use]
+    pub fn executor(&self, type_name: &str) -> Option<&ExecutorType> {
+        self.executors.get(type_name)
+    }
+}

@@ -1,0 +1,116 @@
+//! Finds chains of routers on `exe_done` that are sure to feed themselves.
+
+use serde_json::Value;
+
+use super::{Known, Route};
+use crate::activation::{EXE_DONE, Name};
+use crate::param::Params;
+use crate::problem::{Path, Problem};
+
+/// Past this many routes on `exe_done`, only routes that feed themselves directly are looked for: the search
+/// costs their number squared.
+const MOST_PAIRS_OF: usize = 1000;
+
+/// A warning for every route that lets its own jobs through, and one for every ring of several routes.
+pub(super) fn warnings(routes: &[Route], known: &Known<'_>) -> Vec<Problem> {
+    let chained: Vec<&Route> = routes.iter().filter(|route| &*route.trigger == EXE_DONE).collect();
+    let mut problems = Vec::new();
+    let mut feeds_itself = vec![false; chained.len()];
+    for (n, route) in chained.iter().enumerate() {
+        if feeds(route, route, known) {
+            feeds_itself[n] = true;
+            problems.push(warning(&[route]));
+        }
+    }
+    if chained.len() <= MOST_PAIRS_OF {
+        let next: Vec<Vec<usize>> = chained
+            .iter()
+            .map(|from| (0..chained.len()).filter(|to| feeds(from, chained[*to], known)).collect())
+            .collect();
+        for ring in rings(&next) {
+            let routes: Vec<&Route> = ring.iter().map(|n| chained[*n]).collect();
+            problems.push(warning(&routes));
+        }
+    }
+    problems
+}
+
+/// Whether a job of `from` is sure to make a job of `to` when it ends.
+fn feeds(from: &Route, to: &Route, known: &Known<'_>) -> bool {
+    let proof = known.selectors.get(&*to.selector).copied().flatten().and_then(|d| d.proof);
+    proof.is_some_and(|proof| proof(&known_of(from), &to.select_param) == Some(true))
+}
+
+/// What `exe_done` is sure to tell of a job of this route.
+fn known_of(route: &Route) -> Params {
+    let text = |name: &Name| Value::String(name.to_string());
+    [
+        ("router", text(&route.router)),
+        ("trigger", text(&route.trigger)),
+        ("selector", text(&route.selector)),
+        ("task", text(&route.task)),
+        ("executor", text(&route.executor)),
+        ("select_param", Value::Object(route.select_param.as_ref().clone())),
+        ("job_param", Value::Object(route.job_param.as_ref().clone())),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}
+
+/// One ring through each strongly connected set of two or more: the shortest from its first member back to it.
+fn rings(next: &[Vec<usize>]) -> Vec<Vec<usize>> {
+    let mut seen = vec![false; next.len()];
+    let mut rings = Vec::new();
+    for start in 0..next.len() {
+        if seen[start] {
+            continue;
+        }
+        if let Some(ring) = shortest_ring(next, start) {
+            for n in &ring {
+                seen[*n] = true;
+            }
+            rings.push(ring);
+        }
+    }
+    rings
+}
+
+fn shortest_ring(next: &[Vec<usize>], start: usize) -> Option<Vec<usize>> {
+    let mut came_from: Vec<Option<usize>> = vec![None; next.len()];
+    let mut queue = std::collections::VecDeque::from([start]);
+    while let Some(at) = queue.pop_front() {
+        for &to in &next[at] {
+            if to == start {
+                if at == start {
+                    continue;
+                }
+                let mut ring = vec![at];
+                while let Some(before) = came_from[ring[ring.len() - 1]] {
+                    ring.push(before);
+                }
+                ring.reverse();
+                return Some(ring);
+            }
+            if came_from[to].is_none() {
+                came_from[to] = Some(at);
+                queue.push_back(to);
+            }
+        }
+    }
+    None
+}
+
+fn warning(ring: &[&Route]) -> Problem {
+    let first = &ring[0].router;
+    let at = Path::top().key("router").key(first);
+    let message = if ring.len() == 1 {
+        format!("router \"{first}\" takes its own finished jobs, so its chain feeds itself")
+    } else {
+        let names: Vec<&str> = ring.iter().map(|route| &*route.router).chain([&**first]).collect();
+        format!("these routers feed each other without end: {}", names.join(" -> "))
+    };
+    Problem::warning(at, message)
+        .at_key()
+        .help("jobs past `max_chain_depth` are refused; let the selector leave these jobs out")
+}
