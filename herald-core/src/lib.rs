@@ -6,9 +6,14 @@
 pub mod activation;
 pub mod clock;
 pub mod executor;
+pub mod feedback;
 pub mod job;
+pub mod journal;
+pub mod lifecycle;
 pub mod param;
+pub mod plan;
 pub mod problem;
+pub mod registry;
 pub mod secret;
 pub mod selector;
 pub mod spec;
