@@ -1,1 +1,156 @@
-//! match_map.
+//! `match_map`: says yes when a key of the `trigger_param` is there and, where a value is given, has that value.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use herald_core::param::{Params, lookup, same};
+use herald_core::selector::{Answer, Question, Selector};
+use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::trigger::ComponentError;
+use serde_json::Value;
+
+/// The component type `match_map`.
+#[must_use]
+pub fn component() -> SelectorType {
+    let description = Description::new(
+        "match_map",
+        "Says yes when the `trigger_param` has the key and, if a value is given, the key has that value. \
+         Values are compared as values: 5 equals 5.0, lists and maps compare whole.",
+    )
+    .param(
+        OptionSpec::new(
+            "match_key",
+            OptionKind::Text,
+            "The key to look at. `a/b/c` looks inside maps; a number picks an element of a list.",
+        )
+        .required()
+        .check(key_is_given),
+    )
+    .param(OptionSpec::new(
+        "match_value",
+        OptionKind::Any,
+        "The value that the key must have. Left out, it is enough that the key exists; `null` asks for a \
+         key that is there and null.",
+    ))
+    .params_closed()
+    .proof(prove)
+    .example(
+        "
+trigger:
+  manual:
+    type: http
+
+router:
+  deploy_main:
+    trigger: manual
+    selector: match_map
+    task:
+      show: print
+    select_param:
+      match_key: repository/branch
+      match_value: main
+",
+    );
+    SelectorType::new(description, |_| Ok(Arc::new(MatchMap)))
+}
+
+fn key_is_given(key: &Value) -> Result<(), String> {
+    match key.as_str() {
+        Some("") => Err("the key must not be empty".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+struct MatchMap;
+
+#[async_trait]
+impl Selector for MatchMap {
+    async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
+        Ok(decide(&question.trigger_param, &question.select_param))
+    }
+}
+
+fn decide(trigger_param: &Params, select_param: &Params) -> Answer {
+    let Some(key) = select_param.get("match_key").and_then(Value::as_str) else {
+        return Answer::no("match_key is missing");
+    };
+    match (lookup(trigger_param, key), select_param.get("match_value")) {
+        (None, _) => Answer::no("the trigger_param lacks the key"),
+        (Some(_), None) => Answer::yes("the trigger_param has the key"),
+        (Some(found), Some(wanted)) if same(found, wanted) => Answer::yes("the key has the value"),
+        (Some(_), Some(_)) => Answer::no("the key has another value"),
+    }
+}
+
+/// What is certain: with the first step of the key known, everything below it is known as well.
+fn prove(known: &Params, select_param: &Params) -> Option<bool> {
+    let key = select_param.get("match_key").and_then(Value::as_str)?;
+    let top = key.split('/').next()?;
+    known.contains_key(top).then(|| decide(known, select_param).yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn params(value: Value) -> Params {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn decides() {
+        let event = json!({
+            "a": {"b": {"c": 5}}, "n": null, "l": [1, {"x": "y"}], "s": "t", "big": 9_007_199_254_740_993_u64
+        });
+        for (select, yes) in [
+            (json!({"match_key": "s"}), true),
+            (json!({"match_key": "n"}), true),
+            (json!({"match_key": "a/b/c"}), true),
+            (json!({"match_key": "a/b/d"}), false),
+            (json!({"match_key": "x"}), false),
+            (json!({"match_key": "s", "match_value": "t"}), true),
+            (json!({"match_key": "s", "match_value": "T"}), false),
+            (json!({"match_key": "s", "match_value": null}), false),
+            (json!({"match_key": "n", "match_value": null}), true),
+            (json!({"match_key": "x", "match_value": null}), false),
+            (json!({"match_key": "a/b/c", "match_value": 5}), true),
+            (json!({"match_key": "a/b/c", "match_value": 5.0}), true),
+            (json!({"match_key": "a/b/c", "match_value": "5"}), false),
+            (json!({"match_key": "a/b", "match_value": {"c": 5}}), true),
+            (json!({"match_key": "a", "match_value": {"b": {"c": 6}}}), false),
+            (json!({"match_key": "l", "match_value": [1, {"x": "y"}]}), true),
+            (json!({"match_key": "l/1/x", "match_value": "y"}), true),
+            (json!({"match_key": "l", "match_value": [{"x": "y"}, 1]}), false),
+            (json!({"match_key": "big", "match_value": 9_007_199_254_740_992_u64}), false),
+            (json!({"match_value": "t"}), false),
+            (json!({"match_key": 7, "match_value": "t"}), false),
+            (json!({}), false),
+        ] {
+            let answer = decide(&params(event.clone()), &params(select.clone()));
+            assert_eq!(answer.yes, yes, "{select}");
+            assert!(!answer.why.is_empty(), "{select}");
+        }
+    }
+
+    #[test]
+    fn proves_only_what_is_certain() {
+        let known = params(json!({"router": "r", "job_param": {"cmd": "x"}}));
+        for (select, proof) in [
+            (json!({"match_key": "router", "match_value": "r"}), Some(true)),
+            (json!({"match_key": "router", "match_value": "other"}), Some(false)),
+            (json!({"match_key": "job_param/cmd"}), Some(true)),
+            (json!({"match_key": "job_param/none"}), Some(false)),
+            (json!({"match_key": "success", "match_value": true}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(prove(&known, &params(select.clone())), proof, "{select}");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_is_refused() {
+        assert!(key_is_given(&json!("")).is_err());
+        assert!(key_is_given(&json!("a")).is_ok());
+    }
+}
