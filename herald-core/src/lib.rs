@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod clock;
+pub mod dispatcher;
 pub mod executor;
 pub mod feedback;
 pub mod job;
@@ -17,6 +18,8 @@ pub mod registry;
 pub mod secret;
 pub mod selector;
 pub mod spec;
+pub mod supervisor;
 pub mod trigger;
 pub mod unit;
 pub mod workflow;
+pub mod yaml;

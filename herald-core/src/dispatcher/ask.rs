@@ -1,0 +1,103 @@
+//! Asks selectors: those that answer at once are answered on the spot, the others off the loop.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt, poll};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::event::{Answered, Event};
+use crate::activation::Activation;
+use crate::plan::Plan;
+use crate::selector::{Answer, Question};
+use crate::trigger::ComponentError;
+use crate::workflow::Route;
+
+/// How long any selector may take, whatever its own deadline says.
+const LONGEST_ANSWER: Duration = Duration::from_secs(60);
+
+type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
+
+/// Asks about every route of the event. Answers that come at once are returned; how many are still to come as
+/// [`Event::Answered`] is the second value.
+pub(super) async fn ask_all(
+    activation: &Arc<Activation>,
+    plan: &Arc<Plan>,
+    events: &mpsc::Sender<Event>,
+    tasks: &TaskTracker,
+    end: &CancellationToken,
+) -> (Vec<Answered>, usize) {
+    let mut answered = Vec::new();
+    let mut slow: Vec<Asking> = Vec::new();
+    for route in plan.workflow.routes(&activation.trigger) {
+        let mut asking = ask(activation.clone(), route.clone(), plan.clone());
+        match poll!(&mut asking) {
+            Poll::Ready(answer) => answered.push(answer),
+            Poll::Pending => slow.push(asking),
+        }
+    }
+    let to_come = slow.len();
+    if to_come > 0 {
+        let (events, end) = (events.clone(), end.clone());
+        // Owned by the tracker; ends with its answers or with the dispatcher.
+        tasks.spawn(async move {
+            let deliver = async {
+                let mut slow: FuturesUnordered<Asking> = slow.into_iter().collect();
+                while let Some(answered) = slow.next().await {
+                    if events.send(Event::Answered(answered)).await.is_err() {
+                        break;
+                    }
+                }
+            };
+            end.run_until_cancelled(deliver).await;
+        });
+    }
+    (answered, to_come)
+}
+
+fn ask(activation: Arc<Activation>, route: Arc<Route>, plan: Arc<Plan>) -> Asking {
+    Box::pin(async move {
+        let answer = match plan.selectors.get(&route.selector) {
+            None => Err(ComponentError::new("there is no such selector")),
+            Some(selector) => {
+                let question = Question {
+                    event_id: activation.event_id.clone(),
+                    trigger: activation.trigger.clone(),
+                    router: route.router.clone(),
+                    task: route.task.clone(),
+                    trigger_param: activation.trigger_param.clone(),
+                    select_param: route.select_param.clone(),
+                };
+                let select = AssertUnwindSafe(selector.select(&question)).catch_unwind();
+                bounded(select).await
+            }
+        };
+        Answered { activation, route, plan, answer }
+    })
+}
+
+/// The selector is polled once before a timer is made: most answer at once.
+async fn bounded<F>(select: F) -> Result<Answer, ComponentError>
+where
+    F: Future<Output = std::thread::Result<Result<Answer, ComponentError>>>,
+{
+    let mut select = std::pin::pin!(select);
+    let first = poll!(&mut select);
+    let outcome = match first {
+        Poll::Ready(outcome) => Ok(outcome),
+        Poll::Pending => tokio::time::timeout(LONGEST_ANSWER, select).await,
+    };
+    match outcome {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(ComponentError::new("the selector panicked")),
+        Err(_) => {
+            Err(ComponentError::new(format!("no answer within {} s", LONGEST_ANSWER.as_secs())))
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The closed set of events that the dispatcher's loop answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::activation::{Activation, Name, Refused};
+use crate::executor::Outcome;
+use crate::param::Params;
+use crate::plan::{Limits, Plan};
+use crate::selector::Answer;
+use crate::trigger::ComponentError;
+use crate::workflow::Route;
+
+/// What can happen to the dispatcher. Nothing else reaches its state.
+pub(super) enum Event {
+    /// A trigger tells that something happened.
+    Activate { trigger: Name, trigger_param: Params, reply: oneshot::Sender<Result<Name, Refused>> },
+    /// A selector that took its time has answered.
+    Answered(Answered),
+    /// An executor is through with an attempt.
+    Finished { job_id: Name, attempt: u32, outcome: Outcome },
+    /// Somebody wants a job to end; the reply says whether there was one to end.
+    Cancel { job_id: Name, why: String, reply: oneshot::Sender<bool> },
+    /// A new configuration.
+    Replace { plan: Arc<Plan>, limits: Limits, reply: oneshot::Sender<()> },
+    /// Take no more events; end once nothing is left, or the grace is over.
+    Drain { grace: Duration },
+    /// End at once.
+    Force,
+    /// Tell when nothing waits and nothing runs.
+    WhenIdle { reply: oneshot::Sender<()> },
+}
+
+/// One selector's answer about one route of one event.
+pub(super) struct Answered {
+    pub(super) activation: Arc<Activation>,
+    pub(super) route: Arc<Route>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) answer: Result<Answer, ComponentError>,
+}
