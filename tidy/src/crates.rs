@@ -1,0 +1,194 @@
+//! Which crate of the workspace may depend on which.
+
+use crate::finding::Finding;
+
+/// What a crate may depend on among ours.
+struct Arrows {
+    /// Its folder.
+    from: &'static str,
+    /// In `[dependencies]` and `[build-dependencies]`.
+    product: &'static [&'static str],
+    /// In `[dev-dependencies]`, besides.
+    tests: &'static [&'static str],
+}
+
+/// Every arrow there is. `plugins/*` stands for each folder there.
+const ARROWS: [Arrows; 9] = [
+    Arrows { from: "herald-core", product: &[], tests: &[] },
+    Arrows { from: "herald-exec", product: &[], tests: &[] },
+    Arrows { from: "herald-wire", product: &[], tests: &[] },
+    Arrows {
+        from: "heraldd",
+        product: &["herald-core", "herald-exec", "herald-wire", "plugins/*"],
+        // Tests of http_remote speak to a real runner.
+        tests: &["herald-runner"],
+    },
+    Arrows { from: "herald-runner", product: &["herald-exec", "herald-wire"], tests: &[] },
+    Arrows { from: "plugins/*", product: &["herald-core"], tests: &[] },
+    Arrows { from: "tidy", product: &[], tests: &[] },
+    Arrows { from: "bench", product: &["herald-wire"], tests: &[] },
+    Arrows { from: "e2e", product: &[], tests: &["herald-core", "herald-wire"] },
+];
+
+/// Forbidden arrows. `manifests`: the `Cargo.toml` of each crate, as path and text.
+#[must_use]
+pub fn check(manifests: &[(&str, &str)]) -> Vec<Finding> {
+    let ours: Vec<(&str, &str)> = manifests
+        .iter()
+        .filter_map(|(path, text)| Some((package_name(text)?, path.strip_suffix("/Cargo.toml")?)))
+        .collect();
+    let mut found = Vec::new();
+    for (path, text) in manifests {
+        let Some(folder) = path.strip_suffix("/Cargo.toml") else { continue };
+        let Some(arrows) = ARROWS.iter().find(|arrows| covers(arrows.from, folder)) else {
+            found.push(Finding::new(
+                path,
+                0,
+                "a crate without a place: give it its arrows in tidy/src/crates.rs",
+            ));
+            continue;
+        };
+        for dependency in dependencies(text) {
+            let Some((_, to)) = ours.iter().find(|(name, _)| *name == dependency.name) else { continue };
+            let allowed = |list: &[&str]| list.iter().any(|pattern| covers(pattern, to));
+            if *to != folder && !(allowed(arrows.product) || dependency.dev && allowed(arrows.tests)) {
+                let what =
+                    format!("{folder} depends on {to}: that arrow does not exist, see ARCHITECTURE.md");
+                found.push(Finding::new(path, dependency.line, what));
+            }
+        }
+    }
+    found
+}
+
+fn covers(pattern: &str, folder: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => folder.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()),
+        None => pattern == folder,
+    }
+}
+
+fn package_name(manifest: &str) -> Option<&str> {
+    let (_, package) = manifest.split_once("[package]")?;
+    let line = package.lines().find(|line| line.trim_start().starts_with("name"))?;
+    line.split('"').nth(1)
+}
+
+struct Dependency<'a> {
+    name: &'a str,
+    dev: bool,
+    line: usize,
+}
+
+/// The dependencies of a manifest, as it is written: `name.workspace = true`, `name = …`, `[dependencies.name]`, each
+/// with or without `package = "…"`, for every target or one.
+fn dependencies(manifest: &str) -> Vec<Dependency<'_>> {
+    let mut found: Vec<Dependency<'_>> = Vec::new();
+    let mut section = "";
+    for (n, line) in manifest.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or("").trim();
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.trim_end_matches(']');
+            if let Some((kind, name)) = section.rsplit_once("dependencies.") {
+                found.push(Dependency { name, dev: kind.ends_with("dev-"), line: n + 1 });
+            }
+        } else if section.contains("dependencies.") {
+            if let (Some(name), Some(last)) = (package_key(line), found.last_mut()) {
+                last.name = name;
+            }
+        } else if section.ends_with("dependencies") && !line.is_empty() {
+            let key = line.split(['=', '.']).next().unwrap_or("").trim().trim_matches('"');
+            if line.starts_with(|c: char| c.is_alphanumeric() || c == '"') {
+                let name = package_key(line).unwrap_or(key);
+                found.push(Dependency { name, dev: section.ends_with("dev-dependencies"), line: n + 1 });
+            }
+        }
+    }
+    found
+}
+
+fn package_key(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("package")?;
+    (before.is_empty() || before.ends_with([' ', '{', ',']))
+        .then(|| after.trim_start().strip_prefix('='))
+        .flatten()?
+        .split('"')
+        .nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(name: &str, rest: &str) -> String {
+        format!("[package]\nname = \"{name}\"\n{rest}")
+    }
+
+    /// Path, name, the rest of the manifest, how many arrows are wrong.
+    const CASES: [(&str, &str, &str, usize); 14] = [
+        (
+            "heraldd/Cargo.toml",
+            "heraldd",
+            "[dependencies]\nherald-core.workspace = true\nhello.workspace = true\n",
+            0,
+        ),
+        ("herald-wire/Cargo.toml", "herald-wire", "[dependencies]\nherald-core.workspace = true\n", 1),
+        ("herald-wire/Cargo.toml", "herald-wire", "[dev-dependencies]\nherald-core.workspace = true\n", 1),
+        (
+            "herald-wire/Cargo.toml",
+            "herald-wire",
+            "[dependencies.herald-exec]\npath = \"../herald-exec\"\n",
+            1,
+        ),
+        (
+            "herald-wire/Cargo.toml",
+            "herald-wire",
+            "[dependencies]\nx = { package = \"herald-core\", path = \"y\" }\n",
+            1,
+        ),
+        ("herald-wire/Cargo.toml", "herald-wire", "[dependencies.x]\npackage = \"herald-core\"\n", 1),
+        (
+            "herald-wire/Cargo.toml",
+            "herald-wire",
+            "[target.'cfg(unix)'.dependencies]\nherald-core = \"1\"\n",
+            1,
+        ),
+        ("herald-wire/Cargo.toml", "herald-wire", "[dependencies]\n# herald-core = \"1\"\n", 0),
+        (
+            "herald-wire/Cargo.toml",
+            "herald-wire",
+            "[dependencies]\nserde = { version = \"1\", features = [\n \"herald-core\" ] }\n",
+            0,
+        ),
+        ("herald-runner/Cargo.toml", "herald-runner", "[dependencies]\nherald-core.workspace = true\n", 1),
+        ("herald-runner/Cargo.toml", "herald-runner", "[dependencies]\nherald-exec.workspace = true\n", 0),
+        ("plugins/more/Cargo.toml", "more", "[dependencies]\nherald-core.workspace = true\n", 0),
+        (
+            "plugins/more/Cargo.toml",
+            "more",
+            "[dependencies]\nherald-exec.workspace = true\nhello = \"1\"\n",
+            2,
+        ),
+        ("new/Cargo.toml", "new", "", 1),
+    ];
+
+    #[test]
+    fn arrows_that_do_not_exist_are_found() {
+        let core = manifest("herald-core", "");
+        let exec = manifest("herald-exec", "");
+        let hello = manifest("hello", "");
+        let daemon = manifest("heraldd", "");
+        for (path, name, rest, wrong) in CASES {
+            let text = manifest(name, rest);
+            let all = [
+                ("herald-core/Cargo.toml", core.as_str()),
+                ("herald-exec/Cargo.toml", exec.as_str()),
+                ("plugins/hello/Cargo.toml", hello.as_str()),
+                ("heraldd/Cargo.toml", daemon.as_str()),
+                (path, text.as_str()),
+            ];
+            let found: Vec<_> = check(&all).into_iter().filter(|finding| finding.file == path).collect();
+            assert_eq!(found.len(), wrong, "{path}: {rest} {found:?}");
+        }
+    }
+}
