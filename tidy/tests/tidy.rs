@@ -1,6 +1,8 @@
 //! The rules of the house, held against the repository as it lies here. How each rule works, and that each can fail, is
 //! tested beside it.
 
+#![expect(clippy::unwrap_used, reason = "a test may give up where it stands")]
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
