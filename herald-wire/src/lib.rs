@@ -1,1 +1,23 @@
-//! x
+//! The bytes between heraldd and herald-runner, both versions of the wire: messages, signatures, multipart,
+//! checksums.
+//!
+//! Nothing here opens a socket or a file, and nothing reads a clock: callers hand in the time as seconds since
+//! 1970. Version 1 is what the Go original speaks ([`v1`]); version 2 signs requests ([`request`]) and answers
+//! ([`answer`]) as RFC 9421 says, with the digests of RFC 9530 ([`digest`]).
+
+pub mod answer;
+pub mod digest;
+pub mod disposition;
+pub mod job;
+pub mod manifest;
+pub mod multipart;
+pub mod name;
+pub mod request;
+pub mod secret;
+pub mod signature;
+pub mod v1;
+
+/// The longest JSON result that a daemon takes, in bytes. Result files are not part of it.
+pub const MAX_RESULT: usize = 32 * 1024 * 1024;
+/// The most result files that one job may return.
+pub const MAX_FILES: usize = 1000;

@@ -1,0 +1,134 @@
+//! The manifest of an answer: what was sent, with sizes and checksums. The answer's signature covers it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+
+/// The header, and the signed component, that holds a manifest.
+pub const HEADER: &str = "herald-manifest";
+/// The name of the last part of a multipart answer.
+pub const PART: &str = "manifest";
+
+/// Size and checksum of some bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// In bytes.
+    pub size: u64,
+    /// SHA-256 in lower-case hex.
+    pub sha256: String,
+}
+
+impl Sum {
+    /// Of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { size: bytes.len() as u64, sha256: hex::encode(digest::sha256(bytes)) }
+    }
+}
+
+/// One result file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSum {
+    /// The file's own name, without folders.
+    pub filename: String,
+    /// In bytes.
+    pub size: u64,
+    /// SHA-256 in lower-case hex.
+    pub sha256: String,
+}
+
+/// How the process of a job ended, where the result does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// By itself; the result holds `exit_code`.
+    Exited,
+    /// By a signal; the result holds `signal`.
+    Signaled,
+    /// It took longer than its `timeout`.
+    TimedOut,
+    /// It was stopped on demand.
+    Cancelled,
+    /// It runs on in the background.
+    Background,
+}
+
+/// What was sent in an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The body, or in a multipart answer the part `result`.
+    pub result: Sum,
+    /// The files, by the names that the job gave them.
+    #[serde(default)]
+    pub file: BTreeMap<String, FileSum>,
+    /// How the process ended; absent in errors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+}
+
+/// The manifest cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the manifest of the answer cannot be read: {0}")]
+pub struct ManifestError(String);
+
+impl Manifest {
+    /// An answer without files.
+    #[must_use]
+    pub fn of_body(body: &[u8], ending: Option<Ending>) -> Self {
+        Self { result: Sum::of(body), file: BTreeMap::new(), ending }
+    }
+
+    /// As compact JSON in ASCII, fit for a header whatever names the files bear.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // A struct of texts and numbers always serialises.
+        let json = serde_json::to_string(self).unwrap_or_default();
+        let mut text = String::with_capacity(json.len());
+        for c in json.chars() {
+            if c.is_ascii() && c != '\x7f' {
+                text.push(c);
+            } else {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+        text
+    }
+
+    /// Reads what [`Manifest::to_text`] wrote.
+    ///
+    /// # Errors
+    /// When it is not a manifest.
+    pub fn from_text(text: &str) -> Result<Self, ManifestError> {
+        serde_json::from_str(text).map_err(|error| ManifestError(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_name_survives_a_header() {
+        let mut manifest = Manifest::of_body(b"{}", Some(Ending::TimedOut));
+        for filename in ["a.dat", "ü.dat", "a\nb\r\t", "\"q\" \\ b", "\u{7f}", "🦀", "\u{2028}"] {
+            let sum = FileSum { filename: filename.to_owned(), size: u64::MAX, sha256: "00".to_owned() };
+            manifest.file.insert(filename.to_owned(), sum);
+        }
+        let text = manifest.to_text();
+        assert!(text.bytes().all(|b| (0x20..0x7f).contains(&b)), "{text}");
+        assert_eq!(Manifest::from_text(&text).unwrap(), manifest);
+    }
+
+    #[test]
+    fn the_text_is_stable() {
+        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited));
+        assert_eq!(manifest.to_text(), include_str!("../tests/golden/manifest.json").trim_end());
+        assert!(Manifest::from_text("{}").is_err());
+        assert!(Manifest::from_text(r#"{"result":{"size":-1,"sha256":""}}"#).is_err());
+    }
+}

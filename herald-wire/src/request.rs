@@ -1,0 +1,387 @@
+//! Requests of version 2: a JSON body whose digest, method and path are signed, once.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::digest;
+use crate::job::{JOIN, JOIN_ONLY};
+use crate::secret::Secrets;
+use crate::signature::{self, Component, LABEL, Params, Presented, SignatureError};
+
+/// How old a request may be, in seconds.
+pub const MAX_AGE: i64 = 300;
+/// How far ahead of the runner's clock the daemon's may be, in seconds.
+pub const MAX_SKEW: i64 = 30;
+/// The longest nonce, in bytes.
+const MAX_NONCE: usize = 256;
+/// The bytes of chance in a nonce of ours.
+const NONCE_BYTES: usize = 16;
+
+const METHOD: Component<'static> = Component::new("@method");
+const PATH: Component<'static> = Component::new("@path");
+const DIGEST: Component<'static> = Component::new("content-digest");
+
+/// A request as a signature sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestView<'a> {
+    /// Such as `POST`.
+    pub method: &'a str,
+    /// As it stands in the request line, without the query.
+    pub path: &'a str,
+    /// Without the question mark.
+    pub query: Option<&'a str>,
+    /// The host asked for, when the request line names it; else the Host header counts.
+    pub authority: Option<&'a str>,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+impl RequestView<'_> {
+    fn resolve(&self, component: &Component<'_>, scheme: &str) -> Option<String> {
+        if component.req {
+            return None;
+        }
+        if !component.name.starts_with('@') {
+            return signature::field_component(self.headers, component);
+        }
+        if component.key.is_some() {
+            return None;
+        }
+        let path = if self.path.is_empty() { "/" } else { self.path };
+        let query = self.query.map(|query| format!("?{query}"));
+        match component.name {
+            "@method" => Some(self.method.to_owned()),
+            "@path" => Some(path.to_owned()),
+            "@query" => Some(query.unwrap_or_else(|| "?".to_owned())),
+            "@request-target" => Some(format!("{path}{}", query.unwrap_or_default())),
+            "@authority" => self.authority(scheme),
+            "@scheme" => Some(scheme.to_owned()),
+            "@target-uri" => {
+                Some(format!("{scheme}://{}{path}{}", self.authority(scheme)?, query.unwrap_or_default()))
+            }
+            _ => None,
+        }
+    }
+
+    fn authority(&self, scheme: &str) -> Option<String> {
+        let given = match self.authority {
+            Some(authority) => authority.to_owned(),
+            None => signature::field(self.headers, "host")?,
+        };
+        let default_port = if scheme == "https" { ":443" } else { ":80" };
+        let lower = given.to_ascii_lowercase();
+        Some(lower.strip_suffix(default_port).map_or(lower.clone(), str::to_owned))
+    }
+}
+
+/// What ties an answer to its request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTie {
+    /// The label of the request's signature.
+    pub label: String,
+    /// The value of the request's Signature header.
+    pub signature: String,
+}
+
+/// The headers to send, and what to hold the answer against.
+#[derive(Debug)]
+pub struct SignedRequest {
+    /// Content-Digest, Signature-Input, Signature and, when joining, Herald-Join.
+    pub headers: HeaderMap,
+    /// For [`crate::answer::verify`].
+    pub tie: RequestTie,
+}
+
+/// What is to be signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// Such as `POST`.
+    pub method: &'a str,
+    /// As it will stand in the request line.
+    pub path: &'a str,
+    /// The whole body.
+    pub body: &'a [u8],
+    /// Only join the job, never start it.
+    pub join: bool,
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Never used before: [`nonce`].
+    pub nonce: &'a str,
+}
+
+/// A fresh nonce.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn nonce() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; NONCE_BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
+
+/// Signs a request with the first secret.
+///
+/// # Errors
+/// When the path or nonce cannot stand in a header.
+pub fn sign(request: &Outgoing<'_>, secrets: &Secrets) -> Result<SignedRequest, SignatureError> {
+    let mut headers = HeaderMap::new();
+    insert(&mut headers, "content-digest", &digest::content_digest(request.body))?;
+    let mut components = vec![METHOD, PATH, DIGEST];
+    if request.join {
+        insert(&mut headers, JOIN, JOIN_ONLY)?;
+        components.push(Component::new(JOIN));
+    }
+    let params = Params { created: request.now, nonce: Some(request.nonce), keyid: secrets.key_id(0) };
+    let view = RequestView {
+        method: request.method,
+        path: request.path,
+        query: None,
+        authority: None,
+        headers: &headers,
+    };
+    let resolve = |component: &Component<'_>| view.resolve(component, "");
+    let signed = signature::sign(LABEL, &components, &params, &resolve, (secrets, 0))?;
+    insert(&mut headers, "signature-input", &signed.input)?;
+    insert(&mut headers, "signature", &signed.signature)?;
+    Ok(SignedRequest { headers, tie: RequestTie { label: LABEL.to_owned(), signature: signed.signature } })
+}
+
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), SignatureError> {
+    let value = HeaderValue::from_str(value).map_err(|_| SignatureError::Malformed(name))?;
+    headers.insert(HeaderName::from_static(name), value);
+    Ok(())
+}
+
+/// A request whose signature was found right. Whether its nonce was seen before is for the caller to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The nonce, as sent.
+    pub nonce: String,
+    /// When it was signed, in seconds since 1970.
+    pub created: i64,
+    /// Which secret signed it.
+    pub secret: usize,
+    /// Only join the job, never start it.
+    pub join: bool,
+    /// What the answer is signed over.
+    pub tie: RequestTie,
+}
+
+/// Whether a request claims to be one of version 2.
+#[must_use]
+pub fn is_signed(headers: &HeaderMap) -> bool {
+    headers.contains_key("signature-input") || headers.contains_key("signature")
+}
+
+/// Verifies a request: method, path, digest and body, age, and any further component that it covers.
+///
+/// # Errors
+/// When no signature of it is right; tells about the first.
+pub fn verify(
+    view: &RequestView<'_>,
+    body: &[u8],
+    secrets: &Secrets,
+    now: i64,
+) -> Result<Verified, SignatureError> {
+    let input = signature::field(view.headers, "signature-input");
+    let header = signature::field(view.headers, "signature");
+    let presented = Presented::all(input.as_deref(), header.as_deref())?;
+    let mut verdict = Err(SignatureError::Unsigned);
+    for one in &presented {
+        match verify_one(one, view, secrets, now) {
+            Ok(verified) => {
+                let given = signature::field(view.headers, "content-digest").unwrap_or_default();
+                digest::check(&given, body)?;
+                return Ok(verified);
+            }
+            Err(error) if verdict == Err(SignatureError::Unsigned) => verdict = Err(error),
+            Err(_) => {}
+        }
+    }
+    verdict
+}
+
+fn verify_one(
+    one: &Presented,
+    view: &RequestView<'_>,
+    secrets: &Secrets,
+    now: i64,
+) -> Result<Verified, SignatureError> {
+    for wanted in [METHOD, PATH, DIGEST] {
+        one.require(&wanted)?;
+    }
+    let join = view.headers.contains_key(JOIN);
+    if join {
+        one.require(&Component::new(JOIN))?;
+    }
+    let created = one.integer("created")?.ok_or(SignatureError::Parameter("created"))?;
+    let nonce = one.text("nonce")?.filter(|nonce| (1..=MAX_NONCE).contains(&nonce.len()));
+    let nonce = nonce.ok_or(SignatureError::Parameter("nonce"))?;
+    let secret = verify_schemes(one, view, secrets)?;
+    check_age(created, one.integer("expires")?, now)?;
+    let signature = signature::field(view.headers, "signature").unwrap_or_default();
+    let tie = RequestTie { label: one.label.clone(), signature };
+    Ok(Verified { nonce: nonce.to_owned(), created, secret, join, tie })
+}
+
+/// A runner does not know whether a proxy in front of it was asked over https, so a signature that covers the scheme
+/// is tried with both.
+fn verify_schemes(
+    one: &Presented,
+    view: &RequestView<'_>,
+    secrets: &Secrets,
+) -> Result<usize, SignatureError> {
+    let with =
+        |scheme: &str| one.verify(&|component: &Component<'_>| view.resolve(component, scheme), secrets);
+    with("http").or_else(|error| if error == SignatureError::Forged { with("https") } else { Err(error) })
+}
+
+fn check_age(created: i64, expires: Option<i64>, now: i64) -> Result<(), SignatureError> {
+    let age = now.saturating_sub(created);
+    if age > MAX_AGE {
+        return Err(SignatureError::Stale(age));
+    }
+    if age < -MAX_SKEW {
+        return Err(SignatureError::Future(age.saturating_neg()));
+    }
+    match expires {
+        Some(expires) if expires < now => Err(SignatureError::Stale(age)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+    const BODY: &[u8] = br#"{"job_id":"a","attempt":1}"#;
+
+    fn secrets() -> Secrets {
+        Secrets::new(["the_secret_should_be_strong_enough"]).unwrap()
+    }
+
+    fn signed(join: bool) -> SignedRequest {
+        let nonce = "000102030405060708090a0b0c0d0e0f";
+        let request = Outgoing { method: "POST", path: "/run", body: BODY, join, now: NOW, nonce };
+        sign(&request, &secrets()).unwrap()
+    }
+
+    fn view(headers: &HeaderMap) -> RequestView<'_> {
+        RequestView { method: "POST", path: "/run", query: None, authority: None, headers }
+    }
+
+    #[test]
+    fn the_golden_request() {
+        let SignedRequest { headers, tie } = signed(false);
+        let lines: Vec<String> = ["content-digest", "signature-input", "signature"]
+            .map(|name| format!("{name}: {}", headers[name].to_str().unwrap()))
+            .to_vec();
+        assert_eq!(lines.join("\n"), include_str!("../tests/golden/v2-request.txt").trim_end());
+        let verified = verify(&view(&headers), BODY, &secrets(), NOW).unwrap();
+        assert_eq!(verified.tie, tie);
+        assert_eq!((verified.join, verified.secret, verified.created), (false, 0, NOW));
+        assert!(verify(&view(&signed(true).headers), BODY, &secrets(), NOW).unwrap().join);
+    }
+
+    #[test]
+    fn age_is_bounded_on_both_sides() {
+        let headers = signed(false).headers;
+        for (later, expected) in [
+            (0, None),
+            (300, None),
+            (301, Some(SignatureError::Stale(301))),
+            (-30, None),
+            (-31, Some(SignatureError::Future(31))),
+            (i64::MAX - NOW, Some(SignatureError::Stale(i64::MAX - NOW))),
+        ] {
+            let verdict = verify(&view(&headers), BODY, &secrets(), NOW + later);
+            assert_eq!(verdict.err(), expected, "{later}");
+        }
+    }
+
+    #[test]
+    fn alterations_are_found() {
+        type Alter = fn(&mut HeaderMap);
+        let cases: [(&str, Alter); 8] = [
+            ("no signature", |h| drop(h.remove("signature"))),
+            ("no input", |h| drop(h.remove("signature-input"))),
+            ("no digest", |h| drop(h.remove("content-digest"))),
+            ("two digests", |h| {
+                h.append("content-digest", HeaderValue::from_static("sha-256=:AAAA:"));
+            }),
+            ("other nonce", |h| replace(h, "signature-input", "0001", "0002")),
+            ("other time", |h| replace(h, "signature-input", "1800000000", "1800000001")),
+            ("less covered", |h| replace(h, "signature-input", "\"@path\" ", "")),
+            ("join added", |h| {
+                h.insert(JOIN, HeaderValue::from_static("only"));
+            }),
+        ];
+        for (what, alter) in cases {
+            let mut headers = signed(false).headers;
+            alter(&mut headers);
+            assert!(verify(&view(&headers), BODY, &secrets(), NOW).is_err(), "{what}");
+        }
+        let headers = signed(false).headers;
+        assert!(verify(&view(&headers), b"{}", &secrets(), NOW).is_err());
+        let other = RequestView { method: "PUT", ..view(&headers) };
+        assert_eq!(verify(&other, BODY, &secrets(), NOW).err(), Some(SignatureError::Forged));
+        let other = RequestView { path: "/run/cancel", ..view(&headers) };
+        assert_eq!(verify(&other, BODY, &secrets(), NOW).err(), Some(SignatureError::Forged));
+        let stranger = Secrets::new(["quite another secret than that"]).unwrap();
+        assert_eq!(verify(&view(&headers), BODY, &stranger, NOW).err(), Some(SignatureError::Forged));
+    }
+
+    fn replace(headers: &mut HeaderMap, name: &'static str, from: &str, to: &str) {
+        let value = headers[name].to_str().unwrap().replace(from, to);
+        insert(headers, name, &value).unwrap();
+    }
+
+    /// What another implementation of RFC 9421 may send: its own label and keyid, more components, another order.
+    #[test]
+    fn foreign_signatures_are_verified() {
+        let secrets = secrets();
+        for (names, scheme) in [
+            (&["content-digest", "@path", "@method"][..], "http"),
+            (&["@method", "@target-uri", "@path", "content-digest", "content-type"], "https"),
+            (&["@method", "@authority", "@scheme", "@query", "@path", "content-digest"], "http"),
+            (&["@request-target", "@method", "@path", "content-digest", "host"], "http"),
+        ] {
+            let mut headers = HeaderMap::new();
+            insert(&mut headers, "content-digest", &digest::content_digest(BODY)).unwrap();
+            insert(&mut headers, "content-type", " application/json ").unwrap();
+            insert(&mut headers, "host", "Runner.Example:80").unwrap();
+            let components: Vec<Component<'_>> = names.iter().map(|name| Component::new(name)).collect();
+            let params = Params { created: NOW, nonce: Some("n"), keyid: "whatever" };
+            let request = RequestView { query: Some("a=b"), ..view(&headers) };
+            let resolve = |component: &Component<'_>| request.resolve(component, scheme);
+            let signed = signature::sign("sig1", &components, &params, &resolve, (&secrets, 0)).unwrap();
+            let mut sent = headers.clone();
+            insert(&mut sent, "signature-input", &signed.input).unwrap();
+            insert(&mut sent, "signature", &signed.signature).unwrap();
+            let seen = RequestView { headers: &sent, ..request };
+            let verified = verify(&seen, BODY, &secrets, NOW);
+            assert_eq!(verified.map(|v| v.tie.label), Ok("sig1".to_owned()), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn created_and_nonce_must_be_there_and_expires_counts() {
+        let headers = signed(false).headers;
+        for (from, to, expected) in [
+            (";created=1800000000", "", SignatureError::Parameter("created")),
+            (";created=1800000000", ";created=\"1\"", SignatureError::Parameter("created")),
+            (";nonce=\"000102030405060708090a0b0c0d0e0f\"", "", SignatureError::Parameter("nonce")),
+            (
+                ";nonce=\"000102030405060708090a0b0c0d0e0f\"",
+                ";nonce=\"\"",
+                SignatureError::Parameter("nonce"),
+            ),
+        ] {
+            let mut headers = headers.clone();
+            replace(&mut headers, "signature-input", from, to);
+            assert_eq!(verify(&view(&headers), BODY, &secrets(), NOW).err(), Some(expected), "{to}");
+        }
+        assert_eq!(check_age(NOW - 10, Some(NOW - 1), NOW), Err(SignatureError::Stale(10)));
+        assert_eq!(check_age(NOW - 10, Some(NOW), NOW), Ok(()));
+    }
+}
