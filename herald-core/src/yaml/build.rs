@@ -1,0 +1,423 @@
+//! From the parser's events to a [`Tree`]: duplicate keys, merges, and the bounds on what aliases may repeat.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use serde_json::Value;
+use serde_yaml::granit_parser::{Event, ScalarStyle, ScanError, Tag};
+
+use super::report::{Finding, Source};
+use super::tree::{DEEPEST, Entry, Kind, Node, NodeId, Tree};
+use super::{scalar, syntax};
+use crate::problem::Severity;
+use crate::secret::is_secret_name;
+
+/// The most values that all aliases together may repeat.
+const MOST_REPEATED: u64 = 1_000_000;
+/// The most bytes of text that all aliases together may repeat.
+const MOST_REPEATED_BYTES: u64 = 64 << 20;
+
+/// How much a value is once its aliases are followed.
+#[derive(Debug, Default, Clone, Copy)]
+struct Weight {
+    values: u64,
+    bytes: u64,
+    depth: usize,
+}
+
+impl Weight {
+    fn add(&mut self, inner: Self) {
+        self.values = self.values.saturating_add(inner.values);
+        self.bytes = self.bytes.saturating_add(inner.bytes);
+        self.depth = self.depth.max(inner.depth + 1);
+    }
+}
+
+struct Anchor {
+    node: NodeId,
+    /// `None` while the value is still open: an alias to it would contain itself.
+    weight: Option<Weight>,
+}
+
+/// A collection whose end has not come yet.
+struct Frame {
+    node: NodeId,
+    anchor: usize,
+    /// Whether everything inside is secret.
+    secret: bool,
+    weight: Weight,
+    open: Open,
+}
+
+enum Open {
+    List(Vec<NodeId>),
+    Map { entries: Vec<Entry>, merges: Vec<NodeId>, next: Next },
+}
+
+/// What the next node of a map is.
+enum Next {
+    Key,
+    Value {
+        key: Box<str>,
+        at: Range<u32>,
+        secret: bool,
+    },
+    /// The value of `<<`.
+    Merge,
+    /// The value of a key that was refused.
+    Refused,
+}
+
+#[derive(Default)]
+pub(super) struct Builder {
+    tree: Tree,
+    stack: Vec<Frame>,
+    anchors: HashMap<usize, Anchor>,
+    repeated: Weight,
+    documents: usize,
+    findings: Vec<Finding>,
+    /// Places of secret values.
+    secret: Vec<Range<usize>>,
+    /// Where the latest scalar ends, when it was secret.
+    after_secret: Option<usize>,
+    syntax_error: bool,
+    over: bool,
+}
+
+impl Builder {
+    /// Whether there is no use in going on.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) fn finish(mut self, source: &mut Source) -> (Tree, Vec<Finding>) {
+        if self.documents == 0 && self.findings.is_empty() {
+            self.tree.root = None;
+        }
+        if self.syntax_error {
+            // No tree tells what is secret from here on, so the text alone must.
+            self.secret.extend(source.secret_looking_places());
+            if let Some(end) = self.after_secret {
+                self.secret.push(end..source.text_len());
+            }
+        }
+        source.secret.append(&mut self.secret);
+        (self.tree, self.findings)
+    }
+
+    pub(super) fn fatal(&mut self, span: Range<usize>, message: String) {
+        self.found(span, message);
+        self.over = true;
+    }
+
+    pub(super) fn syntax_error(&mut self, error: &ScanError, text: &str) {
+        let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
+        let (message, help) = syntax::explain(error.kind());
+        self.fatal(at..at, message);
+        self.syntax_error = true;
+        if let Some(finding) = self.findings.last_mut() {
+            finding.help = help.map(str::to_owned);
+        }
+    }
+
+    fn found(&mut self, span: Range<usize>, message: String) {
+        self.findings.push(Finding { span, severity: Severity::Error, message, help: None });
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>, span: Range<usize>) {
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    self.fatal(span, "a second document begins here; a file holds one".to_owned());
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
+            Event::SequenceStart(_, anchor, tag) => {
+                self.check_tag(tag.as_deref(), "seq", &span);
+                self.begin(Open::List(Vec::new()), anchor, span);
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.check_tag(tag.as_deref(), "map", &span);
+                let open = Open::Map { entries: Vec::new(), merges: Vec::new(), next: Next::Key };
+                self.begin(open, anchor, span);
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Alias(id) => self.alias(id, span),
+            Event::UnresolvedAlias(name) => {
+                self.found(span.clone(), format!("no anchor `&{name}` stands above this alias"));
+                let node = self.node(Kind::Scalar(Value::Null), &span);
+                self.place(node, Weight::default());
+            }
+            _ => {}
+        }
+    }
+
+    fn node(&mut self, kind: Kind, span: &Range<usize>) -> NodeId {
+        let id = NodeId::try_from(self.tree.nodes.len()).unwrap_or(NodeId::MAX);
+        self.tree.nodes.push(Node { span: narrow(span), kind });
+        id
+    }
+
+    fn check_tag(&mut self, tag: Option<&Tag>, expected: &str, span: &Range<usize>) {
+        if let Some(tag) = tag
+            && tag.core_suffix() != Some(expected)
+            && !is_plain_tag(tag)
+        {
+            self.found(span.clone(), format!("the tag `{}` is not known here", tag_text(tag)));
+        }
+    }
+
+    /// Whether the value that comes next is secret.
+    fn in_secret(&self) -> bool {
+        self.stack.last().is_some_and(|frame| {
+            frame.secret || matches!(frame.open, Open::Map { next: Next::Value { secret: true, .. }, .. })
+        })
+    }
+
+    fn awaits_key(&self) -> bool {
+        matches!(self.stack.last(), Some(Frame { open: Open::Map { next: Next::Key, .. }, .. }))
+    }
+
+    fn scalar(
+        &mut self,
+        text: Cow<'_, str>,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+        span: Range<usize>,
+    ) {
+        let plain = style == ScalarStyle::Plain && tag.is_none();
+        if self.awaits_key() {
+            if anchor != 0 {
+                let node = self.node(Kind::Scalar(Value::String(text.clone().into_owned())), &span);
+                let weight = Weight { values: 1, bytes: text.len() as u64, depth: 0 };
+                self.anchors.insert(anchor, Anchor { node, weight: Some(weight) });
+            }
+            return self.key(&text, plain, &span);
+        }
+        let secret = self.in_secret();
+        self.after_secret = secret.then_some(span.end);
+        if secret {
+            self.secret.push(span.clone());
+        }
+        let weight = Weight { values: 1, bytes: text.len() as u64, depth: 0 };
+        let value = match tag {
+            None if plain => scalar::plain(&text),
+            None => Ok(Value::String(text.into_owned())),
+            Some(tag) => match tag.core_suffix() {
+                Some(core) => scalar::tagged(&text, core),
+                None if is_plain_tag(tag) => Ok(Value::String(text.into_owned())),
+                None => Err(format!("the tag `{}` is not known here", tag_text(tag))),
+            },
+        };
+        let value = value.unwrap_or_else(|message| {
+            let message = if secret { "this is no value of its kind".to_owned() } else { message };
+            self.found(span.clone(), message);
+            Value::Null
+        });
+        let node = self.node(Kind::Scalar(value), &span);
+        if anchor != 0 {
+            self.anchors.insert(anchor, Anchor { node, weight: Some(weight) });
+        }
+        self.place(node, weight);
+    }
+
+    fn key(&mut self, text: &str, plain: bool, span: &Range<usize>) {
+        let next = if plain && text == "<<" {
+            Next::Merge
+        } else if plain && matches!(text, "" | "~") {
+            self.found(span.clone(), "a key is missing before this `:`".to_owned());
+            Next::Refused
+        } else {
+            Next::Value { key: text.into(), at: narrow(span), secret: is_secret_name(text) }
+        };
+        self.set_next(next);
+        if let Some(frame) = self.stack.last_mut() {
+            frame.weight.bytes = frame.weight.bytes.saturating_add(text.len() as u64);
+        }
+    }
+
+    fn set_next(&mut self, to: Next) {
+        if let Some(Frame { open: Open::Map { next, .. }, .. }) = self.stack.last_mut() {
+            *next = to;
+        }
+    }
+
+    fn begin(&mut self, open: Open, anchor: usize, span: Range<usize>) {
+        if self.stack.len() >= DEEPEST {
+            return self.fatal(span, syntax::too_deep());
+        }
+        let secret = self.in_secret();
+        let kind = match open {
+            Open::List(_) => Kind::List(Vec::new()),
+            Open::Map { .. } => Kind::Map { entries: Vec::new(), order: Vec::new() },
+        };
+        let node = self.node(kind, &span);
+        if anchor != 0 {
+            self.anchors.insert(anchor, Anchor { node, weight: None });
+        }
+        self.stack.push(Frame { node, anchor, secret, weight: Weight { values: 1, ..Weight::default() }, open });
+    }
+
+    fn end(&mut self) {
+        let Some(frame) = self.stack.pop() else { return };
+        let kind = match frame.open {
+            Open::List(items) => Kind::List(items),
+            Open::Map { entries, merges, .. } => self.map(entries, &merges),
+        };
+        if let Some(node) = self.tree.nodes.get_mut(frame.node as usize) {
+            node.kind = kind;
+        }
+        if let Some(anchor) = self.anchors.get_mut(&frame.anchor) {
+            anchor.weight = Some(frame.weight);
+        }
+        self.place(frame.node, frame.weight);
+    }
+
+    /// Finds duplicates, and merges what `<<` names: a map's own keys win, then what is named first.
+    fn map(&mut self, mut entries: Vec<Entry>, merges: &[NodeId]) -> Kind {
+        let order = by_key(&entries);
+        for (first, later) in repeats(&entries, &order) {
+            let (first, later) = (&entries[first as usize], &entries[later as usize]);
+            self.findings.push(Finding {
+                span: later.at.start as usize..later.at.end as usize,
+                severity: Severity::Error,
+                message: format!("duplicate key \"{}\"", later.key),
+                help: Some(Source::place_mark(first.at.start as usize)),
+            });
+        }
+        if merges.is_empty() {
+            return Kind::Map { entries, order };
+        }
+        for merged in merges {
+            self.merge(*merged, &mut entries);
+        }
+        let mut keep = vec![true; entries.len()];
+        for (_, later) in repeats(&entries, &by_key(&entries)) {
+            keep[later as usize] = false;
+        }
+        let mut keep = keep.into_iter();
+        entries.retain(|_| keep.next().unwrap_or(true));
+        let order = by_key(&entries);
+        Kind::Map { entries, order }
+    }
+
+    /// Adds the entries of a map, or of each map of a list.
+    fn merge(&mut self, id: NodeId, entries: &mut Vec<Entry>) {
+        let target = self.tree.target(id);
+        match &self.tree.node(target).kind {
+            Kind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
+            Kind::List(items) => {
+                for item in items.clone() {
+                    match &self.tree.node(self.tree.target(item)).kind {
+                        Kind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
+                        _ => self.refuse_merge(item),
+                    }
+                }
+            }
+            _ => self.refuse_merge(id),
+        }
+    }
+
+    fn refuse_merge(&mut self, id: NodeId) {
+        let span = &self.tree.node(id).span;
+        let span = span.start as usize..span.end as usize;
+        self.found(span, "`<<` takes a map or a list of maps".to_owned());
+    }
+
+    fn alias(&mut self, id: usize, span: Range<usize>) {
+        let Some((target, weight)) = self.anchors.get(&id).map(|anchor| (anchor.node, anchor.weight)) else {
+            return self.found(span, "no anchor stands above this alias".to_owned());
+        };
+        if self.awaits_key() {
+            match &self.tree.node(target).kind {
+                Kind::Scalar(Value::String(text)) => {
+                    let text = text.clone();
+                    return self.key(&text, false, &span);
+                }
+                _ => {
+                    self.found(span, "a key must be a text".to_owned());
+                    return self.set_next(Next::Refused);
+                }
+            }
+        }
+        let Some(weight) = weight else {
+            return self.fatal(span, "this alias stands inside what it names, so it would never end".to_owned());
+        };
+        self.repeated.add(weight);
+        if self.repeated.values > MOST_REPEATED || self.repeated.bytes > MOST_REPEATED_BYTES {
+            return self.fatal(span, "with this alias, the aliases repeat more than can be held".to_owned());
+        }
+        if self.stack.len() + weight.depth > DEEPEST {
+            return self.fatal(span, syntax::too_deep());
+        }
+        if self.in_secret() {
+            let mut places = std::mem::take(&mut self.secret);
+            self.tree.scalars(target, &mut places);
+            self.secret = places;
+        }
+        let node = self.node(Kind::Alias(target), &span);
+        self.place(node, weight);
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, id: NodeId, weight: Weight) {
+        let Some(frame) = self.stack.last_mut() else {
+            self.tree.root = Some(id);
+            return;
+        };
+        frame.weight.add(weight);
+        match &mut frame.open {
+            Open::List(items) => items.push(id),
+            Open::Map { entries, merges, next } => match std::mem::replace(next, Next::Key) {
+                Next::Value { key, at, .. } => entries.push(Entry { key, at, value: id }),
+                Next::Merge => merges.push(id),
+                Next::Refused => {}
+                Next::Key => {
+                    *next = Next::Refused;
+                    let span = &self.tree.nodes[id as usize].span;
+                    let span = span.start as usize..span.end as usize;
+                    self.found(span, "a key must be a text, not a list or a map".to_owned());
+                }
+            },
+        }
+    }
+}
+
+/// The places of the entries, sorted by key; equal keys in the order in which they were written.
+fn by_key(entries: &[Entry]) -> Vec<u32> {
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let mut order: Vec<u32> = (0..count).collect();
+    order.sort_by(|a, b| entries[*a as usize].key.cmp(&entries[*b as usize].key));
+    order
+}
+
+/// Every entry whose key stood before, with the first one of that key.
+fn repeats(entries: &[Entry], order: &[u32]) -> Vec<(u32, u32)> {
+    let mut repeats = Vec::new();
+    let Some(mut first) = order.first().copied() else { return repeats };
+    for &next in &order[1..] {
+        if entries[first as usize].key == entries[next as usize].key {
+            repeats.push((first, next));
+        } else {
+            first = next;
+        }
+    }
+    repeats
+}
+
+fn narrow(span: &Range<usize>) -> Range<u32> {
+    let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    narrow(span.start)..narrow(span.end)
+}
+
+/// `!`, which only says "not resolved": a text stays a text.
+fn is_plain_tag(tag: &Tag) -> bool {
+    tag.handle().is_empty() && tag.suffix() == "!" || tag.handle() == "!" && tag.suffix().is_empty()
+}
+
+fn tag_text(tag: &Tag) -> String {
+    format!("{}{}", tag.original_handle(), tag.suffix())
+}

@@ -1,0 +1,128 @@
+//! Reads YAML 1.2 into JSON values and remembers where everything stood, so that a problem found later can be shown
+//! where the user wrote it.
+//!
+//! What is not plain YAML 1.2 (core schema):
+//! - `<<` merges maps, as YAML 1.1 does.
+//! - A key is always a text: `8080:` is the key `"8080"`.
+//! - A number with a leading zero (`0755`) is a text, since it is octal to some readers and decimal to others; the
+//!   digits arrive as they were written. `0o755` is octal.
+//! - `.inf` and `.nan` are refused: JSON cannot hold them.
+
+mod build;
+mod report;
+mod scalar;
+mod syntax;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use serde_json::Value;
+use serde_yaml::granit_parser::{Event, Parser, options};
+
+use crate::problem::{Part, Path, Problem};
+use build::Builder;
+pub use report::Problems;
+use report::{Finding, Source};
+use tree::{DEEPEST, Tree};
+
+/// One YAML document with the place of everything in it.
+pub struct Document {
+    source: Source,
+    tree: Tree,
+    value: Value,
+}
+
+/// Where something stands in a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// In bytes of the text.
+    pub span: Range<usize>,
+}
+
+impl Document {
+    /// Reads one document. `file_name` is what problems begin with.
+    ///
+    /// The memory that it takes is bounded by the length of the text and the bound on what aliases may repeat.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text as YAML, as far as it can be read.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, Problems> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut source = Source::new(file_name, text);
+        let (tree, findings) = read_tree(text, &mut source);
+        if findings.is_empty() {
+            let value = tree.value();
+            return Ok(Self { source, tree, value });
+        }
+        Err(source.report(findings))
+    }
+
+    /// The whole document as JSON; an empty one is null.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// What stands at a path, or the nearest thing above it that exists.
+    #[must_use]
+    pub fn locate(&self, path: &Path, part: Part) -> Location {
+        let span = self.tree.locate(path, part);
+        let (line, column) = self.source.position(span.start);
+        Location { line, column, span }
+    }
+
+    /// Never shows the value at this path in a report, as if its name were secret.
+    pub fn hide(&mut self, path: &Path) {
+        self.tree.texts_below(path, &mut self.source.secret);
+    }
+
+    /// The problems as text for people: sorted by place, each as `file:line:col: what is wrong` with its line below
+    /// and secret values hidden.
+    #[must_use]
+    pub fn report(&self, problems: &[Problem]) -> Problems {
+        let findings = problems.iter().map(|problem| Finding {
+            span: self.tree.locate(&problem.path, problem.part),
+            severity: problem.severity,
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+        });
+        self.source.report(findings.collect())
+    }
+}
+
+/// The tree as far as it could be read, and what is wrong.
+fn read_tree(text: &str, source: &mut Source) -> (Tree, Vec<Finding>) {
+    let mut builder = Builder::default();
+    if u32::try_from(text.len()).is_err() {
+        builder.fatal(0..0, "the file is larger than 4 GiB".to_owned());
+        return builder.finish(source);
+    }
+    let options = options! {
+        emit_comments: false,
+        emit_unresolved_aliases: true,
+        block_nesting_limit: DEEPEST,
+        flow_nesting_limit: DEEPEST,
+    };
+    for next in Parser::new_from_str_with_options(text, options) {
+        match next {
+            Ok((Event::StreamEnd, _)) => break,
+            Ok((event, span)) => {
+                let start = span.start.byte_offset().unwrap_or(0);
+                let end = span.end.byte_offset().unwrap_or(start);
+                builder.event(event, start..end.max(start));
+            }
+            Err(error) => builder.syntax_error(&error, text),
+        }
+        if builder.is_over() {
+            break;
+        }
+    }
+    builder.finish(source)
+}

@@ -1,0 +1,238 @@
+//! Problems as text: `file:line:col: what is wrong`, the line, a mark below it, and advice.
+
+use std::fmt::{self, Write as _};
+use std::ops::Range;
+
+use unicode_width::UnicodeWidthChar;
+
+use crate::problem::Severity;
+use crate::secret::{MASKED, is_secret_name};
+
+/// The most characters of a line that are shown.
+const LONGEST_LINE: usize = 120;
+/// How much of a cut line stands before the mark.
+const BEFORE_MARK: usize = 60;
+/// Stands before a place in advice, until the line is known.
+const PLACE_MARK: char = '\u{0}';
+
+/// Everything that is wrong with a text, ready to be read. It holds no secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Problems {
+    errors: Vec<String>,
+    warnings: Vec<String>,
+    text: String,
+}
+
+impl Problems {
+    /// How many errors there are.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// The warnings alone, each with its line.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// A problem and its place in the text.
+pub(super) struct Finding {
+    pub(super) span: Range<usize>,
+    pub(super) severity: Severity,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// A text, where its lines begin, and which parts of it are never shown.
+pub(super) struct Source {
+    file: String,
+    text: String,
+    lines: Vec<usize>,
+    pub(super) secret: Vec<Range<usize>>,
+}
+
+impl Source {
+    pub(super) fn new(file: &str, text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let ends = bytes.iter().enumerate().filter(|(n, byte)| match byte {
+            b'\n' => true,
+            b'\r' => bytes.get(n + 1) != Some(&b'\n'),
+            _ => false,
+        });
+        let lines = std::iter::once(0).chain(ends.map(|(n, _)| n + 1)).collect();
+        Self { file: file.to_owned(), text: text.to_owned(), lines, secret: Vec::new() }
+    }
+
+    pub(super) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// A byte's line and column, both from 1.
+    pub(super) fn position(&self, at: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= at).max(1);
+        let before = self.text.get(self.lines[line - 1]..at).unwrap_or("");
+        (line, before.chars().count() + 1)
+    }
+
+    /// Advice that names the line of an earlier place; [`Self::report`] fills the line in.
+    pub(super) fn place_mark(at: usize) -> String {
+        format!("{PLACE_MARK}{at}")
+    }
+
+    /// Sorted by place, errors and warnings together.
+    pub(super) fn report(&self, mut findings: Vec<Finding>) -> Problems {
+        findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
+        findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
+        let mut problems = Problems { errors: Vec::new(), warnings: Vec::new(), text: String::new() };
+        let mut secret = self.secret.clone();
+        secret.sort_by_key(|range| range.start);
+        for finding in &findings {
+            let text = self.render(finding, &secret);
+            problems.text.push_str(&text);
+            match finding.severity {
+                Severity::Error => problems.errors.push(text),
+                Severity::Warning => problems.warnings.push(text),
+            }
+        }
+        problems
+    }
+
+    fn render(&self, finding: &Finding, secret: &[Range<usize>]) -> String {
+        let (line, column) = self.position(finding.span.start);
+        let mark = match finding.severity {
+            Severity::Error => "",
+            Severity::Warning => "warning: ",
+        };
+        let mut text = format!("{}:{line}:{column}: {mark}{}\n", self.file, one_line(&finding.message));
+        let (shown, before, marked) = self.shown_line(line, &finding.span, secret);
+        let margin = line.to_string();
+        let blank = " ".repeat(margin.len());
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{blank} |\n{margin} | {shown}");
+        let _ = writeln!(text, "{blank} | {}{}", " ".repeat(before), "^".repeat(marked));
+        if let Some(help) = &finding.help {
+            let _ = writeln!(text, "{blank} = help: {}", self.advice(help));
+        }
+        text
+    }
+
+    fn advice(&self, help: &str) -> String {
+        match help.strip_prefix(PLACE_MARK).and_then(|at| at.parse().ok()) {
+            Some(at) => format!("it stands in line {} already", self.position(at).0),
+            None => one_line(help),
+        }
+    }
+
+    /// A line without its secrets, cut; the width before the mark, and the width of the mark.
+    fn shown_line(&self, line: usize, span: &Range<usize>, secret: &[Range<usize>]) -> (String, usize, usize) {
+        let start = self.lines[line - 1];
+        let end = self.lines.get(line).copied().unwrap_or(self.text.len());
+        let whole = self.text.get(start..end).unwrap_or("");
+        let whole = whole.trim_end_matches(['\n', '\r']);
+        let end = start + whole.len();
+        let mut cells: Vec<(String, bool)> = Vec::new();
+        let mut at = start;
+        // Ranges may nest and overlap; `at` only moves forward.
+        for range in secret.iter().filter(|range| range.start < end && range.end > start) {
+            self.cells(at..range.start.max(start), span, &mut cells);
+            let hidden = range.start.max(start).max(at)..range.end.min(end);
+            if !hidden.is_empty() {
+                let marked = hidden.start < span.end && hidden.end > span.start
+                    || hidden.contains(&span.start);
+                let blank = self.text[hidden.clone()].chars().take_while(|c| *c == ' ').count();
+                cells.extend(std::iter::repeat_n((" ".to_owned(), false), blank));
+                cells.push((MASKED.to_owned(), marked));
+                at = hidden.end;
+            }
+        }
+        self.cells(at..end, span, &mut cells);
+        cut(&cells, span.start.max(start) >= end)
+    }
+
+    /// What is shown of a part of a line, character by character, and whether the mark stands below it.
+    fn cells(&self, part: Range<usize>, span: &Range<usize>, cells: &mut Vec<(String, bool)>) {
+        let Some(text) = self.text.get(part.clone()) else { return };
+        for (n, c) in text.char_indices() {
+            let at = part.start + n;
+            let shown = match c {
+                '\t' => ' ',
+                c if c.is_control() || is_bidi(c) => '\u{fffd}',
+                c => c,
+            };
+            let marked = at == span.start || (at > span.start && at < span.end);
+            cells.push((shown.to_string(), marked));
+        }
+    }
+
+    /// For a text that is not YAML: the places that look like values of secret names.
+    pub(super) fn secret_looking_places(&self) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        // The indentation of the secret key that the lines below may still belong to.
+        let mut below: Option<usize> = None;
+        for (n, start) in self.lines.iter().enumerate() {
+            let end = self.lines.get(n + 1).copied().unwrap_or(self.text.len());
+            let line = self.text.get(*start..end).unwrap_or("");
+            let indent = line.len() - line.trim_start().len();
+            if below.is_some_and(|outer| indent > outer) || (below.is_some() && line.trim().is_empty()) {
+                places.push(*start..end);
+                continue;
+            }
+            below = None;
+            let mut from = 0;
+            while let Some(colon) = line[from..].find(':').map(|at| from + at) {
+                let key = line[from..colon].trim_end_matches(['"', '\'', ' ']);
+                if is_secret_name(key) {
+                    places.push(start + colon + 1..end);
+                    below = Some(indent);
+                    break;
+                }
+                from = colon + 1;
+            }
+        }
+        places
+    }
+}
+
+/// Joins cells to a line, cut around the mark.
+fn cut(cells: &[(String, bool)], mark_at_end: bool) -> (String, usize, usize) {
+    let first = if mark_at_end { None } else { cells.iter().position(|(_, marked)| *marked) };
+    let first = first.unwrap_or(cells.len());
+    let from = if cells.len() <= LONGEST_LINE { 0 } else { first.saturating_sub(BEFORE_MARK) };
+    let to = cells.len().min(from + LONGEST_LINE);
+    let width = |cells: &[(String, bool)]| {
+        cells.iter().flat_map(|(text, _)| text.chars()).map(|c| c.width().unwrap_or(1)).sum::<usize>()
+    };
+    let dots = if from > 0 { "…" } else { "" };
+    let shown: String = cells[from..to].iter().map(|(text, _)| text.as_str()).collect();
+    let end = if to < cells.len() { "…" } else { "" };
+    let before = dots.chars().count() + width(&cells[from..first.clamp(from, to)]);
+    let marked = cells[first.clamp(from, to)..to].iter().take_while(|(_, marked)| *marked).cloned();
+    let marked = width(&marked.collect::<Vec<_>>()).max(1);
+    (format!("{dots}{}{end}", shown.trim_end()), before, marked)
+}
+
+/// Characters that would reorder what a terminal shows.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// Names come from the file and may hold line breaks or escape sequences.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_bidi(c) { '\u{fffd}' } else { c }).collect()
+}

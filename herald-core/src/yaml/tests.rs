@@ -1,0 +1,288 @@
+use serde_json::Value;
+
+use super::{Document, Problems};
+use crate::problem::{Part, Path, Problem};
+
+fn parse(text: &str) -> Result<Document, Problems> {
+    Document::parse(text, "c.yml")
+}
+
+fn value(text: &str) -> Value {
+    parse(text).unwrap().value().clone()
+}
+
+fn refused(text: &str) -> String {
+    match parse(text) {
+        Ok(document) => panic!("{text:?} was read as {}", document.value()),
+        Err(problems) => problems.to_string(),
+    }
+}
+
+/// The first lines of all problems.
+fn heads(text: &str) -> Vec<String> {
+    refused(text).lines().filter(|line| line.starts_with("c.yml:")).map(str::to_owned).collect()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn what_yaml_means() {
+    for (yaml, expected) in [
+        ("", "null"),
+        ("# only a comment\n", "null"),
+        ("---\n...\n", "null"),
+        ("\u{feff}a: 1", r#"{"a":1}"#),
+        ("--- \na: 1\n...\n", r#"{"a":1}"#),
+        ("%YAML 1.2\n---\na: 1\n", r#"{"a":1}"#),
+        ("a: 1\r\nb: 2\r\n", r#"{"a":1,"b":2}"#),
+        ("a:\nb: ~", r#"{"a":null,"b":null}"#),
+        ("8080: x\ntrue: y\nnull: z\n1.50: w", r#"{"8080":"x","true":"y","null":"z","1.50":"w"}"#),
+        ("'': x", r#"{"":"x"}"#),
+        ("a: [yes, no, on, off, true]", r#"{"a":["yes","no","on","off",true]}"#),
+        ("a: [0755, 0o755, 0x1f, '5', !!str 5, !!int 5]", r#"{"a":["0755",493,31,"5","5",5]}"#),
+        ("a: 18446744073709551617", r#"{"a":18446744073709551617}"#),
+        ("a: |\n  x\n  y\nb: >-\n  x\n  y\n", r#"{"a":"x\ny\n","b":"x y"}"#),
+        ("a: ! 5", r#"{"a":"5"}"#),
+        ("a: &x {k: 1}\nb: *x", r#"{"a":{"k":1},"b":{"k":1}}"#),
+        ("a: &x k\n*x : v", r#"{"a":"k","k":"v"}"#),
+        ("&x a: 1\nb: *x", r#"{"a":1,"b":"a"}"#),
+        ("x: &x {k: 1, l: 2}\na:\n  <<: *x\n  k: 3", r#"{"x":{"k":1,"l":2},"a":{"k":3,"l":2}}"#),
+        (
+            "x: &x {k: 1}\ny: &y {k: 2, l: 3}\na:\n  <<: [*x, *y]\n",
+            r#"{"x":{"k":1},"y":{"k":2,"l":3},"a":{"k":1,"l":3}}"#,
+        ),
+        ("a: {<<: {k: 1}, l: 2}", r#"{"a":{"l":2,"k":1}}"#),
+        ("x: &x {<<: {k: 1}}\na: {<<: *x}", r#"{"x":{"k":1},"a":{"k":1}}"#),
+        ("'<<': 1", r#"{"<<":1}"#),
+    ] {
+        assert_eq!(value(yaml), json(expected), "{yaml:?}");
+    }
+}
+
+#[test]
+fn maps_keep_their_order() {
+    let value = value("z: 1\na: 2\nm: {<<: {q: 1}, b: 2}");
+    assert_eq!(value.to_string(), r#"{"z":1,"a":2,"m":{"b":2,"q":1}}"#);
+}
+
+#[test]
+fn what_is_refused_and_where() {
+    for (yaml, expected) in [
+        ("a: 1\n---\nb: 2", "c.yml:2:1: a second document begins here; a file holds one"),
+        ("a:\n\t- x", "c.yml:2:1: a tab cannot indent"),
+        ("a: 'x\nb: 1\n", "c.yml:1:4: this quote is never closed"),
+        ("a: b: c", "c.yml:1:5: a `:` that begins a value cannot stand here"),
+        ("a: [1, 2", "c.yml:1:4: this `[` is never closed"),
+        ("a: {b: 1", "c.yml:1:4: this `{` is never closed"),
+        ("a: 1\n b: 2", "c.yml:2:3: a `:` that begins a value cannot stand here"),
+        ("a: @x", "c.yml:1:4: `@` cannot begin a value"),
+        ("a: \"\\q\"", "c.yml:1:4: this escape is not known in double quotes"),
+        ("a: 1\nb\nc: 2", "c.yml:2:1: a `:` is missing after this key"),
+        ("a: *x", "c.yml:1:4: no anchor `&x` stands above this alias"),
+        ("a: &x [1, *x]", "c.yml:1:11: this alias stands inside what it names, so it would never end"),
+        ("a: &x\n  <<: *x", "c.yml:2:7: this alias stands inside what it names, so it would never end"),
+        ("a: {<<: 5}", "c.yml:1:9: `<<` takes a map or a list of maps"),
+        ("a: {<<: [{b: 1}, 5]}", "c.yml:1:18: `<<` takes a map or a list of maps"),
+        ("? [a, b]\n: 1", "c.yml:1:3: a key must be a text, not a list or a map"),
+        ("a: {~: 1}", "c.yml:1:5: a key is missing before this `:`"),
+        ("a: .inf", "c.yml:1:4: `.inf` is a number that JSON cannot hold; quote it if a text is meant"),
+        ("a: !!int x", "c.yml:1:10: this is no !!int"),
+        ("a: !thing x", "c.yml:1:11: the tag `!thing` is not known here"),
+        ("a: !thing {b: 1}", "c.yml:1:11: the tag `!thing` is not known here"),
+        ("a: !!seq {b: 1}", "c.yml:1:10: the tag `!!seq` is not known here"),
+        ("ä: 1\nä: 2", "c.yml:2:1: duplicate key \"ä\""),
+        ("a: {\"b\": 1, b: 2}", "c.yml:1:13: duplicate key \"b\""),
+    ] {
+        assert_eq!(heads(yaml), [expected], "{yaml:?}");
+    }
+}
+
+#[test]
+fn all_duplicates_and_unknown_aliases_at_once() {
+    assert_eq!(
+        heads("a: 1\nb: {x: 1, x: *n}\na: 2\na: 3\nc: *m\n"),
+        [
+            "c.yml:2:11: duplicate key \"x\"",
+            "c.yml:2:14: no anchor `&n` stands above this alias",
+            "c.yml:3:1: duplicate key \"a\"",
+            "c.yml:4:1: duplicate key \"a\"",
+            "c.yml:5:4: no anchor `&m` stands above this alias",
+        ]
+    );
+    // Duplicates before a syntax error are told with it.
+    assert_eq!(heads("a: {x: 1, x: 2}\nb: [").len(), 2);
+}
+
+#[test]
+fn the_whole_text_of_a_problem() {
+    assert_eq!(
+        refused("trigger:\n  every2s: {type: tick}\n  every2s: {type: cron}\n"),
+        concat!(
+            "c.yml:3:3: duplicate key \"every2s\"\n",
+            "  |\n",
+            "3 |   every2s: {type: cron}\n",
+            "  |   ^^^^^^^\n",
+            "  = help: it stands in line 2 already\n",
+        )
+    );
+}
+
+#[test]
+fn bombs_are_refused_in_bounded_memory() {
+    let mut laughs = "a: &a [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    let mut merges = "a: &a {k: 1, l: 2}\n".to_owned();
+    let mut deep = "a0: &a0 [x]\n".to_owned();
+    for (n, name) in ('b'..='z').enumerate() {
+        let before = char::from_u32(name as u32 - 1).unwrap();
+        let list = vec![format!("*{before}"); 10].join(",");
+        laughs.push_str(&format!("{name}: &{name} [{list}]\n"));
+        merges.push_str(&format!("{name}: &{name} {{<<: [{list}], n{n}: [{list}]}}\n"));
+    }
+    for n in 1..100_000 {
+        deep.push_str(&format!("a{n}: &a{n} [*a{}]\n", n - 1));
+    }
+    let text = "x".repeat(1 << 20);
+    let wide = format!("a: &a {text}\nb: [{}]\n", vec!["*a"; 1000].join(","));
+    let keys = format!("a: &a {{{text}: 1}}\nb: [{}]\n", vec!["*a"; 1000].join(","));
+    for (name, text) in [("laughs", laughs), ("merges", merges), ("wide", wide)] {
+        assert!(refused(&text).contains("the aliases repeat more than can be held"), "{name}");
+    }
+    assert!(refused(&deep).contains("nested deeper than 100 levels"));
+    // Keys of this length are beyond YAML's own bound, whatever repeats them.
+    assert!(parse(&keys).is_err());
+    assert!(refused(&"[".repeat(100_000)).contains("nested deeper than 100 levels"));
+    assert!(refused(&"- ".repeat(100_000)).contains("nested deeper than 100 levels"));
+    assert!(refused(&"{a: ".repeat(100_000)).contains("nested deeper than 100 levels"));
+    let mixed = format!("{}{}", "- ".repeat(60), "[".repeat(60));
+    assert!(refused(&mixed).contains("nested deeper than 100 levels"));
+    // What people write with aliases stays well within the bounds.
+    let shared = format!("a: &a {{k: [1, 2, 3], l: {{m: 1}}}}\nb:\n{}", "  - *a\n".repeat(10_000));
+    assert_eq!(value(&shared)["b"].as_array().unwrap().len(), 10_000);
+}
+
+#[test]
+fn places_of_keys_and_values() {
+    let document = parse(
+        "x: &x {k: 1}\nrouter:\n  r:\n    task: {t: print}\n    list: [a, {b: 5}]\n    al: *x\n    empty:\n    m: {<<: *x}\n",
+    )
+    .unwrap();
+    let r = Path::top().key("router").key("r");
+    for (path, part, line, column) in [
+        (r.clone(), Part::Key, 3, 3),
+        (r.clone(), Part::Value, 4, 5),
+        (r.key("task").key("t"), Part::Value, 4, 15),
+        (r.key("task").key("t"), Part::Key, 4, 12),
+        (r.key("list").index(1).key("b"), Part::Value, 5, 19),
+        (r.key("al").key("k"), Part::Value, 1, 11),
+        (r.key("al"), Part::Value, 6, 9),
+        (r.key("empty"), Part::Value, 7, 5),
+        (r.key("m").key("k"), Part::Key, 1, 8),
+        // Nothing is there: the nearest thing above.
+        (r.key("absent"), Part::Value, 3, 3),
+        (r.key("absent").key("deeper"), Part::Key, 3, 3),
+        (r.key("list").index(7), Part::Value, 5, 5),
+        (Path::top().key("nothing"), Part::Key, 1, 1),
+        (Path::top(), Part::Value, 1, 1),
+    ] {
+        let found = document.locate(&path, part);
+        assert_eq!((found.line, found.column), (line, column), "{path} {part:?}");
+    }
+}
+
+fn shown(text: &str, path: &Path, part: Part) -> String {
+    let mut problem = Problem::error(path.clone(), "wrong");
+    problem.part = part;
+    parse(text).unwrap().report(&[problem]).to_string()
+}
+
+#[test]
+fn lines_are_shown_without_secrets() {
+    let password = Path::top().key("e").key("git_password");
+    for (yaml, path, line, mark) in [
+        ("e: {git_password: hunter22, user: u}", &password, "e: {git_password: ***, user: u}", "                  ^^^"),
+        ("e:\n  git_password: 'hun''ter22' # no", &password, "  git_password: *** # no", "                ^^^"),
+        ("e: {git_password: [hunter22, x]}", &password, "e: {git_password: [***, ***]}", "                  ^"),
+        ("p: &p hunter22\ne: {git_password: *p}", &Path::top().key("p"), "p: &p ***", "      ^^^"),
+    ] {
+        let text = shown(yaml, path, Part::Value);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2].split_once("| ").unwrap().1, line, "{yaml}");
+        assert_eq!(lines[3].split_once("| ").unwrap().1, mark, "{yaml}");
+        assert!(!text.contains("hun"), "{text}");
+    }
+}
+
+#[test]
+fn a_hidden_value_is_not_shown() {
+    let mut document = parse("a: {sign: hunter22, list: [hunter22]}").unwrap();
+    let sign = Path::top().key("a").key("sign");
+    document.hide(&sign);
+    document.hide(&Path::top().key("a").key("list"));
+    let text = document.report(&[Problem::error(sign, "wrong")]).to_string();
+    assert!(text.contains("1 | a: {sign: ***, list: [***]}\n"), "{text}");
+}
+
+#[test]
+fn syntax_errors_show_no_secrets() {
+    for yaml in [
+        "password: \"hunter22\" x",
+        "password: hunter22: x",
+        "password: \"hunter22",
+        "password: @hunter22",
+        "e: {user: u, password: hunter22",
+        "e: {user: u, password: hunter22: 1]",
+        "git_ssh_key: |\n    hunter22\n   hunter22: [",
+        "git_ssh_key: |\n    hunter22\nhunter22\n",
+        "e:\n  git_ssh_key: |\n    hunter22\n hunter22\nb: 1",
+        "token:\n  - hunter22\n  - hunter22: [\n",
+        "token:\n\thunter22",
+        "user: \"u\ntoken: hunter22",
+        "secret: !!int hunter22",
+        "secret: .inf\nsecret: hunter22\n",
+        "'api-key' : [hunter22, @hunter22]",
+    ] {
+        let text = refused(yaml);
+        assert!(!text.contains("unter"), "{yaml:?}:\n{text}");
+    }
+}
+
+#[test]
+fn hostile_lines_stay_readable() {
+    let long = format!("{}: {{{}: 1}}", "a".repeat(200), "b".repeat(300));
+    let path = Path::top().key(&"a".repeat(200));
+    let text = shown(&long, &path, Part::Value);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.iter().skip(1).all(|line| line.chars().count() < 140), "{text}");
+    let line = lines[2].split_once("| ").unwrap().1;
+    let mark = lines[3].split_once("| ").unwrap().1;
+    let column = mark.chars().take_while(|c| *c == ' ').count();
+    assert_eq!(line.chars().nth(column), Some('{'));
+    assert!(line.starts_with('…') && line.ends_with('…'), "{line}");
+
+    // Wide characters take two columns; control and bidi characters are not sent to the terminal.
+    let text = shown("任务: {a: \"\u{202e}\", b: 5}", &Path::top().key("任务").key("b"), Part::Value);
+    assert_eq!(text, "c.yml:1:17: wrong\n  |\n1 | 任务: {a: \"\u{fffd}\", b: 5}\n  |                   ^\n");
+    let text = refused("\"a\\n\\e[31m\": 1\n\"a\\n\\e[31m\": 2");
+    assert!(text.starts_with("c.yml:2:1: duplicate key \"a\u{fffd}\u{fffd}[31m\"\n"), "{text}");
+}
+
+#[test]
+fn ten_thousand_routers_are_read_in_no_time() {
+    let mut text = "router:\n".to_owned();
+    for n in 0..10_000 {
+        text.push_str(&format!(
+            "  router_{n}:\n    trigger: exe_done\n    selector: match_map\n    task:\n      task_{n}: print\n    select_param: {{match_key: a/b, match_value: {n}}}\n"
+        ));
+    }
+    let begun = std::time::Instant::now();
+    let document = parse(&text).unwrap();
+    let parsed = begun.elapsed();
+    for n in 0..10_000 {
+        let path = Path::top().key("router").key(&format!("router_{n}")).key("task");
+        assert_eq!(document.locate(&path, Part::Key).line, 6 * n + 5);
+    }
+    // Only printed: a busy machine is no failure.
+    eprintln!("read {} bytes in {parsed:?}, located 10,000 in {:?}", text.len(), begun.elapsed() - parsed);
+}

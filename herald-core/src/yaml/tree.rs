@@ -1,0 +1,152 @@
+//! The document as it was written: a flat table of nodes with their places. An alias is one node more, not a copy.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use crate::problem::{Part, Path, Step};
+
+/// The deepest nesting of maps and lists, aliases followed. JSON readers stop at 128.
+pub(super) const DEEPEST: usize = 100;
+
+/// A place in [`Tree::nodes`].
+pub(super) type NodeId = u32;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    /// In bytes. The end of a collection is that of its first token.
+    pub(super) span: Range<u32>,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Scalar(Value),
+    List(Vec<NodeId>),
+    Map {
+        /// As written, then what was merged in.
+        entries: Vec<Entry>,
+        /// The same, by key.
+        order: Vec<u32>,
+    },
+    Alias(NodeId),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) key: Box<str>,
+    /// Where the key stands, in bytes.
+    pub(super) at: Range<u32>,
+    pub(super) value: NodeId,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    pub(super) nodes: Vec<Node>,
+    pub(super) root: Option<NodeId>,
+}
+
+impl Tree {
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id as usize]
+    }
+
+    /// The node itself, or what an alias stands for. Aliases of aliases do not exist.
+    pub(super) fn target(&self, id: NodeId) -> NodeId {
+        match self.node(id).kind {
+            Kind::Alias(target) => target,
+            _ => id,
+        }
+    }
+
+    /// The whole as JSON. The depth and what aliases repeat were bounded when the tree was built.
+    pub(super) fn value(&self) -> Value {
+        self.root.map_or(Value::Null, |root| self.value_of(root))
+    }
+
+    fn value_of(&self, id: NodeId) -> Value {
+        match &self.node(id).kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => Value::Array(items.iter().map(|item| self.value_of(*item)).collect()),
+            Kind::Map { entries, .. } => {
+                let mut map = Map::with_capacity(entries.len());
+                for entry in entries {
+                    map.insert(entry.key.to_string(), self.value_of(entry.value));
+                }
+                Value::Object(map)
+            }
+            Kind::Alias(target) => self.value_of(*target),
+        }
+    }
+
+    fn entry(&self, map: NodeId, key: &str) -> Option<&Entry> {
+        let Kind::Map { entries, order } = &self.node(map).kind else { return None };
+        let found = order.binary_search_by(|n| (*entries[*n as usize].key).cmp(key)).ok()?;
+        Some(&entries[order[found] as usize])
+    }
+
+    /// The place of a key or value in bytes; of the nearest thing above where the path leads nowhere.
+    pub(super) fn locate(&self, path: &Path, part: Part) -> Range<usize> {
+        let Some(mut at) = self.root else { return 0..0 };
+        // Where the last key on the way stands.
+        let mut key = None;
+        let mut whole = true;
+        for step in &path.0 {
+            let inside = self.target(at);
+            let next = match step {
+                Step::Key(name) => self.entry(inside, name).map(|entry| (entry.value, Some(&entry.at))),
+                Step::Index(n) => match &self.node(inside).kind {
+                    Kind::List(items) => items.get(*n).map(|item| (*item, None)),
+                    _ => None,
+                },
+            };
+            let Some((value, key_at)) = next else {
+                whole = false;
+                break;
+            };
+            at = value;
+            key = key_at;
+        }
+        let value = &self.node(at).span;
+        let span = match key {
+            // What is missing inside a map is told at the map's own name.
+            Some(key) if part == Part::Key || !whole || value.is_empty() => key,
+            _ => value,
+        };
+        span.start as usize..span.end as usize
+    }
+
+    /// Adds the places of all scalars at and below a path.
+    pub(super) fn texts_below(&self, path: &Path, places: &mut Vec<Range<usize>>) {
+        let Some(mut at) = self.root else { return };
+        for step in &path.0 {
+            let inside = self.target(at);
+            let next = match (step, &self.node(inside).kind) {
+                (Step::Key(name), _) => self.entry(inside, name).map(|entry| entry.value),
+                (Step::Index(n), Kind::List(items)) => items.get(*n).copied(),
+                _ => None,
+            };
+            let Some(next) = next else { return };
+            at = next;
+        }
+        self.scalars(at, places);
+    }
+
+    pub(super) fn scalars(&self, id: NodeId, places: &mut Vec<Range<usize>>) {
+        // A set, since aliases may repeat what they name many times over.
+        let mut seen = std::collections::HashSet::new();
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let node = self.node(id);
+            match &node.kind {
+                Kind::Scalar(_) => places.push(node.span.start as usize..node.span.end as usize),
+                Kind::List(items) => open.extend(items),
+                Kind::Map { entries, .. } => open.extend(entries.iter().map(|entry| entry.value)),
+                Kind::Alias(target) => open.push(*target),
+            }
+        }
+    }
+}
