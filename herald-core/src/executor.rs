@@ -94,4 +94,8 @@ pub trait Executor: Send + Sync + 'static {
     /// # Errors
     /// [`Failure`] says how the job ended when it did not succeed.
     async fn execute(&self, execution: Execution) -> Outcome;
+
+    /// Called once, when Herald stops and no job runs any more: ends what outlives its job, such as processes in
+    /// the background. MUST return within a bounded time.
+    async fn close(&self) {}
 }

@@ -123,7 +123,7 @@ impl Herald {
                 return self;
             }
         };
-        let Value::Object(sections) = document.value else {
+        let Value::Object(sections) = document.value().clone() else {
             self.problems.push("routers: expected a map with `router` and `preset`".to_owned());
             return self;
         };
@@ -206,7 +206,8 @@ impl Herald {
         };
         let dispatcher = Dispatcher::start(plan, self.limits, self.journal, self.clock.clone());
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), self.clock);
-        triggers.start(self.triggers).await.map_err(|(name, error)| StartError::Trigger { name, error })?;
+        let prepared = Supervisor::prepare(self.triggers).await;
+        triggers.run(prepared.map_err(|(name, error)| StartError::Trigger { name, error })?);
         Ok(Running { dispatcher, triggers })
     }
 }

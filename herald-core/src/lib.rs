@@ -5,9 +5,11 @@
 
 pub mod activation;
 pub mod clock;
+pub mod conformance;
 pub mod dispatcher;
 pub mod executor;
 pub mod feedback;
+pub mod herald;
 pub mod job;
 pub mod journal;
 pub mod lifecycle;

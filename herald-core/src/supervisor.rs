@@ -28,6 +28,9 @@ pub struct Supervisor {
     running: BTreeMap<Name, Running>,
 }
 
+/// Triggers that hold what they need and wait to be run.
+pub struct Prepared(Vec<(Name, Arc<dyn Trigger>)>);
+
 struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -46,25 +49,29 @@ impl Supervisor {
         Self { accept, clock, running: BTreeMap::new() }
     }
 
-    /// Prepares all of these triggers, and runs them once every one is prepared.
+    /// Prepares all of these triggers: they hold what they need, but do not run yet.
     ///
     /// # Errors
-    /// When one cannot be prepared: (its name, why). None of them runs then.
-    pub async fn start(
-        &mut self,
+    /// When one cannot be prepared: (its name, why).
+    pub async fn prepare(
         triggers: impl IntoIterator<Item = (Name, Arc<dyn Trigger>)>,
-    ) -> Result<(), (Name, ComponentError)> {
-        let triggers: Vec<_> = triggers.into_iter().collect();
-        for (name, trigger) in &triggers {
-            prepare(trigger.as_ref()).await.map_err(|error| (name.clone(), error))?;
-        }
+    ) -> Result<Prepared, (Name, ComponentError)> {
+        let mut prepared = Vec::new();
         for (name, trigger) in triggers {
+            prepare(trigger.as_ref()).await.map_err(|error| (name.clone(), error))?;
+            prepared.push((name, trigger));
+        }
+        Ok(Prepared(prepared))
+    }
+
+    /// Runs triggers that were prepared.
+    pub fn run(&mut self, prepared: Prepared) {
+        for (name, trigger) in prepared.0 {
             let stop = CancellationToken::new();
             let activator = Activator::new(name.clone(), self.accept.clone(), self.clock.clone());
             let task = tokio::spawn(supervise(name.clone(), trigger, activator, stop.clone()));
             self.running.insert(name, Running { stop, task });
         }
-        Ok(())
     }
 
     /// The names of the triggers that were started and not stopped.
@@ -74,10 +81,11 @@ impl Supervisor {
 
     /// Ends these triggers, all at once, and waits until they have ended.
     pub async fn stop(&mut self, names: impl IntoIterator<Item = Name>) {
-        let ending = names.into_iter().filter_map(|name| self.running.remove(&name)).map(|mut running| async move {
-            running.stop.cancel();
-            let _ = tokio::time::timeout(LONGEST_END, &mut running.task).await;
-        });
+        let ending =
+            names.into_iter().filter_map(|name| self.running.remove(&name)).map(|mut running| async move {
+                running.stop.cancel();
+                let _ = tokio::time::timeout(LONGEST_END, &mut running.task).await;
+            });
         join_all(ending).await;
     }
 

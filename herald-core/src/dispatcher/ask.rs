@@ -96,8 +96,6 @@ where
     match outcome {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(ComponentError::new("the selector panicked")),
-        Err(_) => {
-            Err(ComponentError::new(format!("no answer within {} s", LONGEST_ANSWER.as_secs())))
-        }
+        Err(_) => Err(ComponentError::new(format!("no answer within {} s", LONGEST_ANSWER.as_secs()))),
     }
 }

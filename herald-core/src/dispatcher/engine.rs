@@ -233,7 +233,10 @@ impl Engine {
                     let _ = newcomer.reply.send(Err(Refused::Unrecorded(error.0.clone())));
                 }
                 if matches!(self.phase, Phase::Closing) {
-                    tracing::error!(records = self.records.len(), "stopped without recording the end of everything");
+                    tracing::error!(
+                        records = self.records.len(),
+                        "stopped without recording the end of everything"
+                    );
                     self.records.clear();
                     self.acts.clear();
                 }
@@ -277,7 +280,11 @@ impl Engine {
         let Some(entry) = self.board.jobs.get(id) else { return };
         let job = entry.job.clone();
         tracing::debug!(
-            router = &*job.router, task = &*job.task, executor = &*job.executor, job_id = &*job.id, "job starts"
+            router = &*job.router,
+            task = &*job.task,
+            executor = &*job.executor,
+            job_id = &*job.id,
+            "job starts"
         );
         let execution = Execution { job, mask: entry.plan.mask.clone(), stop: entry.stop.clone() };
         // Owned by the tracker; `perform` ends once the job is asked to stop.

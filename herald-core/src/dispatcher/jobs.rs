@@ -23,8 +23,11 @@ impl Engine {
             Err(error) => {
                 let error = plan.mask.text(&error.0);
                 tracing::warn!(
-                    router = &*route.router, task = &*route.task, selector = &*route.selector,
-                    event_id = &*activation.event_id, "selector failed, taken as no: {error}"
+                    router = &*route.router,
+                    task = &*route.task,
+                    selector = &*route.selector,
+                    event_id = &*activation.event_id,
+                    "selector failed, taken as no: {error}"
                 );
                 return;
             }
@@ -65,7 +68,10 @@ impl Engine {
                 self.limits.max_chain_depth
             ))
         } else if chain_depth > 0 && self.board.chain_is_over(&self.limits) {
-            Some(format!("a chain may not go on while so much is waiting (max_queue {})", self.limits.max_queue))
+            Some(format!(
+                "a chain may not go on while so much is waiting (max_queue {})",
+                self.limits.max_queue
+            ))
         } else if matches!(self.phase, Phase::Closing) {
             Some("Herald is stopping".to_owned())
         } else {

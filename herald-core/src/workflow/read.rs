@@ -178,7 +178,8 @@ impl<'a> Reader<'a> {
         if let Some(meant) = near_miss(name, names.keys().map(String::as_str).chain(reserved)) {
             problem = problem.help(format!("did you mean \"{meant}\"?"));
         } else {
-            problem = problem.help(format!("it is neither configured under `{kind}` nor a type of that kind"));
+            problem =
+                problem.help(format!("it is neither configured under `{kind}` nor a type of that kind"));
         }
         self.problems.push(problem);
         None
@@ -271,7 +272,8 @@ impl<'a> Reader<'a> {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("known are: {}", known.join(", ")),
             };
-            self.problems.push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
+            self.problems
+                .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
         }
     }
 

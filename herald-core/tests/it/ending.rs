@@ -1,0 +1,106 @@
+//! Cancel, drain, force.
+
+use std::time::Duration;
+
+use herald_core::activation::{Accept, Refused};
+use herald_core::dispatcher::Dispatcher;
+use herald_core::herald::Herald;
+use herald_core::plan::{Limits, Plan};
+use herald_core::workflow::Router;
+use serde_json::json;
+
+use crate::doubles::{Worker, Yes, activate, params};
+
+async fn started(worker: &Worker, max_jobs: usize) -> herald_core::herald::Running {
+    Herald::new()
+        .trigger("t", crate::triggers::Quiet)
+        .selector("yes", Yes)
+        .executor("work", worker.clone())
+        .router(Router::new("r", "t", "yes").task("k", "work"))
+        .limits(Limits { max_jobs, ..Limits::default() })
+        .start()
+        .await
+        .unwrap()
+}
+
+async fn until(worker: &Worker, line: &str, times: usize) {
+    while worker.diary.count(line) < times {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_ends_a_running_job_and_a_waiting_one() {
+    let worker = Worker::default();
+    let running = started(&worker, 1).await;
+    let handle = running.handle();
+    activate(handle, json!({"sleep": 60_000})).await;
+    until(&worker, "start r/k", 1).await;
+    let first = worker.seen.lock().unwrap()[0]["id"].as_str().unwrap().to_owned();
+    activate(handle, json!({})).await;
+    assert!(handle.cancel(&first, "by hand").await);
+    until(&worker, "stopped r/k", 1).await;
+    handle.idle().await;
+    assert!(!handle.cancel(&first, "by hand").await, "it has ended");
+    assert_eq!(worker.diary.count("end r/k"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stop_lets_what_is_accepted_finish_within_the_grace() {
+    let worker = Worker::default();
+    let running = started(&worker, 1).await;
+    let handle = running.handle().clone();
+    for _ in 0..3 {
+        activate(&handle, json!({"sleep": 1000})).await;
+    }
+    running.stop(Duration::from_secs(30)).await;
+    assert_eq!(worker.diary.count("end r/k"), 3);
+    assert_eq!(handle.accept("t".into(), params(json!({}))).await, Err(Refused::Stopping));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_grace_running_jobs_are_asked_to_stop_and_waiting_ones_never_start() {
+    let worker = Worker::default();
+    let running = started(&worker, 1).await;
+    activate(running.handle(), json!({"sleep": 60_000})).await;
+    until(&worker, "start r/k", 1).await;
+    activate(running.handle(), json!({})).await;
+    let begun = tokio::time::Instant::now();
+    running.stop(Duration::from_secs(5)).await;
+    assert_eq!(begun.elapsed().as_secs(), 5);
+    assert_eq!(worker.diary.lines(), ["start r/k", "stopped r/k"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn force_ends_at_once_and_an_executor_that_does_not_obey_is_left_alone() {
+    let worker = Worker::default();
+    let plan = Plan {
+        workflow: herald_core::workflow::read(
+            &json!({"r": {"trigger": "t", "selector": "yes", "task": {"k": "work"}}}),
+            &json!(null),
+            &herald_core::workflow::Known {
+                triggers: [("t".to_owned(), None)].into(),
+                selectors: [("yes".to_owned(), None)].into(),
+                executors: [("work".to_owned(), None)].into(),
+            },
+        )
+        .0,
+        selectors: [("yes".into(), std::sync::Arc::new(Yes) as _)].into(),
+        executors: [("work".into(), std::sync::Arc::new(worker.clone()) as _)].into(),
+        mask: std::sync::Arc::default(),
+    };
+    let journal = std::sync::Arc::new(herald_core::journal::MemoryJournal::keeping(100));
+    let clock = std::sync::Arc::new(herald_core::clock::SystemClock);
+    let dispatcher = Dispatcher::start(plan, Limits::default(), journal.clone(), clock);
+    let handle = dispatcher.handle().clone();
+    activate(&handle, json!({"sleep": 900_000, "ignore_stop": true})).await;
+    activate(&handle, json!({"sleep": 900_000})).await;
+    until(&worker, "start r/k", 2).await;
+    let begun = tokio::time::Instant::now();
+    let second_signal = tokio::time::sleep(Duration::from_secs(2));
+    dispatcher.stop(Duration::from_secs(600), second_signal).await;
+    assert_eq!(begun.elapsed().as_secs(), 2 + 10);
+    assert_eq!(worker.diary.count("stopped r/k"), 1);
+    let ends = journal.records().iter().filter(|r| format!("{r:?}").starts_with("Ended")).count();
+    assert_eq!(ends, 2);
+}
