@@ -1,1 +1,17 @@
-//! x
+//! What the end-to-end tests stand on: the built programs, a place of their own for each test, an HTTP client and
+//! servers on bare sockets, and signers of both wire versions that were written from the contract and the RFCs
+//! alone, so that the programs are never checked against themselves.
+//!
+//! Every wait has a deadline. `HERALD_E2E_BIN` names a folder with other builds of the programs.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test harness fails by panicking")]
+
+pub mod daemon;
+pub mod fake;
+pub mod git;
+pub mod http;
+pub mod place;
+pub mod program;
+pub mod runner;
+pub mod sign;
+pub mod wait;
