@@ -1,0 +1,146 @@
+//! The components of one configuration, made from their types; those that did not change are kept at a reload.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::activation::Name;
+use herald_core::executor::Executor;
+use herald_core::plan::Plan;
+use herald_core::registry::{Registry, Types};
+use herald_core::secret::Mask;
+use herald_core::selector::Selector;
+use herald_core::trigger::{ComponentError, Trigger};
+use herald_core::workflow::Workflow;
+
+use crate::config::{Component, Config};
+
+/// How long an executor may take to end what outlives its jobs.
+const LONGEST_CLOSE: Duration = Duration::from_secs(30);
+
+/// One component and what it was made from.
+struct Part<C: ?Sized> {
+    made_from: Component,
+    component: Arc<C>,
+}
+
+impl<C: ?Sized> Clone for Part<C> {
+    fn clone(&self) -> Self {
+        Self { made_from: self.made_from.clone(), component: self.component.clone() }
+    }
+}
+
+type Parts<C> = BTreeMap<Name, Part<C>>;
+
+/// All components of a configuration, by name.
+#[derive(Clone)]
+pub struct Assembly {
+    triggers: Parts<dyn Trigger>,
+    selectors: Parts<dyn Selector>,
+    executors: Parts<dyn Executor>,
+    /// Executors of earlier configurations, whose jobs may still run.
+    retired: Vec<Arc<dyn Executor>>,
+}
+
+impl Assembly {
+    /// Makes the components that the configuration names; those that are the same in `before` are taken from there.
+    ///
+    /// # Errors
+    /// When one cannot be made: which, and why.
+    pub fn build(config: &Config, registry: &Registry, before: Option<&Self>) -> Result<Self, ComponentError> {
+        Ok(Self {
+            triggers: parts(&config.triggers, &registry.triggers, before.map(|b| &b.triggers))?,
+            selectors: parts(&config.selectors, &registry.selectors, before.map(|b| &b.selectors))?,
+            executors: parts(&config.executors, &registry.executors, before.map(|b| &b.executors))?,
+            retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
+        })
+    }
+
+    /// What the dispatcher goes by.
+    #[must_use]
+    pub fn plan(&self, workflow: Workflow, mask: Mask) -> Plan {
+        let by_name = |(name, part): (&Name, &Part<dyn Selector>)| (name.clone(), part.component.clone());
+        Plan {
+            workflow,
+            selectors: self.selectors.iter().map(by_name).collect::<HashMap<_, _>>(),
+            executors: self.executors.iter().map(|(name, part)| (name.clone(), part.component.clone())).collect(),
+            mask: Arc::new(mask),
+        }
+    }
+
+    /// All triggers.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<(Name, Arc<dyn Trigger>)> {
+        self.triggers.iter().map(|(name, part)| (name.clone(), part.component.clone())).collect()
+    }
+
+    /// The triggers that are not in `before`, or not the same.
+    #[must_use]
+    pub fn triggers_new(&self, before: &Self) -> Vec<(Name, Arc<dyn Trigger>)> {
+        self.triggers
+            .iter()
+            .filter(|(name, part)| !holds(&before.triggers, name, &part.made_from))
+            .map(|(name, part)| (name.clone(), part.component.clone()))
+            .collect()
+    }
+
+    /// The names of the triggers that are not in `after`, or not the same.
+    #[must_use]
+    pub fn triggers_gone(&self, after: &Self) -> Vec<Name> {
+        self.triggers
+            .iter()
+            .filter(|(name, part)| !holds(&after.triggers, name, &part.made_from))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Becomes `next`, and keeps the executors that it has no more: their jobs may still run.
+    pub fn retire_into(&mut self, mut next: Self) {
+        for (name, part) in &self.executors {
+            if !holds(&next.executors, name, &part.made_from) {
+                next.retired.push(part.component.clone());
+            }
+        }
+        *self = next;
+    }
+
+    /// Lets every executor end what outlives its jobs.
+    pub async fn close(self) {
+        let executors = self.executors.into_values().map(|part| part.component).chain(self.retired);
+        let close = executors.map(|executor| async move {
+            if tokio::time::timeout(LONGEST_CLOSE, executor.close()).await.is_err() {
+                tracing::warn!("an executor did not end in time");
+            }
+        });
+        futures_util::future::join_all(close).await;
+    }
+}
+
+fn holds<C: ?Sized>(parts: &Parts<C>, name: &Name, made_from: &Component) -> bool {
+    parts.get(name).is_some_and(|part| part.made_from == *made_from)
+}
+
+fn parts<C: ?Sized>(
+    wanted: &[Component],
+    types: &Types<C>,
+    before: Option<&Parts<C>>,
+) -> Result<Parts<C>, ComponentError> {
+    let mut parts = BTreeMap::new();
+    for made_from in wanted {
+        let name = Name::from(made_from.name.as_str());
+        let kept = before.and_then(|before| before.get(&name)).filter(|part| part.made_from == *made_from);
+        let part = match kept {
+            Some(part) => part.clone(),
+            None => {
+                let explain = |why: &dyn std::fmt::Display| ComponentError(format!("\"{name}\": {why}"));
+                let Some(component_type) = types.get(&made_from.type_name) else {
+                    return Err(explain(&format!("there is no type \"{}\"", made_from.type_name)));
+                };
+                let component = (component_type.factory)(&made_from.options).map_err(|error| explain(&error))?;
+                Part { made_from: made_from.clone(), component }
+            }
+        };
+        parts.insert(name, part);
+    }
+    Ok(parts)
+}

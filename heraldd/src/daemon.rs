@@ -1,0 +1,175 @@
+//! The life of the daemon on one page: read, check, start, wait for signals, drain.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::clock::SystemClock;
+use herald_core::dispatcher::Dispatcher;
+use herald_core::journal::MemoryJournal;
+use herald_core::supervisor::Supervisor;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::assembly::Assembly;
+use crate::config::{self, Config};
+use crate::log::Log;
+use crate::plugin::{self, LoadedPlugin};
+use crate::{components, executor};
+
+/// Why the daemon did not run, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is not right. The text is for people, each problem with its place.
+    #[error("{0}")]
+    Configuration(String),
+    /// Something that it needs could not be had: a port, a file.
+    #[error("heraldd: {0}")]
+    Start(String),
+}
+
+/// A configuration that was read and checked, with the plugins that it needs.
+struct Loaded {
+    config: Config,
+    assembly: Assembly,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// [`Error`]: nothing was started, or everything was ended again.
+pub fn run(path: &Path) -> Result<(), Error> {
+    executor::http_remote::install_crypto_provider();
+    let loaded = load(path, None)?;
+    let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::Start(format!("the runtime could not be made: {error}")))?;
+    let outcome = runtime.block_on(Daemon::start_and_serve(path, loaded, log));
+    // A thread that a plugin or a file system holds up is not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// Reads and checks a configuration. Components that are the same as in `before` are kept.
+fn load(path: &Path, before: Option<&Assembly>) -> Result<Loaded, Error> {
+    let wrong = |problems: &dyn std::fmt::Display| Error::Configuration(problems.to_string());
+    let document = config::read(path).map_err(|error| wrong(&error))?;
+    let paths: Vec<PathBuf> = config::plugins(&document).map_err(|problems| wrong(&problems))?;
+    let plugins: Vec<LoadedPlugin> = plugin::load(&paths).map_err(|error| wrong(&error))?;
+    let registry = components::registry(&plugins);
+    let config = config::check(document, &registry).map_err(|problems| wrong(&problems))?;
+    let assembly = Assembly::build(&config, &registry, before).map_err(|error| wrong(&error))?;
+    Ok(Loaded { config, assembly })
+}
+
+struct Daemon {
+    path: PathBuf,
+    dispatcher: Dispatcher,
+    triggers: Supervisor,
+    assembly: Assembly,
+    grace: Duration,
+    log: Log,
+}
+
+impl Daemon {
+    async fn start_and_serve(path: &Path, loaded: Loaded, log: Log) -> Result<(), Error> {
+        let Loaded { config, assembly } = loaded;
+        let grace = config.settings.shutdown_grace;
+        let mut signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
+        say_hello(path, &config);
+        let clock = Arc::new(SystemClock);
+        let limits = config.settings.limits();
+        let journal = Arc::new(MemoryJournal::keeping(0));
+        let plan = assembly.plan(config.workflow, config.mask);
+        let dispatcher = Dispatcher::start(plan, limits, journal, clock.clone());
+        let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
+        let prepared = Supervisor::prepare(assembly.triggers()).await;
+        let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
+        triggers.run(prepared);
+        tracing::info!("heraldd is ready");
+        let mut daemon = Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log };
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
+                _ = signals.hang_up.recv() => daemon.reload().await,
+            }
+        }
+        daemon.stop(signals).await;
+        Ok(())
+    }
+
+    /// Takes up a changed configuration. Whatever is wrong with it, what runs stays as it is.
+    async fn reload(&mut self) {
+        let (path, before) = (self.path.clone(), self.assembly.clone());
+        let loaded = tokio::task::spawn_blocking(move || load(&path, Some(&before))).await;
+        let Loaded { config, assembly } = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => return tracing::error!("the configuration stays as it was:\n{error}"),
+            Err(error) => return tracing::error!("the configuration stays as it was: {error}"),
+        };
+        self.triggers.stop(self.assembly.triggers_gone(&assembly)).await;
+        match Supervisor::prepare(assembly.triggers_new(&self.assembly)).await {
+            Ok(prepared) => {
+                config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                self.log.reload(&config.settings.log);
+                self.grace = config.settings.shutdown_grace;
+                let limits = config.settings.limits();
+                self.dispatcher.handle().replace(assembly.plan(config.workflow, config.mask), limits).await;
+                self.triggers.run(prepared);
+                self.assembly.retire_into(assembly);
+                tracing::info!("the configuration was read again");
+            }
+            Err((name, error)) => {
+                tracing::error!("the configuration stays as it was: trigger \"{name}\": {error}");
+                match Supervisor::prepare(self.assembly.triggers_new(&assembly)).await {
+                    Ok(prepared) => self.triggers.run(prepared),
+                    Err((name, error)) => tracing::error!("trigger \"{name}\" could not be taken up again: {error}"),
+                }
+            }
+        }
+    }
+
+    async fn stop(mut self, mut signals: Signals) {
+        tracing::info!(grace = ?self.grace, "stopping: running jobs may finish; a second signal ends them at once");
+        self.triggers.stop_all().await;
+        let force = async {
+            signals.end().await;
+            tracing::warn!("second signal: running jobs are ended");
+        };
+        self.dispatcher.stop(self.grace, force).await;
+        self.assembly.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn say_hello(path: &Path, config: &Config) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+}
+
+/// The signals that the daemon answers.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Resolves at SIGTERM or SIGINT.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
