@@ -1,1 +1,333 @@
 //! Durations and sizes as people write them.
+//!
+//! ```
+//! use std::time::Duration;
+//! use herald_core::unit;
+//!
+//! assert_eq!(unit::duration(&"1m30s".into()), Ok(Duration::from_secs(90)));
+//! assert_eq!(unit::size(&"16MiB".into()), Ok(16 << 20));
+//! ```
+
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Value;
+
+/// The longest duration: a hundred years. What is longer is a slip of the pen, and clocks overflow somewhere above.
+pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
+
+const NANOS: [(&str, u128); 9] = [
+    ("ns", 1),
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60 * 1_000_000_000),
+    ("h", 3_600 * 1_000_000_000),
+    ("d", 86_400 * 1_000_000_000),
+    ("w", 7 * 86_400 * 1_000_000_000),
+];
+
+const BYTES: [(&str, u128); 13] = [
+    ("b", 1),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("k", 1 << 10),
+    ("m", 1 << 20),
+    ("g", 1 << 30),
+    ("t", 1 << 40),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+];
+
+/// Seconds as a number, or a duration such as `1m30s`, `500ms`, `2h`, `30d`, `1.5h`, `1w`. More than zero, at most
+/// [`LONGEST`].
+///
+/// # Errors
+/// One sentence that says what is wrong with it.
+pub fn duration(value: &Value) -> Result<Duration, String> {
+    const EXAMPLE: &str = "write seconds as a number, or a duration such as `1m30s` or `500ms`";
+    let nanos = match value {
+        Value::Number(number) => nanos_of_seconds(&number.to_string()),
+        Value::String(text) => match bare(text) {
+            Some(number) => nanos_of_seconds(number),
+            None => sum(text, &NANOS, false),
+        },
+        other => return Err(format!("expected a duration, found {}", kind(other))),
+    };
+    let shown = shown(value);
+    let nanos = nanos.ok_or_else(|| format!("{shown} is no duration; {EXAMPLE}"))?;
+    if nanos == 0 {
+        return Err(format!("a duration must be more than zero, and {shown} is not"));
+    }
+    if nanos > LONGEST.as_nanos() {
+        return Err(format!("{shown} is longer than the longest duration, 36500d"));
+    }
+    // The bound above fits 64 bits.
+    Ok(Duration::from_nanos_u128(nanos))
+}
+
+/// Bytes as a number, or a size such as `512`, `1MB` (a million bytes) or `16MiB` (so many times 1024 times 1024);
+/// `K`, `M`, `G` and `T` alone count in 1024s.
+///
+/// # Errors
+/// One sentence that says what is wrong with it.
+pub fn size(value: &Value) -> Result<u64, String> {
+    const EXAMPLE: &str = "write bytes as a number, or a size such as `64KiB` or `1MB`";
+    let bytes = match value {
+        Value::Number(number) => amount(&number.to_string(), 1, true),
+        Value::String(text) => match bare(text) {
+            Some(number) => amount(number, 1, true),
+            None => sum(&text.to_lowercase(), &BYTES, true),
+        },
+        other => return Err(format!("expected a size, found {}", kind(other))),
+    };
+    let bytes = bytes.ok_or_else(|| format!("{} is no size; {EXAMPLE}", shown(value)))?;
+    u64::try_from(bytes).map_err(|_| format!("{} is larger than any size that can be held", shown(value)))
+}
+
+/// For `#[serde(deserialize_with = "unit::de_duration")]`.
+///
+/// # Errors
+/// As [`duration`].
+pub fn de_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    duration(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// For `#[serde(default, deserialize_with = "unit::de_optional_duration")]`.
+///
+/// # Errors
+/// As [`duration`]; null is none.
+pub fn de_optional_duration<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        value => duration(&value).map(Some).map_err(D::Error::custom),
+    }
+}
+
+/// For `#[serde(deserialize_with = "unit::de_size")]`: bytes.
+///
+/// # Errors
+/// As [`size`].
+pub fn de_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    size(&Value::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// For `#[serde(default, deserialize_with = "unit::de_optional_size")]`: bytes.
+///
+/// # Errors
+/// As [`size`]; null is none.
+pub fn de_optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        value => size(&value).map(Some).map_err(D::Error::custom),
+    }
+}
+
+/// A text that is a number without a unit.
+fn bare(text: &str) -> Option<&str> {
+    let text = text.trim();
+    text.bytes().all(|b| b.is_ascii_digit() || b == b'.').then_some(text)
+}
+
+/// Seconds, as JSON writes numbers.
+fn nanos_of_seconds(number: &str) -> Option<u128> {
+    match number.split_once(['e', 'E']) {
+        None => amount(number, NANOS[4].1, false),
+        // Whoever writes an exponent does not count nanoseconds.
+        Some(_) => Duration::try_from_secs_f64(number.parse().ok()?).ok().map(|d| d.as_nanos()),
+    }
+}
+
+/// `1h 30m`: numbers, each with its unit.
+fn sum(text: &str, units: &[(&str, u128)], exact: bool) -> Option<u128> {
+    let mut rest = text.trim();
+    let mut total: u128 = 0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(unit_at);
+        let after = after.trim_start();
+        let next = after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(next);
+        let unit = units.iter().find(|(name, _)| *name == unit)?.1;
+        total = total.checked_add(amount(number, unit, exact)?)?;
+        rest = after.trim_start();
+    }
+    Some(total)
+}
+
+/// A decimal number of units, without losing digits; `exact` refuses parts of the smallest unit.
+fn amount(number: &str, unit: u128, exact: bool) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let whole = if whole.is_empty() { 0 } else { whole.parse::<u128>().ok()? };
+    // More than 18 digits after the point are below every smallest unit.
+    let fraction = &fraction[..fraction.len().min(18)];
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let fraction = if fraction.is_empty() { 0 } else { fraction.parse::<u128>().ok()? };
+    let part = fraction.checked_mul(unit)?;
+    if exact && part % scale != 0 {
+        return None;
+    }
+    whole.checked_mul(unit)?.checked_add(part / scale)
+}
+
+/// What stands there, for an error text; cut, since it comes from the user.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(40) {
+        Some((cut, _)) => format!("`{}…`", &text[..cut]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// What a value is, for people.
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn durations() {
+        let ms = Duration::from_millis;
+        for (text, expected) in [
+            ("2", Some(ms(2000))),
+            ("0.5", Some(ms(500))),
+            ("1e3", Some(ms(1_000_000))),
+            ("1e-3", Some(ms(1))),
+            (r#""90""#, Some(ms(90_000))),
+            (r#""1.5""#, Some(ms(1500))),
+            (r#""1m30s""#, Some(ms(90_000))),
+            (r#""1m 30s""#, Some(ms(90_000))),
+            (r#"" 2 h ""#, Some(ms(7_200_000))),
+            (r#""500ms""#, Some(ms(500))),
+            (r#""1.5h""#, Some(ms(5_400_000))),
+            (r#"".5s""#, Some(ms(500))),
+            (r#""30d""#, Some(ms(30 * 86_400_000))),
+            (r#""1w""#, Some(ms(7 * 86_400_000))),
+            (r#""1µs""#, Some(Duration::from_micros(1))),
+            (r#""1us1ns""#, Some(Duration::from_nanos(1001))),
+            (r#""36500d""#, Some(LONGEST)),
+            ("0", None),
+            ("-1", None),
+            ("-1e3", None),
+            ("1e999999999", None),
+            ("1e-999999999", None),
+            ("99999999999999999999999999999999999999999999", None),
+            (r#""36501d""#, None),
+            (r#""99999999999999999999999999999999999999w""#, None),
+            (r#""0s""#, None),
+            (r#""0.1ns""#, None),
+            (r#""-5s""#, None),
+            (r#""""#, None),
+            (r#"" ""#, None),
+            (r#"".""#, None),
+            (r#""s""#, None),
+            (r#"".s""#, None),
+            (r#""5 parsecs""#, None),
+            (r#""1M""#, None),
+            (r#""1m30""#, None),
+            (r#""1.2.3s""#, None),
+            (r#""NaN""#, None),
+            (r#""1e3s""#, None),
+            ("null", None),
+            ("true", None),
+            ("[1]", None),
+            ("{}", None),
+        ] {
+            assert_eq!(duration(&json(text)).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in [
+            ("512", Some(512)),
+            ("0", Some(0)),
+            (r#""512""#, Some(512)),
+            (r#""512B""#, Some(512)),
+            (r#""1kB""#, Some(1000)),
+            (r#""1KB""#, Some(1000)),
+            (r#""1KiB""#, Some(1024)),
+            (r#""1k""#, Some(1024)),
+            (r#""16MiB""#, Some(16 << 20)),
+            (r#""1 MB""#, Some(1_000_000)),
+            (r#""1.5KiB""#, Some(1536)),
+            (r#""2TiB""#, Some(2 << 40)),
+            ("1.0", Some(1)),
+            ("1.5", None),
+            (r#""0.3B""#, None),
+            ("-1", None),
+            ("1e3", None),
+            ("99999999999999999999", None),
+            (r#""99999999999TiB""#, None),
+            (r#""1XB""#, None),
+            (r#""MiB""#, None),
+            (r#""""#, None),
+            ("null", None),
+        ] {
+            assert_eq!(size(&json(text)).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_write() {
+        assert_eq!(
+            duration(&json(r#""5 parsecs""#)).unwrap_err(),
+            "`5 parsecs` is no duration; write seconds as a number, or a duration such as `1m30s` or `500ms`"
+        );
+        assert_eq!(duration(&json("[]")).unwrap_err(), "expected a duration, found a list");
+        assert!(size(&Value::from("x".repeat(1000))).unwrap_err().len() < 200);
+    }
+
+    #[test]
+    fn as_fields() {
+        #[derive(serde::Deserialize, Debug, PartialEq)]
+        struct Fields {
+            #[serde(deserialize_with = "de_duration")]
+            interval: Duration,
+            #[serde(default, deserialize_with = "de_optional_duration")]
+            timeout: Option<Duration>,
+            #[serde(deserialize_with = "de_size")]
+            most: u64,
+            #[serde(default, deserialize_with = "de_optional_size")]
+            limit: Option<u64>,
+        }
+        let read = |text: &str| serde_json::from_value::<Fields>(json(text));
+        let fields = read(r#"{"interval": 1.5, "most": "1KiB", "limit": "2k"}"#).unwrap();
+        let expected =
+            Fields { interval: Duration::from_millis(1500), timeout: None, most: 1024, limit: Some(2048) };
+        assert_eq!(fields, expected);
+        assert!(read(r#"{"interval": 0, "most": 1}"#).is_err());
+        assert!(read(r#"{"interval": 1, "timeout": "x", "most": 1}"#).is_err());
+    }
+}

@@ -258,7 +258,13 @@ impl Builder {
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { node, weight: None });
         }
-        self.stack.push(Frame { node, anchor, secret, weight: Weight { values: 1, ..Weight::default() }, open });
+        self.stack.push(Frame {
+            node,
+            anchor,
+            secret,
+            weight: Weight { values: 1, ..Weight::default() },
+            open,
+        });
     }
 
     fn end(&mut self) {
@@ -344,7 +350,8 @@ impl Builder {
             }
         }
         let Some(weight) = weight else {
-            return self.fatal(span, "this alias stands inside what it names, so it would never end".to_owned());
+            return self
+                .fatal(span, "this alias stands inside what it names, so it would never end".to_owned());
         };
         self.repeated.add(weight);
         if self.repeated.values > MOST_REPEATED || self.repeated.bytes > MOST_REPEATED_BYTES {

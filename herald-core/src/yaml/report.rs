@@ -140,7 +140,12 @@ impl Source {
     }
 
     /// A line without its secrets, cut; the width before the mark, and the width of the mark.
-    fn shown_line(&self, line: usize, span: &Range<usize>, secret: &[Range<usize>]) -> (String, usize, usize) {
+    fn shown_line(
+        &self,
+        line: usize,
+        span: &Range<usize>,
+        secret: &[Range<usize>],
+    ) -> (String, usize, usize) {
         let start = self.lines[line - 1];
         let end = self.lines.get(line).copied().unwrap_or(self.text.len());
         let whole = self.text.get(start..end).unwrap_or("");
@@ -153,8 +158,8 @@ impl Source {
             self.cells(at..range.start.max(start), span, &mut cells);
             let hidden = range.start.max(start).max(at)..range.end.min(end);
             if !hidden.is_empty() {
-                let marked = hidden.start < span.end && hidden.end > span.start
-                    || hidden.contains(&span.start);
+                let marked =
+                    hidden.start < span.end && hidden.end > span.start || hidden.contains(&span.start);
                 let blank = self.text[hidden.clone()].chars().take_while(|c| *c == ' ').count();
                 cells.extend(std::iter::repeat_n((" ".to_owned(), false), blank));
                 cells.push((MASKED.to_owned(), marked));

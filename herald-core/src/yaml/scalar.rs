@@ -70,7 +70,9 @@ fn number(text: &str) -> Result<Value, String> {
             format!("{minus}{whole}.{fraction}{exponent}")
         }
     };
-    Number::from_str(&json).map(Value::Number).map_err(|_| format!("`{text}` is not a number that can be kept"))
+    Number::from_str(&json)
+        .map(Value::Number)
+        .map_err(|_| format!("`{text}` is not a number that can be kept"))
 }
 
 fn not_in_json(text: &str) -> String {
@@ -102,7 +104,11 @@ impl<'a> Decimal<'a> {
             }
         }
         let some = !whole.is_empty() || fraction.is_some_and(|f| !f.is_empty());
-        (some && digits(whole) && digits(fraction.unwrap_or(""))).then_some(Self { whole, fraction, exponent })
+        (some && digits(whole) && digits(fraction.unwrap_or(""))).then_some(Self {
+            whole,
+            fraction,
+            exponent,
+        })
     }
 }
 
@@ -146,7 +152,7 @@ mod tests {
             ("1.", "1.0"),
             (".5", "0.5"),
             ("-.5", "-0.5"),
-            ("1e3", "1e3"),
+            ("1e3", "1e+3"),
             ("1.5E-3", "1.5e-3"),
             ("1e+3", "1e+3"),
             ("1e", r#""1e""#),

@@ -17,6 +17,10 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
         | ErrorKind::TabAtBlockScalarStart
         | ErrorKind::TabInPlainScalar => ("a tab cannot indent", "use spaces"),
         ErrorKind::UnclosedQuotedScalar => ("this quote is never closed", "add the closing quote"),
+        ErrorKind::InvalidQuotedScalarIndent => (
+            "the quoted text that began above goes on here without indentation",
+            "close the quote above, or indent this line",
+        ),
         ErrorKind::MappingValueNotAllowed => (
             "a `:` that begins a value cannot stand here",
             "quote a text that holds `: `, and check the indentation of this line and the one before",
@@ -27,14 +31,24 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
             ("this line does not fit what stands before it", "check its indentation")
         }
-        ErrorKind::ExpectedBlockSequenceEntry => ("a list entry must begin with `- `", "check the indentation"),
-        ErrorKind::ExpectedNodeContent => ("a value is missing or cannot begin like this", "quote it if it is a text"),
-        ErrorKind::ExpectedFlowMappingSeparator => ("a `,` or the closing `}` is missing", "check the braces"),
-        ErrorKind::ExpectedFlowSequenceSeparator => ("a `,` or the closing `]` is missing", "check the brackets"),
+        ErrorKind::ExpectedBlockSequenceEntry => {
+            ("a list entry must begin with `- `", "check the indentation")
+        }
+        ErrorKind::ExpectedNodeContent => {
+            ("a value is missing or cannot begin like this", "quote it if it is a text")
+        }
+        ErrorKind::ExpectedFlowMappingSeparator => {
+            ("a `,` or the closing `}` is missing", "check the braces")
+        }
+        ErrorKind::ExpectedFlowSequenceSeparator => {
+            ("a `,` or the closing `]` is missing", "check the brackets")
+        }
         ErrorKind::UnexpectedEofFlowMapping | ErrorKind::UnexpectedEofImplicitFlowMapping => {
             ("the file ends before the closing `}`", "check the braces")
         }
-        ErrorKind::UnexpectedEofFlowSequence => ("the file ends before the closing `]`", "check the brackets"),
+        ErrorKind::UnexpectedEofFlowSequence => {
+            ("the file ends before the closing `]`", "check the brackets")
+        }
         ErrorKind::UnclosedFlowCollection { open } => {
             return (format!("this `{open}` is never closed"), Some("check the brackets and braces"));
         }
@@ -42,9 +56,10 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
             let message = format!("`{}` cannot begin a value", character.escape_default());
             return (message, Some("quote the text that begins with it"));
         }
-        ErrorKind::UnknownQuotedScalarEscape => {
-            ("this escape is not known in double quotes", "write `\\\\` for a backslash, or use single quotes")
-        }
+        ErrorKind::UnknownQuotedScalarEscape => (
+            "this escape is not known in double quotes",
+            "write `\\\\` for a backslash, or use single quotes",
+        ),
         ErrorKind::RecursionLimitExceeded => return (too_deep(), None),
         other => return (format!("this is not YAML: {other}"), None),
     };
