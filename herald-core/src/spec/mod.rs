@@ -1,6 +1,9 @@
 //! What a component type is: its name, its options with their kinds, defaults and docs, an example, and how one
 //! is made. The reference page and the JSON Schema are generated from these.
 
+mod check;
+mod schema;
+
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -236,16 +239,3 @@ pub type TriggerType = ComponentType<dyn Trigger>;
 pub type SelectorType = ComponentType<dyn Selector>;
 /// A type of executors.
 pub type ExecutorType = ComponentType<dyn Executor>;
-
-impl Description {
-    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`.
-    #[must_use]
-    pub fn check_params(&self, given: &Params, at: &crate::problem::Path) -> Vec<crate::problem::Problem> {
-        // Replaced by spec/check.rs, which is being written: kinds and required parameters.
-        given
-            .keys()
-            .filter(|key| self.params_closed && !self.params.iter().any(|param| param.name == **key))
-            .map(|key| crate::problem::Problem::error(at.key(key), format!("unknown parameter `{key}`")).at_key())
-            .collect()
-    }
-}

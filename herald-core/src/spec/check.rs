@@ -1,0 +1,515 @@
+//! Checks given options against a description: every problem at once, defaults filled in, no secret in any message.
+
+use serde_json::Value;
+
+use super::{Description, OptionKind, OptionSpec, Options};
+use crate::param::Params;
+use crate::problem::{Path, Problem, near_miss};
+use crate::secret::{MASKED, is_secret_name};
+use crate::unit;
+
+/// The key that names a component's type: no option of the component.
+const TYPE: &str = "type";
+
+impl OptionSpec {
+    /// Whether its value is secret: by its kind or by its name.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        matches!(self.kind, OptionKind::Secret | OptionKind::Secrets) || is_secret_name(&self.name)
+    }
+}
+
+impl Description {
+    /// Checks the options of a component and fills in the defaults. Paths begin at `at`, the component. The options
+    /// hold what could be read; use them only when there is no problem.
+    #[must_use]
+    pub fn check(&self, given: &Params, at: &Path) -> (Options, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let keys = given.keys().filter(|key| *key != TYPE);
+        problems.extend(unknown(keys, &self.options, at, "option", &self.type_name));
+        let mut options = Params::new();
+        for spec in &self.options {
+            match given.get(&spec.name) {
+                Some(value) => match check_one(spec, value, &at.key(&spec.name)) {
+                    Ok(value) => {
+                        options.insert(spec.name.clone(), value);
+                    }
+                    Err(problem) => problems.push(problem),
+                },
+                None if spec.required => problems.push(missing(spec, at, "option", &self.type_name)),
+                None => {
+                    if let Some(default) = &spec.default {
+                        options.insert(spec.name.clone(), default.clone());
+                    }
+                }
+            }
+        }
+        (Options(options), problems)
+    }
+
+    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`. Parameters that
+    /// the description does not name are an error only when it is closed.
+    #[must_use]
+    pub fn check_params(&self, given: &Params, at: &Path) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.params_closed {
+            problems.extend(unknown(given.keys(), &self.params, at, "parameter", &self.type_name));
+        }
+        for spec in &self.params {
+            match given.get(&spec.name) {
+                Some(value) => problems.extend(check_one(spec, value, &at.key(&spec.name)).err()),
+                None if spec.required => problems.push(missing(spec, at, "parameter", &self.type_name)),
+                None => {}
+            }
+        }
+        problems
+    }
+}
+
+fn missing(spec: &OptionSpec, at: &Path, what: &str, type_name: &str) -> Problem {
+    let message = format!("the {what} `{}` of `{type_name}` is missing", spec.name);
+    Problem::error(at.clone(), message).at_key().help(format!("{}: {}", spec.name, spec.doc))
+}
+
+fn unknown<'a>(
+    keys: impl Iterator<Item = &'a String>,
+    known: &[OptionSpec],
+    at: &Path,
+    what: &str,
+    type_name: &str,
+) -> Vec<Problem> {
+    let names = || known.iter().map(|spec| spec.name.as_str());
+    keys.filter(|key| !names().any(|name| name == **key))
+        .map(|key| {
+            let problem =
+                Problem::error(at.key(key), format!("unknown {what} `{key}` of `{type_name}`")).at_key();
+            if let Some(meant) = near_miss(key, names()) {
+                return problem.help(format!("did you mean `{meant}`?"));
+            }
+            let list: Vec<&str> = names().collect();
+            problem.help(match list.is_empty() {
+                true => format!("`{type_name}` has no {what}s"),
+                false => format!("known are: {}", list.join(", ")),
+            })
+        })
+        .collect()
+}
+
+/// What is wrong with a value: where below the option, what, and advice.
+struct Wrong {
+    index: Option<usize>,
+    message: String,
+    help: Option<String>,
+    /// Whether the message may repeat the value.
+    shows: bool,
+}
+
+impl Wrong {
+    fn expected(what: &str, found: &Value) -> Self {
+        Self::says(format!("expected {what}, found {}", unit::kind(found)))
+    }
+
+    fn says(message: impl Into<String>) -> Self {
+        Self { index: None, message: message.into(), help: None, shows: false }
+    }
+
+    fn shows(message: impl Into<String>) -> Self {
+        Self { shows: true, ..Self::says(message) }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// The value as the component gets it, or what is wrong with it.
+fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Problem> {
+    if value.is_null() && !matches!(spec.kind, OptionKind::Any) {
+        let problem = Problem::error(at.clone(), format!("`{}` has no value", spec.name)).at_key();
+        return Err(problem.help(if spec.required {
+            spec.doc.as_str()
+        } else {
+            "leave it out for the default"
+        }));
+    }
+    let checked = check_kind(&spec.kind, value).and_then(|value| match spec.check {
+        Some(check) => check(&value).map(|()| value).map_err(Wrong::shows),
+        None => Ok(value),
+    });
+    checked.map_err(|wrong| {
+        let mut message = wrong.message;
+        let mut help = wrong.help;
+        if spec.is_secret() && wrong.shows {
+            message = without(&message, value);
+            help = help.map(|help| without(&help, value));
+        }
+        let place = wrong.index.map_or_else(|| at.clone(), |n| at.index(n));
+        let mut problem = Problem::error(place, format!("`{}`: {message}", spec.name));
+        problem.help = help;
+        problem
+    })
+}
+
+/// The message without any text or number of the value.
+fn without(message: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if !text.is_empty() => message.replace(text.as_str(), MASKED),
+        Value::Number(number) => message.replace(&number.to_string(), MASKED),
+        Value::Array(list) => list.iter().fold(message.to_owned(), |message, item| without(&message, item)),
+        Value::Object(map) => map.values().fold(message.to_owned(), |message, item| without(&message, item)),
+        _ => message.to_owned(),
+    }
+}
+
+fn check_kind(kind: &OptionKind, value: &Value) -> Result<Value, Wrong> {
+    let same = || Ok(value.clone());
+    match kind {
+        OptionKind::Any => same(),
+        OptionKind::Text => text(value).and_then(|_| same()),
+        OptionKind::Secret => secret(value).and_then(|()| same()),
+        OptionKind::Secrets => {
+            many(value, "a secret or a list of secrets", secret, true).and_then(|()| same())
+        }
+        OptionKind::Boolean => match value {
+            Value::Bool(_) => same(),
+            other => Err(Wrong::expected("true or false", other).help("write true or false, without quotes")),
+        },
+        OptionKind::Integer { min, max } => integer(value, *min, *max),
+        OptionKind::Duration => unit::duration(value).map_err(Wrong::shows).and_then(|_| same()),
+        OptionKind::Size => unit::size(value).map_err(Wrong::shows).and_then(|_| same()),
+        OptionKind::FilePath => match text(value)? {
+            "" => Err(Wrong::says("a path cannot be empty")),
+            path if path.contains('\0') => Err(Wrong::says("a path cannot hold a zero byte")),
+            _ => same(),
+        },
+        OptionKind::Url => url(text(value)?).map_err(Wrong::says).and_then(|()| same()),
+        OptionKind::Texts => many(value, "a text or a list of texts", |item| text(item).map(|_| ()), false)
+            .and_then(|()| same()),
+        OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
+        OptionKind::Map => match value {
+            Value::Object(_) => same(),
+            other => Err(Wrong::expected("a map", other)),
+        },
+    }
+}
+
+fn text(value: &Value) -> Result<&str, Wrong> {
+    match value {
+        Value::String(text) => Ok(text),
+        Value::Number(_) | Value::Bool(_) => Err(Wrong::expected("a text", value).help("put it in quotes")),
+        other => Err(Wrong::expected("a text", other)),
+    }
+}
+
+fn secret(value: &Value) -> Result<(), Wrong> {
+    match text(value)? {
+        "" => Err(Wrong::says("a secret cannot be empty")),
+        _ => Ok(()),
+    }
+}
+
+fn many(
+    value: &Value,
+    what: &str,
+    check: impl Fn(&Value) -> Result<(), Wrong>,
+    refuse_empty: bool,
+) -> Result<(), Wrong> {
+    match value {
+        Value::Array(list) if list.is_empty() && refuse_empty => Err(Wrong::says("the list is empty")),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .try_for_each(|(n, item)| check(item).map_err(|wrong| Wrong { index: Some(n), ..wrong })),
+        Value::Object(_) => Err(Wrong::expected(what, value)),
+        one => check(one),
+    }
+}
+
+fn integer(value: &Value, min: i64, max: i64) -> Result<Value, Wrong> {
+    let bounds = if (min, max) == (i64::MIN, i64::MAX) {
+        "a whole number".to_owned()
+    } else if max == i64::MAX {
+        format!("a whole number from {min}")
+    } else {
+        format!("a whole number from {min} to {max}")
+    };
+    let number = match value {
+        Value::Number(number) => number,
+        Value::String(text) if text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) => {
+            return Err(Wrong::expected(&bounds, value).help(format!(
+                "with a zero in front it is a text; write 0o{text} for octal, or drop the zeros"
+            )));
+        }
+        Value::String(text) if text.parse::<i64>().is_ok() => {
+            return Err(Wrong::expected(&bounds, value).help("write it without quotes"));
+        }
+        other => return Err(Wrong::expected(&bounds, other)),
+    };
+    let whole = number.as_i64().or_else(|| whole_of(number.as_f64()?));
+    match whole {
+        Some(n) if (min..=max).contains(&n) => Ok(Value::from(n)),
+        _ => Err(Wrong::shows(format!("expected {bounds}, found {}", short(&number.to_string())))),
+    }
+}
+
+/// 5.0 is 5.
+fn whole_of(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
+}
+
+fn one_of(text: &str, allowed: &[&str]) -> Result<(), Wrong> {
+    if allowed.contains(&text) {
+        return Ok(());
+    }
+    let wrong = Wrong::shows(format!("\"{}\" is not one of: {}", short(text), allowed.join(", ")));
+    Err(match near_miss(text, allowed.iter().copied()) {
+        Some(meant) => wrong.help(format!("did you mean \"{meant}\"?")),
+        None => wrong,
+    })
+}
+
+fn url(text: &str) -> Result<(), String> {
+    const EXAMPLE: &str = "write a URL such as https://runner.example.com:8124/";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(format!("this is no URL; {EXAMPLE}"));
+    };
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(format!("a URL here begins with http:// or https://; {EXAMPLE}"));
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("a URL cannot hold blanks".to_owned());
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = match host_port.strip_prefix('[') {
+        Some(v6) => {
+            let Some((host, after)) = v6.split_once(']') else {
+                return Err("the closing `]` of the address is missing".to_owned());
+            };
+            if host.parse::<std::net::Ipv6Addr>().is_err() {
+                return Err("what stands in `[]` is no IPv6 address".to_owned());
+            }
+            (host, after.strip_prefix(':'))
+        }
+        None => match host_port.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (host_port, None),
+        },
+    };
+    if host.is_empty() {
+        return Err(format!("this URL names no host; {EXAMPLE}"));
+    }
+    match port {
+        Some(port) if port.parse::<u16>().is_err() => Err("the port of this URL is no port".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Texts of users are cut before they stand in a message.
+fn short(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn odd(value: &Value) -> Result<(), String> {
+        match value.as_i64() {
+            Some(n) if n % 2 == 1 => Ok(()),
+            _ => Err(format!("{value} is not odd")),
+        }
+    }
+
+    fn thing() -> Description {
+        let new = OptionSpec::new;
+        Description::new("thing", "A thing.")
+            .option(new("any", OptionKind::Any, "Anything."))
+            .option(new("text", OptionKind::Text, "A text."))
+            .option(new("key", OptionKind::Secret, "A secret."))
+            .option(new("secret", OptionKind::Secrets, "Secrets."))
+            .option(new("flag", OptionKind::Boolean, "A flag.").default(true))
+            .option(new("port", OptionKind::Integer { min: 0, max: 65535 }, "A port.").default(8123))
+            .option(new("count", OptionKind::Integer { min: 1, max: i64::MAX }, "A count."))
+            .option(new("odd", OptionKind::Integer { min: i64::MIN, max: i64::MAX }, "Odd.").check(odd))
+            .option(new("odd_token", OptionKind::Any, "Odd and secret.").check(odd))
+            .option(new("interval", OptionKind::Duration, "How often.").required())
+            .option(new("limit", OptionKind::Size, "How much."))
+            .option(new("file", OptionKind::FilePath, "A file."))
+            .option(new("host", OptionKind::Url, "Where."))
+            .option(new("names", OptionKind::Texts, "Names."))
+            .option(new("format", OptionKind::OneOf(&["text", "json"]), "How."))
+            .option(new("env", OptionKind::Map, "Variables."))
+    }
+
+    /// What is said of `given` besides the required interval.
+    fn said(mut given: Value) -> Vec<String> {
+        given.as_object_mut().unwrap().entry("interval").or_insert(json!(2));
+        let (_, problems) = thing().check(given.as_object().unwrap(), &Path::top().key("t"));
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn good_options_get_their_defaults() {
+        let given =
+            json!({"type": "thing", "interval": "1m", "port": 80.0, "any": null, "names": ["a"], "key": "k"});
+        let (options, problems) = thing().check(given.as_object().unwrap(), &Path::top());
+        assert_eq!(problems, []);
+        assert_eq!(
+            Value::Object(options.0),
+            json!({"interval": "1m", "port": 80, "any": null, "names": ["a"], "key": "k", "flag": true})
+        );
+        for good in [
+            json!({"text": "", "secret": "s", "count": 1, "odd": -0, "host": "http://h"}),
+            json!({"secret": ["a", "b"], "host": "https://user:pw@h.example:8124/path?q#f", "limit": "1MiB"}),
+            json!({"host": "http://[::1]:80/", "format": "json", "env": {"a": 1}, "names": "n", "file": "/x"}),
+        ] {
+            let mut good = good;
+            good.as_object_mut().unwrap().remove("odd");
+            assert_eq!(said(good.clone()), [""; 0], "{good}");
+        }
+    }
+
+    fn assert_said(cases: &[(Value, &str)]) {
+        for (given, expected) in cases {
+            let found = said(given.clone());
+            // serde_json writes 1e300 in its own way.
+            let found: Vec<String> = found.iter().map(|text| text.replace("1e+300", "1e300")).collect();
+            assert_eq!(found, [*expected], "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert_said(&[
+            (
+                json!({"intervall": 2}),
+                "t.intervall: unknown option `intervall` of `thing` (did you mean `interval`?)",
+            ),
+            (json!({"text": 5}), "t.text: `text`: expected a text, found a number (put it in quotes)"),
+            (json!({"text": ["x"]}), "t.text: `text`: expected a text, found a list"),
+            (json!({"text": null}), "t.text: `text` has no value (leave it out for the default)"),
+            (json!({"interval": null}), "t.interval: `interval` has no value (How often.)"),
+            (json!({"key": ""}), "t.key: `key`: a secret cannot be empty"),
+            (json!({"key": 12345}), "t.key: `key`: expected a text, found a number (put it in quotes)"),
+            (json!({"secret": []}), "t.secret: `secret`: the list is empty"),
+            (json!({"secret": ["a", ""]}), "t.secret[1]: `secret`: a secret cannot be empty"),
+            (
+                json!({"secret": {"a": 1}}),
+                "t.secret: `secret`: expected a secret or a list of secrets, found a map",
+            ),
+            (
+                json!({"flag": "yes"}),
+                "t.flag: `flag`: expected true or false, found a text (write true or false, without quotes)",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_units_and_numbers_is_said() {
+        assert_said(&[
+            (json!({"port": 65536}), "t.port: `port`: expected a whole number from 0 to 65535, found 65536"),
+            (json!({"port": 1.5}), "t.port: `port`: expected a whole number from 0 to 65535, found 1.5"),
+            (
+                json!({"port": "80"}),
+                "t.port: `port`: expected a whole number from 0 to 65535, found a text (write it without quotes)",
+            ),
+            (
+                json!({"port": "0660"}),
+                "t.port: `port`: expected a whole number from 0 to 65535, found a text \
+                 (with a zero in front it is a text; write 0o0660 for octal, or drop the zeros)",
+            ),
+            (json!({"count": 0}), "t.count: `count`: expected a whole number from 1, found 0"),
+            (json!({"odd": 1e300}), "t.odd: `odd`: expected a whole number, found 1e300"),
+            (json!({"odd": 4}), "t.odd: `odd`: 4 is not odd"),
+            (json!({"odd_token": 4444}), "t.odd_token: `odd_token`: *** is not odd"),
+            (
+                json!({"interval": "soon"}),
+                "t.interval: `interval`: `soon` is no duration; write seconds as a number, or a duration such as \
+                 `1m30s` or `500ms`",
+            ),
+            (
+                json!({"limit": "-1"}),
+                "t.limit: `limit`: `-1` is no size; write bytes as a number, or a size such as `64KiB` or `1MB`",
+            ),
+            (json!({"file": ""}), "t.file: `file`: a path cannot be empty"),
+            (json!({"file": "a\0"}), "t.file: `file`: a path cannot hold a zero byte"),
+            (
+                json!({"names": ["a", 5]}),
+                "t.names[1]: `names`: expected a text, found a number (put it in quotes)",
+            ),
+            (
+                json!({"format": "jsn"}),
+                "t.format: `format`: \"jsn\" is not one of: text, json (did you mean \"json\"?)",
+            ),
+            (json!({"format": "xml"}), "t.format: `format`: \"xml\" is not one of: text, json"),
+            (json!({"env": "A=1"}), "t.env: `env`: expected a map, found a text"),
+        ]);
+    }
+
+    #[test]
+    fn urls() {
+        for bad in [
+            "",
+            "h",
+            "h:80",
+            "ftp://h",
+            "http://",
+            "http:///x",
+            "http://h:port",
+            "http://h:99999",
+            "http://a b",
+            "http://[::1",
+            "http://[x]",
+            "://h",
+        ] {
+            assert_eq!(said(json!({"host": bad})).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn all_at_once() {
+        let (_, problems) = thing().check(
+            json!({"x": 1, "port": "x", "flag": 1}).as_object().unwrap(),
+            &Path::top().key("trigger").key("t"),
+        );
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 4, "{texts:?}");
+        assert!(texts[0].contains("unknown option `x` of `thing` (known are: any, text, key,"), "{texts:?}");
+        assert!(texts.iter().any(|t| t == "trigger.t: the option `interval` of `thing` is missing (interval: How often.)"));
+    }
+
+    #[test]
+    fn params_may_be_open_or_closed() {
+        let new = OptionSpec::new;
+        let open = Description::new("x", "")
+            .param(new("match_key", OptionKind::Text, "Which.").required())
+            .param(new("n", OptionKind::Integer { min: 0, max: 9 }, "How many."));
+        let check = |d: &Description, given: Value| -> Vec<String> {
+            d.check_params(given.as_object().unwrap(), &Path::top()).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(check(&open, json!({"match_key": "a", "more": 1, "n": 3})), [""; 0]);
+        assert_eq!(
+            check(&open, json!({})),
+            [": the parameter `match_key` of `x` is missing (match_key: Which.)"]
+        );
+        assert_eq!(check(&open, json!({"match_key": "a", "n": 10})).len(), 1);
+        let closed = open.params_closed();
+        assert_eq!(
+            check(&closed, json!({"match_key": "a", "matchkey": 1})),
+            ["matchkey: unknown parameter `matchkey` of `x` (did you mean `match_key`?)"]
+        );
+        let none = Description::new("all", "").params_closed();
+        assert_eq!(
+            check(&none, json!({"a": 1})),
+            ["a: unknown parameter `a` of `all` (`all` has no parameters)"]
+        );
+    }
+}
