@@ -95,6 +95,12 @@ pub trait Executor: Send + Sync + 'static {
     /// [`Failure`] says how the job ended when it did not succeed.
     async fn execute(&self, execution: Execution) -> Outcome;
 
+    /// Whether [`Executor::execute`] is over within microseconds and waits for nothing. The dispatcher then runs
+    /// it on its own loop, which saves the job a task of its own.
+    fn is_instant(&self) -> bool {
+        false
+    }
+
     /// Called once, when Herald stops and no job runs any more: ends what outlives its job, such as processes in
     /// the background. MUST return within a bounded time.
     async fn close(&self) {}

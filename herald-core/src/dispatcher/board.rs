@@ -81,6 +81,11 @@ impl Board {
         true
     }
 
+    /// Whether a waiting job could start.
+    pub(super) fn can_start(&self, limits: &Limits) -> bool {
+        self.running < limits.max_jobs && !self.queue.is_empty()
+    }
+
     /// Events and jobs that wait.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.routing.len()

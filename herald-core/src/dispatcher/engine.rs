@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::poll;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::ask::ask_all;
 use super::board::{Board, rough_size};
 use super::event::{Answered, Event};
-use super::perform::perform;
+use super::perform::{begin, report};
 use super::report::log_end;
 use crate::activation::{Activation, Name, Refused};
 use crate::clock::{Clock, IdMaker};
@@ -25,6 +27,8 @@ use crate::plan::{Limits, Plan};
 
 /// Events answered before the records they gave are written together.
 const BATCH: usize = 256;
+/// Turns in a row that may go by without a look at what has come.
+const BUSY_TURNS: u32 = 8;
 /// How long to wait before the journal is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -103,11 +107,17 @@ impl Engine {
     /// Runs until drained or forced.
     pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Event>) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut turns = 0;
         while !self.is_over() {
             if self.answered.is_empty() && (self.records.is_empty() || self.held.is_some()) {
                 self.wait(&mut receiver, &mut batch).await;
+                turns = 0;
+            } else if turns < BUSY_TURNS && self.board.can_start(&self.limits) {
+                // Jobs that are over at once have left places: fill them before more is let in.
+                turns += 1;
             } else {
                 // There is work at hand: take what else has come, and do not wait.
+                turns = 0;
                 while batch.len() < BATCH
                     && let Ok(event) = receiver.try_recv()
                 {
@@ -253,7 +263,7 @@ impl Engine {
         for act in std::mem::take(&mut self.acts) {
             match act {
                 Act::Route(activation) => self.route(activation).await,
-                Act::Execute(id) => self.execute(&id),
+                Act::Execute(id) => self.execute(&id).await,
                 Act::Log(job, verdict) => log_end(&job, &verdict),
             }
         }
@@ -276,7 +286,7 @@ impl Engine {
         self.records.push(Record::Routed { event_id: event_id.clone(), at: self.clock.now() });
     }
 
-    fn execute(&mut self, id: &Name) {
+    async fn execute(&mut self, id: &Name) {
         let Some(entry) = self.board.jobs.get(id) else { return };
         let job = entry.job.clone();
         tracing::debug!(
@@ -286,9 +296,15 @@ impl Engine {
             job_id = &*job.id,
             "job starts"
         );
+        let number = job.attempt;
         let execution = Execution { job, mask: entry.plan.mask.clone(), stop: entry.stop.clone() };
-        // Owned by the tracker; `perform` ends once the job is asked to stop.
-        self.tasks.spawn(perform(entry.executor.clone(), execution, self.events.clone()));
+        let instant = entry.executor.is_instant();
+        let mut attempt = begin(entry.executor.clone(), execution);
+        if instant && let Poll::Ready(outcome) = poll!(&mut attempt) {
+            return self.apply(id, lifecycle::Event::Finish { attempt: number, outcome });
+        }
+        // Owned by the tracker; the attempt ends once the job is asked to stop.
+        self.tasks.spawn(report(attempt, id.clone(), number, self.events.clone()));
     }
 
     /// When the grace is over, everything that still waits or runs is ended.

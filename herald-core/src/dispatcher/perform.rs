@@ -1,6 +1,7 @@
 //! Runs one attempt of a job on its executor, and makes sure that it ends once it is asked to.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +17,19 @@ const LONGEST_END: Duration = Duration::from_secs(60);
 /// How long it may take to end at once before it is left alone.
 const LONGEST_FORCED_END: Duration = Duration::from_secs(10);
 
-/// Runs the attempt and reports its end to the loop. Whatever the executor does, there is exactly one report.
-pub(super) async fn perform(executor: Arc<dyn Executor>, execution: Execution, events: mpsc::Sender<Event>) {
-    let job_id: Name = execution.job.id.clone();
-    let attempt = execution.job.attempt;
-    let outcome = run(executor, execution).await;
+/// One attempt at work.
+pub(super) type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Begins the attempt. Whatever the executor does, it ends once it is asked to.
+pub(super) fn begin(executor: Arc<dyn Executor>, execution: Execution) -> Attempt {
+    Box::pin(run(executor, execution))
+}
+
+/// Sees the attempt through and reports its end to the loop: exactly one report.
+pub(super) async fn report(attempt: Attempt, job_id: Name, number: u32, events: mpsc::Sender<Event>) {
+    let outcome = attempt.await;
     // Nobody listens any more only once the dispatcher is gone, and then nobody waits for the job either.
-    let _ = events.send(Event::Finished { job_id, attempt, outcome }).await;
+    let _ = events.send(Event::Finished { job_id, attempt: number, outcome }).await;
 }
 
 async fn run(executor: Arc<dyn Executor>, execution: Execution) -> Outcome {

@@ -37,6 +37,10 @@ struct Nothing;
 
 #[async_trait]
 impl Executor for Nothing {
+    fn is_instant(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, _execution: Execution) -> Outcome {
         Ok(Params::new())
     }
