@@ -5,3 +5,4 @@ pub mod executor;
 pub mod plugin;
 pub mod selector;
 pub mod trigger;
+pub mod zone;

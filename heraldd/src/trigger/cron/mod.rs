@@ -1,0 +1,205 @@
+//! `cron`: fires by the calendar.
+
+mod fields;
+pub mod schedule;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use herald_core::clock::Clock;
+use herald_core::param::Params;
+use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
+use herald_core::trigger::{Activator, ComponentError, Trigger};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::zone;
+use schedule::Schedule;
+
+/// The wall clock is looked at this often while waiting: it may be set, and the machine may sleep.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// What was due longer ago than this (the machine slept, the clock was set) does not fire any more.
+const LATEST: SignedDuration = SignedDuration::from_hours(1);
+/// A clock that is set back by more than this earns a warning.
+const SET_BACK: SignedDuration = SignedDuration::from_mins(5);
+/// How long to wait when an event could not be recorded.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+/// The component type `cron`.
+#[must_use]
+pub fn component() -> TriggerType {
+    let description = Description::new(
+        "cron",
+        "Fires by the calendar, as classic cron does. When both day fields are restricted, either may match. When \
+         the clocks go forward, a job in the hour that is left out fires once, right after it; when they go back, \
+         a job with fixed hours and minutes fires once, one that runs every so often keeps running. If several \
+         times passed while Herald could not take the event or the machine slept, it fires once, for the last of \
+         them, unless that was more than an hour ago. A clock that is set back fires nothing twice.",
+    )
+    .option(
+        OptionSpec::new(
+            "cron",
+            OptionKind::Text,
+            "Five fields: minute, hour, day of month, month, day of week (Sunday is 0 or 7), with names (`mon`, \
+             `jan`), lists `1,15`, ranges `1-5`, steps `*/10`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, \
+             `@yearly`, `@every 1h30m`. `TZ=Europe/Berlin` in front wins over `time_zone`.",
+        )
+        .required()
+        .check(check_line),
+    )
+    .option(
+        OptionSpec::new("with_seconds", OptionKind::Boolean, "The line has a leading field for seconds.")
+            .default(false),
+    )
+    .option(
+        OptionSpec::new(
+            "time_zone",
+            OptionKind::Text,
+            "The IANA name of the time zone that the line is read in, such as `Europe/Berlin`. Default: the \
+             machine's.",
+        )
+        .check(check_zone),
+    )
+    .gives("cron", "the line, as it was configured")
+    .gives("time", "when it fired: RFC 3339, with the offset of the time zone")
+    .gives("scheduled_at", "when it was due, likewise")
+    .example(
+        "
+trigger:
+  wednesday_morning:
+    type: cron
+    cron: '30 6 * * 3'
+    time_zone: Europe/Berlin
+
+router:
+  uptime_wednesday_morning:
+    trigger: wednesday_morning
+    selector: all
+    task:
+      print_param: print
+",
+    );
+    TriggerType::new(description, |options| {
+        let given: Given = options.parse()?;
+        Ok(Arc::new(CronTrigger::new(given)?))
+    })
+}
+
+/// The number of fields is checked with `with_seconds`, when the trigger is made; here either will do.
+fn check_line(line: &Value) -> Result<(), String> {
+    let line = line.as_str().unwrap_or_default();
+    let plain = Schedule::parse(line, false, &TimeZone::UTC);
+    let Err(error) = plain else { return Ok(()) };
+    let fields = line.split_whitespace().filter(|field| !field.contains('=')).count();
+    if fields == 6 { Schedule::parse(line, true, &TimeZone::UTC).map(drop) } else { Err(error) }
+}
+
+fn check_zone(name: &Value) -> Result<(), String> {
+    schedule::time_zone(name.as_str().unwrap_or_default()).map(drop)
+}
+
+#[derive(Deserialize)]
+struct Given {
+    cron: String,
+    #[serde(default)]
+    with_seconds: bool,
+    time_zone: Option<String>,
+}
+
+struct CronTrigger {
+    line: String,
+    schedule: Schedule,
+}
+
+impl CronTrigger {
+    fn new(given: Given) -> Result<Self, ComponentError> {
+        let zone = match &given.time_zone {
+            Some(name) => schedule::time_zone(name).map_err(ComponentError::new)?,
+            None => TimeZone::system(),
+        };
+        let schedule = Schedule::parse(&given.cron, given.with_seconds, &zone)
+            .map_err(|what| ComponentError(format!("cron: {what}")))?;
+        Ok(Self { line: given.cron, schedule })
+    }
+
+    fn params(&self, now: Timestamp, due: Timestamp) -> Params {
+        let zone = self.schedule.zone();
+        [
+            ("cron", self.line.clone()),
+            ("time", zone::seconds(now, zone)),
+            ("scheduled_at", zone::seconds(due, zone)),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Value::from(value)))
+        .collect()
+    }
+
+    /// Waits until something after `last` is due. Returns the time it is then and the last time that was due
+    /// until then. `None`: never.
+    async fn wait(&self, name: &str, clock: &dyn Clock, last: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let mut due = self.schedule.next_after(last)?;
+        let mut waited_for = SignedDuration::MAX;
+        loop {
+            let now = clock.now();
+            let mut left = due.duration_since(now);
+            if left <= SignedDuration::ZERO {
+                return Some((now, self.schedule.last_between(last, now).unwrap_or(due)));
+            }
+            // An interval is a length of time: it does not grow when the clock is set back.
+            if let Some(period) = self.schedule.period().filter(|period| left > *period) {
+                due = now.checked_add(period).ok()?;
+                left = period;
+            }
+            if left > waited_for.saturating_add(SET_BACK) {
+                let due = zone::seconds(due, self.schedule.zone());
+                tracing::warn!(
+                    trigger = name,
+                    "the clock was set back; nothing fires twice, so this trigger waits until {due}"
+                );
+            }
+            waited_for = left;
+            // One more, since timers count whole milliseconds and the clock counts finer.
+            let left = left.unsigned_abs().saturating_add(Duration::from_millis(1));
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
+    }
+
+    /// Fires one time after the other.
+    async fn fire(&self, activator: &Activator) {
+        let clock = activator.clock();
+        let mut last = clock.now();
+        while let Some((now, due)) = self.wait(activator.trigger(), &**clock, last).await {
+            if now.duration_since(due) > LATEST {
+                let due = zone::seconds(due, self.schedule.zone());
+                tracing::warn!(
+                    trigger = activator.trigger(),
+                    "what was due at {due} is left out: that was more than an hour ago"
+                );
+            } else if let Err(refused) = activator.activate_when_room(self.params(now, due)).await {
+                tracing::warn!(trigger = activator.trigger(), "could not fire: {refused}");
+                tokio::time::sleep(TRY_AGAIN).await;
+                continue;
+            }
+            last = due;
+        }
+        // Past the end of the calendar.
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl Trigger for CronTrigger {
+    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            () = self.fire(&activator) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

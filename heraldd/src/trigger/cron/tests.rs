@@ -1,0 +1,217 @@
+use std::sync::Mutex;
+
+use super::*;
+use herald_core::activation::{Accept, Name, Refused};
+use herald_core::clock::TestClock;
+use herald_core::spec::Options;
+use serde_json::json;
+
+/// Takes activations: (`cron`, `time`, `scheduled_at`). Does first what `then` says, one entry an activation.
+#[derive(Default)]
+struct Taken {
+    params: Mutex<Vec<Params>>,
+    then: Mutex<Vec<Then>>,
+}
+
+enum Then {
+    TakeLong(Duration),
+    Refuse,
+}
+
+#[async_trait]
+impl Accept for Taken {
+    async fn accept(&self, _: Name, params: Params) -> Result<Name, Refused> {
+        let then = self.then.lock().unwrap().pop();
+        match then {
+            Some(Then::TakeLong(time)) => tokio::time::sleep(time).await,
+            Some(Then::Refuse) => return Err(Refused::Unrecorded("disk full".to_owned())),
+            None => {}
+        }
+        self.params.lock().unwrap().push(params);
+        Ok("e".into())
+    }
+
+    async fn room(&self) {}
+}
+
+/// A clock that can be set.
+struct SetClock {
+    clock: TestClock,
+    moved: Mutex<SignedDuration>,
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        self.clock.now() + *self.moved.lock().unwrap()
+    }
+}
+
+struct Running {
+    taken: Arc<Taken>,
+    clock: Arc<SetClock>,
+    stop: CancellationToken,
+    run: tokio::task::JoinHandle<Result<(), ComponentError>>,
+}
+
+fn options(value: Value) -> Options {
+    Options(value.as_object().unwrap().clone())
+}
+
+fn start(given: Value, now: &str, taken: Taken) -> Running {
+    let cron = (component().factory)(&options(given)).unwrap();
+    let taken = Arc::new(taken);
+    let clock = TestClock::at(now.parse().unwrap());
+    let clock = Arc::new(SetClock { clock, moved: Mutex::new(SignedDuration::ZERO) });
+    let activator = Activator::new("t".into(), taken.clone(), clock.clone());
+    let stop = CancellationToken::new();
+    let run = tokio::spawn({
+        let stop = stop.clone();
+        async move { cron.run(activator, stop).await }
+    });
+    Running { taken, clock, stop, run }
+}
+
+impl Running {
+    async fn wait(&self, minutes: u64) {
+        tokio::time::sleep(Duration::from_secs(minutes * 60)).await;
+    }
+
+    async fn set(&self, by: SignedDuration) {
+        // Let the trigger see the time as it is first.
+        tokio::task::yield_now().await;
+        *self.clock.moved.lock().unwrap() += by;
+    }
+
+    async fn end(self) -> Vec<(String, String)> {
+        self.stop.cancel();
+        self.run.await.unwrap().unwrap();
+        let taken = self.taken.params.lock().unwrap();
+        let text = |params: &Params, key: &str| params[key].as_str().unwrap().to_owned();
+        taken.iter().map(|params| (text(params, "time"), text(params, "scheduled_at"))).collect()
+    }
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(time, due)| ((*time).to_owned(), (*due).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn fires_when_due_and_tells_when() {
+    let given = json!({"cron": "30 2 * * *", "time_zone": "Europe/Berlin"});
+    let running = start(given, "2026-03-28T00:00:00Z", Taken::default());
+    running.wait(3 * 24 * 60).await;
+    assert_eq!(running.taken.params.lock().unwrap()[0]["cron"], "30 2 * * *");
+    assert_eq!(
+        running.end().await,
+        pairs(&[
+            ("2026-03-28T02:30:00+01:00", "2026-03-28T02:30:00+01:00"),
+            ("2026-03-29T03:00:00+02:00", "2026-03-29T03:00:00+02:00"),
+            ("2026-03-30T02:30:00+02:00", "2026-03-30T02:30:00+02:00"),
+        ])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_passed_while_busy_fires_once() {
+    let taken = Taken { then: Mutex::new(vec![Then::TakeLong(Duration::from_secs(330))]), ..Taken::default() };
+    let given = json!({"cron": "* * * * *", "time_zone": "UTC"});
+    let running = start(given, "2026-01-01T00:00:30Z", taken);
+    running.wait(7).await;
+    assert_eq!(
+        running.end().await,
+        pairs(&[
+            ("2026-01-01T00:01:00+00:00", "2026-01-01T00:01:00+00:00"),
+            ("2026-01-01T00:06:30+00:00", "2026-01-01T00:06:00+00:00"),
+            ("2026-01-01T00:07:00+00:00", "2026-01-01T00:07:00+00:00"),
+        ])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_recorded_is_tried_again() {
+    let taken = Taken { then: Mutex::new(vec![Then::Refuse, Then::Refuse]), ..Taken::default() };
+    let given = json!({"cron": "0 * * * *", "time_zone": "UTC"});
+    let running = start(given, "2026-01-01T00:30:00Z", taken);
+    running.wait(40).await;
+    let fired = running.end().await;
+    assert_eq!(fired, pairs(&[("2026-01-01T01:00:20+00:00", "2026-01-01T01:00:00+00:00")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_fires_nothing_twice() {
+    let given = json!({"cron": "*/10 * * * *", "time_zone": "UTC"});
+    let running = start(given, "2026-01-01T00:55:00Z", Taken::default());
+    running.wait(6).await;
+    running.set(SignedDuration::from_mins(-30)).await;
+    running.wait(45).await;
+    assert_eq!(
+        running.end().await,
+        pairs(&[
+            ("2026-01-01T01:00:00+00:00", "2026-01-01T01:00:00+00:00"),
+            ("2026-01-01T01:10:00+00:00", "2026-01-01T01:10:00+00:00"),
+        ])
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_goes_on_when_the_clock_is_set_back() {
+    let given = json!({"cron": "@every 10m", "time_zone": "UTC"});
+    let running = start(given, "2026-01-01T12:00:00Z", Taken::default());
+    running.wait(15).await;
+    running.set(SignedDuration::from_hours(-5)).await;
+    running.wait(25).await;
+    let fired = running.end().await;
+    assert_eq!(fired.len(), 3, "{fired:?}");
+    assert_eq!(fired[0].1, "2026-01-01T12:10:00+00:00");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_forward_fires_the_last_of_what_it_passed() {
+    let given = json!({"cron": "*/10 * * * *", "time_zone": "UTC"});
+    let running = start(given, "2026-01-01T00:05:00Z", Taken::default());
+    running.wait(1).await;
+    running.set(SignedDuration::from_mins(36)).await;
+    running.wait(1).await;
+    let fired = running.end().await;
+    assert_eq!(fired.len(), 1, "{fired:?}");
+    assert_eq!(fired[0].1, "2026-01-01T00:40:00+00:00");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_long_past_does_not_fire() {
+    let given = json!({"cron": "0 3 * * *", "time_zone": "UTC"});
+    let running = start(given, "2026-01-01T00:05:00Z", Taken::default());
+    running.wait(1).await;
+    running.set(SignedDuration::from_hours(6)).await;
+    running.wait(24 * 60).await;
+    let fired = running.end().await;
+    assert_eq!(fired, pairs(&[("2026-01-02T03:00:00+00:00", "2026-01-02T03:00:00+00:00")]));
+}
+
+#[test]
+fn options_are_checked() {
+    for (given, fine) in [
+        (json!({"cron": "* * * * *"}), true),
+        (json!({"cron": "* * * * * *", "with_seconds": true}), true),
+        (json!({"cron": "* * * * * *"}), false),
+        (json!({"cron": "* * * * *", "with_seconds": true}), false),
+        (json!({"cron": "@daily", "with_seconds": true}), true),
+        (json!({"cron": "0 0 30 2 *"}), false),
+        (json!({"cron": "* * * * *", "time_zone": "Mars/Olympus"}), false),
+        (json!({"cron": "* * * * *", "time_zone": "America/New_York"}), true),
+    ] {
+        assert_eq!((component().factory)(&options(given.clone())).is_ok(), fine, "{given}");
+    }
+    for (line, fine) in [
+        (json!("* * * * *"), true),
+        (json!("* * * * * *"), true),
+        (json!("TZ=UTC 0 * * * * *"), true),
+        (json!("* * * *"), false),
+        (json!("61 * * * * *"), false),
+        (json!("61 * * * *"), false),
+    ] {
+        assert_eq!(check_line(&line).is_ok(), fine, "{line}");
+    }
+    assert!(check_zone(&json!("Europe/Berlin")).is_ok());
+    assert!(check_zone(&json!("Berlin")).is_err());
+}
