@@ -1,0 +1,348 @@
+//! The engine: from execution parameters to a report.
+
+use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::environment::{self, Environment};
+use crate::git::{Git, Source};
+use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
+use crate::param::{self, DEFAULT_NAME, JobParam};
+use crate::program::{Program, StartError};
+use crate::result;
+use crate::scratch::{Folder, Scratch, TempFile};
+use crate::visible;
+
+/// The kernel's limit for one `NAME=value` and its final NUL.
+const LARGEST_VARIABLE: usize = 128 << 10;
+/// Files up to this size are written at once: handing them to another thread costs more than writing them.
+const SMALL_FILE: usize = 256 << 10;
+
+/// How an engine works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Holds `run` (the current directory of jobs), `gitrepo` (mirrors) and `tmp` (checkouts and parameter files).
+    pub work_dir: PathBuf,
+    /// How many bytes of each output stream are kept; a job's own `output_limit` wins.
+    pub output_limit: u64,
+    /// The time between TERM and KILL.
+    pub kill_grace: Duration,
+    /// How long a Git checkout may take; a job's `timeout` may cut it shorter.
+    pub git_timeout: Duration,
+}
+
+impl Settings {
+    /// The defaults: 1 MiB of each stream, 5 s between TERM and KILL, 10 min for Git.
+    pub fn new(work_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            work_dir: work_dir.into(),
+            output_limit: 1 << 20,
+            kill_grace: Duration::from_secs(5),
+            git_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Runs jobs on this machine. Clones share one engine.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    run_dir: PathBuf,
+    environment: Environment,
+    git: Git,
+    scratch: OnceCell<Arc<Scratch>>,
+    background: TaskTracker,
+    /// Tells background jobs to end.
+    closing: CancellationToken,
+}
+
+/// A job that is ready to start, and what must live as long as it runs.
+struct Ready {
+    program: Program,
+    param_file: Option<TempFile>,
+    checkout: Option<Folder>,
+}
+
+impl Engine {
+    /// An engine with these settings. Nothing is touched yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        // Programs get absolute paths only, whatever the current directory is later.
+        let work_dir = std::path::absolute(&settings.work_dir).unwrap_or_else(|_| settings.work_dir.clone());
+        Self(Arc::new(Inner {
+            run_dir: work_dir.join("run"),
+            environment: environment::clean(),
+            git: Git::new(work_dir.join("gitrepo"), settings.git_timeout),
+            scratch: OnceCell::new(),
+            background: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            settings: Settings { work_dir, ..settings },
+        }))
+    }
+
+    /// Makes the folders below `work_dir`, and removes checkouts and parameter files of processes that died. Other
+    /// living processes may use the same `work_dir`.
+    ///
+    /// # Errors
+    /// When the folders cannot be made.
+    pub async fn open(&self) -> Result<(), ExecError> {
+        self.scratch().await.map(drop)
+    }
+
+    async fn scratch(&self) -> Result<&Arc<Scratch>, ExecError> {
+        self.0
+            .scratch
+            .get_or_try_init(|| async {
+                let (work_dir, run_dir) = (self.0.settings.work_dir.clone(), self.0.run_dir.clone());
+                let made = tokio::task::spawn_blocking(move || make_folders(&work_dir, &run_dir)).await;
+                let unusable = |error: &dyn std::fmt::Display| {
+                    ExecError::WorkDir(format!(
+                        "work_dir {} cannot be used: {error}",
+                        self.0.settings.work_dir.display()
+                    ))
+                };
+                made.map_err(|error| unusable(&error))?.map_err(|error| unusable(&error))
+            })
+            .await
+    }
+
+    /// Runs one job to its end (or to its start, in the background). `params` are the whole execution parameters
+    /// (contract, section 3). Dropping the future kills what it started.
+    ///
+    /// # Errors
+    /// When the job could not be run, or names result files that cannot be had.
+    pub async fn run(&self, params: &Map<String, Value>, stop: &Stop) -> Result<Report, ExecError> {
+        let job = read(params)?;
+        if stop.is_asked() {
+            return Err(ExecError::Cancelled("before it was started"));
+        }
+        let deadline = job.timeout.map(|timeout| Instant::now() + timeout);
+        let mut ready = self.prepare(&job, params, deadline, stop).await?;
+        if job.background {
+            return self.start_background(ready).await;
+        }
+        let finished = match ready.program.run(stop).await {
+            Err(error) if error.too_large && drop_json(&mut ready.program, &job) => {
+                ready.program.run(stop).await
+            }
+            other => other,
+        };
+        drop(ready.param_file.take());
+        let report = match finished {
+            Ok(finished) => self.report(finished.ending, result::result_of(&finished)).await,
+            Err(error) => Err(not_started(error)),
+        };
+        tidy(report, ready.checkout).await
+    }
+
+    async fn prepare(
+        &self,
+        job: &JobParam,
+        params: &Map<String, Value>,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<Ready, ExecError> {
+        let scratch = self.scratch().await?;
+        let mut env = self.0.environment.clone();
+        env.extend(job.env.iter().cloned());
+        let (path, checkout) = match &job.source {
+            Some(source) => {
+                let (path, folder) = self.check_out(scratch, source, &job.cmd, deadline, stop).await?;
+                (path, Some(folder))
+            }
+            None => {
+                let found = environment::find(job.cmd.as_ref(), &env, &self.0.run_dir);
+                (found.map_err(ExecError::Start)?, None)
+            }
+        };
+        let param_file = match &job.name {
+            Some(name) => Some(self.hand_over(scratch, name, params, &mut env).await?),
+            None => None,
+        };
+        let output_limit = job.output_limit.unwrap_or(self.0.settings.output_limit);
+        let program = Program {
+            path,
+            args: job.args.clone(),
+            env,
+            dir: self.0.run_dir.clone(),
+            deadline,
+            kill_grace: self.0.settings.kill_grace,
+            output_limit: usize::try_from(output_limit).unwrap_or(usize::MAX),
+        };
+        Ok(Ready { program, param_file, checkout })
+    }
+
+    async fn check_out(
+        &self,
+        scratch: &Arc<Scratch>,
+        source: &Source,
+        cmd: &str,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<(PathBuf, Folder), ExecError> {
+        let folder = scratch.folder().map_err(|error| self.unusable(&error))?;
+        let commit = self.0.git.checkout(source, folder.path(), deadline, stop).await?;
+        match inside(folder.path(), cmd) {
+            Ok(path) => Ok((path, folder)),
+            Err(why) => {
+                folder.remove().await;
+                let repo = source.url.shown();
+                Err(ExecError::Start(format!("`{cmd}` in Git repository {repo} at commit {commit} {why}")))
+            }
+        }
+    }
+
+    /// Writes the parameter file and names it, and the JSON itself where it fits, in the environment.
+    async fn hand_over(
+        &self,
+        scratch: &Arc<Scratch>,
+        name: &str,
+        params: &Map<String, Value>,
+        env: &mut Environment,
+    ) -> Result<TempFile, ExecError> {
+        let json = visible::json(params).map_err(|error| ExecError::Start(format!("parameters: {error}")))?;
+        let text = if name.len() + 1 + json.len() < LARGEST_VARIABLE {
+            Some(String::from_utf8_lossy(&json).into_owned())
+        } else {
+            None
+        };
+        let file = if json.len() <= SMALL_FILE {
+            scratch.file(&json)
+        } else {
+            let scratch = scratch.clone();
+            let written = tokio::task::spawn_blocking(move || scratch.file(&json)).await;
+            written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        };
+        let file = file.map_err(|error| self.unusable(&error))?;
+        for name in [name, DEFAULT_NAME] {
+            env.retain(|(key, _)| key != name);
+            env.push((file_variable(name).into(), file.path().into()));
+        }
+        if let Some(text) = text {
+            env.push((name.into(), text.into()));
+        }
+        Ok(file)
+    }
+
+    async fn report(&self, ending: Ending, mut result: Map<String, Value>) -> Result<Report, ExecError> {
+        if !result.contains_key("file") {
+            return Ok(Report { result, files: Vec::new(), ending, checkout: None });
+        }
+        let run_dir = self.0.run_dir.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            let files = result::files(&mut result, &run_dir);
+            (files, result)
+        });
+        let (files, mut result) = checked.await.map_err(|error| ExecError::File(error.to_string()))?;
+        let files = match files {
+            Ok(files) => files,
+            // What went wrong first is told; what a failed job left behind may well be incomplete.
+            Err(_) if !result::succeeded(ending) => {
+                result.remove("file");
+                Vec::new()
+            }
+            Err(why) => return Err(ExecError::File(why)),
+        };
+        Ok(Report { result, files, ending, checkout: None })
+    }
+
+    async fn start_background(&self, ready: Ready) -> Result<Report, ExecError> {
+        let mut child = ready.program.start_silent().await.map_err(not_started)?;
+        let pid = child.id();
+        let stop = Stop { asked: self.0.closing.clone(), forced: CancellationToken::new() };
+        self.0.background.spawn(async move {
+            match ready.program.end_of(&mut child, &stop).await {
+                Ok((ending, exit)) => tracing::info!(pid, ?ending, ?exit, "a background job ended"),
+                Err(error) => tracing::warn!(pid, %error, "a background job cannot be waited for"),
+            }
+            drop(ready);
+        });
+        let result = Map::from_iter([("pid".to_owned(), Value::from(pid))]);
+        Ok(Report { result, files: Vec::new(), ending: Ending::Background, checkout: None })
+    }
+
+    fn unusable(&self, error: &std::io::Error) -> ExecError {
+        ExecError::WorkDir(format!("work_dir {} cannot be used: {error}", self.0.settings.work_dir.display()))
+    }
+
+    /// Ends the background jobs that still run: TERM, the grace, KILL. Returns when all are gone.
+    pub async fn close(&self) {
+        self.0.closing.cancel();
+        self.0.background.close();
+        self.0.background.wait().await;
+    }
+}
+
+fn read(params: &Map<String, Value>) -> Result<JobParam, ExecError> {
+    match params.get("job_param") {
+        Some(Value::Object(job_param)) => param::read(job_param).map_err(ExecError::Param),
+        None | Some(Value::Null) => param::read(&Map::new()).map_err(ExecError::Param),
+        Some(_) => Err(ExecError::Param(vec![ParamProblem::new("job_param", "expected a map")])),
+    }
+}
+
+fn not_started(error: StartError) -> ExecError {
+    ExecError::Start(error.to_string())
+}
+
+fn file_variable(name: &str) -> String {
+    format!("{name}_FILE")
+}
+
+/// Leaves only the file when the JSON and everything else are too large together.
+fn drop_json(program: &mut Program, job: &JobParam) -> bool {
+    let Some(name) = &job.name else { return false };
+    let before = program.env.len();
+    program.env.retain(|(key, _)| key != &OsString::from(name));
+    program.env.len() < before
+}
+
+/// The checkout goes, unless result files lie in it: then it goes with the report.
+async fn tidy(report: Result<Report, ExecError>, checkout: Option<Folder>) -> Result<Report, ExecError> {
+    let Some(folder) = checkout else { return report };
+    match report {
+        Ok(mut report) if report.files.iter().any(|file| lies_in(&file.path, folder.path())) => {
+            report.checkout = Some(folder);
+            Ok(report)
+        }
+        report => {
+            folder.remove().await;
+            report
+        }
+    }
+}
+
+fn lies_in(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    real(path).starts_with(real(folder))
+}
+
+/// The program inside of a checkout; symbolic links must not lead out of it.
+fn inside(checkout: &Path, cmd: &str) -> Result<PathBuf, String> {
+    let root = checkout.canonicalize().map_err(|error| format!("cannot be found: {error}"))?;
+    let path = root.join(cmd);
+    match path.canonicalize() {
+        Ok(real) if !real.starts_with(&root) => Err("leads out of the repository".to_owned()),
+        Ok(real) if !real.is_file() => Err("is not a file".to_owned()),
+        // Not the resolved one: programs look at the name under which they were called.
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("does not exist".to_owned()),
+        Err(error) => Err(format!("cannot be found: {error}")),
+    }
+}
+
+fn make_folders(work_dir: &Path, run_dir: &Path) -> std::io::Result<Arc<Scratch>> {
+    std::fs::create_dir_all(run_dir)?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work_dir.join("gitrepo"))?;
+    Scratch::open(work_dir).map(Arc::new)
+}

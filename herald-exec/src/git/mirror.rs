@@ -1,0 +1,365 @@
+//! The bare mirror of one repository. Everything here blocks.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use git2::{
+    AutotagOption, Config, Direction, ErrorCode, FetchOptions, ObjectType, Oid, ProxyOptions, Remote,
+    Repository, RepositoryInitOptions,
+};
+
+use super::credential::{Trouble, callbacks};
+use super::{Halt, Source, Want};
+use crate::scratch::remove_tree;
+
+/// Where the mirror remembers what it has: never under names that the remote chose.
+const KEPT: &str = "refs/herald/";
+/// More loose references than this are packed into one file.
+const MANY_REFS: usize = 50;
+/// How often a lock that another process holds is tried.
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+/// The shortest abbreviation of a commit.
+const SHORTEST: usize = 7;
+/// A commit's name in full, under SHA-1.
+const FULL: usize = 40;
+
+/// Why a repository could not be had.
+#[derive(Debug)]
+pub(crate) enum MirrorError {
+    /// libgit2 says so.
+    Git(git2::Error),
+    /// libgit2 says so of the remote: the mirror is not to blame.
+    Remote(git2::Error),
+    /// We say so.
+    Said(String),
+    /// Somebody asked to stop.
+    Halted,
+}
+
+impl From<git2::Error> for MirrorError {
+    fn from(error: git2::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+/// A mirror's place on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Mirror {
+    path: PathBuf,
+}
+
+/// The lock that keeps two processes from fetching the same at once. Whoever waits for a thread that hangs can take it
+/// away: packs are written aside and renamed, so even a thread that wakes up later does no harm.
+#[derive(Clone, Default)]
+pub(crate) struct FetchLock(Arc<Mutex<Option<File>>>);
+
+impl FetchLock {
+    pub(crate) fn release(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn take(&self, path: &Path, halt: &Halt) -> Result<(), MirrorError> {
+        let unusable = |error: std::io::Error| MirrorError::Said(format!("{}: {error}", path.display()));
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        let file = file.map_err(unusable)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if halt.is_set() => return Err(MirrorError::Halted),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            }
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        Ok(())
+    }
+}
+
+/// A reference that the remote tells of.
+struct Head {
+    name: String,
+    id: Oid,
+    points_to: Option<String>,
+}
+
+/// What to fetch, and what the job then runs.
+struct Plan {
+    refs: Vec<(String, Oid)>,
+    wanted: Option<Oid>,
+}
+
+impl Mirror {
+    /// The mirror of this source below `root`.
+    pub(crate) fn of(source: &Source, root: &Path) -> Self {
+        Self { path: root.join(name_of(&source.url.identity())) }
+    }
+
+    /// Its folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it with nothing but its own configuration: the user's and the machine's could redirect addresses.
+    pub(crate) fn open(&self) -> Result<Repository, git2::Error> {
+        let repo = Repository::open_bare(&self.path)?;
+        repo.set_config(&Config::open(&self.path.join("config"))?)?;
+        Ok(repo)
+    }
+
+    fn open_or_make(&self) -> Result<Repository, MirrorError> {
+        if self.path.exists() {
+            match self.open() {
+                Ok(repo) => return Ok(repo),
+                Err(error) => {
+                    tracing::warn!(path = %self.path.display(), %error, "a mirror is damaged and is made anew");
+                    self.remove()?;
+                }
+            }
+        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
+        made.map_err(|error| MirrorError::Said(format!("{}: {error}", self.path.display())))?;
+        let mut options = RepositoryInitOptions::new();
+        // No template: those bring hooks.
+        options.bare(true).no_reinit(false).external_template(false).initial_head("herald");
+        Repository::init_opts(&self.path, &options)?;
+        Ok(self.open()?)
+    }
+
+    fn remove(&self) -> Result<(), MirrorError> {
+        remove_tree(&self.path)
+            .map_err(|error| MirrorError::Said(format!("{}: {error}", self.path.display())))
+    }
+
+    /// The exact commit that is asked for, when it is here already: then nobody needs to be asked.
+    pub(crate) fn local(&self, want: &Want) -> Result<Option<Oid>, MirrorError> {
+        match want {
+            Want::Commit(commit) if self.path.exists() => find(&self.open()?, commit),
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks the remote what is wanted, and fetches it when it is not here yet. With `anew` the mirror is thrown away
+    /// first.
+    pub(crate) fn fetch(
+        &self,
+        source: &Source,
+        lock: &FetchLock,
+        halt: &Halt,
+        trouble: &Trouble,
+        anew: bool,
+    ) -> Result<Oid, MirrorError> {
+        lock.take(&self.path.with_extension("lock"), halt)?;
+        if anew {
+            self.remove()?;
+        }
+        let repo = self.open_or_make()?;
+        self.sweep();
+        let url = source.url.dial(source.credentials.user(&source.url));
+        let mut remote = repo.remote_anonymous(&url)?;
+        let asked = callbacks(&source.url, &source.credentials, halt, trouble);
+        let connection = remote.connect_auth(Direction::Fetch, Some(asked), Some(proxy()));
+        let mut connection = connection.map_err(MirrorError::Remote)?;
+        let heads = heads(connection.list().map_err(MirrorError::Remote)?);
+        let plan = plan(&heads, &source.want, &repo)?;
+        download(&repo, connection.remote(), &plan, source, halt, trouble)?;
+        let found = match (&plan.wanted, &source.want) {
+            (Some(id), _) => Some(*id),
+            (None, Want::Commit(commit)) => match find(&repo, commit)? {
+                None if commit.len() == FULL => {
+                    fetch_by_id(&repo, connection.remote(), commit, source, halt, trouble)?
+                }
+                found => found,
+            },
+            (None, _) => None,
+        };
+        drop(connection);
+        let id = found.ok_or_else(|| not_there(&source.want))?;
+        commit_of(&repo, id)?
+            .ok_or_else(|| MirrorError::Said("what was asked for is not a commit".to_owned()))
+    }
+
+    /// What a killed process left in the middle of a fetch. Called under the lock.
+    fn sweep(&self) {
+        let unfinished = |folder: PathBuf, is_rest: fn(&str) -> bool| {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_str().is_some_and(is_rest) {
+                    let _ = std::fs::remove_file(entry.path());
+                }
+            }
+        };
+        unfinished(self.path.join("objects/pack"), |name| {
+            !name.ends_with(".pack") && !name.ends_with(".idx") && !name.ends_with(".keep")
+        });
+        unfinished(self.path.join(KEPT), |name| name.ends_with(".lock"));
+        unfinished(self.path.clone(), |name| name.ends_with(".lock"));
+    }
+}
+
+fn proxy<'a>() -> ProxyOptions<'a> {
+    // As for other programs: https_proxy, http_proxy and no_proxy of Herald's own environment.
+    let mut options = ProxyOptions::new();
+    options.auto();
+    options
+}
+
+fn heads(list: &[git2::RemoteHead<'_>]) -> Vec<Head> {
+    list.iter()
+        .map(|head| Head {
+            name: head.name().to_owned(),
+            id: head.oid(),
+            points_to: head.symref_target().map(str::to_owned),
+        })
+        .collect()
+}
+
+fn plan(heads: &[Head], want: &Want, repo: &Repository) -> Result<Plan, MirrorError> {
+    let named = |name: &str| heads.iter().find(|head| head.name == name);
+    let one = |head: &Head| Plan { refs: vec![(head.name.clone(), head.id)], wanted: Some(head.id) };
+    match want {
+        Want::Default => {
+            let head = named("HEAD").ok_or_else(|| not_there(want))?;
+            let branch = head.points_to.as_deref().and_then(named);
+            Ok(one(branch.unwrap_or(head)))
+        }
+        Want::Name(name) => {
+            // Compared with what the remote tells of, never handed to anything that could take it for an option.
+            let full = [format!("refs/heads/{name}"), format!("refs/tags/{name}")];
+            let found =
+                if name.starts_with("refs/") { named(name) } else { full.iter().find_map(|n| named(n)) };
+            Ok(one(found.ok_or_else(|| not_there(want))?))
+        }
+        Want::Commit(commit) => {
+            let tip = heads.iter().find(|head| head.id.to_string() == *commit && !head.name.ends_with("^{}"));
+            if let Some(tip) = tip {
+                return Ok(one(tip));
+            }
+            if let Some(id) = find(repo, commit)? {
+                return Ok(Plan { refs: Vec::new(), wanted: Some(id) });
+            }
+            let all = heads
+                .iter()
+                .filter(|head| head.name.starts_with("refs/heads/") || head.name.starts_with("refs/tags/"))
+                .filter(|head| !head.name.ends_with("^{}"));
+            Ok(Plan { refs: all.map(|head| (head.name.clone(), head.id)).collect(), wanted: None })
+        }
+    }
+}
+
+fn not_there(want: &Want) -> MirrorError {
+    MirrorError::Said(match want {
+        Want::Default => "it is empty or has no default branch: name one with git_branch".to_owned(),
+        Want::Name(name) => format!("it has neither a branch nor a tag `{name}`"),
+        Want::Commit(commit) => format!("no branch or tag of it holds the commit {commit}"),
+    })
+}
+
+fn download(
+    repo: &Repository,
+    remote: &mut Remote<'_>,
+    plan: &Plan,
+    source: &Source,
+    halt: &Halt,
+    trouble: &Trouble,
+) -> Result<(), MirrorError> {
+    let odb = repo.odb()?;
+    let missing: Vec<&str> =
+        plan.refs.iter().filter(|(_, id)| !odb.exists(*id)).map(|(name, _)| name.as_str()).collect();
+    if !missing.is_empty() {
+        remote.download(&missing, Some(&mut options(source, halt, trouble)))?;
+    }
+    if halt.is_set() {
+        return Err(MirrorError::Halted);
+    }
+    for (name, id) in &plan.refs {
+        keep(repo, name, *id)?;
+    }
+    if plan.refs.len() > MANY_REFS {
+        repo.refdb()?.compress()?;
+    }
+    Ok(())
+}
+
+/// Some servers hand out any commit by its name, even one that no branch or tag holds (a pull request's).
+fn fetch_by_id(
+    repo: &Repository,
+    remote: &mut Remote<'_>,
+    commit: &str,
+    source: &Source,
+    halt: &Halt,
+    trouble: &Trouble,
+) -> Result<Option<Oid>, MirrorError> {
+    if remote.download(&[commit], Some(&mut options(source, halt, trouble))).is_err() {
+        // The server does not, or has no such commit: told as "not there".
+        return Ok(None);
+    }
+    let found = find(repo, commit)?;
+    if let Some(id) = found {
+        keep(repo, commit, id)?;
+    }
+    Ok(found)
+}
+
+fn options<'a>(source: &'a Source, halt: &'a Halt, trouble: &Trouble) -> FetchOptions<'a> {
+    let mut options = FetchOptions::new();
+    options.remote_callbacks(callbacks(&source.url, &source.credentials, halt, trouble));
+    options.proxy_options(proxy()).download_tags(AutotagOption::None).update_fetchhead(false);
+    options
+}
+
+/// Remembers a tip, so that the next fetch says what is here already. Named by a hash: the remote's own names could
+/// clash with each other (`a`, later `a/b`).
+fn keep(repo: &Repository, name: &str, id: Oid) -> Result<(), git2::Error> {
+    let hash = Oid::hash_object(ObjectType::Blob, name.as_bytes())?;
+    repo.reference(&format!("{KEPT}{hash}"), id, true, "").map(drop)
+}
+
+fn find(repo: &Repository, commit: &str) -> Result<Option<Oid>, MirrorError> {
+    if commit.len() > FULL {
+        return Err(MirrorError::Said("repositories with SHA-256 names are not supported".to_owned()));
+    }
+    let found = if commit.len() == FULL {
+        repo.find_object(Oid::from_str(commit)?, None)
+    } else {
+        repo.find_object_by_prefix(commit, Some(ObjectType::Commit))
+    };
+    match found {
+        Ok(object) => commit_of(repo, object.id()),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) if error.code() == ErrorCode::Ambiguous => {
+            Err(MirrorError::Said(format!("more than one commit begins with {commit}: give it in full")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The commit itself, or the one that a tag points to.
+fn commit_of(repo: &Repository, id: Oid) -> Result<Option<Oid>, MirrorError> {
+    let object = repo.find_object(id, None)?;
+    Ok(object.peel_to_commit().ok().map(|commit| commit.id()))
+}
+
+/// Whether a text can be the name of a commit.
+pub(crate) fn is_commit(text: &str) -> bool {
+    let length = text.len();
+    ((SHORTEST..=FULL).contains(&length) || length == 64)
+        && text.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
+}
+
+/// A folder name that people recognise and that no two addresses share.
+fn name_of(identity: &str) -> String {
+    let readable: String = identity
+        .split_once("://")
+        .map_or(identity, |(_, rest)| rest)
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '_' })
+        .take(60)
+        .collect();
+    let hash = Oid::hash_object(ObjectType::Blob, identity.as_bytes()).map(|id| id.to_string());
+    format!("{}-{}", readable.trim_matches('_'), hash.unwrap_or_default())
+}

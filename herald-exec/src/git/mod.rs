@@ -1,0 +1,279 @@
+//! Git: from an address and a name to a folder that holds exactly that commit.
+//!
+//! One bare mirror for each address lives under `<work_dir>/gitrepo`; a job gets the plain files of its commit, without
+//! a repository around them, so nothing that it does there can reach the mirror or another job.
+
+mod checkout;
+mod credential;
+mod known_hosts;
+mod mirror;
+pub(crate) mod url;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use git2::Oid;
+use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::checkout::{CheckoutError, is_damage};
+pub(crate) use self::credential::Credentials;
+use self::credential::Trouble;
+pub(crate) use self::mirror::is_commit;
+use self::mirror::{FetchLock, Mirror, MirrorError};
+use self::url::RepoUrl;
+use crate::outcome::{ExecError, Stop};
+
+/// How many Git threads there may be at once.
+const THREADS: usize = 32;
+/// How many of them may hang in the network for one repository, long after their jobs gave up.
+const HUNG: usize = 4;
+/// How long a thread that was told to stop is waited for.
+const HALT_GRACE: Duration = Duration::from_secs(2);
+
+/// Which commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// The remote's default branch.
+    Default,
+    /// A branch or tag.
+    Name(String),
+    /// A commit, perhaps abbreviated.
+    Commit(String),
+}
+
+/// Where a job's program comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) url: RepoUrl,
+    pub(crate) want: Want,
+    pub(crate) credentials: Credentials,
+}
+
+/// Tells a thread to stop.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Halt(Arc<AtomicBool>);
+
+impl Halt {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Halts when dropped: nobody waits for the thread any more.
+struct HaltGuard(Halt);
+
+impl Drop for HaltGuard {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Releases a lock when dropped, even while the thread that took it hangs.
+struct LockGuard(FetchLock);
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+/// What is known of one repository in this process.
+#[derive(Default)]
+struct Shared {
+    /// Whoever fetches holds it, so that waiting for another job's fetch costs no thread.
+    fetching: Arc<tokio::sync::Mutex<()>>,
+    /// Threads that are connected.
+    connected: Arc<()>,
+}
+
+/// All mirrors of one working directory.
+pub(crate) struct Git {
+    root: PathBuf,
+    timeout: Duration,
+    threads: Arc<Semaphore>,
+    shared: Mutex<HashMap<PathBuf, Weak<Shared>>>,
+}
+
+impl Git {
+    pub(crate) fn new(root: PathBuf, timeout: Duration) -> Self {
+        Self { root, timeout, threads: Arc::new(Semaphore::new(THREADS)), shared: Mutex::default() }
+    }
+
+    /// Puts the files of the commit into the empty folder `into`, and returns the commit's name.
+    pub(crate) async fn checkout(
+        &self,
+        source: &Source,
+        into: &Path,
+        deadline: Option<Instant>,
+        stop: &Stop,
+    ) -> Result<String, ExecError> {
+        let own = Instant::now() + self.timeout;
+        let limit = deadline.map_or(own, |deadline| deadline.min(own));
+        let halt = Halt::default();
+        let guard = HaltGuard(halt.clone());
+        let mut work = Box::pin(self.work(Arc::new(source.clone()), into, &halt));
+        let why = tokio::select! {
+            done = &mut work => return done.map(|id| id.to_string()),
+            () = stop.asked() => ExecError::Cancelled("while getting the Git repository"),
+            () = sleep_until(limit) => ExecError::TimedOut("while getting the Git repository"),
+        };
+        drop(guard);
+        // It ends at once unless the network hangs; then it is left behind, and may do no harm.
+        let _ = timeout(HALT_GRACE, work).await;
+        Err(why)
+    }
+
+    async fn work(&self, source: Arc<Source>, into: &Path, halt: &Halt) -> Result<Oid, ExecError> {
+        let url = &source.url;
+        if url.is_missing() {
+            return Err(ExecError::Git(format!("Git repository {}: there is no such folder", url.shown())));
+        }
+        let mirror = Mirror::of(&source, &self.root);
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.attempt(&source, &mirror, into, halt, attempt > 1).await {
+                Err(Failed::Damaged(error)) if attempt == 1 => {
+                    tracing::warn!(path = %mirror.path().display(), %error, "a mirror is damaged and is made anew");
+                    empty(into)
+                        .map_err(|error| ExecError::WorkDir(format!("{}: {error}", into.display())))?;
+                }
+                Err(failed) => return Err(failed.explain(&source)),
+                Ok(id) => return Ok(id),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        source: &Arc<Source>,
+        mirror: &Mirror,
+        into: &Path,
+        halt: &Halt,
+        anew: bool,
+    ) -> Result<Oid, Failed> {
+        let local = match &source.want {
+            Want::Commit(_) if !anew => {
+                let (mirror, source) = (mirror.clone(), source.clone());
+                // A damaged mirror is found again, and dealt with, under the lock.
+                self.on_thread(move || mirror.local(&source.want).ok().flatten()).await?
+            }
+            _ => None,
+        };
+        let id = match local {
+            Some(id) => id,
+            None => self.fetch(source, mirror, halt, anew).await?,
+        };
+        let (mirror, into, halt) = (mirror.clone(), into.to_owned(), halt.clone());
+        self.on_thread(move || checkout::write(&mirror.open()?, id, &into, &halt)).await??;
+        Ok(id)
+    }
+
+    async fn fetch(
+        &self,
+        source: &Arc<Source>,
+        mirror: &Mirror,
+        halt: &Halt,
+        anew: bool,
+    ) -> Result<Oid, Failed> {
+        let shared = self.shared(mirror.path());
+        let alone: OwnedMutexGuard<()> = shared.fetching.clone().lock_owned().await;
+        if Arc::strong_count(&shared.connected) > HUNG {
+            return Err(Failed::Said(format!(
+                "{HUNG} earlier connections to it still hang; restart Herald once the server answers again"
+            )));
+        }
+        let lock = LockGuard(FetchLock::default());
+        let trouble = Trouble::default();
+        let (mirror, asked, told, halt) = (mirror.clone(), source.clone(), trouble.clone(), halt.clone());
+        // The thread keeps `shared` alive, and counts as connected until it ends.
+        let (locked, counted, kept) = (lock.0.clone(), shared.connected.clone(), shared.clone());
+        let fetched = self
+            .on_thread(move || {
+                let fetched = mirror.fetch(&asked, &locked, &halt, &told, anew);
+                drop((counted, kept));
+                fetched
+            })
+            .await?;
+        drop((lock, alone));
+        fetched.map_err(|error| match (trouble.take(), error) {
+            (_, MirrorError::Halted) => Failed::Halted,
+            (Some(text), _) | (None, MirrorError::Said(text)) => Failed::Said(text),
+            (None, MirrorError::Git(error)) if is_damage(&error) => Failed::Damaged(error),
+            (None, MirrorError::Git(error) | MirrorError::Remote(error)) => Failed::Git(error),
+        })
+    }
+
+    fn shared(&self, path: &Path) -> Arc<Shared> {
+        let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = all.get(path).and_then(Weak::upgrade) {
+            return shared;
+        }
+        all.retain(|_, shared| shared.strong_count() > 0);
+        let shared = Arc::new(Shared::default());
+        all.insert(path.to_owned(), Arc::downgrade(&shared));
+        shared
+    }
+
+    /// Runs blocking work on a thread of its own: one that hangs must not keep the runtime from shutting down.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failed> {
+        let ended = || Failed::Said("a Git thread ended unexpectedly".to_owned());
+        let permit = self.threads.clone().acquire_owned().await.map_err(|_| ended())?;
+        let (done, result) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("herald-git".to_owned())
+            .spawn(move || {
+                // Nobody may be waiting any more.
+                let _ = done.send(work());
+                drop(permit);
+            })
+            .map_err(|error| Failed::Said(format!("no thread could be started: {error}")))?;
+        result.await.map_err(|_| ended())
+    }
+}
+
+/// Why one attempt failed.
+enum Failed {
+    Git(git2::Error),
+    Damaged(git2::Error),
+    Said(String),
+    Halted,
+}
+
+impl Failed {
+    fn explain(self, source: &Source) -> ExecError {
+        let text = match self {
+            Self::Git(error) | Self::Damaged(error) => error.message().to_owned(),
+            Self::Said(text) => text,
+            Self::Halted => return ExecError::Cancelled("while getting the Git repository"),
+        };
+        let text = source.credentials.mask(text.trim_end_matches(['.', ';', ' ']), &source.url);
+        ExecError::Git(format!("Git repository {}: {text}", source.url.shown()))
+    }
+}
+
+impl From<CheckoutError> for Failed {
+    fn from(error: CheckoutError) -> Self {
+        match error {
+            CheckoutError::Mirror(error) if is_damage(&error) => Self::Damaged(error),
+            CheckoutError::Mirror(error) => Self::Git(error),
+            CheckoutError::Hostile(text) => Self::Said(text),
+            CheckoutError::Disk(path, error) => {
+                Self::Said(format!("{} cannot be written: {error}", path.display()))
+            }
+            CheckoutError::Halted => Self::Halted,
+        }
+    }
+}
+
+fn empty(folder: &Path) -> std::io::Result<()> {
+    crate::scratch::remove_tree(folder)?;
+    std::fs::create_dir(folder)
+}

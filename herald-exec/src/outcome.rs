@@ -1,0 +1,145 @@
+//! What comes out of a job, and why there may be nothing.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::scratch::Folder;
+
+/// Asks a running job to end, in two stages.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// End in good order: TERM, a grace, then KILL.
+    pub asked: CancellationToken,
+    /// End at once: KILL.
+    pub forced: CancellationToken,
+}
+
+impl Stop {
+    /// Whether somebody asked, in either way.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_cancelled() || self.forced.is_cancelled()
+    }
+
+    /// Resolves once somebody asked, in either way.
+    pub async fn asked(&self) {
+        tokio::select! {
+            () = self.asked.cancelled() => {}
+            () = self.forced.cancelled() => {}
+        }
+    }
+}
+
+/// How a job's main process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal, which Herald did not send.
+    Signaled(i32),
+    /// Ended by Herald after its `timeout`.
+    TimedOut,
+    /// Ended by Herald on demand.
+    Cancelled,
+    /// It runs on in the background.
+    Background,
+}
+
+/// A file that the job names as part of its result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultFile {
+    /// The job's name for it; any text, so never a path by itself.
+    pub name: String,
+    /// Where it is: absolute.
+    pub path: PathBuf,
+}
+
+/// A job that was run.
+#[derive(Debug)]
+pub struct Report {
+    /// `exit_code` or `signal`, and what the job printed (contract, section 3).
+    pub result: Map<String, Value>,
+    /// The result files, all of them present and readable when the job ended.
+    pub files: Vec<ResultFile>,
+    /// How it ended.
+    pub ending: Ending,
+    /// A checkout that holds result files lives as long as the report.
+    pub(crate) checkout: Option<Folder>,
+}
+
+impl Report {
+    /// Removes what is kept only for the result files (a Git checkout that holds some of them). Dropping the report
+    /// does the same, but does not wait for it.
+    pub async fn release(&mut self) {
+        if let Some(checkout) = self.checkout.take() {
+            checkout.remove().await;
+        }
+    }
+}
+
+/// Why a job could not be run. The texts are for people and hold no secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecError {
+    /// Parameters that cannot be right.
+    #[error("{}", list(.0))]
+    Param(Vec<ParamProblem>),
+    /// The program could not be started.
+    #[error("{0}")]
+    Start(String),
+    /// The Git repository could not be had.
+    #[error("{0}")]
+    Git(String),
+    /// The job ran, but the files that it names cannot be sent.
+    #[error("{0}")]
+    File(String),
+    /// The working directory cannot be used.
+    #[error("{0}")]
+    WorkDir(String),
+    /// Somebody asked to stop before the program was started.
+    #[error("cancelled {0}")]
+    Cancelled(&'static str),
+    /// The time was over before the program was started.
+    #[error("timed out {0}")]
+    TimedOut(&'static str),
+}
+
+impl ExecError {
+    /// Whether the job was stopped on demand before its program ran.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled(_))
+    }
+
+    /// Whether the job's time was over before its program ran.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut(_))
+    }
+}
+
+/// What is wrong with one key of `job_param`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamProblem {
+    /// The key, or a path such as `env/NAME` or `arg/2`.
+    pub key: String,
+    /// What is wrong, as one sentence without a full stop and without the value of a secret.
+    pub message: String,
+}
+
+impl ParamProblem {
+    pub(crate) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { key: key.into(), message: message.into() }
+    }
+}
+
+impl std::fmt::Display for ParamProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)
+    }
+}
+
+fn list(problems: &[ParamProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

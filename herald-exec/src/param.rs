@@ -1,0 +1,318 @@
+//! What `job_param` says (contract, section 3): read once, all problems at once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::environment::Environment;
+use crate::git::url::{RepoUrl, check_user};
+use crate::git::{Credentials, Source, Want, is_commit};
+use crate::outcome::ParamProblem;
+use crate::unit;
+
+/// The name of the JSON variable when nobody chooses one.
+pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
+/// Captured output is held in memory.
+const LARGEST_OUTPUT: u64 = 1 << 30;
+
+/// `job_param`, understood.
+pub(crate) struct JobParam {
+    pub(crate) cmd: String,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) env: Environment,
+    /// The name of the JSON variable; `None` when no parameters are given to the program.
+    pub(crate) name: Option<String>,
+    pub(crate) background: bool,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) output_limit: Option<u64>,
+    pub(crate) source: Option<Source>,
+}
+
+/// All problems of a `job_param`, in the order of the parameters. Other keys are the script's own and are not looked
+/// at.
+#[must_use]
+pub fn check(job_param: &Map<String, Value>) -> Vec<ParamProblem> {
+    read(job_param).err().unwrap_or_default()
+}
+
+/// Reads `job_param`.
+///
+/// # Errors
+/// All problems.
+pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<ParamProblem>> {
+    let mut reader = Reader { map: job_param, problems: Vec::new() };
+    let cmd = reader.text("cmd");
+    if cmd.is_none() && !reader.has_problem("cmd") {
+        reader.problem("cmd", "is missing: it names the program to run");
+    }
+    let args = reader.args();
+    let env = reader.env();
+    let name = reader.text("param_env_name").unwrap_or_else(|| DEFAULT_NAME.to_owned());
+    if !is_env_name(&name) {
+        reader.problem("param_env_name", "must be letters, digits and _, without a digit in front");
+    }
+    let ignore = reader.flag("ignore_param_env");
+    let background = reader.flag("background");
+    let timeout = reader.with("timeout", unit::duration);
+    let output_limit = reader.with("output_limit", |value| {
+        unit::size(value).and_then(|size| {
+            if size <= LARGEST_OUTPUT {
+                Ok(size)
+            } else {
+                Err("is more than 1 GiB: large output belongs into a file".to_owned())
+            }
+        })
+    });
+    let source = reader.source();
+    if let (Some(cmd), Some(_)) = (&cmd, &source)
+        && let Err(problem) = check_inside(cmd)
+    {
+        reader.problem("cmd", problem);
+    }
+    match cmd {
+        Some(cmd) if reader.problems.is_empty() => {
+            let name = (!ignore).then_some(name);
+            Ok(JobParam { cmd, args, env, name, background, timeout, output_limit, source })
+        }
+        _ => Err(reader.problems),
+    }
+}
+
+/// Whether a path stays inside of a checkout, as far as its text tells.
+fn check_inside(cmd: &str) -> Result<(), &'static str> {
+    use std::path::{Component, Path};
+    let mut components = Path::new(cmd).components();
+    if cmd.starts_with('/') {
+        return Err("must be relative to the repository when `repo` is given");
+    }
+    if components.any(|part| part == Component::ParentDir) {
+        return Err("must not hold .. when `repo` is given: it would lead out of the repository");
+    }
+    Ok(())
+}
+
+fn is_env_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+struct Reader<'a> {
+    map: &'a Map<String, Value>,
+    problems: Vec<ParamProblem>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(ParamProblem::new(key, message));
+    }
+
+    fn has_problem(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
+    }
+
+    /// The value at a key; null is as good as absent.
+    fn with<T>(&mut self, key: &str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+        match self.map.get(key).filter(|value| !value.is_null()).map(read)? {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.problem(key, message);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.with(key, |value| match value {
+            Value::String(text) if text.is_empty() => Err("must not be empty".to_owned()),
+            Value::String(text) => no_nul(text).map(str::to_owned),
+            _ => Err("expected a text".to_owned()),
+        })
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        let flag = self.with(key, |value| value.as_bool().ok_or_else(|| "expected true or false".to_owned()));
+        flag.unwrap_or(false)
+    }
+
+    fn args(&mut self) -> Vec<OsString> {
+        let list = match self.map.get("arg") {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+        };
+        let mut args = Vec::with_capacity(list.len());
+        for (index, value) in list.iter().enumerate() {
+            match scalar(value) {
+                Ok(text) => args.push(text.into()),
+                Err(message) => self.problem(format!("arg/{index}"), message),
+            }
+        }
+        args
+    }
+
+    fn env(&mut self) -> Environment {
+        let map = match self.map.get("env") {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Object(map)) => map,
+            Some(_) => {
+                self.problem("env", "expected a map from names to texts");
+                return Vec::new();
+            }
+        };
+        let mut env = Vec::with_capacity(map.len());
+        for (name, value) in map {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                self.problem(
+                    format!("env/{name}"),
+                    "is not the name of a variable: it is empty or holds = or NUL",
+                );
+            }
+            match scalar(value) {
+                Ok(text) => env.push((name.into(), text.into())),
+                Err(message) => self.problem(format!("env/{name}"), message),
+            }
+        }
+        env
+    }
+
+    fn source(&mut self) -> Option<Source> {
+        let (repo, git_repo) = (self.text("repo"), self.text("git_repo"));
+        if let (Some(one), Some(other)) = (&repo, &git_repo)
+            && one != other
+        {
+            self.problem("git_repo", "differs from `repo`, which means the same: give one of them");
+        }
+        let key = if repo.is_some() { "repo" } else { "git_repo" };
+        let credentials = Credentials {
+            username: self.text("git_username"),
+            password: self.text("git_password"),
+            ssh_key: self.text("git_ssh_key"),
+            ssh_key_file: self.text("git_ssh_key_file").map(PathBuf::from),
+            ssh_key_password: self.text("git_ssh_key_password"),
+            known_hosts: self.text("git_known_hosts").map(PathBuf::from),
+        };
+        let want = self.want();
+        let url = match RepoUrl::parse(repo.as_deref().or(git_repo.as_deref())?) {
+            Ok(url) => url,
+            Err(message) => {
+                self.problem(key, message);
+                return None;
+            }
+        };
+        if let (crate::git::url::Transport::Ssh { .. }, Some(user)) = (&url.transport, &credentials.username)
+            && let Err(message) = check_user(user)
+        {
+            self.problem("git_username", message);
+        }
+        Some(Source { url, want, credentials })
+    }
+
+    fn want(&mut self) -> Want {
+        let branch = self.text("git_branch");
+        if let Some(branch) = &branch
+            && !git2::Reference::is_valid_name(&format!("refs/heads/{branch}"))
+        {
+            self.problem("git_branch", "is not the name of a branch or tag");
+        }
+        let commit = self.text("git_commit").map(|commit| commit.to_ascii_lowercase());
+        if let Some(commit) = &commit
+            && !is_commit(commit)
+        {
+            self.problem(
+                "git_commit",
+                "expected a commit's name: 40 hexadecimal digits, or the first 7 or more of them",
+            );
+        }
+        match (commit, branch) {
+            (Some(commit), _) => Want::Commit(commit),
+            (None, Some(branch)) => Want::Name(branch),
+            (None, None) => Want::Default,
+        }
+    }
+}
+
+fn no_nul(text: &str) -> Result<&str, String> {
+    if text.contains('\0') { Err("must not hold a NUL character".to_owned()) } else { Ok(text) }
+}
+
+fn scalar(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => no_nul(text).map(str::to_owned),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        Value::Null => Err("expected a text, found nothing".to_owned()),
+        Value::Array(_) => Err("expected a text, a number or true or false, found a list".to_owned()),
+        Value::Object(_) => Err("expected a text, a number or true or false, found a map".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problems(value: Value) -> Vec<String> {
+        check(value.as_object().unwrap()).into_iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn finds_all_problems() {
+        for (param, keys) in [
+            (json!({"cmd": "true"}), vec![]),
+            (json!({}), vec!["cmd"]),
+            (json!({"cmd": ""}), vec!["cmd"]),
+            (json!({"cmd": 5}), vec!["cmd"]),
+            (json!({"cmd": "a\u{0}b"}), vec!["cmd"]),
+            (json!({"cmd": "x", "own": {"key": 1}}), vec![]),
+            (json!({"cmd": "x", "arg": "one two"}), vec![]),
+            (json!({"cmd": "x", "arg": ["a", 1, 2.5, true]}), vec![]),
+            (json!({"cmd": "x", "arg": ["a", [1], {}, null]}), vec!["arg/1", "arg/2", "arg/3"]),
+            (json!({"cmd": "x", "arg": {}}), vec!["arg/0"]),
+            (json!({"cmd": "x", "arg": null, "timeout": null}), vec![]),
+            (json!({"cmd": "x", "env": {"A": 1, "B": [], "C=": "x"}}), vec!["env/B", "env/C="]),
+            (json!({"cmd": "x", "env": "A=1"}), vec!["env"]),
+            (json!({"cmd": "x", "param_env_name": "1A"}), vec!["param_env_name"]),
+            (json!({"cmd": "x", "param_env_name": "A=B"}), vec!["param_env_name"]),
+            (
+                json!({"cmd": "x", "background": "yes", "ignore_param_env": 1}),
+                vec!["ignore_param_env", "background"],
+            ),
+            (json!({"cmd": "x", "timeout": "soon", "output_limit": "big"}), vec!["timeout", "output_limit"]),
+            (json!({"cmd": "x", "output_limit": "2GiB"}), vec!["output_limit"]),
+            (json!({"cmd": "x", "repo": "https://h/x"}), vec![]),
+            (json!({"cmd": "x", "repo": "ext::sh -c id"}), vec!["repo"]),
+            (json!({"cmd": "x", "git_repo": "x"}), vec!["git_repo"]),
+            (json!({"cmd": "x", "repo": "/a", "git_repo": "/b"}), vec!["git_repo"]),
+            (json!({"cmd": "/x", "repo": "/a"}), vec!["cmd"]),
+            (json!({"cmd": "a/../../x", "repo": "/a"}), vec!["cmd"]),
+            (json!({"cmd": "../x"}), vec![]),
+            (json!({"cmd": "x", "repo": "/a", "git_branch": "--upload-pack=x"}), vec![]),
+            (json!({"cmd": "x", "repo": "/a", "git_branch": "a..b"}), vec!["git_branch"]),
+            (json!({"cmd": "x", "repo": "/a", "git_branch": "a b"}), vec!["git_branch"]),
+            (json!({"cmd": "x", "repo": "/a", "git_commit": "HEAD~1"}), vec!["git_commit"]),
+            (json!({"cmd": "x", "repo": "/a", "git_commit": "abcdef"}), vec!["git_commit"]),
+            (json!({"cmd": "x", "repo": "/a", "git_commit": "ABCDEF0"}), vec![]),
+            (json!({"cmd": "x", "repo": "h:a", "git_username": "a b"}), vec!["git_username"]),
+            (json!({"cmd": "x", "git_password": ["x"]}), vec!["git_password"]),
+        ] {
+            assert_eq!(problems(param.clone()), keys, "{param}");
+        }
+    }
+
+    #[test]
+    fn commit_wins_over_branch() {
+        let param = json!({"cmd": "x", "repo": "/a", "git_branch": "b", "git_commit": "abcdef0"});
+        let read = read(param.as_object().unwrap()).unwrap_or_else(|_| panic!("fine"));
+        assert!(matches!(read.source.unwrap().want, Want::Commit(commit) if commit == "abcdef0"));
+    }
+
+    #[test]
+    fn problems_hold_no_values() {
+        let param = json!({"cmd": "x", "repo": "ftp://user:hunter2@h", "git_password": {"p": "hunter2"}});
+        let text = format!("{:?}", check(param.as_object().unwrap()));
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

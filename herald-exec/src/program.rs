@@ -1,0 +1,174 @@
+//! Runs one program: its own process group, a deadline, bounded output, a clean environment.
+
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::capture::Captured;
+use crate::child::Child;
+pub use crate::child::Exit;
+use crate::environment::Environment;
+use crate::outcome::{Ending, Stop};
+
+/// How long output is still read after the program and its group are gone: a process that left the group may hold
+/// the pipe for ever.
+const DRAIN: Duration = Duration::from_millis(500);
+/// The error number of "Exec format error".
+const ENOEXEC: i32 = 8;
+
+/// A program to run.
+#[derive(Clone)]
+pub struct Program {
+    /// The file, absolute: see [`crate::environment::find`].
+    pub path: PathBuf,
+    /// Its arguments, without its name.
+    pub args: Vec<OsString>,
+    /// Its whole environment: see [`crate::environment::clean`]. Of two entries with one name the later one counts.
+    pub env: Environment,
+    /// Its current directory.
+    pub dir: PathBuf,
+    /// When it is ended: TERM to everything that it started, a grace, KILL.
+    pub deadline: Option<Instant>,
+    /// The time between TERM and KILL.
+    pub kill_grace: Duration,
+    /// How many bytes of each output stream are kept.
+    pub output_limit: usize,
+}
+
+/// A program that has ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Why it ended.
+    pub ending: Ending,
+    /// How its main process ended.
+    pub exit: Exit,
+    /// What it printed on standard output.
+    pub stdout: Captured,
+    /// What it printed on standard error.
+    pub stderr: Captured,
+}
+
+/// Why a program could not be started: one sentence for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    message: String,
+    pub(crate) too_large: bool,
+}
+
+impl Program {
+    /// Runs the program to its end. Whoever drops the future kills what it started.
+    ///
+    /// # Errors
+    /// When it could not be started.
+    pub async fn run(&self, stop: &Stop) -> Result<Finished, StartError> {
+        let mut child = self.start(Stdio::piped, Stdio::piped).await?;
+        self.supervise(&mut child, stop).await.map_err(|error| self.explain(&error))
+    }
+
+    /// Starts the program without reading its output; [`Self::end_of`] is to follow.
+    pub(crate) async fn start_silent(&self) -> Result<Child, StartError> {
+        self.start(Stdio::null, Stdio::null).await
+    }
+
+    async fn start(&self, stdout: fn() -> Stdio, stderr: fn() -> Stdio) -> Result<Child, StartError> {
+        let mut command = Command::new(&self.path);
+        command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.current_dir(&self.dir).stdout(stdout()).stderr(stderr());
+        Child::start(&mut command).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn supervise(&self, child: &mut Child, stop: &Stop) -> std::io::Result<Finished> {
+        let mut stdout = Captured::default();
+        let mut stderr = Captured::default();
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (ending, exit) = {
+            let mut reading = pin!(async {
+                tokio::join!(stdout.fill(out, self.output_limit), stderr.fill(err, self.output_limit));
+            });
+            let mut all_read = false;
+            let mut ending = pin!(self.end_of(child, stop));
+            let ended = loop {
+                tokio::select! {
+                    ended = &mut ending => break ended?,
+                    () = &mut reading, if !all_read => all_read = true,
+                }
+            };
+            if !all_read {
+                // What is not there by now is somebody else's.
+                let _ = timeout(DRAIN, reading).await;
+            }
+            ended
+        };
+        Ok(Finished { ending, exit, stdout, stderr })
+    }
+
+    /// Waits for the end, or brings it about when the time is over or somebody asks.
+    pub(crate) async fn end_of(&self, child: &mut Child, stop: &Stop) -> std::io::Result<(Ending, Exit)> {
+        let ending = tokio::select! {
+            biased;
+            exit = child.wait() => {
+                let exit = exit?;
+                child.end_leftovers(self.kill_grace, &stop.forced).await;
+                return Ok((by_itself(exit), exit));
+            }
+            () = stop.asked() => Ending::Cancelled,
+            () = due(self.deadline) => Ending::TimedOut,
+        };
+        Ok((ending, child.end(self.kill_grace, &stop.forced).await?))
+    }
+
+    fn explain(&self, error: &std::io::Error) -> StartError {
+        let file = self.path.display();
+        let too_large = error.kind() == ErrorKind::ArgumentListTooLong;
+        let message = match error.kind() {
+            _ if !self.dir.is_dir() => format!("the current directory {} does not exist", self.dir.display()),
+            ErrorKind::NotFound if self.path.exists() => {
+                format!("{file} names an interpreter after #! that does not exist")
+            }
+            ErrorKind::NotFound => format!("{file} does not exist"),
+            ErrorKind::PermissionDenied => {
+                format!("{file} may not be run: {}", denied(&self.path))
+            }
+            ErrorKind::ExecutableFileBusy => format!("{file} is still open for writing"),
+            _ if too_large => format!(
+                "{file} could not be given its arguments and environment: one of them is larger than 128 KiB, or all \
+                 are too large together; large data belongs into a file"
+            ),
+            _ if error.raw_os_error() == Some(ENOEXEC) => {
+                format!("{file} is neither a program for this machine nor a script with a #! line")
+            }
+            _ => format!("{file} could not be started: {error}"),
+        };
+        StartError { message, too_large }
+    }
+}
+
+fn denied(path: &Path) -> &'static str {
+    if path.is_dir() {
+        "it is a directory"
+    } else if path.is_file() {
+        "it is not executable (chmod +x), or lies on a file system mounted noexec"
+    } else {
+        "permission denied"
+    }
+}
+
+fn by_itself(exit: Exit) -> Ending {
+    match exit {
+        Exit::Code(code) => Ending::Exited(code),
+        Exit::Signal(signal) => Ending::Signaled(signal),
+    }
+}
+
+async fn due(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

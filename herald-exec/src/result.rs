@@ -1,0 +1,163 @@
+//! From what a program printed to the job's result.
+
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::capture::Captured;
+use crate::outcome::{Ending, ResultFile};
+use crate::program::{Exit, Finished};
+
+/// `O_NONBLOCK`: opening must not wait for whoever writes to a pipe.
+const NONBLOCK: i32 = 0o4000;
+
+/// The result: the program's own JSON object, or its `output` as text; then what Herald adds.
+pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
+    let mut result = own(&finished.stdout).unwrap_or_else(|| {
+        let mut result = Map::new();
+        result.insert("output".to_owned(), Value::String(finished.stdout.text()));
+        result
+    });
+    match finished.exit {
+        Exit::Code(code) => result.insert("exit_code".to_owned(), Value::from(code)),
+        Exit::Signal(signal) => {
+            // A program that was ended has no exit code, whatever it printed.
+            result.remove("exit_code");
+            result.insert("signal".to_owned(), Value::from(signal))
+        }
+    };
+    if !finished.stderr.bytes.is_empty() && !result.contains_key("stderr") {
+        result.insert("stderr".to_owned(), Value::String(finished.stderr.text()));
+    }
+    if finished.stdout.truncated || finished.stderr.truncated {
+        result.insert("truncated".to_owned(), Value::Bool(true));
+    }
+    result
+}
+
+/// Standard output as a JSON object. What was cut is never taken for one.
+fn own(stdout: &Captured) -> Option<Map<String, Value>> {
+    let text = stdout.bytes.trim_ascii();
+    if stdout.truncated || !text.starts_with(b"{") || !text.ends_with(b"}") {
+        return None;
+    }
+    serde_json::from_slice(text).ok()
+}
+
+/// Takes the result files out of `result.file` and makes their paths absolute. Blocks.
+///
+/// # Errors
+/// A sentence that names what cannot be had.
+pub(crate) fn files(result: &mut Map<String, Value>, run_dir: &Path) -> Result<Vec<ResultFile>, String> {
+    let map = match result.get_mut("file") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err("`file` in the job's output is not a map from names to paths".to_owned()),
+    };
+    let mut files = Vec::with_capacity(map.len());
+    for (name, value) in map {
+        let Value::String(given) = value else {
+            return Err(format!("`file` in the job's output: the path of {name:?} is not a text"));
+        };
+        if name.is_empty() || given.is_empty() {
+            return Err("`file` in the job's output holds an empty name or path".to_owned());
+        }
+        let path = run_dir.join(given.as_str());
+        readable(&path).map_err(|why| format!("result file {name:?}: {} {why}", path.display()))?;
+        *value = Value::String(path.display().to_string());
+        files.push(ResultFile { name: name.clone(), path });
+    }
+    Ok(files)
+}
+
+fn readable(path: &Path) -> Result<(), String> {
+    let told = |error: std::io::Error| format!("cannot be read: {error}");
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err("holds a NUL character".to_owned());
+    }
+    if !std::fs::metadata(path).map_err(told)?.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
+    std::fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map(drop).map_err(told)
+}
+
+/// Whether the job did what it was asked to do.
+pub(crate) fn succeeded(ending: Ending) -> bool {
+    ending == Ending::Exited(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn finished(stdout: &str, stderr: &str, exit: Exit, truncated: bool) -> Finished {
+        Finished {
+            ending: Ending::Exited(0),
+            exit,
+            stdout: Captured { bytes: stdout.into(), truncated },
+            stderr: Captured { bytes: stderr.into(), truncated: false },
+        }
+    }
+
+    #[test]
+    fn results() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(5_000), "]".repeat(5_000));
+        for (stdout, stderr, exit, cut, expected) in [
+            ("hi\n", "", Exit::Code(0), false, json!({"output": "hi\n", "exit_code": 0})),
+            ("", "", Exit::Code(3), false, json!({"output": "", "exit_code": 3})),
+            (" {\"a\":1} \n", "", Exit::Code(0), false, json!({"a": 1, "exit_code": 0})),
+            ("{\"exit_code\":9}", "", Exit::Code(1), false, json!({"exit_code": 1})),
+            ("{\"exit_code\":9}", "", Exit::Signal(9), false, json!({"signal": 9})),
+            ("{\"a\":1}", "oh", Exit::Code(0), false, json!({"a": 1, "exit_code": 0, "stderr": "oh"})),
+            ("{\"stderr\":1}", "oh", Exit::Code(0), false, json!({"stderr": 1, "exit_code": 0})),
+            (
+                "{\"a\":1}",
+                "",
+                Exit::Code(0),
+                true,
+                json!({"output": "{\"a\":1}", "exit_code": 0, "truncated": true}),
+            ),
+            ("[1]", "", Exit::Code(0), false, json!({"output": "[1]", "exit_code": 0})),
+            ("{a}", "", Exit::Code(0), false, json!({"output": "{a}", "exit_code": 0})),
+            ("{} {}", "", Exit::Code(0), false, json!({"output": "{} {}", "exit_code": 0})),
+            (&deep, "", Exit::Code(0), false, json!({"output": deep, "exit_code": 0})),
+        ] {
+            let shown: String = stdout.chars().take(40).collect();
+            assert_eq!(Value::Object(result_of(&finished(stdout, stderr, exit, cut))), expected, "{shown}");
+        }
+        let big = result_of(&finished("{\"n\":123456789012345678901234567890}", "", Exit::Code(0), false));
+        assert_eq!(big["n"].to_string(), "123456789012345678901234567890");
+    }
+
+    #[test]
+    fn files_are_made_absolute_or_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.dat"), "x").unwrap();
+        let there = dir.path().join("a.dat").display().to_string();
+        for (file, expected) in [
+            (json!({"one": "a.dat"}), Some(vec![there.clone()])),
+            (json!({"one": there.clone()}), Some(vec![there.clone()])),
+            (json!({}), Some(vec![])),
+            (json!(null), Some(vec![])),
+            (json!({"one": "missing"}), None),
+            (json!({"one": "."}), None),
+            (json!({"one": 5}), None),
+            (json!({"": "a.dat"}), None),
+            (json!({"one": ""}), None),
+            (json!({"one": "a\u{0}b"}), None),
+            (json!("a.dat"), None),
+            (json!({"one": "/dev/null"}), None),
+        ] {
+            let mut result = json!({"file": file}).as_object().unwrap().clone();
+            let found = files(&mut result, dir.path());
+            let paths =
+                found.as_ref().ok().map(|list| list.iter().map(|f| f.path.display().to_string()).collect());
+            assert_eq!(paths, expected, "{file}: {found:?}");
+            if expected.is_some_and(|list| !list.is_empty()) {
+                assert_eq!(result["file"]["one"], json!(there));
+            }
+        }
+    }
+}
