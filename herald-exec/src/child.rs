@@ -75,9 +75,12 @@ impl Child {
         let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let leader = leader.ok_or_else(|| std::io::Error::other("the system gave no process id"))?;
         let process = pidfd_open(leader, PidfdFlags::empty())?;
+        // The new name is `unsafe`, for types that may give another descriptor later; `OwnedFd` never does.
+        #[expect(deprecated, reason = "the replacement needs unsafe code")]
+        let process = AsyncFd::with_interest(process, Interest::READABLE)?;
         Ok(Self {
             group: Group { leader, mark },
-            process: Some(AsyncFd::register_with_interest(process, Interest::READABLE)?),
+            process: Some(process),
             stdout: child.stdout.take().map(ChildStdout::from_std).transpose()?,
             stderr: child.stderr.take().map(ChildStderr::from_std).transpose()?,
         })
