@@ -1,2 +1,67 @@
-//! x
-fn main() {}
+//! Measures Herald and prints one table: what it reaches, against what the machine can do in the same run, and against the
+//! goals of the project.
+//!
+//!     cargo run --release -p bench [-- --quick] [--only http,jobs,…] [--runs N]
+
+mod bare;
+mod file;
+mod http;
+mod jobs;
+mod load;
+mod options;
+mod place;
+mod program;
+mod remote;
+mod spread;
+mod start;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::options::{Command, Options, Section};
+use crate::place::Place;
+use crate::table::Row;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let options = match options::read(std::env::args().skip(1))? {
+        Command::Help => {
+            println!("{}", options::HELP);
+            return Ok(());
+        }
+        Command::ServeBare => return bare::serve(),
+        Command::Measure(options) => options,
+    };
+    let place = Place::new()?;
+    let mut rows = Vec::new();
+    for section in &options.sections {
+        eprintln!("measuring {}…", section.name());
+        rows.extend(measure(*section, &place, &options)?);
+    }
+    println!("{}", table::render(&rows));
+    if options.quick {
+        println!("These figures come from a quick run: they show that everything works, and little more.");
+    }
+    Ok(())
+}
+
+fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row>> {
+    match section {
+        Section::Http => http::measure(place, options),
+        Section::Jobs => jobs::measure(place, options),
+        Section::Remote => remote::measure(place, options),
+        Section::File => file::measure(place, options),
+        Section::Start => start::measure(place, options),
+    }
+}

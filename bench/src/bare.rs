@@ -1,0 +1,162 @@
+//! What the machine can do without Herald: the measures that its figures are held against.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::{Request, Response, service::service_fn};
+use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
+
+use crate::program::Program;
+
+/// What marks the line on which the bare server says its address.
+pub(crate) const LISTENS: &str = "listens on ";
+
+/// Is a server that reads each request and answers 200 with a constant of the size of heraldd's answer. Never returns
+/// while all is well.
+pub(crate) fn serve() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        eprintln!("{LISTENS}{}", listener.local_addr()?);
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let connection = hyper::server::conn::http1::Builder::new()
+                .pipeline_flush(true)
+                .serve_connection(TokioIo::new(stream), service_fn(answer));
+            // A connection that breaks is over; the server goes on.
+            tokio::spawn(async move { drop(connection.await) });
+        }
+    })
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    // What cannot be read is not answered otherwise: this server is only asked by us.
+    drop(Limited::new(request.into_body(), 1 << 20).collect().await);
+    let mut response = Response::new(Full::new(Bytes::from_static(
+        br#"{"event_id":"0193479a-0000-7000-8000-000000000000"}"#,
+    )));
+    response
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// Starts the bare server as a process of its own, as heraldd is one.
+pub(crate) fn server() -> Result<(Program, std::net::SocketAddr)> {
+    let program = Program::start(Command::new(std::env::current_exe()?).arg("--serve-bare"), LISTENS)?;
+    let (_, line) = program.line(Duration::from_secs(10))?;
+    let address = line.strip_prefix(LISTENS).context("no address")?.parse()?;
+    Ok((program, address))
+}
+
+/// Starts `/bin/true` so often, so many at once, and waits for each. Gives the time it took.
+pub(crate) fn spawn_and_wait(count: usize, at_once: usize) -> Result<Duration> {
+    let left = AtomicUsize::new(count);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once)
+            .map(|_| {
+                scope.spawn(|| {
+                    while left
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                        .is_ok()
+                    {
+                        true_once()?;
+                    }
+                    anyhow::Ok(())
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))?)
+    })?;
+    Ok(started.elapsed())
+}
+
+/// Starts `/bin/true` and waits for it.
+#[expect(clippy::disallowed_methods, reason = "this is the bare loop that herald-exec is measured against")]
+pub(crate) fn true_once() -> Result<()> {
+    let mut command = Command::new("/bin/true");
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?.wait()?;
+    ensure!(status.success(), "/bin/true failed");
+    Ok(())
+}
+
+/// SHA-256 of a file, and how long that took.
+pub(crate) fn hash(path: &Path) -> Result<([u8; 32], Duration)> {
+    let started = Instant::now();
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0_u8; 256 * 1024];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((hasher.finalize().into(), started.elapsed()));
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+/// How long it takes to send a file's bytes to this machine itself, through TCP.
+pub(crate) fn loopback(path: &Path) -> Result<Duration> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut sender = TcpStream::connect(listener.local_addr()?)?;
+    let (mut receiver, _) = listener.accept()?;
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let started = Instant::now();
+    let reader = std::thread::spawn(move || -> Result<u64> {
+        let mut buffer = vec![0_u8; 256 * 1024];
+        let mut total = 0;
+        loop {
+            let read = receiver.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(total);
+            }
+            total += read as u64;
+        }
+    });
+    let mut buffer = vec![0_u8; 256 * 1024];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        sender.write_all(&buffer[..read])?;
+    }
+    drop(sender);
+    let total = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
+    ensure!(total == length, "{total} of {length} bytes arrived");
+    Ok(started.elapsed())
+}
+
+/// How long it takes to copy a file and to have the copy on disk.
+pub(crate) fn copy_and_sync(from: &Path, to: &Path) -> Result<Duration> {
+    let started = Instant::now();
+    let (mut source, mut copy) = (File::open(from)?, File::create(to)?);
+    let mut buffer = vec![0_u8; 256 * 1024];
+    loop {
+        let read = source.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        copy.write_all(&buffer[..read])?;
+    }
+    copy.sync_all()?;
+    let took = started.elapsed();
+    std::fs::remove_file(to)?;
+    Ok(took)
+}

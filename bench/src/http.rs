@@ -1,0 +1,69 @@
+//! Events accepted over HTTP, with an executor that does nothing.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use crate::bare;
+use crate::load::{Answers, Load, Until, run};
+use crate::options::Options;
+use crate::place::{Place, free_port};
+use crate::program::{Program, request};
+use crate::spread::Spread;
+use crate::table::{Goal, Row, Unit};
+
+/// What the project promises on two cores that the load generator shares.
+const EVENTS_PER_SECOND: f64 = 60_000.0;
+const CONNECTIONS: usize = 64;
+const PIPELINED: usize = 16;
+
+/// The rows of this section.
+pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
+    let address = free_port()?;
+    let config = place.write(
+        "http.yml",
+        &format!(
+            "log: {{level: warn}}\n\
+             trigger: {{events: {{type: http, port: {}}}}}\n\
+             router: {{r: {{trigger: events, selector: all, task: {{t: none}}}}}}\n",
+            address.port()
+        ),
+    )?;
+    let mut daemon =
+        Program::start(Command::new(place.program("heraldd")).arg("-config").arg(config), "no line")?;
+    daemon.wait_for_answer(address)?;
+    let (_bare, bare_address) = bare::server()?;
+
+    let span = Until::Time(options.pick(Duration::from_millis(500), Duration::from_secs(5)));
+    let mut rows = Vec::new();
+    for (pipeline, what) in
+        [(1, "events/s over HTTP, executor none"), (PIPELINED, "the same, 16 requests pipelined")]
+    {
+        let load = |address| Load {
+            address,
+            request: request(address, "/", r#"{"n":1}"#, false),
+            connections: CONNECTIONS,
+            pipeline,
+        };
+        let (mut ours, mut bare, mut refused) = (Vec::new(), Vec::new(), 0);
+        // By turns, so that both see the same machine.
+        for _ in 0..options.runs {
+            let answers = run(&load(address), span)?;
+            check(&answers)?;
+            refused += answers.refused;
+            ours.push(answers.rate());
+            bare.push(run(&load(bare_address), span)?.rate());
+        }
+        let what = if refused == 0 { what.to_owned() } else { format!("{what} ({refused} turned away)") };
+        let row = Row::new(what, Unit::PerSecond, Spread::of(&ours)).against("bare hyper", Spread::of(&bare));
+        rows.push(if pipeline == 1 { row.goal(Goal::AtLeast(EVENTS_PER_SECOND)) } else { row });
+    }
+    rows.push(Row::new("heraldd's memory at the peak of that", Unit::Mebibytes, Spread::one(daemon.peak()?)));
+    Ok(rows)
+}
+
+fn check(answers: &Answers) -> Result<()> {
+    ensure!(answers.accepted > 0, "no event was accepted, {} were refused", answers.refused);
+    Ok(())
+}

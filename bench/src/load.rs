@@ -1,0 +1,189 @@
+//! The load generator: many connections on one thread, the same small request again and again, as little work of its own
+//! as can be.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+/// What to send, and how.
+#[derive(Clone)]
+pub(crate) struct Load {
+    /// To whom.
+    pub(crate) address: SocketAddr,
+    /// The request, whole.
+    pub(crate) request: String,
+    /// How many connections at once.
+    pub(crate) connections: usize,
+    /// How many requests are sent before the first answer is read.
+    pub(crate) pipeline: usize,
+}
+
+/// When a run ends.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// After so long; the first fifth is warm-up and does not count.
+    Time(Duration),
+    /// After so many requests.
+    Count(usize),
+}
+
+/// What came back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answers {
+    /// Answers with status 200.
+    pub(crate) accepted: usize,
+    /// Answers with another status (429 or 503: back-pressure).
+    pub(crate) refused: usize,
+    /// What was counted took so long.
+    pub(crate) took: Duration,
+}
+
+impl Answers {
+    /// Accepted a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.accepted as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// Sends the load from one thread and waits for its end.
+pub(crate) fn run(load: &Load, until: Until) -> Result<Answers> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let limit = match until {
+        Until::Time(time) => time * 2 + Duration::from_secs(10),
+        Until::Count(_) => Duration::from_secs(300),
+    };
+    let all = LocalSet::new();
+    let outcome = runtime.block_on(all.run_until(tokio::time::timeout(limit, send(load, until))));
+    outcome.context("the load did not end in time")?
+}
+
+/// What all connections of a run share; they live on one thread.
+struct Shared {
+    counts_from: Instant,
+    ends: Option<Instant>,
+    left: Cell<usize>,
+    accepted: Cell<usize>,
+    refused: Cell<usize>,
+}
+
+impl Shared {
+    fn new(until: Until) -> Self {
+        let now = Instant::now();
+        let (counts_from, ends, left) = match until {
+            Until::Time(time) => (now + time / 5, Some(now + time), usize::MAX),
+            Until::Count(count) => (now, None, count),
+        };
+        Self { counts_from, ends, left: Cell::new(left), accepted: Cell::new(0), refused: Cell::new(0) }
+    }
+
+    /// How many of the next `most` requests may be sent: 0 ends the connection.
+    fn next(&self, now: Instant, most: usize) -> usize {
+        if self.ends.is_some_and(|ends| now >= ends) {
+            return 0;
+        }
+        let granted = most.min(self.left.get());
+        self.left.set(self.left.get() - granted);
+        granted
+    }
+
+    fn count(&self, cell: &Cell<usize>, now: Instant) {
+        if now >= self.counts_from && self.ends.is_none_or(|ends| now <= ends) {
+            cell.set(cell.get() + 1);
+        }
+    }
+}
+
+async fn send(load: &Load, until: Until) -> Result<Answers> {
+    let shared = Rc::new(Shared::new(until));
+    let mut connections = Vec::new();
+    for _ in 0..load.connections {
+        let stream = TcpStream::connect(load.address).await?;
+        stream.set_nodelay(true)?;
+        connections.push(tokio::task::spawn_local(talk(stream, load.clone(), shared.clone())));
+    }
+    for connection in connections {
+        connection.await??;
+    }
+    let took = shared.ends.unwrap_or_else(Instant::now) - shared.counts_from;
+    Ok(Answers { accepted: shared.accepted.get(), refused: shared.refused.get(), took })
+}
+
+/// One connection, until there is nothing more to send.
+async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<()> {
+    let batch = load.request.repeat(load.pipeline).into_bytes();
+    let mut buffer = vec![0_u8; 64 * 1024];
+    let mut filled = 0;
+    let mut usual = 0;
+    loop {
+        let sent = shared.next(Instant::now(), load.pipeline);
+        if sent == 0 {
+            return Ok(());
+        }
+        stream.write_all(&batch[..load.request.len() * sent]).await?;
+        let mut open = sent;
+        while open > 0 {
+            let read = stream.read(&mut buffer[filled..]).await?;
+            ensure!(read > 0, "the connection was closed by {}", load.address);
+            filled += read;
+            let now = Instant::now();
+            let mut at = 0;
+            while let Some(length) = answer_length(&buffer[at..filled], usual)? {
+                usual = length;
+                let accepted = buffer[at..filled].starts_with(b"HTTP/1.1 200");
+                shared.count(if accepted { &shared.accepted } else { &shared.refused }, now);
+                at += length;
+                open -= 1;
+            }
+            buffer.copy_within(at..filled, 0);
+            filled -= at;
+        }
+    }
+}
+
+/// The length of the answer at the start, when it is there whole. Answers mostly have their `usual` length: where one
+/// of that length fits, its headers are not read.
+fn answer_length(bytes: &[u8], usual: usize) -> Result<Option<usize>> {
+    let fits = usual > 0 && bytes.len() >= usual && bytes[usual - 1] == b'}';
+    if fits && (bytes.len() == usual || bytes[usual..].starts_with(b"HTTP/1.1 ")) {
+        return Ok(Some(usual));
+    }
+    let Some(head) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
+    let name = b"content-length: ";
+    let lower = bytes[..head].to_ascii_lowercase();
+    let at = find(&lower, name).context("an answer without Content-Length")? + name.len();
+    let digits = lower[at..].iter().take_while(|byte| byte.is_ascii_digit());
+    let body = digits.fold(0_usize, |number, digit| number * 10 + usize::from(digit - b'0'));
+    let whole = head + 4 + body;
+    Ok((bytes.len() >= whole).then_some(whole))
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_where_an_answer_ends() {
+        for (text, usual, expected) in [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP", 0, Some(40)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: y\r\n\r\n{}", 0, Some(46)),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: y\r\n\r\n{}", 40, Some(46)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200", 40, Some(40)),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", 0, None),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{", 40, None),
+            ("HTTP/1.1 200 OK\r\nContent-Le", 0, None),
+        ] {
+            assert_eq!(answer_length(text.as_bytes(), usual).unwrap(), expected, "{text}");
+        }
+        assert!(answer_length(b"HTTP/1.1 200 OK\r\n\r\n", 0).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! The round trip of one job: from the event to the news that it has ended.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::bare;
+use crate::options::Options;
+use crate::place::{Place, free_port};
+use crate::program::{Program, post};
+use crate::spread::{Spread, quantile};
+use crate::table::{Row, Unit};
+
+/// How long one job may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// What marks the line that says that a job has ended.
+pub(crate) const ENDED: &str = "\"trigger_param/success\"";
+
+/// A daemon and a runner that know each other.
+pub(crate) struct Pair {
+    /// heraldd: an event with `here` runs `local`, one with `there` runs `remote`.
+    pub(crate) daemon: Program,
+    /// herald-runner.
+    pub(crate) runner: Program,
+    /// The http trigger.
+    pub(crate) address: SocketAddr,
+}
+
+impl Pair {
+    /// Starts both; `job` is the `job_param` in YAML.
+    pub(crate) fn start(place: &Place, name: &str, job: &str) -> Result<Self> {
+        let (address, runner_address) = (free_port()?, free_port()?);
+        let secret = "for-the-length-of-a-measurement";
+        let runner_port = runner_address.port();
+        let runner_config =
+            format!("port: {runner_port}\nsecret: {secret}\nwork_dir: '@DIR@/{name}-runner'\n");
+        let config = format!(
+            "trigger: {{events: {{type: http, port: {}}}}}\n\
+             executor:\n\
+             \x20 local: {{type: local, work_dir: '@DIR@/{name}-work'}}\n\
+             \x20 remote: {{type: http_remote, host: 'http://{runner_address}/', secret: {secret}, data_dir: '@DIR@/{name}-data'}}\n\
+             router:\n\
+             \x20 here: {{trigger: events, selector: match_map, task: {{t: local}}, select_param: {{match_key: here}}, job_param: {job}}}\n\
+             \x20 there: {{trigger: events, selector: match_map, task: {{t: remote}}, select_param: {{match_key: there}}, job_param: {job}}}\n\
+             \x20 done: {{trigger: exe_done, selector: except_map, task: {{t: print}},\n\
+             \x20   select_param: {{except_key: router, except_value: done}},\n\
+             \x20   job_param: {{print_key: [trigger_param/success, trigger_param/error, trigger_param/result]}}}}\n",
+            address.port()
+        );
+        let runner_config = place.write(&format!("{name}-runner.yml"), &runner_config)?;
+        let config = place.write(&format!("{name}.yml"), &config)?;
+        let mut command = Command::new(place.program("herald-runner"));
+        let mut runner = Program::start(command.arg("-config").arg(runner_config), "no line")?;
+        runner.wait_for_port(runner_address)?;
+        let mut command = Command::new(place.program("heraldd"));
+        let mut daemon = Program::start(command.arg("-config").arg(config), ENDED)?;
+        daemon.wait_for_answer(address)?;
+        Ok(Self { daemon, runner, address })
+    }
+
+    /// One job; from just before the event is sent to the line that says that it has ended well.
+    pub(crate) fn job(&self, key: &str, limit: Duration) -> Result<Duration> {
+        let body = format!("{{\"{key}\":1}}");
+        let started = Instant::now();
+        let answer = post(self.address, "/", &body)?;
+        ensure!(answer.starts_with("HTTP/1.1 200"), "the event was refused: {answer}");
+        let (ended, line) = self.daemon.line(limit)?;
+        ensure!(line.contains("\"trigger_param/success\":true"), "the job failed: {line}");
+        Ok(ended - started)
+    }
+}
+
+/// The rows of this section.
+pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
+    let count = options.pick(20, 400);
+    let pair = Pair::start(place, "remote", "{cmd: /bin/true}")?;
+    let (mut there, mut here, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+    for _ in 0..count {
+        there.push(milliseconds(pair.job("there", LIMIT)?));
+        here.push(milliseconds(pair.job("here", LIMIT)?));
+        let started = Instant::now();
+        bare::true_once()?;
+        bare.push(milliseconds(started.elapsed()));
+    }
+    let row = |what: &str, samples: &[f64], share: f64| {
+        let other = Spread::one(quantile(&bare, share));
+        Row::new(what, Unit::Milliseconds, Spread::one(quantile(samples, share)))
+            .against("bare spawn and wait", other)
+    };
+    Ok(vec![
+        row("one remote job, event to end: p50", &there, 0.5),
+        row("one remote job, event to end: p99", &there, 0.99),
+        row("one local job, event to end: p50", &here, 0.5),
+        row("one local job, event to end: p99", &here, 0.99),
+    ])
+}
