@@ -81,6 +81,13 @@ impl Board {
         true
     }
 
+    /// Asks a job to end in good order.
+    pub(super) fn ask_to_stop(&self, id: &Name) {
+        if let Some(entry) = self.jobs.get(id) {
+            entry.stop.asked.cancel();
+        }
+    }
+
     /// Whether a waiting job could start.
     pub(super) fn can_start(&self, limits: &Limits) -> bool {
         self.running < limits.max_jobs && !self.queue.is_empty()

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::poll;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +57,9 @@ pub(super) struct Engine {
     pub(super) plan: Arc<Plan>,
     pub(super) limits: Limits,
     journal: Arc<dyn Journal>,
-    pub(super) clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    /// The time of this turn of the loop.
+    pub(super) now: Timestamp,
     pub(super) ids: IdMaker,
     events: mpsc::Sender<Event>,
     room: watch::Sender<bool>,
@@ -87,6 +90,7 @@ impl Engine {
             plan: Arc::new(plan),
             limits,
             journal,
+            now: clock.now(),
             clock,
             ids: IdMaker::default(),
             events,
@@ -124,6 +128,7 @@ impl Engine {
                     batch.push(event);
                 }
             }
+            self.now = self.clock.now();
             for event in batch.drain(..) {
                 self.take(event);
             }
@@ -209,7 +214,7 @@ impl Engine {
     }
 
     pub(super) fn activation(&self, trigger: Name, params: Params, chain_depth: u32) -> Activation {
-        let event_id = self.ids.next(self.clock.now());
+        let event_id = self.ids.next(self.now);
         Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth }
     }
 
@@ -221,7 +226,7 @@ impl Engine {
             return;
         }
         let transitions = self.records.len();
-        let at = self.clock.now();
+        let at = self.now;
         let newcomers = self.newcomers.iter();
         self.records.extend(newcomers.map(|n| Record::Accepted { activation: n.activation.clone(), at }));
         let recorded =
@@ -283,7 +288,7 @@ impl Engine {
     }
 
     fn record_routed(&mut self, event_id: &Name) {
-        self.records.push(Record::Routed { event_id: event_id.clone(), at: self.clock.now() });
+        self.records.push(Record::Routed { event_id: event_id.clone(), at: self.now });
     }
 
     async fn execute(&mut self, id: &Name) {

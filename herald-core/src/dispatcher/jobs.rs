@@ -32,7 +32,7 @@ impl Engine {
                 return;
             }
         }
-        let id = self.ids.next(self.clock.now());
+        let id = self.ids.next(self.now);
         let job = Arc::new(Job {
             id: id.clone(),
             trigger_id: activation.event_id.clone(),
@@ -93,9 +93,9 @@ impl Engine {
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
         let (state, effects) = step(entry.state, event);
         entry.state = state;
-        let (job, plan, stop) = (entry.job.clone(), entry.plan.clone(), entry.stop.clone());
+        let (job, plan) = (entry.job.clone(), entry.plan.clone());
+        let at = self.now;
         for effect in effects {
-            let at = self.clock.now();
             match effect {
                 Effect::RecordQueued => self.records.push(Record::Queued { job: job.clone(), at }),
                 Effect::RecordStarted { attempt } => {
@@ -105,7 +105,7 @@ impl Engine {
                 Effect::Enqueue => self.board.enqueue(id),
                 Effect::Execute { .. } => self.acts.push(Act::Execute(id.clone())),
                 // Nothing is recorded before it, so it does not wait for a journal that fails.
-                Effect::AskToStop => stop.asked.cancel(),
+                Effect::AskToStop => self.board.ask_to_stop(id),
                 Effect::FreeSlot => self.board.running -= 1,
                 Effect::Dequeue => self.board.dequeue(id),
                 Effect::Feed(verdict) => self.feed(&job, &plan, &verdict),
@@ -123,7 +123,7 @@ impl Engine {
             result: plan.mask.params(&verdict.result),
         };
         self.acts.push(Act::Log(job.clone(), masked.clone()));
-        self.records.push(Record::Ended { job: job.clone(), verdict: masked, at: self.clock.now() });
+        self.records.push(Record::Ended { job: job.clone(), verdict: masked, at: self.now });
     }
 
     /// Tells of the end of a job, in the same batch of records as the end itself.
@@ -133,7 +133,7 @@ impl Engine {
         }
         let params = exe_done_param(job, verdict, &plan.mask);
         let activation = self.activation(Name::from(EXE_DONE), params, job.chain_depth.saturating_add(1));
-        self.records.push(Record::Accepted { activation: activation.clone(), at: self.clock.now() });
+        self.records.push(Record::Accepted { activation: activation.clone(), at: self.now });
         self.acts.push(Act::Route(activation));
     }
 
