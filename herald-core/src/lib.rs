@@ -15,6 +15,7 @@ pub mod journal;
 pub mod lifecycle;
 pub mod param;
 pub mod plan;
+pub mod plugin;
 pub mod problem;
 pub mod registry;
 pub mod secret;

@@ -60,6 +60,28 @@ impl Mask {
         masked
     }
 
+    /// The known secrets that turn up in this value, which is all that a component in another library may know.
+    #[must_use]
+    pub fn found_in(&self, value: &Value) -> Vec<&str> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![value];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::String(text) => found.extend(self.values.iter().filter(|v| text.contains(v.as_str()))),
+                Value::Number(number) => found.extend(self.values.get(&number.to_string())),
+                Value::Array(list) => open.extend(list),
+                Value::Object(map) => {
+                    for (key, value) in map {
+                        found.extend(self.values.iter().filter(|v| key.contains(v.as_str())));
+                        open.push(value);
+                    }
+                }
+                Value::Null | Value::Bool(_) => {}
+            }
+        }
+        found.into_iter().map(String::as_str).collect()
+    }
+
     /// A value without secrets.
     #[must_use]
     pub fn value(&self, value: &Value) -> Value {
@@ -119,6 +141,17 @@ mod tests {
         ] {
             assert_eq!(is_secret_name(name), secret, "{name}");
         }
+    }
+
+    #[test]
+    fn finds_what_turns_up() {
+        let mut mask = Mask::new();
+        for secret in ["hunter22", "42424242", "in-a-key", "elsewhere"] {
+            mask.add(secret);
+        }
+        let value = json!({"a": ["x hunter22 y", 42_424_242], "in-a-key": null});
+        assert_eq!(mask.found_in(&value), ["42424242", "hunter22", "in-a-key"]);
+        assert!(mask.found_in(&json!({"a": [1, "hunter2", true]})).is_empty());
     }
 
     #[test]

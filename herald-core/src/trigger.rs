@@ -75,6 +75,11 @@ impl Activator {
         self.accept.accept(self.trigger.clone(), params).await
     }
 
+    /// Resolves when [`Refused::Busy`] is worth another try.
+    pub async fn room(&self) {
+        self.accept.room().await;
+    }
+
     /// Activates as soon as there is room.
     ///
     /// # Errors
@@ -82,7 +87,7 @@ impl Activator {
     pub async fn activate_when_room(&self, params: Params) -> Result<Name, Refused> {
         loop {
             match self.activate(params.clone()).await {
-                Err(Refused::Busy) => self.accept.room().await,
+                Err(Refused::Busy) => self.room().await,
                 other => return other,
             }
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Description, OptionKind, OptionSpec, Options};
 use crate::param::Params;
-use crate::problem::{Path, Problem, near_miss};
+use crate::problem::{Path, Problem, kind_of, near_miss};
 use crate::secret::{MASKED, is_secret_name};
 use crate::unit;
 
@@ -106,7 +106,7 @@ struct Wrong {
 
 impl Wrong {
     fn expected(what: &str, found: &Value) -> Self {
-        Self::says(format!("expected {what}, found {}", unit::kind(found)))
+        Self::says(format!("expected {what}, found {}", kind_of(found)))
     }
 
     fn says(message: impl Into<String>) -> Self {
@@ -133,7 +133,7 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Probl
             "leave it out for the default"
         }));
     }
-    let checked = check_kind(&spec.kind, value).and_then(|value| match spec.check {
+    let checked = check_kind(&spec.kind, value).and_then(|value| match &spec.check {
         Some(check) => check(&value).map(|()| value).map_err(Wrong::shows),
         None => Ok(value),
     });

@@ -50,8 +50,8 @@ pub enum OptionKind {
     Map,
 }
 
-/// A further check of one option's value, after its kind.
-pub type OptionCheck = fn(&Value) -> Result<(), String>;
+/// A further check of one option's value, after its kind. `Arc`, since plugins check theirs with a closure.
+pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
 
 /// One option of a component type.
 #[derive(Clone)]
@@ -92,8 +92,8 @@ impl OptionSpec {
 
     /// A further check of the value, after its kind was found right.
     #[must_use]
-    pub fn check(mut self, check: OptionCheck) -> Self {
-        self.check = Some(check);
+    pub fn check(mut self, check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.check = Some(Arc::new(check));
         self
     }
 }
