@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
+use crate::problem::kind_of;
+
 /// The longest duration: a hundred years. What is longer is a slip of the pen, and clocks overflow somewhere above.
 pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);
 
@@ -57,7 +59,7 @@ pub fn duration(value: &Value) -> Result<Duration, String> {
             Some(number) => nanos_of_seconds(number),
             None => sum(text, &NANOS, false),
         },
-        other => return Err(format!("expected a duration, found {}", kind(other))),
+        other => return Err(format!("expected a duration, found {}", kind_of(other))),
     };
     let shown = shown(value);
     let nanos = nanos.ok_or_else(|| format!("{shown} is no duration; {EXAMPLE}"))?;
@@ -84,7 +86,7 @@ pub fn size(value: &Value) -> Result<u64, String> {
             Some(number) => amount(number, 1, true),
             None => sum(&text.to_lowercase(), &BYTES, true),
         },
-        other => return Err(format!("expected a size, found {}", kind(other))),
+        other => return Err(format!("expected a size, found {}", kind_of(other))),
     };
     let bytes = bytes.ok_or_else(|| format!("{} is no size; {EXAMPLE}", shown(value)))?;
     u64::try_from(bytes).map_err(|_| format!("{} is larger than any size that can be held", shown(value)))
@@ -193,18 +195,6 @@ fn shown(value: &Value) -> String {
     match text.char_indices().nth(40) {
         Some((cut, _)) => format!("`{}…`", &text[..cut]),
         None => format!("`{text}`"),
-    }
-}
-
-/// What a value is, for people.
-pub(crate) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
     }
 }
 

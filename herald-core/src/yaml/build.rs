@@ -249,7 +249,9 @@ impl Builder {
         if self.stack.len() >= DEEPEST {
             return self.fatal(span, syntax::too_deep());
         }
-        let secret = self.in_secret();
+        // A section's entries bear names that people chose: a router called `refresh_token` is no secret.
+        let named_part = self.stack.len() == 2 && matches!(open, Open::Map { .. });
+        let secret = self.in_secret() && !named_part;
         let kind = match open {
             Open::List(_) => Kind::List(Vec::new()),
             Open::Map { .. } => Kind::Map { entries: Vec::new(), order: Vec::new() },

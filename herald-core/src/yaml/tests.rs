@@ -236,6 +236,14 @@ fn lines_are_shown_without_secrets() {
 }
 
 #[test]
+fn names_of_parts_are_not_secret() {
+    let text = "router:\n  refresh_token: {trigger: t, job_param: {token: hunter22}}\n";
+    let path = Path::top().key("router").key("refresh_token").key("trigger");
+    let text = shown(text, &path, Part::Value);
+    assert!(text.contains("refresh_token: {trigger: t, job_param: {token: ***}}"), "{text}");
+}
+
+#[test]
 fn a_hidden_value_is_not_shown() {
     let mut document = parse("a: {sign: hunter22, list: [hunter22]}").unwrap();
     let sign = Path::top().key("a").key("sign");
