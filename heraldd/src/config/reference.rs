@@ -1,0 +1,147 @@
+//! The reference page of the configuration, made from what the types say of themselves.
+
+use std::fmt::Write as _;
+
+use herald_core::registry::{Registry, Types};
+use herald_core::spec::{Description, OptionKind, OptionSpec};
+use serde_json::Value;
+
+use super::settings;
+
+const HEAD: &str = "\
+# Configuration reference
+
+<!-- Made from the descriptions of the component types; do not edit. -->
+
+One YAML 1.2 file. `heraldd` checks all of it before anything starts, and reports every problem as
+`file:line:col: what is wrong`.
+
+| section | holds |
+|---|---|
+| `log` | what the daemon writes about its work, and where |
+| `plugin` | shared libraries that add types: one path or a list; relative paths begin at the folder of the file |
+| `trigger` | what makes things happen: `NAME: {type: TYPE, OPTION: VALUE, …}` |
+| `selector` | which events are worth a job, likewise |
+| `executor` | what runs the jobs, likewise |
+| `preset` | parameters by name: `NAME: {KEY: VALUE, …}` |
+| `router` | which trigger's events, through which selector, become which tasks |
+
+`type` may be left out where it equals the name. A type that is not configured may be named in a router directly, and
+then takes its default options.
+
+A value of a component, a preset, `select_param` or `job_param` may be a reference: `${env:NAME}` or `${file:/path}`
+(a trailing line break is cut; a relative path begins at the folder of the file). A reference is always the whole value,
+and what it gives is secret.
+
+YAML 1.2 means: `yes`, `no`, `on` and `off` are texts; `0o755` is octal, and `0755` is a text; `<<` merges maps; a key
+is always a text; numbers keep all their digits.
+
+## Routers
+
+```yaml
+router:
+  NAME:
+    trigger: NAME           # a trigger, or exe_done: the end of any job
+    selector: NAME
+    task:
+      NAME: EXECUTOR
+      NAME: {executor: NAME, select_param: {}, job_param: {}}
+    select_param: {}        # what the selector is told
+    job_param: {}           # what the executors are told
+```
+
+`select_param` and `job_param` are a map, which may hold `preset: NAME` or `preset: [NAME, …]`; or directly the name of
+a preset or a list of names. For each key the first of these wins: task, task's presets in order, router, router's
+presets in order.
+";
+
+/// The reference page for these types, as Markdown.
+#[must_use]
+pub fn markdown(registry: &Registry) -> String {
+    let mut page = HEAD.to_owned();
+    page.push_str("\n## Settings\n\n");
+    page.push_str("At the top of the file:\n\n");
+    options(&mut page, "option", &settings::description().options);
+    page.push_str("\nUnder `log`:\n\n");
+    options(&mut page, "option", &settings::log_description().options);
+    section(&mut page, "Triggers", "`trigger_param` holds", &registry.triggers);
+    section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
+    section(&mut page, "Executors", "`job_param` holds", &registry.executors);
+    page
+}
+
+fn section<C: ?Sized>(page: &mut String, title: &str, params: &str, types: &Types<C>) {
+    // Writing to a String cannot fail.
+    let _ = write!(page, "\n## {title}\n");
+    for description in types.descriptions() {
+        component(page, params, description);
+    }
+}
+
+fn component(page: &mut String, params: &str, description: &Description) {
+    let _ = write!(page, "\n### `{}`\n\n{}\n", description.type_name, description.doc);
+    if !description.options.is_empty() {
+        page.push('\n');
+        options(page, "option", &description.options);
+    }
+    if !description.params.is_empty() {
+        let _ = write!(page, "\n{params}:\n\n");
+        options(page, "parameter", &description.params);
+    }
+    if !description.gives.is_empty() {
+        let _ = write!(page, "\n{params}:\n\n| key | what |\n|---|---|\n");
+        for (name, what) in &description.gives {
+            let _ = writeln!(page, "| `{name}` | {} |", cell(what));
+        }
+    }
+    let example = description.example.trim_matches('\n');
+    if !example.is_empty() {
+        let _ = write!(page, "\n```yaml\n{example}\n```\n");
+    }
+}
+
+fn options(page: &mut String, what: &str, options: &[OptionSpec]) {
+    let _ = write!(page, "| {what} | value | default | what it does |\n|---|---|---|---|\n");
+    for option in options {
+        let default = match (&option.default, option.required) {
+            (Some(Value::String(text)), _) => format!("`{}`", cell(text)),
+            (Some(default), _) => format!("`{}`", cell(&default.to_string())),
+            (None, true) => "required".to_owned(),
+            (None, false) => "–".to_owned(),
+        };
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {default} | {} |",
+            option.name,
+            kind(&option.kind),
+            cell(&option.doc)
+        );
+    }
+}
+
+fn kind(kind: &OptionKind) -> String {
+    match kind {
+        OptionKind::Any => "anything".to_owned(),
+        OptionKind::Text => "text".to_owned(),
+        OptionKind::Secret => "secret".to_owned(),
+        OptionKind::Secrets => "secret or list of secrets".to_owned(),
+        OptionKind::Boolean => "true or false".to_owned(),
+        OptionKind::Integer { min, max } if (*min, *max) == (i64::MIN, i64::MAX) => "whole number".to_owned(),
+        OptionKind::Integer { min, max: i64::MAX } => format!("whole number from {min}"),
+        OptionKind::Integer { min, max } => format!("whole number, {min} to {max}"),
+        OptionKind::Duration => "duration".to_owned(),
+        OptionKind::Size => "size".to_owned(),
+        OptionKind::FilePath => "path".to_owned(),
+        OptionKind::Url => "URL".to_owned(),
+        OptionKind::Texts => "text or list of texts".to_owned(),
+        OptionKind::OneOf(allowed) => {
+            allowed.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" or ")
+        }
+        OptionKind::Map => "map".to_owned(),
+    }
+}
+
+/// A text that does not end its table cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

@@ -1,0 +1,223 @@
+//! The settings of the daemon itself: everything but components, presets and routers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use herald_core::plan::Limits;
+use herald_core::problem::{Path, Problem, near_miss};
+use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::unit;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tracing::level_filters::LevelFilter;
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The settings of the daemon itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `log`.
+    pub log: LogSettings,
+    /// Jobs that run at once.
+    pub max_jobs: usize,
+    /// Events and jobs that wait.
+    pub max_queue: usize,
+    /// The deepest chain of jobs that feed each other.
+    pub max_chain_depth: u32,
+    /// How long running jobs may go on at the end.
+    pub shutdown_grace: Duration,
+    /// Shared libraries, in the order in which they are asked.
+    pub plugins: Vec<PathBuf>,
+}
+
+impl Settings {
+    /// The bounds that the dispatcher keeps.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_jobs: self.max_jobs,
+            max_queue: self.max_queue,
+            max_chain_depth: self.max_chain_depth,
+            ..Limits::default()
+        }
+    }
+}
+
+/// What the log looks like and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important lines that are written.
+    pub level: LevelFilter,
+    /// A file; standard error when there is none.
+    pub output: Option<PathBuf>,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// What a line of the log looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// The scalar settings at the top of the file.
+pub(super) fn description() -> Description {
+    let limits = Limits::default();
+    Description::new("heraldd", "Bounds of the daemon itself.")
+        .option(
+            OptionSpec::new(
+                "max_jobs",
+                OptionKind::Integer { min: 1, max: 100_000 },
+                "How many jobs run at once; further ones wait.",
+            )
+            .default(limits.max_jobs),
+        )
+        .option(
+            OptionSpec::new(
+                "max_queue",
+                OptionKind::Integer { min: 1, max: 10_000_000 },
+                "How many events and jobs wait at most; past that, triggers are held back.",
+            )
+            .default(limits.max_queue),
+        )
+        .option(
+            OptionSpec::new(
+                "max_chain_depth",
+                OptionKind::Integer { min: 0, max: 1_000_000 },
+                "How long a chain of jobs that start each other through `exe_done` may get.",
+            )
+            .default(limits.max_chain_depth),
+        )
+        .option(
+            OptionSpec::new(
+                "shutdown_grace",
+                OptionKind::Duration,
+                "How long running jobs may go on after SIGTERM before their processes are ended.",
+            )
+            .default("30s"),
+        )
+}
+
+/// The `log` section.
+pub(super) fn log_description() -> Description {
+    Description::new("log", "What the daemon writes about its work, and where.")
+        .option(
+            OptionSpec::new(
+                "level",
+                OptionKind::Text,
+                "The least important lines that are written: off, error, warn, info, debug or trace, in small or \
+                 large letters.",
+            )
+            .default("info")
+            .check(check_level),
+        )
+        .option(OptionSpec::new(
+            "output",
+            OptionKind::FilePath,
+            "A file to append to, opened again at SIGHUP; left out, the log goes to standard error.",
+        ))
+        .option(
+            OptionSpec::new(
+                "format",
+                OptionKind::OneOf(&["text", "json"]),
+                "`text` for people, or `json` with one object a line.",
+            )
+            .default("text"),
+        )
+}
+
+fn check_level(value: &Value) -> Result<(), String> {
+    let given = value.as_str().unwrap_or("");
+    if level(given).is_some() {
+        return Ok(());
+    }
+    let known = LEVELS.join(", ");
+    Err(match near_miss(&given.to_ascii_lowercase(), LEVELS) {
+        Some(meant) => format!("there is no such level; did you mean \"{meant}\"?"),
+        None => format!("there is no such level; known are: {known}"),
+    })
+}
+
+fn level(text: &str) -> Option<LevelFilter> {
+    match text.to_ascii_lowercase().as_str() {
+        "off" => Some(LevelFilter::OFF),
+        "error" => Some(LevelFilter::ERROR),
+        "warn" | "warning" => Some(LevelFilter::WARN),
+        "info" => Some(LevelFilter::INFO),
+        "debug" => Some(LevelFilter::DEBUG),
+        "trace" => Some(LevelFilter::TRACE),
+        _ => None,
+    }
+}
+
+#[derive(Deserialize)]
+struct Given {
+    max_jobs: usize,
+    max_queue: usize,
+    max_chain_depth: u32,
+    #[serde(deserialize_with = "unit::de_duration")]
+    shutdown_grace: Duration,
+}
+
+#[derive(Deserialize)]
+struct GivenLog {
+    level: String,
+    output: Option<PathBuf>,
+    format: LogFormat,
+}
+
+/// Reads the settings from the top of the file; `None` when there are problems.
+pub(super) fn read(
+    top: &Map<String, Value>,
+    plugins: Vec<PathBuf>,
+    problems: &mut Vec<Problem>,
+) -> Option<Settings> {
+    let description = description();
+    let known = |key: &str| description.options.iter().any(|option| option.name == key);
+    let given = top.iter().filter(|(key, _)| known(key)).map(|(key, value)| (key.clone(), value.clone()));
+    let (options, mut found) = description.check(&given.collect(), &Path::top());
+    let at = Path::top().key("log");
+    let log = match top.get("log") {
+        None | Some(Value::Null) => Some(Map::new()),
+        Some(Value::Object(map)) => Some(map.clone()),
+        Some(_) => {
+            let problem = Problem::error(at.clone(), "expected a map with level, output and format");
+            found.push(problem.help("write  log: {level: info}"));
+            None
+        }
+    };
+    let log = log.map(|log| log_description().check(&log, &at));
+    let log = log.map(|(options, more)| {
+        found.extend(more);
+        options
+    });
+    if !found.is_empty() {
+        problems.extend(found);
+        return None;
+    }
+    let given: Result<Given, _> = options.parse();
+    let log: Option<Result<GivenLog, _>> = log.map(|log| log.parse());
+    match (given, log) {
+        (Ok(given), Some(Ok(log))) => Some(Settings {
+            log: LogSettings {
+                level: level(&log.level).unwrap_or(LevelFilter::INFO),
+                output: log.output,
+                format: log.format,
+            },
+            max_jobs: given.max_jobs,
+            max_queue: given.max_queue,
+            max_chain_depth: given.max_chain_depth,
+            shutdown_grace: given.shutdown_grace,
+            plugins,
+        }),
+        (given, log) => {
+            let errors = given.err().into_iter().chain(log.and_then(Result::err));
+            problems.extend(errors.map(|error| Problem::error(Path::top(), error.to_string())));
+            None
+        }
+    }
+}
