@@ -7,7 +7,7 @@ use crate::lexer::{Kind, Token, tokens};
 pub enum Role {
     /// Part of a program or a library.
     Product,
-    /// A file under `tests/` or `benches/`, or of the crates that only test or measure.
+    /// A file under `tests/` or `benches/`, the `tests.rs` of a module, or of the crates that only test or measure.
     Test,
 }
 
@@ -113,7 +113,7 @@ impl<'a> RustFile<'a> {
 fn role(path: &str) -> Role {
     let mut parts = path.split('/');
     let test_crate = parts.next().is_some_and(|first| TEST_CRATES.contains(&first));
-    if test_crate || parts.any(|part| part == "tests" || part == "benches") {
+    if test_crate || parts.any(|part| matches!(part, "tests" | "benches" | "tests.rs")) {
         Role::Test
     } else {
         Role::Product
@@ -227,6 +227,7 @@ mod tests {
         assert_eq!(file.product_lines(), 4);
         for (path, expected) in [
             ("herald-core/src/tests_of_x.rs", Role::Product),
+            ("herald-core/src/config/tests.rs", Role::Test),
             ("herald-core/tests/it/main.rs", Role::Test),
             ("bench/src/main.rs", Role::Test),
             ("plugins/hello/src/lib.rs", Role::Product),
