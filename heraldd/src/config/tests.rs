@@ -259,27 +259,27 @@ fn routers_name_what_exists() {
     for (router, expected) in [
         (
             "{trigger: tik, selector: all, task: {t: print}}",
-            "1:22: unknown trigger \"tik\" (did you mean \"tick\"?)",
+            "1:23: unknown trigger \"tik\" (did you mean \"tick\"?)",
         ),
         (
             "{trigger: tick, selector: all, task: {t: prnt}}",
-            "1:53: unknown executor \"prnt\" (did you mean \"print\"?)",
+            "1:54: unknown executor \"prnt\" (did you mean \"print\"?)",
         ),
         (
             "{trigger: cron, selector: all, task: {t: print}}",
-            "1:22: the option `cron` of `cron` is missing, so it cannot be used by its type alone (configure it under `trigger`)",
+            "1:23: the option `cron` of `cron` is missing, so it cannot be used by its type alone (configure it under `trigger`)",
         ),
         (
             "{trigger: tick, selector: match_map, task: {t: print}, select_param: {matchkey: a, match_key: b}}",
-            "1:82: unknown parameter `matchkey` of `match_map` (did you mean `match_key`?)",
+            "1:83: unknown parameter `matchkey` of `match_map` (did you mean `match_key`?)",
         ),
         (
             "{trigger: tick, selector: all, task: {t: print}, job_param: {print_key: 5}}",
-            "1:84: `print_key`: expected a text, found a number (put it in quotes)",
+            "1:85: `print_key`: expected a text, found a number (put it in quotes)",
         ),
         (
             "{trigger: tick, selector: all, task: {t: print}, select_param: prest}",
-            "1:75: unknown preset \"prest\"",
+            "1:76: unknown preset \"prest\"",
         ),
     ] {
         assert_eq!(said(&format!("router: {{r: {router}}}")), [expected], "{router}");
@@ -395,7 +395,7 @@ fn references_that_lead_nowhere() {
         ),
     ] {
         let yaml = with_router(&format!("preset: {{p: {{a: {{b: '{value}'}}}}}}"));
-        assert_eq!(said(&yaml), [format!("1:22: {expected}")], "{value}");
+        assert_eq!(said(&yaml), [format!("1:21: {expected}")], "{value}");
     }
     for (yaml, place) in [
         (
