@@ -1,1 +1,17 @@
-//! x
+//! The remote executor: takes signed jobs over HTTP and runs them here.
+//!
+//! A library only so that tests can reach its parts.
+
+pub mod answer;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod files;
+pub mod handle;
+pub mod jobs;
+pub mod listen;
+pub mod log;
+pub mod nonce;
+pub mod progress;
+pub mod runner;
+pub mod server;

@@ -63,7 +63,7 @@ pub struct Manifest {
     /// The files, by the names that the job gave them.
     #[serde(default)]
     pub file: BTreeMap<String, FileSum>,
-    /// How the process ended; absent in errors.
+    /// How the process ended; absent in errors, but for a job that was stopped or timed out before its program ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
 }

@@ -50,9 +50,9 @@ impl From<multer::Error> for MultipartError {
 ///
 /// # Errors
 /// When the system gives no randomness.
-pub fn boundary() -> Result<String, getrandom::Error> {
+pub fn boundary() -> std::io::Result<String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(format!("herald-{}", hex::encode(bytes)))
 }
 

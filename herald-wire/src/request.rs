@@ -112,9 +112,9 @@ pub struct Outgoing<'a> {
 ///
 /// # Errors
 /// When the system gives no randomness.
-pub fn nonce() -> Result<String, getrandom::Error> {
+pub fn nonce() -> std::io::Result<String> {
     let mut bytes = [0; NONCE_BYTES];
-    getrandom::fill(&mut bytes)?;
+    getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?;
     Ok(hex::encode(bytes))
 }
 

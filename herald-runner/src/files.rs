@@ -1,0 +1,193 @@
+//! Result files on their way out: read, hashed and sent in one pass, in constant memory.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use herald_exec::ResultFile;
+use herald_wire::MAX_FILES;
+use herald_wire::answer::Signer;
+use herald_wire::disposition::{self, Disposition};
+use herald_wire::manifest::{self, FileSum, Manifest};
+use herald_wire::multipart;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::clock;
+
+/// How much is read at a time.
+const CHUNK: u64 = 256 * 1024;
+/// How many pieces wait for the connection.
+const AHEAD: usize = 4;
+
+const OCTETS: &str = "application/octet-stream";
+const JSON: &str = "application/json";
+
+/// A body that is sent piece by piece.
+pub type Pieces = mpsc::Receiver<io::Result<Bytes>>;
+type Out = mpsc::Sender<io::Result<Bytes>>;
+
+/// An open result file.
+#[derive(Debug)]
+pub struct Opened {
+    name: String,
+    filename: String,
+    path: PathBuf,
+    file: File,
+}
+
+/// Opens all files before the first byte of an answer, so that one that is missing can still be told.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn open_all(files: &[ResultFile]) -> Result<Vec<Opened>, String> {
+    if files.len() > MAX_FILES {
+        return Err(format!("the job names {} result files; at most {MAX_FILES} can be sent", files.len()));
+    }
+    files.iter().map(open).collect()
+}
+
+fn open(result: &ResultFile) -> Result<Opened, String> {
+    let ResultFile { name, path, .. } = result;
+    let fault = |what: &str| format!("the result file `{name}` ({}) {what}", path.display());
+    let filename = path.file_name().ok_or_else(|| fault("has no name"))?;
+    let filename = filename.to_str().ok_or_else(|| fault("has a name that is not UTF-8"))?.to_owned();
+    disposition::check_names(name, &filename)?;
+    // A pipe without a writer would block for ever.
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .map_err(|error| fault(&format!("cannot be opened: {error}")))?;
+    let meta = file.metadata().map_err(|error| fault(&format!("cannot be read: {error}")))?;
+    if !meta.is_file() {
+        return Err(fault("is not a regular file"));
+    }
+    Ok(Opened { name: name.clone(), filename, path: path.clone(), file })
+}
+
+/// Reads a file piece by piece, hands each to `send` and hashes it. Stops early when `send` returns false.
+fn pass(file: &mut File, path: &Path, mut send: impl FnMut(Bytes) -> bool) -> io::Result<(u64, String)> {
+    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let mut hash = Sha256::new();
+    let mut size = 0;
+    loop {
+        let mut piece = Vec::with_capacity(CHUNK as usize);
+        file.by_ref().take(CHUNK).read_to_end(&mut piece).map_err(told)?;
+        if piece.is_empty() {
+            return Ok((size, hex::encode(hash.finalize())));
+        }
+        size += piece.len() as u64;
+        let piece = Bytes::from(piece);
+        // It is on its way while it is hashed.
+        if !send(piece.clone()) {
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the daemon went away"));
+        }
+        hash.update(&piece);
+    }
+}
+
+/// A multipart answer of version 2: the manifest comes last, so that one pass is enough.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn stream_v2(
+    result: Bytes,
+    files: Vec<Opened>,
+    manifest: Manifest,
+    signer: Signer,
+) -> io::Result<(String, Pieces)> {
+    let boundary = multipart::boundary()?;
+    let content_type = multipart::content_type(&boundary);
+    let (out, pieces) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let sent = send_v2(&out, &boundary, result, files, manifest, &signer);
+        give_up(&out, sent);
+    });
+    Ok((content_type, pieces))
+}
+
+fn send_v2(
+    out: &Out,
+    boundary: &str,
+    result: Bytes,
+    files: Vec<Opened>,
+    mut manifest: Manifest,
+    signer: &Signer,
+) -> io::Result<()> {
+    push(out, multipart::part_head(boundary, true, &Disposition::field("result"), JSON, &[]))?;
+    push(out, result)?;
+    for mut opened in files {
+        let disposition = Disposition {
+            name: opened.name.clone(),
+            filename: Some(opened.filename.clone()),
+            sha256sum: None,
+        };
+        push(out, multipart::part_head(boundary, false, &disposition, OCTETS, &[]))?;
+        let (size, sha256) =
+            pass(&mut opened.file, &opened.path, |piece| out.blocking_send(Ok(piece)).is_ok())?;
+        manifest.file.insert(opened.name, FileSum { filename: opened.filename, size, sha256 });
+    }
+    let text = manifest.to_text();
+    let signed = signer.sign(200, &text, clock::now()).map_err(io::Error::other)?;
+    let headers = [("Signature-Input", signed.input.as_str()), ("Signature", signed.signature.as_str())];
+    push(out, multipart::part_head(boundary, false, &Disposition::field(manifest::PART), JSON, &headers))?;
+    push(out, text.into())?;
+    push(out, multipart::end(boundary))
+}
+
+/// A multipart answer of version 1: the checksum stands before each file, so each is read twice.
+///
+/// # Errors
+/// When the system gives no randomness.
+pub fn stream_v1(result: Bytes, files: Vec<Opened>) -> io::Result<(String, Pieces)> {
+    let boundary = multipart::boundary()?;
+    let content_type = multipart::content_type(&boundary);
+    let (out, pieces) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let sent = send_v1(&out, &boundary, result, files);
+        give_up(&out, sent);
+    });
+    Ok((content_type, pieces))
+}
+
+fn send_v1(out: &Out, boundary: &str, result: Bytes, files: Vec<Opened>) -> io::Result<()> {
+    use std::io::Seek as _;
+    push(out, multipart::part_head(boundary, true, &Disposition::field("result"), JSON, &[]))?;
+    push(out, result)?;
+    for mut opened in files {
+        let (size, sha256) = pass(&mut opened.file, &opened.path, |_| !out.is_closed())?;
+        opened.file.rewind()?;
+        let disposition = Disposition {
+            name: opened.name,
+            filename: Some(opened.filename),
+            sha256sum: Some(sha256.clone()),
+        };
+        push(out, multipart::part_head(boundary, false, &disposition, OCTETS, &[]))?;
+        let second = pass(&mut opened.file, &opened.path, |piece| out.blocking_send(Ok(piece)).is_ok())?;
+        if second != (size, sha256) {
+            return Err(io::Error::other(format!("{} changed while it was sent", opened.path.display())));
+        }
+    }
+    push(out, multipart::end(boundary))
+}
+
+fn push(out: &Out, piece: Bytes) -> io::Result<()> {
+    if piece.is_empty() {
+        return Ok(());
+    }
+    let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the daemon went away");
+    out.blocking_send(Ok(piece)).map_err(gone)
+}
+
+/// Breaks the answer off, so that it cannot pass as a whole one.
+fn give_up(out: &Out, sent: io::Result<()>) {
+    if let Err(error) = sent {
+        tracing::warn!(%error, "the answer could not be sent to its end");
+        // Nobody may be there to be told.
+        let _ = out.blocking_send(Err(error));
+    }
+}

@@ -1,0 +1,247 @@
+//! One request: received whole within its time, authenticated, and only then looked at.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use herald_wire::answer::Signer;
+use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
+use herald_wire::request::{self, RequestView, Verified};
+use herald_wire::secret::Secrets;
+use herald_wire::v1;
+use http::header::{ALLOW, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::answer::{self, Body, Short, Wire};
+use crate::clock;
+use crate::jobs::{Handle, Jobs, Refused, Submission};
+use crate::nonce::{self, Nonces};
+
+/// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
+const DISCARD: usize = 64 << 20;
+
+/// What all requests share.
+pub struct Service {
+    /// The secrets; changed by a reload.
+    pub secrets: RwLock<Secrets>,
+    /// The jobs.
+    pub jobs: Jobs,
+    /// The nonces.
+    pub nonces: Nonces,
+    /// Whether version 1 is spoken.
+    pub allow_v1: bool,
+    /// The longest body, in bytes.
+    pub max_body: usize,
+}
+
+/// Stops the job of a version 1 connection when that closes.
+struct StopOnDrop(Option<Handle>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.stop();
+        }
+    }
+}
+
+/// Who asks.
+enum Caller {
+    V1,
+    V2(Verified, Signer),
+}
+
+impl Service {
+    /// Answers one request. `deadline` is when it must have arrived; `proved` is called once it is known to come from
+    /// somebody who has the secret.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        deadline: Instant,
+        proved: impl FnOnce(),
+    ) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        if parts.method != Method::POST {
+            let mut response =
+                Short::text(StatusCode::METHOD_NOT_ALLOWED, "a runner takes POST").send(&Wire::Plain);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
+        }
+        let body = match self.receive(&parts, body, deadline).await {
+            Ok(body) => body,
+            Err(short) => return short.send(&Wire::Plain),
+        };
+        match self.authenticate(&parts, &body).await {
+            Ok(Caller::V1) => {
+                proved();
+                self.job(&body, &Wire::Plain, false).await
+            }
+            Ok(Caller::V2(verified, signer)) => {
+                proved();
+                let wire = Wire::Signed(signer);
+                if parts.uri.path().ends_with(CANCEL) {
+                    return self.cancel(&body).send(&wire);
+                }
+                self.job(&body, &wire, verified.join).await
+            }
+            Err(short) => {
+                let path = parts.uri.path();
+                tracing::warn!(status = short.status.as_u16(), path, reason = %String::from_utf8_lossy(&short.body).trim_end(), "request refused");
+                short.send(&Wire::Plain)
+            }
+        }
+    }
+
+    async fn receive(&self, parts: &Parts, body: Incoming, deadline: Instant) -> Result<Bytes, Short> {
+        let announced =
+            parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let too_long = announced.is_some_and(|length| length > self.max_body as u64);
+        match tokio::time::timeout_at(deadline, collect(body, self.max_body, too_long)).await {
+            Ok(Ok(Some(body))) => Ok(body),
+            Ok(Ok(None)) => Err(Short::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format_args!("the request is longer than {} bytes (max_body)", self.max_body),
+            )),
+            Ok(Err(error)) => {
+                Err(Short::text(StatusCode::BAD_REQUEST, format_args!("the request broke off: {error}")))
+            }
+            Err(_) => Err(Short::text(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive")),
+        }
+    }
+
+    async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Short> {
+        let denied = |reason: &dyn std::fmt::Display| Short::text(StatusCode::UNAUTHORIZED, reason);
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if !request::is_signed(&parts.headers) {
+            let Some(signature) = parts.headers.get(v1::SIGNATURE) else {
+                return Err(denied(&"the request is not signed"));
+            };
+            if !self.allow_v1 {
+                return Err(denied(
+                    &"this runner does not speak version 1 of the wire (allow_v1: true would allow it)",
+                ));
+            }
+            if !v1::verify(&secrets, signature.as_bytes(), body) {
+                return Err(denied(
+                    &"the signature does not fit: another secret, or the message was altered",
+                ));
+            }
+            return Ok(Caller::V1);
+        }
+        let view = RequestView {
+            method: parts.method.as_str(),
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            authority: parts.uri.authority().map(http::uri::Authority::as_str),
+            headers: &parts.headers,
+        };
+        let now = clock::now();
+        let verified = request::verify(&view, body, &secrets, now).map_err(|error| denied(&error))?;
+        let signer = Signer::new(&secrets, &verified);
+        self.nonces.remember(&verified.nonce, verified.created, now).await.map_err(|error| match error {
+            nonce::Refused::Seen | nonce::Refused::Forgotten => denied(&error),
+            nonce::Refused::Full | nonce::Refused::Disk(_) => {
+                Short::text(StatusCode::SERVICE_UNAVAILABLE, error)
+            }
+        })?;
+        Ok(Caller::V2(verified, signer))
+    }
+
+    async fn job(&self, body: &[u8], wire: &Wire, join: bool) -> Response<Body> {
+        let signed = matches!(wire, Wire::Signed(_));
+        let params = match object(body) {
+            Ok(params) => params,
+            Err(short) => return short.send(wire),
+        };
+        // Version 1 has no way to ask again, and its peers may use an id more than once.
+        let key = match JobKey::of(&params) {
+            Ok(key) => key.filter(|_| signed),
+            Err(error) if signed => return Short::text(StatusCode::BAD_REQUEST, error).send(wire),
+            Err(_) => None,
+        };
+        if join && key.is_none() {
+            let reason = format!("a request with {JOIN} must name a job_id");
+            return Short::text(StatusCode::BAD_REQUEST, reason).send(wire);
+        }
+        let mut handle = match self.jobs.submit(Submission { key, params, join }) {
+            Ok(handle) => handle,
+            Err(refused) => {
+                let status = match refused {
+                    Refused::Unknown => StatusCode::NOT_FOUND,
+                    Refused::Full | Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                return Short::text(status, refused).send(wire);
+            }
+        };
+        let mut guard = StopOnDrop((!signed).then(|| handle.clone()));
+        let ended = handle.ended().await;
+        guard.0 = None;
+        answer::of_job(ended, wire).await
+    }
+
+    fn cancel(&self, body: &[u8]) -> Short {
+        let key = match object(body).map(|params| JobKey::of(&params)) {
+            Ok(Ok(Some(key))) => key,
+            Ok(Ok(None)) => return Short::text(StatusCode::BAD_REQUEST, "a cancel must name a job_id"),
+            Ok(Err(error)) => return Short::text(StatusCode::BAD_REQUEST, error),
+            Err(short) => return short,
+        };
+        let state = self.jobs.cancel(&key);
+        tracing::info!(job_id = %key.job_id, attempt = key.attempt, ?state, "cancel");
+        let body = serde_json::to_string(&CancelAnswer { state }).unwrap_or_default();
+        Short::json(body.into(), None)
+    }
+}
+
+fn object(body: &[u8]) -> Result<Map<String, Value>, Short> {
+    let bad = |reason: &dyn std::fmt::Display| Short::text(StatusCode::BAD_REQUEST, reason);
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(params)) => Ok(params),
+        Ok(_) => Err(bad(&"the body is not a JSON object")),
+        // The position is of use; the text may hold a secret and is not in this message.
+        Err(error) => {
+            Err(bad(&format_args!("the body is not JSON: line {}, column {}", error.line(), error.column())))
+        }
+    }
+}
+
+/// The whole body, or `None` when it is longer than `limit`; then a good part of the rest is thrown away.
+async fn collect(
+    mut body: Incoming,
+    limit: usize,
+    mut too_long: bool,
+) -> Result<Option<Bytes>, hyper::Error> {
+    let mut all = BytesMut::new();
+    let mut discarded = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if too_long || all.len() + data.len() > limit {
+            too_long = true;
+            all.clear();
+            discarded += data.len();
+            if discarded > DISCARD {
+                break;
+            }
+        } else {
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok((!too_long).then(|| all.freeze()))
+}
+
+/// How long a request may take to arrive, and an answer may stand still.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the whole request, head and body.
+    pub request: Duration,
+    /// For a write without progress.
+    pub write: Duration,
+}
+
+/// Shared by all connections.
+pub type SharedService = Arc<Service>;

@@ -1,0 +1,372 @@
+//! Nonces that were seen, on disk, so that no request runs twice: not after a restart, not after a crash, not when the
+//! clock is set back.
+//!
+//! One file, `nonces` in the work folder, of lines `<created> <hash>`. A line is on the disk before the job it belongs
+//! to starts. A line `floor <created>` says that everything signed up to then has been forgotten and is therefore
+//! refused. One thread owns the file and writes what waits in one go.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use herald_wire::digest;
+use herald_wire::request::{MAX_AGE, MAX_SKEW};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a nonce is kept after its request was signed, in seconds: longer than any such request is taken.
+const KEEP: i64 = MAX_AGE + 2 * MAX_SKEW;
+/// The most nonces that are kept. More requests than this within [`KEEP`] are turned away.
+const MOST: usize = 500_000;
+/// The most that is written in one go.
+const BATCH: usize = 1024;
+/// Lines beyond twice what is alive, after which the file is written anew.
+const SLACK: usize = 4096;
+
+type Hash = [u8; 16];
+
+/// Why a nonce was not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Seen before.
+    #[error("this request was seen before")]
+    Seen,
+    /// So old that whether it was seen is no longer known.
+    #[error("the request is older than what this runner remembers; is its clock right?")]
+    Forgotten,
+    /// Too many requests within a few minutes.
+    #[error("too many requests within a few minutes; try again later")]
+    Full,
+    /// It could not be written down.
+    #[error("the request's nonce could not be written to the work folder: {0}")]
+    Disk(String),
+}
+
+struct Ask {
+    hash: Hash,
+    created: i64,
+    now: i64,
+    answer: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Remembers nonces.
+#[derive(Debug, Clone)]
+pub struct Nonces {
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Nonces {
+    /// Opens the file in this folder, which must exist, and starts the thread that owns it. The thread ends when
+    /// the last clone is gone.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn open(folder: &Path, now: i64) -> io::Result<Self> {
+        let mut store = Store::open(folder, now, MOST)?;
+        let (asks, mut waiting) = mpsc::channel(BATCH);
+        std::thread::Builder::new().name("nonces".to_owned()).spawn(move || {
+            let mut batch = Vec::new();
+            while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
+                store.serve(std::mem::take(&mut batch));
+            }
+        })?;
+        Ok(Self { asks })
+    }
+
+    /// Takes a nonce that was never seen, and returns once that is on disk.
+    ///
+    /// # Errors
+    /// [`Refused`] says why the request must not run.
+    pub async fn remember(&self, nonce: &str, created: i64, now: i64) -> Result<(), Refused> {
+        let gone = || Refused::Disk("its writer has stopped".to_owned());
+        let mut hash = Hash::default();
+        hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
+        let (answer, answered) = oneshot::channel();
+        self.asks.send(Ask { hash, created, now, answer }).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+struct Store {
+    folder: PathBuf,
+    file: File,
+    /// The length of the file up to which its lines are whole.
+    length: u64,
+    lines: usize,
+    most: usize,
+    floor: i64,
+    pruned: i64,
+    seen: HashMap<Hash, i64>,
+}
+
+impl Store {
+    fn open(folder: &Path, now: i64, most: usize) -> io::Result<Self> {
+        let mut file = open_file(&folder.join("nonces"))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let mut store = Self {
+            folder: folder.to_owned(),
+            file,
+            length: 0,
+            lines: 0,
+            most,
+            floor: i64::MIN,
+            pruned: now,
+            seen: HashMap::new(),
+        };
+        // What follows the last newline was not finished, so its request was never answered for.
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let lines = bytes.get(..whole).unwrap_or_default().split_inclusive(|byte| *byte == b'\n');
+        let mut damaged = false;
+        for line in lines {
+            damaged |= store.load(line).is_none();
+        }
+        if damaged {
+            tracing::warn!("the file of nonces is damaged; requests signed before now are refused");
+            store.floor = store.floor.max(now);
+        }
+        store.prune(now);
+        store.rewrite()?;
+        Ok(store)
+    }
+
+    fn load(&mut self, line: &[u8]) -> Option<()> {
+        let (first, second) = std::str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
+        if first == "floor" {
+            self.floor = self.floor.max(second.parse().ok()?);
+            return Some(());
+        }
+        let mut hash = Hash::default();
+        hex_into(second, &mut hash)?;
+        self.seen.insert(hash, first.parse().ok()?);
+        Some(())
+    }
+
+    /// Decides on all, writes the new ones in one go, and only then answers.
+    fn serve(&mut self, batch: Vec<Ask>) {
+        let now = batch.iter().map(|ask| ask.now).max().unwrap_or_default();
+        if now.saturating_sub(self.pruned) > MAX_SKEW {
+            self.prune(now);
+        }
+        let mut text = String::new();
+        let mut fresh = Vec::new();
+        let mut answers = Vec::with_capacity(batch.len());
+        for ask in batch {
+            let verdict = self.judge(&ask);
+            if verdict.is_ok() {
+                self.seen.insert(ask.hash, ask.created);
+                fresh.push(ask.hash);
+                text.push_str(&line(ask.created, &ask.hash));
+            }
+            answers.push((ask.answer, verdict));
+        }
+        let written = self.append(&text, fresh.len());
+        if let Err(error) = &written {
+            tracing::error!(%error, "nonces could not be written; requests are refused until they can");
+            for hash in &fresh {
+                self.seen.remove(hash);
+            }
+        }
+        for (answer, verdict) in answers {
+            let verdict = match (&verdict, &written) {
+                (Ok(()), Err(error)) => Err(Refused::Disk(error.to_string())),
+                _ => verdict,
+            };
+            // Whoever asked may be gone; the nonce stays used.
+            let _ = answer.send(verdict);
+        }
+    }
+
+    fn judge(&self, ask: &Ask) -> Result<(), Refused> {
+        if self.seen.contains_key(&ask.hash) {
+            return Err(Refused::Seen);
+        }
+        if ask.created <= self.floor {
+            return Err(Refused::Forgotten);
+        }
+        if self.seen.len() >= self.most {
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, text: &str, lines: usize) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.lines > 2 * self.seen.len() + SLACK {
+            // The new ones are in memory already and go out with the rest.
+            return self.rewrite();
+        }
+        // A write that failed may have left half a line behind.
+        self.file.set_len(self.length)?;
+        self.file.seek(SeekFrom::Start(self.length))?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_data()?;
+        self.length += text.len() as u64;
+        self.lines += lines;
+        Ok(())
+    }
+
+    /// Forgets what is too old to be taken anyway, and remembers that it did: a clock that is set back must not make
+    /// it acceptable again.
+    fn prune(&mut self, now: i64) {
+        self.pruned = now;
+        let mut floor = self.floor;
+        self.seen.retain(|_, created| {
+            let alive = created.saturating_add(KEEP) >= now;
+            if !alive {
+                floor = floor.max(*created);
+            }
+            alive
+        });
+        self.floor = floor;
+    }
+
+    /// Writes the file anew, aside, and puts it in place.
+    fn rewrite(&mut self) -> io::Result<()> {
+        let (aside, place) = (self.folder.join("nonces.new"), self.folder.join("nonces"));
+        let _ = std::fs::remove_file(&aside);
+        let mut writer = BufWriter::new(open_file(&aside)?);
+        if self.floor > i64::MIN {
+            writer.write_all(format!("floor {}\n", self.floor).as_bytes())?;
+        }
+        for (hash, created) in &self.seen {
+            writer.write_all(line(*created, hash).as_bytes())?;
+        }
+        let mut file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
+        std::fs::rename(&aside, &place)?;
+        File::open(&self.folder)?.sync_all()?;
+        self.length = file.stream_position()?;
+        self.lines = self.seen.len();
+        self.file = file;
+        Ok(())
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn line(created: i64, hash: &Hash) -> String {
+    use std::fmt::Write as _;
+    let mut line = format!("{created} ");
+    for byte in hash {
+        // Writing to a String cannot fail.
+        let _ = write!(line, "{byte:02x}");
+    }
+    line.push('\n');
+    line
+}
+
+fn hex_into(text: &str, bytes: &mut [u8]) -> Option<()> {
+    if text.len() != bytes.len() * 2 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn ask(store: &mut Store, nonce: &str, created: i64, now: i64) -> Result<(), Refused> {
+        let mut hash = Hash::default();
+        hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
+        let (answer, mut answered) = oneshot::channel();
+        store.serve(vec![Ask { hash, created, now, answer }]);
+        answered.try_recv().unwrap()
+    }
+
+    #[test]
+    fn a_nonce_passes_once_across_restarts() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
+        drop(store);
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW + 9, NOW), Err(Refused::Seen));
+        assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_set_back_makes_nothing_acceptable_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
+        assert_eq!(ask(&mut store, "b", NOW + 1000, NOW + 1000), Ok(()));
+        assert_eq!(store.seen.len(), 1, "the old one is forgotten");
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Forgotten));
+        drop(store);
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen), "the file still has it");
+        assert_eq!(ask(&mut store, "c", NOW + 1, NOW), Ok(()));
+        drop(store);
+        drop(Store::open(folder.path(), NOW + 1000, MOST).unwrap());
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Forgotten), "and now what was forgotten");
+    }
+
+    #[test]
+    fn half_a_line_is_dropped_and_damage_is_safe() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nonces");
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
+        drop(store);
+        let good = std::fs::read(&path).unwrap();
+
+        std::fs::write(&path, [&good[..], b"1800000000 00ff"].concat()).unwrap();
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
+        assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
+
+        for damage in [&b"\0\0\0\0\n"[..], b"x y\n", b"1800000000 zz\n", b"\xff\n"] {
+            std::fs::write(&path, [damage, &good[..]].concat()).unwrap();
+            let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+            assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
+            assert_eq!(ask(&mut store, "c", NOW, NOW), Err(Refused::Forgotten));
+            assert_eq!(ask(&mut store, "c", NOW + 1, NOW), Ok(()));
+        }
+    }
+
+    #[test]
+    fn the_file_and_the_memory_stay_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), NOW, 3).unwrap();
+        for n in 0..3 {
+            assert_eq!(ask(&mut store, &n.to_string(), NOW, NOW), Ok(()));
+        }
+        assert_eq!(ask(&mut store, "3", NOW, NOW), Err(Refused::Full));
+        store.lines = 10_000;
+        let later = NOW + KEEP + MAX_SKEW;
+        assert_eq!(ask(&mut store, "4", later, later), Ok(()));
+        assert_eq!(store.lines, 1, "the file was written anew");
+        assert_eq!(std::fs::read_to_string(folder.path().join("nonces")).unwrap().lines().count(), 2);
+        drop(store);
+        let mut store = Store::open(folder.path(), later, 3).unwrap();
+        assert_eq!(ask(&mut store, "4", later, later), Err(Refused::Seen));
+    }
+
+    #[tokio::test]
+    async fn many_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let nonces = Nonces::open(folder.path(), NOW).unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..100 {
+            let nonces = nonces.clone();
+            tasks.spawn(async move { nonces.remember(&(n % 50).to_string(), NOW, NOW).await });
+        }
+        let results = tasks.join_all().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 50);
+        assert_eq!(results.iter().filter(|result| **result == Err(Refused::Seen)).count(), 50);
+    }
+}

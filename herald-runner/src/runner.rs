@@ -1,0 +1,188 @@
+//! Start order and drain of the runner, on one page.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use herald_exec::{Engine, Settings};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::config::{self, Config};
+use crate::handle::{Patience, Service, SharedService};
+use crate::jobs::Jobs;
+use crate::listen;
+use crate::log::{self, LogOutput};
+use crate::nonce::Nonces;
+use crate::server;
+
+/// How long an answer may stand still on its way out.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the last answers may take once all jobs have ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// Runs until a signal.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(file: &Path, config: Config) -> anyhow::Result<()> {
+    let output = log::start(&config.log).with_context(|| match &config.log.output {
+        Some(path) => format!("cannot open the log {}", path.display()),
+        None => "cannot start the log".to_owned(),
+    })?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let result = runtime.block_on(serve(file, config, &output));
+    if let Err(error) = &result {
+        tracing::error!("{error:#}");
+    }
+    // What still hangs on a blocking thread must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+async fn serve(file: &Path, config: Config, output: &LogOutput) -> anyhow::Result<()> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut signals = Signals::new().context("cannot listen to signals")?;
+    let (work_dir, _lock) = claim(&config.work_dir)?;
+    let engine = Engine::new(settings(&config, &work_dir));
+    engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
+    let nonces = Nonces::open(&work_dir, clock::now())
+        .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
+    let mut listeners = listen::open(&config.listen).await?;
+    let jobs = Jobs::new(engine.clone(), config.max_jobs, config.keep_results);
+    let service = Arc::new(Service {
+        secrets: RwLock::new(config.secrets.clone()),
+        jobs: jobs.clone(),
+        nonces,
+        allow_v1: config.allow_v1,
+        max_body: config.max_body,
+    });
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let patience = Patience { request: config.request_timeout, write: WRITE_PATIENCE };
+    let sockets = std::mem::take(&mut listeners.list);
+    let accepting = server::accept_all(sockets, service.clone(), patience, tasks.clone(), stop.clone());
+    let accepting = tokio::spawn(accepting);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), work_dir = %work_dir.display(), allow_v1 = config.allow_v1, "herald-runner listening on {}", listeners.names.join(", "));
+
+    signals.until_stop(|| reload(file, &config, &service, output)).await;
+    tracing::info!(running = jobs.running(), "stopping");
+    stop.cancel();
+    accepting.await.context("the accepting task failed")?;
+    drop(listeners);
+    drain(&jobs, &mut signals, config.shutdown_grace).await;
+    tasks.close();
+    if tokio::time::timeout(LAST_ANSWERS, tasks.wait()).await.is_err() {
+        tracing::warn!("some answers could not be delivered");
+    }
+    engine.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn settings(config: &Config, work_dir: &Path) -> Settings {
+    let mut settings = Settings::new(work_dir);
+    settings.output_limit = config.output_limit;
+    settings.kill_grace = config.kill_grace;
+    settings.git_timeout = config.git_timeout;
+    settings
+}
+
+/// Makes the work folder and takes it for this process alone: two runners would not know each other's nonces.
+fn claim(work_dir: &Path) -> anyhow::Result<(std::path::PathBuf, File)> {
+    let about = || format!("cannot use the work folder {}", work_dir.display());
+    std::fs::create_dir_all(work_dir).with_context(about)?;
+    let work_dir = work_dir.canonicalize().with_context(about)?;
+    let lock = File::create(work_dir.join("runner.lock")).with_context(about)?;
+    match lock.try_lock() {
+        Ok(()) => Ok((work_dir, lock)),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!("another herald-runner uses the work folder {}", work_dir.display())
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(about),
+    }
+}
+
+/// Running jobs get `grace`, then TERM and after that KILL; a second signal ends them at once.
+async fn drain(jobs: &Jobs, signals: &mut Signals, grace: Duration) {
+    let ended = jobs.drain();
+    tokio::pin!(ended);
+    tokio::select! {
+        () = &mut ended => return,
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!(running = jobs.running(), "jobs still run after shutdown_grace; ending them");
+            jobs.stop_all(false);
+        }
+        () = signals.stop() => {
+            tracing::warn!(running = jobs.running(), "second signal; ending jobs at once");
+            jobs.stop_all(true);
+        }
+    }
+    loop {
+        tokio::select! {
+            () = &mut ended => return,
+            () = signals.stop() => jobs.stop_all(true),
+        }
+    }
+}
+
+/// SIGHUP: new secrets count from now on, and the log is opened anew. All else needs a restart.
+fn reload(file: &Path, running: &Config, service: &SharedService, output: &LogOutput) {
+    if let Err(error) = output.reopen() {
+        tracing::error!(%error, "the log could not be opened anew; the old one stays");
+    }
+    match config::load(file) {
+        Ok(fresh) => {
+            for warning in &fresh.warnings {
+                tracing::warn!("{warning}");
+            }
+            *service.secrets.write().unwrap_or_else(PoisonError::into_inner) = fresh.secrets.clone();
+            tracing::info!("configuration read again: the secrets are taken over");
+            if !fresh.same_but_secrets(running) {
+                tracing::warn!("other changes in the configuration need a restart");
+            }
+        }
+        Err(report) => {
+            tracing::error!("the configuration was read again and is wrong; the old one stays\n{report}")
+        }
+    }
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+
+    async fn until_stop(&mut self, reload: impl Fn()) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return,
+                _ = self.int.recv() => return,
+                _ = self.hup.recv() => reload(),
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Clients that are slow, greedy, or gone.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use crate::client::{Answer, Runner, now, raw, secrets, v2};
+
+/// Sends byte by byte until the runner has had enough, and gives what it answered and how long that took.
+fn trickle(runner: &Runner, at_once: &[u8], slowly: &[u8]) -> (Vec<u8>, Duration) {
+    let began = Instant::now();
+    let mut stream = runner.connect();
+    stream.write_all(at_once).unwrap();
+    let mut reader = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut answer = Vec::new();
+        let _ = reader.read_to_end(&mut answer);
+        answer
+    });
+    for byte in slowly {
+        if reading.is_finished() || stream.write_all(&[*byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (reading.join().unwrap(), began.elapsed())
+}
+
+#[test]
+fn a_client_that_sends_byte_by_byte_is_cut() {
+    let runner = Runner::start("request_timeout: 1\n");
+    let body = runner.job("a", "touch $0/ran").to_string() + &" ".repeat(1000);
+    let (request, _) = v2("/", &body, now(), &secrets(), false);
+    let head = request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    for (what, at_once) in [("head", 0), ("body", head), ("nothing at all", request.len())] {
+        let slowly = if at_once == request.len() { &[] } else { &request[at_once..] };
+        let at_once = if slowly.is_empty() { &[] } else { &request[..at_once] };
+        let (answer, took) = trickle(&runner, at_once, slowly);
+        assert!(took < Duration::from_secs(5), "{what}: {took:?}");
+        assert!(took > Duration::from_millis(900), "{what}: {took:?}");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{what}: {answer}");
+    }
+    assert!(!runner.ran("ran"));
+}
+
+#[test]
+fn a_slow_client_does_not_hold_up_others() {
+    let runner = Runner::start("");
+    let slow: Vec<_> = (0..50).map(|_| runner.connect()).collect();
+    for mut stream in &slow {
+        stream.write_all(b"POST / HTTP/1.1\r\n").unwrap();
+    }
+    let began = Instant::now();
+    assert_eq!(runner.v2("/", &runner.job("a", "true")).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_body_that_is_too_long_is_refused() {
+    let runner = Runner::start("max_body: 64KiB\n");
+    let fits = runner.job("a", "true").to_string();
+    let fits = format!("{fits}{}", " ".repeat(65536 - fits.len()));
+    let (request, _) = v2("/", &fits, now(), &secrets(), false);
+    assert_eq!(runner.send(&request).status, 200);
+
+    let (request, _) = v2("/", &format!("{fits} "), now(), &secrets(), false);
+    assert_eq!(runner.send(&request).status, 413);
+    let big = " ".repeat(8 << 20);
+    assert_eq!(runner.send(&raw("POST", "/", &[], &big)).status, 413);
+
+    let mut chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for _ in 0..20 {
+        chunked.extend_from_slice(b"1000\r\n");
+        chunked.extend_from_slice(&[b' '; 4096]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    assert_eq!(runner.send(&chunked).status, 413);
+}
+
+#[test]
+fn a_body_that_breaks_off_runs_nothing() {
+    let runner = Runner::start("");
+    let body = runner.job("a", "touch $0/ran").to_string();
+    let (request, _) = v2("/", &body, now(), &secrets(), false);
+    let mut stream = runner.connect();
+    stream.write_all(&request[..request.len() - 1]).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    assert!(!runner.ran("ran"));
+}
+
+#[test]
+fn heads_without_end_are_refused() {
+    let runner = Runner::start("");
+    let mut endless = b"POST / HTTP/1.1\r\nX: ".to_vec();
+    endless.resize(2 << 20, b'x');
+    let mut stream = runner.connect();
+    // The runner may close before all was sent.
+    let _ = stream.write_all(&endless);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    let answer: Answer = runner.v2("/", &runner.job("a", "true"));
+    assert_eq!(answer.status, 200);
+}
