@@ -60,10 +60,21 @@ impl Daemon {
     }
 
     /// Where an `http` trigger listens.
-    #[must_use]
     pub fn address(&self, trigger: &str) -> SocketAddr {
         let marker = format!("http trigger {trigger} listening on ");
         self.wait_pick(&marker, |line| after(line, &marker)?.parse().ok())
+    }
+
+    /// Whether the configuration was refused (with exit code 2), where the contract allows that or a failed job.
+    #[must_use]
+    pub fn wait_end_if_refused(&self) -> bool {
+        let ready = || self.said("http trigger manual listening on ");
+        crate::wait::until("the start or a refusal", || (ready() || self.ended().is_some()).then_some(()));
+        let refused = self.ended().is_some();
+        if refused {
+            assert_eq!(self.wait_end(), Some(2), "{}", self.log());
+        }
+        refused
     }
 
     /// Posts to the trigger `manual`.
@@ -87,7 +98,11 @@ impl Daemon {
     /// Everything printed so far.
     #[must_use]
     pub fn printed(&self) -> Vec<Value> {
-        self.lines().iter().filter_map(|line| object_in(line)).filter(|value| value["job_id"].is_string()).collect()
+        self.lines()
+            .iter()
+            .filter_map(|line| object_in(line))
+            .filter(|value| value["job_id"].is_string())
+            .collect()
     }
 
     /// How the job of router `run` that came from this event ended: the parameters of its `exe_done`.
@@ -102,13 +117,6 @@ impl Daemon {
     pub fn post_and_wait(&self, body: &Value) -> Value {
         let event = self.post(body);
         self.done(&event)
-    }
-
-    /// Waits until everything posted so far was selected and its jobs ended: a last event, told apart by
-    /// `{"last": N}`, went through router `run`.
-    pub fn settle(&self, number: u32) {
-        let event = self.post(&json!({"last": number}));
-        self.done(&event);
     }
 }
 

@@ -33,7 +33,9 @@ impl Fake {
                 if over_there.load(Ordering::SeqCst) {
                     return;
                 }
-                let (Ok(stream), seen, handler) = (stream, seen_there.clone(), handler.clone()) else { continue };
+                let (Ok(stream), seen, handler) = (stream, seen_there.clone(), handler.clone()) else {
+                    continue;
+                };
                 std::thread::spawn(move || serve(stream, &seen, &*handler));
             }
         });

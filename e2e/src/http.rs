@@ -36,7 +36,8 @@ impl Message {
     /// An answer.
     #[must_use]
     pub fn response(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let mut message = Self { start: format!("HTTP/1.1 {status} Test"), headers: Vec::new(), body: body.to_vec() };
+        let mut message =
+            Self { start: format!("HTTP/1.1 {status} Test"), headers: Vec::new(), body: body.to_vec() };
         for (name, value) in headers {
             message.set(name, value);
         }
@@ -72,7 +73,8 @@ impl Message {
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{}\r\n", self.start);
         for (name, value) in &self.headers {
-            if !["content-length", "transfer-encoding", "connection"].contains(&name.to_lowercase().as_str()) {
+            if !["content-length", "transfer-encoding", "connection"].contains(&name.to_lowercase().as_str())
+            {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
         }
@@ -197,14 +199,16 @@ fn read_head(stream: &mut impl BufRead) -> Option<Message> {
         stream.read_until(b'\n', &mut bytes).ok().filter(|read| *read > 0)?;
     }
     let text = String::from_utf8_lossy(&bytes).replace("Content-Length", "Unread-Length");
-    let text = text.replace("content-length", "unread-length").replace("transfer-encoding", "unread-encoding");
+    let text =
+        text.replace("content-length", "unread-length").replace("transfer-encoding", "unread-encoding");
     Message::read(&mut text.as_bytes(), true)
 }
 
 /// A connection whose reads and writes have a deadline.
 #[must_use]
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect_timeout(&address, SOON).unwrap_or_else(|error| panic!("{address}: {error}"));
+    let stream =
+        TcpStream::connect_timeout(&address, SOON).unwrap_or_else(|error| panic!("{address}: {error}"));
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.set_write_timeout(Some(SOON)).unwrap();
     stream

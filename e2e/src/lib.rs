@@ -4,7 +4,12 @@
 //!
 //! Every wait has a deadline. `HERALD_E2E_BIN` names a folder with other builds of the programs.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test harness fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test harness fails by panicking"
+)]
 
 pub mod daemon;
 pub mod fake;

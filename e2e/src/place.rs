@@ -54,7 +54,6 @@ impl Place {
     }
 
     /// What a file holds, once it is there and not empty.
-    #[must_use]
     pub fn wait_file(&self, name: &str) -> String {
         crate::wait::until(name, || self.read(name).filter(|text| !text.is_empty()))
     }
@@ -127,7 +126,8 @@ impl Place {
 #[expect(clippy::disallowed_methods, reason = "a tool of the test's own")]
 fn write_elsewhere(path: &Path, text: &str) {
     let mut install = Command::new("install");
-    let mut child = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
 }

@@ -67,7 +67,11 @@ impl Ended {
 /// The environment in which every program under test starts: nothing of the caller's but `PATH`.
 pub fn clean(command: &mut Command, home: &Path) {
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", home).env("STATE_DIRECTORY", home.join("state")).env("USER", "herald").stdin(Stdio::null());
+    command
+        .env("HOME", home)
+        .env("STATE_DIRECTORY", home.join("state"))
+        .env("USER", "herald")
+        .stdin(Stdio::null());
 }
 
 #[expect(clippy::disallowed_methods, reason = "the programs under test are started as users start them")]
@@ -160,7 +164,11 @@ impl Program {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero() && !over, "no log line with {what} (ended: {over}); the log:\n{}", self.log());
+            assert!(
+                !left.is_zero() && !over,
+                "no log line with {what} (ended: {over}); the log:\n{}",
+                self.log()
+            );
             said = self.lines.said.lock().unwrap();
             if said.0.len() == next && said.1 > 0 {
                 said = self.lines.changed.wait_timeout(said, left).unwrap().0;
@@ -202,7 +210,10 @@ impl Program {
     /// Sends a signal by its name, without SIG.
     pub fn signal(&self, name: &str) {
         let mut kill = Command::new("kill");
-        assert!(kill.arg("-s").arg(name).arg(self.pid.to_string()).status().unwrap().success(), "kill -s {name}");
+        assert!(
+            kill.arg("-s").arg(name).arg(self.pid.to_string()).status().unwrap().success(),
+            "kill -s {name}"
+        );
     }
 
     /// Whether it has ended, and how.

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, DONE};
+use crate::daemon::{DONE, Daemon};
 use crate::place::Place;
 use crate::program::Program;
 

@@ -94,7 +94,12 @@ impl Input {
     pub fn fresh_nonce(self) -> Self {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let unique = format!("{}-{}-{}", crate::wait::unix_now(), std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let unique = format!(
+            "{}-{}-{}",
+            crate::wait::unix_now(),
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         // As long as any reader may ask for.
         self.set("nonce", &format!("\"{}\"", sha256_hex(unique.as_bytes())))
     }

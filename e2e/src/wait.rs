@@ -33,7 +33,10 @@ pub fn stays(span: Duration, what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Seconds since 1970, for signatures.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "a test has no clock of herald-core's, and signs for the real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no clock of herald-core's, and signs for the real time"
+)]
 pub fn unix_now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     i64::try_from(since.unwrap().as_secs()).unwrap()

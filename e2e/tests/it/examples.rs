@@ -1,0 +1,209 @@
+//! The files under `examples/`, as they are shipped, with only folders and ports changed, so that several tests can run at
+//! once.
+//!
+//! | what examples/README.md says | test |
+//! |---|---|
+//! | each file runs as it is | `every_configuration_starts_and_stops` |
+//! | files-back, and the ten minutes of README.md | `files_come_back` |
+//! | git-script-local, make-demo-repository | `a_script_from_the_demo_repository` |
+//! | chain | `steps_follow_each_other` |
+//! | presets | `what_is_nearest_wins` |
+//! | secrets | `a_secret_is_used_and_not_shown` |
+//! | executor-local | `a_job_says_everything_it_can` |
+//! | selector-external | `a_program_decides` |
+//! | plugin | `a_plugin_greets` |
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use e2e::daemon::Daemon;
+use e2e::http::post_json;
+use e2e::place::Place;
+use e2e::program::{Program, built, tool};
+use serde_json::Value;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+
+/// A copy of `examples/` in a place of its own.
+fn copied() -> Place {
+    let place = Place::new();
+    tool(Command::new("cp").arg("-R").arg(EXAMPLES).arg(place.path("examples")));
+    for path in configurations(&place.path("examples")) {
+        let text = fs::read_to_string(place.path(&path)).unwrap();
+        let text = text
+            .replace("/var/lib/", "@DIR@/")
+            .replace("/var/log/", "@DIR@/")
+            .replace("/tmp/", "@DIR@/")
+            .replace("../target/release/libhello.so", built("libhello.so").to_str().unwrap());
+        let lines = text.lines().map(|line| match line.trim_start().strip_prefix("port: ") {
+            Some(_) => format!("{}port: 0\n", &line[..line.len() - line.trim_start().len()]),
+            None => format!("{line}\n"),
+        });
+        place.config_as(&path, &lines.collect::<String>());
+    }
+    place
+}
+
+/// The configurations below this folder, as paths that begin with its name.
+fn configurations(folder: &Path) -> Vec<String> {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            found.extend(configurations(&path).into_iter().map(|inner| format!("{name}/{inner}")));
+        } else if file.ends_with(".yml") {
+            found.push(format!("{name}/{file}"));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn command(place: &Place, program: &str, example: &str) -> Command {
+    let mut command = place.command(program, &place.path("examples").join(example));
+    let paths = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{paths}", place.text_path("examples")));
+    command.env("HERALD_DEMO_TOKEN", "a-token-for-the-demo");
+    command
+}
+
+fn heraldd(place: &Place, example: &str) -> Daemon {
+    Daemon::run(&mut command(place, "heraldd", example))
+}
+
+/// Makes an example speak to a runner that got another port than the one it names.
+fn point_at(place: &Place, example: &str, address: std::net::SocketAddr) {
+    let path = format!("examples/{example}");
+    let text = place.read(&path).unwrap();
+    assert!(text.contains("127.0.0.1:8124"), "{example} names no runner");
+    place.config_as(&path, &text.replace("127.0.0.1:8124", &address.to_string()));
+}
+
+/// The JSON that `print` wrote on a line, if it did.
+fn printed(line: &str) -> Option<Value> {
+    let start = line.find('{')?;
+    serde_json::Deserializer::from_str(&line[start..]).into_iter().next()?.ok()
+}
+
+#[test]
+fn every_configuration_starts_and_stops() {
+    let place = copied();
+    let all = configurations(&place.path("examples"));
+    assert!(all.len() > 20, "the examples are not where this test looks for them: {all:?}");
+    for path in all {
+        let example = path.strip_prefix("examples/").unwrap();
+        let (name, ready) =
+            if example.ends_with("runner.yml") { ("herald-runner", "listening on ") } else { ("heraldd", "is ready") };
+        let program = Program::start(&mut command(&place, name, example));
+        let log = place.path("herald-runner/herald-runner.log");
+        if example == "runner.yml" {
+            e2e::wait::until(example, || fs::read_to_string(&log).ok().filter(|text| text.contains(ready)));
+        } else {
+            program.wait_for(&[ready]);
+        }
+        assert!(!program.said("without end") && !program.said("feeds itself"), "{example}: {}", program.log());
+        program.signal("TERM");
+        assert_eq!(program.wait_end(), Some(0), "{example}: {}", program.log());
+    }
+}
+
+#[test]
+fn files_come_back() {
+    let place = copied();
+    let repository = place.text_path("herald-demo/demo-script.git");
+    tool(Command::new(place.path("examples/make-demo-repository.sh")).arg(&repository));
+    let runner = Program::start(&mut command(&place, "herald-runner", "files-back/runner.yml"));
+    let address = runner.wait_pick("listening on ", |line| {
+        line.split_once("listening on ")?.1.split_whitespace().next()?.trim_matches(['"', ',']).parse().ok()
+    });
+    point_at(&place, "files-back/heraldd.yml", address);
+    let daemon = heraldd(&place, "files-back/heraldd.yml");
+    let answer = post_json(daemon.address("manual"), br#"{"backup":"service1"}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let ended = daemon.wait_pick("the end of the job", |line| printed(line).filter(|v| v["trigger_param/success"] == true));
+    let result = &ended["trigger_param/result"];
+    let file = result["file"]["backup"].as_str().unwrap();
+    assert!(file.starts_with(&place.text_path("herald-demo/data/")) && file.ends_with("/backup/backup.tar.gz"), "{file}");
+    assert_eq!(fs::metadata(file).unwrap().len(), result["bytes"].as_u64().unwrap());
+    let packed = tool(Command::new("tar").args(["-xzOf", file, "parameters.json"]));
+    let packed: Value = serde_json::from_str(&packed).unwrap();
+    assert_eq!(packed["trigger_param"]["backup"], "service1");
+}
+
+#[test]
+fn a_script_from_the_demo_repository() {
+    let place = copied();
+    let repository = place.text_path("heraldd/demo-script.git");
+    tool(Command::new(place.path("examples/make-demo-repository.sh")).arg(&repository));
+    let path = "examples/git-script-local.yml";
+    place.config_as(path, &place.read(path).unwrap().replace("@every 10s", "@every 1s"));
+    heraldd(&place, "git-script-local.yml").wait_for(&["Hello from "]);
+}
+
+#[test]
+fn steps_follow_each_other() {
+    let place = copied();
+    let daemon = heraldd(&place, "chain.yml");
+    assert_eq!(post_json(daemon.address("manual"), br#"{"app":"shop"}"#).status, 200);
+    let last = daemon.wait_pick("the last step", |line| printed(line).filter(|v| v["trigger_param/success"].is_boolean()));
+    assert_eq!(last["trigger_param/success"], true, "{last}");
+    assert_eq!(last["trigger_param/chain_depth"], 1, "{last}");
+    assert!(last["trigger_param/result/output"].as_str().unwrap().starts_with("\"version\":\"2"), "{last}");
+}
+
+#[test]
+fn what_is_nearest_wins() {
+    let place = copied();
+    let daemon = heraldd(&place, "presets.yml");
+    let output = |task: &str| {
+        let found = daemon.wait_pick(task, |line| printed(line).filter(|value| value["trigger_param/task"] == task));
+        found["trigger_param/result/output"].as_str().unwrap().trim().to_owned()
+    };
+    assert!(output("hasty").parse::<u64>().is_ok());
+    assert!(output("plain").contains(':'));
+}
+
+#[test]
+fn a_secret_is_used_and_not_shown() {
+    let place = copied();
+    let daemon = heraldd(&place, "secrets.yml");
+    daemon.wait_for(&["the token has 20 letters: ***"]);
+    assert!(!daemon.said("a-token-for-the-demo"), "{}", daemon.log());
+}
+
+#[test]
+fn a_job_says_everything_it_can() {
+    let place = copied();
+    let daemon = heraldd(&place, "executor-local.yml");
+    let end = |task: &str| {
+        daemon.wait_pick(task, |line| printed(line).filter(|value| value["trigger_param/task"] == task))
+    };
+    assert_eq!(end("kernel")["trigger_param/success"], true);
+    assert_eq!(end("json")["trigger_param/result"]["answer"], 42);
+    assert_eq!(end("background")["trigger_param/success"], true);
+    let environment = end("environment");
+    let output = environment["trigger_param/result"]["output"].as_str().unwrap();
+    assert!(output.contains("GREETING=hello\n") && output.contains("RETRIES=3\n") && output.contains("JOB={"), "{output}");
+    assert_eq!(end("too_slow")["trigger_param/success"], false);
+}
+
+#[test]
+fn a_program_decides() {
+    let place = copied();
+    let daemon = heraldd(&place, "selector-external.yml");
+    let counter = |line: &str| {
+        let said = line.split_once("heraldd::print: ")?.1;
+        said.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    assert_eq!(daemon.wait_pick("an even counter", counter) % 2, 0);
+}
+
+#[test]
+fn a_plugin_greets() {
+    let place = copied();
+    let daemon = heraldd(&place, "plugin.yml");
+    daemon.wait_for(&["heraldd::print", "hello"]);
+}

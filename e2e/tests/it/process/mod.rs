@@ -1,0 +1,6 @@
+//! Contract, section 6: process behaviour.
+
+mod arguments;
+mod isolation;
+mod limits;
+mod signals;
