@@ -1,8 +1,14 @@
 //! The Herald daemon as a library, so that tests and tools can reach its parts.
 
+pub mod assembly;
+pub mod cli;
+pub mod components;
 pub mod config;
+pub mod daemon;
 pub mod executor;
+pub mod log;
 pub mod plugin;
 pub mod selector;
+pub mod server;
 pub mod trigger;
 pub mod zone;

@@ -111,7 +111,8 @@ mod tests {
             (json!(3), json!("2"), false),
             (json!(u64::MAX), json!(u64::MAX), false),
         ] {
-            let answer = decide(&params(&json!({"counter": counter})), &params(&json!({"skip_number": skip})));
+            let answer =
+                decide(&params(&json!({"counter": counter})), &params(&json!({"skip_number": skip})));
             assert_eq!(answer.yes, yes, "{counter} {skip}");
         }
     }

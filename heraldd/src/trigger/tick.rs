@@ -62,7 +62,11 @@ router:
 }
 
 fn check_interval(interval: &Value) -> Result<(), String> {
-    if unit::duration(interval)? < SHORTEST { Err("the shortest interval is a millisecond".to_owned()) } else { Ok(()) }
+    if unit::duration(interval)? < SHORTEST {
+        Err("the shortest interval is a millisecond".to_owned())
+    } else {
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -92,7 +96,9 @@ impl Tick {
             match activator.activate_when_room(params).await {
                 Ok(_) => counter += 1,
                 // Herald stops, and this trigger with it.
-                Err(Refused::Stopping) => tracing::debug!(trigger = activator.trigger(), "could not fire: stopping"),
+                Err(Refused::Stopping) => {
+                    tracing::debug!(trigger = activator.trigger(), "could not fire: stopping")
+                }
                 Err(refused) => tracing::warn!(trigger = activator.trigger(), "could not fire: {refused}"),
             }
             due += self.interval * (1 + missed(due.elapsed(), self.interval));
@@ -165,7 +171,9 @@ mod tests {
         let taken = taken.params.lock().unwrap();
         taken
             .iter()
-            .map(|params| (params["counter"].as_u64().unwrap(), params["time"].as_str().unwrap().parse().unwrap()))
+            .map(|params| {
+                (params["counter"].as_u64().unwrap(), params["time"].as_str().unwrap().parse().unwrap())
+            })
             .collect()
     }
 
@@ -195,9 +203,13 @@ mod tests {
 
     #[test]
     fn intervals_are_checked() {
-        for (interval, fine) in
-            [(json!(1), true), (json!("2h"), true), (json!(0.001), true), (json!(0.000_1), false), (json!("x"), false)]
-        {
+        for (interval, fine) in [
+            (json!(1), true),
+            (json!("2h"), true),
+            (json!(0.001), true),
+            (json!(0.000_1), false),
+            (json!("x"), false),
+        ] {
             assert_eq!(check_interval(&interval).is_ok(), fine, "{interval}");
         }
     }

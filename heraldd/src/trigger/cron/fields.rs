@@ -112,7 +112,11 @@ impl FieldKind {
         let alone = !text.contains(',');
         for item in text.split(',') {
             let numbers = self.item(item, alone, &mut field.values).map_err(|what| {
-                if alone { format!("{} field: {what}", self.name) } else { format!("{} field, in `{text}`: {what}", self.name) }
+                if alone {
+                    format!("{} field: {what}", self.name)
+                } else {
+                    format!("{} field, in `{text}`: {what}", self.name)
+                }
             })?;
             if !field.text.is_empty() {
                 field.text.push(',');
@@ -188,7 +192,9 @@ impl FieldKind {
 
     fn no_value(&self, item: &str, text: &str) -> String {
         let quartz = text.is_empty() || text.contains(['L', 'W', '#', '?', 'l', 'w']);
-        if let Some(near) = herald_core::problem::near_miss(&text.to_ascii_lowercase(), self.names.iter().copied()) {
+        if let Some(near) =
+            herald_core::problem::near_miss(&text.to_ascii_lowercase(), self.names.iter().copied())
+        {
             return format!("`{text}` is neither a number nor a name; did you mean `{near}`?");
         }
         if quartz && item.contains(['L', 'W', '#', '?']) {

@@ -26,7 +26,7 @@ pub struct Schedule {
 #[derive(Debug, Clone)]
 enum Kind {
     Every(SignedDuration),
-    Calendar(Calendar),
+    Calendar(Box<Calendar>),
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ impl Schedule {
         }
         let kind = match line.strip_prefix('@') {
             Some(_) => nickname(line)?,
-            None => Kind::Calendar(Calendar::new(&Fields::read(line, with_seconds)?)?),
+            None => Kind::Calendar(Box::new(Calendar::new(&Fields::read(line, with_seconds)?)?)),
         };
         Ok(Self { zone, kind })
     }
@@ -155,15 +155,20 @@ fn nickname(line: &str) -> Result<Kind, String> {
         if !rest.is_empty() {
             return Err(format!("nothing may follow `{name}`"));
         }
-        return Calendar::new(&Fields::read(fields, false)?).map(Kind::Calendar);
+        return Calendar::new(&Fields::read(fields, false)?)
+            .map(|calendar| Kind::Calendar(Box::new(calendar)));
     }
     if name == "@reboot" {
-        return Err("`@reboot` names no time; let the system start such a job, with a systemd unit say".to_owned());
+        return Err(
+            "`@reboot` names no time; let the system start such a job, with a systemd unit say".to_owned()
+        );
     }
     let known = NICKNAMES.iter().map(|(known, _)| *known).chain(["@every"]);
     Err(match near_miss(&name, known) {
         Some(near) => format!("`{name}` is not known; did you mean `{near}`?"),
-        None => format!("`{name}` is not known; there are @yearly, @monthly, @weekly, @daily, @hourly and @every"),
+        None => {
+            format!("`{name}` is not known; there are @yearly, @monthly, @weekly, @daily, @hourly and @every")
+        }
     })
 }
 
@@ -179,7 +184,8 @@ fn every(text: &str) -> Result<SignedDuration, String> {
 }
 
 fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_nanosecond().div_euclid(1_000_000_000).try_into().unwrap_or(i64::MIN)).unwrap_or(at)
+    Timestamp::from_second(at.as_nanosecond().div_euclid(1_000_000_000).try_into().unwrap_or(i64::MIN))
+        .unwrap_or(at)
 }
 
 impl Calendar {
@@ -215,7 +221,9 @@ impl Calendar {
         let mut at = from;
         loop {
             at = self.cron.find_next_occurrence(&at, false).ok()?;
-            if let Some(instant) = self.instants(zone, at).into_iter().flatten().find(|instant| *instant > after) {
+            if let Some(instant) =
+                self.instants(zone, at).into_iter().flatten().find(|instant| *instant > after)
+            {
                 return Some(instant);
             }
         }
@@ -225,7 +233,9 @@ impl Calendar {
     fn instants(&self, zone: &TimeZone, local: DateTime) -> [Option<Timestamp>; 2] {
         match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => [offset.to_timestamp(local).ok(), None],
-            AmbiguousOffset::Fold { before, .. } if self.fixed_time => [before.to_timestamp(local).ok(), None],
+            AmbiguousOffset::Fold { before, .. } if self.fixed_time => {
+                [before.to_timestamp(local).ok(), None]
+            }
             AmbiguousOffset::Fold { before, after } => {
                 [before.to_timestamp(local).ok(), after.to_timestamp(local).ok()]
             }
@@ -233,7 +243,12 @@ impl Calendar {
             AmbiguousOffset::Gap { after, .. } => {
                 // Read with the later offset, a local time in the gap lies shortly before the change.
                 let before_the_change = after.to_timestamp(local).ok();
-                [before_the_change.and_then(|at| zone.following(at).next()).map(|change| change.timestamp()), None]
+                [
+                    before_the_change
+                        .and_then(|at| zone.following(at).next())
+                        .map(|change| change.timestamp()),
+                    None,
+                ]
             }
         }
     }

@@ -113,7 +113,8 @@ async fn fires_when_due_and_tells_when() {
 
 #[tokio::test(start_paused = true)]
 async fn what_passed_while_busy_fires_once() {
-    let taken = Taken { then: Mutex::new(vec![Then::TakeLong(Duration::from_secs(330))]), ..Taken::default() };
+    let taken =
+        Taken { then: Mutex::new(vec![Then::TakeLong(Duration::from_secs(330))]), ..Taken::default() };
     let given = json!({"cron": "* * * * *", "time_zone": "UTC"});
     let running = start(given, "2026-01-01T00:00:30Z", taken);
     running.wait(7).await;

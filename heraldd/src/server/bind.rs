@@ -1,0 +1,109 @@
+//! Listeners, before anything is served.
+
+use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
+
+use herald_core::trigger::ComponentError;
+use tokio::net::{TcpListener, lookup_host};
+
+use super::unix_socket::UnixSocket;
+
+/// What connections come in on.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A unix socket.
+    Unix(UnixSocket),
+}
+
+impl Listener {
+    /// Where it listens, for people: `127.0.0.1:8123` or `unix:/run/herald.sock`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |at| at.to_string()),
+            Self::Unix(socket) => format!("unix:{}", socket.path().display()),
+        }
+    }
+
+    /// Whether only this machine reaches it over TCP: then any web page that a browser here shows reaches it too.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().is_ok_and(|at| at.ip().to_canonical().is_loopback()),
+            Self::Unix(_) => false,
+        }
+    }
+}
+
+/// Listens on a TCP port; 0 takes any that is free. A name is looked up, and its first address that can be had is
+/// taken.
+///
+/// # Errors
+/// One sentence that names the address and what to do.
+pub async fn bind_tcp(host: &str, port: u16) -> Result<Listener, ComponentError> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let addresses: Vec<SocketAddr> = lookup_host((bare, port))
+        .await
+        .map_err(|error| ComponentError(format!("cannot look up the host `{host}` to listen on: {error}")))?
+        .collect();
+    match TcpListener::bind(&addresses[..]).await {
+        Ok(listener) => Ok(Listener::Tcp(listener)),
+        Err(error) => Err(ComponentError(cannot_listen(host, port, &error))),
+    }
+}
+
+fn cannot_listen(host: &str, port: u16, error: &Error) -> String {
+    let at = if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    let advice = match error.kind() {
+        ErrorKind::AddrInUse => {
+            format!(
+                "the port is taken; stop the program that has it (`ss -ltnp 'sport = :{port}'` names it) or set another `port`"
+            )
+        }
+        ErrorKind::AddrNotAvailable => {
+            "no network interface of this machine has that address; set another `host`".to_owned()
+        }
+        ErrorKind::PermissionDenied => {
+            "not allowed; take a `port` from 1024 on, or give Herald the capability CAP_NET_BIND_SERVICE"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    };
+    format!("cannot listen on {at}: {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn listens_and_says_where() {
+        for (host, loopback) in [("127.0.0.1", true), ("localhost", true), ("0.0.0.0", false)] {
+            let listener = bind_tcp(host, 0).await.unwrap();
+            assert_eq!(listener.is_loopback(), loopback, "{host}");
+            assert!(!listener.address().ends_with(":0"), "{}", listener.address());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named() {
+        let first = bind_tcp("127.0.0.1", 0).await.unwrap();
+        let port = first.address().rsplit(':').next().unwrap().parse().unwrap();
+        let error = bind_tcp("127.0.0.1", port).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("taken"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn other_failures_say_what_to_do() {
+        let error = bind_tcp("203.0.113.7", 0).await.unwrap_err().to_string();
+        assert!(error.contains("203.0.113.7:0") && error.contains("`host`"), "{error}");
+        let error = bind_tcp("no such host", 0).await.unwrap_err().to_string();
+        assert!(error.contains("no such host"), "{error}");
+    }
+}

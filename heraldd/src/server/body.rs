@@ -1,0 +1,56 @@
+//! Request bodies, whole, within bounds of size and time.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
+
+/// Why a body was not read.
+#[derive(Debug)]
+pub enum Trouble {
+    /// It is longer than allowed.
+    TooLarge,
+    /// It did not arrive in time.
+    TooSlow,
+    /// The connection broke, or the body's framing did.
+    Broken(hyper::Error),
+}
+
+/// Reads a body of at most `most` bytes that arrives as a whole within `deadline`. A body that announces that it
+/// is longer is refused before it is read.
+///
+/// # Errors
+/// [`Trouble`].
+pub async fn read_whole(mut body: Incoming, most: u64, deadline: Duration) -> Result<Bytes, Trouble> {
+    if body.size_hint().lower() > most {
+        return Err(Trouble::TooLarge);
+    }
+    let read = async {
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(Trouble::Broken)?.into_data() else { continue };
+            if (first.len() + rest.len() + data.len()) as u64 > most {
+                return Err(Trouble::TooLarge);
+            }
+            // Nearly every body is one piece, and is not copied.
+            if first.is_empty() {
+                first = data;
+            } else {
+                rest.extend_from_slice(&data);
+            }
+            if body.is_end_stream() {
+                break;
+            }
+        }
+        if rest.is_empty() {
+            return Ok(first);
+        }
+        let mut whole = BytesMut::from(first);
+        whole.unsplit(rest);
+        Ok(whole.freeze())
+    };
+    timeout(deadline, read).await.unwrap_or(Err(Trouble::TooSlow))
+}

@@ -1,0 +1,200 @@
+//! Connections: accepted up to a limit, served, ended.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::bind::Listener;
+use super::client::Client;
+use super::reply::Reply;
+
+/// How long to wait when no connection can be accepted, for want of file descriptors say.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What a client may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How many connections are open at once; more wait in the kernel's queue.
+    pub connections: usize,
+    /// How long the head of a request may take to arrive, and how long a connection may be idle before it.
+    pub head: Duration,
+    /// How many bytes the head of a request may have.
+    pub head_bytes: usize,
+    /// How long a client may take nothing of an answer.
+    pub write: Duration,
+    /// At the end: how long requests that are being answered may take.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head: Duration::from_secs(30),
+            head_bytes: 64 << 10,
+            write: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    /// The address; none on a unix socket.
+    pub address: Option<SocketAddr>,
+    /// Whether the listener can be reached from this machine only, over TCP.
+    pub loopback: bool,
+}
+
+/// Answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// MUST bound what it reads of the body, in size and in time, see [`super::read_whole`].
+    fn handle(&self, request: Request<Incoming>, peer: &Peer) -> impl Future<Output = Reply> + Send;
+}
+
+/// Serves until `stop` is cancelled. Then nothing more is accepted, idle connections are closed, and requests that
+/// are being answered get `limits.drain` to end. Dropped, it ends all connections at once.
+pub async fn serve<H: Handler>(
+    listeners: Vec<Listener>,
+    limits: Limits,
+    handler: Arc<H>,
+    stop: CancellationToken,
+) {
+    let forced = CancellationToken::new();
+    let _end_all = forced.clone().drop_guard();
+    let tasks = TaskTracker::new();
+    let door = Door {
+        slots: Arc::new(Semaphore::new(limits.connections)),
+        drain: limits.drain,
+        limits: Arc::new(limits),
+        handler,
+        stop,
+        forced: forced.clone(),
+        tasks: tasks.clone(),
+    };
+    join_all(listeners.iter().map(|listener| door.accept_all(listener))).await;
+    // New clients are refused by the kernel from here on, rather than left waiting.
+    drop(listeners);
+    tasks.close();
+    if tokio::time::timeout(door.drain, tasks.wait()).await.is_err() {
+        tracing::warn!("{} connections did not end in time and are cut", tasks.len());
+        forced.cancel();
+        tasks.wait().await;
+    }
+}
+
+/// What every accepted connection needs.
+struct Door<H> {
+    slots: Arc<Semaphore>,
+    limits: Arc<Limits>,
+    drain: Duration,
+    handler: Arc<H>,
+    stop: CancellationToken,
+    forced: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl<H: Handler> Door<H> {
+    async fn accept_all(&self, listener: &Listener) {
+        let loopback = listener.is_loopback();
+        let mut failing = false;
+        while let Some(Ok(slot)) = self.stop.run_until_cancelled(self.slots.clone().acquire_owned()).await {
+            let accepted = match listener {
+                Listener::Tcp(tcp) => match self.stop.run_until_cancelled(tcp.accept()).await {
+                    None => return,
+                    Some(Ok((stream, address))) => {
+                        // Small answers must not wait for an acknowledgement; without it they are only slower.
+                        let _ = stream.set_nodelay(true);
+                        self.spawn(stream, Peer { address: Some(address), loopback }, slot);
+                        Ok(())
+                    }
+                    Some(Err(error)) => Err(error),
+                },
+                Listener::Unix(unix) => match self.stop.run_until_cancelled(unix.listener().accept()).await {
+                    None => return,
+                    Some(Ok((stream, _))) => {
+                        self.spawn(stream, Peer { address: None, loopback }, slot);
+                        Ok(())
+                    }
+                    Some(Err(error)) => Err(error),
+                },
+            };
+            if let Err(error) = &accepted {
+                if !failing {
+                    tracing::warn!(
+                        "{} cannot accept connections for the moment: {error}",
+                        listener.address()
+                    );
+                }
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+            failing = accepted.is_err();
+        }
+    }
+
+    fn spawn<S>(&self, stream: S, peer: Peer, slot: OwnedSemaphorePermit)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (limits, handler) = (self.limits.clone(), self.handler.clone());
+        // A token of its own: connections that look at one share its lock.
+        let (stop, forced) = (self.stop.child_token(), self.forced.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = connection(stream, peer, &limits, &*handler, &stop) => {}
+                () = forced.cancelled() => {}
+            }
+            drop(slot);
+        });
+    }
+}
+
+/// One connection, from its first request to its last.
+async fn connection<S, H>(stream: S, peer: Peer, limits: &Limits, handler: &H, stop: &CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    H: Handler,
+{
+    let unread = AtomicBool::new(false);
+    let service = service_fn(|request| async {
+        let reply = handler.handle(request, &peer).await;
+        if !reply.status().is_success() {
+            unread.store(true, Ordering::Relaxed);
+        }
+        Ok::<_, Infallible>(reply)
+    });
+    let client = TokioIo::new(Client::new(stream, limits.write, &unread));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(limits.head_bytes)
+        .serve_connection(client, service);
+    let mut served = pin!(served);
+    let ended = tokio::select! {
+        biased;
+        ended = served.as_mut() => ended,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        // A client that goes away or sends no HTTP is its own affair.
+        tracing::debug!(peer = ?peer.address, "connection ended: {error}");
+    }
+}
