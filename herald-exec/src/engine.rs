@@ -16,13 +16,11 @@ use crate::environment::{self, Environment};
 use crate::git::{Git, Source};
 use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
 use crate::param::{self, DEFAULT_NAME, JobParam};
-use crate::program::{Program, StartError};
+use crate::program::{LARGEST_VARIABLE, Program, StartError};
 use crate::result;
 use crate::scratch::{Folder, Scratch, TempFile};
 use crate::visible;
 
-/// The kernel's limit for one `NAME=value` and its final NUL.
-const LARGEST_VARIABLE: usize = 128 << 10;
 /// Files up to this size are written at once: handing them to another thread costs more than writing them.
 const SMALL_FILE: usize = 256 << 10;
 

@@ -14,7 +14,10 @@ use crate::child::Child;
 pub use crate::child::Exit;
 use crate::environment::Environment;
 use crate::outcome::{Ending, Stop};
+pub use crate::scratch::PrivateFile;
 
+/// The kernel's limit for one `NAME=value` in the environment, and its final NUL, in bytes.
+pub const LARGEST_VARIABLE: usize = 128 << 10;
 /// How long output is still read after the program and its group are gone: a process that left the group may hold
 /// the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(500);

@@ -97,6 +97,37 @@ impl Drop for TempFile {
     }
 }
 
+/// A file in the system's folder for temporary files that only this user can read. It is removed when this is dropped.
+#[derive(Debug)]
+pub struct PrivateFile(PathBuf);
+
+impl PrivateFile {
+    /// Writes the content. Blocks.
+    ///
+    /// # Errors
+    /// When there is no room, or no such folder.
+    pub fn write(content: &[u8]) -> std::io::Result<Self> {
+        let name = format!("herald-{}.json", Mark::new().as_str());
+        let path = std::path::absolute(std::env::temp_dir())?.join(name);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let made = Self(path);
+        file.write_all(content)?;
+        Ok(made)
+    }
+
+    /// Where it is: absolute.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for PrivateFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// A folder that is removed, with all that is in it, when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Folder {

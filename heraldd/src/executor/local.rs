@@ -1,1 +1,273 @@
-//! local.
+//! `local`: runs the job's program on this machine.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
+use herald_core::trigger::ComponentError;
+use herald_core::unit;
+use herald_exec::{Ending, Engine, ExecError, PARAMS, ParamDoc, ParamKind, Report, Settings, Stop};
+use serde_json::Value;
+
+const EXAMPLE: &str = "
+trigger:
+  manual:
+    type: http
+
+executor:
+  local_command:
+    type: local
+    work_dir: /var/lib/heraldd/work
+
+router:
+  backup:
+    trigger: manual
+    selector: all
+    task:
+      run_backup: local_command
+    job_param:
+      repo: https://github.com/heraldgo/demo-script.git
+      cmd: run/backup.sh
+      arg: [--full]
+      timeout: 10m
+";
+
+/// The component type `local`.
+#[must_use]
+pub fn component() -> ExecutorType {
+    let description = Description::new(
+        "local",
+        "Runs a program on this machine, from PATH, from a file or from a Git repository. What it prints is the result.",
+    )
+    .option(OptionSpec::new(
+        "work_dir",
+        OptionKind::FilePath,
+        "Holds `run`, the current directory of all jobs, and `gitrepo`, the mirrors of Git repositories. Default: \
+         `$STATE_DIRECTORY/work`, else `/var/lib/heraldd/work` for root, else `$XDG_STATE_HOME/heraldd/work` \
+         (`~/.local/state`).",
+    ))
+    .option(
+        OptionSpec::new(
+            "output_limit",
+            OptionKind::Size,
+            "How much of standard output and of standard error is kept of each job; what is cut is marked \
+             `truncated: true`.",
+        )
+        .default("1MiB"),
+    )
+    .option(
+        OptionSpec::new(
+            "kill_grace",
+            OptionKind::Duration,
+            "The time between TERM and KILL when a job is ended.",
+        )
+        .default("5s"),
+    )
+    .option(
+        OptionSpec::new("git_timeout", OptionKind::Duration, "How long getting a Git repository may take.")
+            .default("10m"),
+    )
+    .example(EXAMPLE);
+    let description = job_params().into_iter().fold(description, Description::param);
+    ExecutorType::new(description, |options| Ok(Arc::new(Local { engine: Engine::new(settings(options)?) })))
+}
+
+/// What programs that run through [`herald_exec`] read from `job_param`, here or on a runner.
+#[must_use]
+pub fn job_params() -> Vec<OptionSpec> {
+    PARAMS.iter().map(job_param).collect()
+}
+
+fn job_param(param: &ParamDoc) -> OptionSpec {
+    let kind = match param.kind {
+        ParamKind::Text => OptionKind::Text,
+        ParamKind::Secret => OptionKind::Secret,
+        ParamKind::Arguments => OptionKind::Any,
+        ParamKind::Map => OptionKind::Map,
+        ParamKind::Boolean => OptionKind::Boolean,
+        ParamKind::Duration => OptionKind::Duration,
+        ParamKind::Size => OptionKind::Size,
+        ParamKind::FilePath => OptionKind::FilePath,
+    };
+    let spec = OptionSpec::new(param.name, kind, param.doc);
+    if param.required { spec.required() } else { spec }
+}
+
+fn settings(options: &Options) -> Result<Settings, ComponentError> {
+    let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
+    let bad = |name: &'static str| move |why: String| ComponentError(format!("{name}: {why}"));
+    let work_dir = match given("work_dir") {
+        Some(Value::String(path)) => PathBuf::from(path),
+        Some(_) => return Err(ComponentError("work_dir: expected a path".to_owned())),
+        None => default_work_dir()?,
+    };
+    let mut settings = Settings::new(work_dir);
+    if let Some(size) = given("output_limit") {
+        settings.output_limit = unit::size(size).map_err(bad("output_limit"))?;
+    }
+    if let Some(time) = given("kill_grace") {
+        settings.kill_grace = unit::duration(time).map_err(bad("kill_grace"))?;
+    }
+    if let Some(time) = given("git_timeout") {
+        settings.git_timeout = unit::duration(time).map_err(bad("git_timeout"))?;
+    }
+    Ok(settings)
+}
+
+fn default_work_dir() -> Result<PathBuf, ComponentError> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    // systemd gives a list when a unit has several state directories.
+    if let Some(state) = set("STATE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next()) {
+        return Ok(state.join("work"));
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(PathBuf::from("/var/lib/heraldd/work"));
+    }
+    let state = set("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
+    state.map(|state| state.join("heraldd/work")).ok_or_else(|| {
+        ComponentError(
+            "work_dir: there is neither $STATE_DIRECTORY nor a home directory; name a folder".to_owned(),
+        )
+    })
+}
+
+struct Local {
+    engine: Engine,
+}
+
+#[async_trait]
+impl Executor for Local {
+    async fn execute(&self, execution: Execution) -> Outcome {
+        let stop = Stop { asked: execution.stop.asked.clone(), forced: execution.stop.forced.clone() };
+        match self.engine.run(&execution.params(), &stop).await {
+            Ok(report) => outcome(report),
+            Err(error) => Err(Failure { kind: kind(&error), ..Failure::new(error) }),
+        }
+    }
+}
+
+fn outcome(report: Report) -> Outcome {
+    let (kind, error) = match report.ending {
+        Ending::Exited(0) | Ending::Background => return Ok(report.result),
+        Ending::Exited(code) => (FailureKind::Failed, format!("exit code {code}")),
+        Ending::Signaled(signal) => (FailureKind::Failed, format!("ended by signal {signal}")),
+        Ending::TimedOut => {
+            (FailureKind::TimedOut, "it ran longer than its timeout and was ended".to_owned())
+        }
+        Ending::Cancelled => (FailureKind::Cancelled, "it was cancelled".to_owned()),
+    };
+    Err(Failure { kind, error, result: report.result })
+}
+
+fn kind(error: &ExecError) -> FailureKind {
+    if error.is_cancelled() {
+        FailureKind::Cancelled
+    } else if error.is_timed_out() {
+        FailureKind::TimedOut
+    } else {
+        FailureKind::Failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herald_core::job::Job;
+    use herald_core::param::Params;
+    use herald_core::secret::Mask;
+    use serde_json::json;
+
+    fn object(value: &Value) -> Params {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    fn execution(job_param: &Value) -> Execution {
+        let empty = Arc::new(Params::new());
+        let job = Job {
+            id: "j1".into(),
+            trigger_id: "e1".into(),
+            router: "r".into(),
+            trigger: "t".into(),
+            selector: "all".into(),
+            task: "k".into(),
+            executor: "local".into(),
+            trigger_param: empty.clone(),
+            select_param: empty,
+            job_param: Arc::new(object(job_param)),
+            chain_depth: 0,
+            attempt: 1,
+        };
+        Execution {
+            job: Arc::new(job),
+            mask: Arc::new(Mask::new()),
+            stop: herald_core::executor::Stop::new(),
+        }
+    }
+
+    fn local(work_dir: &std::path::Path) -> Arc<dyn Executor> {
+        let options = Options(object(&json!({"work_dir": work_dir, "kill_grace": "200ms"})));
+        (component().factory)(&options).unwrap()
+    }
+
+    #[tokio::test]
+    async fn outcomes() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = local(dir.path());
+        let sh = |script: &str| json!({"cmd": "sh", "arg": ["-c", script]});
+        for (job_param, expected) in [
+            (sh("echo hi"), Ok(json!({"output": "hi\n", "exit_code": 0}))),
+            (sh("echo '{\"a\":1}'"), Ok(json!({"a": 1, "exit_code": 0}))),
+            (
+                sh("echo '{\"a\":1}'; exit 3"),
+                Err((FailureKind::Failed, "exit code 3", json!({"a": 1, "exit_code": 3}))),
+            ),
+            (
+                sh("kill -9 $$"),
+                Err((FailureKind::Failed, "ended by signal 9", json!({"output": "", "signal": 9}))),
+            ),
+            (
+                json!({"cmd": "sleep", "arg": 60, "timeout": "50ms"}),
+                Err((
+                    FailureKind::TimedOut,
+                    "it ran longer than its timeout and was ended",
+                    json!({"output": "", "signal": 15}),
+                )),
+            ),
+            (
+                json!({"arg": []}),
+                Err((FailureKind::Failed, "cmd: is missing: it names the program to run", json!({}))),
+            ),
+        ] {
+            let outcome = local.execute(execution(&job_param)).await;
+            let outcome = outcome.map(Value::Object).map_err(|f| (f.kind, f.error, Value::Object(f.result)));
+            assert_eq!(outcome, expected.map_err(|(kind, text, result)| (kind, text.to_owned(), result)));
+        }
+    }
+
+    #[tokio::test]
+    async fn cancelled() {
+        let dir = tempfile::tempdir().unwrap();
+        let execution = execution(&json!({"cmd": "sleep", "arg": 60}));
+        execution.stop.asked.cancel();
+        let failure = local(dir.path()).execute(execution).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Cancelled);
+    }
+
+    #[test]
+    fn options_and_params_are_described() {
+        let description = component().description;
+        assert!(description.params.iter().any(|param| param.name == "cmd" && param.required));
+        assert_eq!(description.params.len(), PARAMS.len());
+        for bad in [json!({"kill_grace": "soon"}), json!({"work_dir": 5}), json!({"output_limit": -1})] {
+            assert!(settings(&Options(object(&bad))).is_err(), "{bad}");
+        }
+        let settings =
+            settings(&Options(object(&json!({"work_dir": "/w", "output_limit": "2MiB"})))).unwrap();
+        assert_eq!((settings.work_dir, settings.output_limit), (PathBuf::from("/w"), 2 << 20));
+    }
+}
