@@ -95,8 +95,11 @@ fn every_configuration_starts_and_stops() {
     assert!(all.len() > 20, "the examples are not where this test looks for them: {all:?}");
     for path in all {
         let example = path.strip_prefix("examples/").unwrap();
-        let (name, ready) =
-            if example.ends_with("runner.yml") { ("herald-runner", "listening on ") } else { ("heraldd", "is ready") };
+        let (name, ready) = if example.ends_with("runner.yml") {
+            ("herald-runner", "listening on ")
+        } else {
+            ("heraldd", "is ready")
+        };
         let program = Program::start(&mut command(&place, name, example));
         let log = place.path("herald-runner/herald-runner.log");
         if example == "runner.yml" {
@@ -104,7 +107,11 @@ fn every_configuration_starts_and_stops() {
         } else {
             program.wait_for(&[ready]);
         }
-        assert!(!program.said("without end") && !program.said("feeds itself"), "{example}: {}", program.log());
+        assert!(
+            !program.said("without end") && !program.said("feeds itself"),
+            "{example}: {}",
+            program.log()
+        );
         program.signal("TERM");
         assert_eq!(program.wait_end(), Some(0), "{example}: {}", program.log());
     }
@@ -123,10 +130,14 @@ fn files_come_back() {
     let daemon = heraldd(&place, "files-back/heraldd.yml");
     let answer = post_json(daemon.address("manual"), br#"{"backup":"service1"}"#);
     assert_eq!(answer.status, 200, "{answer:?}");
-    let ended = daemon.wait_pick("the end of the job", |line| printed(line).filter(|v| v["trigger_param/success"] == true));
+    let ended = daemon
+        .wait_pick("the end of the job", |line| printed(line).filter(|v| v["trigger_param/success"] == true));
     let result = &ended["trigger_param/result"];
     let file = result["file"]["backup"].as_str().unwrap();
-    assert!(file.starts_with(&place.text_path("herald-demo/data/")) && file.ends_with("/backup/backup.tar.gz"), "{file}");
+    assert!(
+        file.starts_with(&place.text_path("herald-demo/data/")) && file.ends_with("/backup/backup.tar.gz"),
+        "{file}"
+    );
     assert_eq!(fs::metadata(file).unwrap().len(), result["bytes"].as_u64().unwrap());
     let packed = tool(Command::new("tar").args(["-xzOf", file, "parameters.json"]));
     let packed: Value = serde_json::from_str(&packed).unwrap();
@@ -148,7 +159,8 @@ fn steps_follow_each_other() {
     let place = copied();
     let daemon = heraldd(&place, "chain.yml");
     assert_eq!(post_json(daemon.address("manual"), br#"{"app":"shop"}"#).status, 200);
-    let last = daemon.wait_pick("the last step", |line| printed(line).filter(|v| v["trigger_param/success"].is_boolean()));
+    let last = daemon
+        .wait_pick("the last step", |line| printed(line).filter(|v| v["trigger_param/success"].is_boolean()));
     assert_eq!(last["trigger_param/success"], true, "{last}");
     assert_eq!(last["trigger_param/chain_depth"], 1, "{last}");
     assert!(last["trigger_param/result/output"].as_str().unwrap().starts_with("\"version\":\"2"), "{last}");
@@ -159,7 +171,8 @@ fn what_is_nearest_wins() {
     let place = copied();
     let daemon = heraldd(&place, "presets.yml");
     let output = |task: &str| {
-        let found = daemon.wait_pick(task, |line| printed(line).filter(|value| value["trigger_param/task"] == task));
+        let found =
+            daemon.wait_pick(task, |line| printed(line).filter(|value| value["trigger_param/task"] == task));
         found["trigger_param/result/output"].as_str().unwrap().trim().to_owned()
     };
     assert!(output("hasty").parse::<u64>().is_ok());
@@ -186,7 +199,10 @@ fn a_job_says_everything_it_can() {
     assert_eq!(end("background")["trigger_param/success"], true);
     let environment = end("environment");
     let output = environment["trigger_param/result"]["output"].as_str().unwrap();
-    assert!(output.contains("GREETING=hello\n") && output.contains("RETRIES=3\n") && output.contains("JOB={"), "{output}");
+    assert!(
+        output.contains("GREETING=hello\n") && output.contains("RETRIES=3\n") && output.contains("JOB={"),
+        "{output}"
+    );
     assert_eq!(end("too_slow")["trigger_param/success"], false);
 }
 

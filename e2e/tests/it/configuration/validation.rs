@@ -4,23 +4,18 @@
 //! |---|---|
 //! | Unknown sections, keys | `unknown_sections_and_keys_are_found` |
 //! | Unknown types, names, presets; for a near miss, the name meant | `unknown_types_names_and_presets_are_found` |
-//! | wrong kinds | `wrong_kinds_are_found`, `what_is_missing_is_found` |
+//! | wrong kinds | `wrong_kinds_are_found`, `wrong_kinds_in_routers_are_found`, `what_is_missing_is_found` |
 //! | bad cron lines, durations, URLs | `bad_cron_lines_durations_and_urls_are_found` |
 //! | duplicate keys | `duplicate_keys_are_found` |
 //! | an empty secret | `an_empty_secret_is_found` |
 //! | each as file:line:col: what is wrong, with the line shown | every case, see `check` |
 //! | all reported at once | `all_problems_are_reported_at_once` |
 //! | all are found before anything starts | `nothing_starts_before_everything_is_right` |
-//! | A cyclic or exponentially expanding alias is refused within bounded memory | `hostile_aliases_are_refused_within_bounded_memory` |
-//! | (a file that cannot be read as YAML at all) | `a_file_that_is_no_yaml_is_refused` |
-
-use std::process::Command;
 
 use e2e::place::Place;
-use e2e::program::{Ended, built, clean, run_to_end};
 
 /// A configuration with one mistake, which stands between « and »; what else the report has to say.
-type Case = (&'static str, &'static [&'static str]);
+pub(super) type Case = (&'static str, &'static [&'static str]);
 
 const GOOD: &str = "trigger: {every2s: {type: tick, interval: 2}, manual: {type: http, port: 0}}
 executor: {local_command: {type: local, work_dir: '@DIR@/work'}}
@@ -31,7 +26,7 @@ const ROUTER: &str = "router: {r: {trigger: every2s, selector: all, task: {t: no
 
 /// The configuration is refused with exit code 2 and a report that names file, line, a column within the marked
 /// span, shows the line, and says the rest.
-fn check((marked, says): Case) {
+pub(super) fn check((marked, says): Case) {
     let (before, rest) = marked.split_once('«').expect("a mark");
     let inside = rest.split_once('»').expect("the end of a mark").0;
     let line = 1 + before.matches('\n').count();
@@ -178,6 +173,10 @@ fn wrong_kinds_are_found() {
             ("log: {«format: xml»}", &["format"]),
         ],
     );
+}
+
+#[test]
+fn wrong_kinds_in_routers_are_found() {
     check_all(
         GOOD,
         "",
@@ -370,56 +369,5 @@ router:
     assert_eq!(place.refused("heraldd", &config).code, Some(2));
     for made in ["ran", "work", "socket"] {
         assert!(!place.path(made).exists(), "{made} was made");
-    }
-}
-
-/// Runs the daemon where it may hold at most 4 GiB.
-fn within_bounds(config: &str) -> Ended {
-    let place = Place::new();
-    let path = place.config(config);
-    let mut shell = Command::new("sh");
-    clean(&mut shell, &place.path(""));
-    shell.args(["-c", "ulimit -v 4194304; exec \"$0\" -config \"$1\""]).arg(built("heraldd")).arg(path);
-    run_to_end(&mut shell)
-}
-
-#[test]
-fn hostile_aliases_are_refused_within_bounded_memory() {
-    let mut bomb = "preset:\n  a0: &a0 {x: [lol, lol, lol]}\n".to_owned();
-    for level in 1..40 {
-        let below = level - 1;
-        bomb.push_str(&format!(
-            "  a{level}: &a{level} {{x: [*a{below}, *a{below}, *a{below}, *a{below}]}}\n"
-        ));
-    }
-    let nested = format!("preset: {{p: {{x: {}{}}}}}\n", "[".repeat(200_000), "]".repeat(200_000));
-    let nested_maps = format!("preset: {}1{}\n", "{a: ".repeat(200_000), "}".repeat(200_000));
-    let cases = [
-        ("exponential", bomb.as_str()),
-        ("cyclic list", "preset: {p: {x: &x [*x]}}\n"),
-        ("cyclic map", "preset: {p: &p {x: *p}}\n"),
-        ("unknown alias", "preset: {p: {x: *nobody}}\n"),
-        ("deep lists", &nested),
-        ("deep maps", &nested_maps),
-    ];
-    for (name, config) in cases {
-        let ended = within_bounds(config);
-        let report: String = ended.text().chars().take(2000).collect();
-        assert_eq!(ended.code, Some(2), "{name}: {report}");
-        assert!(report.contains("config.yml"), "{name}: {report}");
-        assert!(ended.text().len() < 100_000, "{name}: a report of {} bytes", ended.text().len());
-    }
-}
-
-#[test]
-fn a_file_that_is_no_yaml_is_refused() {
-    check(("trigger:\n  a: {type: tick\n«  b: 1»\nrouter: x\n", &[]));
-    check(("trigger:\n  a: 'never ends«\n»", &[]));
-    let place = Place::new();
-    std::fs::write(place.path("binary.yml"), [0xff, 0xfe, 0x00, 0x80]).unwrap();
-    for name in ["binary.yml", "missing.yml", ""] {
-        let ended = run_to_end(&mut place.command("heraldd", &place.path(name)));
-        assert_eq!(ended.code, Some(2), "{name}: {}", ended.text());
-        assert!(ended.text().contains(name), "{name}: {}", ended.text());
     }
 }

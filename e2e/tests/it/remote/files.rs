@@ -139,11 +139,11 @@ fn a_damaged_answer_fails_the_job_and_leaves_nothing() {
     for (what, answer) in [
         ("altered", multipart(&result, &[part("f", "f.dat", b"contenT", b"content")], END)),
         ("truncated", multipart(&result, &[part("f", "f.dat", b"conten", b"content")], END)),
-        ("cut in the middle", multipart(&result, &[good.clone()], "")),
+        ("cut in the middle", multipart(&result, std::slice::from_ref(&good), "")),
         ("without a checksum", multipart(&result, &[unsummed], END)),
         ("the second altered", multipart(&result, &[good.clone(), part("g", "g.dat", b"x", b"y")], END)),
         ("the same name twice", multipart(&result, &[good.clone(), part("f", "f.dat", b"x", b"x")], END)),
-        ("no JSON", multipart(&json!("text"), &[good.clone()], END)),
+        ("no JSON", multipart(&json!("text"), std::slice::from_ref(&good), END)),
     ] {
         let place = Place::new();
         let fake = Fake::answering(answer);
