@@ -129,6 +129,9 @@ impl TypeMessage {
         if self.type_name.is_empty() {
             return Err("a type without a name".to_owned());
         }
+        if self.type_name.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(format!("type {:?} has a name that cannot be written", self.type_name));
+        }
         for (list, what) in [(&self.options, "option"), (&self.params, "parameter")] {
             let mut names = BTreeSet::new();
             if let Some(twice) = list.iter().find(|option| !names.insert(&option.name)) {
@@ -265,6 +268,7 @@ mod tests {
         let kind = json!({"name": "type", "kind": "text", "doc": ""});
         for (message, said) in [
             (json!({"type": "", "doc": ""}), "without a name"),
+            (json!({"type": "a\u{0}b", "doc": ""}), "cannot be written"),
             (json!({"type": "t", "doc": "", "options": [option, option]}), "option \"a\" twice"),
             (json!({"type": "t", "doc": "", "params": [option, option]}), "parameter \"a\" twice"),
             (json!({"type": "t", "doc": "", "options": [kind]}), "which is taken"),

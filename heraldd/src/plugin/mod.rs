@@ -1,1 +1,187 @@
-//! Loads plugins.
+//! Loads plugins: shared libraries with the C table of `herald_core::plugin`.
+//!
+//! A plugin that misbehaves harms only itself: it is called on threads of its own that it may block, with deadlines; what it
+//! answers is checked; a panic in it fails the call. It is trusted like the daemon's own code all the same: it runs in the
+//! same process.
+
+#![expect(unsafe_code, reason = "the plugin boundary is a table of C functions")]
+
+mod calls;
+mod component;
+mod lane;
+mod library;
+mod remote;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use herald_core::activation::EXE_DONE;
+use herald_core::executor::Executor;
+use herald_core::plugin::description::{Manifest, TypeMessage};
+use herald_core::plugin::message::{self, Kind};
+use herald_core::selector::Selector;
+use herald_core::spec::{ComponentType, ExecutorType, SelectorType, TriggerType};
+use herald_core::trigger::{ComponentError, Trigger};
+
+use component::{PluginExecutor, PluginSelector, PluginTrigger};
+use library::FileId;
+use remote::{Instance, Remote};
+
+pub use remote::Patience;
+
+/// A plugin and the types that it gives, to be registered before the built-in ones.
+#[derive(Clone)]
+pub struct LoadedPlugin {
+    /// What it calls itself.
+    pub name: String,
+    /// Its own version; may be empty.
+    pub version: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Its types of triggers.
+    pub triggers: Vec<TriggerType>,
+    /// Its types of selectors.
+    pub selectors: Vec<SelectorType>,
+    /// Its types of executors.
+    pub executors: Vec<ExecutorType>,
+}
+
+/// Why a plugin was not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginError {
+    /// Its file, as it was written.
+    pub path: PathBuf,
+    /// Why, as a sentence that goes on from the path.
+    pub why: String,
+}
+
+impl std::fmt::Display for PluginError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "plugin {} {}", self.path.display(), self.why)
+    }
+}
+
+/// Every plugin that was not loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginErrors(pub Vec<PluginError>);
+
+impl std::fmt::Display for PluginErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (n, error) in self.0.iter().enumerate() {
+            let end = if n == 0 { "" } else { "\n" };
+            write!(f, "{end}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PluginErrors {}
+
+/// Loads these plugins, in this order. One that was loaded before is not loaded again. Blocks: not for asynchronous
+/// threads.
+///
+/// # Errors
+/// All that is wrong, of every plugin.
+pub fn load(paths: &[PathBuf]) -> Result<Vec<LoadedPlugin>, PluginErrors> {
+    load_with(paths, Patience::default())
+}
+
+/// Like [`load`], with other patience.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(paths: &[PathBuf], patience: Patience) -> Result<Vec<LoadedPlugin>, PluginErrors> {
+    let (mut plugins, mut errors) = (Vec::<LoadedPlugin>::new(), Vec::new());
+    for path in paths {
+        match load_one(path, patience) {
+            Ok(plugin) if plugins.iter().any(|other| other.path == plugin.path) => {
+                errors.push(PluginError { path: path.clone(), why: "is listed twice".to_owned() });
+            }
+            Ok(plugin) => plugins.push(plugin),
+            Err(why) => errors.push(PluginError { path: path.clone(), why }),
+        }
+    }
+    if errors.is_empty() { Ok(plugins) } else { Err(PluginErrors(errors)) }
+}
+
+/// What this process has loaded. Nothing is ever unloaded.
+static LOADED: Mutex<Vec<(FileId, LoadedPlugin)>> = Mutex::new(Vec::new());
+
+fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, String> {
+    let path = written.canonicalize().map_err(|error| format!("cannot be read: {error}"))?;
+    let id = library::inspect(&path)?;
+    // Held all the time: two loads at once take turns, and load nothing twice.
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, plugin)) = loaded.iter().find(|(_, plugin)| plugin.path == path) {
+        if *known != id {
+            tracing::warn!(
+                "plugin {} was replaced; the new one is used once heraldd is started again",
+                written.display()
+            );
+        }
+        return Ok(plugin.clone());
+    }
+    let table = library::open(&path)?;
+    let stem = path.file_stem().map_or_else(|| "?".into(), |stem| stem.to_string_lossy().into_owned());
+    let nameless = Remote::new(&stem, table, patience);
+    let described = nameless.describe().map_err(|error| format!("did not describe itself: {error}"))?;
+    let manifest: Manifest =
+        message::read(&described).map_err(|error| format!("describes itself with {error}"))?;
+    check(&manifest).map_err(|why| format!("describes itself wrongly: {why}"))?;
+    let remote = Arc::new(Remote::new(&manifest.name, table, patience));
+    let plugin =
+        assemble(manifest, &path, &remote).map_err(|why| format!("describes itself wrongly: {why}"))?;
+    tracing::debug!("plugin \"{}\" {} was loaded from {}", plugin.name, plugin.version, path.display());
+    loaded.push((id, plugin.clone()));
+    Ok(plugin)
+}
+
+fn check(manifest: &Manifest) -> Result<(), String> {
+    if manifest.name.is_empty() || manifest.name.contains(char::is_control) {
+        return Err("it has no name".to_owned());
+    }
+    if let Some((kind, name)) = manifest.doubles().first() {
+        return Err(format!("it has the {kind} type \"{name}\" twice"));
+    }
+    if manifest.triggers.iter().any(|t| t.type_name == EXE_DONE) {
+        return Err(format!("the trigger type \"{EXE_DONE}\" is reserved"));
+    }
+    Ok(())
+}
+
+fn assemble(manifest: Manifest, path: &Path, remote: &Arc<Remote>) -> Result<LoadedPlugin, String> {
+    let Manifest { name, version, triggers, selectors, executors } = manifest;
+    Ok(LoadedPlugin {
+        name,
+        version,
+        path: path.to_owned(),
+        triggers: types(triggers, remote, Kind::Trigger, |instance| {
+            Arc::new(PluginTrigger(instance)) as Arc<dyn Trigger>
+        })?,
+        selectors: types(selectors, remote, Kind::Selector, |instance| {
+            Arc::new(PluginSelector(instance)) as Arc<dyn Selector>
+        })?,
+        executors: types(executors, remote, Kind::Executor, |instance| {
+            Arc::new(PluginExecutor(instance)) as Arc<dyn Executor>
+        })?,
+    })
+}
+
+/// The types of one kind. Their descriptions are checked by the daemon like those of built-in ones; factories and
+/// checks ask the plugin.
+fn types<C: ?Sized + 'static>(
+    messages: Vec<TypeMessage>,
+    remote: &Arc<Remote>,
+    kind: Kind,
+    wrap: fn(Arc<Instance>) -> Arc<C>,
+) -> Result<Vec<ComponentType<C>>, String> {
+    let component = |message: TypeMessage| {
+        let type_name = message.type_name.clone();
+        let description = message.description(&|of, option| remote.check(kind, &type_name, of, option))?;
+        let remote = remote.clone();
+        Ok(ComponentType::new(description, move |options| -> Result<Arc<C>, ComponentError> {
+            Instance::create(&remote, kind, &type_name, &options.0).map(|instance| wrap(Arc::new(instance)))
+        }))
+    };
+    messages.into_iter().map(component).collect()
+}
