@@ -22,13 +22,19 @@ use crate::program::Program;
 /// What marks the line on which the bare server says its address.
 pub(crate) const LISTENS: &str = "listens on ";
 
-/// Is a server that reads each request and answers 200 with a constant of the size of heraldd's answer. Never returns
-/// while all is well.
+/// Is a server that reads each request and answers 200 with a constant of the size of heraldd's answer. Says where on
+/// standard error, and never returns while all is well.
 pub(crate) fn serve() -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    eprintln!("{LISTENS}{}", listener.local_addr()?);
+    serve_on(listener)
+}
+
+fn serve_on(listener: TcpListener) -> Result<()> {
+    listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        eprintln!("{LISTENS}{}", listener.local_addr()?);
+        let listener = tokio::net::TcpListener::from_std(listener)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -159,4 +165,42 @@ pub(crate) fn copy_and_sync(from: &Path, to: &Path) -> Result<Duration> {
     let took = started.elapsed();
     std::fs::remove_file(to)?;
     Ok(took)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Load, Until, run};
+    use crate::program::request;
+
+    #[test]
+    fn the_load_counts_what_is_answered() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || serve_on(listener));
+        let load = |pipeline| Load {
+            address,
+            request: request(address, "/", "{}", false),
+            connections: 3,
+            pipeline,
+        };
+        for pipeline in [1, 16] {
+            let answers = run(&load(pipeline), Until::Count(100)).unwrap();
+            assert_eq!((answers.accepted, answers.refused), (100, 0), "{pipeline}");
+            let answers = run(&load(pipeline), Until::Time(Duration::from_millis(100))).unwrap();
+            assert!(answers.accepted > 0 && answers.took <= Duration::from_millis(80), "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn measures_agree_with_what_they_measure() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, copy) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&path, vec![7_u8; 1 << 20]).unwrap();
+        let expected: [u8; 32] = Sha256::digest(vec![7_u8; 1 << 20]).into();
+        assert_eq!(hash(&path).unwrap().0, expected);
+        assert!(loopback(&path).unwrap() > Duration::ZERO);
+        assert!(copy_and_sync(&path, &copy).unwrap() > Duration::ZERO);
+        assert!(spawn_and_wait(20, 4).unwrap() > Duration::ZERO);
+    }
 }

@@ -59,7 +59,8 @@ pub(crate) fn run(load: &Load, until: Until) -> Result<Answers> {
         Until::Count(_) => Duration::from_secs(300),
     };
     let all = LocalSet::new();
-    let outcome = runtime.block_on(all.run_until(tokio::time::timeout(limit, send(load, until))));
+    let outcome =
+        runtime.block_on(all.run_until(async { tokio::time::timeout(limit, send(load, until)).await }));
     outcome.context("the load did not end in time")?
 }
 
