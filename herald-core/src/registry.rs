@@ -29,6 +29,13 @@ impl<C: ?Sized> Types<C> {
         }
     }
 
+    /// Adds these types, those whose name is there already left out.
+    pub fn extend(&mut self, components: impl IntoIterator<Item = ComponentType<C>>) {
+        for component in components {
+            self.add(component);
+        }
+    }
+
     /// The type of this name.
     #[must_use]
     pub fn get(&self, type_name: &str) -> Option<&ComponentType<C>> {

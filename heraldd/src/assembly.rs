@@ -47,7 +47,11 @@ impl Assembly {
     ///
     /// # Errors
     /// When one cannot be made: which, and why.
-    pub fn build(config: &Config, registry: &Registry, before: Option<&Self>) -> Result<Self, ComponentError> {
+    pub fn build(
+        config: &Config,
+        registry: &Registry,
+        before: Option<&Self>,
+    ) -> Result<Self, ComponentError> {
         Ok(Self {
             triggers: parts(&config.triggers, &registry.triggers, before.map(|b| &b.triggers))?,
             selectors: parts(&config.selectors, &registry.selectors, before.map(|b| &b.selectors))?,
@@ -63,7 +67,11 @@ impl Assembly {
         Plan {
             workflow,
             selectors: self.selectors.iter().map(by_name).collect::<HashMap<_, _>>(),
-            executors: self.executors.iter().map(|(name, part)| (name.clone(), part.component.clone())).collect(),
+            executors: self
+                .executors
+                .iter()
+                .map(|(name, part)| (name.clone(), part.component.clone()))
+                .collect(),
             mask: Arc::new(mask),
         }
     }
@@ -136,7 +144,8 @@ fn parts<C: ?Sized>(
                 let Some(component_type) = types.get(&made_from.type_name) else {
                     return Err(explain(&format!("there is no type \"{}\"", made_from.type_name)));
                 };
-                let component = (component_type.factory)(&made_from.options).map_err(|error| explain(&error))?;
+                let component =
+                    (component_type.factory)(&made_from.options).map_err(|error| explain(&error))?;
                 Part { made_from: made_from.clone(), component }
             }
         };

@@ -58,7 +58,9 @@ fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
     let rewrite = |argument: OsString| {
         plain |= argument == "--";
         let Some(text) = argument.to_str().filter(|_| !plain) else { return argument };
-        let Some(name) = text.strip_prefix('-').filter(|name| !name.starts_with('-')) else { return argument };
+        let Some(name) = text.strip_prefix('-').filter(|name| !name.starts_with('-')) else {
+            return argument;
+        };
         let bare = name.split_once('=').map_or(name, |(bare, _)| bare);
         if ONE_DASH.contains(&bare) { OsString::from(format!("--{name}")) } else { argument }
     };

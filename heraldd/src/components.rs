@@ -10,9 +10,9 @@ use crate::{executor, selector, trigger};
 pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
     let mut registry = Registry::default();
     for plugin in plugins {
-        plugin.triggers.iter().for_each(|component| drop(registry.triggers.add(component.clone())));
-        plugin.selectors.iter().for_each(|component| drop(registry.selectors.add(component.clone())));
-        plugin.executors.iter().for_each(|component| drop(registry.executors.add(component.clone())));
+        registry.triggers.extend(plugin.triggers.iter().cloned());
+        registry.selectors.extend(plugin.selectors.iter().cloned());
+        registry.executors.extend(plugin.executors.iter().cloned());
     }
     let triggers = [trigger::cron::component(), trigger::http::component(), trigger::tick::component()];
     let selectors = [
@@ -22,14 +22,9 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         selector::match_map::component(),
         selector::skip::component(),
     ];
-    let executors = [
-        executor::http_remote::component(),
-        executor::local::component(),
-        executor::none::component(),
-        executor::print::component(),
-    ];
-    triggers.into_iter().for_each(|component| drop(registry.triggers.add(component)));
-    selectors.into_iter().for_each(|component| drop(registry.selectors.add(component)));
-    executors.into_iter().for_each(|component| drop(registry.executors.add(component)));
+    let executors = [executor::local::component(), executor::none::component(), executor::print::component()];
+    registry.triggers.extend(triggers);
+    registry.selectors.extend(selectors);
+    registry.executors.extend(executors);
     registry
 }

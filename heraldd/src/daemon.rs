@@ -11,10 +11,10 @@ use herald_core::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assembly::Assembly;
+use crate::components;
 use crate::config::{self, Config};
 use crate::log::Log;
 use crate::plugin::{self, LoadedPlugin};
-use crate::{components, executor};
 
 /// Why the daemon did not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,6 @@ struct Loaded {
 /// # Errors
 /// [`Error`]: nothing was started, or everything was ended again.
 pub fn run(path: &Path) -> Result<(), Error> {
-    executor::http_remote::install_crypto_provider();
     let loaded = load(path, None)?;
     let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,11 +53,18 @@ pub fn run(path: &Path) -> Result<(), Error> {
 /// Reads and checks a configuration. Components that are the same as in `before` are kept.
 fn load(path: &Path, before: Option<&Assembly>) -> Result<Loaded, Error> {
     let wrong = |problems: &dyn std::fmt::Display| Error::Configuration(problems.to_string());
-    let document = config::read(path).map_err(|error| wrong(&error))?;
-    let paths: Vec<PathBuf> = config::plugins(&document).map_err(|problems| wrong(&problems))?;
-    let plugins: Vec<LoadedPlugin> = plugin::load(&paths).map_err(|error| wrong(&error))?;
+    let source = config::read(path).map_err(|error| wrong(&error))?;
+    let mut plugins: Vec<LoadedPlugin> = Vec::new();
+    let mut not_loaded = Vec::new();
+    for (place, path) in config::plugins(&source).iter().enumerate() {
+        match plugin::load(std::slice::from_ref(path)) {
+            Ok(loaded) => plugins.extend(loaded),
+            Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.why))),
+        }
+    }
     let registry = components::registry(&plugins);
-    let config = config::check(document, &registry).map_err(|problems| wrong(&problems))?;
+    let config = config::check_with_plugins(source, &registry, &not_loaded);
+    let config = config.map_err(|problems| wrong(&problems))?;
     let assembly = Assembly::build(&config, &registry, before).map_err(|error| wrong(&error))?;
     Ok(Loaded { config, assembly })
 }
@@ -85,7 +91,8 @@ impl Daemon {
         let dispatcher = Dispatcher::start(plan, limits, journal, clock.clone());
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
         let prepared = Supervisor::prepare(assembly.triggers()).await;
-        let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
+        let prepared =
+            prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
         triggers.run(prepared);
         tracing::info!("heraldd is ready");
         let mut daemon = Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log };
@@ -125,7 +132,9 @@ impl Daemon {
                 tracing::error!("the configuration stays as it was: trigger \"{name}\": {error}");
                 match Supervisor::prepare(self.assembly.triggers_new(&assembly)).await {
                     Ok(prepared) => self.triggers.run(prepared),
-                    Err((name, error)) => tracing::error!("trigger \"{name}\" could not be taken up again: {error}"),
+                    Err((name, error)) => {
+                        tracing::error!("trigger \"{name}\" could not be taken up again: {error}")
+                    }
                 }
             }
         }

@@ -42,9 +42,9 @@ impl Log {
             LogFormat::Text => {
                 Box::new(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(writer))
             }
-            LogFormat::Json => Box::new(
-                tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer),
-            ),
+            LogFormat::Json => {
+                Box::new(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer))
+            }
         };
         let (filter, level) = reload::Layer::new(settings.level);
         let subscriber = tracing_subscriber::registry().with(lines).with(filter);
