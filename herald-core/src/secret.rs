@@ -18,8 +18,18 @@ const SHORTEST_WITHIN: usize = 4;
 pub fn is_secret_name(name: &str) -> bool {
     const MARKS: [&str; 7] =
         ["password", "passphrase", "secret", "token", "ssh_key", "private_key", "api_key"];
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    !name.ends_with("_file") && MARKS.iter().any(|mark| name.contains(mark))
+    let bytes = name.as_bytes();
+    // Asked of every key of every parameter: nothing is allocated.
+    let begins = |at: usize, mark: &str| {
+        bytes.get(at..at + mark.len()).is_some_and(|part| {
+            part.iter().zip(mark.as_bytes()).all(|(given, mark)| match given {
+                b'-' => *mark == b'_',
+                given => given.to_ascii_lowercase() == *mark,
+            })
+        })
+    };
+    let is_file = bytes.len().checked_sub("_file".len()).is_some_and(|at| begins(at, "_file"));
+    !is_file && (0..bytes.len()).any(|at| MARKS.iter().any(|mark| begins(at, mark)))
 }
 
 /// Hides the secrets of one configuration: by name, and by value wherever a known value turns up.

@@ -18,6 +18,9 @@ const MOST_REPEATED: u64 = 1_000_000;
 /// The most bytes of text that all aliases together may repeat.
 const MOST_REPEATED_BYTES: u64 = 64 << 20;
 
+/// Up to so many entries, looking through a map is faster than sorting it.
+const FEW: usize = 8;
+
 /// How much a value is once its aliases are followed.
 #[derive(Debug, Default, Clone, Copy)]
 struct Weight {
@@ -286,7 +289,7 @@ impl Builder {
 
     /// Finds duplicates, and merges what `<<` names: a map's own keys win, then what is named first.
     fn map(&mut self, mut entries: Vec<Entry>, merges: &[NodeId]) -> Kind {
-        let order = by_key(&entries);
+        let mut order = by_key(&entries);
         for (first, later) in repeats(&entries, &order) {
             let (first, later) = (&entries[first as usize], &entries[later as usize]);
             self.findings.push(Finding {
@@ -299,6 +302,7 @@ impl Builder {
         if merges.is_empty() {
             return Kind::Map { entries, order };
         }
+        self.tree.shares = true;
         for merged in merges {
             self.merge(*merged, &mut entries);
         }
@@ -308,7 +312,7 @@ impl Builder {
         }
         let mut keep = keep.into_iter();
         entries.retain(|_| keep.next().unwrap_or(true));
-        let order = by_key(&entries);
+        order = by_key(&entries);
         Kind::Map { entries, order }
     }
 
@@ -367,6 +371,7 @@ impl Builder {
             self.tree.scalars(target, &mut places);
             self.secret = places;
         }
+        self.tree.shares = true;
         let node = self.node(Kind::Alias(target), &span);
         self.place(node, weight);
     }
@@ -395,8 +400,11 @@ impl Builder {
     }
 }
 
-/// The places of the entries, sorted by key; equal keys in the order in which they were written.
+/// The places of the entries, sorted by key; equal keys in the order in which they were written. Empty for few.
 fn by_key(entries: &[Entry]) -> Vec<u32> {
+    if entries.len() <= FEW {
+        return Vec::new();
+    }
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
     let mut order: Vec<u32> = (0..count).collect();
     order.sort_by(|a, b| entries[*a as usize].key.cmp(&entries[*b as usize].key));
@@ -406,6 +414,13 @@ fn by_key(entries: &[Entry]) -> Vec<u32> {
 /// Every entry whose key stood before, with the first one of that key.
 fn repeats(entries: &[Entry], order: &[u32]) -> Vec<(u32, u32)> {
     let mut repeats = Vec::new();
+    if order.is_empty() {
+        for (later, entry) in (0_u32..).zip(entries) {
+            let before = entries[..later as usize].iter().position(|other| other.key == entry.key);
+            repeats.extend(before.and_then(|first| u32::try_from(first).ok()).map(|first| (first, later)));
+        }
+        return repeats;
+    }
     let Some(mut first) = order.first().copied() else { return repeats };
     for &next in &order[1..] {
         if entries[first as usize].key == entries[next as usize].key {

@@ -56,9 +56,9 @@ impl Document {
     pub fn parse(text: &str, file_name: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut source = Source::new(file_name, text);
-        let (tree, findings) = read_tree(text, &mut source);
+        let (mut tree, findings) = read_tree(text, &mut source);
         if findings.is_empty() {
-            let value = tree.value();
+            let value = tree.take_value();
             return Ok(Self { source, tree, value });
         }
         Err(source.report(findings))
@@ -68,6 +68,11 @@ impl Document {
     #[must_use]
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// Takes the value out; null remains. Places can still be looked up.
+    pub fn take_value(&mut self) -> Value {
+        self.value.take()
     }
 
     /// What stands at a path, or the nearest thing above it that exists.

@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Map {
         /// As written, then what was merged in.
         entries: Vec<Entry>,
-        /// The same, by key.
+        /// The same, by key; empty when there are so few that looking through them is faster.
         order: Vec<u32>,
     },
     Alias(NodeId),
@@ -44,6 +44,8 @@ pub(super) struct Entry {
 pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     pub(super) root: Option<NodeId>,
+    /// Whether some value stands in more than one place.
+    pub(super) shares: bool,
 }
 
 impl Tree {
@@ -59,14 +61,23 @@ impl Tree {
         }
     }
 
-    /// The whole as JSON. The depth and what aliases repeat were bounded when the tree was built.
-    pub(super) fn value(&self) -> Value {
+    /// The whole as JSON; the places remain. The depth and what aliases repeat were bounded when the tree was built.
+    pub(super) fn take_value(&mut self) -> Value {
         self.root.map_or(Value::Null, |root| self.value_of(root))
     }
 
-    fn value_of(&self, id: NodeId) -> Value {
-        match &self.node(id).kind {
-            Kind::Scalar(value) => value.clone(),
+    fn value_of(&mut self, id: NodeId) -> Value {
+        let kind = match &mut self.nodes[id as usize].kind {
+            Kind::Scalar(value) if self.shares => return value.clone(),
+            Kind::Scalar(value) => return value.take(),
+            Kind::Alias(target) => {
+                let target = *target;
+                return self.value_of(target);
+            }
+            // Lent, so that the nodes inside can be reached.
+            kind => std::mem::replace(kind, Kind::Scalar(Value::Null)),
+        };
+        let value = match &kind {
             Kind::List(items) => Value::Array(items.iter().map(|item| self.value_of(*item)).collect()),
             Kind::Map { entries, .. } => {
                 let mut map = Map::with_capacity(entries.len());
@@ -75,12 +86,17 @@ impl Tree {
                 }
                 Value::Object(map)
             }
-            Kind::Alias(target) => self.value_of(*target),
-        }
+            Kind::Scalar(_) | Kind::Alias(_) => Value::Null,
+        };
+        self.nodes[id as usize].kind = kind;
+        value
     }
 
     fn entry(&self, map: NodeId, key: &str) -> Option<&Entry> {
         let Kind::Map { entries, order } = &self.node(map).kind else { return None };
+        if order.is_empty() {
+            return entries.iter().find(|entry| *entry.key == *key);
+        }
         let found = order.binary_search_by(|n| (*entries[*n as usize].key).cmp(key)).ok()?;
         Some(&entries[order[found] as usize])
     }

@@ -25,7 +25,7 @@ use components::Uses;
 pub use file::{ReadError, Source, read};
 pub use reference::markdown;
 pub use schema::schema;
-use secret::{Lookup, Secrets};
+use secret::{At, Lookup, Secrets};
 pub use settings::{LogFormat, LogSettings, Settings};
 
 /// Everything that may stand at the top of the file.
@@ -102,7 +102,7 @@ fn check_with(
         hidden: Vec::new(),
     };
     checker.plugins_not_loaded(source.document.value(), not_loaded);
-    let parts = match source.document.value().clone() {
+    let parts = match source.document.take_value() {
         Value::Object(top) => Some(checker.parts(top, plugins, registry)),
         Value::Null => {
             checker.problems.push(Problem::error(Path::top(), "the configuration is empty"));
@@ -224,7 +224,7 @@ impl Checker<'_> {
     /// Resolves references where they may stand, and refuses them elsewhere.
     fn resolve(&mut self, top: &mut Map<String, Value>) {
         for (section, value) in top.iter_mut() {
-            let at = Path::top().key(section);
+            let at = At::section(section);
             match section.as_str() {
                 "trigger" | "selector" | "executor" | "preset" => {
                     for (name, options) in value.as_object_mut().into_iter().flatten() {
@@ -241,7 +241,7 @@ impl Checker<'_> {
         }
     }
 
-    fn resolve_options(&mut self, options: &mut Value, at: &Path, has_type: bool) {
+    fn resolve_options(&mut self, options: &mut Value, at: &At<'_>, has_type: bool) {
         if has_type && let Some(type_name) = options.get("type") {
             self.secrets.refuse(type_name, &at.key("type"));
             let type_name = type_name.clone();
@@ -253,7 +253,7 @@ impl Checker<'_> {
         self.secrets.resolve(options, at);
     }
 
-    fn resolve_router(&mut self, router: &mut Value, at: &Path) {
+    fn resolve_router(&mut self, router: &mut Value, at: &At<'_>) {
         for (key, value) in router.as_object_mut().into_iter().flatten() {
             let at = at.key(key);
             match key.as_str() {
@@ -268,7 +268,7 @@ impl Checker<'_> {
         }
     }
 
-    fn resolve_task(&mut self, body: &mut Value, at: &Path) {
+    fn resolve_task(&mut self, body: &mut Value, at: &At<'_>) {
         let Value::Object(map) = body else { return self.secrets.refuse(body, at) };
         for (key, value) in map {
             match key.as_str() {

@@ -14,6 +14,42 @@ use herald_core::problem::{Path, Problem};
 use herald_core::secret::{MASKED, Mask, is_secret_name};
 use serde_json::Value;
 
+/// A place on the way down, which costs nothing until somebody asks for it.
+pub(super) struct At<'a> {
+    above: Option<&'a At<'a>>,
+    step: Down<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Down<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> At<'a> {
+    /// A section of the file.
+    pub(super) fn section(name: &'a str) -> Self {
+        Self { above: None, step: Down::Key(name) }
+    }
+
+    /// One key further.
+    pub(super) fn key(&'a self, key: &'a str) -> Self {
+        Self { above: Some(self), step: Down::Key(key) }
+    }
+
+    fn index(&'a self, n: usize) -> Self {
+        Self { above: Some(self), step: Down::Index(n) }
+    }
+
+    fn path(&self) -> Path {
+        let above = self.above.map_or_else(Path::top, At::path);
+        match self.step {
+            Down::Key(key) => above.key(key),
+            Down::Index(n) => above.index(n),
+        }
+    }
+}
+
 /// The largest file that a reference may name.
 const LARGEST: u64 = 1 << 20;
 /// The shortest line of a secret of many lines that is hidden by itself.
@@ -55,15 +91,15 @@ impl<'a> Secrets<'a> {
     }
 
     /// Replaces the references in a value and below, and notes what is secret.
-    pub(super) fn resolve(&mut self, value: &mut Value, at: &Path) {
+    pub(super) fn resolve(&mut self, value: &mut Value, at: &At<'_>) {
         self.walk(value, at, None);
     }
 
     /// `under` is the secret name that the value stands under.
-    fn walk(&mut self, value: &mut Value, at: &Path, under: Option<&str>) {
+    fn walk(&mut self, value: &mut Value, at: &At<'_>, under: Option<&str>) {
         match value {
             Value::String(text) => self.text(text, at, under),
-            Value::Number(number) if under.is_some() => self.literal(&number.to_string(), at),
+            Value::Number(number) if under.is_some() => self.literal(&number.to_string(), &at.path()),
             Value::Null => {
                 if let Some(name) = under {
                     self.empty(name, at);
@@ -84,28 +120,28 @@ impl<'a> Secrets<'a> {
         }
     }
 
-    fn text(&mut self, text: &mut String, at: &Path, under: Option<&str>) {
+    fn text(&mut self, text: &mut String, at: &At<'_>, under: Option<&str>) {
         match Reference::of(text) {
             None => match under {
                 Some(name) if text.is_empty() => self.empty(name, at),
-                Some(_) => self.literal(text, at),
+                Some(_) => self.literal(text, &at.path()),
                 None => {}
             },
-            Some(Err(why)) => self.problems.push(why.at(at)),
+            Some(Err(why)) => self.problems.push(why.at(&at.path())),
             Some(Ok(reference)) => match reference.look_up(&self.lookup) {
-                Err(why) => self.problems.push(Problem::error(at.clone(), why)),
+                Err(why) => self.problems.push(Problem::error(at.path(), why)),
                 Ok(secret) => {
                     self.hide(&secret);
-                    self.resolved.insert(at.clone(), secret.clone());
+                    self.resolved.insert(at.path(), secret.clone());
                     *text = secret;
                 }
             },
         }
     }
 
-    fn empty(&mut self, name: &str, at: &Path) {
+    fn empty(&mut self, name: &str, at: &At<'_>) {
         self.problems.push(
-            Problem::error(at.clone(), format!("the secret `{name}` is empty"))
+            Problem::error(at.path(), format!("the secret `{name}` is empty"))
                 .help("write it, or a reference such as ${env:NAME} or ${file:/path}"),
         );
     }
@@ -130,12 +166,12 @@ impl<'a> Secrets<'a> {
     }
 
     /// Refuses references where none may stand.
-    pub(super) fn refuse(&mut self, value: &Value, at: &Path) {
+    pub(super) fn refuse(&mut self, value: &Value, at: &At<'_>) {
         match value {
             Value::String(text) => {
                 if Reference::of(text).is_some() {
                     self.problems
-                        .push(Problem::error(at.clone(), "a secret reference cannot stand here").help(
+                        .push(Problem::error(at.path(), "a secret reference cannot stand here").help(
                         "it may stand in the options of components, in presets, select_param and job_param",
                     ));
                 }
