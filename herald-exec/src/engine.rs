@@ -189,7 +189,13 @@ impl Engine {
         stop: &Stop,
     ) -> Result<(PathBuf, Folder), ExecError> {
         let folder = scratch.folder().map_err(|error| self.unusable(&error))?;
-        let commit = self.0.git.checkout(source, folder.path(), deadline, stop).await?;
+        let commit = match self.0.git.checkout(source, folder.path(), deadline, stop).await {
+            Ok(commit) => commit,
+            Err(error) => {
+                folder.remove().await;
+                return Err(error);
+            }
+        };
         match inside(folder.path(), cmd) {
             Ok(path) => Ok((path, folder)),
             Err(why) => {

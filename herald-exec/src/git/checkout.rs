@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 
-use super::Halt;
+use super::halt::Halt;
 
 /// The mode bits of a file that is run.
 const EXECUTABLE: i32 = 0o100;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{CertificateCheckStatus, Cred, CredentialType, RemoteCallbacks};
 
-use super::Halt;
+use super::halt::Halt;
 use super::known_hosts::{self, Shown};
 use super::url::{RepoUrl, Transport};
 

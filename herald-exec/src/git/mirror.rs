@@ -12,20 +12,18 @@ use git2::{
 };
 
 use super::credential::{Trouble, callbacks};
-use super::{Halt, Source, Want};
+use super::halt::Halt;
+use super::source::{FULL, Source, Want};
 use crate::scratch::remove_tree;
 
 /// Where the mirror remembers what it has: never under names that the remote chose.
 const KEPT: &str = "refs/herald/";
+/// `false` refuses redirects to other hosts, which would be handed the credentials (those within a host are followed).
+const REDIRECTS: &str = "http.followRedirects";
 /// More loose references than this are packed into one file.
 const MANY_REFS: usize = 50;
 /// How often a lock that another process holds is tried.
 const LOCK_WAIT: Duration = Duration::from_millis(50);
-/// The shortest abbreviation of a commit.
-const SHORTEST: usize = 7;
-/// A commit's name in full, under SHA-1.
-const FULL: usize = 40;
-
 /// Why a repository could not be had.
 #[derive(Debug)]
 pub(crate) enum MirrorError {
@@ -105,7 +103,11 @@ impl Mirror {
     /// Opens it with nothing but its own configuration: the user's and the machine's could redirect addresses.
     pub(crate) fn open(&self) -> Result<Repository, git2::Error> {
         let repo = Repository::open_bare(&self.path)?;
-        repo.set_config(&Config::open(&self.path.join("config"))?)?;
+        let mut config = Config::open(&self.path.join("config"))?;
+        if config.get_string(REDIRECTS).is_err() {
+            config.set_str(REDIRECTS, "false")?;
+        }
+        repo.set_config(&config)?;
         Ok(repo)
     }
 
@@ -339,13 +341,6 @@ fn find(repo: &Repository, commit: &str) -> Result<Option<Oid>, MirrorError> {
 fn commit_of(repo: &Repository, id: Oid) -> Result<Option<Oid>, MirrorError> {
     let object = repo.find_object(id, None)?;
     Ok(object.peel_to_commit().ok().map(|commit| commit.id()))
-}
-
-/// Whether a text can be the name of a commit.
-pub(crate) fn is_commit(text: &str) -> bool {
-    let length = text.len();
-    ((SHORTEST..=FULL).contains(&length) || length == 64)
-        && text.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase())
 }
 
 /// A folder name that people recognise and that no two addresses share.

@@ -5,13 +5,14 @@
 
 mod checkout;
 mod credential;
+mod halt;
 mod known_hosts;
 mod mirror;
+mod source;
 pub(crate) mod url;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -22,9 +23,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::checkout::{CheckoutError, is_damage};
 pub(crate) use self::credential::Credentials;
 use self::credential::Trouble;
-pub(crate) use self::mirror::is_commit;
+use self::halt::Halt;
 use self::mirror::{FetchLock, Mirror, MirrorError};
-use self::url::RepoUrl;
+pub(crate) use self::source::{Source, Want, is_commit};
 use crate::outcome::{ExecError, Stop};
 
 /// How many Git threads there may be at once.
@@ -34,41 +35,12 @@ const HUNG: usize = 4;
 /// How long a thread that was told to stop is waited for.
 const HALT_GRACE: Duration = Duration::from_secs(2);
 
-/// Which commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// The remote's default branch.
-    Default,
-    /// A branch or tag.
-    Name(String),
-    /// A commit, perhaps abbreviated.
-    Commit(String),
-}
-
-/// Where a job's program comes from.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) url: RepoUrl,
-    pub(crate) want: Want,
-    pub(crate) credentials: Credentials,
-}
-
-/// Tells a thread to stop.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Halt(Arc<AtomicBool>);
-
-impl Halt {
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// Halts when dropped: nobody waits for the thread any more.
 struct HaltGuard(Halt);
 
 impl Drop for HaltGuard {
     fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
+        self.0.set();
     }
 }
 
