@@ -160,7 +160,8 @@ impl Source {
             if !hidden.is_empty() {
                 let marked =
                     hidden.start < span.end && hidden.end > span.start || hidden.contains(&span.start);
-                let blank = self.text[hidden.clone()].chars().take_while(|c| *c == ' ').count();
+                let blank =
+                    self.text.get(hidden.clone()).unwrap_or("").chars().take_while(|c| *c == ' ').count();
                 cells.extend(std::iter::repeat_n((" ".to_owned(), false), blank));
                 cells.push((MASKED.to_owned(), marked));
                 at = hidden.end;

@@ -315,3 +315,69 @@ fn ten_thousand_routers_are_read_in_no_time() {
     // Only printed: a busy machine is no failure.
     eprintln!("read {} bytes in {parsed:?}, located 10,000 in {:?}", text.len(), begun.elapsed() - parsed);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+    /// Whatever stands there, it is read or refused with a text that begins with the place.
+    #[test]
+    fn no_text_is_too_odd(pieces in proptest::collection::vec(0..PIECES.len(), 0..40)) {
+        let text: String = pieces.iter().map(|n| PIECES[*n]).collect();
+        match parse(&text) {
+            Ok(mut document) => {
+                let path = Path::top().key("token").index(1).key("ä");
+                document.hide(&Path::top());
+                let report = document.report(&[Problem::error(path, "wrong"), Problem::error(Path::top(), "wrong")]);
+                proptest::prop_assert!(report.to_string().starts_with("c.yml:"));
+            }
+            Err(problems) => proptest::prop_assert!(problems.to_string().starts_with("c.yml:")),
+        }
+    }
+}
+
+const PIECES: [&str; 44] = [
+    "a",
+    "ä",
+    "任",
+    "token",
+    "password",
+    ": ",
+    ":",
+    "- ",
+    "-",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\r\n",
+    "\r",
+    "\t",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    "&x ",
+    "*x",
+    "<<",
+    "? ",
+    "| ",
+    "|\n",
+    ">-\n",
+    "'",
+    "\"",
+    "# c",
+    " #",
+    "!!int ",
+    "!t ",
+    "%YAML 1.2\n",
+    "---",
+    "...",
+    "\u{feff}",
+    "\u{0}",
+    "\\x",
+    "0755",
+    "1e400",
+    ".inf",
+    "~",
+    " ",
+];

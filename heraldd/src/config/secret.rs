@@ -168,13 +168,11 @@ impl<'a> Secrets<'a> {
     /// Refuses references where none may stand.
     pub(super) fn refuse(&mut self, value: &Value, at: &At<'_>) {
         match value {
-            Value::String(text) => {
-                if Reference::of(text).is_some() {
-                    self.problems
-                        .push(Problem::error(at.path(), "a secret reference cannot stand here").help(
-                        "it may stand in the options of components, in presets, select_param and job_param",
-                    ));
-                }
+            Value::String(text) if Reference::of(text).is_some() => {
+                let help =
+                    "it may stand in the options of components, in presets, select_param and job_param";
+                self.problems
+                    .push(Problem::error(at.path(), "a secret reference cannot stand here").help(help));
             }
             Value::Array(list) => {
                 list.iter().enumerate().for_each(|(n, item)| self.refuse(item, &at.index(n)));
