@@ -117,6 +117,14 @@ impl Wrong {
         Self { shows: true, ..Self::says(message) }
     }
 
+    /// What comes after the semicolon is advice.
+    fn advises(message: &str) -> Self {
+        match message.split_once("; ") {
+            Some((message, help)) => Self::shows(message).help(help),
+            None => Self::shows(message),
+        }
+    }
+
     fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
@@ -176,14 +184,16 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Value, Wrong> {
             other => Err(Wrong::expected("true or false", other).help("write true or false, without quotes")),
         },
         OptionKind::Integer { min, max } => integer(value, *min, *max),
-        OptionKind::Duration => unit::duration(value).map_err(Wrong::shows).and_then(|_| same()),
-        OptionKind::Size => unit::size(value).map_err(Wrong::shows).and_then(|_| same()),
+        OptionKind::Duration => {
+            unit::duration(value).map_err(|why| Wrong::advises(&why)).and_then(|_| same())
+        }
+        OptionKind::Size => unit::size(value).map_err(|why| Wrong::advises(&why)).and_then(|_| same()),
         OptionKind::FilePath => match text(value)? {
             "" => Err(Wrong::says("a path cannot be empty")),
             path if path.contains('\0') => Err(Wrong::says("a path cannot hold a zero byte")),
             _ => same(),
         },
-        OptionKind::Url => url(text(value)?).map_err(Wrong::says).and_then(|()| same()),
+        OptionKind::Url => url(text(value)?).map_err(|why| Wrong::advises(&why)).and_then(|()| same()),
         OptionKind::Texts => many(value, "a text or a list of texts", |item| text(item).map(|_| ()), false)
             .and_then(|()| same()),
         OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
@@ -432,12 +442,12 @@ mod tests {
             (json!({"odd_token": 4444}), "t.odd_token: `odd_token`: *** is not odd"),
             (
                 json!({"interval": "soon"}),
-                "t.interval: `interval`: `soon` is no duration; write seconds as a number, or a duration such as \
-                 `1m30s` or `500ms`",
+                "t.interval: `interval`: `soon` is no duration (write seconds as a number, or a duration such as \
+                 `1m30s` or `500ms`)",
             ),
             (
                 json!({"limit": "-1"}),
-                "t.limit: `limit`: `-1` is no size; write bytes as a number, or a size such as `64KiB` or `1MB`",
+                "t.limit: `limit`: `-1` is no size (write bytes as a number, or a size such as `64KiB` or `1MB`)",
             ),
             (json!({"file": ""}), "t.file: `file`: a path cannot be empty"),
             (json!({"file": "a\0"}), "t.file: `file`: a path cannot hold a zero byte"),

@@ -9,7 +9,7 @@ use serde_yaml::granit_parser::{Event, ScalarStyle, ScanError, Tag};
 
 use super::report::{Finding, Source};
 use super::tree::{DEEPEST, Entry, Kind, Node, NodeId, Tree};
-use super::{scalar, syntax};
+use super::{merge, scalar, syntax};
 use crate::problem::Severity;
 use crate::secret::is_secret_name;
 
@@ -17,9 +17,6 @@ use crate::secret::is_secret_name;
 const MOST_REPEATED: u64 = 1_000_000;
 /// The most bytes of text that all aliases together may repeat.
 const MOST_REPEATED_BYTES: u64 = 64 << 20;
-
-/// Up to so many entries, looking through a map is faster than sorting it.
-const FEW: usize = 8;
 
 /// How much a value is once its aliases are followed.
 #[derive(Debug, Default, Clone, Copy)]
@@ -202,7 +199,7 @@ impl Builder {
         }
         let secret = self.in_secret();
         self.after_secret = secret.then_some(span.end);
-        if secret {
+        if secret && !is_reference(&text) {
             self.secret.push(span.clone());
         }
         let weight = Weight { values: 1, bytes: text.len() as u64, depth: 0 };
@@ -276,7 +273,10 @@ impl Builder {
         let Some(frame) = self.stack.pop() else { return };
         let kind = match frame.open {
             Open::List(items) => Kind::List(items),
-            Open::Map { entries, merges, .. } => self.map(entries, &merges),
+            Open::Map { entries, merges, .. } => {
+                self.tree.shares |= !merges.is_empty();
+                merge::finish(&self.tree, entries, &merges, &mut self.findings)
+            }
         };
         if let Some(node) = self.tree.nodes.get_mut(frame.node as usize) {
             node.kind = kind;
@@ -285,58 +285,6 @@ impl Builder {
             anchor.weight = Some(frame.weight);
         }
         self.place(frame.node, frame.weight);
-    }
-
-    /// Finds duplicates, and merges what `<<` names: a map's own keys win, then what is named first.
-    fn map(&mut self, mut entries: Vec<Entry>, merges: &[NodeId]) -> Kind {
-        let mut order = by_key(&entries);
-        for (first, later) in repeats(&entries, &order) {
-            let (first, later) = (&entries[first as usize], &entries[later as usize]);
-            self.findings.push(Finding {
-                span: later.at.start as usize..later.at.end as usize,
-                severity: Severity::Error,
-                message: format!("duplicate key \"{}\"", later.key),
-                help: Some(Source::place_mark(first.at.start as usize)),
-            });
-        }
-        if merges.is_empty() {
-            return Kind::Map { entries, order };
-        }
-        self.tree.shares = true;
-        for merged in merges {
-            self.merge(*merged, &mut entries);
-        }
-        let mut keep = vec![true; entries.len()];
-        for (_, later) in repeats(&entries, &by_key(&entries)) {
-            keep[later as usize] = false;
-        }
-        let mut keep = keep.into_iter();
-        entries.retain(|_| keep.next().unwrap_or(true));
-        order = by_key(&entries);
-        Kind::Map { entries, order }
-    }
-
-    /// Adds the entries of a map, or of each map of a list.
-    fn merge(&mut self, id: NodeId, entries: &mut Vec<Entry>) {
-        let target = self.tree.target(id);
-        match &self.tree.node(target).kind {
-            Kind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
-            Kind::List(items) => {
-                for item in items.clone() {
-                    match &self.tree.node(self.tree.target(item)).kind {
-                        Kind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
-                        _ => self.refuse_merge(item),
-                    }
-                }
-            }
-            _ => self.refuse_merge(id),
-        }
-    }
-
-    fn refuse_merge(&mut self, id: NodeId) {
-        let span = &self.tree.node(id).span;
-        let span = span.start as usize..span.end as usize;
-        self.found(span, "`<<` takes a map or a list of maps".to_owned());
     }
 
     fn alias(&mut self, id: usize, span: Range<usize>) {
@@ -400,41 +348,17 @@ impl Builder {
     }
 }
 
-/// The places of the entries, sorted by key; equal keys in the order in which they were written. Empty for few.
-fn by_key(entries: &[Entry]) -> Vec<u32> {
-    if entries.len() <= FEW {
-        return Vec::new();
-    }
-    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    let mut order: Vec<u32> = (0..count).collect();
-    order.sort_by(|a, b| entries[*a as usize].key.cmp(&entries[*b as usize].key));
-    order
-}
-
-/// Every entry whose key stood before, with the first one of that key.
-fn repeats(entries: &[Entry], order: &[u32]) -> Vec<(u32, u32)> {
-    let mut repeats = Vec::new();
-    if order.is_empty() {
-        for (later, entry) in (0_u32..).zip(entries) {
-            let before = entries[..later as usize].iter().position(|other| other.key == entry.key);
-            repeats.extend(before.and_then(|first| u32::try_from(first).ok()).map(|first| (first, later)));
-        }
-        return repeats;
-    }
-    let Some(mut first) = order.first().copied() else { return repeats };
-    for &next in &order[1..] {
-        if entries[first as usize].key == entries[next as usize].key {
-            repeats.push((first, next));
-        } else {
-            first = next;
-        }
-    }
-    repeats
-}
-
 fn narrow(span: &Range<usize>) -> Range<u32> {
     let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     narrow(span.start)..narrow(span.end)
+}
+
+/// `${env:NAME}` and the like name where a secret is and tell nothing of it.
+fn is_reference(text: &str) -> bool {
+    let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    inner.is_some_and(|inner| {
+        (inner.starts_with("env:") || inner.starts_with("file:")) && !inner.contains(['{', '}'])
+    })
 }
 
 /// `!`, which only says "not resolved": a text stays a text.

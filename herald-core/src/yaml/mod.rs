@@ -9,6 +9,7 @@
 //! - `.inf` and `.nan` are refused: JSON cannot hold them.
 
 mod build;
+mod merge;
 mod report;
 mod scalar;
 mod syntax;

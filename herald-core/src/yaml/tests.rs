@@ -225,6 +225,18 @@ fn lines_are_shown_without_secrets() {
             "e: {git_password: [***, ***]}",
             "                  ^",
         ),
+        (
+            "e: {git_password: '${env:PW}', x: 1}",
+            &password,
+            "e: {git_password: '${env:PW}', x: 1}",
+            "                  ^^^^^^^^^^^",
+        ),
+        (
+            "e: {git_password: '${env:PW}hunter22'}",
+            &password,
+            "e: {git_password: ***}",
+            "                  ^^^",
+        ),
         ("p: &p hunter22\ne: {git_password: *p}", &Path::top().key("p"), "p: &p ***", "      ^^^"),
     ] {
         let text = shown(yaml, path, Part::Value);

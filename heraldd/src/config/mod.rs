@@ -10,6 +10,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -117,6 +118,9 @@ fn check_with(
     checker.hidden.iter().for_each(|path| source.document.hide(path));
     checker.warn_of_readers(&source);
     let Checker { mut secrets, mut problems, .. } = checker;
+    // Of a value that could not be had, nothing else is worth saying.
+    let without: HashSet<Path> = secrets.problems.iter().map(|problem| problem.path.clone()).collect();
+    problems.retain(|problem| !without.contains(&problem.path));
     problems.append(&mut secrets.problems);
     let problems: Vec<Problem> = problems.into_iter().map(|problem| secrets.masked(problem)).collect();
     let report = source.document.report(&problems);

@@ -247,7 +247,7 @@ fn one_problem_each() {
         ("preset: 5", "1:9: expected a map of presets, found a number"),
         (
             "executor: {http_remote: {host: \"ftp://h\", secret: long-enough}}",
-            "1:32: `host`: a URL here begins with http:// or https://; write a URL such as https://runner.example.com:8124/",
+            "1:32: `host`: a URL here begins with http:// or https:// (write a URL such as https://runner.example.com:8124/)",
         ),
     ] {
         assert_eq!(said(&with_router(yaml)), [expected], "{yaml}");
@@ -419,6 +419,7 @@ fn empty_secrets_are_errors() {
     for (yaml, expected) in [
         ("preset: {p: {git_password: ''}}", "1:28: the secret `git_password` is empty"),
         ("preset: {p: {git_password: }}", "1:14: the secret `git_password` is empty"),
+        ("executor: {http_remote: {host: \"http://h\", secret: ''}}", "1:52: the secret `secret` is empty"),
         ("preset: {p: {tokens: [a, '']}}", "1:26: the secret `tokens` is empty"),
     ] {
         let advice = " (write it, or a reference such as ${env:NAME} or ${file:/path})";
