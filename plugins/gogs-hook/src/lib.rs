@@ -1,1 +1,18 @@
-//! x
+//! Webhooks of [Gogs](https://gogs.io): a trigger that takes them, and a selector by repository, branch and event.
+//! Both are of type `gogs_hook`.
+
+mod delivery;
+mod listen;
+mod selector;
+mod serve;
+mod trigger;
+
+pub use selector::selector;
+pub use trigger::trigger;
+
+#[cfg(feature = "export")]
+herald_core::plugin! {
+    name: "gogs-hook",
+    triggers: [trigger],
+    selectors: [selector],
+}

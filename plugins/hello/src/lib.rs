@@ -1,1 +1,18 @@
-//! x
+//! The smallest plugin: one trigger, one selector, one executor, all of type `hello`. A model for your own; see
+//! README.md beside it.
+
+mod executor;
+mod selector;
+mod trigger;
+
+pub use executor::executor;
+pub use selector::selector;
+pub use trigger::trigger;
+
+#[cfg(feature = "export")]
+herald_core::plugin! {
+    name: "hello",
+    triggers: [trigger],
+    selectors: [selector],
+    executors: [executor],
+}

@@ -1,0 +1,155 @@
+//! Takes the webhooks of Gogs over HTTP.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
+use herald_core::trigger::{Activator, ComponentError, Trigger};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::Receiver;
+use crate::listen::{self, Listeners};
+use crate::serve::serve;
+
+const HOST: &str = "127.0.0.1";
+const PORT: u16 = 8234;
+
+/// The trigger type `gogs_hook`.
+#[must_use]
+pub fn trigger() -> TriggerType {
+    let description = Description::new(
+        "gogs_hook",
+        "Fires for every webhook of Gogs that bears the right signature, on any path. In the settings of the \
+         repository in Gogs, the content type must be `application/json` and the secret the same as here.",
+    )
+    .option(
+        OptionSpec::new(
+            "secret",
+            OptionKind::Secrets,
+            "The secret of the webhook in Gogs. One of a list is enough, so that it can be changed without a gap.",
+        )
+        .required(),
+    )
+    .option(OptionSpec::new(
+        "host",
+        OptionKind::Text,
+        "The address to listen on. Default: `127.0.0.1`; with `unix_socket` and neither `host` nor `port`, no TCP port \
+         is opened.",
+    ))
+    .option(OptionSpec::new(
+        "port",
+        OptionKind::Integer { min: 0, max: 65_535 },
+        "The TCP port; 0 takes any that is free and logs it. Default: 8234, see `host`.",
+    ))
+    .option(OptionSpec::new(
+        "unix_socket",
+        OptionKind::FilePath,
+        "A unix socket to listen on, alone or besides the port; only the user of Herald can connect. Its folder must \
+         exist. It never takes the place of another file or of the socket of a program that runs.",
+    ))
+    .gives("event", "the event, as Gogs calls it: `push`, `release`…")
+    .gives("delivery", "the id that Gogs gave to this delivery; empty when there is none")
+    .gives("payload", "what Gogs tells, as it came")
+    .example(EXAMPLE);
+    TriggerType::new(description, |options| Ok(Arc::new(GogsHook::new(options.parse()?))))
+}
+
+const EXAMPLE: &str = "
+trigger:
+  gogs_hook:
+    secret: a_secret_that_Gogs_knows_as_well
+    port: 8234
+
+router:
+  deploy:
+    trigger: gogs_hook
+    selector: gogs_hook
+    task:
+      show: print
+    select_param:
+      gogs_name: owner/project
+      gogs_branch: main
+      gogs_event: push
+";
+
+#[derive(Deserialize)]
+struct Given {
+    secret: OneOrMany,
+    host: Option<String>,
+    port: Option<u16>,
+    unix_socket: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+struct GogsHook {
+    secrets: Arc<[String]>,
+    tcp: Option<(String, u16)>,
+    unix_socket: Option<PathBuf>,
+    /// What `prepare` got hold of, until `run` takes it.
+    prepared: Mutex<Option<Listeners>>,
+}
+
+impl GogsHook {
+    fn new(given: Given) -> Self {
+        let secrets = match given.secret {
+            OneOrMany::One(secret) => vec![secret],
+            OneOrMany::Many(secrets) => secrets,
+        };
+        let only_socket = given.unix_socket.is_some() && given.host.is_none() && given.port.is_none();
+        let host = given.host.unwrap_or_else(|| HOST.to_owned());
+        Self {
+            secrets: secrets.into(),
+            tcp: (!only_socket).then(|| (host, given.port.unwrap_or(PORT))),
+            unix_socket: given.unix_socket,
+            prepared: Mutex::new(None),
+        }
+    }
+
+    fn take(&self) -> Option<Listeners> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn bind(&self) -> Result<Listeners, ComponentError> {
+        // Ours from an earlier `prepare`, if there was no `run`, would be in the way.
+        drop(self.take());
+        let tcp = match &self.tcp {
+            Some((host, port)) => Some(listen::tcp(host, *port).await?),
+            None => None,
+        };
+        let unix = match &self.unix_socket {
+            Some(path) => Some(listen::unix(path).await?),
+            None => None,
+        };
+        Ok(Listeners { tcp, unix })
+    }
+}
+
+#[async_trait]
+impl Trigger for GogsHook {
+    async fn prepare(&self) -> Result<(), ComponentError> {
+        let listeners = self.bind().await?;
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(listeners);
+        Ok(())
+    }
+
+    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
+        let listeners = match self.take() {
+            Some(listeners) => listeners,
+            None => self.bind().await?,
+        };
+        for address in listeners.addresses() {
+            tracing::info!("trigger \"{}\" listens on {address}", activator.trigger());
+        }
+        let receiver = Receiver { secrets: self.secrets.clone(), activator };
+        serve(listeners, Arc::new(receiver), stop).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Lets greetings through, all or those for one name.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use herald_core::param::same;
+use herald_core::selector::{Answer, Question, Selector};
+use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::trigger::ComponentError;
+
+/// The selector type `hello`.
+#[must_use]
+pub fn selector() -> SelectorType {
+    let description = Description::new("hello", "Says yes to greetings.")
+        .param(OptionSpec::new("name", OptionKind::Text, "Only greetings for this name. Left out, all."))
+        .params_closed()
+        .example(
+            "
+trigger:
+  hello:
+    name: moon
+
+router:
+  greet:
+    trigger: hello
+    selector: hello
+    task:
+      greet: hello
+    select_param:
+      name: moon
+",
+        );
+    SelectorType::new(description, |_| Ok(Arc::new(Hello)))
+}
+
+struct Hello;
+
+#[async_trait]
+impl Selector for Hello {
+    async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
+        let Some(greeted) = question.trigger_param.get("name") else {
+            return Ok(Answer::no("this is no greeting"));
+        };
+        Ok(match question.select_param.get("name") {
+            None => Answer::yes("it is a greeting"),
+            Some(name) if same(name, greeted) => Answer::yes("it is a greeting for that name"),
+            Some(_) => Answer::no("it is a greeting for somebody else"),
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Says hello, once or every so often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use herald_core::param::Params;
+use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
+use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::unit;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// The trigger type `hello`.
+#[must_use]
+pub fn trigger() -> TriggerType {
+    let description = Description::new("hello", "Says hello when it starts, and then every `interval`, if it has one.")
+        .option(OptionSpec::new("name", OptionKind::Text, "Whom it greets.").default("world"))
+        .option(OptionSpec::new(
+            "interval",
+            OptionKind::Duration,
+            "How long from one greeting to the next: seconds as a number, or a duration such as `1m30s`. Left out, \
+             there is one greeting.",
+        ))
+        .gives("greeting", "`hello, world`, or whom `name` names")
+        .gives("name", "whom it greets")
+        .gives("counter", "how many greetings there were since the start, from 1")
+        .example(
+            "
+trigger:
+  hello:
+    interval: 2
+
+router:
+  greet:
+    trigger: hello
+    selector: hello
+    task:
+      greet: hello
+",
+        );
+    // Options were checked against the description; now they become fields.
+    TriggerType::new(description, |options| Ok(Arc::new(options.parse::<Hello>()?)))
+}
+
+#[derive(Deserialize)]
+struct Hello {
+    name: String,
+    #[serde(default, deserialize_with = "unit::de_optional_duration")]
+    interval: Option<Duration>,
+}
+
+#[async_trait]
+impl Trigger for Hello {
+    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
+        // Dropping what waits is enough to end it. A trigger that holds something would let go of it here.
+        stop.run_until_cancelled(self.greet(&activator)).await.unwrap_or(Ok(()))
+    }
+}
+
+impl Hello {
+    async fn greet(&self, activator: &Activator) -> Result<(), ComponentError> {
+        for counter in 1_u64.. {
+            let mut params = Params::new();
+            params.insert("greeting".to_owned(), Value::from(format!("hello, {}", self.name)));
+            params.insert("name".to_owned(), Value::from(self.name.as_str()));
+            params.insert("counter".to_owned(), Value::from(counter));
+            // Waits while Herald has no room: that is the back-pressure.
+            if let Err(refused) = activator.activate_when_room(params).await {
+                tracing::warn!("greeting {counter} was not taken: {refused}");
+            }
+            match self.interval {
+                Some(interval) => tokio::time::sleep(interval).await,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
