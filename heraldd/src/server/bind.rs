@@ -92,6 +92,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_is_named_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = Listener::Unix(super::super::unix_socket::bind_unix(&path, 0o600).await.unwrap());
+        assert_eq!(listener.address(), format!("unix:{}", path.display()));
+        assert!(!listener.is_loopback());
+    }
+
+    #[tokio::test]
     async fn a_taken_port_is_named() {
         let first = bind_tcp("127.0.0.1", 0).await.unwrap();
         let port = first.address().rsplit(':').next().unwrap().parse().unwrap();

@@ -194,7 +194,7 @@ impl HttpTrigger {
             listeners.push(server::bind_tcp(host, *port).await?);
         }
         if let Some((path, mode)) = &self.unix {
-            listeners.push(server::bind_unix(path, *mode).await?);
+            listeners.push(Listener::Unix(server::bind_unix(path, *mode).await?));
         }
         Ok(listeners)
     }
