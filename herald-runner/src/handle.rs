@@ -15,6 +15,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::answer::{self, Body, Short, Wire};
@@ -37,6 +38,23 @@ pub struct Service {
     pub allow_v1: bool,
     /// The longest body, in bytes.
     pub max_body: usize,
+    /// Room for the bodies of all requests that are arriving, in [`ROOM_UNIT`]s: strangers may send, but not fill the
+    /// memory.
+    pub room: Semaphore,
+}
+
+/// The least room that bodies which are arriving share, in bytes.
+const ROOM: usize = 256 << 20;
+/// What room is counted in, in bytes.
+const ROOM_UNIT: usize = 1024;
+
+/// Room is taken in steps of this, in bytes, so that short requests need no waiting at all.
+const ROOM_STEP: usize = 64 * ROOM_UNIT;
+
+/// The room for bodies, where the longest may have `max_body` bytes.
+#[must_use]
+pub fn room(max_body: usize) -> Semaphore {
+    Semaphore::new((ROOM.max(max_body) + ROOM_STEP) / ROOM_UNIT)
 }
 
 /// Stops the job of a version 1 connection when that closes.
@@ -101,7 +119,7 @@ impl Service {
         let announced =
             parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let too_long = announced.is_some_and(|length| length > self.max_body as u64);
-        match tokio::time::timeout_at(deadline, collect(body, self.max_body, too_long)).await {
+        match tokio::time::timeout_at(deadline, self.collect(body, too_long)).await {
             Ok(Ok(Some(body))) => Ok(body),
             Ok(Ok(None)) => Err(Short::text(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,6 +130,35 @@ impl Service {
             }
             Err(_) => Err(Short::text(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive")),
         }
+    }
+
+    /// The whole body, or `None` when it is longer than allowed; then a good part of the rest is thrown away.
+    async fn collect(&self, mut body: Incoming, mut too_long: bool) -> Result<Option<Bytes>, hyper::Error> {
+        let mut all = BytesMut::new();
+        let mut room = Vec::new();
+        let mut discarded = 0;
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            if too_long || all.len() + data.len() > self.max_body {
+                too_long = true;
+                (all, room) = (BytesMut::new(), Vec::new());
+                discarded += data.len();
+                if discarded > DISCARD {
+                    break;
+                }
+                continue;
+            }
+            let taken = room.len() * ROOM_STEP;
+            if all.len() + data.len() > taken {
+                let steps = (all.len() + data.len() - taken).div_ceil(ROOM_STEP);
+                for _ in 0..steps {
+                    let units = u32::try_from(ROOM_STEP / ROOM_UNIT).unwrap_or(1);
+                    room.extend(self.room.acquire_many(units).await.ok());
+                }
+            }
+            all.extend_from_slice(&data);
+        }
+        Ok((!too_long).then(|| all.freeze()))
     }
 
     async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Short> {
@@ -208,30 +255,6 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Short> {
             Err(bad(&format_args!("the body is not JSON: line {}, column {}", error.line(), error.column())))
         }
     }
-}
-
-/// The whole body, or `None` when it is longer than `limit`; then a good part of the rest is thrown away.
-async fn collect(
-    mut body: Incoming,
-    limit: usize,
-    mut too_long: bool,
-) -> Result<Option<Bytes>, hyper::Error> {
-    let mut all = BytesMut::new();
-    let mut discarded = 0;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if too_long || all.len() + data.len() > limit {
-            too_long = true;
-            all.clear();
-            discarded += data.len();
-            if discarded > DISCARD {
-                break;
-            }
-        } else {
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok((!too_long).then(|| all.freeze()))
 }
 
 /// How long a request may take to arrive, and an answer may stand still.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::config::{self, Config};
-use crate::handle::{Patience, Service, SharedService};
+use crate::handle::{Patience, Service, SharedService, room};
 use crate::jobs::Jobs;
 use crate::listen;
 use crate::log::{self, LogOutput};
@@ -63,6 +63,7 @@ async fn serve(file: &Path, config: Config, output: &LogOutput) -> anyhow::Resul
         nonces,
         allow_v1: config.allow_v1,
         max_body: config.max_body,
+        room: room(config.max_body),
     });
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let patience = Patience { request: config.request_timeout, write: WRITE_PATIENCE };

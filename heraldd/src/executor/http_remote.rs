@@ -1,1 +1,235 @@
-//! http_remote.
+//! `http_remote`: runs the job on a herald-runner elsewhere and brings its files here.
+
+mod answer;
+mod call;
+mod landing;
+mod options;
+mod retry;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Stop};
+use herald_core::param::Params;
+use herald_core::spec::{Description, ExecutorType};
+use herald_wire::job::JobKey;
+use herald_wire::manifest::Ending;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::job_params;
+use answer::{Expected, Fault, Ran};
+use call::Caller;
+use options::Settings;
+use retry::Retry;
+
+/// How long the runner may take to end a job that was given up, and to tell how it ended.
+const LAST_WORDS: Duration = Duration::from_secs(20);
+/// The same when the daemon itself is to end at once.
+const LAST_WORDS_FORCED: Duration = Duration::from_secs(2);
+
+/// Makes ring the provider of this process's TLS, unless another was chosen already. An HTTP client cannot be made
+/// without one.
+pub fn install_crypto_provider() {
+    // An error means that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The component type `http_remote`.
+#[must_use]
+pub fn component() -> ExecutorType {
+    let description = Description::new(
+        "http_remote",
+        "Runs a program on another machine, through the herald-runner there. Its result files are brought here and \
+         checked.",
+    );
+    let description =
+        options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
+    let description = job_params().into_iter().fold(description, Description::param);
+    ExecutorType::new(description, |options| Ok(Arc::new(Remote::new(Settings::of(options)?))))
+}
+
+struct Remote {
+    settings: Settings,
+    /// Made for the first job, so that checking a configuration touches nothing.
+    caller: OnceCell<Caller>,
+}
+
+impl Remote {
+    fn new(settings: Settings) -> Self {
+        Self { settings, caller: OnceCell::new() }
+    }
+
+    async fn caller(&self) -> Result<&Caller, String> {
+        let make = || async {
+            landing::sweep(&self.settings.data_dir).await;
+            let (url, secrets, connect) =
+                (self.settings.url.clone(), self.settings.secrets.clone(), self.settings.connect_timeout);
+            // Reading the machine's root certificates takes its time.
+            let made = tokio::task::spawn_blocking(move || Caller::new(url, secrets, connect)).await;
+            made.map_err(|error| error.to_string())?
+        };
+        self.caller.get_or_try_init(make).await
+    }
+
+    /// One exchange, to the end of the answer.
+    async fn exchange(&self, caller: &Caller, body: &str, join: bool) -> Result<Ran, Fault> {
+        let answered =
+            if self.settings.signed { caller.job_v2(body, join).await? } else { caller.job_v1(body).await? };
+        let expected = Expected {
+            signed: answered.tie.as_ref().map(|tie| (tie, caller.secrets())),
+            data_dir: &self.settings.data_dir,
+            max_files_size: self.settings.max_files_size,
+        };
+        answer::read(answered.response, expected).await
+    }
+
+    /// Until there is a result or no hope: comes back to a runner that is busy, and joins a job again whose
+    /// connection broke.
+    async fn run(&self, caller: &Caller, body: &str) -> Result<Ran, Failure> {
+        let at = &caller.shown;
+        let lost = |why: String| Failure { kind: FailureKind::Lost, ..Failure::new(why) };
+        let mut retry = Retry::new(self.settings.rejoin);
+        loop {
+            let began = Instant::now();
+            let fault = match self.exchange(caller, body, retry.join).await {
+                Ok(ran) => return Ok(ran),
+                Err(fault) => fault,
+            };
+            match fault {
+                Fault::Busy(pause) => {
+                    tracing::debug!(runner = %at, "the runner is busy; trying again");
+                    tokio::time::sleep(pause).await;
+                }
+                Fault::Unreachable(why) if !retry.join => {
+                    return Err(Failure::new(format!("the runner {at} cannot be reached: {why}")));
+                }
+                Fault::Unreachable(_) | Fault::Broken(_) | Fault::Cut(_) if self.settings.signed => {
+                    let cut = matches!(fault, Fault::Cut(_));
+                    let why = fault.why();
+                    if !retry.again(began.elapsed(), cut).await {
+                        let why = format!(
+                            "the connection to the runner {at} broke and the job could not be joined again: {why}"
+                        );
+                        return Err(lost(why));
+                    }
+                    tracing::debug!(runner = %at, why, "the connection broke; joining the job again");
+                }
+                Fault::Unreachable(why) | Fault::Broken(why) | Fault::Cut(why) => {
+                    return Err(Failure::new(format!("the connection to the runner {at} broke: {why}")));
+                }
+                Fault::Unknown => {
+                    return Err(lost(format!(
+                        "the runner {at} no longer knows the job; it was probably restarted"
+                    )));
+                }
+                Fault::Refused(why, ending) => {
+                    let kind = ending.map_or(FailureKind::Failed, kind);
+                    return Err(Failure {
+                        kind,
+                        ..Failure::new(format!("the runner {at} refused the job: {why}"))
+                    });
+                }
+                Fault::Wrong(why) => {
+                    return Err(Failure::new(format!("the answer of the runner {at} was refused: {why}")));
+                }
+            }
+        }
+    }
+
+    async fn whole(&self, caller: &Caller, body: &str, job_id: &str) -> Outcome {
+        let mut ran = self.run(caller, body).await?;
+        if let Some(landing) = ran.landing.take() {
+            match landing.commit(job_id).await {
+                Ok(paths) => drop(ran.result.insert("file".to_owned(), Value::Object(paths))),
+                Err(error) => return Err(Failure { result: ran.result, ..Failure::new(error) }),
+            }
+        }
+        outcome(ran.result, ran.ending)
+    }
+
+    /// Ends a job that is given up: by a signed cancel in version 2, by closing the connection in version 1.
+    async fn give_up(
+        &self,
+        caller: &Caller,
+        (key, stop): (&JobKey, &Stop),
+        working: impl Future<Output = Outcome>,
+        kind: FailureKind,
+    ) -> Outcome {
+        let error = match kind {
+            FailureKind::TimedOut => {
+                format!("it took longer than {} s and was stopped", self.settings.timeout.as_secs_f32())
+            }
+            _ => "it was cancelled".to_owned(),
+        };
+        if !self.settings.signed {
+            return Err(Failure { kind, ..Failure::new(error) });
+        }
+        let both = async { tokio::join!(caller.cancel(key), tokio::time::timeout(LAST_WORDS, working)) };
+        let forced = async {
+            stop.forced.cancelled().await;
+            tokio::time::sleep(LAST_WORDS_FORCED).await;
+        };
+        let ended = tokio::select! {
+            ended = both => ended,
+            () = forced => return Err(Failure { kind, ..Failure::new(error) }),
+        };
+        match ended {
+            // It came to its end just then.
+            (_, Ok(Ok(result))) => Ok(result),
+            (_, Ok(Err(failure))) => Err(Failure { kind, error, result: failure.result }),
+            (Ok(()), Err(_)) => Err(Failure { kind, ..Failure::new(error) }),
+            (Err(why), Err(_)) => {
+                let error = format!("{error}, but the runner {} could not be told: {why}", caller.shown);
+                Err(Failure { kind, ..Failure::new(error) })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Remote {
+    async fn execute(&self, execution: Execution) -> Outcome {
+        let caller = self.caller().await.map_err(Failure::new)?;
+        let params = execution.params();
+        let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
+        let body = Value::Object(params).to_string();
+        let working = self.whole(caller, &body, &key.job_id);
+        tokio::pin!(working);
+        let kind = tokio::select! {
+            outcome = &mut working => return outcome,
+            () = execution.stop.asked.cancelled() => FailureKind::Cancelled,
+            () = execution.stop.forced.cancelled() => FailureKind::Cancelled,
+            () = tokio::time::sleep(self.settings.timeout) => FailureKind::TimedOut,
+        };
+        self.give_up(caller, (&key, &execution.stop), working, kind).await
+    }
+}
+
+fn kind(ending: Ending) -> FailureKind {
+    match ending {
+        Ending::TimedOut => FailureKind::TimedOut,
+        Ending::Cancelled => FailureKind::Cancelled,
+        Ending::Exited | Ending::Signaled | Ending::Background => FailureKind::Failed,
+    }
+}
+
+/// In version 1 only the exit code tells how it ended.
+fn outcome(result: Params, ending: Option<Ending>) -> Outcome {
+    let number = |key: &str| result.get(key).filter(|value| value.is_number()).map(Value::to_string);
+    let (kind, error) = match (ending, number("exit_code"), number("signal")) {
+        (Some(Ending::TimedOut), ..) => {
+            (FailureKind::TimedOut, "it ran longer than its timeout and was ended".to_owned())
+        }
+        (Some(Ending::Cancelled), ..) => (FailureKind::Cancelled, "it was cancelled".to_owned()),
+        (Some(Ending::Background), ..) => return Ok(result),
+        (_, _, Some(signal)) => (FailureKind::Failed, format!("ended by signal {signal}")),
+        (_, Some(code), _) if code != "0" => (FailureKind::Failed, format!("exit code {code}")),
+        _ => return Ok(result),
+    };
+    Err(Failure { kind, error, result })
+}

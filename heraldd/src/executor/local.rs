@@ -8,8 +8,10 @@ use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
-use herald_exec::{Ending, Engine, ExecError, PARAMS, ParamDoc, ParamKind, Report, Settings, Stop};
+use herald_exec::{Ending, Engine, ExecError, Report, Settings, Stop};
 use serde_json::Value;
+
+use super::job_params;
 
 const EXAMPLE: &str = "
 trigger:
@@ -72,27 +74,6 @@ pub fn component() -> ExecutorType {
     .example(EXAMPLE);
     let description = job_params().into_iter().fold(description, Description::param);
     ExecutorType::new(description, |options| Ok(Arc::new(Local { engine: Engine::new(settings(options)?) })))
-}
-
-/// What programs that run through [`herald_exec`] read from `job_param`, here or on a runner.
-#[must_use]
-pub fn job_params() -> Vec<OptionSpec> {
-    PARAMS.iter().map(job_param).collect()
-}
-
-fn job_param(param: &ParamDoc) -> OptionSpec {
-    let kind = match param.kind {
-        ParamKind::Text => OptionKind::Text,
-        ParamKind::Secret => OptionKind::Secret,
-        ParamKind::Arguments => OptionKind::Any,
-        ParamKind::Map => OptionKind::Map,
-        ParamKind::Boolean => OptionKind::Boolean,
-        ParamKind::Duration => OptionKind::Duration,
-        ParamKind::Size => OptionKind::Size,
-        ParamKind::FilePath => OptionKind::FilePath,
-    };
-    let spec = OptionSpec::new(param.name, kind, param.doc);
-    if param.required { spec.required() } else { spec }
 }
 
 fn settings(options: &Options) -> Result<Settings, ComponentError> {

@@ -1,0 +1,136 @@
+//! Requests to a runner: the job, and the cancel.
+
+use std::time::Duration;
+
+use herald_core::clock::{Clock as _, SystemClock};
+use herald_wire::job::{CANCEL, JobKey};
+use herald_wire::request::{self, Outgoing, RequestTie};
+use herald_wire::secret::Secrets;
+use herald_wire::v1;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use reqwest::{Client, Response, Url};
+
+use super::answer::{Fault, reason};
+
+/// How long all attempts at a cancel may take together.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two attempts at a cancel.
+const CANCEL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Speaks to one runner.
+pub(super) struct Caller {
+    client: Client,
+    url: Url,
+    /// The URL for people: without user, password and query.
+    pub(super) shown: String,
+    secrets: Secrets,
+}
+
+/// A request that was answered.
+pub(super) struct Answered {
+    /// The answer; its body is still to come.
+    pub(super) response: Response,
+    /// In version 2: what the answer must be signed over.
+    pub(super) tie: Option<RequestTie>,
+}
+
+impl Caller {
+    /// Builds the HTTP client.
+    pub(super) fn new(url: Url, secrets: Secrets, connect_timeout: Duration) -> Result<Self, String> {
+        super::install_crypto_provider();
+        let client = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            // A variable in the daemon's environment must not send jobs elsewhere.
+            .no_proxy()
+            .connect_timeout(connect_timeout)
+            .tcp_nodelay(true)
+            // A job may take hours in which nothing is said; a peer that is gone must be missed all the same.
+            .tcp_keepalive(Duration::from_secs(30))
+            .tcp_keepalive_interval(Duration::from_secs(10))
+            .tcp_keepalive_retries(3)
+            // A kept connection may be closed by the other side just when a job is sent into it.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("heraldd/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| format!("the HTTP client cannot be made: {}", reason(&error)))?;
+        let shown = shown(&url);
+        Ok(Self { client, url, shown, secrets })
+    }
+
+    /// The secrets that answers may be signed with.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Version 1.
+    pub(super) async fn job_v1(&self, body: &str) -> Result<Answered, Fault> {
+        let mut headers = HeaderMap::new();
+        let signature = v1::sign(&self.secrets, body.as_bytes());
+        if let Ok(value) = HeaderValue::from_str(&signature) {
+            headers.insert(v1::SIGNATURE, value);
+        }
+        let response = self.send(self.url.clone(), headers, body).await?;
+        Ok(Answered { response, tie: None })
+    }
+
+    /// Version 2; with `join` a runner that does not know the job must not start it.
+    pub(super) async fn job_v2(&self, body: &str, join: bool) -> Result<Answered, Fault> {
+        self.signed(self.url.clone(), body, join).await
+    }
+
+    async fn signed(&self, url: Url, body: &str, join: bool) -> Result<Answered, Fault> {
+        let cannot =
+            |error: &dyn std::fmt::Display| Fault::Wrong(format!("the request cannot be signed: {error}"));
+        let nonce = request::nonce().map_err(|error| cannot(&error))?;
+        let outgoing = Outgoing {
+            method: "POST",
+            path: url.path(),
+            body: body.as_bytes(),
+            join,
+            now: SystemClock.now().as_second(),
+            nonce: &nonce,
+        };
+        let signed = request::sign(&outgoing, &self.secrets).map_err(|error| cannot(&error))?;
+        let response = self.send(url, signed.headers, body).await?;
+        Ok(Answered { response, tie: Some(signed.tie) })
+    }
+
+    async fn send(&self, url: Url, mut headers: HeaderMap, body: &str) -> Result<Response, Fault> {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let sent = self.client.post(url).headers(headers).body(body.to_owned()).send().await;
+        sent.map_err(|error| {
+            if error.is_connect() {
+                Fault::Unreachable(reason(&error))
+            } else {
+                Fault::Broken(reason(&error))
+            }
+        })
+    }
+
+    /// Tells the runner to stop a job; tries again for a while when it cannot be told.
+    pub(super) async fn cancel(&self, key: &JobKey) -> Result<(), String> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{CANCEL}", self.url.path().trim_end_matches('/')));
+        let body = serde_json::to_string(key).map_err(|error| error.to_string())?;
+        let mut last = "it did not answer in time".to_owned();
+        let attempts = async {
+            loop {
+                match self.signed(url.clone(), &body, false).await {
+                    Ok(answered) if answered.response.status().is_success() => return,
+                    Ok(answered) => last = format!("it answered {}", answered.response.status()),
+                    Err(fault) => fault.why().clone_into(&mut last),
+                }
+                tokio::time::sleep(CANCEL_PAUSE).await;
+            }
+        };
+        let told = tokio::time::timeout(CANCEL_PATIENCE, attempts).await;
+        told.map_err(|_| last)
+    }
+}
+
+fn shown(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{host}{port}{}", url.scheme(), url.path())
+}
