@@ -4,6 +4,7 @@
 //! |---|---|
 //! | none: nothing | `none_does_nothing_and_succeeds` |
 //! | print: logs the execution parameters as JSON | `print_logs_all_parameters_as_json` |
+//! | (also of a result of 1 MiB, which is what a job may print) | `print_logs_json_of_any_size` |
 //! | or only the print_keys (one or a list) | `print_logs_only_the_print_keys` |
 
 use e2e::daemon::{DONE, Daemon};
@@ -40,6 +41,20 @@ fn print_logs_all_parameters_as_json() {
     });
     assert_eq!(job, expected);
     assert!(!daemon.log().contains('\u{1b}'), "no control characters in a log that is not a terminal");
+}
+
+#[test]
+fn print_logs_json_of_any_size() {
+    let place = Place::new();
+    let config = format!("{MANUAL}  run: {{trigger: manual, selector: all, task: {{t: print}}}}\n")
+        .replace("port: 0", "port: 0, max_body: 4194304");
+    let daemon = Daemon::start(&place, &config);
+    for size in [60_000, 70_000, 1_200_000] {
+        let text = "x".repeat(size);
+        let event = daemon.post(&json!({"text": text}));
+        let job = daemon.wait_print(&format!("{size} bytes"), |job| job["trigger_id"] == *event);
+        assert_eq!(job["trigger_param"]["text"], text);
+    }
 }
 
 #[test]

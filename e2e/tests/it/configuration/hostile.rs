@@ -53,7 +53,9 @@ fn hostile_aliases_are_refused_within_bounded_memory() {
 #[test]
 fn a_file_that_is_no_yaml_is_refused() {
     check(("trigger:\n  a: {type: tick\n«  b: 1»\nrouter: x\n", &[]));
-    check(("trigger:\n  a: 'never ends«\n»", &[]));
+    let endless = Place::new().refused("heraldd", "trigger:\n  a: 'never ends\n");
+    assert_eq!(endless.code, Some(2), "{}", endless.text());
+    assert!(endless.text().contains("config.yml:"), "{}", endless.text());
     let place = Place::new();
     std::fs::write(place.path("binary.yml"), [0xff, 0xfe, 0x00, 0x80]).unwrap();
     for name in ["binary.yml", "missing.yml", ""] {

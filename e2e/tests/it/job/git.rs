@@ -204,10 +204,10 @@ fn what_is_not_there_is_a_clear_error() {
     for (more, says) in [
         (json!({"git_branch": "nowhere-branch"}), "nowhere-branch"),
         (json!({"git_commit": "0123456789012345678901234567890123456789"}), "0123456789"),
-        (json!({"git_commit": "not-a-commit"}), "not-a-commit"),
+        (json!({"git_commit": "not-a-commit"}), "git_commit"),
         (json!({"cmd": "run/missing.sh"}), "run/missing.sh"),
         (json!({"repo": format!("file://{missing}")}), "missing"),
-        (json!({"repo": "nonsense://x/y"}), "nonsense"),
+        (json!({"repo": "nonsense://x/y"}), "repo"),
     ] {
         let mut job = json!({"cmd": "run/job.sh", "repo": repository.url()});
         job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -90,12 +90,12 @@ fn what_was_accepted_runs_in_order() {
     let daemon = limited(
         &place,
         "max_jobs: 1",
-        "sed 's/.*\"n\": *\\([0-9]*\\).*/\\1/' \"$HERALD_EXECUTE_PARAM_FILE\" >>@DIR@/order",
+        "sed 's/.*\"n\": *\\([0-9]*\\).*/\\1/' \"$HERALD_EXECUTE_PARAM_FILE\" >>@DIR@/order; echo >>@DIR@/order",
     );
     for n in 0..30 {
         daemon.post(&json!({"n": n}));
     }
     let expected: String = (0..30).map(|n| format!("{n}\n")).collect();
     until_within(Duration::from_secs(30), "all", || (place.count("order") == 30).then_some(()));
-    assert_eq!(place.read("order").unwrap(), expected);
+    assert_eq!(place.read("order").unwrap().trim_end(), expected.trim_end());
 }
