@@ -159,8 +159,7 @@ pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
         }
         (State::Queued, Event::Cancel(why)) => {
             let verdict = Verdict::without_result(Status::Cancelled, why);
-            let effects =
-                vec![Effect::RecordEnded(verdict.clone()), Effect::Dequeue, Effect::Feed(verdict)];
+            let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::Dequeue, Effect::Feed(verdict)];
             (State::Ended(Status::Cancelled), effects)
         }
         (State::Running { attempt, stopping: false }, Event::Cancel(_)) => {
@@ -171,8 +170,7 @@ pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
         {
             let verdict = Verdict::from(outcome);
             let status = verdict.status;
-            let effects =
-                vec![Effect::RecordEnded(verdict.clone()), Effect::FreeSlot, Effect::Feed(verdict)];
+            let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::FreeSlot, Effect::Feed(verdict)];
             (State::Ended(status), effects)
         }
         (state, _) => (state, Vec::new()),

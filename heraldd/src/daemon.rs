@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::assembly::Assembly;
 use crate::components;
 use crate::config::{self, Config};
+use crate::executor::http_remote;
 use crate::log::Log;
 use crate::plugin::{self, LoadedPlugin};
 
@@ -38,6 +39,7 @@ struct Loaded {
 /// # Errors
 /// [`Error`]: nothing was started, or everything was ended again.
 pub fn run(path: &Path) -> Result<(), Error> {
+    http_remote::install_crypto_provider();
     let loaded = load(path, None)?;
     let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
