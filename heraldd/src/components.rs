@@ -22,7 +22,12 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         selector::match_map::component(),
         selector::skip::component(),
     ];
-    let executors = [executor::local::component(), executor::none::component(), executor::print::component()];
+    let executors = [
+        executor::http_remote::component(),
+        executor::local::component(),
+        executor::none::component(),
+        executor::print::component(),
+    ];
     registry.triggers.extend(triggers);
     registry.selectors.extend(selectors);
     registry.executors.extend(executors);
