@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::fixture::{Bench, Repo, list};
 
 /// Mode, name and object of entries at the top.
-type Entries = dyn Fn(&Repo) -> Vec<(&'static str, &'static str, String)>;
+type Entries<'a> = dyn Fn(&Repo) -> Vec<(&'static str, &'static str, String)> + 'a;
 
 /// A repository with a `run.sh` and these further entries at its top.
-fn hostile(entries: &Entries) -> Repo {
+fn hostile(entries: &Entries<'_>) -> Repo {
     let repo = Repo::new();
     let script = repo.object("blob", b"#!/bin/sh\ncd \"$(dirname \"$0\")\" && find . | sort\n");
     let mut all = entries(&repo);
@@ -29,7 +29,7 @@ fn file_in(repo: &Repo, name: &str) -> String {
 
 #[tokio::test]
 async fn forbidden_names_are_refused() {
-    let cases: Vec<(&str, Box<Entries>)> = vec![
+    let cases: Vec<(&str, Box<Entries<'static>>)> = vec![
         (".git", Box::new(|repo| vec![("40000", ".git", file_in(repo, "config"))])),
         (".GIT", Box::new(|repo| vec![("40000", ".GiT", file_in(repo, "config"))])),
         (".git file", Box::new(|repo| vec![("100644", ".git", repo.object("blob", b"gitdir: /tmp"))])),
