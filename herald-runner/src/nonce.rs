@@ -23,6 +23,9 @@ const BATCH: usize = 1024;
 /// Lines beyond twice what is alive, after which the file is written anew.
 const SLACK: usize = 4096;
 
+/// The most of a file that is read, in bytes: far more than the runner writes.
+const LARGEST: u64 = 256 << 20;
+
 type Hash = [u8; 16];
 
 /// Why a nonce was not taken.
@@ -103,7 +106,7 @@ impl Store {
     fn open(folder: &Path, now: i64, most: usize) -> io::Result<Self> {
         let mut file = open_file(&folder.join("nonces"))?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        Read::by_ref(&mut file).take(LARGEST).read_to_end(&mut bytes)?;
         let mut store = Self {
             folder: folder.to_owned(),
             file,

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use herald_wire::secret::{self, Secrets};
 
+use super::model::{Config, Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT};
 use super::read::{self, Entry, Kind, Node};
 use super::report::{self, Problem};
-use super::{Config, Listen, LogConfig, LogFormat, LogLevel, value};
+use super::value;
 
 /// Every key, in the order in which they are documented.
 const KEYS: [&str; 18] = [
@@ -161,12 +162,9 @@ impl Check {
 
     fn request_timeout(&mut self) -> Duration {
         let place = self.values.get("request_timeout").map(|node| node.span.clone());
-        let limit = self.duration("request_timeout", super::REQUEST_TIMEOUT);
-        if let Some(place) = place.filter(|_| limit > super::REQUEST_TIMEOUT) {
-            self.problem(
-                &place,
-                format!("`request_timeout` is at most {} s", super::REQUEST_TIMEOUT.as_secs()),
-            );
+        let limit = self.duration("request_timeout", REQUEST_TIMEOUT);
+        if let Some(place) = place.filter(|_| limit > REQUEST_TIMEOUT) {
+            self.problem(&place, format!("`request_timeout` is at most {} s", REQUEST_TIMEOUT.as_secs()));
         }
         limit
     }

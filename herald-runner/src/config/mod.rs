@@ -1,126 +1,15 @@
 //! The runner's configuration. Everything that is wrong is found before anything starts, and told at once.
 
 mod check;
+mod model;
 mod read;
 mod report;
 mod value;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use herald_wire::secret::Secrets;
+use std::path::Path;
 
 pub use check::parse;
-
-/// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that
-/// the answer is there in time too.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Failures.
-    Error,
-    /// What deserves a look.
-    Warn,
-    /// Every job.
-    Info,
-    /// Every request.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl From<LogLevel> for tracing_subscriber::filter::LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
-}
-
-/// What a log line looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// A JSON object a line.
-    Json,
-}
-
-/// Where the log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogConfig {
-    /// `log_level`
-    pub level: LogLevel,
-    /// `log_output`; none is standard error.
-    pub output: Option<PathBuf>,
-    /// `log_format`
-    pub format: LogFormat,
-}
-
-/// Where the runner listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// `host` and `port`; none when only a socket was asked for.
-    pub tcp: Option<(String, u16)>,
-    /// `unix_socket`
-    pub unix_socket: Option<PathBuf>,
-    /// `unix_socket_mode`
-    pub unix_socket_mode: u32,
-}
-
-/// A checked configuration.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where the log goes.
-    pub log: LogConfig,
-    /// Where to listen.
-    pub listen: Listen,
-    /// `secret`: the first one signs, all are accepted.
-    pub secrets: Secrets,
-    /// `work_dir`
-    pub work_dir: PathBuf,
-    /// `allow_v1`: whether version 1 of the wire is spoken.
-    pub allow_v1: bool,
-    /// `max_body`: the longest request, in bytes.
-    pub max_body: usize,
-    /// `max_jobs`: how many jobs run at once.
-    pub max_jobs: usize,
-    /// `output_limit`: how much is kept of each output stream of a job, in bytes.
-    pub output_limit: u64,
-    /// `kill_grace`: between TERM and KILL.
-    pub kill_grace: Duration,
-    /// `git_timeout`: for one fetch.
-    pub git_timeout: Duration,
-    /// `keep_results`: how long the result of a job can be asked for again.
-    pub keep_results: Duration,
-    /// `shutdown_grace`: how long running jobs may go on after SIGTERM.
-    pub shutdown_grace: Duration,
-    /// `request_timeout`: how long a whole request may take to arrive.
-    pub request_timeout: Duration,
-    /// What is not wrong, and deserves to be said.
-    pub warnings: Vec<String>,
-}
-
-impl Config {
-    /// Whether only secrets and warnings differ.
-    #[must_use]
-    pub fn same_but_secrets(&self, other: &Self) -> bool {
-        let rest = |config: &Self| {
-            (
-                (config.log.clone(), config.listen.clone(), config.work_dir.clone(), config.allow_v1),
-                (config.max_body, config.max_jobs, config.output_limit, config.request_timeout),
-                (config.kill_grace, config.git_timeout, config.keep_results, config.shutdown_grace),
-            )
-        };
-        rest(self) == rest(other)
-    }
-}
+pub use model::{Config, Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT};
 
 /// Reads and checks a file.
 ///

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use super::job_params;
 use answer::{Expected, Fault, Ran};
 use call::Caller;
+pub use call::install_crypto_provider;
 use options::Settings;
 use retry::Retry;
 
@@ -31,13 +32,6 @@ use retry::Retry;
 const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The same when the daemon itself is to end at once.
 const LAST_WORDS_FORCED: Duration = Duration::from_secs(2);
-
-/// Makes ring the provider of this process's TLS, unless another was chosen already. An HTTP client cannot be made
-/// without one.
-pub fn install_crypto_provider() {
-    // An error means that there is one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
 
 /// The component type `http_remote`.
 #[must_use]

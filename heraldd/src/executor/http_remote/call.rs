@@ -18,6 +18,13 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts at a cancel.
 const CANCEL_PAUSE: Duration = Duration::from_millis(500);
 
+/// Makes ring the provider of this process's TLS, unless another was chosen already. An HTTP client cannot be made
+/// without one.
+pub fn install_crypto_provider() {
+    // An error means that there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Speaks to one runner.
 pub(super) struct Caller {
     client: Client,
@@ -38,7 +45,7 @@ pub(super) struct Answered {
 impl Caller {
     /// Builds the HTTP client.
     pub(super) fn new(url: Url, secrets: Secrets, connect_timeout: Duration) -> Result<Self, String> {
-        super::install_crypto_provider();
+        install_crypto_provider();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             // A variable in the daemon's environment must not send jobs elsewhere.
