@@ -1,0 +1,25 @@
+//! Papers that are generated from the components' own descriptions stand as they would be generated now.
+//! `HERALD_UPDATE=1 cargo test -p heraldd --test it generated` writes them anew.
+
+use std::path::Path;
+
+use heraldd::{components, config};
+
+#[test]
+fn the_reference_and_the_schema_are_up_to_date() {
+    let registry = components::registry(&[]);
+    let schema = serde_json::to_string_pretty(&config::schema(&registry)).unwrap() + "\n";
+    for (name, text) in
+        [("configuration.md", config::markdown(&registry)), ("configuration.schema.json", schema)]
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
+        if std::env::var_os("HERALD_UPDATE").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let stands = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            stands == text,
+            "docs/reference/{name} is out of date; run: HERALD_UPDATE=1 cargo test -p heraldd --test it generated"
+        );
+    }
+}
