@@ -243,7 +243,7 @@ mod tests {
     fn options_and_params_are_described() {
         let description = component().description;
         assert!(description.params.iter().any(|param| param.name == "cmd" && param.required));
-        assert_eq!(description.params.len(), herald_exec::herald_exec::PARAMS.len());
+        assert_eq!(description.params.len(), herald_exec::PARAMS.len());
         for bad in [json!({"kill_grace": "soon"}), json!({"work_dir": 5}), json!({"output_limit": -1})] {
             assert!(settings(&Options(object(&bad))).is_err(), "{bad}");
         }
