@@ -127,8 +127,11 @@ fn sighup_reads_the_configuration_again() {
 #[test]
 fn a_bad_configuration_is_reported_and_the_old_one_stays() {
     let place = Place::new();
-    let good = "trigger: {manual: {type: http, port: 0}}\nrouter: {before: {trigger: manual, selector: all, task: {t: print}}}\n";
-    let path = place.config(good);
+    let port = e2e::http::free_port();
+    let good = format!(
+        "trigger: {{manual: {{type: http, port: {port}}}}}\nrouter: {{before: {{trigger: manual, selector: all, task: {{t: print}}}}}}\n"
+    );
+    let path = place.config(&good);
     let daemon = Daemon::run(&mut place.command("heraldd", &path));
     daemon.address("manual");
     for (turn, bad) in ["trigger: {manual: {type: http, port: 0}}\nrouter: {after: {trigger: manual, selector: al, task: {t: print}}}\n", "nonsense-4727: 1\n", "'"].iter().enumerate() {
@@ -148,10 +151,12 @@ fn a_bad_configuration_is_reported_and_the_old_one_stays() {
     daemon.post(&json!({}));
     // A port that cannot be had is no reason to lose the old one either.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    place.config(&good.replace("port: 0", &format!("port: {port}")).replace("before", "taken"));
+    let other = taken.local_addr().unwrap().port();
+    place.config(
+        &good.replace(&format!("port: {port}"), &format!("port: {other}")).replace("before", "taken"),
+    );
     daemon.signal("HUP");
-    daemon.wait_pick("a report", |line| line.contains(&format!(":{port}")).then_some(()));
+    daemon.wait_pick("a report", |line| line.contains(&format!(":{other}")).then_some(()));
     let event = daemon.post(&json!({}));
     daemon.wait_print("the old router", |job| job["trigger_id"] == *event && job["router"] == "before");
 }
