@@ -1,1 +1,519 @@
+//! Against a runner of the tests' own, which can lie in every way. What a real runner does is tested end to end.
 
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use herald_core::executor::{Execution, Executor, FailureKind, Outcome, Stop};
+use herald_core::job::Job;
+use herald_core::param::Params;
+use herald_core::secret::Mask;
+use herald_core::spec::Options;
+use herald_wire::answer::Signer;
+use herald_wire::disposition::Disposition;
+use herald_wire::manifest::{Ending, FileSum, Manifest, Sum};
+use herald_wire::multipart;
+use herald_wire::request::{self, RequestView, Verified};
+use herald_wire::secret::Secrets;
+use http::HeaderMap;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::component;
+
+const SECRET: &str = "the_secret_should_be_strong_enough";
+
+/// A request as the fake runner got it.
+struct Got {
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Got {
+    async fn read(stream: &mut TcpStream) -> Option<Self> {
+        let mut bytes = Vec::new();
+        let head = loop {
+            if stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+            if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at;
+            }
+        };
+        let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
+        let mut lines = text.split("\r\n");
+        let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let (name, value) = line.split_once(':').unwrap();
+            headers.append(
+                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                value.trim().parse().unwrap(),
+            );
+        }
+        let length: usize = headers["content-length"].to_str().unwrap().parse().unwrap();
+        let mut body = bytes[head + 4..].to_vec();
+        while body.len() < length {
+            stream.read_buf(&mut body).await.ok().filter(|n| *n > 0)?;
+        }
+        Some(Self { path, headers, body })
+    }
+
+    /// As the runner verifies it.
+    fn verified(&self) -> Verified {
+        let path = self.path.split('?').next().unwrap();
+        let view = RequestView { method: "POST", path, query: None, authority: None, headers: &self.headers };
+        let created = view.headers["signature-input"].to_str().unwrap();
+        let created = created.split_once("created=").unwrap().1.split(';').next().unwrap().parse().unwrap();
+        request::verify(&view, &self.body, &secrets(), created).unwrap()
+    }
+
+    fn signer(&self) -> Signer {
+        Signer::new(&secrets(), &self.verified())
+    }
+}
+
+fn secrets() -> Secrets {
+    Secrets::new([SECRET]).unwrap()
+}
+
+fn raw(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    [format!("{head}\r\n").as_bytes(), body].concat()
+}
+
+/// An answer without files as a good runner gives it.
+fn short(signer: &Signer, status: u16, body: &str, ending: Option<Ending>) -> Vec<u8> {
+    let manifest = Manifest::of_body(body.as_bytes(), ending).to_text();
+    let signed = signer.sign(status, &manifest, 0).unwrap();
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Herald-Manifest", &manifest),
+        ("Signature-Input", &signed.input),
+        ("Signature", &signed.signature),
+    ];
+    raw(status, &headers, body.as_bytes())
+}
+
+type File<'a> = (&'a str, &'a str, &'a [u8]);
+
+/// An answer with files: `sent` are sent, `named` are what the signed manifest says.
+fn with_files(signer: &Signer, sent: &[File<'_>], named: &[File<'_>], after: &[File<'_>]) -> Vec<u8> {
+    let result = b"{\"exit_code\":0}";
+    let mut manifest = Manifest::of_body(result, Some(Ending::Exited));
+    for (name, filename, content) in named {
+        let Sum { size, sha256 } = Sum::of(content);
+        manifest.file.insert((*name).to_owned(), FileSum { filename: (*filename).to_owned(), size, sha256 });
+    }
+    let text = manifest.to_text();
+    let signed = signer.sign(200, &text, 0).unwrap();
+    let mut body =
+        multipart::part_head("b", true, &Disposition::field("result"), "application/json", &[]).to_vec();
+    body.extend_from_slice(result);
+    let push = |body: &mut Vec<u8>, files: &[File<'_>]| {
+        for (name, filename, content) in files {
+            let disposition = Disposition {
+                name: (*name).to_owned(),
+                filename: Some((*filename).to_owned()),
+                sha256sum: Some(Sum::of(content).sha256),
+            };
+            body.extend_from_slice(&multipart::part_head(
+                "b",
+                false,
+                &disposition,
+                "application/octet-stream",
+                &[],
+            ));
+            body.extend_from_slice(content);
+        }
+    };
+    push(&mut body, sent);
+    let headers = [("Signature-Input", signed.input.as_str()), ("Signature", signed.signature.as_str())];
+    let manifest = Disposition::field("manifest");
+    body.extend_from_slice(&multipart::part_head("b", false, &manifest, "application/json", &headers));
+    body.extend_from_slice(text.as_bytes());
+    push(&mut body, after);
+    body.extend_from_slice(&multipart::end("b"));
+    raw(200, &[("Content-Type", &multipart::content_type("b"))], &body)
+}
+
+/// A runner that answers with what the closure says; nothing closes the connection.
+async fn fake(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answer = Arc::new(answer);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                if let Some(got) = Got::read(&mut stream).await {
+                    let bytes = answer(got);
+                    let _ = stream.write_all(&bytes).await;
+                }
+            });
+        }
+    });
+    port
+}
+
+fn remote(port: u16, data_dir: &Path, more: &Value) -> Arc<dyn Executor> {
+    let mut options =
+        json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET, "data_dir": data_dir});
+    for (key, value) in more.as_object().unwrap() {
+        options[key] = value.clone();
+    }
+    let Value::Object(options) = options else { unreachable!() };
+    (component().factory)(&Options(options)).unwrap()
+}
+
+fn execution(id: &str, stop: Stop) -> Execution {
+    let empty = Arc::new(Params::new());
+    let job = Job {
+        id: id.into(),
+        trigger_id: "e".into(),
+        router: "r".into(),
+        trigger: "t".into(),
+        selector: "all".into(),
+        task: "k".into(),
+        executor: "x".into(),
+        trigger_param: empty.clone(),
+        select_param: empty.clone(),
+        job_param: empty,
+        chain_depth: 0,
+        attempt: 3,
+    };
+    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop }
+}
+
+async fn run(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static, data: &Path, more: Value) -> Outcome {
+    let port = fake(answer).await;
+    remote(port, data, &more).execute(execution("job1", Stop::new())).await
+}
+
+fn kind_and_error(outcome: Outcome) -> (FailureKind, String) {
+    let failure = outcome.unwrap_err();
+    (failure.kind, failure.error)
+}
+
+fn files_below(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files_below(&entry.path()));
+        } else {
+            found.push(entry.path().to_str().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn endings_become_outcomes() {
+    let data = tempfile::tempdir().unwrap();
+    let fine = json!({"exit_code": 0, "a": 1});
+    for (status, body, ending, expected) in [
+        (200, json!({"exit_code": 0, "a": 1, "file": {"x": "/there"}}), Some(Ending::Exited), Ok(fine)),
+        (200, json!({}), Some(Ending::Background), Ok(json!({}))),
+        (200, json!({"exit_code": 3}), Some(Ending::Exited), Err((FailureKind::Failed, "exit code 3"))),
+        (200, json!({"signal": 9}), Some(Ending::Signaled), Err((FailureKind::Failed, "ended by signal 9"))),
+        (200, json!({"signal": 15}), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "timeout"))),
+        (200, json!({"signal": 15}), Some(Ending::Cancelled), Err((FailureKind::Cancelled, "cancelled"))),
+        (500, json!("no such program"), None, Err((FailureKind::Failed, "no such program"))),
+        (500, json!("late"), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "late"))),
+        (404, json!("who?"), None, Err((FailureKind::Lost, "no longer knows the job"))),
+    ] {
+        let text = body.to_string();
+        let answer = move |got: Got| short(&got.signer(), status, &text, ending);
+        let outcome = run(answer, data.path(), json!({})).await;
+        match expected {
+            Ok(result) => assert_eq!(Value::Object(outcome.unwrap()), result),
+            Err((kind, says)) => {
+                let failure = outcome.unwrap_err();
+                assert_eq!(failure.kind, kind, "{}", failure.error);
+                assert!(failure.error.contains(says), "{}", failure.error);
+                if status == 200 {
+                    assert_eq!(Value::Object(failure.result), body);
+                }
+            }
+        }
+    }
+}
+
+/// Whatever is not signed as it must be fails the job; a redirect is not followed.
+#[tokio::test]
+async fn answers_that_cannot_be_trusted_fail_the_job() {
+    type Lie = fn(Got) -> Vec<u8>;
+    let cases: [(&str, &str, Lie); 9] = [
+        ("unsigned", "not signed", |_| {
+            raw(200, &[("Content-Type", "application/json")], b"{\"exit_code\":0}")
+        }),
+        ("altered", "does not match its signed manifest", |got| {
+            let answer = short(&got.signer(), 200, "{\"exit_code\":0}", None);
+            String::from_utf8(answer).unwrap().replace("\"exit_code\":0}", "\"exit_code\":1}").into_bytes()
+        }),
+        ("altered status", "signature does not fit", |got| {
+            let answer = short(&got.signer(), 500, "{\"exit_code\":0}", None);
+            String::from_utf8(answer).unwrap().replacen("500", "200", 1).into_bytes()
+        }),
+        ("to another request", "signature does not fit", |got| {
+            let mut verified = got.verified();
+            verified.tie.signature = "herald=:AAAA:".to_owned();
+            short(&Signer::new(&secrets(), &verified), 200, "{\"exit_code\":0}", None)
+        }),
+        ("with another secret", "signature does not fit", |got| {
+            let stranger = Secrets::new(["some other secret, long enough"]).unwrap();
+            short(&Signer::new(&stranger, &got.verified()), 200, "{\"exit_code\":0}", None)
+        }),
+        ("a redirect", "307", |_| raw(307, &[("Location", "http://127.0.0.1:1/")], b"")),
+        ("a web page", "text/html", |_| raw(200, &[("Content-Type", "text/html")], b"hello")),
+        ("no object", "not a JSON object", |got| short(&got.signer(), 200, "[]", None)),
+        ("refused", "reason 4711", |_| raw(401, &[], b"reason 4711")),
+    ];
+    for (what, says, lie) in cases {
+        let data = tempfile::tempdir().unwrap();
+        let (kind, error) = kind_and_error(run(lie, data.path(), json!({})).await);
+        assert_eq!(kind, FailureKind::Failed, "{what}: {error}");
+        assert!(error.contains(says), "{what}: {error}");
+        assert!(!error.contains(SECRET), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn files_land_when_all_is_right_and_only_then() {
+    let (a, b): (File<'_>, File<'_>) = (("a", "a.dat", b"one"), ("b", "ü \"b\".dat", b""));
+    let altered: File<'_> = ("a", "a.dat", b"onE");
+    let renamed: File<'_> = ("a", "other.dat", b"one");
+    let outside: File<'_> = ("a", "../../a.dat", b"one");
+    let both = [a, b];
+    for (what, sent, named, after, says) in [
+        ("all right", &both[..], &both[..], &[][..], None),
+        ("missing", &both[..1], &both, &[], Some("missing")),
+        ("surplus", &both, &both[..1], &[], Some("not in the signed manifest")),
+        ("altered", &[altered, b], &both, &[], Some("does not match")),
+        ("renamed", &[renamed, b], &both, &[], Some("does not match")),
+        ("twice", &[a, a], &both[..1], &[], Some("twice")),
+        ("outside", &[outside], &[outside], &[], Some("cannot be used")),
+        ("after the manifest", &both[..1], &both[..1], &both[1..], Some("goes on after its manifest")),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let owned = |files: &[File<'static>]| files.to_vec();
+        let (sent, named, after) = (owned(sent), owned(named), owned(after));
+        let answer = move |got: Got| with_files(&got.signer(), &sent, &named, &after);
+        let outcome = run(answer, data.path(), json!({})).await;
+        match says {
+            None => {
+                let result = outcome.unwrap();
+                let path = data.path().join("job1/b/ü \"b\".dat");
+                assert_eq!(result["file"]["b"], path.to_str().unwrap());
+                assert_eq!(std::fs::read(data.path().join("job1/a/a.dat")).unwrap(), b"one");
+                assert_eq!(files_below(data.path()).len(), 2);
+            }
+            Some(says) => {
+                let (kind, error) = kind_and_error(outcome);
+                assert!(kind == FailureKind::Failed && error.contains(says), "{what}: {error}");
+                assert!(!data.path().join("job1").exists(), "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bound_on_files_holds() {
+    let data = tempfile::tempdir().unwrap();
+    let file: File<'_> = ("a", "a.dat", b"12345");
+    for (bound, fits) in [(5, true), (4, false)] {
+        let answer = move |got: Got| with_files(&got.signer(), &[file], &[file], &[]);
+        let outcome = run(answer, data.path(), json!({"max_files_size": bound})).await;
+        assert_eq!(outcome.is_ok(), fits, "{outcome:?}");
+    }
+}
+
+/// A body that ends too soon, at any byte, leaves nothing and fails the job: as a broken one when the connection
+/// says so, as a wrong one when the sender pretends that it is whole.
+#[tokio::test]
+async fn truncated_answers_leave_nothing() {
+    let file: File<'_> = ("a", "a.dat", b"some content of a file");
+    for honest in [true, false] {
+        for keep in [0.1, 0.5, 0.7, 0.9, 0.99] {
+            let data = tempfile::tempdir().unwrap();
+            let answer = move |got: Got| {
+                let whole = with_files(&got.signer(), &[file], &[file], &[]);
+                let head = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    clippy::cast_precision_loss,
+                    reason = "a share"
+                )]
+                let length = ((whole.len() - head) as f64 * keep) as usize;
+                if honest {
+                    return raw(
+                        200,
+                        &[("Content-Type", &multipart::content_type("b"))],
+                        &whole[head..head + length],
+                    );
+                }
+                whole[..head + length].to_vec()
+            };
+            let (kind, error) = kind_and_error(run(answer, data.path(), json!({"rejoin": "500ms"})).await);
+            let expected = if honest { FailureKind::Failed } else { FailureKind::Lost };
+            assert_eq!(kind, expected, "{keep}: {error}");
+            assert!(!data.path().join("job1").exists(), "{keep}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broken_connection_joins_the_job_and_never_starts_it_again() {
+    let data = tempfile::tempdir().unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let joins = Arc::new(Mutex::new(Vec::new()));
+    let (counted, joined) = (count.clone(), joins.clone());
+    let answer = move |got: Got| {
+        let verified = got.verified();
+        joined.lock().unwrap().push((verified.join, verified.nonce.clone()));
+        match counted.fetch_add(1, Ordering::Relaxed) {
+            0 => Vec::new(),
+            1 => raw(504, &[], b"<html>Gateway Timeout"),
+            _ => short(&got.signer(), 200, "{\"exit_code\":0}", Some(Ending::Exited)),
+        }
+    };
+    run(answer, data.path(), json!({})).await.unwrap();
+    let joins = joins.lock().unwrap();
+    assert_eq!(joins.iter().map(|(join, _)| *join).collect::<Vec<_>>(), [false, true, true]);
+    assert_ne!(joins[1].1, joins[2].1, "each with its own nonce");
+}
+
+#[tokio::test]
+async fn a_busy_runner_is_asked_again() {
+    let data = tempfile::tempdir().unwrap();
+    let count = AtomicUsize::new(0);
+    let answer = move |got: Got| {
+        assert!(!got.verified().join);
+        match count.fetch_add(1, Ordering::Relaxed) {
+            0 => short(&got.signer(), 503, "busy", None),
+            _ => short(&got.signer(), 200, "{\"exit_code\":0}", None),
+        }
+    };
+    run(answer, data.path(), json!({})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_runner_that_is_not_there_is_told_with_its_address() {
+    let data = tempfile::tempdir().unwrap();
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = gone.local_addr().unwrap().port();
+    drop(gone);
+    let remote = remote(port, data.path(), &json!({}));
+    let (kind, error) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
+    assert_eq!(kind, FailureKind::Failed);
+    assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("refused"), "{error}");
+}
+
+/// Serves the job until its cancel comes, then tells that it was cancelled.
+async fn cancellable(seen: Arc<Mutex<Vec<String>>>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stopped = tokio_util::sync::CancellationToken::new();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (seen, stopped) = (seen.clone(), stopped.clone());
+            tokio::spawn(async move {
+                let got = Got::read(&mut stream).await.unwrap();
+                let signer = got.signer();
+                seen.lock().unwrap().push(format!("{} {}", got.path, String::from_utf8_lossy(&got.body)));
+                let answer = if got.path.ends_with("/cancel") {
+                    stopped.cancel();
+                    short(&signer, 200, "{\"state\":\"stopping\"}", None)
+                } else {
+                    stopped.cancelled().await;
+                    short(&signer, 200, "{\"signal\":15}", Some(Ending::Cancelled))
+                };
+                let _ = stream.write_all(&answer).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn giving_up_sends_a_signed_cancel_and_waits_for_the_last_words() {
+    for (timeout, expected) in [("300ms", FailureKind::TimedOut), ("1h", FailureKind::Cancelled)] {
+        let data = tempfile::tempdir().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let port = cancellable(seen.clone()).await;
+        let remote = remote(port, data.path(), &json!({"timeout": timeout}));
+        let stop = Stop::new();
+        let asked = stop.asked.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            asked.cancel();
+        });
+        let failure = remote.execute(execution("job1", stop)).await.unwrap_err();
+        assert_eq!(failure.kind, expected, "{}", failure.error);
+        assert_eq!(Value::Object(failure.result), json!({"signal": 15}));
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen[1], r#"/path/cancel {"job_id":"job1","attempt":3}"#);
+    }
+}
+
+#[tokio::test]
+async fn in_version_1_giving_up_closes_the_connection() {
+    let data = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let runner = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let got = Got::read(&mut stream).await.unwrap();
+        let signature = got.headers["x-herald-signature"].as_bytes().to_vec();
+        assert!(herald_wire::v1::verify(&secrets(), &signature, &got.body));
+        assert!(!got.headers.contains_key("signature"));
+        stream.read(&mut [0; 1]).await.unwrap()
+    });
+    let remote = remote(port, data.path(), &json!({"wire": 1, "timeout": "300ms"}));
+    let (kind, _) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
+    assert_eq!(kind, FailureKind::TimedOut);
+    assert_eq!(runner.await.unwrap(), 0, "the connection was closed");
+}
+
+#[test]
+fn options_are_checked() {
+    let good = json!({"host": "https://h/p", "secret": SECRET, "data_dir": "/d"});
+    for (key, value, fine) in [
+        ("host", json!("http://h:1/p?q"), true),
+        ("host", json!("ftp://h"), false),
+        ("host", json!("h"), false),
+        ("secret", json!([SECRET, "another secret, long enough"]), true),
+        ("secret", json!([SECRET, "short"]), false),
+        ("secret", json!(""), false),
+        ("secret", json!([]), false),
+        ("timeout", json!("1h"), true),
+        ("timeout", json!("soon"), false),
+        ("max_files_size", json!("1GiB"), true),
+        ("max_files_size", json!("huge"), false),
+    ] {
+        let mut options = good.clone();
+        options[key] = value.clone();
+        let Value::Object(options) = options else { unreachable!() };
+        let made = (component().factory)(&Options(options));
+        assert_eq!(made.is_ok(), fine, "{key}: {value}: {:?}", made.err().map(|error| error.0));
+    }
+}
+
+/// A URL with TLS needs the provider and the machine's root certificates; a panic would be found here.
+#[tokio::test]
+async fn https_without_a_certificate_that_is_known_is_an_error() {
+    let data = tempfile::tempdir().unwrap();
+    let port = fake(|_| Vec::new()).await;
+    let host = format!("https://127.0.0.1:{port}/");
+    let remote = remote(port, data.path(), &json!({"host": host, "connect_timeout": "300ms"}));
+    let (kind, error) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
+    assert_eq!(kind, FailureKind::Failed, "{error}");
+    assert!(error.contains("cannot be reached"), "{error}");
+}
