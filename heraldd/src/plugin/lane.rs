@@ -132,7 +132,7 @@ mod tests {
         }
         for n in 10..20 {
             let sender = sender.clone();
-            lane.submit(move || drop(sender.send(n))).unwrap();
+            lane.submit(move || sender.send(n).unwrap()).unwrap();
         }
         let quick: Vec<i32> = (0..10).map(|_| receiver.recv_timeout(LONG).unwrap()).collect();
         assert_eq!(quick, (10..20).collect::<Vec<_>>());
@@ -166,7 +166,7 @@ mod tests {
         let lane = Lane::new("test", 1);
         lane.submit(|| panic!("as the test wants it")).unwrap();
         let (sender, receiver) = mpsc::channel();
-        lane.submit(move || drop(sender.send(()))).unwrap();
+        lane.submit(move || sender.send(()).unwrap()).unwrap();
         receiver.recv_timeout(LONG).unwrap();
     }
 }

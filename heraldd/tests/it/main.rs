@@ -3,3 +3,4 @@
 
 mod conformance;
 mod generated;
+mod plugin;
