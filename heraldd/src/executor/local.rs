@@ -130,6 +130,11 @@ impl Executor for Local {
             Err(error) => Err(Failure { kind: kind(&error), ..Failure::new(error) }),
         }
     }
+
+    /// Ends what jobs left in the background.
+    async fn close(&self) {
+        self.engine.close().await;
+    }
 }
 
 fn outcome(report: Report) -> Outcome {
