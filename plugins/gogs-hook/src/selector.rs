@@ -106,12 +106,15 @@ impl Selector for GogsHook {
     }
 }
 
+/// Whether one text that is wanted fits the event.
+type Fits<'a> = &'a dyn Fn(&str) -> bool;
+
 fn decide(event: &Params, wanted: &Params) -> Answer {
     if !event.get("payload").is_some_and(Value::is_object) {
         return Answer::no("this is no event of Gogs");
     }
     let found = |path| lookup(event, path).and_then(Value::as_str);
-    let fits: [(&str, &str, &dyn Fn(&str) -> bool); 4] = [
+    let fits: [(&str, &str, Fits<'_>); 4] = [
         ("gogs_event", "another event", &|event| found("event") == Some(event)),
         ("gogs_host", "another host", &|host| {
             found("payload/repository/html_url").is_some_and(|url| is_at(url, host))

@@ -39,7 +39,7 @@ fn in_c(folder: &Path, definitions: &[&str]) -> PathBuf {
         .args(definitions)
         .arg(manifest.join("tests/plugins/lab.c"))
         .output()
-        .expect("a C compiler, cc, is needed for this test");
+        .unwrap_or_else(|error| panic!("a C compiler, cc, is needed for this test: {error}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     library
 }
@@ -50,7 +50,7 @@ fn load(path: &Path) -> LoadedPlugin {
 }
 
 fn why_not(path: &Path) -> String {
-    load_with(&[path.to_owned()], PATIENCE).err().expect("it was loaded").to_string()
+    load_with(&[path.to_owned()], PATIENCE).err().unwrap().to_string()
 }
 
 fn params(value: &Value) -> Params {

@@ -1,5 +1,7 @@
 //! What a component of a plugin must do is what every component must do.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
