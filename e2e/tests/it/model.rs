@@ -11,9 +11,10 @@
 //! | refused with a clear error past max_chain_depth | `a_chain_is_refused_past_max_chain_depth` |
 //! | (default 64) | `max_chain_depth_is_64_by_default` |
 //! | validation warns of every cycle that it can prove | `validation_warns_of_cycles_that_it_can_prove`, `validation_is_silent_where_there_is_no_cycle` |
-//! | No config can make the daemon spin | `a_chain_that_branches_does_not_make_the_daemon_spin` |
+//! | No config can make the daemon spin | `a_chain_that_branches_does_not_make_the_daemon_spin`, `a_chain_that_branches_delays_nobody_else` |
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use e2e::daemon::{DONE, Daemon, HEAD};
 use e2e::place::Place;
@@ -206,11 +207,10 @@ fn max_chain_depth_is_64_by_default() {
     assert_eq!(depths(&daemon), (1..=64).collect::<Vec<u64>>());
 }
 
-#[test]
-fn a_chain_that_branches_does_not_make_the_daemon_spin() {
-    // Each end makes two jobs: 2^64 of them, were they all to run.
-    let (_place, daemon) = start(&format!(
-        "max_jobs: 4\nmax_queue: 100\n{MANUAL}
+/// A chain whose every end makes two jobs: 2^64 of them, were they all to run.
+fn hydra(limits: &str) -> (Place, Daemon) {
+    let (place, daemon) = start(&format!(
+        "{limits}{MANUAL}
 router:
   first: {{trigger: manual, selector: match_map, task: {{t: none}}, select_param: {{match_key: start}}}}
   hydra: {{trigger: exe_done, selector: match_map, task: {{a: none, b: none}}, select_param: {{match_key: trigger_param}}}}
@@ -218,11 +218,39 @@ router:
 "
     ));
     daemon.post(&json!({"start": 1}));
+    (place, daemon)
+}
+
+#[test]
+fn a_chain_that_branches_does_not_make_the_daemon_spin() {
+    let (_place, daemon) = hydra("max_jobs: 4\nmax_queue: 100\nmax_chain_depth: 12\n");
     // Others are still heard: at once, or once they tried again.
     e2e::wait::until("an event beside the hydra", || {
         (daemon.try_post(&json!({"bystander": 1})).status == 200).then_some(())
     });
     daemon.wait_print("the bystander", |value| value["router"] == "bystander");
+    let lines = std::cell::Cell::new((0, Instant::now()));
+    e2e::wait::until("the end of the hydra", || {
+        let (before, since) = lines.get();
+        let now = daemon.lines().len();
+        if now != before {
+            lines.set((now, Instant::now()));
+        }
+        (now == before && since.elapsed() > Duration::from_secs(1)).then_some(())
+    });
+}
+
+#[test]
+fn a_chain_that_branches_delays_nobody_else() {
+    let (_place, daemon) = hydra("");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(10) {
+        let asked = Instant::now();
+        let answer = daemon.try_post(&json!({"other": 1}));
+        assert!([200, 429, 503].contains(&answer.status), "{answer:?}");
+        assert!(asked.elapsed() < Duration::from_secs(3), "answered after {:?}", asked.elapsed());
+        std::thread::sleep(Duration::from_millis(200));
+    }
     assert!(daemon.peak_mib() < 200, "{} MiB", daemon.peak_mib());
 }
 
