@@ -128,6 +128,13 @@ impl Selector for PluginSelector {
 /// An executor in a plugin.
 pub(super) struct PluginExecutor(pub(super) Arc<Instance>);
 
+impl PluginExecutor {
+    fn left_alone(&self) -> Failure {
+        let error = format!("{} did not end the job when it was told to, and was left alone", self.0.who());
+        Failure { kind: FailureKind::Cancelled, ..Failure::new(error) }
+    }
+}
+
 #[async_trait]
 impl Executor for PluginExecutor {
     async fn execute(&self, execution: Execution) -> Outcome {
@@ -143,9 +150,15 @@ impl Executor for PluginExecutor {
             }
         }
         let (mut asked, mut forced) = (false, false);
+        let left_alone = async {
+            stop.forced.cancelled().await;
+            tokio::time::sleep(self.0.patience().end).await;
+        };
+        let mut left_alone = std::pin::pin!(left_alone);
         let answer = loop {
             tokio::select! {
                 answer = pending.answer() => break answer,
+                () = &mut left_alone => return Err(self.left_alone()),
                 () = stop.asked.cancelled(), if !asked => {
                     asked = true;
                     pending.signal(state::STOP);

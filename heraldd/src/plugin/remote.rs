@@ -30,6 +30,8 @@ pub struct Patience {
     pub answer: Duration,
     /// To get a thread for a job or a trigger while others block theirs.
     pub thread: Duration,
+    /// To end a job at once when it is told to.
+    pub end: Duration,
 }
 
 impl Default for Patience {
@@ -39,6 +41,7 @@ impl Default for Patience {
             // Below the dispatcher's own 60 s and the supervisor's 30 s, whose sentences say less.
             answer: Duration::from_secs(25),
             thread: Duration::from_secs(60),
+            end: Duration::from_secs(2),
         }
     }
 }

@@ -143,6 +143,9 @@ static void executes(const struct herald_host *host, uint64_t call, const uint8_
         while (host->stop_state(call) == HERALD_GO_ON)
             usleep(1000);
         answer(host, call, HERALD_ERROR, "{\"error\":\"stopped\",\"kind\":\"cancelled\",\"result\":{\"half\":1}}");
+    } else if (wants(json, len, "block")) {
+        for (;;)
+            sleep(600);
     } else if (wants(json, len, "list")) {
         answer(host, call, HERALD_OK, "[1]");
     } else {

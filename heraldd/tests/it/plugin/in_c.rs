@@ -160,6 +160,25 @@ async fn jobs() {
     executor.close().await;
 }
 
+#[tokio::test]
+async fn a_job_that_does_not_end_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let executor = made(&load(&in_c(folder.path(), &[])).executors[0], &json!({})).unwrap();
+    let execution = execution(&json!({"mode": "block"}), Mask::new());
+    let stop = execution.stop.clone();
+    let running = executor.clone();
+    let job = tokio::spawn(async move { running.execute(execution).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.asked.cancel();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!job.is_finished(), "it was only asked");
+    stop.forced.cancel();
+    let failure = tokio::time::timeout(Duration::from_secs(5), job).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Cancelled);
+    assert!(failure.error.contains("plugin \"lab\" did not end the job"), "{}", failure.error);
+    assert!(run(&executor, "fine").await.is_ok());
+}
+
 /// Refuses every second time, and remembers.
 #[derive(Default)]
 struct Gate {

@@ -25,6 +25,7 @@ const PATIENCE: Patience = Patience {
     setup: Duration::from_millis(1500),
     answer: Duration::from_millis(1500),
     thread: Duration::from_millis(1500),
+    end: Duration::from_millis(500),
 };
 
 /// The plugin in C, built with these definitions.
