@@ -1,11 +1,10 @@
 //! The smallest Herald: a clock strikes, an executor prints.
 use async_trait::async_trait;
 use herald_core::executor::{Execution, Executor, Outcome};
-use herald_core::herald::Herald;
-use herald_core::param::Params;
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::trigger::{Activator, CancellationToken, ComponentError, Trigger};
 use herald_core::workflow::Router;
+use herald_core::{herald::Herald, param::Params};
 use std::time::Duration;
 
 struct Strike;
@@ -36,5 +35,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let herald = Herald::new().trigger("strike", Strike).selector("noon", Noon).executor("print", Print);
     let running = herald.router(Router::new("lunch", "strike", "noon").task("call", "print")).start().await?;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    Ok(running.stop(Duration::from_secs(5)).await)
+    running.stop(Duration::from_secs(5)).await;
+    Ok(())
 }

@@ -25,48 +25,103 @@ pub(super) struct Entry {
 }
 
 /// An event of which selectors have still to answer.
-pub(super) struct Routing {
-    pub(super) to_come: usize,
-    pub(super) size: usize,
+struct Routing {
+    to_come: usize,
+    size: usize,
+    from: Origin,
+}
+
+/// Where work comes from. Each origin has its own queue and its own bounds, and they take turns: a chain neither dies
+/// because the outside fills the queue, nor shuts the outside out by growing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A trigger.
+    Outside,
+    /// The end of another job.
+    Chain,
+}
+
+impl Origin {
+    pub(super) fn of(chain_depth: u32) -> Self {
+        if chain_depth == 0 { Self::Outside } else { Self::Chain }
+    }
+}
+
+/// What waits from one origin.
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<Name>,
+    /// Events of which selectors have still to answer.
+    routing: usize,
+    bytes: usize,
+}
+
+impl Lane {
+    fn has_room(&self, limits: &Limits, more: usize) -> bool {
+        self.queue.len() + self.routing + more < limits.max_queue && self.bytes < limits.max_queue_bytes
+    }
 }
 
 /// Everything that waits and runs.
 #[derive(Default)]
 pub(super) struct Board {
     pub(super) jobs: HashMap<Name, Entry>,
-    queue: VecDeque<Name>,
     pub(super) running: usize,
-    pub(super) routing: HashMap<Name, Routing>,
-    waiting_bytes: usize,
+    routing: HashMap<Name, Routing>,
+    outside: Lane,
+    chain: Lane,
+    /// Whose turn it is when both wait.
+    chain_is_next: bool,
 }
 
 impl Board {
-    /// Puts a job at the end of the queue.
-    pub(super) fn enqueue(&mut self, id: &Name) {
-        self.waiting_bytes += self.size_of(id);
-        self.queue.push_back(id.clone());
+    fn lane(&mut self, from: Origin) -> &mut Lane {
+        match from {
+            Origin::Outside => &mut self.outside,
+            Origin::Chain => &mut self.chain,
+        }
     }
 
-    /// The next job in the queue, taken out of it.
+    /// Puts a job at the end of its queue.
+    pub(super) fn enqueue(&mut self, id: &Name) {
+        let Some((from, size)) = self.weight(id) else { return };
+        let lane = self.lane(from);
+        lane.bytes += size;
+        lane.queue.push_back(id.clone());
+    }
+
+    /// The next job whose turn it is, taken out of its queue.
     pub(super) fn next(&mut self) -> Option<Name> {
-        let id = self.queue.pop_front()?;
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(self.size_of(&id));
+        let (first, second) = if self.chain_is_next {
+            (Origin::Chain, Origin::Outside)
+        } else {
+            (Origin::Outside, Origin::Chain)
+        };
+        let (from, id) = [first, second]
+            .into_iter()
+            .find_map(|from| self.lane(from).queue.pop_front().map(|id| (from, id)))?;
+        self.chain_is_next = from == Origin::Outside;
+        self.lighten(&id);
         Some(id)
     }
 
-    /// Takes a job out of the queue, wherever it stands.
+    /// Takes a job out of its queue, wherever it stands.
     pub(super) fn dequeue(&mut self, id: &Name) {
-        let before = self.queue.len();
-        self.queue.retain(|queued| queued != id);
-        if self.queue.len() < before {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(self.size_of(id));
+        let Some((from, _)) = self.weight(id) else { return };
+        let lane = self.lane(from);
+        let before = lane.queue.len();
+        lane.queue.retain(|queued| queued != id);
+        if lane.queue.len() < before {
+            self.lighten(id);
         }
     }
 
     /// Remembers that selectors have still to answer about this event.
-    pub(super) fn await_answers(&mut self, event_id: Name, to_come: usize, size: usize) {
-        self.waiting_bytes += size;
-        self.routing.insert(event_id, Routing { to_come, size });
+    pub(super) fn await_answers(&mut self, event_id: Name, to_come: usize, size: usize, from: Origin) {
+        let lane = self.lane(from);
+        lane.bytes += size;
+        lane.routing += 1;
+        self.routing.insert(event_id, Routing { to_come, size, from });
     }
 
     /// One answer about this event has come. Returns whether it was the last.
@@ -76,9 +131,21 @@ impl Board {
         if routing.to_come > 0 {
             return false;
         }
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(routing.size);
-        self.routing.remove(event_id);
+        if let Some(Routing { size, from, .. }) = self.routing.remove(event_id) {
+            let lane = self.lane(from);
+            lane.bytes = lane.bytes.saturating_sub(size);
+            lane.routing -= 1;
+        }
         true
+    }
+
+    /// Waits for no more answers. Returns how many events had still some to come.
+    pub(super) fn forget_answers(&mut self) -> usize {
+        let events = self.routing.len();
+        self.routing.clear();
+        self.outside.routing = 0;
+        self.chain.routing = 0;
+        events
     }
 
     /// Asks a job to end in good order.
@@ -90,24 +157,15 @@ impl Board {
 
     /// Whether a waiting job could start.
     pub(super) fn can_start(&self, limits: &Limits) -> bool {
-        self.running < limits.max_jobs && !self.queue.is_empty()
+        self.running < limits.max_jobs && !(self.outside.queue.is_empty() && self.chain.queue.is_empty())
     }
 
-    /// Events and jobs that wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.routing.len()
-    }
-
-    /// Whether another event may be taken, when `more` were taken that are not counted yet.
-    pub(super) fn has_room(&self, limits: &Limits, more: usize) -> bool {
-        self.waiting() + more < limits.max_queue && self.waiting_bytes < limits.max_queue_bytes
-    }
-
-    /// Whether jobs that a chain feeds must be turned away. They get as much again as events from outside: a
-    /// chain is not to die because the outside fills the queue, nor to fill the memory.
-    pub(super) fn chain_is_over(&self, limits: &Limits) -> bool {
-        self.waiting() >= limits.max_queue.saturating_mul(2)
-            || self.waiting_bytes >= limits.max_queue_bytes.saturating_mul(2)
+    /// Whether more may wait from this origin, when `more` were taken that are not counted yet.
+    pub(super) fn has_room(&self, limits: &Limits, from: Origin, more: usize) -> bool {
+        match from {
+            Origin::Outside => self.outside.has_room(limits, more),
+            Origin::Chain => self.chain.has_room(limits, more),
+        }
     }
 
     /// Whether nothing waits and nothing runs.
@@ -115,8 +173,15 @@ impl Board {
         self.jobs.is_empty() && self.routing.is_empty()
     }
 
-    fn size_of(&self, id: &Name) -> usize {
-        self.jobs.get(id).map_or(0, |entry| entry.size)
+    fn weight(&self, id: &Name) -> Option<(Origin, usize)> {
+        self.jobs.get(id).map(|entry| (Origin::of(entry.job.chain_depth), entry.size))
+    }
+
+    fn lighten(&mut self, id: &Name) {
+        if let Some((from, size)) = self.weight(id) {
+            let lane = self.lane(from);
+            lane.bytes = lane.bytes.saturating_sub(size);
+        }
     }
 }
 

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ask::ask_all;
-use super::board::{Board, rough_size};
+use super::board::{Board, Origin, rough_size};
 use super::event::{Answered, Event};
 use super::perform::{begin, report};
-use super::report::log_end;
+use super::report::Reporter;
 use crate::activation::{Activation, Name, Refused};
 use crate::clock::{Clock, IdMaker};
 use crate::executor::Execution;
@@ -72,6 +72,7 @@ pub(super) struct Engine {
     /// Why the journal could not record, and when it is tried again.
     pub(super) held: Option<(String, Instant)>,
     pub(super) phase: Phase,
+    reporter: Reporter,
     idle: Vec<oneshot::Sender<()>>,
     tasks: TaskTracker,
     end: CancellationToken,
@@ -102,6 +103,7 @@ impl Engine {
             answered: VecDeque::new(),
             held: None,
             phase: Phase::Open,
+            reporter: Reporter::default(),
             idle: Vec::new(),
             tasks: TaskTracker::new(),
             end: CancellationToken::new(),
@@ -200,7 +202,7 @@ impl Engine {
             Some(Refused::Stopping)
         } else if let Some((why, _)) = &self.held {
             Some(Refused::Unrecorded(why.clone()))
-        } else if self.board.has_room(&self.limits, self.newcomers.len()) {
+        } else if self.board.has_room(&self.limits, Origin::Outside, self.newcomers.len()) {
             None
         } else {
             Some(Refused::Busy)
@@ -269,7 +271,7 @@ impl Engine {
             match act {
                 Act::Route(activation) => self.route(activation).await,
                 Act::Execute(id) => self.execute(&id).await,
-                Act::Log(job, verdict) => log_end(&job, &verdict),
+                Act::Log(job, verdict) => self.reporter.log_end(&job, &verdict),
             }
         }
     }
@@ -281,7 +283,8 @@ impl Engine {
         self.answered.extend(answered);
         if to_come > 0 {
             let size = rough_size(&activation.trigger_param);
-            self.board.await_answers(activation.event_id.clone(), to_come, size);
+            let from = Origin::of(activation.chain_depth);
+            self.board.await_answers(activation.event_id.clone(), to_come, size, from);
         } else {
             self.record_routed(&activation.event_id);
         }
@@ -323,10 +326,9 @@ impl Engine {
 
     fn close(&mut self) {
         self.phase = Phase::Closing;
-        if !self.board.routing.is_empty() {
-            let events = self.board.routing.len();
+        let events = self.board.forget_answers();
+        if events > 0 {
             tracing::warn!(events, "stopped before every selector had answered");
-            self.board.routing.clear();
         }
         let ids: Vec<Name> = self.board.jobs.keys().cloned().collect();
         for id in ids {
@@ -335,7 +337,7 @@ impl Engine {
     }
 
     fn tell_room_and_idle(&mut self) {
-        let room = self.held.is_none() && self.board.has_room(&self.limits, 0);
+        let room = self.held.is_none() && self.board.has_room(&self.limits, Origin::Outside, 0);
         self.room.send_if_modified(|was| std::mem::replace(was, room) != room);
         if !self.idle.is_empty() && self.is_idle() {
             for reply in self.idle.drain(..) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::board::{Entry, rough_size};
+use super::board::{Entry, Origin, rough_size};
 use super::engine::{Act, Engine, Phase};
 use super::event::Answered;
 use crate::activation::{EXE_DONE, Name};
@@ -67,7 +67,7 @@ impl Engine {
                  a selector probably lets its own jobs through",
                 self.limits.max_chain_depth
             ))
-        } else if chain_depth > 0 && self.board.chain_is_over(&self.limits) {
+        } else if chain_depth > 0 && !self.board.has_room(&self.limits, Origin::Chain, 0) {
             Some(format!(
                 "a chain may not go on while so much is waiting (max_queue {})",
                 self.limits.max_queue

@@ -1,18 +1,40 @@
 //! The log line that tells of the end of a job.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::job::Job;
 use crate::lifecycle::{Status, Verdict};
 
-/// The verdict is masked already.
-pub(super) fn log_end(job: &Job, verdict: &Verdict) {
-    let (router, task, executor) = (&*job.router, &*job.task, &*job.executor);
-    let (job_id, status) = (&*job.id, verdict.status.as_str());
-    match (&verdict.error, verdict.status) {
-        (_, Status::Succeeded) => tracing::info!(router, task, executor, job_id, status, "job ended"),
-        (Some(error), Status::Rejected) => {
-            tracing::error!(router, task, executor, job_id, status, "job refused: {error}");
+/// Refusals come in floods (a chain that branches); one line a second tells of them.
+const REFUSAL_EVERY: Duration = Duration::from_secs(1);
+
+/// Writes the lines.
+#[derive(Default)]
+pub(super) struct Reporter {
+    refused_at: Option<Instant>,
+    untold: u64,
+}
+
+impl Reporter {
+    /// The verdict is masked already.
+    pub(super) fn log_end(&mut self, job: &Job, verdict: &Verdict) {
+        let (router, task, executor) = (&*job.router, &*job.task, &*job.executor);
+        let (job_id, status) = (&*job.id, verdict.status.as_str());
+        match (&verdict.error, verdict.status) {
+            (_, Status::Succeeded) => tracing::info!(router, task, executor, job_id, status, "job ended"),
+            (Some(error), Status::Rejected) => {
+                if self.refused_at.is_some_and(|at| at.elapsed() < REFUSAL_EVERY) {
+                    self.untold += 1;
+                    return;
+                }
+                self.refused_at = Some(Instant::now());
+                let others = std::mem::take(&mut self.untold);
+                tracing::error!(router, task, executor, job_id, status, others, "job refused: {error}");
+            }
+            (Some(error), _) => tracing::warn!(router, task, executor, job_id, status, "job ended: {error}"),
+            (None, _) => tracing::warn!(router, task, executor, job_id, status, "job ended"),
         }
-        (Some(error), _) => tracing::warn!(router, task, executor, job_id, status, "job ended: {error}"),
-        (None, _) => tracing::warn!(router, task, executor, job_id, status, "job ended"),
     }
 }
