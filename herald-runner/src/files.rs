@@ -1,11 +1,12 @@
 //! Result files on their way out: read, hashed and sent in one pass, in constant memory.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use herald_exec::ResultFile;
 use herald_wire::MAX_FILES;
 use herald_wire::answer::Signer;
@@ -18,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::clock;
 
 /// How much is read at a time.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: usize = 512 * 1024;
 /// How many pieces wait for the connection.
 const AHEAD: usize = 4;
 
@@ -74,20 +75,55 @@ fn pass(file: &mut File, path: &Path, mut send: impl FnMut(Bytes) -> bool) -> io
     let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut hash = Sha256::new();
     let mut size = 0;
+    let mut sent = VecDeque::new();
     loop {
-        let mut piece = Vec::with_capacity(CHUNK as usize);
-        file.by_ref().take(CHUNK).read_to_end(&mut piece).map_err(told)?;
-        if piece.is_empty() {
+        let mut piece = buffer(&mut sent);
+        let read = fill(file, &mut piece).map_err(told)?;
+        if read == 0 {
             return Ok((size, hex::encode(hash.finalize())));
         }
-        size += piece.len() as u64;
-        let piece = Bytes::from(piece);
+        piece.truncate(read);
+        size += read as u64;
+        let piece = piece.freeze();
         // It is on its way while it is hashed.
         if !send(piece.clone()) {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the daemon went away"));
         }
         hash.update(&piece);
+        sent.push_back(piece);
     }
+}
+
+/// The buffer of a piece that has gone out, or a fresh one: giving memory back and taking it again for each piece costs
+/// as much as reading the file.
+fn buffer(sent: &mut VecDeque<Bytes>) -> BytesMut {
+    match sent.pop_front().map(Bytes::try_into_mut) {
+        Some(Ok(mut buffer)) => {
+            buffer.resize(CHUNK, 0);
+            buffer
+        }
+        Some(Err(still_used)) => {
+            if sent.len() < 2 * AHEAD {
+                sent.push_front(still_used);
+            }
+            BytesMut::zeroed(CHUNK)
+        }
+        None => BytesMut::zeroed(CHUNK),
+    }
+}
+
+/// Fills the buffer, or as much of it as there is.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 /// A multipart answer of version 2: the manifest comes last, so that one pass is enough.

@@ -18,8 +18,12 @@ use tokio::task::JoinHandle;
 
 /// What folders of unfinished answers are called. No job may be called like this.
 const ASIDE: &str = ".herald-incoming-";
-/// How many pieces wait for the disk, and for the hash.
-const AHEAD: usize = 8;
+/// How many bytes go to the disk and to the hash at a time.
+const BATCH: usize = 1024 * 1024;
+/// How many batches wait for the disk, and for the hash.
+const AHEAD: usize = 4;
+/// How many bytes are written before they are synced.
+const SYNC_EVERY: usize = 64 * 1024 * 1024;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -172,55 +176,110 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+/// Pieces that go to the disk and to the hash together: the fewer times a thread is woken, the better.
+type Batch = Vec<Bytes>;
+
 /// The content of one file on its way to the disk, and, beside that, to its hash.
 pub(super) struct Sink {
     name: String,
     filename: String,
     size: u64,
-    to_disk: mpsc::Sender<Bytes>,
-    to_hash: mpsc::Sender<Bytes>,
+    batch: Batch,
+    batch_size: usize,
+    to_disk: mpsc::Sender<Batch>,
+    to_hash: mpsc::Sender<Batch>,
     disk: JoinHandle<io::Result<()>>,
     hash: JoinHandle<String>,
 }
 
 impl Sink {
-    fn new(name: &str, filename: &str, mut file: File) -> Self {
-        let (to_disk, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
-        let disk = tokio::task::spawn_blocking(move || {
-            while let Some(piece) = pieces.blocking_recv() {
-                file.write_all(&piece)?;
-            }
-            file.sync_all()
-        });
-        let (to_hash, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
+    fn new(name: &str, filename: &str, file: File) -> Self {
+        let (to_disk, pieces) = mpsc::channel(AHEAD);
+        let disk = tokio::task::spawn_blocking(move || write(file, pieces));
+        let (to_hash, mut pieces) = mpsc::channel::<Batch>(AHEAD);
         let hash = tokio::task::spawn_blocking(move || {
             let mut hash = Sha256::new();
-            while let Some(piece) = pieces.blocking_recv() {
-                hash.update(&piece);
+            while let Some(batch) = pieces.blocking_recv() {
+                batch.iter().for_each(|piece| hash.update(piece));
             }
             hex(&hash.finalize())
         });
-        Self { name: name.to_owned(), filename: filename.to_owned(), size: 0, to_disk, to_hash, disk, hash }
+        Self {
+            name: name.to_owned(),
+            filename: filename.to_owned(),
+            size: 0,
+            batch: Batch::new(),
+            batch_size: 0,
+            to_disk,
+            to_hash,
+            disk,
+            hash,
+        }
     }
 
-    /// Takes a piece; waits while the disk or the hash is behind. An error of the disk shows at the end.
+    /// Takes a piece; waits while the disk or the hash is behind. Why the disk failed shows at the end.
     pub(super) async fn push(&mut self, piece: Bytes) -> Result<(), String> {
         self.size += piece.len() as u64;
-        if self.to_hash.send(piece.clone()).await.is_err() || self.to_disk.send(piece).await.is_err() {
+        self.batch_size += piece.len();
+        self.batch.push(piece);
+        if self.batch_size >= BATCH {
+            self.flush().await;
+        }
+        if self.disk.is_finished() {
             return Err(format!("the result file {:?} cannot be written; is the disk full?", self.name));
         }
         Ok(())
     }
 
+    async fn flush(&mut self) {
+        self.batch_size = 0;
+        let batch = std::mem::take(&mut self.batch);
+        // A side that has ended tells why when it is waited for.
+        let _ = self.to_hash.send(batch.clone()).await;
+        let _ = self.to_disk.send(batch).await;
+    }
+
     /// Waits until everything is on the disk.
-    pub(super) async fn end(self) -> Result<(String, FileSum), String> {
-        let Self { name, filename, size, to_disk, to_hash, disk, hash } = self;
+    pub(super) async fn end(mut self) -> Result<(String, FileSum), String> {
+        self.flush().await;
+        let Self { name, filename, size, to_disk, to_hash, disk, hash, .. } = self;
         drop((to_disk, to_hash));
         let failed =
             |error: &dyn std::fmt::Display| format!("the result file {name:?} cannot be written: {error}");
         disk.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
         let sha256 = hash.await.map_err(|error| failed(&error))?;
         Ok((name.clone(), FileSum { filename, size, sha256 }))
+    }
+}
+
+/// Writes and syncs. A large file is synced while it grows, so that the disk does not wait for the network and then
+/// the network for the disk.
+fn write(mut file: File, mut pieces: mpsc::Receiver<Batch>) -> io::Result<()> {
+    let mut unsynced = 0;
+    let mut syncing: Option<std::thread::JoinHandle<io::Result<()>>> = None;
+    while let Some(batch) = pieces.blocking_recv() {
+        for piece in batch {
+            file.write_all(&piece)?;
+            unsynced += piece.len();
+        }
+        if unsynced >= SYNC_EVERY && syncing.as_ref().is_none_or(std::thread::JoinHandle::is_finished) {
+            unsynced = 0;
+            joined(syncing.take())?;
+            let same = file.try_clone()?;
+            let thread = std::thread::Builder::new().name("sync".to_owned());
+            syncing = Some(thread.spawn(move || same.sync_data())?);
+        }
+    }
+    // An error of the disk is told once, to whoever syncs first.
+    joined(syncing)?;
+    file.sync_all()
+}
+
+fn joined(syncing: Option<std::thread::JoinHandle<io::Result<()>>>) -> io::Result<()> {
+    match syncing.map(std::thread::JoinHandle::join) {
+        None => Ok(()),
+        Some(Ok(synced)) => synced,
+        Some(Err(_)) => Err(io::Error::other("the thread that synced it failed")),
     }
 }
 
