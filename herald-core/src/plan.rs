@@ -37,6 +37,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_jobs: 64, max_queue: 10_000, max_queue_bytes: 256 << 20, max_chain_depth: 64 }
+        Self { max_jobs: 64, max_queue: 10_000, max_queue_bytes: 64 << 20, max_chain_depth: 64 }
     }
 }

@@ -163,10 +163,7 @@ impl Engine {
                 (found.map_err(ExecError::Start)?, None)
             }
         };
-        let param_file = match &job.name {
-            Some(name) => Some(self.hand_over(scratch, name, params, &mut env).await?),
-            None => None,
-        };
+        let param_file = Some(self.hand_over(scratch, job.name.as_deref(), params, &mut env).await?);
         let output_limit = job.output_limit.unwrap_or(self.0.settings.output_limit);
         let program = Program {
             path,
@@ -210,16 +207,13 @@ impl Engine {
     async fn hand_over(
         &self,
         scratch: &Arc<Scratch>,
-        name: &str,
+        variable: Option<&str>,
         params: &Map<String, Value>,
         env: &mut Environment,
     ) -> Result<TempFile, ExecError> {
         let json = visible::json(params).map_err(|error| ExecError::Start(format!("parameters: {error}")))?;
-        let text = if name.len() + 1 + json.len() < LARGEST_VARIABLE {
-            Some(String::from_utf8_lossy(&json).into_owned())
-        } else {
-            None
-        };
+        let fits = |name: &&str| name.len() + 1 + json.len() < LARGEST_VARIABLE;
+        let text = variable.filter(fits).map(|name| (name, String::from_utf8_lossy(&json).into_owned()));
         let file = if json.len() <= SMALL_FILE {
             scratch.file(&json)
         } else {
@@ -228,11 +222,11 @@ impl Engine {
             written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
         };
         let file = file.map_err(|error| self.unusable(&error))?;
-        for name in [name, DEFAULT_NAME] {
+        for name in variable.into_iter().chain([DEFAULT_NAME]) {
             env.retain(|(key, _)| key != name);
             env.push((file_variable(name).into(), file.path().into()));
         }
-        if let Some(text) = text {
+        if let Some((name, text)) = text {
             env.push((name.into(), text.into()));
         }
         Ok(file)

@@ -22,7 +22,7 @@ pub(crate) struct JobParam {
     pub(crate) cmd: String,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Environment,
-    /// The name of the JSON variable; `None` when no parameters are given to the program.
+    /// The name of the JSON variable; `None` when there is to be none.
     pub(crate) name: Option<String>,
     pub(crate) background: bool,
     pub(crate) timeout: Option<Duration>,

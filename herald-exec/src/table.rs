@@ -58,7 +58,7 @@ pub const PARAMS: [ParamDoc; 18] = [
     doc(
         "ignore_param_env",
         ParamKind::Boolean,
-        "Give the program no parameters at all, neither as a variable nor as a file.",
+        "No variable with the parameters; `HERALD_EXECUTE_PARAM_FILE` names the file all the same.",
     ),
     doc(
         "background",

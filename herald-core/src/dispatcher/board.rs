@@ -187,7 +187,7 @@ impl Board {
 
 /// What these parameters take in memory, roughly.
 pub(super) fn rough_size(params: &Params) -> usize {
-    const NODE: usize = 32;
+    const NODE: usize = 80;
     let mut open: Vec<&Value> = Vec::new();
     let mut size = 0;
     for (key, value) in params {

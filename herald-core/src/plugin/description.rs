@@ -60,7 +60,7 @@ pub struct TypeMessage {
     #[serde(default)]
     params: Vec<OptionMessage>,
     #[serde(default)]
-    params_closed: bool,
+    refuse_near_misses: bool,
     #[serde(default)]
     gives: Vec<Gives>,
     #[serde(default)]
@@ -84,6 +84,8 @@ struct OptionMessage {
     doc: String,
     #[serde(default)]
     check: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missing_means: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,7 +116,7 @@ impl TypeMessage {
             doc: description.doc.clone(),
             options: description.options.iter().map(OptionMessage::of).collect(),
             params: description.params.iter().map(OptionMessage::of).collect(),
-            params_closed: description.params_closed,
+            refuse_near_misses: description.refuse_near_misses,
             gives: description.gives.iter().map(gives).collect(),
             example: description.example.clone(),
         }
@@ -147,7 +149,7 @@ impl TypeMessage {
         let mut description = Description::new(&self.type_name, &self.doc);
         description.options = specs(self.options, Of::Options);
         description.params = specs(self.params, Of::Params);
-        description.params_closed = self.params_closed;
+        description.refuse_near_misses = self.refuse_near_misses;
         description.gives = self.gives.into_iter().map(|gives| (gives.name, gives.what)).collect();
         description.example = self.example;
         Ok(description)
@@ -179,6 +181,7 @@ impl OptionMessage {
             default: spec.default.clone(),
             doc: spec.doc.clone(),
             check: spec.check.is_some(),
+            missing_means: spec.missing_means.clone(),
         }
     }
 
@@ -206,6 +209,7 @@ impl OptionMessage {
             default: self.default,
             doc: self.doc,
             check,
+            missing_means: self.missing_means,
         }
     }
 }
@@ -247,7 +251,7 @@ mod tests {
             before = before.option(OptionSpec::new(&format!("o{n}"), kind, "Doc.").default(n));
         }
         before = before.param(OptionSpec::new("p", OptionKind::Text, "Doc.").required().check(|_| Ok(())));
-        let crossed = serde_json::to_value(TypeMessage::of(&before.params_closed())).unwrap();
+        let crossed = serde_json::to_value(TypeMessage::of(&before.refuse_near_misses())).unwrap();
         for (n, (_, kind)) in every_kind().into_iter().enumerate() {
             assert_eq!(crossed["options"][n]["kind"], kind);
         }

@@ -52,17 +52,32 @@ impl Description {
     #[must_use]
     pub fn check_params(&self, given: &Params, at: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.params_closed {
-            problems.extend(unknown(given.keys(), &self.params, at, "parameter", &self.type_name));
+        if self.refuse_near_misses {
+            problems.extend(self.misspelt(given, at));
         }
         for spec in &self.params {
             match given.get(&spec.name) {
                 Some(value) => problems.extend(check_one(spec, value, &at.key(&spec.name)).err()),
                 None if spec.required => problems.push(missing(spec, at, "parameter", &self.type_name)),
-                None => {}
+                None => problems.extend(spec.missing_means.as_ref().map(|means| {
+                    Problem::warning(at.clone(), format!("`{}` is missing, so {means}", spec.name)).at_key()
+                })),
             }
         }
         problems
+    }
+
+    /// Further parameters are the user's own, and scripts see them; but one that nearly bears the name of a
+    /// parameter that is not given was meant to be that one.
+    fn misspelt<'a>(&'a self, given: &'a Params, at: &'a Path) -> impl Iterator<Item = Problem> + 'a {
+        let absent =
+            || self.params.iter().map(|spec| spec.name.as_str()).filter(|name| !given.contains_key(*name));
+        let unknown = given.keys().filter(|key| !self.params.iter().any(|spec| spec.name == **key));
+        unknown.filter_map(move |key| {
+            let meant = near_miss(key, absent())?;
+            let message = format!("unknown parameter `{key}` of `{}`", self.type_name);
+            Some(Problem::error(at.key(key), message).at_key().help(format!("did you mean `{meant}`?")))
+        })
     }
 }
 
@@ -511,15 +526,17 @@ mod tests {
             [": the parameter `match_key` of `x` is missing (match_key: Which.)"]
         );
         assert_eq!(check(&open, json!({"match_key": "a", "n": 10})).len(), 1);
-        let closed = open.params_closed();
-        assert_eq!(
-            check(&closed, json!({"match_key": "a", "matchkey": 1})),
-            ["matchkey: unknown parameter `matchkey` of `x` (did you mean `match_key`?)"]
-        );
-        let none = Description::new("all", "").params_closed();
-        assert_eq!(
-            check(&none, json!({"a": 1})),
-            ["a: unknown parameter `a` of `all` (`all` has no parameters)"]
-        );
+        let guarded = open.refuse_near_misses();
+        for (given, problems) in [
+            (json!({"match_key": "a", "own": 1}), [""; 0]),
+            // The parameter that it resembles is given: it is the user's own.
+            (json!({"match_key": "a", "matchkey": 1}), [""; 0]),
+        ] {
+            assert_eq!(check(&guarded, given), problems);
+        }
+        let misspelt = check(&guarded, json!({"matchkey": 1}));
+        assert!(misspelt.contains(
+            &"matchkey: unknown parameter `matchkey` of `x` (did you mean `match_key`?)".to_owned()
+        ));
     }
 }

@@ -68,12 +68,22 @@ pub struct OptionSpec {
     pub doc: String,
     /// A further check.
     pub check: Option<OptionCheck>,
+    /// For a parameter that may be missing but hardly ever should: what then happens, as the end of a sentence.
+    pub missing_means: Option<String>,
 }
 
 impl OptionSpec {
     /// An option that may be left out.
     pub fn new(name: &str, kind: OptionKind, doc: &str) -> Self {
-        Self { name: name.to_owned(), kind, required: false, default: None, doc: doc.to_owned(), check: None }
+        Self {
+            name: name.to_owned(),
+            kind,
+            required: false,
+            default: None,
+            doc: doc.to_owned(),
+            check: None,
+            missing_means: None,
+        }
     }
 
     /// It must be given.
@@ -87,6 +97,13 @@ impl OptionSpec {
     #[must_use]
     pub fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());
+        self
+    }
+
+    /// It may be missing, but hardly ever should: what then happens, as the end of a sentence for a warning.
+    #[must_use]
+    pub fn missing_means(mut self, means: &str) -> Self {
+        self.missing_means = Some(means.to_owned());
         self
     }
 
@@ -138,9 +155,9 @@ pub struct Description {
     pub options: Vec<OptionSpec>,
     /// For selectors: what it reads from `select_param`; for executors: from `job_param`. Same shape as options.
     pub params: Vec<OptionSpec>,
-    /// Whether parameters besides `params` are an error: a misspelt `select_param` key is found before it can
-    /// silently select everything.
-    pub params_closed: bool,
+    /// Whether a parameter that nearly bears the name of one of `params` is an error: a misspelt `match_value` must
+    /// not silently select more than was meant. Further parameters are allowed all the same; scripts see them.
+    pub refuse_near_misses: bool,
     /// For selectors: what it can prove of its answer, see [`Proof`].
     pub proof: Option<Proof>,
     /// For triggers: what the `trigger_param` holds, as (name, what).
@@ -158,7 +175,7 @@ impl Description {
             doc: doc.to_owned(),
             options: Vec::new(),
             params: Vec::new(),
-            params_closed: false,
+            refuse_near_misses: false,
             proof: None,
             gives: Vec::new(),
             example: String::new(),
@@ -179,10 +196,10 @@ impl Description {
         self
     }
 
-    /// Only the parameters named are allowed.
+    /// A misspelt parameter is an error.
     #[must_use]
-    pub fn params_closed(mut self) -> Self {
-        self.params_closed = true;
+    pub fn refuse_near_misses(mut self) -> Self {
+        self.refuse_near_misses = true;
         self
     }
 
@@ -212,7 +229,7 @@ impl Description {
 pub struct ComponentType<C: ?Sized> {
     /// What people read.
     pub description: Description,
-    /// How one is made. Called after the options were checked; MUST NOT take hold of ports or files yet, so that
+    /// How one is made. An error that begins with an option's name and a colon is shown at that option. Called after the options were checked; MUST NOT take hold of ports or files yet, so that
     /// a configuration can be checked without side effects.
     pub factory: Factory<C>,
 }

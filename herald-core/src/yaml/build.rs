@@ -69,6 +69,16 @@ enum Next {
     Refused,
 }
 
+/// What came of reading a text.
+pub(super) struct Reading {
+    /// As far as it could be read.
+    pub(super) tree: Tree,
+    /// What is wrong.
+    pub(super) findings: Vec<Finding>,
+    /// Whether it was read to its end, so that the tree is whole but for what is wrong.
+    pub(super) to_the_end: bool,
+}
+
 #[derive(Default)]
 pub(super) struct Builder {
     tree: Tree,
@@ -91,7 +101,7 @@ impl Builder {
         self.over
     }
 
-    pub(super) fn finish(mut self, source: &mut Source) -> (Tree, Vec<Finding>) {
+    pub(super) fn finish(mut self, source: &mut Source) -> Reading {
         if self.documents == 0 && self.findings.is_empty() {
             self.tree.root = None;
         }
@@ -103,7 +113,7 @@ impl Builder {
             }
         }
         source.secret.append(&mut self.secret);
-        (self.tree, self.findings)
+        Reading { tree: self.tree, findings: self.findings, to_the_end: !self.over }
     }
 
     pub(super) fn fatal(&mut self, span: Range<usize>, message: String) {

@@ -24,7 +24,7 @@ use serde_json::Value;
 use serde_yaml::granit_parser::{Event, Parser, options};
 
 use crate::problem::{Part, Path, Problem};
-use build::Builder;
+use build::{Builder, Reading};
 pub use report::Problems;
 use report::{Finding, Source};
 use tree::{DEEPEST, Tree};
@@ -34,6 +34,8 @@ pub struct Document {
     source: Source,
     tree: Tree,
     value: Value,
+    /// What is wrong with the text itself.
+    findings: Vec<Finding>,
 }
 
 /// Where something stands in a document.
@@ -55,14 +57,26 @@ impl Document {
     /// # Errors
     /// Everything that is wrong with the text as YAML, as far as it can be read.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, Problems> {
+        let document = Self::parse_as_far_as_possible(text, file_name)?;
+        if document.findings.is_empty() { Ok(document) } else { Err(document.report(&[])) }
+    }
+
+    /// As [`Self::parse`], but where the text could be read to its end although something is wrong with it (a
+    /// duplicate key, say), the document is given all the same, so that what its content gets wrong can be told
+    /// together with it. Every [`Self::report`] then holds what is wrong with the text: use the content only when a
+    /// report has no errors.
+    ///
+    /// # Errors
+    /// What keeps the text from being read to its end, and all that is wrong before.
+    pub fn parse_as_far_as_possible(text: &str, file_name: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut source = Source::new(file_name, text);
-        let (mut tree, findings) = read_tree(text, &mut source);
-        if findings.is_empty() {
-            let value = tree.take_value();
-            return Ok(Self { source, tree, value });
+        let Reading { mut tree, findings, to_the_end } = read_tree(text, &mut source);
+        if !to_the_end {
+            return Err(source.report(findings));
         }
-        Err(source.report(findings))
+        let value = tree.take_value();
+        Ok(Self { source, tree, value, findings })
     }
 
     /// The whole document as JSON; an empty one is null.
@@ -99,12 +113,15 @@ impl Document {
             message: problem.message.clone(),
             help: problem.help.clone(),
         });
-        self.source.report(findings.collect())
+        // What could not be read is not told a second time for not being there.
+        let unread = |finding: &Finding| self.findings.iter().any(|own| own.span == finding.span);
+        let findings = findings.filter(|finding| !unread(finding));
+        self.source.report(self.findings.iter().cloned().chain(findings).collect())
     }
 }
 
 /// The tree as far as it could be read, and what is wrong.
-fn read_tree(text: &str, source: &mut Source) -> (Tree, Vec<Finding>) {
+fn read_tree(text: &str, source: &mut Source) -> Reading {
     let mut builder = Builder::default();
     if u32::try_from(text.len()).is_err() {
         builder.fatal(0..0, "the file is larger than 4 GiB".to_owned());

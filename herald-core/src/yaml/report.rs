@@ -52,6 +52,7 @@ impl fmt::Debug for Problems {
 impl std::error::Error for Problems {}
 
 /// A problem and its place in the text.
+#[derive(Clone)]
 pub(super) struct Finding {
     pub(super) span: Range<usize>,
     pub(super) severity: Severity,

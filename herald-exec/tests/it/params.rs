@@ -72,9 +72,10 @@ async fn parameters_as_variable_and_file() {
     let custom = bench.result(merged(sh(both), json!({"param_env_name": "P"}))).await;
     assert_eq!(custom["job_param"]["param_env_name"], json!("P"));
 
-    let none =
-        bench.result(merged(sh("env | grep -c HERALD_EXECUTE"), json!({"ignore_param_env": true}))).await;
-    assert_eq!(none["output"], json!("0\n"));
+    let none = bench
+        .result(merged(sh("env | grep HERALD_EXECUTE | cut -d= -f1"), json!({"ignore_param_env": true})))
+        .await;
+    assert_eq!(none["output"], json!("HERALD_EXECUTE_PARAM_FILE\n"));
     assert_eq!(bench.leftovers(), Vec::<std::path::PathBuf>::new());
 }
 

@@ -176,7 +176,7 @@ impl<'r, C: ?Sized> Reader<'r, C> {
         }
         match catch_unwind(AssertUnwindSafe(|| (component_type.factory)(&options))) {
             Ok(Ok(_)) => self.out.components.push(Component { name: name.to_owned(), type_name, options }),
-            Ok(Err(error)) => self.out.problems.push(Problem::error(at.clone(), error.to_string()).at_key()),
+            Ok(Err(error)) => self.out.problems.push(made_wrong(&error.to_string(), &options, at)),
             Err(_) => {
                 let message = format!("the type \"{type_name}\" panicked over these options");
                 self.out.problems.push(Problem::error(at.clone(), message).at_key());
@@ -223,4 +223,15 @@ fn from_references(description: &Description, given: &Params, at: &Path, secrets
         }
     }
     given
+}
+
+/// A problem that the type itself found while it was made. Where its sentence begins with an option's name and a
+/// colon, it stands at that option.
+fn made_wrong(error: &str, options: &Options, at: &Path) -> Problem {
+    match error.split_once(": ") {
+        Some((option, why)) if options.0.contains_key(option) => {
+            Problem::error(at.key(option), format!("`{option}`: {why}"))
+        }
+        _ => Problem::error(at.clone(), error).at_key(),
+    }
 }

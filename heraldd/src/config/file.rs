@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Source, ReadError> {
     let name = path.display().to_string();
     let (bytes, open_to_others) = bytes_of(path).map_err(|why| ReadError::File(format!("{name}: {why}")))?;
     let text = String::from_utf8(bytes).map_err(|error| ReadError::File(not_utf8(&name, &error)))?;
-    let document = Document::parse(&text, &name).map_err(ReadError::Yaml)?;
+    let document = Document::parse_as_far_as_possible(&text, &name).map_err(ReadError::Yaml)?;
     // Never empty: a plugin "x.so" is the one beside the file, not one of the system's library path.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.to_owned();

@@ -7,6 +7,7 @@ pub mod print;
 
 use herald_core::spec::{OptionKind, OptionSpec};
 use herald_exec::{PARAMS, ParamDoc, ParamKind};
+use serde_json::{Map, Value};
 
 /// What programs that run through [`herald_exec`] read from `job_param`, here or on a runner.
 #[must_use]
@@ -25,6 +26,19 @@ fn job_param(param: &ParamDoc) -> OptionSpec {
         ParamKind::Size => OptionKind::Size,
         ParamKind::FilePath => OptionKind::FilePath,
     };
-    let spec = OptionSpec::new(param.name, kind, param.doc);
+    let name = param.name;
+    // What the kind does not tell, the engine itself knows.
+    let check = move |value: &Value| {
+        let alone = Map::from_iter([(name.to_owned(), value.clone())]);
+        for problem in herald_exec::check(&alone) {
+            match problem.key.split_once('/') {
+                None if problem.key == name => return Err(problem.message),
+                Some((key, within)) if key == name => return Err(format!("{within}: {}", problem.message)),
+                _ => {}
+            }
+        }
+        Ok(())
+    };
+    let spec = OptionSpec::new(name, kind, param.doc).check(check);
     if param.required { spec.required() } else { spec }
 }

@@ -10,7 +10,7 @@ use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec};
 use serde_json::Value;
 
 /// How many bytes of JSON are written; what is longer is cut, with a mark.
-const LONGEST: usize = 64 * 1024;
+const LONGEST: usize = 16 * 1024 * 1024;
 
 /// The component type `print`.
 #[must_use]
@@ -18,7 +18,7 @@ pub fn component() -> ExecutorType {
     let description = Description::new(
         "print",
         "Writes the execution parameters to the log as one line of JSON, at level INFO, secrets hidden. A line \
-         longer than 64 KiB is cut and says so. The result is empty.",
+         longer than 16 MiB is cut and says so. The result is empty.",
     )
     .param(
         OptionSpec::new(

@@ -10,11 +10,11 @@ use herald_core::trigger::ComponentError;
 /// The component type `all`.
 #[must_use]
 pub fn component() -> SelectorType {
-    let description = Description::new("all", "Says yes to every event. It takes no parameters.")
-        .params_closed()
-        .proof(|_, _| Some(true))
-        .example(
-            "
+    let description =
+        Description::new("all", "Says yes to every event. It takes any parameters and reads none.")
+            .proof(|_, _| Some(true))
+            .example(
+                "
 trigger:
   every2s:
     type: tick
@@ -27,7 +27,7 @@ router:
     task:
       print_param: print
 ",
-        );
+            );
     SelectorType::new(description, |_| Ok(Arc::new(All)))
 }
 

@@ -24,7 +24,7 @@ pub fn component() -> SelectorType {
             OptionKind::Text,
             "The key to look at. `a/b/c` looks inside maps; a number picks an element of a list.",
         )
-        .required()
+        .missing_means("its answer is always no")
         .check(key_is_given),
     )
     .param(OptionSpec::new(
@@ -33,7 +33,7 @@ pub fn component() -> SelectorType {
         "The value that the key must not have. Left out, the key must not exist; `null` leaves out a key that \
          is there and null.",
     ))
-    .params_closed()
+    .refuse_near_misses()
     .proof(prove)
     .example(
         "

@@ -23,7 +23,7 @@ pub fn component() -> SelectorType {
             OptionKind::Text,
             "The key to look at. `a/b/c` looks inside maps; a number picks an element of a list.",
         )
-        .required()
+        .missing_means("its answer is always no")
         .check(key_is_given),
     )
     .param(OptionSpec::new(
@@ -32,7 +32,7 @@ pub fn component() -> SelectorType {
         "The value that the key must have. Left out, it is enough that the key exists; `null` asks for a \
          key that is there and null.",
     ))
-    .params_closed()
+    .refuse_near_misses()
     .proof(prove)
     .example(
         "

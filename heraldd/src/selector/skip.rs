@@ -25,7 +25,7 @@ pub fn component() -> SelectorType {
         )
         .required(),
     )
-    .params_closed()
+    .refuse_near_misses()
     .example(
         "
 trigger:

@@ -35,7 +35,7 @@ pub fn selector() -> SelectorType {
             .check(each(check_branch)),
     )
     .param(param("gogs_event", "The event, as Gogs calls it: `push`, `release`…").check(each(check_text)))
-    .params_closed()
+    .refuse_near_misses()
     .example(EXAMPLE);
     SelectorType::new(description, |_| Ok(Arc::new(GogsHook)))
 }

@@ -13,7 +13,7 @@ use herald_core::trigger::ComponentError;
 pub fn selector() -> SelectorType {
     let description = Description::new("hello", "Says yes to greetings.")
         .param(OptionSpec::new("name", OptionKind::Text, "Only greetings for this name. Left out, all."))
-        .params_closed()
+        .refuse_near_misses()
         .example(
             "
 trigger:
