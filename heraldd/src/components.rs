@@ -14,6 +14,17 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         registry.selectors.extend(plugin.selectors.iter().cloned());
         registry.executors.extend(plugin.executors.iter().cloned());
     }
+    #[cfg(feature = "hello")]
+    {
+        registry.triggers.add(hello::trigger());
+        registry.selectors.add(hello::selector());
+        registry.executors.add(hello::executor());
+    }
+    #[cfg(feature = "gogs-hook")]
+    {
+        registry.triggers.add(gogs_hook::trigger());
+        registry.selectors.add(gogs_hook::selector());
+    }
     let triggers = [trigger::cron::component(), trigger::http::component(), trigger::tick::component()];
     let selectors = [
         selector::all::component(),

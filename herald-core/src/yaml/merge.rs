@@ -7,7 +7,7 @@ use crate::problem::Severity;
 /// Up to so many entries, looking through a map is faster than sorting it.
 const FEW: usize = 8;
 
-/// Finds duplicates, and merges what `<<` names: a map's own keys win, then what is named first.
+/// Finds duplicates (the first one stays), and merges what `<<` names: a map's own keys win, then what is named first.
 pub(super) fn finish(
     tree: &Tree,
     mut entries: Vec<Entry>,
@@ -15,7 +15,9 @@ pub(super) fn finish(
     findings: &mut Vec<Finding>,
 ) -> Kind {
     let order = by_key(&entries);
+    let mut unique = true;
     for (first, later) in repeats(&entries, &order) {
+        unique = false;
         let (first, later) = (&entries[first as usize], &entries[later as usize]);
         findings.push(Finding {
             span: later.at.start as usize..later.at.end as usize,
@@ -24,7 +26,7 @@ pub(super) fn finish(
             help: Some(Source::place_mark(first.at.start as usize)),
         });
     }
-    if merges.is_empty() {
+    if unique && merges.is_empty() {
         return Kind::Map { entries, order };
     }
     for merged in merges {
