@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod clock;
+pub mod component;
 pub mod conformance;
 pub mod dispatcher;
 pub mod executor;

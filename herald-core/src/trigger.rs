@@ -7,19 +7,8 @@ pub use tokio_util::sync::CancellationToken;
 
 use crate::activation::{Accept, Name, Refused};
 use crate::clock::Clock;
+pub use crate::component::ComponentError;
 use crate::param::Params;
-
-/// Why a component could not be made or failed at its work: one sentence for people, without secrets.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct ComponentError(pub String);
-
-impl ComponentError {
-    /// From anything that can be shown.
-    pub fn new(message: impl std::fmt::Display) -> Self {
-        Self(message.to_string())
-    }
-}
 
 /// Waits for something to happen and tells the dispatcher.
 #[async_trait]

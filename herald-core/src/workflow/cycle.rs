@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Known, Route};
+use super::model::{Known, Route};
 use crate::activation::{EXE_DONE, Name};
 use crate::param::Params;
 use crate::problem::{Path, Problem};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Known, Route, Workflow, cycle};
+use super::cycle;
+use super::model::{Known, Route, Workflow};
 use crate::activation::{EXE_DONE, Name};
 use crate::param::Params;
 use crate::problem::{Path, Problem, Step, near_miss};

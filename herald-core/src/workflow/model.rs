@@ -1,0 +1,122 @@
+//! What a workflow is made of.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::activation::Name;
+use crate::param::Params;
+use crate::spec::Description;
+
+/// Every name that a router may use: configured components, and types that may be named without one; with the
+/// description of their type, where there is one (components written in code have none).
+#[derive(Default)]
+pub struct Known<'a> {
+    /// Triggers. `exe_done` is always known.
+    pub triggers: BTreeMap<String, Option<&'a Description>>,
+    /// Selectors.
+    pub selectors: BTreeMap<String, Option<&'a Description>>,
+    /// Executors.
+    pub executors: BTreeMap<String, Option<&'a Description>>,
+}
+
+/// One task of one router, with everything that the dispatcher needs to ask and to make a job.
+pub struct Route {
+    /// Router name.
+    pub router: Name,
+    /// Trigger name.
+    pub trigger: Name,
+    /// Selector name.
+    pub selector: Name,
+    /// Task name.
+    pub task: Name,
+    /// Executor name.
+    pub executor: Name,
+    /// What the selector is told, presets merged, secrets included.
+    pub select_param: Arc<Params>,
+    /// What the executor is told, presets merged, secrets included.
+    pub job_param: Arc<Params>,
+}
+
+/// All routers, found by trigger.
+#[derive(Default)]
+pub struct Workflow {
+    routes: HashMap<Name, Vec<Arc<Route>>>,
+}
+
+impl Workflow {
+    pub(super) fn new(routes: Vec<Route>) -> Self {
+        let mut by_trigger: HashMap<Name, Vec<Arc<Route>>> = HashMap::new();
+        for route in routes {
+            by_trigger.entry(route.trigger.clone()).or_default().push(Arc::new(route));
+        }
+        Self { routes: by_trigger }
+    }
+
+    /// The tasks of the routers that name this trigger, in the order in which they were written. The cost does
+    /// not depend on how many other routers there are.
+    #[must_use]
+    pub fn routes(&self, trigger: &str) -> &[Arc<Route>] {
+        self.routes.get(trigger).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every route, trigger by trigger.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values().flatten()
+    }
+}
+
+/// A router written in code.
+#[derive(Debug, Clone)]
+pub struct Router {
+    name: String,
+    body: Params,
+    tasks: Params,
+}
+
+impl Router {
+    /// A router of this name, from this trigger, through this selector.
+    #[must_use]
+    pub fn new(name: &str, trigger: &str, selector: &str) -> Self {
+        let mut body = Params::new();
+        body.insert("trigger".to_owned(), Value::from(trigger));
+        body.insert("selector".to_owned(), Value::from(selector));
+        Self { name: name.to_owned(), body, tasks: Params::new() }
+    }
+
+    /// Adds a task on this executor.
+    #[must_use]
+    pub fn task(mut self, name: &str, executor: &str) -> Self {
+        self.tasks.insert(name.to_owned(), Value::from(executor));
+        self
+    }
+
+    /// Adds a task with parameters of its own (JSON objects), which win over the router's.
+    #[must_use]
+    pub fn task_with(mut self, name: &str, executor: &str, select_param: Value, job_param: Value) -> Self {
+        let body = json!({"executor": executor, "select_param": select_param, "job_param": job_param});
+        self.tasks.insert(name.to_owned(), body);
+        self
+    }
+
+    /// What the selector is told (a JSON object).
+    #[must_use]
+    pub fn select_param(mut self, params: Value) -> Self {
+        self.body.insert("select_param".to_owned(), params);
+        self
+    }
+
+    /// What the executors are told (a JSON object).
+    #[must_use]
+    pub fn job_param(mut self, params: Value) -> Self {
+        self.body.insert("job_param".to_owned(), params);
+        self
+    }
+
+    /// The name and the body as in the `router` section.
+    pub(crate) fn into_section(mut self) -> (String, Value) {
+        self.body.insert("task".to_owned(), Value::Object(self.tasks));
+        (self.name, Value::Object(self.body))
+    }
+}
