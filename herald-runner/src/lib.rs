@@ -15,3 +15,4 @@ pub mod nonce;
 pub mod progress;
 pub mod runner;
 pub mod server;
+pub mod strangers;

@@ -8,7 +8,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::handle::{Patience, SharedService};
 use crate::listen::{Listener, Stream};
 use crate::progress::Progress;
+use crate::strangers::{Guest, Strangers};
 
 /// How many connections may be open that have not shown that they know the secret. Those that have are bounded by the
 /// jobs that they wait for.
@@ -31,7 +31,7 @@ pub async fn accept_all(
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let strangers = Arc::new(Semaphore::new(MOST_STRANGERS));
+    let strangers = Strangers::new(MOST_STRANGERS);
     let loops = listeners.into_iter().map(|listener| {
         let server =
             Server { service: service.clone(), patience, tasks: tasks.clone(), strangers: strangers.clone() };
@@ -50,36 +50,41 @@ struct Server {
     service: SharedService,
     patience: Patience,
     tasks: TaskTracker,
-    strangers: Arc<Semaphore>,
+    strangers: Arc<Strangers>,
 }
 
 impl Server {
     async fn accept(&self, listener: &Listener) {
         loop {
-            let Ok(permit) = self.strangers.clone().acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok(Stream::Tcp(stream)) => self.serve(stream, permit),
-                Ok(Stream::Unix(stream)) => self.serve(stream, permit),
+            let stream = match listener.accept().await {
+                Ok(stream) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
+            };
+            let Some(guest) = self.strangers.enter().await else { return };
+            match stream {
+                Stream::Tcp(stream) => self.serve(stream, guest),
+                Stream::Unix(stream) => self.serve(stream, guest),
             }
         }
     }
 
-    fn serve<S>(&self, stream: S, permit: tokio::sync::OwnedSemaphorePermit)
+    fn serve<S>(&self, stream: S, guest: Guest)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (service, patience) = (self.service.clone(), self.patience);
         self.tasks.spawn(async move {
             let deadline = Instant::now() + patience.request;
-            let permit = Arc::new(Mutex::new(Some(permit)));
+            let leave = guest.leave();
+            let guest = Arc::new(Mutex::new(Some(guest)));
             let answer = service_fn(|request| {
-                let (service, permit) = (service.clone(), permit.clone());
+                let (service, guest) = (service.clone(), guest.clone());
                 async move {
-                    let proved = || drop(permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+                    let proved = || drop(guest.lock().unwrap_or_else(PoisonError::into_inner).take());
                     Ok::<_, Infallible>(service.answer(request, deadline, proved).await)
                 }
             });
@@ -90,8 +95,10 @@ impl Server {
                 // sends a job into a connection that is just being closed.
                 .keep_alive(false)
                 .serve_connection(TokioIo::new(Progress::new(stream, patience.write)), answer);
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+            match leave.run_until_cancelled(connection).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+                None => tracing::debug!("a connection that said too little was closed for another one"),
             }
         });
     }

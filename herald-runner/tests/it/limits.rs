@@ -55,6 +55,17 @@ fn a_slow_client_does_not_hold_up_others() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
+/// More than there are places for strangers.
+#[test]
+fn silent_connections_do_not_hold_up_others() {
+    let runner = Runner::start("");
+    let silent: Vec<_> = (0..600).map(|_| runner.connect()).collect();
+    let began = Instant::now();
+    assert_eq!(runner.v2("/", &runner.job("a", "true")).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    drop(silent);
+}
+
 #[test]
 fn a_body_that_is_too_long_is_refused() {
     let runner = Runner::start("max_body: 64KiB\n");
