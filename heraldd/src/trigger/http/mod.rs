@@ -63,12 +63,15 @@ router:
 
 fn options(description: Description) -> Description {
     description
-        .option(OptionSpec::new(
+        .option(
+            OptionSpec::new(
             "host",
             OptionKind::Text,
             "The address to listen on. Default: `127.0.0.1`; with `unix_socket` and neither `host` nor `port`, no \
              TCP port is opened.",
-        ))
+            )
+            .check(check_host),
+        )
         .option(OptionSpec::new(
             "port",
             OptionKind::Integer { min: 0, max: 65_535 },
@@ -105,6 +108,20 @@ fn options(description: Description) -> Description {
              loopback addresses and `host`: the name of a reverse proxy, say. Other names are turned away, since a \
              web page can make a browser send requests under its own name.",
         ))
+}
+
+/// Whether it can be the name or the address of this machine. Whether it is one shows at start only.
+fn check_host(host: &Value) -> Result<(), String> {
+    let host = host.as_str().unwrap_or_default();
+    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+        return Err("expected an address or a name of this machine, such as 127.0.0.1 or ::1".to_owned());
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
+            Err("the port stands in `port`, not here".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_max_body(size: &Value) -> Result<(), String> {

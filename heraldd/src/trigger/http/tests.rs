@@ -466,3 +466,22 @@ fn options_are_checked() {
     assert_eq!(default.tcp, Some(("127.0.0.1".to_owned(), 8123)));
     assert_eq!(default.max_body, 1 << 20);
 }
+
+#[test]
+fn hosts_that_cannot_be_are_found_before_the_start() {
+    for (host, good) in [
+        ("127.0.0.1", true),
+        ("::1", true),
+        ("[::1]", true),
+        ("localhost", true),
+        ("", false),
+        ("127.0.0.1:80", false),
+        ("localhost:80", false),
+        ("http://127.0.0.1", false),
+        ("two words", false),
+    ] {
+        let given = json!({"host": host});
+        let (_, problems) = describe().check(given.as_object().unwrap(), &herald_core::problem::Path::top());
+        assert_eq!(problems.is_empty(), good, "{host}: {problems:?}");
+    }
+}
