@@ -52,6 +52,18 @@ const BYTES: [(&str, u128); 13] = [
 /// # Errors
 /// One sentence that says what is wrong with it.
 pub fn duration(value: &Value) -> Result<Duration, String> {
+    let duration = duration_or_zero(value)?;
+    if duration.is_zero() {
+        return Err(format!("a duration must be more than zero, and {} is not", shown(value)));
+    }
+    Ok(duration)
+}
+
+/// As [`duration`], or nothing at all: `0`, `0s`.
+///
+/// # Errors
+/// One sentence that says what is wrong with it.
+pub fn duration_or_zero(value: &Value) -> Result<Duration, String> {
     const EXAMPLE: &str = "write seconds as a number, or a duration such as `1m30s` or `500ms`";
     let nanos = match value {
         Value::Number(number) => nanos_of_seconds(&number.to_string()),
@@ -63,9 +75,6 @@ pub fn duration(value: &Value) -> Result<Duration, String> {
     };
     let shown = shown(value);
     let nanos = nanos.ok_or_else(|| format!("{shown} is no duration; {EXAMPLE}"))?;
-    if nanos == 0 {
-        return Err(format!("a duration must be more than zero, and {shown} is not"));
-    }
     if nanos > LONGEST.as_nanos() {
         return Err(format!("{shown} is longer than the longest duration, 36500d"));
     }

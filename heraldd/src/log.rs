@@ -11,7 +11,7 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::config::{LogFormat, LogSettings};
+use crate::config::{LogFormat, LogOutput, LogSettings};
 
 /// Lines that wait for a slow disk or terminal; past that, lines are dropped rather than jobs held up.
 const WAITING_LINES: usize = 8192;
@@ -34,10 +34,15 @@ impl Log {
     pub fn start(settings: &LogSettings) -> anyhow::Result<Self> {
         let reopen = Arc::new(AtomicBool::new(false));
         let (writer, guard) = match &settings.output {
-            Some(path) => non_blocking(LogFile::open(path, reopen.clone())?),
-            None => non_blocking(io::stderr()),
+            LogOutput::File(path) => non_blocking(LogFile::open(path, reopen.clone())?),
+            LogOutput::Stdout => non_blocking(io::stdout()),
+            LogOutput::Stderr => non_blocking(io::stderr()),
         };
-        let colour = settings.output.is_none() && io::stderr().is_terminal();
+        let colour = match settings.output {
+            LogOutput::File(_) => false,
+            LogOutput::Stdout => io::stdout().is_terminal(),
+            LogOutput::Stderr => io::stderr().is_terminal(),
+        };
         let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
             LogFormat::Text => {
                 Box::new(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(writer))

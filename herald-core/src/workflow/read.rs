@@ -1,7 +1,7 @@
 //! From the `router` and `preset` sections to a workflow, with all problems at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::problem::{Path, Problem, Step, near_miss};
 use crate::spec::Description;
 
 const ROUTER_KEYS: [&str; 5] = ["trigger", "selector", "task", "select_param", "job_param"];
+/// What a preset without anything in it holds.
+static EMPTY: LazyLock<Params> = LazyLock::new(Params::new);
 const TASK_KEYS: [&str; 3] = ["executor", "select_param", "job_param"];
 
 /// Reads the `router` and `preset` sections (JSON null: absent). The workflow holds what could be read; use it
@@ -71,7 +73,13 @@ impl<'a> Reader<'a> {
                             }
                             self.presets.insert(name, params);
                         }
-                        other => self.wrong(&top.key(name), "a map of parameters", other),
+                        // Known all the same, so that one mistake is not told twice.
+                        other => {
+                            if !other.is_null() {
+                                self.wrong(&top.key(name), "a map of parameters", other);
+                            }
+                            self.presets.insert(name, &EMPTY);
+                        }
                     }
                 }
             }

@@ -27,7 +27,7 @@ pub use file::{ReadError, Source, read};
 pub use reference::markdown;
 pub use schema::schema;
 use secret::{At, Lookup, Secrets};
-pub use settings::{LogFormat, LogSettings, Settings};
+pub use settings::{LogFormat, LogOutput, LogSettings, Settings};
 
 /// Everything that may stand at the top of the file.
 const SECTIONS: [&str; 11] = [

@@ -217,6 +217,9 @@ impl NoReference {
     }
 }
 
+/// What a reference begins with.
+const BEGINNINGS: [&str; 2] = ["${env:", "${file:"];
+
 /// `${env:NAME}` or `${file:/path}`.
 enum Reference<'a> {
     Env(&'a str),
@@ -226,7 +229,7 @@ enum Reference<'a> {
 impl<'a> Reference<'a> {
     /// `None` for a text that has nothing of a reference.
     fn of(text: &'a str) -> Option<Result<Self, NoReference>> {
-        if !text.contains("${env:") && !text.contains("${file:") {
+        if !BEGINNINGS.iter().any(|beginning| text.split(beginning).skip(1).any(|rest| !is_shell(rest))) {
             return None;
         }
         let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
@@ -263,6 +266,11 @@ impl<'a> Reference<'a> {
         }
         Ok(secret.to_owned())
     }
+}
+
+/// Whether what follows `${env:` is a shell's default value, as in `echo ${env:-prod}`: scripts stand in `arg` too.
+fn is_shell(rest: &str) -> bool {
+    rest.starts_with(['-', '=', '?', '+'])
 }
 
 /// A secret file, whole. A pipe or a device could keep the daemon waiting, and is refused.

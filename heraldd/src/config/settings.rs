@@ -48,10 +48,33 @@ impl Settings {
 pub struct LogSettings {
     /// The least important lines that are written.
     pub level: LevelFilter,
-    /// A file; standard error when there is none.
-    pub output: Option<PathBuf>,
+    /// Where it goes.
+    pub output: LogOutput,
     /// Text or JSON.
     pub format: LogFormat,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard error.
+    Stderr,
+    /// Standard output.
+    Stdout,
+    /// A file, which is appended to.
+    File(PathBuf),
+}
+
+impl LogOutput {
+    /// The names of the two streams are no files: whoever writes `stderr` does not want one of that name.
+    fn of(output: Option<PathBuf>) -> Self {
+        match output {
+            None => Self::Stderr,
+            Some(path) if path.as_os_str() == "stderr" => Self::Stderr,
+            Some(path) if path.as_os_str() == "stdout" => Self::Stdout,
+            Some(path) => Self::File(path),
+        }
+    }
 }
 
 /// What a line of the log looks like.
@@ -95,10 +118,12 @@ pub(super) fn description() -> Description {
         .option(
             OptionSpec::new(
                 "shutdown_grace",
-                OptionKind::Duration,
-                "How long running jobs may go on after SIGTERM before their processes are ended.",
+                OptionKind::Any,
+                "How long running jobs may go on after SIGTERM before their processes are ended: a duration, or 0 to \
+                 end them at once.",
             )
-            .default("30s"),
+            .default("30s")
+            .check(|grace| unit::duration_or_zero(grace).map(drop)),
         )
 }
 
@@ -118,7 +143,8 @@ pub(super) fn log_description() -> Description {
         .option(OptionSpec::new(
             "output",
             OptionKind::FilePath,
-            "A file to append to, opened again at SIGHUP; left out, the log goes to standard error.",
+            "A file to append to, opened again at SIGHUP; or `stdout` or `stderr`. Left out, the log goes to standard \
+             error.",
         ))
         .option(
             OptionSpec::new(
@@ -159,8 +185,12 @@ struct Given {
     max_jobs: usize,
     max_queue: usize,
     max_chain_depth: u32,
-    #[serde(deserialize_with = "unit::de_duration")]
+    #[serde(deserialize_with = "grace")]
     shutdown_grace: Duration,
+}
+
+fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    unit::duration_or_zero(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 #[derive(Deserialize)]
@@ -205,7 +235,7 @@ pub(super) fn read(
         (Ok(given), Some(Ok(log))) => Some(Settings {
             log: LogSettings {
                 level: level(&log.level).unwrap_or(LevelFilter::INFO),
-                output: log.output,
+                output: LogOutput::of(log.output),
                 format: log.format,
             },
             max_jobs: given.max_jobs,

@@ -189,7 +189,7 @@ fn settings() {
     )));
     let settings = config.settings;
     assert_eq!(settings.log.level, tracing::level_filters::LevelFilter::DEBUG);
-    assert_eq!(settings.log.output, Some(PathBuf::from("/tmp/x.log")));
+    assert_eq!(settings.log.output, LogOutput::File(PathBuf::from("/tmp/x.log")));
     assert_eq!(settings.log.format, LogFormat::Json);
     let limits = settings.limits();
     assert_eq!((limits.max_jobs, limits.max_queue, limits.max_chain_depth), (3, 4, 0));
@@ -197,6 +197,13 @@ fn settings() {
     assert!(settings.plugins[0].ends_with("libx.so") && settings.plugins[0].is_absolute());
     assert_eq!(settings.plugins[1], PathBuf::from("/abs/liby.so"));
     assert_eq!(good(&with_router("log:\nplugin: a.so")).settings.plugins.len(), 1);
+    for (output, expected) in [("stdout", LogOutput::Stdout), ("stderr", LogOutput::Stderr)] {
+        assert_eq!(good(&with_router(&format!("log: {{output: {output}}}"))).settings.log.output, expected);
+    }
+    for (grace, millis) in [("0", 0), ("0s", 0), ("1.5", 1500)] {
+        let settings = good(&with_router(&format!("shutdown_grace: {grace}"))).settings;
+        assert_eq!(settings.shutdown_grace, std::time::Duration::from_millis(millis), "{grace}");
+    }
 }
 
 #[test]
@@ -373,6 +380,26 @@ fn references_are_resolved_and_masked() {
     for plain in ["http", "all", "refresh_token", "-----BEGIN KEY-----", "http://h"] {
         assert_eq!(shown(plain), plain);
     }
+}
+
+#[test]
+fn an_empty_preset_is_a_preset_and_a_wrong_one_is_told_once() {
+    let used = |preset: &str| {
+        let router = "router: {r: {trigger: tick, selector: all, task: {t: print}, job_param: p}}";
+        format!("preset: {{p: {preset}}}\n{router}\n")
+    };
+    assert!(good(&used("")).warnings.is_empty());
+    assert_eq!(said(&used("5")), ["1:13: expected a map of parameters, found a number"]);
+}
+
+#[test]
+fn a_shells_default_values_are_no_references() {
+    for script in ["echo ${env:-prod}", "${env:-prod}", "echo ${file:=/tmp/x} ${file:?none}", "${env:+set}"] {
+        let yaml = with_router(&format!("preset: {{p: {{arg: [-c, '{script}']}}}}"));
+        assert!(good(&yaml).warnings.is_empty(), "{script}");
+    }
+    let mixed = with_router("preset: {p: {arg: 'echo ${env:-prod} ${env:PASSWORD}'}}");
+    assert_eq!(said(&mixed).len(), 1);
 }
 
 #[test]
