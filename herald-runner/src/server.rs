@@ -94,6 +94,8 @@ impl Server {
                 // One request on each connection: its time is then simply that of the connection, and no client
                 // sends a job into a connection that is just being closed.
                 .keep_alive(false)
+                // As the original writes them.
+                .title_case_headers(true)
                 .serve_connection(TokioIo::new(Progress::new(stream, patience.write)), answer);
             match leave.run_until_cancelled(connection).await {
                 Some(Ok(())) => {}

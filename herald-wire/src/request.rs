@@ -216,6 +216,8 @@ fn verify_one(
     let created = one.integer("created")?.ok_or(SignatureError::Parameter("created"))?;
     let nonce = one.text("nonce")?.filter(|nonce| (1..=MAX_NONCE).contains(&nonce.len()));
     let nonce = nonce.ok_or(SignatureError::Parameter("nonce"))?;
+    // Every secret is tried whatever it says, but a request must name the one it means.
+    one.text("keyid")?.ok_or(SignatureError::Parameter("keyid"))?;
     let secret = verify_schemes(one, view, secrets)?;
     check_age(created, one.integer("expires")?, now)?;
     let signature = signature::field(view.headers, "signature").unwrap_or_default();
@@ -365,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn created_and_nonce_must_be_there_and_expires_counts() {
+    fn created_nonce_and_keyid_must_be_there_and_expires_counts() {
         let headers = signed(false).headers;
         for (from, to, expected) in [
             (";created=1800000000", "", SignatureError::Parameter("created")),
@@ -376,6 +378,8 @@ mod tests {
                 ";nonce=\"\"",
                 SignatureError::Parameter("nonce"),
             ),
+            (";keyid=\"c3769cb589c859a4\"", "", SignatureError::Parameter("keyid")),
+            (";keyid=\"c3769cb589c859a4\"", ";keyid=c3769cb589c859a4", SignatureError::Parameter("keyid")),
         ] {
             let mut headers = headers.clone();
             replace(&mut headers, "signature-input", from, to);

@@ -58,6 +58,8 @@ impl Caller {
             .tcp_keepalive_retries(3)
             // A kept connection may be closed by the other side just when a job is sent into it.
             .pool_max_idle_per_host(0)
+            // As the original writes them, for whoever compares names of headers letter by letter.
+            .http1_title_case_headers()
             .user_agent(concat!("heraldd/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| format!("the HTTP client cannot be made: {}", reason(&error)))?;
