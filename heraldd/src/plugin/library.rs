@@ -1,7 +1,6 @@
 //! Opens the file of a plugin and looks at its table before anything in it is called.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -9,9 +8,7 @@ use herald_core::plugin::abi::{self, Call, PLUGIN_TABLE_SIZE, PluginTable, Signa
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use super::calls::HOST;
-
-/// What the first bytes of a shared library are on Linux.
-const ELF: [u8; 4] = *b"\x7fELF";
+use super::elf::{self, Verdict};
 
 /// A plugin's functions. The library behind them is never unloaded.
 #[derive(Clone, Copy)]
@@ -66,14 +63,15 @@ pub(super) fn inspect(path: &Path) -> Result<FileId, String> {
                     `chmod o-w` the folder"
             .to_owned());
     }
-    let mut magic = [0; ELF.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    match read {
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-            Err(format!("cannot be read: {error}"))
+    let verdict = File::open(path).and_then(|mut file| elf::verdict(&mut file, metadata.len()));
+    match verdict.map_err(|error| format!("cannot be read: {error}"))? {
+        Verdict::Foreign if cfg!(target_os = "linux") => {
+            Err("is no plugin: it is not a shared library (ELF) at all".to_owned())
         }
-        Ok(()) if magic == ELF || !cfg!(target_os = "linux") => Ok(FileId(metadata.dev(), metadata.ino())),
-        _ => Err("is no plugin: it is not a shared library (ELF) at all".to_owned()),
+        Verdict::Cut => Err("is no plugin: it is a shared library whose end is missing; is it still being \
+                             copied?"
+            .to_owned()),
+        Verdict::Foreign | Verdict::Mappable => Ok(FileId(metadata.dev(), metadata.ino())),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod calls;
 mod component;
+mod elf;
 mod lane;
 mod library;
 mod remote;

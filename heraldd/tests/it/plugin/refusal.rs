@@ -13,12 +13,16 @@ fn files_that_are_no_plugins() {
     std::fs::write(at("text.so"), "I am a text").unwrap();
     std::fs::write(at("empty.so"), "").unwrap();
     std::fs::write(at("broken.so"), b"\x7fELF and then nothing").unwrap();
+    // Mapped all the same, it would end the process with SIGBUS.
+    let whole = std::fs::read(in_c(folder.path(), &[])).unwrap();
+    std::fs::write(at("half.so"), &whole[..whole.len() / 3]).unwrap();
     std::fs::create_dir(at("folder.so")).unwrap();
     std::os::unix::fs::symlink(at("missing.so"), at("dangling.so")).unwrap();
     for (path, said) in [
         (at("text.so"), "is no plugin: it is not a shared library"),
         (at("empty.so"), "is no plugin: it is not a shared library"),
         (at("broken.so"), "is no plugin: it cannot be loaded"),
+        (at("half.so"), "whose end is missing"),
         (at("folder.so"), "is not a regular file"),
         (at("missing.so"), "cannot be read: No such file"),
         (at("dangling.so"), "cannot be read: No such file"),
