@@ -3,6 +3,7 @@
 
 mod delivery;
 mod listen;
+mod places;
 mod selector;
 mod serve;
 mod trigger;

@@ -10,12 +10,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::delivery::Receiver;
 use crate::listen::Listeners;
+use crate::places::{Guest, Places};
 
 /// How many connections are open at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 64;
@@ -35,7 +35,7 @@ pub(crate) async fn serve(listeners: Listeners, receiver: Arc<Receiver>, stop: C
     let forced = CancellationToken::new();
     let door = Door {
         receiver,
-        slots: Arc::new(Semaphore::new(CONNECTIONS)),
+        places: Places::new(CONNECTIONS),
         tasks: TaskTracker::new(),
         forced: forced.clone(),
         stop,
@@ -63,7 +63,7 @@ pub(crate) async fn serve(listeners: Listeners, receiver: Arc<Receiver>, stop: C
 
 struct Door {
     receiver: Arc<Receiver>,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     tasks: TaskTracker,
     forced: CancellationToken,
     stop: CancellationToken,
@@ -76,12 +76,15 @@ impl Door {
         F: Future<Output = io::Result<S>>,
     {
         let mut failing = false;
-        while let Some(Ok(slot)) = self.stop.run_until_cancelled(self.slots.clone().acquire_owned()).await {
+        loop {
             match self.stop.run_until_cancelled(accept()).await {
                 None => return,
                 Some(Ok(stream)) => {
                     failing = false;
-                    self.spawn(stream, slot);
+                    let Some(Some(guest)) = self.stop.run_until_cancelled(self.places.enter()).await else {
+                        return;
+                    };
+                    self.spawn(stream, guest);
                 }
                 Some(Err(error)) => {
                     if !failing {
@@ -95,15 +98,15 @@ impl Door {
     }
 
     /// Owned by the tracker; ends with its client, in time, or by force.
-    fn spawn<S>(&self, stream: S, slot: OwnedSemaphorePermit)
+    fn spawn<S>(&self, stream: S, guest: Guest)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (receiver, stop, forced) = (self.receiver.clone(), self.stop.clone(), self.forced.clone());
         self.tasks.spawn(async move {
             let connection = tokio::time::timeout(CONNECTION_TIME, connection(stream, &receiver, &stop));
-            forced.run_until_cancelled(connection).await;
-            drop(slot);
+            guest.leave().run_until_cancelled(forced.run_until_cancelled(connection)).await;
+            drop(guest);
         });
     }
 }
@@ -117,6 +120,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
+        // One request on each: how long a connection has lasted is then how long its client has needed.
+        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
     let ended = tokio::select! {
