@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,7 +43,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match daemon::run(&arguments.config) {
         Ok(()) => ExitCode::from(STOPPED),
         Err(error) => {
-            eprintln!("{error}");
+            // As above: `eprintln!` would panic, and its exit code says nothing.
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::from(match error {
                 daemon::Error::Configuration(_) => BAD_INPUT,
                 daemon::Error::Start(_) => FAILED,

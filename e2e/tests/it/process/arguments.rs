@@ -4,7 +4,7 @@
 //! |---|---|
 //! | -config FILE, --config FILE and -c FILE are the same | `three_spellings_of_config` |
 //! | so are -version and --version | `two_spellings_of_version` |
-//! | 0 clean stop; 1 failure while running (a port that is taken, say); 2 bad arguments or configuration | `exit_codes` |
+//! | 0 clean stop; 1 failure while running (a port that is taken, say); 2 bad arguments or configuration | `exit_codes`, `the_exit_code_holds_where_nothing_can_be_said` |
 
 use e2e::daemon::Daemon;
 use e2e::place::Place;
@@ -73,4 +73,12 @@ fn exit_codes() {
         assert!(ended.text().contains("manual"), "{trigger}: {}", ended.text());
     }
     assert_eq!(place.refused("heraldd", "nonsense: 1\n").code, Some(2));
+}
+
+#[test]
+fn the_exit_code_holds_where_nothing_can_be_said() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let place = Place::new();
+    let status = place.bare("heraldd").args(["-config", "/nonexistent.yml"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
 }
