@@ -4,9 +4,12 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
 use herald_core::trigger::ComponentError;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::unix_socket::UnixSocket;
+
+/// How many connections may wait to be accepted: past that the kernel drops them, and clients try again after a second.
+const BACKLOG: u32 = 1024;
 
 /// What connections come in on.
 #[derive(Debug)]
@@ -48,10 +51,23 @@ pub async fn bind_tcp(host: &str, port: u16) -> Result<Listener, ComponentError>
         .await
         .map_err(|error| ComponentError(format!("cannot look up the host `{host}` to listen on: {error}")))?
         .collect();
-    match TcpListener::bind(&addresses[..]).await {
-        Ok(listener) => Ok(Listener::Tcp(listener)),
-        Err(error) => Err(ComponentError(cannot_listen(host, port, &error))),
+    let mut first = None;
+    for address in addresses {
+        match listen(address) {
+            Ok(listener) => return Ok(Listener::Tcp(listener)),
+            Err(error) => first = first.or(Some(error)),
+        }
     }
+    let error = first.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "the host has no address"));
+    Err(ComponentError(cannot_listen(host, port, &error)))
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the connections of the daemon before to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn cannot_listen(host: &str, port: u16, error: &Error) -> String {

@@ -7,6 +7,7 @@ mod bind;
 mod body;
 mod client;
 mod host;
+mod places;
 mod reply;
 mod serve;
 mod unix_socket;

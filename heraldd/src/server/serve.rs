@@ -14,12 +14,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::bind::Listener;
 use super::client::Client;
+use super::places::{Place, Places};
 use super::reply::Reply;
 
 /// How long to wait when no connection can be accepted, for want of file descriptors say.
@@ -30,6 +30,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// How many connections are open at once; more wait in the kernel's queue.
     pub connections: usize,
+    /// How long a connection may go without an answer when others wait for its place.
+    pub fair: Duration,
     /// How long the head of a request may take to arrive, and how long a connection may be idle before it.
     pub head: Duration,
     /// How many bytes the head of a request may have.
@@ -44,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            fair: Duration::from_secs(2),
             head: Duration::from_secs(30),
             head_bytes: 64 << 10,
             write: Duration::from_secs(30),
@@ -79,7 +82,7 @@ pub async fn serve<H: Handler>(
     let _end_all = forced.clone().drop_guard();
     let tasks = TaskTracker::new();
     let door = Door {
-        slots: Arc::new(Semaphore::new(limits.connections)),
+        places: Places::new(limits.connections, limits.fair),
         drain: limits.drain,
         limits: Arc::new(limits),
         handler,
@@ -100,7 +103,7 @@ pub async fn serve<H: Handler>(
 
 /// What every accepted connection needs.
 struct Door<H> {
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     limits: Arc<Limits>,
     drain: Duration,
     handler: Arc<H>,
@@ -113,14 +116,14 @@ impl<H: Handler> Door<H> {
     async fn accept_all(&self, listener: &Listener) {
         let loopback = listener.is_loopback();
         let mut failing = false;
-        while let Some(Ok(slot)) = self.stop.run_until_cancelled(self.slots.clone().acquire_owned()).await {
+        loop {
             let accepted = match listener {
                 Listener::Tcp(tcp) => match self.stop.run_until_cancelled(tcp.accept()).await {
                     None => return,
                     Some(Ok((stream, address))) => {
                         // Small answers must not wait for an acknowledgement; without it they are only slower.
                         let _ = stream.set_nodelay(true);
-                        self.spawn(stream, Peer { address: Some(address), loopback }, slot);
+                        self.seat(stream, Peer { address: Some(address), loopback }).await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -128,7 +131,7 @@ impl<H: Handler> Door<H> {
                 Listener::Unix(unix) => match self.stop.run_until_cancelled(unix.listener().accept()).await {
                     None => return,
                     Some(Ok((stream, _))) => {
-                        self.spawn(stream, Peer { address: None, loopback }, slot);
+                        self.seat(stream, Peer { address: None, loopback }).await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -147,32 +150,41 @@ impl<H: Handler> Door<H> {
         }
     }
 
-    fn spawn<S>(&self, stream: S, peer: Peer, slot: OwnedSemaphorePermit)
+    /// Serves the connection once there is a place for it.
+    async fn seat<S>(&self, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let Some(Some(place)) = self.stop.run_until_cancelled(self.places.enter()).await else { return };
         let (limits, handler) = (self.limits.clone(), self.handler.clone());
         // A token of its own: connections that look at one share its lock.
         let (stop, forced) = (self.stop.child_token(), self.forced.clone());
         self.tasks.spawn(async move {
             tokio::select! {
-                () = connection(stream, peer, &limits, &*handler, &stop) => {}
+                () = connection(stream, peer, &limits, &*handler, &stop, &place) => {}
                 () = forced.cancelled() => {}
+                () = place.leave() => tracing::debug!("a connection that said too little made room for another"),
             }
-            drop(slot);
         });
     }
 }
 
 /// One connection, from its first request to its last.
-async fn connection<S, H>(stream: S, peer: Peer, limits: &Limits, handler: &H, stop: &CancellationToken)
-where
+async fn connection<S, H>(
+    stream: S,
+    peer: Peer,
+    limits: &Limits,
+    handler: &H,
+    stop: &CancellationToken,
+    place: &Place,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Handler,
 {
     let unread = AtomicBool::new(false);
     let service = service_fn(|request| async {
         let reply = handler.handle(request, &peer).await;
+        place.answered();
         if !reply.status().is_success() {
             unread.store(true, Ordering::Relaxed);
         }

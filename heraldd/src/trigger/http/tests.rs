@@ -360,6 +360,25 @@ async fn connections_past_the_limit_wait() {
 }
 
 #[tokio::test]
+async fn connections_that_say_nothing_make_room() {
+    let mut few = hasty(json!({"port": 0}));
+    few.limits.connections = 2;
+    few.limits.head = LONG;
+    few.limits.fair = Duration::from_millis(100);
+    let server = start(few, Taken::default()).await;
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    first.write_all(b"POST / HT").await.unwrap();
+    sleep(Duration::from_millis(50)).await;
+    let begun = Instant::now();
+    assert_eq!(parts(&server.send(&post_json("{}")).await).0, 200);
+    assert!(begun.elapsed() < LONG / 4, "{:?}", begun.elapsed());
+    assert_eq!(rest(&mut first).await, "");
+    second.write_all(post_json("{}").as_bytes()).await.unwrap();
+    assert_eq!(parts(&rest(&mut second).await).0, 200);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn the_end_answers_what_it_began_and_closes_the_rest() {
     let taken = Taken { gate: Some(Notify::new()), ..Taken::default() };
     let mut patient = hasty(json!({"port": 0}));
