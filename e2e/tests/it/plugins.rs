@@ -3,7 +3,7 @@
 //! | sentence | test |
 //! |---|---|
 //! | A plugin is a shared library, listed under plugin:, that adds triggers, selectors and executors by type name | `hello_adds_one_of_each_kind`, `gogs_hook_takes_what_gogs_sends` |
-//! | plugins are asked before the built-in types | (no plugin of ours takes a built-in name; core's own tests) |
+//! | plugins are asked before the built-in types | `a_plugin_comes_before_a_built_in_type_of_the_same_name` |
 //! | It may be built in C: a versioned C table with JSON in and out | `a_plugin_in_c` |
 //! | A panic inside it fails that call, not the daemon | `a_panic_fails_that_call_and_not_the_daemon` |
 //! | (nor do bad JSON, two answers, or a call that blocks) | `a_plugin_in_c_that_misbehaves_harms_only_its_own_calls` |
@@ -33,11 +33,17 @@ fn panicky() -> PathBuf {
 
 /// A plugin in C, compiled here.
 fn in_c(place: &Place, abi: u32, mode: u32) -> PathBuf {
+    in_c_of_type(place, "odd", abi, mode)
+}
+
+/// The same, whose components have this type.
+fn in_c_of_type(place: &Place, kind: &str, abi: u32, mode: u32) -> PathBuf {
     let manifest = env!("CARGO_MANIFEST_DIR");
-    let path = place.path(&format!("libodd-{abi}-{mode}.so"));
+    let path = place.path(&format!("lib{kind}-{abi}-{mode}.so"));
     let mut cc = Command::new("cc");
     cc.args(["-D_GNU_SOURCE", "-shared", "-fPIC", "-o"]).arg(&path);
     cc.arg(format!("-DABI={abi}")).arg(format!("-DMODE={mode}"));
+    cc.arg(format!("-DTYPE=\"{kind}\""));
     cc.arg(format!("-I{manifest}/../herald-core/include")).arg(format!("{manifest}/tests/plugins/odd.c"));
     tool(&mut cc);
     path
@@ -136,6 +142,23 @@ fn a_plugin_in_c() {
     let ended = daemon.post_and_wait(&json!({}));
     assert_eq!(ended["success"], true, "{ended}");
     assert_eq!(ended["result"].to_string(), "{\"from\":\"C\",\"n\":18446744073709551617}");
+}
+
+#[test]
+fn a_plugin_comes_before_a_built_in_type_of_the_same_name() {
+    let place = Place::new();
+    // The built-in `none` gives nothing.
+    let plugin = in_c_of_type(&place, "none", 1, 0);
+    let daemon = with_odd(&place, &plugin, "  run: {trigger: manual, selector: all, task: {t: none}}\n");
+    let ended = daemon.post_and_wait(&json!({}));
+    assert_eq!(ended["result"]["from"], "C", "{ended}");
+
+    let place = Place::new();
+    // The built-in `match_map` needs a `match_key`.
+    let plugin = in_c_of_type(&place, "match_map", 1, 0);
+    let router = "  run: {trigger: manual, selector: match_map, task: {t: none}}\n";
+    let daemon = with_odd(&place, &plugin, router);
+    assert_eq!(daemon.post_and_wait(&json!({}))["success"], true);
 }
 
 #[test]

@@ -1,13 +1,18 @@
-/* A plugin in C that behaves oddly, as -DABI and -DMODE say. Types: executor `odd`, selector `odd`. */
+/* A plugin in C that behaves oddly, as -DABI and -DMODE say. Types: executor and selector `odd`,
+ * or what -DTYPE says. */
 #include <string.h>
 #include <unistd.h>
 
 #include "herald_plugin.h"
 
+#ifndef TYPE
+#define TYPE "odd"
+#endif
+
 static const char manifest[] =
     "{\"name\":\"odd\",\"version\":\"1\","
-    "\"selectors\":[{\"type\":\"odd\",\"doc\":\"Says yes.\"}],"
-    "\"executors\":[{\"type\":\"odd\",\"doc\":\"Behaves oddly.\"}]}";
+    "\"selectors\":[{\"type\":\"" TYPE "\",\"doc\":\"Says yes.\"}],"
+    "\"executors\":[{\"type\":\"" TYPE "\",\"doc\":\"Behaves oddly.\"}]}";
 
 static void answer(const struct herald_host *host, uint64_t call, const char *json) {
     host->answer(call, HERALD_OK, (const uint8_t *)json, strlen(json));
