@@ -9,6 +9,7 @@ use herald_core::dispatcher::Dispatcher;
 use herald_core::journal::MemoryJournal;
 use herald_core::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Assembly;
 use crate::components;
@@ -144,12 +145,22 @@ impl Daemon {
 
     async fn stop(mut self, mut signals: Signals) {
         tracing::info!(grace = ?self.grace, "stopping: running jobs may finish; a second signal ends them at once");
-        self.triggers.stop_all().await;
-        let force = async {
+        let forced = CancellationToken::new();
+        let second_signal = async {
             signals.end().await;
             tracing::warn!("second signal: running jobs are ended");
+            forced.cancel();
+            std::future::pending::<()>().await;
         };
-        self.dispatcher.stop(self.grace, force).await;
+        let ending = async {
+            // A trigger waits a while for its clients; a second signal does not.
+            let _ = forced.run_until_cancelled(self.triggers.stop_all()).await;
+            self.dispatcher.stop(self.grace, forced.cancelled()).await;
+        };
+        tokio::select! {
+            () = ending => {}
+            () = second_signal => {}
+        }
         self.assembly.close().await;
         tracing::info!("stopped");
     }

@@ -5,11 +5,13 @@
 //! | SIGTERM or SIGINT: triggers stop, running jobs get shutdown_grace | `running_jobs_may_end_within_the_grace` |
 //! | (default 30 s) | `running_jobs_may_end_within_the_grace` (longer than a moment) |
 //! | then their process groups are ended | `after_the_grace_process_groups_are_ended` |
-//! | a second signal ends them at once | `a_second_signal_ends_them_at_once` |
+//! | a second signal ends them at once | `a_second_signal_ends_them_at_once`, `a_second_signal_does_not_wait_for_a_slow_client` |
 //! | SIGHUP: the configuration is read again | `sighup_reads_the_configuration_again` |
 //! | a bad one is reported and the old one stays | `a_bad_configuration_is_reported_and_the_old_one_stays` |
 //! | (running jobs live through a reload) | `a_running_job_lives_through_a_reload` |
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use e2e::daemon::{DONE, Daemon, HEAD, job_config};
@@ -85,6 +87,28 @@ fn a_second_signal_ends_them_at_once() {
     daemon.signal("INT");
     let _ = daemon.wait_end();
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    for pid in running {
+        until("the end of its processes", || (!alive(pid)).then_some(()));
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_slow_client() {
+    let place = Place::new();
+    let daemon = Daemon::for_job(&place, &json!({"cmd": slow(&place)}));
+    daemon.post(&json!({}));
+    let running = pids(&place);
+    let mut client = TcpStream::connect(daemon.address("manual")).unwrap();
+    let head =
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    client.write_all(head.as_bytes()).unwrap();
+    e2e::wait::stays(Duration::from_millis(200), "it runs", || daemon.ended().is_none());
+    daemon.signal("TERM");
+    daemon.wait_for(&["stopping"]);
+    let started = Instant::now();
+    daemon.signal("INT");
+    assert_eq!(daemon.wait_end(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     for pid in running {
         until("the end of its processes", || (!alive(pid)).then_some(()));
     }
