@@ -38,8 +38,8 @@ pub struct Service {
     pub allow_v1: bool,
     /// The longest body, in bytes.
     pub max_body: usize,
-    /// Room for the bodies of all requests that are arriving, in [`ROOM_UNIT`]s: strangers may send, but not fill the
-    /// memory.
+    /// Room for the bodies of all requests that are arriving, beyond the first [`ROOM_STEP`] of each, in
+    /// [`ROOM_UNIT`]s: strangers may send, but not fill the memory.
     pub room: Semaphore,
 }
 
@@ -48,7 +48,8 @@ const ROOM: usize = 256 << 20;
 /// What room is counted in, in bytes.
 const ROOM_UNIT: usize = 1024;
 
-/// Room is taken in steps of this, in bytes, so that short requests need no waiting at all.
+/// Room is taken in steps of this, in bytes. The first step is everybody's own, so that short requests never wait for
+/// those who send much.
 const ROOM_STEP: usize = 64 * ROOM_UNIT;
 
 /// The room for bodies, where the longest may have `max_body` bytes.
@@ -148,7 +149,7 @@ impl Service {
                 }
                 continue;
             }
-            let taken = room.len() * ROOM_STEP;
+            let taken = (1 + room.len()) * ROOM_STEP;
             if all.len() + data.len() > taken {
                 let steps = (all.len() + data.len() - taken).div_ceil(ROOM_STEP);
                 for _ in 0..steps {

@@ -66,6 +66,30 @@ fn silent_connections_do_not_hold_up_others() {
     drop(silent);
 }
 
+/// Together they send more than the runner keeps of requests that are arriving.
+#[test]
+fn long_bodies_that_do_not_end_do_not_hold_up_short_ones() {
+    let runner = Runner::start("");
+    let size = 31 << 20;
+    let hogs: Vec<_> = (0..10)
+        .map(|_| {
+            let mut stream = runner.connect();
+            std::thread::spawn(move || {
+                let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
+                let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
+                let _ = stream.write_all(head.as_bytes());
+                let _ = stream.write_all(&vec![b' '; size - 1]);
+                stream
+            })
+        })
+        .collect();
+    let hogs: Vec<_> = hogs.into_iter().map(|hog| hog.join().unwrap()).collect();
+    let began = Instant::now();
+    assert_eq!(runner.v2("/", &runner.job("a", "true")).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(hogs);
+}
+
 #[test]
 fn a_body_that_is_too_long_is_refused() {
     let runner = Runner::start("max_body: 64KiB\n");
