@@ -125,7 +125,11 @@ impl<'a> Secrets<'a> {
             None => match under {
                 Some(name) if text.is_empty() => self.empty(name, at),
                 Some(_) => self.literal(text, &at.path()),
-                None => {}
+                None => {
+                    if let Some(password) = password_in_url(text) {
+                        self.literal(password, &at.path());
+                    }
+                }
             },
             Some(Err(why)) => self.problems.push(why.at(&at.path())),
             Some(Ok(reference)) => match reference.look_up(&self.lookup) {
@@ -157,6 +161,9 @@ impl<'a> Secrets<'a> {
     /// A key of many lines is hidden line by line too: a program may print one of them.
     fn hide(&mut self, secret: &str) {
         self.mask.add(secret);
+        if let Some(password) = password_in_url(secret) {
+            self.mask.add(password);
+        }
         if secret.trim_end().contains('\n') {
             let lines = secret.lines().map(str::trim);
             lines
@@ -271,6 +278,17 @@ impl<'a> Reference<'a> {
 /// Whether what follows `${env:` is a shell's default value, as in `echo ${env:-prod}`: scripts stand in `arg` too.
 fn is_shell(rest: &str) -> bool {
     rest.starts_with(['-', '=', '?', '+'])
+}
+
+/// The password of a URL such as `https://user:password@host/x.git`.
+fn password_in_url(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    if text.contains(char::is_whitespace) || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
 }
 
 /// A secret file, whole. A pipe or a device could keep the daemon waiting, and is refused.

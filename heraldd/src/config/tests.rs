@@ -350,6 +350,20 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn the_password_of_a_url_is_a_secret() {
+    for (url, shown) in [
+        ("https://bot:s3cretpass@git.example.com/x.git", "fetch https://bot:***@git.example.com/x.git"),
+        ("http://u:p@ss:word9@h", "fetch http://u:***@h"),
+        ("ssh://git@host/x", "fetch ssh://git@host/x"),
+        ("https://host/x?a=b:cccccccc@d", "fetch https://host/x?a=b:cccccccc@d"),
+        ("see https://u:visible1@h now", "fetch see https://u:visible1@h now"),
+    ] {
+        let yaml = with_router(&format!("preset: {{p: {{repo: '{url}'}}}}"));
+        assert_eq!(good(&yaml).mask.text(&format!("fetch {url}")), shown);
+    }
+}
+
+#[test]
 fn references_are_resolved_and_masked() {
     let place = Place::new();
     place.write("key", "-----BEGIN KEY-----\nabcdefghijkl\nmnopqrstuvwx\n-----END KEY-----\n");
