@@ -1,27 +1,33 @@
 //! The daemon's log: one line an event, as text or JSON, never blocking who writes it.
 
+mod queue;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::config::{LogFormat, LogOutput, LogSettings};
+use queue::{Writer, queue};
 
-/// Lines that wait for a slow disk or terminal; past that, lines are dropped rather than jobs held up.
-const WAITING_LINES: usize = 8192;
+/// Bytes that wait for a slow disk or terminal; past that, lines are dropped rather than jobs held up. Room for the
+/// longest line that `print` writes.
+const WAITING: usize = 32 << 20;
+/// How long lines are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The log of a running daemon. Dropping it writes out what waits.
 pub struct Log {
     level: reload::Handle<LevelFilter, Layered>,
     reopen: Arc<AtomicBool>,
     settings: LogSettings,
-    _writer: WorkerGuard,
+    _writer: Writer,
 }
 
 type Layered = tracing_subscriber::layer::Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
@@ -33,28 +39,29 @@ impl Log {
     /// When the file cannot be opened, or the process has a log already.
     pub fn start(settings: &LogSettings) -> anyhow::Result<Self> {
         let reopen = Arc::new(AtomicBool::new(false));
-        let (writer, guard) = match &settings.output {
-            LogOutput::File(path) => non_blocking(LogFile::open(path, reopen.clone())?),
-            LogOutput::Stdout => non_blocking(io::stdout()),
-            LogOutput::Stderr => non_blocking(io::stderr()),
+        let (lines, writer) = match &settings.output {
+            LogOutput::File(path) => queue(LogFile::open(path, reopen.clone())?, WAITING, GATHER),
+            LogOutput::Stdout => queue(io::stdout(), WAITING, GATHER),
+            LogOutput::Stderr => queue(io::stderr(), WAITING, GATHER),
         };
         let colour = match settings.output {
             LogOutput::File(_) => false,
             LogOutput::Stdout => io::stdout().is_terminal(),
             LogOutput::Stderr => io::stderr().is_terminal(),
         };
-        let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
+        let lines = move || lines.clone();
+        let layer: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
             LogFormat::Text => {
-                Box::new(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(writer))
+                Box::new(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(lines))
             }
             LogFormat::Json => {
-                Box::new(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer))
+                Box::new(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(lines))
             }
         };
         let (filter, level) = reload::Layer::new(settings.level);
-        let subscriber = tracing_subscriber::registry().with(lines).with(filter);
+        let subscriber = tracing_subscriber::registry().with(layer).with(filter);
         tracing::subscriber::set_global_default(subscriber)?;
-        Ok(Self { level, reopen, settings: settings.clone(), _writer: guard })
+        Ok(Self { level, reopen, settings: settings.clone(), _writer: writer })
     }
 
     /// Takes the level of a new configuration, and opens the file again (it may have been rotated away). A new
@@ -68,10 +75,6 @@ impl Log {
             tracing::warn!("a new log.output or log.format takes effect at the next start");
         }
     }
-}
-
-fn non_blocking(output: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
-    NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).lossy(true).finish(output)
 }
 
 /// A file that is opened again when told to.
