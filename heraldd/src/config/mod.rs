@@ -115,7 +115,7 @@ fn check_with(
             None
         }
     };
-    checker.hidden.iter().for_each(|path| source.document.hide(path));
+    checker.hidden.iter().chain(&checker.secrets.literal).for_each(|path| source.document.hide(path));
     checker.warn_of_readers(&source);
     let Checker { mut secrets, mut problems, .. } = checker;
     // Of a value that could not be had, nothing else is worth saying.

@@ -361,6 +361,8 @@ fn the_password_of_a_url_is_a_secret() {
         let yaml = with_router(&format!("preset: {{p: {{repo: '{url}'}}}}"));
         assert_eq!(good(&yaml).mask.text(&format!("fetch {url}")), shown);
     }
+    let told = bad("preset: {p: {repo: 'https://u:s3cretpass@h'}, q: 5}");
+    assert!(told.contains("preset: {p: {repo: ***}, q: 5}") && !told.contains("s3cretpass"), "{told}");
 }
 
 #[test]
