@@ -38,8 +38,8 @@ pub struct Service {
     pub allow_v1: bool,
     /// The longest body, in bytes.
     pub max_body: usize,
-    /// Room for the bodies of all requests that are arriving, beyond the first [`ROOM_STEP`] of each, in
-    /// [`ROOM_UNIT`]s: strangers may send, but not fill the memory.
+    /// Room for the bodies of all requests that are arriving, beyond the first `ROOM_STEP` of each, in
+    /// `ROOM_UNIT`s: strangers may send, but not fill the memory.
     pub room: Semaphore,
 }
 
