@@ -1,7 +1,9 @@
 //! Measures Herald and prints one table: what it reaches, against what the machine can do in the same run, and against the
 //! goals of the project.
 //!
-//!     cargo run --release -p bench [-- --quick] [--only http,jobs,…] [--runs N]
+//! ```text
+//! cargo run --release -p bench [-- --quick] [--only http,jobs,…] [--runs N]
+//! ```
 
 mod bare;
 mod file;
