@@ -75,6 +75,13 @@ enum Caller {
     V2(Verified, Signer),
 }
 
+/// The answer to a request that gets no further.
+struct Denied {
+    short: Short,
+    /// Signed once the caller is known, and the request is no replay.
+    wire: Wire,
+}
+
 impl Service {
     /// Answers one request. `deadline` is when it must have arrived; `proved` is called once it is known to come from
     /// somebody who has the secret.
@@ -108,10 +115,10 @@ impl Service {
                 }
                 self.job(&body, &wire, verified.join).await
             }
-            Err(short) => {
+            Err(Denied { short, wire }) => {
                 let path = parts.uri.path();
                 tracing::warn!(status = short.status.as_u16(), path, reason = %String::from_utf8_lossy(&short.body).trim_end(), "request refused");
-                short.send(&Wire::Plain)
+                short.send(&wire)
             }
         }
     }
@@ -162,8 +169,11 @@ impl Service {
         Ok((!too_long).then(|| all.freeze()))
     }
 
-    async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Short> {
-        let denied = |reason: &dyn std::fmt::Display| Short::text(StatusCode::UNAUTHORIZED, reason);
+    async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Denied> {
+        let denied = |reason: &dyn std::fmt::Display| Denied {
+            short: Short::text(StatusCode::UNAUTHORIZED, reason),
+            wire: Wire::Plain,
+        };
         let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone();
         if !request::is_signed(&parts.headers) {
             let Some(signature) = parts.headers.get(v1::SIGNATURE) else {
@@ -191,13 +201,15 @@ impl Service {
         let now = clock::now();
         let verified = request::verify(&view, body, &secrets, now).map_err(|error| denied(&error))?;
         let signer = Signer::new(&secrets, &verified);
-        self.nonces.remember(&verified.nonce, verified.created, now).await.map_err(|error| match error {
-            nonce::Refused::Seen | nonce::Refused::Forgotten => denied(&error),
-            nonce::Refused::Full | nonce::Refused::Disk(_) => {
-                Short::text(StatusCode::SERVICE_UNAVAILABLE, error)
-            }
-        })?;
-        Ok(Caller::V2(verified, signer))
+        match self.nonces.remember(&verified.nonce, verified.created, now).await {
+            Ok(()) => Ok(Caller::V2(verified, signer)),
+            Err(error @ (nonce::Refused::Seen | nonce::Refused::Forgotten)) => Err(denied(&error)),
+            // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
+            Err(error @ (nonce::Refused::Full | nonce::Refused::Disk(_))) => Err(Denied {
+                short: Short::text(StatusCode::SERVICE_UNAVAILABLE, error),
+                wire: Wire::Signed(signer),
+            }),
+        }
     }
 
     async fn job(&self, body: &[u8], wire: &Wire, join: bool) -> Response<Body> {
@@ -269,3 +281,79 @@ pub struct Patience {
 
 /// Shared by all connections.
 pub type SharedService = Arc<Service>;
+
+#[cfg(test)]
+mod tests {
+    use herald_exec::{Engine, Settings};
+    use herald_wire::answer::Claim;
+    use herald_wire::manifest::{self, Manifest};
+    use herald_wire::request::{Outgoing, SignedRequest};
+    use http::HeaderMap;
+
+    use super::*;
+
+    const BODY: &[u8] = b"{}";
+
+    fn secrets() -> Secrets {
+        Secrets::new(["the_secret_should_be_strong_enough"]).unwrap()
+    }
+
+    fn signed() -> SignedRequest {
+        let nonce = request::nonce().unwrap();
+        let outgoing =
+            Outgoing { method: "POST", path: "/", body: BODY, join: false, now: clock::now(), nonce: &nonce };
+        request::sign(&outgoing, &secrets()).unwrap()
+    }
+
+    fn service(folder: &std::path::Path, nonces: Nonces) -> Service {
+        Service {
+            secrets: RwLock::new(secrets()),
+            jobs: Jobs::new(Engine::new(Settings::new(folder)), 1, Duration::from_secs(1)),
+            nonces,
+            allow_v1: false,
+            max_body: 1024,
+            room: room(1024),
+        }
+    }
+
+    async fn denial(service: &Service, headers: &HeaderMap) -> Response<Body> {
+        let mut parts = Request::post("/").body(()).unwrap().into_parts().0;
+        parts.headers = headers.clone();
+        let Err(Denied { short, wire }) = service.authenticate(&parts, BODY).await else {
+            panic!("the request was let in")
+        };
+        short.send(&wire)
+    }
+
+    /// A daemon comes back after a signed 503. An unsigned one would be a proxy's to it, and the job lost.
+    #[tokio::test]
+    async fn a_nonce_that_cannot_be_kept_is_a_signed_503_and_a_replay_an_unsigned_401() {
+        type Refusal = fn() -> nonce::Refused;
+        let cases: [(Refusal, u16); 4] = [
+            (|| nonce::Refused::Full, 503),
+            (|| nonce::Refused::Disk("No space left on device".to_owned()), 503),
+            (|| nonce::Refused::Seen, 401),
+            (|| nonce::Refused::Forgotten, 401),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        for (refusal, status) in cases {
+            let service = service(folder.path(), Nonces::refusing(refusal));
+            let request = signed();
+            let response = denial(&service, &request.headers).await;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            assert_eq!((head.status.as_u16(), &body[..]), (status, format!("{}\n", refusal()).as_bytes()));
+            assert_eq!(head.headers.contains_key("retry-after"), status == 503);
+            let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap());
+            if status == 401 {
+                assert_eq!((header("signature"), header(manifest::HEADER)), (None, None));
+                continue;
+            }
+            let manifest = header(manifest::HEADER).expect("a manifest");
+            let (input, signature) = (header("signature-input"), header("signature"));
+            let claim = Claim { status, manifest, input, signature };
+            let manifest = herald_wire::answer::verify(&claim, &request.tie, &secrets()).unwrap();
+            assert_eq!(manifest, Manifest::of_body(&body, None));
+        }
+    }
+}

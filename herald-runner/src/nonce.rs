@@ -90,6 +90,20 @@ impl Nonces {
     }
 }
 
+#[cfg(test)]
+impl Nonces {
+    /// Takes none, for this reason.
+    pub(crate) fn refusing(refusal: fn() -> Refused) -> Self {
+        let (asks, mut waiting) = mpsc::channel::<Ask>(1);
+        tokio::spawn(async move {
+            while let Some(ask) = waiting.recv().await {
+                let _ = ask.answer.send(Err(refusal()));
+            }
+        });
+        Self { asks }
+    }
+}
+
 struct Store {
     folder: PathBuf,
     file: File,
@@ -357,6 +371,17 @@ mod tests {
         drop(store);
         let mut store = Store::open(folder.path(), later, 3).unwrap();
         assert_eq!(ask(&mut store, "4", later, later), Err(Refused::Seen));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_and_not_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        let good = std::mem::replace(&mut store.file, File::open(folder.path().join("nonces")).unwrap());
+        assert!(matches!(ask(&mut store, "a", NOW, NOW), Err(Refused::Disk(_))));
+        store.file = good;
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()), "it may be sent again");
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
     }
 
     #[tokio::test]
