@@ -8,7 +8,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,6 +45,30 @@ pub fn component() -> ExecutorType {
         options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
     let description = job_params().into_iter().fold(description, Description::param);
     ExecutorType::new(description, |options| Ok(Arc::new(Remote::new(Settings::of(options)?))))
+}
+
+/// One job on its way to the runner.
+struct Errand {
+    key: JobKey,
+    body: String,
+    /// What the runner said when it last was busy.
+    busy: Mutex<Option<String>>,
+}
+
+impl Errand {
+    /// Keeps what a busy runner said, and tells it once.
+    fn wait(&self, at: &str, why: String) {
+        let before = self.busy.lock().unwrap_or_else(PoisonError::into_inner).replace(why.clone());
+        if before.is_none() {
+            tracing::info!(job_id = %self.key.job_id, runner = %at, why, "the runner is busy; the job waits for it");
+        }
+    }
+
+    /// For an error: in parentheses what the runner said, if it was busy.
+    fn waited(&self, at: &str) -> String {
+        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.as_ref().map(|why| format!(" (the runner {at} said that it is busy: {why})")).unwrap_or_default()
+    }
 }
 
 struct Remote {
@@ -84,19 +108,19 @@ impl Remote {
 
     /// Until there is a result or no hope: comes back to a runner that is busy, and joins a job again whose
     /// connection broke.
-    async fn run(&self, caller: &Caller, body: &str) -> Result<Ran, Failure> {
+    async fn run(&self, caller: &Caller, errand: &Errand) -> Result<Ran, Failure> {
         let at = &caller.shown;
         let lost = |why: String| Failure { kind: FailureKind::Lost, ..Failure::new(why) };
         let mut retry = Retry::new(self.settings.rejoin);
         loop {
             let began = Instant::now();
-            let fault = match self.exchange(caller, body, retry.join).await {
+            let fault = match self.exchange(caller, &errand.body, retry.join).await {
                 Ok(ran) => return Ok(ran),
                 Err(fault) => fault,
             };
             match fault {
-                Fault::Busy(pause) => {
-                    tracing::debug!(runner = %at, "the runner is busy; trying again");
+                Fault::Busy(pause, why) => {
+                    errand.wait(at, why);
                     tokio::time::sleep(pause).await;
                 }
                 Fault::Unreachable(why) if !retry.join => {
@@ -135,10 +159,10 @@ impl Remote {
         }
     }
 
-    async fn whole(&self, caller: &Caller, body: &str, job_id: &str) -> Outcome {
-        let mut ran = self.run(caller, body).await?;
+    async fn whole(&self, caller: &Caller, errand: &Errand) -> Outcome {
+        let mut ran = self.run(caller, errand).await?;
         if let Some(landing) = ran.landing.take() {
-            match landing.commit(job_id).await {
+            match landing.commit(&errand.key.job_id).await {
                 Ok(paths) => drop(ran.result.insert("file".to_owned(), Value::Object(paths))),
                 Err(error) => return Err(Failure { result: ran.result, ..Failure::new(error) }),
             }
@@ -150,20 +174,25 @@ impl Remote {
     async fn give_up(
         &self,
         caller: &Caller,
-        (key, stop): (&JobKey, &Stop),
+        (errand, stop): (&Errand, &Stop),
         working: impl Future<Output = Outcome>,
         kind: FailureKind,
     ) -> Outcome {
+        let waited = errand.waited(&caller.shown);
         let error = match kind {
             FailureKind::TimedOut => {
-                format!("it took longer than {} s and was stopped", self.settings.timeout.as_secs_f32())
+                format!(
+                    "it took longer than {} s{waited} and was stopped",
+                    self.settings.timeout.as_secs_f32()
+                )
             }
-            _ => "it was cancelled".to_owned(),
+            _ => format!("it was cancelled{waited}"),
         };
         if !self.settings.signed {
             return Err(Failure { kind, ..Failure::new(error) });
         }
-        let both = async { tokio::join!(caller.cancel(key), tokio::time::timeout(LAST_WORDS, working)) };
+        let both =
+            async { tokio::join!(caller.cancel(&errand.key), tokio::time::timeout(LAST_WORDS, working)) };
         let forced = async {
             stop.forced.cancelled().await;
             tokio::time::sleep(LAST_WORDS_FORCED).await;
@@ -191,8 +220,8 @@ impl Executor for Remote {
         let caller = self.caller().await.map_err(Failure::new)?;
         let params = execution.params();
         let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
-        let body = Value::Object(params).to_string();
-        let working = self.whole(caller, &body, &key.job_id);
+        let errand = Errand { key, body: Value::Object(params).to_string(), busy: Mutex::default() };
+        let working = self.whole(caller, &errand);
         tokio::pin!(working);
         let kind = tokio::select! {
             outcome = &mut working => return outcome,
@@ -200,7 +229,7 @@ impl Executor for Remote {
             () = execution.stop.forced.cancelled() => FailureKind::Cancelled,
             () = tokio::time::sleep(self.settings.timeout) => FailureKind::TimedOut,
         };
-        self.give_up(caller, (&key, &execution.stop), working, kind).await
+        self.give_up(caller, (&errand, &execution.stop), working, kind).await
     }
 }
 

@@ -59,8 +59,8 @@ pub(super) enum Fault {
     Broken(String),
     /// The connection broke in the middle of the answer.
     Cut(String),
-    /// The runner has no room; it says when to ask again.
-    Busy(Duration),
+    /// The runner cannot take the job now; it says when to ask again, and why.
+    Busy(Duration, String),
     /// The runner does not know the job that was to be joined.
     Unknown,
     /// The runner told why the job could not be run.
@@ -74,8 +74,7 @@ impl Fault {
     pub(super) fn why(&self) -> &str {
         match self {
             Self::Unreachable(why) | Self::Broken(why) | Self::Cut(why) | Self::Wrong(why) => why,
-            Self::Refused(why, _) => why,
-            Self::Busy(_) => "it is busy",
+            Self::Refused(why, _) | Self::Busy(_, why) => why,
             Self::Unknown => "it does not know the job",
         }
     }
@@ -194,7 +193,8 @@ async fn refusal(status: StatusCode, headers: &HeaderMap, body: Body, expected: 
     match check_short(status, headers, &bytes, signed) {
         Ok(_) if status == StatusCode::SERVICE_UNAVAILABLE => {
             let seconds = header(headers, "retry-after").and_then(|value| value.parse().ok()).unwrap_or(2);
-            Fault::Busy(Duration::from_secs(seconds).clamp(Duration::from_secs(1), Duration::from_secs(60)))
+            let pause = Duration::from_secs(seconds).clamp(Duration::from_secs(1), Duration::from_secs(60));
+            Fault::Busy(pause, said)
         }
         Ok(_) if status == StatusCode::NOT_FOUND => Fault::Unknown,
         Ok(manifest) => Fault::Refused(said, manifest.ending),

@@ -404,6 +404,61 @@ async fn a_busy_runner_is_asked_again() {
     run(answer, data.path(), json!({})).await.unwrap();
 }
 
+/// All that is logged on this thread at info and above.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A job that waits until its time is over: one line in the log, and an error that says what it waited for.
+#[tokio::test]
+async fn waiting_for_a_busy_runner_is_told_once_in_the_log_and_in_the_error() {
+    let log = Log::default();
+    let sink = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || sink.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let data = tempfile::tempdir().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let answer = move |got: Got| {
+        if got.path.ends_with("/cancel") {
+            return short(&got.signer(), 200, "{\"state\":\"unknown\"}", None);
+        }
+        // After the cancel it would be told so, which is not of interest here.
+        if counted.fetch_add(1, Ordering::Relaxed) == 2 {
+            return short(&got.signer(), 500, "cancelled", Some(Ending::Cancelled));
+        }
+        let text = "the nonce could not be written: No space left on device\n";
+        let answer = String::from_utf8(short(&got.signer(), 503, text, None)).unwrap();
+        answer.replacen("\r\n", "\r\nRetry-After: 1\r\n", 1).into_bytes()
+    };
+    let (kind, error) = kind_and_error(run(answer, data.path(), json!({"timeout": "1500ms"})).await);
+    assert_eq!(kind, FailureKind::TimedOut, "{error}");
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    for says in ["longer than 1.5 s", "busy: the nonce could not be written: No space", "http://127.0.0.1:"] {
+        assert!(error.contains(says), "{error}");
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("busy")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    for says in ["INFO", "job1", "http://127.0.0.1:", "No space left on device"] {
+        assert!(lines[0].contains(says), "{log}");
+    }
+}
+
 #[tokio::test]
 async fn a_runner_that_is_not_there_is_told_with_its_address() {
     let data = tempfile::tempdir().unwrap();
