@@ -1,12 +1,14 @@
 //! Accepts connections and serves one request on each.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +24,8 @@ use crate::strangers::{Guest, Strangers};
 const MOST_STRANGERS: usize = 512;
 /// After the system could not give a connection, because too many files are open, say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The least time between two warnings about that; the failures between them are told at debug.
+const WARN_AGAIN: Duration = Duration::from_secs(60);
 
 /// Accepts until `stop`, and then lets go of the sockets. Connections live on as tasks of `tasks`.
 pub async fn accept_all(
@@ -55,11 +59,19 @@ struct Server {
 
 impl Server {
     async fn accept(&self, listener: &Listener) {
+        let mut warned: Option<Instant> = None;
         loop {
             let stream = match listener.accept().await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    // Whoever waits may know the secret; those who are in and say nothing must not keep them out.
+                    let room_made = is_shortage(&error) && self.strangers.turn_out_oldest();
+                    if warned.is_none_or(|at| at.elapsed() >= WARN_AGAIN) {
+                        warned = Some(Instant::now());
+                        tracing::warn!(%error, "connections cannot be accepted for the moment");
+                    } else {
+                        tracing::debug!(%error, room_made, "a connection could not be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -104,4 +116,10 @@ impl Server {
             }
         });
     }
+}
+
+/// Whether a connection that is closed may help: there are too many open files, of this process or of the system, or
+/// too little memory for sockets.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }

@@ -68,8 +68,9 @@ impl Strangers {
         guests.list.first_key_value().map_or(FAIR, |(_, (since, _))| FAIR.saturating_sub(since.elapsed()))
     }
 
-    /// False when nobody has had their time yet.
-    fn turn_out_oldest(&self) -> bool {
+    /// Has the oldest leave, who then gives up what a connection takes: its place, and its file descriptor. False when
+    /// nobody has had their time yet.
+    pub fn turn_out_oldest(&self) -> bool {
         let mut guests = self.guests();
         let oldest = guests.list.first_entry().filter(|oldest| oldest.get().0.elapsed() >= FAIR);
         let Some(oldest) = oldest else { return false };

@@ -3,7 +3,10 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use crate::client::{Answer, Runner, now, raw, secrets, v2};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::json;
+
+use crate::client::{Answer, Runner, now, raw, secrets, v2, wait_for};
 
 /// Sends byte by byte until the runner has had enough, and gives what it answered and how long that took.
 fn trickle(runner: &Runner, at_once: &[u8], slowly: &[u8]) -> (Vec<u8>, Duration) {
@@ -63,6 +66,26 @@ fn silent_connections_do_not_hold_up_others() {
     let began = Instant::now();
     assert_eq!(runner.v2("/", &runner.job("a", "true")).status, 200);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    drop(silent);
+}
+
+/// More than the system lets the runner open, though fewer than its places: it closes the oldest to get at the others.
+#[test]
+fn silent_connections_that_take_all_descriptors_do_not_hold_up_others() {
+    let runner = Runner::start("");
+    let id = i32::try_from(runner.child.id()).unwrap();
+    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count() as u64;
+    let bound = Rlimit { current: Some(open + 10), maximum: Some(open + 10) };
+    prlimit(Pid::from_raw(id), Resource::Nofile, bound).unwrap();
+    let silent: Vec<_> = (0..30).map(|_| runner.connect()).collect();
+    wait_for("the first warning", || runner.log().contains("Too many open files"));
+    let began = Instant::now();
+    // A cancel needs no descriptors of its own.
+    assert_eq!(runner.v2("/cancel", &json!({"job_id": "a", "attempt": 1})).status, 200);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    let log = runner.log();
+    let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains("Too many open files"));
+    assert!((1..=3).contains(&warnings.count()), "not one for each attempt:\n{log}");
     drop(silent);
 }
 
