@@ -6,9 +6,12 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use crate::config::Listen;
+
+/// How many connections to the unix socket may wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// A listening socket.
 pub enum Listener {
@@ -117,8 +120,51 @@ async fn bind_unix(path: &Path, mode: u32) -> anyhow::Result<(UnixListener, Sock
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.into()),
     }
-    let listener = UnixListener::bind(path)?;
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
     let file = SocketFile { path: path.to_owned(), inode: identity(path)? };
+    // Nobody can connect before `listen`, so that no connection ever meets another mode.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok((listener, file))
+    Ok((socket.listen(BACKLOG)?, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Somebody tries to connect all the time, and looks at the mode when that works. It finds the fault only by
+    /// chance, hence the many rounds; each has a name of its own, so that what is looked at is what was connected to.
+    #[tokio::test]
+    async fn nobody_connects_before_the_socket_has_its_mode() {
+        const ROUNDS: usize = 3000;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |round: usize| folder.path().join(round.to_string());
+        let now = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut wrong = 0;
+                loop {
+                    let round = now.load(Ordering::Relaxed);
+                    if round == ROUNDS {
+                        return wrong;
+                    }
+                    if std::os::unix::net::UnixStream::connect(path(round)).is_ok() {
+                        let meta = std::fs::symlink_metadata(path(round));
+                        wrong +=
+                            usize::from(meta.is_ok_and(|meta| meta.permissions().mode() & 0o777 != 0o600));
+                    }
+                }
+            });
+            let mut made = 0;
+            for round in 0..ROUNDS {
+                now.store(round, Ordering::Relaxed);
+                let socket = futures_util::FutureExt::now_or_never(bind_unix(&path(round), 0o600));
+                made += usize::from(matches!(socket, Some(Ok(_))));
+            }
+            now.store(ROUNDS, Ordering::Relaxed);
+            assert_eq!((made, watcher.join().unwrap()), (ROUNDS, 0));
+        });
+    }
 }
