@@ -18,11 +18,8 @@ use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
 use crate::param::{self, DEFAULT_NAME, JobParam};
 use crate::program::{LARGEST_VARIABLE, Program, StartError};
 use crate::result;
-use crate::scratch::{Folder, Scratch, TempFile};
+use crate::scratch::{Folder, SMALL_FILE, Scratch, TempFile};
 use crate::visible;
-
-/// Files up to this size are written at once: handing them to another thread costs more than writing them.
-const SMALL_FILE: usize = 256 << 10;
 
 /// How an engine works.
 #[derive(Debug, Clone)]
@@ -214,6 +211,7 @@ impl Engine {
         let json = visible::json(params).map_err(|error| ExecError::Start(format!("parameters: {error}")))?;
         let fits = |name: &&str| name.len() + 1 + json.len() < LARGEST_VARIABLE;
         let text = variable.filter(fits).map(|name| (name, String::from_utf8_lossy(&json).into_owned()));
+        // Handing a small one to another thread would cost more than writing it.
         let file = if json.len() <= SMALL_FILE {
             scratch.file(&json)
         } else {

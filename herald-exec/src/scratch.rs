@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,10 @@ use crate::group::Mark;
 
 /// The file in an owner's folder whose lock says that the owner lives.
 const LOCK: &str = "lock";
+/// Files up to this length are kept in memory, where there is a file system for that.
+pub(crate) const SMALL_FILE: usize = 256 << 10;
+/// Linux keeps this file system in memory.
+const MEMORY: &str = "/dev/shm";
 /// A checkout that a thread still writes to cannot be removed at once.
 const REMOVE_TRIES: u32 = 10;
 const REMOVE_WAIT: Duration = Duration::from_millis(50);
@@ -23,22 +27,29 @@ pub(crate) struct Scratch {
     path: PathBuf,
     count: AtomicU64,
     _lock: File,
+    /// The same in memory, for small files: no disk sees the secrets in them, and they cost less.
+    memory: Option<Arc<Self>>,
 }
 
 impl Scratch {
     /// Makes a folder of its own and removes those of dead owners. Blocks.
     pub(crate) fn open(work_dir: &Path) -> std::io::Result<Self> {
-        let all = work_dir.join("tmp");
-        DirBuilder::new().recursive(true).mode(0o700).create(&all)?;
+        let mut scratch = Self::open_in(&work_dir.join("tmp"))?;
+        scratch.memory = memory_folder().and_then(|folder| Self::open_in(&folder).ok()).map(Arc::new);
+        Ok(scratch)
+    }
+
+    fn open_in(all: &Path) -> std::io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(all)?;
         // Held while folders come and go: a folder without its lock yet would look dead.
         let gate = lock_file(&all.join(".lock"))?;
         gate.lock()?;
-        sweep(&all);
+        sweep(all);
         let path = all.join(Mark::new().as_str());
         DirBuilder::new().mode(0o700).create(&path)?;
         let lock = lock_file(&path.join(LOCK))?;
         lock.lock()?;
-        Ok(Self { path, count: AtomicU64::new(0), _lock: lock })
+        Ok(Self { path, count: AtomicU64::new(0), _lock: lock, memory: None })
     }
 
     /// A path in the folder that nobody used before.
@@ -53,8 +64,19 @@ impl Scratch {
         Ok(Folder { path, owner: Some(self.clone()) })
     }
 
-    /// A new file with this content that only this user can read. Blocks.
+    /// A new file with this content that only this user can read. Blocks, but hardly where the content is no longer
+    /// than [`SMALL_FILE`].
     pub(crate) fn file(self: &Arc<Self>, content: &[u8]) -> std::io::Result<TempFile> {
+        match &self.memory {
+            // Full, or cleaned up too eagerly: the disk has room.
+            Some(memory) if content.len() <= SMALL_FILE => {
+                memory.own_file(content).or_else(|_| self.own_file(content))
+            }
+            _ => self.own_file(content),
+        }
+    }
+
+    fn own_file(self: &Arc<Self>, content: &[u8]) -> std::io::Result<TempFile> {
         let path = self.next(".json");
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
@@ -169,6 +191,18 @@ fn lock_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
+/// A folder in memory that nobody but this user can have made or can open.
+fn memory_folder() -> Option<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let path = Path::new(MEMORY).join(format!("herald-{user}"));
+    match DirBuilder::new().mode(0o700).create(&path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return None,
+        _ => {}
+    }
+    let made = std::fs::symlink_metadata(&path).ok()?;
+    (made.is_dir() && made.uid() == user && made.mode() & 0o077 == 0).then_some(path)
+}
+
 /// Removes the folders whose owner is dead: nobody holds the lock any more.
 fn sweep(all: &Path) {
     for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
@@ -217,14 +251,14 @@ mod tests {
     #[test]
     fn sweeps_only_the_dead() {
         let work = tempfile::tempdir().unwrap();
-        let living = Arc::new(Scratch::open(work.path()).unwrap());
+        let living = Arc::new(Scratch::open_in(&work.path().join("tmp")).unwrap());
         let file = living.file(b"{}").unwrap();
         assert_eq!(std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
         let dead = work.path().join("tmp/dead");
         std::fs::create_dir_all(dead.join("0/locked")).unwrap();
         std::fs::write(dead.join("lock"), "").unwrap();
         std::fs::set_permissions(dead.join("0/locked"), std::fs::Permissions::from_mode(0o000)).unwrap();
-        let second = Scratch::open(work.path()).unwrap();
+        let second = Scratch::open_in(&work.path().join("tmp")).unwrap();
         assert!(!dead.exists());
         assert!(file.path().exists());
         let gone = second.path.clone();
@@ -233,5 +267,24 @@ mod tests {
         let path = file.path().to_owned();
         drop(file);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn small_files_are_private_and_in_memory_and_large_ones_are_not() {
+        let work = tempfile::tempdir().unwrap();
+        let scratch = Arc::new(Scratch::open(work.path()).unwrap());
+        for (content, in_memory) in [(vec![b'x'; SMALL_FILE], true), (vec![b'x'; SMALL_FILE + 1], false)] {
+            let file = scratch.file(&content).unwrap();
+            let path = file.path().to_owned();
+            assert_eq!(std::fs::read(&path).unwrap(), content);
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(path.starts_with(MEMORY), in_memory && memory_folder().is_some());
+            assert_eq!(path.starts_with(work.path()), !path.starts_with(MEMORY));
+            drop(file);
+            assert!(!path.exists());
+        }
+        let memory = scratch.memory.as_ref().map(|memory| memory.path.clone());
+        drop(scratch);
+        assert!(memory.is_none_or(|path| !path.exists()));
     }
 }
