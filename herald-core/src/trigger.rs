@@ -1,8 +1,11 @@
 //! Triggers: what makes things happen.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 pub use tokio_util::sync::CancellationToken;
 
 use crate::activation::{Accept, Name, Refused};
@@ -28,6 +31,31 @@ pub trait Trigger: Send + Sync + 'static {
     /// # Errors
     /// When it cannot go on: it is logged, and the trigger is prepared and run again after a while.
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError>;
+
+    /// When it is going to fire. `None`: that is not known beforehand, since it waits to be asked.
+    fn timetable(&self) -> Option<Timetable<'_>> {
+        None
+    }
+}
+
+/// When a trigger is going to fire, as far as that is known beforehand.
+pub enum Timetable<'a> {
+    /// Every so often, counted from the start of the trigger.
+    Every(Duration),
+    /// By the calendar.
+    Calendar(&'a dyn Calendar),
+}
+
+/// Times that are due, without a clock.
+pub trait Calendar: Send + Sync {
+    /// What it goes by, as the user wrote it.
+    fn line(&self) -> &str;
+
+    /// The time zone that it is read in.
+    fn zone(&self) -> &TimeZone;
+
+    /// The first instant after this one. `None`: not before the end of the calendar.
+    fn next_after(&self, after: Timestamp) -> Option<Timestamp>;
 }
 
 /// A trigger's way to the dispatcher.

@@ -12,11 +12,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::assembly::Assembly;
-use crate::components;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::executor::http_remote;
+use crate::loading::{self, Loaded};
 use crate::log::Log;
-use crate::plugin::{self, LoadedPlugin};
 
 /// Why the daemon did not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +28,10 @@ pub enum Error {
     Start(String),
 }
 
-/// A configuration that was read and checked, with the plugins that it needs.
-struct Loaded {
-    config: Config,
-    assembly: Assembly,
+impl From<loading::Wrong> for Error {
+    fn from(wrong: loading::Wrong) -> Self {
+        Self::Configuration(wrong.to_string())
+    }
 }
 
 /// Runs until a signal ends it.
@@ -41,7 +40,7 @@ struct Loaded {
 /// [`Error`]: nothing was started, or everything was ended again.
 pub fn run(path: &Path) -> Result<(), Error> {
     http_remote::install_crypto_provider();
-    let loaded = load(path, None)?;
+    let loaded = loading::load(path, None)?;
     let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,25 +50,6 @@ pub fn run(path: &Path) -> Result<(), Error> {
     // A thread that a plugin or a file system holds up is not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
-}
-
-/// Reads and checks a configuration. Components that are the same as in `before` are kept.
-fn load(path: &Path, before: Option<&Assembly>) -> Result<Loaded, Error> {
-    let wrong = |problems: &dyn std::fmt::Display| Error::Configuration(problems.to_string());
-    let source = config::read(path).map_err(|error| wrong(&error))?;
-    let mut plugins: Vec<LoadedPlugin> = Vec::new();
-    let mut not_loaded = Vec::new();
-    for (place, path) in config::plugins(&source).iter().enumerate() {
-        match plugin::load(std::slice::from_ref(path)) {
-            Ok(loaded) => plugins.extend(loaded),
-            Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.why))),
-        }
-    }
-    let registry = components::registry(&plugins);
-    let config = config::check_with_plugins(source, &registry, &not_loaded);
-    let config = config.map_err(|problems| wrong(&problems))?;
-    let assembly = Assembly::build(&config, &registry, before).map_err(|error| wrong(&error))?;
-    Ok(Loaded { config, assembly })
 }
 
 struct Daemon {
@@ -83,7 +63,9 @@ struct Daemon {
 
 impl Daemon {
     async fn start_and_serve(path: &Path, loaded: Loaded, log: Log) -> Result<(), Error> {
-        let Loaded { config, assembly } = loaded;
+        let Loaded { config, assembly, registry } = loaded;
+        // What the types say of themselves is not needed any more, for as long as the daemon runs.
+        drop(registry);
         let grace = config.settings.shutdown_grace;
         let mut signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
         say_hello(path, &config);
@@ -113,8 +95,8 @@ impl Daemon {
     /// Takes up a changed configuration. Whatever is wrong with it, what runs stays as it is.
     async fn reload(&mut self) {
         let (path, before) = (self.path.clone(), self.assembly.clone());
-        let loaded = tokio::task::spawn_blocking(move || load(&path, Some(&before))).await;
-        let Loaded { config, assembly } = match loaded {
+        let loaded = tokio::task::spawn_blocking(move || loading::load(&path, Some(&before))).await;
+        let Loaded { config, assembly, .. } = match loaded {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(error)) => return tracing::error!("the configuration stays as it was:\n{error}"),
             Err(error) => return tracing::error!("the configuration stays as it was: {error}"),

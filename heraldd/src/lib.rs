@@ -6,6 +6,7 @@ pub mod components;
 pub mod config;
 pub mod daemon;
 pub mod executor;
+pub mod loading;
 pub mod log;
 pub mod plugin;
 pub mod selector;

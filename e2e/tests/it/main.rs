@@ -1,10 +1,11 @@
-//! The contract, sections 1 to 6, and the examples of the seed, held against the built programs.
+//! The contract, sections 1 to 6 and what is there of 8, and the examples of the seed, held against the built programs.
 //!
 //! One module for each section; a table at its top names the sentence that each test holds. The tests know the
 //! programs only by what a user sees.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod commands;
 mod components;
 mod configuration;
 mod examples;

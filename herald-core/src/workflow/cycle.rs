@@ -1,10 +1,7 @@
 //! Finds chains of routers on `exe_done` that are sure to feed themselves.
 
-use serde_json::Value;
-
 use super::model::{Known, Route};
-use crate::activation::{EXE_DONE, Name};
-use crate::param::Params;
+use crate::activation::EXE_DONE;
 use crate::problem::{Path, Problem};
 
 /// Past this many routes on `exe_done`, only routes that feed themselves directly are looked for: the search
@@ -38,24 +35,7 @@ pub(super) fn warnings(routes: &[Route], known: &Known<'_>) -> Vec<Problem> {
 /// Whether a job of `from` is sure to make a job of `to` when it ends.
 fn feeds(from: &Route, to: &Route, known: &Known<'_>) -> bool {
     let proof = known.selectors.get(&*to.selector).copied().flatten().and_then(|d| d.proof);
-    proof.is_some_and(|proof| proof(&known_of(from), &to.select_param) == Some(true))
-}
-
-/// What `exe_done` is sure to tell of a job of this route.
-fn known_of(route: &Route) -> Params {
-    let text = |name: &Name| Value::String(name.to_string());
-    [
-        ("router", text(&route.router)),
-        ("trigger", text(&route.trigger)),
-        ("selector", text(&route.selector)),
-        ("task", text(&route.task)),
-        ("executor", text(&route.executor)),
-        ("select_param", Value::Object(route.select_param.as_ref().clone())),
-        ("job_param", Value::Object(route.job_param.as_ref().clone())),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
-    .collect()
+    proof.is_some_and(|proof| proof(&from.told(), &to.select_param) == Some(true))
 }
 
 /// One ring through each strongly connected set of two or more: the shortest from its first member back to it.

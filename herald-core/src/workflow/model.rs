@@ -39,6 +39,26 @@ pub struct Route {
     pub job_param: Arc<Params>,
 }
 
+impl Route {
+    /// What `exe_done` is sure to tell of a job of this route, secrets included.
+    #[must_use]
+    pub fn told(&self) -> Params {
+        let text = |name: &Name| Value::String(name.to_string());
+        [
+            ("router", text(&self.router)),
+            ("trigger", text(&self.trigger)),
+            ("selector", text(&self.selector)),
+            ("task", text(&self.task)),
+            ("executor", text(&self.executor)),
+            ("select_param", Value::Object(self.select_param.as_ref().clone())),
+            ("job_param", Value::Object(self.job_param.as_ref().clone())),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+    }
+}
+
 /// All routers, found by trigger.
 #[derive(Default)]
 pub struct Workflow {

@@ -25,8 +25,8 @@ use serde_yaml::granit_parser::{Event, Parser, options};
 
 use crate::problem::{Part, Path, Problem};
 use build::{Builder, Reading};
-pub use report::Problems;
 use report::{Finding, Source};
+pub use report::{Found, Problems};
 use tree::{DEEPEST, Tree};
 
 /// One YAML document with the place of everything in it.

@@ -15,37 +15,63 @@ const BEFORE_MARK: usize = 60;
 /// Stands before a place in advice, until the line is known.
 const PLACE_MARK: char = '\u{0}';
 
-/// Everything that is wrong with a text, ready to be read. It holds no secrets.
+/// Everything that is wrong with a text, in the order of its places. It holds no secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problems {
-    errors: Vec<String>,
-    warnings: Vec<String>,
+    found: Vec<Found>,
+}
+
+/// One problem at its place in a text. Shown, it is what people read: place, problem, the line, advice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it begins: the line, from 1.
+    pub line: usize,
+    /// The character of that line, from 1.
+    pub column: usize,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
     text: String,
 }
 
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl Problems {
+    /// Errors and warnings.
+    #[must_use]
+    pub fn found(&self) -> &[Found] {
+        &self.found
+    }
+
     /// How many errors there are.
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.errors.len()
+        self.found.iter().filter(|found| found.severity == Severity::Error).count()
     }
 
-    /// The warnings alone, each with its line.
+    /// The warnings alone.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
-        &self.warnings
+    pub fn warnings(&self) -> Vec<Found> {
+        self.found.iter().filter(|found| found.severity == Severity::Warning).cloned().collect()
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        self.found.iter().try_for_each(|found| found.fmt(f))
     }
 }
 
 impl fmt::Debug for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -100,37 +126,31 @@ impl Source {
     pub(super) fn report(&self, mut findings: Vec<Finding>) -> Problems {
         findings.sort_by(|a, b| (a.span.start, &a.message).cmp(&(b.span.start, &b.message)));
         findings.dedup_by(|a, b| a.span == b.span && a.message == b.message);
-        let mut problems = Problems { errors: Vec::new(), warnings: Vec::new(), text: String::new() };
         let mut secret = self.secret.clone();
         secret.sort_by_key(|range| range.start);
-        for finding in &findings {
-            let text = self.render(finding, &secret);
-            problems.text.push_str(&text);
-            match finding.severity {
-                Severity::Error => problems.errors.push(text),
-                Severity::Warning => problems.warnings.push(text),
-            }
-        }
-        problems
+        Problems { found: findings.iter().map(|finding| self.found(finding, &secret)).collect() }
     }
 
-    fn render(&self, finding: &Finding, secret: &[Range<usize>]) -> String {
+    fn found(&self, finding: &Finding, secret: &[Range<usize>]) -> Found {
         let (line, column) = self.position(finding.span.start);
-        let mark = match finding.severity {
+        let severity = finding.severity;
+        let mark = match severity {
             Severity::Error => "",
             Severity::Warning => "warning: ",
         };
-        let mut text = format!("{}:{line}:{column}: {mark}{}\n", self.file, one_line(&finding.message));
+        let message = one_line(&finding.message);
+        let help = finding.help.as_ref().map(|help| self.advice(help));
+        let mut text = format!("{}:{line}:{column}: {mark}{message}\n", self.file);
         let (shown, before, marked) = self.shown_line(line, &finding.span, secret);
         let margin = line.to_string();
         let blank = " ".repeat(margin.len());
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{blank} |\n{margin} | {shown}");
         let _ = writeln!(text, "{blank} | {}{}", " ".repeat(before), "^".repeat(marked));
-        if let Some(help) = &finding.help {
-            let _ = writeln!(text, "{blank} = help: {}", self.advice(help));
+        if let Some(help) = &help {
+            let _ = writeln!(text, "{blank} = help: {help}");
         }
-        text
+        Found { severity, line, column, message, help, text }
     }
 
     fn advice(&self, help: &str) -> String {

@@ -18,7 +18,7 @@ use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::Registry;
 use herald_core::secret::Mask;
 use herald_core::workflow::{self, Known, Workflow};
-use herald_core::yaml::Problems;
+use herald_core::yaml::{Found, Problems};
 use serde_json::{Map, Value};
 
 pub use components::Component;
@@ -58,8 +58,8 @@ pub struct Config {
     pub workflow: Workflow,
     /// What hides the secrets of this configuration.
     pub mask: Mask,
-    /// What is doubtful, each with its line, ready to be read.
-    pub warnings: Vec<String>,
+    /// What is doubtful.
+    pub warnings: Vec<Found>,
 }
 
 /// The plugins that the file lists, as paths to open. They are needed before anything else can be checked; what is
@@ -128,7 +128,7 @@ fn check_with(
         Some(Parts { settings: Some(settings), triggers, selectors, executors, workflow })
             if report.errors() == 0 =>
         {
-            let warnings = report.warnings().to_vec();
+            let warnings = report.warnings();
             Ok(Config { settings, triggers, selectors, executors, workflow, mask: secrets.mask, warnings })
         }
         _ => Err(report),

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
-use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::trigger::{Activator, ComponentError, Timetable, Trigger};
 use herald_core::unit;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -118,6 +118,10 @@ impl Trigger for Tick {
             () = stop.cancelled() => Ok(()),
             () = self.fire(&activator) => Ok(()),
         }
+    }
+
+    fn timetable(&self) -> Option<Timetable<'_>> {
+        Some(Timetable::Every(self.interval))
     }
 }
 

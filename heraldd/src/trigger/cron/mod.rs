@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use herald_core::clock::Clock;
 use herald_core::param::Params;
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
-use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigger};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -198,6 +198,27 @@ impl Trigger for CronTrigger {
             () = stop.cancelled() => Ok(()),
             () = self.fire(&activator) => Ok(()),
         }
+    }
+
+    fn timetable(&self) -> Option<Timetable<'_>> {
+        Some(match self.schedule.period() {
+            Some(period) => Timetable::Every(period.unsigned_abs()),
+            None => Timetable::Calendar(self),
+        })
+    }
+}
+
+impl Calendar for CronTrigger {
+    fn line(&self) -> &str {
+        &self.line
+    }
+
+    fn zone(&self) -> &TimeZone {
+        self.schedule.zone()
+    }
+
+    fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        self.schedule.next_after(after)
     }
 }
 

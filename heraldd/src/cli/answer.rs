@@ -1,0 +1,80 @@
+//! What a command says, and the exit code that it ends with.
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+/// Clean stop.
+pub(super) const STOPPED: u8 = 0;
+/// Failure while running.
+pub(super) const FAILED: u8 = 1;
+/// Bad arguments or configuration.
+pub(super) const BAD_INPUT: u8 = 2;
+
+/// What a command says, and how it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// For standard output.
+    pub(super) out: String,
+    /// For standard error.
+    pub(super) remarks: String,
+    pub(super) code: u8,
+}
+
+impl Answer {
+    /// What was asked for.
+    pub(super) fn good(out: impl Into<String>) -> Self {
+        Self { out: out.into(), remarks: String::new(), code: STOPPED }
+    }
+
+    /// The configuration or an argument is wrong.
+    pub(super) fn refused(why: &dyn std::fmt::Display) -> Self {
+        Self { out: String::new(), remarks: why.to_string(), code: BAD_INPUT }
+    }
+
+    /// Says it all and gives the exit code.
+    pub(super) fn give(self) -> ExitCode {
+        // Where standard error is closed nobody listens, and the exit code says the rest.
+        let _ = std::io::stderr().write_all(whole_lines(self.remarks).as_bytes());
+        let mut stdout = std::io::stdout().lock();
+        let written = stdout.write_all(whole_lines(self.out).as_bytes()).and_then(|()| stdout.flush());
+        match written {
+            // Who reads has seen enough: `heraldd next | head -1`.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(self.code),
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "heraldd: the output could not be written: {error}");
+                ExitCode::from(FAILED)
+            }
+            Ok(()) => ExitCode::from(self.code),
+        }
+    }
+}
+
+fn whole_lines(mut text: String) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// The configuration that a command is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct ConfigFile {
+    /// The configuration, a YAML file.
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// The same, without the option.
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        // The parser asks for one of both.
+        self.config.as_deref().or(self.file.as_deref()).unwrap_or(Path::new(""))
+    }
+}

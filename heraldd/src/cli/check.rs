@@ -1,0 +1,107 @@
+//! `heraldd check`: everything that the start would find wrong, without a start.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use clap::Args;
+use herald_core::problem::Severity;
+use herald_core::yaml::Found;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, BAD_INPUT, ConfigFile, STOPPED};
+use crate::loading::{self, Loaded, Wrong};
+
+/// Check a configuration as the start does, and end: 0 when it is right, 2 when it is not
+///
+/// Plugins are loaded, references to variables and files are resolved, components are made; nothing is started.
+/// What is wrong, and warnings, go to standard error, each with its place.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd check /etc/heraldd.yml && systemctl reload heraldd")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+    /// Say all of it as one JSON object: ok, errors, warnings, and how many of what
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Answer {
+    let path = arguments.file.path();
+    let loaded = loading::load(path, None);
+    if arguments.json {
+        let code = if loaded.is_ok() { STOPPED } else { BAD_INPUT };
+        let out = serde_json::to_string(&as_json(&loaded)).unwrap_or_default();
+        return Answer { out, remarks: String::new(), code };
+    }
+    match loaded {
+        Ok(loaded) => {
+            let remarks = loaded.config.warnings.iter().map(ToString::to_string).collect();
+            let out = format!("{}: ok ({})", path.display(), in_words(&counts(&loaded)));
+            Answer { out, remarks, code: STOPPED }
+        }
+        Err(wrong) => Answer::refused(&wrong),
+    }
+}
+
+/// How many there are of each kind of thing.
+fn counts(loaded: &Loaded) -> [(&'static str, usize); 5] {
+    let config = &loaded.config;
+    let routers: BTreeSet<&str> = config.workflow.all().map(|route| &*route.router).collect();
+    [
+        ("trigger", config.triggers.len()),
+        ("selector", config.selectors.len()),
+        ("executor", config.executors.len()),
+        ("router", routers.len()),
+        ("task", config.workflow.all().count()),
+    ]
+}
+
+fn in_words(counts: &[(&str, usize)]) -> String {
+    let mut words = String::new();
+    for (n, (what, count)) in counts.iter().enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        let plural = if *count == 1 { "" } else { "s" };
+        // Writing to a String cannot fail.
+        let _ = write!(words, "{comma}{count} {what}{plural}");
+    }
+    words
+}
+
+fn as_json(loaded: &Result<Loaded, Wrong>) -> Value {
+    let of = |found: &[Found], severity: Severity| -> Vec<Value> {
+        found.iter().filter(|found| found.severity == severity).map(place).collect()
+    };
+    match loaded {
+        Ok(loaded) => {
+            let warnings = of(&loaded.config.warnings, Severity::Warning);
+            let counts = counts(loaded).map(|(what, count)| (format!("{what}s"), Value::from(count)));
+            let counts: Map<String, Value> = counts.into_iter().collect();
+            json!({"ok": true, "errors": [], "warnings": warnings, "counts": counts})
+        }
+        Err(Wrong::Places(problems)) => json!({
+            "ok": false,
+            "errors": of(problems.found(), Severity::Error),
+            "warnings": of(problems.found(), Severity::Warning),
+        }),
+        // It has no place in the text, so none is made up.
+        Err(Wrong::Whole(why)) => json!({"ok": false, "errors": [{"message": why}], "warnings": []}),
+    }
+}
+
+fn place(found: &Found) -> Value {
+    let mut place = json!({"line": found.line, "column": found.column, "message": found.message});
+    if let Some(help) = &found.help {
+        place["help"] = Value::from(help.as_str());
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_in_words() {
+        assert_eq!(in_words(&[("trigger", 0), ("router", 1), ("task", 2)]), "0 triggers, 1 router, 2 tasks");
+    }
+}

@@ -1,0 +1,176 @@
+//! The command line: arguments in, exit code out.
+
+mod answer;
+mod check;
+mod graph;
+mod next;
+mod pages;
+mod schema;
+mod table;
+mod words;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use herald_core::clock::SystemClock;
+
+use crate::daemon;
+use answer::{Answer, BAD_INPUT, FAILED, STOPPED};
+
+/// The Herald daemon: something happened, so run something, somewhere.
+#[derive(Debug, Parser)]
+#[command(
+    name = "heraldd",
+    version,
+    about,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct Arguments {
+    /// The configuration, a YAML file.
+    #[arg(short, long, value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is done instead of running the daemon. None of these needs one that runs.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    Schema(schema::Arguments),
+    Graph(graph::Arguments),
+    Next(next::Arguments),
+    Completions(pages::Completions),
+    Man(pages::Man),
+}
+
+/// Long names that are also taken with one dash, as the Go original does.
+const ONE_DASH: [&str; 3] = ["config", "version", "help"];
+
+/// Runs the program with these arguments (the first is the program's name).
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(with_two_dashes(arguments)) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Where standard output is closed nothing can be said, and the exit code says the rest.
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked { STOPPED } else { BAD_INPUT });
+        }
+    };
+    match arguments.command {
+        Some(command) => answer(&command).give(),
+        // The parser asks for one of both.
+        None => run_daemon(&arguments.config.unwrap_or_default()),
+    }
+}
+
+fn answer(command: &Command) -> Answer {
+    match command {
+        Command::Check(arguments) => check::run(arguments),
+        Command::Schema(arguments) => schema::run(arguments),
+        Command::Graph(arguments) => graph::run(arguments),
+        Command::Next(arguments) => next::run(arguments, &SystemClock),
+        Command::Completions(arguments) => pages::completions(arguments, Arguments::command()),
+        Command::Man(arguments) => pages::man(arguments, Arguments::command()),
+    }
+}
+
+fn run_daemon(config: &std::path::Path) -> ExitCode {
+    match daemon::run(config) {
+        Ok(()) => ExitCode::from(STOPPED),
+        Err(error) => {
+            // As above: `eprintln!` would panic, and its exit code says nothing.
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::from(match error {
+                daemon::Error::Configuration(_) => BAD_INPUT,
+                daemon::Error::Start(_) => FAILED,
+            })
+        }
+    }
+}
+
+/// Rewrites `-config` and `-config=x` to `--config…` up to a lone `--`: with a short `-c`, they would be read as
+/// `-c onfig`.
+fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut plain = false;
+    let rewrite = |argument: OsString| {
+        plain |= argument == "--";
+        let Some(text) = argument.to_str().filter(|_| !plain) else { return argument };
+        let Some(name) = text.strip_prefix('-').filter(|name| !name.starts_with('-')) else {
+            return argument;
+        };
+        let bare = name.split_once('=').map_or(name, |(bare, _)| bare);
+        if ONE_DASH.contains(&bare) { OsString::from(format!("--{name}")) } else { argument }
+    };
+    arguments.into_iter().map(rewrite).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_the_arguments() {
+        for (given, read) in [
+            (vec!["-config", "x.yml"], Some("x.yml")),
+            (vec!["--config", "x.yml"], Some("x.yml")),
+            (vec!["-c", "x.yml"], Some("x.yml")),
+            (vec!["-config=x.yml"], Some("x.yml")),
+            (vec!["--config=x.yml"], Some("x.yml")),
+            (vec!["-cx.yml"], Some("x.yml")),
+            (vec!["-c", "-config"], None),
+            (vec![], None),
+            (vec!["-configuration", "x"], Some("onfiguration")),
+            (vec!["--", "-config", "x"], None),
+            (vec!["-config", "check"], Some("check")),
+            (vec!["-c", "x.yml", "check", "y.yml"], None),
+            (vec!["-c", "x.yml", "surplus"], None),
+            (vec!["surplus"], None),
+        ] {
+            let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
+            let parsed = Arguments::try_parse_from(with_two_dashes(arguments));
+            let config = parsed.ok().and_then(|arguments| arguments.config);
+            // `-configuration x` is `-c onfiguration` and a stray `x`: an error.
+            let read = read.filter(|_| given.first() != Some(&"-configuration"));
+            assert_eq!(config, read.map(PathBuf::from), "{given:?}");
+        }
+    }
+    #[test]
+    fn spellings_of_the_file_of_a_command() {
+        for (given, read) in [
+            (vec!["check", "x.yml"], Some("x.yml")),
+            (vec!["check", "-config", "x.yml"], Some("x.yml")),
+            (vec!["check", "-config=x.yml", "--json"], Some("x.yml")),
+            (vec!["check", "--config", "x.yml"], Some("x.yml")),
+            (vec!["check", "-c", "x.yml"], Some("x.yml")),
+            (vec!["check", "--", "-config"], Some("-config")),
+            (vec!["check"], None),
+            (vec!["check", "x.yml", "-c", "y.yml"], None),
+            (vec!["check", "x.yml", "y.yml"], None),
+        ] {
+            let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
+            let command = Arguments::try_parse_from(with_two_dashes(arguments)).ok().and_then(|a| a.command);
+            let file = command.map(|command| match command {
+                Command::Check(arguments) => arguments.file.path().to_owned(),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(file, read.map(PathBuf::from), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn the_arguments_hold_together_and_every_command_shows_an_example() {
+        Arguments::command().debug_assert();
+        for command in Arguments::command().get_subcommands() {
+            let example = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(example.contains(&format!("heraldd {}", command.get_name())), "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `heraldd next`: what is due next, by the configuration alone.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use herald_core::activation::Name;
+use herald_core::clock::Clock;
+use herald_core::problem::near_miss;
+use herald_core::trigger::{Calendar, Timetable, Trigger};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, ConfigFile};
+use super::{table, words};
+use crate::{loading, zone};
+
+/// Print the next times at which triggers are due
+///
+/// Times of the calendar come first, in order, each with the offset of its trigger's time zone. What fires every so
+/// often is counted from the daemon's start, so only the interval is known. No daemon needs to run.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd next /etc/heraldd.yml -n 5")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// How many times of the calendar
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// Of this trigger only
+    #[arg(long, value_name = "NAME")]
+    trigger: Option<String>,
+    /// Say it as one JSON object: the times under `due`, intervals under `every`
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, clock: &dyn Clock) -> Answer {
+    let loaded = match loading::load(arguments.file.path(), None) {
+        Ok(loaded) => loaded,
+        Err(wrong) => return Answer::refused(&wrong),
+    };
+    let mut triggers = loaded.assembly.triggers();
+    if let Some(wanted) = &arguments.trigger {
+        if !triggers.iter().any(|(name, _)| **name == **wanted) {
+            return Answer::refused(&no_such_trigger(wanted, &triggers));
+        }
+        triggers.retain(|(name, _)| **name == **wanted);
+    }
+    let plan = Plan::of(&triggers, clock.now(), usize::try_from(arguments.count).unwrap_or(usize::MAX));
+    if arguments.json {
+        return Answer::good(plan.json().to_string());
+    }
+    if plan.due.is_empty() && plan.every.is_empty() {
+        let remarks = "nothing is due: these triggers wait to be asked".to_owned();
+        return Answer { remarks, ..Answer::good("") };
+    }
+    Answer::good(plan.table())
+}
+
+fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> String {
+    let names = || triggers.iter().map(|(name, _)| &**name);
+    let help = match near_miss(wanted, names()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None if triggers.is_empty() => "there is none".to_owned(),
+        None => format!("known are: {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    format!("heraldd: there is no trigger \"{wanted}\"; {help}")
+}
+
+/// What is due, as far as that is known.
+struct Plan<'a> {
+    now: Timestamp,
+    due: Vec<Due<'a>>,
+    every: Vec<(&'a str, Duration)>,
+}
+
+/// One time of one trigger.
+struct Due<'a> {
+    at: Timestamp,
+    trigger: &'a str,
+    calendar: &'a dyn Calendar,
+}
+
+impl<'a> Plan<'a> {
+    fn of(triggers: &'a [(Name, Arc<dyn Trigger>)], now: Timestamp, count: usize) -> Self {
+        let (mut calendars, mut every) = (Vec::new(), Vec::new());
+        for (name, trigger) in triggers {
+            match trigger.timetable() {
+                Some(Timetable::Every(period)) => every.push((&**name, period)),
+                Some(Timetable::Calendar(calendar)) => calendars.push((&**name, calendar)),
+                None => {}
+            }
+        }
+        Self { now, due: merge(&calendars, now, count), every }
+    }
+
+    fn table(&self) -> String {
+        let due = self.due.iter().map(|due| {
+            let left = due.at.duration_since(self.now);
+            [due.time(), words::until(left), due.trigger.to_owned(), due.calendar.line().to_owned()]
+        });
+        let every = self.every.iter().map(|(trigger, period)| {
+            let what = "counted from the start".to_owned();
+            ["-".to_owned(), words::every(*period), (*trigger).to_owned(), what]
+        });
+        let rows: Vec<table::Row<4>> = due.chain(every).collect();
+        table::table(["TIME", "WHEN", "TRIGGER", "WHAT"], &rows)
+    }
+
+    fn json(&self) -> Value {
+        let due = self.due.iter().map(|due| {
+            let seconds = due.at.duration_since(self.now).as_secs();
+            json!({"time": due.time(), "in_seconds": seconds, "trigger": due.trigger, "cron": due.calendar.line()})
+        });
+        let every = self
+            .every
+            .iter()
+            .map(|(trigger, period)| json!({"trigger": trigger, "every_seconds": period.as_secs_f64()}));
+        json!({"due": due.collect::<Vec<_>>(), "every": every.collect::<Vec<_>>()})
+    }
+}
+
+impl Due<'_> {
+    fn time(&self) -> String {
+        zone::seconds(self.at, self.calendar.zone())
+    }
+}
+
+/// The first `count` times of all calendars, in order; those at the same instant in the order of the triggers.
+fn merge<'a>(calendars: &[(&'a str, &'a dyn Calendar)], now: Timestamp, count: usize) -> Vec<Due<'a>> {
+    let after = |n: usize, at: Timestamp| calendars[n].1.next_after(at).map(|next| Reverse((next, n)));
+    let mut ahead: BinaryHeap<_> = (0..calendars.len()).filter_map(|n| after(n, now)).collect();
+    let mut due = Vec::new();
+    while due.len() < count
+        && let Some(Reverse((at, n))) = ahead.pop()
+    {
+        let (trigger, calendar) = calendars[n];
+        due.push(Due { at, trigger, calendar });
+        ahead.extend(after(n, at));
+    }
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herald_core::spec::Options;
+
+    fn triggers(of: &[(&str, Value)]) -> Vec<(Name, Arc<dyn Trigger>)> {
+        let registry = crate::components::registry(&[]);
+        let made = of.iter().map(|(name, options)| {
+            let mut options = options.as_object().unwrap().clone();
+            let type_name = options.remove("type").unwrap();
+            let component_type = registry.triggers.get(type_name.as_str().unwrap()).unwrap();
+            (Name::from(*name), (component_type.factory)(&Options(options)).unwrap())
+        });
+        made.collect()
+    }
+
+    fn cron(line: &str, zone: &str) -> Value {
+        json!({"type": "cron", "cron": line, "time_zone": zone})
+    }
+
+    #[test]
+    fn times_are_merged_in_order_over_changes_of_the_clocks() {
+        // Name, line, zone; from when; what comes.
+        type Case<'a> = (&'a [(&'a str, &'a str, &'a str)], &'a str, &'a [&'a str]);
+        let cases: [Case<'_>; 5] = [
+            (&[], "2026-11-20T12:00:00Z", &[]),
+            (
+                &[("a", "0 * * * *", "UTC"), ("b", "30 12 * * *", "UTC"), ("c", "0 13 * * *", "UTC")],
+                "2026-11-20T12:00:00Z",
+                &[
+                    "2026-11-20T12:30:00+00:00 b",
+                    "2026-11-20T13:00:00+00:00 a",
+                    "2026-11-20T13:00:00+00:00 c",
+                    "2026-11-20T14:00:00+00:00 a",
+                ],
+            ),
+            // Forward: 02:30 is left out, and the job comes right after the change.
+            (
+                &[("berlin", "30 2 * * *", "Europe/Berlin"), ("utc", "30 2 * * *", "UTC")],
+                "2027-03-27T03:00:00Z",
+                &[
+                    "2027-03-28T03:00:00+02:00 berlin",
+                    "2027-03-28T02:30:00+00:00 utc",
+                    "2027-03-29T02:30:00+02:00 berlin",
+                    "2027-03-29T02:30:00+00:00 utc",
+                ],
+            ),
+            // Back: 02:30 comes twice, a job with a fixed time once.
+            (
+                &[("berlin", "30 2 * * *", "Europe/Berlin")],
+                "2026-10-24T22:00:00Z",
+                &[
+                    "2026-10-25T02:30:00+02:00 berlin",
+                    "2026-10-26T02:30:00+01:00 berlin",
+                    "2026-10-27T02:30:00+01:00 berlin",
+                    "2026-10-28T02:30:00+01:00 berlin",
+                ],
+            ),
+            (
+                &[("often", "*/30 * * * *", "Europe/Berlin")],
+                "2026-10-25T00:00:00Z",
+                &[
+                    "2026-10-25T02:30:00+02:00 often",
+                    "2026-10-25T02:00:00+01:00 often",
+                    "2026-10-25T02:30:00+01:00 often",
+                    "2026-10-25T03:00:00+01:00 often",
+                ],
+            ),
+        ];
+        for (given, now, expected) in cases {
+            let given: Vec<_> = given.iter().map(|(name, line, zone)| (*name, cron(line, zone))).collect();
+            let triggers = triggers(&given);
+            let plan = Plan::of(&triggers, now.parse().unwrap(), 4);
+            let due: Vec<_> = plan.due.iter().map(|due| format!("{} {}", due.time(), due.trigger)).collect();
+            assert_eq!(due, expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_calendars_and_intervals() {
+        let triggers = triggers(&[
+            ("asked", json!({"type": "http"})),
+            ("every_hour", cron("@every 1h", "UTC")),
+            ("every2s", json!({"type": "tick", "interval": 2})),
+            ("wednesday", cron("30 6 * * 3", "Europe/Berlin")),
+        ]);
+        let plan = Plan::of(&triggers, "2026-11-20T12:00:00Z".parse().unwrap(), 1);
+        let expected = "\
+TIME                       WHEN                TRIGGER     WHAT
+2026-11-25T06:30:00+01:00  in 4 days 17 hours  wednesday   30 6 * * 3
+-                          every 1h            every_hour  counted from the start
+-                          every 2s            every2s     counted from the start
+";
+        assert_eq!(plan.table(), expected);
+        let every = json!([
+            {"trigger": "every_hour", "every_seconds": 3600.0},
+            {"trigger": "every2s", "every_seconds": 2.0},
+        ]);
+        let due = json!([{
+            "time": "2026-11-25T06:30:00+01:00", "in_seconds": 408_600, "trigger": "wednesday", "cron": "30 6 * * 3",
+        }]);
+        assert_eq!(plan.json(), json!({"due": due, "every": every}));
+    }
+}

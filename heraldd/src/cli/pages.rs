@@ -1,0 +1,67 @@
+//! `heraldd completions` and `heraldd man`: made from the arguments themselves.
+
+use clap::{Args, Command, ValueEnum};
+use clap_complete::Shell;
+
+use super::answer::{Answer, FAILED};
+
+/// Shells for which there are completions.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Known {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Print what makes a shell complete the arguments of heraldd
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd completions bash > /etc/bash_completion.d/heraldd")]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Known,
+}
+
+/// Print the manual page of heraldd, or of one of its commands
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd man next > /usr/local/share/man/man1/heraldd-next.1")]
+pub(super) struct Man {
+    /// The command; without one, the page of heraldd itself
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+pub(super) fn completions(arguments: &Completions, mut heraldd: Command) -> Answer {
+    let shell = match arguments.shell {
+        Known::Bash => Shell::Bash,
+        Known::Zsh => Shell::Zsh,
+        Known::Fish => Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut heraldd, "heraldd", &mut script);
+    Answer::good(String::from_utf8_lossy(&script))
+}
+
+pub(super) fn man(arguments: &Man, mut heraldd: Command) -> Answer {
+    // Gives the commands their whole names: heraldd-next.
+    heraldd.build();
+    let page_of = match &arguments.command {
+        None => heraldd,
+        Some(name) => match heraldd.find_subcommand(name) {
+            Some(command) => command.clone(),
+            None => {
+                let known: Vec<&str> = heraldd.get_subcommands().map(Command::get_name).collect();
+                let why = format!("heraldd: there is no command \"{name}\"; known are: {}", known.join(", "));
+                return Answer::refused(&why);
+            }
+        },
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(page_of).render(&mut page) {
+        Ok(()) => Answer::good(String::from_utf8_lossy(&page)),
+        Err(error) => {
+            let remarks = format!("heraldd: the page could not be made: {error}");
+            Answer { out: String::new(), remarks, code: FAILED }
+        }
+    }
+}

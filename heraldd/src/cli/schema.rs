@@ -1,0 +1,51 @@
+//! `heraldd schema`: the JSON Schema of the configuration, for editors.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::answer::Answer;
+use crate::loading::{self, Types, Wrong};
+use crate::{components, config};
+
+/// Print the JSON Schema of the configuration, for editors
+///
+/// Of a configuration only the list of plugins is read, so it may have mistakes elsewhere.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd schema -config /etc/heraldd.yml > heraldd.schema.json\n  \
+                        (then, for editors with a YAML language server, at the top of the file:\n  \
+                        # yaml-language-server: $schema=heraldd.schema.json)")]
+pub(super) struct Arguments {
+    /// A configuration: the types of its plugins are included
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Answer {
+    let schema = match &arguments.config {
+        None => Ok(config::schema(&components::registry(&[]))),
+        Some(path) => with_plugins(path),
+    };
+    match schema {
+        Ok(schema) => Answer::good(format!("{schema:#}")),
+        Err(wrong) => Answer::refused(&wrong),
+    }
+}
+
+fn with_plugins(path: &Path) -> Result<Value, Wrong> {
+    let source = config::read(path)?;
+    let paths = config::plugins(&source);
+    let Types { registry, not_loaded } = loading::types(&source);
+    if not_loaded.is_empty() {
+        return Ok(config::schema(&registry));
+    }
+    let mut report = String::new();
+    for (place, why) in not_loaded {
+        let plugin = paths.get(place).map_or_else(String::new, |path| path.display().to_string());
+        // Writing to a String cannot fail.
+        let _ = writeln!(report, "{}: plugin {plugin}: {why}", path.display());
+    }
+    Err(Wrong::Whole(report))
+}

@@ -1,0 +1,82 @@
+//! Reads a configuration with all that it needs (plugins, types, components), as far as nothing is started.
+
+use std::path::Path;
+
+use herald_core::registry::Registry;
+use herald_core::trigger::ComponentError;
+use herald_core::yaml::Problems;
+
+use crate::assembly::Assembly;
+use crate::components;
+use crate::config::{self, Config, ReadError, Source};
+use crate::plugin::{self, LoadedPlugin};
+
+/// A configuration that was read and checked, with what it needs.
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The types that it could use.
+    pub registry: Registry,
+    /// Its components.
+    pub assembly: Assembly,
+}
+
+/// Why a configuration cannot be used. The text is for people.
+#[derive(Debug, thiserror::Error)]
+pub enum Wrong {
+    /// What has no place in the text: there is no such file, say.
+    #[error("{0}")]
+    Whole(String),
+    /// Problems at their places.
+    #[error("{0}")]
+    Places(Problems),
+}
+
+impl From<ReadError> for Wrong {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::File(why) => Self::Whole(why),
+            ReadError::Yaml(problems) => Self::Places(problems),
+        }
+    }
+}
+
+impl From<ComponentError> for Wrong {
+    fn from(error: ComponentError) -> Self {
+        Self::Whole(error.to_string())
+    }
+}
+
+/// The types that a configuration may use.
+pub struct Types {
+    /// Those of its plugins, and the built-in ones.
+    pub registry: Registry,
+    /// Plugins that could not be loaded: their place in [`config::plugins`], and why.
+    pub not_loaded: Vec<(usize, String)>,
+}
+
+/// Loads the plugins of a configuration. Blocks.
+#[must_use]
+pub fn types(source: &Source) -> Types {
+    let mut plugins: Vec<LoadedPlugin> = Vec::new();
+    let mut not_loaded = Vec::new();
+    for (place, path) in config::plugins(source).iter().enumerate() {
+        match plugin::load(std::slice::from_ref(path)) {
+            Ok(loaded) => plugins.extend(loaded),
+            Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.why))),
+        }
+    }
+    Types { registry: components::registry(&plugins), not_loaded }
+}
+
+/// Reads and checks a configuration. Components that are the same as in `before` are kept. Blocks.
+///
+/// # Errors
+/// Every problem that was found.
+pub fn load(path: &Path, before: Option<&Assembly>) -> Result<Loaded, Wrong> {
+    let source = config::read(path)?;
+    let Types { registry, not_loaded } = types(&source);
+    let config = config::check_with_plugins(source, &registry, &not_loaded).map_err(Wrong::Places)?;
+    let assembly = Assembly::build(&config, &registry, before)?;
+    Ok(Loaded { config, registry, assembly })
+}
