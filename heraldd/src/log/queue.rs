@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the end waits for the output to take what is left.
 const LONGEST_END: Duration = Duration::from_secs(2);
@@ -42,8 +42,8 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A queue of at most `bound` bytes in front of this output. Once a line has come, the thread gathers others for a
-/// while: a job then costs no wake-up of its own.
+/// A queue of at most `bound` bytes in front of this output. Where lines come one upon the other, the thread gathers
+/// them for a while: a job then costs no wake-up of its own. A line on its own is written at once.
 pub(super) fn queue(output: impl Write + Send + 'static, bound: usize, gather: Duration) -> (Queue, Writer) {
     let shared = Arc::new(Shared::default());
     let theirs = shared.clone();
@@ -72,13 +72,16 @@ impl Write for Queue {
 }
 
 fn write_all(shared: &Shared, mut output: impl Write, gather: Duration) {
+    let mut written_at: Option<Instant> = None;
     loop {
         let mut waiting = shared.lock();
         while waiting.bytes.is_empty() && waiting.dropped == 0 && !waiting.ended {
             waiting = shared.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let gathered = shared.changed.wait_timeout_while(waiting, gather, |waiting| !waiting.ended);
-        let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        if written_at.is_some_and(|at| at.elapsed() < gather * 4) {
+            let gathered = shared.changed.wait_timeout_while(waiting, gather, |waiting| !waiting.ended);
+            waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        }
         let (bytes, dropped) = (std::mem::take(&mut waiting.bytes), std::mem::take(&mut waiting.dropped));
         let ended = waiting.ended;
         drop(waiting);
@@ -88,6 +91,7 @@ fn write_all(shared: &Shared, mut output: impl Write, gather: Duration) {
             let _ = writeln!(output, "{dropped} log lines were dropped: the output is too slow");
         }
         let _ = output.flush();
+        written_at = Some(Instant::now());
         if ended {
             shared.lock().written_out = true;
             shared.changed.notify_all();
@@ -142,11 +146,13 @@ mod tests {
         let (go, gate) = channel();
         let (sender, seen) = channel();
         let (mut queue, writer) = queue(Gate { go: gate, seen: sender }, 8, Duration::from_secs(600));
-        for line in ["one\n", "two\n", "far too long\n", "three\n"] {
-            queue.write_all(line.as_bytes()).unwrap();
-        }
         for _ in 0..9 {
             go.send(()).unwrap();
+        }
+        queue.write_all(b"alone\n").unwrap();
+        assert_eq!(seen.recv().unwrap(), "alone\n");
+        for line in ["one\n", "two\n", "far too long\n", "three\n"] {
+            queue.write_all(line.as_bytes()).unwrap();
         }
         drop(writer);
         let written: String = seen.try_iter().collect();
