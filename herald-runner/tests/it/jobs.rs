@@ -20,8 +20,11 @@ fn a_job_gives_its_result() {
     let answer = runner.v2("/", &runner.job("b", "echo hello; exit 7"));
     assert_eq!(answer.json()["exit_code"], 7);
     assert!(answer.json()["output"].as_str().unwrap().contains("hello"));
-    let log = runner.log();
-    assert!(log.contains("job_id=b") && log.contains("router=r") && log.contains("exit_code=7"), "{log}");
+    // The line may come a moment after the answer.
+    wait_for("the end of the job in the log", || {
+        let log = runner.log();
+        log.contains("job_id=b") && log.contains("router=r") && log.contains("exit_code=7")
+    });
 }
 
 #[test]
