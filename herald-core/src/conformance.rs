@@ -24,7 +24,10 @@ use crate::secret::Mask;
 use crate::selector::{Question, Selector};
 use crate::trigger::{Activator, Trigger};
 
-/// How long a component may take to end once it is asked to.
+/// How long an executor may take to end a job in good order: half of what the dispatcher gives it. One that works
+/// elsewhere may have to tell somebody who does not answer.
+const IN_GOOD_ORDER: Duration = Duration::from_secs(30);
+/// How long a component may take to end at once.
 const SOON: Duration = Duration::from_secs(8);
 
 /// Parameters of every shape, for components to survive.
@@ -174,7 +177,8 @@ pub async fn check_executor(executor: Arc<dyn Executor>, long: Option<Params>) -
         if forced {
             stop.forced.cancel();
         }
-        let outcome = timeout(SOON, run).await.map_err(|_| "did not end once it was asked to")?;
+        let bound = if forced { SOON } else { IN_GOOD_ORDER };
+        let outcome = timeout(bound, run).await.map_err(|_| "did not end once it was asked to")?;
         if outcome.map_err(|_| "panicked at its end")?.is_ok() {
             return Err("a job that was stopped counts as a success".to_owned());
         }

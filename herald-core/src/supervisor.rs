@@ -74,11 +74,6 @@ impl Supervisor {
         }
     }
 
-    /// The names of the triggers that were started and not stopped.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
-        self.running.keys()
-    }
-
     /// Ends these triggers, all at once, and waits until they have ended.
     pub async fn stop(&mut self, names: impl IntoIterator<Item = Name>) {
         let ending =
