@@ -1,8 +1,10 @@
 //! An activation: that something happened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::param::Params;
 
@@ -23,6 +25,46 @@ pub struct Activation {
     pub trigger_param: Arc<Params>,
     /// 0, or for `exe_done` one more than the job that ended.
     pub chain_depth: u32,
+}
+
+/// The place of a calendar's event: whose calendar, and when it was due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Names the calendar: the trigger and what it goes by, so that a changed calendar begins anew.
+    pub mark: Name,
+    /// When it was due.
+    pub at: Timestamp,
+}
+
+/// The name that its sender gave an event: one that was taken with the same name within the window is not taken again,
+/// and the first one's id is the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Unique for all triggers: begins with the trigger's name.
+    pub name: Name,
+    /// How long it is remembered.
+    pub window: Duration,
+}
+
+/// What a trigger offers to the dispatcher.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The trigger's name.
+    pub trigger: Name,
+    /// What the trigger tells.
+    pub trigger_param: Params,
+    /// Names the event for whoever sent it.
+    pub key: Option<Key>,
+    /// When it was due, where a calendar says so. It is recorded with the event.
+    pub due: Option<Due>,
+}
+
+impl Offer {
+    /// An event that nobody named and no calendar asked for.
+    #[must_use]
+    pub fn new(trigger: Name, trigger_param: Params) -> Self {
+        Self { trigger, trigger_param, key: None, due: None }
+    }
 }
 
 /// Why an activation was not taken. Nothing of it remains; the caller may try again.
@@ -50,4 +92,24 @@ pub trait Accept: Send + Sync + 'static {
 
     /// Resolves when [`Refused::Busy`] is worth another try.
     async fn room(&self);
+
+    /// As [`Accept::accept`], for an event that bears a key or was due.
+    ///
+    /// # Errors
+    /// [`Refused`] when it was not taken.
+    async fn accept_offer(&self, offer: Offer) -> Result<Name, Refused> {
+        self.accept(offer.trigger, offer.trigger_param).await
+    }
+
+    /// Up to when the calendar of this mark was followed, by this process or one before it. `None`: never, or that
+    /// is not recorded.
+    async fn reached(&self, mark: &str) -> Option<Timestamp> {
+        let _ = mark;
+        None
+    }
+
+    /// Records that the calendar of this mark is followed from here on.
+    async fn reach(&self, due: Due) {
+        drop(due);
+    }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activation::{Accept, Name, Refused};
 use crate::clock::SystemClock;
-use crate::executor::{Execution, Executor, Outcome, Stop};
+use crate::executor::{Execution, Executor, NoOutput, Outcome, Stop};
 use crate::job::Job;
 use crate::param::Params;
 use crate::secret::Mask;
@@ -202,5 +202,5 @@ fn execution(n: usize, params: Params, stop: Stop) -> Execution {
         chain_depth: 0,
         attempt: 1,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop }
+    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: Arc::new(NoOutput) }
 }

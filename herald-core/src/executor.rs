@@ -60,8 +60,50 @@ impl Stop {
     }
 }
 
+/// One of the two streams that a program writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Takes what a running job writes, as it comes.
+#[async_trait]
+pub trait Output: Send + Sync + 'static {
+    /// Takes some bytes, which may end anywhere, also within a character. Waits when what takes them is slow. Bounds
+    /// and secrets are the affair of whoever implements this.
+    async fn write(&self, stream: Stream, bytes: &[u8]);
+
+    /// The attempt is over: what was taken can be read by others when this returns. MUST return within a bounded
+    /// time.
+    async fn close(&self) {}
+}
+
+/// Takes output and forgets it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOutput;
+
+#[async_trait]
+impl Output for NoOutput {
+    async fn write(&self, _: Stream, _: &[u8]) {}
+}
+
+/// Makes what takes the output of an attempt.
+pub trait Outputs: Send + Sync + 'static {
+    /// For this attempt of this job; what is kept must be hidden by the mask.
+    fn open(&self, job: &Arc<Job>, mask: &Arc<Mask>) -> Arc<dyn Output>;
+}
+
+impl Outputs for NoOutput {
+    fn open(&self, _: &Arc<Job>, _: &Arc<Mask>) -> Arc<dyn Output> {
+        Arc::new(Self)
+    }
+}
+
 /// What an executor gets.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Execution {
     /// The job, with its secrets.
     pub job: Arc<Job>,
@@ -69,6 +111,14 @@ pub struct Execution {
     pub mask: Arc<Mask>,
     /// When to give up.
     pub stop: Stop,
+    /// Takes what the job writes while it runs.
+    pub output: Arc<dyn Output>,
+}
+
+impl std::fmt::Debug for Execution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Execution").field("job", &self.job).field("stop", &self.stop).finish_non_exhaustive()
+    }
 }
 
 impl Execution {
@@ -94,6 +144,17 @@ pub trait Executor: Send + Sync + 'static {
     /// # Errors
     /// [`Failure`] says how the job ended when it did not succeed.
     async fn execute(&self, execution: Execution) -> Outcome;
+
+    /// Takes up an attempt that ran when an earlier process of Herald ended without a word, and sees it to its end:
+    /// joins it where it still runs, or ends what is left of it. MUST NOT run it a second time. What holds for
+    /// [`Executor::execute`] holds here too.
+    ///
+    /// # Errors
+    /// [`FailureKind::Lost`] when nobody can know how it ended.
+    async fn recover(&self, execution: Execution) -> Outcome {
+        drop(execution);
+        Err(Failure { kind: FailureKind::Lost, ..Failure::new("Herald ended while the job was running") })
+    }
 
     /// Whether [`Executor::execute`] is over within microseconds and waits for nothing. The dispatcher then runs
     /// it on its own loop, which saves the job a task of its own.

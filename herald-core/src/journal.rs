@@ -1,22 +1,59 @@
 //! Where the dispatcher records what it is about to do.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::activation::{Activation, Name};
+use crate::activation::{Activation, Due, Key, Name};
 use crate::job::Job;
 use crate::lifecycle::Verdict;
+use crate::secret::Mask;
 
-/// One thing that stands from now on.
+/// What one selector said about one task of one router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Router name.
+    pub router: Name,
+    /// Task name.
+    pub task: Name,
+    /// Selector name.
+    pub selector: Name,
+    /// What it said.
+    pub said: Said,
+    /// Why, for a person who wonders, secrets hidden; may be empty.
+    pub why: Cow<'static, str>,
+    /// The job that came of a yes.
+    pub job_id: Option<Name>,
+}
+
+/// What a selector said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// A job is made.
+    Yes,
+    /// No job is made.
+    No,
+    /// It failed, which counts as no.
+    Error,
+}
+
+/// One thing that stands from now on. What holds secrets comes with what hides them: a journal stores nothing that
+/// the mask would change.
 #[derive(Debug, Clone)]
 pub enum Record {
     /// An event was taken.
     Accepted {
-        /// The event.
+        /// The event. What its trigger told may hold secrets.
         activation: Activation,
+        /// What hides them.
+        mask: Arc<Mask>,
+        /// The name that its sender gave it.
+        key: Option<Key>,
+        /// Whose calendar asked for it, and when it was due.
+        due: Option<Due>,
         /// When.
         at: Timestamp,
     },
@@ -24,6 +61,8 @@ pub enum Record {
     Routed {
         /// The event's id.
         event_id: Name,
+        /// What they said, in the order in which they answered.
+        decisions: Vec<Decision>,
         /// When.
         at: Timestamp,
     },
@@ -31,27 +70,42 @@ pub enum Record {
     Queued {
         /// The job. Holds secrets: a journal that stores it stores what its configuration wrote, not these.
         job: Arc<Job>,
+        /// What hides them.
+        mask: Arc<Mask>,
         /// When.
         at: Timestamp,
     },
     /// An attempt is about to start.
     Started {
-        /// The job's id.
-        job_id: Name,
-        /// From 1.
-        attempt: u32,
+        /// The job, with the number of the attempt.
+        job: Arc<Job>,
         /// When.
         at: Timestamp,
     },
-    /// A job is over, or was refused before it was queued.
+    /// An attempt is over, and another one follows: the job waits again.
+    AttemptEnded {
+        /// The job, with the number of the attempt that is over.
+        job: Arc<Job>,
+        /// How it ended, secrets hidden.
+        verdict: Verdict,
+        /// When the next one may start.
+        retry_at: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// A job is over, or was refused before it was queued: its last attempt, if one ever started, ended like this.
     Ended {
         /// The job.
         job: Arc<Job>,
+        /// What hides its secrets.
+        mask: Arc<Mask>,
         /// How it ended, secrets hidden.
         verdict: Verdict,
         /// When.
         at: Timestamp,
     },
+    /// A calendar is followed from here on.
+    Reached(Due),
 }
 
 /// The journal could not record; nothing of the batch stands.
@@ -69,6 +123,70 @@ pub trait Journal: Send + Sync + 'static {
     /// [`JournalError`]: the dispatcher turns new events away, holds back what it was about to do, and tries
     /// again with the same records.
     async fn append(&self, records: &[Record]) -> Result<(), JournalError>;
+
+    /// The event that was taken with a key of this name and whose window is not over, if there is one.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be known: the event is then turned away.
+    async fn seen(&self, key: &str, now: Timestamp) -> Result<Option<Name>, JournalError> {
+        let _ = (key, now);
+        Ok(None)
+    }
+
+    /// Up to when the calendar of this mark was followed.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be known.
+    async fn reached(&self, mark: &str) -> Result<Option<Timestamp>, JournalError> {
+        let _ = mark;
+        Ok(None)
+    }
+
+    /// Whether what was recorded outlives the process: then what waits can wait for the next one.
+    fn is_durable(&self) -> bool {
+        false
+    }
+}
+
+/// What an earlier process left undone, as its journal tells it.
+#[derive(Default)]
+pub struct Recovered {
+    /// Events that were taken and of which not all selectors had answered, oldest first.
+    pub events: Vec<RecoveredEvent>,
+    /// Jobs that had not ended, in the order in which they were made.
+    pub jobs: Vec<RecoveredJob>,
+}
+
+/// An event that was taken and not wholly routed.
+pub struct RecoveredEvent {
+    /// The event.
+    pub activation: Activation,
+    /// The tasks (router, task) that have their job already.
+    pub made: HashSet<(Name, Name)>,
+}
+
+/// A job that had not ended.
+pub struct RecoveredJob {
+    /// The job, with the number of its attempt (of the next one, when it waits), secrets resolved again.
+    pub job: Job,
+    /// Where it stood.
+    pub standing: Standing,
+    /// Why it cannot run any more, if so: a secret that its configuration no longer names, say.
+    pub broken: Option<String>,
+    /// When it was made.
+    pub queued_at: Timestamp,
+}
+
+/// Where a job stood when its process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It waited, perhaps until this time.
+    Queued {
+        /// Not before this time, when it waits for another attempt.
+        not_before: Option<Timestamp>,
+    },
+    /// It ran.
+    Running,
 }
 
 /// Keeps the latest records in memory, and nothing beyond the life of the process.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use tokio_util::sync::CancellationToken;
 
-use crate::activation::{Accept, Name, Refused};
+use crate::activation::{Accept, Due, Key, Name, Offer, Refused};
 use crate::clock::Clock;
 pub use crate::component::ComponentError;
 use crate::param::Params;
@@ -90,6 +90,42 @@ impl Activator {
     /// [`Refused`]: the caller is told at once when there is no room.
     pub async fn activate(&self, params: Params) -> Result<Name, Refused> {
         self.accept.accept(self.trigger.clone(), params).await
+    }
+
+    /// Activates now, unless an event of this trigger with this key was taken within the window: then the answer is
+    /// that one's id, and nothing runs.
+    ///
+    /// # Errors
+    /// [`Refused`]: the caller is told at once when there is no room.
+    pub async fn activate_once(&self, params: Params, key: &str, window: Duration) -> Result<Name, Refused> {
+        let key = Key { name: format!("{}:{key}", self.trigger).into(), window };
+        let offer = Offer { key: Some(key), ..Offer::new(self.trigger.clone(), params) };
+        self.accept.accept_offer(offer).await
+    }
+
+    /// Activates for something that was due, as soon as there is room. How far the calendar was followed is recorded
+    /// with the event.
+    ///
+    /// # Errors
+    /// [`Refused::Stopping`] or [`Refused::Unrecorded`]; never [`Refused::Busy`].
+    pub async fn activate_due(&self, params: Params, due: Due) -> Result<Name, Refused> {
+        loop {
+            let offer = Offer { due: Some(due.clone()), ..Offer::new(self.trigger.clone(), params.clone()) };
+            match self.accept.accept_offer(offer).await {
+                Err(Refused::Busy) => self.room().await,
+                other => return other,
+            }
+        }
+    }
+
+    /// Up to when the calendar of this mark was followed. `None`: it is new here.
+    pub async fn reached(&self, mark: &str) -> Option<Timestamp> {
+        self.accept.reached(mark).await
+    }
+
+    /// Records that the calendar of this mark is followed from here on.
+    pub async fn reach(&self, due: Due) {
+        self.accept.reach(due).await;
     }
 
     /// Resolves when [`Refused::Busy`] is worth another try.

@@ -19,7 +19,7 @@ use super::perform::{begin, report};
 use super::report::Reporter;
 use crate::activation::{Activation, Name, Refused};
 use crate::clock::{Clock, IdMaker};
-use crate::executor::Execution;
+use crate::executor::{Execution, NoOutput};
 use crate::job::Job;
 use crate::journal::{Journal, Record};
 use crate::lifecycle::{self, Verdict};
@@ -231,7 +231,13 @@ impl Engine {
         let transitions = self.records.len();
         let at = self.now;
         let newcomers = self.newcomers.iter();
-        self.records.extend(newcomers.map(|n| Record::Accepted { activation: n.activation.clone(), at }));
+        self.records.extend(newcomers.map(|n| Record::Accepted {
+            activation: n.activation.clone(),
+            mask: self.plan.mask.clone(),
+            key: None,
+            due: None,
+            at,
+        }));
         let recorded =
             if self.records.is_empty() { Ok(()) } else { self.journal.append(&self.records).await };
         match recorded {
@@ -292,7 +298,7 @@ impl Engine {
     }
 
     fn record_routed(&mut self, event_id: &Name) {
-        self.records.push(Record::Routed { event_id: event_id.clone(), at: self.now });
+        self.records.push(Record::Routed { event_id: event_id.clone(), decisions: Vec::new(), at: self.now });
     }
 
     async fn execute(&mut self, id: &Name) {
@@ -306,7 +312,12 @@ impl Engine {
             "job starts"
         );
         let number = job.attempt;
-        let execution = Execution { job, mask: entry.plan.mask.clone(), stop: entry.stop.clone() };
+        let execution = Execution {
+            job,
+            mask: entry.plan.mask.clone(),
+            stop: entry.stop.clone(),
+            output: Arc::new(NoOutput),
+        };
         let instant = entry.executor.is_instant();
         let mut attempt = begin(entry.executor.clone(), execution);
         if instant && let Poll::Ready(outcome) = poll!(&mut attempt) {

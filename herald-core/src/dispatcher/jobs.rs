@@ -97,9 +97,11 @@ impl Engine {
         let at = self.now;
         for effect in effects {
             match effect {
-                Effect::RecordQueued => self.records.push(Record::Queued { job: job.clone(), at }),
-                Effect::RecordStarted { attempt } => {
-                    self.records.push(Record::Started { job_id: id.clone(), attempt, at });
+                Effect::RecordQueued => {
+                    self.records.push(Record::Queued { job: job.clone(), mask: plan.mask.clone(), at })
+                }
+                Effect::RecordStarted { .. } => {
+                    self.records.push(Record::Started { job: job.clone(), at });
                 }
                 Effect::RecordEnded(verdict) => self.record_ended(&job, &plan, verdict),
                 Effect::Enqueue => self.board.enqueue(id),
@@ -123,7 +125,12 @@ impl Engine {
             result: plan.mask.params(&verdict.result),
         };
         self.acts.push(Act::Log(job.clone(), masked.clone()));
-        self.records.push(Record::Ended { job: job.clone(), verdict: masked, at: self.now });
+        self.records.push(Record::Ended {
+            job: job.clone(),
+            mask: plan.mask.clone(),
+            verdict: masked,
+            at: self.now,
+        });
     }
 
     /// Tells of the end of a job, in the same batch of records as the end itself.
@@ -133,7 +140,13 @@ impl Engine {
         }
         let params = exe_done_param(job, verdict, &plan.mask);
         let activation = self.activation(Name::from(EXE_DONE), params, job.chain_depth.saturating_add(1));
-        self.records.push(Record::Accepted { activation: activation.clone(), at: self.now });
+        self.records.push(Record::Accepted {
+            activation: activation.clone(),
+            mask: plan.mask.clone(),
+            key: None,
+            due: None,
+            at: self.now,
+        });
         self.acts.push(Act::Route(activation));
     }
 

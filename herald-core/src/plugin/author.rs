@@ -16,7 +16,7 @@ use super::host::{Host, RemoteAccept};
 use super::logging;
 use super::message::{self, Check, Create, Kind, Of, Run, Wrong};
 use crate::clock::SystemClock;
-use crate::executor::{Execution, Executor, Stop};
+use crate::executor::{Execution, Executor, NoOutput, Stop};
 use crate::selector::Selector;
 use crate::spec::{ComponentType, ExecutorType, Options, SelectorType, TriggerType};
 use crate::trigger::{Activator, ComponentError, Trigger};
@@ -222,7 +222,12 @@ impl Plugin {
             }
             (op::EXECUTE, Instance::Executor(executor)) => {
                 let (job, mask) = message::read_execution(json)?;
-                let execution = Execution { job: Arc::new(job), mask: Arc::new(mask), stop: stop.clone() };
+                let execution = Execution {
+                    job: Arc::new(job),
+                    mask: Arc::new(mask),
+                    stop: stop.clone(),
+                    output: Arc::new(NoOutput),
+                };
                 Box::pin(async move { message::outcome_json(executor.execute(execution).await) })
             }
             (op::CLOSE, Instance::Executor(executor)) => Box::pin(async move {

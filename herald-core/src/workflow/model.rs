@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::activation::Name;
 use crate::param::Params;
+use crate::policy::Policy;
 use crate::spec::Description;
 
 /// Every name that a router may use: configured components, and types that may be named without one; with the
@@ -37,6 +38,8 @@ pub struct Route {
     pub select_param: Arc<Params>,
     /// What the executor is told, presets merged, secrets included.
     pub job_param: Arc<Params>,
+    /// What is demanded of its jobs.
+    pub policy: Arc<Policy>,
 }
 
 impl Route {
@@ -79,6 +82,12 @@ impl Workflow {
     #[must_use]
     pub fn routes(&self, trigger: &str) -> &[Arc<Route>] {
         self.routes.get(trigger).map_or(&[], Vec::as_slice)
+    }
+
+    /// The route of this task, if there is one.
+    #[must_use]
+    pub fn route(&self, router: &str, task: &str) -> Option<&Arc<Route>> {
+        self.all().find(|route| *route.router == *router && *route.task == *task)
     }
 
     /// Every route, trigger by trigger.

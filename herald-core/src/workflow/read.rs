@@ -123,6 +123,7 @@ impl<'a> Reader<'a> {
                     executor,
                     select_param,
                     job_param,
+                    policy: Arc::default(),
                 });
             }
         }

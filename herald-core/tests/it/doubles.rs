@@ -134,6 +134,8 @@ impl Journal for Scribe {
             self.diary.note(match record {
                 Record::Accepted { activation, .. } => format!("accepted {}", activation.trigger),
                 Record::Routed { .. } => "routed".to_owned(),
+                Record::AttemptEnded { .. } => "attempt ended".to_owned(),
+                Record::Reached(_) => "reached".to_owned(),
                 Record::Queued { job, .. } => format!("queued {}/{}", job.router, job.task),
                 Record::Started { .. } => "started".to_owned(),
                 Record::Ended { job, verdict, .. } => {

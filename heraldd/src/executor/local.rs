@@ -192,6 +192,7 @@ mod tests {
             job: Arc::new(job),
             mask: Arc::new(Mask::new()),
             stop: herald_core::executor::Stop::new(),
+            output: Arc::new(herald_core::executor::NoOutput),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use herald_core::executor::{Execution, Executor, FailureKind, Outcome, Stop};
+use herald_core::executor::{Execution, Executor, FailureKind, NoOutput, Outcome, Stop};
 use herald_core::job::Job;
 use herald_core::param::Params;
 use herald_core::secret::Mask;
@@ -188,7 +188,7 @@ fn execution(id: &str, stop: Stop) -> Execution {
         chain_depth: 0,
         attempt: 3,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop }
+    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: Arc::new(NoOutput) }
 }
 
 async fn run(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static, data: &Path, more: Value) -> Outcome {

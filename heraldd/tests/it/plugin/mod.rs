@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::activation::Name;
-use herald_core::executor::{Execution, Executor, Stop};
+use herald_core::executor::{Execution, Executor, NoOutput, Stop};
 use herald_core::job::Job;
 use herald_core::param::Params;
 use herald_core::secret::Mask;
@@ -93,7 +93,7 @@ fn execution(job_param: &Value, mask: Mask) -> Execution {
         chain_depth: 3,
         attempt: 2,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(mask), stop: Stop::new() }
+    Execution { job: Arc::new(job), mask: Arc::new(mask), stop: Stop::new(), output: Arc::new(NoOutput) }
 }
 
 async fn run(executor: &Arc<dyn Executor>, mode: &str) -> herald_core::executor::Outcome {

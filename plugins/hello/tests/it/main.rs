@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use herald_core::activation::Name;
 use herald_core::conformance::{check_executor, check_selector, check_trigger};
-use herald_core::executor::{Execution, FailureKind, Stop};
+use herald_core::executor::{Execution, FailureKind, NoOutput, Stop};
 use herald_core::herald::Herald;
 use herald_core::job::Job;
 use herald_core::param::Params;
@@ -81,7 +81,12 @@ fn execution(trigger_param: Value, job_param: Value) -> Execution {
         chain_depth: 0,
         attempt: 1,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop: Stop::new() }
+    Execution {
+        job: Arc::new(job),
+        mask: Arc::new(Mask::new()),
+        stop: Stop::new(),
+        output: Arc::new(NoOutput),
+    }
 }
 
 #[tokio::test(start_paused = true)]

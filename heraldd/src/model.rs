@@ -1,0 +1,212 @@
+//! What the control API says, as data: the server writes it, the command line reads it, the OpenAPI document
+//! describes it. Times are RFC 3339 in UTC; ids are UUIDs of version 7; secrets read `***`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Where the next page begins: give it as `cursor`. Null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// A job in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobSummary {
+    /// The job's id.
+    pub id: String,
+    /// The event that made it.
+    pub event_id: String,
+    /// Router name.
+    pub router: String,
+    /// Task name.
+    pub task: String,
+    /// Trigger name.
+    pub trigger: String,
+    /// Executor name.
+    pub executor: String,
+    /// `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    pub status: String,
+    /// The attempt it is at, from 1.
+    pub attempt: u32,
+    /// How many jobs came before it in its chain.
+    pub chain_depth: u32,
+    /// When it was made.
+    pub queued_at: String,
+    /// When its latest attempt started; null before.
+    pub started_at: Option<String>,
+    /// When it ended; null before.
+    pub ended_at: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+}
+
+/// A job in full.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// Selector name.
+    pub selector: String,
+    /// The execution parameters `trigger_param`, secrets hidden.
+    pub trigger_param: Map<String, Value>,
+    /// The execution parameters `select_param`, secrets hidden.
+    pub select_param: Map<String, Value>,
+    /// The execution parameters `job_param`, secrets hidden.
+    pub job_param: Map<String, Value>,
+    /// What it gave; null before its end.
+    pub result: Option<Map<String, Value>>,
+    /// When its next attempt may start, while it waits for one.
+    pub retry_at: Option<String>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub attempt: u32,
+    /// `running`, or how it ended.
+    pub status: String,
+    /// When it started.
+    pub started_at: String,
+    /// When it ended; null before.
+    pub ended_at: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+}
+
+/// An event, and what became of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// The event's id.
+    pub id: String,
+    /// Trigger name.
+    pub trigger: String,
+    /// What the trigger told, secrets hidden.
+    pub trigger_param: Map<String, Value>,
+    /// How many jobs came before it in its chain; 0 for what came from outside.
+    pub chain_depth: u32,
+    /// When it was taken.
+    pub accepted_at: String,
+    /// When every selector had answered; null before.
+    pub routed_at: Option<String>,
+    /// For every task of every router that names the trigger, what its selector said.
+    pub decisions: Vec<Decision>,
+}
+
+/// What one selector said about one task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Router name.
+    pub router: String,
+    /// Task name.
+    pub task: String,
+    /// Selector name.
+    pub selector: String,
+    /// `yes`, `no` or `error` (which counts as no).
+    pub answer: String,
+    /// Why.
+    pub why: String,
+    /// The job that came of a yes.
+    pub job_id: Option<String>,
+}
+
+/// A trigger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// The next times at which it is due, where a calendar says so; at most five.
+    pub next: Vec<String>,
+    /// The seconds between two of its events, where it fires every so often.
+    pub every_seconds: Option<f64>,
+}
+
+/// One task of a router.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Task {
+    /// Its name.
+    pub task: String,
+    /// Executor name.
+    pub executor: String,
+    /// What its selector is told, secrets hidden.
+    pub select_param: Map<String, Value>,
+    /// What its executor is told, secrets hidden.
+    pub job_param: Map<String, Value>,
+}
+
+/// A router.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Router {
+    /// Its name.
+    pub name: String,
+    /// Trigger name.
+    pub trigger: String,
+    /// Selector name.
+    pub selector: String,
+    /// Its tasks.
+    pub tasks: Vec<Task>,
+}
+
+/// An executor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Executor {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_name: String,
+}
+
+/// The daemon itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Info {
+    /// `heraldd`'s version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: String,
+    /// The configuration file.
+    pub config: String,
+    /// Where it keeps its state; null when it keeps everything in memory.
+    pub state_dir: Option<String>,
+    /// Jobs that run.
+    pub running: u64,
+    /// Jobs that wait.
+    pub queued: u64,
+}
+
+/// The answer to what makes an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Activated {
+    /// The event's id.
+    pub event_id: String,
+}
+
+/// The answer to `retry`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Retried {
+    /// The new job's id.
+    pub job_id: String,
+}
+
+/// An error, as RFC 9457 has it (`application/problem+json`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What the status is called.
+    pub title: String,
+    /// What is wrong and what to do, for people.
+    pub detail: String,
+}
