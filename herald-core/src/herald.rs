@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::activation::{EXE_DONE, Name};
 use crate::clock::{Clock, SystemClock};
-use crate::dispatcher::{Dispatcher, Handle};
+use crate::dispatcher::{Dispatcher, Handle, Setup};
 use crate::executor::Executor;
 use crate::journal::{Journal, MemoryJournal};
 use crate::param::Params;
@@ -204,7 +204,7 @@ impl Herald {
             executors: self.executors,
             mask: Arc::new(self.mask),
         };
-        let dispatcher = Dispatcher::start(plan, self.limits, self.journal, self.clock.clone());
+        let dispatcher = Dispatcher::start(Setup::new(plan, self.limits, self.journal, self.clock.clone()));
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), self.clock);
         let prepared = Supervisor::prepare(self.triggers).await;
         triggers.run(prepared.map_err(|(name, error)| StartError::Trigger { name, error })?);

@@ -1,10 +1,14 @@
 //! The life of a job as a pure function: state and event give state and effects.
 //!
-//! accepted → queued → running → succeeded | failed | timed_out | cancelled | lost. What is to be recorded comes
+//! accepted → queued → running → succeeded | failed | timed_out | cancelled | lost, and from running back to queued where
+//! the policy grants another attempt. What is to be recorded comes
 //! out as an effect before what is to be done, and the dispatcher does nothing before the record stands.
+
+use std::time::Duration;
 
 use crate::executor::{Failure, FailureKind, Outcome};
 use crate::param::Params;
+use crate::policy::Retry;
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +82,11 @@ impl From<Outcome> for Verdict {
 pub enum State {
     /// A selector said yes; nothing is recorded yet.
     Made,
-    /// It waits for its turn.
-    Queued,
+    /// It waits: for its turn, for a place in its pool, for its next attempt.
+    Queued {
+        /// The number of the attempt that comes next, from 1.
+        attempt: u32,
+    },
     /// It runs; once `stopping`, it was asked to end.
     Running {
         /// From 1.
@@ -96,7 +103,7 @@ pub enum State {
 pub enum Event {
     /// It is taken in.
     Admit,
-    /// It is turned away before it was taken in, for this reason.
+    /// It is turned away, for this reason.
     Reject(String),
     /// It is its turn.
     Start,
@@ -122,10 +129,21 @@ pub enum Effect {
         /// From 1.
         attempt: u32,
     },
+    /// Record that this attempt is over and another one follows.
+    RecordAttemptEnded {
+        /// The attempt that is over.
+        attempt: u32,
+        /// How it ended.
+        verdict: Verdict,
+        /// How long the job waits before the next one, without jitter.
+        wait: Duration,
+    },
     /// Record the end.
     RecordEnded(Verdict),
-    /// Put it at the end of the queue.
+    /// Let it wait for its turn.
     Enqueue,
+    /// Let it wait this long (jitter aside), and then for its turn.
+    EnqueueLater(Duration),
     /// Hand it to its executor.
     Execute {
         /// From 1.
@@ -135,29 +153,34 @@ pub enum Effect {
     AskToStop,
     /// Its place among the running jobs is free again.
     FreeSlot,
-    /// Take it out of the queue.
+    /// Take it out of wherever it waits.
     Dequeue,
     /// Tell of its end: `exe_done`.
     Feed(Verdict),
 }
 
-/// One step. An event that does not fit the state (a late answer of an attempt that was given up, a second
-/// cancel) changes nothing and has no effect.
+/// One step, by this policy. An event that does not fit the state (a late answer of an attempt that was given up, a
+/// second cancel) changes nothing and has no effect.
 #[must_use]
-pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
+pub fn step(state: State, event: Event, retry: Option<&Retry>) -> (State, Vec<Effect>) {
     match (state, event) {
-        (State::Made, Event::Admit) => (State::Queued, vec![Effect::RecordQueued, Effect::Enqueue]),
+        (State::Made, Event::Admit) => {
+            (State::Queued { attempt: 1 }, vec![Effect::RecordQueued, Effect::Enqueue])
+        }
+        // No `exe_done`: a chain that is refused because it is too long must not go on by being refused.
         (State::Made, Event::Reject(why)) => {
-            // No `exe_done`: a chain that is refused because it is too long must not go on by being refused.
             let verdict = Verdict::without_result(Status::Rejected, why);
             (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict)])
         }
-        (State::Queued, Event::Start) => {
-            let attempt = 1;
+        (State::Queued { .. }, Event::Reject(why)) => {
+            let verdict = Verdict::without_result(Status::Rejected, why);
+            (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict), Effect::Dequeue])
+        }
+        (State::Queued { attempt }, Event::Start) => {
             let effects = vec![Effect::RecordStarted { attempt }, Effect::Execute { attempt }];
             (State::Running { attempt, stopping: false }, effects)
         }
-        (State::Queued, Event::Cancel(why)) => {
+        (State::Queued { .. }, Event::Cancel(why)) => {
             let verdict = Verdict::without_result(Status::Cancelled, why);
             let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::Dequeue, Effect::Feed(verdict)];
             (State::Ended(Status::Cancelled), effects)
@@ -165,16 +188,30 @@ pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
         (State::Running { attempt, stopping: false }, Event::Cancel(_)) => {
             (State::Running { attempt, stopping: true }, vec![Effect::AskToStop])
         }
-        (State::Running { attempt, .. }, Event::Finish { attempt: finished, outcome })
+        (State::Running { attempt, stopping }, Event::Finish { attempt: finished, outcome })
             if attempt == finished =>
         {
-            let verdict = Verdict::from(outcome);
-            let status = verdict.status;
-            let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::FreeSlot, Effect::Feed(verdict)];
-            (State::Ended(status), effects)
+            finish(attempt, stopping, Verdict::from(outcome), retry)
         }
         (state, _) => (state, Vec::new()),
     }
+}
+
+/// An attempt is over: the job is tried again where its policy says so, and nobody wanted it to end.
+fn finish(attempt: u32, stopping: bool, verdict: Verdict, retry: Option<&Retry>) -> (State, Vec<Effect>) {
+    let again = retry.filter(|retry| !stopping && attempt <= retry.max && retry.on.contains(&verdict.status));
+    if let Some(retry) = again {
+        let wait = retry.wait(attempt);
+        let effects = vec![
+            Effect::RecordAttemptEnded { attempt, verdict, wait },
+            Effect::FreeSlot,
+            Effect::EnqueueLater(wait),
+        ];
+        return (State::Queued { attempt: attempt.saturating_add(1) }, effects);
+    }
+    let status = verdict.status;
+    let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::FreeSlot, Effect::Feed(verdict)];
+    (State::Ended(status), effects)
 }
 
 #[cfg(test)]
@@ -182,26 +219,51 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn any_event() -> impl Strategy<Value = Event> {
+    fn any_outcome() -> impl Strategy<Value = Outcome> {
         prop_oneof![
-            Just(Event::Admit),
-            Just(Event::Reject("no".into())),
-            Just(Event::Start),
-            (0u32..3).prop_map(|attempt| Event::Finish { attempt, outcome: Ok(Params::new()) }),
-            (0u32..3).prop_map(|attempt| Event::Finish { attempt, outcome: Err(Failure::new("x")) }),
-            Just(Event::Cancel("stop".into())),
+            Just(Ok(Params::new())),
+            Just(Err(Failure::new("x"))),
+            Just(Err(Failure { kind: FailureKind::TimedOut, ..Failure::new("x") })),
+            Just(Err(Failure { kind: FailureKind::Cancelled, ..Failure::new("x") })),
+            Just(Err(Failure { kind: FailureKind::Lost, ..Failure::new("x") })),
         ]
     }
 
+    fn any_event() -> impl Strategy<Value = Event> {
+        let finish = |(attempt, outcome)| Event::Finish { attempt, outcome };
+        prop_oneof![
+            1 => Just(Event::Admit),
+            1 => Just(Event::Reject("no".into())),
+            2 => Just(Event::Start),
+            3 => (1u32..4, any_outcome()).prop_map(finish),
+            1 => Just(Event::Cancel("stop".into())),
+        ]
+    }
+
+    fn any_retry() -> impl Strategy<Value = Option<Retry>> {
+        let on = proptest::sample::subsequence(vec![Status::Failed, Status::TimedOut, Status::Lost], 0..=3);
+        proptest::option::of((1u32..3, on).prop_map(|(max, on)| Retry {
+            max,
+            delay: Duration::from_secs(1),
+            backoff: 2.0,
+            max_delay: Duration::from_secs(3),
+            on,
+        }))
+    }
+
     proptest! {
-        /// Whatever comes in whatever order: records come before acts, a job is executed at most once, ends at
-        /// most once, is fed at most once and only after its end was recorded, and frees only a slot it held.
+        /// Whatever comes in whatever order: records come before acts; an attempt is executed once, each after the
+        /// end of the one before, and as often as the policy allows; a job ends at most once, is fed at most once
+        /// and only after its end was recorded, and frees only slots that it held.
         #[test]
-        fn any_sequence_keeps_the_promises(events in proptest::collection::vec(any_event(), 0..12)) {
+        fn any_sequence_keeps_the_promises(
+            events in proptest::collection::vec(any_event(), 0..24),
+            retry in any_retry(),
+        ) {
             let mut state = State::Made;
             let mut all = Vec::new();
             for event in events {
-                let (next, effects) = step(state, event);
+                let (next, effects) = step(state, event, retry.as_ref());
                 let first_act = effects.iter().position(|effect| !is_record(effect)).unwrap_or(effects.len());
                 prop_assert!(effects[first_act..].iter().all(|effect| !is_record(effect)));
                 if matches!(state, State::Ended(_)) {
@@ -212,18 +274,33 @@ mod tests {
                 all.extend(effects);
             }
             let count = |wanted: fn(&Effect) -> bool| all.iter().filter(|effect| wanted(effect)).count();
+            let attempts: Vec<u32> = all.iter().filter_map(|effect| match effect {
+                Effect::Execute { attempt } => Some(*attempt),
+                _ => None,
+            }).collect();
+            prop_assert!(attempts.iter().copied().eq(1..=u32::try_from(attempts.len()).unwrap()));
+            let most = 1 + retry.as_ref().map_or(0, |retry| retry.max);
+            prop_assert!(attempts.len() <= usize::try_from(most).unwrap());
             let ended = count(|effect| matches!(effect, Effect::RecordEnded(_)));
-            let executed = count(|effect| matches!(effect, Effect::Execute { .. }));
+            let again = count(|effect| matches!(effect, Effect::RecordAttemptEnded { .. }));
             let fed = count(|effect| matches!(effect, Effect::Feed(_)));
-            prop_assert!(ended <= 1 && executed <= 1 && fed <= ended);
+            prop_assert!(ended <= 1 && fed <= ended);
             prop_assert_eq!(ended == 1, matches!(state, State::Ended(_)));
-            prop_assert!(count(|effect| matches!(effect, Effect::FreeSlot)) <= executed);
-            prop_assert!(count(|effect| matches!(effect, Effect::AskToStop)) <= executed);
+            prop_assert_eq!(again, count(|effect| matches!(effect, Effect::EnqueueLater(_))));
+            let freed = count(|effect| matches!(effect, Effect::FreeSlot));
+            prop_assert_eq!(freed + usize::from(matches!(state, State::Running { .. })), attempts.len());
+            prop_assert!(count(|effect| matches!(effect, Effect::AskToStop)) <= attempts.len());
         }
     }
 
     fn is_record(effect: &Effect) -> bool {
-        matches!(effect, Effect::RecordQueued | Effect::RecordStarted { .. } | Effect::RecordEnded(_))
+        matches!(
+            effect,
+            Effect::RecordQueued
+                | Effect::RecordStarted { .. }
+                | Effect::RecordAttemptEnded { .. }
+                | Effect::RecordEnded(_)
+        )
     }
 
     #[test]
@@ -236,7 +313,7 @@ mod tests {
         ] {
             let running = State::Running { attempt: 1, stopping: false };
             let outcome = Err(Failure { kind, ..Failure::new("why") });
-            let (state, _) = step(running, Event::Finish { attempt: 1, outcome });
+            let (state, _) = step(running, Event::Finish { attempt: 1, outcome }, None);
             let State::Ended(ended) = state else { panic!("{state:?}") };
             assert_eq!(ended.as_str(), status);
         }
@@ -246,6 +323,34 @@ mod tests {
     fn a_late_answer_of_another_attempt_changes_nothing() {
         let running = State::Running { attempt: 2, stopping: true };
         let late = Event::Finish { attempt: 1, outcome: Ok(Params::new()) };
-        assert_eq!(step(running, late), (running, Vec::new()));
+        assert_eq!(step(running, late, None), (running, Vec::new()));
+    }
+
+    #[test]
+    fn only_the_ends_that_the_policy_names_earn_another_attempt() {
+        let retry = Retry {
+            max: 2,
+            delay: Duration::from_secs(1),
+            backoff: 2.0,
+            max_delay: Duration::from_secs(10),
+            on: vec![Status::Lost],
+        };
+        for (kind, attempt, stopping, expected) in [
+            (FailureKind::Lost, 1, false, Some(Duration::from_secs(1))),
+            (FailureKind::Lost, 2, false, Some(Duration::from_secs(2))),
+            (FailureKind::Lost, 3, false, None),
+            (FailureKind::Lost, 1, true, None),
+            (FailureKind::Failed, 1, false, None),
+        ] {
+            let outcome = Err(Failure { kind, ..Failure::new("why") });
+            let state = State::Running { attempt, stopping };
+            let (next, effects) = step(state, Event::Finish { attempt, outcome }, Some(&retry));
+            let wait = effects.iter().find_map(|effect| match effect {
+                Effect::EnqueueLater(wait) => Some(*wait),
+                _ => None,
+            });
+            assert_eq!(wait, expected, "{kind:?} {attempt} {stopping}");
+            assert_eq!(wait.is_some(), next == State::Queued { attempt: attempt + 1 });
+        }
     }
 }

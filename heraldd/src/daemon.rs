@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::clock::SystemClock;
-use herald_core::dispatcher::Dispatcher;
+use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::journal::MemoryJournal;
 use herald_core::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -73,7 +73,7 @@ impl Daemon {
         let limits = config.settings.limits();
         let journal = Arc::new(MemoryJournal::keeping(0));
         let plan = assembly.plan(config.workflow, config.mask);
-        let dispatcher = Dispatcher::start(plan, limits, journal, clock.clone());
+        let dispatcher = Dispatcher::start(Setup::new(plan, limits, journal, clock.clone()));
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
         let prepared = Supervisor::prepare(assembly.triggers()).await;
         let prepared =

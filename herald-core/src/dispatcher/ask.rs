@@ -1,5 +1,6 @@
 //! Asks selectors: those that answer at once are answered on the spot, the others off the loop.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::event::{Answered, Event};
-use crate::activation::Activation;
+use crate::activation::{Activation, Name};
 use crate::plan::Plan;
 use crate::selector::{Answer, Question};
 use crate::trigger::ComponentError;
@@ -24,11 +25,11 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
 type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
-/// Asks about every route of the event. Answers that come at once are returned; how many are still to come as
+/// Asks about every route of the event, except for the tasks that have their job already. Answers that come at once are returned; how many are still to come as
 /// [`Event::Answered`] is the second value.
 pub(super) async fn ask_all(
     activation: &Arc<Activation>,
-    plan: &Arc<Plan>,
+    (plan, made): (&Arc<Plan>, &HashSet<(Name, Name)>),
     events: &mpsc::Sender<Event>,
     tasks: &TaskTracker,
     end: &CancellationToken,
@@ -36,6 +37,9 @@ pub(super) async fn ask_all(
     let mut answered = Vec::new();
     let mut slow: Vec<Asking> = Vec::new();
     for route in plan.workflow.routes(&activation.trigger) {
+        if !made.is_empty() && made.contains(&(route.router.clone(), route.task.clone())) {
+            continue;
+        }
         let mut asking = ask(activation.clone(), route.clone(), plan.clone());
         match poll!(&mut asking) {
             Poll::Ready(answer) => answered.push(answer),

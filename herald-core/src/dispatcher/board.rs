@@ -2,31 +2,94 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::pool::Pools;
+use super::size::rough_size;
+use super::timer::{Tick, Timers};
 use crate::activation::Name;
 use crate::executor::{Executor, Stop};
 use crate::job::Job;
+use crate::journal::Decision;
 use crate::lifecycle::State;
-use crate::param::Params;
 use crate::plan::{Limits, Plan};
+use crate::policy::Policy;
 
 /// A job that lives.
 pub(super) struct Entry {
+    /// The job, with the number of its attempt, or of the next one.
     pub(super) job: Arc<Job>,
     pub(super) state: State,
     pub(super) executor: Arc<dyn Executor>,
     /// The configuration that made it: its secrets are hidden by that one's mask.
     pub(super) plan: Arc<Plan>,
+    pub(super) policy: Arc<Policy>,
+    /// The pool that it shares, when its policy speaks of one.
+    pub(super) pool: Option<Name>,
     pub(super) stop: Stop,
     /// Rough bytes of its parameters.
     pub(super) size: usize,
+    pub(super) place: Place,
+    /// An earlier process started this attempt: it is taken up, not started.
+    pub(super) resumed: bool,
+    /// Why it cannot be run at all.
+    pub(super) broken: Option<String>,
+    /// How long it is going to wait for its next attempt.
+    pub(super) retry_wait: Option<Duration>,
+}
+
+/// Where a job is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In none of the queues.
+    Nowhere,
+    /// In its lane: only `max_jobs` keeps it.
+    Lane,
+    /// Its pool is full.
+    Pool,
+    /// Its time has not come.
+    Timer(Tick),
+    /// Its debounce is not over.
+    Debounce(Tick),
+    /// It runs.
+    Running,
+}
+
+/// A job as another module makes it.
+pub(super) struct NewEntry {
+    pub(super) job: Job,
+    pub(super) executor: Arc<dyn Executor>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) state: State,
+}
+
+impl Entry {
+    pub(super) fn new(new: NewEntry) -> Self {
+        let NewEntry { job, executor, plan, policy, state } = new;
+        Self {
+            pool: pool_of(&policy, &job),
+            size: rough_size(&job.trigger_param),
+            job: Arc::new(job),
+            state,
+            executor,
+            plan,
+            policy,
+            stop: Stop::new(),
+            place: Place::Nowhere,
+            resumed: false,
+            broken: None,
+            retry_wait: None,
+        }
+    }
 }
 
 /// An event of which selectors have still to answer.
 struct Routing {
     to_come: usize,
+    decisions: Vec<Decision>,
     size: usize,
     from: Origin,
 }
@@ -50,7 +113,10 @@ impl Origin {
 /// What waits from one origin.
 #[derive(Default)]
 struct Lane {
+    /// Jobs that start as soon as there is a place.
     queue: VecDeque<Name>,
+    /// All jobs that wait, wherever.
+    waiting: usize,
     /// Events of which selectors have still to answer.
     routing: usize,
     bytes: usize,
@@ -58,7 +124,7 @@ struct Lane {
 
 impl Lane {
     fn has_room(&self, limits: &Limits, more: usize) -> bool {
-        self.queue.len() + self.routing + more < limits.max_queue && self.bytes < limits.max_queue_bytes
+        self.waiting + self.routing + more < limits.max_queue && self.bytes < limits.max_queue_bytes
     }
 }
 
@@ -67,11 +133,15 @@ impl Lane {
 pub(super) struct Board {
     pub(super) jobs: HashMap<Name, Entry>,
     pub(super) running: usize,
+    pub(super) pools: Pools,
+    pub(super) timers: Timers,
     routing: HashMap<Name, Routing>,
     outside: Lane,
     chain: Lane,
     /// Whose turn it is when both wait.
     chain_is_next: bool,
+    /// Jobs that wait, of tasks that bound them.
+    waiting_of: HashMap<(Name, Name), usize>,
 }
 
 impl Board {
@@ -82,15 +152,59 @@ impl Board {
         }
     }
 
-    /// Puts a job at the end of its queue.
-    pub(super) fn enqueue(&mut self, id: &Name) {
-        let Some((from, size)) = self.weight(id) else { return };
-        let lane = self.lane(from);
-        lane.bytes += size;
-        lane.queue.push_back(id.clone());
+    /// A job begins to wait.
+    pub(super) fn begin_wait(&mut self, id: &Name) {
+        self.count(id, |lane, size| {
+            lane.waiting += 1;
+            lane.bytes += size;
+        });
+        if let Some(count) = self.bounded_task(id) {
+            *self.waiting_of.entry(count).or_default() += 1;
+        }
     }
 
-    /// The next job whose turn it is, taken out of its queue.
+    /// A job does not wait any more.
+    fn end_wait(&mut self, id: &Name) {
+        self.count(id, |lane, size| {
+            lane.waiting = lane.waiting.saturating_sub(1);
+            lane.bytes = lane.bytes.saturating_sub(size);
+        });
+        if let Some(count) = self.bounded_task(id)
+            && let Some(waiting) = self.waiting_of.get_mut(&count)
+        {
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.waiting_of.remove(&count);
+            }
+        }
+    }
+
+    fn count(&mut self, id: &Name, change: impl FnOnce(&mut Lane, usize)) {
+        let Some(entry) = self.jobs.get(id) else { return };
+        let (from, size) = (Origin::of(entry.job.chain_depth), entry.size);
+        change(self.lane(from), size);
+    }
+
+    fn bounded_task(&self, id: &Name) -> Option<(Name, Name)> {
+        let entry = self.jobs.get(id)?;
+        entry.policy.queue_limit?;
+        Some((entry.job.router.clone(), entry.job.task.clone()))
+    }
+
+    /// How many jobs of a task wait, when its policy bounds them.
+    pub(super) fn waiting_of(&self, router: &Name, task: &Name) -> usize {
+        self.waiting_of.get(&(router.clone(), task.clone())).copied().unwrap_or(0)
+    }
+
+    /// Puts a job that waits at the end of its lane.
+    pub(super) fn line_up(&mut self, id: &Name) {
+        let Some(entry) = self.jobs.get_mut(id) else { return };
+        entry.place = Place::Lane;
+        let from = Origin::of(entry.job.chain_depth);
+        self.lane(from).queue.push_back(id.clone());
+    }
+
+    /// The next job whose turn it is; it does not wait any more.
     pub(super) fn next(&mut self) -> Option<Name> {
         let (first, second) = if self.chain_is_next {
             (Origin::Chain, Origin::Outside)
@@ -101,42 +215,97 @@ impl Board {
             .into_iter()
             .find_map(|from| self.lane(from).queue.pop_front().map(|id| (from, id)))?;
         self.chain_is_next = from == Origin::Outside;
-        self.lighten(&id);
+        self.end_wait(&id);
+        self.take_place(&id);
         Some(id)
     }
 
-    /// Takes a job out of its queue, wherever it stands.
-    pub(super) fn dequeue(&mut self, id: &Name) {
-        let Some((from, _)) = self.weight(id) else { return };
-        let lane = self.lane(from);
-        let before = lane.queue.len();
-        lane.queue.retain(|queued| queued != id);
-        if lane.queue.len() < before {
-            self.lighten(id);
+    /// A job takes one of the places of running ones.
+    pub(super) fn take_place(&mut self, id: &Name) {
+        self.running += 1;
+        if let Some(entry) = self.jobs.get_mut(id) {
+            entry.place = Place::Running;
         }
     }
 
-    /// Remembers that selectors have still to answer about this event.
+    /// Takes a job that waits out of wherever it does.
+    pub(super) fn dequeue(&mut self, id: &Name) {
+        let Some(entry) = self.jobs.get_mut(id) else { return };
+        let (place, pool) = (std::mem::replace(&mut entry.place, Place::Nowhere), entry.pool.clone());
+        let from = Origin::of(entry.job.chain_depth);
+        self.end_wait(id);
+        match (place, &pool) {
+            (Place::Lane, _) => {
+                self.lane(from).queue.retain(|queued| queued != id);
+                self.leave_pool(id);
+            }
+            (Place::Pool, Some(pool)) => self.pools.forget(pool, id),
+            (Place::Timer(tick), _) => self.timers.forget(tick),
+            (Place::Debounce(tick), pool) => {
+                self.timers.forget(tick);
+                if let Some(pool) = pool {
+                    self.pools.settle(pool, id);
+                }
+            }
+            (Place::Pool | Place::Nowhere | Place::Running, _) => {}
+        }
+    }
+
+    /// A job that ran does not run any more.
+    pub(super) fn free_slot(&mut self, id: &Name) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(entry) = self.jobs.get_mut(id) {
+            entry.place = Place::Nowhere;
+        }
+        self.leave_pool(id);
+    }
+
+    /// Gives the place of a job in its pool to the next one that waits for it.
+    fn leave_pool(&mut self, id: &Name) {
+        let Some(entry) = self.jobs.get(id) else { return };
+        if entry.policy.concurrency.is_none() {
+            return;
+        }
+        if let Some(pool) = entry.pool.clone()
+            && let Some(next) = self.pools.leave(&pool)
+        {
+            self.line_up(&next);
+        }
+    }
+
+    /// Remembers that this many selectors have still to answer about this event, besides those that answer at once.
     pub(super) fn await_answers(&mut self, event_id: Name, to_come: usize, size: usize, from: Origin) {
         let lane = self.lane(from);
         lane.bytes += size;
         lane.routing += 1;
-        self.routing.insert(event_id, Routing { to_come, size, from });
+        self.routing.insert(event_id, Routing { to_come: to_come + 1, decisions: Vec::new(), size, from });
     }
 
-    /// One answer about this event has come. Returns whether it was the last.
-    pub(super) fn answered(&mut self, event_id: &Name) -> bool {
-        let Some(routing) = self.routing.get_mut(event_id) else { return false };
+    /// The answers that came at once. Returns all answers when no other is to come.
+    pub(super) fn decided(&mut self, event_id: &Name, mut decisions: Vec<Decision>) -> Option<Vec<Decision>> {
+        let Some(routing) = self.routing.get_mut(event_id) else { return Some(decisions) };
+        decisions.append(&mut routing.decisions);
+        routing.decisions = decisions;
+        self.one_less(event_id)
+    }
+
+    /// One answer about this event has come. Returns all of them once it was the last.
+    pub(super) fn answered(&mut self, event_id: &Name, decision: Decision) -> Option<Vec<Decision>> {
+        self.routing.get_mut(event_id)?.decisions.push(decision);
+        self.one_less(event_id)
+    }
+
+    fn one_less(&mut self, event_id: &Name) -> Option<Vec<Decision>> {
+        let routing = self.routing.get_mut(event_id)?;
         routing.to_come -= 1;
         if routing.to_come > 0 {
-            return false;
+            return None;
         }
-        if let Some(Routing { size, from, .. }) = self.routing.remove(event_id) {
-            let lane = self.lane(from);
-            lane.bytes = lane.bytes.saturating_sub(size);
-            lane.routing -= 1;
-        }
-        true
+        let Routing { size, from, decisions, .. } = self.routing.remove(event_id)?;
+        let lane = self.lane(from);
+        lane.bytes = lane.bytes.saturating_sub(size);
+        lane.routing -= 1;
+        Some(decisions)
     }
 
     /// Waits for no more answers. Returns how many events had still some to come.
@@ -173,40 +342,18 @@ impl Board {
         self.jobs.is_empty() && self.routing.is_empty()
     }
 
-    fn weight(&self, id: &Name) -> Option<(Origin, usize)> {
-        self.jobs.get(id).map(|entry| (Origin::of(entry.job.chain_depth), entry.size))
-    }
-
-    fn lighten(&mut self, id: &Name) {
-        if let Some((from, size)) = self.weight(id) {
-            let lane = self.lane(from);
-            lane.bytes = lane.bytes.saturating_sub(size);
-        }
+    /// Jobs that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.outside.waiting + self.chain.waiting
     }
 }
 
-/// What these parameters take in memory, roughly.
-pub(super) fn rough_size(params: &Params) -> usize {
-    const NODE: usize = 80;
-    let mut open: Vec<&Value> = Vec::new();
-    let mut size = 0;
-    for (key, value) in params {
-        size += NODE + key.len();
-        open.push(value);
-    }
-    while let Some(value) = open.pop() {
-        size += NODE;
-        match value {
-            Value::String(text) => size += text.len(),
-            Value::Array(list) => open.extend(list),
-            Value::Object(map) => {
-                for (key, value) in map {
-                    size += NODE + key.len();
-                    open.push(value);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    size
+/// The pool that a job of this policy belongs to, if it speaks of one.
+fn pool_of(policy: &Policy, job: &Job) -> Option<Name> {
+    let value = match (&policy.concurrency, policy.debounce) {
+        (None, None) => return None,
+        (None, Some(_)) => Value::Null,
+        (Some(concurrency), _) => concurrency.pool(job),
+    };
+    Some(Name::from(format!("{}\0{}\0{value}", job.router, job.task)))
 }

@@ -1,6 +1,6 @@
 //! The loop: takes events, lets the life cycle decide, records, and only then acts.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,17 +13,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::ask::ask_all;
-use super::board::{Board, Origin, rough_size};
-use super::event::{Answered, Event};
-use super::perform::{begin, report};
+use super::board::{Board, Origin};
+use super::event::{Answered, Event, Standing};
+use super::newcomers::{Newcomer, RecentKeys};
+use super::perform::{Start, begin, report};
 use super::report::Reporter;
+use super::setup::Setup;
+use super::size::rough_size;
 use crate::activation::{Activation, Name, Refused};
 use crate::clock::{Clock, IdMaker};
-use crate::executor::{Execution, NoOutput};
+use crate::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
+use crate::failpoint;
 use crate::job::Job;
-use crate::journal::{Journal, Record};
+use crate::journal::{Decision, Journal, Record, Recovered};
 use crate::lifecycle::{self, Verdict};
-use crate::param::Params;
 use crate::plan::{Limits, Plan};
 
 /// Events answered before the records they gave are written together.
@@ -35,9 +38,12 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// What is done once the records stand.
 pub(super) enum Act {
-    Route(Activation),
+    /// Ask the selectors, except about the tasks that have their job already.
+    Route(Activation, HashSet<(Name, Name)>),
     Execute(Name),
     Log(Arc<Job>, Verdict),
+    LogRetry(Arc<Job>, Verdict, Duration),
+    Reply(oneshot::Sender<Result<Name, Refused>>, Name),
 }
 
 /// How far the end has come.
@@ -47,16 +53,11 @@ pub(super) enum Phase {
     Closing,
 }
 
-/// An event from outside that waits for its record.
-struct Newcomer {
-    activation: Activation,
-    reply: oneshot::Sender<Result<Name, Refused>>,
-}
-
 pub(super) struct Engine {
     pub(super) plan: Arc<Plan>,
     pub(super) limits: Limits,
-    journal: Arc<dyn Journal>,
+    pub(super) journal: Arc<dyn Journal>,
+    outputs: Arc<dyn Outputs>,
     clock: Arc<dyn Clock>,
     /// The time of this turn of the loop.
     pub(super) now: Timestamp,
@@ -65,32 +66,33 @@ pub(super) struct Engine {
     room: watch::Sender<bool>,
     pub(super) board: Board,
     pub(super) records: Vec<Record>,
-    newcomers: Vec<Newcomer>,
+    pub(super) newcomers: Vec<Newcomer>,
+    pub(super) recent_keys: RecentKeys,
     pub(super) acts: Vec<Act>,
-    /// Answers that came at once, to be turned into jobs in the next turn.
-    pub(super) answered: VecDeque<Answered>,
+    /// Answers that came at once, by event, to be turned into jobs in the next turn.
+    pub(super) answered: VecDeque<(Name, Vec<Answered>)>,
     /// Why the journal could not record, and when it is tried again.
     pub(super) held: Option<(String, Instant)>,
     pub(super) phase: Phase,
     reporter: Reporter,
     idle: Vec<oneshot::Sender<()>>,
     tasks: TaskTracker,
-    end: CancellationToken,
+    pub(super) end: CancellationToken,
 }
 
 impl Engine {
+    /// The engine, and what it is to take up first.
     pub(super) fn new(
-        plan: Plan,
-        limits: Limits,
-        journal: Arc<dyn Journal>,
-        clock: Arc<dyn Clock>,
+        setup: Setup,
         events: mpsc::Sender<Event>,
         room: watch::Sender<bool>,
-    ) -> Self {
-        Self {
+    ) -> (Self, Recovered) {
+        let Setup { plan, limits, journal, clock, outputs, recovered } = setup;
+        let engine = Self {
             plan: Arc::new(plan),
             limits,
             journal,
+            outputs,
             now: clock.now(),
             clock,
             ids: IdMaker::default(),
@@ -99,6 +101,7 @@ impl Engine {
             board: Board::default(),
             records: Vec::new(),
             newcomers: Vec::new(),
+            recent_keys: RecentKeys::default(),
             acts: Vec::new(),
             answered: VecDeque::new(),
             held: None,
@@ -107,13 +110,16 @@ impl Engine {
             idle: Vec::new(),
             tasks: TaskTracker::new(),
             end: CancellationToken::new(),
-        }
+        };
+        (engine, recovered)
     }
 
     /// Runs until drained or forced.
-    pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Event>) {
+    pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Event>, recovered: Recovered) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut turns = 0;
+        self.take_up(recovered);
+        self.turn().await;
         while !self.is_over() {
             if self.answered.is_empty() && (self.records.is_empty() || self.held.is_some()) {
                 self.wait(&mut receiver, &mut batch).await;
@@ -134,26 +140,33 @@ impl Engine {
             for event in batch.drain(..) {
                 self.take(event);
             }
-            while let Some(answered) = self.answered.pop_front() {
-                self.make_job(&answered);
-            }
-            self.end_grace();
-            self.schedule();
-            self.commit().await;
-            self.tell_room_and_idle();
-            // A turn may be long: the connections that share this thread come next.
-            tokio::task::yield_now().await;
+            self.turn().await;
         }
         self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Waits for events, for the end of the grace, or for the next try at the journal.
+    async fn turn(&mut self) {
+        while let Some((event_id, decided)) = self.answered.pop_front() {
+            let decisions = decided.iter().map(|answered| self.decide(answered)).collect();
+            self.route_on(event_id, decisions);
+        }
+        self.ring();
+        self.end_grace();
+        self.schedule();
+        self.commit().await;
+        self.tell_room_and_idle();
+        // A turn may be long: the connections that share this thread come next.
+        tokio::task::yield_now().await;
+    }
+
+    /// Waits for events, for the end of the grace, for the next try at the journal, or for a job whose time comes.
     async fn wait(&self, receiver: &mut mpsc::Receiver<Event>, batch: &mut Vec<Event>) {
         let grace = if let Phase::Draining { until } = self.phase { Some(until) } else { None };
         let retry = self.held.as_ref().map(|(_, until)| *until);
-        let Some(until) = grace.into_iter().chain(retry).min() else {
+        let timer = self.board.timers.next();
+        let Some(until) = grace.into_iter().chain(retry).chain(timer).min() else {
             receiver.recv_many(batch, BATCH).await;
             return;
         };
@@ -162,12 +175,16 @@ impl Engine {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Activate { trigger, trigger_param, reply } => self.take_in(trigger, trigger_param, reply),
+            Event::Activate { offer, reply } => self.take_in(offer, reply),
+            Event::Reach { due } => self.records.push(Record::Reached(due)),
+            Event::Again { job, reply } => self.run_again(*job, reply),
+            Event::Ask { reply } => drop(reply.send(self.standing())),
             Event::Answered(answered) => {
-                if self.board.answered(&answered.activation.event_id) {
-                    self.record_routed(&answered.activation.event_id.clone());
+                let decision = self.decide(&answered);
+                let event_id = answered.activation.event_id.clone();
+                if let Some(decisions) = self.board.answered(&event_id, decision) {
+                    self.record_routed(event_id, decisions);
                 }
-                self.make_job(&answered);
             }
             Event::Finished { job_id, attempt, outcome } => {
                 self.apply(&job_id, lifecycle::Event::Finish { attempt, outcome });
@@ -198,27 +215,13 @@ impl Engine {
         }
     }
 
-    fn take_in(&mut self, trigger: Name, params: Params, reply: oneshot::Sender<Result<Name, Refused>>) {
-        let refused = if !matches!(self.phase, Phase::Open) {
-            Some(Refused::Stopping)
-        } else if let Some((why, _)) = &self.held {
-            Some(Refused::Unrecorded(why.clone()))
-        } else if self.board.has_room(&self.limits, Origin::Outside, self.newcomers.len()) {
-            None
-        } else {
-            Some(Refused::Busy)
-        };
-        if let Some(refused) = refused {
-            let _ = reply.send(Err(refused));
-            return;
+    fn standing(&self) -> Standing {
+        Standing {
+            running: self.board.running,
+            waiting: self.board.waiting(),
+            held: self.held.as_ref().map(|(why, _)| why.clone()),
+            stopping: !matches!(self.phase, Phase::Open),
         }
-        let activation = self.activation(trigger, params, 0);
-        self.newcomers.push(Newcomer { activation, reply });
-    }
-
-    pub(super) fn activation(&self, trigger: Name, params: Params, chain_depth: u32) -> Activation {
-        let event_id = self.ids.next(self.now);
-        Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth }
     }
 
     /// Records, and only then acts.
@@ -229,15 +232,8 @@ impl Engine {
             return;
         }
         let transitions = self.records.len();
-        let at = self.now;
-        let newcomers = self.newcomers.iter();
-        self.records.extend(newcomers.map(|n| Record::Accepted {
-            activation: n.activation.clone(),
-            mask: self.plan.mask.clone(),
-            key: None,
-            due: None,
-            at,
-        }));
+        self.record_newcomers();
+        failpoint!("dispatcher-before-append");
         let recorded =
             if self.records.is_empty() { Ok(()) } else { self.journal.append(&self.records).await };
         match recorded {
@@ -245,6 +241,7 @@ impl Engine {
                 if self.held.take().is_some() {
                     tracing::info!("the journal records again");
                 }
+                failpoint!("dispatcher-after-append");
                 self.records.clear();
                 self.act().await;
             }
@@ -253,9 +250,7 @@ impl Engine {
                     tracing::error!("the journal cannot record; new events are turned away: {error}");
                 }
                 self.records.truncate(transitions);
-                for newcomer in self.newcomers.drain(..) {
-                    let _ = newcomer.reply.send(Err(Refused::Unrecorded(error.0.clone())));
-                }
+                self.turn_newcomers_away(&error.0);
                 if matches!(self.phase, Phase::Closing) {
                     tracing::error!(
                         records = self.records.len(),
@@ -271,81 +266,79 @@ impl Engine {
 
     async fn act(&mut self) {
         for newcomer in std::mem::take(&mut self.newcomers) {
-            let _ = newcomer.reply.send(Ok(newcomer.activation.event_id.clone()));
-            self.route(newcomer.activation).await;
+            for reply in newcomer.replies {
+                let _ = reply.send(Ok(newcomer.activation.event_id.clone()));
+            }
+            failpoint!("dispatcher-after-reply");
+            self.route(newcomer.activation, &HashSet::new()).await;
         }
         for act in std::mem::take(&mut self.acts) {
             match act {
-                Act::Route(activation) => self.route(activation).await,
+                Act::Route(activation, made) => self.route(activation, &made).await,
                 Act::Execute(id) => self.execute(&id).await,
                 Act::Log(job, verdict) => self.reporter.log_end(&job, &verdict),
+                Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
+                Act::Reply(reply, id) => drop(reply.send(Ok(id))),
             }
         }
     }
 
-    async fn route(&mut self, activation: Activation) {
+    async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
         let activation = Arc::new(activation);
         let (answered, to_come) =
-            ask_all(&activation, &self.plan, &self.events, &self.tasks, &self.end).await;
-        self.answered.extend(answered);
+            ask_all(&activation, (&self.plan, made), &self.events, &self.tasks, &self.end).await;
+        failpoint!("dispatcher-after-route");
         if to_come > 0 {
             let size = rough_size(&activation.trigger_param);
             let from = Origin::of(activation.chain_depth);
             self.board.await_answers(activation.event_id.clone(), to_come, size, from);
-        } else {
-            self.record_routed(&activation.event_id);
+        }
+        self.answered.push_back((activation.event_id.clone(), answered));
+    }
+
+    /// The selectors that answered at once have; others may be still to come.
+    fn route_on(&mut self, event_id: Name, decisions: Vec<Decision>) {
+        if let Some(decisions) = self.board.decided(&event_id, decisions) {
+            self.record_routed(event_id, decisions);
         }
     }
 
-    fn record_routed(&mut self, event_id: &Name) {
-        self.records.push(Record::Routed { event_id: event_id.clone(), decisions: Vec::new(), at: self.now });
+    fn record_routed(&mut self, event_id: Name, decisions: Vec<Decision>) {
+        self.records.push(Record::Routed { event_id, decisions, at: self.now });
     }
 
     async fn execute(&mut self, id: &Name) {
         let Some(entry) = self.board.jobs.get(id) else { return };
         let job = entry.job.clone();
         tracing::debug!(
+            trigger = &*job.trigger,
+            event_id = &*job.trigger_id,
             router = &*job.router,
             task = &*job.task,
             executor = &*job.executor,
             job_id = &*job.id,
+            attempt = job.attempt,
             "job starts"
         );
-        let number = job.attempt;
-        let execution = Execution {
-            job,
-            mask: entry.plan.mask.clone(),
-            stop: entry.stop.clone(),
-            output: Arc::new(NoOutput),
-        };
-        let instant = entry.executor.is_instant();
-        let mut attempt = begin(entry.executor.clone(), execution);
+        failpoint!("dispatcher-before-execute");
+        let (number, resumed) = (job.attempt, entry.resumed);
+        if let Some(why) = &entry.broken {
+            let kind = if resumed { FailureKind::Lost } else { FailureKind::Failed };
+            let outcome = Err(Failure { kind, ..Failure::new(why) });
+            return self.apply(id, lifecycle::Event::Finish { attempt: number, outcome });
+        }
+        let (executor, mask) = (entry.executor.clone(), entry.plan.mask.clone());
+        let instant = executor.is_instant() && !resumed;
+        let output: Arc<dyn Output> =
+            if instant { Arc::new(NoOutput) } else { self.outputs.open(&job, &mask) };
+        let execution = Execution { job, mask, stop: entry.stop.clone(), output };
+        let timeout = entry.policy.timeout;
+        let mut attempt = begin(Start { executor, execution, timeout, resumed });
         if instant && let Poll::Ready(outcome) = poll!(&mut attempt) {
             return self.apply(id, lifecycle::Event::Finish { attempt: number, outcome });
         }
         // Owned by the tracker; the attempt ends once the job is asked to stop.
         self.tasks.spawn(report(attempt, id.clone(), number, self.events.clone()));
-    }
-
-    /// When the grace is over, everything that still waits or runs is ended.
-    fn end_grace(&mut self) {
-        if let Phase::Draining { until } = self.phase
-            && Instant::now() >= until
-        {
-            self.close();
-        }
-    }
-
-    fn close(&mut self) {
-        self.phase = Phase::Closing;
-        let events = self.board.forget_answers();
-        if events > 0 {
-            tracing::warn!(events, "stopped before every selector had answered");
-        }
-        let ids: Vec<Name> = self.board.jobs.keys().cloned().collect();
-        for id in ids {
-            self.apply(&id, lifecycle::Event::Cancel("Herald was stopped".to_owned()));
-        }
     }
 
     fn tell_room_and_idle(&mut self) {
@@ -355,28 +348,6 @@ impl Engine {
             for reply in self.idle.drain(..) {
                 let _ = reply.send(());
             }
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.board.is_empty() && self.answered.is_empty() && self.acts.is_empty()
-    }
-
-    fn is_over(&self) -> bool {
-        match self.phase {
-            Phase::Open => false,
-            Phase::Draining { .. } | Phase::Closing => self.is_idle() && self.records.is_empty(),
-        }
-    }
-}
-
-impl Drop for Engine {
-    /// A loop that is dropped instead of drained leaves no job and no selector behind.
-    fn drop(&mut self) {
-        self.end.cancel();
-        for entry in self.board.jobs.values() {
-            entry.stop.asked.cancel();
-            entry.stop.forced.cancel();
         }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::activation::{Activation, Name, Refused};
+use crate::activation::{Activation, Due, Name, Offer, Refused};
 use crate::executor::Outcome;
-use crate::param::Params;
+use crate::job::Job;
 use crate::plan::{Limits, Plan};
 use crate::selector::Answer;
 use crate::trigger::ComponentError;
@@ -16,7 +16,11 @@ use crate::workflow::Route;
 /// What can happen to the dispatcher. Nothing else reaches its state.
 pub(super) enum Event {
     /// A trigger tells that something happened.
-    Activate { trigger: Name, trigger_param: Params, reply: oneshot::Sender<Result<Name, Refused>> },
+    Activate { offer: Offer, reply: oneshot::Sender<Result<Name, Refused>> },
+    /// A calendar is followed from here on.
+    Reach { due: Due },
+    /// A job that ended is to run once more, as a new job.
+    Again { job: Box<Job>, reply: oneshot::Sender<Result<Name, Refused>> },
     /// A selector that took its time has answered.
     Answered(Answered),
     /// An executor is through with an attempt.
@@ -29,8 +33,23 @@ pub(super) enum Event {
     Drain { grace: Duration },
     /// End at once.
     Force,
+    /// Tell how things stand.
+    Ask { reply: oneshot::Sender<Standing> },
     /// Tell when nothing waits and nothing runs.
     WhenIdle { reply: oneshot::Sender<()> },
+}
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Jobs that run.
+    pub running: usize,
+    /// Jobs that wait.
+    pub waiting: usize,
+    /// Why the journal cannot record, while it cannot.
+    pub held: Option<String>,
+    /// Whether no more events are taken, because Herald stops.
+    pub stopping: bool,
 }
 
 /// One selector's answer about one route of one event.

@@ -1,39 +1,51 @@
 //! The loop's dealings with single jobs: made, refused, moved through their life, started, told of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::board::{Entry, Origin, rough_size};
+use tokio::sync::oneshot;
+
+use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Act, Engine, Phase};
 use super::event::Answered;
-use crate::activation::{EXE_DONE, Name};
-use crate::executor::Stop;
+use crate::activation::{EXE_DONE, Name, Refused};
+use crate::failpoint;
 use crate::feedback::exe_done_param;
 use crate::job::Job;
-use crate::journal::Record;
+use crate::journal::{Decision, Record, Said};
 use crate::lifecycle::{self, Effect, State, Verdict, step};
 use crate::plan::Plan;
+use crate::policy::Policy;
 
 impl Engine {
     /// A selector has answered: on a yes there is a job.
-    pub(super) fn make_job(&mut self, answered: &Answered) {
+    pub(super) fn decide(&mut self, answered: &Answered) -> Decision {
         let Answered { activation, route, plan, answer } = answered;
-        match answer {
-            Ok(answer) if answer.yes => {}
-            Ok(_) => return,
+        let (said, why) = match answer {
+            Ok(answer) if answer.why.is_empty() => (said(answer.yes), Cow::Borrowed("")),
+            Ok(answer) => (said(answer.yes), Cow::Owned(plan.mask.text(&answer.why))),
             Err(error) => {
                 let error = plan.mask.text(&error.0);
                 tracing::warn!(
+                    trigger = &*route.trigger,
                     router = &*route.router,
                     task = &*route.task,
                     selector = &*route.selector,
                     event_id = &*activation.event_id,
                     "selector failed, taken as no: {error}"
                 );
-                return;
+                (Said::Error, Cow::Owned(error))
             }
-        }
+        };
+        let job_id = (said == Said::Yes).then(|| self.make_job(answered));
+        let (router, task) = (route.router.clone(), route.task.clone());
+        Decision { router, task, selector: route.selector.clone(), said, why, job_id }
+    }
+
+    fn make_job(&mut self, answered: &Answered) -> Name {
+        let Answered { activation, route, plan, .. } = answered;
         let id = self.ids.next(self.now);
-        let job = Arc::new(Job {
+        let job = Job {
             id: id.clone(),
             trigger_id: activation.event_id.clone(),
             router: route.router.clone(),
@@ -46,84 +58,134 @@ impl Engine {
             job_param: route.job_param.clone(),
             chain_depth: activation.chain_depth,
             attempt: 1,
-        });
-        let Some(executor) = plan.executors.get(&route.executor).cloned() else {
-            return self.reject(job, plan, format!("there is no executor \"{}\"", route.executor));
         };
-        if let Some(why) = self.refusal(activation.chain_depth) {
-            return self.reject(job, plan, why);
-        }
-        let size = rough_size(&job.trigger_param);
-        let (plan, stop) = (plan.clone(), Stop::new());
-        self.board.jobs.insert(id.clone(), Entry { job, state: State::Made, executor, plan, stop, size });
-        self.apply(&id, lifecycle::Event::Admit);
+        self.admit(job, plan.clone(), route.policy.clone());
+        id
     }
 
-    /// Why a job of this depth is refused, if it is.
-    fn refusal(&self, chain_depth: u32) -> Option<String> {
-        if chain_depth > self.limits.max_chain_depth {
+    fn admit(&mut self, job: Job, plan: Arc<Plan>, policy: Arc<Policy>) {
+        let Some(executor) = plan.executors.get(&job.executor).cloned() else {
+            let why = format!("there is no executor \"{}\"", job.executor);
+            return self.reject(&Arc::new(job), &plan, why);
+        };
+        if let Some(why) = self.refusal(&job, &policy) {
+            return self.reject(&Arc::new(job), &plan, why);
+        }
+        let (id, bounded) = (job.id.clone(), policy.queue_limit.is_some());
+        let entry = Entry::new(NewEntry { job, executor, plan, policy, state: State::Made });
+        self.board.jobs.insert(id.clone(), entry);
+        self.apply(&id, lifecycle::Event::Admit);
+        if bounded {
+            // What can start at once does not wait, and the next one of this turn must see that.
+            self.schedule();
+        }
+    }
+
+    /// Why a job is refused, if it is.
+    fn refusal(&self, job: &Job, policy: &Policy) -> Option<String> {
+        let limits = &self.limits;
+        if job.chain_depth > limits.max_chain_depth {
             Some(format!(
                 "the chain of jobs that feed each other through exe_done is deeper than max_chain_depth ({}); \
                  a selector probably lets its own jobs through",
-                self.limits.max_chain_depth
+                limits.max_chain_depth
             ))
-        } else if chain_depth > 0 && !self.board.has_room(&self.limits, Origin::Chain, 0) {
-            Some(format!(
-                "a chain may not go on while so much is waiting (max_queue {})",
-                self.limits.max_queue
-            ))
-        } else if matches!(self.phase, Phase::Closing) {
+        } else if job.chain_depth > 0 && !self.board.has_room(limits, Origin::Chain, 0) {
+            Some(format!("a chain may not go on while so much is waiting (max_queue {})", limits.max_queue))
+        } else if matches!(self.phase, Phase::Closing) && !self.journal.is_durable() {
             Some("Herald is stopping".to_owned())
         } else {
-            None
+            let limit = policy.queue_limit?;
+            let full = self.board.waiting_of(&job.router, &job.task) >= limit;
+            full.then(|| format!("{limit} jobs of this task wait already (queue_limit)"))
         }
     }
 
-    fn reject(&mut self, job: Arc<Job>, plan: &Plan, why: String) {
-        let (_, effects) = step(State::Made, lifecycle::Event::Reject(why));
+    fn reject(&mut self, job: &Arc<Job>, plan: &Plan, why: String) {
+        let (_, effects) = step(State::Made, lifecycle::Event::Reject(why), None);
         for effect in effects {
             if let Effect::RecordEnded(verdict) = effect {
-                self.record_ended(&job, plan, verdict);
+                self.record_ended(job, plan, verdict);
             }
         }
+    }
+
+    /// Runs a job once more, as a new one of the same event.
+    pub(super) fn run_again(&mut self, job: Job, reply: oneshot::Sender<Result<Name, Refused>>) {
+        if let Some(refused) = self.refuse_outside(true) {
+            let _ = reply.send(Err(refused));
+            return;
+        }
+        let id = self.ids.next(self.now);
+        let route = self.plan.workflow.route(&job.router, &job.task);
+        let policy = route.map(|route| route.policy.clone()).unwrap_or_default();
+        self.admit(Job { id: id.clone(), attempt: 1, ..job }, self.plan.clone(), policy);
+        self.acts.push(Act::Reply(reply, id));
     }
 
     /// Lets the life cycle decide about one job, and notes what follows.
     pub(super) fn apply(&mut self, id: &Name, event: lifecycle::Event) {
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
-        let (state, effects) = step(entry.state, event);
+        let (state, effects) = step(entry.state, event, entry.policy.retry.as_ref());
         entry.state = state;
-        let (job, plan) = (entry.job.clone(), entry.plan.clone());
-        let at = self.now;
+        let plan = entry.plan.clone();
         for effect in effects {
-            match effect {
-                Effect::RecordQueued => {
-                    self.records.push(Record::Queued { job: job.clone(), mask: plan.mask.clone(), at })
-                }
-                Effect::RecordStarted { .. } => {
-                    self.records.push(Record::Started { job: job.clone(), at });
-                }
-                Effect::RecordEnded(verdict) => self.record_ended(&job, &plan, verdict),
-                Effect::Enqueue => self.board.enqueue(id),
-                Effect::Execute { .. } => self.acts.push(Act::Execute(id.clone())),
-                // Nothing is recorded before it, so it does not wait for a journal that fails.
-                Effect::AskToStop => self.board.ask_to_stop(id),
-                Effect::FreeSlot => self.board.running -= 1,
-                Effect::Dequeue => self.board.dequeue(id),
-                Effect::Feed(verdict) => self.feed(&job, &plan, &verdict),
-            }
+            self.effect(id, &plan, effect);
         }
         if matches!(state, State::Ended(_)) {
             self.board.jobs.remove(id);
         }
     }
 
+    fn effect(&mut self, id: &Name, plan: &Arc<Plan>, effect: Effect) {
+        let Some(entry) = self.board.jobs.get_mut(id) else { return };
+        let (job, at) = (entry.job.clone(), self.now);
+        match effect {
+            Effect::RecordQueued => self.records.push(Record::Queued { job, mask: plan.mask.clone(), at }),
+            Effect::RecordStarted { .. } => self.records.push(Record::Started { job, at }),
+            Effect::RecordAttemptEnded { attempt, verdict, wait } => {
+                let wait = self.with_jitter(id, wait);
+                self.record_attempt_ended(id, &job, (attempt, verdict), wait);
+            }
+            Effect::RecordEnded(verdict) => self.record_ended(&job, plan, verdict),
+            Effect::Enqueue => self.enqueue(id),
+            Effect::EnqueueLater(wait) => {
+                // With the jitter that was recorded.
+                let wait = entry.retry_wait.take().unwrap_or(wait);
+                self.enqueue_later(id, wait);
+            }
+            Effect::Execute { .. } => self.acts.push(Act::Execute(id.clone())),
+            // Nothing is recorded before it, so it does not wait for a journal that fails.
+            Effect::AskToStop => self.board.ask_to_stop(id),
+            Effect::FreeSlot => self.board.free_slot(id),
+            Effect::Dequeue => self.board.dequeue(id),
+            Effect::Feed(verdict) => self.feed(&job, plan, &verdict),
+        }
+    }
+
+    fn record_attempt_ended(
+        &mut self,
+        id: &Name,
+        job: &Arc<Job>,
+        (attempt, verdict): (u32, Verdict),
+        wait: std::time::Duration,
+    ) {
+        failpoint!("dispatcher-after-finish");
+        let Some(entry) = self.board.jobs.get_mut(id) else { return };
+        let verdict = masked(&entry.plan, &verdict);
+        let next = Job { attempt: attempt.saturating_add(1), ..job.as_ref().clone() };
+        entry.job = Arc::new(next);
+        entry.stop = crate::executor::Stop::new();
+        entry.resumed = false;
+        entry.retry_wait = Some(wait);
+        let retry_at = self.now.saturating_add(wait).unwrap_or(self.now);
+        self.acts.push(Act::LogRetry(job.clone(), verdict.clone(), wait));
+        self.records.push(Record::AttemptEnded { job: job.clone(), verdict, retry_at, at: self.now });
+    }
+
     fn record_ended(&mut self, job: &Arc<Job>, plan: &Plan, verdict: Verdict) {
-        let masked = Verdict {
-            status: verdict.status,
-            error: verdict.error.as_deref().map(|error| plan.mask.text(error)),
-            result: plan.mask.params(&verdict.result),
-        };
+        failpoint!("dispatcher-after-finish");
+        let masked = masked(plan, &verdict);
         self.acts.push(Act::Log(job.clone(), masked.clone()));
         self.records.push(Record::Ended {
             job: job.clone(),
@@ -135,7 +197,8 @@ impl Engine {
 
     /// Tells of the end of a job, in the same batch of records as the end itself.
     fn feed(&mut self, job: &Job, plan: &Plan, verdict: &Verdict) {
-        if matches!(self.phase, Phase::Closing) || self.plan.workflow.routes(EXE_DONE).is_empty() {
+        let closing = matches!(self.phase, Phase::Closing);
+        if (closing && !self.journal.is_durable()) || self.plan.workflow.routes(EXE_DONE).is_empty() {
             return;
         }
         let params = exe_done_param(job, verdict, &plan.mask);
@@ -147,15 +210,30 @@ impl Engine {
             due: None,
             at: self.now,
         });
-        self.acts.push(Act::Route(activation));
+        // At the very end the next process routes it.
+        if !closing {
+            self.acts.push(Act::Route(activation, Default::default()));
+        }
     }
 
-    /// Starts waiting jobs while there are places.
+    /// Starts waiting jobs while there are places. At the end, what a durable journal keeps waits for the next process.
     pub(super) fn schedule(&mut self) {
-        while self.board.running < self.limits.max_jobs && self.held.is_none() {
+        let leave = self.journal.is_durable() && !matches!(self.phase, Phase::Open);
+        while self.board.running < self.limits.max_jobs && self.held.is_none() && !leave {
             let Some(id) = self.board.next() else { break };
-            self.board.running += 1;
             self.apply(&id, lifecycle::Event::Start);
         }
+    }
+}
+
+fn said(yes: bool) -> Said {
+    if yes { Said::Yes } else { Said::No }
+}
+
+fn masked(plan: &Plan, verdict: &Verdict) -> Verdict {
+    Verdict {
+        status: verdict.status,
+        error: verdict.error.as_deref().map(|error| plan.mask.text(error)),
+        result: plan.mask.params(&verdict.result),
     }
 }

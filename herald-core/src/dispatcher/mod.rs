@@ -2,26 +2,38 @@
 
 mod ask;
 mod board;
+mod ending;
 mod engine;
 mod event;
 mod jobs;
+mod newcomers;
 mod perform;
+mod pool;
+mod queue;
+mod recover;
 mod report;
+mod setup;
+mod size;
+mod timer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::activation::{Accept, Name, Refused};
+use crate::activation::{Accept, Due, Name, Offer, Refused};
 use crate::clock::Clock;
+use crate::job::Job;
 use crate::journal::Journal;
 use crate::param::Params;
 use crate::plan::{Limits, Plan};
 use engine::Engine;
 use event::Event;
+pub use event::Standing;
+pub use setup::Setup;
 
 /// Events on their way to the loop; senders wait past that.
 const CHANNEL: usize = 1024;
@@ -37,16 +49,20 @@ pub struct Dispatcher {
 pub struct Handle {
     events: mpsc::Sender<Event>,
     room: watch::Receiver<bool>,
+    journal: Arc<dyn Journal>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Dispatcher {
     /// Starts the loop. Call it inside the runtime.
-    pub fn start(plan: Plan, limits: Limits, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Self {
+    #[must_use]
+    pub fn start(setup: Setup) -> Self {
         let (sender, receiver) = mpsc::channel(CHANNEL);
         let (room_sender, room) = watch::channel(true);
-        let engine = Engine::new(plan, limits, journal, clock, sender.clone(), room_sender);
-        let task = tokio::spawn(engine.run(receiver));
-        Self { handle: Handle { events: sender, room }, task }
+        let (journal, clock) = (setup.journal.clone(), setup.clock.clone());
+        let (engine, recovered) = Engine::new(setup, sender.clone(), room_sender);
+        let task = tokio::spawn(engine.run(receiver, recovered));
+        Self { handle: Handle { events: sender, room, journal, clock }, task }
     }
 
     /// The way to send events.
@@ -56,7 +72,7 @@ impl Dispatcher {
     }
 
     /// Takes no more events from outside and goes on until nothing is left, for `grace` at most; then ends what
-    /// still runs. As soon as `force` resolves, everything is ended at once.
+    /// still runs. With a durable journal, what waits stays for the next process. As soon as `force` resolves, everything is ended at once.
     pub async fn stop(mut self, grace: Duration, force: impl Future<Output = ()>) {
         let events = self.handle.events.clone();
         if events.send(Event::Drain { grace }).await.is_err() {
@@ -94,6 +110,24 @@ impl Handle {
         }
     }
 
+    /// Runs a job that ended once more, as a new job of the same event. Returns its id once it is recorded.
+    ///
+    /// # Errors
+    /// [`Refused`] when it was not taken.
+    pub async fn again(&self, job: Job) -> Result<Name, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let event = Event::Again { job: Box::new(job), reply };
+        self.events.send(event).await.map_err(|_| Refused::Stopping)?;
+        answer.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// How things stand. `None` when the dispatcher is gone.
+    pub async fn standing(&self) -> Option<Standing> {
+        let (reply, answer) = oneshot::channel();
+        self.events.send(Event::Ask { reply }).await.ok()?;
+        answer.await.ok()
+    }
+
     /// Returns when nothing waits and nothing runs (or the dispatcher is gone).
     pub async fn idle(&self) {
         let (reply, answer) = oneshot::channel();
@@ -106,10 +140,36 @@ impl Handle {
 #[async_trait]
 impl Accept for Handle {
     async fn accept(&self, trigger: Name, trigger_param: Params) -> Result<Name, Refused> {
+        self.accept_offer(Offer::new(trigger, trigger_param)).await
+    }
+
+    async fn accept_offer(&self, offer: Offer) -> Result<Name, Refused> {
+        if let Some(key) = &offer.key {
+            let seen = self.journal.seen(&key.name, self.clock.now()).await;
+            match seen {
+                Ok(Some(event_id)) => return Ok(event_id),
+                Ok(None) => {}
+                Err(error) => return Err(Refused::Unrecorded(error.0)),
+            }
+        }
         let (reply, answer) = oneshot::channel();
-        let event = Event::Activate { trigger, trigger_param, reply };
-        self.events.send(event).await.map_err(|_| Refused::Stopping)?;
+        self.events.send(Event::Activate { offer, reply }).await.map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    async fn reached(&self, mark: &str) -> Option<Timestamp> {
+        match self.journal.reached(mark).await {
+            Ok(at) => at,
+            Err(error) => {
+                tracing::warn!("up to when a calendar was followed cannot be read: {error}");
+                None
+            }
+        }
+    }
+
+    async fn reach(&self, due: Due) {
+        // Nobody listens any more only once the dispatcher is gone.
+        let _ = self.events.send(Event::Reach { due }).await;
     }
 
     async fn room(&self) {

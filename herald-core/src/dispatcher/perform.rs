@@ -1,7 +1,7 @@
 //! Runs one attempt of a job on its executor, and makes sure that it ends once it is asked to.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::event::Event;
 use crate::activation::Name;
-use crate::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use crate::executor::{Execution, Executor, Failure, FailureKind, Outcome, Stop};
 
 /// How long an executor may take to end in good order before it is told to end at once.
 const LONGEST_END: Duration = Duration::from_secs(60);
@@ -20,9 +20,19 @@ const LONGEST_FORCED_END: Duration = Duration::from_secs(10);
 /// One attempt at work.
 pub(super) type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
+/// What the attempt is begun with.
+pub(super) struct Start {
+    pub(super) executor: Arc<dyn Executor>,
+    pub(super) execution: Execution,
+    /// How long it may take.
+    pub(super) timeout: Option<Duration>,
+    /// Whether an earlier process started it.
+    pub(super) resumed: bool,
+}
+
 /// Begins the attempt. Whatever the executor does, it ends once it is asked to.
-pub(super) fn begin(executor: Arc<dyn Executor>, execution: Execution) -> Attempt {
-    Box::pin(run(executor, execution))
+pub(super) fn begin(start: Start) -> Attempt {
+    Box::pin(run(start))
 }
 
 /// Sees the attempt through and reports its end to the loop: exactly one report.
@@ -32,9 +42,40 @@ pub(super) async fn report(attempt: Attempt, job_id: Name, number: u32, events: 
     let _ = events.send(Event::Finished { job_id, attempt: number, outcome }).await;
 }
 
-async fn run(executor: Arc<dyn Executor>, execution: Execution) -> Outcome {
-    let stop = execution.stop.clone();
-    let work = AssertUnwindSafe(executor.execute(execution)).catch_unwind();
+async fn run(start: Start) -> Outcome {
+    let Start { executor, execution, timeout, resumed } = start;
+    let (stop, output) = (execution.stop.clone(), execution.output.clone());
+    let work =
+        async { if resumed { executor.recover(execution).await } else { executor.execute(execution).await } };
+    let Some(timeout) = timeout else {
+        let outcome = to_its_end(work, &stop).await;
+        output.close().await;
+        return outcome;
+    };
+    let mut work = pin!(to_its_end(work, &stop));
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut work => outcome,
+        () = tokio::time::sleep(timeout) => {
+            stop.asked.cancel();
+            timed_out(work.await, timeout)
+        }
+    };
+    output.close().await;
+    outcome
+}
+
+/// Of an attempt that was asked to end because its time was over.
+fn timed_out(outcome: Outcome, timeout: Duration) -> Outcome {
+    outcome.map_err(|failure| Failure {
+        kind: FailureKind::TimedOut,
+        error: format!("it ran longer than its timeout of {} s and was ended", timeout.as_secs_f64()),
+        result: failure.result,
+    })
+}
+
+async fn to_its_end(work: impl Future<Output = Outcome>, stop: &Stop) -> Outcome {
+    let work = AssertUnwindSafe(work).catch_unwind();
     let overdue = async {
         stop.asked.cancelled().await;
         let _ = tokio::time::timeout(LONGEST_END, stop.forced.cancelled()).await;

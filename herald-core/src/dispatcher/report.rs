@@ -22,8 +22,11 @@ impl Reporter {
     pub(super) fn log_end(&mut self, job: &Job, verdict: &Verdict) {
         let (router, task, executor) = (&*job.router, &*job.task, &*job.executor);
         let (job_id, status) = (&*job.id, verdict.status.as_str());
+        let (trigger, event_id) = (&*job.trigger, &*job.trigger_id);
         match (&verdict.error, verdict.status) {
-            (_, Status::Succeeded) => tracing::info!(router, task, executor, job_id, status, "job ended"),
+            (_, Status::Succeeded) => {
+                tracing::info!(trigger, event_id, router, task, executor, job_id, status, "job ended")
+            }
             (Some(error), Status::Rejected) => {
                 if self.refused_at.is_some_and(|at| at.elapsed() < REFUSAL_EVERY) {
                     self.untold += 1;
@@ -31,10 +34,49 @@ impl Reporter {
                 }
                 self.refused_at = Some(Instant::now());
                 let others = std::mem::take(&mut self.untold);
-                tracing::error!(router, task, executor, job_id, status, others, "job refused: {error}");
+                tracing::error!(
+                    trigger,
+                    event_id,
+                    router,
+                    task,
+                    executor,
+                    job_id,
+                    status,
+                    others,
+                    "job refused: {error}"
+                );
             }
-            (Some(error), _) => tracing::warn!(router, task, executor, job_id, status, "job ended: {error}"),
-            (None, _) => tracing::warn!(router, task, executor, job_id, status, "job ended"),
+            (Some(error), _) => tracing::warn!(
+                trigger,
+                event_id,
+                router,
+                task,
+                executor,
+                job_id,
+                status,
+                "job ended: {error}"
+            ),
+            (None, _) => {
+                tracing::warn!(trigger, event_id, router, task, executor, job_id, status, "job ended")
+            }
         }
+    }
+
+    /// An attempt is over and another one follows. The verdict is masked already.
+    pub(super) fn log_retry(&self, job: &Job, verdict: &Verdict, wait: Duration) {
+        let (router, task, job_id, attempt) = (&*job.router, &*job.task, &*job.id, job.attempt);
+        let (trigger, event_id, status) = (&*job.trigger, &*job.trigger_id, verdict.status.as_str());
+        let error = verdict.error.as_deref().unwrap_or_default();
+        let seconds = wait.as_secs_f64();
+        tracing::warn!(
+            trigger,
+            event_id,
+            router,
+            task,
+            job_id,
+            attempt,
+            status,
+            "attempt ended, the next one in {seconds:.1} s: {error}"
+        );
     }
 }

@@ -90,6 +90,13 @@ impl Workflow {
         self.all().find(|route| *route.router == *router && *route.task == *task)
     }
 
+    /// The policies of all tasks, by router and task.
+    #[must_use]
+    pub fn policies(&self) -> HashMap<(Name, Name), Arc<Policy>> {
+        let policy = |route: &Arc<Route>| ((route.router.clone(), route.task.clone()), route.policy.clone());
+        self.all().map(policy).collect()
+    }
+
     /// Every route, trigger by trigger.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values().flatten()

@@ -35,7 +35,7 @@ async fn every_record_stands_before_its_effect() {
     running.handle().idle().await;
     assert_eq!(
         diary.lines(),
-        ["accepted t", "routed", "queued r/k", "started", "start r/k", "end r/k", "ended r/k succeeded"]
+        ["accepted t", "queued r/k", "routed", "started", "start r/k", "end r/k", "ended r/k succeeded"]
     );
 }
 

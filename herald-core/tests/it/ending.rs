@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use herald_core::activation::{Accept, Refused};
-use herald_core::dispatcher::Dispatcher;
+use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::herald::Herald;
 use herald_core::plan::{Limits, Plan};
 use herald_core::workflow::Router;
@@ -91,7 +91,7 @@ async fn force_ends_at_once_and_an_executor_that_does_not_obey_is_left_alone() {
     };
     let journal = std::sync::Arc::new(herald_core::journal::MemoryJournal::keeping(100));
     let clock = std::sync::Arc::new(herald_core::clock::SystemClock);
-    let dispatcher = Dispatcher::start(plan, Limits::default(), journal.clone(), clock);
+    let dispatcher = Dispatcher::start(Setup::new(plan, Limits::default(), journal.clone(), clock));
     let handle = dispatcher.handle().clone();
     activate(&handle, json!({"sleep": 900_000, "ignore_stop": true})).await;
     activate(&handle, json!({"sleep": 900_000})).await;

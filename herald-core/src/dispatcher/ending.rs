@@ -1,0 +1,61 @@
+//! How the loop ends: the grace, what stays for the next process, and what is ended by force.
+
+use tokio::time::Instant;
+
+use super::board::Entry;
+use super::engine::{Engine, Phase};
+use crate::activation::Name;
+use crate::lifecycle::{self, State};
+
+impl Engine {
+    /// When the grace is over, everything that still waits or runs is ended.
+    pub(super) fn end_grace(&mut self) {
+        if let Phase::Draining { until } = self.phase
+            && Instant::now() >= until
+        {
+            self.close();
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.phase = Phase::Closing;
+        let durable = self.journal.is_durable();
+        let events = self.board.forget_answers();
+        if events > 0 && !durable {
+            tracing::warn!(events, "stopped before every selector had answered");
+        }
+        let ends = |entry: &Entry| !durable || matches!(entry.state, State::Running { .. });
+        let ids: Vec<Name> =
+            self.board.jobs.iter().filter(|(_, entry)| ends(entry)).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            self.apply(&id, lifecycle::Event::Cancel("Herald was stopped".to_owned()));
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.board.is_empty() && self.answered.is_empty() && self.acts.is_empty()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        match self.phase {
+            Phase::Open => false,
+            // What a durable journal keeps waits for the next process.
+            Phase::Draining { .. } | Phase::Closing if self.journal.is_durable() => {
+                let at_hand = self.answered.is_empty() && self.acts.is_empty() && self.records.is_empty();
+                self.board.running == 0 && at_hand
+            }
+            Phase::Draining { .. } | Phase::Closing => self.is_idle() && self.records.is_empty(),
+        }
+    }
+}
+
+impl Drop for Engine {
+    /// A loop that is dropped instead of drained leaves no job and no selector behind.
+    fn drop(&mut self) {
+        self.end.cancel();
+        for entry in self.board.jobs.values() {
+            entry.stop.asked.cancel();
+            entry.stop.forced.cancel();
+        }
+    }
+}

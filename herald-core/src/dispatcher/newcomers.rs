@@ -1,0 +1,117 @@
+//! Events from outside on their way to their record, and the keys that tell a repeated one.
+
+use std::collections::{HashMap, VecDeque};
+
+use tokio::sync::oneshot;
+
+use super::board::Origin;
+use super::engine::{Engine, Phase};
+use crate::activation::{Activation, Due, Key, Name, Offer, Refused};
+use crate::journal::Record;
+use crate::param::Params;
+
+/// Keys that are remembered here: the journal knows them all, but a repetition may come before it can be asked.
+const RECENT_KEYS: usize = 10_000;
+
+type Reply = oneshot::Sender<Result<Name, Refused>>;
+
+/// An event from outside that waits for its record.
+pub(super) struct Newcomer {
+    pub(super) activation: Activation,
+    pub(super) key: Option<Key>,
+    pub(super) due: Option<Due>,
+    /// More than one when it came again meanwhile.
+    pub(super) replies: Vec<Reply>,
+}
+
+/// The keys of the latest events.
+#[derive(Default)]
+pub(super) struct RecentKeys {
+    events: HashMap<Name, Name>,
+    order: VecDeque<Name>,
+}
+
+impl RecentKeys {
+    fn remember(&mut self, key: &Name, event_id: &Name) {
+        if self.order.len() == RECENT_KEYS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.events.remove(&oldest);
+        }
+        self.order.push_back(key.clone());
+        self.events.insert(key.clone(), event_id.clone());
+    }
+
+    /// The event was not taken after all.
+    pub(super) fn forget(&mut self, key: &Name) {
+        if self.events.remove(key).is_some() {
+            self.order.retain(|kept| kept != key);
+        }
+    }
+}
+
+impl Engine {
+    /// An event from outside: refused, known already, or taken as soon as it is recorded.
+    pub(super) fn take_in(&mut self, offer: Offer, reply: Reply) {
+        let known = offer.key.as_ref().and_then(|key| self.recent_keys.events.get(&key.name)).cloned();
+        if let Some(event_id) = known {
+            match self.newcomers.iter_mut().find(|newcomer| newcomer.activation.event_id == event_id) {
+                Some(newcomer) => newcomer.replies.push(reply),
+                None => drop(reply.send(Ok(event_id))),
+            }
+            return;
+        }
+        if let Some(refused) = self.refuse_outside(true) {
+            let _ = reply.send(Err(refused));
+            return;
+        }
+        let Offer { trigger, trigger_param, key, due } = offer;
+        let activation = self.activation(trigger, trigger_param, 0);
+        if let Some(key) = &key {
+            self.recent_keys.remember(&key.name, &activation.event_id);
+        }
+        self.newcomers.push(Newcomer { activation, key, due, replies: vec![reply] });
+    }
+
+    /// Why nothing is taken from outside at the moment, if so.
+    pub(super) fn refuse_outside(&self, needs_room: bool) -> Option<Refused> {
+        if !matches!(self.phase, Phase::Open) {
+            Some(Refused::Stopping)
+        } else if let Some((why, _)) = &self.held {
+            Some(Refused::Unrecorded(why.clone()))
+        } else if needs_room && !self.board.has_room(&self.limits, Origin::Outside, self.newcomers.len()) {
+            Some(Refused::Busy)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn activation(&self, trigger: Name, params: Params, chain_depth: u32) -> Activation {
+        let event_id = self.ids.next(self.now);
+        Activation { event_id, trigger, trigger_param: std::sync::Arc::new(params), chain_depth }
+    }
+
+    /// The records of the newcomers.
+    pub(super) fn record_newcomers(&mut self) {
+        let (at, mask) = (self.now, &self.plan.mask);
+        self.records.extend(self.newcomers.iter().map(|newcomer| Record::Accepted {
+            activation: newcomer.activation.clone(),
+            mask: mask.clone(),
+            key: newcomer.key.clone(),
+            due: newcomer.due.clone(),
+            at,
+        }));
+    }
+
+    /// They could not be recorded: nothing of them remains.
+    pub(super) fn turn_newcomers_away(&mut self, why: &str) {
+        for newcomer in self.newcomers.drain(..) {
+            if let Some(key) = &newcomer.key {
+                self.recent_keys.forget(&key.name);
+            }
+            for reply in newcomer.replies {
+                let _ = reply.send(Err(Refused::Unrecorded(why.to_owned())));
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Taking up what an earlier process left undone: the same steps as ever, from where it stopped.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::board::{Entry, NewEntry};
+use super::engine::{Act, Engine};
+use crate::executor::{Execution, Executor, Failure, Outcome};
+use crate::journal::{Recovered, RecoveredJob, Standing};
+use crate::lifecycle::State;
+use crate::policy::Policy;
+
+impl Engine {
+    /// Puts everything back where it stood; what is to be done follows in the first turn.
+    pub(super) fn take_up(&mut self, recovered: Recovered) {
+        let (events, jobs) = (recovered.events.len(), recovered.jobs.len());
+        if events + jobs == 0 {
+            return;
+        }
+        let policies = self.plan.workflow.policies();
+        for job in recovered.jobs {
+            let task = (job.job.router.clone(), job.job.task.clone());
+            let policy = policies.get(&task).cloned().unwrap_or_default();
+            self.take_up_job(job, policy);
+        }
+        for event in recovered.events {
+            self.acts.push(Act::Route(event.activation, event.made));
+        }
+        tracing::info!(events, jobs, "taking up what an earlier process left");
+    }
+
+    fn take_up_job(&mut self, recovered: RecoveredJob, policy: Arc<Policy>) {
+        let RecoveredJob { job, standing, broken, .. } = recovered;
+        let (id, attempt) = (job.id.clone(), job.attempt);
+        let executor = self.plan.executors.get(&job.executor).cloned();
+        let missing = || format!("there is no executor \"{}\" any more", job.executor);
+        let broken = broken.or_else(|| executor.is_none().then(missing));
+        let state = match standing {
+            Standing::Queued { .. } => State::Queued { attempt },
+            Standing::Running => State::Running { attempt, stopping: false },
+        };
+        let executor = executor.unwrap_or_else(|| Arc::new(Gone));
+        let mut entry = Entry::new(NewEntry { job, executor, plan: self.plan.clone(), policy, state });
+        entry.broken = broken;
+        entry.resumed = standing == Standing::Running;
+        let pool = entry.pool.clone().filter(|_| entry.policy.concurrency.is_some());
+        self.board.jobs.insert(id.clone(), entry);
+        match standing {
+            Standing::Running => {
+                self.board.take_place(&id);
+                if let Some(pool) = pool {
+                    self.board.pools.enter_anyway(&pool);
+                }
+                self.acts.push(Act::Execute(id));
+            }
+            Standing::Queued { not_before: Some(at) } => {
+                let wait = at.duration_since(self.now);
+                self.enqueue_later(&id, wait.try_into().unwrap_or_default());
+            }
+            Standing::Queued { not_before: None } => self.enqueue(&id),
+        }
+    }
+}
+
+/// Stands in for an executor that is not configured any more.
+struct Gone;
+
+#[async_trait]
+impl Executor for Gone {
+    async fn execute(&self, execution: Execution) -> Outcome {
+        Err(Failure::new(format!("there is no executor \"{}\" any more", execution.job.executor)))
+    }
+}

@@ -1,0 +1,31 @@
+//! What a dispatcher is started with.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::executor::{NoOutput, Outputs};
+use crate::journal::{Journal, Recovered};
+use crate::plan::{Limits, Plan};
+
+/// What a dispatcher works with.
+pub struct Setup {
+    /// The routers and their components.
+    pub plan: Plan,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where everything is recorded before it is done.
+    pub journal: Arc<dyn Journal>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What takes the output of jobs.
+    pub outputs: Arc<dyn Outputs>,
+    /// What an earlier process left undone; it is taken up first.
+    pub recovered: Recovered,
+}
+
+impl Setup {
+    /// A fresh start, with output that nobody keeps.
+    pub fn new(plan: Plan, limits: Limits, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Self {
+        Self { plan, limits, journal, clock, outputs: Arc::new(NoOutput), recovered: Recovered::default() }
+    }
+}
