@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
-use herald_core::journal::MemoryJournal;
 use herald_core::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::assembly::Assembly;
 use crate::config::Config;
 use crate::executor::http_remote;
+use crate::journal::OpenError;
 use crate::loading::{self, Loaded};
 use crate::log::Log;
+use crate::state::State;
 
 /// Why the daemon did not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,12 @@ pub enum Error {
     /// Something that it needs could not be had: a port, a file.
     #[error("heraldd: {0}")]
     Start(String),
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::Start(error.to_string())
+    }
 }
 
 impl From<loading::Wrong> for Error {
@@ -59,6 +66,8 @@ struct Daemon {
     assembly: Assembly,
     grace: Duration,
     log: Log,
+    /// Dropped last: it is open until everything has ended.
+    state: State,
 }
 
 impl Daemon {
@@ -71,16 +80,18 @@ impl Daemon {
         say_hello(path, &config);
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
-        let journal = Arc::new(MemoryJournal::keeping(0));
+        let state = State::open(&config.settings, clock.clone()).await?;
         let plan = assembly.plan(config.workflow, config.mask);
-        let dispatcher = Dispatcher::start(Setup::new(plan, limits, journal, clock.clone()));
+        let (plan, recovered) = state.recover(plan).await?;
+        let setup = Setup { recovered, ..Setup::new(plan, limits, state.journal(), clock.clone()) };
+        let dispatcher = Dispatcher::start(setup);
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
         let prepared = Supervisor::prepare(assembly.triggers()).await;
         let prepared =
             prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
         triggers.run(prepared);
         tracing::info!("heraldd is ready");
-        let mut daemon = Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log };
+        let mut daemon = Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log, state };
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
@@ -107,6 +118,7 @@ impl Daemon {
                 config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
                 self.log.reload(&config.settings.log);
                 self.grace = config.settings.shutdown_grace;
+                self.state.reload(&config.settings);
                 let limits = config.settings.limits();
                 self.dispatcher.handle().replace(assembly.plan(config.workflow, config.mask), limits).await;
                 self.triggers.run(prepared);
@@ -144,6 +156,7 @@ impl Daemon {
             () = second_signal => {}
         }
         self.assembly.close().await;
+        self.state.close().await;
         tracing::info!("stopped");
     }
 }

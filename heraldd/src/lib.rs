@@ -13,5 +13,7 @@ pub mod model;
 pub mod plugin;
 pub mod selector;
 pub mod server;
+pub mod state;
+pub mod state_dir;
 pub mod trigger;
 pub mod zone;

@@ -27,10 +27,10 @@ pub use file::{ReadError, Source, read};
 pub use reference::markdown;
 pub use schema::schema;
 use secret::{At, Lookup, Secrets};
-pub use settings::{LogFormat, LogOutput, LogSettings, Settings};
+pub use settings::{HistorySettings, LogFormat, LogOutput, LogSettings, Settings};
 
 /// Everything that may stand at the top of the file.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 13] = [
     "log",
     "plugin",
     "trigger",
@@ -42,6 +42,8 @@ const SECTIONS: [&str; 11] = [
     "max_queue",
     "max_chain_depth",
     "shutdown_grace",
+    "state_dir",
+    "history",
 ];
 
 /// A configuration in which nothing is wrong.

@@ -19,6 +19,7 @@ One YAML 1.2 file. `heraldd` checks all of it before anything starts, and report
 | section | holds |
 |---|---|
 | `log` | what the daemon writes about its work, and where |
+| `history` | how much of the past is kept |
 | `plugin` | shared libraries that add types: one path or a list; relative paths begin at the folder of the file |
 | `trigger` | what makes things happen: `NAME: {type: TYPE, OPTION: VALUE, …}` |
 | `selector` | which events are worth a job, likewise |
@@ -64,6 +65,8 @@ pub fn markdown(registry: &Registry) -> String {
     options(&mut page, "option", &settings::description().options);
     page.push_str("\nUnder `log`:\n\n");
     options(&mut page, "option", &settings::log_description().options);
+    page.push_str("\nUnder `history`:\n\n");
+    options(&mut page, "option", &settings::history_description().options);
     section(&mut page, "Triggers", "`trigger_param` holds", &registry.triggers);
     section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
     section(&mut page, "Executors", "`job_param` holds", &registry.executors);

@@ -11,6 +11,7 @@ use super::settings;
 pub fn schema(registry: &Registry) -> Value {
     let mut properties = Map::new();
     properties.insert("log".to_owned(), section_schema(&settings::log_description()));
+    properties.insert("history".to_owned(), section_schema(&settings::history_description()));
     properties.insert(
         "plugin".to_owned(),
         json!({

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
+use crate::state_dir;
+
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The settings of the daemon itself.
@@ -28,6 +30,19 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// Shared libraries, in the order in which they are asked.
     pub plugins: Vec<PathBuf>,
+    /// Where the state is kept; none keeps everything in memory.
+    pub state_dir: Option<PathBuf>,
+    /// How much of the past is kept.
+    pub history: HistorySettings,
+}
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// How long a job is kept after it was made.
+    pub keep: Duration,
+    /// How many jobs are kept.
+    pub max_jobs: u64,
 }
 
 impl Settings {
@@ -125,6 +140,37 @@ pub(super) fn description() -> Description {
             .default("30s")
             .check(|grace| unit::duration_or_zero(grace).map(drop)),
         )
+        .option(
+            OptionSpec::new(
+                "state_dir",
+                OptionKind::Text,
+                "The folder of the journal, in which every event and job is recorded before anything is done, so that \
+                 nothing is lost when the daemon or the machine goes down. One daemon at a time uses it. `none` keeps \
+                 everything in memory. Default: `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else \
+                 `$XDG_STATE_HOME/heraldd` (`~/.local/state/heraldd`).",
+            )
+            .check(|folder| match folder.as_str() {
+                Some("") => Err("name a folder, or write none".to_owned()),
+                _ => Ok(()),
+            }),
+        )
+}
+
+/// The `history` section.
+pub(super) fn history_description() -> Description {
+    Description::new("history", "How much of the past is kept. Jobs that have not ended are always kept.")
+        .option(
+            OptionSpec::new("keep", OptionKind::Duration, "How long a job is kept after it was made.")
+                .default("30d"),
+        )
+        .option(
+            OptionSpec::new(
+                "max_jobs",
+                OptionKind::Integer { min: 1, max: 1_000_000_000 },
+                "How many jobs are kept.",
+            )
+            .default(100_000),
+        )
 }
 
 /// The `log` section.
@@ -189,6 +235,13 @@ struct Given {
     shutdown_grace: Duration,
 }
 
+#[derive(Deserialize)]
+struct GivenHistory {
+    #[serde(deserialize_with = "unit::de_duration")]
+    keep: Duration,
+    max_jobs: u64,
+}
+
 fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     unit::duration_or_zero(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
@@ -198,6 +251,50 @@ struct GivenLog {
     level: String,
     output: Option<PathBuf>,
     format: LogFormat,
+}
+
+/// Reads the `history` section; `None` when there are problems.
+fn history(section: Option<&Value>, problems: &mut Vec<Problem>) -> Option<HistorySettings> {
+    let at = Path::top().key("history");
+    let given = match section {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(map)) => map.clone(),
+        Some(_) => {
+            let problem = Problem::error(at, "expected a map with keep and max_jobs");
+            problems.push(problem.help("write  history: {keep: 30d}"));
+            return None;
+        }
+    };
+    let (options, found) = history_description().check(&given, &at);
+    if !found.is_empty() {
+        problems.extend(found);
+        return None;
+    }
+    match options.parse::<GivenHistory>() {
+        Ok(given) => Some(HistorySettings { keep: given.keep, max_jobs: given.max_jobs }),
+        Err(error) => {
+            problems.push(Problem::error(at, error.to_string()));
+            None
+        }
+    }
+}
+
+/// Where the state goes: the inner `None` is memory. The outer one: nobody can say where.
+#[expect(clippy::option_option, reason = "memory is a place as well")]
+fn state_dir(given: Option<&str>, problems: &mut Vec<Problem>) -> Option<Option<PathBuf>> {
+    match given {
+        Some("none") => Some(None),
+        Some(folder) => Some(Some(state_dir::absolute(folder.as_ref()))),
+        None => match state_dir::default() {
+            Some(folder) => Some(Some(state_dir::absolute(&folder))),
+            None => {
+                let what = "there is neither $STATE_DIRECTORY nor a home directory to keep the state in";
+                let problem = Problem::error(Path::top(), what);
+                problems.push(problem.help("write  state_dir: /path/of/a/folder  or  state_dir: none"));
+                None
+            }
+        },
+    }
 }
 
 /// Reads the settings from the top of the file; `None` when there are problems.
@@ -225,11 +322,14 @@ pub(super) fn read(
         found.extend(more);
         options
     });
+    let history = history(top.get("history"), &mut found);
+    let state_dir = state_dir(top.get("state_dir").and_then(Value::as_str), &mut found);
     if !found.is_empty() {
         problems.extend(found);
         return None;
     }
     let given: Result<Given, _> = options.parse();
+    let (Some(history), Some(state_dir)) = (history, state_dir) else { return None };
     let log: Option<Result<GivenLog, _>> = log.map(|log| log.parse());
     match (given, log) {
         (Ok(given), Some(Ok(log))) => Some(Settings {
@@ -243,6 +343,8 @@ pub(super) fn read(
             max_chain_depth: given.max_chain_depth,
             shutdown_grace: given.shutdown_grace,
             plugins,
+            state_dir,
+            history,
         }),
         (given, log) => {
             let errors = given.err().into_iter().chain(log.and_then(Result::err));

@@ -12,6 +12,7 @@ use herald_exec::{Ending, Engine, ExecError, Report, Settings, Stop};
 use serde_json::Value;
 
 use super::job_params;
+use crate::state_dir;
 
 const EXAMPLE: &str = "
 trigger:
@@ -98,19 +99,7 @@ fn settings(options: &Options) -> Result<Settings, ComponentError> {
 }
 
 fn default_work_dir() -> Result<PathBuf, ComponentError> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    // systemd gives a list when a unit has several state directories.
-    if let Some(state) = set("STATE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next()) {
-        return Ok(state.join("work"));
-    }
-    if rustix::process::geteuid().is_root() {
-        return Ok(PathBuf::from("/var/lib/heraldd/work"));
-    }
-    let state = set("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-    state.map(|state| state.join("heraldd/work")).ok_or_else(|| {
+    state_dir::default().map(|state| state.join("work")).ok_or_else(|| {
         ComponentError(
             "work_dir: there is neither $STATE_DIRECTORY nor a home directory; name a folder".to_owned(),
         )

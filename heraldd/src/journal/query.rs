@@ -1,7 +1,6 @@
 //! Questions to the history.
 
 use async_trait::async_trait;
-use herald_core::job::Job;
 use jiff::Timestamp;
 
 use crate::model;
@@ -34,16 +33,6 @@ pub enum HistoryError {
     Unreadable(String),
 }
 
-/// A job that ended and is to run once more.
-pub struct Again {
-    /// The job as it was, with its secrets resolved again; its id and attempt are the old ones.
-    pub job: Job,
-    /// Whether it has ended.
-    pub ended: bool,
-    /// Why it cannot run any more, if so.
-    pub broken: Option<String>,
-}
-
 /// Answers questions about what was recorded. What was recorded before a question is in its answer.
 #[async_trait]
 pub trait History: Send + Sync + 'static {
@@ -55,7 +44,4 @@ pub trait History: Send + Sync + 'static {
 
     /// One event, if it is known.
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError>;
-
-    /// What a new job like this one is made from, if it is known.
-    async fn again(&self, id: &str) -> Result<Option<Again>, HistoryError>;
 }

@@ -1,0 +1,115 @@
+//! The tables, their version, and the way from older versions.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::lock::OpenError;
+
+/// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE events (
+    id TEXT PRIMARY KEY,
+    trigger_name TEXT NOT NULL,
+    -- JSON, secrets hidden
+    param TEXT NOT NULL,
+    -- the same with its secrets, sealed; NULL when there is none
+    sealed BLOB,
+    depth INTEGER NOT NULL,
+    -- all times are milliseconds since 1970
+    accepted_at INTEGER NOT NULL,
+    routed_at INTEGER,
+    decisions TEXT
+) WITHOUT ROWID;
+CREATE INDEX events_unrouted ON events (id) WHERE routed_at IS NULL;
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    event_id TEXT NOT NULL,
+    router TEXT NOT NULL,
+    task TEXT NOT NULL,
+    trigger_name TEXT NOT NULL,
+    selector TEXT NOT NULL,
+    executor TEXT NOT NULL,
+    depth INTEGER NOT NULL,
+    select_param TEXT NOT NULL,
+    job_param TEXT NOT NULL,
+    status TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    queued_at INTEGER NOT NULL,
+    started_at INTEGER,
+    ended_at INTEGER,
+    retry_at INTEGER,
+    error TEXT,
+    result TEXT
+) WITHOUT ROWID;
+CREATE INDEX jobs_by_router ON jobs (router, id);
+CREATE INDEX jobs_by_status ON jobs (status, id);
+CREATE INDEX jobs_by_event ON jobs (event_id);
+CREATE TABLE attempts (
+    job_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_at INTEGER,
+    ended_at INTEGER NOT NULL,
+    error TEXT,
+    PRIMARY KEY (job_id, attempt)
+) WITHOUT ROWID;
+CREATE TABLE keys (name TEXT PRIMARY KEY, event_id TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX keys_by_end ON keys (until);
+CREATE TABLE marks (mark TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+"];
+
+/// How long a connection waits for another one's lock; only the copying of the log back into the file takes any.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Opens the file for writing, and brings it to the present version.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |error: &dyn std::fmt::Display| {
+        OpenError(format!("the journal {} cannot be used: {error}", path.display()))
+    };
+    let mut connection = connect(path, true).map_err(|error| unusable(&error))?;
+    let version: u32 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| unusable(&error))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        return Err(OpenError(format!(
+            "the journal {} is of version {version}, and this heraldd knows versions up to {}; use a newer heraldd, or \
+             another state_dir",
+            path.display(),
+            MIGRATIONS.len()
+        )));
+    }
+    for (number, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        migrate(&mut connection, migration, number + 1).map_err(|error| unusable(&error))?;
+    }
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, sql: &str, version: usize) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(sql)?;
+    transaction.pragma_update(None, "user_version", u32::try_from(version).unwrap_or(u32::MAX))?;
+    transaction.commit()
+}
+
+/// A connection to the file as it is.
+pub(super) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> {
+    let access = if write {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+    } else {
+        // Also a reader writes the index of the log.
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    };
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    if write {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+    } else {
+        connection.pragma_update(None, "query_only", true)?;
+    }
+    Ok(connection)
+}

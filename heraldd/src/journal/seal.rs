@@ -1,0 +1,70 @@
+//! Seals what only this machine may read again: parameters of events that hold secrets.
+//!
+//! ChaCha20-Poly1305 under a key that lies beside the journal (`seal.key`, 0600). It keeps secrets out of the
+//! journal's file, its copies and its backups; it does not protect from whoever can read the key as well.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use super::lock::OpenError;
+
+const KEY: usize = 32;
+
+/// Seals and opens.
+pub(super) struct Seal {
+    key: LessSafeKey,
+    random: SystemRandom,
+}
+
+impl Seal {
+    /// Reads the key, or makes one.
+    pub(super) fn open(folder: &Path) -> Result<Self, OpenError> {
+        let path = folder.join("seal.key");
+        let wrong = |why: &dyn std::fmt::Display| OpenError(format!("the key {}: {why}", path.display()));
+        let random = SystemRandom::new();
+        let mut bytes = [0_u8; KEY];
+        match std::fs::File::open(&path) {
+            Ok(mut file) => file.read_exact(&mut bytes).map_err(|error| wrong(&error))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                random.fill(&mut bytes).map_err(|_| wrong(&"there are no random numbers"))?;
+                make(&path, &bytes).map_err(|error| wrong(&error))?;
+            }
+            Err(error) => return Err(wrong(&error)),
+        }
+        let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| wrong(&"it is not a key"))?;
+        Ok(Self { key: LessSafeKey::new(key), random })
+    }
+
+    /// Seals a text. `None`: there are no random numbers.
+    pub(super) fn seal(&self, text: &str) -> Option<Vec<u8>> {
+        let mut nonce = [0_u8; NONCE_LEN];
+        self.random.fill(&mut nonce).ok()?;
+        let mut bytes = text.as_bytes().to_vec();
+        let sealed = Nonce::assume_unique_for_key(nonce);
+        self.key.seal_in_place_append_tag(sealed, Aad::empty(), &mut bytes).ok()?;
+        Some([&nonce[..], &bytes].concat())
+    }
+
+    /// Opens what was sealed. `None`: with another key, or it was changed.
+    pub(super) fn unseal(&self, sealed: &[u8]) -> Option<String> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut bytes = rest.to_vec();
+        let opened = self.key.open_in_place(nonce, Aad::empty(), &mut bytes).ok()?;
+        String::from_utf8(opened.to_vec()).ok()
+    }
+}
+
+/// Whole or not at all: a torn key would make what it sealed unreadable.
+fn make(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let aside = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&aside, path)
+}

@@ -1,0 +1,299 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::activation::{Activation, Due, Key, Name};
+use herald_core::clock::{Clock, SystemClock};
+use herald_core::job::Job;
+use herald_core::journal::{Decision, Journal, Record, Said, Standing};
+use herald_core::lifecycle::{Status, Verdict};
+use herald_core::param::Params;
+use herald_core::plan::Plan;
+use herald_core::secret::Mask;
+use herald_core::workflow::{Known, read};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{History, JobQuery, Keep, Store};
+
+const KEEP: Keep = Keep { time: Duration::from_secs(86_400), jobs: 1000 };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn id(n: u64) -> Name {
+    format!("01900000-0000-7000-8000-{n:012x}").into()
+}
+
+fn object(value: Value) -> Params {
+    value.as_object().unwrap().clone()
+}
+
+fn open(folder: &Path) -> Store {
+    Store::open(folder, KEEP, Arc::new(SystemClock)).unwrap()
+}
+
+/// A configuration with one router, whose secret is this.
+fn plan(secret: &str) -> Plan {
+    let router = json!({"r": {
+        "trigger": "t", "selector": "all", "task": {"k": "local"},
+        "job_param": {"cmd": "true", "git_password": secret, "arg": [secret, "plain"]},
+    }});
+    let known = Known {
+        triggers: [("t".to_owned(), None)].into(),
+        selectors: [("all".to_owned(), None)].into(),
+        executors: [("local".to_owned(), None)].into(),
+    };
+    let mut mask = Mask::new();
+    mask.add(secret);
+    Plan { workflow: read(&router, &Value::Null, &known).0, mask: Arc::new(mask), ..Plan::default() }
+}
+
+fn accepted(plan: &Plan, n: u64, param: Value) -> Record {
+    let activation = Activation {
+        event_id: id(n),
+        trigger: "t".into(),
+        trigger_param: Arc::new(object(param)),
+        chain_depth: 0,
+    };
+    Record::Accepted { activation, mask: plan.mask.clone(), key: None, due: None, at: at(0) }
+}
+
+fn job(plan: &Plan, event: u64, n: u64, attempt: u32) -> Arc<Job> {
+    let route = plan.workflow.route("r", "k").unwrap();
+    Arc::new(Job {
+        id: id(n),
+        trigger_id: id(event),
+        router: route.router.clone(),
+        trigger: route.trigger.clone(),
+        selector: route.selector.clone(),
+        task: route.task.clone(),
+        executor: route.executor.clone(),
+        trigger_param: Arc::default(),
+        select_param: route.select_param.clone(),
+        job_param: route.job_param.clone(),
+        chain_depth: 0,
+        attempt,
+    })
+}
+
+fn queued(plan: &Plan, event: u64, n: u64) -> Record {
+    Record::Queued { job: job(plan, event, n, 1), mask: plan.mask.clone(), at: at(1) }
+}
+
+fn routed(event: u64, job_id: Option<Name>) -> Record {
+    let said = if job_id.is_some() { Said::Yes } else { Said::No };
+    let (router, task, selector) = ("r".into(), "k".into(), "all".into());
+    let decision = Decision { router, task, selector, said, why: "because".into(), job_id };
+    Record::Routed { event_id: id(event), decisions: vec![decision], at: at(1) }
+}
+
+fn ended(plan: &Plan, event: u64, n: u64) -> Record {
+    let verdict = Verdict { status: Status::Succeeded, error: None, result: object(json!({"exit_code": 0})) };
+    Record::Ended { job: job(plan, event, n, 1), mask: plan.mask.clone(), verdict, at: at(3) }
+}
+
+fn started(plan: &Plan, event: u64, n: u64, attempt: u32) -> Record {
+    Record::Started { job: job(plan, event, n, attempt), at: at(2) }
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_taken_up_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan("hunter2222");
+    let store = open(folder.path());
+    let lost = Verdict::without_result(Status::Lost, "gone");
+    let retry =
+        Record::AttemptEnded { job: job(&plan, 1, 13, 1), verdict: lost, retry_at: at(60), at: at(3) };
+    let records = [
+        vec![
+            accepted(&plan, 1, json!({"token": "s3cret-of-mine", "n": 5})),
+            accepted(&plan, 2, json!({"n": 6})),
+        ],
+        vec![queued(&plan, 1, 11), queued(&plan, 1, 12), started(&plan, 1, 12, 1), queued(&plan, 1, 13)],
+        vec![routed(1, Some(id(11))), started(&plan, 1, 13, 1), queued(&plan, 1, 14), queued(&plan, 2, 15)],
+        vec![retry, ended(&plan, 1, 14)],
+    ];
+    for batch in &records {
+        store.append(batch).await.unwrap();
+        // Again: the dispatcher does so when it cannot know whether a batch stands.
+        store.append(batch).await.unwrap();
+    }
+    drop(store);
+    for file in ["journal.db", "journal.db-wal"] {
+        let bytes = std::fs::read(folder.path().join(file)).unwrap_or_default();
+        for secret in ["hunter2222", "s3cret-of-mine"] {
+            assert!(
+                !bytes.windows(secret.len()).any(|found| found == secret.as_bytes()),
+                "{secret} in {file}"
+            );
+        }
+    }
+    let store = open(folder.path());
+    let recovered = store.recover(&plan).unwrap();
+    let jobs: Vec<_> = recovered
+        .jobs
+        .iter()
+        .map(|found| (found.job.id.clone(), found.standing, found.job.attempt, found.broken.clone()))
+        .collect();
+    assert_eq!(
+        jobs,
+        [
+            (id(11), Standing::Queued { not_before: None }, 1, None),
+            (id(12), Standing::Running, 1, None),
+            (id(13), Standing::Queued { not_before: Some(at(60)) }, 2, None),
+            (id(15), Standing::Queued { not_before: None }, 1, None),
+        ]
+    );
+    let first = &recovered.jobs[0].job;
+    assert_eq!(*first.trigger_param, object(json!({"token": "s3cret-of-mine", "n": 5})));
+    assert_eq!(first.job_param.get("git_password"), Some(&json!("hunter2222")));
+    let events: Vec<_> = recovered.events.iter().map(|event| event.activation.event_id.clone()).collect();
+    assert_eq!(events, [id(2)]);
+    assert!(recovered.events[0].made.contains(&("r".into(), "k".into())));
+}
+
+#[tokio::test]
+async fn secrets_are_those_of_todays_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, store) = (plan("hunter2222"), open(folder.path()));
+    store.append(&[accepted(&before, 1, json!({})), queued(&before, 1, 11)]).await.unwrap();
+    let changed = plan("correct-horse");
+    let recovered = store.recover(&changed).unwrap();
+    assert_eq!(recovered.jobs[0].job.job_param, changed.workflow.route("r", "k").unwrap().job_param);
+    let gone = store.recover(&Plan::default()).unwrap();
+    let broken = gone.jobs[0].broken.as_deref().unwrap();
+    assert!(broken.contains("job_param/git_password") && broken.contains("\"r\""), "{broken}");
+}
+
+#[tokio::test]
+async fn the_history_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
+    let batch: Vec<Record> = (10..15).map(|n| queued(&plan, 1, n)).collect();
+    store.append(&[accepted(&plan, 1, json!({"password": "x"}))]).await.unwrap();
+    store.append(&batch).await.unwrap();
+    store.append(&[routed(1, Some(id(10))), started(&plan, 1, 10, 1), ended(&plan, 1, 10)]).await.unwrap();
+    let ids = |page: &crate::model::Page<crate::model::JobSummary>| {
+        page.items.iter().map(|job| Name::from(job.id.as_str())).collect::<Vec<_>>()
+    };
+    let ask = |query: JobQuery| store.jobs(query);
+    let page = ask(JobQuery { limit: 2, ..JobQuery::default() }).await.unwrap();
+    assert_eq!(ids(&page), [id(14), id(13)]);
+    let page = ask(JobQuery { limit: 3, cursor: page.next_cursor, ..JobQuery::default() }).await.unwrap();
+    assert_eq!((ids(&page), page.next_cursor), (vec![id(12), id(11), id(10)], None));
+    for (query, found) in [
+        (JobQuery { status: Some("succeeded".into()), ..JobQuery::default() }, vec![id(10)]),
+        (JobQuery { router: Some("other".into()), ..JobQuery::default() }, vec![]),
+        (JobQuery { task: Some("k".into()), router: Some("r".into()), ..JobQuery::default() }, vec![id(14)]),
+        (JobQuery { since: Some(at(2)), ..JobQuery::default() }, vec![]),
+    ] {
+        let page = ask(JobQuery { limit: 1, ..query.clone() }).await.unwrap();
+        assert_eq!(ids(&page), found, "{query:?}");
+    }
+    assert!(ask(JobQuery { cursor: Some("x' OR 1".into()), limit: 1, ..JobQuery::default() }).await.is_err());
+    let job = store.job(&id(10)).await.unwrap().unwrap();
+    assert_eq!((job.summary.status.as_str(), job.attempts.len()), ("succeeded", 1));
+    assert_eq!(job.job_param.get("git_password"), Some(&json!("***")));
+    assert_eq!(job.trigger_param, object(json!({"password": "***"})));
+    let event = store.event(&id(1)).await.unwrap().unwrap();
+    assert_eq!((event.decisions[0].answer.as_str(), event.decisions[0].why.as_str()), ("yes", "because"));
+    assert!(store.job("nothing").await.unwrap().is_none() && store.event(&id(99)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn keys_hold_for_their_window_and_calendars_are_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
+    let Record::Accepted { activation, mask, at: when, .. } = accepted(&plan, 1, json!({})) else { panic!() };
+    let key = Key { name: "t:k1".into(), window: Duration::from_secs(10) };
+    let due = Due { mark: "cron".into(), at: at(-5) };
+    let record = Record::Accepted { activation, mask, key: Some(key), due: Some(due), at: when };
+    store.append(&[record, Record::Reached(Due { mark: "other".into(), at: at(7) })]).await.unwrap();
+    for (key, when, found) in [("t:k1", 9, Some(id(1))), ("t:k1", 10, None), ("t:k2", 1, None)] {
+        assert_eq!(store.seen(key, at(when)).await.unwrap(), found, "{key} {when}");
+    }
+    for (mark, found) in [("cron", Some(at(-5))), ("other", Some(at(7))), ("none", None)] {
+        assert_eq!(store.reached(mark).await.unwrap(), found);
+    }
+}
+
+#[tokio::test]
+async fn the_history_is_bounded_and_what_lives_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan("hunter2222");
+    let keep = Keep { jobs: 10, ..KEEP };
+    let now = SystemClock.now();
+    let store = Store::open(folder.path(), keep, Arc::new(SystemClock)).unwrap();
+    let retime = |record: Record| match record {
+        Record::Queued { job, mask, .. } => Record::Queued { job, mask, at: now },
+        other => other,
+    };
+    for n in 0..500 {
+        let (event, job) = (2 * n + 1, 2 * n + 2);
+        let mut batch = vec![accepted(&plan, event, json!({})), retime(queued(&plan, event, job))];
+        batch.push(routed(event, Some(id(job))));
+        if n != 0 {
+            batch.push(ended(&plan, event, job));
+        }
+        store.append(&batch).await.unwrap();
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        let page = store.jobs(JobQuery { limit: 1000, ..JobQuery::default() }).await.unwrap();
+        if page.items.len() <= 11 {
+            assert!(page.items.iter().any(|job| job.id == *id(2)), "it has not ended");
+            assert_eq!(page.items[0].id, *id(1000));
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{} jobs are left", page.items.len());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn one_daemon_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let second = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+    assert!(
+        second.contains(&format!("pid {}", std::process::id())) && second.contains("state_dir"),
+        "{second}"
+    );
+    drop(first);
+    open(folder.path());
+}
+
+#[test]
+fn a_newer_or_damaged_journal_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let path = folder.path().join("journal.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let error = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+    assert!(error.contains("version 99"), "{error}");
+    let garbage = vec![b'x'; 8192];
+    std::fs::write(&path, &garbage).unwrap();
+    let error = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+    assert!(error.contains("journal.db"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), garbage);
+}
+
+#[tokio::test]
+async fn a_store_without_room_refuses_and_goes_on_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
+    store.append(&[accepted(&plan, 1, json!({}))]).await.unwrap();
+    // Somebody else writes, and does not end: as good as a disk that does not answer, and easier to end.
+    let other = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = store.append(&[accepted(&plan, 2, json!({}))]).await.unwrap_err();
+    assert!(refused.0.contains("locked"), "{refused}");
+    other.execute_batch("ROLLBACK").unwrap();
+    store.append(&[accepted(&plan, 3, json!({}))]).await.unwrap();
+    assert!(store.event(&id(2)).await.unwrap().is_none());
+    assert!(store.event(&id(1)).await.unwrap().is_some() && store.event(&id(3)).await.unwrap().is_some());
+}

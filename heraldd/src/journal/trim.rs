@@ -1,0 +1,73 @@
+//! Keeps the history within its bounds, a little at a time, so that no batch waits for it for long.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::ops::millis;
+use super::store::Keep;
+
+/// Rows that one step deletes at most: a few milliseconds.
+const STEP: i64 = 200;
+
+/// Deletes some of what is too old or too much. Returns whether there may be more. Jobs that have not ended stay, and
+/// so do events that are not routed.
+pub(super) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<bool> {
+    let oldest = now.checked_sub(keep.time).map_or(i64::MIN, millis);
+    let transaction = connection.transaction()?;
+    let total: i64 = count(&transaction)?;
+    let surplus = total.saturating_sub(i64::try_from(keep.jobs).unwrap_or(i64::MAX)).clamp(0, STEP);
+    let surplus = transaction
+        .prepare_cached(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT ?1) AND ended_at IS NOT NULL",
+        )?
+        .execute([surplus])?;
+    let old = transaction
+        .prepare_cached(
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT ?1)
+             AND ended_at IS NOT NULL AND queued_at < ?2",
+        )?
+        .execute(params![STEP, oldest])?;
+    transaction
+        .prepare_cached("DELETE FROM attempts WHERE job_id < (SELECT min(id) FROM jobs)")?
+        .execute([])?;
+    let events = trim_events(&transaction, keep, oldest)?;
+    let keys = transaction
+        .prepare_cached(
+            "DELETE FROM keys WHERE name IN (SELECT name FROM keys WHERE until <= ?2 ORDER BY until LIMIT ?1)",
+        )?
+        .execute(params![STEP, millis(now)])?;
+    transaction.commit()?;
+    Ok(surplus + old + events + keys > 0)
+}
+
+/// An event goes with the last of its jobs. One without any goes when it is older than the oldest job, or too old, or
+/// when there are more than two for each job that may be kept.
+fn trim_events(connection: &Connection, keep: Keep, oldest: i64) -> rusqlite::Result<usize> {
+    let total: i64 =
+        connection.prepare_cached("SELECT count(*) FROM events")?.query_row([], |row| row.get(0))?;
+    let most = i64::try_from(keep.jobs.saturating_mul(2)).unwrap_or(i64::MAX);
+    let surplus = total.saturating_sub(most).clamp(0, STEP);
+    connection
+        .prepare_cached(
+            "DELETE FROM events WHERE id IN (
+                 SELECT id FROM events
+                 WHERE id < max(
+                         ?1,
+                         ifnull((SELECT event_id FROM jobs ORDER BY id LIMIT 1), ''),
+                         ifnull((SELECT id FROM events ORDER BY id LIMIT 1 OFFSET ?2), ''))
+                     AND routed_at IS NOT NULL
+                     AND NOT EXISTS (SELECT 1 FROM jobs WHERE event_id = events.id)
+                 ORDER BY id LIMIT ?3)",
+        )?
+        .execute(params![first_id(oldest), surplus, STEP])
+}
+
+/// The least id that something of this time can have: a UUID of version 7 begins with its milliseconds.
+fn first_id(millis: i64) -> String {
+    let hex = format!("{:012x}", millis.max(0));
+    format!("{}-{}", &hex[..8], &hex[8..12])
+}
+
+fn count(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT count(*) FROM jobs")?.query_row([], |row| row.get(0))
+}
