@@ -24,6 +24,7 @@ pub mod registry;
 pub mod secret;
 pub mod selector;
 pub mod spec;
+pub mod status;
 pub mod supervisor;
 pub mod trigger;
 pub mod unit;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::lifecycle::Status;
 use crate::param;
+use crate::status::Status;
 
 /// The policy of one task: its own `policy`, then its router's, key by key.
 #[derive(Debug, Clone, Default, PartialEq)]

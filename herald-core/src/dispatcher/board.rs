@@ -204,6 +204,19 @@ impl Board {
         self.lane(from).queue.push_back(id.clone());
     }
 
+    /// The next job of a chain; it does not wait any more.
+    pub(super) fn next_of_chain(&mut self) -> Option<Name> {
+        let id = self.chain.queue.pop_front()?;
+        self.end_wait(&id);
+        self.take_place(&id);
+        Some(id)
+    }
+
+    /// Whether no chain goes on by itself: what waits of them waits for its time or for its pool.
+    pub(super) fn chains_rest(&self) -> bool {
+        self.chain.queue.is_empty() && self.chain.routing == 0
+    }
+
     /// The next job whose turn it is; it does not wait any more.
     pub(super) fn next(&mut self) -> Option<Name> {
         let (first, second) = if self.chain_is_next {

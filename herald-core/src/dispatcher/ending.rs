@@ -42,7 +42,8 @@ impl Engine {
             // What a durable journal keeps waits for the next process.
             Phase::Draining { .. } | Phase::Closing if self.journal.is_durable() => {
                 let at_hand = self.answered.is_empty() && self.acts.is_empty() && self.records.is_empty();
-                self.board.running == 0 && at_hand
+                let chains_rest = matches!(self.phase, Phase::Closing) || self.board.chains_rest();
+                self.board.running == 0 && at_hand && chains_rest
             }
             Phase::Draining { .. } | Phase::Closing => self.is_idle() && self.records.is_empty(),
         }

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::arrival::{Newcomer, RecentKeys};
 use super::ask::ask_all;
 use super::board::{Board, Origin};
 use super::event::{Answered, Event, Standing};
-use super::newcomers::{Newcomer, RecentKeys};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::setup::Setup;

@@ -216,11 +216,18 @@ impl Engine {
         }
     }
 
-    /// Starts waiting jobs while there are places. At the end, what a durable journal keeps waits for the next process.
+    /// Starts waiting jobs while there are places. At the end, what a durable journal keeps waits for the next process,
+    /// except for what follows on jobs that were running: whoever wants to hear of their end hears it within the grace.
     pub(super) fn schedule(&mut self) {
-        let leave = self.journal.is_durable() && !matches!(self.phase, Phase::Open);
-        while self.board.running < self.limits.max_jobs && self.held.is_none() && !leave {
-            let Some(id) = self.board.next() else { break };
+        let open = matches!(self.phase, Phase::Open) || !self.journal.is_durable();
+        let closing = matches!(self.phase, Phase::Closing);
+        while self.board.running < self.limits.max_jobs && self.held.is_none() {
+            let next = match (open, closing) {
+                (true, _) => self.board.next(),
+                (false, true) => None,
+                (false, false) => self.board.next_of_chain(),
+            };
+            let Some(id) = next else { break };
             self.apply(&id, lifecycle::Event::Start);
         }
     }

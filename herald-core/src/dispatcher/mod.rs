@@ -1,5 +1,6 @@
 //! The dispatcher: one loop that owns all state, a closed set of events, and a handle to send them.
 
+mod arrival;
 mod ask;
 mod board;
 mod ending;

@@ -1,59 +1,16 @@
 //! Events from outside on their way to their record, and the keys that tell a repeated one.
 
-use std::collections::{HashMap, VecDeque};
-
-use tokio::sync::oneshot;
-
+use super::arrival::{Newcomer, Reply};
 use super::board::Origin;
 use super::engine::{Engine, Phase};
-use crate::activation::{Activation, Due, Key, Name, Offer, Refused};
+use crate::activation::{Activation, Name, Offer, Refused};
 use crate::journal::Record;
 use crate::param::Params;
-
-/// Keys that are remembered here: the journal knows them all, but a repetition may come before it can be asked.
-const RECENT_KEYS: usize = 10_000;
-
-type Reply = oneshot::Sender<Result<Name, Refused>>;
-
-/// An event from outside that waits for its record.
-pub(super) struct Newcomer {
-    pub(super) activation: Activation,
-    pub(super) key: Option<Key>,
-    pub(super) due: Option<Due>,
-    /// More than one when it came again meanwhile.
-    pub(super) replies: Vec<Reply>,
-}
-
-/// The keys of the latest events.
-#[derive(Default)]
-pub(super) struct RecentKeys {
-    events: HashMap<Name, Name>,
-    order: VecDeque<Name>,
-}
-
-impl RecentKeys {
-    fn remember(&mut self, key: &Name, event_id: &Name) {
-        if self.order.len() == RECENT_KEYS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.events.remove(&oldest);
-        }
-        self.order.push_back(key.clone());
-        self.events.insert(key.clone(), event_id.clone());
-    }
-
-    /// The event was not taken after all.
-    pub(super) fn forget(&mut self, key: &Name) {
-        if self.events.remove(key).is_some() {
-            self.order.retain(|kept| kept != key);
-        }
-    }
-}
 
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
     pub(super) fn take_in(&mut self, offer: Offer, reply: Reply) {
-        let known = offer.key.as_ref().and_then(|key| self.recent_keys.events.get(&key.name)).cloned();
+        let known = offer.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name)).cloned();
         if let Some(event_id) = known {
             match self.newcomers.iter_mut().find(|newcomer| newcomer.activation.event_id == event_id) {
                 Some(newcomer) => newcomer.replies.push(reply),

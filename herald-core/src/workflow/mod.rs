@@ -2,6 +2,7 @@
 
 mod cycle;
 mod model;
+pub mod policy;
 mod read;
 
 pub use model::{Known, Route, Router, Workflow};

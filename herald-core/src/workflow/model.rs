@@ -150,6 +150,13 @@ impl Router {
         self
     }
 
+    /// What is demanded of its jobs (a JSON object), see [`crate::workflow::policy`].
+    #[must_use]
+    pub fn policy(mut self, policy: Value) -> Self {
+        self.body.insert("policy".to_owned(), policy);
+        self
+    }
+
     /// The name and the body as in the `router` section.
     pub(crate) fn into_section(mut self) -> (String, Value) {
         self.body.insert("task".to_owned(), Value::Object(self.tasks));

@@ -5,22 +5,29 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::cycle;
 use super::model::{Known, Route, Workflow};
+use super::{cycle, policy};
 use crate::activation::{EXE_DONE, Name};
 use crate::param::Params;
+use crate::policy::Policy;
 use crate::problem::{Path, Problem, Step, near_miss};
 use crate::spec::Description;
 
-const ROUTER_KEYS: [&str; 5] = ["trigger", "selector", "task", "select_param", "job_param"];
+const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.
 static EMPTY: LazyLock<Params> = LazyLock::new(Params::new);
-const TASK_KEYS: [&str; 3] = ["executor", "select_param", "job_param"];
+const TASK_KEYS: [&str; 4] = ["executor", "select_param", "job_param", "policy"];
 
 /// Reads the `router` and `preset` sections (JSON null: absent). The workflow holds what could be read; use it
 /// only when no problem is an error. Paths begin with `router` or `preset`.
 pub fn read(router: &Value, preset: &Value, known: &Known<'_>) -> (Workflow, Vec<Problem>) {
-    let mut reader = Reader { known, presets: HashMap::new(), names: HashSet::new(), problems: Vec::new() };
+    let mut reader = Reader {
+        known,
+        presets: HashMap::new(),
+        names: HashSet::new(),
+        no_policy: Arc::default(),
+        problems: Vec::new(),
+    };
     reader.read_presets(preset);
     let mut routes = Vec::new();
     let top = Path::top().key("router");
@@ -45,6 +52,7 @@ struct Reader<'a> {
     presets: HashMap<&'a str, &'a Params>,
     /// Names seen so far, so that ten thousand routers share one `print`.
     names: HashSet<Name>,
+    no_policy: Arc<Policy>,
     problems: Vec<Problem>,
 }
 
@@ -107,6 +115,7 @@ impl<'a> Reader<'a> {
             Some(other) => return self.wrong(&at.key("task"), "a map from task names to executors", other),
         };
         let router = self.name(name);
+        let policy = policy::check(body.get("policy"), &at.key("policy"), &mut self.problems);
         for (task, value) in tasks {
             let task_at = at.key("task").key(task);
             let Some((executor, own_select, own_job)) = self.task(value, &task_at) else { continue };
@@ -123,10 +132,19 @@ impl<'a> Reader<'a> {
                     executor,
                     select_param,
                     job_param,
-                    policy: Arc::default(),
+                    policy: self.policy(value, &policy, &task_at),
                 });
             }
         }
+    }
+
+    /// The policy of a task; those without any share one.
+    fn policy(&mut self, task: &Value, router: &Params, at: &Path) -> Arc<Policy> {
+        let own = policy::check(task.get("policy"), &at.key("policy"), &mut self.problems);
+        if own.is_empty() && router.is_empty() {
+            return self.no_policy.clone();
+        }
+        Arc::new(policy::merge(own, router))
     }
 
     /// The executor, and the task's own layers of `select_param` and `job_param`.

@@ -1,8 +1,10 @@
 //! What a Herald does as a whole, seen through its public surface.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod crashes;
 mod dispatching;
 mod doubles;
 mod ending;
+mod policies;
 mod routing;
 mod triggers;

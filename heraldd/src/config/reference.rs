@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use herald_core::registry::{Registry, Types};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::workflow::policy;
 use serde_json::Value;
 
 use super::settings;
@@ -46,9 +47,10 @@ router:
     selector: NAME
     task:
       NAME: EXECUTOR
-      NAME: {executor: NAME, select_param: {}, job_param: {}}
+      NAME: {executor: NAME, select_param: {}, job_param: {}, policy: {}}
     select_param: {}        # what the selector is told
     job_param: {}           # what the executors are told
+    policy: {}              # timeout, retry, concurrency, debounce, queue_limit
 ```
 
 `select_param` and `job_param` are a map, which may hold `preset: NAME` or `preset: [NAME, …]`; or directly the name of
@@ -67,6 +69,12 @@ pub fn markdown(registry: &Registry) -> String {
     options(&mut page, "option", &settings::log_description().options);
     page.push_str("\nUnder `history`:\n\n");
     options(&mut page, "option", &settings::history_description().options);
+    page.push_str("\nUnder `policy` of a router or a task, the task's keys first:\n\n");
+    options(&mut page, "key", &policy::description().options);
+    page.push_str("\nUnder `retry` there:\n\n");
+    options(&mut page, "key", &policy::retry_description().options);
+    page.push_str("\nUnder `concurrency` there:\n\n");
+    options(&mut page, "key", &policy::concurrency_description().options);
     section(&mut page, "Triggers", "`trigger_param` holds", &registry.triggers);
     section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
     section(&mut page, "Executors", "`job_param` holds", &registry.executors);

@@ -2,6 +2,7 @@
 
 use herald_core::registry::{Registry, Types};
 use herald_core::spec::Description;
+use herald_core::workflow::policy;
 use serde_json::{Map, Value, json};
 
 use super::settings;
@@ -94,11 +95,20 @@ fn components<C: ?Sized>(doc: &str, types: &Types<C>) -> Value {
     })
 }
 
+fn policy_schema() -> Value {
+    let mut schema = section_schema(&policy::description());
+    for inner in [policy::retry_description(), policy::concurrency_description()] {
+        schema["properties"][&inner.type_name] = section_schema(&inner);
+    }
+    schema
+}
+
 fn definitions(registry: &Registry) -> Value {
     json!({
         "names": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         "select_param": params(registry.selectors.descriptions()),
         "job_param": params(registry.executors.descriptions()),
+        "policy": policy_schema(),
         "router": {
             "type": "object",
             "properties": {
@@ -112,6 +122,7 @@ fn definitions(registry: &Registry) -> Value {
                 },
                 "select_param": {"$ref": "#/$defs/select_param"},
                 "job_param": {"$ref": "#/$defs/job_param"},
+                "policy": {"$ref": "#/$defs/policy"},
             },
             "required": ["trigger", "selector", "task"],
             "additionalProperties": false,
@@ -122,6 +133,7 @@ fn definitions(registry: &Registry) -> Value {
                 "executor": {"type": "string", "description": "An executor's name or type."},
                 "select_param": {"$ref": "#/$defs/select_param"},
                 "job_param": {"$ref": "#/$defs/job_param"},
+                "policy": {"$ref": "#/$defs/policy"},
             },
             "required": ["executor"],
             "additionalProperties": false,

@@ -19,4 +19,5 @@ mod tests;
 
 pub use lock::OpenError;
 pub use query::{History, HistoryError, JobQuery};
-pub use store::{Keep, Store};
+pub use store::Store;
+pub use trim::Keep;

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::lock::{self, Lock, OpenError};
 use super::ops::millis;
 use super::seal::Seal;
+use super::trim::Keep;
 use super::{schema, trim, write};
 
 /// Batches on their way to the writer. The dispatcher sends one at a time.
@@ -25,15 +26,6 @@ const CHANNEL: usize = 16;
 const IDLE: Duration = Duration::from_millis(500);
 /// Batches in a row after which it looks after the history all the same.
 const BUSY_BATCHES: u32 = 2_000;
-
-/// How much of the past is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// How long a job is kept after it was made.
-    pub time: Duration,
-    /// How many jobs are kept; those that have not ended always are.
-    pub jobs: u64,
-}
 
 enum Order {
     Write { records: Vec<Record>, reply: oneshot::Sender<Result<(), JournalError>> },

@@ -1,10 +1,20 @@
 //! Keeps the history within its bounds, a little at a time, so that no batch waits for it for long.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::ops::millis;
-use super::store::Keep;
+
+/// How much of the past is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// How long a job is kept after it was made.
+    pub time: Duration,
+    /// How many jobs are kept; those that have not ended always are.
+    pub jobs: u64,
+}
 
 /// Rows that one step deletes at most: a few milliseconds.
 const STEP: i64 = 200;

@@ -1,0 +1,199 @@
+//! The `policy` of a router or a task, read.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::lifecycle::Status;
+use crate::param::Params;
+use crate::policy::{Concurrency, OnFull, Policy, Retry};
+use crate::problem::{Path, Problem};
+use crate::spec::{Description, OptionKind, OptionSpec};
+use crate::unit;
+
+/// The keys of `policy`.
+#[must_use]
+pub fn description() -> Description {
+    Description::new("policy", "What a router or a task demands of its jobs besides that they run. Each key of the task wins over the router's.")
+        .option(OptionSpec::new(
+            "timeout",
+            OptionKind::Duration,
+            "How long an attempt may take on any executor; then it is ended, and its status is `timed_out`.",
+        ))
+        .option(OptionSpec::new("retry", OptionKind::Map, "When a job that did not succeed is tried again, see below."))
+        .option(OptionSpec::new("concurrency", OptionKind::Map, "How many jobs of the task run at once, see below."))
+        .option(OptionSpec::new(
+            "debounce",
+            OptionKind::Duration,
+            "Wait until no event came for this long, then run once, for the newest; the jobs of the others end as \
+             `cancelled`. With `concurrency.key`, for each value by itself.",
+        ))
+        .option(OptionSpec::new(
+            "queue_limit",
+            OptionKind::Integer { min: 1, max: 10_000_000 },
+            "How many jobs of the task wait at most; further ones end as `rejected`.",
+        ))
+}
+
+/// The keys of `policy.retry`.
+#[must_use]
+pub fn retry_description() -> Description {
+    Description::new("retry", "When a job that did not succeed is tried again.")
+        .option(
+            OptionSpec::new(
+                "max",
+                OptionKind::Integer { min: 1, max: 1_000_000 },
+                "How many further attempts there are at most.",
+            )
+            .required(),
+        )
+        .option(
+            OptionSpec::new("delay", OptionKind::Any, "The wait before the first further attempt: a duration, or 0.")
+                .default("1s")
+                .check(|delay| unit::duration_or_zero(delay).map(drop)),
+        )
+        .option(
+            OptionSpec::new(
+                "backoff",
+                OptionKind::Any,
+                "What the wait is multiplied with each time: a number from 1. Up to a quarter is added by chance, so \
+                 that jobs that failed together do not come back together.",
+            )
+            .default(2)
+            .check(|backoff| match backoff.as_f64() {
+                Some(factor) if (1.0..=1000.0).contains(&factor) => Ok(()),
+                _ => Err("expected a number from 1 to 1000".to_owned()),
+            }),
+        )
+        .option(OptionSpec::new("max_delay", OptionKind::Duration, "The longest wait.").default("5m"))
+        .option(
+            OptionSpec::new(
+                "on",
+                OptionKind::Texts,
+                "The ends that earn another attempt: of `failed`, `timed_out` and `lost` (Herald went down while the \
+                 job ran).",
+            )
+            .default(vec!["failed", "timed_out"])
+            .check(|on| ends(on).map(drop)),
+        )
+}
+
+/// The keys of `policy.concurrency`.
+#[must_use]
+pub fn concurrency_description() -> Description {
+    Description::new("concurrency", "How many jobs of the task run at once.")
+        .option(
+            OptionSpec::new("limit", OptionKind::Integer { min: 1, max: 1_000_000 }, "How many run at once.")
+                .required(),
+        )
+        .option(OptionSpec::new(
+            "key",
+            OptionKind::Text,
+            "A path into the execution parameters such as `trigger_param/ref`: the limit then holds for each value \
+             there by itself.",
+        ))
+        .option(
+            OptionSpec::new(
+                "on_full",
+                OptionKind::OneOf(&["queue", "skip", "replace"]),
+                "What happens to a job when as many run: it waits; or it ends as `rejected`; or it waits, and those that \
+                 waited before it end as `cancelled`.",
+            )
+            .default("queue"),
+        )
+}
+
+fn ends(on: &Value) -> Result<Vec<Status>, String> {
+    let list = match on {
+        Value::Array(list) => list.iter().collect(),
+        one => vec![one],
+    };
+    let end = |value: &Value| match value.as_str() {
+        Some("failed") => Ok(Status::Failed),
+        Some("timed_out") => Ok(Status::TimedOut),
+        Some("lost") => Ok(Status::Lost),
+        _ => Err(format!("{value} is none of failed, timed_out and lost")),
+    };
+    list.into_iter().map(end).collect()
+}
+
+/// Checks one level's `policy` by itself; its keys, when nothing is wrong.
+pub(super) fn check(policy: Option<&Value>, at: &Path, problems: &mut Vec<Problem>) -> Params {
+    let map = match policy {
+        None | Some(Value::Null) => return Params::new(),
+        Some(Value::Object(map)) => map,
+        Some(_) => {
+            let problem = Problem::error(at.clone(), "expected a map");
+            problems.push(problem.help("write  policy: {timeout: 10m}"));
+            return Params::new();
+        }
+    };
+    let before = problems.len();
+    problems.extend(description().check(map, at).1);
+    for (key, inner) in [("retry", retry_description()), ("concurrency", concurrency_description())] {
+        if let Some(Value::Object(map)) = map.get(key) {
+            problems.extend(inner.check(map, &at.key(key)).1);
+        }
+    }
+    if problems.len() > before { Params::new() } else { map.clone() }
+}
+
+#[derive(Deserialize)]
+struct GivenRetry {
+    max: u32,
+    delay: Value,
+    backoff: f64,
+    #[serde(deserialize_with = "unit::de_duration")]
+    max_delay: Duration,
+    on: Value,
+}
+
+#[derive(Deserialize)]
+struct GivenConcurrency {
+    limit: usize,
+    key: Option<String>,
+    on_full: String,
+}
+
+/// The policy of a task: its own keys, and those of its router that it has not. Both were checked.
+pub(super) fn merge(task: Params, router: &Params) -> Policy {
+    let mut merged = task;
+    for (key, value) in router {
+        merged.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    let duration = |key: &str| merged.get(key).and_then(|value| unit::duration(value).ok());
+    let inner = |key: &str, description: Description| {
+        let map = merged.get(key)?.as_object()?;
+        Some(description.check(map, &Path::top()).0)
+    };
+    let retry = inner("retry", retry_description()).and_then(|options| options.parse::<GivenRetry>().ok());
+    let concurrency = inner("concurrency", concurrency_description())
+        .and_then(|options| options.parse::<GivenConcurrency>().ok());
+    Policy {
+        timeout: duration("timeout"),
+        retry: retry.and_then(|given| {
+            Some(Retry {
+                max: given.max,
+                delay: unit::duration_or_zero(&given.delay).ok()?,
+                backoff: given.backoff,
+                max_delay: given.max_delay,
+                on: ends(&given.on).ok()?,
+            })
+        }),
+        concurrency: concurrency.map(|given| Concurrency {
+            limit: given.limit,
+            key: given.key,
+            on_full: match given.on_full.as_str() {
+                "skip" => OnFull::Skip,
+                "replace" => OnFull::Replace,
+                _ => OnFull::Queue,
+            },
+        }),
+        debounce: duration("debounce"),
+        queue_limit: merged
+            .get("queue_limit")
+            .and_then(Value::as_u64)
+            .and_then(|limit| usize::try_from(limit).ok()),
+    }
+}
