@@ -1,4 +1,4 @@
-//! The contract, sections 1 to 6 and what is there of 8, and the examples of the seed, held against the built programs.
+//! The contract, sections 1 to 6 and what is there of 7 and 8, and the examples of the seed, held against the built programs.
 //!
 //! One module for each section; a table at its top names the sentence that each test holds. The tests know the
 //! programs only by what a user sees.
@@ -15,3 +15,4 @@ mod plugins;
 mod process;
 mod remote;
 mod seed;
+mod state;

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_core::activation::{Due, Name};
 use herald_core::clock::Clock;
 use herald_core::param::Params;
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigger};
+use herald_core::unit;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -22,11 +24,15 @@ use schedule::Schedule;
 
 /// The wall clock is looked at this often while waiting: it may be set, and the machine may sleep.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// What was due longer ago than this (the machine slept, the clock was set) does not fire any more.
-const LATEST: SignedDuration = SignedDuration::from_hours(1);
+/// How late something may fire that is not caught up with.
+const ON_TIME: SignedDuration = SignedDuration::from_mins(1);
+/// The most times that are caught up with at once.
+const MOST: usize = 10_000;
 /// A clock that is set back by more than this earns a warning.
 const SET_BACK: SignedDuration = SignedDuration::from_mins(5);
 /// How long to wait when an event could not be recorded.
+/// How long ago something may have been due that is caught up with.
+const WINDOW: Duration = Duration::from_secs(60 * 60);
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The component type `cron`.
@@ -36,9 +42,9 @@ pub fn component() -> TriggerType {
         "cron",
         "Fires by the calendar, as classic cron does. When both day fields are restricted, either may match. When \
          the clocks go forward, a job in the hour that is left out fires once, right after it; when they go back, \
-         a job with fixed hours and minutes fires once, one that runs every so often keeps running. If several \
-         times passed while Herald could not take the event or the machine slept, it fires once, for the last of \
-         them, unless that was more than an hour ago. A clock that is set back fires nothing twice.",
+         a job with fixed hours and minutes fires once, one that runs every so often keeps running. What was due \
+         while Herald was down, the machine slept or the event could not be taken is caught up with, see `catch_up`. \
+         A clock that is set back fires nothing twice.",
     )
     .option(
         OptionSpec::new(
@@ -63,6 +69,23 @@ pub fn component() -> TriggerType {
              machine's.",
         )
         .check(check_zone),
+    )
+    .option(
+        OptionSpec::new(
+            "catch_up",
+            OptionKind::OneOf(&["none", "last", "all"]),
+            "What happens to times that passed meanwhile: nothing, the last of them fires, or each of them fires, with \
+             its own `scheduled_at`.",
+        )
+        .default("last"),
+    )
+    .option(
+        OptionSpec::new(
+            "catch_up_window",
+            OptionKind::Duration,
+            "What was due longer ago than this is left out.",
+        )
+        .default("1h"),
     )
     .gives("cron", "the line, as it was configured")
     .gives("time", "when it fired: RFC 3339, with the offset of the time zone")
@@ -108,11 +131,29 @@ struct Given {
     #[serde(default)]
     with_seconds: bool,
     time_zone: Option<String>,
+    #[serde(default)]
+    catch_up: CatchUp,
+    #[serde(default, deserialize_with = "unit::de_optional_duration")]
+    catch_up_window: Option<Duration>,
+}
+
+/// What happens to times that passed while nothing could fire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CatchUp {
+    None,
+    #[default]
+    Last,
+    All,
 }
 
 struct CronTrigger {
     line: String,
     schedule: Schedule,
+    catch_up: CatchUp,
+    window: SignedDuration,
+    /// What tells this calendar from a changed one, after the trigger's name.
+    calendar: String,
 }
 
 impl CronTrigger {
@@ -123,7 +164,11 @@ impl CronTrigger {
         };
         let schedule = Schedule::parse(&given.cron, given.with_seconds, &zone)
             .map_err(|what| ComponentError(format!("cron: {what}")))?;
-        Ok(Self { line: given.cron, schedule })
+        let window = given.catch_up_window.unwrap_or(WINDOW);
+        let calendar =
+            format!("{}\0{}\0{}", given.cron, given.with_seconds, given.time_zone.unwrap_or_default());
+        let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
+        Ok(Self { line: given.cron, schedule, catch_up: given.catch_up, window, calendar })
     }
 
     fn params(&self, now: Timestamp, due: Timestamp) -> Params {
@@ -138,16 +183,15 @@ impl CronTrigger {
         .collect()
     }
 
-    /// Waits until something after `last` is due. Returns the time it is then and the last time that was due
-    /// until then. `None`: never.
-    async fn wait(&self, name: &str, clock: &dyn Clock, last: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    /// Waits until something after `last` is due. Returns the time it is then. `None`: never.
+    async fn wait(&self, name: &str, clock: &dyn Clock, last: Timestamp) -> Option<Timestamp> {
         let mut due = self.schedule.next_after(last)?;
         let mut waited_for = SignedDuration::MAX;
         loop {
             let now = clock.now();
             let mut left = due.duration_since(now);
             if left <= SignedDuration::ZERO {
-                return Some((now, self.schedule.last_between(last, now).unwrap_or(due)));
+                return Some(now);
             }
             // An interval is a length of time: it does not grow when the clock is set back.
             if let Some(period) = self.schedule.period().filter(|period| left > *period) {
@@ -168,26 +212,88 @@ impl CronTrigger {
         }
     }
 
+    /// The times after `last` up to now that are to fire, oldest first; and whether any was left out.
+    fn due(&self, last: Timestamp, now: Timestamp) -> (Vec<Timestamp>, bool) {
+        let Some(latest) = self.schedule.last_between(last, now).or_else(|| self.schedule.next_after(last))
+        else {
+            return (Vec::new(), false);
+        };
+        let lateness = |due: Timestamp| now.duration_since(due);
+        // An interval has no times of its own: it fires once.
+        let all = self.catch_up == CatchUp::All && self.schedule.period().is_none();
+        if !all {
+            let most = if self.catch_up == CatchUp::None { ON_TIME } else { self.window };
+            let fires = lateness(latest) <= most;
+            return (if fires { vec![latest] } else { Vec::new() }, !fires);
+        }
+        let begin = now.checked_sub(self.window).map_or(last, |begin| begin.max(last));
+        let mut times = Vec::new();
+        let mut at = begin;
+        while let Some(next) = self.schedule.next_after(at).filter(|next| *next <= now) {
+            if times.len() == MOST {
+                return (times, true);
+            }
+            times.push(next);
+            at = next;
+        }
+        let left_out = self.schedule.next_after(last).is_some_and(|first| first <= begin);
+        (times, left_out)
+    }
+
     /// Fires one time after the other.
     async fn fire(&self, activator: &Activator) {
         let clock = activator.clock();
-        let mut last = clock.now();
-        while let Some((now, due)) = self.wait(activator.trigger(), &**clock, last).await {
-            if now.duration_since(due) > LATEST {
-                let due = zone::seconds(due, self.schedule.zone());
+        let mark: Name = format!("{}\0{}", activator.trigger(), self.calendar).into();
+        let mut last = match activator.reached(&mark).await {
+            Some(reached) => reached,
+            None => {
+                let now = clock.now();
+                activator.reach(Due { mark: mark.clone(), at: now }).await;
+                now
+            }
+        };
+        while let Some(now) = self.wait(activator.trigger(), &**clock, last).await {
+            let (times, left_out) = self.due(last, now);
+            if left_out {
                 tracing::warn!(
                     trigger = activator.trigger(),
-                    "what was due at {due} is left out: that was more than an hour ago"
+                    "something that was due is left out: it is older than catch_up_window, or too much"
                 );
-            } else if let Err(refused) = activator.activate_when_room(self.params(now, due)).await {
-                tracing::warn!(trigger = activator.trigger(), "could not fire: {refused}");
+            }
+            let (reached, all) = self.fire_all(activator, &mark, times, last).await;
+            if !all {
+                last = reached;
                 tokio::time::sleep(TRY_AGAIN).await;
                 continue;
             }
-            last = due;
+            last = reached.max(self.schedule.last_between(last, now).unwrap_or(reached));
+            if left_out {
+                activator.reach(Due { mark: mark.clone(), at: last }).await;
+            }
         }
         // Past the end of the calendar.
         std::future::pending().await
+    }
+
+    /// Fires for each of these times. Returns the last one that was taken, and whether that is all of them.
+    async fn fire_all(
+        &self,
+        activator: &Activator,
+        mark: &Name,
+        times: Vec<Timestamp>,
+        last: Timestamp,
+    ) -> (Timestamp, bool) {
+        let mut reached = last;
+        for due in times {
+            let params = self.params(activator.clock().now(), due);
+            let taken = activator.activate_due(params, Due { mark: mark.clone(), at: due }).await;
+            if let Err(refused) = taken {
+                tracing::warn!(trigger = activator.trigger(), "could not fire: {refused}");
+                return (reached, false);
+            }
+            reached = due;
+        }
+        (reached, true)
     }
 }
 

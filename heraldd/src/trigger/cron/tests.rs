@@ -11,6 +11,8 @@ use serde_json::json;
 struct Taken {
     params: Mutex<Vec<Params>>,
     then: Mutex<Vec<Then>>,
+    /// Up to when an earlier process followed the calendar.
+    reached: Mutex<Option<Timestamp>>,
 }
 
 enum Then {
@@ -32,6 +34,14 @@ impl Accept for Taken {
     }
 
     async fn room(&self) {}
+
+    async fn reached(&self, _: &str) -> Option<Timestamp> {
+        *self.reached.lock().unwrap()
+    }
+
+    async fn reach(&self, due: Due) {
+        *self.reached.lock().unwrap() = Some(due.at);
+    }
 }
 
 /// A clock that can be set.
@@ -215,4 +225,51 @@ fn options_are_checked() {
     }
     assert!(check_zone(&json!("Europe/Berlin")).is_ok());
     assert!(check_zone(&json!("Berlin")).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_due_while_herald_was_down_is_caught_up_with() {
+    // How, the window, up to when the calendar was followed; what fires at 12:00:30.
+    for (catch_up, window, reached, due) in [
+        ("last", "1h", Some("11:30:00"), vec!["12:00"]),
+        ("none", "1h", Some("11:30:00"), vec!["12:00"]),
+        ("last", "1h", Some("12:00:00"), vec![]),
+        ("all", "1h", Some("11:30:00"), vec!["11:40", "11:50", "12:00"]),
+        ("all", "15m", Some("09:00:00"), vec!["11:50", "12:00"]),
+        ("all", "1h", None, vec![]),
+        ("last", "1h", None, vec![]),
+        // The clock was set back since.
+        ("all", "1h", Some("12:55:00"), vec![]),
+    ] {
+        let given = json!({
+            "cron": "*/10 * * * *", "time_zone": "UTC", "catch_up": catch_up, "catch_up_window": window,
+        });
+        let reached = reached.map(|time| format!("2026-11-20T{time}Z").parse().unwrap());
+        let taken = Taken { reached: Mutex::new(reached), ..Taken::default() };
+        let running = start(given, "2026-11-20T12:00:30Z", taken);
+        running.wait(1).await;
+        let marked = running.taken.reached.lock().unwrap().is_some();
+        let fired: Vec<_> = running.end().await.into_iter().map(|(_, due)| due[11..16].to_owned()).collect();
+        assert_eq!(fired, due, "{catch_up} {window} {reached:?}");
+        assert!(marked, "from now on the calendar is followed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_caught_up_with_is_left_out() {
+    for (catch_up, window, now, fired) in [
+        ("none", "1h", "12:05:00", 0),
+        ("last", "1h", "12:05:00", 1),
+        ("last", "2m", "12:05:00", 0),
+        ("all", "2m", "12:05:00", 0),
+    ] {
+        let given = json!({
+            "cron": "0 * * * *", "time_zone": "UTC", "catch_up": catch_up, "catch_up_window": window,
+        });
+        let reached = "2026-11-20T11:30:00Z".parse().unwrap();
+        let taken = Taken { reached: Mutex::new(Some(reached)), ..Taken::default() };
+        let running = start(given, &format!("2026-11-20T{now}Z"), taken);
+        running.wait(1).await;
+        assert_eq!(running.end().await.len(), fired, "{catch_up} {window} {now}");
+    }
 }

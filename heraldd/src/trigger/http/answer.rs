@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 
+use super::delivery;
 use crate::server::{Handler, HostRule, Peer, Reply, Stranger, Trouble, error_reply, json_reply, read_whole};
 
 /// When to try again, in seconds, after a refusal.
@@ -22,6 +23,8 @@ pub(super) struct Answers {
     /// Asked on loopback listeners.
     pub(super) hosts: HostRule,
     pub(super) max_body: u64,
+    /// How long a repeated request is known; zero: not at all.
+    pub(super) dedup_window: Duration,
     pub(super) body_time: Duration,
 }
 
@@ -30,6 +33,10 @@ impl Handler for Answers {
         if let Some(refusal) = self.refuse(&request, peer) {
             return refusal;
         }
+        let key = match self.key(request.headers()) {
+            Ok(key) => key,
+            Err(sentence) => return error_reply(StatusCode::BAD_REQUEST, &sentence),
+        };
         let body = match read_whole(request.into_body(), self.max_body, self.body_time).await {
             Ok(body) => body,
             Err(trouble) => return self.unread(&trouble),
@@ -38,7 +45,11 @@ impl Handler for Answers {
             Ok(params) => params,
             Err(sentence) => return error_reply(StatusCode::BAD_REQUEST, &sentence),
         };
-        match self.activator.activate(params).await {
+        let taken = match key {
+            Some(key) => self.activator.activate_once(params, &key, self.dedup_window).await,
+            None => self.activator.activate(params).await,
+        };
+        match taken {
             Ok(event_id) => accepted(&event_id),
             Err(refused) => turned_away(&refused),
         }
@@ -67,6 +78,11 @@ impl Answers {
             return Some(error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
         }
         None
+    }
+
+    /// What the sender calls the request, if that counts.
+    fn key(&self, headers: &HeaderMap) -> Result<Option<String>, String> {
+        if self.dedup_window.is_zero() { Ok(None) } else { delivery::id(headers) }
     }
 
     fn unread(&self, trouble: &Trouble) -> Reply {

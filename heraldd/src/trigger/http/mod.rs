@@ -1,6 +1,7 @@
 //! `http`: fires when somebody posts a JSON object.
 
 mod answer;
+mod delivery;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +24,8 @@ const SOCKET_MODE: u32 = 0o600;
 const MAX_BODY: u64 = 1 << 20;
 /// A body is held in memory, several at once: more than this in one is a mistake.
 const MOST_BODY: u64 = 1 << 30;
+/// How long a repeated request is known.
+const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a whole body may take, even byte by byte.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -101,6 +104,17 @@ fn options(description: Description) -> Description {
             .default("1MiB")
             .check(check_max_body),
         )
+        .option(
+            OptionSpec::new(
+                "dedup_window",
+                OptionKind::Any,
+                "How long a request is known by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge \
+                 (GitHub, Gitea, Forgejo, Gogs, GitLab, Bitbucket): the same one again is answered with the first \
+                 event's id and runs nothing. A duration, or 0 to take each request for a new one.",
+            )
+            .default("24h")
+            .check(|window| unit::duration_or_zero(window).map(drop)),
+        )
         .option(OptionSpec::new(
             "allowed_hosts",
             OptionKind::Texts,
@@ -153,6 +167,7 @@ struct Given {
     #[serde(default, deserialize_with = "unit::de_optional_size")]
     max_body: Option<u64>,
     allowed_hosts: Option<Texts>,
+    dedup_window: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -176,6 +191,7 @@ struct HttpTrigger {
     unix: Option<(PathBuf, u32)>,
     hosts: HostRule,
     max_body: u64,
+    dedup_window: Duration,
     body_time: Duration,
     limits: Limits,
     /// What `prepare` took hold of, for `run`.
@@ -192,6 +208,11 @@ impl HttpTrigger {
             }
             None => SOCKET_MODE,
         };
+        let dedup_window = match &given.dedup_window {
+            Some(window) => unit::duration_or_zero(window)
+                .map_err(|what| ComponentError(format!("dedup_window: {what}")))?,
+            None => DEDUP_WINDOW,
+        };
         let allowed = given.allowed_hosts.as_ref().map_or(&[][..], Texts::as_slice);
         let hosts = HostRule::new(allowed.iter().map(String::as_str).chain([host.as_str()]));
         Ok(Self {
@@ -199,6 +220,7 @@ impl HttpTrigger {
             unix: given.unix_socket.map(|path| (path, mode)),
             hosts,
             max_body: given.max_body.unwrap_or(MAX_BODY),
+            dedup_window,
             body_time: BODY_TIME,
             limits: Limits::default(),
             held: Mutex::default(),
@@ -244,6 +266,7 @@ impl Trigger for HttpTrigger {
             activator,
             hosts: self.hosts.clone(),
             max_body: self.max_body,
+            dedup_window: self.dedup_window,
             body_time: self.body_time,
         };
         server::serve(listeners, self.limits.clone(), Arc::new(answers), stop).await;
