@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::group::{Group, MARK, Mark};
+use crate::scratch::TempFile;
 
 /// How long what is left of a process group may go on after the main process ended by itself.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ pub(crate) struct Child {
     process: Option<AsyncFd<OwnedFd>>,
     pub(crate) stdout: Option<ChildStdout>,
     pub(crate) stderr: Option<ChildStderr>,
+    /// Tells of it should this process be killed.
+    pub(crate) record: Option<TempFile>,
 }
 
 impl Child {
@@ -83,7 +86,13 @@ impl Child {
             process: Some(process),
             stdout: child.stdout.take().map(ChildStdout::from_std).transpose()?,
             stderr: child.stderr.take().map(ChildStderr::from_std).transpose()?,
+            record: None,
         })
+    }
+
+    /// The leader of its process group.
+    pub(crate) fn leader(&self) -> Pid {
+        self.group.leader
     }
 
     /// The process id, which is the process group's id too.

@@ -16,7 +16,7 @@ use crate::environment::{self, Environment};
 use crate::git::{Git, Source};
 use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
 use crate::param::{self, DEFAULT_NAME, JobParam};
-use crate::program::{LARGEST_VARIABLE, Program, StartError};
+use crate::program::{LARGEST_VARIABLE, Owner, Program, StartError};
 use crate::result;
 use crate::scratch::{Folder, SMALL_FILE, Scratch, TempFile};
 use crate::visible;
@@ -85,8 +85,9 @@ impl Engine {
         }))
     }
 
-    /// Makes the folders below `work_dir`, and removes checkouts and parameter files of processes that died. Other
-    /// living processes may use the same `work_dir`.
+    /// Makes the folders below `work_dir`, ends what jobs of processes that were killed left running, and removes their
+    /// checkouts and parameter files. The first job does the same. Other living processes may use the same
+    /// `work_dir`.
     ///
     /// # Errors
     /// When the folders cannot be made.
@@ -170,6 +171,7 @@ impl Engine {
             deadline,
             kill_grace: self.0.settings.kill_grace,
             output_limit: usize::try_from(output_limit).unwrap_or(usize::MAX),
+            owner: Some(Owner(scratch.clone())),
         };
         Ok(Ready { program, param_file, checkout })
     }

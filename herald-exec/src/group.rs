@@ -88,30 +88,56 @@ impl Group {
     }
 }
 
-fn processes() -> impl Iterator<Item = Pid> {
+pub(crate) fn processes() -> impl Iterator<Item = Pid> {
     std::fs::read_dir("/proc")
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok().and_then(Pid::from_raw))
 }
 
+/// Whether a process bears a mark of the owner with this prefix.
+pub(crate) fn marked(pid: Pid, prefix: &str) -> bool {
+    let begin = format!("{MARK}={prefix}-");
+    environment(pid).split(|byte| *byte == 0).any(|entry| entry.starts_with(begin.as_bytes()))
+}
+
 fn has_entry(pid: Pid, entry: &[u8]) -> bool {
+    environment(pid).split(|byte| *byte == 0).any(|found| found == entry)
+}
+
+fn environment(pid: Pid) -> Vec<u8> {
     let mut environment = Vec::new();
     let Ok(file) = std::fs::File::open(format!("/proc/{}/environ", pid.as_raw_nonzero())) else {
-        return false;
+        return environment;
     };
     // A process that ends meanwhile reads as nothing.
     let _ = file.take(LARGEST_ENVIRONMENT).read_to_end(&mut environment);
-    environment.split(|byte| *byte == 0).any(|found| found == entry)
+    environment
+}
+
+/// What `/proc/PID/stat` says of a process.
+pub(crate) struct Stat {
+    /// It has ended, and only its parent has not noticed.
+    pub(crate) dead: bool,
+    /// Its process group.
+    pub(crate) group: Pid,
+    /// When it started, in clock ticks since the machine did.
+    pub(crate) started: u64,
+}
+
+pub(crate) fn stat(pid: Pid) -> Option<Stat> {
+    let stat = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // pid (name) state ppid pgrp …; the name may hold anything, parentheses included.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = OsStr::from_bytes(&stat[end + 1..]).to_string_lossy();
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Stat {
+        dead: matches!(*fields.first()?, "Z" | "X"),
+        group: Pid::from_raw(fields.get(2)?.parse().ok()?)?,
+        started: fields.get(19)?.parse().ok()?,
+    })
 }
 
 fn lives_in(pid: Pid, group: Pid) -> bool {
-    let Ok(stat) = std::fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())) else { return false };
-    // pid (name) state ppid pgrp …; the name may hold anything, parentheses included.
-    let Some(end) = stat.iter().rposition(|byte| *byte == b')') else { return false };
-    let rest = OsStr::from_bytes(&stat[end + 1..]).to_string_lossy();
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next();
-    let number = fields.nth(1).and_then(|field| field.parse::<i32>().ok());
-    !matches!(state, Some("Z" | "X") | None) && number == Some(group.as_raw_nonzero().get())
+    stat(pid).is_some_and(|stat| !stat.dead && stat.group == group)
 }

@@ -10,6 +10,7 @@ mod engine;
 pub mod environment;
 mod git;
 mod group;
+mod leftover;
 mod outcome;
 mod param;
 pub mod program;

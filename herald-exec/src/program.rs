@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
@@ -15,6 +16,7 @@ pub use crate::child::Exit;
 use crate::environment::Environment;
 use crate::outcome::{Ending, Stop};
 pub use crate::scratch::PrivateFile;
+use crate::scratch::Scratch;
 
 /// The kernel's limit for one `NAME=value` in the environment, and its final NUL, in bytes.
 pub const LARGEST_VARIABLE: usize = 128 << 10;
@@ -41,7 +43,13 @@ pub struct Program {
     pub kill_grace: Duration,
     /// How many bytes of each output stream are kept.
     pub output_limit: usize,
+    /// Ends what is left of it should this process be killed.
+    pub owner: Option<Owner>,
 }
+
+/// Who ends what a killed process left running: see [`crate::Engine::open`].
+#[derive(Clone)]
+pub struct Owner(pub(crate) Arc<Scratch>);
 
 /// A program that has ended.
 #[derive(Debug, Clone)]
@@ -83,7 +91,9 @@ impl Program {
         let mut command = Command::new(&self.path);
         command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(&self.dir).stdout(stdout()).stderr(stderr());
-        Child::start(&mut command).await.map_err(|error| self.explain(&error))
+        let mut child = Child::start(&mut command).await.map_err(|error| self.explain(&error))?;
+        child.record = self.owner.as_ref().and_then(|owner| owner.0.record(child.leader()));
+        Ok(child)
     }
 
     async fn supervise(&self, child: &mut Child, stop: &Stop) -> std::io::Result<Finished> {

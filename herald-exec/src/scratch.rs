@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::process::Pid;
+
 use crate::group::Mark;
+use crate::leftover;
 
 /// The file in an owner's folder whose lock says that the owner lives.
 const LOCK: &str = "lock";
@@ -76,8 +79,19 @@ impl Scratch {
         }
     }
 
+    /// Records the leader of a process group, for whoever has to end it should this process be killed. `None`: it
+    /// cannot be written, and only the mark in its environment tells. Blocks, but hardly where there is memory for it.
+    pub(crate) fn record(self: &Arc<Self>, leader: Pid) -> Option<TempFile> {
+        let owner = self.memory.as_ref().unwrap_or(self);
+        owner.write(leftover::RECORD, leftover::record(leader).as_bytes()).ok()
+    }
+
     fn own_file(self: &Arc<Self>, content: &[u8]) -> std::io::Result<TempFile> {
-        let path = self.next(".json");
+        self.write(".json", content)
+    }
+
+    fn write(self: &Arc<Self>, suffix: &str, content: &[u8]) -> std::io::Result<TempFile> {
+        let path = self.next(suffix);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut file = match options.open(&path) {
@@ -212,6 +226,10 @@ fn sweep(all: &Path) {
         let alive = lock_file(&entry.path().join(LOCK))
             .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
         if !alive {
+            let ended = leftover::end(&entry.path());
+            if ended > 0 {
+                tracing::warn!(ended, "ended processes that jobs of a killed Herald had left running");
+            }
             remove_or_say(&entry.path(), None);
         }
     }

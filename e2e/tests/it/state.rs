@@ -5,6 +5,7 @@
 //! | `state_dir` holds the journal; its default; one daemon at a time, named by its pid | `one_daemon_at_a_time` |
 //! | `state_dir: none` keeps everything in memory, and says so | `none_keeps_everything_in_memory_and_says_so` |
 //! | queued jobs run, in order; a running one becomes `lost` and is not run again; `exe_done` tells of it | `after_a_kill_what_was_queued_runs_and_what_ran_is_lost` |
+//! | processes that outlived a killed daemon are found and ended first | `what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost` |
 //! | … unless its policy retries `lost` | `a_lost_job_runs_again_where_its_policy_says_so` |
 //! | accepted means durable, kill after kill | `nothing_that_was_acknowledged_is_lost_over_kills` |
 //! | SIGTERM: running jobs end within the grace, waiting ones wait for the next start | `what_waits_at_sigterm_runs_after_the_next_start` |
@@ -244,5 +245,28 @@ fn no_secret_lies_in_the_state() {
                 assert!(!found, "{secret} in {}", path.display());
             }
         }
+    }
+}
+
+#[test]
+fn what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost() {
+    for script in [
+        "echo $$ >@DIR@/pid; sleep 300",
+        "setsid sh -c 'echo $$ >@DIR@/pid; sleep 300' & sleep 300",
+        "echo $$ >@DIR@/pid; exec env -i /bin/sleep 300",
+        "trap '' TERM; echo $$ >@DIR@/pid; while :; do sleep 1; done",
+        "(sh -c 'echo $$ >@DIR@/pid; exec sleep 300' &) ; sleep 300",
+    ] {
+        let place = Place::new();
+        place.script("work.sh", script);
+        let daemon = start(&place, &config(""));
+        let event = daemon.post(&json!({}));
+        let pid: u32 = place.wait_file("pid").trim().parse().unwrap();
+        kill(daemon);
+        assert!(e2e::program::alive(pid), "{script}: it outlives its daemon");
+        let daemon = restart(&place);
+        assert_eq!(daemon.done(&event)["success"], false);
+        assert!(!e2e::program::alive(pid), "{script}: it is gone once its job is lost");
+        assert!(daemon.log().contains("left running"), "{}", daemon.log());
     }
 }

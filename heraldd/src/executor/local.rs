@@ -114,10 +114,22 @@ struct Local {
 impl Executor for Local {
     async fn execute(&self, execution: Execution) -> Outcome {
         let stop = Stop { asked: execution.stop.asked.clone(), forced: execution.stop.forced.clone() };
-        match self.engine.run(&execution.params(), &stop).await {
+        herald_core::failpoint!("local-before-run");
+        let ran = self.engine.run(&execution.params(), &stop).await;
+        herald_core::failpoint!("local-after-run");
+        match ran {
             Ok(report) => outcome(report),
             Err(error) => Err(Failure { kind: kind(&error), ..Failure::new(error) }),
         }
+    }
+
+    /// What an earlier process left running is ended first, so that no attempt runs beside it.
+    async fn recover(&self, _: Execution) -> Outcome {
+        let lost = match self.engine.open().await {
+            Ok(()) => "Herald ended while the job was running; what was left of it was ended".to_owned(),
+            Err(error) => format!("Herald ended while the job was running; {error}"),
+        };
+        Err(Failure { kind: FailureKind::Lost, ..Failure::new(lost) })
     }
 
     /// Ends what jobs left in the background.

@@ -164,6 +164,7 @@ impl External {
             deadline: Some(Instant::now() + self.timeout),
             kill_grace: KILL_GRACE,
             output_limit: 0,
+            owner: None,
         };
         Ok((program, files))
     }

@@ -1,0 +1,93 @@
+//! What the jobs of a dead owner left running: found by the mark in the environment, and by the process group as it was
+//! recorded (its leader's number and start time, so that a number that was given away again does no harm).
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
+
+use crate::group::{Stat, marked, processes, stat};
+
+/// The time between TERM and KILL, and how long killed processes may take to be gone.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often they are looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// What the name of a record ends with.
+pub(crate) const RECORD: &str = ".group";
+
+/// What a record says of a leader that lives.
+pub(crate) fn record(leader: Pid) -> String {
+    let started = stat(leader).map_or(0, |stat| stat.started);
+    format!("{} {started}", leader.as_raw_nonzero())
+}
+
+/// Ends what is left of the owner whose folder this is: TERM, a grace, KILL. Blocks, for twice the grace at most.
+/// Returns how many processes there were.
+pub(crate) fn end(folder: &Path) -> usize {
+    let Some(prefix) =
+        folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once('-'))
+    else {
+        return 0;
+    };
+    let groups: Vec<(Pid, u64)> = recorded(folder);
+    let first = left(prefix.0, &groups);
+    if first.is_empty() {
+        return 0;
+    }
+    for signal in [Signal::TERM, Signal::KILL] {
+        let deadline = Instant::now() + GRACE;
+        send(&left(prefix.0, &groups), signal);
+        while Instant::now() < deadline {
+            let left = left(prefix.0, &groups);
+            if left.is_empty() {
+                return first.len();
+            }
+            if signal == Signal::KILL {
+                // One may have started another while the list was read.
+                send(&left, signal);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+    tracing::error!(processes = ?left(prefix.0, &groups), "could not end what a killed Herald had left running");
+    first.len()
+}
+
+fn send(left: &HashSet<Pid>, signal: Signal) {
+    for pid in left {
+        // It may be gone already.
+        let _ = kill_process(*pid, signal);
+    }
+    let own = getpgid(None).ok();
+    let groups: HashSet<Pid> = left.iter().filter_map(|pid| getpgid(Some(*pid)).ok()).collect();
+    for group in groups.into_iter().filter(|group| Some(*group) != own && left.contains(group)) {
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+fn recorded(folder: &Path) -> Vec<(Pid, u64)> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let records = files.filter(|file| file.file_name().to_string_lossy().ends_with(RECORD));
+    records
+        .filter_map(|file| {
+            let text = std::fs::read_to_string(file.path()).ok()?;
+            let (pid, started) = text.trim().split_once(' ')?;
+            Some((Pid::from_raw(pid.parse().ok()?)?, started.parse().ok().filter(|started| *started > 0)?))
+        })
+        .collect()
+}
+
+/// The living processes of the owner.
+fn left(prefix: &str, groups: &[(Pid, u64)]) -> HashSet<Pid> {
+    // A group lives on under its leader's number while that is the same process; without its leader its members are
+    // told by their mark.
+    let alive: HashSet<Pid> = groups
+        .iter()
+        .filter(|(leader, started)| stat(*leader).is_some_and(|now| now.started == *started))
+        .map(|(leader, _)| *leader)
+        .collect();
+    let belongs = |pid: Pid, stat: &Stat| alive.contains(&stat.group) || marked(pid, prefix);
+    let living = processes().filter_map(|pid| Some((pid, stat(pid).filter(|stat| !stat.dead)?)));
+    living.filter(|(pid, stat)| belongs(*pid, stat)).map(|(pid, _)| pid).collect()
+}
