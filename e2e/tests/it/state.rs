@@ -6,6 +6,7 @@
 //! | `state_dir: none` keeps everything in memory, and says so | `none_keeps_everything_in_memory_and_says_so` |
 //! | queued jobs run, in order; a running one becomes `lost` and is not run again; `exe_done` tells of it | `after_a_kill_what_was_queued_runs_and_what_ran_is_lost` |
 //! | processes that outlived a killed daemon are found and ended first | `what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost` |
+//! | a job on a runner survives the daemon's restart: it is joined, and runs once | `a_remote_job_survives_the_death_of_its_daemon` |
 //! | … unless its policy retries `lost` | `a_lost_job_runs_again_where_its_policy_says_so` |
 //! | accepted means durable, kill after kill | `nothing_that_was_acknowledged_is_lost_over_kills` |
 //! | SIGTERM: running jobs end within the grace, waiting ones wait for the next start | `what_waits_at_sigterm_runs_after_the_next_start` |
@@ -18,6 +19,7 @@ use e2e::daemon::Daemon;
 use e2e::http::{Message, post_json, send};
 use e2e::place::Place;
 use e2e::program::run_to_end;
+use e2e::runner::{Runner, remote_config};
 use e2e::wait::until;
 use serde_json::json;
 
@@ -269,4 +271,54 @@ fn what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost() {
         assert!(!e2e::program::alive(pid), "{script}: it is gone once its job is lost");
         assert!(daemon.log().contains("left running"), "{}", daemon.log());
     }
+}
+
+#[test]
+fn a_remote_job_survives_the_death_of_its_daemon() {
+    // The job ends after the daemon came back, or while it was away.
+    for while_away in [false, true] {
+        let place = Place::new();
+        let runner = Runner::start(&place, "");
+        let script = place.script(
+            "remote.sh",
+            "echo x >>@DIR@/started; while ! test -e @DIR@/go; do sleep 0.02; done
+             echo brought back >@DIR@/file.dat; echo '{\"file\": {\"f\": \"@DIR@/file.dat\"}}'; echo x >>@DIR@/done",
+        );
+        let daemon = start(&place, &remote_config(runner.address(), "wire: 2", &json!({"cmd": script})));
+        let event = daemon.post(&json!({}));
+        place.wait_file("started");
+        kill(daemon);
+        if while_away {
+            place.write("go", "");
+            place.wait_file("done");
+        }
+        let daemon = restart(&place);
+        daemon.address("manual");
+        place.write("go", "");
+        let done = daemon.done(&event);
+        assert_eq!((&done["success"], &done["attempt"]), (&json!(true), &json!(1)), "{done}");
+        let file = done["result"]["file"]["f"].as_str().unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "brought back\n");
+        assert_eq!(place.count("started"), 1);
+    }
+}
+
+#[test]
+fn a_remote_job_is_lost_with_its_runner() {
+    let place = Place::new();
+    let runner = Runner::start(&place, "");
+    let script = place.script("remote.sh", "echo $$ >@DIR@/pid; sleep 300");
+    let daemon = start(&place, &remote_config(runner.address(), "wire: 2", &json!({"cmd": script})));
+    let event = daemon.post(&json!({}));
+    let pid: u32 = place.wait_file("pid").trim().parse().unwrap();
+    kill(daemon);
+    let port = runner.address().port();
+    runner.signal("KILL");
+    assert_eq!(runner.wait_end(), None);
+    let again = format!("port: {port}\nwork_dir: '@DIR@/runner'\nsecret: {}\n", e2e::runner::SECRET);
+    let _runner = Runner::configured(&place, &again);
+    let daemon = restart(&place);
+    let done = daemon.done(&event);
+    assert!(done["error"].as_str().unwrap().contains("does not know the job"), "{done}");
+    assert!(!e2e::program::alive(pid), "what the killed runner left running is ended");
 }

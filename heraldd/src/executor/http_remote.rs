@@ -33,6 +33,9 @@ const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The same when the daemon itself is to end at once.
 const LAST_WORDS_FORCED: Duration = Duration::from_secs(2);
 
+/// How long a runner is looked for after the daemon itself was down, at least.
+const RESUME: Duration = Duration::from_secs(60);
+
 /// The component type `http_remote`.
 #[must_use]
 pub fn component() -> ExecutorType {
@@ -53,6 +56,8 @@ struct Errand {
     body: String,
     /// What the runner said when it last was busy.
     busy: Mutex<Option<String>>,
+    /// An earlier process of the daemon sent it: it is joined, never started.
+    resumed: bool,
 }
 
 impl Errand {
@@ -111,7 +116,11 @@ impl Remote {
     async fn run(&self, caller: &Caller, errand: &Errand) -> Result<Ran, Failure> {
         let at = &caller.shown;
         let lost = |why: String| Failure { kind: FailureKind::Lost, ..Failure::new(why) };
-        let mut retry = Retry::new(self.settings.rejoin);
+        let mut retry = if errand.resumed {
+            Retry::joining(self.settings.rejoin.max(RESUME))
+        } else {
+            Retry::new(self.settings.rejoin)
+        };
         loop {
             let began = Instant::now();
             let fault = match self.exchange(caller, &errand.body, retry.join).await {
@@ -142,7 +151,7 @@ impl Remote {
                 }
                 Fault::Unknown => {
                     return Err(lost(format!(
-                        "the runner {at} no longer knows the job; it was probably restarted"
+                        "the runner {at} does not know the job: it was probably restarted, or never got it"
                     )));
                 }
                 Fault::Refused(why, ending) => {
@@ -217,10 +226,25 @@ impl Remote {
 #[async_trait]
 impl Executor for Remote {
     async fn execute(&self, execution: Execution) -> Outcome {
+        self.attempt(execution, false).await
+    }
+
+    /// In version 2 the runner keeps the job by its id and attempt; in version 1 nobody can ask for it.
+    async fn recover(&self, execution: Execution) -> Outcome {
+        if !self.settings.signed {
+            let why = "Herald ended while the job was running; with wire: 1 it cannot be joined again";
+            return Err(Failure { kind: FailureKind::Lost, ..Failure::new(why) });
+        }
+        self.attempt(execution, true).await
+    }
+}
+
+impl Remote {
+    async fn attempt(&self, execution: Execution, resumed: bool) -> Outcome {
         let caller = self.caller().await.map_err(Failure::new)?;
         let params = execution.params();
         let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
-        let errand = Errand { key, body: Value::Object(params).to_string(), busy: Mutex::default() };
+        let errand = Errand { key, body: Value::Object(params).to_string(), busy: Mutex::default(), resumed };
         let working = self.whole(caller, &errand);
         tokio::pin!(working);
         let kind = tokio::select! {

@@ -28,6 +28,11 @@ impl Retry {
         Self { window, since: None, pause: FIRST_PAUSE, cuts: 0, join: false }
     }
 
+    /// The same for a job that was sent by an earlier process: nothing but joining it will do.
+    pub(super) fn joining(window: Duration) -> Self {
+        Self { join: true, ..Self::new(window) }
+    }
+
     /// Waits before the next attempt. `held` is how long the last one did, `cut` whether its answer had begun. False
     /// when there is no use in another.
     pub(super) async fn again(&mut self, held: Duration, cut: bool) -> bool {
