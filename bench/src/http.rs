@@ -1,5 +1,6 @@
 //! Events accepted over HTTP, with an executor that does nothing.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -20,19 +21,7 @@ const PIPELINED: usize = 16;
 
 /// The rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
-    let address = free_port()?;
-    let config = place.write(
-        "http.yml",
-        &format!(
-            "log: {{level: warn}}\n\
-             trigger: {{events: {{type: http, port: {}}}}}\n\
-             router: {{r: {{trigger: events, selector: all, task: {{t: none}}}}}}\n",
-            address.port()
-        ),
-    )?;
-    let mut daemon =
-        Program::start(Command::new(place.program("heraldd")).arg("-config").arg(config), "no line")?;
-    daemon.wait_for_answer(address)?;
+    let (daemon, address) = heraldd(place, "none")?;
     let (_bare, bare_address) = bare::server()?;
 
     let span = Until::Time(options.pick(Duration::from_millis(500), Duration::from_secs(5)));
@@ -60,7 +49,46 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
         rows.push(if pipeline == 1 { row.goal(Goal::AtLeast(EVENTS_PER_SECOND)) } else { row });
     }
     rows.push(Row::new("heraldd's memory at the peak of that", Unit::Mebibytes, Spread::one(daemon.peak()?)));
+    rows.push(durable(place, address, span, options)?);
     Ok(rows)
+}
+
+/// The same with every event and job on the disk before it counts, by turns with memory alone.
+fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) -> Result<Row> {
+    let (_daemon, address) = heraldd(place, "'@DIR@/http-state'")?;
+    let load = |address| Load {
+        address,
+        request: request(address, "/", r#"{"n":1}"#, false),
+        connections: CONNECTIONS,
+        pipeline: 1,
+    };
+    let (mut durable, mut in_memory) = (Vec::new(), Vec::new());
+    for _ in 0..options.runs {
+        let answers = run(&load(address), span)?;
+        check(&answers)?;
+        durable.push(answers.rate());
+        in_memory.push(run(&load(memory), span)?.rate());
+    }
+    let row = Row::new("events/s over HTTP with state_dir", Unit::PerSecond, Spread::of(&durable));
+    Ok(row.against("state_dir: none", Spread::of(&in_memory)))
+}
+
+fn heraldd(place: &Place, state_dir: &str) -> Result<(Program, SocketAddr)> {
+    let address = free_port()?;
+    let config = place.write(
+        &format!("http-{}.yml", address.port()),
+        &format!(
+            "log: {{level: warn}}\n\
+             state_dir: {state_dir}\n\
+             trigger: {{events: {{type: http, port: {}}}}}\n\
+             router: {{r: {{trigger: events, selector: all, task: {{t: none}}}}}}\n",
+            address.port()
+        ),
+    )?;
+    let mut command = Command::new(place.program("heraldd"));
+    let mut daemon = Program::start(command.arg("-config").arg(config), "no line")?;
+    daemon.wait_for_answer(address)?;
+    Ok((daemon, address))
 }
 
 fn check(answers: &Answers) -> Result<()> {

@@ -59,7 +59,7 @@ fn daemon(place: &Place) -> Result<(Program, SocketAddr)> {
     let config = place.write(
         "jobs.yml",
         &format!(
-            "max_jobs: {AT_ONCE}\n\
+            "state_dir: '@DIR@/jobs-state'\nmax_jobs: {AT_ONCE}\n\
              trigger: {{events: {{type: http, port: {}}}}}\n\
              executor: {{here: {{type: local, work_dir: '@DIR@/jobs'}}}}\n\
              router:\n\

@@ -37,7 +37,7 @@ impl Pair {
         let runner_config =
             format!("port: {runner_port}\nsecret: {secret}\nwork_dir: '@DIR@/{name}-runner'\n");
         let config = format!(
-            "trigger: {{events: {{type: http, port: {}}}}}\n\
+            "state_dir: '@DIR@/{name}-state'\ntrigger: {{events: {{type: http, port: {}}}}}\n\
              executor:\n\
              \x20 local: {{type: local, work_dir: '@DIR@/{name}-work'}}\n\
              \x20 remote: {{type: http_remote, host: 'http://{runner_address}/', secret: {secret}, data_dir: '@DIR@/{name}-data'}}\n\

@@ -52,7 +52,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
 fn configuration(place: &Place, routers: usize) -> Result<(PathBuf, std::net::SocketAddr)> {
     let address = free_port()?;
     let mut text = format!(
-        "trigger:\n  ready: {{type: http, port: {}}}\n  nightly: {{type: cron, cron: '30 3 * * *'}}\n\
+        "state_dir: '@DIR@/start-state'\ntrigger:\n  ready: {{type: http, port: {}}}\n  nightly: {{type: cron, cron: '30 3 * * *'}}\n\
          executor:\n  here: {{type: local, work_dir: '@DIR@/start'}}\n\
          preset:\n  shared: {{timeout: 10m, env: {{LEVEL: 3}}}}\nrouter:\n  ready: {{trigger: ready, selector: all, task: {{t: none}}}}\n",
         address.port()

@@ -150,6 +150,12 @@ impl Remote {
                     return Err(Failure::new(format!("the connection to the runner {at} broke: {why}")));
                 }
                 Fault::Unknown => {
+                    // The request of the process before may still be on its way: the runner is to refuse it then.
+                    if errand.resumed
+                        && let Err(why) = caller.cancel(&errand.key).await
+                    {
+                        tracing::warn!(job_id = %errand.key.job_id, runner = %at, why, "a lost job could not be cancelled");
+                    }
                     return Err(lost(format!(
                         "the runner {at} does not know the job: it was probably restarted, or never got it"
                     )));

@@ -1,6 +1,6 @@
 //! What outlives the process: one SQLite file in `state_dir` that is the journal and the history at once.
 //!
-//! One thread writes ([`store`]): each batch of records is one transaction, synced before it counts. Questions have a
+//! One thread writes (`store`): each batch of records is one transaction, synced before it counts. Questions have a
 //! connection of their own and never hold it up.
 
 mod lock;

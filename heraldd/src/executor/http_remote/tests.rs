@@ -226,7 +226,7 @@ async fn endings_become_outcomes() {
         (200, json!({"signal": 15}), Some(Ending::Cancelled), Err((FailureKind::Cancelled, "cancelled"))),
         (500, json!("no such program"), None, Err((FailureKind::Failed, "no such program"))),
         (500, json!("late"), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "late"))),
-        (404, json!("who?"), None, Err((FailureKind::Lost, "no longer knows the job"))),
+        (404, json!("who?"), None, Err((FailureKind::Lost, "does not know the job"))),
     ] {
         let text = body.to_string();
         let answer = move |got: Got| short(&got.signer(), status, &text, ending);

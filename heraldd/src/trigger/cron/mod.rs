@@ -70,23 +70,6 @@ pub fn component() -> TriggerType {
         )
         .check(check_zone),
     )
-    .option(
-        OptionSpec::new(
-            "catch_up",
-            OptionKind::OneOf(&["none", "last", "all"]),
-            "What happens to times that passed meanwhile: nothing, the last of them fires, or each of them fires, with \
-             its own `scheduled_at`.",
-        )
-        .default("last"),
-    )
-    .option(
-        OptionSpec::new(
-            "catch_up_window",
-            OptionKind::Duration,
-            "What was due longer ago than this is left out.",
-        )
-        .default("1h"),
-    )
     .gives("cron", "the line, as it was configured")
     .gives("time", "when it fired: RFC 3339, with the offset of the time zone")
     .gives("scheduled_at", "when it was due, likewise")
@@ -106,10 +89,31 @@ router:
       print_param: print
 ",
     );
-    TriggerType::new(description, |options| {
+    TriggerType::new(catching_up(description), |options| {
         let given: Given = options.parse()?;
         Ok(Arc::new(CronTrigger::new(given)?))
     })
+}
+
+fn catching_up(description: Description) -> Description {
+    description
+    .option(
+        OptionSpec::new(
+            "catch_up",
+            OptionKind::OneOf(&["none", "last", "all"]),
+            "What happens to times that passed meanwhile: nothing, the last of them fires, or each of them fires, with \
+             its own `scheduled_at`.",
+        )
+        .default("last"),
+    )
+    .option(
+        OptionSpec::new(
+            "catch_up_window",
+            OptionKind::Duration,
+            "What was due longer ago than this is left out.",
+        )
+        .default("1h"),
+    )
 }
 
 /// The number of fields is checked with `with_seconds`, when the trigger is made; here either will do.
