@@ -265,11 +265,10 @@ fn what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost() {
         let event = daemon.post(&json!({}));
         let pid: u32 = place.wait_file("pid").trim().parse().unwrap();
         kill(daemon);
-        assert!(e2e::program::alive(pid), "{script}: it outlives its daemon");
+        // Any Herald of the same user may have ended it by now, those of other tests too.
         let daemon = restart(&place);
         assert_eq!(daemon.done(&event)["success"], false);
         assert!(!e2e::program::alive(pid), "{script}: it is gone once its job is lost");
-        assert!(daemon.log().contains("left running"), "{}", daemon.log());
     }
 }
 
