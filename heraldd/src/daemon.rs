@@ -1,19 +1,20 @@
 //! The life of the daemon on one page: read, check, start, wait for signals, drain.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use herald_core::clock::SystemClock;
+use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::{Api, Serving};
 use crate::assembly::Assembly;
 use crate::config::Config;
 use crate::executor::http_remote;
-use crate::journal::OpenError;
+use crate::journal::{OpenError, Store};
 use crate::loading::{self, Loaded};
 use crate::log::Log;
 use crate::state::State;
@@ -66,6 +67,7 @@ struct Daemon {
     assembly: Assembly,
     grace: Duration,
     log: Log,
+    api: Option<Serving>,
     /// Dropped last: it is open until everything has ended.
     state: State,
 }
@@ -85,13 +87,18 @@ impl Daemon {
         let (plan, recovered) = state.recover(plan).await?;
         let setup = Setup { recovered, ..Setup::new(plan, limits, state.journal(), clock.clone()) };
         let dispatcher = Dispatcher::start(setup);
+        let api = match state.store() {
+            Some(store) => Some(serve_api(path, store, &dispatcher, clock.clone(), &assembly).await?),
+            None => None,
+        };
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
         let prepared = Supervisor::prepare(assembly.triggers()).await;
         let prepared =
             prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
         triggers.run(prepared);
         tracing::info!("heraldd is ready");
-        let mut daemon = Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log, state };
+        let mut daemon =
+            Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log, api, state };
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
@@ -119,6 +126,10 @@ impl Daemon {
                 self.log.reload(&config.settings.log);
                 self.grace = config.settings.shutdown_grace;
                 self.state.reload(&config.settings);
+                if let Some(serving) = &self.api {
+                    let names = assembly.triggers().into_iter().map(|(name, _)| name).collect();
+                    *serving.api.triggers.write().unwrap_or_else(PoisonError::into_inner) = names;
+                }
                 let limits = config.settings.limits();
                 self.dispatcher.handle().replace(assembly.plan(config.workflow, config.mask), limits).await;
                 self.triggers.run(prepared);
@@ -155,10 +166,33 @@ impl Daemon {
             () = ending => {}
             () = second_signal => {}
         }
+        if let Some(serving) = self.api {
+            serving.stop().await;
+        }
         self.assembly.close().await;
         self.state.close().await;
         tracing::info!("stopped");
     }
+}
+
+async fn serve_api(
+    path: &Path,
+    store: Arc<Store>,
+    dispatcher: &Dispatcher,
+    clock: Arc<dyn Clock>,
+    assembly: &Assembly,
+) -> Result<Serving, Error> {
+    let folder = store.folder().to_owned();
+    let api = Api {
+        handle: dispatcher.handle().clone(),
+        triggers: RwLock::new(assembly.triggers().into_iter().map(|(name, _)| name).collect()),
+        config: path.display().to_string(),
+        state_dir: folder.display().to_string(),
+        started_at: clock.now(),
+        history: store,
+        clock,
+    };
+    Serving::start(&folder, api).await.map_err(|error| Error::Start(format!("the control socket: {error}")))
 }
 
 fn say_hello(path: &Path, config: &Config) {

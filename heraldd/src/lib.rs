@@ -1,5 +1,6 @@
 //! The Herald daemon as a library, so that tests and tools can reach its parts.
 
+pub mod api;
 pub mod assembly;
 pub mod cli;
 pub mod components;

@@ -50,6 +50,12 @@ impl State {
         Ok((plan, recovered?))
     }
 
+    /// The store, unless everything is kept in memory.
+    #[must_use]
+    pub fn store(&self) -> Option<Arc<Store>> {
+        self.store.clone()
+    }
+
     /// Where to record.
     #[must_use]
     pub fn journal(&self) -> Arc<dyn Journal> {
