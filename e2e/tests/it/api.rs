@@ -5,6 +5,7 @@
 //! | served on `<state_dir>/heraldd.sock` (0600) | `the_socket_is_the_users_own` |
 //! | history, newest first; one job with its attempts, parameters (secrets masked), result; explain | `jobs_and_events_are_told` |
 //! | cancel; activate now with a JSON object | `jobs_are_started_and_cancelled` |
+//! | the same from the command line, as tables or JSON, in a pipe | `the_command_line_says_the_same` |
 //! | `application/problem+json` errors | `every_mistake_is_a_problem` |
 //! | `/healthz`, `/readyz` | `jobs_and_events_are_told` |
 
@@ -13,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use e2e::daemon::Daemon;
 use e2e::http::{Message, Response, send_unix};
 use e2e::place::Place;
+use e2e::program::{Ended, run_to_end};
 use e2e::wait::until;
 use serde_json::{Value, json};
 
@@ -152,4 +154,63 @@ fn every_mistake_is_a_problem() {
         assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{problem}");
         assert_eq!(response.get("allow").is_some(), status == 405);
     }
+}
+
+fn heraldd(place: &Place, arguments: &[&str]) -> Ended {
+    run_to_end(place.bare("heraldd").args(arguments))
+}
+
+#[test]
+fn the_command_line_says_the_same() {
+    let place = Place::new();
+    let daemon = start(&place);
+    let config = place.config(CONFIG).to_str().unwrap().to_owned();
+    let activated = heraldd(&place, &["trigger", "manual", "-d", r#"{"do": "quick"}"#]);
+    assert_eq!(activated.code, Some(0), "{}", activated.text());
+    let event = activated.stdout.trim().to_owned();
+    let job = job_with(&place, &event, "succeeded");
+    let id = job["id"].as_str().unwrap();
+
+    let jobs = heraldd(&place, &["jobs", "-c", &config]);
+    let lines: Vec<_> = jobs.stdout.lines().collect();
+    assert!(lines[0].starts_with("ID ") && lines[0].contains("STATUS"), "{}", jobs.text());
+    assert!(
+        lines[1].contains(id) && lines[1].contains("succeeded") && lines[1].contains("quick"),
+        "{lines:?}"
+    );
+    let page: Value = serde_json::from_str(&heraldd(&place, &["jobs", "--json"]).stdout).unwrap();
+    assert_eq!(page, get(&place, "/v1/jobs?limit=20"));
+    let shown: Value = serde_json::from_str(&heraldd(&place, &["job", id]).stdout).unwrap();
+    assert_eq!(shown["result"]["output"], "hello\n");
+    let explained = heraldd(&place, &["explain", &event]).stdout;
+    let said = |router: &str| explained.lines().find(|line| line.starts_with(router)).unwrap_or_default();
+    assert!(said("quick").contains("yes") && said("quick").contains(id), "{explained}");
+    assert!(said("slow").contains("no"), "{explained}");
+
+    let slow = heraldd(&place, &["trigger", "manual", "--json", "-d", r#"{"do": "slow"}"#]);
+    let slow: Value = serde_json::from_str(&slow.stdout).unwrap();
+    let running = job_with(&place, slow["event_id"].as_str().unwrap(), "running");
+    assert_eq!(heraldd(&place, &["cancel", running["id"].as_str().unwrap()]).code, Some(0));
+
+    for (arguments, code, says) in [
+        (vec!["job", "nothing"], 4, "no job"),
+        (vec!["trigger", "nobody"], 4, "no trigger"),
+        (vec!["trigger", "manual", "-d", "[1]"], 1, "JSON object"),
+        (vec!["cancel", id], 1, "ended already"),
+        (vec!["jobs", "--status", "done"], 1, "expected one of"),
+        (vec!["jobs", "-n", "0"], 2, "1..=1000"),
+    ] {
+        let ended = heraldd(&place, &arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.text());
+        assert!(ended.stderr.contains(says) && ended.stdout.is_empty(), "{arguments:?}: {}", ended.text());
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0));
+    let nobody = heraldd(&place, &["jobs"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(
+        nobody.stderr.contains("heraldd.sock") && nobody.stderr.contains("start it"),
+        "{}",
+        nobody.text()
+    );
 }

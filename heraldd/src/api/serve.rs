@@ -84,14 +84,16 @@ impl Serving {
 impl Handler for Api {
     async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Reply {
         let path = request.uri().path().to_owned();
-        let steps: Vec<&str> = path.split('/').skip(1).collect();
+        let decode = |step| percent_encoding::percent_decode_str(step).decode_utf8_lossy();
+        let steps: Vec<_> = path.split('/').skip(1).map(decode).collect();
+        let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
         let (get, post) = (request.method() == Method::GET, request.method() == Method::POST);
         match steps[..] {
             ["v1", "jobs"] if get => self.jobs(request.uri().query().unwrap_or_default()).await,
             ["v1", "jobs", id] if get => self.found("job", id, self.history.job(id).await),
             ["v1", "jobs", id, "cancel"] if post => self.cancel(id).await,
             ["v1", "events", id] if get => self.found("event", id, self.history.event(id).await),
-            ["v1", "triggers", name] if post => self.activate(&name.to_owned(), request).await,
+            ["v1", "triggers", name] if post => self.activate(name, request).await,
             ["v1", "info"] if get => self.info().await,
             ["healthz"] if get => json(StatusCode::OK, &serde_json::json!({"status": "ok"})),
             ["readyz"] if get => self.ready().await,

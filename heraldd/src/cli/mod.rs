@@ -2,7 +2,10 @@
 
 mod answer;
 mod check;
+mod client;
+mod events;
 mod graph;
+mod jobs;
 mod next;
 mod pages;
 mod schema;
@@ -39,9 +42,14 @@ struct Arguments {
     command: Option<Command>,
 }
 
-/// What is done instead of running the daemon. None of these needs one that runs.
+/// What is done instead of running the daemon.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Jobs(jobs::List),
+    Job(jobs::Show),
+    Trigger(events::Activate),
+    Cancel(jobs::Cancel),
+    Explain(events::Explain),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Graph(graph::Arguments),
@@ -73,6 +81,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn answer(command: &Command) -> Answer {
     match command {
+        Command::Jobs(arguments) => jobs::list(arguments, &SystemClock),
+        Command::Job(arguments) => jobs::show(arguments),
+        Command::Trigger(arguments) => events::activate(arguments),
+        Command::Cancel(arguments) => jobs::cancel(arguments),
+        Command::Explain(arguments) => events::explain(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),

@@ -4,19 +4,33 @@ use jiff::SignedDuration;
 
 /// How far away something is that is yet to come: its two largest units, rounded down.
 pub(super) fn until(left: SignedDuration) -> String {
-    let seconds = left.as_secs().max(0);
+    match length(left, 2) {
+        Some(length) => format!("in {length}"),
+        None => "in less than a second".to_owned(),
+    }
+}
+
+/// How long ago something was: its largest unit, rounded down.
+pub(super) fn ago(past: SignedDuration) -> String {
+    match length(past, 1) {
+        Some(length) => format!("{length} ago"),
+        None => "just now".to_owned(),
+    }
+}
+
+/// So many of its largest units; none for less than a second.
+fn length(span: SignedDuration, units_shown: usize) -> Option<String> {
+    let seconds = span.as_secs().max(0);
     let units = [
         ("day", seconds / 86_400),
         ("hour", seconds / 3600 % 24),
         ("minute", seconds / 60 % 60),
         ("second", seconds % 60),
     ];
-    let Some(first) = units.iter().position(|(_, count)| *count > 0) else {
-        return "in less than a second".to_owned();
-    };
-    let shown = units[first..].iter().take(2).filter(|(_, count)| *count > 0);
+    let first = units.iter().position(|(_, count)| *count > 0)?;
+    let shown = units[first..].iter().take(units_shown).filter(|(_, count)| *count > 0);
     let shown = shown.map(|(unit, count)| format!("{count} {unit}{}", if *count == 1 { "" } else { "s" }));
-    format!("in {}", shown.collect::<Vec<_>>().join(" "))
+    Some(shown.collect::<Vec<_>>().join(" "))
 }
 
 /// How often something comes: `every 1m 30s`.

@@ -72,6 +72,12 @@ pub fn plugins(source: &Source) -> Vec<PathBuf> {
     listed.and_then(Result::ok).unwrap_or_default().iter().map(|path| source.folder.join(path)).collect()
 }
 
+/// The `state_dir` as it is written, for whoever looks for the daemon's socket.
+#[must_use]
+pub fn written_state_dir(source: &Source) -> Option<&str> {
+    source.document.value().get("state_dir")?.as_str()
+}
+
 /// Checks everything else.
 ///
 /// # Errors

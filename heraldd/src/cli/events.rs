@@ -1,0 +1,88 @@
+//! `heraldd trigger` and `explain`: make an event, and see what became of it.
+
+use clap::Args;
+use http::Method;
+
+use super::answer::Answer;
+use super::client::{Daemon, step};
+use super::{jobs, table};
+use crate::model;
+
+/// Activate a trigger now
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd trigger manual -d '{\"backup\": \"service1\"}'")]
+pub(super) struct Activate {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// The trigger's name
+    name: String,
+    /// What it tells: a JSON object
+    #[arg(short, long, value_name = "JSON")]
+    data: Option<String>,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Explain an event: what every selector that was asked said, and why
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd explain 01a20df5-4275-7307-a69e-5d9639df9f78")]
+pub(super) struct Explain {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// The event's id
+    id: String,
+    /// The API's answer as it is
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn activate(arguments: &Activate) -> Answer {
+    let path = format!("/v1/triggers/{}", step(&arguments.name));
+    let said = match arguments.daemon.ask(Method::POST, &path, arguments.data.as_deref()) {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    if arguments.json {
+        return Answer::good(said.to_string());
+    }
+    match serde_json::from_value::<model::Activated>(said) {
+        Ok(activated) => Answer::good(activated.event_id),
+        Err(error) => jobs::strange(&error),
+    }
+}
+
+pub(super) fn explain(arguments: &Explain) -> Answer {
+    let path = format!("/v1/events/{}", step(&arguments.id));
+    let said = match arguments.daemon.ask(Method::GET, &path, None) {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    if arguments.json {
+        return Answer::good(said.to_string());
+    }
+    let event = match serde_json::from_value::<model::Event>(said) {
+        Ok(event) => event,
+        Err(error) => return jobs::strange(&error),
+    };
+    if event.decisions.is_empty() {
+        let what = if event.routed_at.is_some() {
+            format!("no router names the trigger \"{}\"", event.trigger)
+        } else {
+            "not every selector has answered yet".to_owned()
+        };
+        return Answer { remarks: what, ..Answer::good("") };
+    }
+    let row = |decision: &model::Decision| {
+        [
+            decision.router.clone(),
+            decision.task.clone(),
+            decision.selector.clone(),
+            decision.answer.clone(),
+            decision.job_id.clone().unwrap_or_else(|| "-".to_owned()),
+            decision.why.clone(),
+        ]
+    };
+    let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
+    Answer::good(table::table(["ROUTER", "TASK", "SELECTOR", "ANSWER", "JOB", "WHY"], &rows))
+}
