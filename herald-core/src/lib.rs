@@ -22,6 +22,7 @@ pub mod policy;
 pub mod problem;
 pub mod registry;
 pub mod secret;
+pub mod secret_stream;
 pub mod selector;
 pub mod spec;
 pub mod status;

@@ -10,7 +10,7 @@ use crate::param::Params;
 pub const MASKED: &str = "***";
 
 /// The shortest secret that is also hidden inside longer texts; a shorter one only where it is the whole text.
-const SHORTEST_WITHIN: usize = 4;
+pub(crate) const SHORTEST_WITHIN: usize = 4;
 
 /// Whether a value under this name is secret: it contains password, passphrase, secret, token, ssh_key,
 /// private_key or api_key, and does not end in `_file`.
@@ -50,6 +50,11 @@ impl Mask {
         if !secret.is_empty() {
             self.values.insert(secret.to_owned());
         }
+    }
+
+    /// The known secrets.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(String::as_str)
     }
 
     /// A text without the known secrets.
