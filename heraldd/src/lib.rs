@@ -7,6 +7,7 @@ pub mod components;
 pub mod config;
 pub mod daemon;
 pub mod executor;
+pub mod job_log;
 pub mod journal;
 pub mod loading;
 pub mod log;

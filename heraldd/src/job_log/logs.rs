@@ -1,0 +1,218 @@
+//! The logs of all jobs.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::stream::{self, TryStreamExt};
+use herald_core::clock::{Clock, SystemClock};
+use herald_core::executor::{NoOutput, Output, Outputs, Stream};
+use herald_core::job::Job;
+use herald_core::secret::Mask;
+use herald_core::secret_stream::SecretSearch;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::job_log::address::{Address, JobId};
+use crate::job_log::keeper::Keeper;
+use crate::job_log::live::LiveLogs;
+use crate::job_log::memory::MemoryLogs;
+use crate::job_log::place::Place;
+use crate::job_log::read::{Chunk, Entry, LogError, read_chunk};
+use crate::job_log::sink::{LogSink, Shared};
+
+/// The most bytes that all logs in memory take.
+const MEMORY: usize = 16 << 20;
+/// How many threads may wait for the disk to write.
+const WRITERS: usize = 16;
+
+/// Keeps what jobs write, and gives it to who asks. Clones share everything.
+#[derive(Clone)]
+pub struct JobLogs {
+    place: Place,
+    limit: u64,
+    live: LiveLogs,
+    shared: Arc<Shared>,
+    secrets: SearchCache,
+}
+
+/// The mask that was used last, and the search made from it: a configuration has one mask for all its jobs.
+type SearchCache = Arc<Mutex<Option<(Arc<Mask>, Arc<SecretSearch>)>>>;
+
+impl JobLogs {
+    /// Logs in this folder (made when the first job writes), with at most `limit` bytes of output each. Without a
+    /// folder the latest are kept in memory, 16 MiB in total.
+    #[must_use]
+    pub fn new(folder: Option<PathBuf>, limit: u64) -> Self {
+        Self::with_clock(folder, limit, Arc::new(SystemClock))
+    }
+
+    /// As [`JobLogs::new`], with the time of this clock.
+    #[must_use]
+    pub fn with_clock(folder: Option<PathBuf>, limit: u64, clock: Arc<dyn Clock>) -> Self {
+        let place =
+            folder.map_or_else(|| Place::Memory(MemoryLogs::new(MEMORY)), |path| Place::Folder(path.into()));
+        let shared = Arc::new(Shared { clock, writers: Arc::new(Semaphore::new(WRITERS)) });
+        Self { place, limit, live: LiveLogs::default(), shared, secrets: Arc::default() }
+    }
+
+    /// A part of an attempt's log, at most 256 KiB of it, of one stream or of both. `from` is 0 or the `next` of a
+    /// part before. `None` when there is no log and none is open.
+    ///
+    /// # Errors
+    /// [`LogError`] when there is a log that cannot be read.
+    pub async fn read(
+        &self,
+        job_id: &str,
+        attempt: u32,
+        from: u64,
+        stream: Option<Stream>,
+    ) -> Result<Option<Chunk>, LogError> {
+        let Some(address) = Address::of(job_id, attempt) else { return Ok(None) };
+        // Asked before reading: what is written until it closes is read then.
+        let is_live = self.live.watch(address).is_some();
+        self.on_disk(move |place| read_chunk(place, address, from, stream, is_live)).await?
+    }
+
+    /// What an attempt wrote and writes, from a position on (see [`JobLogs::read`]), as it comes. Ends when the log
+    /// is closed, when `stop` asks, and after an error; at once when there is no log and none is open.
+    pub fn follow(
+        &self,
+        job_id: &str,
+        attempt: u32,
+        from: u64,
+        stream: Option<Stream>,
+        stop: CancellationToken,
+    ) -> impl stream::Stream<Item = Result<Entry, LogError>> + Send + use<> {
+        self.follow_chunks(job_id, attempt, from, stream, stop)
+            .map_ok(|chunk| stream::iter(chunk.entries.into_iter().map(Ok)))
+            .try_flatten()
+    }
+
+    /// As [`JobLogs::follow`], in parts as they are read, which also tell of output that is missing and where to go
+    /// on. A log that closes gives a last part with `end`.
+    pub fn follow_chunks(
+        &self,
+        job_id: &str,
+        attempt: u32,
+        from: u64,
+        stream: Option<Stream>,
+        stop: CancellationToken,
+    ) -> impl stream::Stream<Item = Result<Chunk, LogError>> + Send + use<> {
+        let follower = Follower { logs: self.clone(), job_id: job_id.to_owned(), attempt, stream, stop };
+        stream::try_unfold(Some((follower, from)), |state| async move {
+            let Some((follower, from)) = state else { return Ok(None) };
+            let Some(chunk) = follower.next(from).await? else { return Ok(None) };
+            let state = (!chunk.end).then_some((follower, chunk.next));
+            Ok(Some((chunk, state)))
+        })
+    }
+
+    /// The attempts of a job that have a log, in order. Reads the folder of the job's day.
+    ///
+    /// # Errors
+    /// [`LogError`] when the folder cannot be read.
+    pub async fn attempts(&self, job_id: &str) -> Result<Vec<u32>, LogError> {
+        let Some(job) = JobId::of(job_id) else { return Ok(Vec::new()) };
+        Ok(self.on_disk(move |place| place.attempts(job)).await??)
+    }
+
+    /// Removes all logs of these jobs, and the folders of days that are empty then. Many at once cost little more
+    /// than one: each day's folder is read once. What is no id of a job is left out.
+    ///
+    /// # Errors
+    /// [`LogError`] when a file cannot be removed; some may be removed then.
+    pub async fn remove(&self, job_ids: &[&str]) -> Result<(), LogError> {
+        let jobs: BTreeSet<JobId> = job_ids.iter().filter_map(|id| JobId::of(id)).collect();
+        Ok(self.on_disk(move |place| place.remove(&jobs)).await??)
+    }
+
+    /// Removes the folders of days that are empty; gives how many. For the start of the daemon.
+    ///
+    /// # Errors
+    /// [`LogError`] when a folder cannot be read or removed.
+    pub async fn sweep(&self) -> Result<usize, LogError> {
+        Ok(self.on_disk(Place::sweep).await??)
+    }
+
+    /// Does what waits for the disk on a thread that may wait.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Place) -> T + Send + 'static,
+    ) -> Result<T, LogError> {
+        let place = self.place.clone();
+        let done = tokio::task::spawn_blocking(move || work(&place)).await;
+        done.map_err(|why| LogError::Unreadable(std::io::Error::other(why)))
+    }
+
+    /// The search for the secrets of a mask, made once as long as the mask stays the same.
+    fn search(cache: &SearchCache, mask: &Arc<Mask>) -> Arc<SecretSearch> {
+        let mut cached = cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((last, search)) = &*cached
+            && Arc::ptr_eq(last, mask)
+        {
+            return search.clone();
+        }
+        let search = Arc::new(SecretSearch::new(mask));
+        *cached = Some((mask.clone(), search.clone()));
+        search
+    }
+}
+
+impl Outputs for JobLogs {
+    /// One sink at a time for an attempt. Nothing is made on disk before the first byte.
+    fn open(&self, job: &Arc<Job>, mask: &Arc<Mask>) -> Arc<dyn Output> {
+        // Only ids that were not made by Herald have no place.
+        let Some(address) = Address::of(&job.id, job.attempt) else { return Arc::new(NoOutput) };
+        let keeper = Keeper::new(self.place.clone(), address, self.limit);
+        let (cache, mask) = (self.secrets.clone(), mask.clone());
+        let secrets = Box::new(move || Self::search(&cache, &mask));
+        Arc::new(LogSink::new(self.shared.clone(), keeper, self.live.enter(address), secrets))
+    }
+}
+
+impl std::fmt::Debug for JobLogs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobLogs").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+/// Reads a log while it grows.
+struct Follower {
+    logs: JobLogs,
+    job_id: String,
+    attempt: u32,
+    stream: Option<Stream>,
+    stop: CancellationToken,
+}
+
+impl Follower {
+    /// The next part that tells something, once it is there.
+    async fn next(&self, mut from: u64) -> Result<Option<Chunk>, LogError> {
+        let Some(address) = Address::of(&self.job_id, self.attempt) else { return Ok(None) };
+        loop {
+            // Before reading, so that what is written meanwhile wakes.
+            let news = self.logs.live.watch(address);
+            let read = self.logs.read(&self.job_id, self.attempt, from, self.stream);
+            let chunk = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(None),
+                chunk = read => chunk?,
+            };
+            let Some(chunk) = chunk else { return Ok(None) };
+            if chunk.end || chunk.truncated || !chunk.entries.is_empty() {
+                return Ok(Some(chunk));
+            }
+            if chunk.next > from {
+                from = chunk.next;
+                continue;
+            }
+            // Closed meanwhile: the next look finds the end.
+            let Some(mut news) = news else { continue };
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(None),
+                _ = news.changed() => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Where logs are kept: a folder, or memory.
+
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::job_log::address::{Address, JobId, split};
+use crate::job_log::memory::MemoryLogs;
+
+/// Where logs are kept. All here blocks on the disk.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    Folder(Arc<Path>),
+    Memory(MemoryLogs),
+}
+
+/// The file of an attempt, for appending; made with its folders where it is missing.
+pub(super) fn open_file(folder: &Path, address: Address) -> io::Result<File> {
+    let path = address.path(folder);
+    let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path);
+    let mut tries = 0;
+    loop {
+        match open() {
+            // A sweep may take the empty folder of the day away in between.
+            Err(why) if why.kind() == ErrorKind::NotFound && tries < 3 => tries += 1,
+            other => return other,
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(address.job.day(folder))?;
+    }
+}
+
+impl Place {
+    /// Up to `most` bytes of a log from a position; `None` when there is no such log.
+    pub(super) fn read(&self, address: Address, from: u64, most: usize) -> io::Result<Option<Vec<u8>>> {
+        let folder = match self {
+            Self::Memory(logs) => return Ok(logs.read(address, from, most)),
+            Self::Folder(folder) => folder,
+        };
+        let mut file = match File::open(address.path(folder)) {
+            Err(why) if why.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let mut bytes = Vec::new();
+        // No file is that long, and the system refuses to look there.
+        if i64::try_from(from).is_ok() {
+            file.seek(SeekFrom::Start(from))?;
+            file.take(most as u64).read_to_end(&mut bytes)?;
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The attempts of a job that have a log, in order.
+    pub(super) fn attempts(&self, job: JobId) -> io::Result<Vec<u32>> {
+        let mut found: Vec<u32> = match self {
+            Self::Memory(logs) => logs.attempts(job),
+            Self::Folder(folder) => {
+                names(&job.day(folder))?.iter().filter_map(|name| job.attempt_of(name)).collect()
+            }
+        };
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Removes the logs of these jobs. Reads each day's folder once.
+    pub(super) fn remove(&self, jobs: &BTreeSet<JobId>) -> io::Result<()> {
+        let folder = match self {
+            Self::Memory(logs) => {
+                logs.remove(jobs);
+                return Ok(());
+            }
+            Self::Folder(folder) => folder,
+        };
+        let days: BTreeSet<PathBuf> = jobs.iter().map(|job| job.day(folder)).collect();
+        for day in days {
+            for name in names(&day)? {
+                if split(&name).is_some_and(|(job, _)| jobs.contains(&job)) {
+                    gone(std::fs::remove_file(day.join(name)))?;
+                }
+            }
+            sweep_day(&day)?;
+        }
+        Ok(())
+    }
+
+    /// Removes folders of days that are empty; gives how many.
+    pub(super) fn sweep(&self) -> io::Result<usize> {
+        let Self::Folder(folder) = self else { return Ok(0) };
+        let mut swept = 0;
+        for name in names(folder)? {
+            if is_day(&name) && sweep_day(&folder.join(name))? {
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+}
+
+/// The names in a folder that are text; none where there is no folder.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(why) if why.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    names.filter_map(io::Result::transpose).collect()
+}
+
+/// `2026-11-24`.
+fn is_day(name: &str) -> bool {
+    let shape: String = name.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000-00-00"
+}
+
+/// Removes the folder if it is empty.
+fn sweep_day(day: &Path) -> io::Result<bool> {
+    match std::fs::remove_dir(day) {
+        Ok(()) => Ok(true),
+        Err(why) if matches!(why.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(why) => gone(Err(why)).map(|()| false),
+    }
+}
+
+/// What is gone already needs no removing.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(why) if why.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
