@@ -89,7 +89,7 @@ impl Engine {
     ) -> (Self, Recovered) {
         let Setup { plan, limits, journal, clock, outputs, recovered } = setup;
         let engine = Self {
-            plan: Arc::new(plan),
+            plan,
             limits,
             journal,
             outputs,

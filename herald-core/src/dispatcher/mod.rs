@@ -104,9 +104,9 @@ impl Handle {
     }
 
     /// Goes by another plan from now on. Jobs that exist keep what they have.
-    pub async fn replace(&self, plan: Plan, limits: Limits) {
+    pub async fn replace(&self, plan: impl Into<Arc<Plan>>, limits: Limits) {
         let (reply, answer) = oneshot::channel();
-        if self.events.send(Event::Replace { plan: Arc::new(plan), limits, reply }).await.is_ok() {
+        if self.events.send(Event::Replace { plan: plan.into(), limits, reply }).await.is_ok() {
             let _ = answer.await;
         }
     }

@@ -10,7 +10,7 @@ use crate::plan::{Limits, Plan};
 /// What a dispatcher works with.
 pub struct Setup {
     /// The routers and their components.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The bounds.
     pub limits: Limits,
     /// Where everything is recorded before it is done.
@@ -25,7 +25,13 @@ pub struct Setup {
 
 impl Setup {
     /// A fresh start, with output that nobody keeps.
-    pub fn new(plan: Plan, limits: Limits, journal: Arc<dyn Journal>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        plan: impl Into<Arc<Plan>>,
+        limits: Limits,
+        journal: Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let plan = plan.into();
         Self { plan, limits, journal, clock, outputs: Arc::new(NoOutput), recovered: Recovered::default() }
     }
 }

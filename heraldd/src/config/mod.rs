@@ -5,6 +5,7 @@ mod file;
 mod reference;
 mod schema;
 mod secret;
+mod sections;
 mod settings;
 
 #[cfg(test)]
@@ -27,10 +28,11 @@ pub use file::{ReadError, Source, read};
 pub use reference::markdown;
 pub use schema::schema;
 use secret::{At, Lookup, Secrets};
-pub use settings::{HistorySettings, LogFormat, LogOutput, LogSettings, Settings};
+pub use sections::{ApiSettings, HistorySettings, LogFormat, LogOutput, LogSettings};
+pub use settings::Settings;
 
 /// Everything that may stand at the top of the file.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "log",
     "plugin",
     "trigger",
@@ -44,6 +46,7 @@ const SECTIONS: [&str; 13] = [
     "shutdown_grace",
     "state_dir",
     "history",
+    "api",
 ];
 
 /// A configuration in which nothing is wrong.
@@ -248,6 +251,7 @@ impl Checker<'_> {
                         self.resolve_router(router, &at.key(name));
                     }
                 }
+                "api" => self.secrets.resolve(value, &at),
                 _ => self.secrets.refuse(value, &at),
             }
         }

@@ -7,7 +7,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::workflow::policy;
 use serde_json::Value;
 
-use super::settings;
+use super::{sections, settings};
 
 const HEAD: &str = "\
 # Configuration reference
@@ -66,9 +66,11 @@ pub fn markdown(registry: &Registry) -> String {
     page.push_str("At the top of the file:\n\n");
     options(&mut page, "option", &settings::description().options);
     page.push_str("\nUnder `log`:\n\n");
-    options(&mut page, "option", &settings::log_description().options);
+    options(&mut page, "option", &sections::log_description().options);
     page.push_str("\nUnder `history`:\n\n");
-    options(&mut page, "option", &settings::history_description().options);
+    options(&mut page, "option", &sections::history_description().options);
+    page.push_str("\nUnder `api`:\n\n");
+    options(&mut page, "option", &sections::api_description().options);
     page.push_str("\nUnder `policy` of a router or a task, the task's keys first:\n\n");
     options(&mut page, "key", &policy::description().options);
     page.push_str("\nUnder `retry` there:\n\n");

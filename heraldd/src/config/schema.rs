@@ -5,14 +5,15 @@ use herald_core::spec::Description;
 use herald_core::workflow::policy;
 use serde_json::{Map, Value, json};
 
-use super::settings;
+use super::{sections, settings};
 
 /// The JSON Schema (draft 2020-12) of a configuration that may use these types.
 #[must_use]
 pub fn schema(registry: &Registry) -> Value {
     let mut properties = Map::new();
-    properties.insert("log".to_owned(), section_schema(&settings::log_description()));
-    properties.insert("history".to_owned(), section_schema(&settings::history_description()));
+    properties.insert("log".to_owned(), section_schema(&sections::log_description()));
+    properties.insert("history".to_owned(), section_schema(&sections::history_description()));
+    properties.insert("api".to_owned(), section_schema(&sections::api_description()));
     properties.insert(
         "plugin".to_owned(),
         json!({

@@ -1,19 +1,18 @@
-//! The settings of the daemon itself: everything but components, presets and routers.
+//! The settings of the daemon itself: everything but components, presets and routers. Those that are maps are in
+//! `sections`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_core::plan::Limits;
-use herald_core::problem::{Path, Problem, near_miss};
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::unit;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tracing::level_filters::LevelFilter;
 
+use super::sections::{self, ApiSettings, HistorySettings, LogSettings};
 use crate::state_dir;
-
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The settings of the daemon itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,15 +33,8 @@ pub struct Settings {
     pub state_dir: Option<PathBuf>,
     /// How much of the past is kept.
     pub history: HistorySettings,
-}
-
-/// How much of the past is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HistorySettings {
-    /// How long a job is kept after it was made.
-    pub keep: Duration,
-    /// How many jobs are kept.
-    pub max_jobs: u64,
+    /// The control API over TCP; none serves it on the socket alone.
+    pub api: Option<ApiSettings>,
 }
 
 impl Settings {
@@ -56,50 +48,6 @@ impl Settings {
             ..Limits::default()
         }
     }
-}
-
-/// What the log looks like and where it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least important lines that are written.
-    pub level: LevelFilter,
-    /// Where it goes.
-    pub output: LogOutput,
-    /// Text or JSON.
-    pub format: LogFormat,
-}
-
-/// Where the log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogOutput {
-    /// Standard error.
-    Stderr,
-    /// Standard output.
-    Stdout,
-    /// A file, which is appended to.
-    File(PathBuf),
-}
-
-impl LogOutput {
-    /// The names of the two streams are no files: whoever writes `stderr` does not want one of that name.
-    fn of(output: Option<PathBuf>) -> Self {
-        match output {
-            None => Self::Stderr,
-            Some(path) if path.as_os_str() == "stderr" => Self::Stderr,
-            Some(path) if path.as_os_str() == "stdout" => Self::Stdout,
-            Some(path) => Self::File(path),
-        }
-    }
-}
-
-/// What a line of the log looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// For programs: one JSON object a line.
-    Json,
 }
 
 /// The scalar settings at the top of the file.
@@ -156,76 +104,6 @@ pub(super) fn description() -> Description {
         )
 }
 
-/// The `history` section.
-pub(super) fn history_description() -> Description {
-    Description::new("history", "How much of the past is kept. Jobs that have not ended are always kept.")
-        .option(
-            OptionSpec::new("keep", OptionKind::Duration, "How long a job is kept after it was made.")
-                .default("30d"),
-        )
-        .option(
-            OptionSpec::new(
-                "max_jobs",
-                OptionKind::Integer { min: 1, max: 1_000_000_000 },
-                "How many jobs are kept.",
-            )
-            .default(100_000),
-        )
-}
-
-/// The `log` section.
-pub(super) fn log_description() -> Description {
-    Description::new("log", "What the daemon writes about its work, and where.")
-        .option(
-            OptionSpec::new(
-                "level",
-                OptionKind::Text,
-                "The least important lines that are written: off, error, warn, info, debug or trace, in small or \
-                 large letters.",
-            )
-            .default("info")
-            .check(check_level),
-        )
-        .option(OptionSpec::new(
-            "output",
-            OptionKind::FilePath,
-            "A file to append to, opened again at SIGHUP; or `stdout` or `stderr`. Left out, the log goes to standard \
-             error.",
-        ))
-        .option(
-            OptionSpec::new(
-                "format",
-                OptionKind::OneOf(&["text", "json"]),
-                "`text` for people, or `json` with one object a line.",
-            )
-            .default("text"),
-        )
-}
-
-fn check_level(value: &Value) -> Result<(), String> {
-    let given = value.as_str().unwrap_or("");
-    if level(given).is_some() {
-        return Ok(());
-    }
-    let known = LEVELS.join(", ");
-    Err(match near_miss(&given.to_ascii_lowercase(), LEVELS) {
-        Some(meant) => format!("there is no such level; did you mean \"{meant}\"?"),
-        None => format!("there is no such level; known are: {known}"),
-    })
-}
-
-fn level(text: &str) -> Option<LevelFilter> {
-    match text.to_ascii_lowercase().as_str() {
-        "off" => Some(LevelFilter::OFF),
-        "error" => Some(LevelFilter::ERROR),
-        "warn" | "warning" => Some(LevelFilter::WARN),
-        "info" => Some(LevelFilter::INFO),
-        "debug" => Some(LevelFilter::DEBUG),
-        "trace" => Some(LevelFilter::TRACE),
-        _ => None,
-    }
-}
-
 #[derive(Deserialize)]
 struct Given {
     max_jobs: usize,
@@ -235,48 +113,8 @@ struct Given {
     shutdown_grace: Duration,
 }
 
-#[derive(Deserialize)]
-struct GivenHistory {
-    #[serde(deserialize_with = "unit::de_duration")]
-    keep: Duration,
-    max_jobs: u64,
-}
-
 fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     unit::duration_or_zero(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
-#[derive(Deserialize)]
-struct GivenLog {
-    level: String,
-    output: Option<PathBuf>,
-    format: LogFormat,
-}
-
-/// Reads the `history` section; `None` when there are problems.
-fn history(section: Option<&Value>, problems: &mut Vec<Problem>) -> Option<HistorySettings> {
-    let at = Path::top().key("history");
-    let given = match section {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(map)) => map.clone(),
-        Some(_) => {
-            let problem = Problem::error(at, "expected a map with keep and max_jobs");
-            problems.push(problem.help("write  history: {keep: 30d}"));
-            return None;
-        }
-    };
-    let (options, found) = history_description().check(&given, &at);
-    if !found.is_empty() {
-        problems.extend(found);
-        return None;
-    }
-    match options.parse::<GivenHistory>() {
-        Ok(given) => Some(HistorySettings { keep: given.keep, max_jobs: given.max_jobs }),
-        Err(error) => {
-            problems.push(Problem::error(at, error.to_string()));
-            None
-        }
-    }
 }
 
 /// Where the state goes: the inner `None` is memory. The outer one: nobody can say where.
@@ -307,37 +145,21 @@ pub(super) fn read(
     let known = |key: &str| description.options.iter().any(|option| option.name == key);
     let given = top.iter().filter(|(key, _)| known(key)).map(|(key, value)| (key.clone(), value.clone()));
     let (options, mut found) = description.check(&given.collect(), &Path::top());
-    let at = Path::top().key("log");
-    let log = match top.get("log") {
-        None | Some(Value::Null) => Some(Map::new()),
-        Some(Value::Object(map)) => Some(map.clone()),
-        Some(_) => {
-            let problem = Problem::error(at.clone(), "expected a map with level, output and format");
-            found.push(problem.help("write  log: {level: info}"));
-            None
-        }
-    };
-    let log = log.map(|log| log_description().check(&log, &at));
-    let log = log.map(|(options, more)| {
-        found.extend(more);
-        options
-    });
-    let history = history(top.get("history"), &mut found);
+    let log = sections::log(top.get("log"), &mut found);
+    let history = sections::history(top.get("history"), &mut found);
+    let api = sections::api(top.get("api"), &mut found);
     let state_dir = state_dir(top.get("state_dir").and_then(Value::as_str), &mut found);
     if !found.is_empty() {
         problems.extend(found);
         return None;
     }
     let given: Result<Given, _> = options.parse();
-    let (Some(history), Some(state_dir)) = (history, state_dir) else { return None };
-    let log: Option<Result<GivenLog, _>> = log.map(|log| log.parse());
-    match (given, log) {
-        (Ok(given), Some(Ok(log))) => Some(Settings {
-            log: LogSettings {
-                level: level(&log.level).unwrap_or(LevelFilter::INFO),
-                output: LogOutput::of(log.output),
-                format: log.format,
-            },
+    let (Some(log), Some(history), Some(api), Some(state_dir)) = (log, history, api, state_dir) else {
+        return None;
+    };
+    match given {
+        Ok(given) => Some(Settings {
+            log,
             max_jobs: given.max_jobs,
             max_queue: given.max_queue,
             max_chain_depth: given.max_chain_depth,
@@ -345,10 +167,10 @@ pub(super) fn read(
             plugins,
             state_dir,
             history,
+            api,
         }),
-        (given, log) => {
-            let errors = given.err().into_iter().chain(log.and_then(Result::err));
-            problems.extend(errors.map(|error| Problem::error(Path::top(), error.to_string())));
+        Err(error) => {
+            problems.push(Problem::error(Path::top(), error.to_string()));
             None
         }
     }
