@@ -82,6 +82,21 @@ impl Assembly {
         self.triggers.iter().map(|(name, part)| (name.clone(), part.component.clone())).collect()
     }
 
+    /// All triggers, with their types.
+    #[must_use]
+    pub fn typed_triggers(&self) -> Vec<(Name, String, Arc<dyn Trigger>)> {
+        let typed = |(name, part): (&Name, &Part<dyn Trigger>)| {
+            (name.clone(), part.made_from.type_name.clone(), part.component.clone())
+        };
+        self.triggers.iter().map(typed).collect()
+    }
+
+    /// The names of all executors, with their types.
+    #[must_use]
+    pub fn typed_executors(&self) -> Vec<(Name, &str)> {
+        self.executors.iter().map(|(name, part)| (name.clone(), part.made_from.type_name.as_str())).collect()
+    }
+
     /// The triggers that are not in `before`, or not the same.
     #[must_use]
     pub fn triggers_new(&self, before: &Self) -> Vec<(Name, Arc<dyn Trigger>)> {

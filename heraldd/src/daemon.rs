@@ -1,20 +1,22 @@
 //! The life of the daemon on one page: read, check, start, wait for signals, drain.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
+use herald_core::plan::Plan;
 use herald_core::supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, Serving};
+use crate::api::{Api, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
-use crate::config::Config;
+use crate::config::{ApiSettings, Config};
 use crate::executor::http_remote;
-use crate::journal::{OpenError, Store};
+use crate::journal::OpenError;
 use crate::loading::{self, Loaded};
 use crate::log::Log;
 use crate::state::State;
@@ -32,6 +34,12 @@ pub enum Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
+        Self::Start(error.to_string())
+    }
+}
+
+impl From<SocketError> for Error {
+    fn from(error: SocketError) -> Self {
         Self::Start(error.to_string())
     }
 }
@@ -67,7 +75,10 @@ struct Daemon {
     assembly: Assembly,
     grace: Duration,
     log: Log,
-    api: Option<Serving>,
+    serving: Option<Serving>,
+    api_settings: Option<ApiSettings>,
+    /// Wishes to reload that come through the API, one at a time.
+    reloads: mpsc::Receiver<ReloadRequest>,
     /// Dropped last: it is open until everything has ended.
     state: State,
 }
@@ -83,12 +94,18 @@ impl Daemon {
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
         let state = State::open(&config.settings, clock.clone()).await?;
-        let plan = assembly.plan(config.workflow, config.mask);
-        let (plan, recovered) = state.recover(plan).await?;
-        let setup = Setup { recovered, ..Setup::new(plan, limits, state.journal(), clock.clone()) };
+        let plan = Arc::new(assembly.plan(config.workflow, config.mask));
+        let recovered = state.recover(plan.clone()).await?;
+        let outputs = Arc::new(state.logs.clone());
+        let setup =
+            Setup { recovered, outputs, ..Setup::new(plan.clone(), limits, state.journal(), clock.clone()) };
         let dispatcher = Dispatcher::start(setup);
-        let api = match state.store() {
-            Some(store) => Some(serve_api(path, store, &dispatcher, clock.clone(), &assembly).await?),
+        let api_settings = config.settings.api;
+        let (wishes, reloads) = mpsc::channel(1);
+        let view = View::new(&assembly, plan);
+        let api = api(path, &state, &dispatcher, clock.clone(), (view, wishes));
+        let serving = match api {
+            Some(api) => Some(Serving::start(state.folder(), api_settings.as_ref(), api).await?),
             None => None,
         };
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
@@ -97,53 +114,95 @@ impl Daemon {
             prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
         triggers.run(prepared);
         tracing::info!("heraldd is ready");
-        let mut daemon =
-            Self { path: path.to_owned(), dispatcher, triggers, assembly, grace, log, api, state };
+        let mut daemon = Self {
+            path: path.to_owned(),
+            dispatcher,
+            triggers,
+            assembly,
+            grace,
+            log,
+            serving,
+            api_settings,
+            reloads,
+            state,
+        };
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
-                _ = signals.hang_up.recv() => daemon.reload().await,
+                _ = signals.hang_up.recv() => drop(daemon.reload().await),
+                Some(reply) = daemon.reloads.recv() => drop(reply.send(daemon.reload().await)),
             }
         }
         daemon.stop(signals).await;
         Ok(())
     }
 
-    /// Takes up a changed configuration. Whatever is wrong with it, what runs stays as it is.
-    async fn reload(&mut self) {
+    /// Takes up a changed configuration, and gives its warnings. Whatever is wrong with it, what runs stays as it is.
+    async fn reload(&mut self) -> Result<Vec<String>, String> {
+        let reloaded = self.take_up_configuration().await;
+        self.state.metrics.reloaded(reloaded.is_ok());
+        match &reloaded {
+            Ok(_) => tracing::info!("the configuration was read again"),
+            Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+        }
+        reloaded
+    }
+
+    async fn take_up_configuration(&mut self) -> Result<Vec<String>, String> {
         let (path, before) = (self.path.clone(), self.assembly.clone());
         let loaded = tokio::task::spawn_blocking(move || loading::load(&path, Some(&before))).await;
-        let Loaded { config, assembly, .. } = match loaded {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(error)) => return tracing::error!("the configuration stays as it was:\n{error}"),
-            Err(error) => return tracing::error!("the configuration stays as it was: {error}"),
-        };
+        let loaded = loaded.map_err(|error| error.to_string())?;
+        let Loaded { config, assembly, .. } = loaded.map_err(|wrong| format!("\n{wrong}"))?;
+        self.serve_at(config.settings.api.as_ref()).await?;
         self.triggers.stop(self.assembly.triggers_gone(&assembly)).await;
         match Supervisor::prepare(assembly.triggers_new(&self.assembly)).await {
             Ok(prepared) => {
-                config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                self.log.reload(&config.settings.log);
-                self.grace = config.settings.shutdown_grace;
-                self.state.reload(&config.settings);
-                if let Some(serving) = &self.api {
-                    let names = assembly.triggers().into_iter().map(|(name, _)| name).collect();
-                    *serving.api.triggers.write().unwrap_or_else(PoisonError::into_inner) = names;
-                }
-                let limits = config.settings.limits();
-                self.dispatcher.handle().replace(assembly.plan(config.workflow, config.mask), limits).await;
+                let warnings = config.warnings.iter().map(ToString::to_string).collect();
+                self.go_by(config, assembly).await;
                 self.triggers.run(prepared);
-                self.assembly.retire_into(assembly);
-                tracing::info!("the configuration was read again");
+                Ok(warnings)
             }
             Err((name, error)) => {
-                tracing::error!("the configuration stays as it was: trigger \"{name}\": {error}");
-                match Supervisor::prepare(self.assembly.triggers_new(&assembly)).await {
-                    Ok(prepared) => self.triggers.run(prepared),
-                    Err((name, error)) => {
-                        tracing::error!("trigger \"{name}\" could not be taken up again: {error}")
-                    }
-                }
+                self.take_back(&assembly).await;
+                Err(format!("trigger \"{name}\": {error}"))
+            }
+        }
+    }
+
+    async fn serve_at(&mut self, api: Option<&ApiSettings>) -> Result<(), String> {
+        match &mut self.serving {
+            Some(serving) => serving.reload(api).await.map_err(|error| error.to_string()),
+            None if api.is_some() => Err("with `state_dir: none` a new api takes a restart".to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    async fn go_by(&mut self, config: Config, assembly: Assembly) {
+        config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        self.log.reload(&config.settings.log);
+        self.grace = config.settings.shutdown_grace;
+        self.state.reload(&config.settings);
+        let limits = config.settings.limits();
+        let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
+        if let Some(serving) = &self.serving {
+            serving.api.show(View::new(&assembly, plan.clone()));
+        }
+        self.dispatcher.handle().replace(plan, limits).await;
+        self.assembly.retire_into(assembly);
+        self.api_settings = config.settings.api;
+    }
+
+    /// Goes back to what was before a reload that failed half way.
+    async fn take_back(&mut self, failed: &Assembly) {
+        let api = self.api_settings.clone();
+        if let Err(error) = self.serve_at(api.as_ref()).await {
+            tracing::error!("{error}");
+        }
+        match Supervisor::prepare(self.assembly.triggers_new(failed)).await {
+            Ok(prepared) => self.triggers.run(prepared),
+            Err((name, error)) => {
+                tracing::error!("trigger \"{name}\" could not be taken up again: {error}")
             }
         }
     }
@@ -166,7 +225,7 @@ impl Daemon {
             () = ending => {}
             () = second_signal => {}
         }
-        if let Some(serving) = self.api {
+        if let Some(serving) = self.serving {
             serving.stop().await;
         }
         self.assembly.close().await;
@@ -175,24 +234,28 @@ impl Daemon {
     }
 }
 
-async fn serve_api(
+/// What the control API speaks of; `None` when nothing is kept that it could speak of.
+fn api(
     path: &Path,
-    store: Arc<Store>,
+    state: &State,
     dispatcher: &Dispatcher,
     clock: Arc<dyn Clock>,
-    assembly: &Assembly,
-) -> Result<Serving, Error> {
-    let folder = store.folder().to_owned();
-    let api = Api {
+    (view, reload): (View, mpsc::Sender<ReloadRequest>),
+) -> Option<Arc<Api>> {
+    Some(Arc::new(Api {
+        history: state.store()?,
+        logs: state.logs.clone(),
         handle: dispatcher.handle().clone(),
-        triggers: RwLock::new(assembly.triggers().into_iter().map(|(name, _)| name).collect()),
+        metrics: state.metrics.clone(),
+        changes: state.changes.clone(),
+        reload,
         config: path.display().to_string(),
-        state_dir: folder.display().to_string(),
+        state_dir: state.folder().map(Path::to_owned),
         started_at: clock.now(),
-        history: store,
+        closing: CancellationToken::new(),
+        view: RwLock::new(Arc::new(view)),
         clock,
-    };
-    Serving::start(&folder, api).await.map_err(|error| Error::Start(format!("the control socket: {error}")))
+    }))
 }
 
 fn say_hello(path: &Path, config: &Config) {

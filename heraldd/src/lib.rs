@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assembly;
+pub mod changes;
 pub mod cli;
 pub mod components;
 pub mod config;
@@ -11,7 +12,9 @@ pub mod job_log;
 pub mod journal;
 pub mod loading;
 pub mod log;
+pub mod metrics;
 pub mod model;
+pub mod observed;
 pub mod plugin;
 pub mod selector;
 pub mod server;

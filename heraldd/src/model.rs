@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// A page of a list, newest first.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
@@ -14,7 +15,7 @@ pub struct Page<T> {
 }
 
 /// A job in a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct JobSummary {
     /// The job's id.
     pub id: String,
@@ -45,7 +46,7 @@ pub struct JobSummary {
 }
 
 /// A job in full.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Job {
     /// What lists show of it.
     #[serde(flatten)]
@@ -53,12 +54,16 @@ pub struct Job {
     /// Selector name.
     pub selector: String,
     /// The execution parameters `trigger_param`, secrets hidden.
+    #[schema(value_type = Object)]
     pub trigger_param: Map<String, Value>,
     /// The execution parameters `select_param`, secrets hidden.
+    #[schema(value_type = Object)]
     pub select_param: Map<String, Value>,
     /// The execution parameters `job_param`, secrets hidden.
+    #[schema(value_type = Object)]
     pub job_param: Map<String, Value>,
     /// What it gave; null before its end.
+    #[schema(value_type = Option<Object>)]
     pub result: Option<Map<String, Value>>,
     /// When its next attempt may start, while it waits for one.
     pub retry_at: Option<String>,
@@ -67,7 +72,7 @@ pub struct Job {
 }
 
 /// One attempt of a job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {
     /// From 1.
     pub attempt: u32,
@@ -82,13 +87,14 @@ pub struct Attempt {
 }
 
 /// An event, and what became of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// The event's id.
     pub id: String,
     /// Trigger name.
     pub trigger: String,
     /// What the trigger told, secrets hidden.
+    #[schema(value_type = Object)]
     pub trigger_param: Map<String, Value>,
     /// How many jobs came before it in its chain; 0 for what came from outside.
     pub chain_depth: u32,
@@ -101,7 +107,7 @@ pub struct Event {
 }
 
 /// What one selector said about one task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Decision {
     /// Router name.
     pub router: String,
@@ -118,7 +124,7 @@ pub struct Decision {
 }
 
 /// A trigger.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Trigger {
     /// Its name.
     pub name: String,
@@ -132,20 +138,22 @@ pub struct Trigger {
 }
 
 /// One task of a router.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Task {
     /// Its name.
     pub task: String,
     /// Executor name.
     pub executor: String,
     /// What its selector is told, secrets hidden.
+    #[schema(value_type = Object)]
     pub select_param: Map<String, Value>,
     /// What its executor is told, secrets hidden.
+    #[schema(value_type = Object)]
     pub job_param: Map<String, Value>,
 }
 
 /// A router.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Router {
     /// Its name.
     pub name: String,
@@ -158,7 +166,7 @@ pub struct Router {
 }
 
 /// An executor.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Executor {
     /// Its name.
     pub name: String,
@@ -168,7 +176,7 @@ pub struct Executor {
 }
 
 /// The daemon itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Info {
     /// `heraldd`'s version.
     pub version: String,
@@ -187,21 +195,79 @@ pub struct Info {
 }
 
 /// The answer to what makes an event.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Activated {
     /// The event's id.
     pub event_id: String,
 }
 
 /// The answer to `retry`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Retried {
     /// The new job's id.
     pub job_id: String,
 }
 
+/// What an accepted wish to cancel is about.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Cancelling {
+    /// The job that is being ended.
+    pub job_id: String,
+}
+
+/// The answer to `reload`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Reloaded {
+    /// What is doubtful in the new configuration, for people.
+    pub warnings: Vec<String>,
+}
+
+/// How the daemon does.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok` of `/healthz`, `ready` of `/readyz`.
+    pub status: String,
+}
+
+/// Something that was recorded just now.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Change {
+    /// An event was taken.
+    Event {
+        /// The event's id.
+        id: String,
+        /// Trigger name.
+        trigger: String,
+        /// When.
+        at: String,
+    },
+    /// A job was made, started, goes on with another attempt, or ended.
+    Job {
+        /// The job's id.
+        id: String,
+        /// The event that made it.
+        event_id: String,
+        /// Router name.
+        router: String,
+        /// Task name.
+        task: String,
+        /// What it is now, in the words of a job's `status`.
+        status: String,
+        /// The attempt it is at, from 1.
+        attempt: u32,
+        /// When.
+        at: String,
+    },
+    /// So many changes were too fast for this reader and are left out.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
 /// An error, as RFC 9457 has it (`application/problem+json`).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,

@@ -1,18 +1,31 @@
 //! The state of a running daemon: on disk, or in memory alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, MemoryJournal, Recovered};
 use herald_core::plan::Plan;
 
+use crate::changes::Changes;
 use crate::config::{HistorySettings, Settings};
+use crate::job_log::JobLogs;
 use crate::journal::{Keep, OpenError, Store};
+use crate::metrics::Metrics;
+use crate::observed::Observed;
 
-/// Where everything is recorded.
+/// The folder of the job logs in `state_dir`.
+const LOGS: &str = "log";
+
+/// Where everything is recorded, and what watches it.
 pub struct State {
     store: Option<Arc<Store>>,
+    /// What jobs write.
+    pub logs: JobLogs,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is recorded right now.
+    pub changes: Changes,
 }
 
 impl State {
@@ -26,28 +39,33 @@ impl State {
                 "state_dir is none: events, waiting jobs and the history are kept in memory alone, and are lost when \
                  heraldd ends"
             );
-            return Ok(Self { store: None });
+            return Ok(Self::with(None, JobLogs::new(None, settings.history.log_limit), &*clock));
         };
+        let logs = JobLogs::new(Some(folder.join(LOGS)), settings.history.log_limit);
         let keep = keep(&settings.history);
-        let open = move || Store::open(&folder, keep, clock);
+        let at = clock.clone();
+        let open = move || Store::open(&folder, keep, at);
         let opened = tokio::task::spawn_blocking(open).await;
         let store = opened.map_err(|error| OpenError(error.to_string()))??;
-        Ok(Self { store: Some(Arc::new(store)) })
+        remove_logs_of_trimmed_jobs(&store, &logs);
+        Ok(Self::with(Some(Arc::new(store)), logs, &*clock))
     }
 
-    /// What an earlier process left undone; the plan comes back as it went in.
+    fn with(store: Option<Arc<Store>>, logs: JobLogs, clock: &dyn Clock) -> Self {
+        let metrics = Arc::new(Metrics::new(clock.now()));
+        Self { store, logs, metrics, changes: Changes::default() }
+    }
+
+    /// What an earlier process left undone; `plan` is what resolves secrets.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn recover(&self, plan: Plan) -> Result<(Plan, Recovered), OpenError> {
-        let Some(store) = self.store.clone() else { return Ok((plan, Recovered::default())) };
-        let read = move || {
-            let recovered = store.recover(&plan);
-            (plan, recovered)
-        };
-        let read = tokio::task::spawn_blocking(read).await;
-        let (plan, recovered) = read.map_err(|error| OpenError(error.to_string()))?;
-        Ok((plan, recovered?))
+    pub async fn recover(&self, plan: Arc<Plan>) -> Result<Recovered, OpenError> {
+        let Some(store) = self.store.clone() else { return Ok(Recovered::default()) };
+        let read = tokio::task::spawn_blocking(move || store.recover(&plan)).await;
+        let recovered = read.map_err(|error| OpenError(error.to_string()))??;
+        self.metrics.recovered(&recovered.jobs);
+        Ok(recovered)
     }
 
     /// The store, unless everything is kept in memory.
@@ -56,13 +74,20 @@ impl State {
         self.store.clone()
     }
 
+    /// The `state_dir`, unless everything is kept in memory.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.store.as_ref().map(|store| store.folder())
+    }
+
     /// Where to record.
     #[must_use]
     pub fn journal(&self) -> Arc<dyn Journal> {
-        match &self.store {
+        let journal: Arc<dyn Journal> = match &self.store {
             Some(store) => store.clone(),
             None => Arc::new(MemoryJournal::keeping(0)),
-        }
+        };
+        Arc::new(Observed::new(journal, self.metrics.clone(), self.changes.clone()))
     }
 
     /// Takes up a changed configuration; another `state_dir` takes a restart.
@@ -74,6 +99,7 @@ impl State {
         if let Some(store) = &self.store {
             store.keep(keep(&settings.history));
         }
+        self.logs.set_limit(settings.history.log_limit);
     }
 
     /// Writes out what was sent, and closes the file.
@@ -88,4 +114,14 @@ impl State {
 
 fn keep(history: &HistorySettings) -> Keep {
     Keep { time: history.keep, jobs: history.max_jobs }
+}
+
+/// A job's logs go when the job does.
+fn remove_logs_of_trimmed_jobs(store: &Store, logs: &JobLogs) {
+    let logs = logs.clone();
+    store.on_trim(Arc::new(move |jobs| {
+        if let Err(error) = logs.remove(jobs) {
+            tracing::warn!("the logs of jobs that are no longer kept could not be removed: {error}");
+        }
+    }));
 }

@@ -1,51 +1,105 @@
-//! Answers of the API.
+//! Answers of the API, and what the OpenAPI document says of errors.
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
+use crate::journal::HistoryError;
 use crate::model;
-use crate::server::{Reply, json_reply};
 
-/// A JSON answer.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
-    match serde_json::to_vec(body) {
-        Ok(bytes) => json_reply(status, bytes),
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error: what is wrong and what to do.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+    /// Whether it is worth another try.
+    later: bool,
+}
+
+/// What a handler gives.
+pub(super) type Answer<T> = Result<T, Problem>;
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl std::fmt::Display) -> Self {
+        Self { status, detail: detail.to_string(), later: false }
+    }
+
+    /// Try again later.
+    pub(super) fn later(status: StatusCode, detail: impl std::fmt::Display) -> Self {
+        Self { later: true, ..Self::new(status, detail) }
+    }
+
+    /// Nothing is known under this id.
+    pub(super) fn unknown(what: &str, id: &str) -> Self {
+        let detail = format!("there is no {what} \"{id}\"; it may be older than the history that is kept");
+        Self::new(StatusCode::NOT_FOUND, detail)
     }
 }
 
-/// An error: what is wrong and what to do.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Reply {
-    let body = model::Problem {
-        status: status.as_u16(),
-        title: status.canonical_reason().unwrap_or("Error").to_owned(),
-        detail: detail.to_owned(),
-    };
-    // Texts and a number: never fails.
-    let mut reply = json_reply(status, serde_json::to_vec(&body).unwrap_or_default());
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    reply
+impl From<HistoryError> for Problem {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Cursor => Self::new(StatusCode::BAD_REQUEST, error),
+            HistoryError::Unreadable(_) => Self::later(StatusCode::SERVICE_UNAVAILABLE, error),
+        }
+    }
 }
 
-/// Nothing is known under this id.
-pub(super) fn unknown(what: &str, id: &str) -> Reply {
-    problem(
-        StatusCode::NOT_FOUND,
-        &format!("there is no {what} \"{id}\"; it may be older than the history that is kept"),
-    )
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = model::Problem {
+            status: self.status.as_u16(),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            detail: self.detail,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.later {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
 }
 
-/// The path is right and the method is not.
-pub(super) fn wrong_method(allowed: &'static str) -> Reply {
-    let mut reply = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed} is taken here"));
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    reply
+/// What every call may answer: the request is wrong, its token is, or the daemon cannot tell at the moment.
+pub(super) struct Usual;
+/// Calls about something that may not be there.
+pub(super) struct Missing;
+/// Calls that something may be in the way of.
+pub(super) struct Conflict;
+/// Calls that make an event or a job.
+pub(super) struct Crowded;
+/// Calls with a body.
+pub(super) struct BadBody;
+
+type Responses = BTreeMap<String, RefOr<utoipa::openapi::response::Response>>;
+
+macro_rules! problems {
+    ($($name:ident: $($status:literal $what:literal),+;)+) => {$(
+        impl utoipa::IntoResponses for $name {
+            fn responses() -> Responses {
+                [$(($status.to_string(), problem($what))),+].into()
+            }
+        }
+    )+};
 }
 
-/// Try again later.
-pub(super) fn later(status: StatusCode, detail: &str) -> Reply {
-    let mut reply = problem(status, detail);
-    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-    reply
+problems! {
+    Usual: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token is missing or wrong (TCP only).",
+        405 "The path knows other methods; `Allow` names them.", 503 "Herald cannot answer at the moment; try again later.";
+    Missing: 404 "There is nothing of this id or name.";
+    Conflict: 409 "It cannot be done with what there is: the job has ended already, or has not ended yet.";
+    Crowded: 429 "So much waits already that nothing more is taken (`max_queue`); try again later.";
+    BadBody: 408 "The body did not arrive in time.", 413 "The body is too long.";
+}
+
+fn problem(what: &str) -> RefOr<utoipa::openapi::response::Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(what).content(PROBLEM_JSON, content).build().into()
 }

@@ -1,9 +1,22 @@
-//! The control API over `<state_dir>/heraldd.sock`, which only the daemon's own user can open.
+//! The control API: on `<state_dir>/heraldd.sock`, which only the daemon's own user can open, and on a TCP port where
+//! the configuration says so, for those who know its token.
 //!
-//! JSON in and out; errors are `application/problem+json` (RFC 9457).
+//! JSON in and out; errors are `application/problem+json` (RFC 9457). The OpenAPI document is made from the handlers.
 
+mod about;
 mod answer;
-mod query;
+mod context;
+mod document;
+mod events;
+mod given;
+mod jobs;
+mod log;
+mod routes;
 mod serve;
+mod stream;
+mod view;
 
-pub use serve::{Api, Serving};
+pub use context::{Api, ReloadRequest};
+pub use routes::openapi;
+pub use serve::{Serving, SocketError};
+pub use view::View;

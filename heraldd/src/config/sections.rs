@@ -240,7 +240,10 @@ fn section(
         Some(Value::Object(map)) => map.clone(),
         Some(_) => {
             let known: Vec<&str> = description.options.iter().map(|option| &*option.name).collect();
-            let problem = Problem::error(at, format!("expected a map with {}", known.join(", ")));
+            let known = known.join(", ");
+            let known =
+                known.rsplit_once(", ").map_or(known.clone(), |(first, last)| format!("{first} and {last}"));
+            let problem = Problem::error(at, format!("expected a map with {known}"));
             problems.push(problem.help(format!("write  {example}")));
             return None;
         }

@@ -39,7 +39,7 @@ fn day_of(id: &Uuid) -> Option<String> {
 }
 
 /// The job and the attempt that the name of a file tells.
-pub(super) fn split(name: &str) -> Option<(JobId, u32)> {
+fn split(name: &str) -> Option<(JobId, u32)> {
     let (id, attempt) = name.strip_suffix(".log")?.rsplit_once('-')?;
     let number = attempt.parse().ok()?;
     // `+1` and `01` are numbers too, but no file has such a name.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{self, TryStreamExt};
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::executor::{NoOutput, Output, Outputs, Stream};
 use herald_core::job::Job;
@@ -18,7 +18,7 @@ use crate::job_log::keeper::Keeper;
 use crate::job_log::live::LiveLogs;
 use crate::job_log::memory::MemoryLogs;
 use crate::job_log::place::Place;
-use crate::job_log::read::{Chunk, Entry, LogError, read_chunk};
+use crate::job_log::read::{Chunk, LogError, read_chunk};
 use crate::job_log::sink::{LogSink, Shared};
 
 /// The most bytes that all logs in memory take.
@@ -30,7 +30,7 @@ const WRITERS: usize = 16;
 #[derive(Clone)]
 pub struct JobLogs {
     place: Place,
-    limit: u64,
+    limit: Arc<AtomicU64>,
     live: LiveLogs,
     shared: Arc<Shared>,
     secrets: SearchCache,
@@ -53,6 +53,7 @@ impl JobLogs {
         let place =
             folder.map_or_else(|| Place::Memory(MemoryLogs::new(MEMORY)), |path| Place::Folder(path.into()));
         let shared = Arc::new(Shared { clock, writers: Arc::new(Semaphore::new(WRITERS)) });
+        let limit = Arc::new(AtomicU64::new(limit));
         Self { place, limit, live: LiveLogs::default(), shared, secrets: Arc::default() }
     }
 
@@ -74,38 +75,40 @@ impl JobLogs {
         self.on_disk(move |place| read_chunk(place, address, from, stream, is_live)).await?
     }
 
-    /// What an attempt wrote and writes, from a position on (see [`JobLogs::read`]), as it comes. Ends when the log
-    /// is closed, when `stop` asks, and after an error; at once when there is no log and none is open.
-    pub fn follow(
+    /// As [`JobLogs::read`], once there is something to tell: output, that some is missing, or the end. `None` when
+    /// there is no log and none is open, and when `stop` asks.
+    ///
+    /// # Errors
+    /// [`LogError`] when there is a log that cannot be read.
+    pub async fn next(
         &self,
         job_id: &str,
         attempt: u32,
-        from: u64,
+        mut from: u64,
         stream: Option<Stream>,
-        stop: CancellationToken,
-    ) -> impl stream::Stream<Item = Result<Entry, LogError>> + Send + use<> {
-        self.follow_chunks(job_id, attempt, from, stream, stop)
-            .map_ok(|chunk| stream::iter(chunk.entries.into_iter().map(Ok)))
-            .try_flatten()
-    }
-
-    /// As [`JobLogs::follow`], in parts as they are read, which also tell of output that is missing and where to go
-    /// on. A log that closes gives a last part with `end`.
-    pub fn follow_chunks(
-        &self,
-        job_id: &str,
-        attempt: u32,
-        from: u64,
-        stream: Option<Stream>,
-        stop: CancellationToken,
-    ) -> impl stream::Stream<Item = Result<Chunk, LogError>> + Send + use<> {
-        let follower = Follower { logs: self.clone(), job_id: job_id.to_owned(), attempt, stream, stop };
-        stream::try_unfold(Some((follower, from)), |state| async move {
-            let Some((follower, from)) = state else { return Ok(None) };
-            let Some(chunk) = follower.next(from).await? else { return Ok(None) };
-            let state = (!chunk.end).then_some((follower, chunk.next));
-            Ok(Some((chunk, state)))
-        })
+        stop: &CancellationToken,
+    ) -> Result<Option<Chunk>, LogError> {
+        let Some(address) = Address::of(job_id, attempt) else { return Ok(None) };
+        loop {
+            // Before reading, so that what is written meanwhile wakes.
+            let news = self.live.watch(address);
+            let Some(read) = stop.run_until_cancelled(self.read(job_id, attempt, from, stream)).await else {
+                return Ok(None);
+            };
+            let Some(chunk) = read? else { return Ok(None) };
+            if chunk.end || chunk.truncated || !chunk.entries.is_empty() {
+                return Ok(Some(chunk));
+            }
+            if chunk.next > from {
+                from = chunk.next;
+                continue;
+            }
+            // Closed meanwhile: the next look finds the end.
+            let Some(mut news) = news else { continue };
+            if stop.run_until_cancelled(news.changed()).await.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// The attempts of a job that have a log, in order. Reads the folder of the job's day.
@@ -117,14 +120,23 @@ impl JobLogs {
         Ok(self.on_disk(move |place| place.attempts(job)).await??)
     }
 
-    /// Removes all logs of these jobs, and the folders of days that are empty then. Many at once cost little more
-    /// than one: each day's folder is read once. What is no id of a job is left out.
+    /// Removes the logs of these jobs (the id of each, and how many attempts it had), and the folders of days that are
+    /// empty then. What is no id of a job is left out. Blocks on the disk.
     ///
     /// # Errors
     /// [`LogError`] when a file cannot be removed; some may be removed then.
-    pub async fn remove(&self, job_ids: &[&str]) -> Result<(), LogError> {
-        let jobs: BTreeSet<JobId> = job_ids.iter().filter_map(|id| JobId::of(id)).collect();
-        Ok(self.on_disk(move |place| place.remove(&jobs)).await??)
+    pub fn remove(&self, jobs: &[(String, u32)]) -> Result<(), LogError> {
+        let attempts = |(id, attempts): &(String, u32)| {
+            let addresses = (1..=*attempts).filter_map(|attempt| Address::of(id, attempt));
+            addresses.collect::<Vec<_>>()
+        };
+        let addresses: BTreeSet<Address> = jobs.iter().flat_map(attempts).collect();
+        Ok(self.place.remove(&addresses)?)
+    }
+
+    /// Keeps at most so many bytes of output of attempts that begin from now on.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Removes the folders of days that are empty; gives how many. For the start of the daemon.
@@ -164,7 +176,7 @@ impl Outputs for JobLogs {
     fn open(&self, job: &Arc<Job>, mask: &Arc<Mask>) -> Arc<dyn Output> {
         // Only ids that were not made by Herald have no place.
         let Some(address) = Address::of(&job.id, job.attempt) else { return Arc::new(NoOutput) };
-        let keeper = Keeper::new(self.place.clone(), address, self.limit);
+        let keeper = Keeper::new(self.place.clone(), address, self.limit.load(Ordering::Relaxed));
         let (cache, mask) = (self.secrets.clone(), mask.clone());
         let secrets = Box::new(move || Self::search(&cache, &mask));
         Arc::new(LogSink::new(self.shared.clone(), keeper, self.live.enter(address), secrets))
@@ -174,45 +186,5 @@ impl Outputs for JobLogs {
 impl std::fmt::Debug for JobLogs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JobLogs").field("limit", &self.limit).finish_non_exhaustive()
-    }
-}
-
-/// Reads a log while it grows.
-struct Follower {
-    logs: JobLogs,
-    job_id: String,
-    attempt: u32,
-    stream: Option<Stream>,
-    stop: CancellationToken,
-}
-
-impl Follower {
-    /// The next part that tells something, once it is there.
-    async fn next(&self, mut from: u64) -> Result<Option<Chunk>, LogError> {
-        let Some(address) = Address::of(&self.job_id, self.attempt) else { return Ok(None) };
-        loop {
-            // Before reading, so that what is written meanwhile wakes.
-            let news = self.logs.live.watch(address);
-            let read = self.logs.read(&self.job_id, self.attempt, from, self.stream);
-            let chunk = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Ok(None),
-                chunk = read => chunk?,
-            };
-            let Some(chunk) = chunk else { return Ok(None) };
-            if chunk.end || chunk.truncated || !chunk.entries.is_empty() {
-                return Ok(Some(chunk));
-            }
-            if chunk.next > from {
-                from = chunk.next;
-                continue;
-            }
-            // Closed meanwhile: the next look finds the end.
-            let Some(mut news) = news else { continue };
-            tokio::select! {
-                () = self.stop.cancelled() => return Ok(None),
-                _ = news.changed() => {}
-            }
-        }
     }
 }

@@ -93,10 +93,9 @@ impl MemoryLogs {
         held.logs.keys().filter(|address| address.job == job).map(|address| address.attempt).collect()
     }
 
-    pub(super) fn remove(&self, jobs: &BTreeSet<JobId>) {
-        let mut held = self.lock();
-        let gone: Vec<Address> = held.logs.keys().filter(|at| jobs.contains(&at.job)).copied().collect();
-        gone.into_iter().for_each(|address| held.forget(address));
+    pub(super) fn remove(&self, addresses: &BTreeSet<Address>) {
+        let mut logs = self.lock();
+        addresses.iter().for_each(|address| logs.forget(*address));
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::job_log::address::{Address, JobId, split};
+use crate::job_log::address::{Address, JobId};
 use crate::job_log::memory::MemoryLogs;
 
 /// Where logs are kept. All here blocks on the disk.
@@ -64,25 +64,20 @@ impl Place {
         Ok(found)
     }
 
-    /// Removes the logs of these jobs. Reads each day's folder once.
-    pub(super) fn remove(&self, jobs: &BTreeSet<JobId>) -> io::Result<()> {
+    /// Removes these logs, as far as they are there.
+    pub(super) fn remove(&self, addresses: &BTreeSet<Address>) -> io::Result<()> {
         let folder = match self {
             Self::Memory(logs) => {
-                logs.remove(jobs);
+                logs.remove(addresses);
                 return Ok(());
             }
             Self::Folder(folder) => folder,
         };
-        let days: BTreeSet<PathBuf> = jobs.iter().map(|job| job.day(folder)).collect();
-        for day in days {
-            for name in names(&day)? {
-                if split(&name).is_some_and(|(job, _)| jobs.contains(&job)) {
-                    gone(std::fs::remove_file(day.join(name)))?;
-                }
-            }
-            sweep_day(&day)?;
+        for address in addresses {
+            gone(std::fs::remove_file(address.path(folder)))?;
         }
-        Ok(())
+        let days: BTreeSet<PathBuf> = addresses.iter().map(|address| address.job.day(folder)).collect();
+        days.iter().try_for_each(|day| sweep_day(day).map(drop))
     }
 
     /// Removes folders of days that are empty; gives how many.

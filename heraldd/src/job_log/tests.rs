@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use herald_core::activation::Name;
 use herald_core::executor::{Output, Outputs, Stream};
 use herald_core::job::Job;
@@ -240,41 +239,38 @@ async fn following_shows_output_soon_and_ends() {
     for logs in places {
         let stop = CancellationToken::new();
         let sink = open(&logs, 1);
-        let mut follower = Box::pin(logs.follow(ID, 1, 0, Some(OUT), stop.clone()));
+        let mut from = 0;
         for n in 0..20 {
             let line = format!("line {n}\n");
-            let (shown, ()) =
-                tokio::join!(tokio::time::timeout(Duration::from_secs(10), follower.next()), async {
-                    tokio::task::yield_now().await;
-                    sink.write(ERR, b"not this").await;
-                    sink.write(OUT, line.as_bytes()).await;
-                });
-            assert_eq!(shown.unwrap().unwrap().unwrap().bytes, line.as_bytes());
+            let next = logs.next(ID, 1, from, Some(OUT), &stop);
+            let (shown, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(10), next), async {
+                tokio::task::yield_now().await;
+                sink.write(ERR, b"not this").await;
+                sink.write(OUT, line.as_bytes()).await;
+            });
+            let chunk = shown.unwrap().unwrap().unwrap();
+            assert_eq!(text(&chunk), line);
+            from = chunk.next;
         }
         let began = Instant::now();
         sink.write(OUT, b"last").await;
-        assert_eq!(follower.next().await.unwrap().unwrap().bytes, b"last");
+        let chunk = logs.next(ID, 1, from, Some(OUT), &stop).await.unwrap().unwrap();
+        assert_eq!(text(&chunk), "last");
         assert!(began.elapsed() < Duration::from_millis(200), "{:?}", began.elapsed());
-        let (end, ()) = tokio::join!(follower.next(), sink.close());
-        assert!(end.is_none());
-
-        // From the middle, with what tells where to go on.
-        let chunks = logs.follow_chunks(ID, 1, 0, Some(OUT), stop.clone());
-        let chunks: Vec<_> = chunks.map(Result::unwrap).collect().await;
-        assert!(chunks.last().unwrap().end);
-        assert_eq!(chunks.iter().flat_map(|chunk| &chunk.entries).count(), 21);
+        let (end, ()) = tokio::join!(logs.next(ID, 1, chunk.next, Some(OUT), &stop), sink.close());
+        let end = end.unwrap().unwrap();
+        assert!(end.end && end.entries.is_empty());
 
         let silent = open(&logs, 2);
-        let mut follower = Box::pin(logs.follow(ID, 2, 0, None, stop.clone()));
-        let (end, ()) = tokio::join!(follower.next(), async { stop.cancel() });
-        assert!(end.is_none(), "whoever stops waits no longer");
-        let mut follower = Box::pin(logs.follow(ID, 2, 0, None, CancellationToken::new()));
-        let (end, ()) = tokio::join!(follower.next(), async {
+        let (end, ()) = tokio::join!(logs.next(ID, 2, 0, None, &stop), async { stop.cancel() });
+        assert!(end.unwrap().is_none(), "whoever stops waits no longer");
+        let stop = CancellationToken::new();
+        let (end, ()) = tokio::join!(logs.next(ID, 2, 0, None, &stop), async {
             tokio::task::yield_now().await;
             drop(silent);
         });
-        assert!(end.is_none(), "a sink that is dropped ends its log");
-        assert_eq!(logs.follow(ID, 3, 0, None, CancellationToken::new()).count().await, 0);
+        assert!(end.unwrap().is_none_or(|chunk| chunk.end), "a sink that is dropped ends its log");
+        assert!(logs.next(ID, 3, 0, None, &stop).await.unwrap().is_none());
     }
 }
 
@@ -290,12 +286,12 @@ async fn attempts_are_apart_and_removed_together() {
         assert_eq!(logs.attempts(ID).await.unwrap(), [1, 2, 10]);
         assert_eq!(text(&all(&logs, 10, None).await), format!("{ID} 10"));
         assert_eq!(logs.sweep().await.unwrap(), 0);
-        logs.remove(&[ID, "../x"]).await.unwrap();
+        logs.remove(&[(ID.to_owned(), 10), ("../x".to_owned(), 1)]).unwrap();
         assert!(logs.attempts(ID).await.unwrap().is_empty());
         assert_eq!(logs.read(ID, 2, 0, None).await.unwrap(), None);
         assert_eq!(logs.attempts(OTHER).await.unwrap(), [1]);
-        logs.remove(&[ID, OTHER]).await.unwrap();
-        logs.remove(&[OTHER]).await.unwrap();
+        logs.remove(&[(ID.to_owned(), 1), (OTHER.to_owned(), 1)]).unwrap();
+        logs.remove(&[(OTHER.to_owned(), 1)]).unwrap();
         assert!(logs.attempts(OTHER).await.unwrap().is_empty());
     }
     let root = folder.path().join("deep/logs");
@@ -327,8 +323,9 @@ async fn ids_from_outside_lead_nowhere_else() {
     {
         assert_eq!(logs.read(id, 1, 0, None).await.unwrap(), None, "{id:?}");
         assert!(logs.attempts(id).await.unwrap().is_empty(), "{id:?}");
-        assert_eq!(logs.follow(id, 1, 0, None, CancellationToken::new()).count().await, 0, "{id:?}");
-        logs.remove(&[id]).await.unwrap();
+        let stop = CancellationToken::new();
+        assert!(logs.next(id, 1, 0, None, &stop).await.unwrap().is_none(), "{id:?}");
+        logs.remove(&[(id.to_owned(), 1)]).unwrap();
         let sink = logs.open(&job(id, 1), &mask(&[]));
         sink.write(OUT, b"dropped").await;
         sink.close().await;
@@ -361,7 +358,6 @@ async fn a_disk_that_refuses_loses_output_and_not_the_job() {
     std::fs::write(&root, "a file where the folder should be").unwrap();
     let logs = JobLogs::new(Some(root.clone()), 100);
     let sink = open(&logs, 1);
-    let mut follower = Box::pin(logs.follow_chunks(ID, 1, 0, None, CancellationToken::new()));
     sink.write(OUT, b"lost").await;
     // Until the writer has given it up.
     std::fs::remove_file(&root).unwrap();
@@ -370,7 +366,8 @@ async fn a_disk_that_refuses_loses_output_and_not_the_job() {
     while logs.attempts(ID).await.unwrap().is_empty() && Instant::now() < deadline {
         sink.write(OUT, b"kept").await;
     }
-    assert!(follower.next().await.unwrap().unwrap().next > 0);
+    let stop = CancellationToken::new();
+    assert!(logs.next(ID, 1, 0, None, &stop).await.unwrap().unwrap().next > 0);
     sink.close().await;
     assert!(text(&all(&logs, 1, None).await).ends_with("kept"));
 }

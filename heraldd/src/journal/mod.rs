@@ -18,6 +18,6 @@ mod write;
 mod tests;
 
 pub use lock::OpenError;
-pub use query::{History, HistoryError, JobQuery};
+pub use query::{History, HistoryError, JobQuery, StoredJob};
 pub use store::Store;
-pub use trim::Keep;
+pub use trim::{Keep, Trimmed};

@@ -1,6 +1,10 @@
 //! Questions to the history.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use herald_core::job::Job;
+use herald_core::plan::Plan;
 use jiff::Timestamp;
 
 use crate::model;
@@ -44,4 +48,18 @@ pub trait History: Send + Sync + 'static {
 
     /// One event, if it is known.
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError>;
+
+    /// One job as it could run again, if it is known; `plan` is what resolves secrets.
+    async fn stored(&self, id: &str, plan: Arc<Plan>) -> Result<Option<StoredJob>, HistoryError>;
+}
+
+/// A job as it could run again.
+#[derive(Debug)]
+pub struct StoredJob {
+    /// The job, secrets resolved.
+    pub job: Job,
+    /// Why it cannot run, if so: a secret that its configuration no longer names, say.
+    pub broken: Option<String>,
+    /// Whether it has ended.
+    pub ended: bool,
 }

@@ -1,13 +1,17 @@
 //! Answers to questions about the history.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use herald_core::plan::Plan;
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use serde_json::{Map, Value};
 
 use super::ops::millis;
-use super::query::{History, HistoryError, JobQuery};
+use super::query::{History, HistoryError, JobQuery, StoredJob};
+use super::recover;
 use super::store::Store;
 use crate::model;
 
@@ -34,6 +38,12 @@ impl History for Store {
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError> {
         let id = id.to_owned();
         self.ask(move |connection| event(connection, &id)).await.map_err(HistoryError::Unreadable)
+    }
+
+    async fn stored(&self, id: &str, plan: Arc<Plan>) -> Result<Option<StoredJob>, HistoryError> {
+        let (id, seal) = (id.to_owned(), self.seal.clone());
+        let found = self.ask(move |connection| recover::stored(connection, &id, &plan, &seal));
+        found.await.map_err(HistoryError::Unreadable)
     }
 }
 

@@ -11,15 +11,16 @@ use herald_core::plan::Plan;
 use herald_core::secret::{MASKED, Mask};
 use herald_core::workflow::Route;
 use jiff::Timestamp;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
 use super::lock::OpenError;
+use super::query::StoredJob;
 use super::seal::Seal;
 use super::store::Store;
 
 /// What every job is read with.
-pub(super) const JOB: &str = "
+const JOB: &str = "
 SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executor, j.depth, j.select_param, j.job_param,
        j.status, j.attempt, j.queued_at, j.retry_at, j.ended_at, e.param, e.sealed
 FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
@@ -37,6 +38,22 @@ impl Store {
         let events = events(&reader, &self.seal).map_err(unreadable)?;
         Ok(Recovered { events, jobs })
     }
+}
+
+/// One job as it could run again.
+pub(super) fn stored(
+    reader: &Connection,
+    id: &str,
+    plan: &Plan,
+    seal: &Seal,
+) -> rusqlite::Result<Option<StoredJob>> {
+    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
+    let resolver = Resolver::new(plan, seal);
+    let found = statement.query_row([id], |row| {
+        let Stored { job, broken, .. } = resolver.job(row)?;
+        Ok(StoredJob { job, broken, ended: row.get::<_, Option<i64>>(14)?.is_some() })
+    });
+    found.optional()
 }
 
 fn jobs(reader: &Connection, resolver: &Resolver<'_>) -> rusqlite::Result<Vec<RecoveredJob>> {
@@ -83,9 +100,9 @@ fn trigger_param(param: Option<String>, sealed: Option<Vec<u8>>, seal: &Seal) ->
 }
 
 /// A job as it was stored.
-pub(super) struct Stored {
-    pub(super) job: Job,
-    pub(super) broken: Option<String>,
+struct Stored {
+    job: Job,
+    broken: Option<String>,
     running: bool,
     retry_at: Option<i64>,
     queued_at: i64,
@@ -105,20 +122,20 @@ impl Stored {
 }
 
 /// Resolves the secrets of stored jobs from the configuration of today.
-pub(super) struct Resolver<'a> {
+struct Resolver<'a> {
     routes: HashMap<(Name, Name), Arc<Route>>,
     mask: &'a Mask,
     seal: &'a Seal,
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(plan: &'a Plan, seal: &'a Seal) -> Self {
+    fn new(plan: &'a Plan, seal: &'a Seal) -> Self {
         let key = |route: &Arc<Route>| ((route.router.clone(), route.task.clone()), route.clone());
         Self { routes: plan.workflow.all().map(key).collect(), mask: &plan.mask, seal }
     }
 
     /// A row of [`JOB`].
-    pub(super) fn job(&self, row: &Row<'_>) -> rusqlite::Result<Stored> {
+    fn job(&self, row: &Row<'_>) -> rusqlite::Result<Stored> {
         let (router, task) = (name(row, 2)?, name(row, 3)?);
         let route = self.routes.get(&(router.clone(), task.clone()));
         let mut broken = None;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::lock::{self, Lock, OpenError};
 use super::ops::millis;
 use super::seal::Seal;
-use super::trim::Keep;
+use super::trim::{Keep, Step, Trimmed};
 use super::{schema, trim, write};
 
 /// Batches on their way to the writer. The dispatcher sends one at a time.
@@ -30,6 +30,7 @@ const BUSY_BATCHES: u32 = 2_000;
 enum Order {
     Write { records: Vec<Record>, reply: oneshot::Sender<Result<(), JournalError>> },
     Keep(Keep),
+    Tell(Trimmed),
     End,
 }
 
@@ -57,7 +58,8 @@ impl Store {
             .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))?;
         let seal = Arc::new(Seal::open(folder)?);
         let (orders, receiver) = sync_channel(CHANNEL);
-        let writer = Writer { path, connection: Some(connection), seal: seal.clone(), keep, clock };
+        let writer =
+            Writer { path, connection: Some(connection), seal: seal.clone(), keep, clock, trimmed: None };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run(&receiver))
@@ -82,6 +84,12 @@ impl Store {
     pub fn keep(&self, keep: Keep) {
         // Full only while the writer is far behind; the next reload says it again.
         let _ = self.orders.try_send(Order::Keep(keep));
+    }
+
+    /// Tells this one of jobs that are no longer kept, on the thread that writes. Call it once, right after opening.
+    pub fn on_trim(&self, trimmed: Trimmed) {
+        // There is room: nothing else was sent yet.
+        let _ = self.orders.try_send(Order::Tell(trimmed));
     }
 
     /// Asks the file something, off the async threads.
@@ -159,6 +167,7 @@ struct Writer {
     seal: Arc<Seal>,
     keep: Keep,
     clock: Arc<dyn Clock>,
+    trimmed: Option<Trimmed>,
 }
 
 impl Writer {
@@ -178,6 +187,7 @@ impl Writer {
                     }
                 }
                 Ok(Order::Keep(keep)) => self.keep = keep,
+                Ok(Order::Tell(trimmed)) => self.trimmed = Some(trimmed),
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -202,7 +212,12 @@ impl Writer {
     fn trim(&mut self) -> bool {
         let Some(connection) = &mut self.connection else { return false };
         match trim::some(connection, self.keep, self.clock.now()) {
-            Ok(more) => more,
+            Ok(Step { more, jobs }) => {
+                if let (Some(trimmed), false) = (&self.trimmed, jobs.is_empty()) {
+                    trimmed(&jobs);
+                }
+                more
+            }
             Err(error) => {
                 tracing::warn!("the history could not be trimmed: {error}");
                 false

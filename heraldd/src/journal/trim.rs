@@ -16,27 +16,42 @@ pub struct Keep {
     pub jobs: u64,
 }
 
+/// Is told the jobs that are no longer kept: the id of each, and how many attempts it had.
+pub type Trimmed = std::sync::Arc<dyn Fn(&[(String, u32)]) + Send + Sync>;
+
 /// Rows that one step deletes at most: a few milliseconds.
 const STEP: i64 = 200;
 
-/// Deletes some of what is too old or too much. Returns whether there may be more. Jobs that have not ended stay, and
-/// so do events that are not routed.
-pub(super) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<bool> {
+/// What one step did.
+pub(super) struct Step {
+    /// Whether there may be more to do.
+    pub(super) more: bool,
+    /// The jobs that went.
+    pub(super) jobs: Vec<(String, u32)>,
+}
+
+/// Deletes some of what is too old or too much. Jobs that have not ended stay, and so do events that are not routed.
+pub(super) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<Step> {
     let oldest = now.checked_sub(keep.time).map_or(i64::MIN, millis);
     let transaction = connection.transaction()?;
     let total: i64 = count(&transaction)?;
     let surplus = total.saturating_sub(i64::try_from(keep.jobs).unwrap_or(i64::MAX)).clamp(0, STEP);
-    let surplus = transaction
+    let gone = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let mut jobs: Vec<(String, u32)> = transaction
         .prepare_cached(
-            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT ?1) AND ended_at IS NOT NULL",
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT ?1) AND ended_at IS NOT NULL
+             RETURNING id, attempt",
         )?
-        .execute([surplus])?;
+        .query_map([surplus], gone)?
+        .collect::<Result<_, _>>()?;
     let old = transaction
         .prepare_cached(
             "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs ORDER BY id LIMIT ?1)
-             AND ended_at IS NOT NULL AND queued_at < ?2",
+             AND ended_at IS NOT NULL AND queued_at < ?2 RETURNING id, attempt",
         )?
-        .execute(params![STEP, oldest])?;
+        .query_map(params![STEP, oldest], gone)?
+        .collect::<Result<Vec<_>, _>>()?;
+    jobs.extend(old);
     transaction
         .prepare_cached("DELETE FROM attempts WHERE job_id < (SELECT min(id) FROM jobs)")?
         .execute([])?;
@@ -47,7 +62,7 @@ pub(super) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> r
         )?
         .execute(params![STEP, millis(now)])?;
     transaction.commit()?;
-    Ok(surplus + old + events + keys > 0)
+    Ok(Step { more: jobs.len() + events + keys > 0, jobs })
 }
 
 /// An event goes with the last of its jobs. One without any goes when it is older than the oldest job, or too old, or

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use tokio::time::timeout;
 
 /// Why a body was not read.
@@ -15,7 +15,7 @@ pub enum Trouble {
     /// It did not arrive in time.
     TooSlow,
     /// The connection broke, or the body's framing did.
-    Broken(hyper::Error),
+    Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Reads a body of at most `most` bytes that arrives as a whole within `deadline`. A body that announces that it
@@ -23,7 +23,10 @@ pub enum Trouble {
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn read_whole(mut body: Incoming, most: u64, deadline: Duration) -> Result<Bytes, Trouble> {
+pub async fn read_whole<B>(mut body: B, most: u64, deadline: Duration) -> Result<Bytes, Trouble>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
     if body.size_hint().lower() > most {
         return Err(Trouble::TooLarge);
     }
@@ -31,7 +34,9 @@ pub async fn read_whole(mut body: Incoming, most: u64, deadline: Duration) -> Re
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(Trouble::Broken)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|error| Trouble::Broken(error.into()))?.into_data() else {
+                continue;
+            };
             if (first.len() + rest.len() + data.len()) as u64 > most {
                 return Err(Trouble::TooLarge);
             }

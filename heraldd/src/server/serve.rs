@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
-use http::Request;
-use hyper::body::Incoming;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,7 +21,6 @@ use tokio_util::task::TaskTracker;
 use super::bind::Listener;
 use super::client::Client;
 use super::places::{Place, Places};
-use super::reply::Reply;
 
 /// How long to wait when no connection can be accepted, for want of file descriptors say.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -66,8 +66,15 @@ pub struct Peer {
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
+    /// What it answers with: a whole, or a stream.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+
     /// MUST bound what it reads of the body, in size and in time, see [`super::read_whole`].
-    fn handle(&self, request: Request<Incoming>, peer: &Peer) -> impl Future<Output = Reply> + Send;
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 /// Serves until `stop` is cancelled. Then nothing more is accepted, idle connections are closed, and requests that

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
 use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::de::IgnoredAny;
 
@@ -29,6 +31,8 @@ pub(super) struct Answers {
 }
 
 impl Handler for Answers {
+    type Body = Full<Bytes>;
+
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
         if let Some(refusal) = self.refuse(&request, peer) {
             return refusal;

@@ -1,0 +1,94 @@
+//! The daemon itself: what it is, what it goes by, how it does.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use herald_core::dispatcher::Standing;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use tokio::sync::oneshot;
+
+use super::answer::{Answer, Problem, Usual};
+use super::context::Api;
+use crate::metrics::Format;
+use crate::model;
+
+/// The routers, with their tasks; secrets are masked
+#[utoipa::path(get, path = "/v1/routers", tag = "configuration",
+    responses((status = 200, description = "The routers, by name.", body = Vec<model::Router>), Usual))]
+pub(super) async fn routers(State(api): State<Arc<Api>>) -> Json<Vec<model::Router>> {
+    Json(api.view().routers.clone())
+}
+
+/// The executors
+#[utoipa::path(get, path = "/v1/executors", tag = "configuration",
+    responses((status = 200, description = "The executors, by name.", body = Vec<model::Executor>), Usual))]
+pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Executor>> {
+    Json(api.view().executors.clone())
+}
+
+/// Version, process, configuration, and how much waits and runs
+#[utoipa::path(get, path = "/v1/info", tag = "daemon",
+    responses((status = 200, description = "The daemon.", body = model::Info), Usual))]
+pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::Info> {
+    let standing = api.standing().await;
+    let count = |of: fn(&Standing) -> usize| standing.as_ref().map_or(0, |now| of(now) as u64);
+    Json(model::Info {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_at: api.started_at.to_string(),
+        config: api.config.clone(),
+        state_dir: api.state_dir.as_ref().map(|folder| folder.display().to_string()),
+        running: count(|now| now.running),
+        queued: count(|now| now.waiting),
+    })
+}
+
+/// Reads the configuration again; what is wrong with it is told, and then everything stays as it was
+#[utoipa::path(post, path = "/v1/reload", tag = "configuration",
+    responses((status = 200, description = "It is in force.", body = model::Reloaded),
+        (status = 422, description = "It is wrong, and nothing changed: `detail` tells every problem at its place.",
+            body = model::Problem, content_type = "application/problem+json"), Usual))]
+pub(super) async fn reload(State(api): State<Arc<Api>>) -> Answer<Json<model::Reloaded>> {
+    let gone =
+        || Problem::later(StatusCode::SERVICE_UNAVAILABLE, "Herald is stopping, or busy with another reload");
+    let (reply, answer) = oneshot::channel();
+    api.reload.try_send(reply).map_err(|_| gone())?;
+    match answer.await {
+        Ok(Ok(warnings)) => Ok(Json(model::Reloaded { warnings })),
+        Ok(Err(problems)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, problems)),
+        Err(_) => Err(gone()),
+    }
+}
+
+/// Whether the process lives
+#[utoipa::path(get, path = "/healthz", tag = "daemon",
+    responses((status = 200, description = "It does.", body = model::Health), Usual))]
+pub(super) async fn healthz() -> Json<model::Health> {
+    Json(model::Health { status: "ok".to_owned() })
+}
+
+/// Whether an event would be taken now
+#[utoipa::path(get, path = "/readyz", tag = "daemon",
+    responses((status = 200, description = "It would.", body = model::Health), Usual))]
+pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Answer<Json<model::Health>> {
+    let why = match api.standing().await {
+        None => "the dispatcher does not answer: the disk of the journal may be stuck".to_owned(),
+        Some(Standing { stopping: true, .. }) => "Herald is stopping".to_owned(),
+        Some(Standing { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
+        Some(_) => return Ok(Json(model::Health { status: "ready".to_owned() })),
+    };
+    Err(Problem::later(StatusCode::SERVICE_UNAVAILABLE, why))
+}
+
+/// What is counted, as Prometheus reads it
+#[utoipa::path(get, path = "/metrics", tag = "daemon",
+    responses((status = 200, description = "Prometheus text (0.0.4), or OpenMetrics where `Accept` asks for it.",
+        body = String, content_type = "text/plain"), Usual))]
+pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    let format = Format::asked_for(&headers);
+    let text = api.metrics.render(api.standing().await.as_ref(), format);
+    ([(CONTENT_TYPE, format.content_type())], text).into_response()
+}

@@ -1,0 +1,69 @@
+//! What the API speaks of.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use herald_core::clock::Clock;
+use herald_core::dispatcher::{Handle, Standing};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::view::View;
+use crate::changes::Changes;
+use crate::job_log::JobLogs;
+use crate::journal::History;
+use crate::metrics::Metrics;
+
+/// How long the dispatcher may take to say how it stands.
+const LONGEST_WORD: Duration = Duration::from_secs(2);
+
+/// A wish to read the configuration again; the answer holds its warnings, or what is wrong with it.
+pub type ReloadRequest = oneshot::Sender<Result<Vec<String>, String>>;
+
+/// What the API speaks of.
+pub struct Api {
+    /// What was recorded.
+    pub history: Arc<dyn History>,
+    /// What jobs wrote.
+    pub logs: JobLogs,
+    /// The way to the dispatcher.
+    pub handle: Handle,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is recorded right now.
+    pub changes: Changes,
+    /// The way to the daemon, which reloads.
+    pub reload: mpsc::Sender<ReloadRequest>,
+    /// The configuration file, for people.
+    pub config: String,
+    /// Where the state is; `None` keeps everything in memory.
+    pub state_dir: Option<PathBuf>,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+    /// Ends answers that would go on for ever.
+    pub closing: CancellationToken,
+    /// What is configured; a reload changes it.
+    pub view: RwLock<Arc<View>>,
+}
+
+impl Api {
+    /// What is configured now.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows another configuration from now on.
+    pub fn show(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// How the dispatcher stands; `None` when it does not answer in time.
+    pub(super) async fn standing(&self) -> Option<Standing> {
+        tokio::time::timeout(LONGEST_WORD, self.handle.standing()).await.ok().flatten()
+    }
+}

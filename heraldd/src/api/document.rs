@@ -1,0 +1,36 @@
+//! What the OpenAPI document says beside the calls themselves.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, Server};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::model;
+
+/// What stands at its top.
+pub(super) fn head() -> OpenApi {
+    let mut info = Info::new("Herald's control API", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Served on `heraldd.sock` in the state_dir, and on TCP where the `api` section says so. Times are RFC 3339 in UTC, \
+         ids UUIDs of version 7, secrets read `***`."
+            .to_owned(),
+    );
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([Server::new("/")]))
+        .security(Some([
+            SecurityRequirement::new("token", Vec::<String>::new()),
+            SecurityRequirement::default(),
+        ]))
+        .build()
+}
+
+/// Adds what no call names by itself: the schema of errors, which are named in code, and who may come in.
+pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+    let components = document.components.get_or_insert_with(Components::new);
+    components.schemas.insert(model::Problem::name().into_owned(), model::Problem::schema());
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("The `token` of the `api` section. On the socket none is asked for."));
+    components.add_security_scheme("token", SecurityScheme::Http(bearer.build()));
+    document
+}

@@ -1,0 +1,71 @@
+//! What a request gives: parts of its path, its query, its body; what is wrong with them is a problem in JSON.
+
+use std::time::Duration;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use herald_core::param::Params;
+use http::StatusCode;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::answer::Problem;
+use crate::server::{Trouble, read_whole};
+
+/// The longest body, and how long it may take.
+const MAX_BODY: u64 = 1 << 20;
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// The part of the path that names something.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
+        let Path(name) = named.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+        Ok(Self(name))
+    }
+}
+
+/// The query.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let asked: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        let Query(query) = asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+        Ok(Self(query))
+    }
+}
+
+/// A body that is a JSON object, or nothing, which is an empty one.
+pub(super) struct Object(pub(super) Params);
+
+impl<S: Send + Sync> FromRequest<S> for Object {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = match read_whole(request.into_body(), MAX_BODY, BODY_TIME).await {
+            Ok(body) => body,
+            Err(trouble) => return Err(unread(&trouble)),
+        };
+        if body.trim_ascii().is_empty() {
+            return Ok(Self(Params::new()));
+        }
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("the body must be a JSON object: {error}"))
+        })
+    }
+}
+
+fn unread(trouble: &Trouble) -> Problem {
+    match trouble {
+        Trouble::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB"),
+        Trouble::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        Trouble::Broken(_) => Problem::new(StatusCode::BAD_REQUEST, "the body could not be read"),
+    }
+}

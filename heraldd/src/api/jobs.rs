@@ -1,0 +1,176 @@
+//! Jobs: what ran, what runs, an end to it, and once more.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use herald_core::activation::Refused;
+use herald_core::unit;
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::answer::{Answer, Conflict, Crowded, Missing, Problem, Usual};
+use super::context::Api;
+use super::given::{Asked, Named};
+use crate::journal::JobQuery;
+use crate::model;
+
+/// Entries of a page, unless asked otherwise, and at most.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 1000;
+/// What a job's status may be.
+const STATUSES: [&str; 8] =
+    ["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost", "rejected"];
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct JobsQuery {
+    /// Only jobs of this router.
+    router: Option<String>,
+    /// Only jobs of this task.
+    task: Option<String>,
+    /// Only jobs in this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    status: Option<String>,
+    /// Only jobs made since this time (RFC 3339), or for this long (`90m`, `2d`).
+    since: Option<String>,
+    /// Where the page before ended: its `next_cursor`.
+    cursor: Option<String>,
+    /// How many entries: 1 to 1000, 50 unless given.
+    limit: Option<usize>,
+}
+
+impl JobsQuery {
+    fn read(self, now: Timestamp) -> Result<JobQuery, String> {
+        if self.status.as_ref().is_some_and(|status| !STATUSES.contains(&&**status)) {
+            return Err(format!("status: expected one of {}", STATUSES.join(", ")));
+        }
+        let limit = self.limit.unwrap_or(PAGE);
+        if !(1..=LARGEST_PAGE).contains(&limit) {
+            return Err(format!("limit: expected a number from 1 to {LARGEST_PAGE}"));
+        }
+        let since = self.since.map(|since| read_since(&since, now)).transpose()?;
+        let Self { router, task, status, cursor, .. } = self;
+        Ok(JobQuery { router, task, status, since, cursor, limit })
+    }
+}
+
+/// A time, or how long ago.
+fn read_since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let ago = unit::duration(&Value::from(text)).ok();
+    ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or_else(|| {
+        "since: expected a time such as 2026-11-24T12:00:00Z, or how long ago, such as 90m".to_owned()
+    })
+}
+
+/// The jobs that are known, newest first
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
+    responses((status = 200, description = "A page of jobs.", body = model::Page<model::JobSummary>), Usual))]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    Asked(query): Asked<JobsQuery>,
+) -> Answer<Json<model::Page<model::JobSummary>>> {
+    let query = query.read(api.clock.now());
+    let query = query.map_err(|sentence| Problem::new(StatusCode::BAD_REQUEST, sentence))?;
+    Ok(Json(api.history.jobs(query).await?))
+}
+
+/// One job with its attempts, parameters (secrets masked), result and times
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path, description = "The job's id.")),
+    responses((status = 200, description = "The job.", body = model::Job), Usual, Missing))]
+pub(super) async fn one(State(api): State<Arc<Api>>, Named(id): Named) -> Answer<Json<model::Job>> {
+    let job = api.history.job(&id).await?;
+    job.map(Json).ok_or_else(|| Problem::unknown("job", &id))
+}
+
+/// Ends a job that waits or runs
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path, description = "The job's id.")),
+    responses((status = 202, description = "It is being ended.", body = model::Cancelling), Usual, Missing, Conflict))]
+pub(super) async fn cancel(
+    State(api): State<Arc<Api>>,
+    Named(id): Named,
+) -> Answer<(StatusCode, Json<model::Cancelling>)> {
+    if api.handle.cancel(&id, "it was cancelled through the API").await {
+        return Ok((StatusCode::ACCEPTED, Json(model::Cancelling { job_id: id })));
+    }
+    match api.history.job(&id).await? {
+        Some(job) => {
+            let sentence = format!("the job has ended already: {}", job.summary.status);
+            Err(Problem::new(StatusCode::CONFLICT, sentence))
+        }
+        None => Err(Problem::unknown("job", &id)),
+    }
+}
+
+/// Runs a job that ended once more, as a new job of the same event, with the parameters that it had
+#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path, description = "The job's id.")),
+    responses((status = 201, description = "The new job.", body = model::Retried), Usual, Missing, Conflict, Crowded))]
+pub(super) async fn retry(
+    State(api): State<Arc<Api>>,
+    Named(id): Named,
+) -> Answer<(StatusCode, Json<model::Retried>)> {
+    let conflict = |sentence: String| Problem::new(StatusCode::CONFLICT, sentence);
+    let stored = api.history.stored(&id, api.view().plan.clone()).await?;
+    let stored = stored.ok_or_else(|| Problem::unknown("job", &id))?;
+    if !stored.ended {
+        return Err(conflict("the job has not ended yet; cancel it first, or wait".to_owned()));
+    }
+    if let Some(why) = stored.broken {
+        return Err(conflict(why));
+    }
+    match api.handle.again(stored.job).await {
+        Ok(job_id) => Ok((StatusCode::CREATED, Json(model::Retried { job_id: job_id.to_string() }))),
+        Err(refused) => Err(turned_away(&refused)),
+    }
+}
+
+/// Why nothing came of a wish for an event or a job.
+pub(super) fn turned_away(refused: &Refused) -> Problem {
+    match refused {
+        Refused::Busy => Problem::later(StatusCode::TOO_MANY_REQUESTS, refused),
+        _ => Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let read = |query: &str| {
+            let asked: JobsQuery = axum::extract::Query::try_from_uri(&format!("/?{query}").parse().unwrap())
+                .map_err(|error| error.body_text())?
+                .0;
+            asked.read(now)
+        };
+        for (query, router, since, limit) in [
+            ("", None, None, 50),
+            ("router=a%20b&limit=3", Some("a b"), None, 3),
+            ("since=90m", None, at("2026-11-24T10:30:00Z"), 50),
+            ("since=2026-11-24T00:00:00%2B01:00", None, at("2026-11-23T23:00:00Z"), 50),
+        ] {
+            let read = read(query).unwrap();
+            assert_eq!((read.router.as_deref(), read.since, read.limit), (router, since, limit), "{query}");
+        }
+        for (query, says) in [
+            ("limit=0", "1 to 1000"),
+            ("limit=1001", "1 to 1000"),
+            ("limit=x", "limit"),
+            ("since=soon", "2026-11-24T12:00:00Z"),
+            ("status=done", "succeeded"),
+            ("x=1", "unknown field `x`"),
+        ] {
+            let error = read(query).unwrap_err();
+            assert!(error.contains(says), "{query}: {error}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The output of a job, also while it comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use herald_core::executor::Stream;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::answer::{Answer, Missing, Problem, Usual};
+use super::context::Api;
+use super::given::{Asked, Named};
+use crate::job_log::{Chunk, LogError};
+use crate::model;
+
+/// Where output is missing.
+const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";
+/// How long a change of the job is waited for before its state is looked at all the same.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Which {
+    Stdout,
+    Stderr,
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LogQuery {
+    /// Whether to go on until the job ends, also with its further attempts.
+    #[serde(default)]
+    follow: bool,
+    /// Only this stream; otherwise both, in the order in which they were written.
+    #[param(inline)]
+    stream: Option<Which>,
+    /// Which attempt, from 1; the latest unless given.
+    #[param(minimum = 1)]
+    attempt: Option<u32>,
+}
+
+/// What a job writes, live: with `follow` within moments, until it ends
+#[utoipa::path(get, path = "/v1/jobs/{id}/log", tag = "jobs",
+    params(("id" = String, Path, description = "The job's id."), LogQuery),
+    responses((status = 200, description = "The output, as it was written, secrets masked.", body = String,
+        content_type = "text/plain"), Usual, Missing))]
+pub(super) async fn log(
+    State(api): State<Arc<Api>>,
+    Named(id): Named,
+    Asked(query): Asked<LogQuery>,
+) -> Answer<Response> {
+    let job = api.history.job(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;
+    let stream = query.stream.map(|which| match which {
+        Which::Stdout => Stream::Stdout,
+        Which::Stderr => Stream::Stderr,
+    });
+    let attempt = query.attempt.unwrap_or(job.summary.attempt);
+    let tail =
+        Tail { api, id, attempt, only: query.attempt.is_some(), stream, from: 0, last_look: !query.follow };
+    let parts = stream::try_unfold(tail, |mut tail| async move {
+        let part = tail.next().await?;
+        Ok::<_, LogError>(part.map(|part| (part, tail)))
+    });
+    let content_type = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((content_type, Body::from_stream(parts)).into_response())
+}
+
+/// Where somebody who reads the output of a job has come to.
+struct Tail {
+    api: Arc<Api>,
+    id: String,
+    attempt: u32,
+    /// Only this attempt.
+    only: bool,
+    stream: Option<Stream>,
+    from: u64,
+    /// Nothing more will come, or is waited for: what there is now is the rest.
+    last_look: bool,
+}
+
+impl Tail {
+    /// The next part of the output, once there is one.
+    async fn next(&mut self) -> Result<Option<Bytes>, LogError> {
+        while !self.api.closing.is_cancelled() {
+            match self.read().await? {
+                Some(part) if !part.is_empty() => return Ok(Some(part)),
+                Some(_) => {}
+                None if self.last_look => return Ok(None),
+                None => self.wait_for_more().await,
+            }
+        }
+        Ok(None)
+    }
+
+    /// What comes next of this attempt; `None` at its end.
+    async fn read(&mut self) -> Result<Option<Bytes>, LogError> {
+        let logs = &self.api.logs;
+        let chunk = if self.last_look {
+            logs.read(&self.id, self.attempt, self.from, self.stream).await?
+        } else {
+            logs.next(&self.id, self.attempt, self.from, self.stream, &self.api.closing).await?
+        };
+        let Some(chunk) = chunk else { return Ok(None) };
+        let progress = chunk.next > self.from;
+        self.from = chunk.next;
+        Ok(progress.then(|| text(&chunk)))
+    }
+
+    /// Waits until the job may have written more; notices when it has ended, or is at its next attempt.
+    async fn wait_for_more(&mut self) {
+        // Before the look, so that nothing is missed in between.
+        let mut changes = self.api.changes.of_job(&self.id);
+        match self.api.history.job(&self.id).await {
+            Ok(Some(job)) if job.summary.attempt > self.attempt && !self.only => {
+                self.attempt += 1;
+                self.from = 0;
+            }
+            Ok(Some(job)) if self.is_over(&job) => self.last_look = true,
+            Ok(Some(_)) => {
+                let closing = self.api.closing.clone();
+                tokio::select! {
+                    () = closing.cancelled() => {}
+                    _ = tokio::time::timeout(LOOK_AGAIN, changes.next()) => {}
+                }
+            }
+            Ok(None) | Err(_) => self.last_look = true,
+        }
+    }
+
+    fn is_over(&self, job: &model::Job) -> bool {
+        job.summary.ended_at.is_some() || job.summary.attempt > self.attempt
+    }
+}
+
+fn text(chunk: &Chunk) -> Bytes {
+    let mut text = Vec::new();
+    chunk.entries.iter().for_each(|entry| text.extend_from_slice(&entry.bytes));
+    if chunk.truncated {
+        text.extend_from_slice(MISSING);
+    }
+    text.into()
+}

@@ -1,0 +1,64 @@
+//! Every path of the API and who answers it.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answer::{Problem, Usual};
+use super::context::Api;
+use super::{about, document, events, jobs, log, stream};
+
+/// All calls, with what the document says of them.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(document::head())
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::one))
+        .routes(routes!(log::log))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(events::one))
+        .routes(routes!(events::triggers))
+        .routes(routes!(events::activate))
+        .routes(routes!(about::routers))
+        .routes(routes!(about::executors))
+        .routes(routes!(about::info))
+        .routes(routes!(about::reload))
+        .routes(routes!(stream::stream))
+        .routes(routes!(openapi_json))
+        .routes(routes!(about::healthz))
+        .routes(routes!(about::readyz))
+        .routes(routes!(about::metrics))
+}
+
+/// The document: OpenAPI 3.1.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    document::complete(described().into_openapi())
+}
+
+/// This document
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "daemon",
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/json"), Usual))]
+async fn openapi_json() -> Response {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    // Texts and maps: never fails.
+    let text = TEXT.get_or_init(|| serde_json::to_string(&openapi()).unwrap_or_default());
+    ([(CONTENT_TYPE, "application/json")], text.as_str()).into_response()
+}
+
+/// All calls, answered by this.
+pub(super) fn served(api: Arc<Api>) -> Router {
+    let (router, _) = described().split_for_parts();
+    router
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path knows other methods; `Allow` names them")
+        })
+        .with_state(api)
+}

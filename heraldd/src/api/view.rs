@@ -1,0 +1,88 @@
+//! What is configured, as the API shows it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use herald_core::activation::Name;
+use herald_core::plan::Plan;
+use herald_core::trigger::{Timetable, Trigger};
+use jiff::Timestamp;
+
+use crate::assembly::Assembly;
+use crate::model;
+
+/// Times of a calendar that are shown.
+const TIMES: usize = 5;
+
+/// What is configured.
+pub struct View {
+    /// What the dispatcher goes by.
+    pub(super) plan: Arc<Plan>,
+    /// Name, type, component.
+    triggers: Vec<(Name, String, Arc<dyn Trigger>)>,
+    pub(super) routers: Vec<model::Router>,
+    pub(super) executors: Vec<model::Executor>,
+}
+
+impl View {
+    /// Of these components and this plan.
+    #[must_use]
+    pub fn new(assembly: &Assembly, plan: Arc<Plan>) -> Self {
+        let executor = |(name, type_name): (Name, &str)| model::Executor {
+            name: name.to_string(),
+            type_name: type_name.to_owned(),
+        };
+        Self {
+            triggers: assembly.typed_triggers(),
+            routers: routers(&plan),
+            executors: assembly.typed_executors().into_iter().map(executor).collect(),
+            plan,
+        }
+    }
+
+    /// The trigger of this name.
+    pub(super) fn trigger(&self, name: &str) -> Option<Name> {
+        self.triggers.iter().find(|(known, ..)| **known == *name).map(|(known, ..)| known.clone())
+    }
+
+    /// All triggers, with what is due after this time.
+    pub(super) fn triggers(&self, now: Timestamp) -> Vec<model::Trigger> {
+        let shown = |(name, type_name, trigger): &(Name, String, Arc<dyn Trigger>)| {
+            let (mut next, mut every_seconds) = (Vec::new(), None);
+            match trigger.timetable() {
+                Some(Timetable::Every(period)) => every_seconds = Some(period.as_secs_f64()),
+                Some(Timetable::Calendar(calendar)) => {
+                    let mut at = now;
+                    while next.len() < TIMES
+                        && let Some(due) = calendar.next_after(at)
+                    {
+                        next.push(due.to_string());
+                        at = due;
+                    }
+                }
+                None => {}
+            }
+            model::Trigger { name: name.to_string(), type_name: type_name.clone(), next, every_seconds }
+        };
+        self.triggers.iter().map(shown).collect()
+    }
+}
+
+fn routers(plan: &Plan) -> Vec<model::Router> {
+    let mut routers: BTreeMap<&str, model::Router> = BTreeMap::new();
+    for route in plan.workflow.all() {
+        let router = routers.entry(&route.router).or_insert_with(|| model::Router {
+            name: route.router.to_string(),
+            trigger: route.trigger.to_string(),
+            selector: route.selector.to_string(),
+            tasks: Vec::new(),
+        });
+        router.tasks.push(model::Task {
+            task: route.task.to_string(),
+            executor: route.executor.to_string(),
+            select_param: plan.mask.params(&route.select_param),
+            job_param: plan.mask.params(&route.job_param),
+        });
+    }
+    routers.into_values().collect()
+}

@@ -1,0 +1,319 @@
+//! What is counted, for Prometheus. The names are part of what users rely on; docs/reference/metrics.md lists them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use herald_core::activation::Name;
+use herald_core::dispatcher::Standing;
+use herald_core::journal::{Record, RecoveredJob};
+use http::HeaderMap;
+use http::header::ACCEPT;
+use jiff::Timestamp;
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// How the numbers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' own text, version 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Format {
+    /// What the request asks for.
+    #[must_use]
+    pub fn asked_for(headers: &HeaderMap) -> Self {
+        let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let open = accepts.into_iter().any(|accept| accept.contains("application/openmetrics-text"));
+        if open { Self::OpenMetrics } else { Self::Prometheus }
+    }
+
+    /// The `Content-Type`.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTrigger {
+    trigger: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfRouter {
+    router: Name,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfState {
+    router: Name,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEnd {
+    router: Name,
+    task: Name,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfResult {
+    result: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// A job that has not ended.
+struct Open {
+    /// When it came into the state that it is in.
+    since: Timestamp,
+    running: bool,
+}
+
+/// All numbers.
+pub struct Metrics {
+    registry: Registry,
+    events: Family<OfTrigger, Counter>,
+    ended: Family<OfEnd, Counter>,
+    retries: Family<OfRouter, Counter>,
+    jobs: Family<OfState, Gauge>,
+    wait: Histograms<OfRouter>,
+    run: Histograms<OfRouter>,
+    lateness: Histograms<OfTrigger>,
+    commit: Histogram,
+    failures: Counter,
+    reloads: Family<OfResult, Counter>,
+    queue_depth: Gauge,
+    running: Gauge,
+    recording: Gauge,
+    open: Mutex<HashMap<Name, Open>>,
+}
+
+/// 1 ms to 4.5 hours.
+fn long() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 4.0, 13))
+}
+
+/// 100 µs to 6.5 s.
+fn short() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 17))
+}
+
+impl Metrics {
+    /// All at zero; `started_at` is when the daemon started.
+    #[must_use]
+    pub fn new(started_at: Timestamp) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("herald"),
+            events: Family::default(),
+            ended: Family::default(),
+            retries: Family::default(),
+            jobs: Family::default(),
+            wait: Family::new_with_constructor(long),
+            run: Family::new_with_constructor(long),
+            lateness: Family::new_with_constructor(long),
+            commit: short(),
+            failures: Counter::default(),
+            reloads: Family::default(),
+            queue_depth: Gauge::default(),
+            running: Gauge::default(),
+            recording: Gauge::default(),
+            open: Mutex::default(),
+        };
+        metrics.register(started_at);
+        metrics
+    }
+
+    fn register(&mut self, started_at: Timestamp) {
+        let registry = &mut self.registry;
+        let info = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version of heraldd", info);
+        let started: Gauge = Gauge::default();
+        started.set(started_at.as_second());
+        registry.register_with_unit("start_time", "When heraldd started, since 1970", Unit::Seconds, started);
+        registry.register("events", "Events that were recorded", self.events.clone());
+        registry.register("jobs_ended", "Jobs that ended, by how", self.ended.clone());
+        registry.register("job_retries", "Attempts that were followed by another one", self.retries.clone());
+        registry.register("jobs", "Jobs that wait (queued) or run (running)", self.jobs.clone());
+        registry.register("queue_depth", "Jobs that wait, in all", self.queue_depth.clone());
+        registry.register("jobs_running", "Jobs that run, in all", self.running.clone());
+        let seconds = Unit::Seconds;
+        registry.register_with_unit(
+            "job_wait",
+            "From the time at which a job or its next attempt could start to its start",
+            seconds,
+            self.wait.clone(),
+        );
+        registry.register_with_unit(
+            "job_run",
+            "How long attempts of jobs ran",
+            Unit::Seconds,
+            self.run.clone(),
+        );
+        registry.register_with_unit(
+            "trigger_lateness",
+            "From the time at which a trigger was due to the record of its event",
+            Unit::Seconds,
+            self.lateness.clone(),
+        );
+        registry.register_with_unit(
+            "journal_commit",
+            "How long the journal takes to record a batch",
+            Unit::Seconds,
+            self.commit.clone(),
+        );
+        registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
+        registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
+        registry.register("reloads", "Times the configuration was read again", self.reloads.clone());
+    }
+
+    /// Counts the jobs that an earlier process left.
+    pub fn recovered(&self, jobs: &[RecoveredJob]) {
+        let mut open = self.open();
+        for recovered in jobs {
+            open.insert(recovered.job.id.clone(), Open { since: recovered.queued_at, running: false });
+            self.jobs_in(&recovered.job.router, "queued").inc();
+        }
+    }
+
+    /// Counts a batch that stands.
+    pub fn recorded(&self, records: &[Record], took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+        let mut open = self.open();
+        records.iter().for_each(|record| self.record(record, &mut open));
+    }
+
+    /// Counts a batch that could not be recorded.
+    pub fn not_recorded(&self) {
+        self.failures.inc();
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, good: bool) {
+        let result = if good { "success" } else { "failure" };
+        self.reloads.get_or_create(&OfResult { result }).inc();
+    }
+
+    /// All numbers as text. `standing` is how the dispatcher stands, if it says so.
+    #[must_use]
+    pub fn render(&self, standing: Option<&Standing>, format: Format) -> String {
+        let number =
+            |of: fn(&Standing) -> usize| standing.map_or(0, |now| i64::try_from(of(now)).unwrap_or(i64::MAX));
+        self.queue_depth.set(number(|now| now.waiting));
+        self.running.set(number(|now| now.running));
+        self.recording.set(i64::from(standing.is_some_and(|now| now.held.is_none())));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        match format {
+            Format::OpenMetrics => text,
+            Format::Prometheus => prometheus(&text),
+        }
+    }
+
+    fn record(&self, record: &Record, open: &mut HashMap<Name, Open>) {
+        match record {
+            Record::Accepted { activation, due, at, .. } => {
+                let of = OfTrigger { trigger: activation.trigger.clone() };
+                self.events.get_or_create(&of).inc();
+                if let Some(due) = due {
+                    self.lateness.get_or_create(&of).observe(seconds(due.at, *at));
+                }
+            }
+            Record::Queued { job, at, .. } => {
+                open.insert(job.id.clone(), Open { since: *at, running: false });
+                self.jobs_in(&job.router, "queued").inc();
+            }
+            Record::Started { job, at } => {
+                if let Some(entry) = open.get_mut(&job.id) {
+                    self.wait.get_or_create(&of(&job.router)).observe(seconds(entry.since, *at));
+                    *entry = Open { since: *at, running: true };
+                    self.jobs_in(&job.router, "queued").dec();
+                    self.jobs_in(&job.router, "running").inc();
+                }
+            }
+            Record::AttemptEnded { job, retry_at, at, .. } => {
+                self.retries.get_or_create(&of(&job.router)).inc();
+                if let Some(entry) = open.get_mut(&job.id) {
+                    self.leave(&job.router, entry, *at);
+                    *entry = Open { since: *retry_at, running: false };
+                    self.jobs_in(&job.router, "queued").inc();
+                }
+            }
+            Record::Ended { job, verdict, at, .. } => {
+                if let Some(entry) = open.remove(&job.id) {
+                    self.leave(&job.router, &entry, *at);
+                }
+                let status = verdict.status.as_str();
+                let of = OfEnd { router: job.router.clone(), task: job.task.clone(), status };
+                self.ended.get_or_create(&of).inc();
+            }
+            Record::Routed { .. } | Record::Reached(_) => {}
+        }
+    }
+
+    fn leave(&self, router: &Name, entry: &Open, at: Timestamp) {
+        if entry.running {
+            self.run.get_or_create(&of(router)).observe(seconds(entry.since, at));
+        }
+        self.jobs_in(router, if entry.running { "running" } else { "queued" }).dec();
+    }
+
+    fn jobs_in(&self, router: &Name, state: &'static str) -> impl std::ops::Deref<Target = Gauge> + use<'_> {
+        self.jobs.get_or_create(&OfState { router: router.clone(), state })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Name, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of(router: &Name) -> OfRouter {
+    OfRouter { router: router.clone() }
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    to.duration_since(from).as_secs_f64().max(0.0)
+}
+
+/// OpenMetrics as Prometheus' older text has it: there the name of a counter ends with `_total` also where its type is
+/// told, and units and the end are not told.
+fn prometheus(open: &str) -> String {
+    let counters: Vec<&str> =
+        open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    let mut text = String::with_capacity(open.len());
+    for line in open.lines() {
+        let told = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
+        let counter = told.and_then(|told| told.split_once(' ')).filter(|(name, _)| counters.contains(name));
+        match counter {
+            Some((name, rest)) => {
+                let (kind, _) = line.split_at(7);
+                text.push_str(&format!("{kind}{name}_total {rest}"));
+            }
+            None if line == "# EOF" || line.starts_with("# UNIT ") => continue,
+            // Only OpenMetrics knows this type.
+            None if line.ends_with(" info") && told.is_some() => {
+                text.push_str(&line.replace("_build info", "_build_info gauge"));
+            }
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
