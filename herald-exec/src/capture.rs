@@ -1,11 +1,51 @@
 //! Output of a program, bounded whatever it prints.
 
+use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much room a read makes: output is mostly short.
 const CHUNK: usize = 4 << 10;
 /// How much is thrown away at once past the limit.
 const WASTE: usize = 64 << 10;
+
+/// One of the two streams that a program writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Takes what a program prints, as it comes.
+#[async_trait]
+pub trait Output: Send + Sync {
+    /// Takes some bytes, which may end anywhere. While this waits the program does too, once its pipe is full; it is
+    /// given up once the program is gone.
+    async fn write(&self, stream: Stream, bytes: &[u8]);
+}
+
+/// Takes output and forgets it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoOutput;
+
+#[async_trait]
+impl Output for NoOutput {
+    async fn write(&self, _: Stream, _: &[u8]) {}
+}
+
+/// Where a stream goes while it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Tap<'a> {
+    pub(crate) output: &'a dyn Output,
+    pub(crate) stream: Stream,
+}
+
+impl Tap<'_> {
+    async fn give(&self, bytes: &[u8]) {
+        self.output.write(self.stream, bytes).await;
+    }
+}
 
 /// What a program printed on one stream.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -31,23 +71,23 @@ impl Captured {
         String::from_utf8_lossy(bytes).into_owned()
     }
 
-    /// Reads to the end of the stream. What was read stays in `self` when the future is dropped.
-    pub(crate) async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>, limit: usize) {
+    /// Reads to the end of the stream, and gives on all of it. What was read stays in `self` when the future is
+    /// dropped.
+    pub(crate) async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>, limit: usize, tap: Tap<'_>) {
         let Some(mut stream) = stream else { return };
         while self.bytes.len() < limit {
-            self.bytes.reserve(CHUNK.min(limit - self.bytes.len()));
-            let room = limit - self.bytes.len();
+            let before = self.bytes.len();
+            self.bytes.reserve(CHUNK.min(limit - before));
             // A stream that breaks has ended: there is nothing to tell apart for the reader of the result.
-            match (&mut stream).take(room as u64).read_buf(&mut self.bytes).await {
+            match (&mut stream).take((limit - before) as u64).read_buf(&mut self.bytes).await {
                 Ok(0) | Err(_) => return,
-                Ok(_) => {}
+                Ok(_) => tap.give(self.bytes.get(before..).unwrap_or_default()).await,
             }
         }
-        let mut waste = Vec::new();
-        let mut first = [0_u8; 1];
-        while let Ok(1..) = stream.read(if waste.is_empty() { &mut first[..] } else { &mut waste[..] }).await
-        {
+        let mut waste = vec![0; 1];
+        while let Ok(read @ 1..) = stream.read(&mut waste).await {
             self.truncated = true;
+            tap.give(waste.get(..read).unwrap_or_default()).await;
             waste.resize(WASTE, 0);
         }
     }
@@ -59,8 +99,31 @@ mod tests {
 
     async fn captured(input: &[u8], limit: usize) -> Captured {
         let mut captured = Captured::default();
-        captured.fill(Some(input), limit).await;
+        let tap = Tap { output: &NoOutput, stream: Stream::Stdout };
+        captured.fill(Some(input), limit, tap).await;
         captured
+    }
+
+    #[derive(Default)]
+    struct Kept(std::sync::Mutex<Vec<u8>>);
+
+    #[async_trait]
+    impl Output for Kept {
+        async fn write(&self, stream: Stream, bytes: &[u8]) {
+            assert_eq!(stream, Stream::Stderr);
+            self.0.lock().unwrap().extend_from_slice(bytes);
+        }
+    }
+
+    #[tokio::test]
+    async fn gives_on_all_of_it_past_the_limit_too() {
+        let input: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        for limit in [0, 1, 4096, 5000, 1 << 20] {
+            let kept = Kept::default();
+            let tap = Tap { output: &kept, stream: Stream::Stderr };
+            Captured::default().fill(Some(input.as_slice()), limit, tap).await;
+            assert!(*kept.0.lock().unwrap() == input, "{limit}");
+        }
     }
 
     #[tokio::test]

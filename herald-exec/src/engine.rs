@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::capture::{NoOutput, Output};
 use crate::environment::{self, Environment};
 use crate::git::{Git, Source};
 use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
@@ -118,6 +119,20 @@ impl Engine {
     /// # Errors
     /// When the job could not be run, or names result files that cannot be had.
     pub async fn run(&self, params: &Map<String, Value>, stop: &Stop) -> Result<Report, ExecError> {
+        self.run_with_output(params, stop, &NoOutput).await
+    }
+
+    /// As [`Self::run`], and gives on what the job prints as it comes, also what is past its `output_limit`. A job in
+    /// the background gives nothing.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_with_output(
+        &self,
+        params: &Map<String, Value>,
+        stop: &Stop,
+        output: &dyn Output,
+    ) -> Result<Report, ExecError> {
         let job = read(params)?;
         if stop.is_asked() {
             return Err(ExecError::Cancelled("before it was started"));
@@ -127,9 +142,9 @@ impl Engine {
         if job.background {
             return self.start_background(ready).await;
         }
-        let finished = match ready.program.run(stop).await {
+        let finished = match ready.program.run_with_output(stop, output).await {
             Err(error) if error.too_large && drop_json(&mut ready.program, &job) => {
-                ready.program.run(stop).await
+                ready.program.run_with_output(stop, output).await
             }
             other => other,
         };

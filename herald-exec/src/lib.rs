@@ -20,7 +20,7 @@ mod table;
 mod unit;
 mod visible;
 
-pub use capture::Captured;
+pub use capture::{Captured, NoOutput, Output, Stream};
 pub use engine::{Engine, Settings};
 pub use outcome::{Ending, ExecError, ParamProblem, Report, ResultFile, Stop};
 pub use param::check;

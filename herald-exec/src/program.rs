@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::capture::Captured;
+use crate::capture::{Captured, NoOutput, Output, Stream, Tap};
 use crate::child::Child;
 pub use crate::child::Exit;
 use crate::environment::Environment;
@@ -78,8 +78,16 @@ impl Program {
     /// # Errors
     /// When it could not be started.
     pub async fn run(&self, stop: &Stop) -> Result<Finished, StartError> {
+        self.run_with_output(stop, &NoOutput).await
+    }
+
+    /// As [`Self::run`], and gives on what the program prints as it comes.
+    ///
+    /// # Errors
+    /// When it could not be started.
+    pub async fn run_with_output(&self, stop: &Stop, output: &dyn Output) -> Result<Finished, StartError> {
         let mut child = self.start(Stdio::piped, Stdio::piped).await?;
-        self.supervise(&mut child, stop).await.map_err(|error| self.explain(&error))
+        self.supervise(&mut child, stop, output).await.map_err(|error| self.explain(&error))
     }
 
     /// Starts the program without reading its output; [`Self::end_of`] is to follow.
@@ -96,13 +104,23 @@ impl Program {
         Ok(child)
     }
 
-    async fn supervise(&self, child: &mut Child, stop: &Stop) -> std::io::Result<Finished> {
+    async fn supervise(
+        &self,
+        child: &mut Child,
+        stop: &Stop,
+        output: &dyn Output,
+    ) -> std::io::Result<Finished> {
+        let tap = |stream| Tap { output, stream };
         let mut stdout = Captured::default();
         let mut stderr = Captured::default();
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let (ending, exit) = {
             let mut reading = pin!(async {
-                tokio::join!(stdout.fill(out, self.output_limit), stderr.fill(err, self.output_limit));
+                let limit = self.output_limit;
+                tokio::join!(
+                    stdout.fill(out, limit, tap(Stream::Stdout)),
+                    stderr.fill(err, limit, tap(Stream::Stderr))
+                );
             });
             let mut all_read = false;
             let mut ending = pin!(self.end_of(child, stop));

@@ -257,3 +257,57 @@ async fn two_engines_share_a_work_dir() {
     std::fs::remove_file(one.run_dir().join("begun")).unwrap();
     assert_eq!(job.await.unwrap().unwrap().result["job_id"], json!("j1"));
 }
+
+/// Keeps what a job prints; takes nothing while `stuck`.
+#[derive(Default)]
+struct Heard {
+    all: std::sync::Mutex<Vec<(herald_exec::Stream, String)>>,
+    stuck: bool,
+}
+
+#[async_trait::async_trait]
+impl herald_exec::Output for Heard {
+    async fn write(&self, stream: herald_exec::Stream, bytes: &[u8]) {
+        if self.stuck {
+            std::future::pending::<()>().await;
+        }
+        self.all.lock().unwrap().push((stream, String::from_utf8_lossy(bytes).into_owned()));
+    }
+}
+
+impl Heard {
+    fn of(&self, stream: herald_exec::Stream) -> String {
+        let all = self.all.lock().unwrap();
+        all.iter().filter(|(from, _)| *from == stream).map(|(_, text)| text.as_str()).collect()
+    }
+}
+
+#[tokio::test]
+async fn output_is_given_on_while_the_job_runs() {
+    use herald_exec::Stream::{Stderr, Stdout};
+    let bench = Bench::new();
+    let heard = std::sync::Arc::new(Heard::default());
+    let script =
+        "echo one; echo two >&2; while [ ! -e go ]; do sleep 0.02; done; head -c 100 /dev/zero | tr '\\0' x";
+    let params = crate::fixture::params(merged(sh(script), json!({"output_limit": 6})));
+    let job = tokio::spawn({
+        let (engine, heard) = (bench.engine.clone(), heard.clone());
+        async move { engine.run_with_output(&params, &Stop::default(), &*heard).await }
+    });
+    eventually("both lines", || heard.of(Stdout) == "one\n" && heard.of(Stderr) == "two\n").await;
+    std::fs::write(bench.run_dir().join("go"), "").unwrap();
+    let result = job.await.unwrap().unwrap().result;
+    assert_eq!((&result["output"], &result["truncated"]), (&json!("one\nxx"), &json!(true)));
+    assert_eq!(heard.of(Stdout), format!("one\n{}", "x".repeat(100)), "also what is past the limit");
+}
+
+#[tokio::test]
+async fn a_job_ends_in_time_whoever_listens() {
+    let bench = Bench::new();
+    let stuck = Heard { stuck: true, ..Heard::default() };
+    for (script, ending) in [("yes", Ending::TimedOut), ("echo x", Ending::Exited(0))] {
+        let params = crate::fixture::params(merged(sh(script), json!({"timeout": "500ms"})));
+        let report = bench.engine.run_with_output(&params, &Stop::default(), &stuck).await.unwrap();
+        assert_eq!(report.ending, ending, "{script}");
+    }
+}

@@ -34,6 +34,13 @@ impl Answer {
         Self { out: String::new(), remarks: why.to_string(), code: BAD_INPUT }
     }
 
+    /// The daemon says something else than this version expects.
+    pub(super) fn strange(error: &serde_json::Error) -> Self {
+        let remarks =
+            format!("heraldd: the daemon's answer is not understood, it may be another version: {error}");
+        Self { out: String::new(), remarks, code: FAILED }
+    }
+
     /// Says it all and gives the exit code.
     pub(super) fn give(self) -> ExitCode {
         // Where standard error is closed nobody listens, and the exit code says the rest.

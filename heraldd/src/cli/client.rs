@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use clap::Args;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{Method, Request};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
@@ -62,67 +63,139 @@ impl Daemon {
 
     /// Asks the daemon. The answer of the error kind is ready to be given.
     pub(super) fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, Answer> {
+        let mut said = Vec::new();
+        let limited = |bytes: &[u8]| {
+            said.extend_from_slice(bytes);
+            if said.len() <= LARGEST { Ok(()) } else { Err(Stop("the answer is too long".to_owned())) }
+        };
+        self.exchange(
+            Call { method, path, body: body.unwrap_or_default(), deadline: Some(DEADLINE) },
+            limited,
+        )?;
+        serde_json::from_slice(&said).map_err(|_| {
+            failed(
+                "heraldd: the daemon answers something else than JSON; it may be another version".to_owned(),
+            )
+        })
+    }
+
+    /// Asks the daemon, and gives the answer on as it comes, however long that takes.
+    pub(super) fn follow(
+        &self,
+        path: &str,
+        take: impl FnMut(&[u8]) -> Result<(), Stop>,
+    ) -> Result<(), Answer> {
+        self.exchange(Call { method: Method::GET, path, body: "", deadline: None }, take)
+    }
+
+    fn exchange(&self, call: Call<'_>, take: impl FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Answer> {
         let socket = self.socket()?;
-        let failed = |why: String| Answer { out: String::new(), remarks: why, code: FAILED };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(format!("heraldd: {error}")))?;
-        let asked = runtime.block_on(async {
-            tokio::time::timeout(DEADLINE, exchange(&socket, method, path, body.unwrap_or_default())).await
-        });
-        let (status, bytes) = match asked {
-            Ok(Ok(answered)) => answered,
-            Ok(Err(why)) => return Err(failed(format!("heraldd: {}: {why}", socket.display()))),
-            Err(_) => return Err(failed(format!("heraldd: no answer within {} s", DEADLINE.as_secs()))),
-        };
-        let said: Value = serde_json::from_slice(&bytes)
-            .map_err(|_| failed(format!("heraldd: {} answers something else than JSON", socket.display())))?;
-        if status.is_success() {
-            return Ok(said);
+        let deadline = call.deadline.unwrap_or(Duration::MAX);
+        let asked =
+            runtime.block_on(async { tokio::time::timeout(deadline, exchange(&socket, call, take)).await });
+        match asked {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Trouble::Broken(why))) => Err(failed(format!("heraldd: {}: {why}", socket.display()))),
+            Ok(Err(Trouble::Refused(status, problem))) => Err(refused(status, &problem)),
+            Err(_) => Err(failed(format!("heraldd: no answer within {} s", deadline.as_secs()))),
         }
-        let detail = said.get("detail").and_then(Value::as_str).unwrap_or("it was refused");
-        let code = if status == http::StatusCode::NOT_FOUND { NOT_FOUND } else { FAILED };
-        Err(Answer { code, ..failed(format!("heraldd: {detail}")) })
     }
+}
+
+/// One question.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    body: &'a str,
+    /// How long the whole answer may take.
+    deadline: Option<Duration>,
+}
+
+/// Whoever takes the answer wants no more of it, and why.
+pub(super) struct Stop(pub(super) String);
+
+enum Trouble {
+    /// The connection.
+    Broken(String),
+    /// The daemon says no, and why.
+    Refused(StatusCode, Bytes),
+}
+
+impl<E: std::error::Error> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+fn failed(why: String) -> Answer {
+    Answer { out: String::new(), remarks: why, code: FAILED }
+}
+
+fn refused(status: StatusCode, problem: &[u8]) -> Answer {
+    let said: Value = serde_json::from_slice(problem).unwrap_or_default();
+    let detail = said.get("detail").and_then(Value::as_str).unwrap_or("it was refused");
+    let code = if status == StatusCode::NOT_FOUND { NOT_FOUND } else { FAILED };
+    Answer { code, ..failed(format!("heraldd: {detail}")) }
+}
+
+async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, Trouble> {
+    tokio::net::UnixStream::connect(socket).await.map_err(|error| {
+        Trouble::Broken(match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        })
+    })
 }
 
 async fn exchange(
     socket: &Path,
-    method: Method,
-    path: &str,
-    body: &str,
-) -> Result<(http::StatusCode, Bytes), String> {
-    let stream = tokio::net::UnixStream::connect(socket).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-            "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
-                .to_owned()
-        }
-        _ => error.to_string(),
-    })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-    let asking = async {
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, "localhost")
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .map_err(|error| error.to_string())?;
-        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LARGEST).collect().await;
-        let mut body = body.map_err(|error| error.to_string())?.aggregate();
-        Ok((status, body.copy_to_bytes(body.remaining())))
-    };
+    call: Call<'_>,
+    take: impl FnMut(&[u8]) -> Result<(), Stop>,
+) -> Result<(), Trouble> {
+    let stream = connect(socket).await?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let asking = ask(sender, call, take);
     tokio::pin!(connection);
     tokio::pin!(asking);
     tokio::select! {
         asked = &mut asking => asked,
         ended = &mut connection => {
-            ended.map_err(|error| error.to_string())?;
+            ended?;
             asking.await
         }
     }
+}
+
+async fn ask(
+    mut sender: SendRequest<Full<Bytes>>,
+    call: Call<'_>,
+    mut take: impl FnMut(&[u8]) -> Result<(), Stop>,
+) -> Result<(), Trouble> {
+    let request = Request::builder()
+        .method(call.method)
+        .uri(call.path)
+        .header(HOST, "localhost")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::copy_from_slice(call.body.as_bytes())))?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let mut body = response.into_body();
+    if !status.is_success() {
+        let problem = Limited::new(body, LARGEST).collect().await;
+        let mut problem = problem.map_err(|error| Trouble::Broken(error.to_string()))?.aggregate();
+        return Err(Trouble::Refused(status, problem.copy_to_bytes(problem.remaining())));
+    }
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame?.into_data() {
+            take(&bytes).map_err(|Stop(why)| Trouble::Broken(why))?;
+        }
+    }
+    Ok(())
 }
 
 /// A part of a path, whatever is in it.

@@ -1,11 +1,14 @@
 //! `heraldd trigger` and `explain`: make an event, and see what became of it.
 
+use anstyle::Style;
 use clap::Args;
+use herald_core::clock::Clock;
 use http::Method;
 
 use super::answer::Answer;
 use super::client::{Daemon, step};
-use super::{jobs, table};
+use super::paint::{self, Paint};
+use super::{table, wait};
 use crate::model;
 
 /// Activate a trigger now
@@ -19,6 +22,9 @@ pub(super) struct Activate {
     /// What it tells: a JSON object
     #[arg(short, long, value_name = "JSON")]
     data: Option<String>,
+    /// Wait for the end of the jobs that come of it; the exit code is 1 unless all succeed
+    #[arg(short, long)]
+    wait: bool,
     /// Say it as JSON
     #[arg(long)]
     json: bool,
@@ -37,18 +43,19 @@ pub(super) struct Explain {
     json: bool,
 }
 
-pub(super) fn activate(arguments: &Activate) -> Answer {
+pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> Answer {
     let path = format!("/v1/triggers/{}", step(&arguments.name));
     let said = match arguments.daemon.ask(Method::POST, &path, arguments.data.as_deref()) {
         Ok(said) => said,
         Err(answer) => return answer,
     };
-    if arguments.json {
-        return Answer::good(said.to_string());
-    }
-    match serde_json::from_value::<model::Activated>(said) {
+    match serde_json::from_value::<model::Activated>(said.clone()) {
+        Ok(activated) if arguments.wait => {
+            wait::for_event(&arguments.daemon, &activated.event_id, arguments.json, clock)
+        }
+        Ok(_) if arguments.json => Answer::good(said.to_string()),
         Ok(activated) => Answer::good(activated.event_id),
-        Err(error) => jobs::strange(&error),
+        Err(error) => Answer::strange(&error),
     }
 }
 
@@ -63,7 +70,7 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
     }
     let event = match serde_json::from_value::<model::Event>(said) {
         Ok(event) => event,
-        Err(error) => return jobs::strange(&error),
+        Err(error) => return Answer::strange(&error),
     };
     if event.decisions.is_empty() {
         let what = if event.routed_at.is_some() {
@@ -84,5 +91,10 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
         ]
     };
     let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
-    Answer::good(table::table(["ROUTER", "TASK", "SELECTOR", "ANSWER", "JOB", "WHY"], &rows))
+    let head = ["ROUTER", "TASK", "SELECTOR", "ANSWER", "JOB", "WHY"];
+    let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
+    Answer::good(table::painted(head, &rows, &paint, |column, text| match column {
+        3 => paint::of_status(text),
+        _ => Style::new(),
+    }))
 }

@@ -1,14 +1,15 @@
-//! `heraldd jobs`, `job`, `cancel`: what ran, what runs, and an end to it.
+//! `heraldd jobs`, `job`, `cancel`, `retry`: what ran, what runs, an end to it, and once more.
 
+use anstyle::Style;
 use clap::Args;
 use herald_core::clock::Clock;
 use http::Method;
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::answer::{Answer, FAILED};
+use super::answer::Answer;
 use super::client::{Daemon, step};
-use super::{table, words};
+use super::paint::{self, Paint};
+use super::{listing, table, wait, words};
 use crate::model;
 
 /// List jobs, newest first
@@ -41,7 +42,7 @@ pub(super) struct List {
     json: bool,
 }
 
-/// Show one job: its attempts, parameters and result, as JSON
+/// Show one job: its attempts, parameters and result
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd job 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Show {
@@ -49,7 +50,7 @@ pub(super) struct Show {
     daemon: Daemon,
     /// The job's id
     id: String,
-    /// On one line, for programs
+    /// The API's answer as it is
     #[arg(long)]
     json: bool,
 }
@@ -62,6 +63,24 @@ pub(super) struct Cancel {
     daemon: Daemon,
     /// The job's id
     id: String,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Run a job that ended once more, as a new job
+///
+/// Prints the new job's id. The new job has the parameters of the old one, and secrets of today's configuration.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd retry --wait 01a20df5-4275-7307-a69e-5d9639df9f78")]
+pub(super) struct Retry {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// The job's id
+    id: String,
+    /// Wait for its end; the exit code is 1 unless it succeeds
+    #[arg(short, long)]
+    wait: bool,
     /// Say it as JSON
     #[arg(long)]
     json: bool,
@@ -89,41 +108,85 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
         return Answer::good(said.to_string());
     }
     match serde_json::from_value::<model::Page<model::JobSummary>>(said) {
-        Ok(page) => Answer::good(rows(&page, clock.now())),
-        Err(error) => strange(&error),
+        Ok(page) => Answer::good(listing::rows(&page.items, clock.now())),
+        Err(error) => Answer::strange(&error),
     }
 }
 
-fn rows(page: &model::Page<model::JobSummary>, now: Timestamp) -> String {
-    let row = |job: &model::JobSummary| {
-        let made = job.queued_at.parse::<Timestamp>().map(|at| words::ago(now.duration_since(at)));
-        let ran = match (&job.started_at, &job.ended_at) {
-            (Some(from), Some(to)) => match (from.parse::<Timestamp>(), to.parse::<Timestamp>()) {
-                (Ok(from), Ok(to)) => format!("{:.1} s", to.duration_since(from).as_secs_f64()),
-                _ => String::new(),
-            },
-            _ => String::new(),
-        };
+pub(super) fn show(arguments: &Show, clock: &dyn Clock) -> Answer {
+    let path = format!("/v1/jobs/{}", step(&arguments.id));
+    let said = match arguments.daemon.ask(Method::GET, &path, None) {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    if arguments.json {
+        return Answer::good(said.to_string());
+    }
+    match serde_json::from_value::<model::Job>(said) {
+        Ok(job) => Answer::good(whole(&job, clock.now())),
+        Err(error) => Answer::strange(&error),
+    }
+}
+
+/// One job in full, for people.
+fn whole(job: &model::Job, now: Timestamp) -> String {
+    let of = &job.summary;
+    let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
+    let time = |at: &Option<String>| {
+        at.as_ref().map_or_else(|| "-".to_owned(), |at| format!("{at} ({})", words::ago_of(at, now)))
+    };
+    let mut lines = vec![
+        ["Job", &of.id].map(str::to_owned),
+        ["Status", &of.status].map(str::to_owned),
+        ["Router", &of.router].map(str::to_owned),
+        ["Task", &of.task].map(str::to_owned),
+        ["Trigger", &of.trigger].map(str::to_owned),
+        ["Event", &of.event_id].map(str::to_owned),
+        ["Selector", &job.selector].map(str::to_owned),
+        ["Executor", &of.executor].map(str::to_owned),
+        ["Made".to_owned(), time(&Some(of.queued_at.clone()))],
+    ];
+    if job.retry_at.is_some() {
+        lines.push(["Next attempt".to_owned(), job.retry_at.clone().unwrap_or_default()]);
+    }
+    if let Some(error) = &of.error {
+        lines.push(["Error", error].map(str::to_owned));
+    }
+    let mut text = table::painted(["", ""], &lines, &paint, |column, text| match column {
+        0 => Style::new().bold(),
+        _ => paint::of_status(text),
+    });
+    // The head of this one is empty.
+    text.drain(..=text.find('\n').unwrap_or(0));
+    let attempt = |one: &model::Attempt| {
         [
-            job.id.clone(),
-            job.status.clone(),
-            job.router.clone(),
-            job.task.clone(),
-            made.unwrap_or_default(),
-            ran,
-            job.error.clone().unwrap_or_default(),
+            one.attempt.to_string(),
+            one.status.clone(),
+            time(&Some(one.started_at.clone())),
+            listing::ran(Some(&one.started_at), one.ended_at.as_deref()),
+            one.error.clone().unwrap_or_default(),
         ]
     };
-    let rows: Vec<table::Row<7>> = page.items.iter().map(row).collect();
-    table::table(["ID", "STATUS", "ROUTER", "TASK", "MADE", "RAN", "ERROR"], &rows)
-}
-
-pub(super) fn show(arguments: &Show) -> Answer {
-    let path = format!("/v1/jobs/{}", step(&arguments.id));
-    match arguments.daemon.ask(Method::GET, &path, None) {
-        Ok(said) => shown(&said, arguments.json),
-        Err(answer) => answer,
+    let attempts: Vec<table::Row<5>> = job.attempts.iter().map(attempt).collect();
+    if !attempts.is_empty() {
+        let head = ["ATTEMPT", "STATUS", "STARTED", "RAN", "ERROR"];
+        text.push('\n');
+        text.push_str(&table::painted(head, &attempts, &paint, |_, text| paint::of_status(text)));
     }
+    for (name, params) in [
+        ("trigger_param", Some(&job.trigger_param)),
+        ("select_param", Some(&job.select_param)),
+        ("job_param", Some(&job.job_param)),
+        ("result", job.result.as_ref()),
+    ] {
+        if let Some(params) = params.filter(|params| !params.is_empty()) {
+            let name = paint.with(Style::new().bold(), name);
+            // A map of texts and numbers: never fails.
+            let json = serde_json::to_string_pretty(params).unwrap_or_default();
+            text.push_str(&format!("\n{name}: {json}\n"));
+        }
+    }
+    text
 }
 
 pub(super) fn cancel(arguments: &Cancel) -> Answer {
@@ -135,14 +198,18 @@ pub(super) fn cancel(arguments: &Cancel) -> Answer {
     }
 }
 
-/// JSON for people, or on one line.
-pub(super) fn shown(said: &Value, line: bool) -> Answer {
-    Answer::good(if line { said.to_string() } else { format!("{said:#}") })
-}
-
-/// The daemon says something else than this version expects.
-pub(super) fn strange(error: &serde_json::Error) -> Answer {
-    let remarks =
-        format!("heraldd: the daemon's answer is not understood, it may be another version: {error}");
-    Answer { out: String::new(), remarks, code: FAILED }
+pub(super) fn retry(arguments: &Retry, clock: &dyn Clock) -> Answer {
+    let path = format!("/v1/jobs/{}/retry", step(&arguments.id));
+    let said = match arguments.daemon.ask(Method::POST, &path, None) {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    let job_id = match serde_json::from_value::<model::Retried>(said.clone()) {
+        Ok(retried) => retried.job_id,
+        Err(error) => return Answer::strange(&error),
+    };
+    if arguments.wait {
+        return wait::for_jobs(&arguments.daemon, vec![job_id], arguments.json, clock);
+    }
+    Answer::good(if arguments.json { said.to_string() } else { job_id })
 }

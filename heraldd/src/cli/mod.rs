@@ -1,15 +1,20 @@
 //! The command line: arguments in, exit code out.
 
+mod about;
 mod answer;
 mod check;
 mod client;
 mod events;
 mod graph;
 mod jobs;
+mod listing;
+mod logs;
 mod next;
 mod pages;
+mod paint;
 mod schema;
 mod table;
+mod wait;
 mod words;
 
 use std::ffi::OsString;
@@ -48,8 +53,15 @@ enum Command {
     Jobs(jobs::List),
     Job(jobs::Show),
     Trigger(events::Activate),
+    Logs(logs::Arguments),
     Cancel(jobs::Cancel),
+    Retry(jobs::Retry),
     Explain(events::Explain),
+    Triggers(about::Triggers),
+    Routers(about::Routers),
+    Executors(about::Executors),
+    Info(about::Info),
+    Reload(about::Reload),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Graph(graph::Arguments),
@@ -82,9 +94,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn answer(command: &Command) -> Answer {
     match command {
         Command::Jobs(arguments) => jobs::list(arguments, &SystemClock),
-        Command::Job(arguments) => jobs::show(arguments),
-        Command::Trigger(arguments) => events::activate(arguments),
+        Command::Job(arguments) => jobs::show(arguments, &SystemClock),
+        Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
+        Command::Logs(arguments) => logs::run(arguments),
         Command::Cancel(arguments) => jobs::cancel(arguments),
+        Command::Retry(arguments) => jobs::retry(arguments, &SystemClock),
+        Command::Triggers(arguments) => about::triggers(arguments, &SystemClock),
+        Command::Routers(arguments) => about::routers(arguments),
+        Command::Executors(arguments) => about::executors(arguments),
+        Command::Info(arguments) => about::info(arguments, &SystemClock),
+        Command::Reload(arguments) => about::reload(arguments),
         Command::Explain(arguments) => events::explain(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),

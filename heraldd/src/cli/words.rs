@@ -1,6 +1,6 @@
 //! Lengths of time in words.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// How far away something is that is yet to come: its two largest units, rounded down.
 pub(super) fn until(left: SignedDuration) -> String {
@@ -16,6 +16,11 @@ pub(super) fn ago(past: SignedDuration) -> String {
         Some(length) => format!("{length} ago"),
         None => "just now".to_owned(),
     }
+}
+
+/// How long ago a time of the API was; the text itself where it is none.
+pub(super) fn ago_of(at: &str, now: Timestamp) -> String {
+    at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| ago(now.duration_since(at)))
 }
 
 /// So many of its largest units; none for less than a second.

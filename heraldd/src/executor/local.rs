@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output, Stream};
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
@@ -110,12 +110,27 @@ struct Local {
     engine: Engine,
 }
 
+/// Gives what the job prints to whoever keeps it.
+struct Tap(Arc<dyn Output>);
+
+#[async_trait]
+impl herald_exec::Output for Tap {
+    async fn write(&self, stream: herald_exec::Stream, bytes: &[u8]) {
+        let stream = match stream {
+            herald_exec::Stream::Stdout => Stream::Stdout,
+            herald_exec::Stream::Stderr => Stream::Stderr,
+        };
+        self.0.write(stream, bytes).await;
+    }
+}
+
 #[async_trait]
 impl Executor for Local {
     async fn execute(&self, execution: Execution) -> Outcome {
         let stop = Stop { asked: execution.stop.asked.clone(), forced: execution.stop.forced.clone() };
         herald_core::failpoint!("local-before-run");
-        let ran = self.engine.run(&execution.params(), &stop).await;
+        let output = Tap(execution.output.clone());
+        let ran = self.engine.run_with_output(&execution.params(), &stop, &output).await;
         herald_core::failpoint!("local-after-run");
         match ran {
             Ok(report) => outcome(report),

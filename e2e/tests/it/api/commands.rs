@@ -1,0 +1,157 @@
+//! The command line over the API.
+
+use e2e::daemon::Daemon;
+use e2e::place::Place;
+use serde_json::Value;
+
+use super::{CONFIG, get, heraldd, job_with, start};
+
+#[test]
+fn the_command_line_says_the_same() {
+    let place = Place::new();
+    let daemon = start(&place);
+    let config = place.config(CONFIG).to_str().unwrap().to_owned();
+    let activated = heraldd(&place, &["trigger", "manual", "-d", r#"{"do": "quick"}"#]);
+    assert_eq!(activated.code, Some(0), "{}", activated.text());
+    let event = activated.stdout.trim().to_owned();
+    let job = job_with(&place, &event, "succeeded");
+    let id = job["id"].as_str().unwrap();
+
+    let jobs = heraldd(&place, &["jobs", "-c", &config]);
+    let lines: Vec<_> = jobs.stdout.lines().collect();
+    assert!(lines[0].starts_with("ID ") && lines[0].contains("STATUS"), "{}", jobs.text());
+    assert!(
+        lines[1].contains(id) && lines[1].contains("succeeded") && lines[1].contains("quick"),
+        "{lines:?}"
+    );
+    let page: Value = serde_json::from_str(&heraldd(&place, &["jobs", "--json"]).stdout).unwrap();
+    assert_eq!(page, get(&place, "/v1/jobs?limit=20"));
+    let shown: Value = serde_json::from_str(&heraldd(&place, &["job", id, "--json"]).stdout).unwrap();
+    assert_eq!(shown["result"]["output"], "hello\n");
+    let explained = heraldd(&place, &["explain", &event]).stdout;
+    let said = |router: &str| explained.lines().find(|line| line.starts_with(router)).unwrap_or_default();
+    assert!(said("quick").contains("yes") && said("quick").contains(id), "{explained}");
+    assert!(said("slow").contains("no"), "{explained}");
+
+    let slow = heraldd(&place, &["trigger", "manual", "--json", "-d", r#"{"do": "slow"}"#]);
+    let slow: Value = serde_json::from_str(&slow.stdout).unwrap();
+    let running = job_with(&place, slow["event_id"].as_str().unwrap(), "running");
+    assert_eq!(heraldd(&place, &["cancel", running["id"].as_str().unwrap()]).code, Some(0));
+
+    for (arguments, code, says) in [
+        (vec!["job", "nothing"], 4, "no job"),
+        (vec!["trigger", "nobody"], 4, "no trigger"),
+        (vec!["trigger", "manual", "-d", "[1]"], 1, "JSON object"),
+        (vec!["cancel", id], 1, "ended already"),
+        (vec!["jobs", "--status", "done"], 1, "expected one of"),
+        (vec!["jobs", "-n", "0"], 2, "1..=1000"),
+    ] {
+        let ended = heraldd(&place, &arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.text());
+        assert!(ended.stderr.contains(says) && ended.stdout.is_empty(), "{arguments:?}: {}", ended.text());
+    }
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0));
+    let nobody = heraldd(&place, &["jobs"]);
+    assert_eq!(nobody.code, Some(1));
+    assert!(
+        nobody.stderr.contains("heraldd.sock") && nobody.stderr.contains("start it"),
+        "{}",
+        nobody.text()
+    );
+}
+
+#[test]
+fn the_rest_of_the_command_line() {
+    let place = Place::new();
+    let _daemon = start(&place);
+    let waited = heraldd(&place, &["trigger", "manual", "-d", r#"{"do": "quick"}"#, "--wait"]);
+    assert_eq!(waited.code, Some(0), "{}", waited.text());
+    let line = waited.stdout.lines().nth(1).unwrap_or_default().to_owned();
+    let (id, rest) = line.split_once(' ').unwrap();
+    assert!(rest.contains("succeeded") && rest.contains("quick"), "{}", waited.text());
+    assert!(waited.stderr.is_empty(), "no sign of life where nobody watches: {}", waited.text());
+    let nothing = heraldd(&place, &["trigger", "manual", "--wait"]);
+    assert_eq!(nothing.code, Some(0));
+    assert!(nothing.stderr.contains("no selector said yes"), "{}", nothing.text());
+
+    let again = heraldd(&place, &["retry", id]);
+    let new = again.stdout.trim();
+    assert!(again.code == Some(0) && new.len() == 36 && new != id, "{}", again.text());
+    let again = heraldd(&place, &["retry", "--wait", "--json", id]);
+    let jobs: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(jobs[0]["status"], "succeeded");
+    assert_eq!(heraldd(&place, &["retry", "nothing"]).code, Some(4));
+
+    let shown = heraldd(&place, &["job", id]).stdout;
+    for part in [id, "succeeded", "quick", "ATTEMPT", "\"output\": \"hello\\n\"", "just now"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colour in a pipe");
+    for (arguments, part) in [
+        (["triggers"], "manual  http"),
+        (["routers"], "quick"),
+        (["executors"], "local_command  local"),
+        (["info"], "running"),
+    ] {
+        let said = heraldd(&place, &arguments);
+        assert!(said.code == Some(0) && said.stdout.contains(part), "{arguments:?}: {}", said.text());
+        let json = heraldd(&place, &[arguments[0], "--json"]);
+        assert_eq!(
+            serde_json::from_str::<Value>(&json.stdout).unwrap(),
+            get(&place, &format!("/v1/{}", arguments[0]))
+        );
+    }
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let place = Place::new();
+    let _daemon = start(&place);
+    heraldd(&place, &["trigger", "manual", "-d", r#"{"do": "quick"}"#, "--wait"]);
+    // `script` runs a command on a terminal of its own.
+    let on_terminal = |before: &str| {
+        let heraldd = e2e::program::built("heraldd");
+        let socket = place.path("state/heraldd.sock");
+        let line = format!("{before} {} jobs --socket {}", heraldd.display(), socket.display());
+        e2e::program::sh("script", &[&"-qec", &line, &"/dev/null"])
+    };
+    let coloured = on_terminal("TERM=xterm");
+    assert!(coloured.contains("\u{1b}[32msucceeded\u{1b}[0m"), "{coloured:?}");
+    for plain in ["TERM=dumb", "TERM=xterm NO_COLOR=1"] {
+        let plain = on_terminal(plain);
+        assert!(plain.contains("succeeded") && !plain.contains("\u{1b}[32m"), "{plain:?}");
+    }
+}
+
+#[test]
+fn the_log_bears_ids() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, &format!("{CONFIG}\nlog: {{format: json}}\n"));
+    let event = heraldd(place_ready(&daemon, &place), &["trigger", "manual", "-d", r#"{"do": "quick"}"#]);
+    let event = event.stdout.trim();
+    let job = job_with(&place, event, "succeeded");
+    let line = daemon.wait_for(&["job ended", event]);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    for (field, value) in [
+        ("trigger", "manual"),
+        ("event_id", event),
+        ("router", "quick"),
+        ("task", "k"),
+        ("job_id", job["id"].as_str().unwrap()),
+        ("status", "succeeded"),
+    ] {
+        assert_eq!(line[field], value, "{line}");
+    }
+    assert!(
+        daemon.lines().iter().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+        "{}",
+        daemon.log()
+    );
+}
+
+/// The place, once its daemon can be asked.
+fn place_ready<'a>(daemon: &Daemon, place: &'a Place) -> &'a Place {
+    daemon.address("manual");
+    place
+}

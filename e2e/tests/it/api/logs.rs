@@ -1,0 +1,191 @@
+//! What jobs write, while they write it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use e2e::daemon::Daemon;
+use e2e::place::Place;
+use e2e::wait::until;
+use serde_json::{Value, json};
+
+use super::{ask, get, heraldd, job_with};
+
+const CONFIG: &str = "
+state_dir: '@DIR@/state'
+history: {log_limit: 64KiB}
+trigger:
+  manual: {type: http, port: 0}
+executor:
+  local_command: {type: local, work_dir: '@DIR@/work'}
+router:
+  run:
+    trigger: manual
+    selector: all
+    task: {k: local_command}
+    job_param: {cmd: '@DIR@/job.sh', env: {MY_TOKEN: hunter2hunter2}}
+@MORE@
+";
+
+fn start(place: &Place, script: &str, more: &str) -> (Daemon, String) {
+    place.script("job.sh", script);
+    let daemon = Daemon::start(place, &CONFIG.replace("@MORE@", more));
+    let event = daemon.post(&json!({}));
+    let job = until("a job", || {
+        let jobs = get(place, "/v1/jobs");
+        jobs["items"].as_array().unwrap().iter().find(|job| job["event_id"] == event).cloned()
+    });
+    let id = job["id"].as_str().unwrap().to_owned();
+    (daemon, id)
+}
+
+fn log(place: &Place, id: &str, query: &str) -> String {
+    let answer = ask(place, "GET", &format!("/v1/jobs/{id}/log{query}"), "");
+    assert_eq!((answer.status, answer.get("content-type")), (200, Some("text/plain; charset=utf-8")));
+    answer.text()
+}
+
+/// `heraldd logs -f`, and its lines.
+#[expect(clippy::disallowed_methods, reason = "its lines are read as they come")]
+fn follow(place: &Place, arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut command: Command = place.bare("heraldd");
+    let mut child = command.args(["logs", "-f"]).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    (child, lines)
+}
+
+#[test]
+fn a_log_has_both_streams_in_order_without_secrets() {
+    let place = Place::new();
+    let script = "echo one; sleep 0.1; echo two >&2; sleep 0.1; echo \"it is $MY_TOKEN\"";
+    let (_daemon, id) = start(&place, script, "");
+    until("its end", || (get(&place, &format!("/v1/jobs/{id}"))["status"] == "succeeded").then_some(()));
+    for (query, expected) in [
+        ("", "one\ntwo\nit is ***\n"),
+        ("?stream=stdout", "one\nit is ***\n"),
+        ("?stream=stderr", "two\n"),
+        ("?follow=true", "one\ntwo\nit is ***\n"),
+        ("?attempt=2", ""),
+    ] {
+        assert_eq!(log(&place, &id, query), expected, "{query}");
+    }
+    assert_eq!(heraldd(&place, &["logs", &id]).stdout, "one\ntwo\nit is ***\n");
+    assert_eq!(heraldd(&place, &["logs", "--stream", "stderr", &id]).stdout, "two\n");
+    for (path, status) in [
+        (format!("/v1/jobs/{id}/log?stream=x"), 400),
+        (format!("/v1/jobs/{id}/log?folow=true"), 400),
+        ("/v1/jobs/nothing/log".to_owned(), 404),
+    ] {
+        assert_eq!(ask(&place, "GET", &path, "").status, status, "{path}");
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the clock that the job reads")]
+fn a_running_job_is_followed_live() {
+    let place = Place::new();
+    let script = "for n in 1 2 3 4 5 6 7 8 9 10; do date +%s%N; sleep 0.1; done; echo end";
+    let (_daemon, id) = start(&place, script, "");
+    let (mut child, lines) = follow(&place, &[&id]);
+    let mut late = Vec::new();
+    for line in lines.lines() {
+        let line = line.unwrap();
+        if let Ok(written) = line.parse::<u128>() {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+            late.push(now.as_nanos().saturating_sub(written) / 1_000_000);
+        } else {
+            assert_eq!(line, "end");
+        }
+    }
+    assert!(child.wait().unwrap().success(), "following ends with the job");
+    assert_eq!(late.len(), 10);
+    late.sort_unstable();
+    // Of those that were written while somebody followed, most come at once, also on a busy machine.
+    assert!(late[4] < 200, "milliseconds from the job to the follower: {late:?}");
+}
+
+#[test]
+fn following_begins_before_the_job_and_goes_on_with_its_attempts() {
+    let place = Place::new();
+    let script = "echo attempt; while ! test -e @DIR@/go; do sleep 0.02; done; exit 1";
+    let policy = "    policy: {retry: {max: 1, delay: 10ms}, concurrency: {limit: 1}}";
+    let (daemon, first) = start(&place, script, policy);
+    let second = job_with(&place, &daemon.post(&json!({})), "queued");
+    let second = second["id"].as_str().unwrap();
+    let (mut child, lines) = follow(&place, &[second]);
+    place.write("go", "");
+    let lines: Vec<String> = lines.lines().map(Result::unwrap).collect();
+    assert_eq!(lines, ["attempt", "attempt"]);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(log(&place, &first, "?attempt=1"), "attempt\n");
+    let job = get(&place, &format!("/v1/jobs/{second}"));
+    assert_eq!((job["attempts"].as_array().unwrap().len(), &job["status"]), (2, &json!("failed")));
+}
+
+#[test]
+fn a_log_is_bounded_and_goes_with_its_job() {
+    let place = Place::new();
+    let (daemon, id) = start(&place, "head -c 200000 /dev/zero | tr '\\0' x", "");
+    until("its end", || (get(&place, &format!("/v1/jobs/{id}"))["status"] == "succeeded").then_some(()));
+    let text = log(&place, &id, "");
+    let (kept, remark) = text.split_at(64 << 10);
+    assert!(kept.bytes().all(|byte| byte == b'x') && remark.contains("log_limit"), "{remark}");
+    let files = |place: &Place| {
+        let days = std::fs::read_dir(place.path("state/log")).into_iter().flatten();
+        days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap()).count()
+    };
+    assert_eq!(files(&place), 1);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0));
+    let config = CONFIG.replace("@MORE@", "").replace("{log_limit: 64KiB}", "{max_jobs: 1}");
+    place.script("job.sh", "echo short");
+    let daemon = Daemon::start(&place, &config);
+    daemon.post(&json!({}));
+    until("the first job's log is gone", || {
+        let left = get(&place, "/v1/jobs")["items"].as_array().unwrap().len();
+        (left == 1 && files(&place) == 1).then_some(())
+    });
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "its lines are read as they come")]
+fn changes_are_streamed() {
+    let place = Place::new();
+    let (daemon, _) = start(&place, "echo x", "");
+    let mut command = Command::new("curl");
+    command.args([
+        "-sN",
+        "--unix-socket",
+        &place.text_path("state/heraldd.sock"),
+        "http://localhost/v1/stream",
+    ]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // Until the stream is open nothing that happens is in it: make something happen until it shows.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let first = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                daemon.post(&json!({}));
+            }
+        });
+        let first = lines.next().unwrap();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        first
+    });
+    assert!(first.starts_with("event: "), "{first}");
+    let event = daemon.post(&json!({}));
+    let mut seen = Vec::new();
+    while seen.last().map(String::as_str) != Some("succeeded") {
+        let Some(data) = lines.next().unwrap().strip_prefix("data: ").map(str::to_owned) else { continue };
+        let change: Value = serde_json::from_str(&data).unwrap();
+        if change["kind"] == "event" && change["id"] == event {
+            seen.push("event".to_owned());
+        } else if change["event_id"] == event {
+            seen.push(change["status"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(seen, ["event", "queued", "running", "succeeded"]);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0), "an open stream does not hold up the end");
+    assert!(child.wait().is_ok());
+}

@@ -1,0 +1,82 @@
+//! Contract, section 8: the control API, and the command line over it.
+//!
+//! | sentence | test |
+//! |---|---|
+//! | served on `<state_dir>/heraldd.sock` (0600) always | `calls::the_socket_is_the_users_own` |
+//! | on TCP only where `api` says so; a token is then required | `listeners::tcp_asks_for_the_token` |
+//! | `application/problem+json` errors | `calls::every_mistake_is_a_problem` |
+//! | cursor pagination; history, newest first; one job with its attempts, parameters (secrets masked), result; explain | `calls::jobs_and_events_are_told` |
+//! | an OpenAPI 3.1 document at `/v1/openapi.json` | `listeners::the_document_is_the_one_in_the_reference`; a fuzzing client on it: `.ci/fuzz-api` |
+//! | a job's log, live, `stream=`; `logs [-f]` | `logs::*` |
+//! | cancel; activate now with a JSON object | `calls::jobs_are_started_and_cancelled` |
+//! | retry | `calls::a_job_runs_once_more` |
+//! | triggers with the next times due, routers, executors, info | `calls::what_is_configured_is_told` |
+//! | reload | `listeners::a_reload_is_in_force_or_says_what_is_wrong` |
+//! | a stream of server-sent events | `logs::changes_are_streamed` |
+//! | `/healthz`, `/readyz` | `calls::jobs_and_events_are_told` |
+//! | `/metrics` | `calls::everything_is_counted` |
+//! | the same from the command line, as tables or JSON, in a pipe; exit codes | `commands::*` |
+//! | one line of JSON an event, with trigger, router, task, job ids | `commands::the_log_bears_ids` |
+
+mod calls;
+mod commands;
+mod listeners;
+mod logs;
+
+use e2e::daemon::Daemon;
+use e2e::http::{Message, Response, send_unix};
+use e2e::place::Place;
+use e2e::program::{Ended, run_to_end};
+use e2e::wait::until;
+use serde_json::Value;
+
+const CONFIG: &str = "
+state_dir: '@DIR@/state'
+trigger:
+  manual: {type: http, port: 0}
+executor:
+  local_command: {type: local, work_dir: '@DIR@/work'}
+router:
+  quick:
+    trigger: manual
+    selector: match_map
+    task: {k: local_command}
+    select_param: {match_key: do, match_value: quick}
+    job_param: {cmd: echo, arg: hello, env: {MY_TOKEN: hunter2hunter2}}
+  slow:
+    trigger: manual
+    selector: match_map
+    task: {k: local_command}
+    select_param: {match_key: do, match_value: slow}
+    job_param: {cmd: sleep, arg: 300}
+";
+
+fn ask(place: &Place, method: &str, path: &str, body: &str) -> Response {
+    let headers = [("Host", "localhost"), ("Content-Type", "application/json"), ("Connection", "close")];
+    send_unix(&place.path("state/heraldd.sock"), &Message::request(method, path, &headers, body.as_bytes()))
+}
+
+fn get(place: &Place, path: &str) -> Value {
+    let response = ask(place, "GET", path, "");
+    assert_eq!((response.status, response.get("content-type")), (200, Some("application/json")), "{path}");
+    response.json()
+}
+
+fn start(place: &Place) -> Daemon {
+    let daemon = Daemon::start(place, CONFIG);
+    daemon.address("manual");
+    daemon
+}
+
+/// The job of this event, once it has this status.
+fn job_with(place: &Place, event: &str, status: &str) -> Value {
+    until(status, || {
+        let jobs = get(place, "/v1/jobs");
+        let found = jobs["items"].as_array().unwrap().iter().find(|job| job["event_id"] == event).cloned();
+        found.filter(|job| job["status"] == status)
+    })
+}
+
+fn heraldd(place: &Place, arguments: &[&str]) -> Ended {
+    run_to_end(place.bare("heraldd").args(arguments))
+}

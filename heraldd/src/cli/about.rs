@@ -1,0 +1,150 @@
+//! `heraldd info`, `triggers`, `routers`, `executors`, `reload`: the daemon and what it goes by.
+
+use clap::Args;
+use herald_core::clock::Clock;
+use http::Method;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::client::Daemon;
+use super::{table, words};
+use crate::model;
+
+/// Show the running daemon: version, process, configuration, how much waits and runs
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd info")]
+pub(super) struct Info {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// List the triggers of the running daemon, with the next times at which they are due
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd triggers")]
+pub(super) struct Triggers {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// List the routers of the running daemon, a line for each task
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd routers")]
+pub(super) struct Routers {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// List the executors of the running daemon
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd executors")]
+pub(super) struct Executors {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Let the running daemon read its configuration again
+///
+/// What is wrong with it is told, and then everything stays as it was.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd reload")]
+pub(super) struct Reload {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+#[derive(Debug, Args)]
+struct Asked {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// The API's answer as it is
+    #[arg(long)]
+    json: bool,
+}
+
+impl Asked {
+    /// The answer as it is, or as `shown` has it.
+    fn tell<T: DeserializeOwned>(&self, method: Method, path: &str, shown: impl Fn(T) -> Answer) -> Answer {
+        let said: Value = match self.daemon.ask(method, path, None) {
+            Ok(said) => said,
+            Err(answer) => return answer,
+        };
+        if self.json {
+            return Answer::good(said.to_string());
+        }
+        match serde_json::from_value::<T>(said) {
+            Ok(said) => shown(said),
+            Err(error) => Answer::strange(&error),
+        }
+    }
+}
+
+pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> Answer {
+    arguments.asked.tell(Method::GET, "/v1/info", |info: model::Info| {
+        let since = words::ago_of(&info.started_at, clock.now());
+        Answer::good(format!(
+            "heraldd {} (pid {}), started {since}\nconfiguration  {}\nstate          {}\njobs           {} running, {} \
+             waiting",
+            info.version,
+            info.pid,
+            info.config,
+            info.state_dir.as_deref().unwrap_or("in memory"),
+            info.running,
+            info.queued
+        ))
+    })
+}
+
+pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> Answer {
+    let now = clock.now();
+    arguments.asked.tell(Method::GET, "/v1/triggers", |triggers: Vec<model::Trigger>| {
+        let row = |trigger: &model::Trigger| {
+            let due = trigger.next.first().and_then(|at| at.parse::<Timestamp>().ok());
+            let (next, when) = match (due, trigger.every_seconds) {
+                (Some(due), _) => (due.to_string(), words::until(due.duration_since(now))),
+                (None, Some(every)) => {
+                    let every = std::time::Duration::try_from_secs_f64(every).unwrap_or_default();
+                    ("-".to_owned(), words::every(every))
+                }
+                (None, None) => ("-".to_owned(), "when asked".to_owned()),
+            };
+            [trigger.name.clone(), trigger.type_name.clone(), next, when]
+        };
+        let rows: Vec<table::Row<4>> = triggers.iter().map(row).collect();
+        Answer::good(table::table(["NAME", "TYPE", "NEXT", "WHEN"], &rows))
+    })
+}
+
+pub(super) fn routers(arguments: &Routers) -> Answer {
+    arguments.asked.tell(Method::GET, "/v1/routers", |routers: Vec<model::Router>| {
+        let lines = routers.iter().flat_map(|router| {
+            router.tasks.iter().map(|task| {
+                [
+                    router.name.clone(),
+                    router.trigger.clone(),
+                    router.selector.clone(),
+                    task.task.clone(),
+                    task.executor.clone(),
+                ]
+            })
+        });
+        let rows: Vec<table::Row<5>> = lines.collect();
+        Answer::good(table::table(["ROUTER", "TRIGGER", "SELECTOR", "TASK", "EXECUTOR"], &rows))
+    })
+}
+
+pub(super) fn executors(arguments: &Executors) -> Answer {
+    arguments.asked.tell(Method::GET, "/v1/executors", |executors: Vec<model::Executor>| {
+        let row = |executor: &model::Executor| [executor.name.clone(), executor.type_name.clone()];
+        let rows: Vec<table::Row<2>> = executors.iter().map(row).collect();
+        Answer::good(table::table(["NAME", "TYPE"], &rows))
+    })
+}
+
+pub(super) fn reload(arguments: &Reload) -> Answer {
+    arguments.asked.tell(Method::POST, "/v1/reload", |reloaded: model::Reloaded| Answer {
+        remarks: reloaded.warnings.join("\n"),
+        ..Answer::good("the configuration was read again")
+    })
+}

@@ -1,0 +1,65 @@
+//! `heraldd logs`: what a job wrote, and writes.
+
+use std::io::{ErrorKind, Write};
+
+use clap::{Args, ValueEnum};
+
+use super::answer::Answer;
+use super::client::{Daemon, Stop, step};
+
+/// Print what a job wrote
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd logs -f 01a20df5-4275-7307-a69e-5d9639df9f78")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// The job's id
+    id: String,
+    /// Go on until the job ends
+    #[arg(short, long)]
+    follow: bool,
+    /// Only this stream
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<Stream>,
+    /// Which attempt, from 1; otherwise the latest
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Answer {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if arguments.follow {
+        query.append_pair("follow", "true");
+    }
+    if let Some(stream) = arguments.stream {
+        query.append_pair(
+            "stream",
+            match stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+            },
+        );
+    }
+    if let Some(attempt) = arguments.attempt {
+        query.append_pair("attempt", &attempt.to_string());
+    }
+    let path = format!("/v1/jobs/{}/log?{}", step(&arguments.id), query.finish());
+    let mut stdout = std::io::stdout().lock();
+    let mut seen_enough = false;
+    let followed = arguments.daemon.follow(&path, |bytes| {
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
+            seen_enough = error.kind() == ErrorKind::BrokenPipe;
+            Stop(format!("the output could not be written: {error}"))
+        })
+    });
+    match followed {
+        Err(answer) if !seen_enough => answer,
+        _ => Answer::good(""),
+    }
+}

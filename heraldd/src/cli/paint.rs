@@ -1,0 +1,48 @@
+//! What the output can show: colour only on a terminal whose owner wants it, and so many columns.
+
+use std::io::{IsTerminal, Stdout};
+
+use anstyle::{AnsiColor, Style};
+
+/// What the output can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Paint {
+    pub(super) colour: bool,
+    /// Columns.
+    pub(super) width: usize,
+}
+
+impl Paint {
+    /// A pipe or a file.
+    pub(super) fn none() -> Self {
+        Self { colour: false, width: usize::MAX }
+    }
+
+    /// Standard output as it is: see <https://no-color.org>.
+    pub(super) fn of(stdout: &Stdout) -> Self {
+        if !stdout.is_terminal() {
+            return Self::none();
+        }
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let colour = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
+        let size = rustix::termios::tcgetwinsize(stdout).ok();
+        let width = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        Self { colour, width: width.unwrap_or(usize::MAX) }
+    }
+
+    /// The text in this style.
+    pub(super) fn with(&self, style: Style, text: &str) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// How a job's status looks.
+pub(super) fn of_status(status: &str) -> Style {
+    match status {
+        "succeeded" | "yes" => AnsiColor::Green.on_default(),
+        "failed" | "timed_out" | "lost" | "error" => AnsiColor::Red.on_default(),
+        "running" => AnsiColor::Cyan.on_default(),
+        "cancelled" | "rejected" => AnsiColor::Yellow.on_default(),
+        _ => Style::new(),
+    }
+}

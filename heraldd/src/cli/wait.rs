@@ -1,0 +1,103 @@
+//! Waits for the end of jobs, with a sign of life where a person watches.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use herald_core::clock::Clock;
+use http::Method;
+
+use super::answer::{Answer, FAILED, STOPPED};
+use super::client::{Daemon, step};
+use super::listing;
+use crate::model;
+
+/// How often the daemon is asked.
+const EVERY: Duration = Duration::from_millis(150);
+const TURN: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+/// Waits until every selector has answered about the event and every job that came of it has ended.
+pub(super) fn for_event(daemon: &Daemon, event_id: &str, json: bool, clock: &dyn Clock) -> Answer {
+    let path = format!("/v1/events/{}", step(event_id));
+    let mut spinner = Spinner::new();
+    loop {
+        let said = match daemon.ask(Method::GET, &path, None) {
+            Ok(said) => said,
+            Err(answer) => return answer,
+        };
+        let event = match serde_json::from_value::<model::Event>(said) {
+            Ok(event) => event,
+            Err(error) => return Answer::strange(&error),
+        };
+        if event.routed_at.is_some() {
+            drop(spinner);
+            let made = event.decisions.into_iter().filter_map(|decision| decision.job_id).collect();
+            return for_jobs(daemon, made, json, clock);
+        }
+        spinner.turn("the selectors are asked");
+    }
+}
+
+/// Waits until these jobs have ended. It went well when all of them have succeeded.
+pub(super) fn for_jobs(daemon: &Daemon, ids: Vec<String>, json: bool, clock: &dyn Clock) -> Answer {
+    let mut spinner = Spinner::new();
+    let mut ended = Vec::new();
+    for (number, id) in ids.iter().enumerate() {
+        loop {
+            let said = match daemon.ask(Method::GET, &format!("/v1/jobs/{}", step(id)), None) {
+                Ok(said) => said,
+                Err(answer) => return answer,
+            };
+            let job = match serde_json::from_value::<model::Job>(said) {
+                Ok(job) => job.summary,
+                Err(error) => return Answer::strange(&error),
+            };
+            if job.ended_at.is_some() {
+                ended.push(job);
+                break;
+            }
+            spinner.turn(&format!("job {} of {}: {} {}", number + 1, ids.len(), job.task, job.status));
+        }
+    }
+    drop(spinner);
+    let good = ended.iter().all(|job| job.status == "succeeded");
+    let out = if json {
+        // Texts and numbers: never fails.
+        serde_json::to_string(&ended).unwrap_or_default()
+    } else {
+        listing::rows(&ended, clock.now())
+    };
+    let remarks =
+        if ids.is_empty() { "no selector said yes, so nothing ran".to_owned() } else { String::new() };
+    Answer { remarks, code: if good { STOPPED } else { FAILED }, ..Answer::good(out) }
+}
+
+/// Shows on a terminal that something goes on.
+struct Spinner {
+    shown: bool,
+    turns: usize,
+}
+
+impl Spinner {
+    fn new() -> Self {
+        Self { shown: std::io::stderr().is_terminal(), turns: 0 }
+    }
+
+    /// Waits a little.
+    fn turn(&mut self, what: &str) {
+        if self.shown {
+            let sign = TURN.get(self.turns % TURN.len()).unwrap_or(&' ');
+            // A terminal that is gone needs no sign.
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K{sign} {what}");
+        }
+        self.turns += 1;
+        std::thread::sleep(EVERY);
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        if self.shown && self.turns > 0 {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
