@@ -76,6 +76,10 @@ pub trait Output: Send + Sync + 'static {
     /// and secrets are the affair of whoever implements this.
     async fn write(&self, stream: Stream, bytes: &[u8]);
 
+    /// What was taken so far comes again from its beginning: an earlier process took it, and did not know how far it
+    /// had come.
+    async fn begin_anew(&self) {}
+
     /// The attempt is over: what was taken can be read by others when this returns. MUST return within a bounded
     /// time.
     async fn close(&self) {}

@@ -15,8 +15,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 
 use crate::clock;
+use crate::ended::Ended;
 use crate::files::{self, Opened, Pieces};
-use crate::jobs::Ended;
 
 /// The body of every answer.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use herald_wire::answer::Signer;
 use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
+use herald_wire::log::{LOG, LogRequest};
 use herald_wire::request::{self, RequestView, Verified};
 use herald_wire::secret::Secrets;
 use herald_wire::v1;
@@ -25,6 +26,9 @@ use crate::nonce::{self, Nonces};
 
 /// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
 const DISCARD: usize = 64 << 20;
+
+/// How long a request for output waits for some, at most.
+const LONGEST_LOG_WAIT: Duration = Duration::from_secs(20);
 
 /// What all requests share.
 pub struct Service {
@@ -112,6 +116,9 @@ impl Service {
                 let wire = Wire::Signed(signer);
                 if parts.uri.path().ends_with(CANCEL) {
                     return self.cancel(&body).send(&wire);
+                }
+                if parts.uri.path().ends_with(LOG) {
+                    return self.log(&body).await.send(&wire);
                 }
                 self.job(&body, &wire, verified.join).await
             }
@@ -256,6 +263,25 @@ impl Service {
         let body = serde_json::to_string(&CancelAnswer { state }).unwrap_or_default();
         Short::json(body.into(), None)
     }
+
+    async fn log(&self, body: &[u8]) -> Short {
+        let request: LogRequest = match serde_json::from_slice(body) {
+            Ok(request) => request,
+            Err(error) => {
+                return Short::text(
+                    StatusCode::BAD_REQUEST,
+                    format_args!("a request for output must name a job_id and an attempt: {error}"),
+                );
+            }
+        };
+        let Some(log) = self.jobs.log(&request.key) else {
+            return Short::text(StatusCode::NOT_FOUND, Refused::Unknown);
+        };
+        match log.read(request.from, Duration::from_millis(request.wait_ms).min(LONGEST_LOG_WAIT)).await {
+            Ok(answer) => Short::json(serde_json::to_string(&answer).unwrap_or_default().into(), None),
+            Err(error) => Short::text(StatusCode::BAD_REQUEST, error),
+        }
+    }
 }
 
 fn object(body: &[u8]) -> Result<Map<String, Value>, Short> {
@@ -308,7 +334,12 @@ mod tests {
     fn service(folder: &std::path::Path, nonces: Nonces) -> Service {
         Service {
             secrets: RwLock::new(secrets()),
-            jobs: Jobs::new(Engine::new(Settings::new(folder)), 1, Duration::from_secs(1)),
+            jobs: Jobs::new(
+                Engine::new(Settings::new(folder)),
+                1,
+                Duration::from_secs(1),
+                (folder.to_owned(), 1024),
+            ),
             nonces,
             allow_v1: false,
             max_body: 1024,

@@ -4,12 +4,11 @@
 //! running job or gets the kept result.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use herald_exec::{Engine, ExecError, Report, ResultFile, Stop};
-use herald_wire::MAX_RESULT;
+use herald_exec::{Engine, Stop};
 use herald_wire::job::{CancelState, JobKey};
 use herald_wire::manifest::Ending;
 use serde_json::{Map, Value};
@@ -17,82 +16,16 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::ended::{About, Ended};
+use crate::output::Log;
+
 /// The most results that are kept.
 const MOST_KEPT: usize = 10_000;
 /// The most bytes that kept results may take.
 const MOST_KEPT_BYTES: usize = 64 << 20;
 
-/// How a job ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// It ran.
-    Ran {
-        /// The result as JSON, without `file`.
-        body: Bytes,
-        /// Its result files, which live as long as this does. The result itself is taken out.
-        report: Report,
-        /// How its process ended.
-        ending: Ending,
-    },
-    /// It could not be run.
-    NotRun {
-        /// Why not.
-        reason: String,
-        /// When it was stopped, or its time was over, before its program ran.
-        ending: Option<Ending>,
-    },
-}
-
-impl Ended {
-    fn of(outcome: Result<Report, ExecError>) -> Self {
-        let mut report = match outcome {
-            Ok(report) => report,
-            Err(error) => {
-                let cancelled = error.is_cancelled().then_some(Ending::Cancelled);
-                let ending = cancelled.or_else(|| error.is_timed_out().then_some(Ending::TimedOut));
-                return Self::NotRun { reason: error.to_string(), ending };
-            }
-        };
-        let mut result = std::mem::take(&mut report.result);
-        // The daemon puts its own paths there.
-        result.remove("file");
-        let body = Bytes::from(Value::Object(result).to_string());
-        if body.len() > MAX_RESULT {
-            return Self::not_run(format!(
-                "the job ran, but its result of {} bytes is larger than the {MAX_RESULT} that a daemon takes",
-                body.len()
-            ));
-        }
-        let ending = match report.ending {
-            herald_exec::Ending::Exited(_) => Ending::Exited,
-            herald_exec::Ending::Signaled(_) => Ending::Signaled,
-            herald_exec::Ending::TimedOut => Ending::TimedOut,
-            herald_exec::Ending::Cancelled => Ending::Cancelled,
-            herald_exec::Ending::Background => Ending::Background,
-        };
-        Self::Ran { body, report, ending }
-    }
-
-    fn not_run(reason: impl Into<String>) -> Self {
-        Self::NotRun { reason: reason.into(), ending: None }
-    }
-
-    /// Its result files.
-    #[must_use]
-    pub fn files(&self) -> &[ResultFile] {
-        match self {
-            Self::Ran { report, .. } => &report.files,
-            Self::NotRun { .. } => &[],
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Ran { body, .. } => body.len(),
-            Self::NotRun { reason, .. } => reason.len(),
-        }
-    }
-}
+/// The most jobs that have ended whose output can still be read; each holds a file open.
+const MOST_LOGS: usize = 64;
 
 /// A job that was taken.
 #[derive(Clone)]
@@ -144,6 +77,8 @@ pub struct Submission {
 struct Entry {
     handle: Handle,
     running: bool,
+    /// What it writes; the output of old jobs is forgotten before their results.
+    log: Option<Arc<Log>>,
 }
 
 #[derive(Default)]
@@ -152,6 +87,8 @@ struct Table {
     /// Those that ended, the oldest first.
     kept: VecDeque<(JobKey, Instant, usize)>,
     kept_bytes: usize,
+    /// Those that ended and whose output is there, the oldest first.
+    logs: VecDeque<JobKey>,
     running: usize,
     /// Of the jobs that run, also those without a key.
     stops: HashMap<u64, Stop>,
@@ -164,6 +101,8 @@ struct Shared {
     engine: Engine,
     max_jobs: usize,
     keep: Duration,
+    /// Where the output of jobs is kept, and how much of each.
+    logs: (PathBuf, u64),
     tasks: TaskTracker,
 }
 
@@ -174,12 +113,18 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// At most `max_jobs` run at once; results are kept for `keep`.
+    /// At most `max_jobs` run at once; results are kept for `keep`. Of the output of each job so many bytes can be read,
+    /// and are kept in this folder.
     #[must_use]
-    pub fn new(engine: Engine, max_jobs: usize, keep: Duration) -> Self {
-        let shared =
-            Shared { table: Mutex::new(Table::default()), engine, max_jobs, keep, tasks: TaskTracker::new() };
-        Self { shared: Arc::new(shared) }
+    pub fn new(engine: Engine, max_jobs: usize, keep: Duration, logs: (PathBuf, u64)) -> Self {
+        let (table, tasks) = (Mutex::new(Table::default()), TaskTracker::new());
+        Self { shared: Arc::new(Shared { table, engine, max_jobs, keep, logs, tasks }) }
+    }
+
+    /// The output of a job. `None` when it is not known, or no longer kept.
+    #[must_use]
+    pub fn log(&self, key: &JobKey) -> Option<Arc<Log>> {
+        self.table().jobs.get(key)?.log.clone()
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -209,31 +154,42 @@ impl Jobs {
         let stop = Stop::default();
         let (tell, ended) = watch::channel(None);
         let handle = Handle { stop: stop.clone(), ended };
+        let (folder, limit) = self.shared.logs.clone();
+        let log = Arc::new(Log::new(folder, limit));
         table.running += 1;
         table.next += 1;
         let number = table.next;
         table.stops.insert(number, stop.clone());
         if let Some(key) = &key {
-            table.jobs.insert(key.clone(), Entry { handle: handle.clone(), running: true });
+            let log = Some(log.clone());
+            table.jobs.insert(key.clone(), Entry { handle: handle.clone(), running: true, log });
         }
         drop(table);
         let jobs = self.clone();
         self.shared.tasks.spawn(async move {
-            let ended = jobs.run(params, stop).await;
+            let output = key.is_some().then(|| log.clone());
+            let ended = jobs.run(params, stop, output).await;
+            log.end();
             jobs.end(key, number, &ended);
             tell.send_replace(Some(ended));
         });
         Ok(handle)
     }
 
-    async fn run(&self, params: Map<String, Value>, stop: Stop) -> Arc<Ended> {
+    /// Without `output` nobody can ask for it.
+    async fn run(&self, params: Map<String, Value>, stop: Stop, output: Option<Arc<Log>>) -> Arc<Ended> {
         let about = About::of(&params);
         let About { id, attempt, router, task } = &about;
         tracing::info!(job_id = %id, attempt, router = %router, task = %task, "job starts");
         let began = Instant::now();
         let engine = self.shared.engine.clone();
         // A task of its own, so that a fault inside ends this job and not the table.
-        let running = tokio::spawn(async move { engine.run(&params, &stop).await });
+        let running = tokio::spawn(async move {
+            match output {
+                Some(output) => engine.run_with_output(&params, &stop, &*output).await,
+                None => engine.run(&params, &stop).await,
+            }
+        });
         let ended = match running.await {
             Ok(outcome) => Ended::of(outcome),
             Err(_) => Ended::not_run("the runner failed inside while it ran the job; its log says more"),
@@ -250,6 +206,7 @@ impl Jobs {
             if let Some(entry) = table.jobs.get_mut(&key) {
                 entry.running = false;
             }
+            table.keep_log(key.clone());
             table.keep(key, ended.size());
         }
         table.expire(self.shared.keep);
@@ -272,7 +229,7 @@ impl Jobs {
         let size = ended.size();
         let (_, ended) = watch::channel(Some(Arc::new(ended)));
         let handle = Handle { stop: Stop::default(), ended };
-        table.jobs.insert(key.clone(), Entry { handle, running: false });
+        table.jobs.insert(key.clone(), Entry { handle, running: false, log: None });
         table.keep(key.clone(), size);
         table.expire(self.shared.keep);
         CancelState::Unknown
@@ -303,6 +260,16 @@ impl Jobs {
 }
 
 impl Table {
+    fn keep_log(&mut self, key: JobKey) {
+        self.logs.push_back(key);
+        if self.logs.len() > MOST_LOGS
+            && let Some(oldest) = self.logs.pop_front()
+            && let Some(entry) = self.jobs.get_mut(&oldest)
+        {
+            entry.log = None;
+        }
+    }
+
     fn keep(&mut self, key: JobKey, size: usize) {
         self.kept_bytes += size;
         self.kept.push_back((key, Instant::now(), size));
@@ -318,46 +285,6 @@ impl Table {
             if let Some((key, _, size)) = self.kept.pop_front() {
                 self.kept_bytes -= size;
                 self.jobs.remove(&key);
-            }
-        }
-    }
-}
-
-/// What the log says about a job: names only, never parameters.
-struct About {
-    id: String,
-    attempt: u64,
-    router: String,
-    task: String,
-}
-
-impl About {
-    fn of(params: &Map<String, Value>) -> Self {
-        let text = |key: &str| {
-            let text = params.get(key).and_then(Value::as_str).unwrap_or("-");
-            text.chars().take(256).collect::<String>()
-        };
-        let id = if params.contains_key("job_id") { text("job_id") } else { text("id") };
-        let attempt = params.get("attempt").and_then(Value::as_u64).unwrap_or(1);
-        Self { id, attempt, router: text("router"), task: text("task") }
-    }
-
-    fn log_end(&self, ended: &Ended, took: Duration) {
-        let Self { id, attempt, router, task } = self;
-        match ended {
-            Ended::Ran { report, .. } => {
-                let (exit_code, signal) = match report.ending {
-                    herald_exec::Ending::Exited(code) => (Some(code), None),
-                    herald_exec::Ending::Signaled(signal) => (None, Some(signal)),
-                    _ => (None, None),
-                };
-                tracing::info!(
-                    job_id = %id, attempt, router = %router, task = %task, ending = ?report.ending, exit_code, signal,
-                    files = report.files.len(), seconds = took.as_secs_f32(), "job ended"
-                );
-            }
-            Ended::NotRun { reason, .. } => {
-                tracing::warn!(job_id = %id, attempt, router = %router, task = %task, reason, "job could not be run");
             }
         }
     }

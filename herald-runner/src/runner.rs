@@ -56,7 +56,8 @@ async fn serve(file: &Path, config: Config, output: &LogOutput) -> anyhow::Resul
     let nonces = Nonces::open(&work_dir, clock::now())
         .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
     let mut listeners = listen::open(&config.listen).await?;
-    let jobs = Jobs::new(engine.clone(), config.max_jobs, config.keep_results);
+    let jobs =
+        Jobs::new(engine.clone(), config.max_jobs, config.keep_results, (work_dir.clone(), config.log_limit));
     let service = Arc::new(Service {
         secrets: RwLock::new(config.secrets.clone()),
         jobs: jobs.clone(),

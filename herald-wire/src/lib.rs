@@ -9,6 +9,7 @@ pub mod answer;
 pub mod digest;
 pub mod disposition;
 pub mod job;
+pub mod log;
 pub mod manifest;
 pub mod multipart;
 pub mod name;

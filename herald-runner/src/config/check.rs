@@ -13,7 +13,7 @@ use super::report::{self, Problem};
 use super::value;
 
 /// Every key, in the order in which they are documented.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "log_level",
     "log_output",
     "log_format",
@@ -27,6 +27,7 @@ const KEYS: [&str; 18] = [
     "max_body",
     "max_jobs",
     "output_limit",
+    "log_limit",
     "kill_grace",
     "git_timeout",
     "keep_results",
@@ -119,6 +120,7 @@ impl Check {
             max_body: self.size("max_body", 32 << 20, 1 << 30),
             max_jobs: usize::try_from(self.integer("max_jobs", 64, 1, 100_000)).unwrap_or(64),
             output_limit: self.size("output_limit", 1 << 20, 4 << 20) as u64,
+            log_limit: self.size("log_limit", 16 << 20, 1 << 30) as u64,
             kill_grace: self.duration("kill_grace", seconds(5)),
             git_timeout: self.duration("git_timeout", seconds(600)),
             keep_results: self.duration("keep_results", seconds(3600)),

@@ -86,6 +86,8 @@ pub struct Config {
     pub max_jobs: usize,
     /// `output_limit`: how much is kept of each output stream of a job, in bytes.
     pub output_limit: u64,
+    /// `log_limit`: how much of a job's output a daemon can read while it runs, in bytes.
+    pub log_limit: u64,
     /// `kill_grace`: between TERM and KILL.
     pub kill_grace: Duration,
     /// `git_timeout`: for one fetch.
@@ -107,7 +109,13 @@ impl Config {
         let rest = |config: &Self| {
             (
                 (config.log.clone(), config.listen.clone(), config.work_dir.clone(), config.allow_v1),
-                (config.max_body, config.max_jobs, config.output_limit, config.request_timeout),
+                (
+                    config.max_body,
+                    config.max_jobs,
+                    config.output_limit,
+                    config.request_timeout,
+                    config.log_limit,
+                ),
                 (config.kill_grace, config.git_timeout, config.keep_results, config.shutdown_grace),
             )
         };

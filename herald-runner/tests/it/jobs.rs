@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
+use herald_wire::log::LogStream;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Runner, now, read, secrets, v2, wait_for};
@@ -139,4 +140,64 @@ fn above_max_jobs_the_daemon_is_asked_to_come_back() {
     std::fs::write(runner.path("go"), "").unwrap();
     assert_eq!(Answer::read(stream).status, 200);
     assert_eq!(runner.v2("/", &next).status, 200);
+}
+
+#[test]
+fn output_is_read_while_the_job_runs() {
+    let runner = Runner::start("log_limit: 64KiB");
+    let job = runner.job(
+        "a",
+        "echo one; echo two >&2; while [ ! -e $0/go ]; do sleep 0.05; done; head -c 100000 /dev/zero",
+    );
+    let ask = |attempt: u32, from: u64, wait_ms: u64| {
+        let body = json!({"job_id": "a", "attempt": attempt, "from": from, "wait_ms": wait_ms});
+        let (request, signed) = v2("/log", &body.to_string(), now(), &secrets(), true);
+        let answer = runner.send(&request);
+        answer.verify(&signed);
+        answer
+    };
+    assert_eq!(ask(1, 0, 0).status, 404, "nobody has sent it yet");
+    let (request, signed) = v2("/", &job.to_string(), now(), &secrets(), false);
+    let mut sent = runner.connect();
+    sent.write_all(&request).unwrap();
+    let mut seen = Vec::new();
+    let mut from = 0;
+    let mut read = |from: &mut u64, wait_ms: u64| -> Value {
+        let answer = ask(1, *from, wait_ms);
+        if answer.status != 200 {
+            return Value::Null;
+        }
+        let said = answer.json();
+        for piece in said["pieces"].as_array().unwrap() {
+            let piece: herald_wire::log::LogPiece = serde_json::from_value(piece.clone()).unwrap();
+            seen.push((piece.stream, piece.bytes().unwrap()));
+        }
+        *from = said["next"].as_u64().unwrap();
+        said
+    };
+    wait_for("both lines", || {
+        read(&mut from, 100);
+        from == 18
+    });
+    let quiet = read(&mut from, 50);
+    assert_eq!((&quiet["end"], quiet["pieces"].as_array().unwrap().len()), (&json!(false), 0));
+    std::fs::write(runner.path("go"), "").unwrap();
+    let mut last = Value::Null;
+    wait_for("the end", || {
+        last = read(&mut from, 1000);
+        last["end"] == true
+    });
+    let answer = Answer::read(sent);
+    answer.verify(&signed);
+    let of = |wanted| -> Vec<u8> {
+        seen.iter().filter(|(stream, _)| *stream == wanted).flat_map(|(_, bytes)| bytes.clone()).collect()
+    };
+    assert_eq!(of(LogStream::Stderr), b"two\n");
+    assert_eq!((of(LogStream::Stdout).len(), &of(LogStream::Stdout)[..4]), (64 * 1024 - 4, &b"one\n"[..]));
+    let whole = ask(1, 0, 0).json();
+    assert_eq!((&whole["end"], &whole["truncated"]), (&json!(true), &json!(true)), "kept, within its limit");
+    assert_eq!(ask(1, 3, 0).status, 400, "there is no such position");
+    assert_eq!(ask(2, 0, 0).status, 404, "another attempt has its own");
+    let unsigned = runner.send(&crate::client::raw("POST", "/log", &[], r#"{"job_id": "a", "attempt": 1}"#));
+    assert_eq!(unsigned.status, 401);
 }

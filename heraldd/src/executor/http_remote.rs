@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod follow;
 mod landing;
 mod options;
 mod retry;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Stop};
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output, Stop, Stream};
 use herald_core::param::Params;
 use herald_core::spec::{Description, ExecutorType};
 use herald_wire::job::JobKey;
@@ -25,6 +26,7 @@ use super::job_params;
 use answer::{Expected, Fault, Ran};
 use call::Caller;
 pub use call::install_crypto_provider;
+use follow::Follower;
 use options::Settings;
 use retry::Retry;
 
@@ -174,6 +176,30 @@ impl Remote {
         }
     }
 
+    /// The job, and what it writes while it runs.
+    async fn followed(&self, caller: &Caller, errand: &Errand, output: &Arc<dyn Output>) -> Outcome {
+        if !self.settings.signed {
+            // Version 1 tells no more than the result.
+            let outcome = self.whole(caller, errand).await;
+            write_result(&outcome, output).await;
+            return outcome;
+        }
+        let mut follower = Follower::new(caller, &errand.key, output, errand.resumed);
+        let outcome = {
+            let (whole, follow) = (self.whole(caller, errand), follower.follow());
+            tokio::pin!(whole, follow);
+            tokio::select! {
+                outcome = &mut whole => outcome,
+                () = follow => whole.await,
+            }
+        };
+        // A job that never ran wrote nothing.
+        if !matches!(&outcome, Err(failure) if failure.result.is_empty()) {
+            follower.rest().await;
+        }
+        outcome
+    }
+
     async fn whole(&self, caller: &Caller, errand: &Errand) -> Outcome {
         let mut ran = self.run(caller, errand).await?;
         if let Some(landing) = ran.landing.take() {
@@ -251,7 +277,7 @@ impl Remote {
         let params = execution.params();
         let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
         let errand = Errand { key, body: Value::Object(params).to_string(), busy: Mutex::default(), resumed };
-        let working = self.whole(caller, &errand);
+        let working = self.followed(caller, &errand, &execution.output);
         tokio::pin!(working);
         let kind = tokio::select! {
             outcome = &mut working => return outcome,
@@ -260,6 +286,19 @@ impl Remote {
             () = tokio::time::sleep(self.settings.timeout) => FailureKind::TimedOut,
         };
         self.give_up(caller, (&errand, &execution.stop), working, kind).await
+    }
+}
+
+/// What the result says of the output.
+async fn write_result(outcome: &Outcome, output: &Arc<dyn Output>) {
+    let result = match outcome {
+        Ok(result) => result,
+        Err(failure) => &failure.result,
+    };
+    for (key, stream) in [("output", Stream::Stdout), ("stderr", Stream::Stderr)] {
+        if let Some(text) = result.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()) {
+            output.write(stream, text.as_bytes()).await;
+        }
     }
 }
 

@@ -42,13 +42,31 @@ pub(super) struct Keeper {
     missing: bool,
     /// The daemon's own log has told of a loss.
     told: bool,
+    /// What is there when the log is opened is dropped.
+    anew: bool,
 }
 
 impl Keeper {
     /// Nothing is made before the first output.
     pub(super) fn new(place: Place, address: Address, limit: u64) -> Self {
         let (file, length, kept) = (None, 0, 0);
-        Self { place, address, limit, file, length, kept, full: false, missing: false, told: false }
+        Self {
+            place,
+            address,
+            limit,
+            file,
+            length,
+            kept,
+            full: false,
+            missing: false,
+            told: false,
+            anew: false,
+        }
+    }
+
+    /// What an earlier process kept is dropped with the first output.
+    pub(super) fn begin_anew(&mut self) {
+        self.anew = true;
     }
 
     /// Whether all that comes from now on would be dropped.
@@ -128,6 +146,9 @@ impl Keeper {
             Place::Folder(_) if self.file.is_some() => return Ok(()),
             Place::Folder(folder) => {
                 let mut file = open_file(folder, self.address)?;
+                if self.anew {
+                    file.set_len(0)?;
+                }
                 let (length, kept) = whole(&mut file)?;
                 if file.metadata()?.len() > length {
                     file.set_len(length)?;

@@ -120,6 +120,13 @@ impl Output for LogSink {
         }
     }
 
+    async fn begin_anew(&self) {
+        // What was written by now was written in this process.
+        if let Phase::Silent(parts) = &mut self.state.lock().await.phase {
+            parts.0.begin_anew();
+        }
+    }
+
     async fn close(&self) {
         if tokio::time::timeout(CLOSE_WITHIN, self.end()).await.is_err() {
             tracing::warn!("the last output of a job is not in its log yet: the disk is too slow");

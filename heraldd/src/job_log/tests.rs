@@ -211,6 +211,20 @@ async fn a_torn_frame_is_the_end_and_is_cut_by_the_next_writer() {
 }
 
 #[tokio::test]
+async fn what_comes_again_from_its_beginning_is_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = JobLogs::new(Some(folder.path().to_owned()), 100);
+    for (write, expected) in [("one", "one"), ("", "one"), ("one two", "one two")] {
+        let sink = open(&logs, 1);
+        sink.begin_anew().await;
+        sink.write(OUT, write.as_bytes()).await;
+        sink.begin_anew().await;
+        sink.close().await;
+        assert_eq!(text(&all(&logs, 1, None).await), expected);
+    }
+}
+
+#[tokio::test]
 async fn long_logs_are_read_in_bounded_parts_and_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let logs = JobLogs::new(Some(folder.path().to_owned()), 16 << 20);

@@ -189,3 +189,56 @@ fn changes_are_streamed() {
     assert_eq!(daemon.wait_end(), Some(0), "an open stream does not hold up the end");
     assert!(child.wait().is_ok());
 }
+
+#[test]
+fn a_remote_job_is_followed_cancelled_and_run_again() {
+    let place = Place::new();
+    let runner = e2e::runner::Runner::start(&place, "");
+    let script = place.script(
+        "remote.sh",
+        "echo one; echo two >&2; while ! test -e @DIR@/go; do sleep 0.02; done; echo end",
+    );
+    let config = e2e::runner::remote_config(runner.address(), "wire: 2", &json!({"cmd": script}));
+    let daemon = Daemon::start(&place, &format!("state_dir: '@DIR@/state'\n{config}"));
+    let job = job_with(&place, &daemon.post(&json!({})), "running");
+    let id = job["id"].as_str().unwrap();
+    let (mut child, lines) = follow(&place, &[id]);
+    let mut lines = lines.lines().map(Result::unwrap);
+    let mut first = [lines.next().unwrap(), lines.next().unwrap()];
+    first.sort();
+    assert_eq!(first, ["one", "two"], "while it runs");
+    assert_eq!(heraldd(&place, &["cancel", id]).code, Some(0));
+    assert_eq!(lines.next(), None);
+    assert!(child.wait().unwrap().success());
+    until("its end", || (get(&place, &format!("/v1/jobs/{id}"))["status"] == "cancelled").then_some(()));
+    place.write("go", "");
+    let again = heraldd(&place, &["retry", "--wait", "--json", id]);
+    let jobs: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(jobs[0]["status"], "succeeded", "{}", again.text());
+    let text = log(&place, jobs[0]["id"].as_str().unwrap(), "?stream=stdout");
+    assert_eq!(text, "one\nend\n");
+}
+
+#[test]
+fn the_log_of_a_remote_job_survives_the_daemon() {
+    let place = Place::new();
+    let runner = e2e::runner::Runner::start(&place, "");
+    let script = place.script(
+        "remote.sh",
+        "echo one; while ! test -e @DIR@/next; do sleep 0.02; done; echo two; while ! test -e @DIR@/go; do sleep 0.02; done; echo end",
+    );
+    let config = e2e::runner::remote_config(runner.address(), "wire: 2", &json!({"cmd": script}));
+    let config = format!("state_dir: '@DIR@/state'\n{config}");
+    let daemon = Daemon::start(&place, &config);
+    let job = job_with(&place, &daemon.post(&json!({})), "running");
+    let id = job["id"].as_str().unwrap();
+    until("its first line", || (log(&place, id, "") == "one\n").then_some(()));
+    daemon.signal("KILL");
+    assert_eq!(daemon.wait_end(), None);
+    place.write("next", "");
+    let daemon = Daemon::start(&place, &config);
+    daemon.address("manual");
+    until("its second line", || (log(&place, id, "") == "one\ntwo\n").then_some(()));
+    place.write("go", "");
+    assert_eq!(log(&place, id, "?follow=true"), "one\ntwo\nend\n");
+}

@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use herald_core::param::Params;
 use herald_wire::answer::{self, Claim};
+use herald_wire::log::{LogAnswer, MAX_LOG_ANSWER};
 use herald_wire::manifest::{self, Ending, FileSum, Manifest};
 use herald_wire::multipart::{MultipartError, Part, Reader};
 use herald_wire::request::RequestTie;
@@ -103,6 +104,24 @@ pub(super) async fn read(response: Response, expected: Expected<'_>) -> Result<R
             multipart(kind, body, expected).await
         }
         _ => Err(Fault::Wrong(format!("the runner answered with {}, which is no result", told(&kind)))),
+    }
+}
+
+/// Reads an answer with output.
+pub(super) async fn read_log(
+    response: Response,
+    signed: Option<(&RequestTie, &Secrets)>,
+) -> Result<LogAnswer, Fault> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = collect(body(response), MAX_LOG_ANSWER).await?;
+    if let Some(signed) = signed {
+        check_short(status, &headers, &bytes, signed).map_err(Fault::Wrong)?;
+    }
+    match status {
+        StatusCode::OK => serde_json::from_slice(&bytes)
+            .map_err(|error| Fault::Wrong(format!("the output is not understood: {error}"))),
+        StatusCode::NOT_FOUND => Err(Fault::Unknown),
+        _ => Err(Fault::Wrong(told(&String::from_utf8_lossy(&bytes)))),
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use herald_core::clock::{Clock as _, SystemClock};
 use herald_wire::job::{CANCEL, JobKey};
+use herald_wire::log::{LOG, LogAnswer, LogRequest};
 use herald_wire::request::{self, Outgoing, RequestTie};
 use herald_wire::secret::Secrets;
 use herald_wire::v1;
@@ -11,10 +12,12 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
 
-use super::answer::{Fault, reason};
+use super::answer::{self, Fault, reason};
 
 /// How long all attempts at a cancel may take together.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer with output may take, beyond what the runner was allowed to wait.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts at a cancel.
 const CANCEL_PAUSE: Duration = Duration::from_millis(500);
 
@@ -117,10 +120,29 @@ impl Caller {
         })
     }
 
+    /// Asks for the output of a job. A runner that knows no such question takes it for a job to be joined, and starts
+    /// nothing.
+    pub(super) async fn log(&self, request: &LogRequest) -> Result<LogAnswer, Fault> {
+        let body = serde_json::to_string(request).map_err(|error| Fault::Wrong(error.to_string()))?;
+        let patience = Duration::from_millis(request.wait_ms) + LOG_PATIENCE;
+        let asked = async {
+            let answered = self.signed(self.below(LOG), &body, true).await?;
+            answer::read_log(answered.response, answered.tie.as_ref().map(|tie| (tie, &self.secrets))).await
+        };
+        let late = || Fault::Broken("it did not answer in time".to_owned());
+        tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Something below the path of the runner.
+    fn below(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
+        url
+    }
+
     /// Tells the runner to stop a job; tries again for a while when it cannot be told.
     pub(super) async fn cancel(&self, key: &JobKey) -> Result<(), String> {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}{CANCEL}", self.url.path().trim_end_matches('/')));
+        let url = self.below(CANCEL);
         let body = serde_json::to_string(key).map_err(|error| error.to_string())?;
         let mut last = "it did not answer in time".to_owned();
         let attempts = async {

@@ -1,0 +1,121 @@
+//! How a job ended, for the daemon and for the log.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use herald_exec::{ExecError, Report, ResultFile};
+use herald_wire::MAX_RESULT;
+use herald_wire::manifest::Ending;
+use serde_json::{Map, Value};
+
+/// How a job ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It ran.
+    Ran {
+        /// The result as JSON, without `file`.
+        body: Bytes,
+        /// Its result files, which live as long as this does. The result itself is taken out.
+        report: Report,
+        /// How its process ended.
+        ending: Ending,
+    },
+    /// It could not be run.
+    NotRun {
+        /// Why not.
+        reason: String,
+        /// When it was stopped, or its time was over, before its program ran.
+        ending: Option<Ending>,
+    },
+}
+
+impl Ended {
+    pub(crate) fn of(outcome: Result<Report, ExecError>) -> Self {
+        let mut report = match outcome {
+            Ok(report) => report,
+            Err(error) => {
+                let cancelled = error.is_cancelled().then_some(Ending::Cancelled);
+                let ending = cancelled.or_else(|| error.is_timed_out().then_some(Ending::TimedOut));
+                return Self::NotRun { reason: error.to_string(), ending };
+            }
+        };
+        let mut result = std::mem::take(&mut report.result);
+        // The daemon puts its own paths there.
+        result.remove("file");
+        let body = Bytes::from(Value::Object(result).to_string());
+        if body.len() > MAX_RESULT {
+            return Self::not_run(format!(
+                "the job ran, but its result of {} bytes is larger than the {MAX_RESULT} that a daemon takes",
+                body.len()
+            ));
+        }
+        let ending = match report.ending {
+            herald_exec::Ending::Exited(_) => Ending::Exited,
+            herald_exec::Ending::Signaled(_) => Ending::Signaled,
+            herald_exec::Ending::TimedOut => Ending::TimedOut,
+            herald_exec::Ending::Cancelled => Ending::Cancelled,
+            herald_exec::Ending::Background => Ending::Background,
+        };
+        Self::Ran { body, report, ending }
+    }
+
+    pub(crate) fn not_run(reason: impl Into<String>) -> Self {
+        Self::NotRun { reason: reason.into(), ending: None }
+    }
+
+    /// Its result files.
+    #[must_use]
+    pub fn files(&self) -> &[ResultFile] {
+        match self {
+            Self::Ran { report, .. } => &report.files,
+            Self::NotRun { .. } => &[],
+        }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Ran { body, .. } => body.len(),
+            Self::NotRun { reason, .. } => reason.len(),
+        }
+    }
+}
+
+/// What the log says about a job: names only, never parameters.
+pub(crate) struct About {
+    pub(crate) id: String,
+    pub(crate) attempt: u64,
+    pub(crate) router: String,
+    pub(crate) task: String,
+}
+
+impl About {
+    pub(crate) fn of(params: &Map<String, Value>) -> Self {
+        let text = |key: &str| {
+            let text = params.get(key).and_then(Value::as_str).unwrap_or("-");
+            text.chars().take(256).collect::<String>()
+        };
+        let id = if params.contains_key("job_id") { text("job_id") } else { text("id") };
+        let attempt = params.get("attempt").and_then(Value::as_u64).unwrap_or(1);
+        Self { id, attempt, router: text("router"), task: text("task") }
+    }
+
+    pub(crate) fn log_end(&self, ended: &Ended, took: Duration) {
+        let Self { id, attempt, router, task } = self;
+        match ended {
+            Ended::Ran { report, .. } => {
+                let (exit_code, signal) = match report.ending {
+                    herald_exec::Ending::Exited(code) => (Some(code), None),
+                    herald_exec::Ending::Signaled(signal) => (None, Some(signal)),
+                    _ => (None, None),
+                };
+                tracing::info!(
+                    job_id = %id, attempt, router = %router, task = %task, ending = ?report.ending, exit_code, signal,
+                    files = report.files.len(), seconds = took.as_secs_f32(), "job ended"
+                );
+            }
+            Ended::NotRun { reason, .. } => {
+                tracing::warn!(job_id = %id, attempt, router = %router, task = %task, reason, "job could not be run");
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a job writes, asked for while it runs.
+//!
+//! A signed POST to `<path>/log` names the pair (job id, attempt) and how far the output was read; the signed answer
+//! holds what came since. It bears `Herald-Join: only`, so that a runner that does not know it starts nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobKey;
+
+/// What is appended to the path of a runner to read the output of a job.
+pub const LOG: &str = "/log";
+/// The most bytes of output in one answer.
+pub const MAX_LOG: usize = 256 * 1024;
+/// The longest answer, in bytes: the output in Base64, and as much again for many short pieces.
+pub const MAX_LOG_ANSWER: usize = 4 * MAX_LOG;
+
+/// The body of a request for output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRequest {
+    /// Which job.
+    #[serde(flatten)]
+    pub key: JobKey,
+    /// 0, or the `next` of an answer before.
+    #[serde(default)]
+    pub from: u64,
+    /// How many milliseconds the runner may wait for output, when there is none yet.
+    #[serde(default)]
+    pub wait_ms: u64,
+}
+
+/// One of the two streams that a program writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Some output of one stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPiece {
+    /// Where the job wrote it.
+    pub stream: LogStream,
+    /// What it wrote, in Base64: begins and ends anywhere, also within a character.
+    data: String,
+}
+
+impl LogPiece {
+    /// Of these bytes.
+    #[must_use]
+    pub fn new(stream: LogStream, bytes: &[u8]) -> Self {
+        Self { stream, data: STANDARD.encode(bytes) }
+    }
+
+    /// The bytes; `None` when it is no Base64.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.data).ok()
+    }
+}
+
+/// The body of an answer with output.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAnswer {
+    /// In the order in which it was written.
+    pub pieces: Vec<LogPiece>,
+    /// Where to read on.
+    pub next: u64,
+    /// Whether the job has ended and this is the rest.
+    pub end: bool,
+    /// Whether output is missing behind these pieces, because the runner keeps no more.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_both_sides() {
+        let key = JobKey { job_id: "a".to_owned(), attempt: 2 };
+        let request = LogRequest { key, from: 7, wait_ms: 10 };
+        let text = r#"{"job_id":"a","attempt":2,"from":7,"wait_ms":10}"#;
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+        assert_eq!(serde_json::from_str::<LogRequest>(text).unwrap(), request);
+        let pieces = vec![LogPiece::new(LogStream::Stdout, b"a\xff"), LogPiece::new(LogStream::Stderr, b"")];
+        let answer = LogAnswer { pieces, next: 9, end: true, truncated: false };
+        let text = r#"{"pieces":[{"stream":"stdout","data":"Yf8="},{"stream":"stderr","data":""}],"next":9,"end":true,"truncated":false}"#;
+        assert_eq!(serde_json::to_string(&answer).unwrap(), text);
+        let read: LogAnswer = serde_json::from_str(text).unwrap();
+        assert_eq!(read.pieces[0].bytes().unwrap(), b"a\xff");
+        assert_eq!(LogPiece { stream: LogStream::Stdout, data: "no base64!".to_owned() }.bytes(), None);
+    }
+}
