@@ -108,6 +108,9 @@ pub enum Record {
     Reached(Due),
 }
 
+/// Records that stand or fall together, to be shared with whoever writes them.
+pub type Records = Arc<Vec<Record>>;
+
 /// The journal could not record; nothing of the batch stands.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
@@ -117,12 +120,15 @@ pub struct JournalError(pub String);
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// Records the batch, whole or not at all, in this order. When it returns, the records are as durable as this
-    /// journal makes them. Calls come one at a time.
+    /// journal makes them. An empty batch asks, after a failure, whether more would stand.
+    ///
+    /// A call may be made while earlier ones are under way; all MUST come to stand in the order in which they were first polled. Once
+    /// one has failed, those that were first polled before it returned MUST fail as well.
     ///
     /// # Errors
     /// [`JournalError`]: the dispatcher turns new events away, holds back what it was about to do, and tries
     /// again with the same records.
-    async fn append(&self, records: &[Record]) -> Result<(), JournalError>;
+    async fn append(&self, records: &Records) -> Result<(), JournalError>;
 
     /// The event that was taken with a key of this name and whose window is not over, if there is one.
     ///
@@ -212,10 +218,10 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn append(&self, records: &[Record]) -> Result<(), JournalError> {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
         if self.keep > 0 {
             let mut kept = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            for record in records {
+            for record in records.iter() {
                 if kept.len() == self.keep {
                     kept.pop_front();
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::activation::Name;
-use herald_core::journal::{Journal, JournalError, Record};
+use herald_core::journal::{Journal, JournalError, Records};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ impl Observed {
 
 #[async_trait]
 impl Journal for Observed {
-    async fn append(&self, records: &[Record]) -> Result<(), JournalError> {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
         let began = Instant::now();
         let appended = self.journal.append(records).await;
         match &appended {

@@ -33,7 +33,7 @@ impl Engine {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.board.is_empty() && self.answered.is_empty() && self.acts.is_empty()
+        self.board.is_empty() && self.all_is_done()
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -41,7 +41,7 @@ impl Engine {
             Phase::Open => false,
             // What a durable journal keeps waits for the next process.
             Phase::Draining { .. } | Phase::Closing if self.journal.is_durable() => {
-                let at_hand = self.answered.is_empty() && self.acts.is_empty() && self.records.is_empty();
+                let at_hand = self.all_is_done() && self.records.is_empty();
                 let chains_rest = matches!(self.phase, Phase::Closing) || self.board.chains_rest();
                 self.board.running == 0 && at_hand && chains_rest
             }

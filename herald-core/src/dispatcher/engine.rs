@@ -1,4 +1,5 @@
-//! The loop: takes events, lets the life cycle decide, records, and only then acts.
+//! The loop: takes events, lets the life cycle decide, records, and only then acts. It does not wait for the journal:
+//! what it decides meanwhile goes into the next batch of records.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::arrival::{Newcomer, RecentKeys};
 use super::ask::ask_all;
 use super::board::{Board, Origin};
+use super::commit::{Batch, Writing, stands};
 use super::event::{Answered, Event, Standing};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
@@ -33,8 +35,6 @@ use crate::plan::{Limits, Plan};
 const BATCH: usize = 256;
 /// Turns in a row that may go by without a look at what has come.
 const BUSY_TURNS: u32 = 8;
-/// How long to wait before the journal is tried again.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// What is done once the records stand.
 pub(super) enum Act {
@@ -74,7 +74,11 @@ pub(super) struct Engine {
     /// Why the journal could not record, and when it is tried again.
     pub(super) held: Option<(String, Instant)>,
     pub(super) phase: Phase,
-    reporter: Reporter,
+    /// The batches that are being written, in this order.
+    pub(super) writing: VecDeque<Writing>,
+    /// Batches that stand, to be acted on.
+    pub(super) written: VecDeque<Batch>,
+    pub(super) reporter: Reporter,
     idle: Vec<oneshot::Sender<()>>,
     tasks: TaskTracker,
     pub(super) end: CancellationToken,
@@ -106,6 +110,8 @@ impl Engine {
             answered: VecDeque::new(),
             held: None,
             phase: Phase::Open,
+            writing: VecDeque::new(),
+            written: VecDeque::new(),
             reporter: Reporter::default(),
             idle: Vec::new(),
             tasks: TaskTracker::new(),
@@ -121,7 +127,8 @@ impl Engine {
         self.take_up(recovered);
         self.turn().await;
         while !self.is_over() {
-            if self.answered.is_empty() && (self.records.is_empty() || self.held.is_some()) {
+            self.collect_written().await;
+            if !self.has_work_at_hand() {
                 self.wait(&mut receiver, &mut batch).await;
                 turns = 0;
             } else if turns < BUSY_TURNS && self.board.can_start(&self.limits) {
@@ -155,22 +162,36 @@ impl Engine {
         self.ring();
         self.end_grace();
         self.schedule();
-        self.commit().await;
+        self.begin_write().await;
+        self.act().await;
         self.tell_room_and_idle();
         // A turn may be long: the connections that share this thread come next.
         tokio::task::yield_now().await;
     }
 
-    /// Waits for events, for the end of the grace, for the next try at the journal, or for a job whose time comes.
-    async fn wait(&self, receiver: &mut mpsc::Receiver<Event>, batch: &mut Vec<Event>) {
+    /// Waits for events, for the journal, for the end of the grace, for the next try at the journal, or for a job whose
+    /// time comes.
+    async fn wait(&mut self, receiver: &mut mpsc::Receiver<Event>, batch: &mut Vec<Event>) {
         let grace = if let Phase::Draining { until } = self.phase { Some(until) } else { None };
         let retry = self.held.as_ref().map(|(_, until)| *until);
         let timer = self.board.timers.next();
-        let Some(until) = grace.into_iter().chain(retry).chain(timer).min() else {
-            receiver.recv_many(batch, BATCH).await;
-            return;
+        let until = grace.into_iter().chain(retry).chain(timer).min();
+        let takes_more = self.may_write();
+        let writing = self.writing.front_mut();
+        let written = tokio::select! {
+            biased;
+            written = stands(writing) => written,
+            _ = receiver.recv_many(batch, BATCH), if takes_more => return,
+            () = at(until) => return,
         };
-        let _ = tokio::time::timeout_at(until, receiver.recv_many(batch, BATCH)).await;
+        self.wrote_first(written).await;
+    }
+
+    fn has_work_at_hand(&self) -> bool {
+        let records = !(self.records.is_empty() && self.newcomers.is_empty() && self.acts.is_empty());
+        !self.answered.is_empty()
+            || !self.written.is_empty()
+            || (records && self.held.is_none() && self.may_write())
     }
 
     fn take(&mut self, event: Event) {
@@ -224,66 +245,7 @@ impl Engine {
         }
     }
 
-    /// Records, and only then acts.
-    async fn commit(&mut self) {
-        if let Some((_, until)) = &self.held
-            && Instant::now() < *until
-        {
-            return;
-        }
-        let transitions = self.records.len();
-        self.record_newcomers();
-        failpoint!("dispatcher-before-append");
-        let recorded =
-            if self.records.is_empty() { Ok(()) } else { self.journal.append(&self.records).await };
-        match recorded {
-            Ok(()) => {
-                if self.held.take().is_some() {
-                    tracing::info!("the journal records again");
-                }
-                failpoint!("dispatcher-after-append");
-                self.records.clear();
-                self.act().await;
-            }
-            Err(error) => {
-                if self.held.is_none() {
-                    tracing::error!("the journal cannot record; new events are turned away: {error}");
-                }
-                self.records.truncate(transitions);
-                self.turn_newcomers_away(&error.0);
-                if matches!(self.phase, Phase::Closing) {
-                    tracing::error!(
-                        records = self.records.len(),
-                        "stopped without recording the end of everything"
-                    );
-                    self.records.clear();
-                    self.acts.clear();
-                }
-                self.held = Some((error.0, Instant::now() + RETRY));
-            }
-        }
-    }
-
-    async fn act(&mut self) {
-        for newcomer in std::mem::take(&mut self.newcomers) {
-            for reply in newcomer.replies {
-                let _ = reply.send(Ok(newcomer.activation.event_id.clone()));
-            }
-            failpoint!("dispatcher-after-reply");
-            self.route(newcomer.activation, &HashSet::new()).await;
-        }
-        for act in std::mem::take(&mut self.acts) {
-            match act {
-                Act::Route(activation, made) => self.route(activation, &made).await,
-                Act::Execute(id) => self.execute(&id).await,
-                Act::Log(job, verdict) => self.reporter.log_end(&job, &verdict),
-                Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
-                Act::Reply(reply, id) => drop(reply.send(Ok(id))),
-            }
-        }
-    }
-
-    async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
+    pub(super) async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
         let activation = Arc::new(activation);
         let (answered, to_come) =
             ask_all(&activation, (&self.plan, made), &self.events, &self.tasks, &self.end).await;
@@ -307,7 +269,7 @@ impl Engine {
         self.records.push(Record::Routed { event_id, decisions, at: self.now });
     }
 
-    async fn execute(&mut self, id: &Name) {
+    pub(super) async fn execute(&mut self, id: &Name) {
         let Some(entry) = self.board.jobs.get(id) else { return };
         let job = entry.job.clone();
         tracing::debug!(
@@ -349,5 +311,12 @@ impl Engine {
                 let _ = reply.send(());
             }
         }
+    }
+}
+
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }

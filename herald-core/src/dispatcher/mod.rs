@@ -3,6 +3,7 @@
 mod arrival;
 mod ask;
 mod board;
+mod commit;
 mod ending;
 mod engine;
 mod event;

@@ -12,7 +12,7 @@ impl Engine {
     pub(super) fn take_in(&mut self, offer: Offer, reply: Reply) {
         let known = offer.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name)).cloned();
         if let Some(event_id) = known {
-            match self.newcomers.iter_mut().find(|newcomer| newcomer.activation.event_id == event_id) {
+            match self.newcomers_on_their_way().find(|newcomer| newcomer.activation.event_id == event_id) {
                 Some(newcomer) => newcomer.replies.push(reply),
                 None => drop(reply.send(Ok(event_id))),
             }
@@ -36,11 +36,16 @@ impl Engine {
             Some(Refused::Stopping)
         } else if let Some((why, _)) = &self.held {
             Some(Refused::Unrecorded(why.clone()))
-        } else if needs_room && !self.board.has_room(&self.limits, Origin::Outside, self.newcomers.len()) {
+        } else if needs_room && !self.has_room_for_newcomers() {
             Some(Refused::Busy)
         } else {
             None
         }
+    }
+
+    fn has_room_for_newcomers(&self) -> bool {
+        let more = self.newcomers.len() + self.newcomers_being_written();
+        self.board.has_room(&self.limits, Origin::Outside, more)
     }
 
     pub(super) fn activation(&self, trigger: Name, params: Params, chain_depth: u32) -> Activation {
@@ -61,8 +66,8 @@ impl Engine {
     }
 
     /// They could not be recorded: nothing of them remains.
-    pub(super) fn turn_newcomers_away(&mut self, why: &str) {
-        for newcomer in self.newcomers.drain(..) {
+    pub(super) fn turn_newcomers_away(&mut self, newcomers: Vec<Newcomer>, why: &str) {
+        for newcomer in newcomers {
             if let Some(key) = &newcomer.key {
                 self.recent_keys.forget(&key.name);
             }

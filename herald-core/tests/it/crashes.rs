@@ -12,7 +12,7 @@ use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::executor::{Execution, Executor, Failure, Outcome};
 use herald_core::journal::{
-    Journal, JournalError, Record, Recovered, RecoveredEvent, RecoveredJob, Standing,
+    Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob, Standing,
 };
 use herald_core::plan::{Limits, Plan};
 use herald_core::workflow::{Known, read};
@@ -34,7 +34,7 @@ struct Ledger {
 
 #[async_trait]
 impl Journal for Ledger {
-    async fn append(&self, records: &[Record]) -> Result<(), JournalError> {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
         let left = self.left.fetch_sub(1, Ordering::SeqCst);
         if left > 0 || (left == 0 && self.after) {
             self.records.lock().unwrap().extend_from_slice(records);

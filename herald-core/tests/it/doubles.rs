@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use herald_core::activation::Accept;
 use herald_core::dispatcher::Handle;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
-use herald_core::journal::{Journal, JournalError, Record};
+use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::param::Params;
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::trigger::ComponentError;
@@ -126,11 +126,11 @@ pub struct Scribe {
 
 #[async_trait]
 impl Journal for Scribe {
-    async fn append(&self, records: &[Record]) -> Result<(), JournalError> {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
         if self.failing.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(JournalError("disk full".to_owned()));
         }
-        for record in records {
+        for record in records.iter() {
             self.diary.note(match record {
                 Record::Accepted { activation, .. } => format!("accepted {}", activation.trigger),
                 Record::Routed { .. } => "routed".to_owned(),

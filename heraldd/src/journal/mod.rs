@@ -1,18 +1,25 @@
-//! What outlives the process: one SQLite file in `state_dir` that is the journal and the history at once.
+//! What outlives the process: in `state_dir`, a log that every batch of records is appended to and synced before it
+//! counts (`journal/`), and the history that follows it, one SQLite file (`journal.db`).
 //!
-//! One thread writes (`store`): each batch of records is one transaction, synced before it counts. Questions have a
-//! connection of their own and never hold it up.
+//! One thread writes the log, another one takes it into the history when there is time, or when somebody asks.
+//! Questions have a connection of their own and never hold either up.
 
+mod entry;
+mod index;
+mod indexer;
 mod lock;
-mod ops;
+mod log;
+mod progress;
 mod query;
 mod read;
 mod recover;
+mod room;
 mod schema;
 mod seal;
+mod segment;
 mod store;
 mod trim;
-mod write;
+mod unindexed;
 
 #[cfg(test)]
 mod tests;

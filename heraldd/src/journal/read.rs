@@ -9,7 +9,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use serde_json::{Map, Value};
 
-use super::ops::millis;
+use super::entry::millis;
 use super::query::{History, HistoryError, JobQuery, StoredJob};
 use super::recover;
 use super::store::Store;

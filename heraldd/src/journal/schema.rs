@@ -8,7 +8,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::lock::OpenError;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
     trigger_name TEXT NOT NULL,
@@ -58,7 +59,13 @@ CREATE TABLE attempts (
 CREATE TABLE keys (name TEXT PRIMARY KEY, event_id TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX keys_by_end ON keys (until);
 CREATE TABLE marks (mark TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+-- the number of the batch of the log that is taken in next
+CREATE TABLE position (only INTEGER PRIMARY KEY CHECK (only = 0), next INTEGER NOT NULL);
+INSERT INTO position (only, next) VALUES (0, 0);
+",
+];
 
 /// How long a connection waits for another one's lock; only the copying of the log back into the file takes any.
 const BUSY: Duration = Duration::from_secs(5);

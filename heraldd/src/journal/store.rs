@@ -1,7 +1,8 @@
-//! The store: one thread that writes, and the way to it.
+//! The store: one thread that writes the log, one that takes it into the history, and the way to both.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,67 +10,100 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
-use herald_core::journal::{Journal, JournalError, Record};
+use herald_core::journal::{Journal, JournalError, Records};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
+use super::entry::{self, millis};
+use super::indexer::{self, Indexer};
 use super::lock::{self, Lock, OpenError};
-use super::ops::millis;
+use super::log::{self, Follower, Log};
+use super::progress::Progress;
+use super::schema;
 use super::seal::Seal;
-use super::trim::{Keep, Step, Trimmed};
-use super::{schema, trim, write};
+use super::segment::Frames;
+use super::trim::{Keep, Trimmed};
+use super::unindexed::Unindexed;
 
-/// Batches on their way to the writer. The dispatcher sends one at a time.
-const CHANNEL: usize = 16;
-/// How long the writer waits for a batch before it looks after the history.
-const IDLE: Duration = Duration::from_millis(500);
-/// Batches in a row after which it looks after the history all the same.
-const BUSY_BATCHES: u32 = 2_000;
+/// Batches on their way to the writer; the dispatcher sends fewer.
+const CHANNEL: usize = 64;
+/// Bytes that are written and synced together, about.
+const GROUP: usize = 4 << 20;
+/// How long a question waits for what was recorded just before it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-enum Order {
-    Write { records: Vec<Record>, reply: oneshot::Sender<Result<(), JournalError>> },
-    Keep(Keep),
-    Tell(Trimmed),
-    End,
+struct Batch {
+    records: Records,
+    /// How many failures its sender knew of.
+    failures: u64,
+    reply: oneshot::Sender<Result<(), JournalError>>,
 }
 
-/// The journal and the history in one file.
+/// The journal and the history.
 pub struct Store {
     folder: PathBuf,
-    orders: SyncSender<Order>,
+    batches: Mutex<Option<SyncSender<Batch>>>,
+    /// How many failures of the log were told.
+    failures: AtomicU64,
     /// For short questions and for pages; used on threads that may block.
     pub(super) reader: Arc<Mutex<Connection>>,
     pub(super) seal: Arc<Seal>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    progress: Progress,
+    unindexed: Arc<Unindexed>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
 }
 
 impl Store {
-    /// Takes the folder, makes what is missing in it, and starts the writer.
+    /// Takes the folder, makes what is missing in it, takes the end of the log into the history, and starts the threads.
     ///
     /// # Errors
     /// [`OpenError`]: another daemon uses it, it is of a newer version, it cannot be written…
     pub fn open(folder: &Path, keep: Keep, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let lock = lock::lock(folder)?;
         let path = lock::file(folder);
-        let connection = schema::open(&path)?;
+        let mut connection = schema::open(&path)?;
+        let mut log = Log::open(folder)?;
+        let segments = log.segments();
+        let next = indexer::catch_up(&mut connection, &segments, folder)?;
+        log.begin_at(next);
         let reader = schema::connect(&path, false)
             .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))?;
         let seal = Arc::new(Seal::open(folder)?);
-        let (orders, receiver) = sync_channel(CHANNEL);
-        let writer =
-            Writer { path, connection: Some(connection), seal: seal.clone(), keep, clock, trimmed: None };
-        let thread = std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || writer.run(&receiver))
-            .map_err(|error| OpenError(format!("the journal's thread cannot be started: {error}")))?;
+        let (progress, unindexed) = (Progress::new(next, keep), Arc::new(Unindexed::default()));
+        let follower = Follower::new(segments.clone(), next);
+        let indexer = Indexer {
+            path,
+            folder: log::folder(folder),
+            connection: Some(connection),
+            follower,
+            segments,
+            progress: progress.clone(),
+            unindexed: unindexed.clone(),
+            clock,
+        };
+        let (batches, receiver) = sync_channel(CHANNEL);
+        let writer = Writer {
+            log,
+            seal: seal.clone(),
+            progress: progress.clone(),
+            unindexed: unindexed.clone(),
+            failures: 0,
+        };
+        let threads = vec![
+            thread("journal", move || writer.run(&receiver))?,
+            thread("history", move || indexer.run())?,
+        ];
         Ok(Self {
             folder: folder.to_owned(),
-            orders,
+            batches: Mutex::new(Some(batches)),
+            failures: AtomicU64::new(0),
             reader: Arc::new(Mutex::new(reader)),
             seal,
-            writer: Mutex::new(Some(thread)),
+            progress,
+            unindexed,
+            threads: Mutex::new(threads),
             _lock: lock,
         })
     }
@@ -82,18 +116,25 @@ impl Store {
 
     /// Keeps another share of the past from now on.
     pub fn keep(&self, keep: Keep) {
-        // Full only while the writer is far behind; the next reload says it again.
-        let _ = self.orders.try_send(Order::Keep(keep));
+        self.progress.set_keep(keep);
     }
 
-    /// Tells this one of jobs that are no longer kept, on the thread that writes. Call it once, right after opening.
+    /// Tells this one of jobs that are no longer kept, on the thread of the history.
     pub fn on_trim(&self, trimmed: Trimmed) {
-        // There is room: nothing else was sent yet.
-        let _ = self.orders.try_send(Order::Tell(trimmed));
+        self.progress.set_trimmed(trimmed);
     }
 
-    /// Asks the file something, off the async threads.
+    /// Asks the history something, off the async threads. What was recorded before is in the answer.
     pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        self.progress.caught_up(PATIENCE).await?;
+        self.ask_file(question).await
+    }
+
+    /// Asks the file something, off the async threads. What was recorded just now may not be in it yet.
+    async fn ask_file<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, String> {
@@ -110,30 +151,47 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// What was sent is written before the file is closed.
+    /// What was sent is written, and taken into the history, before the files are closed.
     fn drop(&mut self) {
-        let _ = self.orders.send(Order::End);
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            let _ = writer.join();
+        // Without a sender the writer ends.
+        drop(self.batches.lock().unwrap_or_else(PoisonError::into_inner).take());
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = thread.join();
         }
     }
 }
 
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map_err(|error| OpenError(format!("the thread \"{name}\" cannot be started: {error}")))
+}
+
 #[async_trait]
 impl Journal for Store {
-    async fn append(&self, records: &[Record]) -> Result<(), JournalError> {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
         let (reply, answer) = oneshot::channel();
         let gone = || JournalError("the journal's thread has ended".to_owned());
-        let order = Order::Write { records: records.to_vec(), reply };
-        // There is room: the dispatcher waits for each batch before it sends the next one.
-        self.orders.try_send(order).map_err(|_| gone())?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        let failures = self.failures.load(Ordering::SeqCst);
+        let batch = Batch { records: records.clone(), failures, reply };
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        batches.ok_or_else(gone)?.try_send(batch).map_err(|error| match error {
+            TrySendError::Full(_) => JournalError("the journal is too slow".to_owned()),
+            TrySendError::Disconnected(_) => gone(),
+        })?;
+        let written = answer.await.unwrap_or_else(|_| Err(gone()));
+        if written.is_err() {
+            // From now on its sender knows.
+            self.failures.fetch_max(failures + 1, Ordering::SeqCst);
+        }
+        written
     }
 
     async fn seen(&self, key: &str, now: Timestamp) -> Result<Option<Name>, JournalError> {
+        if let Some(event) = self.unindexed.event_of(key, now) {
+            return Ok(Some(event));
+        }
         let key = key.to_owned();
-        let found = self.ask(move |connection| {
+        let found = self.ask_file(move |connection| {
             connection
                 .prepare_cached("SELECT event_id FROM keys WHERE name = ?1 AND until > ?2")?
                 .query_row(rusqlite::params![key, millis(now)], |row| row.get::<_, String>(0))
@@ -143,8 +201,11 @@ impl Journal for Store {
     }
 
     async fn reached(&self, mark: &str) -> Result<Option<Timestamp>, JournalError> {
+        if let Some(at) = self.unindexed.reached(mark) {
+            return Ok(Some(at));
+        }
         let mark = mark.to_owned();
-        let found = self.ask(move |connection| {
+        let found = self.ask_file(move |connection| {
             connection
                 .prepare_cached("SELECT at FROM marks WHERE mark = ?1")?
                 .query_row([mark], |row| row.get::<_, i64>(0))
@@ -161,67 +222,71 @@ impl Journal for Store {
 
 /// The thread that writes.
 struct Writer {
-    path: PathBuf,
-    /// None after an error: what the connection believes of the file may be wrong then, so it is opened anew.
-    connection: Option<Connection>,
+    log: Log,
     seal: Arc<Seal>,
-    keep: Keep,
-    clock: Arc<dyn Clock>,
-    trimmed: Option<Trimmed>,
+    progress: Progress,
+    unindexed: Arc<Unindexed>,
+    /// Batches whose senders knew of fewer failures are refused: they follow on one that does not stand.
+    failures: u64,
 }
 
 impl Writer {
-    fn run(mut self, orders: &Receiver<Order>) {
-        let mut batches = 0;
-        // What grows old while nothing is written is looked after at the start and with the next batches.
-        let (mut more, mut written) = (true, true);
-        loop {
-            let wait = if more && batches == 0 { Duration::from_millis(1) } else { IDLE };
-            match orders.recv_timeout(wait) {
-                Ok(Order::Write { records, reply }) => {
-                    let _ = reply.send(self.write(&records));
-                    written = true;
-                    batches += 1;
-                    if batches < BUSY_BATCHES {
-                        continue;
-                    }
-                }
-                Ok(Order::Keep(keep)) => self.keep = keep,
-                Ok(Order::Tell(trimmed)) => self.trimmed = Some(trimmed),
-                Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {}
+    fn run(mut self, batches: &Receiver<Batch>) {
+        while let Ok(first) = batches.recv() {
+            let (group, written) = self.write(first, batches);
+            for Batch { records, reply, .. } in group {
+                // Their sender frees them, where they were made.
+                drop(records);
+                // It may be gone.
+                let _ = reply.send(written.clone());
             }
-            batches = 0;
-            more = (written || more) && self.trim();
-            written = false;
+        }
+        self.progress.close();
+    }
+
+    /// Writes a batch and what else has come meanwhile: all of it is synced together, and stands or falls together.
+    fn write(&mut self, first: Batch, batches: &Receiver<Batch>) -> (Vec<Batch>, Result<(), JournalError>) {
+        let (mut group, mut frames) = (vec![first], Frames::default());
+        let mut encoded =
+            self.progress.make_way().map_err(|error| JournalError(format!("the journal: {error}")));
+        let mut done = 0;
+        while let (Ok(()), Some(batch)) = (&encoded, group.get(done)) {
+            encoded = self.encode(batch, &mut frames);
+            done += 1;
+            if frames.len() < GROUP {
+                group.extend(batches.try_recv());
+            }
+        }
+        let written = encoded.and_then(|()| self.append(&group, &mut frames));
+        if written.is_err() {
+            self.failures = group.iter().map(|batch| batch.failures + 1).fold(self.failures, u64::max);
+        }
+        (group, written)
+    }
+
+    fn encode(&self, batch: &Batch, frames: &mut Frames) -> Result<(), JournalError> {
+        if batch.failures < self.failures {
+            return Err(JournalError("an earlier batch could not be recorded".to_owned()));
+        }
+        match batch.records.as_slice() {
+            [] => Ok(()),
+            records => frames.add(|content| entry::encode(records, &self.seal, content)),
         }
     }
 
-    fn write(&mut self, records: &[Record]) -> Result<(), JournalError> {
-        let explain = |error: &dyn std::fmt::Display| JournalError(format!("the journal: {error}"));
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => schema::connect(&self.path, true).map_err(|error| explain(&error))?,
-        };
-        write::batch(&mut connection, records, &self.seal).map_err(|error| explain(&error))?;
-        self.connection = Some(connection);
+    fn append(&mut self, group: &[Batch], frames: &mut Frames) -> Result<(), JournalError> {
+        let explain = |error: std::io::Error| JournalError(format!("the journal: {error}"));
+        if frames.len() == 0 {
+            return self.log.probe().map_err(explain);
+        }
+        let number = self.log.append(frames).map_err(explain)?;
+        for (number, batch) in (number..).zip(group.iter().filter(|batch| !batch.records.is_empty())) {
+            self.unindexed.wrote(number, &batch.records);
+        }
+        if self.log.wants_spare() {
+            self.progress.wants_spare();
+        }
+        self.progress.wrote(number + frames.count(), frames.content_len());
         Ok(())
-    }
-
-    /// Trims a little of the history. Returns whether there is more to do.
-    fn trim(&mut self) -> bool {
-        let Some(connection) = &mut self.connection else { return false };
-        match trim::some(connection, self.keep, self.clock.now()) {
-            Ok(Step { more, jobs }) => {
-                if let (Some(trimmed), false) = (&self.trimmed, jobs.is_empty()) {
-                    trimmed(&jobs);
-                }
-                more
-            }
-            Err(error) => {
-                tracing::warn!("the history could not be trimmed: {error}");
-                false
-            }
-        }
     }
 }

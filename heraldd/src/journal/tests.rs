@@ -5,7 +5,7 @@ use std::time::Duration;
 use herald_core::activation::{Activation, Due, Key, Name};
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::job::Job;
-use herald_core::journal::{Decision, Journal, Record, Said, Standing};
+use herald_core::journal::{Decision, Journal, JournalError, Record, Records, Said, Standing};
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
 use herald_core::plan::Plan;
@@ -28,6 +28,10 @@ fn id(n: u64) -> Name {
 
 fn object(value: Value) -> Params {
     value.as_object().unwrap().clone()
+}
+
+async fn append(store: &Store, records: &[Record]) -> Result<(), JournalError> {
+    store.append(&Records::new(records.to_vec())).await
 }
 
 fn open(folder: &Path) -> Store {
@@ -116,13 +120,14 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
         vec![retry, ended(&plan, 1, 14)],
     ];
     for batch in &records {
-        store.append(batch).await.unwrap();
-        // Again: the dispatcher does so when it cannot know whether a batch stands.
-        store.append(batch).await.unwrap();
+        append(&store, batch).await.unwrap();
     }
+    let log = folder.path().join("journal").join(format!("{:020}.log", 0));
+    let mut files = vec![std::fs::read(log).unwrap()];
     drop(store);
-    for file in ["journal.db", "journal.db-wal"] {
-        let bytes = std::fs::read(folder.path().join(file)).unwrap_or_default();
+    let history = ["journal.db", "journal.db-wal"].map(|file| std::fs::read(folder.path().join(file)));
+    files.extend(history.into_iter().flatten());
+    for (file, bytes) in files.iter().enumerate() {
         for secret in ["hunter2222", "s3cret-of-mine"] {
             assert!(
                 !bytes.windows(secret.len()).any(|found| found == secret.as_bytes()),
@@ -158,7 +163,9 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
 async fn secrets_are_those_of_todays_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let (before, store) = (plan("hunter2222"), open(folder.path()));
-    store.append(&[accepted(&before, 1, json!({})), queued(&before, 1, 11)]).await.unwrap();
+    append(&store, &[accepted(&before, 1, json!({})), queued(&before, 1, 11)]).await.unwrap();
+    drop(store);
+    let store = open(folder.path());
     let changed = plan("correct-horse");
     let recovered = store.recover(&changed).unwrap();
     assert_eq!(recovered.jobs[0].job.job_param, changed.workflow.route("r", "k").unwrap().job_param);
@@ -172,9 +179,9 @@ async fn the_history_answers() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, store) = (plan("hunter2222"), open(folder.path()));
     let batch: Vec<Record> = (10..15).map(|n| queued(&plan, 1, n)).collect();
-    store.append(&[accepted(&plan, 1, json!({"password": "x"}))]).await.unwrap();
-    store.append(&batch).await.unwrap();
-    store.append(&[routed(1, Some(id(10))), started(&plan, 1, 10, 1), ended(&plan, 1, 10)]).await.unwrap();
+    append(&store, &[accepted(&plan, 1, json!({"password": "x"}))]).await.unwrap();
+    append(&store, &batch).await.unwrap();
+    append(&store, &[routed(1, Some(id(10))), started(&plan, 1, 10, 1), ended(&plan, 1, 10)]).await.unwrap();
     let ids = |page: &crate::model::Page<crate::model::JobSummary>| {
         page.items.iter().map(|job| Name::from(job.id.as_str())).collect::<Vec<_>>()
     };
@@ -210,7 +217,7 @@ async fn keys_hold_for_their_window_and_calendars_are_marked() {
     let key = Key { name: "t:k1".into(), window: Duration::from_secs(10) };
     let due = Due { mark: "cron".into(), at: at(-5) };
     let record = Record::Accepted { activation, mask, key: Some(key), due: Some(due), at: when };
-    store.append(&[record, Record::Reached(Due { mark: "other".into(), at: at(7) })]).await.unwrap();
+    append(&store, &[record, Record::Reached(Due { mark: "other".into(), at: at(7) })]).await.unwrap();
     for (key, when, found) in [("t:k1", 9, Some(id(1))), ("t:k1", 10, None), ("t:k2", 1, None)] {
         assert_eq!(store.seen(key, at(when)).await.unwrap(), found, "{key} {when}");
     }
@@ -237,7 +244,7 @@ async fn the_history_is_bounded_and_what_lives_stays() {
         if n != 0 {
             batch.push(ended(&plan, event, job));
         }
-        store.append(&batch).await.unwrap();
+        append(&store, &batch).await.unwrap();
     }
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {
@@ -283,17 +290,143 @@ fn a_newer_or_damaged_journal_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_store_without_room_refuses_and_goes_on_afterwards() {
+async fn a_log_without_a_place_refuses_and_goes_on_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, store) = (plan("hunter2222"), open(folder.path()));
-    store.append(&[accepted(&plan, 1, json!({}))]).await.unwrap();
+    let (log, away) = (folder.path().join("journal"), folder.path().join("away"));
+    std::fs::rename(&log, &away).unwrap();
+    append(&store, &[accepted(&plan, 1, json!({}))]).await.unwrap_err();
+    append(&store, &[]).await.unwrap_err();
+    std::fs::rename(&away, &log).unwrap();
+    append(&store, &[]).await.unwrap();
+    append(&store, &[accepted(&plan, 2, json!({}))]).await.unwrap();
+    assert!(store.event(&id(1)).await.unwrap().is_none() && store.event(&id(2)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn while_the_history_cannot_be_written_the_journal_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
     // Somebody else writes, and does not end: as good as a disk that does not answer, and easier to end.
     let other = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = store.append(&[accepted(&plan, 2, json!({}))]).await.unwrap_err();
-    assert!(refused.0.contains("locked"), "{refused}");
+    let key = Key { name: "t:k1".into(), window: Duration::from_secs(10) };
+    let Record::Accepted { activation, mask, at: when, .. } = accepted(&plan, 1, json!({})) else { panic!() };
+    let due = Some(Due { mark: "cron".into(), at: at(-5) });
+    append(&store, &[Record::Accepted { activation, mask, key: Some(key), due, at: when }]).await.unwrap();
+    assert_eq!(store.seen("t:k1", at(1)).await.unwrap(), Some(id(1)), "known before it is in the history");
+    assert_eq!(store.seen("t:k1", at(11)).await.unwrap(), None);
+    assert_eq!(store.reached("cron").await.unwrap(), Some(at(-5)));
     other.execute_batch("ROLLBACK").unwrap();
-    store.append(&[accepted(&plan, 3, json!({}))]).await.unwrap();
-    assert!(store.event(&id(2)).await.unwrap().is_none());
-    assert!(store.event(&id(1)).await.unwrap().is_some() && store.event(&id(3)).await.unwrap().is_some());
+    assert!(store.event(&id(1)).await.unwrap().is_some());
+    assert_eq!(store.seen("t:k1", at(1)).await.unwrap(), Some(id(1)));
+}
+
+/// The log as a killed process leaves it: what was written and not taken in yet.
+async fn left_behind(folder: &Path, plan: &Plan, batches: u64) {
+    let store = open(folder);
+    // Holds the history back.
+    let other = rusqlite::Connection::open(folder.join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for n in 1..=batches {
+        append(&store, &[accepted(plan, n, json!({"n": n}))]).await.unwrap();
+    }
+    let log = folder.join("journal");
+    let kept: Vec<_> = std::fs::read_dir(&log).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let kept: Vec<_> = kept.iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    let database = std::fs::read(folder.join("journal.db")).unwrap();
+    let wal = std::fs::read(folder.join("journal.db-wal")).unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    drop((other, store));
+    for (path, bytes) in kept {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let _ = std::fs::remove_file(folder.join("journal.db-shm"));
+    std::fs::write(folder.join("journal.db"), database).unwrap();
+    std::fs::write(folder.join("journal.db-wal"), wal).unwrap();
+}
+
+async fn events(store: &Store, most: u64) -> Vec<u64> {
+    let mut found = Vec::new();
+    for n in 1..=most {
+        if store.event(&id(n)).await.unwrap().is_some() {
+            found.push(n);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_log_that_ends_anywhere_gives_every_whole_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan("hunter2222");
+    left_behind(folder.path(), &plan, 3).await;
+    let path = folder.path().join("journal").join(format!("{:020}.log", 0));
+    let whole = std::fs::read(&path).unwrap();
+    let database = std::fs::read(folder.path().join("journal.db")).unwrap();
+    let wal = std::fs::read(folder.path().join("journal.db-wal")).unwrap();
+    let mut counts = Vec::new();
+    for cut in 0..=whole.len() {
+        let again = tempfile::tempdir().unwrap();
+        std::fs::create_dir(again.path().join("journal")).unwrap();
+        std::fs::copy(folder.path().join("seal.key"), again.path().join("seal.key")).unwrap();
+        std::fs::write(again.path().join("journal.db"), &database).unwrap();
+        std::fs::write(again.path().join("journal.db-wal"), &wal).unwrap();
+        let log = again.path().join("journal").join(format!("{:020}.log", 0));
+        // Zeros are what a power cut can leave where something was to be written.
+        let mut bytes = whole[..cut].to_vec();
+        bytes.resize(whole.len() + if cut % 2 == 0 { 0 } else { 4096 }, 0);
+        bytes.truncate(if cut % 3 == 0 { cut } else { bytes.len() });
+        std::fs::write(&log, &bytes).unwrap();
+        let store = open(again.path());
+        let found = events(&store, 3).await;
+        assert_eq!(found, (1..=found.len() as u64).collect::<Vec<_>>(), "{cut}");
+        counts.push(found.len());
+        append(&store, &[accepted(&plan, 9, json!({}))]).await.unwrap();
+        drop(store);
+        assert!(open(again.path()).event(&id(9)).await.unwrap().is_some(), "{cut}");
+    }
+    assert!(counts.is_sorted() && counts.first() == Some(&0) && counts.last() == Some(&3), "{counts:?}");
+}
+
+#[tokio::test]
+async fn damage_in_the_middle_of_the_log_is_told_and_nothing_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan("hunter2222");
+    left_behind(folder.path(), &plan, 3).await;
+    let path = folder.path().join("journal").join(format!("{:020}.log", 0));
+    let whole = std::fs::read(&path).unwrap();
+    for (what, at, says) in [
+        ("the middle of the first batch", 60, "batch 0 of"),
+        ("its name", 0, "no journal of heraldd"),
+        ("its version", 8, "of version"),
+        ("its first number", 12, "beginning cannot be read"),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        std::fs::write(&path, &bytes).unwrap();
+        let error = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+        assert!(error.contains(says), "{what}: {error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(events(&open(folder.path()), 3).await, [1, 2, 3]);
+}
+
+#[test]
+fn an_older_history_is_brought_to_this_version() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let path = folder.path().join("journal.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("DROP TABLE position; PRAGMA user_version = 1;").unwrap();
+    connection
+        .execute(
+            "INSERT INTO events (id, trigger_name, param, depth, accepted_at) VALUES (?1, 't', '{}', 0, 1)",
+            [&*id(7)],
+        )
+        .unwrap();
+    drop(connection);
+    let recovered = open(folder.path()).recover(&Plan::default()).unwrap();
+    assert_eq!(recovered.events[0].activation.event_id, id(7));
 }

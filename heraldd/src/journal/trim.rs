@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::ops::millis;
+use super::entry::millis;
 
 /// How much of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

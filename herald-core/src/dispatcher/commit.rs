@@ -1,0 +1,195 @@
+//! Records, and only then acts: the batches that are being written, and those that stand.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::poll;
+use tokio::time::Instant;
+
+use super::arrival::Newcomer;
+use super::engine::{Act, Engine, Phase};
+use crate::failpoint;
+use crate::journal::{JournalError, Record, Records};
+
+/// How long to wait before the journal is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What is done once the records of a turn stand.
+pub(super) struct Batch {
+    newcomers: Vec<Newcomer>,
+    acts: Vec<Act>,
+}
+
+/// How many batches may be on their way into the journal. One is being synced while the next ones gather, and those are
+/// synced together.
+const MOST_WRITING: usize = 4;
+
+/// Whether the records of a batch stand, and the records.
+type Written = (Result<(), JournalError>, Records);
+
+/// A batch on its way into the journal.
+pub(super) struct Writing {
+    append: Pin<Box<dyn Future<Output = Written> + Send>>,
+    batch: Batch,
+    /// How many of its records are transitions; those of newcomers follow.
+    transitions: usize,
+}
+
+/// Waits for a batch; for ever when there is none.
+pub(super) async fn stands(writing: Option<&mut Writing>) -> Written {
+    match writing {
+        Some(writing) => (&mut writing.append).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Engine {
+    /// Whether another batch may be on its way.
+    pub(super) fn may_write(&self) -> bool {
+        self.writing.len() < MOST_WRITING
+    }
+
+    /// The newcomers that do not stand yet.
+    pub(super) fn newcomers_on_their_way(&mut self) -> impl Iterator<Item = &mut Newcomer> {
+        let writing = self.writing.iter_mut().flat_map(|writing| &mut writing.batch.newcomers);
+        writing.chain(&mut self.newcomers)
+    }
+
+    pub(super) fn newcomers_being_written(&self) -> usize {
+        self.writing.iter().map(|writing| writing.batch.newcomers.len()).sum()
+    }
+
+    /// Sends the records of this turn to the journal.
+    pub(super) async fn begin_write(&mut self) {
+        if let Some((_, until)) = &self.held
+            && Instant::now() < *until
+        {
+            return;
+        }
+        if !self.may_write() {
+            return;
+        }
+        let transitions = self.records.len();
+        self.record_newcomers();
+        let batch =
+            Batch { newcomers: std::mem::take(&mut self.newcomers), acts: std::mem::take(&mut self.acts) };
+        if self.records.is_empty() && self.held.is_none() {
+            if batch.acts.is_empty() {
+                return;
+            }
+            // They wait for nothing but their turn.
+            if self.writing.is_empty() {
+                return self.written.push_back(batch);
+            }
+        }
+        failpoint!("dispatcher-before-append");
+        let (journal, records) = (self.journal.clone(), Records::new(std::mem::take(&mut self.records)));
+        let probes = self.held.is_some();
+        let append = Box::pin(async move {
+            // After a failure an empty batch asks whether it is over.
+            let idle = records.is_empty() && !probes;
+            let appended = if idle { Ok(()) } else { journal.append(&records).await };
+            (appended, records)
+        });
+        let mut writing = Writing { append, batch, transitions };
+        // A journal in memory is through at once.
+        let first = self.writing.is_empty();
+        match poll!(&mut writing.append) {
+            Poll::Ready(written) if first => {
+                self.writing.push_back(writing);
+                self.wrote_first(written).await;
+            }
+            Poll::Ready(written) => {
+                writing.append = Box::pin(std::future::ready(written));
+                self.writing.push_back(writing);
+            }
+            Poll::Pending => self.writing.push_back(writing),
+        }
+    }
+
+    /// Takes the batches that stand by now.
+    pub(super) async fn collect_written(&mut self) {
+        while let Some(writing) = self.writing.front_mut()
+            && let Poll::Ready(written) = poll!(&mut writing.append)
+        {
+            self.wrote_first(written).await;
+        }
+    }
+
+    /// The journal is through with the first of the batches.
+    pub(super) async fn wrote_first(&mut self, (appended, records): Written) {
+        let Some(Writing { batch, transitions, .. }) = self.writing.pop_front() else { return };
+        match appended {
+            Ok(()) => {
+                if self.held.take().is_some() {
+                    tracing::info!("the journal records again");
+                }
+                failpoint!("dispatcher-after-append");
+                self.written.push_back(batch);
+            }
+            Err(error) => self.failed(error, (records, transitions, batch)).await,
+        }
+    }
+
+    /// Nothing of a batch stands, nor of those that followed it.
+    async fn failed(&mut self, error: JournalError, first: (Records, usize, Batch)) {
+        if self.held.is_none() {
+            tracing::error!("the journal cannot record; new events are turned away: {error}");
+        }
+        let mut failed = vec![first];
+        while let Some(Writing { append, batch, transitions }) = self.writing.pop_front() {
+            match append.await {
+                (Ok(()), _) => self.written.push_back(batch),
+                (Err(_), records) => failed.push((records, transitions, batch)),
+            }
+        }
+        // The transitions are made: they are written later, and before what followed on them meanwhile.
+        let (later_records, later_acts): (Vec<Record>, Vec<Act>) =
+            (std::mem::take(&mut self.records), std::mem::take(&mut self.acts));
+        let mut newcomers = std::mem::take(&mut self.newcomers);
+        for (records, transitions, batch) in failed {
+            let records = Records::unwrap_or_clone(records);
+            self.records.extend(records.into_iter().take(transitions));
+            self.acts.extend(batch.acts);
+            newcomers.extend(batch.newcomers);
+        }
+        self.records.extend(later_records);
+        self.acts.extend(later_acts);
+        self.turn_newcomers_away(newcomers, &error.0);
+        if matches!(self.phase, Phase::Closing) {
+            tracing::error!(records = self.records.len(), "stopped without recording the end of everything");
+            self.records.clear();
+            self.acts.clear();
+        }
+        self.held = Some((error.0, Instant::now() + RETRY));
+    }
+
+    /// Does what follows on the batches that stand.
+    pub(super) async fn act(&mut self) {
+        while let Some(batch) = self.written.pop_front() {
+            for newcomer in batch.newcomers {
+                for reply in newcomer.replies {
+                    let _ = reply.send(Ok(newcomer.activation.event_id.clone()));
+                }
+                failpoint!("dispatcher-after-reply");
+                self.route(newcomer.activation, &HashSet::new()).await;
+            }
+            for act in batch.acts {
+                match act {
+                    Act::Route(activation, made) => self.route(activation, &made).await,
+                    Act::Execute(id) => self.execute(&id).await,
+                    Act::Log(job, verdict) => self.reporter.log_end(&job, &verdict),
+                    Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
+                    Act::Reply(reply, id) => drop(reply.send(Ok(id))),
+                }
+            }
+        }
+    }
+
+    /// Whether nothing is on its way into the journal, or waits to be acted on.
+    pub(super) fn all_is_done(&self) -> bool {
+        self.writing.is_empty() && self.written.is_empty() && self.acts.is_empty() && self.answered.is_empty()
+    }
+}

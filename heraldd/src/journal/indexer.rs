@@ -1,0 +1,195 @@
+//! The thread that takes the log into the history, and keeps the history within its bounds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use herald_core::clock::Clock;
+use rusqlite::Connection;
+
+use super::entry;
+use super::lock::OpenError;
+use super::log::{Follower, SEGMENT, Segments};
+use super::progress::{Progress, Turn};
+use super::trim::{self, Step};
+use super::unindexed::Unindexed;
+use super::{index, room, schema};
+
+/// Bytes of the log that one transaction takes in, about: some ten thousand records.
+const STEP: usize = 2 << 20;
+/// How long it waits for something to take in before it looks after the past.
+const IDLE: Duration = Duration::from_millis(500);
+/// Steps in a row after which it looks after the past all the same.
+const BUSY_STEPS: u32 = 16;
+/// After an error.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How long the rest may take at the end; what is left then is taken in at the next start.
+const LAST: Duration = Duration::from_secs(10);
+
+/// What it works with.
+pub(super) struct Indexer {
+    /// The file of the history.
+    pub(super) path: PathBuf,
+    /// The folder of the log.
+    pub(super) folder: PathBuf,
+    /// None after an error: what the connection believes of the file may be wrong then, so it is opened anew.
+    pub(super) connection: Option<Connection>,
+    pub(super) follower: Follower,
+    pub(super) segments: Segments,
+    pub(super) progress: Progress,
+    pub(super) unindexed: Arc<Unindexed>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Takes in all that an earlier process left in the log. Returns the number of the next batch.
+pub(super) fn catch_up(
+    connection: &mut Connection,
+    segments: &Segments,
+    state_dir: &Path,
+) -> Result<u64, OpenError> {
+    let failed = |error: &dyn std::fmt::Display| {
+        OpenError(format!("the journal in {} cannot be taken up: {error}", state_dir.display()))
+    };
+    let next = index::position(connection).map_err(|error| failed(&error))?;
+    let mut follower = Follower::new(segments.clone(), next);
+    let began = Instant::now();
+    let mut bytes = 0;
+    loop {
+        let batches = read(&mut follower, u64::MAX).map_err(|error| failed(&error))?;
+        if batches.is_empty() {
+            break;
+        }
+        bytes += size(&batches);
+        apply(connection, &batches, follower.next).map_err(|error| failed(&error))?;
+    }
+    if bytes > 0 {
+        tracing::info!(
+            batches = follower.next - next,
+            bytes,
+            seconds = began.elapsed().as_secs_f32(),
+            "took the end of the journal into the history"
+        );
+    }
+    segments.remove(follower.next, true);
+    Ok(follower.next)
+}
+
+/// The batches of one step, before this number.
+fn read(follower: &mut Follower, before: u64) -> Result<Vec<Vec<u8>>, String> {
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while bytes < STEP && follower.next < before {
+        let Some(batch) = follower.next().map_err(|error| error.to_string())? else { break };
+        bytes += batch.len();
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+fn size(batches: &[Vec<u8>]) -> u64 {
+    batches.iter().map(|batch| batch.len() as u64).sum()
+}
+
+fn apply(connection: &mut Connection, batches: &[Vec<u8>], next: u64) -> Result<(), String> {
+    let mut entries = Vec::new();
+    for batch in batches {
+        entry::decode(batch, &mut entries).map_err(|error| format!("a batch is not understood: {error}"))?;
+    }
+    index::take_in(connection, entries, next).map_err(|error| error.to_string())
+}
+
+impl Indexer {
+    /// Runs until [`Progress::close`], and takes in what is left.
+    pub(super) fn run(mut self) {
+        let mut steps = 0;
+        // What grows old while nothing is written is looked after at the start and with the next batches.
+        let (mut more, mut changed) = (true, true);
+        loop {
+            let rest = if more { Duration::from_millis(1) } else { IDLE };
+            match self.progress.turn(self.follower.next, rest) {
+                Turn::TakeIn(before) => {
+                    if !self.step(before) {
+                        std::thread::sleep(AGAIN);
+                    }
+                    (changed, steps) = (true, steps + 1);
+                    if steps < BUSY_STEPS {
+                        continue;
+                    }
+                }
+                Turn::Prepare => {
+                    if let Err(error) = room::prepare(&self.folder, SEGMENT) {
+                        tracing::debug!("no file was made ready for the journal: {error}");
+                    }
+                    continue;
+                }
+                Turn::Rest => {}
+                Turn::End(before) => return self.end(before),
+            }
+            steps = 0;
+            more = (changed || more) && self.trim();
+            changed = false;
+        }
+    }
+
+    /// Takes in some. Returns whether that went well.
+    fn step(&mut self, before: u64) -> bool {
+        let from = self.follower.next;
+        match self.try_step(before) {
+            Ok(bytes) => {
+                self.unindexed.took_in(self.follower.next);
+                self.progress.took_in(self.follower.next, bytes);
+                self.segments.remove(self.follower.next, false);
+                true
+            }
+            Err(error) => {
+                tracing::error!("the history cannot be written; the journal goes on without it: {error}");
+                self.follower = Follower::new(self.segments.clone(), from);
+                self.progress.in_trouble(error);
+                false
+            }
+        }
+    }
+
+    fn try_step(&mut self, before: u64) -> Result<u64, String> {
+        let batches = read(&mut self.follower, before)?;
+        if batches.is_empty() {
+            return Err(format!("batch {} of the journal is not there any more", self.follower.next));
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => schema::connect(&self.path, true).map_err(|error| error.to_string())?,
+        };
+        apply(&mut connection, &batches, self.follower.next)?;
+        self.connection = Some(connection);
+        Ok(size(&batches))
+    }
+
+    fn end(&mut self, before: u64) {
+        let began = Instant::now();
+        while self.follower.next < before && began.elapsed() < LAST {
+            if !self.step(before) {
+                return;
+            }
+        }
+        if self.follower.next == before {
+            self.segments.remove(before, true);
+        }
+        room::give_back(&self.folder);
+    }
+
+    /// Trims a little of the history. Returns whether there is more to do.
+    fn trim(&mut self) -> bool {
+        let Some(connection) = &mut self.connection else { return false };
+        match trim::some(connection, self.progress.keep(), self.clock.now()) {
+            Ok(Step { more, jobs }) => {
+                if let (Some(trimmed), false) = (self.progress.trimmed(), jobs.is_empty()) {
+                    trimmed(&jobs);
+                }
+                more
+            }
+            Err(error) => {
+                tracing::warn!("the history could not be trimmed: {error}");
+                false
+            }
+        }
+    }
+}

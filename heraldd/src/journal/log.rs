@@ -1,0 +1,376 @@
+//! The log: every batch is appended to a file and synced before it counts. The history follows behind and takes the
+//! files away.
+//!
+//! After an error nobody knows whether a batch stands on the disk. It is cut off; and the next file says with which
+//! batch it begins, so that whatever of that number stands in an earlier file counts no more.
+
+use std::collections::VecDeque;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::lock::OpenError;
+use super::room;
+use super::segment::{self, Frames, HEAD, Reader, Unreadable};
+
+/// From this size on another file is begun: 16 MiB.
+pub(super) const SEGMENT: u64 = 16 << 20;
+
+/// What is written to learn whether there is room again.
+const PROBE: usize = 64 << 10;
+
+/// A file of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Segment {
+    path: PathBuf,
+    first: u64,
+}
+
+/// The files, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Segments(Arc<Mutex<VecDeque<Segment>>>);
+
+impl Segments {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Segment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the files of which every batch is before this one, except the last, which is written; and the last as
+    /// well once nothing is written any more.
+    pub(super) fn remove(&self, before: u64, with_last: bool) {
+        let mut segments = self.lock();
+        while let Some(first) = segments.front() {
+            match segments.get(1) {
+                Some(second) if second.first <= before => {}
+                None if with_last => {}
+                _ => return,
+            }
+            if let Err(error) = std::fs::remove_file(&first.path) {
+                tracing::warn!("{} could not be removed: {error}", first.path.display());
+            }
+            segments.pop_front();
+        }
+    }
+}
+
+/// Appends batches.
+pub(super) struct Log {
+    folder: PathBuf,
+    segments: Segments,
+    /// The number of the next batch.
+    next: u64,
+    /// The number of the next file.
+    file: u64,
+    active: Option<Active>,
+    wants_spare: bool,
+}
+
+struct Active {
+    file: File,
+    path: PathBuf,
+    /// Up to where it holds whole batches.
+    length: u64,
+}
+
+/// The folder of the log in `state_dir`.
+pub(super) fn folder(state_dir: &Path) -> PathBuf {
+    state_dir.join("journal")
+}
+
+impl Log {
+    /// The files that are there, of which those behind `next` are still to be followed.
+    pub(super) fn open(state_dir: &Path) -> Result<Self, OpenError> {
+        let folder = folder(state_dir);
+        let unusable = |path: &Path, error: &dyn std::fmt::Display| {
+            OpenError(format!("the journal {}: {error}", path.display()))
+        };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|error| unusable(&folder, &error))?;
+        let files = list(&folder).map_err(|error| unusable(&folder, &error))?;
+        let (segments, last) = (Segments::default(), files.last().map(|(number, _)| *number));
+        for (number, path) in files {
+            match Reader::open(&path) {
+                Ok(Some(reader)) => segments.lock().push_back(Segment { first: reader.first, path }),
+                // It was being made; nothing was ever in it.
+                Ok(None) if Some(number) == last => {
+                    std::fs::remove_file(&path).map_err(|error| unusable(&path, &error))?;
+                }
+                Ok(None) => return Err(unusable(&path, &"it is damaged: its beginning cannot be read")),
+                Err(error) => return Err(unusable(&path, &error)),
+            }
+        }
+        Ok(Self {
+            folder,
+            segments,
+            next: 0,
+            file: last.map_or(0, |last| last + 1),
+            active: None,
+            wants_spare: true,
+        })
+    }
+
+    /// What the history follows.
+    pub(super) fn segments(&self) -> Segments {
+        self.segments.clone()
+    }
+
+    /// Whether [`room::prepare`] should make a file for later; asked once.
+    pub(super) fn wants_spare(&mut self) -> bool {
+        std::mem::take(&mut self.wants_spare)
+    }
+
+    /// Goes on with this number.
+    pub(super) fn begin_at(&mut self, next: u64) {
+        self.next = next;
+    }
+
+    /// Appends batches; when this returns they are on the disk. Returns the number of the first.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing of them stands then.
+    pub(super) fn append(&mut self, frames: &mut Frames) -> io::Result<u64> {
+        let first = self.next;
+        room::check(&self.folder)?;
+        match self.write(frames.seal(first)?) {
+            Ok(()) => {
+                self.next += frames.count();
+                Ok(first)
+            }
+            Err(error) => {
+                self.give_up();
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a batch could be written, as far as that can be known without one.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn probe(&self) -> io::Result<()> {
+        room::check(&self.folder)?;
+        let path = self.folder.join("probe");
+        let written = File::create(&path).and_then(|file| {
+            file.write_all_at(&[0; PROBE], 0)?;
+            file.sync_data()
+        });
+        let removed = std::fs::remove_file(&path);
+        written.and(removed)
+    }
+
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        let active = match &mut self.active {
+            Some(active) if active.length < SEGMENT => active,
+            _ => {
+                let made = self.create()?;
+                self.active.insert(made)
+            }
+        };
+        active.file.write_all_at(frames, active.length)?;
+        herald_core::failpoint!("journal-before-commit");
+        active.file.sync_data()?;
+        herald_core::failpoint!("journal-after-commit");
+        active.length += frames.len() as u64;
+        Ok(())
+    }
+
+    fn create(&mut self) -> io::Result<Active> {
+        let path = self.folder.join(format!("{:020}.log", self.file));
+        let file = match room::take(&self.folder, &path) {
+            Some(file) => file,
+            None => OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?,
+        };
+        self.file += 1;
+        self.wants_spare = true;
+        let begun = file.write_all_at(&segment::head(self.next), 0);
+        // The name has to outlive a power cut too.
+        let named = begun.and_then(|()| File::open(&self.folder)?.sync_all());
+        if let Err(error) = named {
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        self.segments.lock().push_back(Segment { path: path.clone(), first: self.next });
+        Ok(Active { file, path, length: HEAD as u64 })
+    }
+
+    /// After an error nothing more is written to a file: what the kernel believes of it may be wrong.
+    fn give_up(&mut self) {
+        let Some(active) = self.active.take() else { return };
+        if active.length == HEAD as u64 && std::fs::remove_file(&active.path).is_ok() {
+            self.segments.lock().pop_back();
+        } else {
+            // Should this fail as well, the next file says which batch counts.
+            let _ = active.file.set_len(active.length);
+        }
+    }
+}
+
+/// The files of the log and their numbers, in order.
+fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(number) = name.strip_suffix(".log").and_then(|number| number.parse().ok()) {
+            files.push((number, path));
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// Follows the log from batch to batch.
+pub(super) struct Follower {
+    segments: Segments,
+    reader: Option<Reader>,
+    /// The number of the next batch.
+    pub(super) next: u64,
+}
+
+impl Follower {
+    /// From this batch on.
+    pub(super) fn new(segments: Segments, next: u64) -> Self {
+        Self { segments, reader: None, next }
+    }
+
+    /// The next batch. `None`: there is no whole one any more.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the log is damaged.
+    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Unreadable> {
+        loop {
+            let reader = match self.successor() {
+                Some(segment) => {
+                    let opened = Reader::open(&segment.path)?;
+                    let reader = opened.ok_or_else(|| damaged(&segment.path))?;
+                    self.reader.insert(reader)
+                }
+                None => match &mut self.reader {
+                    Some(reader) => reader,
+                    None => return self.beginning_is_missing(),
+                },
+            };
+            match reader.next()? {
+                Some((number, content)) if number == self.next => {
+                    self.next += 1;
+                    return Ok(Some(content));
+                }
+                Some((number, _)) if number < self.next => {}
+                Some(_) => return Err(self.hole()),
+                None => {
+                    let damaged = reader.is_damaged()?;
+                    let more = self.segments.lock().back().is_some_and(|last| last.first > self.next);
+                    return if damaged || more { Err(self.hole()) } else { Ok(None) };
+                }
+            }
+        }
+    }
+
+    /// The file to go on with, when it is not the present one: the latest that begins with the next batch or before.
+    fn successor(&self) -> Option<Segment> {
+        let segments = self.segments.lock();
+        let segment = segments.iter().rev().find(|segment| segment.first <= self.next)?;
+        let present = self.reader.as_ref().map(|reader| reader.first);
+        (present.is_none_or(|first| first < segment.first)).then(|| segment.clone())
+    }
+
+    fn beginning_is_missing(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+        if self.segments.lock().is_empty() { Ok(None) } else { Err(self.hole()) }
+    }
+
+    fn hole(&self) -> Unreadable {
+        let segments = self.segments.lock();
+        let folder = segments.front().and_then(|segment| segment.path.parent()).map(Path::to_owned);
+        Unreadable::Strange(format!(
+            "batch {} of {} is missing or damaged; what follows on it cannot be taken up. Bring the folder back from a \
+             backup, together with journal.db; or move it away, and what it holds is given up",
+            self.next,
+            folder.unwrap_or_default().display()
+        ))
+    }
+}
+
+fn damaged(path: &Path) -> Unreadable {
+    Unreadable::Strange(format!("{} is damaged: its beginning cannot be read", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(content: &[u8]) -> Frames {
+        let mut frames = Frames::default();
+        frames.add(|before| Ok::<_, ()>([before.as_slice(), content].concat())).unwrap();
+        frames
+    }
+
+    fn all(segments: &Segments, next: u64) -> Result<Vec<Vec<u8>>, String> {
+        let mut follower = Follower::new(segments.clone(), next);
+        let mut found = Vec::new();
+        while let Some(content) = follower.next().map_err(|error| error.to_string())? {
+            found.push(content);
+        }
+        Ok(found)
+    }
+
+    fn files(state_dir: &Path) -> usize {
+        std::fs::read_dir(folder(state_dir)).unwrap().count()
+    }
+
+    #[test]
+    fn a_batch_that_failed_counts_no_more_once_another_has_its_number() {
+        let state_dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(state_dir.path()).unwrap();
+        log.begin_at(5);
+        assert_eq!(log.append(&mut frame(b"five")).unwrap(), 5);
+        // As if the disk had failed after it had taken all of it, and would not even cut it off.
+        let active = log.active.take().unwrap();
+        let mut failed = frame(b"failed");
+        active.file.write_all_at(failed.seal(6).unwrap(), active.length).unwrap();
+        assert_eq!(log.append(&mut frame(b"six")).unwrap(), 6);
+        assert_eq!(log.append(&mut frame(b"seven")).unwrap(), 7);
+        let expected = [&b"five"[..], b"six", b"seven"];
+        assert_eq!(all(&log.segments(), 5).unwrap(), expected);
+        let again = Log::open(state_dir.path()).unwrap().segments();
+        assert_eq!(all(&again, 5).unwrap(), expected);
+        assert_eq!(all(&again, 6).unwrap(), expected[1..]);
+        assert!(all(&again, 8).unwrap().is_empty());
+        assert!(
+            all(&again, 4).unwrap_err().contains("batch 4 of"),
+            "the history cannot be older than the log"
+        );
+    }
+
+    #[test]
+    fn files_are_filled_followed_and_removed() {
+        let state_dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(state_dir.path()).unwrap();
+        let segments = log.segments();
+        let large = vec![7; 9 << 20];
+        for _ in 0..5 {
+            log.append(&mut frame(&large)).unwrap();
+        }
+        assert_eq!(files(state_dir.path()), 3);
+        assert!(all(&segments, 0).unwrap().iter().all(|content| *content == large));
+        for (before, last, left) in [(1, false, 3), (2, false, 2), (5, false, 1), (5, true, 0)] {
+            segments.remove(before, last);
+            assert_eq!(files(state_dir.path()), left, "{before} {last}");
+        }
+        assert!(all(&segments, 5).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_hole_in_the_log_is_found() {
+        let state_dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(state_dir.path()).unwrap();
+        for _ in 0..5 {
+            log.append(&mut frame(&vec![7; 9 << 20])).unwrap();
+        }
+        let files = list(&folder(state_dir.path())).unwrap();
+        std::fs::remove_file(&files[1].1).unwrap();
+        let again = Log::open(state_dir.path()).unwrap().segments();
+        assert!(all(&again, 0).unwrap_err().contains("batch 2 of"));
+    }
+}

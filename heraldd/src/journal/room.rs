@@ -1,0 +1,79 @@
+//! Room on the disk: what must be left, and a file of zeros that is ready to become the next file of the log.
+//!
+//! Where the blocks of a file are there already, a sync has less to do: it takes two thirds of the time.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// With less than this free nothing is taken: what is there already has to be ended in good order.
+const LEAST: u64 = 256 << 10;
+/// The file of zeros takes at most this share of what is free.
+const SHARE: u64 = 32;
+/// Zeros that are written at once.
+const CHUNK: usize = 256 << 10;
+
+/// What can still be written on the file system of this folder, in bytes.
+fn free(folder: &Path) -> io::Result<u64> {
+    let about = rustix::fs::statvfs(folder)?;
+    // Root may use what is set aside.
+    let blocks = if rustix::process::geteuid().is_root() { about.f_bfree } else { about.f_bavail };
+    Ok(blocks.saturating_mul(about.f_frsize))
+}
+
+/// Whether there is room for more.
+///
+/// # Errors
+/// When there is not.
+pub(super) fn check(folder: &Path) -> io::Result<()> {
+    let free = free(folder)?;
+    if free >= LEAST {
+        return Ok(());
+    }
+    let why = format!("the disk is full: {} KiB are free in {}", free >> 10, folder.display());
+    Err(io::Error::new(io::ErrorKind::StorageFull, why))
+}
+
+fn spare(folder: &Path) -> PathBuf {
+    folder.join("spare")
+}
+
+/// Makes the file of zeros, unless there is one, or little room.
+///
+/// # Errors
+/// When the disk refuses.
+pub(super) fn prepare(folder: &Path, size: u64) -> io::Result<()> {
+    let (path, aside) = (spare(folder), folder.join("spare.new"));
+    if path.exists() || free(folder)? / SHARE < size {
+        return Ok(());
+    }
+    let made = make(&aside, size).and_then(|()| std::fs::rename(&aside, &path));
+    if made.is_err() {
+        let _ = std::fs::remove_file(&aside);
+    }
+    made
+}
+
+fn make(path: &Path, size: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let zeros = vec![0; CHUNK];
+    let mut at = 0;
+    while at < size {
+        file.write_all_at(&zeros, at)?;
+        at += CHUNK as u64;
+    }
+    file.sync_all()
+}
+
+/// Gives the file of zeros this name, if there is one.
+pub(super) fn take(folder: &Path, name: &Path) -> Option<File> {
+    std::fs::rename(spare(folder), name).ok()?;
+    OpenOptions::new().write(true).open(name).ok()
+}
+
+/// Removes the file of zeros.
+pub(super) fn give_back(folder: &Path) {
+    // There may be none.
+    let _ = std::fs::remove_file(spare(folder));
+}
