@@ -4,8 +4,15 @@
 //! ```text
 //! cargo run --release -p bench [-- --quick] [--only http,jobs,…] [--runs N]
 //! ```
+//!
+//! With `crash` it measures nothing, but ends the programs in every way and looks at what is left:
+//!
+//! ```text
+//! cargo run --release -p bench -- crash [--rounds N] [--kinds kill,power,…] [--seed N]
+//! ```
 
 mod bare;
+mod crash;
 mod file;
 mod http;
 mod jobs;
@@ -20,7 +27,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::options::{Command, Options, Section};
 use crate::place::Place;
@@ -37,7 +44,13 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let options = match options::read(std::env::args().skip(1))? {
+    let mut arguments = std::env::args().skip(1).peekable();
+    match arguments.peek().map(String::as_str) {
+        Some("crash") => return crash(arguments.skip(1)),
+        Some("job") => return job(arguments.skip(1)),
+        _ => {}
+    }
+    let options = match options::read(arguments)? {
         Command::Help => {
             println!("{}", options::HELP);
             return Ok(());
@@ -56,6 +69,22 @@ fn run() -> Result<()> {
         println!("These figures come from a quick run: they show that everything works, and little more.");
     }
     Ok(())
+}
+
+fn crash(arguments: impl Iterator<Item = String>) -> Result<()> {
+    match crash::options::read(arguments)? {
+        Some(options) => crash::run(&options),
+        None => {
+            println!("{}", crash::options::HELP);
+            Ok(())
+        }
+    }
+}
+
+/// A job of a crash test (the daemons under test start the program so).
+fn job(mut arguments: impl Iterator<Item = String>) -> Result<()> {
+    let evidence = arguments.next().context("the file for the evidence is missing")?;
+    crash::evidence::be_the_job(evidence.as_ref(), arguments.next().as_deref().map(AsRef::as_ref))
 }
 
 fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row>> {

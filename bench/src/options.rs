@@ -10,7 +10,9 @@ Measures heraldd and herald-runner (release builds, built first where they are m
 
   --quick           small numbers: shows that everything works, for CI
   --only SECTIONS   some of http,jobs,remote,file,start (start holds memory too)
-  --runs N          how often each figure is taken; its median, lowest and highest are shown (default 5, quick 1)";
+  --runs N          how often each figure is taken; its median, lowest and highest are shown (default 5, quick 1)
+
+  cargo run --release -p bench -- crash --help   crashes of every kind instead";
 
 /// A part of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,6 +33,24 @@ impl Place {
         Ok(Self { programs, folder })
     }
 
+    /// With the programs that lie beside this one, built the same way; the folder may be left behind.
+    pub(crate) fn beside_this_program(keep: bool) -> Result<Self> {
+        let this = std::env::current_exe()?;
+        let programs = this.parent().context("a program lies in a folder")?.to_owned();
+        for name in ["heraldd", "herald-runner"] {
+            ensure!(
+                programs.join(name).exists(),
+                "{name} is not built: run `cargo build --workspace`, with the same profile"
+            );
+        }
+        let mut folder = tempfile::Builder::new().prefix("herald-crash-").tempdir()?;
+        if keep {
+            folder.disable_cleanup(true);
+            eprintln!("{}", folder.path().display());
+        }
+        Ok(Self { programs, folder })
+    }
+
     /// One of the programs.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,10 +62,53 @@ impl Program {
 
     /// Waits until a connection is taken.
     pub(crate) fn wait_for_port(&mut self, address: SocketAddr) -> Result<()> {
+        self.wait_for_port_within(address, SOON)
+    }
+
+    /// Waits until a connection is taken, no longer than this.
+    pub(crate) fn wait_for_port_within(&mut self, address: SocketAddr, limit: Duration) -> Result<()> {
         while TcpStream::connect(address).is_err() {
-            self.still_starting()?;
+            self.still_starting(limit)?;
         }
         Ok(())
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
+        // Once it has ended there is nobody to get it.
+        if !self.has_ended()? {
+            kill_process(self.pid, signal)?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Whether every thread of it stands still after a SIGSTOP.
+    pub(crate) fn is_halted(&self) -> Result<bool> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_nonzero()))? {
+            let stat = fs::read_to_string(thread?.path().join("stat"))?;
+            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            if state != Some('T') {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait_end(&mut self) -> Result<ExitStatus> {
+        let asked = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(asked.elapsed() < SOON, "{} did not end in time:\n{}", self.name, self.last_lines());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until an event is taken: `POST` answered with 200.
@@ -76,14 +119,19 @@ impl Program {
             {
                 return Ok(Instant::now());
             }
-            self.still_starting()?;
+            self.still_starting(SOON)?;
         }
     }
 
-    fn still_starting(&mut self) -> Result<()> {
+    fn still_starting(&mut self, limit: Duration) -> Result<()> {
         let ended = self.child.try_wait()?;
         ensure!(ended.is_none(), "{} ended while it started:\n{}", self.name, self.last_lines());
-        ensure!(self.started.elapsed() < SOON, "{} was not ready in time:\n{}", self.name, self.last_lines());
+        ensure!(
+            self.started.elapsed() < limit,
+            "{} was not ready in time:\n{}",
+            self.name,
+            self.last_lines()
+        );
         std::thread::sleep(Duration::from_micros(200));
         Ok(())
     }
@@ -99,7 +147,8 @@ impl Program {
         }
     }
 
-    fn last_lines(&self) -> String {
+    /// What it said last.
+    pub(crate) fn last_lines(&self) -> String {
         let kept = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().map(|line| format!("  {line}\n")).collect()
     }

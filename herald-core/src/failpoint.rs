@@ -1,6 +1,6 @@
 //! Places where a test may end the process: between any two steps that a crash could separate.
 //!
-//! Compiled in only with the feature `failpoints`, and then silent unless the environment says
+//! Compiled in with debug assertions, as the tests' programs are, and then silent unless the environment says
 //! `HERALD_FAILPOINT=NAME` (or `NAME:n` for the nth time that it is passed): the process then ends as by SIGKILL,
 //! without a word, without flushing anything.
 
@@ -8,13 +8,13 @@
 #[macro_export]
 macro_rules! failpoint {
     ($name:literal) => {
-        #[cfg(feature = "failpoints")]
+        #[cfg(debug_assertions)]
         $crate::failpoint::pass($name);
     };
 }
 
 /// Passes the place of this name.
-#[cfg(feature = "failpoints")]
+#[cfg(debug_assertions)]
 pub fn pass(name: &str) {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,6 @@
 //! Records, and only then acts: the batches that are being written, and those that stand.
 
 use std::collections::HashSet;
-use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,46 +8,27 @@ use futures_util::poll;
 use tokio::time::Instant;
 
 use super::arrival::Newcomer;
-use super::engine::{Act, Engine, Phase};
+use super::batch::{Act, Batch, Writing, Written};
+use super::engine::{Engine, Phase};
 use crate::failpoint;
 use crate::journal::{JournalError, Record, Records};
 
 /// How long to wait before the journal is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What is done once the records of a turn stand.
-pub(super) struct Batch {
-    newcomers: Vec<Newcomer>,
-    acts: Vec<Act>,
-}
-
 /// How many batches may be on their way into the journal. One is being synced while the next ones gather, and those are
 /// synced together.
 const MOST_WRITING: usize = 4;
 
-/// Whether the records of a batch stand, and the records.
-type Written = (Result<(), JournalError>, Records);
-
-/// A batch on its way into the journal.
-pub(super) struct Writing {
-    append: Pin<Box<dyn Future<Output = Written> + Send>>,
-    batch: Batch,
-    /// How many of its records are transitions; those of newcomers follow.
-    transitions: usize,
-}
-
-/// Waits for a batch; for ever when there is none.
-pub(super) async fn stands(writing: Option<&mut Writing>) -> Written {
-    match writing {
-        Some(writing) => (&mut writing.append).await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Engine {
-    /// Whether another batch may be on its way.
+    /// Whether another batch may be on its way. After a failure one tries whether it is over.
     pub(super) fn may_write(&self) -> bool {
-        self.writing.len() < MOST_WRITING
+        self.writing.is_empty() || (self.held.is_none() && self.writing.len() < MOST_WRITING)
+    }
+
+    /// When the journal that failed is tried again, unless that is being done.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.held.as_ref().filter(|_| self.writing.is_empty()).map(|(_, until)| *until)
     }
 
     /// The newcomers that do not stand yet.
@@ -63,12 +43,7 @@ impl Engine {
 
     /// Sends the records of this turn to the journal.
     pub(super) async fn begin_write(&mut self) {
-        if let Some((_, until)) = &self.held
-            && Instant::now() < *until
-        {
-            return;
-        }
-        if !self.may_write() {
+        if !self.may_write() || self.held_until().is_some_and(|until| Instant::now() < until) {
             return;
         }
         let transitions = self.records.len();

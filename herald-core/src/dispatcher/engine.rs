@@ -4,7 +4,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use futures_util::poll;
 use jiff::Timestamp;
@@ -15,36 +14,25 @@ use tokio_util::task::TaskTracker;
 
 use super::arrival::{Newcomer, RecentKeys};
 use super::ask::ask_all;
+use super::batch::{Act, Batch, Writing, stands};
 use super::board::{Board, Origin};
-use super::commit::{Batch, Writing, stands};
 use super::event::{Answered, Event, Standing};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::setup::Setup;
 use super::size::rough_size;
-use crate::activation::{Activation, Name, Refused};
+use crate::activation::{Activation, Name};
 use crate::clock::{Clock, IdMaker};
 use crate::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
 use crate::failpoint;
-use crate::job::Job;
 use crate::journal::{Decision, Journal, Record, Recovered};
-use crate::lifecycle::{self, Verdict};
+use crate::lifecycle::{self};
 use crate::plan::{Limits, Plan};
 
 /// Events answered before the records they gave are written together.
 const BATCH: usize = 256;
 /// Turns in a row that may go by without a look at what has come.
 const BUSY_TURNS: u32 = 8;
-
-/// What is done once the records stand.
-pub(super) enum Act {
-    /// Ask the selectors, except about the tasks that have their job already.
-    Route(Activation, HashSet<(Name, Name)>),
-    Execute(Name),
-    Log(Arc<Job>, Verdict),
-    LogRetry(Arc<Job>, Verdict, Duration),
-    Reply(oneshot::Sender<Result<Name, Refused>>, Name),
-}
 
 /// How far the end has come.
 pub(super) enum Phase {
@@ -173,7 +161,7 @@ impl Engine {
     /// time comes.
     async fn wait(&mut self, receiver: &mut mpsc::Receiver<Event>, batch: &mut Vec<Event>) {
         let grace = if let Phase::Draining { until } = self.phase { Some(until) } else { None };
-        let retry = self.held.as_ref().map(|(_, until)| *until);
+        let retry = self.held_until();
         let timer = self.board.timers.next();
         let until = grace.into_iter().chain(retry).chain(timer).min();
         let takes_more = self.may_write();

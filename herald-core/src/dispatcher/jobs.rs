@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::batch::Act;
 use super::board::{Entry, NewEntry, Origin};
-use super::engine::{Act, Engine, Phase};
+use super::engine::{Engine, Phase};
 use super::event::Answered;
 use crate::activation::{EXE_DONE, Name, Refused};
 use crate::failpoint;

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod ask;
+mod batch;
 mod board;
 mod commit;
 mod ending;

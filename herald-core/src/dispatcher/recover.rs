@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::batch::Act;
 use super::board::{Entry, NewEntry};
-use super::engine::{Act, Engine};
+use super::engine::Engine;
 use crate::executor::{Execution, Executor, Failure, Outcome};
+use crate::failpoint;
 use crate::journal::{Recovered, RecoveredJob, Standing};
 use crate::lifecycle::State;
 use crate::policy::Policy;
@@ -27,6 +29,7 @@ impl Engine {
         for event in recovered.events {
             self.acts.push(Act::Route(event.activation, event.made));
         }
+        failpoint!("dispatcher-after-take-up");
         tracing::info!(events, jobs, "taking up what an earlier process left");
     }
 

@@ -2,11 +2,13 @@
 //! nothing runs twice unseen, no pool runs over its limit, and everything reaches its verdict.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
 use herald_core::activation::{Accept, Name};
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
@@ -30,12 +32,32 @@ struct Ledger {
     left: AtomicI64,
     /// Whether the last batch stands although nobody was told.
     after: bool,
+    /// How long a write takes, so that others begin meanwhile.
+    takes: Duration,
+    /// These writes fail, counted from the end as `left` does.
+    fails: Vec<i64>,
+    /// Writes come one after the other, as they were begun.
+    turn: tokio::sync::Mutex<u64>,
+    /// Failures that were told.
+    told: AtomicU64,
 }
 
-#[async_trait]
-impl Journal for Ledger {
-    async fn append(&self, records: &Records) -> Result<(), JournalError> {
+impl Ledger {
+    fn with(records: Vec<Record>, left: i64) -> Self {
+        Self { records: Mutex::new(records), left: left.into(), ..Self::default() }
+    }
+
+    async fn write(&self, records: &Records, told: u64) -> Result<(), JournalError> {
+        let mut failures = self.turn.lock().await;
+        tokio::time::sleep(self.takes).await;
+        if told < *failures {
+            return Err(JournalError("it follows on a batch that failed".to_owned()));
+        }
         let left = self.left.fetch_sub(1, Ordering::SeqCst);
+        if self.fails.contains(&left) && left > 0 {
+            *failures = told + 1;
+            return Err(JournalError("the disk is full".to_owned()));
+        }
         if left > 0 || (left == 0 && self.after) {
             self.records.lock().unwrap().extend_from_slice(records);
         }
@@ -44,6 +66,18 @@ impl Journal for Ledger {
             std::future::pending::<()>().await;
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Journal for Ledger {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
+        let told = self.told.load(Ordering::SeqCst);
+        let written = self.write(records, told).await;
+        if written.is_err() {
+            self.told.fetch_max(told + 1, Ordering::SeqCst);
+        }
+        written
     }
 
     fn is_durable(&self) -> bool {
@@ -171,12 +205,16 @@ async fn live(ledger: &Arc<Ledger>, runner: &Runner, events: &[(u64, u64)]) -> V
     let dispatcher = Dispatcher::start(setup);
     let handle = dispatcher.handle().clone();
     let mut acknowledged = Vec::new();
-    for (sleep, fail) in events {
-        let accepted = handle.accept("t".into(), params(json!({"sleep": sleep, "fail": fail})));
-        match tokio::time::timeout(Duration::from_secs(1), accepted).await {
-            Ok(Ok(id)) => acknowledged.push(id),
-            _ => break,
-        }
+    // All at once, in this order.
+    let mut accepts: FuturesOrdered<_> = events
+        .iter()
+        .map(|(sleep, fail)| {
+            let accepted = handle.accept("t".into(), params(json!({"sleep": sleep, "fail": fail})));
+            tokio::time::timeout(Duration::from_secs(1), accepted)
+        })
+        .collect();
+    while let Some(accepted) = accepts.next().await {
+        acknowledged.extend(accepted.into_iter().flatten());
     }
     let _ = tokio::time::timeout(Duration::from_secs(600), handle.idle()).await;
     drop(dispatcher);
@@ -220,7 +258,13 @@ proptest! {
     #[test]
     fn nothing_is_lost_and_nothing_runs_twice_unseen(
         lives in proptest::collection::vec(
-            (proptest::collection::vec((0u64..40, 0u64..4), 0..6), 0i64..30, any::<bool>()), 1..6),
+            (
+                proptest::collection::vec((0u64..40, 0u64..4), 0..6),
+                (0i64..30, any::<bool>()),
+                (0u64..3, proptest::collection::vec(1i64..30, 0..3)),
+            ),
+            1..6,
+        ),
     ) {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
@@ -228,15 +272,15 @@ proptest! {
             let runner = Runner::default();
             let mut records = Vec::new();
             let mut acknowledged = Vec::new();
-            for (events, left, after) in lives {
-                let ledger = Ledger { records: Mutex::new(records), left: left.into(), after };
+            for (events, (left, after), (takes, fails)) in lives {
+                let takes = Duration::from_millis(takes);
+                let ledger = Ledger { after, takes, fails, ..Ledger::with(records, left) };
                 let ledger = Arc::new(ledger);
                 acknowledged.extend(live(&ledger, &runner, &events).await);
                 records = ledger.records.lock().unwrap().clone();
             }
             // The last life is long enough.
-            let ledger = Ledger { records: Mutex::new(records), left: i64::MAX.into(), after: false };
-            let ledger = Arc::new(ledger);
+            let ledger = Arc::new(Ledger::with(records, i64::MAX));
             live(&ledger, &runner, &[]).await;
             check(&ledger.records.lock().unwrap(), &acknowledged, &runner);
         });

@@ -103,8 +103,10 @@ impl Remote {
 
     /// One exchange, to the end of the answer.
     async fn exchange(&self, caller: &Caller, body: &str, join: bool) -> Result<Ran, Fault> {
+        herald_core::failpoint!("remote-before-request");
         let answered =
             if self.settings.signed { caller.job_v2(body, join).await? } else { caller.job_v1(body).await? };
+        herald_core::failpoint!("remote-after-answer");
         let expected = Expected {
             signed: answered.tie.as_ref().map(|tie| (tie, caller.secrets())),
             data_dir: &self.settings.data_dir,
@@ -202,6 +204,7 @@ impl Remote {
 
     async fn whole(&self, caller: &Caller, errand: &Errand) -> Outcome {
         let mut ran = self.run(caller, errand).await?;
+        herald_core::failpoint!("remote-after-result");
         if let Some(landing) = ran.landing.take() {
             match landing.commit(&errand.key.job_id).await {
                 Ok(paths) => drop(ran.result.insert("file".to_owned(), Value::Object(paths))),

@@ -140,10 +140,12 @@ impl Executor for Local {
 
     /// What an earlier process left running is ended first, so that no attempt runs beside it.
     async fn recover(&self, _: Execution) -> Outcome {
+        herald_core::failpoint!("local-before-recover");
         let lost = match self.engine.open().await {
             Ok(()) => "Herald ended while the job was running; what was left of it was ended".to_owned(),
             Err(error) => format!("Herald ended while the job was running; {error}"),
         };
+        herald_core::failpoint!("local-after-recover");
         Err(Failure { kind: FailureKind::Lost, ..Failure::new(lost) })
     }
 

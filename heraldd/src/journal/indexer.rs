@@ -70,6 +70,7 @@ pub(super) fn catch_up(
             "took the end of the journal into the history"
         );
     }
+    herald_core::failpoint!("history-after-catch-up");
     segments.remove(follower.next, true);
     Ok(follower.next)
 }

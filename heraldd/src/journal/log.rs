@@ -18,6 +18,8 @@ use super::segment::{self, Frames, HEAD, Reader, Unreadable};
 /// From this size on another file is begun: 16 MiB.
 pub(super) const SEGMENT: u64 = 16 << 20;
 
+/// In such steps a file grows for which none was ready: 1 MiB.
+const GROW: u64 = 1 << 20;
 /// What is written to learn whether there is room again.
 const PROBE: usize = 64 << 10;
 
@@ -72,6 +74,8 @@ struct Active {
     path: PathBuf,
     /// Up to where it holds whole batches.
     length: u64,
+    /// Up to where its blocks are there.
+    allocated: u64,
 }
 
 /// The folder of the log in `state_dir`.
@@ -168,22 +172,32 @@ impl Log {
                 self.active.insert(made)
             }
         };
+        let end = active.length + frames.len() as u64;
+        if end > active.allocated {
+            let allocated = end.next_multiple_of(GROW);
+            room::zero(&active.file, active.allocated, allocated)?;
+            active.allocated = allocated;
+        }
         active.file.write_all_at(frames, active.length)?;
-        herald_core::failpoint!("journal-before-commit");
+        herald_core::failpoint!("log-before-sync");
         active.file.sync_data()?;
-        herald_core::failpoint!("journal-after-commit");
-        active.length += frames.len() as u64;
+        herald_core::failpoint!("log-after-sync");
+        active.length = end;
         Ok(())
     }
 
     fn create(&mut self) -> io::Result<Active> {
         let path = self.folder.join(format!("{:020}.log", self.file));
-        let file = match room::take(&self.folder, &path) {
-            Some(file) => file,
-            None => OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?,
+        let (file, allocated) = match room::take(&self.folder, &path) {
+            Some(file) => (file, SEGMENT),
+            None => {
+                let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+                (file, 0)
+            }
         };
         self.file += 1;
         self.wants_spare = true;
+        herald_core::failpoint!("log-before-head");
         let begun = file.write_all_at(&segment::head(self.next), 0);
         // The name has to outlive a power cut too.
         let named = begun.and_then(|()| File::open(&self.folder)?.sync_all());
@@ -192,7 +206,7 @@ impl Log {
             return Err(error);
         }
         self.segments.lock().push_back(Segment { path: path.clone(), first: self.next });
-        Ok(Active { file, path, length: HEAD as u64 })
+        Ok(Active { file, path, length: HEAD as u64, allocated: allocated.max(HEAD as u64) })
     }
 
     /// After an error nothing more is written to a file: what the kernel believes of it may be wrong.

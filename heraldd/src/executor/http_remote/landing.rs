@@ -99,6 +99,7 @@ impl Landing {
                 File::open(self.aside.join(name))?.sync_all()?;
             }
             File::open(&self.aside)?.sync_all()?;
+            herald_core::failpoint!("landing-before-rename");
             match renameat_with(CWD, &self.aside, CWD, &place, RenameFlags::NOREPLACE) {
                 Ok(()) => {}
                 // What was there is now aside, and goes with it.
@@ -108,6 +109,7 @@ impl Landing {
                 Err(error) => return Err(error.into()),
             }
             File::open(&self.data_dir)?.sync_all()?;
+            herald_core::failpoint!("landing-after-rename");
             let paths = self.files.iter().map(|(name, sum)| {
                 let path = place.join(name).join(&sum.filename);
                 (name.clone(), Value::String(path.to_string_lossy().into_owned()))

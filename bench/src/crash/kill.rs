@@ -1,0 +1,93 @@
+//! The daemon is ended in the middle of load, by SIGKILL or by SIGTERM, at random moments, and started again.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+
+use super::load::Clients;
+use super::random::Random;
+use super::rig::{self, Rig};
+use super::verdict::{self, Verdict};
+use crate::place::Place;
+
+/// SIGKILL at a random moment, also before the daemon is ready.
+pub(crate) fn kill(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
+    let rig = Rig::local(place, "kill", None)?;
+    for round in 0..rounds {
+        // One in eight is ended while it starts.
+        let daemon = if random.below(8) == 0 { rig.launch()? } else { rig.start()? };
+        let clients = Clients::start(rig.address, &rig.sent);
+        std::thread::sleep(random.millis(0, 120));
+        rig::end(daemon, Signal::KILL)?;
+        clients.stop();
+        progress("kill", round, rounds, &rig);
+    }
+    verdict::reach(&rig, rounds)
+}
+
+/// SIGTERM at a random moment: the daemon has its grace, so that not even a marked loss is allowed.
+pub(crate) fn term(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
+    let rig = Rig::local(place, "term", None)?;
+    for round in 0..rounds {
+        let daemon = rig.start()?;
+        let clients = Clients::start(rig.address, &rig.sent);
+        std::thread::sleep(random.millis(0, 120));
+        rig::end(daemon, Signal::TERM)?;
+        clients.stop();
+        progress("term", round, rounds, &rig);
+    }
+    let verdict = verdict::reach(&rig, rounds)?;
+    ensure!(verdict.marked == 0, "{} jobs were lost over an orderly stop", verdict.marked);
+    Ok(verdict)
+}
+
+/// A failpoint at every step between acceptance and verdict: the daemon ends itself there, the first, second or
+/// third time that it comes by; also while it takes up what the one before it left.
+pub(crate) fn failpoints(
+    place: &Place,
+    rounds: u64,
+    random: &mut Random,
+    programs: &Path,
+    names: &[String],
+) -> Result<Verdict> {
+    let mut rig = Rig::local(place, "failpoint", None)?.with_programs(programs);
+    let mut passed = std::collections::HashSet::new();
+    let mut round = 0;
+    for again in 0..rounds {
+        for name in names {
+            for nth in 1..=3 {
+                rig.failpoint = Some(format!("{name}:{nth}"));
+                let mut daemon = rig.launch()?;
+                let clients = if daemon.wait_for_port(rig.address).is_ok() {
+                    let clients = Clients::start(rig.address, &rig.sent);
+                    // Long enough for every place under load; whoever does not come by is killed.
+                    std::thread::sleep(random.millis(60, 120));
+                    Some(clients)
+                } else {
+                    None
+                };
+                if daemon.has_ended()? {
+                    passed.insert(name.clone());
+                }
+                rig::end(daemon, Signal::KILL)?;
+                if let Some(clients) = clients {
+                    clients.stop();
+                }
+                round += 1;
+            }
+        }
+        progress("failpoint", again, rounds, &rig);
+    }
+    rig.failpoint = None;
+    let missed: Vec<&String> = names.iter().filter(|name| !passed.contains(*name)).collect();
+    ensure!(missed.is_empty(), "never came by {missed:?}");
+    verdict::reach(&rig, round)
+}
+
+/// Says now and then how far it has come.
+pub(crate) fn progress(kind: &str, round: u64, rounds: u64, rig: &Rig) {
+    if (round + 1).is_multiple_of(100) {
+        eprintln!("{kind}: {} of {rounds} rounds, {} events acknowledged", round + 1, rig.sent.count());
+    }
+}

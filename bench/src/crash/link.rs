@@ -1,0 +1,191 @@
+//! A runner that is killed, and a link to it that is cut, at random moments while jobs with files are under way.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+
+use super::evidence;
+use super::load::Clients;
+use super::random::Random;
+use super::rig::{self, Rig};
+use super::verdict::{self, Verdict};
+use crate::place::{Place, free_port};
+use crate::program::Program;
+
+const SECRET: &str = "for-the-length-of-a-crash-test";
+
+/// A rig whose jobs run on a runner and bring files back.
+struct Remote {
+    rig: Rig,
+    runner: SocketAddr,
+    config: std::path::PathBuf,
+    program: std::path::PathBuf,
+}
+
+impl Remote {
+    /// `through`: whom the daemon talks to, when that is not the runner itself.
+    fn new(place: &Place, name: &str, runner: SocketAddr, through: SocketAddr) -> Result<Self> {
+        let executor = format!(
+            "{{type: http_remote, host: 'http://{through}/', secret: {SECRET}, data_dir: '@HERE@/data', rejoin: 20s}}"
+        );
+        let job = format!(
+            "cmd: '{}', arg: [job, '@HERE@/starts', '@HERE@/files']",
+            std::env::current_exe()?.display()
+        );
+        let rig = Rig::new(place, name, None, &executor, &job)?;
+        fs::create_dir_all(rig.folder.join("files"))?;
+        let config = rig.folder.join("runner.yml");
+        fs::write(
+            &config,
+            format!(
+                "log_level: warn\nport: {}\nsecret: {SECRET}\nwork_dir: '{}'\n",
+                runner.port(),
+                rig.folder.join("runner").display()
+            ),
+        )?;
+        Ok(Self { rig, runner, config, program: place.program("herald-runner") })
+    }
+
+    fn start_runner(&self) -> Result<Program> {
+        let mut command = Command::new(&self.program);
+        let mut runner = Program::start(command.arg("-config").arg(&self.config), "no line")?;
+        runner.wait_for_port(self.runner)?;
+        Ok(runner)
+    }
+
+    /// What landed is whole, under names of its own.
+    fn check_files(&self) -> Result<u64> {
+        let data = self.rig.folder.join("data");
+        let mut whole = 0;
+        for entry in fs::read_dir(&data).into_iter().flatten() {
+            let folder = entry?.path();
+            let id = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            if id.starts_with('.') {
+                continue;
+            }
+            for name in ["first", "second"] {
+                let mut files = fs::read_dir(folder.join(name)).with_context(|| format!("{id}/{name}"))?;
+                let file = files.next().with_context(|| format!("{id}/{name} is empty"))??.path();
+                ensure!(fs::read(&file)? == evidence::content(&id, name), "{} is not whole", file.display());
+                whole += 1;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn reach(&self, rounds: u64) -> Result<Verdict> {
+        let verdict = verdict::reach(&self.rig, rounds)?;
+        let whole = self.check_files()?;
+        ensure!(whole > 0, "no file came back at all");
+        Ok(verdict)
+    }
+}
+
+/// The runner is killed, and started again.
+pub(crate) fn runner(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
+    let address = free_port()?;
+    let remote = Remote::new(place, "runner", address, address)?;
+    let daemon = remote.rig.start()?;
+    for round in 0..rounds {
+        let runner = remote.start_runner()?;
+        let clients = Clients::start(remote.rig.address, &remote.rig.sent);
+        std::thread::sleep(random.millis(0, 120));
+        clients.stop();
+        // Jobs are under way, files too.
+        std::thread::sleep(random.millis(0, 30));
+        rig::end(runner, Signal::KILL)?;
+        super::kill::progress("runner", round, rounds, &remote.rig);
+    }
+    let _runner = remote.start_runner()?;
+    rig::end(daemon, Signal::TERM)?;
+    remote.reach(rounds)
+}
+
+/// Every connection is cut after a random number of bytes, in either direction.
+pub(crate) fn link(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
+    let address = free_port()?;
+    let proxy = Proxy::start(address, random.below(u64::MAX))?;
+    let remote = Remote::new(place, "link", address, proxy.address)?;
+    let _runner = remote.start_runner()?;
+    let daemon = remote.rig.start()?;
+    for round in 0..rounds {
+        // From within the head of a request to past both files.
+        let most = [400, 4_000, 400_000][usize::try_from(random.below(3))?];
+        proxy.cut_after(1 + random.below(most));
+        let clients = Clients::start(remote.rig.address, &remote.rig.sent);
+        std::thread::sleep(random.millis(20, 80));
+        clients.stop();
+        super::kill::progress("link", round, rounds, &remote.rig);
+    }
+    proxy.cut_after(u64::MAX);
+    rig::end(daemon, Signal::TERM)?;
+    remote.reach(rounds)
+}
+
+/// Passes bytes on, and cuts each connection once so many have gone either way.
+struct Proxy {
+    address: SocketAddr,
+    limit: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    fn start(upstream: SocketAddr, seed: u64) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let (limit, over) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicBool::new(false)));
+        let (most, ends) = (limit.clone(), over.clone());
+        let mut random = Random::new(seed);
+        std::thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                if ends.load(Ordering::SeqCst) {
+                    return;
+                }
+                let Ok(far) = TcpStream::connect(upstream) else { continue };
+                let most = most.load(Ordering::SeqCst);
+                // Half of them get through, or nothing ever would.
+                let limit = if most < u64::MAX && random.below(2) == 0 { most } else { u64::MAX };
+                let left = Arc::new(AtomicU64::new(limit));
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (Ok(from), Ok(to), left) = (from.try_clone(), to.try_clone(), left.clone()) else {
+                        continue;
+                    };
+                    std::thread::spawn(move || pass_on(from, to, &left));
+                }
+            }
+        });
+        Ok(Self { address, limit, over })
+    }
+
+    fn cut_after(&self, bytes: u64) {
+        self.limit.store(bytes, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        let before = left.load(Ordering::SeqCst);
+        let passes = usize::try_from(before).unwrap_or(usize::MAX).min(read);
+        left.store(before.saturating_sub(read as u64), Ordering::SeqCst);
+        if to.write_all(&buffer[..passes]).is_err() || passes < read {
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+            return;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Write);
+}

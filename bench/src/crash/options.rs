@@ -1,0 +1,151 @@
+//! The arguments of `bench crash`.
+
+use anyhow::{Result, bail, ensure};
+
+/// What `bench crash --help` says.
+pub(crate) const HELP: &str = "\
+Ends heraldd and herald-runner in every way, many times over, and checks that no event that was acknowledged is lost and that
+nothing runs twice without a mark. Prints a line for each kind, and ends with 1 when anything is wrong.
+
+  cargo run --release -p bench -- crash [--rounds N] [--kinds KINDS] [--seed N]
+
+  --rounds N      rounds of `kill` (default 1000); the other kinds take a share of it
+  --kinds KINDS   some of kill,term,failpoint,runner,link,power,full,read-only (default all)
+  --seed N        the same random moments again
+  --keep          leave the folder of each kind behind, and say where it is
+
+power, full and read-only mount images of their own: they need root, loop devices and mkfs.ext4.";
+
+/// A way to end things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// SIGKILL under load.
+    Kill,
+    /// SIGTERM under load.
+    Term,
+    /// A crash at every failpoint.
+    Failpoint,
+    /// The runner is killed.
+    Runner,
+    /// The link to the runner is cut.
+    Link,
+    /// Power loss.
+    Power,
+    /// A full disk.
+    Full,
+    /// A disk that turns read-only.
+    ReadOnly,
+}
+
+impl Kind {
+    const ALL: [Self; 8] = [
+        Self::Kill,
+        Self::Term,
+        Self::Failpoint,
+        Self::Runner,
+        Self::Link,
+        Self::Power,
+        Self::Full,
+        Self::ReadOnly,
+    ];
+
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Term => "term",
+            Self::Failpoint => "failpoint",
+            Self::Runner => "runner",
+            Self::Link => "link",
+            Self::Power => "power",
+            Self::Full => "full",
+            Self::ReadOnly => "read-only",
+        }
+    }
+}
+
+/// What to do, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Options {
+    rounds: u64,
+    /// In this order.
+    pub(crate) kinds: Vec<Kind>,
+    /// Where the random moments begin.
+    pub(crate) seed: u64,
+    /// Whether folders are left behind.
+    pub(crate) keep: bool,
+}
+
+impl Options {
+    /// How many rounds this kind gets: some take longer than others.
+    pub(crate) fn rounds_of(&self, kind: Kind) -> u64 {
+        let share = match kind {
+            Kind::Kill => 1,
+            Kind::Term | Kind::Link => 4,
+            Kind::Runner => 10,
+            Kind::Power => 5,
+            Kind::Full | Kind::ReadOnly => 20,
+            // A round is a sweep over all of them.
+            Kind::Failpoint => 200,
+        };
+        (self.rounds / share).max(1)
+    }
+}
+
+/// Reads the arguments. `None`: say how it is used.
+pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
+    let mut options =
+        Options { rounds: 1000, kinds: Kind::ALL.to_vec(), seed: u64::from(std::process::id()), keep: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "-h" | "--help" => return Ok(None),
+            "--rounds" => options.rounds = number(arguments.next())?,
+            "--seed" => options.seed = number(arguments.next())?,
+            "--keep" => options.keep = true,
+            "--kinds" => {
+                let kinds = arguments.next().unwrap_or_default();
+                options.kinds = kinds.split(',').map(kind).collect::<Result<_>>()?;
+            }
+            other => bail!("unknown argument {other}\n{HELP}"),
+        }
+    }
+    ensure!(options.rounds > 0, "--rounds takes a number from 1");
+    Ok(Some(options))
+}
+
+fn number(text: Option<String>) -> Result<u64> {
+    match text.as_deref().map(str::parse) {
+        Some(Ok(number)) => Ok(number),
+        _ => bail!("a number is missing\n{HELP}"),
+    }
+}
+
+fn kind(name: &str) -> Result<Kind> {
+    match Kind::ALL.into_iter().find(|kind| kind.name() == name) {
+        Some(kind) => Ok(kind),
+        None => bail!("unknown kind {name}\n{HELP}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_arguments() {
+        let read = |line: &str| read(line.split_whitespace().map(str::to_owned)).ok().flatten();
+        for (line, expected) in [
+            ("--rounds 5 --seed 1", Some((5, 8, 1))),
+            ("--kinds kill,full --seed 2", Some((1000, 2, 2))),
+            ("--kinds none", None),
+            ("--rounds 0", None),
+            ("--rounds", None),
+            ("--help", None),
+        ] {
+            let found = read(line).map(|options| (options.rounds, options.kinds.len(), options.seed));
+            assert_eq!(found, expected, "{line}");
+        }
+        let options = read("--rounds 100").unwrap();
+        assert_eq!((options.rounds_of(Kind::Kill), options.rounds_of(Kind::Failpoint)), (100, 1));
+    }
+}

@@ -1,0 +1,275 @@
+//! What Herald says of it all in the end, held against what was sent and what ran.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::evidence;
+use super::load::has_key;
+use super::rig::Rig;
+
+/// How long everything may take to come to its end.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What is wrong. All of it must be nothing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Rounds.
+    pub(crate) rounds: u64,
+    /// Events that were acknowledged.
+    pub(crate) acknowledged: u64,
+    /// Jobs that are marked as lost: that is allowed, and no loss.
+    pub(crate) marked: u64,
+    /// What was lost: a sentence each.
+    pub(crate) lost: Vec<String>,
+    /// What ran twice unmarked: a sentence each.
+    pub(crate) repeated: Vec<String>,
+}
+
+/// A job as the history tells it.
+struct Told {
+    id: String,
+    router: String,
+    status: String,
+}
+
+/// By event.
+type Jobs = HashMap<String, Vec<Told>>;
+
+/// A GET on the control socket.
+pub(crate) fn get(socket: &Path, path: &str) -> Result<(u16, Value)> {
+    let mut stream = UnixStream::connect(socket).with_context(|| format!("{}", socket.display()))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
+    let mut answer = String::new();
+    stream.take(64 << 20).read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+fn page(socket: &Path, query: &str) -> Result<Value> {
+    match get(socket, &format!("/v1/jobs?limit=1000{query}"))? {
+        (200, page) => Ok(page),
+        (status, body) => bail!("{status}: {body}"),
+    }
+}
+
+/// Waits until nothing waits and nothing runs. Returns whether that came about.
+fn all_ended(socket: &Path) -> Result<bool> {
+    let began = Instant::now();
+    loop {
+        let mut open = 0;
+        for status in ["queued", "running"] {
+            open += page(socket, &format!("&status={status}"))?["items"].as_array().map_or(0, Vec::len);
+        }
+        if open == 0 {
+            return Ok(true);
+        }
+        if began.elapsed() > LIMIT {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// All jobs, by event.
+fn jobs(socket: &Path) -> Result<Jobs> {
+    let mut found = Jobs::new();
+    let mut cursor = String::new();
+    loop {
+        let page = page(socket, &cursor)?;
+        for job in page["items"].as_array().into_iter().flatten() {
+            let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
+            let told = Told { id: text("id"), router: text("router"), status: text("status") };
+            found.entry(text("event_id")).or_default().push(told);
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// Lets a last daemon bring everything to its end, and looks at what came of it.
+pub(crate) fn reach(rig: &Rig, rounds: u64) -> Result<Verdict> {
+    let daemon = rig.start()?;
+    let socket = rig.socket();
+    let ended = all_ended(&socket)?;
+    let jobs = jobs(&socket)?;
+    super::rig::end(daemon, rustix::process::Signal::TERM)?;
+    let mut verdict = Verdict { rounds, acknowledged: rig.sent.count(), ..Verdict::default() };
+    if !ended {
+        verdict.lost.push(format!("some jobs had no verdict after {LIMIT:?}"));
+    }
+    verdict.events(&rig.sent.acknowledged(), &jobs);
+    verdict.starts(&evidence::starts(&rig.evidence())?, &jobs);
+    verdict.news(&jobs);
+    Ok(verdict)
+}
+
+impl Verdict {
+    /// Every event that was acknowledged has one job, and that has its verdict.
+    fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
+        for (n, event) in acknowledged {
+            let none = Vec::new();
+            let told: Vec<&Told> =
+                jobs.get(event).unwrap_or(&none).iter().filter(|job| job.router == "work").collect();
+            match told.as_slice() {
+                [] => self.lost.push(format!("event {n} ({event}) has no job")),
+                [job] if job.status == "rejected" => {
+                    self.lost.push(format!("the job of event {n} was rejected"));
+                }
+                [_] => {}
+                more => self.repeated.push(format!("event {n} ({event}) has {} jobs", more.len())),
+            }
+        }
+    }
+
+    /// No attempt was started twice, no event that bears a key ran as two jobs, nothing ran that the history does not
+    /// know, and what succeeded did run.
+    fn starts(&mut self, starts: &HashMap<(u64, String, u32), usize>, jobs: &Jobs) {
+        let status: HashMap<&str, &str> =
+            jobs.values().flatten().map(|job| (job.id.as_str(), job.status.as_str())).collect();
+        let mut ran: HashMap<&str, u64> = HashMap::new();
+        let mut job_of: HashMap<u64, &str> = HashMap::new();
+        for ((n, id, attempt), times) in starts {
+            if *times > 1 {
+                self.repeated.push(format!("job {id}, attempt {attempt}, was started {times} times"));
+            }
+            if !status.contains_key(id.as_str()) {
+                self.lost.push(format!("job {id} of event {n} ran, and is not in the history"));
+            }
+            let first = *job_of.entry(*n).or_insert(id);
+            if has_key(*n) && first != id {
+                self.repeated.push(format!("event {n} bears a key and ran as {first} and as {id}"));
+            }
+            *ran.entry(id).or_default() += 1;
+        }
+        for job in jobs.values().flatten().filter(|job| job.router == "work") {
+            if job.status == "succeeded" && !ran.contains_key(job.id.as_str()) {
+                self.lost.push(format!("job {} is said to have succeeded, and never ran", job.id));
+            }
+            self.marked += u64::from(job.status == "lost");
+        }
+    }
+
+    /// `exe_done` told of every end once.
+    fn news(&mut self, jobs: &Jobs) {
+        let of = |router: &str| jobs.values().flatten().filter(|job| job.router == router).count();
+        let (ended, told) = (of("work"), of("done"));
+        if told < ended {
+            self.lost.push(format!("{ended} jobs ended, and exe_done told of {told}"));
+        }
+        if told > ended {
+            self.repeated.push(format!("{ended} jobs ended, and exe_done told of {told}"));
+        }
+    }
+
+    /// Fails when anything was lost or repeated; says the first of each.
+    pub(crate) fn check(&self) -> Result<()> {
+        ensure!(
+            self.lost.is_empty() && self.repeated.is_empty(),
+            "{} lost, {} repeated unmarked:\n  {}",
+            self.lost.len(),
+            self.repeated.len(),
+            self.lost.iter().chain(&self.repeated).take(10).cloned().collect::<Vec<_>>().join("\n  ")
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong with: acknowledged (number, event); jobs (event, id, router, status); starts (number, id, attempt, times).
+    fn wrong(
+        acknowledged: &[(u64, &str)],
+        jobs: &[(&str, &str, &str, &str)],
+        starts: &[(u64, &str, u32, usize)],
+    ) -> (usize, usize, u64) {
+        let mut told = Jobs::new();
+        for (event, id, router, status) in jobs {
+            let (id, router, status) = ((*id).to_owned(), (*router).to_owned(), (*status).to_owned());
+            told.entry((*event).to_owned()).or_default().push(Told { id, router, status });
+        }
+        let acknowledged = acknowledged.iter().map(|(n, event)| (*n, (*event).to_owned())).collect();
+        let starts = starts.iter().map(|(n, id, attempt, times)| ((*n, (*id).to_owned(), *attempt), *times));
+        let mut verdict = Verdict::default();
+        verdict.events(&acknowledged, &told);
+        verdict.starts(&starts.collect(), &told);
+        verdict.news(&told);
+        assert_eq!(verdict.check().is_ok(), verdict.lost.is_empty() && verdict.repeated.is_empty());
+        (verdict.lost.len(), verdict.repeated.len(), verdict.marked)
+    }
+
+    #[test]
+    fn what_is_wrong_is_found() {
+        let done = ("x", "d", "done", "succeeded");
+        for (what, acknowledged, jobs, starts, expected) in [
+            (
+                "all is well",
+                vec![(0, "e")],
+                vec![("e", "j", "work", "succeeded"), done],
+                vec![(0, "j", 1, 1)],
+                (0, 0, 0),
+            ),
+            (
+                "a marked loss is none",
+                vec![(0, "e")],
+                vec![("e", "j", "work", "lost"), done],
+                vec![],
+                (0, 0, 1),
+            ),
+            ("no job", vec![(0, "e")], vec![], vec![], (1, 0, 0)),
+            (
+                "two jobs",
+                vec![(0, "e")],
+                vec![("e", "j", "work", "lost"), ("e", "k", "work", "lost"), done, done],
+                vec![],
+                (0, 1, 2),
+            ),
+            (
+                "a start twice",
+                vec![(0, "e")],
+                vec![("e", "j", "work", "failed"), done],
+                vec![(0, "j", 1, 2)],
+                (0, 1, 0),
+            ),
+            (
+                "two attempts are no repeat",
+                vec![(0, "e")],
+                vec![("e", "j", "work", "failed"), done],
+                vec![(0, "j", 1, 1), (0, "j", 2, 1)],
+                (0, 0, 0),
+            ),
+            ("ran unknown", vec![], vec![], vec![(0, "j", 1, 1)], (1, 0, 0)),
+            (
+                "said to have succeeded",
+                vec![(0, "e")],
+                vec![("e", "j", "work", "succeeded"), done],
+                vec![],
+                (1, 0, 0),
+            ),
+            (
+                "a key twice",
+                vec![],
+                vec![("e", "j", "work", "failed"), ("f", "k", "work", "failed"), done, done],
+                vec![(1, "j", 1, 1), (1, "k", 1, 1)],
+                (0, 1, 0),
+            ),
+            ("no news", vec![(0, "e")], vec![("e", "j", "work", "lost")], vec![], (1, 0, 1)),
+            ("news twice", vec![(0, "e")], vec![("e", "j", "work", "lost"), done, done], vec![], (0, 1, 1)),
+        ] {
+            assert_eq!(wrong(&acknowledged, &jobs, &starts), expected, "{what}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A batch: records that are written together, and what is done once they stand.
+
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::arrival::Newcomer;
+use crate::activation::{Activation, Name, Refused};
+use crate::job::Job;
+use crate::journal::{JournalError, Records};
+use crate::lifecycle::Verdict;
+
+/// What is done once the records stand.
+pub(super) enum Act {
+    /// Ask the selectors, except about the tasks that have their job already.
+    Route(Activation, HashSet<(Name, Name)>),
+    Execute(Name),
+    Log(Arc<Job>, Verdict),
+    LogRetry(Arc<Job>, Verdict, Duration),
+    Reply(oneshot::Sender<Result<Name, Refused>>, Name),
+}
+
+/// What is done once the records of a turn stand.
+pub(super) struct Batch {
+    pub(super) newcomers: Vec<Newcomer>,
+    pub(super) acts: Vec<Act>,
+}
+
+/// Whether the records of a batch stand, and the records.
+pub(super) type Written = (Result<(), JournalError>, Records);
+
+/// A batch on its way into the journal.
+pub(super) struct Writing {
+    pub(super) append: Pin<Box<dyn Future<Output = Written> + Send>>,
+    pub(super) batch: Batch,
+    /// How many of its records are transitions; those of newcomers follow.
+    pub(super) transitions: usize,
+}
+
+/// Waits for a batch; for ever when there is none.
+pub(super) async fn stands(writing: Option<&mut Writing>) -> Written {
+    match writing {
+        Some(writing) => (&mut writing.append).await,
+        None => std::future::pending().await,
+    }
+}
