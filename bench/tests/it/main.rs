@@ -1,4 +1,5 @@
 //! The crash program with small numbers, as it is called by hand. What it finds wrong ends it with an error.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::Command;
 

@@ -29,20 +29,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// The query.
+/// The query; a key without a value counts as one that is not there.
 pub(super) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let asked: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // As a form sends fields that nobody filled in.
+        let given = parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.ends_with('='));
+        let given = given.collect::<Vec<_>>().join("&");
+        let uri = http::Uri::builder().path_and_query(format!("/?{given}")).build();
+        let asked: Result<Query<T>, QueryRejection> = Query::try_from_uri(&uri.unwrap_or_default());
         let Query(query) = asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
         Ok(Self(query))
     }
 }
 
-/// A body that is a JSON object, or nothing, which is an empty one.
+/// A body that is a JSON object, or nothing or null, which is an empty one.
 pub(super) struct Object(pub(super) Params);
 
 impl<S: Send + Sync> FromRequest<S> for Object {
@@ -53,7 +57,7 @@ impl<S: Send + Sync> FromRequest<S> for Object {
             Ok(body) => body,
             Err(trouble) => return Err(unread(&trouble)),
         };
-        if body.trim_ascii().is_empty() {
+        if matches!(body.trim_ascii(), b"" | b"null") {
             return Ok(Self(Params::new()));
         }
         serde_json::from_slice(&body).map(Self).map_err(|error| {

@@ -33,14 +33,23 @@ pub(super) struct JobsQuery {
     router: Option<String>,
     /// Only jobs of this task.
     task: Option<String>,
-    /// Only jobs in this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    /// Only jobs in this state.
+    #[param(schema_with = status_schema)]
     status: Option<String>,
     /// Only jobs made since this time (RFC 3339), or for this long (`90m`, `2d`).
     since: Option<String>,
     /// Where the page before ended: its `next_cursor`.
     cursor: Option<String>,
     /// How many entries: 1 to 1000, 50 unless given.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+}
+
+fn status_schema() -> utoipa::openapi::schema::Object {
+    utoipa::openapi::schema::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(STATUSES))
+        .build()
 }
 
 impl JobsQuery {
