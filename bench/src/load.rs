@@ -1,7 +1,7 @@
 //! The load generator: many connections on one thread, the same small request again and again, as little work of its own
 //! as can be.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub(crate) enum Until {
 }
 
 /// What came back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answers {
     /// Answers with status 200.
     pub(crate) accepted: usize,
@@ -42,6 +42,8 @@ pub(crate) struct Answers {
     pub(crate) refused: usize,
     /// What was counted took so long.
     pub(crate) took: Duration,
+    /// How long each answer that was counted took, in milliseconds; of pipelined requests those of a pipeline together.
+    pub(crate) latencies: Vec<f64>,
 }
 
 impl Answers {
@@ -71,6 +73,7 @@ struct Shared {
     left: Cell<usize>,
     accepted: Cell<usize>,
     refused: Cell<usize>,
+    latencies: RefCell<Vec<f64>>,
 }
 
 impl Shared {
@@ -80,7 +83,14 @@ impl Shared {
             Until::Time(time) => (now + time / 5, Some(now + time), usize::MAX),
             Until::Count(count) => (now, None, count),
         };
-        Self { counts_from, ends, left: Cell::new(left), accepted: Cell::new(0), refused: Cell::new(0) }
+        Self {
+            counts_from,
+            ends,
+            left: Cell::new(left),
+            accepted: Cell::new(0),
+            refused: Cell::new(0),
+            latencies: RefCell::default(),
+        }
     }
 
     /// How many of the next `most` requests may be sent: 0 ends the connection.
@@ -93,9 +103,10 @@ impl Shared {
         granted
     }
 
-    fn count(&self, cell: &Cell<usize>, now: Instant) {
+    fn count(&self, cell: &Cell<usize>, now: Instant, sent_at: Instant) {
         if now >= self.counts_from && self.ends.is_none_or(|ends| now <= ends) {
             cell.set(cell.get() + 1);
+            self.latencies.borrow_mut().push((now - sent_at).as_secs_f64() * 1000.0);
         }
     }
 }
@@ -112,7 +123,8 @@ async fn send(load: &Load, until: Until) -> Result<Answers> {
         connection.await??;
     }
     let took = shared.ends.unwrap_or_else(Instant::now) - shared.counts_from;
-    Ok(Answers { accepted: shared.accepted.get(), refused: shared.refused.get(), took })
+    let latencies = shared.latencies.take();
+    Ok(Answers { accepted: shared.accepted.get(), refused: shared.refused.get(), took, latencies })
 }
 
 /// One connection, until there is nothing more to send.
@@ -122,7 +134,8 @@ async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<(
     let mut filled = 0;
     let mut usual = 0;
     loop {
-        let sent = shared.next(Instant::now(), load.pipeline);
+        let sent_at = Instant::now();
+        let sent = shared.next(sent_at, load.pipeline);
         if sent == 0 {
             return Ok(());
         }
@@ -137,7 +150,7 @@ async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<(
             while let Some(length) = answer_length(&buffer[at..filled], usual)? {
                 usual = length;
                 let accepted = buffer[at..filled].starts_with(b"HTTP/1.1 200");
-                shared.count(if accepted { &shared.accepted } else { &shared.refused }, now);
+                shared.count(if accepted { &shared.accepted } else { &shared.refused }, now, sent_at);
                 at += length;
                 open -= 1;
             }

@@ -14,6 +14,7 @@
 mod bare;
 mod crash;
 mod file;
+mod history;
 mod http;
 mod jobs;
 mod load;
@@ -94,5 +95,6 @@ fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row
         Section::Remote => remote::measure(place, options),
         Section::File => file::measure(place, options),
         Section::Start => start::measure(place, options),
+        Section::History => history::measure(place, options),
     }
 }

@@ -9,7 +9,7 @@ Measures heraldd and herald-runner (release builds, built first where they are m
   cargo run --release -p bench -- [--quick] [--only SECTIONS] [--runs N]
 
   --quick           small numbers: shows that everything works, for CI
-  --only SECTIONS   some of http,jobs,remote,file,start (start holds memory too)
+  --only SECTIONS   some of http,jobs,remote,file,start,history (start holds memory too)
   --runs N          how often each figure is taken; its median, lowest and highest are shown (default 5, quick 1)
 
   cargo run --release -p bench -- crash --help   crashes of every kind instead";
@@ -27,10 +27,12 @@ pub(crate) enum Section {
     File,
     /// From start to ready, and memory.
     Start,
+    /// A long history, and a long queue that is taken up.
+    History,
 }
 
 impl Section {
-    const ALL: [Self; 5] = [Self::Http, Self::Jobs, Self::Remote, Self::File, Self::Start];
+    const ALL: [Self; 6] = [Self::Http, Self::Jobs, Self::Remote, Self::File, Self::Start, Self::History];
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Section {
             Self::Remote => "remote",
             Self::File => "file",
             Self::Start => "start",
+            Self::History => "history",
         }
     }
 }

@@ -122,7 +122,7 @@ pub(crate) fn power(place: &Place, rounds: u64, random: &mut Random) -> Result<V
 
 /// A full disk under load, and room again: nothing is taken that cannot be recorded, and the daemon goes on by itself.
 pub(crate) fn full(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
-    let mount = Mount::ext4(place, "full", "40M")?;
+    let mount = Mount::ext4(place, "full", "400M")?;
     let rig = Rig::local(place, "full", Some(&mount.at.join("state")))?;
     let filler = mount.at.join("filler");
     let daemon = rig.start()?;

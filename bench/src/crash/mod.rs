@@ -4,13 +4,13 @@
 pub(crate) mod evidence;
 pub(crate) mod load;
 pub(crate) mod options;
+pub(crate) mod verdict;
 
 mod disk;
 mod kill;
 mod link;
 mod random;
 mod rig;
-mod verdict;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,30 +29,29 @@ use verdict::Verdict;
 /// When anything was lost or ran twice unmarked.
 pub(crate) fn run(options: &Options) -> Result<()> {
     println!("seed {}", options.seed);
-    let mut lines = vec![
-        ["kind", "rounds", "acknowledged", "lost", "repeated", "marked lost", "took"].map(str::to_owned),
-    ];
+    println!("{}", cells(["kind", "rounds", "acknowledged", "lost", "repeated", "marked", "took"]));
     let mut wrong = Vec::new();
     for kind in &options.kinds {
         let place = Place::beside_this_program(options.keep)?;
         let mut random = Random::new(options.seed);
         let began = Instant::now();
-        eprintln!("{}…", kind.name());
         let on_a_disk = matches!(kind, Kind::Power | Kind::Full | Kind::ReadOnly);
         if let Some(why) = on_a_disk.then(disk::not_here).flatten() {
-            eprintln!("{}: skipped: {why}", kind.name());
-            lines.push([kind.name(), "skipped", "", "", "", "", &why].map(str::to_owned));
+            println!("{:<9}  skipped: {why}", kind.name());
             continue;
         }
-        let verdict = one(*kind, &place, options.rounds_of(*kind), &mut random)
-            .with_context(|| format!("{}, seed {}", kind.name(), options.seed))?;
-        lines.push(line(*kind, &verdict, began));
-        if let Err(error) = verdict.check() {
-            wrong.push(format!("{}: {error}", kind.name()));
+        match one(*kind, &place, options.rounds_of(*kind), &mut random) {
+            Ok(verdict) => {
+                println!("{}", line(*kind, &verdict, began));
+                wrong.extend(verdict.check().err().map(|error| format!("{}: {error}", kind.name())));
+            }
+            Err(error) => {
+                println!("{:<9}  broke off: {error:#}", kind.name());
+                wrong.push(format!("{} broke off: {error:#}", kind.name()));
+            }
         }
     }
-    print!("{}", aligned(&lines));
-    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    ensure!(wrong.is_empty(), "seed {}: {}", options.seed, wrong.join("\n"));
     Ok(())
 }
 
@@ -69,29 +68,18 @@ fn one(kind: Kind, place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     }
 }
 
-fn line(kind: Kind, verdict: &Verdict, began: Instant) -> [String; 7] {
-    [
-        kind.name().to_owned(),
-        verdict.rounds.to_string(),
-        verdict.acknowledged.to_string(),
-        verdict.lost.len().to_string(),
-        verdict.repeated.len().to_string(),
-        verdict.marked.to_string(),
-        format!("{:.0} s", began.elapsed().as_secs_f32()),
-    ]
+fn line(kind: Kind, verdict: &Verdict, began: Instant) -> String {
+    let took = format!("{:.0} s", began.elapsed().as_secs_f32());
+    let Verdict { rounds, acknowledged, marked, lost, repeated } = verdict;
+    let numbers = [*rounds, *acknowledged, lost.len() as u64, repeated.len() as u64, *marked];
+    let [rounds, acknowledged, lost, repeated, marked] = numbers.map(|number| number.to_string());
+    cells([kind.name(), &rounds, &acknowledged, &lost, &repeated, &marked, &took])
 }
 
-fn aligned(lines: &[[String; 7]]) -> String {
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 7] = std::array::from_fn(width);
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+/// One line of the table, which is printed as it grows.
+fn cells(cells: [&str; 7]) -> String {
+    let [kind, rounds, acknowledged, lost, repeated, marked, took] = cells;
+    format!("{kind:<9}  {rounds:>6}  {acknowledged:>12}  {lost:>5}  {repeated:>8}  {marked:>6}  {took:>6}")
 }
 
 /// The folder with a heraldd that knows failpoints: a build with debug assertions.

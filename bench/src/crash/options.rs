@@ -5,7 +5,8 @@ use anyhow::{Result, bail, ensure};
 /// What `bench crash --help` says.
 pub(crate) const HELP: &str = "\
 Ends heraldd and herald-runner in every way, many times over, and checks that no event that was acknowledged is lost and that
-nothing runs twice without a mark. Prints a line for each kind, and ends with 1 when anything is wrong.
+nothing runs twice without a mark. Prints a line for each kind, and ends with 1 when anything is wrong. `marked` are jobs that ended
+as lost, which is no loss: their process died with the daemon, and everybody is told.
 
   cargo run --release -p bench -- crash [--rounds N] [--kinds KINDS] [--seed N]
 

@@ -79,13 +79,13 @@ fn a_log_has_both_streams_in_order_without_secrets() {
     }
 }
 
-#[test]
+/// A job that writes the time, line after line.
+const TELLS_THE_TIME: &str = "for n in 1 2 3 4 5 6 7 8 9 10; do date +%s%N; sleep 0.1; done; echo end";
+
+/// Follows such a job to its end: most of its lines come within 200 ms.
 #[expect(clippy::disallowed_methods, reason = "the clock that the job reads")]
-fn a_running_job_is_followed_live() {
-    let place = Place::new();
-    let script = "for n in 1 2 3 4 5 6 7 8 9 10; do date +%s%N; sleep 0.1; done; echo end";
-    let (_daemon, id) = start(&place, script, "");
-    let (mut child, lines) = follow(&place, &[&id]);
+fn assert_live(place: &Place, id: &str) {
+    let (mut child, lines) = follow(place, &[id]);
     let mut late = Vec::new();
     for line in lines.lines() {
         let line = line.unwrap();
@@ -101,6 +101,24 @@ fn a_running_job_is_followed_live() {
     late.sort_unstable();
     // Of those that were written while somebody followed, most come at once, also on a busy machine.
     assert!(late[4] < 200, "milliseconds from the job to the follower: {late:?}");
+}
+
+#[test]
+fn a_running_job_is_followed_live() {
+    let place = Place::new();
+    let (_daemon, id) = start(&place, TELLS_THE_TIME, "");
+    assert_live(&place, &id);
+}
+
+#[test]
+fn a_remote_job_is_followed_live() {
+    let place = Place::new();
+    let runner = e2e::runner::Runner::start(&place, "");
+    let script = place.script("remote.sh", TELLS_THE_TIME);
+    let config = e2e::runner::remote_config(runner.address(), "wire: 2", &json!({"cmd": script}));
+    let daemon = Daemon::start(&place, &format!("state_dir: '@DIR@/state'\n{config}"));
+    let job = job_with(&place, &daemon.post(&json!({})), "running");
+    assert_live(&place, job["id"].as_str().unwrap());
 }
 
 #[test]
