@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
+use rustix::process::Signal;
+
 use crate::bare;
 use crate::history::first_page;
 use crate::load::{Answers, Load, Until, run};
@@ -59,7 +61,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
 
 /// The same with every event and job on the disk before it counts, by turns with memory alone.
 fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) -> Result<Vec<Row>> {
-    let (_daemon, address) = heraldd(place, "'@DIR@/http-state'")?;
+    let (mut daemon, address) = heraldd(place, "'@DIR@/http-state'")?;
     let socket = place.path("http-state/heraldd.sock");
     let load = |address| Load {
         address,
@@ -73,9 +75,11 @@ fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) ->
         check(&answers)?;
         durable.push(answers.rate());
         late.push(quantile(&answers.latencies, 0.99));
-        // The history follows behind, and is not to take from the other's time.
         first_page(&socket)?;
+        // What it still has to do (its history is trimmed) is not to take from the other's time.
+        daemon.signal(Signal::STOP)?;
         in_memory.push(run(&load(memory), span)?.rate());
+        daemon.signal(Signal::CONT)?;
     }
     let row = Row::new("events/s over HTTP with state_dir", Unit::PerSecond, Spread::of(&durable));
     Ok(vec![

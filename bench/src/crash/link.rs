@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -79,6 +80,13 @@ impl Remote {
         Ok(whole)
     }
 
+    /// Some load without trouble, so that some files come back in any case.
+    fn calm(&self) {
+        let clients = Clients::start(self.rig.address, &self.rig.sent);
+        std::thread::sleep(Duration::from_millis(200));
+        clients.stop();
+    }
+
     fn reach(&self, rounds: u64) -> Result<Verdict> {
         let verdict = verdict::reach(&self.rig, rounds)?;
         let whole = self.check_files()?;
@@ -103,6 +111,7 @@ pub(crate) fn runner(place: &Place, rounds: u64, random: &mut Random) -> Result<
         super::kill::progress("runner", round, rounds, &remote.rig);
     }
     let _runner = remote.start_runner()?;
+    remote.calm();
     rig::end(daemon, Signal::TERM)?;
     remote.reach(rounds)
 }
@@ -124,6 +133,7 @@ pub(crate) fn link(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         super::kill::progress("link", round, rounds, &remote.rig);
     }
     proxy.cut_after(u64::MAX);
+    remote.calm();
     rig::end(daemon, Signal::TERM)?;
     remote.reach(rounds)
 }

@@ -18,8 +18,8 @@ use super::segment::{self, Frames, HEAD, Reader, Unreadable};
 /// From this size on another file is begun: 16 MiB.
 pub(super) const SEGMENT: u64 = 16 << 20;
 
-/// In such steps a file grows for which none was ready: 1 MiB.
-const GROW: u64 = 1 << 20;
+/// A file for which none was ready doubles, by so much at least and at most.
+const GROW: (u64, u64) = (64 << 10, 4 << 20);
 /// What is written to learn whether there is room again.
 const PROBE: usize = 64 << 10;
 
@@ -174,7 +174,7 @@ impl Log {
         };
         let end = active.length + frames.len() as u64;
         if end > active.allocated {
-            let allocated = end.next_multiple_of(GROW);
+            let allocated = end + end.clamp(GROW.0, GROW.1);
             room::zero(&active.file, active.allocated, allocated)?;
             active.allocated = allocated;
         }

@@ -66,7 +66,7 @@ impl Progress {
             trouble: None,
             keep,
             trimmed: None,
-            wants_spare: true,
+            wants_spare: false,
             closing: false,
         };
         let (taken_in, _) = watch::channel(next);
