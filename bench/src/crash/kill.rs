@@ -1,6 +1,7 @@
 //! The daemon is ended in the middle of load, by SIGKILL or by SIGTERM, at random moments, and started again.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -42,8 +43,8 @@ pub(crate) fn term(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     Ok(verdict)
 }
 
-/// A failpoint at every step between acceptance and verdict: the daemon ends itself there, the first, second or
-/// third time that it comes by; also while it takes up what the one before it left.
+/// A failpoint at every step between acceptance and verdict of a local job, also while a daemon takes up what the one
+/// before it left.
 pub(crate) fn failpoints(
     place: &Place,
     rounds: u64,
@@ -52,37 +53,43 @@ pub(crate) fn failpoints(
     names: &[String],
 ) -> Result<Verdict> {
     let mut rig = Rig::local(place, "failpoint", None)?.with_programs(programs);
+    let swept = sweep(&mut rig, rounds, (random.millis(80, 120), names))?;
+    verdict::reach(&rig, swept)
+}
+
+/// The daemon ends itself at each failpoint, the first, second or third time that it comes by; one that has not come by after
+/// this time under load is killed. Returns how many daemons that took.
+pub(crate) fn sweep(rig: &mut Rig, rounds: u64, (time, names): (Duration, &[String])) -> Result<u64> {
     let mut passed = std::collections::HashSet::new();
-    let mut round = 0;
+    let mut daemons = 0;
     for again in 0..rounds {
-        for name in names {
-            for nth in 1..=3 {
-                rig.failpoint = Some(format!("{name}:{nth}"));
-                let mut daemon = rig.launch()?;
-                let clients = if daemon.wait_for_port(rig.address).is_ok() {
-                    let clients = Clients::start(rig.address, &rig.sent);
-                    // Long enough for every place under load; whoever does not come by is killed.
-                    std::thread::sleep(random.millis(60, 120));
-                    Some(clients)
-                } else {
-                    None
-                };
-                if daemon.has_ended()? {
-                    passed.insert(name.clone());
-                }
-                rig::end(daemon, Signal::KILL)?;
-                if let Some(clients) = clients {
-                    clients.stop();
-                }
-                round += 1;
+        for (name, nth) in names.iter().flat_map(|name| (1..=3).map(move |nth| (name, nth))) {
+            rig.failpoint = Some(format!("{name}:{nth}"));
+            if at_failpoint(rig, time)? {
+                passed.insert(name.clone());
             }
+            daemons += 1;
         }
-        progress("failpoint", again, rounds, &rig);
+        progress("failpoint", again, rounds, rig);
     }
     rig.failpoint = None;
     let missed: Vec<&String> = names.iter().filter(|name| !passed.contains(*name)).collect();
     ensure!(missed.is_empty(), "never came by {missed:?}");
-    verdict::reach(&rig, round)
+    Ok(daemons)
+}
+
+/// One daemon under load, until it has ended itself or is killed. Returns whether it came by.
+fn at_failpoint(rig: &Rig, time: Duration) -> Result<bool> {
+    let mut daemon = rig.launch()?;
+    let clients = daemon.wait_for_port(rig.address).is_ok().then(|| Clients::start(rig.address, &rig.sent));
+    let began = Instant::now();
+    while !daemon.has_ended()? && began.elapsed() < time {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let came_by = daemon.has_ended()?;
+    rig::end(daemon, Signal::KILL)?;
+    clients.into_iter().for_each(Clients::stop);
+    Ok(came_by)
 }
 
 /// Says now and then how far it has come.

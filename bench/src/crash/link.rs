@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,8 @@ use super::verdict::{self, Verdict};
 use crate::place::{Place, free_port};
 use crate::program::Program;
 
+/// How long a daemon may take to come by a failpoint on the way of a remote job.
+const REMOTE: Duration = Duration::from_secs(2);
 const SECRET: &str = "for-the-length-of-a-crash-test";
 
 /// A rig whose jobs run on a runner and bring files back.
@@ -136,6 +139,16 @@ pub(crate) fn link(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     remote.calm();
     rig::end(daemon, Signal::TERM)?;
     remote.reach(rounds)
+}
+
+/// The daemon ends itself at the failpoints on the way of a remote job and its files; the runner stays.
+pub(crate) fn failpoints(place: &Place, rounds: u64, programs: &Path, names: &[String]) -> Result<Verdict> {
+    let address = free_port()?;
+    let mut remote = Remote::new(place, "remote-failpoint", address, address)?;
+    remote.rig = remote.rig.with_programs(programs);
+    let _runner = remote.start_runner()?;
+    let swept = super::kill::sweep(&mut remote.rig, rounds, (REMOTE, names))?;
+    remote.reach(swept)
 }
 
 /// Passes bytes on, and cuts each connection once so many have gone either way.

@@ -59,7 +59,11 @@ fn one(kind: Kind, place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     match kind {
         Kind::Kill => kill::kill(place, rounds, random),
         Kind::Term => kill::term(place, rounds, random),
-        Kind::Failpoint => kill::failpoints(place, rounds, random, &with_failpoints()?, &failpoints()?),
+        Kind::Failpoint => {
+            let (programs, (remote, local)) = (with_failpoints()?, failpoints()?);
+            let both = kill::failpoints(place, rounds, random, &programs, &local)?;
+            Ok(both.and(link::failpoints(place, rounds, &programs, &remote)?))
+        }
         Kind::Runner => link::runner(place, rounds, random),
         Kind::Link => link::link(place, rounds, random),
         Kind::Power => disk::power(place, rounds, random),
@@ -102,18 +106,18 @@ fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The names of all failpoints that a daemon with local jobs comes by, from the sources.
-fn failpoints() -> Result<Vec<String>> {
+/// The names of all failpoints, from the sources: those on the way of remote jobs and their files, and the others.
+fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
     let mut names = Vec::new();
     for folder in ["herald-core/src", "heraldd/src"] {
         collect(&root().join(folder), &mut names)?;
     }
-    // They stand on the way of remote jobs and their files.
-    names.retain(|name| !name.starts_with("remote-") && !name.starts_with("landing-"));
     names.sort();
     names.dedup();
-    ensure!(!names.is_empty(), "there are no failpoints");
-    Ok(names)
+    let is_remote = |name: &String| name.starts_with("remote-") || name.starts_with("landing-");
+    let (remote, local): (Vec<_>, Vec<_>) = names.into_iter().partition(is_remote);
+    ensure!(!remote.is_empty() && !local.is_empty(), "there are no failpoints");
+    Ok((remote, local))
 }
 
 fn collect(folder: &Path, names: &mut Vec<String>) -> Result<()> {

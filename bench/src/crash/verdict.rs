@@ -116,6 +116,16 @@ pub(crate) fn reach(rig: &Rig, rounds: u64) -> Result<Verdict> {
 }
 
 impl Verdict {
+    /// Both together.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.rounds += other.rounds;
+        self.acknowledged += other.acknowledged;
+        self.marked += other.marked;
+        self.lost.extend(other.lost);
+        self.repeated.extend(other.repeated);
+        self
+    }
+
     /// Every event that was acknowledged has one job, and that has its verdict.
     fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
         for (n, event) in acknowledged {

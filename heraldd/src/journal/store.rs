@@ -230,6 +230,13 @@ struct Writer {
     failures: u64,
 }
 
+impl Drop for Writer {
+    /// However it ends, the history is not to wait for more.
+    fn drop(&mut self) {
+        self.progress.close();
+    }
+}
+
 impl Writer {
     fn run(mut self, batches: &Receiver<Batch>) {
         while let Ok(first) = batches.recv() {
@@ -241,7 +248,6 @@ impl Writer {
                 let _ = reply.send(written.clone());
             }
         }
-        self.progress.close();
     }
 
     /// Writes a batch and what else has come meanwhile: all of it is synced together, and stands or falls together.
