@@ -75,7 +75,7 @@ const ONE_DASH: [&str; 3] = ["config", "version", "help"];
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(with_two_dashes(arguments)) {
+    let arguments = match Arguments::try_parse_from(read_anywhere(arguments)) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Where standard output is closed nothing can be said, and the exit code says the rest.
@@ -128,6 +128,27 @@ fn run_daemon(config: &std::path::Path) -> ExitCode {
     }
 }
 
+/// As people write them: long names with one dash, and the configuration also before the command that it is for.
+fn read_anywhere(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments = with_two_dashes(arguments);
+    let text = |place: usize| arguments.get(place).and_then(|argument: &OsString| argument.to_str());
+    // The file is the next argument, or stands in the same one.
+    let behind = match text(1) {
+        Some("--config" | "-c") => 3,
+        Some(joined) if joined.starts_with("--config=") || is_short(joined) => 2,
+        _ => return arguments,
+    };
+    let command = text(behind).filter(|name| Arguments::command().find_subcommand(name).is_some());
+    if command.is_some() {
+        arguments[1..=behind].rotate_right(1);
+    }
+    arguments
+}
+
+fn is_short(argument: &str) -> bool {
+    argument.starts_with("-c") && argument.len() > 2
+}
+
 /// Rewrites `-config` and `-config=x` to `--config…` up to a lone `--`: with a short `-c`, they would be read as
 /// `-c onfig`.
 fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -167,7 +188,7 @@ mod tests {
             (vec!["surplus"], None),
         ] {
             let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
-            let parsed = Arguments::try_parse_from(with_two_dashes(arguments));
+            let parsed = Arguments::try_parse_from(read_anywhere(arguments));
             let config = parsed.ok().and_then(|arguments| arguments.config);
             // `-configuration x` is `-c onfiguration` and a stray `x`: an error.
             let read = read.filter(|_| given.first() != Some(&"-configuration"));
@@ -183,12 +204,17 @@ mod tests {
             (vec!["check", "--config", "x.yml"], Some("x.yml")),
             (vec!["check", "-c", "x.yml"], Some("x.yml")),
             (vec!["check", "--", "-config"], Some("-config")),
+            (vec!["-config", "x.yml", "check"], Some("x.yml")),
+            (vec!["--config=x.yml", "check", "--json"], Some("x.yml")),
+            (vec!["-cx.yml", "check"], Some("x.yml")),
+            (vec!["-c", "x.yml", "check", "y.yml"], None),
+            (vec!["-c", "x.yml", "surplus"], None),
             (vec!["check"], None),
             (vec!["check", "x.yml", "-c", "y.yml"], None),
             (vec!["check", "x.yml", "y.yml"], None),
         ] {
             let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
-            let command = Arguments::try_parse_from(with_two_dashes(arguments)).ok().and_then(|a| a.command);
+            let command = Arguments::try_parse_from(read_anywhere(arguments)).ok().and_then(|a| a.command);
             let file = command.map(|command| match command {
                 Command::Check(arguments) => arguments.file.path().to_owned(),
                 other => panic!("{other:?}"),
