@@ -19,9 +19,13 @@ const CHUNK: usize = 256 << 10;
 /// What can still be written on the file system of this folder, in bytes.
 fn free(folder: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(folder)?;
+    if about.f_blocks == 0 {
+        // It does not tell.
+        return Ok(u64::MAX);
+    }
     // Root may use what is set aside.
-    let blocks = if rustix::process::geteuid().is_root() { about.f_bfree } else { about.f_bavail };
-    Ok(blocks.saturating_mul(about.f_frsize))
+    let root = rustix::process::geteuid().is_root();
+    Ok(about.f_frsize.saturating_mul(if root { about.f_bfree } else { about.f_bavail }))
 }
 
 /// Whether there is room for more.
