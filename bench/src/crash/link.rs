@@ -21,7 +21,7 @@ use crate::place::{Place, free_port};
 use crate::program::Program;
 
 /// How long a daemon may take to come by a failpoint on the way of a remote job.
-const REMOTE: Duration = Duration::from_secs(2);
+const REMOTE: Duration = Duration::from_millis(400);
 const SECRET: &str = "for-the-length-of-a-crash-test";
 
 /// A rig whose jobs run on a runner and bring files back.

@@ -18,8 +18,11 @@ use crate::model;
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
     responses((status = 200, description = "The routers, by name.", body = Vec<model::Router>), Usual))]
-pub(super) async fn routers(State(api): State<Arc<Api>>) -> Json<Vec<model::Router>> {
-    Json(api.view().routers.clone())
+pub(super) async fn routers(State(api): State<Arc<Api>>) -> Answer<Json<Vec<model::Router>>> {
+    let view = api.view();
+    // Of ten thousand routers this takes a while.
+    let routers = tokio::task::spawn_blocking(move || view.routers()).await;
+    routers.map(Json).map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 /// The executors

@@ -20,7 +20,6 @@ pub struct View {
     pub(super) plan: Arc<Plan>,
     /// Name, type, component.
     triggers: Vec<(Name, String, Arc<dyn Trigger>)>,
-    pub(super) routers: Vec<model::Router>,
     pub(super) executors: Vec<model::Executor>,
 }
 
@@ -34,7 +33,6 @@ impl View {
         };
         Self {
             triggers: assembly.typed_triggers(),
-            routers: routers(&plan),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),
             plan,
         }
@@ -66,23 +64,24 @@ impl View {
         };
         self.triggers.iter().map(shown).collect()
     }
-}
 
-fn routers(plan: &Plan) -> Vec<model::Router> {
-    let mut routers: BTreeMap<&str, model::Router> = BTreeMap::new();
-    for route in plan.workflow.all() {
-        let router = routers.entry(&route.router).or_insert_with(|| model::Router {
-            name: route.router.to_string(),
-            trigger: route.trigger.to_string(),
-            selector: route.selector.to_string(),
-            tasks: Vec::new(),
-        });
-        router.tasks.push(model::Task {
-            task: route.task.to_string(),
-            executor: route.executor.to_string(),
-            select_param: plan.mask.params(&route.select_param),
-            job_param: plan.mask.params(&route.job_param),
-        });
+    /// All routers. Made when they are asked for: there may be ten thousand, and nobody who asks.
+    pub(super) fn routers(&self) -> Vec<model::Router> {
+        let mut routers: BTreeMap<&str, model::Router> = BTreeMap::new();
+        for route in self.plan.workflow.all() {
+            let router = routers.entry(&route.router).or_insert_with(|| model::Router {
+                name: route.router.to_string(),
+                trigger: route.trigger.to_string(),
+                selector: route.selector.to_string(),
+                tasks: Vec::new(),
+            });
+            router.tasks.push(model::Task {
+                task: route.task.to_string(),
+                executor: route.executor.to_string(),
+                select_param: self.plan.mask.params(&route.select_param),
+                job_param: self.plan.mask.params(&route.job_param),
+            });
+        }
+        routers.into_values().collect()
     }
-    routers.into_values().collect()
 }
