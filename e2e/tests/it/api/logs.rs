@@ -130,6 +130,14 @@ fn following_begins_before_the_job_and_goes_on_with_its_attempts() {
     let second = job_with(&place, &daemon.post(&json!({})), "queued");
     let second = second["id"].as_str().unwrap();
     let (mut child, lines) = follow(&place, &[second]);
+    // Whoever comes later follows from the attempt that runs then.
+    let socket = place.path("state/heraldd.sock").display().to_string();
+    until("the follower is there", || {
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+        // State 3: connected.
+        let connected = |line: &str| line.ends_with(&socket) && line.split_whitespace().nth(5) == Some("03");
+        sockets.lines().any(connected).then_some(())
+    });
     place.write("go", "");
     let lines: Vec<String> = lines.lines().map(Result::unwrap).collect();
     assert_eq!(lines, ["attempt", "attempt"]);
