@@ -15,6 +15,8 @@ use super::rig::Rig;
 
 /// How long everything may take to come to its end.
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long the news of the last ends may take to be heard.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// What is wrong. All of it must be nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -98,12 +100,29 @@ fn jobs(socket: &Path) -> Result<Jobs> {
     }
 }
 
+/// All jobs once the news of the last ends have become jobs as well: between an end and the job that hears of it there is a
+/// moment in which nothing waits and nothing runs.
+fn settled(socket: &Path) -> Result<Jobs> {
+    let began = Instant::now();
+    loop {
+        let jobs = jobs(socket)?;
+        if count(&jobs, "done") >= count(&jobs, "work") || began.elapsed() > SETTLED {
+            return Ok(jobs);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn count(jobs: &Jobs, router: &str) -> usize {
+    jobs.values().flatten().filter(|job| job.router == router).count()
+}
+
 /// Lets a last daemon bring everything to its end, and looks at what came of it.
 pub(crate) fn reach(rig: &Rig, rounds: u64) -> Result<Verdict> {
     let daemon = rig.start()?;
     let socket = rig.socket();
     let ended = all_ended(&socket)?;
-    let jobs = jobs(&socket)?;
+    let jobs = settled(&socket)?;
     super::rig::end(daemon, rustix::process::Signal::TERM)?;
     let mut verdict = Verdict { rounds, acknowledged: rig.sent.count(), ..Verdict::default() };
     if !ended {
@@ -173,8 +192,7 @@ impl Verdict {
 
     /// `exe_done` told of every end once.
     fn news(&mut self, jobs: &Jobs) {
-        let of = |router: &str| jobs.values().flatten().filter(|job| job.router == router).count();
-        let (ended, told) = (of("work"), of("done"));
+        let (ended, told) = (count(jobs, "work"), count(jobs, "done"));
         if told < ended {
             self.lost.push(format!("{ended} jobs ended, and exe_done told of {told}"));
         }
