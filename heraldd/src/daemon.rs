@@ -75,7 +75,7 @@ struct Daemon {
     assembly: Assembly,
     grace: Duration,
     log: Log,
-    serving: Option<Serving>,
+    serving: Serving,
     api_settings: Option<ApiSettings>,
     /// Wishes to reload that come through the API, one at a time.
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -90,11 +90,12 @@ impl Daemon {
         drop(registry);
         let grace = config.settings.shutdown_grace;
         let mut signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
-        say_hello(path, &config);
+        say_hello(path, &config, &log);
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
         let state = State::open(&config.settings, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
+        state.metrics.configured(&plan);
         let recovered = state.recover(plan.clone()).await?;
         let outputs = Arc::new(state.logs.clone());
         let setup =
@@ -104,15 +105,13 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let api = api(path, &state, &dispatcher, clock.clone(), (view, wishes));
-        let serving = match api {
-            Some(api) => Some(Serving::start(state.folder(), api_settings.as_ref(), api).await?),
-            None => None,
-        };
+        let serving = Serving::start(state.folder(), api_settings.as_ref(), api).await?;
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
         let prepared = Supervisor::prepare(assembly.triggers()).await;
         let prepared =
             prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
         triggers.run(prepared);
+        serving.api.close_for(None);
         tracing::info!("heraldd is ready");
         let mut daemon = Self {
             path: path.to_owned(),
@@ -144,7 +143,7 @@ impl Daemon {
         self.state.metrics.reloaded(reloaded.is_ok());
         match &reloaded {
             Ok(_) => tracing::info!("the configuration was read again"),
-            Err(error) => tracing::error!("the configuration stays as it was: {error}"),
+            Err(error) => self.log.tell(&format!("the configuration stays as it was: {error}"), true),
         }
         reloaded
     }
@@ -171,23 +170,18 @@ impl Daemon {
     }
 
     async fn serve_at(&mut self, api: Option<&ApiSettings>) -> Result<(), String> {
-        match &mut self.serving {
-            Some(serving) => serving.reload(api).await.map_err(|error| error.to_string()),
-            None if api.is_some() => Err("with `state_dir: none` a new api takes a restart".to_owned()),
-            None => Ok(()),
-        }
+        self.serving.reload(api).await.map_err(|error| error.to_string())
     }
 
     async fn go_by(&mut self, config: Config, assembly: Assembly) {
-        config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        config.warnings.iter().for_each(|warning| self.log.tell(warning, false));
         self.log.reload(&config.settings.log);
         self.grace = config.settings.shutdown_grace;
         self.state.reload(&config.settings);
         let limits = config.settings.limits();
         let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
-        if let Some(serving) = &self.serving {
-            serving.api.show(View::new(&assembly, plan.clone()));
-        }
+        self.state.metrics.configured(&plan);
+        self.serving.api.show(View::new(&assembly, plan.clone()));
         self.dispatcher.handle().replace(plan, limits).await;
         self.assembly.retire_into(assembly);
         self.api_settings = config.settings.api;
@@ -208,6 +202,10 @@ impl Daemon {
     }
 
     async fn stop(mut self, mut signals: Signals) {
+        self.serving.api.close_for(Some("Herald is stopping"));
+        // Whoever waits for a reload is told at once that there is none.
+        self.reloads.close();
+        while self.reloads.try_recv().is_ok() {}
         tracing::info!(grace = ?self.grace, "stopping: running jobs may finish; a second signal ends them at once");
         let forced = CancellationToken::new();
         let second_signal = async {
@@ -225,25 +223,23 @@ impl Daemon {
             () = ending => {}
             () = second_signal => {}
         }
-        if let Some(serving) = self.serving {
-            serving.stop().await;
-        }
+        self.serving.stop().await;
         self.assembly.close().await;
         self.state.close().await;
         tracing::info!("stopped");
     }
 }
 
-/// What the control API speaks of; `None` when nothing is kept that it could speak of.
+/// What the control API speaks of.
 fn api(
     path: &Path,
     state: &State,
     dispatcher: &Dispatcher,
     clock: Arc<dyn Clock>,
     (view, reload): (View, mpsc::Sender<ReloadRequest>),
-) -> Option<Arc<Api>> {
-    Some(Arc::new(Api {
-        history: state.store()?,
+) -> Arc<Api> {
+    Arc::new(Api {
+        history: state.history(),
         logs: state.logs.clone(),
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),
@@ -253,14 +249,15 @@ fn api(
         state_dir: state.folder().map(Path::to_owned),
         started_at: clock.now(),
         closing: CancellationToken::new(),
+        closed: RwLock::new(Some("Herald is starting: its triggers are not up yet")),
         view: RwLock::new(Arc::new(view)),
         clock,
-    }))
+    })
 }
 
-fn say_hello(path: &Path, config: &Config) {
+fn say_hello(path: &Path, config: &Config, log: &Log) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
-    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    config.warnings.iter().for_each(|warning| log.tell(warning, false));
 }
 
 /// The signals that the daemon answers.

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod model;
 pub mod observed;
 pub mod plugin;
+pub mod recent;
 pub mod selector;
 pub mod server;
 pub mod state;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use herald_core::activation::Name;
 use herald_core::dispatcher::Standing;
 use herald_core::journal::{Record, RecoveredJob};
+use herald_core::lifecycle::Status;
+use herald_core::plan::Plan;
 use http::HeaderMap;
 use http::header::ACCEPT;
 use jiff::Timestamp;
@@ -75,6 +77,10 @@ struct OfResult {
 }
 
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// How jobs end.
+const ENDS: [Status; 6] =
+    [Status::Succeeded, Status::Failed, Status::TimedOut, Status::Cancelled, Status::Lost, Status::Rejected];
 
 /// A job that has not ended.
 struct Open {
@@ -178,6 +184,26 @@ impl Metrics {
         registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("reloads", "Times the configuration was read again", self.reloads.clone());
+    }
+
+    /// Begins the counts of what is configured at zero: of a series that begins at 1 Prometheus does not see the
+    /// increase.
+    pub fn configured(&self, plan: &Plan) {
+        for route in plan.workflow.all() {
+            drop(self.events.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
+            drop(self.retries.get_or_create(&of(&route.router)));
+            drop(self.wait.get_or_create(&of(&route.router)));
+            drop(self.run.get_or_create(&of(&route.router)));
+            drop(self.jobs_in(&route.router, "queued"));
+            drop(self.jobs_in(&route.router, "running"));
+            for status in ENDS {
+                let (router, task) = (route.router.clone(), route.task.clone());
+                drop(self.ended.get_or_create(&OfEnd { router, task, status: status.as_str() }));
+            }
+        }
+        for result in ["success", "failure"] {
+            drop(self.reloads.get_or_create(&OfResult { result }));
+        }
     }
 
     /// Counts the jobs that an earlier process left.
@@ -289,24 +315,27 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
 }
 
-/// OpenMetrics as Prometheus' older text has it: there the name of a counter ends with `_total` also where its type is
-/// told, and units and the end are not told.
+/// OpenMetrics as Prometheus' older text has it: there the names of counters and infos have their endings also where
+/// their types are told, and units and the end are not told.
 fn prometheus(open: &str) -> String {
-    let counters: Vec<&str> =
-        open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    let types = open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '));
+    let endings: HashMap<&str, &str> = types
+        .filter_map(|(name, kind)| match kind {
+            "counter" => Some((name, "_total")),
+            "info" => Some((name, "_info")),
+            _ => None,
+        })
+        .collect();
     let mut text = String::with_capacity(open.len());
-    for line in open.lines() {
+    for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
         let told = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
-        let counter = told.and_then(|told| told.split_once(' ')).filter(|(name, _)| counters.contains(name));
-        match counter {
-            Some((name, rest)) => {
+        let told = told.and_then(|told| told.split_once(' '));
+        match told.and_then(|(name, rest)| Some((name, endings.get(name)?, rest))) {
+            Some((name, ending, rest)) => {
                 let (kind, _) = line.split_at(7);
-                text.push_str(&format!("{kind}{name}_total {rest}"));
-            }
-            None if line == "# EOF" || line.starts_with("# UNIT ") => continue,
-            // Only OpenMetrics knows this type.
-            None if line.ends_with(" info") && told.is_some() => {
-                text.push_str(&line.replace("_build info", "_build_info gauge"));
+                // Only OpenMetrics knows the type.
+                let rest = if kind == "# TYPE " && rest == "info" { "gauge" } else { rest };
+                text.push_str(&format!("{kind}{name}{ending} {rest}"));
             }
             None => text.push_str(line),
         }

@@ -4,6 +4,17 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+/// What the status of a job may be.
+pub const STATUSES: [&str; 8] =
+    ["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost", "rejected"];
+
+/// One of [`STATUSES`], for the OpenAPI document.
+#[must_use]
+pub fn status() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(STATUSES)).build()
+}
 
 /// A page of a list, newest first.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -30,16 +41,20 @@ pub struct JobSummary {
     /// Executor name.
     pub executor: String,
     /// `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    #[schema(schema_with = status)]
     pub status: String,
     /// The attempt it is at, from 1.
     pub attempt: u32,
     /// How many jobs came before it in its chain.
     pub chain_depth: u32,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub queued_at: String,
     /// When its latest attempt started; null before.
+    #[schema(format = DateTime)]
     pub started_at: Option<String>,
     /// When it ended; null before.
+    #[schema(format = DateTime)]
     pub ended_at: Option<String>,
     /// Why it did not succeed.
     pub error: Option<String>,
@@ -66,6 +81,7 @@ pub struct Job {
     #[schema(value_type = Option<Object>)]
     pub result: Option<Map<String, Value>>,
     /// When its next attempt may start, while it waits for one.
+    #[schema(format = DateTime)]
     pub retry_at: Option<String>,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
@@ -77,10 +93,13 @@ pub struct Attempt {
     /// From 1.
     pub attempt: u32,
     /// `running`, or how it ended.
+    #[schema(schema_with = status)]
     pub status: String,
     /// When it started.
+    #[schema(format = DateTime)]
     pub started_at: String,
     /// When it ended; null before.
+    #[schema(format = DateTime)]
     pub ended_at: Option<String>,
     /// Why it did not succeed.
     pub error: Option<String>,
@@ -99,8 +118,10 @@ pub struct Event {
     /// How many jobs came before it in its chain; 0 for what came from outside.
     pub chain_depth: u32,
     /// When it was taken.
+    #[schema(format = DateTime)]
     pub accepted_at: String,
     /// When every selector had answered; null before.
+    #[schema(format = DateTime)]
     pub routed_at: Option<String>,
     /// For every task of every router that names the trigger, what its selector said.
     pub decisions: Vec<Decision>,
@@ -175,6 +196,30 @@ pub struct Executor {
     pub type_name: String,
 }
 
+/// What a job wrote, piece by piece (`format=json` of its log): one object a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum LogPiece {
+    /// Some output.
+    Output {
+        /// The attempt that wrote it, from 1.
+        attempt: u32,
+        /// `stdout` or `stderr`.
+        stream: String,
+        /// When Herald took it.
+        #[schema(format = DateTime)]
+        at: String,
+        /// What was written, secrets masked; begins and ends anywhere, but not within a character. What is no UTF-8
+        /// reads `\u{fffd}`.
+        text: String,
+    },
+    /// Output is missing here; `history.log_limit` says how much is kept.
+    Missing {
+        /// The attempt that wrote it, from 1.
+        attempt: u32,
+    },
+}
+
 /// The daemon itself.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Info {
@@ -183,6 +228,7 @@ pub struct Info {
     /// Its process id.
     pub pid: u32,
     /// When it started.
+    #[schema(format = DateTime)]
     pub started_at: String,
     /// The configuration file.
     pub config: String,
@@ -240,6 +286,7 @@ pub enum Change {
         /// Trigger name.
         trigger: String,
         /// When.
+        #[schema(format = DateTime)]
         at: String,
     },
     /// A job was made, started, goes on with another attempt, or ended.
@@ -253,10 +300,12 @@ pub enum Change {
         /// Task name.
         task: String,
         /// What it is now, in the words of a job's `status`.
+        #[schema(schema_with = status)]
         status: String,
         /// The attempt it is at, from 1.
         attempt: u32,
         /// When.
+        #[schema(format = DateTime)]
         at: String,
     },
     /// So many changes were too fast for this reader and are left out.

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use herald_core::clock::Clock;
-use herald_core::journal::{Journal, MemoryJournal, Recovered};
+use herald_core::journal::{Journal, Recovered};
 use herald_core::plan::Plan;
 
 use crate::changes::Changes;
 use crate::config::{HistorySettings, Settings};
 use crate::job_log::JobLogs;
-use crate::journal::{Keep, OpenError, Store};
+use crate::journal::{History, Keep, OpenError, Store};
 use crate::metrics::Metrics;
 use crate::observed::Observed;
+use crate::recent::Recent;
 
 /// The folder of the job logs in `state_dir`.
 const LOGS: &str = "log";
@@ -20,6 +21,8 @@ const LOGS: &str = "log";
 /// Where everything is recorded, and what watches it.
 pub struct State {
     store: Option<Arc<Store>>,
+    /// What is known while there is no store.
+    recent: Arc<Recent>,
     /// What jobs write.
     pub logs: JobLogs,
     /// What is counted.
@@ -53,7 +56,7 @@ impl State {
 
     fn with(store: Option<Arc<Store>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
-        Self { store, logs, metrics, changes: Changes::default() }
+        Self { store, recent: Arc::default(), logs, metrics, changes: Changes::default() }
     }
 
     /// What an earlier process left undone; `plan` is what resolves secrets.
@@ -68,10 +71,13 @@ impl State {
         Ok(recovered)
     }
 
-    /// The store, unless everything is kept in memory.
+    /// Answers questions about what was recorded.
     #[must_use]
-    pub fn store(&self) -> Option<Arc<Store>> {
-        self.store.clone()
+    pub fn history(&self) -> Arc<dyn History> {
+        match &self.store {
+            Some(store) => store.clone(),
+            None => self.recent.clone(),
+        }
     }
 
     /// The `state_dir`, unless everything is kept in memory.
@@ -85,7 +91,7 @@ impl State {
     pub fn journal(&self) -> Arc<dyn Journal> {
         let journal: Arc<dyn Journal> = match &self.store {
             Some(store) => store.clone(),
-            None => Arc::new(MemoryJournal::keeping(0)),
+            None => self.recent.clone(),
         };
         Arc::new(Observed::new(journal, self.metrics.clone(), self.changes.clone()))
     }

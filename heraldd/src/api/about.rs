@@ -77,6 +77,9 @@ pub(super) async fn healthz() -> Json<model::Health> {
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
     responses((status = 200, description = "It would.", body = model::Health), Usual))]
 pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Answer<Json<model::Health>> {
+    if let Some(why) = api.closed_for() {
+        return Err(Problem::later(StatusCode::SERVICE_UNAVAILABLE, why));
+    }
     let why = match api.standing().await {
         None => "the dispatcher does not answer: the disk of the journal may be stuck".to_owned(),
         Some(Standing { stopping: true, .. }) => "Herald is stopping".to_owned(),

@@ -46,6 +46,8 @@ pub struct Api {
     pub started_at: Timestamp,
     /// Ends answers that would go on for ever.
     pub closing: CancellationToken,
+    /// Why no event is taken yet, or any more; `None` while the daemon is up.
+    pub closed: RwLock<Option<&'static str>>,
     /// What is configured; a reload changes it.
     pub view: RwLock<Arc<View>>,
 }
@@ -60,6 +62,16 @@ impl Api {
     /// Shows another configuration from now on.
     pub fn show(&self, view: View) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+    }
+
+    /// Says from now on why no event is taken; `None` when they are.
+    pub fn close_for(&self, why: Option<&'static str>) {
+        *self.closed.write().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Why no event is taken, as far as the daemon itself is concerned.
+    pub(super) fn closed_for(&self) -> Option<&'static str> {
+        *self.closed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the dispatcher stands; `None` when it does not answer in time.

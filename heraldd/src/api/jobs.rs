@@ -11,19 +11,17 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 use super::answer::{Answer, Conflict, Crowded, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
 use crate::journal::JobQuery;
-use crate::model;
+use crate::model::{self, STATUSES};
 
 /// Entries of a page, unless asked otherwise, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 1000;
-/// What a job's status may be.
-const STATUSES: [&str; 8] =
-    ["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost", "rejected"];
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -33,23 +31,26 @@ pub(super) struct JobsQuery {
     router: Option<String>,
     /// Only jobs of this task.
     task: Option<String>,
-    /// Only jobs in this state.
-    #[param(schema_with = status_schema)]
+    /// Only jobs in this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    #[param(schema_with = model::status)]
     status: Option<String>,
     /// Only jobs made since this time (RFC 3339), or for this long (`90m`, `2d`).
+    #[param(schema_with = time_or_ago)]
     since: Option<String>,
     /// Where the page before ended: its `next_cursor`.
+    #[param(pattern = "^[0-9a-fA-F-]{36}$")]
     cursor: Option<String>,
     /// How many entries: 1 to 1000, 50 unless given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 
-fn status_schema() -> utoipa::openapi::schema::Object {
-    utoipa::openapi::schema::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::Type::String)
-        .enum_values(Some(STATUSES))
-        .build()
+/// What `since` may be, for the document.
+fn time_or_ago() -> Schema {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    let ago = text().pattern(Some("^[1-9][0-9]{0,3}(s|m|h|d)$"));
+    Schema::AnyOf(AnyOfBuilder::new().item(time).item(ago).build())
 }
 
 impl JobsQuery {
@@ -72,7 +73,8 @@ fn read_since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    let ago = unit::duration(&Value::from(text)).ok();
+    // A number alone would be seconds, but whoever writes 2026 means a year.
+    let ago = text.ends_with(char::is_alphabetic).then(|| unit::duration(&Value::from(text)).ok()).flatten();
     ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or_else(|| {
         "since: expected a time such as 2026-11-24T12:00:00Z, or how long ago, such as 90m".to_owned()
     })
@@ -175,6 +177,9 @@ mod tests {
             ("limit=1001", "1 to 1000"),
             ("limit=x", "limit"),
             ("since=soon", "2026-11-24T12:00:00Z"),
+            ("since=2026", "2026-11-24T12:00:00Z"),
+            ("since=0s", "2026-11-24T12:00:00Z"),
+            ("since=99999d", "2026-11-24T12:00:00Z"),
             ("status=done", "succeeded"),
             ("x=1", "unknown field `x`"),
         ] {

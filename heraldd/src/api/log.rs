@@ -1,5 +1,6 @@
 //! The output of a job, also while it comes.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +12,16 @@ use futures_util::stream;
 use herald_core::executor::Stream;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
-use crate::job_log::{Chunk, LogError};
+use super::log_format::{Format, Teller};
+use crate::job_log::LogError;
 use crate::model;
 
-/// Where output is missing.
-const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";
 /// How long a change of the job is waited for before its state is looked at all the same.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -42,15 +43,24 @@ pub(super) struct LogQuery {
     #[param(inline)]
     stream: Option<Which>,
     /// Which attempt, from 1; the latest unless given.
-    #[param(minimum = 1)]
-    attempt: Option<u32>,
+    #[param(schema_with = from_one)]
+    attempt: Option<NonZeroU32>,
+    /// `text` as it was written (unless given), or `json`: an object a line with time and stream.
+    #[serde(default)]
+    #[param(inline, required = false)]
+    format: Format,
+}
+
+fn from_one() -> Object {
+    let number = ObjectBuilder::new().schema_type(Type::Integer);
+    number.minimum(Some(1)).maximum(Some(u32::MAX)).build()
 }
 
 /// What a job writes, live: with `follow` within moments, until it ends
 #[utoipa::path(get, path = "/v1/jobs/{id}/log", tag = "jobs",
     params(("id" = String, Path, description = "The job's id."), LogQuery),
-    responses((status = 200, description = "The output, as it was written, secrets masked.", body = String,
-        content_type = "text/plain"), Usual, Missing))]
+    responses((status = 200, description = "The output, secrets masked.",
+        content((String = "text/plain"), (model::LogPiece = "application/x-ndjson"))), Usual, Missing))]
 pub(super) async fn log(
     State(api): State<Arc<Api>>,
     Named(id): Named,
@@ -61,14 +71,22 @@ pub(super) async fn log(
         Which::Stdout => Stream::Stdout,
         Which::Stderr => Stream::Stderr,
     });
-    let attempt = query.attempt.unwrap_or(job.summary.attempt);
-    let tail =
-        Tail { api, id, attempt, only: query.attempt.is_some(), stream, from: 0, last_look: !query.follow };
+    let attempt = query.attempt.map_or(job.summary.attempt, NonZeroU32::get);
+    let tail = Tail {
+        api,
+        id,
+        attempt,
+        only: query.attempt.is_some(),
+        stream,
+        from: 0,
+        last_look: !query.follow,
+        teller: Teller::new(query.format),
+    };
     let parts = stream::try_unfold(tail, |mut tail| async move {
         let part = tail.next().await?;
         Ok::<_, LogError>(part.map(|part| (part, tail)))
     });
-    let content_type = [(CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let content_type = [(CONTENT_TYPE, query.format.content_type())];
     Ok((content_type, Body::from_stream(parts)).into_response())
 }
 
@@ -83,6 +101,7 @@ struct Tail {
     from: u64,
     /// Nothing more will come, or is waited for: what there is now is the rest.
     last_look: bool,
+    teller: Teller,
 }
 
 impl Tail {
@@ -110,7 +129,7 @@ impl Tail {
         let Some(chunk) = chunk else { return Ok(None) };
         let progress = chunk.next > self.from;
         self.from = chunk.next;
-        Ok(progress.then(|| text(&chunk)))
+        Ok(progress.then(|| self.teller.tell(self.attempt, &chunk)))
     }
 
     /// Waits until the job may have written more; notices when it has ended, or is at its next attempt.
@@ -137,13 +156,4 @@ impl Tail {
     fn is_over(&self, job: &model::Job) -> bool {
         job.summary.ended_at.is_some() || job.summary.attempt > self.attempt
     }
-}
-
-fn text(chunk: &Chunk) -> Bytes {
-    let mut text = Vec::new();
-    chunk.entries.iter().for_each(|entry| text.extend_from_slice(&entry.bytes));
-    if chunk.truncated {
-        text.extend_from_slice(MISSING);
-    }
-    text.into()
 }

@@ -11,10 +11,14 @@ mod events;
 mod given;
 mod jobs;
 mod log;
+mod log_format;
 mod routes;
 mod serve;
 mod stream;
 mod view;
+
+#[cfg(test)]
+mod tests;
 
 pub use context::{Api, ReloadRequest};
 pub use routes::openapi;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use herald_core::activation::EXE_DONE;
 use herald_core::spec::Proof;
 use herald_core::workflow::Route;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, ConfigFile};
 use crate::config::Component;
@@ -24,6 +25,9 @@ pub(super) struct Arguments {
     /// The language of the graph
     #[arg(long, value_enum, default_value_t = Format::Mermaid)]
     format: Format,
+    /// The graph as JSON instead: `nodes`, and `edges` between their numbers
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -39,6 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
         Ok(loaded) => {
             let graph = Graph::of(&loaded);
             Answer::good(match arguments.format {
+                _ if arguments.json => graph.json().to_string(),
                 Format::Mermaid => graph.mermaid(),
                 Format::Dot => graph.dot(),
             })
@@ -158,6 +163,30 @@ impl Graph {
             let _ = writeln!(text, "    n{from} {arrow} n{to}");
         }
         text
+    }
+
+    fn json(&self) -> Value {
+        let node = |(n, node): (usize, &Node)| {
+            let kind = match node.kind {
+                Kind::Trigger => "trigger",
+                Kind::Router => "router",
+                Kind::Task => "task",
+            };
+            // A trigger that bears the name of its type has one line.
+            let name = node.lines.first();
+            let of = node.lines.last();
+            match node.kind {
+                Kind::Trigger => json!({"id": n, "kind": kind, "name": name, "type": of}),
+                Kind::Router => json!({"id": n, "kind": kind, "name": name, "selector": of}),
+                Kind::Task => json!({"id": n, "kind": kind, "name": name, "executor": of}),
+            }
+        };
+        let edge = |(from, to, edge): &(usize, usize, Edge)| {
+            let (exe_done, sure) = (*edge != Edge::Leads, *edge != Edge::MayBeDone);
+            json!({"from": from, "to": to, "exe_done": exe_done, "sure": sure})
+        };
+        let nodes: Vec<Value> = self.nodes.iter().enumerate().map(node).collect();
+        json!({"nodes": nodes, "edges": self.edges.iter().map(edge).collect::<Vec<_>>()})
     }
 
     fn dot(&self) -> String {
@@ -305,6 +334,26 @@ router:
     n8 -.->|exe_done| n5
 ";
         assert_eq!(graph_of(CHAIN).mermaid(), expected);
+    }
+
+    #[test]
+    fn json_of_a_chain() {
+        let graph = graph_of(CHAIN).json();
+        assert_eq!(
+            graph["nodes"][0],
+            json!({"id": 0, "kind": "trigger", "name": "a_nightly", "type": "cron"})
+        );
+        assert_eq!(graph["nodes"][2], json!({"id": 2, "kind": "router", "name": "first", "selector": "all"}));
+        assert_eq!(graph["nodes"][3], json!({"id": 3, "kind": "task", "name": "z", "executor": "none"}));
+        let edge =
+            |from, to, exe_done, sure| json!({"from": from, "to": to, "exe_done": exe_done, "sure": sure});
+        let edges = graph["edges"].as_array().unwrap();
+        assert_eq!(edges.len(), 11);
+        for expected in [edge(0, 2, false, true), edge(3, 5, true, false), edge(3, 7, true, true)] {
+            assert!(edges.contains(&expected), "{expected}: {graph}");
+        }
+        let tick = graph_of("router: {a: {trigger: tick, selector: all, task: {t: none}}}").json();
+        assert_eq!(tick["nodes"][0], json!({"id": 0, "kind": "trigger", "name": "tick", "type": "tick"}));
     }
 
     #[test]

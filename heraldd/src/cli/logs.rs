@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Which attempt, from 1; otherwise the latest
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
+    /// An object a line: what was written, when, and to which stream
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -48,6 +51,9 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
     }
     if let Some(attempt) = arguments.attempt {
         query.append_pair("attempt", &attempt.to_string());
+    }
+    if arguments.json {
+        query.append_pair("format", "json");
     }
     let path = format!("/v1/jobs/{}/log?{}", step(&arguments.id), query.finish());
     let mut stdout = std::io::stdout().lock();

@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// A configuration: the types of its plugins are included
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
+    /// On one line
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Answer {
@@ -29,6 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
         Some(path) => with_plugins(path),
     };
     match schema {
+        Ok(schema) if arguments.json => Answer::good(schema.to_string()),
         Ok(schema) => Answer::good(format!("{schema:#}")),
         Err(wrong) => Answer::refused(&wrong),
     }

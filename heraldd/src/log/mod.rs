@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use herald_core::clock::{Clock, SystemClock};
+use serde_json::json;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
@@ -39,10 +41,16 @@ impl Log {
     /// When the file cannot be opened, or the process has a log already.
     pub fn start(settings: &LogSettings) -> anyhow::Result<Self> {
         let reopen = Arc::new(AtomicBool::new(false));
+        let say_dropped = match settings.format {
+            LogFormat::Text => dropped_as_text,
+            LogFormat::Json => dropped_as_json,
+        };
         let (lines, writer) = match &settings.output {
-            LogOutput::File(path) => queue(LogFile::open(path, reopen.clone())?, WAITING, GATHER),
-            LogOutput::Stdout => queue(io::stdout(), WAITING, GATHER),
-            LogOutput::Stderr => queue(io::stderr(), WAITING, GATHER),
+            LogOutput::File(path) => {
+                queue(LogFile::open(path, reopen.clone())?, WAITING, GATHER, say_dropped)
+            }
+            LogOutput::Stdout => queue(io::stdout(), WAITING, GATHER, say_dropped),
+            LogOutput::Stderr => queue(io::stderr(), WAITING, GATHER, say_dropped),
         };
         let colour = match settings.output {
             LogOutput::File(_) => false,
@@ -52,6 +60,7 @@ impl Log {
         let lines = move || lines.clone();
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
             LogFormat::Text => {
+                let lines = move || OneLine(lines());
                 Box::new(tracing_subscriber::fmt::layer().with_ansi(colour).with_writer(lines))
             }
             LogFormat::Json => {
@@ -62,6 +71,16 @@ impl Log {
         let subscriber = tracing_subscriber::registry().with(layer).with(filter);
         tracing::subscriber::set_global_default(subscriber)?;
         Ok(Self { level, reopen, settings: settings.clone(), _writer: writer })
+    }
+
+    /// Tells what is wrong at length: in JSON as one object, in text a line of the log for each line of it.
+    pub fn tell(&self, what: &impl std::fmt::Display, is_error: bool) {
+        let told = |text: &str| if is_error { tracing::error!("{text}") } else { tracing::warn!("{text}") };
+        let text = what.to_string();
+        match self.settings.format {
+            LogFormat::Json => told(text.trim()),
+            LogFormat::Text => text.lines().map(str::trim_end).filter(|line| !line.is_empty()).for_each(told),
+        }
     }
 
     /// Takes the level of a new configuration, and opens the file again (it may have been rotated away). A new
@@ -75,6 +94,44 @@ impl Log {
             tracing::warn!("a new log.output or log.format takes effect at the next start");
         }
     }
+}
+
+/// Keeps a line of text one line, whatever somebody wrote into it. One call is one line.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        if !text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            return self.0.write(line);
+        }
+        let mut escaped = Vec::with_capacity(line.len() + 16);
+        for byte in text {
+            match byte {
+                b'\n' => escaped.extend(b"\\n"),
+                b'\r' => escaped.extend(b"\\r"),
+                byte => escaped.push(*byte),
+            }
+        }
+        escaped.push(b'\n');
+        self.0.write_all(&escaped)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn dropped_as_text(lines: u64) -> String {
+    format!("{} WARN {lines} log lines were dropped: the output is too slow", SystemClock.now())
+}
+
+fn dropped_as_json(lines: u64) -> String {
+    let message = format!("{lines} log lines were dropped: the output is too slow");
+    let timestamp = SystemClock.now().to_string();
+    json!({"timestamp": timestamp, "level": "WARN", "message": message, "dropped": lines, "target": module_path!()})
+        .to_string()
 }
 
 /// A file that is opened again when told to.
@@ -110,5 +167,29 @@ impl Write for LogFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_stays_one_line() {
+        for (line, written) in
+            [("plain\n", "plain\n"), ("", ""), ("a\nb\r\nc\n", "a\\nb\\r\\nc\n"), ("\n\n", "\\n\n")]
+        {
+            let mut out = Vec::new();
+            OneLine(&mut out).write_all(line.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), written, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn dropped_lines_are_told_in_the_format_of_the_log() {
+        assert!(dropped_as_text(7).contains(" WARN 7 log lines were dropped"));
+        let line: serde_json::Value = serde_json::from_str(&dropped_as_json(7)).unwrap();
+        assert_eq!((&line["level"], &line["dropped"]), (&json!("WARN"), &json!(7)));
+        assert!(line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
     }
 }

@@ -44,10 +44,16 @@ pub(super) struct Writer {
 
 /// A queue of at most `bound` bytes in front of this output. Where lines come one upon the other, the thread gathers
 /// them for a while: a job then costs no wake-up of its own. A line on its own is written at once.
-pub(super) fn queue(output: impl Write + Send + 'static, bound: usize, gather: Duration) -> (Queue, Writer) {
+/// `say_dropped` makes a line of how many found no room.
+pub(super) fn queue(
+    output: impl Write + Send + 'static,
+    bound: usize,
+    gather: Duration,
+    say_dropped: fn(u64) -> String,
+) -> (Queue, Writer) {
     let shared = Arc::new(Shared::default());
     let theirs = shared.clone();
-    let thread = spawn(move || write_all(&theirs, output, gather));
+    let thread = spawn(move || write_all(&theirs, output, gather, say_dropped));
     (Queue { shared: shared.clone(), bound }, Writer { shared, thread: Some(thread) })
 }
 
@@ -71,7 +77,7 @@ impl Write for Queue {
     }
 }
 
-fn write_all(shared: &Shared, mut output: impl Write, gather: Duration) {
+fn write_all(shared: &Shared, mut output: impl Write, gather: Duration, say_dropped: fn(u64) -> String) {
     let mut written_at: Option<Instant> = None;
     loop {
         let mut waiting = shared.lock();
@@ -88,7 +94,7 @@ fn write_all(shared: &Shared, mut output: impl Write, gather: Duration) {
         // There is nobody to tell of a log that cannot be written.
         let _ = output.write_all(&bytes);
         if dropped > 0 {
-            let _ = writeln!(output, "{dropped} log lines were dropped: the output is too slow");
+            let _ = writeln!(output, "{}", say_dropped(dropped));
         }
         let _ = output.flush();
         written_at = Some(Instant::now());
@@ -145,7 +151,10 @@ mod tests {
     fn lines_are_gathered_in_order_and_past_the_bound_dropped_and_counted() {
         let (go, gate) = channel();
         let (sender, seen) = channel();
-        let (mut queue, writer) = queue(Gate { go: gate, seen: sender }, 8, Duration::from_secs(600));
+        let (mut queue, writer) =
+            queue(Gate { go: gate, seen: sender }, 8, Duration::from_secs(600), |dropped| {
+                format!("{dropped} dropped")
+            });
         for _ in 0..9 {
             go.send(()).unwrap();
         }
@@ -156,14 +165,15 @@ mod tests {
         }
         drop(writer);
         let written: String = seen.try_iter().collect();
-        assert_eq!(written, "one\ntwo\n2 log lines were dropped: the output is too slow\n");
+        assert_eq!(written, "one\ntwo\n2 dropped\n");
     }
 
     #[test]
     fn what_waits_at_the_end_is_written_and_an_output_that_hangs_is_not_waited_for() {
         let (go, gate) = channel();
         let (sender, seen) = channel();
-        let (mut queue, writer) = queue(Gate { go: gate, seen: sender }, 100, Duration::ZERO);
+        let (mut queue, writer) =
+            queue(Gate { go: gate, seen: sender }, 100, Duration::ZERO, |_| String::new());
         queue.write_all(b"last\n").unwrap();
         drop(writer);
         assert!(seen.try_recv().is_err(), "it hangs still, and the drop came back");

@@ -120,6 +120,18 @@ fn both_formats_name_counters_as_their_readers_expect() {
     let old = metrics.render(None, Format::Prometheus);
     assert!(old.contains("# TYPE herald_journal_failures_total counter\n"), "{old}");
     assert!(old.contains("\nherald_journal_failures_total 1\n"), "{old}");
+    let version = env!("CARGO_PKG_VERSION");
+    for line in [
+        "# HELP herald_build_info The version of heraldd.",
+        "# TYPE herald_build_info gauge",
+        &format!("herald_build_info{{version=\"{version}\"}} 1"),
+    ] {
+        assert!(old.lines().any(|found| found == line), "{line}\n{old}");
+    }
+    for line in old.lines().filter(|line| line.starts_with("# TYPE ")) {
+        let name = line.split(' ').nth(2).unwrap();
+        assert!(old.contains(&format!("# HELP {name} ")), "{name} has no help");
+    }
     assert!(!old.contains("# EOF") && !old.contains("# UNIT") && !old.contains(" info\n"), "{old}");
     let mut headers = HeaderMap::new();
     assert_eq!(Format::asked_for(&headers), Format::Prometheus);

@@ -1,0 +1,157 @@
+//! How the output of a job is told: as it was written, or piece by piece as JSON.
+
+use bytes::Bytes;
+use herald_core::executor::Stream;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::job_log::{Chunk, Entry};
+use crate::model::LogPiece;
+
+/// Where output is missing.
+const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";
+
+/// How output is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Format {
+    /// The `Content-Type`.
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; charset=utf-8",
+            Self::Json => "application/x-ndjson",
+        }
+    }
+}
+
+/// Tells the output of a job, part by part.
+#[derive(Debug, Default)]
+pub(super) struct Teller {
+    format: Format,
+    /// For standard output and standard error: the beginning of a character whose rest is yet to come.
+    begun: [Vec<u8>; 2],
+}
+
+impl Teller {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format, ..Self::default() }
+    }
+
+    /// The next part of this attempt's output.
+    pub(super) fn tell(&mut self, attempt: u32, chunk: &Chunk) -> Bytes {
+        let mut told = Vec::new();
+        match self.format {
+            Format::Text => {
+                chunk.entries.iter().for_each(|entry| told.extend_from_slice(&entry.bytes));
+                if chunk.truncated {
+                    told.extend_from_slice(MISSING);
+                }
+            }
+            Format::Json => {
+                for entry in &chunk.entries {
+                    self.put(&mut told, attempt, entry);
+                }
+                if chunk.truncated {
+                    line(&mut told, &LogPiece::Missing { attempt });
+                }
+            }
+        }
+        told.into()
+    }
+
+    fn put(&mut self, told: &mut Vec<u8>, attempt: u32, entry: &Entry) {
+        let (stream, begun) = match entry.stream {
+            Stream::Stdout => ("stdout", &mut self.begun[0]),
+            Stream::Stderr => ("stderr", &mut self.begun[1]),
+        };
+        begun.extend_from_slice(&entry.bytes);
+        let whole = begun.len() - unfinished(begun);
+        let text = String::from_utf8_lossy(&begun[..whole]).into_owned();
+        begun.drain(..whole);
+        if !text.is_empty() {
+            let (stream, at) = (stream.to_owned(), entry.at.to_string());
+            line(told, &LogPiece::Output { attempt, stream, at, text });
+        }
+    }
+}
+
+fn line(told: &mut Vec<u8>, piece: &LogPiece) {
+    // Texts and numbers: never fails.
+    told.extend(serde_json::to_vec(piece).unwrap_or_default());
+    told.push(b'\n');
+}
+
+/// How many bytes at the end begin a character that is not whole.
+fn unfinished(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last().map(|chunk| chunk.invalid()) {
+        Some(rest) if !rest.is_empty() && bytes.ends_with(rest) && is_begun(rest) => rest.len(),
+        _ => 0,
+    }
+}
+
+/// Whether more bytes could make a character of it.
+fn is_begun(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    fn chunk(parts: &[(Stream, &[u8])]) -> Chunk {
+        let at = Timestamp::UNIX_EPOCH;
+        let entries = parts
+            .iter()
+            .map(|(stream, bytes)| Entry { stream: *stream, at, bytes: bytes.to_vec() })
+            .collect();
+        Chunk { entries, ..Chunk::default() }
+    }
+
+    #[test]
+    fn text_is_told_as_it_was_written() {
+        let mut teller = Teller::new(Format::Text);
+        let mut part = chunk(&[(Stream::Stdout, b"a\xff"), (Stream::Stderr, b"b")]);
+        assert_eq!(teller.tell(1, &part), &b"a\xffb"[..]);
+        part.truncated = true;
+        assert!(teller.tell(1, &part).ends_with(MISSING));
+    }
+
+    #[test]
+    fn json_is_told_in_whole_characters() {
+        use Stream::{Stderr, Stdout};
+        let mut teller = Teller::new(Format::Json);
+        let mut told = Vec::new();
+        let euro = "\u{20ac}".as_bytes();
+        for part in [
+            chunk(&[(Stdout, b"one\ntwo"), (Stderr, &euro[..1])]),
+            chunk(&[(Stdout, b"\xff\"\x1b"), (Stderr, &euro[1..2])]),
+            chunk(&[(Stderr, &euro[2..]), (Stdout, &euro[..2])]),
+            chunk(&[(Stdout, b"x")]),
+            Chunk { truncated: true, ..Chunk::default() },
+        ] {
+            told.extend(teller.tell(2, &part));
+        }
+        let lines: Vec<Value> =
+            serde_json::Deserializer::from_slice(&told).into_iter().map(Result::unwrap).collect();
+        let piece = |stream: &str, text: &str| json!({"kind": "output", "attempt": 2, "stream": stream, "at": "1970-01-01T00:00:00Z", "text": text});
+        assert_eq!(
+            lines,
+            [
+                piece("stdout", "one\ntwo"),
+                piece("stdout", "\u{fffd}\"\u{1b}"),
+                piece("stderr", "\u{20ac}"),
+                piece("stdout", "\u{fffd}x"),
+                json!({"kind": "missing", "attempt": 2}),
+            ]
+        );
+        assert_eq!(told.iter().filter(|byte| **byte == b'\n').count(), 5, "an object a line");
+    }
+}

@@ -1,0 +1,190 @@
+use herald_core::activation::{Activation, Key};
+use herald_core::lifecycle::Status;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::journal::{Keep, Store};
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap()
+}
+
+fn id(n: u64) -> Name {
+    format!("01900000-0000-7000-8000-{n:012x}").into()
+}
+
+fn object(value: Value) -> Arc<Params> {
+    Arc::new(value.as_object().unwrap().clone())
+}
+
+fn mask() -> Arc<Mask> {
+    let mut mask = Mask::new();
+    mask.add("hunter2hunter2");
+    Arc::new(mask)
+}
+
+fn accepted(n: u64, param: Value) -> Record {
+    let activation =
+        Activation { event_id: id(n), trigger: "t".into(), trigger_param: object(param), chain_depth: 0 };
+    let key = Some(Key { name: "k".into(), window: std::time::Duration::from_secs(60) });
+    Record::Accepted { activation, mask: mask(), key, due: None, at: at(0) }
+}
+
+fn job(n: u64, attempt: u32) -> Arc<Job> {
+    Arc::new(Job {
+        id: id(n),
+        trigger_id: id(1),
+        router: if n.is_multiple_of(2) { "even" } else { "odd" }.into(),
+        trigger: "t".into(),
+        selector: "all".into(),
+        task: "k".into(),
+        executor: "x".into(),
+        trigger_param: object(json!({"a": 1, "password": "p"})),
+        select_param: object(json!({"b": [1.5, null]})),
+        job_param: object(json!({"env": {"X": "it is hunter2hunter2"}})),
+        chain_depth: 3,
+        attempt,
+    })
+}
+
+fn verdict(status: Status) -> Verdict {
+    let error = (status != Status::Succeeded).then(|| "it broke".to_owned());
+    Verdict { status, error, result: object(json!({"exit_code": 1})).as_ref().clone() }
+}
+
+fn queued(n: u64) -> Record {
+    Record::Queued { job: job(n, 1), mask: mask(), at: at(i64::try_from(n).unwrap() * 1000 + 1) }
+}
+
+fn started(n: u64, attempt: u32) -> Record {
+    Record::Started { job: job(n, attempt), at: at(20_000) }
+}
+
+fn ended(n: u64, attempt: u32, status: Status) -> Record {
+    Record::Ended { job: job(n, attempt), mask: mask(), verdict: verdict(status), at: at(30_123) }
+}
+
+/// Every kind of life: done, waits, runs, waits for another attempt, at its second one, refused.
+fn lives() -> Vec<Record> {
+    let again = |n| Record::AttemptEnded {
+        job: job(n, 1),
+        verdict: verdict(Status::Failed),
+        retry_at: at(25_000),
+        at: at(21_000),
+    };
+    let decision = |said, why: &'static str, job_id| Decision {
+        router: "odd".into(),
+        task: "k".into(),
+        selector: "all".into(),
+        said,
+        why: why.into(),
+        job_id,
+    };
+    let decisions = vec![
+        decision(Said::Yes, "all says yes", Some(id(3))),
+        decision(Said::No, "no", None),
+        decision(Said::Error, "it hangs", None),
+    ];
+    vec![
+        accepted(1, json!({"a": 1, "password": "p", "text": "hunter2hunter2"})),
+        accepted(2, json!({})),
+        Record::Routed { event_id: id(1), decisions, at: at(10) },
+        queued(3),
+        queued(4),
+        queued(5),
+        queued(6),
+        queued(7),
+        started(3, 1),
+        ended(3, 1, Status::Succeeded),
+        started(5, 1),
+        started(6, 1),
+        again(6),
+        started(7, 1),
+        again(7),
+        started(7, 2),
+        ended(7, 2, Status::Lost),
+        ended(8, 1, Status::Rejected),
+    ]
+}
+
+#[tokio::test]
+async fn it_answers_as_the_journal_on_disk_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = Keep { time: std::time::Duration::from_secs(3600), jobs: 1000 };
+    let clock = herald_core::clock::SystemClock;
+    let store = Store::open(folder.path(), keep, Arc::new(clock)).unwrap();
+    let recent = Recent::default();
+    for record in lives() {
+        let records = Arc::new(vec![record]);
+        store.append(&records).await.unwrap();
+        recent.append(&records).await.unwrap();
+    }
+    let text = |text: &str| Some(text.to_owned());
+    let all = JobQuery { limit: 100, ..JobQuery::default() };
+    let mut seen = 0;
+    for query in [
+        all.clone(),
+        JobQuery { limit: 2, ..all.clone() },
+        JobQuery { limit: 2, cursor: text(&id(7)), ..all.clone() },
+        JobQuery { router: text("even"), ..all.clone() },
+        JobQuery { task: text("k"), status: text("running"), ..all.clone() },
+        JobQuery { status: text("rejected"), ..all.clone() },
+        JobQuery { since: Some(at(5_001)), ..all.clone() },
+        JobQuery { since: Some(at(5_002)), ..all.clone() },
+        JobQuery { router: text("none"), ..all.clone() },
+    ] {
+        let (theirs, ours) =
+            (store.jobs(query.clone()).await.unwrap(), recent.jobs(query.clone()).await.unwrap());
+        assert_eq!(json!(ours), json!(theirs), "{query:?}");
+        seen += ours.items.len();
+    }
+    assert_eq!(seen, 6 + 2 + 2 + 3 + 1 + 1 + 4 + 3);
+    for n in 0..10 {
+        let (theirs, ours) = (store.job(&id(n)).await.unwrap(), recent.job(&id(n)).await.unwrap());
+        let event = theirs.as_ref().map(|job| job.trigger_param.clone());
+        let mut ours = json!(ours);
+        if let Some(event) = event {
+            // On disk they are those of the event; here each job has its own, and this test's differ.
+            ours["trigger_param"] = json!(event);
+        }
+        assert_eq!(ours, json!(theirs), "{n}");
+        let (theirs, ours) = (store.event(&id(n)).await.unwrap(), recent.event(&id(n)).await.unwrap());
+        assert_eq!(json!(ours), json!(theirs), "{n}");
+        assert!(!json!(ours).to_string().contains("hunter2"));
+    }
+    let wrong = JobQuery { cursor: text("x"), ..all };
+    assert!(matches!(recent.jobs(wrong).await, Err(HistoryError::Cursor)));
+    let again = recent.stored(&id(3), Arc::default()).await.unwrap().unwrap();
+    assert!(again.ended && again.broken.is_none());
+    assert_eq!(again.job.job_param, job(3, 1).job_param, "as it was, secrets included");
+    assert!(!recent.stored(&id(4), Arc::default()).await.unwrap().unwrap().ended);
+    assert!(recent.stored(&id(99), Arc::default()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn it_is_bounded_in_number_and_in_bytes() {
+    let recent = Recent::default();
+    for n in 0..MOST as u64 + 100 {
+        recent.append(&Arc::new(vec![accepted(n, json!({})), queued(n)])).await.unwrap();
+    }
+    let kept = |recent: &Recent| {
+        let inside = recent.inside();
+        (inside.events.entries.len(), inside.jobs.entries.len(), inside.events.bytes, inside.jobs.bytes)
+    };
+    assert_eq!((kept(&recent).0, kept(&recent).1), (MOST, MOST));
+    assert!(recent.job(&id(99)).await.unwrap().is_none() && recent.job(&id(100)).await.unwrap().is_some());
+    let large = "x".repeat(1 << 20);
+    for n in 5000..5020 {
+        recent.append(&Arc::new(vec![accepted(n, json!({"large": large}))])).await.unwrap();
+    }
+    let (events, _, bytes, _) = kept(&recent);
+    assert!((1..=4).contains(&events) && bytes <= BYTES, "{events} {bytes}");
+    // Attempts without an end, and one that alone is too large.
+    recent.append(&Arc::new(vec![queued(9000)])).await.unwrap();
+    for attempt in 1..40_000 {
+        recent.append(&Arc::new(vec![started(9000, attempt)])).await.unwrap();
+    }
+    assert!(kept(&recent).3 <= BYTES);
+    recent.append(&Arc::new(vec![accepted(9001, json!({"large": "x".repeat(BYTES)}))])).await.unwrap();
+    assert_eq!((kept(&recent).0, kept(&recent).2), (0, 0));
+}
