@@ -8,7 +8,8 @@ use http::Method;
 use super::answer::Answer;
 use super::client::{Daemon, step};
 use super::paint::{self, Paint};
-use super::{table, wait};
+use super::table::{self, Last};
+use super::wait;
 use crate::model;
 
 /// Activate a trigger now
@@ -92,8 +93,8 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
     };
     let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
     let head = ["ROUTER", "TASK", "SELECTOR", "ANSWER", "JOB", "WHY"];
-    let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
-    Answer::good(table::painted(head, &rows, &paint, |column, text| match column {
+    let paint = Paint::of(&std::io::stdout());
+    Answer::good(table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
         3 => paint::of_status(text),
         _ => Style::new(),
     }))

@@ -1,5 +1,7 @@
 //! `heraldd jobs`, `job`, `cancel`, `retry`: what ran, what runs, an end to it, and once more.
 
+use std::io::IsTerminal;
+
 use anstyle::Style;
 use clap::Args;
 use herald_core::clock::Clock;
@@ -9,7 +11,8 @@ use jiff::Timestamp;
 use super::answer::Answer;
 use super::client::{Daemon, step};
 use super::paint::{self, Paint};
-use super::{listing, table, wait, words};
+use super::table::{self, Last};
+use super::{listing, wait, words};
 use crate::model;
 
 /// List jobs, newest first
@@ -108,7 +111,17 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
         return Answer::good(said.to_string());
     }
     match serde_json::from_value::<model::Page<model::JobSummary>>(said) {
-        Ok(page) => Answer::good(listing::rows(&page.items, clock.now())),
+        Ok(page) if page.items.is_empty() => {
+            Answer { remarks: "there are no such jobs".to_owned(), ..Answer::good("") }
+        }
+        Ok(page) => {
+            let mut out = listing::rows(&page.items, clock.now());
+            // For people; programs ask for JSON.
+            if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
+                out.push_str(&format!("there are more: heraldd jobs --cursor {cursor}\n"));
+            }
+            Answer::good(out)
+        }
         Err(error) => Answer::strange(&error),
     }
 }
@@ -152,7 +165,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
     if let Some(error) = &of.error {
         lines.push(["Error", error].map(str::to_owned));
     }
-    let mut text = table::painted(["", ""], &lines, &paint, |column, text| match column {
+    let mut text = table::painted(["", ""], &lines, &paint, Last::Cut, |column, text| match column {
         0 => Style::new().bold(),
         _ => paint::of_status(text),
     });
@@ -171,7 +184,10 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
     if !attempts.is_empty() {
         let head = ["ATTEMPT", "STATUS", "STARTED", "RAN", "ERROR"];
         text.push('\n');
-        text.push_str(&table::painted(head, &attempts, &paint, |_, text| paint::of_status(text)));
+        let paint = Paint::of(&std::io::stdout());
+        text.push_str(&table::painted(head, &attempts, &paint, Last::Below, |_, text| {
+            paint::of_status(text)
+        }));
     }
     for (name, params) in [
         ("trigger_param", Some(&job.trigger_param)),
@@ -181,9 +197,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
     ] {
         if let Some(params) = params.filter(|params| !params.is_empty()) {
             let name = paint.with(Style::new().bold(), name);
-            // A map of texts and numbers: never fails.
-            let json = serde_json::to_string_pretty(params).unwrap_or_default();
-            text.push_str(&format!("\n{name}: {json}\n"));
+            text.push_str(&format!("\n{name}: {}\n", table::json(params)));
         }
     }
     text

@@ -4,7 +4,8 @@ use anstyle::Style;
 use jiff::Timestamp;
 
 use super::paint::{self, Paint};
-use super::{table, words};
+use super::table::{self, Last};
+use super::words;
 use crate::model;
 
 /// The jobs as a table.
@@ -15,14 +16,14 @@ pub(super) fn rows(jobs: &[model::JobSummary], now: Timestamp) -> String {
             job.status.clone(),
             job.router.clone(),
             job.task.clone(),
-            words::ago_of(&job.queued_at, now),
+            words::short_ago_of(&job.queued_at, now),
             ran(job.started_at.as_deref(), job.ended_at.as_deref()),
             job.error.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<table::Row<7>> = jobs.iter().map(row).collect();
     let head = ["ID", "STATUS", "ROUTER", "TASK", "MADE", "RAN", "ERROR"];
-    table::painted(head, &rows, &Paint::of(&std::io::stdout()), |column, text| match column {
+    table::painted(head, &rows, &Paint::of(&std::io::stdout()), Last::Cut, |column, text| match column {
         1 => paint::of_status(text),
         _ => Style::new(),
     })
@@ -32,7 +33,7 @@ pub(super) fn rows(jobs: &[model::JobSummary], now: Timestamp) -> String {
 pub(super) fn ran(started_at: Option<&str>, ended_at: Option<&str>) -> String {
     let at = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     match (at(started_at), at(ended_at)) {
-        (Some(from), Some(to)) => format!("{:.1} s", to.duration_since(from).as_secs_f64()),
+        (Some(from), Some(to)) => words::span(to.duration_since(from)),
         _ => String::new(),
     }
 }

@@ -8,9 +8,25 @@ use super::paint::Paint;
 /// A row of the table; its cells hold what a user wrote, so nothing in them may move the cursor.
 pub(super) type Row<const N: usize> = [String; N];
 
-/// The head and the rows, each a line. The last column is not filled up.
+/// What becomes of a last column for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    /// It is cut: a row stays a line.
+    Cut,
+    /// It is told below its row, whole.
+    Below,
+}
+
+/// As narrow as a column is made where there is no room.
+const NARROW: usize = 10;
+/// So much of a last column says something.
+const TELLING: usize = 24;
+/// Between columns.
+const GAP: usize = 2;
+
+/// The head and the rows for standard output as it is, each a line. The last column is not filled up.
 pub(super) fn table<const N: usize>(head: [&str; N], rows: &[Row<N>]) -> String {
-    painted(head, rows, &Paint::none(), |_, _| Style::new())
+    painted(head, rows, &Paint::of(&std::io::stdout()), Last::Cut, |_, _| Style::new())
 }
 
 /// As [`table`], for this output: in colour where it takes any (`style` says which, by column and text), and no wider
@@ -19,35 +35,69 @@ pub(super) fn painted<const N: usize>(
     head: [&str; N],
     rows: &[Row<N>],
     paint: &Paint,
+    last: Last,
     style: impl Fn(usize, &str) -> Style,
 ) -> String {
     let head = head.map(str::to_owned);
     let rows: Vec<Row<N>> =
         std::iter::once(&head).chain(rows).map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.width());
-        }
-    }
+    let (widths, below) = widths(&rows, paint.width, last);
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
         let (mut line, mut room, mut blanks) = (String::new(), paint.width, 0);
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let shown = cut(cell, room);
             let style = if number == 0 { Style::new().bold() } else { style(column, cell) };
+            if below && column + 1 == N {
+                if number > 0 && !cell.is_empty() {
+                    line.push_str(&format!("\n    {}", paint.with(style, cell)));
+                }
+                break;
+            }
+            let shown = cut(cell, width.min(room));
             if !shown.is_empty() {
                 line.push_str(&" ".repeat(blanks));
                 line.push_str(&paint.with(style, &shown));
                 blanks = 0;
             }
-            blanks += width - cell.width() + 2;
-            room = room.saturating_sub(width + 2);
+            blanks += width - shown.width() + GAP;
+            room = room.saturating_sub(width + GAP);
         }
         text.push_str(&line);
         text.push('\n');
     }
     text
+}
+
+/// How wide the columns are, and whether the last one is told below. Where there is no room the widest columns give
+/// way, except ids, which are there to be copied.
+fn widths<const N: usize>(rows: &[Row<N>], room: usize, last: Last) -> ([usize; N], bool) {
+    let mut widths = [0; N];
+    let mut firm = [false; N];
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            widths[column] = widths[column].max(cell.width());
+            firm[column] |= is_id(cell);
+        }
+    }
+    let whole = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+    let below = last == Last::Below && {
+        let before: usize = widths.iter().take(N.saturating_sub(1)).map(|width| width + GAP).sum();
+        whole(&widths) > room
+            && room.saturating_sub(before) < widths.last().copied().unwrap_or(0).min(TELLING)
+    };
+    let columns = if below { N.saturating_sub(1) } else { N };
+    while whole(&widths[..columns]) > room {
+        let over = whole(&widths[..columns]) - room;
+        let flexible = (0..columns).filter(|column| !firm[*column] && widths[*column] > NARROW);
+        let Some(widest) = flexible.max_by_key(|column| widths[*column]) else { break };
+        widths[widest] -= over.min(widths[widest] - NARROW).min(widths[widest].div_ceil(8));
+    }
+    (widths, below)
+}
+
+/// Whether it looks like the id of a job or an event.
+fn is_id(cell: &str) -> bool {
+    cell.len() == 36 && cell.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// As much of a text as there is room for.
@@ -70,32 +120,58 @@ fn cut(text: &str, room: usize) -> String {
 }
 
 fn printable(cell: &str) -> String {
-    let bidi = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    cell.chars().map(|c| if c.is_control() || bidi(c) { '\u{fffd}' } else { c }).collect()
+    cell.chars().map(|c| if moves(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a terminal would do something else with it than to show it.
+fn moves(c: char) -> bool {
+    let bidi = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || bidi
+}
+
+/// JSON for people on several lines; what would move the cursor is written as JSON writes it in ASCII.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    // What is shown are maps of texts and numbers: never fails.
+    let json = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if moves(c) && c != '\n' {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn rows<const N: usize>(of: &[[&str; N]]) -> Vec<Row<N>> {
+        of.iter().map(|cells| cells.map(str::to_owned)).collect()
+    }
+
+    fn plain<const N: usize>(head: [&str; N], of: &[[&str; N]], width: usize, last: Last) -> String {
+        painted(head, &rows(of), &Paint { colour: false, width }, last, |_, _| Style::new())
+    }
+
     #[test]
     fn columns_stand_below_each_other() {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned);
-        let rows = [row(["1", "käse", "x"]), row(["22222", "日本語", ""]), row(["3", "a\u{1b}\nb", "y"])];
+        let of = [["1", "käse", "x"], ["22222", "日本語", ""], ["3", "a\u{1b}\nb", "y"]];
         let expected = "\
 A      NAME    LAST
 1      käse    x
 22222  日本語
 3      a\u{fffd}\u{fffd}b    y
 ";
-        assert_eq!(table(["A", "NAME", "LAST"], &rows), expected);
-        assert_eq!(table(["A", "B", "C"], &[]), "A  B  C\n");
+        assert_eq!(plain(["A", "NAME", "LAST"], &of, usize::MAX, Last::Below), expected);
+        assert_eq!(plain(["A", "B", "C"], &[], 80, Last::Cut), "A  B  C\n");
     }
 
     #[test]
     fn a_terminal_gets_colour_and_no_more_than_it_can_show() {
-        let row = |cells: [&str; 2]| cells.map(str::to_owned);
-        let rows = [row(["good", "a long story"]), row(["bad", "日本語日本語"])];
+        let rows = rows(&[["good", "a long story"], ["bad", "日本語日本語"]]);
         let style = |column: usize, text: &str| match (column, text) {
             (0, "bad") => anstyle::AnsiColor::Red.on_default(),
             _ => Style::new(),
@@ -106,8 +182,48 @@ A      NAME    LAST
 good  a long…
 \u{1b}[31mbad\u{1b}[0m   日本語…
 ";
-        assert_eq!(painted(["A", "B"], &rows, &paint, style), expected);
+        assert_eq!(painted(["A", "B"], &rows, &paint, Last::Cut, style), expected);
         let narrow = Paint { colour: false, width: 3 };
-        assert_eq!(painted(["A", "B"], &rows[..1], &narrow, style), "A\ngo…\n");
+        assert_eq!(painted(["A", "B"], &rows[..1], &narrow, Last::Cut, style), "A\ngo…\n");
+    }
+
+    #[test]
+    fn where_there_is_no_room_names_give_way_and_ids_stay() {
+        let id = "01a2148c-3648-736d-a17c-c1198846595a";
+        let name = "a name that goes on and on and on and on";
+        let head = ["ID", "NAME", "STATUS", "WHY"];
+        let of = [[id, name, "failed", "it broke in the middle of its work"], [id, "b", "-", ""]];
+        let expected = format!(
+            "\
+ID                                    NAME            STATUS  WHY
+{id}  a name that g…  failed  it broke in t…
+{id}  b               -
+"
+        );
+        assert_eq!(plain(head, &of, 76, Last::Cut), expected);
+        let expected = format!(
+            "\
+ID                                    NAME                        STATUS
+{id}  a name that goes on and o…  failed
+    it broke in the middle of its work
+{id}  b                           -
+"
+        );
+        assert_eq!(plain(head, &of, 72, Last::Below), expected);
+        for width in 0..130 {
+            for last in [Last::Cut, Last::Below] {
+                let text = plain(head, &of, width, last);
+                let tables = text.lines().filter(|line| !line.starts_with("    "));
+                assert!(tables.map(|line| line.width()).max() <= Some(width.max(1)), "{width}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn json_moves_no_cursor_and_stays_what_it_is() {
+        let value = serde_json::json!({"a": "\u{1b}[2J\u{9b}31m \u{202e} é\n"});
+        let text = json(&value);
+        assert_eq!(text, "{\n  \"a\": \"\\u001b[2J\\u009b31m \\u202e é\\n\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

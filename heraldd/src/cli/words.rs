@@ -23,6 +23,30 @@ pub(super) fn ago_of(at: &str, now: Timestamp) -> String {
     at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| ago(now.duration_since(at)))
 }
 
+/// As [`ago_of`], where there is little room: `21s ago`.
+pub(super) fn short_ago_of(at: &str, now: Timestamp) -> String {
+    let Ok(at) = at.parse::<Timestamp>() else { return at.to_owned() };
+    let seconds = now.duration_since(at).as_secs();
+    match seconds {
+        ..1 => "just now".to_owned(),
+        1..60 => format!("{seconds}s ago"),
+        60..3600 => format!("{}m ago", seconds / 60),
+        3600..86_400 => format!("{}h ago", seconds / 3600),
+        _ => format!("{}d ago", seconds / 86_400),
+    }
+}
+
+/// How long something took: `12 ms`, `3.4 s`, `5m 12s`, `2h 3m`.
+pub(super) fn span(took: SignedDuration) -> String {
+    let millis = took.as_millis().max(0);
+    match millis {
+        ..1000 => format!("{millis} ms"),
+        1000..60_000 => format!("{}.{} s", millis / 1000, millis / 100 % 10),
+        60_000..3_600_000 => format!("{}m {}s", millis / 60_000, millis / 1000 % 60),
+        _ => format!("{}h {}m", millis / 3_600_000, millis / 60_000 % 60),
+    }
+}
+
 /// So many of its largest units; none for less than a second.
 fn length(span: SignedDuration, units_shown: usize) -> Option<String> {
     let seconds = span.as_secs().max(0);
@@ -64,6 +88,27 @@ mod tests {
             (400 * 86_400 + 3 * 3600, "in 400 days 3 hours"),
         ] {
             assert_eq!(until(SignedDuration::from_secs(seconds)), words, "{seconds}");
+        }
+        for (seconds, words) in [
+            (-5, "just now"),
+            (0, "just now"),
+            (59, "59s ago"),
+            (61, "1m ago"),
+            (7200, "2h ago"),
+            (90_000, "1d ago"),
+        ] {
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+            assert_eq!(short_ago_of("1970-01-01T00:00:00Z", now), words, "{seconds}");
+        }
+        for (millis, words) in [
+            (-1, "0 ms"),
+            (999, "999 ms"),
+            (1000, "1.0 s"),
+            (59_999, "59.9 s"),
+            (312_000, "5m 12s"),
+            (7_380_000, "2h 3m"),
+        ] {
+            assert_eq!(span(SignedDuration::from_millis(millis)), words);
         }
         for (millis, words) in [(2000, "every 2s"), (90_000, "every 1m 30s"), (1, "every 1ms")] {
             assert_eq!(every(std::time::Duration::from_millis(millis)), words);
