@@ -12,9 +12,11 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
-use super::answer::{Answer, FAILED};
+use super::answer::{Answer, BAD_INPUT, FAILED};
 use crate::{config, state_dir};
 
+/// No daemon answers.
+pub(super) const NOBODY: u8 = 3;
 /// Nothing is known under this name or id.
 pub(super) const NOT_FOUND: u8 = 4;
 /// How long an answer may take, and how long it may be.
@@ -97,9 +99,10 @@ impl Daemon {
             runtime.block_on(async { tokio::time::timeout(deadline, exchange(&socket, call, take)).await });
         match asked {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(Trouble::Nobody(why))) => Err(nobody(format!("heraldd: {}: {why}", socket.display()))),
             Ok(Err(Trouble::Broken(why))) => Err(failed(format!("heraldd: {}: {why}", socket.display()))),
             Ok(Err(Trouble::Refused(status, problem))) => Err(refused(status, &problem)),
-            Err(_) => Err(failed(format!("heraldd: no answer within {} s", deadline.as_secs()))),
+            Err(_) => Err(nobody(format!("heraldd: no answer within {} s", deadline.as_secs()))),
         }
     }
 }
@@ -117,6 +120,8 @@ struct Call<'a> {
 pub(super) struct Stop(pub(super) String);
 
 enum Trouble {
+    /// No daemon listens there.
+    Nobody(String),
     /// The connection.
     Broken(String),
     /// The daemon says no, and why.
@@ -133,16 +138,27 @@ fn failed(why: String) -> Answer {
     Answer { out: String::new(), remarks: why, code: FAILED }
 }
 
+fn nobody(why: String) -> Answer {
+    Answer { code: NOBODY, ..failed(why) }
+}
+
 fn refused(status: StatusCode, problem: &[u8]) -> Answer {
     let said: Value = serde_json::from_slice(problem).unwrap_or_default();
     let detail = said.get("detail").and_then(Value::as_str).unwrap_or("it was refused");
-    let code = if status == StatusCode::NOT_FOUND { NOT_FOUND } else { FAILED };
+    let code = match status {
+        StatusCode::NOT_FOUND => NOT_FOUND,
+        // Of an argument, or of the configuration that is to be taken up.
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            BAD_INPUT
+        }
+        _ => FAILED,
+    };
     Answer { code, ..failed(format!("heraldd: {detail}")) }
 }
 
 async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, Trouble> {
     tokio::net::UnixStream::connect(socket).await.map_err(|error| {
-        Trouble::Broken(match error.kind() {
+        Trouble::Nobody(match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
                 "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
                     .to_owned()

@@ -2,7 +2,7 @@
 
 use e2e::daemon::Daemon;
 use e2e::place::Place;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{CONFIG, get, heraldd, job_with, start};
 
@@ -41,9 +41,12 @@ fn the_command_line_says_the_same() {
     for (arguments, code, says) in [
         (vec!["job", "nothing"], 4, "no job"),
         (vec!["trigger", "nobody"], 4, "no trigger"),
-        (vec!["trigger", "manual", "-d", "[1]"], 1, "JSON object"),
+        (vec!["trigger", "manual", "-d", "[1]"], 2, "JSON object"),
         (vec!["cancel", id], 1, "ended already"),
-        (vec!["jobs", "--status", "done"], 1, "expected one of"),
+        (vec!["jobs", "--status", "done"], 2, "expected one of"),
+        (vec!["jobs", "--since", "2026"], 2, "2026-11-24T12:00:00Z"),
+        (vec!["logs", "nothing"], 4, "no job"),
+        (vec!["explain", "nothing"], 4, "no event"),
         (vec!["jobs", "-n", "0"], 2, "1..=1000"),
     ] {
         let ended = heraldd(&place, &arguments);
@@ -53,7 +56,7 @@ fn the_command_line_says_the_same() {
     daemon.signal("TERM");
     assert_eq!(daemon.wait_end(), Some(0));
     let nobody = heraldd(&place, &["jobs"]);
-    assert_eq!(nobody.code, Some(1));
+    assert_eq!(nobody.code, Some(3));
     assert!(
         nobody.stderr.contains("heraldd.sock") && nobody.stderr.contains("start it"),
         "{}",
@@ -121,6 +124,61 @@ fn colour_is_for_terminals_that_want_it() {
     for plain in ["TERM=dumb", "TERM=xterm NO_COLOR=1"] {
         let plain = on_terminal(plain);
         assert!(plain.contains("succeeded") && !plain.contains("\u{1b}[32m"), "{plain:?}");
+    }
+}
+
+#[test]
+fn a_log_and_the_graph_as_json() {
+    let place = Place::new();
+    let daemon = start(&place);
+    let job = job_with(&place, &daemon.post(&json!({"do": "quick"})), "succeeded");
+    let id = job["id"].as_str().unwrap();
+    let told = heraldd(&place, &["logs", "--json", id]);
+    let piece: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(
+        (&piece["kind"], &piece["stream"], &piece["text"]),
+        (&json!("output"), &json!("stdout"), &json!("hello\n"))
+    );
+    assert_eq!(piece["attempt"], 1);
+    let graph = heraldd(&place, &["graph", "-c", &place.text_path("heraldd.yml"), "--json"]);
+    let graph: Value = serde_json::from_str(&graph.stdout).unwrap();
+    assert_eq!(graph["nodes"].as_array().unwrap().len(), 5, "{graph}");
+    let schema = heraldd(&place, &["schema", "--json"]);
+    assert!(schema.stdout.lines().count() == 1 && serde_json::from_str::<Value>(&schema.stdout).is_ok());
+    let none = heraldd(&place, &["jobs", "--router", "nobody"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""));
+    assert!(none.stderr.contains("no such jobs"), "{}", none.text());
+}
+
+#[test]
+fn hostile_values_stay_on_their_line() {
+    let hostile = "/no/such\nprogram\u{1b}[2J\r2026-01-01T00:00:00Z  INFO fake: x \"y\" {\u{202e}";
+    for format in ["text", "json"] {
+        let place = Place::new();
+        let job = json!({"cmd": hostile, "env": {"A": hostile}});
+        let config = format!(
+            "{CONFIG}  hostile:\n    trigger: manual\n    selector: all\n    task: {{k: local_command}}\n    job_param: {job}\nlog: {{format: {format}}}\n"
+        );
+        let daemon = Daemon::start(&place, &config);
+        let event = daemon.post(&json!({"text": hostile}));
+        daemon.wait_for(&["job ended", &event, "does not exist"]);
+        for line in daemon.lines() {
+            if format == "json" {
+                let line: Value =
+                    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+            } else {
+                assert!(line.starts_with("20") && !line.starts_with("2026-01-01T00"), "{line:?}");
+            }
+            assert!(!line.contains('\u{1b}') && !line.contains('\r'), "{line:?}");
+        }
+        // What is wrong with a configuration is told in whole, a line of the log for each of its lines.
+        place.config_as("heraldd.yml", &config.replace("selector: all", "selector: al"));
+        assert_eq!(heraldd(&place, &["reload"]).code, Some(2));
+        daemon.wait_for(&["unknown selector"]);
+        daemon.wait_for(&["did you mean"]);
+        let whole = |line: &str| line.starts_with("20") || line.starts_with('{');
+        assert!(daemon.lines().iter().all(|line| whole(line)), "{}", daemon.log());
     }
 }
 

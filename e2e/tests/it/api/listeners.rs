@@ -86,7 +86,7 @@ fn a_reload_is_in_force_or_says_what_is_wrong() {
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("heraldd.yml:") && detail.contains("match_value"), "{detail}");
     let told = heraldd(&place, &["reload"]);
-    assert_eq!(told.code, Some(1));
+    assert_eq!(told.code, Some(2));
     assert!(told.stderr.contains("match_value"), "{}", told.text());
     // Another router and another token.
     let config = CONFIG.replace("  slow:\n", "  slower:\n");

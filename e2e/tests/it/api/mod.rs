@@ -13,15 +13,17 @@
 //! | triggers with the next times due, routers, executors, info | `calls::what_is_configured_is_told` |
 //! | reload | `listeners::a_reload_is_in_force_or_says_what_is_wrong` |
 //! | a stream of server-sent events | `logs::changes_are_streamed` |
-//! | `/healthz`, `/readyz` | `calls::jobs_and_events_are_told` |
+//! | `/healthz`, `/readyz` | `calls::jobs_and_events_are_told`, `phases::while_it_stops_it_says_so_and_still_answers`; the other phases: `heraldd/src/api/tests.rs` |
+//! | on TCP also with `state_dir: none` | `phases::without_a_state_dir_the_latest_is_told_on_tcp` |
 //! | `/metrics` | `calls::everything_is_counted` |
 //! | the same from the command line, as tables or JSON, in a pipe; exit codes | `commands::*` |
-//! | one line of JSON an event, with trigger, router, task, job ids | `commands::the_log_bears_ids` |
+//! | text or JSON, one line an event, with trigger, router, task, job ids | `commands::the_log_bears_ids`, `commands::hostile_values_stay_on_their_line` |
 
 mod calls;
 mod commands;
 mod listeners;
 mod logs;
+mod phases;
 
 use e2e::daemon::Daemon;
 use e2e::http::{Message, Response, send_unix};
