@@ -118,7 +118,7 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
             let mut out = listing::rows(&page.items, clock.now());
             // For people; programs ask for JSON.
             if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
-                out.push_str(&format!("there are more: heraldd jobs --cursor {cursor}\n"));
+                out.push_str(&format!("there are more: add --cursor {cursor}\n"));
             }
             Answer::good(out)
         }
