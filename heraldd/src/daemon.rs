@@ -95,7 +95,7 @@ impl Daemon {
         let limits = config.settings.limits();
         let state = State::open(&config.settings, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
-        state.metrics.configured(&plan);
+        state.metrics.configured(plan.clone());
         let recovered = state.recover(plan.clone()).await?;
         let outputs = Arc::new(state.logs.clone());
         let setup =
@@ -180,7 +180,7 @@ impl Daemon {
         self.state.reload(&config.settings);
         let limits = config.settings.limits();
         let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
-        self.state.metrics.configured(&plan);
+        self.state.metrics.configured(plan.clone());
         self.serving.api.show(View::new(&assembly, plan.clone()));
         self.dispatcher.handle().replace(plan, limits).await;
         self.assembly.retire_into(assembly);

@@ -1,7 +1,7 @@
 //! What is counted, for Prometheus. The names are part of what users rely on; docs/reference/metrics.md lists them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use herald_core::activation::Name;
@@ -106,6 +106,8 @@ pub struct Metrics {
     running: Gauge,
     recording: Gauge,
     open: Mutex<HashMap<Name, Open>>,
+    /// What is configured, until its counts have begun.
+    configured: Mutex<Option<Arc<Plan>>>,
 }
 
 /// 1 ms to 4.5 hours.
@@ -138,6 +140,7 @@ impl Metrics {
             running: Gauge::default(),
             recording: Gauge::default(),
             open: Mutex::default(),
+            configured: Mutex::default(),
         };
         metrics.register(started_at);
         metrics
@@ -186,9 +189,14 @@ impl Metrics {
         registry.register("reloads", "Times the configuration was read again", self.reloads.clone());
     }
 
-    /// Begins the counts of what is configured at zero: of a series that begins at 1 Prometheus does not see the
-    /// increase.
-    pub fn configured(&self, plan: &Plan) {
+    /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the
+    /// increase. They are made when somebody looks: whoever has thousands of routers and no Prometheus pays nothing.
+    pub fn configured(&self, plan: Arc<Plan>) {
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+    }
+
+    fn begin(&self) {
+        let Some(plan) = self.configured.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         for route in plan.workflow.all() {
             drop(self.events.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
             drop(self.retries.get_or_create(&of(&route.router)));
@@ -236,6 +244,7 @@ impl Metrics {
     /// All numbers as text. `standing` is how the dispatcher stands, if it says so.
     #[must_use]
     pub fn render(&self, standing: Option<&Standing>, format: Format) -> String {
+        self.begin();
         let number =
             |of: fn(&Standing) -> usize| standing.map_or(0, |now| i64::try_from(of(now)).unwrap_or(i64::MAX));
         self.queue_depth.set(number(|now| now.waiting));

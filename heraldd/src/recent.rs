@@ -1,6 +1,7 @@
 //! The latest jobs and events in memory: the history of a daemon that keeps nothing else (`state_dir: none`).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -25,7 +26,10 @@ const PART: usize = 256;
 
 /// The latest jobs and events. The oldest go first, whatever became of them.
 #[derive(Default)]
-pub struct Recent(Mutex<Inside>);
+pub struct Recent {
+    inside: Mutex<Inside>,
+    wanted: AtomicBool,
+}
 
 #[derive(Default)]
 struct Inside {
@@ -84,14 +88,23 @@ impl<T> Kept<T> {
 }
 
 impl Recent {
+    /// Keeps what is recorded from now on. Until then nothing is: without an API there is nobody to ask for it, and
+    /// it costs about a fifth of the events that can be taken.
+    pub fn begin(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
     fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Journal for Recent {
     async fn append(&self, records: &Records) -> Result<(), JournalError> {
+        if !self.wanted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut inside = self.inside();
         records.iter().for_each(|record| inside.take(record));
         Ok(())

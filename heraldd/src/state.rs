@@ -42,7 +42,9 @@ impl State {
                 "state_dir is none: events, waiting jobs and the history are kept in memory alone, and are lost when \
                  heraldd ends"
             );
-            return Ok(Self::with(None, JobLogs::new(None, settings.history.log_limit), &*clock));
+            let state = Self::with(None, JobLogs::new(None, settings.history.log_limit), &*clock);
+            state.keep_recent(settings);
+            return Ok(state);
         };
         let logs = JobLogs::new(Some(folder.join(LOGS)), settings.history.log_limit);
         let keep = keep(&settings.history);
@@ -57,6 +59,13 @@ impl State {
     fn with(store: Option<Arc<Store>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
         Self { store, recent: Arc::default(), logs, metrics, changes: Changes::default() }
+    }
+
+    /// In memory the history is kept only where the API shows it.
+    fn keep_recent(&self, settings: &Settings) {
+        if settings.api.is_some() {
+            self.recent.begin();
+        }
     }
 
     /// What an earlier process left undone; `plan` is what resolves secrets.
@@ -105,6 +114,7 @@ impl State {
         if let Some(store) = &self.store {
             store.keep(keep(&settings.history));
         }
+        self.keep_recent(settings);
         self.logs.set_limit(settings.history.log_limit);
     }
 

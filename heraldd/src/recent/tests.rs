@@ -114,6 +114,7 @@ async fn it_answers_as_the_journal_on_disk_does() {
     let clock = herald_core::clock::SystemClock;
     let store = Store::open(folder.path(), keep, Arc::new(clock)).unwrap();
     let recent = Recent::default();
+    recent.begin();
     for record in lives() {
         let records = Arc::new(vec![record]);
         store.append(&records).await.unwrap();
@@ -164,6 +165,7 @@ async fn it_answers_as_the_journal_on_disk_does() {
 #[tokio::test]
 async fn it_is_bounded_in_number_and_in_bytes() {
     let recent = Recent::default();
+    recent.begin();
     for n in 0..MOST as u64 + 100 {
         recent.append(&Arc::new(vec![accepted(n, json!({})), queued(n)])).await.unwrap();
     }
