@@ -196,7 +196,9 @@ impl Metrics {
     }
 
     fn begin(&self) {
-        let Some(plan) = self.configured.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(plan) = self.configured.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
         for route in plan.workflow.all() {
             drop(self.events.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
             drop(self.retries.get_or_create(&of(&route.router)));
