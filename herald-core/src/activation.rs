@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::param::Params;
+use crate::watch::Watch;
 
 /// The internal trigger that tells of every finished job. Its name is reserved.
 pub const EXE_DONE: &str = "exe_done";
@@ -57,13 +58,15 @@ pub struct Offer {
     pub key: Option<Key>,
     /// When it was due, where a calendar says so. It is recorded with the event.
     pub due: Option<Due>,
+    /// Who wants to see what becomes of it.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Offer {
     /// An event that nobody named and no calendar asked for.
     #[must_use]
     pub fn new(trigger: Name, trigger_param: Params) -> Self {
-        Self { trigger, trigger_param, key: None, due: None }
+        Self { trigger, trigger_param, key: None, due: None, watch: None }
     }
 }
 

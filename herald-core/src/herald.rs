@@ -186,6 +186,7 @@ impl Herald {
             triggers: self.triggers.keys().map(|name| (name.to_string(), None)).collect(),
             selectors: self.selectors.keys().map(|name| (name.to_string(), None)).collect(),
             executors: self.executors.keys().map(|name| (name.to_string(), None)).collect(),
+            secrets: Some(&self.mask),
         };
         let (workflow, found) = read(&Value::Object(self.routers), &Value::Object(self.presets), &known);
         let (errors, warnings): (Vec<Problem>, Vec<Problem>) =

@@ -74,6 +74,8 @@ pub enum Event {
     Admit,
     /// It is turned away, for this reason.
     Reject(String),
+    /// It cannot be run at all, for this reason: what its templates speak of is not there.
+    Break(String),
     /// It is its turn.
     Start,
     /// The executor is through with this attempt.
@@ -141,6 +143,12 @@ pub fn step(state: State, event: Event, retry: Option<&Retry>) -> (State, Vec<Ef
             let verdict = Verdict::without_result(Status::Rejected, why);
             (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict)])
         }
+        (State::Made, Event::Break(why)) => {
+            let verdict = Verdict::without_result(Status::Failed, why);
+            let effects =
+                vec![Effect::RecordQueued, Effect::RecordEnded(verdict.clone()), Effect::Feed(verdict)];
+            (State::Ended(Status::Failed), effects)
+        }
         (State::Queued { .. }, Event::Reject(why)) => {
             let verdict = Verdict::without_result(Status::Rejected, why);
             (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict), Effect::Dequeue])
@@ -203,6 +211,7 @@ mod tests {
         prop_oneof![
             1 => Just(Event::Admit),
             1 => Just(Event::Reject("no".into())),
+            1 => Just(Event::Break("no".into())),
             2 => Just(Event::Start),
             3 => (1u32..4, any_outcome()).prop_map(finish),
             1 => Just(Event::Cancel("stop".into())),

@@ -91,12 +91,21 @@ pub struct Problem {
     pub message: String,
     /// What to do about it: the near miss, the allowed values.
     pub help: Option<String>,
+    /// The part of the value that it is about, as it is written there.
+    pub excerpt: Option<String>,
 }
 
 impl Problem {
     /// An error about the value at `path`.
     pub fn error(path: Path, message: impl Into<String>) -> Self {
-        Self { path, part: Part::Value, severity: Severity::Error, message: message.into(), help: None }
+        Self {
+            path,
+            part: Part::Value,
+            severity: Severity::Error,
+            message: message.into(),
+            help: None,
+            excerpt: None,
+        }
     }
 
     /// A warning about the value at `path`.
@@ -108,6 +117,13 @@ impl Problem {
     #[must_use]
     pub fn at_key(mut self) -> Self {
         self.part = Part::Key;
+        self
+    }
+
+    /// The same problem, about this part of the value alone.
+    #[must_use]
+    pub fn within(mut self, excerpt: impl Into<String>) -> Self {
+        self.excerpt = Some(excerpt.into());
         self
     }
 

@@ -53,6 +53,31 @@ impl Mask {
     }
 
     /// The known secrets.
+    /// Whether this is one of the secrets, from end to end.
+    #[must_use]
+    pub fn is_secret(&self, text: &str) -> bool {
+        self.values.contains(text)
+    }
+
+    /// This mask, and what stands under secret names in these parameters besides: templates may have put it elsewhere.
+    #[must_use]
+    pub fn with_secrets_of(&self, params: &Params) -> Self {
+        let mut mask = self.clone();
+        let mut open: Vec<(bool, &Value)> =
+            params.iter().map(|(key, value)| (is_secret_name(key), value)).collect();
+        while let Some((secret, value)) = open.pop() {
+            match value {
+                Value::String(text) if secret && text.len() >= SHORTEST_WITHIN => mask.add(text),
+                Value::Array(list) => open.extend(list.iter().map(|item| (secret, item))),
+                Value::Object(map) => {
+                    open.extend(map.iter().map(|(key, value)| (secret || is_secret_name(key), value)));
+                }
+                _ => {}
+            }
+        }
+        mask
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(String::as_str)
     }

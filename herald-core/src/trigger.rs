@@ -12,6 +12,7 @@ use crate::activation::{Accept, Due, Key, Name, Offer, Refused};
 use crate::clock::Clock;
 pub use crate::component::ComponentError;
 use crate::param::Params;
+use crate::watch::Watch;
 
 /// Waits for something to happen and tells the dispatcher.
 #[async_trait]
@@ -100,6 +101,21 @@ impl Activator {
     pub async fn activate_once(&self, params: Params, key: &str, window: Duration) -> Result<Name, Refused> {
         let key = Key { name: format!("{}:{key}", self.trigger).into(), window };
         let offer = Offer { key: Some(key), ..Offer::new(self.trigger.clone(), params) };
+        self.accept.accept_offer(offer).await
+    }
+
+    /// As [`Self::activate`], or with a key as [`Self::activate_once`]; `watch` then shows what becomes of the event.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn activate_watched(
+        &self,
+        params: Params,
+        key: Option<(&str, Duration)>,
+        watch: Option<Arc<Watch>>,
+    ) -> Result<Name, Refused> {
+        let key = key.map(|(key, window)| Key { name: format!("{}:{key}", self.trigger).into(), window });
+        let offer = Offer { key, watch, ..Offer::new(self.trigger.clone(), params) };
         self.accept.accept_offer(offer).await
     }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::event::{Answered, Event};
+use super::fill::{Filled, for_selector};
 use crate::activation::{Activation, Name};
 use crate::plan::Plan;
 use crate::selector::{Answer, Question};
@@ -29,7 +30,7 @@ type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
 /// [`Event::Answered`] is the second value.
 pub(super) async fn ask_all(
     activation: &Arc<Activation>,
-    (plan, made): (&Arc<Plan>, &HashSet<(Name, Name)>),
+    (plan, made, next_id): (&Arc<Plan>, &HashSet<(Name, Name)>, &(dyn Fn() -> Name + Sync)),
     events: &mpsc::Sender<Event>,
     tasks: &TaskTracker,
     end: &CancellationToken,
@@ -40,7 +41,8 @@ pub(super) async fn ask_all(
         if !made.is_empty() && made.contains(&(route.router.clone(), route.task.clone())) {
             continue;
         }
-        let mut asking = ask(activation.clone(), route.clone(), plan.clone());
+        let job_id = route.templates.is_some().then(next_id);
+        let mut asking = ask(activation.clone(), route.clone(), plan.clone(), job_id);
         match poll!(&mut asking) {
             Poll::Ready(answer) => answered.push(answer),
             Poll::Pending => slow.push(asking),
@@ -65,25 +67,44 @@ pub(super) async fn ask_all(
     (answered, to_come)
 }
 
-fn ask(activation: Arc<Activation>, route: Arc<Route>, plan: Arc<Plan>) -> Asking {
+/// `job_id`: the one that a job gets whose parameters are templates.
+fn ask(activation: Arc<Activation>, route: Arc<Route>, plan: Arc<Plan>, job_id: Option<Name>) -> Asking {
     Box::pin(async move {
-        let answer = match plan.selectors.get(&route.selector) {
-            None => Err(ComponentError::new("there is no such selector")),
-            Some(selector) => {
-                let question = Question {
-                    event_id: activation.event_id.clone(),
-                    trigger: activation.trigger.clone(),
-                    router: route.router.clone(),
-                    task: route.task.clone(),
-                    trigger_param: activation.trigger_param.clone(),
-                    select_param: route.select_param.clone(),
-                };
-                let select = AssertUnwindSafe(selector.select(&question)).catch_unwind();
-                bounded(select).await
-            }
+        let filled = match job_id {
+            None => Ok(None),
+            Some(id) => for_selector(&activation, &route, &plan, id).await.map(Some),
         };
-        Answered { activation, route, plan, answer }
+        let (answer, filled) = match filled {
+            Ok(filled) => answered(&activation, &route, &plan, filled).await,
+            Err(why) => (Err(ComponentError(format!("select_param: {why}"))), None),
+        };
+        Answered { activation, route, plan, answer, filled }
     })
+}
+
+async fn answered(
+    activation: &Arc<Activation>,
+    route: &Arc<Route>,
+    plan: &Arc<Plan>,
+    mut filled: Option<Filled>,
+) -> (Result<Answer, ComponentError>, Option<Filled>) {
+    let Some(selector) = plan.selectors.get(&route.selector) else {
+        return (Err(ComponentError::new("there is no such selector")), filled);
+    };
+    let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
+    let question = Question {
+        event_id: activation.event_id.clone(),
+        trigger: activation.trigger.clone(),
+        router: route.router.clone(),
+        task: route.task.clone(),
+        trigger_param: activation.trigger_param.clone(),
+        select_param: select_param.clone(),
+    };
+    let answer = bounded(AssertUnwindSafe(selector.select(&question)).catch_unwind()).await;
+    if let (Ok(Answer { yes: true, .. }), Some(filled)) = (&answer, &mut filled) {
+        filled.for_job(activation, route).await;
+    }
+    (answer, filled)
 }
 
 /// The selector is polled once before a timer is made: most answer at once.

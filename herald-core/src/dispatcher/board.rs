@@ -14,8 +14,9 @@ use crate::executor::{Executor, Stop};
 use crate::job::Job;
 use crate::journal::Decision;
 use crate::lifecycle::State;
-use crate::plan::{Limits, Plan};
+use crate::plan::Limits;
 use crate::policy::Policy;
+use crate::secret::Mask;
 
 /// A job that lives.
 pub(super) struct Entry {
@@ -23,8 +24,8 @@ pub(super) struct Entry {
     pub(super) job: Arc<Job>,
     pub(super) state: State,
     pub(super) executor: Arc<dyn Executor>,
-    /// The configuration that made it: its secrets are hidden by that one's mask.
-    pub(super) plan: Arc<Plan>,
+    /// What hides its secrets.
+    pub(super) mask: Arc<Mask>,
     pub(super) policy: Arc<Policy>,
     /// The pool that it shares, when its policy speaks of one.
     pub(super) pool: Option<Name>,
@@ -61,21 +62,21 @@ pub(super) enum Place {
 pub(super) struct NewEntry {
     pub(super) job: Job,
     pub(super) executor: Arc<dyn Executor>,
-    pub(super) plan: Arc<Plan>,
+    pub(super) mask: Arc<Mask>,
     pub(super) policy: Arc<Policy>,
     pub(super) state: State,
 }
 
 impl Entry {
     pub(super) fn new(new: NewEntry) -> Self {
-        let NewEntry { job, executor, plan, policy, state } = new;
+        let NewEntry { job, executor, mask, policy, state } = new;
         Self {
             pool: pool_of(&policy, &job),
             size: rough_size(&job.trigger_param),
             job: Arc::new(job),
             state,
             executor,
-            plan,
+            mask,
             policy,
             stop: Stop::new(),
             place: Place::Nowhere,

@@ -155,7 +155,10 @@ impl Engine {
                 match act {
                     Act::Route(activation, made) => self.route(activation, &made).await,
                     Act::Execute(id) => self.execute(&id).await,
-                    Act::Log(job, verdict) => self.reporter.log_end(&job, &verdict),
+                    Act::Log(job, verdict) => {
+                        self.reporter.log_end(&job, &verdict);
+                        self.show_ended(&job, &verdict);
+                    }
                     Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
                     Act::Reply(reply, id) => drop(reply.send(Ok(id))),
                 }

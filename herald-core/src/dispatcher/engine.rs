@@ -1,8 +1,8 @@
 //! The loop: takes events, lets the life cycle decide, records, and only then acts. It does not wait for the journal:
 //! what it decides meanwhile goes into the next batch of records.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use futures_util::poll;
@@ -28,6 +28,7 @@ use crate::failpoint;
 use crate::journal::{Decision, Journal, Record, Recovered};
 use crate::lifecycle::{self};
 use crate::plan::{Limits, Plan};
+use crate::watch::Watch;
 
 /// Events answered before the records they gave are written together.
 const BATCH: usize = 256;
@@ -56,6 +57,8 @@ pub(super) struct Engine {
     pub(super) records: Vec<Record>,
     pub(super) newcomers: Vec<Newcomer>,
     pub(super) recent_keys: RecentKeys,
+    /// Who watches which event.
+    pub(super) watched: HashMap<Name, Weak<Watch>>,
     pub(super) acts: Vec<Act>,
     /// Answers that came at once, by event, to be turned into jobs in the next turn.
     pub(super) answered: VecDeque<(Name, Vec<Answered>)>,
@@ -94,6 +97,7 @@ impl Engine {
             records: Vec::new(),
             newcomers: Vec::new(),
             recent_keys: RecentKeys::default(),
+            watched: HashMap::new(),
             acts: Vec::new(),
             answered: VecDeque::new(),
             held: None,
@@ -235,8 +239,9 @@ impl Engine {
 
     pub(super) async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
         let activation = Arc::new(activation);
+        let next_id = || self.ids.next(self.now);
         let (answered, to_come) =
-            ask_all(&activation, (&self.plan, made), &self.events, &self.tasks, &self.end).await;
+            ask_all(&activation, (&self.plan, made, &next_id), &self.events, &self.tasks, &self.end).await;
         failpoint!("dispatcher-after-route");
         if to_come > 0 {
             let size = rough_size(&activation.trigger_param);
@@ -254,6 +259,7 @@ impl Engine {
     }
 
     fn record_routed(&mut self, event_id: Name, decisions: Vec<Decision>) {
+        self.show_routed(&event_id, &decisions);
         self.records.push(Record::Routed { event_id, decisions, at: self.now });
     }
 
@@ -277,7 +283,7 @@ impl Engine {
             let outcome = Err(Failure { kind, ..Failure::new(why) });
             return self.apply(id, lifecycle::Event::Finish { attempt: number, outcome });
         }
-        let (executor, mask) = (entry.executor.clone(), entry.plan.mask.clone());
+        let (executor, mask) = (entry.executor.clone(), entry.mask.clone());
         let instant = executor.is_instant() && !resumed;
         let output: Arc<dyn Output> =
             if instant { Arc::new(NoOutput) } else { self.outputs.open(&job, &mask) };

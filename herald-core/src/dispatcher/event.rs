@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::fill::Filled;
 use crate::activation::{Activation, Due, Name, Offer, Refused};
 use crate::executor::Outcome;
 use crate::job::Job;
@@ -58,4 +59,6 @@ pub(super) struct Answered {
     pub(super) route: Arc<Route>,
     pub(super) plan: Arc<Plan>,
     pub(super) answer: Result<Answer, ComponentError>,
+    /// What became of the templates, where there are any.
+    pub(super) filled: Option<Filled>,
 }

@@ -9,6 +9,7 @@ use super::batch::Act;
 use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Engine, Phase};
 use super::event::Answered;
+use super::fill::mask_of;
 use crate::activation::{EXE_DONE, Name, Refused};
 use crate::failpoint;
 use crate::feedback::exe_done_param;
@@ -17,11 +18,12 @@ use crate::journal::{Decision, Record, Said};
 use crate::lifecycle::{self, Effect, State, Verdict, step};
 use crate::plan::Plan;
 use crate::policy::Policy;
+use crate::secret::Mask;
 
 impl Engine {
     /// A selector has answered: on a yes there is a job.
     pub(super) fn decide(&mut self, answered: &Answered) -> Decision {
-        let Answered { activation, route, plan, answer } = answered;
+        let Answered { activation, route, plan, answer, .. } = answered;
         let (said, why) = match answer {
             Ok(answer) if answer.why.is_empty() => (said(answer.yes), Cow::Borrowed("")),
             Ok(answer) => (said(answer.yes), Cow::Owned(plan.mask.text(&answer.why))),
@@ -44,8 +46,13 @@ impl Engine {
     }
 
     fn make_job(&mut self, answered: &Answered) -> Name {
-        let Answered { activation, route, plan, .. } = answered;
-        let id = self.ids.next(self.now);
+        let Answered { activation, route, plan, filled, .. } = answered;
+        let id = filled.as_ref().map_or_else(|| self.ids.next(self.now), |filled| filled.job_id.clone());
+        let filled_in = filled.as_ref().map_or(Ok(&route.job_param), |filled| filled.job_param.as_ref());
+        let (job_param, broken) = match filled_in {
+            Ok(job_param) => (job_param, None),
+            Err(why) => (&route.job_param, Some(why.clone())),
+        };
         let job = Job {
             id: id.clone(),
             trigger_id: activation.event_id.clone(),
@@ -55,26 +62,37 @@ impl Engine {
             task: route.task.clone(),
             executor: route.executor.clone(),
             trigger_param: activation.trigger_param.clone(),
-            select_param: route.select_param.clone(),
-            job_param: route.job_param.clone(),
+            select_param: filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param).clone(),
+            job_param: job_param.clone(),
             chain_depth: activation.chain_depth,
             attempt: 1,
         };
-        self.admit(job, plan.clone(), route.policy.clone());
+        let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
+        self.admit(job, (plan.clone(), mask), route.policy.clone(), broken);
         id
     }
 
-    fn admit(&mut self, job: Job, plan: Arc<Plan>, policy: Arc<Policy>) {
+    /// `broken`: why the job cannot be run at all, and fails at once.
+    fn admit(
+        &mut self,
+        job: Job,
+        (plan, mask): (Arc<Plan>, Arc<Mask>),
+        policy: Arc<Policy>,
+        broken: Option<String>,
+    ) {
         let Some(executor) = plan.executors.get(&job.executor).cloned() else {
             let why = format!("there is no executor \"{}\"", job.executor);
-            return self.reject(&Arc::new(job), &plan, why);
+            return self.reject(&Arc::new(job), &mask, why);
         };
         if let Some(why) = self.refusal(&job, &policy) {
-            return self.reject(&Arc::new(job), &plan, why);
+            return self.reject(&Arc::new(job), &mask, why);
         }
         let (id, bounded) = (job.id.clone(), policy.queue_limit.is_some());
-        let entry = Entry::new(NewEntry { job, executor, plan, policy, state: State::Made });
+        let entry = Entry::new(NewEntry { job, executor, mask, policy, state: State::Made });
         self.board.jobs.insert(id.clone(), entry);
+        if let Some(why) = broken {
+            return self.apply(&id, lifecycle::Event::Break(why));
+        }
         self.apply(&id, lifecycle::Event::Admit);
         if bounded {
             // What can start at once does not wait, and the next one of this turn must see that.
@@ -102,11 +120,11 @@ impl Engine {
         }
     }
 
-    fn reject(&mut self, job: &Arc<Job>, plan: &Plan, why: String) {
+    fn reject(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, why: String) {
         let (_, effects) = step(State::Made, lifecycle::Event::Reject(why), None);
         for effect in effects {
             if let Effect::RecordEnded(verdict) = effect {
-                self.record_ended(job, plan, verdict);
+                self.record_ended(job, mask, verdict);
             }
         }
     }
@@ -118,9 +136,14 @@ impl Engine {
             return;
         }
         let id = self.ids.next(self.now);
-        let route = self.plan.workflow.route(&job.router, &job.task);
-        let policy = route.map(|route| route.policy.clone()).unwrap_or_default();
-        self.admit(Job { id: id.clone(), attempt: 1, ..job }, self.plan.clone(), policy);
+        let route = self.plan.workflow.route(&job.router, &job.task).cloned();
+        let policy = route.as_ref().map(|route| route.policy.clone()).unwrap_or_default();
+        let plan = self.plan.clone();
+        let mask = match route {
+            Some(route) if route.templates.is_some() => mask_of(&plan, &job.trigger_param),
+            _ => plan.mask.clone(),
+        };
+        self.admit(Job { id: id.clone(), attempt: 1, ..job }, (plan, mask), policy, None);
         self.acts.push(Act::Reply(reply, id));
     }
 
@@ -129,26 +152,26 @@ impl Engine {
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
         let (state, effects) = step(entry.state, event, entry.policy.retry.as_ref());
         entry.state = state;
-        let plan = entry.plan.clone();
+        let mask = entry.mask.clone();
         for effect in effects {
-            self.effect(id, &plan, effect);
+            self.effect(id, &mask, effect);
         }
         if matches!(state, State::Ended(_)) {
             self.board.jobs.remove(id);
         }
     }
 
-    fn effect(&mut self, id: &Name, plan: &Arc<Plan>, effect: Effect) {
+    fn effect(&mut self, id: &Name, mask: &Arc<Mask>, effect: Effect) {
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
         let (job, at) = (entry.job.clone(), self.now);
         match effect {
-            Effect::RecordQueued => self.records.push(Record::Queued { job, mask: plan.mask.clone(), at }),
+            Effect::RecordQueued => self.records.push(Record::Queued { job, mask: mask.clone(), at }),
             Effect::RecordStarted { .. } => self.records.push(Record::Started { job, at }),
             Effect::RecordAttemptEnded { attempt, verdict, wait } => {
                 let wait = self.with_jitter(id, wait);
                 self.record_attempt_ended(id, &job, (attempt, verdict), wait);
             }
-            Effect::RecordEnded(verdict) => self.record_ended(&job, plan, verdict),
+            Effect::RecordEnded(verdict) => self.record_ended(&job, mask, verdict),
             Effect::Enqueue => self.enqueue(id),
             Effect::EnqueueLater(wait) => {
                 // With the jitter that was recorded.
@@ -160,7 +183,7 @@ impl Engine {
             Effect::AskToStop => self.board.ask_to_stop(id),
             Effect::FreeSlot => self.board.free_slot(id),
             Effect::Dequeue => self.board.dequeue(id),
-            Effect::Feed(verdict) => self.feed(&job, plan, &verdict),
+            Effect::Feed(verdict) => self.feed(&job, mask, &verdict),
         }
     }
 
@@ -173,7 +196,7 @@ impl Engine {
     ) {
         failpoint!("dispatcher-after-finish");
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
-        let verdict = masked(&entry.plan, &verdict);
+        let verdict = masked(&entry.mask, &verdict);
         let next = Job { attempt: attempt.saturating_add(1), ..job.as_ref().clone() };
         entry.job = Arc::new(next);
         entry.stop = crate::executor::Stop::new();
@@ -184,29 +207,29 @@ impl Engine {
         self.records.push(Record::AttemptEnded { job: job.clone(), verdict, retry_at, at: self.now });
     }
 
-    fn record_ended(&mut self, job: &Arc<Job>, plan: &Plan, verdict: Verdict) {
+    fn record_ended(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, verdict: Verdict) {
         failpoint!("dispatcher-after-finish");
-        let masked = masked(plan, &verdict);
+        let masked = masked(mask, &verdict);
         self.acts.push(Act::Log(job.clone(), masked.clone()));
         self.records.push(Record::Ended {
             job: job.clone(),
-            mask: plan.mask.clone(),
+            mask: mask.clone(),
             verdict: masked,
             at: self.now,
         });
     }
 
     /// Tells of the end of a job, in the same batch of records as the end itself.
-    fn feed(&mut self, job: &Job, plan: &Plan, verdict: &Verdict) {
+    fn feed(&mut self, job: &Job, mask: &Arc<Mask>, verdict: &Verdict) {
         let closing = matches!(self.phase, Phase::Closing);
         if (closing && !self.journal.is_durable()) || self.plan.workflow.routes(EXE_DONE).is_empty() {
             return;
         }
-        let params = exe_done_param(job, verdict, &plan.mask);
+        let params = exe_done_param(job, verdict, mask);
         let activation = self.activation(Name::from(EXE_DONE), params, job.chain_depth.saturating_add(1));
         self.records.push(Record::Accepted {
             activation: activation.clone(),
-            mask: plan.mask.clone(),
+            mask: mask.clone(),
             key: None,
             due: None,
             at: self.now,
@@ -238,10 +261,10 @@ fn said(yes: bool) -> Said {
     if yes { Said::Yes } else { Said::No }
 }
 
-fn masked(plan: &Plan, verdict: &Verdict) -> Verdict {
+fn masked(mask: &Mask, verdict: &Verdict) -> Verdict {
     Verdict {
         status: verdict.status,
-        error: verdict.error.as_deref().map(|error| plan.mask.text(error)),
-        result: plan.mask.params(&verdict.result),
+        error: verdict.error.as_deref().map(|error| mask.text(error)),
+        result: mask.params(&verdict.result),
     }
 }

@@ -8,6 +8,7 @@ mod commit;
 mod ending;
 mod engine;
 mod event;
+mod fill;
 mod jobs;
 mod newcomers;
 mod perform;

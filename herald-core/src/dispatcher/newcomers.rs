@@ -1,10 +1,14 @@
 //! Events from outside on their way to their record, and the keys that tell a repeated one.
 
+use std::sync::Arc;
+
 use super::arrival::{Newcomer, Reply};
 use super::board::Origin;
 use super::engine::{Engine, Phase};
 use crate::activation::{Activation, Name, Offer, Refused};
-use crate::journal::Record;
+use crate::job::Job;
+use crate::journal::{Decision, Record};
+use crate::lifecycle::Verdict;
 use crate::param::Params;
 
 impl Engine {
@@ -22,8 +26,12 @@ impl Engine {
             let _ = reply.send(Err(refused));
             return;
         }
-        let Offer { trigger, trigger_param, key, due } = offer;
+        let Offer { trigger, trigger_param, key, due, watch } = offer;
         let activation = self.activation(trigger, trigger_param, 0);
+        if let Some(watch) = watch {
+            watch.take();
+            self.watched.insert(activation.event_id.clone(), Arc::downgrade(&watch));
+        }
         if let Some(key) = &key {
             self.recent_keys.remember(&key.name, &activation.event_id);
         }
@@ -50,7 +58,7 @@ impl Engine {
 
     pub(super) fn activation(&self, trigger: Name, params: Params, chain_depth: u32) -> Activation {
         let event_id = self.ids.next(self.now);
-        Activation { event_id, trigger, trigger_param: std::sync::Arc::new(params), chain_depth }
+        Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth }
     }
 
     /// The records of the newcomers.
@@ -65,12 +73,35 @@ impl Engine {
         }));
     }
 
+    /// Shows whoever watches the event which jobs it made.
+    pub(super) fn show_routed(&mut self, event_id: &Name, decisions: &[Decision]) {
+        let Some(watch) = self.watched.get(event_id).map(std::sync::Weak::upgrade) else { return };
+        if let Some(watch) = &watch {
+            watch.route(decisions.iter().filter_map(|decision| decision.job_id.clone()).collect());
+        }
+        if watch.is_none_or(|watch| watch.is_over()) {
+            self.watched.remove(event_id);
+        }
+    }
+
+    /// Shows whoever watches the event of a job how the job ended.
+    pub(super) fn show_ended(&mut self, job: &Arc<Job>, verdict: &Verdict) {
+        let Some(watch) = self.watched.get(&job.trigger_id).map(std::sync::Weak::upgrade) else { return };
+        if let Some(watch) = &watch {
+            watch.end(job, verdict);
+        }
+        if watch.is_none_or(|watch| watch.is_over()) {
+            self.watched.remove(&job.trigger_id);
+        }
+    }
+
     /// They could not be recorded: nothing of them remains.
     pub(super) fn turn_newcomers_away(&mut self, newcomers: Vec<Newcomer>, why: &str) {
         for newcomer in newcomers {
             if let Some(key) = &newcomer.key {
                 self.recent_keys.forget(&key.name);
             }
+            self.watched.remove(&newcomer.activation.event_id);
             for reply in newcomer.replies {
                 let _ = reply.send(Err(Refused::Unrecorded(why.to_owned())));
             }

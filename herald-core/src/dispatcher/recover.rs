@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::batch::Act;
 use super::board::{Entry, NewEntry};
 use super::engine::Engine;
+use super::fill::mask_of;
 use crate::executor::{Execution, Executor, Failure, Outcome};
 use crate::failpoint;
 use crate::journal::{Recovered, RecoveredJob, Standing};
@@ -44,7 +45,12 @@ impl Engine {
             Standing::Running => State::Running { attempt, stopping: false },
         };
         let executor = executor.unwrap_or_else(|| Arc::new(Gone));
-        let mut entry = Entry::new(NewEntry { job, executor, plan: self.plan.clone(), policy, state });
+        let (plan, route) = (self.plan.clone(), self.plan.workflow.route(&job.router, &job.task));
+        let mask = match route {
+            Some(route) if route.templates.is_some() => mask_of(&plan, &job.trigger_param),
+            _ => plan.mask.clone(),
+        };
+        let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state });
         entry.broken = broken;
         entry.resumed = standing == Standing::Running;
         let pool = entry.pool.clone().filter(|_| entry.policy.concurrency.is_some());

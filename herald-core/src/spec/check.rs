@@ -6,6 +6,7 @@ use super::{Description, OptionKind, OptionSpec, Options};
 use crate::param::Params;
 use crate::problem::{Path, Problem, kind_of, near_miss};
 use crate::secret::{MASKED, is_secret_name};
+use crate::template::holds_template;
 use crate::unit;
 
 /// The key that names a component's type: no option of the component.
@@ -57,6 +58,8 @@ impl Description {
         }
         for spec in &self.params {
             match given.get(&spec.name) {
+                // What it will be is known once it is filled in: the component then finds what is wrong with it.
+                Some(value) if holds_template(value) => {}
                 Some(value) => problems.extend(check_one(spec, value, &at.key(&spec.name)).err()),
                 None if spec.required => problems.push(missing(spec, at, "parameter", &self.type_name)),
                 None => problems.extend(spec.missing_means.as_ref().map(|means| {

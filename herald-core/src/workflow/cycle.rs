@@ -34,6 +34,10 @@ pub(super) fn warnings(routes: &[Route], known: &Known<'_>) -> Vec<Problem> {
 
 /// Whether a job of `from` is sure to make a job of `to` when it ends.
 fn feeds(from: &Route, to: &Route, known: &Known<'_>) -> bool {
+    // What a template will be, nobody knows yet.
+    if to.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
+        return false;
+    }
     let proof = known.selectors.get(&*to.selector).copied().flatten().and_then(|d| d.proof);
     proof.is_some_and(|proof| proof(&from.told(), &to.select_param) == Some(true))
 }

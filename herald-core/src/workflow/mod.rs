@@ -4,6 +4,8 @@ mod cycle;
 mod model;
 pub mod policy;
 mod read;
+mod scope;
 
-pub use model::{Known, Route, Router, Workflow};
+pub use model::{Known, Route, Router, Templates, Workflow};
 pub use read::read;
+pub use scope::About;

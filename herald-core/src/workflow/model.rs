@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::activation::Name;
 use crate::param::Params;
 use crate::policy::Policy;
+use crate::secret::Mask;
 use crate::spec::Description;
+use crate::template::Template;
 
 /// Every name that a router may use: configured components, and types that may be named without one; with the
 /// description of their type, where there is one (components written in code have none).
@@ -20,6 +22,8 @@ pub struct Known<'a> {
     pub selectors: BTreeMap<String, Option<&'a Description>>,
     /// Executors.
     pub executors: BTreeMap<String, Option<&'a Description>>,
+    /// What is secret: such a text is never taken for a template.
+    pub secrets: Option<&'a Mask>,
 }
 
 /// One task of one router, with everything that the dispatcher needs to ask and to make a job.
@@ -40,6 +44,16 @@ pub struct Route {
     pub job_param: Arc<Params>,
     /// What is demanded of its jobs.
     pub policy: Arc<Policy>,
+    /// What is filled in for each event, where there is something.
+    pub templates: Option<Box<Templates>>,
+}
+
+/// The templates of a route.
+pub struct Templates {
+    /// Of `select_param`.
+    pub select_param: Option<Template>,
+    /// Of `job_param`.
+    pub job_param: Option<Template>,
 }
 
 impl Route {

@@ -5,13 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::model::{Known, Route, Workflow};
+use super::model::{Known, Route, Templates, Workflow};
 use super::{cycle, policy};
 use crate::activation::{EXE_DONE, Name};
 use crate::param::Params;
 use crate::policy::Policy;
 use crate::problem::{Path, Problem, Step, near_miss};
 use crate::spec::Description;
+use crate::template::{Compiler, For, Template};
 
 const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.
@@ -26,6 +27,7 @@ pub fn read(router: &Value, preset: &Value, known: &Known<'_>) -> (Workflow, Vec
         presets: HashMap::new(),
         names: HashSet::new(),
         no_policy: Arc::default(),
+        compiler: Compiler::default(),
         problems: Vec::new(),
     };
     reader.read_presets(preset);
@@ -40,6 +42,7 @@ pub fn read(router: &Value, preset: &Value, known: &Known<'_>) -> (Workflow, Vec
         }
         other => reader.wrong(&top, "a map of routers", other),
     }
+    reader.compiler.finish();
     let mut problems = reader.problems;
     if problems.is_empty() {
         problems.extend(cycle::warnings(&routes, known));
@@ -53,6 +56,7 @@ struct Reader<'a> {
     /// Names seen so far, so that ten thousand routers share one `print`.
     names: HashSet<Name>,
     no_policy: Arc<Policy>,
+    compiler: Compiler,
     problems: Vec<Problem>,
 }
 
@@ -121,8 +125,11 @@ impl<'a> Reader<'a> {
             let Some((executor, own_select, own_job)) = self.task(value, &task_at) else { continue };
             let select_spec = selector.as_deref().and_then(|s| known.selectors.get(s).copied().flatten());
             let job_spec = known.executors.get(&*executor).copied().flatten();
-            let select_param = self.merge(&own_select, &select, select_spec, &task_at);
-            let job_param = self.merge(&own_job, &job, job_spec, &task_at);
+            let (select_param, select_template) =
+                self.merge((&own_select, &select), (select_spec, For::Selector), &task_at);
+            let (job_param, job_template) = self.merge((&own_job, &job), (job_spec, For::Job), &task_at);
+            let templates = (select_template.is_some() || job_template.is_some())
+                .then(|| Box::new(Templates { select_param: select_template, job_param: job_template }));
             if let (Some(trigger), Some(selector)) = (&trigger, &selector) {
                 routes.push(Route {
                     router: router.clone(),
@@ -133,6 +140,7 @@ impl<'a> Reader<'a> {
                     select_param,
                     job_param,
                     policy: self.policy(value, &policy, &task_at),
+                    templates,
                 });
             }
         }
@@ -257,15 +265,14 @@ impl<'a> Reader<'a> {
         layers
     }
 
-    /// Merges the layers, key by key, the first one wins; then checks the outcome against the component's own
-    /// description, and reports each problem where the value was written.
+    /// Merges the layers, key by key, the first one wins; compiles what is a template, and checks the rest against the
+    /// component's own description. Each problem is reported where the value was written.
     fn merge(
         &mut self,
-        own: &[Layer<'a>],
-        router: &[Layer<'a>],
-        description: Option<&Description>,
+        (own, router): (&[Layer<'a>], &[Layer<'a>]),
+        (description, whose): (Option<&Description>, For),
         task_at: &Path,
-    ) -> Arc<Params> {
+    ) -> (Arc<Params>, Option<Template>) {
         let mut merged = Params::new();
         let mut origin: HashMap<&str, &Path> = HashMap::new();
         for layer in own.iter().chain(router) {
@@ -276,22 +283,25 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        if let Some(description) = description {
-            for mut problem in description.check_params(&merged, &Path::top()) {
-                problem.path = match problem.path.0.first() {
-                    Some(Step::Key(key)) => match origin.get(key.as_str()) {
-                        Some(layer) => layer.join(&problem.path),
-                        None => task_at.clone(),
-                    },
-                    _ => task_at.clone(),
-                };
-                // The tasks of a router share its parameters: say it once.
-                if !self.problems.contains(&problem) {
-                    self.problems.push(problem);
-                }
+        let mut found = Vec::new();
+        let secrets = self.known.secrets;
+        let is_secret = |text: &str| secrets.is_some_and(|mask| mask.is_secret(text));
+        let template = self.compiler.compile(&merged, whose, &is_secret, &mut found);
+        found.extend(description.into_iter().flat_map(|it| it.check_params(&merged, &Path::top())));
+        for mut problem in found {
+            problem.path = match problem.path.0.first() {
+                Some(Step::Key(key)) => match origin.get(key.as_str()) {
+                    Some(layer) => layer.join(&problem.path),
+                    None => task_at.clone(),
+                },
+                _ => task_at.clone(),
+            };
+            // The tasks of a router share its parameters: say it once.
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
             }
         }
-        Arc::new(merged)
+        (Arc::new(merged), template)
     }
 
     fn unknown_keys(&mut self, body: &Params, known: &[&str], at: &Path) {

@@ -103,12 +103,23 @@ impl Document {
         self.tree.texts_below(path, &mut self.source.secret);
     }
 
+    /// The place of a problem: of the part of the value that it is about, where that stands there as it is.
+    fn span_of(&self, problem: &Problem) -> Range<usize> {
+        let span = self.tree.locate(&problem.path, problem.part);
+        let excerpt = problem.excerpt.as_deref().filter(|excerpt| !excerpt.is_empty());
+        let found = excerpt.and_then(|excerpt| {
+            let at = span.start + self.source.text(span.clone())?.find(excerpt)?;
+            Some(at..at + excerpt.len())
+        });
+        found.unwrap_or(span)
+    }
+
     /// The problems as text for people: sorted by place, each as `file:line:col: what is wrong` with its line below
     /// and secret values hidden.
     #[must_use]
     pub fn report(&self, problems: &[Problem]) -> Problems {
         let findings = problems.iter().map(|problem| Finding {
-            span: self.tree.locate(&problem.path, problem.part),
+            span: self.span_of(problem),
             severity: problem.severity,
             message: problem.message.clone(),
             help: problem.help.clone(),

@@ -106,6 +106,11 @@ impl Source {
         Self { file: file.to_owned(), text: text.to_owned(), lines, secret: Vec::new() }
     }
 
+    /// A part of the text.
+    pub(super) fn text(&self, part: Range<usize>) -> Option<&str> {
+        self.text.get(part)
+    }
+
     pub(super) fn text_len(&self) -> usize {
         self.text.len()
     }

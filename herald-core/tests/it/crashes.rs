@@ -167,6 +167,7 @@ fn plan(runner: &Runner) -> Plan {
         triggers: [("t".to_owned(), None)].into(),
         selectors: [("yes".to_owned(), None), ("first".to_owned(), None)].into(),
         executors: [("work".to_owned(), None), ("plain".to_owned(), None)].into(),
+        secrets: None,
     };
     let (workflow, problems) = read(&router, &json!(null), &known);
     assert!(problems.iter().all(|problem| problem.severity != herald_core::problem::Severity::Error));

@@ -82,6 +82,7 @@ async fn force_ends_at_once_and_an_executor_that_does_not_obey_is_left_alone() {
                 triggers: [("t".to_owned(), None)].into(),
                 selectors: [("yes".to_owned(), None)].into(),
                 executors: [("work".to_owned(), None)].into(),
+                secrets: None,
             },
         )
         .0,

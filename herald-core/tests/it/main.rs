@@ -7,4 +7,5 @@ mod doubles;
 mod ending;
 mod policies;
 mod routing;
+mod templates;
 mod triggers;

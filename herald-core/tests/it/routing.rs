@@ -12,6 +12,7 @@ fn known() -> Known<'static> {
         triggers: [("t".to_owned(), None)].into(),
         selectors: [("yes".to_owned(), None), ("match_map".to_owned(), None)].into(),
         executors: [("work".to_owned(), None), ("print".to_owned(), None)].into(),
+        secrets: None,
     }
 }
 

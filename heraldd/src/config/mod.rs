@@ -202,8 +202,12 @@ impl Checker<'_> {
             self.problems.extend(problems);
             self.hidden.extend(secret);
         }
-        let known =
-            Known { triggers: triggers.names, selectors: selectors.names, executors: executors.names };
+        let known = Known {
+            triggers: triggers.names,
+            selectors: selectors.names,
+            executors: executors.names,
+            secrets: Some(&self.secrets.mask),
+        };
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
         self.problems.extend(problems);
         if matches!(router, Value::Null) || router.as_object().is_some_and(Map::is_empty) {

@@ -9,7 +9,7 @@ use herald_core::journal::{Recovered, RecoveredEvent, RecoveredJob, Standing};
 use herald_core::param::Params;
 use herald_core::plan::Plan;
 use herald_core::secret::{MASKED, Mask};
-use herald_core::workflow::Route;
+use herald_core::workflow::{About, Route};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
@@ -124,7 +124,7 @@ impl Stored {
 /// Resolves the secrets of stored jobs from the configuration of today.
 struct Resolver<'a> {
     routes: HashMap<(Name, Name), Arc<Route>>,
-    mask: &'a Mask,
+    mask: &'a Arc<Mask>,
     seal: &'a Seal,
 }
 
@@ -139,9 +139,17 @@ impl<'a> Resolver<'a> {
         let (router, task) = (name(row, 2)?, name(row, 3)?);
         let route = self.routes.get(&(router.clone(), task.clone()));
         let mut broken = None;
+        let trigger_param = trigger_param(row.get(15)?, row.get(16)?, self.seal).unwrap_or_else(|| {
+            broken.get_or_insert_with(|| "what its trigger told cannot be read any more".to_owned());
+            Params::new()
+        });
+        let (id, event_id, trigger_param) = (name(row, 0)?, name(row, 1)?, Arc::new(trigger_param));
+        let about = About { event_id: &event_id, trigger_param: &trigger_param, chain_depth: row.get(7)? };
+        let today = route.map(|route| self.today(route, about, &id));
+        let mask = today.as_ref().map_or(self.mask, |today| &today.mask);
         let mut params = |column: usize, now: Option<&Arc<Params>>, what: &str| -> rusqlite::Result<_> {
             let stored: Params = serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default();
-            Ok(self.resolve(stored, now).unwrap_or_else(|(params, at)| {
+            Ok(Filling { mask }.resolve(stored, now).unwrap_or_else(|(params, at)| {
                 broken.get_or_insert_with(|| {
                     format!(
                         "the secret at {what}/{at} of router \"{router}\", task \"{task}\" is not in the configuration \
@@ -151,21 +159,17 @@ impl<'a> Resolver<'a> {
                 Arc::new(params)
             }))
         };
-        let select_param = params(8, route.map(|route| &route.select_param), "select_param")?;
-        let job_param = params(9, route.map(|route| &route.job_param), "job_param")?;
-        let trigger_param = trigger_param(row.get(15)?, row.get(16)?, self.seal).unwrap_or_else(|| {
-            broken.get_or_insert_with(|| "what its trigger told cannot be read any more".to_owned());
-            Params::new()
-        });
+        let select_param = params(8, today.as_ref().map(|today| &today.select_param), "select_param")?;
+        let job_param = params(9, today.as_ref().map(|today| &today.job_param), "job_param")?;
         let job = Job {
-            id: name(row, 0)?,
-            trigger_id: name(row, 1)?,
+            id,
+            trigger_id: event_id.clone(),
             router: router.clone(),
             trigger: name(row, 4)?,
             selector: name(row, 5)?,
             task: task.clone(),
             executor: name(row, 6)?,
-            trigger_param: Arc::new(trigger_param),
+            trigger_param: trigger_param.clone(),
             select_param,
             job_param,
             chain_depth: row.get(7)?,
@@ -175,6 +179,41 @@ impl<'a> Resolver<'a> {
         Ok(Stored { job, broken, running, retry_at: row.get(13)?, queued_at: row.get(12)? })
     }
 
+    /// What the configuration of today says of a job, its templates filled in once more.
+    fn today(&self, route: &Route, about: About<'_>, job_id: &Name) -> Today {
+        let mut today = Today {
+            select_param: route.select_param.clone(),
+            job_param: route.job_param.clone(),
+            mask: self.mask.clone(),
+        };
+        let Some(templates) = &route.templates else { return today };
+        today.mask = Arc::new(self.mask.with_secrets_of(about.trigger_param));
+        // What cannot be filled in any more is not what was stored.
+        let select = templates.select_param.as_ref();
+        if let Some(Ok(filled)) = select.map(|template| template.render(&route.select_scope(about))) {
+            today.select_param = Arc::new(filled);
+        }
+        let scope = || route.job_scope(about, job_id, &today.select_param);
+        if let Some(Ok(filled)) = templates.job_param.as_ref().map(|template| template.render(&scope())) {
+            today.job_param = Arc::new(filled);
+        }
+        today
+    }
+}
+
+/// What the configuration of today says of a job.
+struct Today {
+    select_param: Arc<Params>,
+    job_param: Arc<Params>,
+    mask: Arc<Mask>,
+}
+
+/// Fills secrets in where they are hidden.
+struct Filling<'a> {
+    mask: &'a Mask,
+}
+
+impl Filling<'_> {
     /// Stored parameters with the secrets of today's configuration; or, with the place of the first secret that is
     /// not there any more, as they are.
     fn resolve(&self, stored: Params, now: Option<&Arc<Params>>) -> Result<Arc<Params>, (Params, String)> {

@@ -48,6 +48,7 @@ fn plan(secret: &str) -> Plan {
         triggers: [("t".to_owned(), None)].into(),
         selectors: [("all".to_owned(), None)].into(),
         executors: [("local".to_owned(), None)].into(),
+        secrets: None,
     };
     let mut mask = Mask::new();
     mask.add(secret);

@@ -1,0 +1,79 @@
+//! Fills in the templates of a route for one event.
+
+use std::sync::Arc;
+
+use super::size::rough_size;
+use crate::activation::{Activation, Name};
+use crate::param::Params;
+use crate::plan::Plan;
+use crate::secret::Mask;
+use crate::template::{Scope, Template};
+use crate::workflow::{About, Route};
+
+/// Parameters up to this rough size are filled in on the spot; with larger ones it may take a while, and happens
+/// elsewhere.
+const SMALL: usize = 64 << 10;
+
+/// What an event made of the templates of a route.
+pub(super) struct Filled {
+    /// The id that the job gets, since templates may speak of it.
+    pub(super) job_id: Name,
+    pub(super) select_param: Arc<Params>,
+    /// Why not, when it could not be: the job then fails. As it was written, until it is filled in.
+    pub(super) job_param: Result<Arc<Params>, String>,
+    /// Hides what the templates may have taken from secret parameters, too.
+    pub(super) mask: Arc<Mask>,
+}
+
+/// Fills in `select_param`.
+pub(super) async fn for_selector(
+    activation: &Activation,
+    route: &Route,
+    plan: &Plan,
+    job_id: Name,
+) -> Result<Filled, String> {
+    let template = route.templates.as_ref().and_then(|templates| templates.select_param.clone());
+    let select_param = match template {
+        None => route.select_param.clone(),
+        Some(template) => {
+            let scope = route.select_scope(about(activation));
+            render(template, scope, rough_size(&activation.trigger_param)).await?
+        }
+    };
+    let mask = mask_of(plan, &activation.trigger_param);
+    Ok(Filled { job_id, select_param, job_param: Ok(route.job_param.clone()), mask })
+}
+
+/// The mask of jobs whose parameters are templates.
+pub(super) fn mask_of(plan: &Plan, trigger_param: &Params) -> Arc<Mask> {
+    Arc::new(plan.mask.with_secrets_of(trigger_param))
+}
+
+impl Filled {
+    /// Fills in `job_param`, once there is to be a job.
+    pub(super) async fn for_job(&mut self, activation: &Activation, route: &Route) {
+        let template = route.templates.as_ref().and_then(|templates| templates.job_param.clone());
+        let Some(template) = template else { return };
+        let scope = route.job_scope(about(activation), &self.job_id, &self.select_param);
+        let rendered = render(template, scope, rough_size(&activation.trigger_param)).await;
+        self.job_param = rendered.map_err(|why| format!("job_param: {why}"));
+    }
+}
+
+fn about(activation: &Activation) -> About<'_> {
+    About {
+        event_id: &activation.event_id,
+        trigger_param: &activation.trigger_param,
+        chain_depth: activation.chain_depth,
+    }
+}
+
+async fn render(template: Template, scope: Scope, size: usize) -> Result<Arc<Params>, String> {
+    let rendered = if size <= SMALL {
+        template.render(&scope)
+    } else {
+        let rendering = tokio::task::spawn_blocking(move || template.render(&scope)).await;
+        rendering.unwrap_or_else(|_| Err("rendering the template panicked".to_owned()))
+    };
+    rendered.map(Arc::new)
+}

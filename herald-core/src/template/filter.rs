@@ -1,0 +1,120 @@
+//! What templates can do beside MiniJinja's own filters.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, Value as Made};
+use regex::Regex;
+
+use super::convert::{to_json, to_made};
+use crate::param;
+
+/// Compiled patterns that are kept.
+const PATTERNS: usize = 256;
+/// The largest compiled pattern, in bytes.
+const LARGEST_PATTERN: usize = 1 << 20;
+
+/// Adds all of them.
+pub(super) fn add_to(environment: &mut Environment<'static>) {
+    environment.add_filter("tojson", to_json_text);
+    environment.add_filter("fromjson", from_json_text);
+    environment.add_filter("b64encode", b64encode);
+    environment.add_filter("b64decode", b64decode);
+    environment.add_filter("quote", quote);
+    environment.add_filter("regex", regex);
+    environment.add_function("at", at);
+}
+
+fn wrong(why: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, why.into())
+}
+
+/// The value as JSON text; with `indent=2` over several lines.
+fn to_json_text(value: &Made, options: Kwargs) -> Result<String, Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    options.assert_all_used()?;
+    let json = to_json(value).map_err(|why| wrong(format!("the value {why}")))?;
+    let text =
+        if indent.is_some() { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) };
+    text.map_err(|error| wrong(error.to_string()))
+}
+
+/// What a JSON text says.
+fn from_json_text(text: &str) -> Result<Made, Error> {
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| wrong(format!("this is not JSON: {error}")))?;
+    Ok(to_made(&json))
+}
+
+fn b64encode(text: &Made) -> String {
+    match text.as_bytes() {
+        Some(bytes) => STANDARD.encode(bytes),
+        None => STANDARD.encode(text.to_string()),
+    }
+}
+
+/// With or without padding, in either alphabet.
+fn b64decode(text: &str) -> Result<String, Error> {
+    let text: String = text.split_ascii_whitespace().collect();
+    let bytes = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
+        .iter()
+        .find_map(|engine| engine.decode(&text).ok())
+        .ok_or_else(|| wrong("this is not Base64"))?;
+    String::from_utf8(bytes).map_err(|_| wrong("what the Base64 holds is not text (UTF-8)"))
+}
+
+/// One word for a POSIX shell, whatever it holds.
+fn quote(text: &Made) -> Result<String, Error> {
+    let text = text.to_string();
+    if text.contains('\0') {
+        return Err(wrong("a text with a NUL byte cannot be an argument"));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&b);
+    Ok(if !text.is_empty() && text.bytes().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    })
+}
+
+/// What a group of a pattern matches; undefined when the pattern does not match. Group 1 unless told, or the whole match
+/// where there are no groups.
+fn regex(text: &Made, pattern: &str, group: Option<usize>) -> Result<Made, Error> {
+    let regex = compiled(pattern)?;
+    let group = group.unwrap_or(usize::from(regex.captures_len() > 1));
+    if group >= regex.captures_len() {
+        return Err(wrong(format!("the pattern has no group {group}")));
+    }
+    let text = text.to_string();
+    let found = regex.captures(&text).and_then(|captures| captures.get(group));
+    Ok(found.map_or(Made::UNDEFINED, |found| Made::from(found.as_str())))
+}
+
+/// The patterns of a configuration are few; those that a template makes are dropped now and then.
+fn compiled(pattern: &str) -> Result<Regex, Error> {
+    static COMPILED: Mutex<Option<HashMap<String, Regex>>> = Mutex::new(None);
+    let mut kept = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = kept.get_or_insert_with(HashMap::new);
+    if let Some(regex) = kept.get(pattern) {
+        return Ok(regex.clone());
+    }
+    let regex = regex::RegexBuilder::new(pattern)
+        .size_limit(LARGEST_PATTERN)
+        .build()
+        .map_err(|error| wrong(format!("the pattern `{pattern}` is wrong: {error}")))?;
+    if kept.len() >= PATTERNS {
+        kept.clear();
+    }
+    kept.insert(pattern.to_owned(), regex.clone());
+    Ok(regex)
+}
+
+/// The value at a path such as `push_data.tag` or `commits.0.id`; none where there is nothing.
+fn at(value: &Made, path: &str) -> Result<Made, Error> {
+    let json = to_json(value).map_err(|why| wrong(format!("the value {why}")))?;
+    let found = json.as_object().and_then(|map| param::lookup(map, &path.replace('.', "/")).cloned());
+    Ok(found.map_or(Made::from(()), |found| to_made(&found)))
+}

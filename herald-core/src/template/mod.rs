@@ -1,0 +1,365 @@
+//! Templates in parameters: a text with `{{ expression }}` (MiniJinja) is filled in from what is known of a job.
+//!
+//! A text that is one expression alone keeps the type of its value. What is not defined is an error that names it.
+//! Rendering is bounded by fuel, so that no template takes long.
+
+mod convert;
+mod filter;
+
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use minijinja::{Environment, ErrorKind, Expression, UndefinedBehavior, Value as Made};
+use serde_json::Value;
+
+use crate::activation::Name;
+use crate::param::Params;
+use crate::problem::{Path, Problem, near_miss};
+use convert::Lazy;
+
+/// Steps that rendering one text may take; a text of a few lines takes a few hundred.
+const FUEL: u64 = 100_000;
+/// The longest text that a template may give, in bytes.
+const LONGEST: usize = 16 << 20;
+
+/// What `select_param` may speak of, and what `job_param` may.
+const FOR_SELECTOR: [&str; 6] = ["trigger_id", "router", "trigger", "selector", "task", "trigger_param"];
+const FOR_JOB: [&str; 12] = [
+    "id",
+    "job_id",
+    "trigger_id",
+    "router",
+    "trigger",
+    "selector",
+    "task",
+    "executor",
+    "trigger_param",
+    "select_param",
+    "chain_depth",
+    "attempt",
+];
+
+/// Where expressions live that stand alone.
+static ALONE: LazyLock<Environment<'static>> = LazyLock::new(environment);
+/// Takes everything for defined, to find names of filters and functions that nobody knows.
+static LENIENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = environment();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment
+});
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_fuel(Some(FUEL));
+    // Errors then tell which part of the text they are about.
+    environment.set_debug(true);
+    filter::add_to(&mut environment);
+    environment
+}
+
+/// Whether a text is a template.
+#[must_use]
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{")
+}
+
+/// Whether a template stands anywhere in it.
+#[must_use]
+pub fn holds_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_template(text),
+        Value::Array(list) => list.iter().any(holds_template),
+        Value::Object(map) => map.values().any(holds_template),
+        _ => false,
+    }
+}
+
+/// Whose parameters they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// `select_param`: there is no job yet.
+    Selector,
+    /// `job_param`.
+    Job,
+}
+
+impl For {
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Selector => &FOR_SELECTOR,
+            Self::Job => &FOR_JOB,
+        }
+    }
+}
+
+/// Compiles the templates of a workflow. They can be rendered once it is [finished](Self::finish).
+pub struct Compiler {
+    texts: Environment<'static>,
+    count: usize,
+    shared: Arc<OnceLock<Environment<'static>>>,
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        Self { texts: ALONE.clone(), count: 0, shared: Arc::default() }
+    }
+}
+
+impl Compiler {
+    /// Compiles the templates in these parameters; `None` when there is none. A text that `is_secret` is taken as it
+    /// is: nobody knows what is in it. Paths of problems begin at the parameters.
+    pub fn compile(
+        &mut self,
+        params: &Params,
+        whose: For,
+        is_secret: &dyn Fn(&str) -> bool,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Template> {
+        if !params.values().any(holds_template) {
+            return None;
+        }
+        let mut compiling = Compiling { compiler: self, whose, is_secret, problems };
+        let node = compiling.map(params, &Path::top());
+        Some(Template { node, texts: self.shared.clone() })
+    }
+
+    /// All templates are compiled.
+    pub fn finish(self) {
+        // It is set once: a compiler is finished by value.
+        let _ = self.shared.set(self.texts);
+    }
+}
+
+struct Compiling<'a> {
+    compiler: &'a mut Compiler,
+    whose: For,
+    is_secret: &'a dyn Fn(&str) -> bool,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Compiling<'_> {
+    fn map(&mut self, params: &Params, at: &Path) -> Node {
+        Node::Map(params.iter().map(|(key, value)| (key.clone(), self.node(value, &at.key(key)))).collect())
+    }
+
+    fn node(&mut self, value: &Value, at: &Path) -> Node {
+        match value {
+            _ if !holds_template(value) => Node::Fixed(value.clone()),
+            Value::String(text) if (self.is_secret)(text) => Node::Fixed(value.clone()),
+            Value::String(text) => self.text(text, at).unwrap_or_else(|problem| {
+                self.problems.push(*problem);
+                Node::Fixed(Value::Null)
+            }),
+            Value::Array(list) => {
+                Node::List(list.iter().enumerate().map(|(n, item)| self.node(item, &at.index(n))).collect())
+            }
+            Value::Object(map) => self.map(map, at),
+            other => Node::Fixed(other.clone()),
+        }
+    }
+
+    fn text(&mut self, text: &str, at: &Path) -> Result<Node, Box<Problem>> {
+        if let Some(inner) = alone(text) {
+            let wrong = |error: minijinja::Error| wrong(&error, inner, at);
+            let expression = ALONE.compile_expression_owned(inner.to_owned()).map_err(wrong)?;
+            self.names(expression.undeclared_variables(false), text, at)?;
+            let tried =
+                LENIENT.compile_expression_owned(inner.to_owned()).and_then(|e| e.eval(Made::UNDEFINED));
+            unknown(tried.err(), inner, at)?;
+            return Ok(Node::Alone(Arc::new(expression), inner.into()));
+        }
+        let name = self.compiler.count.to_string();
+        let added = self.compiler.texts.add_template_owned(name.clone(), text.to_owned());
+        added.map_err(|error| wrong(&error, text, at))?;
+        self.compiler.count += 1;
+        if let Ok(template) = self.compiler.texts.get_template(&name) {
+            self.names(template.undeclared_variables(false), text, at)?;
+        }
+        unknown(LENIENT.render_str(text, Made::UNDEFINED).err(), text, at)?;
+        Ok(Node::Text(name.into()))
+    }
+
+    /// Names that stand for nothing.
+    fn names(
+        &self,
+        undeclared: std::collections::HashSet<String>,
+        text: &str,
+        at: &Path,
+    ) -> Result<(), Box<Problem>> {
+        let known = self.whose.names();
+        let mut unknown: Vec<&String> =
+            undeclared.iter().filter(|name| !known.contains(&name.as_str()) && !is_global(name)).collect();
+        unknown.sort_by_key(|name| text.find(name.as_str()));
+        let Some(name) = unknown.first() else { return Ok(()) };
+        let problem =
+            Problem::error(at.clone(), format!("the template speaks of `{name}`, which is not there"));
+        let help = match near_miss(name, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("there are: {}", known.join(", ")),
+        };
+        Err(Box::new(problem.within(name.as_str()).help(help)))
+    }
+}
+
+fn is_global(name: &str) -> bool {
+    ALONE.globals().any(|(global, _)| global == name)
+}
+
+/// The expression, where a text is one and nothing else.
+fn alone(text: &str) -> Option<&str> {
+    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.strip_prefix(['-', '+']).unwrap_or(inner);
+    let inner = inner.strip_suffix(['-', '+']).unwrap_or(inner);
+    // Two expressions would not compile as one; braces inside quotes do.
+    let compiles = !(inner.contains("}}") || inner.contains("{{"))
+        || ALONE.compile_expression_owned(inner.to_owned()).is_ok();
+    compiles.then_some(inner.trim())
+}
+
+/// A name of a filter, a function or a test that nobody knows.
+fn unknown(error: Option<minijinja::Error>, text: &str, at: &Path) -> Result<(), Box<Problem>> {
+    match error {
+        Some(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::UnknownFilter | ErrorKind::UnknownFunction | ErrorKind::UnknownTest
+            ) =>
+        {
+            Err(wrong(&error, text, at))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrong(error: &minijinja::Error, text: &str, at: &Path) -> Box<Problem> {
+    let problem = Problem::error(at.clone(), format!("the template is wrong: {}", plain(error)));
+    let part = error.range().and_then(|range| text.get(range.start..)).unwrap_or_default();
+    let part: String = part.lines().next().unwrap_or_default().to_owned();
+    Box::new(if part.is_empty() { problem } else { problem.within(part) })
+}
+
+/// The error without the number that stands for a name.
+fn plain(error: &minijinja::Error) -> String {
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    }
+}
+
+/// Parameters with templates in them.
+#[derive(Clone)]
+pub struct Template {
+    node: Node,
+    texts: Arc<OnceLock<Environment<'static>>>,
+}
+
+#[derive(Clone)]
+enum Node {
+    Fixed(Value),
+    /// A text with templates in it, by the name of the template.
+    Text(Name),
+    /// One expression and nothing else, and how it was written.
+    Alone(Arc<Expression<'static, 'static>>, Name),
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+}
+
+/// What templates may speak of.
+#[derive(Clone)]
+pub struct Scope(Made);
+
+impl Scope {
+    /// These names, each with a text or a number, and these with parameters.
+    #[must_use]
+    pub fn new(plain: &[(&'static str, Value)], params: &[(&'static str, &Arc<Params>)]) -> Self {
+        let plain = plain.iter().map(|(name, value)| (*name, convert::to_made(value)));
+        let params = params.iter().map(|(name, params)| (*name, Made::from_object(Lazy(Arc::clone(params)))));
+        Self(Made::from_pairs(plain.chain(params)))
+    }
+}
+
+impl Template {
+    /// The parameters, with every template filled in.
+    ///
+    /// # Errors
+    /// One sentence: which parameter, and what is wrong. It may hold what the parameters hold.
+    pub fn render(&self, scope: &Scope) -> Result<Params, String> {
+        match self.fill(&self.node, scope, &Path::top())? {
+            Value::Object(params) => Ok(params),
+            _ => Ok(Params::new()),
+        }
+    }
+
+    fn fill(&self, node: &Node, scope: &Scope, at: &Path) -> Result<Value, String> {
+        match node {
+            Node::Fixed(value) => Ok(value.clone()),
+            Node::Alone(expression, source) => {
+                let made =
+                    expression.eval(scope.0.clone()).map_err(|error| told(&error, source, scope, at))?;
+                if made.is_undefined() {
+                    return Err(format!("{at}: `{source}` is not defined"));
+                }
+                convert::to_json(&made).map_err(|why| format!("{at}: `{source}` {why}"))
+            }
+            Node::Text(name) => {
+                let texts = self.texts.get().ok_or("the templates were never finished")?;
+                let template = texts.get_template(name).map_err(|error| plain(&error))?;
+                let text = template.render(scope.0.clone());
+                let text = text.map_err(|error| told(&error, template.source(), scope, at))?;
+                if text.len() > LONGEST {
+                    return Err(format!("{at}: the text is longer than {LONGEST} bytes"));
+                }
+                Ok(Value::String(text))
+            }
+            Node::List(nodes) => {
+                nodes.iter().enumerate().map(|(n, node)| self.fill(node, scope, &at.index(n))).collect()
+            }
+            Node::Map(nodes) => {
+                let filled =
+                    |(key, node): &(String, Node)| Ok((key.clone(), self.fill(node, scope, &at.key(key))?));
+                nodes.iter().map(filled).collect::<Result<Params, String>>().map(Value::Object)
+            }
+        }
+    }
+}
+
+/// Why a template could not be rendered.
+fn told(error: &minijinja::Error, source: &str, scope: &Scope, at: &Path) -> String {
+    let part =
+        error.range().and_then(|range| whole_name(source, range)).filter(|part| !part.trim().is_empty());
+    match (error.kind(), part) {
+        (ErrorKind::UndefinedError, part) => {
+            let part = part.unwrap_or(source);
+            format!("{at}: `{}` is not defined", undefined_path(part, scope).unwrap_or(part.trim()))
+        }
+        (ErrorKind::OutOfFuel, _) => format!("{at}: the template takes more than {FUEL} steps"),
+        (_, Some(part)) => format!("{at}: `{}`: {}", part.trim(), plain(error)),
+        (_, None) => format!("{at}: {}", plain(error)),
+    }
+}
+
+/// The first path in an expression that leads nowhere.
+fn undefined_path<'a>(expression: &'a str, scope: &Scope) -> Option<&'a str> {
+    static PATHS: LazyLock<Option<regex::Regex>> =
+        LazyLock::new(|| regex::Regex::new(r"[A-Za-z_]\w*(?:\.\w+|\[\d+\]|\['[^']*'\])*").ok());
+    let paths = PATHS.as_ref()?.find_iter(expression).map(|found| found.as_str());
+    paths.into_iter().find(|path| {
+        let value =
+            ALONE.compile_expression_owned((*path).to_owned()).and_then(|path| path.eval(scope.0.clone()));
+        match value {
+            Ok(value) => value.is_undefined() && path.contains(['.', '[']),
+            Err(error) => error.kind() == ErrorKind::UndefinedError,
+        }
+    })
+}
+
+/// The part of a text that an error is about, with the beginning of the path that ends there.
+fn whole_name(source: &str, range: std::ops::Range<usize>) -> Option<&str> {
+    let in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '\'' | '"');
+    let before = source.get(..range.start)?;
+    source.get(before.trim_end_matches(in_path).len()..range.end)
+}
+
+#[cfg(test)]
+mod tests;

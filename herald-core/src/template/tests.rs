@@ -1,0 +1,121 @@
+use super::*;
+use serde_json::json;
+
+fn scope() -> Scope {
+    let trigger = json!({
+        "ref": "refs/heads/main", "n": 5, "f": 0.5, "big": 12345678901234567890123456789u128, "yes": true, "nothing": null,
+        "list": ["a", "b c"], "map": {"a-b": {"c": "it's"}}, "text": "{\"tag\":\"v1.2\"}", "b64": "eyJhIjoxfQ",
+    });
+    let text = r#"{"long": 0.12345678901234567890123}"#;
+    let mut trigger = trigger.as_object().unwrap().clone();
+    trigger.extend(serde_json::from_str::<Params>(text).unwrap());
+    let select = json!({"x": "sel"}).as_object().unwrap().clone();
+    Scope::new(
+        &[("job_id", json!("id-1")), ("router", json!("deploy"))],
+        &[("trigger_param", &Arc::new(trigger)), ("select_param", &Arc::new(select))],
+    )
+}
+
+fn compile(value: Value) -> (Option<Template>, Vec<Problem>) {
+    let params = json!({"p": value}).as_object().unwrap().clone();
+    let mut compiler = Compiler::default();
+    let mut problems = Vec::new();
+    let template = compiler.compile(&params, For::Job, &|text| text == "{{ secret", &mut problems);
+    compiler.finish();
+    (template, problems)
+}
+
+fn render(value: Value) -> Result<Value, String> {
+    let (template, problems) = compile(value);
+    assert_eq!(problems, []);
+    Ok(template.unwrap().render(&scope())?["p"].clone())
+}
+
+#[test]
+fn texts_are_filled_in_and_lone_expressions_keep_their_type() {
+    for (template, made) in [
+        ("{{ trigger_param.ref }}", json!("refs/heads/main")),
+        ("x={{ trigger_param.n }} y", json!("x=5 y")),
+        (" {{ trigger_param.n }} ", json!(5)),
+        ("{{- trigger_param.n -}}", json!(5)),
+        ("{{ trigger_param.f }}", json!(0.5)),
+        ("{{ trigger_param.yes }}", json!(true)),
+        ("{{ trigger_param.nothing }}", json!(null)),
+        ("{{ trigger_param.list }}", json!(["a", "b c"])),
+        ("{{ trigger_param.map }}", json!({"a-b": {"c": "it's"}})),
+        ("{{ trigger_param.map['a-b'].c }}", json!("it's")),
+        ("{{ trigger_param.list[1] }}{{ trigger_param.list[0] }}", json!("b ca")),
+        ("{{ '}}' }}", json!("}}")),
+        ("{{ '{{' }} stays", json!("{{ stays")),
+        ("{{ trigger_param.n + 1 }}", json!(6)),
+        ("{{ job_id }}/{{ router }}/{{ select_param.x }}", json!("id-1/deploy/sel")),
+        ("{{ trigger_param.ref | regex('refs/heads/(.+)', 1) }}", json!("main")),
+        ("{{ trigger_param.ref | regex('refs/heads/(.+)') }}", json!("main")),
+        ("{{ trigger_param.ref | regex('^refs') }}", json!("refs")),
+        ("{{ trigger_param.text | regex('\"tag\":\"([a-z0-9.-]+)\"', 1) }}", json!("v1.2")),
+        ("{{ (trigger_param.text | fromjson).tag }}", json!("v1.2")),
+        ("{{ trigger_param.list | tojson }}", json!("[\"a\",\"b c\"]")),
+        ("{{ trigger_param.b64 | b64decode }}", json!("{\"a\":1}")),
+        ("{{ 'a' | b64encode }}", json!("YQ==")),
+        ("echo {{ trigger_param.map['a-b'].c | quote }}", json!(r"echo 'it'\''s'")),
+        ("{{ trigger_param.gone is defined }}", json!(false)),
+        ("{{ trigger_param.gone | default('d') }}", json!("d")),
+        ("{% if trigger_param.yes %}{{ trigger_param.n }}{% endif %}", json!("5")),
+        ("{{ at(trigger_param, 'map.a-b.c') }}", json!("it's")),
+        ("{{ at(trigger_param, 'map.x.c') }}", json!(null)),
+    ] {
+        assert_eq!(render(json!(template)), Ok(made), "{template}");
+    }
+    let digits =
+        render(json!(["{{ trigger_param.big }}", "{{ trigger_param.long }}", "<{{ trigger_param.long }}>"]));
+    assert_eq!(
+        digits.unwrap().to_string(),
+        r#"[12345678901234567890123456789,0.12345678901234567890123,"<0.12345678901234567890123>"]"#
+    );
+    let deep = render(json!({"a": ["{{ trigger_param.n }}", 1, {"b": "{{ job_id }}"}]}));
+    assert_eq!(deep.unwrap(), json!({"a": [5, 1, {"b": "id-1"}]}));
+    // A secret is taken as it is, whatever it holds.
+    assert_eq!(render(json!("{{ secret")).unwrap(), json!("{{ secret"));
+    assert!(compile(json!("no template")).0.is_none());
+}
+
+#[test]
+fn what_is_not_defined_is_named() {
+    for (template, says) in [
+        ("{{ trigger_param.gone }}", "p: `trigger_param.gone` is not defined"),
+        ("x {{ trigger_param.gone }} y", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone.deeper }}", "p: `trigger_param.gone.deeper` is not defined"),
+        ("{{ trigger_param.ref | regex('nope') }}", "is not defined"),
+        ("{{ trigger_param.text | b64decode }}", "not Base64"),
+        ("{{ trigger_param.ref | fromjson }}", "not JSON"),
+        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong"),
+        ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3"),
+        ("{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}", "steps"),
+        ("{{ 1 / 0 }}", "p: "),
+    ] {
+        let error = render(json!(template)).unwrap_err();
+        assert!(error.contains(says), "{template}: {error}");
+    }
+}
+
+#[test]
+fn mistakes_are_found_when_it_is_compiled() {
+    for (template, says, within) in [
+        ("{{ trigger_parm.ref }}", "`trigger_parm`, which is not there", Some("trigger_parm")),
+        ("x {{ trigger_param.ref | nofilter }}", "unknown filter", Some("nofilter")),
+        ("{{ nofunction(1) }}", "`nofunction`", Some("nofunction")),
+        ("{{ trigger_param. }}", "syntax error", None),
+        ("a {{ trigger_param.ref", "syntax error", None),
+        ("{% if %}{{ job_id }}", "syntax error", None),
+        ("{{ job_id is notest }}", "unknown test", None),
+    ] {
+        let (_, problems) = compile(json!(template));
+        let [problem] = problems.as_slice() else { panic!("{template}: {problems:?}") };
+        assert!(problem.message.contains(says), "{template}: {problem}");
+        if let Some(within) = within {
+            assert!(problem.excerpt.as_deref().unwrap().starts_with(within), "{template}: {problem:?}");
+        }
+    }
+    let (_, problems) = compile(json!("{{ trigger_parm }}"));
+    assert_eq!(problems[0].help.as_deref(), Some("did you mean `trigger_param`?"));
+}

@@ -1,0 +1,113 @@
+//! Watching one event: which jobs it made, and how they ended.
+//!
+//! Whoever sends an event may wait for what becomes of it. Nothing waits for the watcher: when it is dropped, the event
+//! goes on all the same.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::activation::Name;
+use crate::job::Job;
+use crate::lifecycle::Verdict;
+
+/// What one job of the event gave.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The job.
+    pub job: Arc<Job>,
+    /// How it ended, secrets hidden.
+    pub verdict: Verdict,
+}
+
+/// One event as it is watched.
+#[derive(Debug, Default)]
+pub struct Watch {
+    seen: Mutex<Seen>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    taken: bool,
+    /// The jobs that it made, in order; `None` until all selectors have answered.
+    jobs: Option<Vec<Name>>,
+    ended: HashMap<Name, Ended>,
+}
+
+impl Watch {
+    /// Watches nothing yet: give it to [`Activator::activate_watched`](crate::trigger::Activator::activate_watched).
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Whether it is the event that was sent that is watched, rather than nothing: a repeated one runs nothing.
+    #[must_use]
+    pub fn is_of_a_new_event(&self) -> bool {
+        self.seen().taken
+    }
+
+    /// How many jobs it made, once all selectors have answered.
+    pub async fn matched(&self) -> usize {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(jobs) = &self.seen().jobs {
+                return jobs.len();
+            }
+            changed.await;
+        }
+    }
+
+    /// How its jobs ended, in the order in which they were made, once all have.
+    pub async fn ended(&self) -> Vec<Ended> {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(all) = self.seen().all() {
+                return all;
+            }
+            changed.await;
+        }
+    }
+
+    /// How those of its jobs ended that have, and how many have not.
+    #[must_use]
+    pub fn so_far(&self) -> (Vec<Ended>, usize) {
+        let seen = self.seen();
+        let jobs = seen.jobs.as_deref().unwrap_or_default();
+        let ended: Vec<Ended> = jobs.iter().filter_map(|id| seen.ended.get(id)).cloned().collect();
+        let open = jobs.len() - ended.len();
+        (ended, open)
+    }
+
+    pub(crate) fn take(&self) {
+        self.seen().taken = true;
+    }
+
+    pub(crate) fn route(&self, jobs: Vec<Name>) {
+        self.seen().jobs = Some(jobs);
+        self.changed.notify_waiters();
+    }
+
+    pub(crate) fn end(&self, job: &Arc<Job>, verdict: &Verdict) {
+        let ended = Ended { job: job.clone(), verdict: verdict.clone() };
+        self.seen().ended.insert(job.id.clone(), ended);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether nothing more will come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.seen().all().is_some()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn all(&self) -> Option<Vec<Ended>> {
+        self.jobs.as_ref()?.iter().map(|id| self.ended.get(id).cloned()).collect()
+    }
+}

@@ -1,0 +1,57 @@
+//! What the templates of a route may speak of.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::model::Route;
+use crate::activation::Name;
+use crate::param::Params;
+use crate::template::Scope;
+
+/// The event for which templates are filled in.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The event's id.
+    pub event_id: &'a Name,
+    /// What its trigger told.
+    pub trigger_param: &'a Arc<Params>,
+    /// How many jobs came before it.
+    pub chain_depth: u32,
+}
+
+impl Route {
+    /// For `select_param`.
+    #[must_use]
+    pub fn select_scope(&self, about: About<'_>) -> Scope {
+        Scope::new(&self.plain(about), &[("trigger_param", about.trigger_param)])
+    }
+
+    /// For `job_param`: `select_param` is filled in already.
+    #[must_use]
+    pub fn job_scope(&self, about: About<'_>, job_id: &Name, select_param: &Arc<Params>) -> Scope {
+        let mut plain = self.plain(about).to_vec();
+        plain.extend([
+            ("id", text(job_id)),
+            ("job_id", text(job_id)),
+            ("executor", text(&self.executor)),
+            ("chain_depth", Value::from(about.chain_depth)),
+            ("attempt", Value::from(1)),
+        ]);
+        Scope::new(&plain, &[("trigger_param", about.trigger_param), ("select_param", select_param)])
+    }
+
+    fn plain(&self, about: About<'_>) -> [(&'static str, Value); 5] {
+        [
+            ("trigger_id", text(about.event_id)),
+            ("router", text(&self.router)),
+            ("trigger", text(&self.trigger)),
+            ("selector", text(&self.selector)),
+            ("task", text(&self.task)),
+        ]
+    }
+}
+
+fn text(name: &Name) -> Value {
+    Value::String(name.to_string())
+}

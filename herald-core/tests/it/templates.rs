@@ -1,0 +1,141 @@
+//! Templates in routers, and watching an event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::activation::{Accept, Offer};
+use herald_core::herald::{Herald, Running};
+use herald_core::journal::{MemoryJournal, Record, Said};
+use herald_core::watch::Watch;
+use herald_core::workflow::Router;
+use serde_json::{Value, json};
+
+use crate::doubles::{Holds, Worker, Yes, activate, params};
+
+struct Bench {
+    running: Running,
+    worker: Worker,
+    journal: Arc<MemoryJournal>,
+}
+
+async fn bench(router: Router) -> Bench {
+    let (worker, journal) = (Worker::default(), Arc::new(MemoryJournal::keeping(10_000)));
+    let herald = Herald::new()
+        .trigger("t", crate::triggers::Quiet)
+        .selector("yes", Yes)
+        .selector("holds", Holds)
+        .executor("work", worker.clone())
+        .journal(journal.clone())
+        .router(router);
+    Bench { running: herald.start().await.unwrap(), worker, journal }
+}
+
+impl Bench {
+    /// The end of every job: status and error.
+    async fn ends(&self) -> Vec<(String, String)> {
+        self.running.handle().idle().await;
+        let end = |record: &Record| match record {
+            Record::Ended { verdict, .. } => {
+                Some((verdict.status.as_str().to_owned(), verdict.error.clone().unwrap_or_default()))
+            }
+            _ => None,
+        };
+        self.journal.records().iter().filter_map(end).collect()
+    }
+
+    async fn watched(&self, value: Value) -> Arc<Watch> {
+        let watch = Watch::new();
+        let offer = Offer { watch: Some(watch.clone()), ..Offer::new("t".into(), params(value)) };
+        self.running.handle().accept_offer(offer).await.unwrap();
+        watch
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn templates_are_filled_in_for_each_job() {
+    let router = Router::new("r", "t", "holds")
+        .task("k", "work")
+        .select_param(json!({"ref": "{{ 'refs/heads/' ~ trigger_param.branch }}"}))
+        .job_param(json!({"arg": ["{{ trigger_param.n }}", "{{ job_id }} {{ task }}"], "x": "{{ select_param.ref }}"}));
+    let bench = bench(router).await;
+    activate(bench.running.handle(), json!({"branch": "main", "ref": "refs/heads/main", "n": 7})).await;
+    activate(bench.running.handle(), json!({"branch": "main", "ref": "refs/heads/other", "n": 8})).await;
+    activate(bench.running.handle(), json!({"ref": "x", "n": 9})).await;
+    assert_eq!(bench.ends().await, [("succeeded".to_owned(), String::new())]);
+    let seen = bench.worker.seen.lock().unwrap().clone();
+    let id = seen[0]["job_id"].as_str().unwrap();
+    assert_eq!(
+        seen[0]["job_param"],
+        json!({"arg": [7, format!("{id} k")], "x": "refs/heads/main"}),
+        "the id in a template is the job's own"
+    );
+    assert_eq!(seen[0]["select_param"], json!({"ref": "refs/heads/main"}));
+    let why = bench.journal.records().into_iter().find_map(|record| match record {
+        Record::Routed { decisions, .. } if decisions[0].said == Said::Error => {
+            Some(decisions[0].why.clone())
+        }
+        _ => None,
+    });
+    assert_eq!(why.as_deref(), Some("select_param: ref: `trigger_param.branch` is not defined"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_templates_cannot_be_filled_in_fails_and_says_why() {
+    let router =
+        Router::new("r", "t", "yes").task("k", "work").job_param(json!({"cmd": "{{ trigger_param.gone }}"}));
+    let bench = bench(router).await;
+    let watch = bench.watched(json!({"here": 1})).await;
+    let ended = watch.ended().await;
+    assert_eq!((ended.len(), ended[0].verdict.status.as_str()), (1, "failed"));
+    let why = "job_param: cmd: `trigger_param.gone` is not defined";
+    assert_eq!(bench.ends().await, [("failed".to_owned(), why.to_owned())]);
+    assert!(bench.worker.seen.lock().unwrap().is_empty());
+    let queued = bench.journal.records().iter().any(|record| matches!(record, Record::Queued { .. }));
+    assert!(queued, "it is in the history like any other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_template_takes_from_a_secret_stays_hidden() {
+    let router = Router::new("r", "t", "yes")
+        .task("k", "work")
+        .job_param(json!({"fail": "{{ trigger_param.token }} was given"}));
+    let bench = bench(router).await;
+    activate(bench.running.handle(), json!({"token": "hunter2222"})).await;
+    assert_eq!(bench.ends().await, [("failed".to_owned(), "\"*** was given\"".to_owned())]);
+    let shown = bench.journal.records().iter().any(|record| match record {
+        Record::Queued { job, mask, .. } => mask.params(&job.job_param)["fail"] == json!("*** was given"),
+        _ => false,
+    });
+    assert!(shown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_event_is_filled_in_elsewhere() {
+    let router =
+        Router::new("r", "t", "yes").task("k", "work").job_param(json!({"n": "{{ trigger_param.n }}"}));
+    let bench = bench(router).await;
+    activate(bench.running.handle(), json!({"n": 1, "big": "x".repeat(100_000)})).await;
+    assert_eq!(bench.ends().await.len(), 1);
+    assert_eq!(bench.worker.seen.lock().unwrap()[0]["job_param"], json!({"n": 1}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_watches_an_event_sees_its_jobs_end() {
+    let router = Router::new("r", "t", "holds")
+        .task("a", "work")
+        .task_with("b", "work", json!({}), json!({"sleep": 500}))
+        .select_param(json!({"x": 1}));
+    let bench = bench(router).await;
+    let watch = bench.watched(json!({"x": 1})).await;
+    assert!(watch.is_of_a_new_event());
+    assert_eq!(watch.matched().await, 2);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (ended, open) = watch.so_far();
+    assert_eq!((ended.len(), open), (1, 1));
+    let tasks: Vec<String> = watch.ended().await.iter().map(|ended| ended.job.task.to_string()).collect();
+    assert_eq!(tasks, ["a", "b"]);
+    assert_eq!(bench.watched(json!({"x": 2})).await.matched().await, 0);
+    // Whoever goes away is not waited for.
+    drop(bench.watched(json!({"x": 1})).await);
+    assert_eq!(bench.ends().await.len(), 4);
+}
