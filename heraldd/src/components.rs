@@ -29,6 +29,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
     let selectors = [
         selector::all::component(),
         selector::except_map::component(),
+        selector::expr::component(),
         selector::external::component(),
         selector::match_map::component(),
         selector::skip::component(),

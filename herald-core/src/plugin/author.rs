@@ -188,7 +188,9 @@ impl Plugin {
         };
         let check = list.iter().find(|option| option.name == name).and_then(|option| option.check.as_ref());
         match check {
-            Some(check) => check(&value).map(|()| b"null".to_vec()).map_err(ComponentError),
+            Some(check) => check(&value)
+                .map(|()| b"null".to_vec())
+                .map_err(|complaint| ComponentError(complaint.message)),
             None => Err(ComponentError(format!("\"{type_name}\" has no check for \"{name}\""))),
         }
     }

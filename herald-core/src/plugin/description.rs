@@ -258,12 +258,12 @@ mod tests {
         let message: TypeMessage = serde_json::from_value(crossed.clone()).unwrap();
         let never = |of: Of, name: &str| -> OptionCheck {
             let said = format!("{of:?} {name}");
-            Arc::new(move |_| Err(said.clone()))
+            Arc::new(move |_| Err(said.clone().into()))
         };
         let after = message.description(&never).unwrap();
         assert_eq!(serde_json::to_value(TypeMessage::of(&after)).unwrap(), crossed);
         let check = after.params[0].check.as_ref().unwrap();
-        assert_eq!(check(&json!(1)), Err("Params p".to_owned()));
+        assert_eq!(check(&json!(1)), Err("Params p".to_owned().into()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Description, OptionKind, OptionSpec, Options};
+use super::{Complaint, Description, OptionKind, OptionSpec, Options};
 use crate::param::Params;
 use crate::problem::{Path, Problem, kind_of, near_miss};
 use crate::secret::{MASKED, is_secret_name};
@@ -120,6 +120,13 @@ struct Wrong {
     help: Option<String>,
     /// Whether the message may repeat the value.
     shows: bool,
+    excerpt: Option<String>,
+}
+
+impl From<Complaint> for Wrong {
+    fn from(complaint: Complaint) -> Self {
+        Self { excerpt: complaint.excerpt, ..Self::shows(complaint.message) }
+    }
 }
 
 impl Wrong {
@@ -128,7 +135,7 @@ impl Wrong {
     }
 
     fn says(message: impl Into<String>) -> Self {
-        Self { index: None, message: message.into(), help: None, shows: false }
+        Self { index: None, message: message.into(), help: None, shows: false, excerpt: None }
     }
 
     fn shows(message: impl Into<String>) -> Self {
@@ -160,7 +167,7 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Probl
         }));
     }
     let checked = check_kind(&spec.kind, value).and_then(|value| match &spec.check {
-        Some(check) => check(&value).map(|()| value).map_err(Wrong::shows),
+        Some(check) => check(&value).map(|()| value).map_err(Wrong::from),
         None => Ok(value),
     });
     checked.map_err(|wrong| {
@@ -173,6 +180,7 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Probl
         let place = wrong.index.map_or_else(|| at.clone(), |n| at.index(n));
         let mut problem = Problem::error(place, format!("`{}`: {message}", spec.name));
         problem.help = help;
+        problem.excerpt = wrong.excerpt.filter(|_| !spec.is_secret());
         problem
     })
 }

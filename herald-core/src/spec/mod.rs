@@ -51,7 +51,31 @@ pub enum OptionKind {
 }
 
 /// A further check of one option's value, after its kind. `Arc`, since plugins check theirs with a closure.
-pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), String> + Send + Sync>;
+pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), Complaint> + Send + Sync>;
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// One sentence without a full stop.
+    pub message: String,
+    /// The part of the value that it is about, as it is written there.
+    pub excerpt: Option<String>,
+}
+
+impl Complaint {
+    /// The same complaint, about this part of the value alone.
+    #[must_use]
+    pub fn within(mut self, excerpt: impl Into<String>) -> Self {
+        self.excerpt = Some(excerpt.into());
+        self
+    }
+}
+
+impl From<String> for Complaint {
+    fn from(message: String) -> Self {
+        Self { message, excerpt: None }
+    }
+}
 
 /// One option of a component type.
 #[derive(Clone)]
@@ -109,8 +133,11 @@ impl OptionSpec {
 
     /// A further check of the value, after its kind was found right.
     #[must_use]
-    pub fn check(mut self, check: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static) -> Self {
-        self.check = Some(Arc::new(check));
+    pub fn check<E: Into<Complaint>>(
+        mut self,
+        check: impl Fn(&Value) -> Result<(), E> + Send + Sync + 'static,
+    ) -> Self {
+        self.check = Some(Arc::new(move |value| check(value).map_err(Into::into)));
         self
     }
 }

@@ -75,7 +75,7 @@ impl Remote {
             let check =
                 Check { kind, type_name: type_name.clone(), of, name: name.clone(), value: value.clone() };
             let answer = remote.wait("check a value", op::CHECK, 0, message::json(&check));
-            answer.map(|_| ()).map_err(|error| error.0)
+            answer.map(|_| ()).map_err(|error| error.0.into())
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub mod all;
 pub mod except_map;
+pub mod expr;
 pub mod external;
 pub mod match_map;
 pub mod skip;

@@ -1,0 +1,148 @@
+//! `expr`: says yes when an expression in CEL gives true.
+
+mod bound;
+mod compile;
+mod function;
+mod seen;
+mod value;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cel::{Context, ExecutionError, Value as Made};
+use herald_core::param::Params;
+use herald_core::selector::{Answer, Question, Selector};
+use herald_core::spec::{Complaint, Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::trigger::ComponentError;
+use serde_json::Value;
+
+use compile::Compiled;
+
+/// How long an evaluation may take that does not end at once.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Steps that are taken on the spot, roughly; more happen elsewhere.
+const AT_ONCE: u64 = 10_000;
+/// Steps that are taken at all: about as many as fit into [`LONGEST`].
+const MOST_STEPS: u64 = 2_000_000;
+/// Compiled expressions that are kept. Those of a configuration are few, templates may make others.
+const KEPT: usize = 1000;
+
+/// The component type `expr`.
+#[must_use]
+pub fn component() -> SelectorType {
+    let description = Description::new(
+        "expr",
+        "Says yes when an expression is true. It is written in CEL (Common Expression Language) and speaks of \
+         `trigger_param` and `select_param`. Beside the standard functions there are `at(value, \"a.b.0\")` (what stands \
+         there, or null), `text(value)`, `in_cidr(address, \"10.0.0.0/8\")`, `seconds_since(time)` and \
+         `hmac_matches(\"sha256\", secret, data, signature)`. A key that is not there makes the answer no; \
+         `has(trigger_param.key)` asks for it. An expression that could take too long with the event at hand is not \
+         evaluated, and the answer is no.",
+    )
+    .param(
+        OptionSpec::new("expr", OptionKind::Text, "The expression. It is compiled when the configuration is read.")
+            .required()
+            .check(check),
+    )
+    .refuse_near_misses()
+    .example(
+        "
+trigger:
+  manual:
+    type: http
+
+router:
+  deploy:
+    trigger: manual
+    selector: expr
+    task:
+      show: print
+    select_param:
+      expr: trigger_param.ref in select_param.branches && !trigger_param.deleted
+      branches: [refs/heads/main, refs/heads/stable]
+",
+    );
+    SelectorType::new(description, |_| Ok(Arc::new(Expr::default())))
+}
+
+fn check(value: &Value) -> Result<(), Complaint> {
+    value.as_str().map_or(Ok(()), |source| Compiled::new(source).map(drop))
+}
+
+#[derive(Default)]
+struct Expr {
+    compiled: Mutex<HashMap<String, Arc<Compiled>>>,
+}
+
+impl Expr {
+    fn compiled(&self, source: &str) -> Result<Arc<Compiled>, ComponentError> {
+        let mut kept = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = kept.get(source) {
+            return Ok(compiled.clone());
+        }
+        let compiled = Compiled::new(source).map_err(|complaint| ComponentError(complaint.message))?;
+        let compiled = Arc::new(compiled);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(source.to_owned(), compiled.clone());
+        Ok(compiled)
+    }
+}
+
+#[async_trait]
+impl Selector for Expr {
+    async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
+        let source = question.select_param.get("expr").and_then(Value::as_str);
+        let compiled = self.compiled(source.ok_or_else(|| ComponentError::new("`expr` is missing"))?)?;
+        let (trigger_param, select_param) = (question.trigger_param.clone(), question.select_param.clone());
+        let steps = bound::steps(&compiled, &trigger_param, &select_param);
+        if steps <= AT_ONCE {
+            return evaluate(&compiled, &trigger_param, &select_param);
+        }
+        if steps > MOST_STEPS {
+            return Err(ComponentError(format!(
+                "the expression could take about {steps} steps with this event; at most {MOST_STEPS} are taken"
+            )));
+        }
+        let evaluation =
+            tokio::task::spawn_blocking(move || evaluate(&compiled, &trigger_param, &select_param));
+        match tokio::time::timeout(LONGEST, evaluation).await {
+            Ok(evaluated) => {
+                evaluated.unwrap_or_else(|_| Err(ComponentError::new("the evaluation panicked")))
+            }
+            Err(_) => Err(ComponentError(format!("the expression took longer than {} s", LONGEST.as_secs()))),
+        }
+    }
+}
+
+fn evaluate(
+    compiled: &Compiled,
+    trigger_param: &Params,
+    select_param: &Params,
+) -> Result<Answer, ComponentError> {
+    let mut context = Context::with_env(compile::environment());
+    function::add_to(&mut context);
+    context.add_variable_from_value("trigger_param", value::of_params(trigger_param));
+    context.add_variable_from_value("select_param", value::of_params(select_param));
+    let saw = || seen::told(compiled, trigger_param, select_param);
+    match compiled.program.execute(&context) {
+        Ok(Made::Bool(true)) => Ok(Answer::yes(format!("it is true{}", saw()))),
+        Ok(Made::Bool(false)) => Ok(Answer::no(format!("it is false{}", saw()))),
+        Ok(other) => {
+            Err(ComponentError(format!("the expression gives {}, not true or false", value::kind(&other))))
+        }
+        // An event without the key is not the event that is meant.
+        Err(ExecutionError::NoSuchKey(key)) => Ok(Answer::no(format!("there is no key `{key}`{}", saw()))),
+        Err(error) => Err(ComponentError(format!(
+            "the expression cannot be evaluated: {}{}",
+            compile::plain(&error),
+            saw()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

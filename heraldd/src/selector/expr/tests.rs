@@ -1,0 +1,130 @@
+use super::*;
+use serde_json::json;
+
+fn params(value: Value) -> Arc<Params> {
+    Arc::new(value.as_object().unwrap().clone())
+}
+
+async fn ask(expr: &str, trigger_param: &Value) -> Result<Answer, String> {
+    let question = Question {
+        event_id: "e".into(),
+        trigger: "t".into(),
+        router: "r".into(),
+        task: "k".into(),
+        trigger_param: params(trigger_param.clone()),
+        select_param: params(json!({"expr": expr, "branches": ["main", "stable"], "secret": "key"})),
+    };
+    Expr::default().select(&question).await.map_err(|error| error.0)
+}
+
+#[tokio::test]
+async fn expressions_decide() {
+    let event = json!({
+        "ref": "refs/heads/main", "branch": "main", "n": 5, "f": 5.0, "big": 18446744073709551615u64, "deleted": false,
+        "commits": [{"id": "a", "added": ["x.md"]}, {"id": "b", "added": []}], "nothing": null, "body": "data",
+        "address": "10.1.2.3", "sig": "sha256=5031fe3d989c6d1537a013fa6e739da23463fdaec3b70137d828e36ace221bd0",
+        "a-b": {"c": [1, {"d": "deep"}]}, "date": "Thu, 01 Jan 1970 00:00:00 +0000",
+    });
+    for (expr, yes) in [
+        ("trigger_param.ref == 'refs/heads/main'", true),
+        ("trigger_param.branch in select_param.branches", true),
+        ("trigger_param.ref.startsWith('refs/tags/')", false),
+        ("trigger_param.ref.matches('^refs/heads/(main|stable)$') && !trigger_param.deleted", true),
+        (
+            "trigger_param.n == 5 && trigger_param.f == 5.0 && trigger_param.n == 5.0 && trigger_param.n > 4",
+            true,
+        ),
+        ("trigger_param.big == 18446744073709551615u", true),
+        ("trigger_param.nothing == null", true),
+        ("has(trigger_param.gone)", false),
+        ("has(trigger_param.gone) && trigger_param.gone == 1", false),
+        ("trigger_param.gone == 1", false),
+        ("trigger_param.commits.exists(c, c.added.exists(f, f.endsWith('.md')))", true),
+        ("trigger_param.commits.all(c, size(c.added) > 0)", false),
+        ("trigger_param.commits[1].id == 'b'", true),
+        ("trigger_param['a-b'].c[1].d == 'deep'", true),
+        ("at(trigger_param, 'a-b.c.1.d') == 'deep'", true),
+        ("at(trigger_param, 'x.y') == null", true),
+        (
+            "text(trigger_param.n) == '5' && text(trigger_param.commits[1]) == '{\"added\":[],\"id\":\"b\"}'",
+            true,
+        ),
+        ("in_cidr(trigger_param.address, '10.0.0.0/8')", true),
+        ("in_cidr(trigger_param.address, '192.168.0.0/16') || in_cidr('x', 'y')", false),
+        ("hmac_matches('sha256', select_param.secret, trigger_param.body, trigger_param.sig)", true),
+        ("hmac_matches('sha256', 'other', trigger_param.body, trigger_param.sig)", false),
+        ("seconds_since(trigger_param.date) > 1000000.0", true),
+        ("trigger_param.branch.upperAscii() == 'MAIN'", true),
+        ("timestamp('2026-01-01T00:00:00Z') < timestamp('2027-01-01T00:00:00Z')", true),
+    ] {
+        let answer = ask(expr, &event).await.unwrap_or_else(|error| panic!("{expr}: {error}"));
+        assert_eq!(answer.yes, yes, "{expr}: {}", answer.why);
+    }
+    for (expr, says) in [
+        ("trigger_param.n + 1 == 'x' + 1", "the operator `add` does not take a text and a number"),
+        ("trigger_param.ref", "gives a text"),
+        ("trigger_param.ref < 5", ""),
+    ] {
+        let error = ask(expr, &event).await.unwrap_err();
+        assert!(error.contains(says), "{expr}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_tells_what_was_seen() {
+    let event = json!({"ref": "refs/heads/x", "token": "hunter2", "long": "y".repeat(100), "map": {"password": "p", "a": 1}});
+    for (expr, why) in [
+        ("trigger_param.ref == 'y'", "it is false: trigger_param.ref is \"refs/heads/x\""),
+        ("trigger_param.token == 'hunter2'", "it is true: trigger_param.token is ***"),
+        ("select_param.secret == 'z'", "it is false: select_param.secret is ***"),
+        (
+            "trigger_param.map.a == 1 || trigger_param.map == 3",
+            "it is true: trigger_param.map is {\"password\":\"***\",\"a\":1}, trigger_param.map.a is 1",
+        ),
+        ("trigger_param.gone == 1", "there is no key `gone`: trigger_param.gone is not there"),
+        ("true", "it is true"),
+    ] {
+        assert_eq!(ask(expr, &event).await.unwrap().why, why, "{expr}");
+    }
+    let why = ask("trigger_param.long == 'y'", &event).await.unwrap().why;
+    assert!(why.ends_with('…') && why.len() < 120, "{why}");
+}
+
+#[test]
+fn mistakes_are_found_when_it_is_compiled() {
+    for (expr, says, within) in [
+        ("", "empty", None),
+        ("trigger_param.ref ==", "not CEL", None),
+        ("trigger_parm.ref == 'x'", "did you mean `trigger_param`", Some("trigger_parm")),
+        ("trigger_param.ref.startWith('x')", "did you mean `startsWith`", Some("startWith")),
+        ("trigger_param.ref.matches('(')", "the pattern is wrong", Some("(")),
+        ("'text'", "never gives true or false", None),
+        ("size(trigger_param)", "never gives true or false", None),
+        ("trigger_param.n + 1", "never gives true or false", None),
+        ("1 + 'a' == 2", "does not take a number and a text", None),
+        ("trigger_param.a = 1", "not CEL, at character", Some("= 1")),
+    ] {
+        let complaint = match Compiled::new(expr) {
+            Err(complaint) => complaint,
+            Ok(compiled) => {
+                panic!("{expr}: {:?}", compiled.program.execute(&Context::with_env(compile::environment())))
+            }
+        };
+        assert!(complaint.message.contains(says), "{expr}: {}", complaint.message);
+        if let Some(within) = within {
+            assert_eq!(complaint.excerpt.as_deref(), Some(within), "{expr}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_could_take_long_is_not_evaluated() {
+    let list: Vec<u32> = (0..3000).collect();
+    let event = json!({ "l": list });
+    let twice = "trigger_param.l.all(x, trigger_param.l.exists(y, y == x + 5000))";
+    let error = ask(twice, &event).await.unwrap_err();
+    assert!(error.contains("steps"), "{error}");
+    assert!(ask("trigger_param.l.all(x, x < 3000)", &event).await.unwrap().yes);
+    let middling = json!({ "l": (0..1000).collect::<Vec<u32>>() });
+    assert!(!ask(twice, &middling).await.unwrap().yes);
+}
