@@ -8,17 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::activation::Name;
-use crate::job::Job;
-use crate::lifecycle::Verdict;
+use crate::param::Params;
+use crate::status::Status;
 
-/// What one job of the event gave.
+/// What one job of the event gave, secrets hidden.
 #[derive(Debug, Clone)]
 pub struct Ended {
     /// The job.
-    pub job: Arc<Job>,
-    /// How it ended, secrets hidden.
-    pub verdict: Verdict,
+    pub job_id: Arc<str>,
+    /// Its router.
+    pub router: Arc<str>,
+    /// Its task.
+    pub task: Arc<str>,
+    /// How it ended.
+    pub status: Status,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+    /// What it gave.
+    pub result: Params,
 }
 
 /// One event as it is watched.
@@ -32,8 +39,8 @@ pub struct Watch {
 struct Seen {
     taken: bool,
     /// The jobs that it made, in order; `None` until all selectors have answered.
-    jobs: Option<Vec<Name>>,
-    ended: HashMap<Name, Ended>,
+    jobs: Option<Vec<Arc<str>>>,
+    ended: HashMap<Arc<str>, Ended>,
 }
 
 impl Watch {
@@ -85,14 +92,13 @@ impl Watch {
         self.seen().taken = true;
     }
 
-    pub(crate) fn route(&self, jobs: Vec<Name>) {
+    pub(crate) fn route(&self, jobs: Vec<Arc<str>>) {
         self.seen().jobs = Some(jobs);
         self.changed.notify_waiters();
     }
 
-    pub(crate) fn end(&self, job: &Arc<Job>, verdict: &Verdict) {
-        let ended = Ended { job: job.clone(), verdict: verdict.clone() };
-        self.seen().ended.insert(job.id.clone(), ended);
+    pub(crate) fn end(&self, ended: Ended) {
+        self.seen().ended.insert(ended.job_id.clone(), ended);
         self.changed.notify_waiters();
     }
 

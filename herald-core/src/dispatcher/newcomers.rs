@@ -10,6 +10,7 @@ use crate::job::Job;
 use crate::journal::{Decision, Record};
 use crate::lifecycle::Verdict;
 use crate::param::Params;
+use crate::watch::Ended;
 
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
@@ -88,7 +89,14 @@ impl Engine {
     pub(super) fn show_ended(&mut self, job: &Arc<Job>, verdict: &Verdict) {
         let Some(watch) = self.watched.get(&job.trigger_id).map(std::sync::Weak::upgrade) else { return };
         if let Some(watch) = &watch {
-            watch.end(job, verdict);
+            watch.end(Ended {
+                job_id: job.id.clone(),
+                router: job.router.clone(),
+                task: job.task.clone(),
+                status: verdict.status,
+                error: verdict.error.clone(),
+                result: verdict.result.clone(),
+            });
         }
         if watch.is_none_or(|watch| watch.is_over()) {
             self.watched.remove(&job.trigger_id);

@@ -86,7 +86,7 @@ async fn a_job_whose_templates_cannot_be_filled_in_fails_and_says_why() {
     let bench = bench(router).await;
     let watch = bench.watched(json!({"here": 1})).await;
     let ended = watch.ended().await;
-    assert_eq!((ended.len(), ended[0].verdict.status.as_str()), (1, "failed"));
+    assert_eq!((ended.len(), ended[0].status.as_str()), (1, "failed"));
     let why = "job_param: cmd: `trigger_param.gone` is not defined";
     assert_eq!(bench.ends().await, [("failed".to_owned(), why.to_owned())]);
     assert!(bench.worker.seen.lock().unwrap().is_empty());
@@ -132,7 +132,7 @@ async fn whoever_watches_an_event_sees_its_jobs_end() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (ended, open) = watch.so_far();
     assert_eq!((ended.len(), open), (1, 1));
-    let tasks: Vec<String> = watch.ended().await.iter().map(|ended| ended.job.task.to_string()).collect();
+    let tasks: Vec<String> = watch.ended().await.iter().map(|ended| ended.task.to_string()).collect();
     assert_eq!(tasks, ["a", "b"]);
     assert_eq!(bench.watched(json!({"x": 2})).await.matched().await, 0);
     // Whoever goes away is not waited for.

@@ -173,27 +173,13 @@ impl Checker<'_> {
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = uses(router);
-        let triggers = components::read(
-            "trigger",
-            section("trigger"),
-            &registry.triggers,
-            &in_trigger,
-            &mut self.secrets,
-        );
-        let selectors = components::read(
-            "selector",
-            section("selector"),
-            &registry.selectors,
-            &in_selector,
-            &mut self.secrets,
-        );
-        let executors = components::read(
-            "executor",
-            section("executor"),
-            &registry.executors,
-            &in_executor,
-            &mut self.secrets,
-        );
+        let secrets = &mut self.secrets;
+        let triggers =
+            components::read("trigger", section("trigger"), &registry.triggers, &in_trigger, secrets);
+        let selectors =
+            components::read("selector", section("selector"), &registry.selectors, &in_selector, secrets);
+        let executors =
+            components::read("executor", section("executor"), &registry.executors, &in_executor, secrets);
         for (problems, secret) in [
             (triggers.problems, triggers.secret),
             (selectors.problems, selectors.secret),
