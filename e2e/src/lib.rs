@@ -17,6 +17,7 @@ pub mod git;
 pub mod http;
 pub mod place;
 pub mod program;
+pub mod recorded;
 pub mod runner;
 pub mod sign;
 pub mod wait;
