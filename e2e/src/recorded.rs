@@ -16,7 +16,8 @@ pub fn request(name: &str) -> Message {
 /// The names of all of them, in order.
 #[must_use]
 pub fn names() -> Vec<String> {
-    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files =
+        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> =
         files.filter_map(|file| file.strip_suffix(".http").map(str::to_owned)).collect();
     names.sort();
@@ -61,13 +62,7 @@ mod tests {
         ("gitlab-release", "X-Gitlab-Event", "Release Hook", "/tag", "v1.4.0"),
         ("gitlab-tag", "X-Gitlab-Event", "Tag Push Hook", "/ref", "refs/tags/v1.4.0"),
         ("slack-slash_command", "Content-Type", "application/x-www-form-urlencoded", "", "command=%2Fdeploy"),
-        (
-            "standard_webhooks-event",
-            "webhook-id",
-            "msg_36qPd0XyVb8TzNwKc4LmRfHsGj",
-            "/data/id",
-            "ord_7c41f0",
-        ),
+        ("standard_webhooks-event", "webhook-id", "msg_36qPd0XyVb8TzNwKc4LmRfHsGj", "/data/id", "ord_7c41f0"),
         (
             "stripe-event",
             "Content-Type",
