@@ -4,12 +4,19 @@
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
+
+/// Where this stands in a request, each one that is sent has a number of its own, in as many hex digits.
+pub(crate) const NUMBER: &str = "%%%%%%%%%%%%";
+
+/// The next number. No two loads share one: what is sent twice would be taken for the same delivery, tried again.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// What to send, and how.
 #[derive(Clone)]
@@ -129,7 +136,8 @@ async fn send(load: &Load, until: Until) -> Result<Answers> {
 
 /// One connection, until there is nothing more to send.
 async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<()> {
-    let batch = load.request.repeat(load.pipeline).into_bytes();
+    let mut batch = load.request.repeat(load.pipeline).into_bytes();
+    let numbers: Vec<usize> = numbers_in(&batch);
     let mut buffer = vec![0_u8; 64 * 1024];
     let mut filled = 0;
     let mut usual = 0;
@@ -138,6 +146,10 @@ async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<(
         let sent = shared.next(sent_at, load.pipeline);
         if sent == 0 {
             return Ok(());
+        }
+        for at in &numbers {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            batch[*at..*at + NUMBER.len()].copy_from_slice(format!("{number:012x}").as_bytes());
         }
         stream.write_all(&batch[..load.request.len() * sent]).await?;
         let mut open = sent;
@@ -158,6 +170,12 @@ async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<(
             filled -= at;
         }
     }
+}
+
+/// Where the numbers of these requests stand.
+fn numbers_in(requests: &[u8]) -> Vec<usize> {
+    let windows = requests.windows(NUMBER.len()).enumerate();
+    windows.filter(|(_, window)| *window == NUMBER.as_bytes()).map(|(at, _)| at).collect()
 }
 
 /// The length of the answer at the start, when it is there whole. Answers mostly have their `usual` length: where one
@@ -184,6 +202,17 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_where_numbers_stand() {
+        let request = format!("POST / HTTP/1.1\r\nid: 1-{NUMBER}\r\n\r\n");
+        for (requests, expected) in
+            [(String::from("%%%%%%"), vec![]), (request.clone(), vec![23]), (request.repeat(2), vec![23, 62])]
+        {
+            assert_eq!(numbers_in(requests.as_bytes()), expected, "{requests}");
+        }
+        assert_eq!(format!("{:012x}", 1_u64 << 40).len(), NUMBER.len());
+    }
 
     #[test]
     fn knows_where_an_answer_ends() {

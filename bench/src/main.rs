@@ -25,6 +25,7 @@ mod remote;
 mod spread;
 mod start;
 mod table;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -96,5 +97,6 @@ fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row
         Section::File => file::measure(place, options),
         Section::Start => start::measure(place, options),
         Section::History => history::measure(place, options),
+        Section::Webhook => webhook::measure(place, options),
     }
 }

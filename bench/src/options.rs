@@ -9,7 +9,8 @@ Measures heraldd and herald-runner (release builds, built first where they are m
   cargo run --release -p bench -- [--quick] [--only SECTIONS] [--runs N]
 
   --quick           small numbers: shows that everything works, for CI
-  --only SECTIONS   some of http,jobs,remote,file,start,history (start holds memory too)
+  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook (start holds memory too; webhook compares
+                    with Debian's program of that name, which `.ci/install bench` installs)
   --runs N          how often each figure is taken; its median, lowest and highest are shown (default 5, quick 1)
 
   cargo run --release -p bench -- crash --help   crashes of every kind instead";
@@ -29,10 +30,13 @@ pub(crate) enum Section {
     Start,
     /// A long history, and a long queue that is taken up.
     History,
+    /// Signed pushes of a forge.
+    Webhook,
 }
 
 impl Section {
-    const ALL: [Self; 6] = [Self::Http, Self::Jobs, Self::Remote, Self::File, Self::Start, Self::History];
+    const ALL: [Self; 7] =
+        [Self::Http, Self::Jobs, Self::Remote, Self::File, Self::Start, Self::History, Self::Webhook];
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -43,6 +47,7 @@ impl Section {
             Self::File => "file",
             Self::Start => "start",
             Self::History => "history",
+            Self::Webhook => "webhook",
         }
     }
 }

@@ -189,9 +189,14 @@ impl Drop for Program {
 
 /// One `POST` of JSON on a connection of its own; the whole answer.
 pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Result<String> {
+    ask(address, &request(address, path, body, true))
+}
+
+/// One request, which says `Connection: close`, on a connection of its own; the whole answer.
+pub(crate) fn ask(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(SOON))?;
-    stream.write_all(request(address, path, body, true).as_bytes())?;
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(1 << 20).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
