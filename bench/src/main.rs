@@ -14,10 +14,12 @@
 mod bare;
 mod crash;
 mod file;
+mod fleet;
 mod history;
 mod http;
 mod jobs;
 mod load;
+mod node;
 mod options;
 mod place;
 mod program;
@@ -98,5 +100,6 @@ fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row
         Section::Start => start::measure(place, options),
         Section::History => history::measure(place, options),
         Section::Webhook => webhook::measure(place, options),
+        Section::Fleet => fleet::measure(place, options),
     }
 }

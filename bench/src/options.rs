@@ -9,8 +9,8 @@ Measures heraldd and herald-runner (release builds, built first where they are m
   cargo run --release -p bench -- [--quick] [--only SECTIONS] [--runs N]
 
   --quick           small numbers: shows that everything works, for CI
-  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook (start holds memory too; webhook compares
-                    with Debian's program of that name, which `.ci/install bench` installs)
+  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet (start holds memory too; webhook
+                    compares with Debian's program of that name, which `.ci/install bench` installs)
   --runs N          how often each figure is taken; its median, lowest and highest are shown (default 5, quick 1)
 
   cargo run --release -p bench -- crash --help   crashes of every kind instead";
@@ -32,11 +32,21 @@ pub(crate) enum Section {
     History,
     /// Signed pushes of a forge.
     Webhook,
+    /// One job on many nodes.
+    Fleet,
 }
 
 impl Section {
-    const ALL: [Self; 7] =
-        [Self::Http, Self::Jobs, Self::Remote, Self::File, Self::Start, Self::History, Self::Webhook];
+    const ALL: [Self; 8] = [
+        Self::Http,
+        Self::Jobs,
+        Self::Remote,
+        Self::File,
+        Self::Start,
+        Self::History,
+        Self::Webhook,
+        Self::Fleet,
+    ];
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -48,6 +58,7 @@ impl Section {
             Self::Start => "start",
             Self::History => "history",
             Self::Webhook => "webhook",
+            Self::Fleet => "fleet",
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// At least this share of what it is measured against.
     Share(f64),
+    /// At most so many times what it is measured against.
+    Times(f64),
 }
 
 /// One line of the table.
@@ -60,11 +62,13 @@ impl Row {
             Goal::AtLeast(goal) => self.herald.median / goal,
             Goal::AtMost(goal) => goal / self.herald.median,
             Goal::Share(goal) => ratio.unwrap_or(0.0) / goal,
+            Goal::Times(goal) => ratio.map_or(0.0, |ratio| goal / ratio),
         });
         let goal = self.goal.map(|goal| match goal {
             Goal::AtLeast(goal) => format!(">= {}", figure(self.unit, goal)),
             Goal::AtMost(goal) => format!("<= {}", figure(self.unit, goal)),
             Goal::Share(goal) => format!(">= {goal:.2} of it"),
+            Goal::Times(goal) => format!("<= {goal:.2} of it"),
         });
         [
             self.what.clone(),
@@ -149,6 +153,12 @@ mod tests {
             (
                 Row::new("c", Unit::Mebibytes, Spread::one(10.0)).goal(Goal::AtMost(15.0)),
                 ["c", "10.0 MiB", "", "", "<= 15.0 MiB", "1.50"],
+            ),
+            (
+                Row::new("d", Unit::Milliseconds, Spread::one(30.0))
+                    .against("one", Spread::one(10.0))
+                    .goal(Goal::Times(1.5)),
+                ["d", "30.00 ms", "one: 10.00 ms", "3.00", "<= 1.50 of it", "0.50 (missed)"],
             ),
         ] {
             assert_eq!(row.cells(), expected);
