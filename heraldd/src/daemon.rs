@@ -54,9 +54,9 @@ impl From<loading::Wrong> for Error {
 ///
 /// # Errors
 /// [`Error`]: nothing was started, or everything was ended again.
-pub fn run(path: &Path) -> Result<(), Error> {
+pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
     http_remote::install_crypto_provider();
-    let loaded = loading::load(path, None)?;
+    let loaded = loading::load(path, id, None)?;
     let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -70,6 +70,8 @@ pub fn run(path: &Path) -> Result<(), Error> {
 
 struct Daemon {
     path: PathBuf,
+    /// Which node of the fleet this is.
+    id: Option<String>,
     dispatcher: Dispatcher,
     triggers: Supervisor,
     assembly: Assembly,
@@ -115,6 +117,7 @@ impl Daemon {
         tracing::info!("heraldd is ready");
         let mut daemon = Self {
             path: path.to_owned(),
+            id: config.settings.fleet.id,
             dispatcher,
             triggers,
             assembly,
@@ -149,8 +152,9 @@ impl Daemon {
     }
 
     async fn take_up_configuration(&mut self) -> Result<Vec<String>, String> {
-        let (path, before) = (self.path.clone(), self.assembly.clone());
-        let loaded = tokio::task::spawn_blocking(move || loading::load(&path, Some(&before))).await;
+        let (path, id, before) = (self.path.clone(), self.id.clone(), self.assembly.clone());
+        let load = move || loading::load(&path, id.as_deref(), Some(&before));
+        let loaded = tokio::task::spawn_blocking(load).await;
         let loaded = loaded.map_err(|error| error.to_string())?;
         let Loaded { config, assembly, .. } = loaded.map_err(|wrong| format!("\n{wrong}"))?;
         self.serve_at(config.settings.api.as_ref()).await?;

@@ -69,12 +69,13 @@ pub fn types(source: &Source) -> Types {
     Types { registry: components::registry(&plugins), not_loaded }
 }
 
-/// Reads and checks a configuration. Components that are the same as in `before` are kept. Blocks.
+/// Reads and checks a configuration; `id` is which node of the fleet this is. Components that are the same as in `before` are kept. Blocks.
 ///
 /// # Errors
 /// Every problem that was found.
-pub fn load(path: &Path, before: Option<&Assembly>) -> Result<Loaded, Wrong> {
-    let source = config::read(path)?;
+pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<Loaded, Wrong> {
+    let mut source = config::read(path)?;
+    source.id = id.map(str::to_owned);
     let Types { registry, not_loaded } = types(&source);
     let config = config::check_with_plugins(source, &registry, &not_loaded).map_err(Wrong::Places)?;
     let assembly = Assembly::build(&config, &registry, before)?;

@@ -172,7 +172,7 @@ impl OptionMessage {
             OptionKind::Url => KindMessage::Url,
             OptionKind::Texts => KindMessage::Texts,
             OptionKind::OneOf(allowed) => KindMessage::OneOf(owned(allowed)),
-            OptionKind::Map => KindMessage::Map,
+            OptionKind::Map | OptionKind::Fields(_) => KindMessage::Map,
         };
         Self {
             name: spec.name.clone(),
@@ -250,7 +250,8 @@ mod tests {
         for (n, (kind, _)) in every_kind().into_iter().enumerate() {
             before = before.option(OptionSpec::new(&format!("o{n}"), kind, "Doc.").default(n));
         }
-        before = before.param(OptionSpec::new("p", OptionKind::Text, "Doc.").required().check(|_| Ok(())));
+        before = before
+            .param(OptionSpec::new("p", OptionKind::Text, "Doc.").required().check(|_| Ok::<(), String>(())));
         let crossed = serde_json::to_value(TypeMessage::of(&before.refuse_near_misses())).unwrap();
         for (n, (_, kind)) in every_kind().into_iter().enumerate() {
             assert_eq!(crossed["options"][n]["kind"], kind);

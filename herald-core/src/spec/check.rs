@@ -35,7 +35,7 @@ impl Description {
                     Ok(value) => {
                         options.insert(spec.name.clone(), value);
                     }
-                    Err(problem) => problems.push(problem),
+                    Err(found) => problems.extend(found),
                 },
                 None if spec.required => problems.push(missing(spec, at, "option", &self.type_name)),
                 None => {
@@ -60,7 +60,9 @@ impl Description {
             match given.get(&spec.name) {
                 // What it will be is known once it is filled in: the component then finds what is wrong with it.
                 Some(value) if holds_template(value) => {}
-                Some(value) => problems.extend(check_one(spec, value, &at.key(&spec.name)).err()),
+                Some(value) => {
+                    problems.extend(check_one(spec, value, &at.key(&spec.name)).err().into_iter().flatten());
+                }
                 None if spec.required => problems.push(missing(spec, at, "parameter", &self.type_name)),
                 None => problems.extend(spec.missing_means.as_ref().map(|means| {
                     Problem::warning(at.clone(), format!("`{}` is missing, so {means}", spec.name)).at_key()
@@ -157,15 +159,16 @@ impl Wrong {
 }
 
 /// The value as the component gets it, or what is wrong with it.
-fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Problem> {
+fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<Problem>> {
     if value.is_null() && !matches!(spec.kind, OptionKind::Any) {
         let problem = Problem::error(at.clone(), format!("`{}` has no value", spec.name)).at_key();
-        return Err(problem.help(if spec.required {
+        return Err(vec![problem.help(if spec.required {
             spec.doc.as_str()
         } else {
             "leave it out for the default"
-        }));
+        })]);
     }
+    let value = &fields(spec, value, at)?;
     let checked = check_kind(&spec.kind, value).and_then(|value| match &spec.check {
         Some(check) => check(&value).map(|()| value).map_err(Wrong::from),
         None => Ok(value),
@@ -181,8 +184,24 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Probl
         let mut problem = Problem::error(place, format!("`{}`: {message}", spec.name));
         problem.help = help;
         problem.excerpt = wrong.excerpt.filter(|_| !spec.is_secret());
-        problem
+        vec![problem]
     })
+}
+
+/// The value with the defaults of its own options filled in, where it has any.
+fn fields(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<Problem>> {
+    let (OptionKind::Fields(options), Value::Object(given)) = (&spec.kind, value) else {
+        return Ok(value.clone());
+    };
+    let description = Description { options: options.clone(), ..Description::new(&spec.name, "") };
+    let mut problems = Vec::new();
+    // Inside, `type` is an option like any other.
+    problems.extend(given.get(TYPE).filter(|_| !options.iter().any(|option| option.name == TYPE)).map(
+        |_| Problem::error(at.key(TYPE), format!("unknown option `{TYPE}` of `{}`", spec.name)).at_key(),
+    ));
+    let (options, found) = description.check(given, at);
+    problems.extend(found);
+    if problems.is_empty() { Ok(Value::Object(options.0)) } else { Err(problems) }
 }
 
 /// The message without any text or number of the value.
@@ -223,7 +242,7 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Value, Wrong> {
         OptionKind::Texts => many(value, "a text or a list of texts", |item| text(item).map(|_| ()), false)
             .and_then(|()| same()),
         OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
-        OptionKind::Map => match value {
+        OptionKind::Map | OptionKind::Fields(_) => match value {
             Value::Object(_) => same(),
             other => Err(Wrong::expected("a map", other)),
         },

@@ -48,6 +48,8 @@ pub enum OptionKind {
     OneOf(&'static [&'static str]),
     /// A map from names to anything.
     Map,
+    /// A map of options of its own.
+    Fields(Vec<OptionSpec>),
 }
 
 /// A further check of one option's value, after its kind. `Arc`, since plugins check theirs with a closure.
@@ -189,6 +191,8 @@ pub struct Description {
     pub proof: Option<Proof>,
     /// For triggers: what the `trigger_param` holds, as (name, what).
     pub gives: Vec<(String, String)>,
+    /// Sections of the configuration that it reads: each is given to it as an option of that name.
+    pub sections: Vec<&'static str>,
     /// A YAML snippet that shows it at work: a whole configuration that validates.
     pub example: String,
 }
@@ -205,8 +209,16 @@ impl Description {
             refuse_near_misses: false,
             proof: None,
             gives: Vec::new(),
+            sections: Vec::new(),
             example: String::new(),
         }
+    }
+
+    /// Gives it this section of the configuration.
+    #[must_use]
+    pub fn section(mut self, name: &'static str) -> Self {
+        self.sections.push(name);
+        self
     }
 
     /// Adds an option.

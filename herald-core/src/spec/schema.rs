@@ -73,8 +73,17 @@ impl OptionKind {
             ]}),
             Self::OneOf(allowed) => or_reference(json!({"enum": allowed})),
             Self::Map => json!({"type": "object"}),
+            Self::Fields(options) => fields(options),
         }
     }
+}
+
+fn fields(options: &[OptionSpec]) -> Value {
+    let properties: Map<String, Value> =
+        options.iter().map(|option| (option.name.clone(), option.schema())).collect();
+    let required: Vec<&str> =
+        options.iter().filter(|option| option.required).map(|option| option.name.as_str()).collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
 /// A value of any kind may come from the environment or a file.

@@ -45,7 +45,7 @@ impl Journal for Disk {
 fn api(journal: Arc<Disk>) -> (Arc<Api>, Dispatcher) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "router: {r: {trigger: tick, selector: all, task: {t: none}}}").unwrap();
-    let loaded = loading::load(file.path(), None).unwrap();
+    let loaded = loading::load(file.path(), None, None).unwrap();
     let plan = Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
     let clock = Arc::new(SystemClock);
     let dispatcher = Dispatcher::start(Setup::new(plan.clone(), Limits::default(), journal, clock.clone()));

@@ -68,8 +68,17 @@ fn whole_lines(mut text: String) -> String {
 
 /// The configuration that a command is about.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub(super) struct ConfigFile {
+    #[command(flatten)]
+    file: OneFile,
+    /// Which node of the fleet reads it, of those under `node`.
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct OneFile {
     /// The configuration, a YAML file.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
@@ -82,6 +91,12 @@ impl ConfigFile {
     /// Its path.
     pub(super) fn path(&self) -> &Path {
         // The parser asks for one of both.
-        self.config.as_deref().or(self.file.as_deref()).unwrap_or(Path::new(""))
+        let OneFile { config, file } = &self.file;
+        config.as_deref().or(file.as_deref()).unwrap_or(Path::new(""))
+    }
+
+    /// Which node reads it.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Answer {
     let path = arguments.file.path();
-    let loaded = loading::load(path, None);
+    let loaded = loading::load(path, arguments.file.id(), None);
     if arguments.json {
         let code = if loaded.is_ok() { STOPPED } else { BAD_INPUT };
         let out = serde_json::to_string(&as_json(&loaded)).unwrap_or_default();

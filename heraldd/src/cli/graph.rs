@@ -39,7 +39,7 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Answer {
-    match loading::load(arguments.file.path(), None) {
+    match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => {
             let graph = Graph::of(&loaded);
             Answer::good(match arguments.format {
@@ -290,7 +290,7 @@ mod tests {
     fn graph_of(yaml: &str) -> Graph {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), yaml).unwrap();
-        Graph::of(&loading::load(file.path(), None).unwrap())
+        Graph::of(&loading::load(file.path(), None, None).unwrap())
     }
 
     const CHAIN: &str = "

@@ -43,6 +43,9 @@ struct Arguments {
     /// The configuration, a YAML file.
     #[arg(short, long, value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
+    /// Which node of the fleet this is, of those under `node`
+    #[arg(long, value_name = "NAME", requires = "config")]
+    id: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -71,7 +74,7 @@ enum Command {
 }
 
 /// Long names that are also taken with one dash, as the Go original does.
-const ONE_DASH: [&str; 3] = ["config", "version", "help"];
+const ONE_DASH: [&str; 4] = ["config", "version", "help", "id"];
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -87,7 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Some(command) => answer(&command).give(),
         // The parser asks for one of both.
-        None => run_daemon(&arguments.config.unwrap_or_default()),
+        None => run_daemon(&arguments.config.unwrap_or_default(), arguments.id.as_deref()),
     }
 }
 
@@ -114,8 +117,8 @@ fn answer(command: &Command) -> Answer {
     }
 }
 
-fn run_daemon(config: &std::path::Path) -> ExitCode {
-    match daemon::run(config) {
+fn run_daemon(config: &std::path::Path, id: Option<&str>) -> ExitCode {
+    match daemon::run(config, id) {
         Ok(()) => ExitCode::from(STOPPED),
         Err(error) => {
             // As above: `eprintln!` would panic, and its exit code says nothing.

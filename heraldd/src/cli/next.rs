@@ -39,7 +39,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, clock: &dyn Clock) -> Answer {
-    let loaded = match loading::load(arguments.file.path(), None) {
+    let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => loaded,
         Err(wrong) => return Answer::refused(&wrong),
     };

@@ -42,11 +42,11 @@ pub(super) fn read<'r, C: ?Sized>(
     section: &Value,
     types: &'r Types<C>,
     uses: &Uses<'_>,
-    secrets: &mut Secrets<'_>,
+    (secrets, shared): (&mut Secrets<'_>, &Params),
 ) -> Section<'r> {
     let out =
         Section { components: Vec::new(), names: BTreeMap::new(), problems: Vec::new(), secret: Vec::new() };
-    let mut reader = Reader { kind, types, out };
+    let mut reader = Reader { kind, types, shared, out };
     let at = Path::top().key(kind);
     match section {
         Value::Null => {}
@@ -60,13 +60,15 @@ pub(super) fn read<'r, C: ?Sized>(
     reader.out
 }
 
-struct Reader<'r, C: ?Sized> {
+struct Reader<'r, 's, C: ?Sized> {
     kind: &'static str,
     types: &'r Types<C>,
+    /// Sections that components may read.
+    shared: &'s Params,
     out: Section<'r>,
 }
 
-impl<'r, C: ?Sized> Reader<'r, C> {
+impl<'r, C: ?Sized> Reader<'r, '_, C> {
     fn component(&mut self, name: &str, body: &Value, section: &Path, secrets: &mut Secrets<'_>) {
         let at = section.key(name);
         // Whatever is wrong with it, routers that name it are not wrong for that.
@@ -167,10 +169,15 @@ impl<'r, C: ?Sized> Reader<'r, C> {
         component_type: &ComponentType<C>,
         name: &str,
         type_name: String,
-        options: Options,
+        mut options: Options,
         problems: Vec<Problem>,
         at: &Path,
     ) {
+        for name in &component_type.description.sections {
+            if let Some(section) = self.shared.get(*name) {
+                options.0.insert((*name).to_owned(), section.clone());
+            }
+        }
         if !problems.is_empty() {
             return self.out.problems.extend(problems);
         }

@@ -19,6 +19,8 @@ pub struct Source {
     pub(super) name: String,
     /// Whether group or others may read the file.
     pub(super) open_to_others: bool,
+    /// Which node of the fleet reads it.
+    pub id: Option<String>,
 }
 
 /// Why a configuration file could not be read.
@@ -44,7 +46,7 @@ pub fn read(path: &Path) -> Result<Source, ReadError> {
     // Never empty: a plugin "x.so" is the one beside the file, not one of the system's library path.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.to_owned();
-    Ok(Source { document, folder, name, open_to_others })
+    Ok(Source { document, folder, name, open_to_others, id: None })
 }
 
 fn bytes_of(path: &Path) -> Result<(Vec<u8>, bool), String> {

@@ -2,6 +2,7 @@
 
 mod components;
 mod file;
+mod fleet;
 mod reference;
 mod schema;
 mod secret;
@@ -11,13 +12,14 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
-use herald_core::registry::Registry;
+use herald_core::registry::{Registry, Types};
 use herald_core::secret::Mask;
+use herald_core::spec::Description;
 use herald_core::workflow::{self, Known, Workflow};
 use herald_core::yaml::{Found, Problems};
 use serde_json::{Map, Value};
@@ -25,6 +27,7 @@ use serde_json::{Map, Value};
 pub use components::Component;
 use components::Uses;
 pub use file::{ReadError, Source, read};
+pub use fleet::FleetSettings;
 pub use reference::markdown;
 pub use schema::schema;
 use secret::{At, Lookup, Secrets};
@@ -32,7 +35,7 @@ pub use sections::{ApiSettings, HistorySettings, LogFormat, LogOutput, LogSettin
 pub use settings::Settings;
 
 /// Everything that may stand at the top of the file.
-const SECTIONS: [&str; 14] = [
+const SECTIONS: [&str; 17] = [
     "log",
     "plugin",
     "trigger",
@@ -47,6 +50,9 @@ const SECTIONS: [&str; 14] = [
     "state_dir",
     "history",
     "api",
+    "node",
+    "runner",
+    "heartbeat",
 ];
 
 /// A configuration in which nothing is wrong.
@@ -114,8 +120,9 @@ fn check_with(
         hidden: Vec::new(),
     };
     checker.plugins_not_loaded(source.document.value(), not_loaded);
+    let id = source.id.clone();
     let parts = match source.document.take_value() {
-        Value::Object(top) => Some(checker.parts(top, plugins, registry)),
+        Value::Object(top) => Some(checker.parts(top, plugins, (registry, id.as_deref()))),
         Value::Null => {
             checker.problems.push(Problem::error(Path::top(), "the configuration is empty"));
             None
@@ -163,36 +170,34 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn parts(&mut self, mut top: Map<String, Value>, plugins: Vec<PathBuf>, registry: &Registry) -> Parts {
+    fn parts(
+        &mut self,
+        mut top: Map<String, Value>,
+        plugins: Vec<PathBuf>,
+        (registry, id): (&Registry, Option<&str>),
+    ) -> Parts {
         self.unknown_sections(&top);
         if let Some(Err(problem)) = top.get("plugin").map(plugin_list) {
             self.problems.push(problem);
         }
         self.resolve(&mut top);
-        let settings = settings::read(&top, plugins, &mut self.problems);
+        let settings = settings::read(&top, (plugins, id), &mut self.problems);
+        let shared = shared(settings.as_ref(), &top);
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = uses(router);
-        let secrets = &mut self.secrets;
-        let triggers =
-            components::read("trigger", section("trigger"), &registry.triggers, &in_trigger, secrets);
-        let selectors =
-            components::read("selector", section("selector"), &registry.selectors, &in_selector, secrets);
-        let executors =
-            components::read("executor", section("executor"), &registry.executors, &in_executor, secrets);
-        for (problems, secret) in [
-            (triggers.problems, triggers.secret),
-            (selectors.problems, selectors.secret),
-            (executors.problems, executors.secret),
-        ] {
-            self.problems.extend(problems);
-            self.hidden.extend(secret);
-        }
+        let (triggers, trigger_names) =
+            self.components(("trigger", section("trigger")), &registry.triggers, (&in_trigger, &shared));
+        let (selectors, selector_names) =
+            self.components(("selector", section("selector")), &registry.selectors, (&in_selector, &shared));
+        let (executors, executor_names) =
+            self.components(("executor", section("executor")), &registry.executors, (&in_executor, &shared));
+        let references = self.secrets.references();
         let known = Known {
-            triggers: triggers.names,
-            selectors: selectors.names,
-            executors: executors.names,
-            secrets: Some(&self.secrets.mask),
+            triggers: trigger_names,
+            selectors: selector_names,
+            executors: executor_names,
+            secrets: Some(&references),
         };
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
         self.problems.extend(problems);
@@ -202,13 +207,20 @@ impl Checker<'_> {
                     .help("add one under `router`"),
             );
         }
-        Parts {
-            settings,
-            triggers: triggers.components,
-            selectors: selectors.components,
-            executors: executors.components,
-            workflow,
-        }
+        Parts { settings, triggers, selectors, executors, workflow }
+    }
+
+    /// The components of a section, and every name that a router may use.
+    fn components<'r, C: ?Sized>(
+        &mut self,
+        (kind, section): (&'static str, &Value),
+        types: &'r Types<C>,
+        (uses, shared): (&Uses<'_>, &Map<String, Value>),
+    ) -> (Vec<Component>, BTreeMap<String, Option<&'r Description>>) {
+        let read = components::read(kind, section, types, uses, (&mut self.secrets, shared));
+        self.problems.extend(read.problems);
+        self.hidden.extend(read.secret);
+        (read.components, read.names)
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
@@ -241,7 +253,7 @@ impl Checker<'_> {
                         self.resolve_router(router, &at.key(name));
                     }
                 }
-                "api" => self.secrets.resolve(value, &at),
+                "api" | "node" | "runner" => self.secrets.resolve(value, &at),
                 _ => self.secrets.refuse(value, &at),
             }
         }
@@ -301,6 +313,19 @@ impl Checker<'_> {
             self.problems.push(warning.help(help));
         }
     }
+}
+
+/// The sections that components may read. Where something is wrong with the settings, the nodes are known all the same.
+fn shared(settings: Option<&Settings>, top: &Map<String, Value>) -> Map<String, Value> {
+    let fleet = settings.map(|settings| &settings.fleet);
+    let nodes = fleet.map(|fleet| Value::Object(fleet.nodes.clone()));
+    let nodes = nodes.or_else(|| top.get("node").filter(|nodes| nodes.is_object()).cloned());
+    let mut shared = Map::new();
+    shared.insert("node".to_owned(), nodes.unwrap_or_else(|| Value::Object(Map::new())));
+    if let Some(id) = fleet.and_then(|fleet| fleet.id.clone()) {
+        shared.insert("id".to_owned(), Value::from(id));
+    }
+    shared
 }
 
 /// One path or a list of them.

@@ -7,7 +7,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::workflow::policy;
 use serde_json::Value;
 
-use super::{sections, settings};
+use super::{fleet, sections, settings};
 
 const HEAD: &str = "\
 # Configuration reference
@@ -26,6 +26,8 @@ One YAML 1.2 file. `heraldd` checks all of it before anything starts, and report
 | `selector` | which events are worth a job, likewise |
 | `executor` | what runs the jobs, likewise |
 | `preset` | parameters by name: `NAME: {KEY: VALUE, …}` |
+| `node` | the servers of a fleet: `NAME: {host: URL, secret: SECRET, tags: [TAG, …]}` |
+| `runner` | makes the daemon a runner, too |
 | `router` | which trigger's events, through which selector, become which tasks |
 
 `type` may be left out where it equals the name. A type that is not configured may be named in a router directly, and
@@ -56,6 +58,20 @@ router:
 `select_param` and `job_param` are a map, which may hold `preset: NAME` or `preset: [NAME, …]`; or directly the name of
 a preset or a list of names. For each key the first of these wins: task, task's presets in order, router, router's
 presets in order.
+
+A text in `select_param` or `job_param` may be a template: `{{ expression }}` in [MiniJinja](https://docs.rs/minijinja), over
+`trigger_param`, `trigger_id`, `router`, `trigger`, `selector` and `task`; in `job_param` also over `select_param`, `job_id`,
+`executor`, `chain_depth` and `attempt`. A text that is one expression alone keeps the type of its value; what is not defined
+fails the job and is named. Beside MiniJinja's own filters there are
+
+| filter | gives |
+|---|---|
+| `tojson`, `fromjson` | JSON text of a value, and back |
+| `b64encode`, `b64decode` | Base64, and back |
+| `quote` | one word for a shell |
+| `regex(pattern, group)` | what the group matches (group 1 unless told); undefined when nothing does |
+
+and the function `at(value, \"a.b.0\")`, what stands there, or none. What is secret in the configuration is never taken for a template.
 ";
 
 /// The reference page for these types, as Markdown.
@@ -71,6 +87,11 @@ pub fn markdown(registry: &Registry) -> String {
     options(&mut page, "option", &sections::history_description().options);
     page.push_str("\nUnder `api`:\n\n");
     options(&mut page, "option", &sections::api_description().options);
+    page.push_str("\nUnder `node.NAME`, for each server of a fleet:\n\n");
+    options(&mut page, "option", &fleet::node_description().options);
+    page.push_str("\nUnder `runner`, which makes the daemon a runner, too. With `-id NAME`, the secret, and host and port of the URL, are \
+         taken from the own entry under `node` where they are not given here:\n\n");
+    options(&mut page, "option", &fleet::runner_description().options);
     page.push_str("\nUnder `policy` of a router or a task, the task's keys first:\n\n");
     options(&mut page, "key", &policy::description().options);
     page.push_str("\nUnder `retry` there:\n\n");
@@ -115,6 +136,11 @@ fn component(page: &mut String, params: &str, description: &Description) {
 
 fn options(page: &mut String, what: &str, options: &[OptionSpec]) {
     let _ = write!(page, "| {what} | value | default | what it does |\n|---|---|---|---|\n");
+    rows(page, "", options);
+}
+
+/// A row for each option, and for each option of an option.
+fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
     for option in options {
         let default = match (&option.default, option.required) {
             (Some(Value::String(text)), _) => format!("`{}`", cell(text)),
@@ -125,10 +151,13 @@ fn options(page: &mut String, what: &str, options: &[OptionSpec]) {
         let _ = writeln!(
             page,
             "| `{}` | {} | {default} | {} |",
-            option.name,
+            format_args!("{above}{}", option.name),
             kind(&option.kind),
             cell(&option.doc)
         );
+        if let OptionKind::Fields(inner) = &option.kind {
+            rows(page, &format!("{above}{}.", option.name), inner);
+        }
     }
 }
 
@@ -150,7 +179,7 @@ fn kind(kind: &OptionKind) -> String {
         OptionKind::OneOf(allowed) => {
             allowed.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" or ")
         }
-        OptionKind::Map => "map".to_owned(),
+        OptionKind::Map | OptionKind::Fields(_) => "map".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use herald_core::spec::Description;
 use herald_core::workflow::policy;
 use serde_json::{Map, Value, json};
 
-use super::{sections, settings};
+use super::{fleet, sections, settings};
 
 /// The JSON Schema (draft 2020-12) of a configuration that may use these types.
 #[must_use]
@@ -14,6 +14,15 @@ pub fn schema(registry: &Registry) -> Value {
     properties.insert("log".to_owned(), section_schema(&sections::log_description()));
     properties.insert("history".to_owned(), section_schema(&sections::history_description()));
     properties.insert("api".to_owned(), section_schema(&sections::api_description()));
+    properties.insert("runner".to_owned(), section_schema(&fleet::runner_description()));
+    properties.insert(
+        "node".to_owned(),
+        json!({
+            "description": "The servers of the fleet, by name.",
+            "type": ["object", "null"],
+            "additionalProperties": section_schema(&fleet::node_description()),
+        }),
+    );
     properties.insert(
         "plugin".to_owned(),
         json!({

@@ -85,6 +85,13 @@ impl<'a> Secrets<'a> {
         }
     }
 
+    /// What references gave.
+    pub(super) fn references(&self) -> Mask {
+        let mut mask = Mask::new();
+        self.resolved.values().for_each(|secret| mask.add(secret));
+        mask
+    }
+
     /// Whether the value at this place came from a reference.
     pub(super) fn is_resolved(&self, at: &Path) -> bool {
         self.resolved.contains_key(at)

@@ -11,6 +11,7 @@ use herald_core::unit;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::fleet::{self, FleetSettings};
 use super::sections::{self, ApiSettings, HistorySettings, LogSettings};
 use crate::state_dir;
 
@@ -35,6 +36,8 @@ pub struct Settings {
     pub history: HistorySettings,
     /// The control API over TCP; none serves it on the socket alone.
     pub api: Option<ApiSettings>,
+    /// The nodes, and which this one is.
+    pub fleet: FleetSettings,
 }
 
 impl Settings {
@@ -88,6 +91,7 @@ pub(super) fn description() -> Description {
             .default("30s")
             .check(|grace| unit::duration_or_zero(grace).map(drop)),
         )
+        .option(fleet::heartbeat_option())
         .option(
             OptionSpec::new(
                 "state_dir",
@@ -138,7 +142,7 @@ fn state_dir(given: Option<&str>, problems: &mut Vec<Problem>) -> Option<Option<
 /// Reads the settings from the top of the file; `None` when there are problems.
 pub(super) fn read(
     top: &Map<String, Value>,
-    plugins: Vec<PathBuf>,
+    (plugins, id): (Vec<PathBuf>, Option<&str>),
     problems: &mut Vec<Problem>,
 ) -> Option<Settings> {
     let description = description();
@@ -148,13 +152,16 @@ pub(super) fn read(
     let log = sections::log(top.get("log"), &mut found);
     let history = sections::history(top.get("history"), &mut found);
     let api = sections::api(top.get("api"), &mut found);
+    let fleet = fleet::read(top, id, &mut found);
     let state_dir = state_dir(top.get("state_dir").and_then(Value::as_str), &mut found);
     if !found.is_empty() {
         problems.extend(found);
         return None;
     }
     let given: Result<Given, _> = options.parse();
-    let (Some(log), Some(history), Some(api), Some(state_dir)) = (log, history, api, state_dir) else {
+    let (Some(log), Some(history), Some(api), Some(state_dir), Some(fleet)) =
+        (log, history, api, state_dir, fleet)
+    else {
         return None;
     };
     match given {
@@ -168,6 +175,7 @@ pub(super) fn read(
             state_dir,
             history,
             api,
+            fleet,
         }),
         Err(error) => {
             problems.push(Problem::error(Path::top(), error.to_string()));

@@ -28,6 +28,7 @@ use call::Caller;
 pub use call::install_crypto_provider;
 use follow::Follower;
 use options::Settings;
+pub use options::check_secret;
 use retry::Retry;
 
 /// How long the runner may take to end a job that was given up, and to tell how it ended.

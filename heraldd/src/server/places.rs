@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,14 @@ struct Holder {
     /// When it came, or was answered last: milliseconds since the server began.
     since: AtomicU64,
     leave: CancellationToken,
+    /// While it is not zero, it is Herald that takes its time.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Holder {
+    fn may_leave(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) == 0
+    }
 }
 
 impl Places {
@@ -43,21 +51,22 @@ impl Places {
     }
 
     /// A place for a connection that is there, as soon as one is free or can be made free.
-    pub(super) async fn enter(self: &Arc<Self>) -> Option<Place> {
+    /// `waiting` says how many requests on it wait for Herald.
+    pub(super) async fn enter(self: &Arc<Self>, waiting: &Arc<AtomicUsize>) -> Option<Place> {
         loop {
             let mut free = pin!(self.free.clone().acquire_owned());
             if let Ok(free) = timeout(self.patience(), &mut free).await {
-                return free.ok().map(|free| self.seat(free));
+                return free.ok().map(|free| self.seat(free, waiting));
             }
             if self.turn_out_oldest() {
-                return free.await.ok().map(|free| self.seat(free));
+                return free.await.ok().map(|free| self.seat(free, waiting));
             }
         }
     }
 
-    fn seat(self: &Arc<Self>, free: OwnedSemaphorePermit) -> Place {
+    fn seat(self: &Arc<Self>, free: OwnedSemaphorePermit, waiting: &Arc<AtomicUsize>) -> Place {
         let since = AtomicU64::new(self.now());
-        let holder = Arc::new(Holder { since, leave: CancellationToken::new() });
+        let holder = Arc::new(Holder { since, leave: CancellationToken::new(), waiting: waiting.clone() });
         let mut taken = self.taken();
         let number = taken.next;
         taken.next += 1;
@@ -68,7 +77,8 @@ impl Places {
     /// Until the oldest has had its time.
     fn patience(&self) -> Duration {
         let taken = self.taken();
-        let oldest = taken.holders.values().map(|holder| holder.since.load(Ordering::Relaxed)).min();
+        let sitting = taken.holders.values().filter(|holder| holder.may_leave());
+        let oldest = sitting.map(|holder| holder.since.load(Ordering::Relaxed)).min();
         self.left(oldest.unwrap_or_else(|| self.now()))
     }
 
@@ -76,7 +86,8 @@ impl Places {
     fn turn_out_oldest(&self) -> bool {
         let mut taken = self.taken();
         let age = |(number, holder): &(&u64, &Arc<Holder>)| (holder.since.load(Ordering::Relaxed), **number);
-        let oldest = taken.holders.iter().min_by_key(age).map(|(number, holder)| (*number, holder.clone()));
+        let sitting = taken.holders.iter().filter(|(_, holder)| holder.may_leave());
+        let oldest = sitting.min_by_key(age).map(|(number, holder)| (*number, holder.clone()));
         let Some((number, holder)) = oldest else { return false };
         if !self.left(holder.since.load(Ordering::Relaxed)).is_zero() {
             return false;
@@ -135,8 +146,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_was_answered_longest_ago_makes_room_after_a_fair_time() {
         let places = Places::new(2, FAIR);
-        let first = places.enter().await.unwrap();
-        let second = places.enter().await.unwrap();
+        let first = places.enter(&Arc::default()).await.unwrap();
+        let second = places.enter(&Arc::default()).await.unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         first.answered();
         let leaves = second.holder.leave.clone();
@@ -145,7 +156,7 @@ mod tests {
             drop(second);
         });
         let began = Instant::now();
-        let third = places.enter().await.unwrap();
+        let third = places.enter(&Arc::default()).await.unwrap();
         let waited = began.elapsed();
         assert!((1000..1100).contains(&waited.as_millis()), "{waited:?}");
         assert!(leaves.is_cancelled());
@@ -156,12 +167,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_place_that_is_given_back_is_taken_at_once_and_nobody_is_turned_out() {
         let places = Places::new(1, FAIR);
-        let first = places.enter().await.unwrap();
+        let first = places.enter(&Arc::default()).await.unwrap();
         let leave = first.holder.leave.clone();
         tokio::time::advance(FAIR * 2).await;
         drop(first);
         let began = Instant::now();
-        let second = places.enter().await.unwrap();
+        let second = places.enter(&Arc::default()).await.unwrap();
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert!(!leave.is_cancelled() && !second.holder.leave.is_cancelled());
         assert_eq!(places.taken().holders.len(), 1);

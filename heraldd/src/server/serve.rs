@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,12 +56,39 @@ impl Default for Limits {
 }
 
 /// Who sent a request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// The address; none on a unix socket.
     pub address: Option<SocketAddr>,
     /// Whether the listener can be reached from this machine only, over TCP.
     pub loopback: bool,
+    /// How many of its requests wait for something that is not the client's affair.
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Peer {
+    /// Whoever comes from this address.
+    #[must_use]
+    pub fn new(address: Option<SocketAddr>, loopback: bool) -> Self {
+        Self { address, loopback, waiting: Arc::default() }
+    }
+
+    /// While this lives, the client waits for Herald: its connection is not taken for one that says nothing.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.waiting.clone())
+    }
+}
+
+/// A client waits for Herald.
+#[derive(Debug)]
+pub struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Answers requests.
@@ -130,7 +157,7 @@ impl<H: Handler> Door<H> {
                     Some(Ok((stream, address))) => {
                         // Small answers must not wait for an acknowledgement; without it they are only slower.
                         let _ = stream.set_nodelay(true);
-                        self.seat(stream, Peer { address: Some(address), loopback }).await;
+                        self.seat(stream, Peer::new(Some(address), loopback)).await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -138,7 +165,7 @@ impl<H: Handler> Door<H> {
                 Listener::Unix(unix) => match self.stop.run_until_cancelled(unix.listener().accept()).await {
                     None => return,
                     Some(Ok((stream, _))) => {
-                        self.seat(stream, Peer { address: None, loopback }).await;
+                        self.seat(stream, Peer::new(None, loopback)).await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -162,7 +189,9 @@ impl<H: Handler> Door<H> {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Some(Some(place)) = self.stop.run_until_cancelled(self.places.enter()).await else { return };
+        let Some(Some(place)) = self.stop.run_until_cancelled(self.places.enter(&peer.waiting)).await else {
+            return;
+        };
         let (limits, handler) = (self.limits.clone(), self.handler.clone());
         // A token of its own: connections that look at one share its lock.
         let (stop, forced) = (self.stop.child_token(), self.forced.clone());

@@ -82,7 +82,11 @@ pub(super) fn specs() -> Vec<OptionSpec> {
     ]
 }
 
-fn check_secret(value: &Value) -> Result<(), String> {
+/// Whether it can be the secret of a runner, or a list of such.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_secret(value: &Value) -> Result<(), String> {
     secrets(Some(value)).map(drop)
 }
 

@@ -1,19 +1,19 @@
 //! From a request to an event and its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
-use herald_core::trigger::Activator;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use herald_core::trigger::{Activator, CancellationToken};
+use http::header::{ALLOW, CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
-use serde::de::IgnoredAny;
 
-use super::delivery;
-use crate::server::{Handler, HostRule, Peer, Reply, Stranger, Trouble, error_reply, json_reply, read_whole};
+use super::options::Web;
+use super::{body, delivery};
+use crate::server::{HostRule, Peer, Reply, Stranger, Trouble, error_reply, json_reply, read_whole};
 
 /// When to try again, in seconds, after a refusal.
 const SOON: HeaderValue = HeaderValue::from_static("1");
@@ -28,65 +28,75 @@ pub(super) struct Answers {
     /// How long a repeated request is known; zero: not at all.
     pub(super) dedup_window: Duration,
     pub(super) body_time: Duration,
+    /// What it does that is more than to take JSON by POST.
+    pub(super) web: Option<Arc<Web>>,
+    /// The name of this node, where it has one.
+    pub(super) node: Option<String>,
+    /// Cancelled when the trigger is to end.
+    pub(super) stop: CancellationToken,
 }
 
-impl Handler for Answers {
-    type Body = Full<Bytes>;
+impl Answers {
+    /// The answer. `captures`: what the path holds.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+        captures: Vec<(String, String)>,
+    ) -> Reply {
+        if peer.loopback
+            && let Err(stranger) = self.hosts.check(&request)
+        {
+            return strange(stranger);
+        }
+        match &self.web {
+            None => self.plain(request).await,
+            Some(web) => self.web(web, request, peer, captures).await.unwrap_or_else(|refusal| refusal),
+        }
+    }
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
-        if let Some(refusal) = self.refuse(&request, peer) {
+    /// JSON by POST, and nothing more.
+    async fn plain(&self, request: Request<Incoming>) -> Reply {
+        if let Some(refusal) = refuse(&request) {
             return refusal;
         }
         let key = match self.key(request.headers()) {
             Ok(key) => key,
             Err(sentence) => return error_reply(StatusCode::BAD_REQUEST, &sentence),
         };
-        let body = match read_whole(request.into_body(), self.max_body, self.body_time).await {
+        let body = match self.read(request.into_body()).await {
             Ok(body) => body,
-            Err(trouble) => return self.unread(&trouble),
+            Err(refusal) => return refusal,
         };
-        let params = match read_object(&body) {
+        let params = match body::object(&body) {
             Ok(params) => params,
             Err(sentence) => return error_reply(StatusCode::BAD_REQUEST, &sentence),
         };
-        let taken = match key {
-            Some(key) => self.activator.activate_once(params, &key, self.dedup_window).await,
-            None => self.activator.activate(params).await,
-        };
-        match taken {
+        match self.activate(params, key).await {
             Ok(event_id) => accepted(&event_id),
             Err(refused) => turned_away(&refused),
         }
     }
-}
 
-impl Answers {
-    /// What the head of a request alone says against it.
-    fn refuse(&self, request: &Request<Incoming>, peer: &Peer) -> Option<Reply> {
-        if peer.loopback
-            && let Err(stranger) = self.hosts.check(request)
-        {
-            return Some(strange(stranger));
+    async fn activate(
+        &self,
+        params: Params,
+        key: Option<String>,
+    ) -> Result<herald_core::activation::Name, Refused> {
+        match key {
+            Some(key) => self.activator.activate_once(params, &key, self.dedup_window).await,
+            None => self.activator.activate(params).await,
         }
-        if request.method() != Method::POST {
-            let mut reply = error_reply(StatusCode::METHOD_NOT_ALLOWED, "only POST is taken here");
-            reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return Some(reply);
-        }
-        if !is_json(request.headers()) {
-            let sentence = "the body must be JSON, sent with the header `Content-Type: application/json`";
-            return Some(error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
-        }
-        if request.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            let sentence = "compressed bodies are not taken; send it without Content-Encoding";
-            return Some(error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
-        }
-        None
     }
 
     /// What the sender calls the request, if that counts.
-    fn key(&self, headers: &HeaderMap) -> Result<Option<String>, String> {
+    pub(super) fn key(&self, headers: &HeaderMap) -> Result<Option<String>, String> {
         if self.dedup_window.is_zero() { Ok(None) } else { delivery::id(headers) }
+    }
+
+    /// The whole body.
+    pub(super) async fn read(&self, body: Incoming) -> Result<Bytes, Reply> {
+        read_whole(body, self.max_body, self.body_time).await.map_err(|trouble| self.unread(&trouble))
     }
 
     fn unread(&self, trouble: &Trouble) -> Reply {
@@ -106,6 +116,37 @@ impl Answers {
     }
 }
 
+/// What the head of a plain request alone says against it.
+fn refuse(request: &Request<Incoming>) -> Option<Reply> {
+    if request.method() != Method::POST {
+        return Some(wrong_method(&[Method::POST]));
+    }
+    if !body::is_json(request.headers()) {
+        let sentence = "the body must be JSON, sent with the header `Content-Type: application/json`";
+        return Some(error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
+    }
+    compressed(request.headers())
+}
+
+/// 405, with the methods that are taken.
+pub(super) fn wrong_method(methods: &[Method]) -> Reply {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let sentence = format!("only {} is taken here", names.join(" or "));
+    let mut reply = error_reply(StatusCode::METHOD_NOT_ALLOWED, &sentence);
+    if let Ok(allow) = HeaderValue::from_str(&names.join(", ")) {
+        reply.headers_mut().insert(ALLOW, allow);
+    }
+    reply
+}
+
+/// The refusal of a compressed body.
+pub(super) fn compressed(headers: &HeaderMap) -> Option<Reply> {
+    headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity").then(|| {
+        let sentence = "compressed bodies are not taken; send it without Content-Encoding";
+        error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+    })
+}
+
 fn strange(stranger: Stranger) -> Reply {
     match stranger {
         Stranger::Nameless => error_reply(StatusCode::BAD_REQUEST, "the request needs one Host header"),
@@ -113,34 +154,6 @@ fn strange(stranger: Stranger) -> Reply {
             StatusCode::FORBIDDEN,
             "this Host is not allowed here; if requests really come under that name, add it to `allowed_hosts`",
         ),
-    }
-}
-
-/// Whether the one `Content-Type` is `application/json`, with or without parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    let essence = only.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
-}
-
-fn read_object(body: &[u8]) -> Result<Params, String> {
-    let error = match serde_json::from_slice::<Params>(body) {
-        Ok(params) => return Ok(params),
-        Err(error) => error,
-    };
-    let kind = match body.trim_ascii_start().first() {
-        None => return Err("the body is empty; send a JSON object".to_owned()),
-        Some(b'{') => return Err(format!("the body is not JSON: {error}")),
-        Some(b'[') => "a list",
-        Some(b'"') => "a text",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        Some(_) => "a number",
-    };
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Err(format!("the body must be a JSON object, this is {kind}")),
-        Err(error) => Err(format!("the body is not JSON: {error}")),
     }
 }
 
@@ -153,7 +166,8 @@ fn accepted(event_id: &str) -> Reply {
     json_reply(StatusCode::OK, body)
 }
 
-fn turned_away(refused: &Refused) -> Reply {
+/// An event that was not taken.
+pub(super) fn turned_away(refused: &Refused) -> Reply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, SOON),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, LATER),
@@ -161,63 +175,4 @@ fn turned_away(refused: &Refused) -> Reply {
     let mut reply = error_reply(status, &refused.to_string());
     reply.headers_mut().insert(RETRY_AFTER, again);
     reply
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_types() {
-        for (types, json) in [
-            (&["application/json"][..], true),
-            (&["Application/JSON; charset=utf-8"], true),
-            (&["application/json ;x=y"], true),
-            (&[], false),
-            (&["text/plain"], false),
-            (&["text/plain; application/json"], false),
-            (&["application/jsonp"], false),
-            (&["application/vnd.api+json"], false),
-            (&["application/json", "text/plain"], false),
-        ] {
-            let mut headers = HeaderMap::new();
-            for name in types {
-                headers.append(CONTENT_TYPE, HeaderValue::from_str(name).unwrap());
-            }
-            assert_eq!(is_json(&headers), json, "{types:?}");
-        }
-    }
-
-    #[test]
-    fn objects() {
-        let deep = format!("{}1{}", "{\"a\":".repeat(5000), "}".repeat(5000));
-        let wide = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        for (body, says) in [
-            (r#"{"a": 1}"#, Ok(r#"{"a":1}"#)),
-            (" \n{}\t", Ok("{}")),
-            (r#"{"a":1,"a":2}"#, Ok(r#"{"a":2}"#)),
-            (r#"{"n":123456789012345678901234567890.10}"#, Ok(r#"{"n":123456789012345678901234567890.10}"#)),
-            ("", Err("empty")),
-            ("  ", Err("empty")),
-            ("[1]", Err("must be a JSON object, this is a list")),
-            ("\"x\"", Err("this is a text")),
-            ("null", Err("this is null")),
-            ("true", Err("this is true or false")),
-            ("-5", Err("this is a number")),
-            ("{\"a\":\n}", Err("not JSON: expected value at line 2 column 1")),
-            ("{} {}", Err("not JSON: trailing characters")),
-            ("{\"a\":1", Err("not JSON: EOF")),
-            ("command=uptime", Err("not JSON")),
-            ("{'a':1}", Err("not JSON")),
-            (deep.as_str(), Err("recursion limit")),
-            (wide.as_str(), Err("this is a list")),
-        ] {
-            match (read_object(body.as_bytes()), says) {
-                (Ok(params), Ok(expected)) => assert_eq!(serde_json::to_string(&params).unwrap(), expected),
-                (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
-                (found, expected) => panic!("{found:?}, not {expected:?}"),
-            }
-        }
-        assert!(read_object(b"{\"a\":\"\xff\"}").is_err());
-    }
 }

@@ -1,49 +1,57 @@
-//! `http`: fires when somebody posts a JSON object.
+//! `http`: fires when somebody sends a request: a JSON object, or a web hook.
 
+mod address;
 mod answer;
+mod auth;
+mod body;
 mod delivery;
+mod fixed;
+mod options;
+mod path;
+mod request;
+mod result;
+mod share;
+mod web;
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
+use herald_core::spec::{Description, Options, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Trigger};
-use herald_core::unit;
-use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{self, HostRule, Limits, Listener};
+use crate::server::{HostRule, Limits};
 use answer::Answers;
+use options::{Given, Web};
+use path::Pattern;
+use share::{Place, Shared};
 
-const HOST: &str = "127.0.0.1";
-const PORT: u16 = 8123;
-const SOCKET_MODE: u32 = 0o600;
-const MAX_BODY: u64 = 1 << 20;
-/// A body is held in memory, several at once: more than this in one is a mistake.
-const MOST_BODY: u64 = 1 << 30;
-/// How long a repeated request is known.
-const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a whole body may take, even byte by byte.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// The component type `http`.
 #[must_use]
 pub fn component() -> TriggerType {
-    TriggerType::new(describe(), |options| Ok(Arc::new(HttpTrigger::new(options.parse()?)?)))
+    TriggerType::new(describe(), |options| Ok(Arc::new(HttpTrigger::new(options)?)))
 }
 
 fn describe() -> Description {
     let description = Description::new(
         "http",
         "Fires when a JSON object is posted to it, on any path, and answers `{\"event_id\": \"…\"}` once the event \
-         is safely accepted. There is no access control: do not open the port to the world. Requests need \
-         `Content-Type: application/json`, so that a web page in a browser cannot send them. Of a key that an \
-         object has twice, the last one counts.",
+         is safely accepted. Requests need `Content-Type: application/json`, so that a web page in a browser cannot \
+         send them. Of a key that an object has twice, the last one counts. Without `auth` there is no access control: do \
+         not open the port to the world. With any option from `path` to `keep_raw`, with `respond: result` or `answer` it is a \
+         receiver of web hooks: the request is told as `_request`, the answer says how many tasks wanted the event \
+         (`matched`), and a ping is answered and runs nothing.",
     );
-    options(description).gives("*", "the keys of the object that was posted").example(
+    let description = options::add_to(description.section("id"));
+    description
+        .gives("*", "the keys of the object that was posted; the fields of a form; the query of a GET; captures of the path")
+        .gives("_request", "web hooks: `method`, `path`, `query`, `headers`, `remote_address`, `body` where it is kept, `node` with `-id`")
+        .example(
         "
 trigger:
   manual:
@@ -64,186 +72,49 @@ router:
     )
 }
 
-fn options(description: Description) -> Description {
-    description
-        .option(
-            OptionSpec::new(
-            "host",
-            OptionKind::Text,
-            "The address to listen on. Default: `127.0.0.1`; with `unix_socket` and neither `host` nor `port`, no \
-             TCP port is opened.",
-            )
-            .check(check_host),
-        )
-        .option(OptionSpec::new(
-            "port",
-            OptionKind::Integer { min: 0, max: 65_535 },
-            "The TCP port; 0 takes any that is free and logs it. Default: 8123, see `host`.",
-        ))
-        .option(OptionSpec::new(
-            "unix_socket",
-            OptionKind::FilePath,
-            "A unix socket to listen on, alone or besides the port. Its folder must exist. It never takes the place \
-             of another file or of the socket of a program that runs.",
-        ))
-        .option(
-            OptionSpec::new(
-                "unix_socket_mode",
-                OptionKind::Any,
-                "The permissions of the socket's file, in octal: `'0660'` lets its group connect.",
-            )
-            .default("0600")
-            .check(|mode| socket_mode(mode).map(drop)),
-        )
-        .option(
-            OptionSpec::new(
-                "max_body",
-                OptionKind::Size,
-                "The longest body that is taken, in bytes or as `16MiB`; at most 1 GiB.",
-            )
-            .default("1MiB")
-            .check(check_max_body),
-        )
-        .option(
-            OptionSpec::new(
-                "dedup_window",
-                OptionKind::Any,
-                "How long a request is known by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge \
-                 (GitHub, Gitea, Forgejo, Gogs, GitLab, Bitbucket): the same one again is answered with the first \
-                 event's id and runs nothing. A duration, or 0 to take each request for a new one.",
-            )
-            .default("24h")
-            .check(|window| unit::duration_or_zero(window).map(drop)),
-        )
-        .option(OptionSpec::new(
-            "allowed_hosts",
-            OptionKind::Texts,
-            "Names that requests may bear in `Host` when it listens on a loopback address, besides `localhost`, \
-             loopback addresses and `host`: the name of a reverse proxy, say. Other names are turned away, since a \
-             web page can make a browser send requests under its own name.",
-        ))
-}
-
-/// Whether it can be the name or the address of this machine. Whether it is one shows at start only.
-fn check_host(host: &Value) -> Result<(), String> {
-    let host = host.as_str().unwrap_or_default();
-    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
-        return Err("expected an address or a name of this machine, such as 127.0.0.1 or ::1".to_owned());
-    }
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
-            Err("the port stands in `port`, not here".to_owned())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn check_max_body(size: &Value) -> Result<(), String> {
-    match unit::size(size)? {
-        0 => Err("it must be at least 1".to_owned()),
-        1..=MOST_BODY => Ok(()),
-        _ => Err("it must be at most 1 GiB, since a body is held in memory".to_owned()),
-    }
-}
-
-/// Octal as text, `0660` or `0o660`; or the number itself, as YAML makes of `0o660`.
-fn socket_mode(mode: &Value) -> Result<u32, String> {
-    let number = match mode {
-        Value::String(text) => u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok(),
-        Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
-        _ => None,
-    };
-    number
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| "expected permissions in octal, such as '0660'".to_owned())
-}
-
-#[derive(Deserialize)]
-struct Given {
-    host: Option<String>,
-    port: Option<u16>,
-    unix_socket: Option<PathBuf>,
-    unix_socket_mode: Option<Value>,
-    #[serde(default, deserialize_with = "unit::de_optional_size")]
-    max_body: Option<u64>,
-    allowed_hosts: Option<Texts>,
-    dedup_window: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Texts {
-    fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        }
-    }
-}
-
 struct HttpTrigger {
-    tcp: Option<(String, u16)>,
-    unix: Option<(PathBuf, u32)>,
+    places: Vec<Place>,
+    path: Option<Pattern>,
     hosts: HostRule,
     max_body: u64,
     dedup_window: Duration,
     body_time: Duration,
     limits: Limits,
+    web: Option<Arc<Web>>,
+    node: Option<String>,
     /// What `prepare` took hold of, for `run`.
-    held: Mutex<Vec<Listener>>,
+    held: Mutex<Vec<Arc<Shared>>>,
 }
 
 impl HttpTrigger {
-    fn new(given: Given) -> Result<Self, ComponentError> {
-        let with_tcp = given.unix_socket.is_none() || given.host.is_some() || given.port.is_some();
-        let host = given.host.unwrap_or_else(|| HOST.to_owned());
-        let mode = match &given.unix_socket_mode {
-            Some(mode) => {
-                socket_mode(mode).map_err(|what| ComponentError(format!("unix_socket_mode: {what}")))?
-            }
-            None => SOCKET_MODE,
-        };
-        let dedup_window = match &given.dedup_window {
-            Some(window) => unit::duration_or_zero(window)
-                .map_err(|what| ComponentError(format!("dedup_window: {what}")))?,
-            None => DEDUP_WINDOW,
-        };
-        let allowed = given.allowed_hosts.as_ref().map_or(&[][..], Texts::as_slice);
-        let hosts = HostRule::new(allowed.iter().map(String::as_str).chain([host.as_str()]));
+    fn new(options: &Options) -> Result<Self, ComponentError> {
+        let given = Given::of(options)?;
+        let tcp = given.tcp.map(|(host, port)| Place::Tcp(host, port));
+        let unix = given.unix.map(|(path, mode)| Place::Unix(path, mode));
         Ok(Self {
-            tcp: with_tcp.then(|| (host, given.port.unwrap_or(PORT))),
-            unix: given.unix_socket.map(|path| (path, mode)),
-            hosts,
-            max_body: given.max_body.unwrap_or(MAX_BODY),
-            dedup_window,
+            places: tcp.into_iter().chain(unix).collect(),
+            path: given.path,
+            hosts: HostRule::new(given.allowed_hosts.iter().map(String::as_str)),
+            max_body: given.max_body,
+            dedup_window: given.dedup_window,
             body_time: BODY_TIME,
             limits: Limits::default(),
+            web: given.web.map(Arc::new),
+            node: options.0.get("id").and_then(Value::as_str).map(str::to_owned),
             held: Mutex::default(),
         })
     }
 
-    async fn bind(&self) -> Result<Vec<Listener>, ComponentError> {
-        let mut listeners = Vec::new();
-        if let Some((host, port)) = &self.tcp {
-            listeners.push(server::bind_tcp(host, *port).await?);
+    async fn hold_all(&self) -> Result<Vec<Arc<Shared>>, ComponentError> {
+        let mut held = Vec::new();
+        for place in &self.places {
+            held.push(share::hold(place).await?);
         }
-        if let Some((path, mode)) = &self.unix {
-            listeners.push(Listener::Unix(server::bind_unix(path, *mode).await?));
-        }
-        Ok(listeners)
+        Ok(held)
     }
 
-    fn take(&self) -> Vec<Listener> {
+    fn take(&self) -> Vec<Arc<Shared>> {
         std::mem::take(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn hold(&self, listeners: Vec<Listener>) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = listeners;
     }
 }
 
@@ -251,25 +122,37 @@ impl HttpTrigger {
 impl Trigger for HttpTrigger {
     async fn prepare(&self) -> Result<(), ComponentError> {
         let held = self.take();
-        let listeners = if held.is_empty() { self.bind().await? } else { held };
-        self.hold(listeners);
+        let held = if held.is_empty() { self.hold_all().await? } else { held };
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
         Ok(())
     }
 
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         let held = self.take();
-        let listeners = if held.is_empty() { self.bind().await? } else { held };
-        for listener in &listeners {
-            tracing::info!("http trigger {} listening on {}", activator.trigger(), listener.address());
-        }
-        let answers = Answers {
+        let held = if held.is_empty() { self.hold_all().await? } else { held };
+        let answers = Arc::new(Answers {
             activator,
             hosts: self.hosts.clone(),
             max_body: self.max_body,
             dedup_window: self.dedup_window,
             body_time: self.body_time,
-        };
-        server::serve(listeners, self.limits.clone(), Arc::new(answers), stop).await;
+            web: self.web.clone(),
+            node: self.node.clone(),
+            stop: stop.clone(),
+        });
+        let mut mounted = Vec::new();
+        for shared in held {
+            mounted.push(shared.mount(self.path.clone(), answers.clone())?);
+            shared.serve(self.limits.clone());
+            let path = self.path.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::info!(
+                "http trigger {} listening on {}{path}",
+                answers.activator.trigger(),
+                shared.address
+            );
+        }
+        stop.cancelled().await;
+        futures_util::future::join_all(mounted.into_iter().map(share::Mounted::end)).await;
         Ok(())
     }
 }

@@ -52,7 +52,7 @@ struct Server {
 }
 
 fn trigger(given: Value) -> HttpTrigger {
-    HttpTrigger::new(Options(given.as_object().unwrap().clone()).parse().unwrap()).unwrap()
+    HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap()
 }
 
 /// Limits that a test can wait for.
@@ -66,10 +66,7 @@ fn hasty(given: Value) -> HttpTrigger {
 
 async fn start(trigger: HttpTrigger, taken: Taken) -> Server {
     trigger.prepare().await.unwrap();
-    let address = trigger.held.lock().unwrap().iter().find_map(|listener| match listener {
-        Listener::Tcp(tcp) => Some(tcp.local_addr().unwrap()),
-        Listener::Unix(_) => None,
-    });
+    let address = trigger.held.lock().unwrap().iter().find_map(|shared| shared.local_addr());
     let taken = Arc::new(taken);
     let activator = Activator::new("manual".into(), taken.clone(), Arc::new(SystemClock));
     let stop = CancellationToken::new();
@@ -476,13 +473,13 @@ fn options_are_checked() {
         (json!(-1), None),
         (json!(true), None),
     ] {
-        assert_eq!(socket_mode(&mode).ok(), read, "{mode}");
+        assert_eq!(options::socket_mode(&mode).ok(), read, "{mode}");
     }
     for (size, fine) in [(json!("1MiB"), true), (json!(1), true), (json!(0), false), (json!("2GiB"), false)] {
-        assert_eq!(check_max_body(&size).is_ok(), fine, "{size}");
+        assert_eq!(options::check_max_body(&size).is_ok(), fine, "{size}");
     }
     let default = trigger(json!({}));
-    assert_eq!(default.tcp, Some(("127.0.0.1".to_owned(), 8123)));
+    assert_eq!(default.places, [Place::Tcp("127.0.0.1".to_owned(), 8123)]);
     assert_eq!(default.max_body, 1 << 20);
 }
 

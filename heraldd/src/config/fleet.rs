@@ -1,0 +1,169 @@
+//! The sections of a fleet: `node`, `runner`, `heartbeat`, and which node this is (`-id`).
+
+use std::time::Duration;
+
+use herald_core::problem::{Path, Problem, kind_of, near_miss};
+use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::unit;
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+/// How often every node is asked, unless told.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// The port of a runner.
+const PORT: u16 = 8124;
+
+/// What is known of the fleet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetSettings {
+    /// Which node this is.
+    pub id: Option<String>,
+    /// Every node by name, with the defaults filled in. Holds secrets.
+    pub nodes: Map<String, Value>,
+    /// How often each is asked how it is.
+    pub heartbeat: Duration,
+    /// The runner that this daemon is as well: its configuration, with the defaults filled in. Holds secrets.
+    pub runner: Option<Map<String, Value>>,
+}
+
+/// A node.
+pub(super) fn node_description() -> Description {
+    let new = OptionSpec::new;
+    Description::new("node", "A server of the fleet: its runner.")
+        .option(new("host", OptionKind::Url, "The URL of its runner.").required())
+        .option(
+            new(
+                "secret",
+                OptionKind::Secrets,
+                "The runner's secret, at least 16 bytes; of a list the first one signs.",
+            )
+            .required()
+            .check(|secret| crate::executor::http_remote::check_secret(secret)),
+        )
+        .option(new("tags", OptionKind::Texts, "What it is for: executors may name tags instead of nodes."))
+}
+
+/// The runner in the daemon: the keys that mean the same as in the configuration of a herald-runner.
+pub(super) fn runner_description() -> Description {
+    let new = OptionSpec::new;
+    Description::new(
+        "runner",
+        "Makes this daemon a runner, too. With `-id`, what is not given here is taken from the own entry under `node`: the \
+         secret, and the port of its URL.",
+    )
+    .option(new("host", OptionKind::Text, "The address to listen on. Default: `127.0.0.1`; with `-id`, the host of the own URL."))
+    .option(new("port", OptionKind::Integer { min: 0, max: 65_535 }, "The port. Default: 8124; with `-id`, that of the own URL."))
+    .option(new("unix_socket", OptionKind::FilePath, "A unix socket to listen on."))
+    .option(new("secret", OptionKind::Secrets, "The secret of those who send jobs, at least 16 bytes, or a list of those that count."))
+    .option(new("work_dir", OptionKind::FilePath, "Where jobs run.").default("/var/lib/heraldd/runner"))
+    .option(new("allow_v1", OptionKind::Boolean, "Whether the Go original may send jobs.").default(false))
+    .option(new("max_jobs", OptionKind::Integer { min: 1, max: 10_000 }, "How many jobs run at once.").default(64))
+    .option(new("output_limit", OptionKind::Size, "How much is kept of each output stream of a job.").default("1MiB"))
+    .option(new("keep_results", OptionKind::Duration, "How long a result can be asked for again.").default("1h"))
+    .option(new("shutdown_grace", OptionKind::Duration, "How long running jobs may go on at the end.").default("30s"))
+}
+
+/// The scalar setting.
+pub(super) fn heartbeat_option() -> OptionSpec {
+    OptionSpec::new("heartbeat", OptionKind::Duration, "How often every node of `node` is asked how it is.")
+        .default("15s")
+}
+
+/// Reads the sections; `None` when there are problems.
+pub(super) fn read(
+    top: &Map<String, Value>,
+    id: Option<&str>,
+    problems: &mut Vec<Problem>,
+) -> Option<FleetSettings> {
+    let before = problems.len();
+    let nodes = nodes(top.get("node"), problems);
+    if let Some(id) = id.filter(|id| !nodes.contains_key(*id)) {
+        let problem = Problem::error(
+            Path::top().key("node"),
+            format!("there is no node \"{id}\", and -id says that this is it"),
+        );
+        problems.push(match near_miss(id, nodes.keys().map(String::as_str)) {
+            Some(meant) => problem.help(format!("did you mean -id {meant}?")),
+            None => problem.help("add it under `node`, or name one that is there"),
+        });
+    }
+    let own = id.and_then(|id| nodes.get(id));
+    let runner = runner(top.get("runner"), own, problems);
+    let heartbeat = top.get("heartbeat").and_then(|value| unit::duration(value).ok()).unwrap_or(HEARTBEAT);
+    (problems.len() == before).then_some(FleetSettings {
+        id: id.map(str::to_owned),
+        nodes,
+        heartbeat,
+        runner,
+    })
+}
+
+fn nodes(given: Option<&Value>, problems: &mut Vec<Problem>) -> Map<String, Value> {
+    let at = Path::top().key("node");
+    let mut nodes = Map::new();
+    let given = match given {
+        None | Some(Value::Null) => return nodes,
+        Some(Value::Object(given)) => given,
+        Some(other) => {
+            problems.push(Problem::error(
+                at,
+                format!("expected a map of nodes by name, found {}", kind_of(other)),
+            ));
+            return nodes;
+        }
+    };
+    for (name, body) in given {
+        let at = at.key(name);
+        let Value::Object(body) = body else {
+            let message = format!("expected a map with host and secret, found {}", kind_of(body));
+            problems.push(Problem::error(at, message).help("write  NAME: {host: https://…, secret: …}"));
+            continue;
+        };
+        if let Err(why) = herald_wire::name::check(name) {
+            problems
+                .push(Problem::error(at.clone(), format!("a node cannot be called that: {why}")).at_key());
+        }
+        let (options, found) = node_description().check(body, &at);
+        problems.extend(found);
+        nodes.insert(name.clone(), Value::Object(options.0));
+    }
+    nodes
+}
+
+fn runner(
+    given: Option<&Value>,
+    own: Option<&Value>,
+    problems: &mut Vec<Problem>,
+) -> Option<Map<String, Value>> {
+    let at = Path::top().key("runner");
+    let mut given = match given {
+        None => return None,
+        Some(Value::Null) => Map::new(),
+        Some(Value::Object(given)) => given.clone(),
+        Some(other) => {
+            problems.push(Problem::error(at, format!("expected a map, found {}", kind_of(other))));
+            return None;
+        }
+    };
+    if let Some(own) = own {
+        let url = own.get("host").and_then(Value::as_str).and_then(|host| Url::parse(host).ok());
+        if let Some(url) = url {
+            let host = url.host_str().unwrap_or("127.0.0.1").trim_matches(['[', ']']);
+            given.entry("host").or_insert_with(|| Value::from(host));
+            given.entry("port").or_insert_with(|| Value::from(url.port().unwrap_or(PORT)));
+        }
+        if let Some(secret) = own.get("secret") {
+            given.entry("secret").or_insert_with(|| secret.clone());
+        }
+    }
+    let (options, mut found) = runner_description().check(&given, &at);
+    if !given.contains_key("secret") {
+        let help = "write  runner: {secret: …}, or start with -id NAME to take that of the own node";
+        found.push(Problem::error(at.clone(), "the runner has no secret").at_key().help(help));
+    } else if let Some(Err(why)) = given.get("secret").map(crate::executor::http_remote::check_secret) {
+        found.push(Problem::error(at.key("secret"), format!("`secret`: {why}")));
+    }
+    let good = found.is_empty();
+    problems.extend(found);
+    good.then_some(options.0)
+}

@@ -1,0 +1,27 @@
+//! HTTP Basic authentication (RFC 7617).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::proof::{Denied, Presented, header, is_one_of};
+
+pub(super) struct Basic {
+    pub(super) user: String,
+    pub(super) passwords: Vec<String>,
+}
+
+impl Basic {
+    pub(super) fn check(&self, request: &Presented<'_>) -> Result<(), Denied> {
+        let wrong = || Denied::because("user or password is wrong");
+        let given = header(request, "authorization")?;
+        let (scheme, encoded) = given.split_once(' ').ok_or_else(wrong)?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Err(Denied::because("expected `Authorization: Basic …`"));
+        }
+        let decoded = STANDARD.decode(encoded.trim()).map_err(|_| wrong())?;
+        let decoded = String::from_utf8(decoded).map_err(|_| wrong())?;
+        let (user, password) = decoded.split_once(':').ok_or_else(wrong)?;
+        let user = is_one_of(std::slice::from_ref(&self.user), user);
+        if user & is_one_of(&self.passwords, password) { Ok(()) } else { Err(wrong()) }
+    }
+}

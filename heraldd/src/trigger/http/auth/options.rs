@@ -1,0 +1,158 @@
+//! The option `auth`.
+
+use herald_core::spec::{OptionKind, OptionSpec};
+use http::HeaderName;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::basic::Basic;
+use super::generic::Generic;
+use super::scheme::{Auth, Provider, Way};
+use super::standard_webhooks;
+use super::token::{Place, Token};
+use crate::hmac::{Algorithm, Encoding};
+
+const PROVIDERS: [&str; 9] =
+    ["github", "gitlab", "gitea", "forgejo", "gogs", "bitbucket", "slack", "stripe", "standard_webhooks"];
+
+/// What the option may hold.
+pub(crate) fn spec() -> OptionSpec {
+    let new = OptionSpec::new;
+    let basic = vec![
+        new("user", OptionKind::Text, "The user.").required(),
+        new("password", OptionKind::Secrets, "The password, or a list of those that count.").required(),
+    ];
+    let hmac = vec![
+        new("header", OptionKind::Text, "The header with the signature.").required().check(header),
+        new("algorithm", OptionKind::OneOf(&Algorithm::NAMES), "The hash below the HMAC.").default("sha256"),
+        new("encoding", OptionKind::OneOf(&["hex", "base64"]), "How the signature is written.")
+            .default("hex"),
+        new("prefix", OptionKind::Text, "What stands before it, such as `sha256=`.").default(""),
+        new("secret", OptionKind::Secrets, "The secret, or a list of those that count.").required(),
+    ];
+    let fields = vec![
+        new("token", OptionKind::Secrets, "A token that the caller shows as it is, or a list of those that count."),
+        new(
+            "header",
+            OptionKind::Text,
+            "The header with the token; `Bearer` may stand before it there. Default: `Authorization`, unless `query` is given.",
+        )
+        .check(header),
+        new("query", OptionKind::Text, "The parameter of the query with the token (which proxies may log)."),
+        new("basic", OptionKind::Fields(basic), "A user and a password."),
+        new("hmac", OptionKind::Fields(hmac), "A signature of the body, an HMAC."),
+        new(
+            "provider",
+            OptionKind::OneOf(&PROVIDERS),
+            "The scheme of a sender of web hooks. Where it tells the time, requests older than 5 minutes are refused.",
+        ),
+        new("secret", OptionKind::Secrets, "The secret that the provider signs with, or a list of those that count."),
+    ];
+    new(
+        "auth",
+        OptionKind::Fields(fields),
+        "What the caller must show, one of: a token (`token` with `header` or `query`), `basic`, `hmac`, or `provider` with \
+         its `secret`. Everything else is answered with 401.",
+    )
+    .check(|auth| read(auth).map(drop))
+}
+
+fn header(name: &Value) -> Result<(), String> {
+    let name = name.as_str().unwrap_or_default();
+    HeaderName::try_from(name).map(drop).map_err(|_| "this is not the name of a header".to_owned())
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Secrets {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Secrets {
+    fn list(self) -> Vec<String> {
+        match self {
+            Self::One(secret) => vec![secret],
+            Self::Many(secrets) => secrets,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Given {
+    token: Option<Secrets>,
+    header: Option<String>,
+    query: Option<String>,
+    basic: Option<GivenBasic>,
+    hmac: Option<GivenHmac>,
+    provider: Option<String>,
+    secret: Option<Secrets>,
+}
+
+#[derive(Deserialize)]
+struct GivenBasic {
+    user: String,
+    password: Secrets,
+}
+
+#[derive(Deserialize)]
+struct GivenHmac {
+    header: String,
+    algorithm: String,
+    encoding: String,
+    prefix: String,
+    secret: Secrets,
+}
+
+/// Reads the option, whose parts are checked already.
+pub(super) fn read(auth: &Value) -> Result<Auth, String> {
+    let given: Given = serde_json::from_value(auth.clone()).map_err(|error| error.to_string())?;
+    let ways = [given.token.is_some(), given.basic.is_some(), given.hmac.is_some(), given.provider.is_some()];
+    if ways.iter().filter(|there| **there).count() != 1 {
+        return Err("give exactly one of: token, basic, hmac, provider".to_owned());
+    }
+    if given.token.is_none() && (given.header.is_some() || given.query.is_some()) {
+        return Err("`header` and `query` say where a `token` stands; there is none".to_owned());
+    }
+    match (given.provider, given.secret) {
+        (Some(name), Some(secret)) => {
+            let provider = Provider::named(&name).ok_or_else(|| format!("there is no provider {name}"))?;
+            let secrets = secret.list();
+            if provider == Provider::StandardWebhooks {
+                secrets.iter().try_for_each(|secret| standard_webhooks::key(secret).map(drop))?;
+            }
+            return Ok(Auth(Way::Provider(provider, secrets)));
+        }
+        (Some(_), None) => return Err("a provider needs its `secret`".to_owned()),
+        (None, Some(_)) => return Err("`secret` goes with `provider`, or into `hmac`".to_owned()),
+        (None, None) => {}
+    }
+    if let Some(token) = given.token {
+        let place = match (given.header, given.query) {
+            (Some(_), Some(_)) => {
+                return Err("a token stands in a `header` or in the `query`, not in both".to_owned());
+            }
+            (None, Some(name)) => Place::Query(name),
+            (header, None) => Place::Header(header.unwrap_or_else(|| "authorization".to_owned())),
+        };
+        return Ok(Auth(Way::Token(Token { place, tokens: token.list() })));
+    }
+    if let Some(basic) = given.basic {
+        return Ok(Auth(Way::Basic(Basic { user: basic.user, passwords: basic.password.list() })));
+    }
+    let hmac = given.hmac.ok_or("give one of: token, basic, hmac, provider")?;
+    Ok(Auth(Way::Hmac(Generic {
+        header: hmac.header,
+        algorithm: Algorithm::named(&hmac.algorithm).ok_or("there is no such algorithm")?,
+        encoding: if hmac.encoding == "base64" { Encoding::Base64 } else { Encoding::Hex },
+        prefix: hmac.prefix,
+        secrets: hmac.secret.list(),
+    })))
+}
+
+impl Auth {
+    /// Reads the option `auth`.
+    pub(crate) fn of(auth: &Value) -> Result<Self, String> {
+        read(auth)
+    }
+}

@@ -1,0 +1,61 @@
+//! What a request shows of who sent it, and how it is compared.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+/// How old a signed request may be, and how far in the future, where its scheme tells the time.
+const WINDOW: Duration = Duration::from_secs(5 * 60);
+/// Said of a signature that does not fit.
+pub(super) const WRONG: &str = "the signature does not fit the body and the secret";
+
+/// A request, as far as it proves who sent it.
+pub(crate) struct Presented<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// Names and values of the query, decoded.
+    pub(crate) query: &'a [(String, String)],
+    pub(crate) body: &'a [u8],
+    pub(crate) now: Timestamp,
+}
+
+/// Why a request is turned away: one sentence that says nothing of the secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denied(pub(crate) String);
+
+impl Denied {
+    pub(super) fn because(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+/// The one value of a header.
+pub(super) fn header<'a>(request: &'a Presented<'_>, name: &str) -> Result<&'a str, Denied> {
+    let mut values = request.headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => {
+            value.to_str().map(str::trim).map_err(|_| Denied(format!("the header {name} is not readable")))
+        }
+        (None, _) => Err(Denied(format!("the header {name} is missing"))),
+        (Some(_), Some(_)) => Err(Denied(format!("the header {name} is there twice"))),
+    }
+}
+
+/// Whether it is one of the secrets. What is compared are hashes, whose likeness says nothing of the secrets.
+pub(super) fn is_one_of(secrets: &[String], given: &str) -> bool {
+    let given = Sha256::digest(given.as_bytes());
+    secrets.iter().fold(false, |found, secret| found | (Sha256::digest(secret.as_bytes()) == given))
+}
+
+/// Refuses what was signed too long ago, or in the future. `seconds`: since 1970.
+pub(super) fn in_time(seconds: &str, now: Timestamp) -> Result<(), Denied> {
+    let signed: i64 =
+        seconds.parse().map_err(|_| Denied::because("the time of the signature is no number of seconds"))?;
+    let window = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
+    if now.as_second().saturating_sub(signed).saturating_abs() <= window {
+        Ok(())
+    } else {
+        Err(Denied(format!("the signature is older than {} minutes, or the clocks differ", window / 60)))
+    }
+}

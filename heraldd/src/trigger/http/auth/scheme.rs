@@ -1,0 +1,106 @@
+//! What a caller must show: one of the ways to prove who it is.
+
+use super::basic::Basic;
+use super::generic::Generic;
+use super::proof::{Denied, Presented};
+use super::token::Token;
+use super::{bitbucket, forge, github, gitlab, slack, standard_webhooks, stripe};
+
+/// What a caller must show.
+pub(crate) struct Auth(pub(super) Way);
+
+/// The ways.
+pub(super) enum Way {
+    Token(Token),
+    Basic(Basic),
+    Hmac(Generic),
+    Provider(Provider, Vec<String>),
+}
+
+/// Those whose scheme is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    GitHub,
+    GitLab,
+    Gitea,
+    Forgejo,
+    Gogs,
+    Bitbucket,
+    Slack,
+    Stripe,
+    StandardWebhooks,
+}
+
+impl Provider {
+    const ALL: [(&'static str, Self); 9] = [
+        ("github", Self::GitHub),
+        ("gitlab", Self::GitLab),
+        ("gitea", Self::Gitea),
+        ("forgejo", Self::Forgejo),
+        ("gogs", Self::Gogs),
+        ("bitbucket", Self::Bitbucket),
+        ("slack", Self::Slack),
+        ("stripe", Self::Stripe),
+        ("standard_webhooks", Self::StandardWebhooks),
+    ];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, provider)| *provider)
+    }
+
+    fn check(self, secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
+        match self {
+            Self::GitHub => github::check(secrets, request),
+            Self::GitLab => gitlab::check(secrets, request),
+            Self::Gitea => forge::check(&["x-gitea-signature"], secrets, request),
+            Self::Forgejo => forge::check(&["x-forgejo-signature", "x-gitea-signature"], secrets, request),
+            Self::Gogs => forge::check(&["x-gogs-signature"], secrets, request),
+            Self::Bitbucket => bitbucket::check(secrets, request),
+            Self::Slack => slack::check(secrets, request),
+            Self::Stripe => stripe::check(secrets, request),
+            Self::StandardWebhooks => standard_webhooks::check(secrets, request),
+        }
+    }
+}
+
+impl Auth {
+    /// What the head of a request alone proves or not: whoever shows no token sends no body either.
+    pub(crate) fn check_head(&self, request: &Presented<'_>) -> Result<(), Denied> {
+        match &self.0 {
+            Way::Token(token) => token.check(request),
+            Way::Basic(basic) => basic.check(request),
+            Way::Hmac(_) | Way::Provider(..) => Ok(()),
+        }
+    }
+
+    /// What the body proves as well.
+    pub(crate) fn check_whole(&self, request: &Presented<'_>) -> Result<(), Denied> {
+        match &self.0 {
+            Way::Token(_) | Way::Basic(_) => Ok(()),
+            Way::Hmac(generic) => generic.check(request),
+            Way::Provider(provider, secrets) => provider.check(secrets, request),
+        }
+    }
+
+    /// The parameter of the query that holds the token: it is not for anybody else.
+    pub(crate) fn query_parameter(&self) -> Option<&str> {
+        match &self.0 {
+            Way::Token(token) => token.query(),
+            _ => None,
+        }
+    }
+
+    /// The header that proves it, which is shown to nobody unless it is asked for by name.
+    pub(crate) fn is_basic(&self) -> bool {
+        matches!(self.0, Way::Basic(_))
+    }
+
+    /// A name for the delivery where the sender gives none in a header: the same delivery comes again with the same name.
+    pub(crate) fn delivery(&self, request: &Presented<'_>) -> Option<String> {
+        match &self.0 {
+            Way::Provider(Provider::Slack, _) => slack::delivery(request),
+            Way::Provider(Provider::Stripe, _) => stripe::delivery(request),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Standard Webhooks (www.standardwebhooks.com): `webhook-signature: v1,BASE64 [v1,BASE64…]`, an HMAC-SHA-256 of
+//! `ID.TIME.BODY` with `webhook-id` and `webhook-timestamp`. The secret is Base64 after `whsec_`.
+//!
+//! The test vector is that of the specification.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::proof::{Denied, Presented, WRONG, header, in_time};
+use crate::hmac::{Algorithm, Encoding, matches};
+
+pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
+    let (id, time) = (header(request, "webhook-id")?, header(request, "webhook-timestamp")?);
+    let given = header(request, "webhook-signature")?;
+    let parts: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", request.body];
+    let keys: Vec<Vec<u8>> = secrets.iter().filter_map(|secret| key(secret).ok()).collect();
+    let fits = given.split_ascii_whitespace().filter_map(|one| one.strip_prefix("v1,")).any(|signature| {
+        keys.iter().any(|key| matches(Algorithm::Sha256, key, &parts, signature, Encoding::Base64))
+    });
+    if !fits {
+        return Err(Denied::because(WRONG));
+    }
+    in_time(time, request.now)
+}
+
+/// The key that a secret stands for.
+pub(super) fn key(secret: &str) -> Result<Vec<u8>, String> {
+    let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
+    STANDARD
+        .decode(encoded)
+        .map_err(|_| "a secret of standard_webhooks is Base64, with or without `whsec_` in front".to_owned())
+}

@@ -1,0 +1,47 @@
+//! A token in a header or in the query.
+
+use super::proof::{Denied, Presented, header, is_one_of};
+
+/// Where the token stands, and what it may be.
+pub(super) struct Token {
+    pub(super) place: Place,
+    pub(super) tokens: Vec<String>,
+}
+
+pub(super) enum Place {
+    Header(String),
+    Query(String),
+}
+
+impl Token {
+    pub(super) fn query(&self) -> Option<&str> {
+        match &self.place {
+            Place::Query(name) => Some(name),
+            Place::Header(_) => None,
+        }
+    }
+
+    /// In a header with or without `Bearer` or `token` in front, as forges and scripts write it.
+    pub(super) fn check(&self, request: &Presented<'_>) -> Result<(), Denied> {
+        let given = match &self.place {
+            Place::Header(name) => header(request, name)?,
+            Place::Query(name) => {
+                let mut values = request.query.iter().filter(|(key, _)| key == name);
+                match (values.next(), values.next()) {
+                    (Some((_, value)), None) => value.as_str(),
+                    (None, _) => return Err(Denied(format!("the parameter {name} is missing in the query"))),
+                    _ => return Err(Denied(format!("the parameter {name} is there twice"))),
+                }
+            }
+        };
+        let scheme = given.split_once(' ').filter(|(scheme, _)| {
+            scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")
+        });
+        let bare = scheme.map_or(given, |(_, rest)| rest.trim_start());
+        if is_one_of(&self.tokens, given) | is_one_of(&self.tokens, bare) {
+            Ok(())
+        } else {
+            Err(Denied::because("the token is wrong"))
+        }
+    }
+}

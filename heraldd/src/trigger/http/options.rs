@@ -1,0 +1,348 @@
+//! The options of `http`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::trigger::ComponentError;
+use herald_core::unit;
+use http::Method;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::address::Addresses;
+use super::auth::{self, Auth};
+use super::body::{self, BodyKind};
+use super::fixed::{self, Fixed};
+use super::path::Pattern;
+use super::request::Headers;
+use crate::net::Network;
+
+/// Where it listens unless told.
+pub(super) const HOST: &str = "127.0.0.1";
+pub(super) const PORT: u16 = 8123;
+const SOCKET_MODE: u32 = 0o600;
+const MAX_BODY: u64 = 1 << 20;
+/// A body is held in memory, several at once: more than this in one is a mistake.
+const MOST_BODY: u64 = 1 << 30;
+/// How long a repeated request is known.
+const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the results of jobs are waited for.
+const RESPOND_TIMEOUT: Duration = Duration::from_secs(30);
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/// Adds all options to the description, in the order in which they are documented.
+pub(super) fn add_to(description: Description) -> Description {
+    listening()
+        .into_iter()
+        .chain(checking())
+        .chain(receiving())
+        .chain(answering())
+        .fold(description, Description::option)
+}
+
+fn listening() -> Vec<OptionSpec> {
+    let new = OptionSpec::new;
+    vec![
+        new(
+            "host",
+            OptionKind::Text,
+            "The address to listen on. Default: `127.0.0.1`; with `unix_socket` and neither `host` nor `port`, no \
+             TCP port is opened.",
+        )
+        .check(check_host),
+        new(
+            "port",
+            OptionKind::Integer { min: 0, max: 65_535 },
+            "The TCP port; 0 takes any that is free and logs it. Default: 8123, see `host`.",
+        ),
+        new(
+            "unix_socket",
+            OptionKind::FilePath,
+            "A unix socket to listen on, alone or besides the port. Its folder must exist. It never takes the place \
+             of another file or of the socket of a program that runs.",
+        ),
+        new(
+            "unix_socket_mode",
+            OptionKind::Any,
+            "The permissions of the socket's file, in octal: `'0660'` lets its group connect.",
+        )
+        .default("0600")
+        .check(|mode| socket_mode(mode).map(drop)),
+        new(
+            "path",
+            OptionKind::Text,
+            "The path of the requests, such as `/deploy/{app}`; what stands at `{app}` goes into the parameters under \
+             that name. Triggers with different paths may share host and port; of several that fit, the one that writes \
+             out more counts. Default: every path.",
+        )
+        .check(|path| Pattern::read(path.as_str().unwrap_or_default()).map(drop)),
+        new("methods", OptionKind::Texts, "The methods that are taken. With GET the query is the parameters; `d` in it \
+             may hold JSON, or Base64 of JSON, whose keys then are parameters too. Default: `[POST]`.")
+            .check(|given| methods(given).map(drop)),
+    ]
+}
+
+fn checking() -> Vec<OptionSpec> {
+    let new = OptionSpec::new;
+    vec![
+        auth::spec(),
+        new(
+            "allow_ips",
+            OptionKind::Texts,
+            "Networks such as `10.0.0.0/8`, or addresses: requests from elsewhere are turned away with 403. Default: \
+             everybody.",
+        )
+        .check(|given| networks(given).map(drop)),
+        new(
+            "trusted_proxies",
+            OptionKind::Texts,
+            "Networks of proxies whose `X-Forwarded-For` counts. From anybody else it does not.",
+        )
+        .check(|given| networks(given).map(drop)),
+        new(
+            "allowed_hosts",
+            OptionKind::Texts,
+            "Names that requests may bear in `Host` when it listens on a loopback address, besides `localhost`, \
+             loopback addresses and `host`: the name of a reverse proxy, say. Other names are turned away, since a \
+             web page can make a browser send requests under its own name.",
+        ),
+    ]
+}
+
+fn receiving() -> Vec<OptionSpec> {
+    let new = OptionSpec::new;
+    vec![
+        new(
+            "body",
+            OptionKind::OneOf(&body::KINDS),
+            "What the body is: `json`, an object; `form`, whose fields are the parameters (the keys of JSON in a field \
+             `payload` as well); `text`, which is the parameter `text`; `any`, whatever comes.",
+        )
+        .default("json"),
+        new(
+            "headers",
+            OptionKind::Texts,
+            "The headers that are told as `_request/headers/NAME`, in small letters; `'*'` for all but those with \
+             secrets. Default: the usual ones of senders of web hooks.",
+        )
+        .check(|given| Headers::read(&texts(given)).map(drop)),
+        new(
+            "keep_raw",
+            OptionKind::Boolean,
+            "Whether the body, as it came, is told as `_request/body` (`_request/body_base64` when it is no text).",
+        )
+        .default(false),
+        new(
+            "max_body",
+            OptionKind::Size,
+            "The longest body that is taken, in bytes or as `16MiB`; at most 1 GiB.",
+        )
+        .default("1MiB")
+        .check(check_max_body),
+        new(
+            "dedup_window",
+            OptionKind::Any,
+            "How long a request is known by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge \
+             (GitHub, Gitea, Forgejo, Gogs, GitLab, Bitbucket): the same one again is answered with the first \
+             event's id and runs nothing. A duration, or 0 to take each request for a new one.",
+        )
+        .default("24h")
+        .check(|window| unit::duration_or_zero(window).map(drop)),
+    ]
+}
+
+fn answering() -> Vec<OptionSpec> {
+    let new = OptionSpec::new;
+    vec![
+        new(
+            "respond",
+            OptionKind::OneOf(&["accepted", "result"]),
+            "`accepted` answers once the event is safe. `result` waits for its jobs and answers with what each gave: 200 \
+             when all succeeded, 502 otherwise; with `Accept: text/plain` as text, a block for each.",
+        )
+        .default("accepted"),
+        new("respond_timeout", OptionKind::Duration, "How long `respond: result` waits for the jobs.").default("30s"),
+        fixed::spec(),
+    ]
+}
+
+/// Whether it can be the name or the address of this machine. Whether it is one shows at start only.
+fn check_host(host: &Value) -> Result<(), String> {
+    let host = host.as_str().unwrap_or_default();
+    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+        return Err("expected an address or a name of this machine, such as 127.0.0.1 or ::1".to_owned());
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
+            Err("the port stands in `port`, not here".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_max_body(size: &Value) -> Result<(), String> {
+    match unit::size(size)? {
+        0 => Err("it must be at least 1".to_owned()),
+        1..=MOST_BODY => Ok(()),
+        _ => Err("it must be at most 1 GiB, since a body is held in memory".to_owned()),
+    }
+}
+
+/// Octal as text, `0660` or `0o660`; or the number itself, as YAML makes of `0o660`.
+pub(super) fn socket_mode(mode: &Value) -> Result<u32, String> {
+    let number = match mode {
+        Value::String(text) => u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok(),
+        Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+        _ => None,
+    };
+    number
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "expected permissions in octal, such as '0660'".to_owned())
+}
+
+/// One text, or a list of them.
+fn texts(given: &Value) -> Vec<String> {
+    match given {
+        Value::String(text) => vec![text.clone()],
+        Value::Array(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn networks(given: &Value) -> Result<Vec<Network>, String> {
+    texts(given).iter().map(|text| text.parse()).collect()
+}
+
+fn methods(given: &Value) -> Result<Vec<Method>, String> {
+    let names = texts(given);
+    if names.is_empty() {
+        return Err("name at least one method".to_owned());
+    }
+    let read = |name: &String| match METHODS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+        Some(known) => Method::from_bytes(known.as_bytes()).map_err(|error| error.to_string()),
+        None => Err(format!("`{name}` is not one of: {}", METHODS.join(", "))),
+    };
+    names.iter().map(read).collect()
+}
+
+/// When to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Respond {
+    /// Once the event is safe.
+    Accepted,
+    /// Once its jobs are over, or this long has passed.
+    Result(Duration),
+}
+
+/// The options, read.
+pub(super) struct Given {
+    /// Host and port.
+    pub(super) tcp: Option<(String, u16)>,
+    /// Path and permissions.
+    pub(super) unix: Option<(PathBuf, u32)>,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) max_body: u64,
+    pub(super) dedup_window: Duration,
+    pub(super) path: Option<Pattern>,
+    pub(super) web: Option<Web>,
+}
+
+/// What a trigger does that is more than to take JSON by POST.
+pub(super) struct Web {
+    pub(super) methods: Vec<Method>,
+    pub(super) auth: Option<Auth>,
+    pub(super) addresses: Addresses,
+    pub(super) body: BodyKind,
+    pub(super) headers: Headers,
+    pub(super) keep_raw: bool,
+    pub(super) respond: Respond,
+    pub(super) fixed: Fixed,
+}
+
+/// The options that make a trigger more than it is without them.
+const WEB: [&str; 9] =
+    ["path", "methods", "auth", "allow_ips", "trusted_proxies", "headers", "answer", "keep_raw", "body"];
+
+#[derive(Deserialize)]
+struct Plain {
+    host: Option<String>,
+    port: Option<u16>,
+    unix_socket: Option<PathBuf>,
+    unix_socket_mode: Option<Value>,
+    #[serde(default, deserialize_with = "unit::de_optional_size")]
+    max_body: Option<u64>,
+    dedup_window: Option<Value>,
+    path: Option<String>,
+    #[serde(default)]
+    body: BodyKind,
+    #[serde(default)]
+    keep_raw: bool,
+    respond: Option<String>,
+    respond_timeout: Option<Value>,
+}
+
+impl Given {
+    /// Reads them.
+    pub(super) fn of(options: &herald_core::spec::Options) -> Result<Self, ComponentError> {
+        let plain: Plain = options.parse()?;
+        let list = |name: &str| options.0.get(name).map(texts).unwrap_or_default();
+        let with_tcp = plain.unix_socket.is_none() || plain.host.is_some() || plain.port.is_some();
+        let host = plain.host.clone().unwrap_or_else(|| HOST.to_owned());
+        let mode = plain.unix_socket_mode.as_ref().map_or(Ok(SOCKET_MODE), socket_mode);
+        let mode = mode.map_err(at("unix_socket_mode"))?;
+        let window = plain.dedup_window.as_ref().map_or(Ok(DEDUP_WINDOW), unit::duration_or_zero);
+        Ok(Self {
+            allowed_hosts: list("allowed_hosts").into_iter().chain([host.clone()]).collect(),
+            tcp: with_tcp.then(|| (host, plain.port.unwrap_or(PORT))),
+            unix: plain.unix_socket.clone().map(|path| (path, mode)),
+            max_body: plain.max_body.unwrap_or(MAX_BODY),
+            dedup_window: window.map_err(at("dedup_window"))?,
+            path: plain.path.as_deref().map(Pattern::read).transpose().map_err(at("path"))?,
+            web: Web::of(options, &plain)?,
+        })
+    }
+}
+
+fn at(name: &'static str) -> impl Fn(String) -> ComponentError {
+    move |what| ComponentError(format!("{name}: {what}"))
+}
+
+impl Web {
+    fn of(options: &herald_core::spec::Options, plain: &Plain) -> Result<Option<Self>, ComponentError> {
+        let respond = match plain.respond.as_deref() {
+            Some("result") => {
+                let timeout = plain.respond_timeout.as_ref().map_or(Ok(RESPOND_TIMEOUT), unit::duration);
+                Respond::Result(timeout.map_err(at("respond_timeout"))?)
+            }
+            _ => Respond::Accepted,
+        };
+        // `body` and `keep_raw` have defaults, which say nothing.
+        let said = |name: &&str| match *name {
+            "body" => plain.body != BodyKind::Json,
+            "keep_raw" => plain.keep_raw,
+            name => options.0.contains_key(name),
+        };
+        if respond == Respond::Accepted && !WEB.iter().any(|name| said(name)) {
+            return Ok(None);
+        }
+        let given = |name: &str| options.0.get(name);
+        let read = |name: &'static str| given(name).map(networks).transpose().map_err(at(name));
+        Ok(Some(Self {
+            methods: given("methods").map_or(Ok(vec![Method::POST]), methods).map_err(at("methods"))?,
+            auth: given("auth").map(Auth::of).transpose().map_err(at("auth"))?,
+            addresses: Addresses {
+                allowed: read("allow_ips")?,
+                trusted: read("trusted_proxies")?.unwrap_or_default(),
+            },
+            body: plain.body,
+            headers: match given("headers") {
+                Some(names) => Headers::read(&texts(names)).map_err(at("headers"))?,
+                None => Headers::default(),
+            },
+            keep_raw: plain.keep_raw,
+            respond,
+            fixed: given("answer").map(Fixed::of).transpose().map_err(at("answer"))?.unwrap_or_default(),
+        }))
+    }
+}

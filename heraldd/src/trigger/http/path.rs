@@ -1,0 +1,133 @@
+//! Paths with captures, such as `/deploy/{app}`.
+
+use percent_encoding::percent_decode_str;
+
+/// Which requests a trigger is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Literal(String),
+    Capture(String),
+}
+
+impl Pattern {
+    /// Reads `/deploy/{app}`.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix('/').ok_or("a path begins with `/`, such as /deploy/{app}")?;
+        if text.contains(['?', '#']) || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err("a path holds neither `?` nor `#` nor blanks".to_owned());
+        }
+        let mut segments = Vec::new();
+        for part in rest.split('/') {
+            let segment = match part.strip_prefix('{').map(|name| name.strip_suffix('}')) {
+                Some(Some(name)) if is_name(name) => Segment::Capture(name.to_owned()),
+                None if !part.contains(['{', '}']) => Segment::Literal(decoded(part)),
+                _ => return Err(format!("`{part}`: a capture is a whole part of the path, such as {{app}}")),
+            };
+            if segments.contains(&segment) && matches!(segment, Segment::Capture(_)) {
+                return Err(format!("`{part}` is there twice"));
+            }
+            segments.push(segment);
+        }
+        Ok(Self { text: text.to_owned(), segments })
+    }
+
+    /// What the captures hold when the path of a request fits.
+    pub(super) fn captures(&self, path: &str) -> Option<Vec<(&str, String)>> {
+        let mut captures = Vec::new();
+        let mut parts = path.strip_prefix('/')?.split('/');
+        for segment in &self.segments {
+            let part = decoded(parts.next()?);
+            match segment {
+                Segment::Literal(literal) if *literal == part => {}
+                Segment::Capture(name) if !part.is_empty() => captures.push((name.as_str(), part)),
+                _ => return None,
+            }
+        }
+        parts.next().is_none().then_some(captures)
+    }
+
+    /// Of two that fit, the one that says more comes first: what is written out, before what is captured.
+    pub(super) fn rank(&self) -> impl Ord + use<> {
+        self.segments.iter().map(|segment| matches!(segment, Segment::Capture(_))).collect::<Vec<bool>>()
+    }
+
+    /// Whether every path that fits one fits the other.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.rank_equals(other)
+            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
+                (Segment::Literal(a), Segment::Literal(b)) => a == b,
+                (Segment::Capture(_), Segment::Capture(_)) => true,
+                _ => false,
+            })
+    }
+
+    fn rank_equals(&self, other: &Self) -> bool {
+        self.segments.len() == other.segments.len()
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// What is no UTF-8 once it is decoded fits no literal.
+fn decoded(part: &str) -> String {
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (pattern, path, captures) in [
+            ("/", "/", Some(&[][..])),
+            ("/", "/x", None),
+            ("/hook", "/hook", Some(&[])),
+            ("/hook", "/hook/", None),
+            ("/hook", "/Hook", None),
+            ("/hook", "/hook/x", None),
+            ("/deploy/{app}", "/deploy/web", Some(&[("app", "web")])),
+            ("/deploy/{app}", "/deploy/a%20b%2Fc", Some(&[("app", "a b/c")])),
+            ("/deploy/{app}", "/deploy/", None),
+            ("/deploy/{app}", "/deploy", None),
+            ("/deploy/{app}/{env_1}", "/deploy/web/prod", Some(&[("app", "web"), ("env_1", "prod")])),
+            ("/a%20b", "/a%20b", Some(&[])),
+        ] {
+            let read = Pattern::read(pattern).unwrap();
+            let found = read.captures(path);
+            let expected: Option<Vec<(&str, String)>> =
+                captures.map(|list| list.iter().map(|(k, v)| (*k, (*v).to_owned())).collect());
+            assert_eq!(found, expected, "{pattern} {path}");
+        }
+        for wrong in ["", "hook", "/a?b", "/a b", "/{}", "/{a", "/x{a}", "/{a}/{a}", "/{a-b}"] {
+            assert!(Pattern::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_says_more_comes_first() {
+        let mut patterns: Vec<Pattern> =
+            ["/{a}/{b}", "/{a}/x", "/x/{b}", "/x/y"].iter().map(|p| Pattern::read(p).unwrap()).collect();
+        patterns.sort_by_key(Pattern::rank);
+        let texts: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["/x/y", "/x/{b}", "/{a}/x", "/{a}/{b}"]);
+        let like = |a: &str, b: &str| Pattern::read(a).unwrap().is_like(&Pattern::read(b).unwrap());
+        assert!(like("/x/{a}", "/x/{b}") && !like("/x/{a}", "/x/y") && !like("/x", "/x/y"));
+    }
+}

@@ -1,0 +1,144 @@
+//! What is told of a request: `trigger_param._request`.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use herald_core::param::Params;
+use herald_core::secret::is_secret_name;
+use http::{HeaderMap, HeaderName, Method};
+use serde_json::{Value, json};
+
+use super::body::gathered;
+
+/// The key.
+pub(super) const REQUEST: &str = "_request";
+/// The headers that are told unless others are chosen: what a request is, and what senders of web hooks say of theirs.
+const TOLD: [&str; 18] = [
+    "content-type",
+    "user-agent",
+    "x-github-event",
+    "x-github-delivery",
+    "x-gitlab-event",
+    "x-gitlab-event-uuid",
+    "x-gitlab-instance",
+    "x-gitea-event",
+    "x-gitea-delivery",
+    "x-forgejo-event",
+    "x-forgejo-delivery",
+    "x-gogs-event",
+    "x-gogs-delivery",
+    "x-event-key",
+    "x-request-uuid",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-slack-request-timestamp",
+];
+/// What `*` leaves out: these prove who somebody is.
+const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// Which headers are told.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Headers {
+    #[default]
+    Usual,
+    All,
+    Named(Vec<HeaderName>),
+}
+
+impl Headers {
+    /// Reads the option `headers`.
+    pub(super) fn read(names: &[String]) -> Result<Self, String> {
+        if names.iter().any(|name| name == "*") {
+            return Ok(Self::All);
+        }
+        let read = |name: &String| {
+            HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not the name of a header"))
+        };
+        Ok(Self::Named(names.iter().map(read).collect::<Result<_, _>>()?))
+    }
+
+    fn told(&self, headers: &HeaderMap) -> Params {
+        let wanted = |name: &HeaderName| match self {
+            Self::Usual => TOLD.contains(&name.as_str()),
+            Self::All => !PRIVATE.contains(&name.as_str()) && !is_secret_name(name.as_str()),
+            Self::Named(names) => names.contains(name),
+        };
+        let pairs = headers.iter().filter(|(name, _)| wanted(name));
+        gathered(
+            pairs.map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            }),
+        )
+    }
+}
+
+/// What there is to tell.
+pub(super) struct Told<'a> {
+    pub(super) method: &'a Method,
+    pub(super) path: &'a str,
+    pub(super) query: &'a [(String, String)],
+    pub(super) headers: &'a HeaderMap,
+    pub(super) client: IpAddr,
+    /// Where it is to be kept.
+    pub(super) body: Option<&'a [u8]>,
+    /// The name of this node, where it has one.
+    pub(super) node: Option<&'a str>,
+}
+
+impl Told<'_> {
+    /// As a parameter. A body that is no text is told in Base64, as `body_base64`.
+    pub(super) fn param(&self, headers: &Headers) -> Value {
+        let mut param = json!({
+            "method": self.method.as_str(),
+            "path": self.path,
+            "query": gathered(self.query.iter().cloned()),
+            "headers": headers.told(self.headers),
+            "remote_address": self.client.to_string(),
+        });
+        if let Some(body) = self.body {
+            match std::str::from_utf8(body) {
+                Ok(text) => param["body"] = Value::from(text),
+                Err(_) => param["body_base64"] = Value::from(STANDARD.encode(body)),
+            }
+        }
+        if let Some(node) = self.node {
+            param["node"] = Value::from(node);
+        }
+        param
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn headers_are_chosen() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "text/plain"),
+            ("x-github-event", "push"),
+            ("x-own", "1"),
+            ("x-own", "2"),
+            ("authorization", "Bearer x"),
+            ("x-gitlab-token", "t"),
+        ] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let names =
+            |list: &[&str]| Headers::read(&list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).unwrap();
+        for (chosen, told) in [
+            (Headers::Usual, json!({"content-type": "text/plain", "x-github-event": "push"})),
+            (names(&["X-Own", "Authorization"]), json!({"x-own": ["1", "2"], "authorization": "Bearer x"})),
+            (
+                names(&["*"]),
+                json!({"content-type": "text/plain", "x-github-event": "push", "x-own": ["1", "2"]}),
+            ),
+        ] {
+            assert_eq!(Value::Object(chosen.told(&headers)), told, "{chosen:?}");
+        }
+        assert!(Headers::read(&["a b".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! Listeners that several triggers share: each is for the requests whose path is its own.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+
+use bytes::Bytes;
+use herald_core::trigger::ComponentError;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answers;
+use super::path::Pattern;
+use crate::server::{self, Handler, Limits, Listener, Peer, Reply, error_reply};
+
+/// Where triggers listen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// Host and port.
+    Tcp(String, u16),
+    /// Path and permissions.
+    Unix(PathBuf, u32),
+}
+
+impl Place {
+    async fn bind(&self) -> Result<Listener, ComponentError> {
+        match self {
+            Self::Tcp(host, port) => server::bind_tcp(host, *port).await,
+            Self::Unix(path, mode) => Ok(Listener::Unix(server::bind_unix(path, *mode).await?)),
+        }
+    }
+
+    /// Any free port is another one for everybody.
+    fn can_be_shared(&self) -> bool {
+        !matches!(self, Self::Tcp(_, 0))
+    }
+}
+
+/// The listeners of this process. Triggers know nothing of each other; what they share is the port, and a process has
+/// each port once.
+static HELD: LazyLock<tokio::sync::Mutex<HashMap<Place, Weak<Shared>>>> = LazyLock::new(Default::default);
+
+/// A listener.
+pub(super) struct Shared {
+    pub(super) address: String,
+    listening: Mutex<Listening>,
+    mounts: Arc<Mounts>,
+}
+
+enum Listening {
+    /// Connections wait in the kernel's queue.
+    Bound(Listener),
+    Serving(CancellationToken, JoinHandle<()>),
+    Ended,
+}
+
+/// The listener at this place: one that is there already, or a new one.
+pub(super) async fn hold(place: &Place) -> Result<Arc<Shared>, ComponentError> {
+    let mut held = HELD.lock().await;
+    held.retain(|_, shared| shared.strong_count() > 0);
+    let there = held.get(place).and_then(Weak::upgrade).filter(|shared| !shared.has_ended());
+    if let Some(shared) = there {
+        return Ok(shared);
+    }
+    let listener = place.bind().await?;
+    let shared = Arc::new(Shared {
+        address: listener.address(),
+        listening: Mutex::new(Listening::Bound(listener)),
+        mounts: Arc::default(),
+    });
+    if place.can_be_shared() {
+        held.insert(place.clone(), Arc::downgrade(&shared));
+    }
+    Ok(shared)
+}
+
+impl Shared {
+    /// Answers the requests whose path fits, until the mount is taken away.
+    pub(super) fn mount(
+        self: &Arc<Self>,
+        pattern: Option<Pattern>,
+        answers: Arc<Answers>,
+    ) -> Result<Mounted, ComponentError> {
+        let number = self.mounts.add(pattern, answers)?;
+        Ok(Mounted { shared: self.clone(), number })
+    }
+
+    /// Serves from now on, if it does not yet.
+    pub(super) fn serve(&self, limits: Limits) {
+        let mut listening = self.listening();
+        let listener = match std::mem::replace(&mut *listening, Listening::Ended) {
+            Listening::Bound(listener) => listener,
+            as_it_was => {
+                *listening = as_it_was;
+                return;
+            }
+        };
+        let stop = CancellationToken::new();
+        let serving = server::serve(vec![listener], limits, self.mounts.clone(), stop.clone());
+        // Ended by the last mount that is taken away, or when the listener is dropped.
+        *listening = Listening::Serving(stop, tokio::spawn(serving));
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(*self.listening(), Listening::Ended)
+    }
+
+    /// The local address, for tests that let the kernel choose a port.
+    #[cfg(test)]
+    pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        match &*self.listening() {
+            Listening::Bound(Listener::Tcp(tcp)) => tcp.local_addr().ok(),
+            _ => None,
+        }
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Listening> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Listening::Serving(stop, task) = &*self.listening() {
+            stop.cancel();
+            task.abort();
+        }
+    }
+}
+
+/// One trigger at a listener.
+pub(super) struct Mounted {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Mounted {
+    /// Takes it away. The last one ends the listener in good order.
+    pub(super) async fn end(self) {
+        let shared = self.shared.clone();
+        drop(self);
+        if !shared.mounts.is_empty() {
+            return;
+        }
+        let before = std::mem::replace(&mut *shared.listening(), Listening::Ended);
+        if let Listening::Serving(stop, task) = before {
+            stop.cancel();
+            // It only panics if a handler's drop does; there is nobody to tell.
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        self.shared.mounts.remove(self.number);
+    }
+}
+
+/// Who answers which requests: those whose path says most come first.
+#[derive(Default)]
+struct Mounts {
+    all: RwLock<Vec<Mount>>,
+}
+
+struct Mount {
+    number: u64,
+    pattern: Option<Pattern>,
+    answers: Arc<Answers>,
+}
+
+impl Mounts {
+    fn add(&self, pattern: Option<Pattern>, answers: Arc<Answers>) -> Result<u64, ComponentError> {
+        let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        let same = |mount: &&Mount| match (&mount.pattern, &pattern) {
+            (Some(a), Some(b)) => a.is_like(b),
+            (None, None) => true,
+            _ => false,
+        };
+        if let Some(other) = all.iter().find(same) {
+            let what =
+                pattern.as_ref().map_or("every path".to_owned(), |pattern| format!("the path {pattern}"));
+            return Err(ComponentError(format!(
+                "{what} is taken by the trigger \"{}\" on the same port; give them different paths",
+                other.answers.activator.trigger()
+            )));
+        }
+        let number = all.iter().map(|mount| mount.number).max().map_or(0, |last| last + 1);
+        all.push(Mount { number, pattern, answers });
+        // Without a pattern last.
+        all.sort_by_key(|mount| (mount.pattern.is_none(), mount.pattern.as_ref().map(Pattern::rank)));
+        Ok(number)
+    }
+
+    fn remove(&self, number: u64) {
+        self.all.write().unwrap_or_else(PoisonError::into_inner).retain(|mount| mount.number != number);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Who answers this path, and what its captures hold.
+    fn find(&self, path: &str) -> Option<(Arc<Answers>, Vec<(String, String)>)> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find_map(|mount| match &mount.pattern {
+            None => Some((mount.answers.clone(), Vec::new())),
+            Some(pattern) => {
+                let captures = pattern.captures(path)?;
+                let owned = captures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                Some((mount.answers.clone(), owned))
+            }
+        })
+    }
+}
+
+impl Handler for Mounts {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
+        match self.find(request.uri().path()) {
+            Some((answers, captures)) => answers.answer(request, peer, captures).await,
+            None => error_reply(StatusCode::NOT_FOUND, "no trigger is for this path"),
+        }
+    }
+}
