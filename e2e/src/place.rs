@@ -115,6 +115,19 @@ impl Place {
         run_to_end(&mut self.command(program, &config))
     }
 
+    /// Checks a configuration as `heraldd check` does.
+    #[must_use]
+    pub fn check(&self, config: &str) -> Ended {
+        let config = self.config(config);
+        run_to_end(self.bare("heraldd").arg("check").arg(config))
+    }
+
+    /// Runs a program with these arguments, in which `@DIR@` is filled in as well.
+    #[must_use]
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Ended {
+        run_to_end(self.bare(program).args(arguments.iter().map(|argument| self.fill(argument))))
+    }
+
     /// Starts a program with this configuration.
     #[must_use]
     pub fn start(&self, program: &str, config: &str) -> Program {

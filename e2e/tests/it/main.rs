@@ -17,3 +17,4 @@ mod process;
 mod remote;
 mod seed;
 mod state;
+mod webhooks;

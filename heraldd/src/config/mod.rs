@@ -192,6 +192,11 @@ impl Checker<'_> {
             self.components(("selector", section("selector")), &registry.selectors, (&in_selector, &shared));
         let (executors, executor_names) =
             self.components(("executor", section("executor")), &registry.executors, (&in_executor, &shared));
+        self.problems.extend(
+            crate::trigger::http::clashes(&triggers)
+                .into_iter()
+                .map(|(name, why)| Problem::error(Path::top().key("trigger").key(&name), why).at_key()),
+        );
         let references = self.secrets.references();
         let known = Known {
             triggers: trigger_names,

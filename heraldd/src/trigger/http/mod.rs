@@ -22,6 +22,7 @@ use herald_core::trigger::{Activator, ComponentError, Trigger};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Component;
 use crate::server::{HostRule, Limits};
 use answer::Answers;
 use options::{Given, Web};
@@ -35,6 +36,30 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn component() -> TriggerType {
     TriggerType::new(describe(), |options| Ok(Arc::new(HttpTrigger::new(options)?)))
+}
+
+/// Triggers of this type that cannot have the port and the path that they want, since another one has them: which, and
+/// why.
+#[must_use]
+pub fn clashes(components: &[Component]) -> Vec<(String, String)> {
+    let mut taken: Vec<(String, Place, Option<Pattern>)> = Vec::new();
+    let mut clashes = Vec::new();
+    for component in components.iter().filter(|component| component.type_name == "http") {
+        let Ok(trigger) = HttpTrigger::new(&component.options) else { continue };
+        for place in trigger.places.into_iter().filter(Place::can_be_shared) {
+            let same = |(_, other, path): &&(String, Place, Option<Pattern>)| {
+                place.is_like(other) && path::clash(path.as_ref(), trigger.path.as_ref())
+            };
+            if let Some((other, ..)) = taken.iter().find(same) {
+                let why = format!(
+                    "it has the same port and the same path as the trigger \"{other}\"; give them different paths"
+                );
+                clashes.push((component.name.clone(), why));
+            }
+            taken.push((component.name.clone(), place, trigger.path.clone()));
+        }
+    }
+    clashes
 }
 
 fn describe() -> Description {

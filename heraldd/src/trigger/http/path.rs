@@ -59,22 +59,27 @@ impl Pattern {
 
     /// Whether every path that fits one fits the other.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        self.rank_equals(other)
+        self.segments.len() == other.segments.len()
             && self.segments.iter().zip(&other.segments).all(|pair| match pair {
                 (Segment::Literal(a), Segment::Literal(b)) => a == b,
                 (Segment::Capture(_), Segment::Capture(_)) => true,
                 _ => false,
             })
     }
-
-    fn rank_equals(&self, other: &Self) -> bool {
-        self.segments.len() == other.segments.len()
-    }
 }
 
 impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// Whether two triggers are for the same requests; one without a path is for all that are left.
+pub(super) fn clash(one: Option<&Pattern>, other: Option<&Pattern>) -> bool {
+    match (one, other) {
+        (Some(a), Some(b)) => a.is_like(b),
+        (None, None) => true,
+        _ => false,
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
-use super::path::Pattern;
+use super::path::{Pattern, clash};
 use crate::server::{self, Handler, Limits, Listener, Peer, Reply, error_reply};
 
 /// Where triggers listen.
@@ -33,8 +33,16 @@ impl Place {
         }
     }
 
+    /// Whether it is the same port or socket.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix(one, _), Self::Unix(other, _)) => one == other,
+            _ => self == other,
+        }
+    }
+
     /// Any free port is another one for everybody.
-    fn can_be_shared(&self) -> bool {
+    pub(super) fn can_be_shared(&self) -> bool {
         !matches!(self, Self::Tcp(_, 0))
     }
 }
@@ -175,11 +183,7 @@ struct Mount {
 impl Mounts {
     fn add(&self, pattern: Option<Pattern>, answers: Arc<Answers>) -> Result<u64, ComponentError> {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        let same = |mount: &&Mount| match (&mount.pattern, &pattern) {
-            (Some(a), Some(b)) => a.is_like(b),
-            (None, None) => true,
-            _ => false,
-        };
+        let same = |mount: &&Mount| clash(mount.pattern.as_ref(), pattern.as_ref());
         if let Some(other) = all.iter().find(same) {
             let what =
                 pattern.as_ref().map_or("every path".to_owned(), |pattern| format!("the path {pattern}"));
