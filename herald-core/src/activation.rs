@@ -11,6 +11,10 @@ use crate::watch::Watch;
 
 /// The internal trigger that tells of every finished job. Its name is reserved.
 pub const EXE_DONE: &str = "exe_done";
+/// The trigger that tells of nodes that come and go. Reserved likewise.
+pub const NODE_STATE: &str = "node_state";
+/// The triggers that Herald itself activates.
+pub const INTERNAL: [&str; 2] = [EXE_DONE, NODE_STATE];
 
 /// A name or an id, cheap to copy.
 pub type Name = Arc<str>;

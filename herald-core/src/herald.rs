@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::activation::{EXE_DONE, Name};
+use crate::activation::{INTERNAL, Name};
 use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::{Dispatcher, Handle, Setup};
 use crate::executor::Executor;
@@ -78,8 +78,8 @@ impl Herald {
     /// Adds a trigger.
     #[must_use]
     pub fn trigger(mut self, name: &str, trigger: impl Trigger) -> Self {
-        if name == EXE_DONE {
-            self.problems.push(format!("trigger: the name {EXE_DONE} is reserved"));
+        if INTERNAL.contains(&name) {
+            self.problems.push(format!("trigger: the name {name} is reserved"));
         }
         if self.triggers.insert(name.into(), Arc::new(trigger)).is_some() {
             self.problems.push(format!("trigger \"{name}\" was added twice"));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use herald_wire::answer::Signer;
+use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
 use herald_wire::log::{LOG, LogRequest};
 use herald_wire::request::{self, RequestView, Verified};
@@ -119,6 +120,9 @@ impl Service {
                 }
                 if parts.uri.path().ends_with(LOG) {
                     return self.log(&body).await.send(&wire);
+                }
+                if parts.uri.path().ends_with(HEARTBEAT) {
+                    return self.heartbeat().send(&wire);
                 }
                 self.job(&body, &wire, verified.join).await
             }
@@ -262,6 +266,16 @@ impl Service {
         tracing::info!(job_id = %key.job_id, attempt = key.attempt, ?state, "cancel");
         let body = serde_json::to_string(&CancelAnswer { state }).unwrap_or_default();
         Short::json(body.into(), None)
+    }
+
+    fn heartbeat(&self) -> Short {
+        let beat = Heartbeat {
+            state: if self.jobs.is_stopping() { RunnerState::Stopping } else { RunnerState::Ready },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            running: self.jobs.running(),
+            time_ms: clock::now_ms(),
+        };
+        Short::json(serde_json::to_string(&beat).unwrap_or_default().into(), None)
     }
 
     async fn log(&self, body: &[u8]) -> Short {

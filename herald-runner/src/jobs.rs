@@ -242,7 +242,13 @@ impl Jobs {
         self.shared.tasks.wait().await;
     }
 
-    /// How many run.
+    /// Whether it takes no more jobs.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.table().stopping
+    }
+
+    /// How many jobs run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.table().running

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use herald_exec::{Engine, Settings};
+use herald_wire::secret::Secrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,46 +48,95 @@ pub fn run(file: &Path, config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(file: &Path, config: Config, output: &LogOutput) -> anyhow::Result<()> {
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
     let mut signals = Signals::new().context("cannot listen to signals")?;
-    let (work_dir, _lock) = claim(&config.work_dir)?;
-    let engine = Engine::new(settings(&config, &work_dir));
-    engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
-    let nonces = Nonces::open(&work_dir, clock::now())
-        .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
-    let mut listeners = listen::open(&config.listen).await?;
-    let jobs =
-        Jobs::new(engine.clone(), config.max_jobs, config.keep_results, (work_dir.clone(), config.log_limit));
-    let service = Arc::new(Service {
-        secrets: RwLock::new(config.secrets.clone()),
-        jobs: jobs.clone(),
-        nonces,
-        allow_v1: config.allow_v1,
-        max_body: config.max_body,
-        room: room(config.max_body),
-    });
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let patience = Patience { request: config.request_timeout, write: WRITE_PATIENCE };
-    let sockets = std::mem::take(&mut listeners.list);
-    let accepting = server::accept_all(sockets, service.clone(), patience, tasks.clone(), stop.clone());
-    let accepting = tokio::spawn(accepting);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), work_dir = %work_dir.display(), allow_v1 = config.allow_v1, "herald-runner listening on {}", listeners.names.join(", "));
-
-    signals.until_stop(|| reload(file, &config, &service, output)).await;
-    tracing::info!(running = jobs.running(), "stopping");
-    stop.cancel();
-    accepting.await.context("the accepting task failed")?;
-    drop(listeners);
-    drain(&jobs, &mut signals, config.shutdown_grace).await;
-    tasks.close();
-    if tokio::time::timeout(LAST_ANSWERS, tasks.wait()).await.is_err() {
-        tracing::warn!("some answers could not be delivered");
-    }
-    engine.close().await;
+    let running = Runner::start(&config).await?;
+    signals.until_stop(|| reload(file, &config, &running.service, output)).await;
+    running.stop(config.shutdown_grace, &mut signals).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Who tells a runner that is stopping to end its jobs at once.
+pub trait Impatience {
+    /// Resolves when that is so, each time anew.
+    fn again(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// A runner at work, in a program of its own or within another one.
+pub struct Runner {
+    service: SharedService,
+    jobs: Jobs,
+    engine: Engine,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    accepting: JoinHandle<()>,
+    listeners: listen::Listeners,
+    _lock: File,
+}
+
+impl Runner {
+    /// Takes hold of the work folder and the listeners, and takes jobs from then on.
+    ///
+    /// # Errors
+    /// When something cannot be had.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (work_dir, lock) = claim(&config.work_dir)?;
+        let engine = Engine::new(settings(config, &work_dir));
+        engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
+        let nonces = Nonces::open(&work_dir, clock::now())
+            .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
+        let mut listeners = listen::open(&config.listen).await?;
+        let log = (work_dir.clone(), config.log_limit);
+        let jobs = Jobs::new(engine.clone(), config.max_jobs, config.keep_results, log);
+        let service = Arc::new(Service {
+            secrets: RwLock::new(config.secrets.clone()),
+            jobs: jobs.clone(),
+            nonces,
+            allow_v1: config.allow_v1,
+            max_body: config.max_body,
+            room: room(config.max_body),
+        });
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let patience = Patience { request: config.request_timeout, write: WRITE_PATIENCE };
+        let sockets = std::mem::take(&mut listeners.list);
+        let accepting = server::accept_all(sockets, service.clone(), patience, tasks.clone(), stop.clone());
+        let accepting = tokio::spawn(accepting);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), work_dir = %work_dir.display(), allow_v1 = config.allow_v1, "herald-runner listening on {}", listeners.names.join(", "));
+        Ok(Self { service, jobs, engine, tasks, stop, accepting, listeners, _lock: lock })
+    }
+
+    /// Accepts these secrets from now on, and no others.
+    pub fn take_secrets(&self, secrets: Secrets) {
+        *self.service.secrets.write().unwrap_or_else(PoisonError::into_inner) = secrets;
+    }
+
+    /// Takes no more jobs; those that run get `grace`, then TERM and after that KILL.
+    ///
+    /// # Errors
+    /// When the task that accepts connections failed.
+    pub async fn stop(self, grace: Duration, impatience: &mut impl Impatience) -> anyhow::Result<()> {
+        let Self { jobs, engine, tasks, stop, accepting, listeners, .. } = self;
+        tracing::info!(running = jobs.running(), "the runner stops");
+        stop.cancel();
+        accepting.await.context("the accepting task failed")?;
+        drop(listeners);
+        drain(&jobs, impatience, grace).await;
+        tasks.close();
+        if tokio::time::timeout(LAST_ANSWERS, tasks.wait()).await.is_err() {
+            tracing::warn!("some answers could not be delivered");
+        }
+        engine.close().await;
+        Ok(())
+    }
+}
+
+impl Impatience for Signals {
+    async fn again(&mut self) {
+        Self::stop(self).await;
+    }
 }
 
 fn settings(config: &Config, work_dir: &Path) -> Settings {
@@ -112,7 +163,7 @@ fn claim(work_dir: &Path) -> anyhow::Result<(std::path::PathBuf, File)> {
 }
 
 /// Running jobs get `grace`, then TERM and after that KILL; a second signal ends them at once.
-async fn drain(jobs: &Jobs, signals: &mut Signals, grace: Duration) {
+async fn drain(jobs: &Jobs, impatience: &mut impl Impatience, grace: Duration) {
     let ended = jobs.drain();
     tokio::pin!(ended);
     tokio::select! {
@@ -121,7 +172,7 @@ async fn drain(jobs: &Jobs, signals: &mut Signals, grace: Duration) {
             tracing::warn!(running = jobs.running(), "jobs still run after shutdown_grace; ending them");
             jobs.stop_all(false);
         }
-        () = signals.stop() => {
+        () = impatience.again() => {
             tracing::warn!(running = jobs.running(), "second signal; ending jobs at once");
             jobs.stop_all(true);
         }
@@ -129,7 +180,7 @@ async fn drain(jobs: &Jobs, signals: &mut Signals, grace: Duration) {
     loop {
         tokio::select! {
             () = &mut ended => return,
-            () = signals.stop() => jobs.stop_all(true),
+            () = impatience.again() => jobs.stop_all(true),
         }
     }
 }

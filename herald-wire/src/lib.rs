@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod digest;
 pub mod disposition;
+pub mod heartbeat;
 pub mod job;
 pub mod log;
 pub mod manifest;

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
-use crate::config::{ApiSettings, Config};
+use crate::config::{ApiSettings, Config, FleetSettings};
 use crate::executor::http_remote;
+use crate::fleet::{Heartbeats, Nodes, OwnRunner};
 use crate::journal::OpenError;
 use crate::loading::{self, Loaded};
 use crate::log::Log;
@@ -78,6 +79,9 @@ struct Daemon {
     grace: Duration,
     log: Log,
     serving: Serving,
+    nodes: Arc<Nodes>,
+    heartbeats: Heartbeats,
+    runner: Option<OwnRunner>,
     api_settings: Option<ApiSettings>,
     /// Wishes to reload that come through the API, one at a time.
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -106,24 +110,35 @@ impl Daemon {
         let api_settings = config.settings.api;
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
-        let api = api(path, &state, &dispatcher, clock.clone(), (view, wishes));
+        let nodes = Arc::<Nodes>::default();
+        let fleet = config.settings.fleet;
+        let api = api(path, (&state, &nodes), &dispatcher, clock.clone(), (view, wishes));
         let serving = Serving::start(state.folder(), api_settings.as_ref(), api).await?;
-        let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), clock);
+        let runner = match &fleet.runner {
+            Some(settings) => Some(OwnRunner::start(settings).await.map_err(Error::Start)?),
+            None => None,
+        };
+        let accept = Arc::new(dispatcher.handle().clone());
+        let mut triggers = Supervisor::new(accept.clone(), clock.clone());
         let prepared = Supervisor::prepare(assembly.triggers()).await;
         let prepared =
             prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
         triggers.run(prepared);
+        let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
         let mut daemon = Self {
             path: path.to_owned(),
-            id: config.settings.fleet.id,
+            id: fleet.id,
             dispatcher,
             triggers,
             assembly,
             grace,
             log,
             serving,
+            nodes,
+            heartbeats,
+            runner,
             api_settings,
             reloads,
             state,
@@ -189,6 +204,20 @@ impl Daemon {
         self.dispatcher.handle().replace(plan, limits).await;
         self.assembly.retire_into(assembly);
         self.api_settings = config.settings.api;
+        self.take_up_fleet(config.settings.fleet).await;
+    }
+
+    async fn take_up_fleet(&mut self, fleet: FleetSettings) {
+        match (&mut self.runner, &fleet.runner) {
+            (Some(runner), settings) => runner.reload(settings.as_ref()),
+            (None, Some(_)) => tracing::warn!("that this daemon is a runner takes effect at the next start"),
+            (None, None) => {}
+        }
+        if !self.heartbeats.go_by(&fleet) {
+            let accept = Arc::new(self.dispatcher.handle().clone());
+            let fresh = Heartbeats::start(&fleet, &self.nodes, accept, Arc::new(SystemClock));
+            std::mem::replace(&mut self.heartbeats, fresh).stop().await;
+        }
     }
 
     /// Goes back to what was before a reload that failed half way.
@@ -221,7 +250,12 @@ impl Daemon {
         let ending = async {
             // A trigger waits a while for its clients; a second signal does not.
             let _ = forced.run_until_cancelled(self.triggers.stop_all()).await;
+            self.heartbeats.stop().await;
             self.dispatcher.stop(self.grace, forced.cancelled()).await;
+            // Jobs of our own may have run on it; now those of others get their grace.
+            if let Some(runner) = self.runner {
+                runner.stop(forced.clone()).await;
+            }
         };
         tokio::select! {
             () = ending => {}
@@ -237,7 +271,7 @@ impl Daemon {
 /// What the control API speaks of.
 fn api(
     path: &Path,
-    state: &State,
+    (state, nodes): (&State, &Arc<Nodes>),
     dispatcher: &Dispatcher,
     clock: Arc<dyn Clock>,
     (view, reload): (View, mpsc::Sender<ReloadRequest>),
@@ -245,6 +279,7 @@ fn api(
     Arc::new(Api {
         history: state.history(),
         logs: state.logs.clone(),
+        nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),
         changes: state.changes.clone(),

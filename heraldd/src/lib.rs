@@ -8,6 +8,7 @@ pub mod components;
 pub mod config;
 pub mod daemon;
 pub mod executor;
+pub mod fleet;
 pub mod hmac;
 pub mod job_log;
 pub mod journal;

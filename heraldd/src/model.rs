@@ -196,6 +196,31 @@ pub struct Executor {
     pub type_name: String,
 }
 
+/// A node of the fleet, as far as it is known.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// The URL of its runner.
+    pub host: String,
+    /// What it is for.
+    pub tags: Vec<String>,
+    /// `online`, `offline`, or `unknown` until it was asked.
+    pub state: String,
+    /// Since when (RFC 3339).
+    pub since: Option<String>,
+    /// When it answered last.
+    pub seen_at: Option<String>,
+    /// The version of its runner.
+    pub version: Option<String>,
+    /// How many jobs run there, from all who send it some.
+    pub running: Option<u64>,
+    /// By how many milliseconds its clock is ahead of the daemon's.
+    pub clock_difference_ms: Option<i64>,
+    /// Why it did not answer.
+    pub error: Option<String>,
+}
+
 /// What a job wrote, piece by piece (`format=json` of its log): one object a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -10,6 +10,7 @@ mod commands;
 mod components;
 mod configuration;
 mod examples;
+mod fleet;
 mod job;
 mod model;
 mod plugins;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::model::{Known, Route, Templates, Workflow};
 use super::{cycle, policy};
-use crate::activation::{EXE_DONE, Name};
+use crate::activation::{INTERNAL, Name};
 use crate::param::Params;
 use crate::policy::Policy;
 use crate::problem::{Path, Problem, Step, near_miss};
@@ -206,11 +206,11 @@ impl<'a> Reader<'a> {
         at: Path,
         names: &BTreeMap<String, Option<&Description>>,
     ) -> Option<Name> {
-        if names.contains_key(name) || (kind == "trigger" && name == EXE_DONE) {
+        if names.contains_key(name) || (kind == "trigger" && INTERNAL.contains(&name)) {
             return Some(self.name(name));
         }
         let mut problem = Problem::error(at, format!("unknown {kind} \"{name}\""));
-        let reserved = (kind == "trigger").then_some(EXE_DONE);
+        let reserved = INTERNAL.into_iter().filter(|_| kind == "trigger");
         if let Some(meant) = near_miss(name, names.keys().map(String::as_str).chain(reserved)) {
             problem = problem.help(format!("did you mean \"{meant}\"?"));
         } else {

@@ -32,6 +32,13 @@ pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
     Json(api.view().executors.clone())
 }
 
+/// The nodes of the fleet: who is there, since when, and with which version and clock
+#[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
+    responses((status = 200, description = "The nodes, by name.", body = Vec<model::Node>), Usual))]
+pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::Node>> {
+    Json(api.nodes.shown())
+}
+
 /// Version, process, configuration, and how much waits and runs
 #[utoipa::path(get, path = "/v1/info", tag = "daemon",
     responses((status = 200, description = "The daemon.", body = model::Info), Usual))]

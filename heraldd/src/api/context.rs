@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::view::View;
 use crate::changes::Changes;
+use crate::fleet::Nodes;
 use crate::job_log::JobLogs;
 use crate::journal::History;
 use crate::metrics::Metrics;
@@ -32,6 +33,8 @@ pub struct Api {
     pub handle: Handle,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// How every node of the fleet is.
+    pub nodes: Arc<Nodes>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is recorded right now.

@@ -27,6 +27,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::activate))
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
+        .routes(routes!(about::nodes))
         .routes(routes!(about::info))
         .routes(routes!(about::reload))
         .routes(routes!(stream::stream))

@@ -54,6 +54,7 @@ fn api(journal: Arc<Disk>) -> (Arc<Api>, Dispatcher) {
         logs: JobLogs::new(None, 1 << 20),
         handle: dispatcher.handle().clone(),
         clock,
+        nodes: Arc::default(),
         metrics: Arc::new(Metrics::new(Timestamp::UNIX_EPOCH)),
         changes: Changes::default(),
         reload: mpsc::channel(1).0,

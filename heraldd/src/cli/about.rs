@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::client::Daemon;
-use super::{table, words};
+use super::{paint, table, words};
 use crate::model;
 
 /// Show the running daemon: version, process, configuration, how much waits and runs
@@ -40,6 +40,16 @@ pub(super) struct Routers {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd executors")]
 pub(super) struct Executors {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// List the nodes of the fleet: who is there, since when, with which version and clock
+///
+/// CLOCK is by how much the clock of the node is ahead.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd nodes")]
+pub(super) struct Nodes {
     #[command(flatten)]
     asked: Asked,
 }
@@ -139,6 +149,35 @@ pub(super) fn executors(arguments: &Executors) -> Answer {
         let row = |executor: &model::Executor| [executor.name.clone(), executor.type_name.clone()];
         let rows: Vec<table::Row<2>> = executors.iter().map(row).collect();
         Answer::good(table::table(["NAME", "TYPE"], &rows))
+    })
+}
+
+pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
+    let now = clock.now();
+    arguments.asked.tell(Method::GET, "/v1/nodes", |nodes: Vec<model::Node>| {
+        let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+        let row = |node: &model::Node| {
+            [
+                node.name.clone(),
+                node.state.clone(),
+                node.since.as_deref().map_or("-".to_owned(), |since| words::short_ago_of(since, now)),
+                node.version.clone().unwrap_or_else(|| "-".to_owned()),
+                number(node.running),
+                node.clock_difference_ms.map_or("-".to_owned(), words::ahead),
+                node.host.clone(),
+                node.error.clone().unwrap_or_default(),
+            ]
+        };
+        let rows: Vec<table::Row<8>> = nodes.iter().map(row).collect();
+        let head = ["NODE", "STATE", "SINCE", "VERSION", "JOBS", "CLOCK", "HOST", "ERROR"];
+        let paint = paint::Paint::of(&std::io::stdout());
+        Answer::good(table::painted(head, &rows, &paint, table::Last::Below, |column, text| {
+            match (column, text) {
+                (1, "online") => paint::of_status("succeeded"),
+                (1, "offline") => paint::of_status("failed"),
+                _ => anstyle::Style::new(),
+            }
+        }))
     })
 }
 

@@ -47,6 +47,12 @@ pub(super) fn span(took: SignedDuration) -> String {
     }
 }
 
+/// By how much a clock is ahead: `+1.2 s`.
+pub(super) fn ahead(millis: i64) -> String {
+    let sign = if millis < 0 { "-" } else { "+" };
+    format!("{sign}{}", span(SignedDuration::from_millis(millis.saturating_abs())))
+}
+
 /// So many of its largest units; none for less than a second.
 fn length(span: SignedDuration, units_shown: usize) -> Option<String> {
     let seconds = span.as_secs().max(0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use herald_core::activation::EXE_DONE;
+use herald_core::activation::INTERNAL;
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::Types;
@@ -90,7 +90,7 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
             }
         };
         if self.is_reserved(name) {
-            let message = format!("\"{EXE_DONE}\" is reserved: Herald itself activates it when a job ends");
+            let message = format!("\"{name}\" is reserved: Herald itself activates it");
             return self.out.problems.push(Problem::error(at, message).at_key().help("choose another name"));
         }
         let Some((component_type, type_name)) = self.type_of(name, given, &at) else { return };
@@ -102,14 +102,14 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
     }
 
     fn is_reserved(&self, name: &str) -> bool {
-        self.kind == "trigger" && name == EXE_DONE
+        self.kind == "trigger" && INTERNAL.contains(&name)
     }
 
     fn type_of(&mut self, name: &str, given: &Params, at: &Path) -> Option<(&'r ComponentType<C>, String)> {
         let (type_name, problem) = match given.get("type") {
             Some(Value::String(type_name)) => {
                 let message = if self.is_reserved(type_name) {
-                    format!("the type \"{EXE_DONE}\" is internal and cannot be configured")
+                    format!("the type \"{type_name}\" is internal and cannot be configured")
                 } else {
                     format!("unknown {} type \"{type_name}\"", self.kind)
                 };

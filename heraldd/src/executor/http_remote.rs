@@ -1,331 +1,66 @@
-//! `http_remote`: runs the job on a herald-runner elsewhere and brings its files here.
+//! `http_remote`: runs the job on a herald-runner elsewhere, or on several, and brings its files here.
 
 mod answer;
 mod call;
+mod fleet;
 mod follow;
+mod labelled;
 mod landing;
 mod options;
+mod pulse;
 mod retry;
+mod single;
+mod strategy;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output, Stop, Stream};
-use herald_core::param::Params;
+use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::spec::{Description, ExecutorType};
-use herald_wire::job::JobKey;
-use herald_wire::manifest::Ending;
-use serde_json::Value;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::job_params;
-use answer::{Expected, Fault, Ran};
-use call::Caller;
 pub use call::install_crypto_provider;
-use follow::Follower;
-use options::Settings;
+use fleet::Fleet;
 pub use options::check_secret;
-use retry::Retry;
-
-/// How long the runner may take to end a job that was given up, and to tell how it ended.
-const LAST_WORDS: Duration = Duration::from_secs(20);
-/// The same when the daemon itself is to end at once.
-const LAST_WORDS_FORCED: Duration = Duration::from_secs(2);
-
-/// How long a runner is looked for after the daemon itself was down, at least.
-const RESUME: Duration = Duration::from_secs(60);
+use options::{Settings, Targets};
+pub use pulse::{Beat, Pulse};
+use single::Remote;
 
 /// The component type `http_remote`.
 #[must_use]
 pub fn component() -> ExecutorType {
     let description = Description::new(
         "http_remote",
-        "Runs a program on another machine, through the herald-runner there. Its result files are brought here and \
-         checked.",
+        "Runs a program on another machine, through the herald-runner there; or on several machines of the fleet (`nodes` or \
+         `tags`), as one job with a child for each node: its `result` then holds `node: {NAME: RESULT}`, with `status` and \
+         `error` added to each, and it succeeds when all did. Result files are brought here and checked.",
     );
     let description =
         options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
     let description = job_params().into_iter().fold(description, Description::param);
-    ExecutorType::new(description, |options| Ok(Arc::new(Remote::new(Settings::of(options)?))))
+    let description = description.section("node").section("id");
+    ExecutorType::new(description, |options| {
+        let Settings { common, targets } = Settings::of(options)?;
+        Ok(match targets {
+            Targets::One(runner) => Arc::new(One(Remote::new(Arc::new(common), runner))),
+            Targets::Many(many) => Arc::new(Fleet::new(Arc::new(common), many)),
+        })
+    })
 }
 
-/// One job on its way to the runner.
-struct Errand {
-    key: JobKey,
-    body: String,
-    /// What the runner said when it last was busy.
-    busy: Mutex<Option<String>>,
-    /// An earlier process of the daemon sent it: it is joined, never started.
-    resumed: bool,
-}
-
-impl Errand {
-    /// Keeps what a busy runner said, and tells it once.
-    fn wait(&self, at: &str, why: String) {
-        let before = self.busy.lock().unwrap_or_else(PoisonError::into_inner).replace(why.clone());
-        if before.is_none() {
-            tracing::info!(job_id = %self.key.job_id, runner = %at, why, "the runner is busy; the job waits for it");
-        }
-    }
-
-    /// For an error: in parentheses what the runner said, if it was busy.
-    fn waited(&self, at: &str) -> String {
-        let busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.as_ref().map(|why| format!(" (the runner {at} said that it is busy: {why})")).unwrap_or_default()
-    }
-}
-
-struct Remote {
-    settings: Settings,
-    /// Made for the first job, so that checking a configuration touches nothing.
-    caller: OnceCell<Caller>,
-}
-
-impl Remote {
-    fn new(settings: Settings) -> Self {
-        Self { settings, caller: OnceCell::new() }
-    }
-
-    async fn caller(&self) -> Result<&Caller, String> {
-        let make = || async {
-            landing::sweep(&self.settings.data_dir).await;
-            let (url, secrets, connect) =
-                (self.settings.url.clone(), self.settings.secrets.clone(), self.settings.connect_timeout);
-            // Reading the machine's root certificates takes its time.
-            let made = tokio::task::spawn_blocking(move || Caller::new(url, secrets, connect)).await;
-            made.map_err(|error| error.to_string())?
-        };
-        self.caller.get_or_try_init(make).await
-    }
-
-    /// One exchange, to the end of the answer.
-    async fn exchange(&self, caller: &Caller, body: &str, join: bool) -> Result<Ran, Fault> {
-        herald_core::failpoint!("remote-before-request");
-        let answered =
-            if self.settings.signed { caller.job_v2(body, join).await? } else { caller.job_v1(body).await? };
-        herald_core::failpoint!("remote-after-answer");
-        let expected = Expected {
-            signed: answered.tie.as_ref().map(|tie| (tie, caller.secrets())),
-            data_dir: &self.settings.data_dir,
-            max_files_size: self.settings.max_files_size,
-        };
-        answer::read(answered.response, expected).await
-    }
-
-    /// Until there is a result or no hope: comes back to a runner that is busy, and joins a job again whose
-    /// connection broke.
-    async fn run(&self, caller: &Caller, errand: &Errand) -> Result<Ran, Failure> {
-        let at = &caller.shown;
-        let lost = |why: String| Failure { kind: FailureKind::Lost, ..Failure::new(why) };
-        let mut retry = if errand.resumed {
-            Retry::joining(self.settings.rejoin.max(RESUME))
-        } else {
-            Retry::new(self.settings.rejoin)
-        };
-        loop {
-            let began = Instant::now();
-            let fault = match self.exchange(caller, &errand.body, retry.join).await {
-                Ok(ran) => return Ok(ran),
-                Err(fault) => fault,
-            };
-            match fault {
-                Fault::Busy(pause, why) => {
-                    errand.wait(at, why);
-                    tokio::time::sleep(pause).await;
-                }
-                Fault::Unreachable(why) if !retry.join => {
-                    return Err(Failure::new(format!("the runner {at} cannot be reached: {why}")));
-                }
-                Fault::Unreachable(_) | Fault::Broken(_) | Fault::Cut(_) if self.settings.signed => {
-                    let cut = matches!(fault, Fault::Cut(_));
-                    let why = fault.why();
-                    if !retry.again(began.elapsed(), cut).await {
-                        let why = format!(
-                            "the connection to the runner {at} broke and the job could not be joined again: {why}"
-                        );
-                        return Err(lost(why));
-                    }
-                    tracing::debug!(runner = %at, why, "the connection broke; joining the job again");
-                }
-                Fault::Unreachable(why) | Fault::Broken(why) | Fault::Cut(why) => {
-                    return Err(Failure::new(format!("the connection to the runner {at} broke: {why}")));
-                }
-                Fault::Unknown => {
-                    // The request of the process before may still be on its way: the runner is to refuse it then.
-                    if errand.resumed
-                        && let Err(why) = caller.cancel(&errand.key).await
-                    {
-                        tracing::warn!(job_id = %errand.key.job_id, runner = %at, why, "a lost job could not be cancelled");
-                    }
-                    return Err(lost(format!(
-                        "the runner {at} does not know the job: it was probably restarted, or never got it"
-                    )));
-                }
-                Fault::Refused(why, ending) => {
-                    let kind = ending.map_or(FailureKind::Failed, kind);
-                    return Err(Failure {
-                        kind,
-                        ..Failure::new(format!("the runner {at} refused the job: {why}"))
-                    });
-                }
-                Fault::Wrong(why) => {
-                    return Err(Failure::new(format!("the answer of the runner {at} was refused: {why}")));
-                }
-            }
-        }
-    }
-
-    /// The job, and what it writes while it runs.
-    async fn followed(&self, caller: &Caller, errand: &Errand, output: &Arc<dyn Output>) -> Outcome {
-        if !self.settings.signed {
-            // Version 1 tells no more than the result.
-            let outcome = self.whole(caller, errand).await;
-            write_result(&outcome, output).await;
-            return outcome;
-        }
-        let mut follower = Follower::new(caller, &errand.key, output, errand.resumed);
-        let outcome = {
-            let (whole, follow) = (self.whole(caller, errand), follower.follow());
-            tokio::pin!(whole, follow);
-            tokio::select! {
-                outcome = &mut whole => outcome,
-                () = follow => whole.await,
-            }
-        };
-        // A job that never ran wrote nothing.
-        if !matches!(&outcome, Err(failure) if failure.result.is_empty()) {
-            follower.rest().await;
-        }
-        outcome
-    }
-
-    async fn whole(&self, caller: &Caller, errand: &Errand) -> Outcome {
-        let mut ran = self.run(caller, errand).await?;
-        herald_core::failpoint!("remote-after-result");
-        if let Some(landing) = ran.landing.take() {
-            match landing.commit(&errand.key.job_id).await {
-                Ok(paths) => drop(ran.result.insert("file".to_owned(), Value::Object(paths))),
-                Err(error) => return Err(Failure { result: ran.result, ..Failure::new(error) }),
-            }
-        }
-        outcome(ran.result, ran.ending)
-    }
-
-    /// Ends a job that is given up: by a signed cancel in version 2, by closing the connection in version 1.
-    async fn give_up(
-        &self,
-        caller: &Caller,
-        (errand, stop): (&Errand, &Stop),
-        working: impl Future<Output = Outcome>,
-        kind: FailureKind,
-    ) -> Outcome {
-        let waited = errand.waited(&caller.shown);
-        let error = match kind {
-            FailureKind::TimedOut => {
-                format!(
-                    "it took longer than {} s{waited} and was stopped",
-                    self.settings.timeout.as_secs_f32()
-                )
-            }
-            _ => format!("it was cancelled{waited}"),
-        };
-        if !self.settings.signed {
-            return Err(Failure { kind, ..Failure::new(error) });
-        }
-        let both =
-            async { tokio::join!(caller.cancel(&errand.key), tokio::time::timeout(LAST_WORDS, working)) };
-        let forced = async {
-            stop.forced.cancelled().await;
-            tokio::time::sleep(LAST_WORDS_FORCED).await;
-        };
-        let ended = tokio::select! {
-            ended = both => ended,
-            () = forced => return Err(Failure { kind, ..Failure::new(error) }),
-        };
-        match ended {
-            // It came to its end just then.
-            (_, Ok(Ok(result))) => Ok(result),
-            (_, Ok(Err(failure))) => Err(Failure { kind, error, result: failure.result }),
-            (Ok(()), Err(_)) => Err(Failure { kind, ..Failure::new(error) }),
-            (Err(why), Err(_)) => {
-                let error = format!("{error}, but the runner {} could not be told: {why}", caller.shown);
-                Err(Failure { kind, ..Failure::new(error) })
-            }
-        }
-    }
-}
+/// One runner.
+struct One(Remote);
 
 #[async_trait]
-impl Executor for Remote {
+impl Executor for One {
     async fn execute(&self, execution: Execution) -> Outcome {
-        self.attempt(execution, false).await
+        self.0.attempt(&execution, false, None).await.outcome
     }
 
     /// In version 2 the runner keeps the job by its id and attempt; in version 1 nobody can ask for it.
     async fn recover(&self, execution: Execution) -> Outcome {
-        if !self.settings.signed {
-            let why = "Herald ended while the job was running; with wire: 1 it cannot be joined again";
-            return Err(Failure { kind: FailureKind::Lost, ..Failure::new(why) });
-        }
-        self.attempt(execution, true).await
+        self.0.attempt(&execution, true, None).await.outcome
     }
-}
-
-impl Remote {
-    async fn attempt(&self, execution: Execution, resumed: bool) -> Outcome {
-        let caller = self.caller().await.map_err(Failure::new)?;
-        let params = execution.params();
-        let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
-        let errand = Errand { key, body: Value::Object(params).to_string(), busy: Mutex::default(), resumed };
-        let working = self.followed(caller, &errand, &execution.output);
-        tokio::pin!(working);
-        let kind = tokio::select! {
-            outcome = &mut working => return outcome,
-            () = execution.stop.asked.cancelled() => FailureKind::Cancelled,
-            () = execution.stop.forced.cancelled() => FailureKind::Cancelled,
-            () = tokio::time::sleep(self.settings.timeout) => FailureKind::TimedOut,
-        };
-        self.give_up(caller, (&errand, &execution.stop), working, kind).await
-    }
-}
-
-/// What the result says of the output.
-async fn write_result(outcome: &Outcome, output: &Arc<dyn Output>) {
-    let result = match outcome {
-        Ok(result) => result,
-        Err(failure) => &failure.result,
-    };
-    for (key, stream) in [("output", Stream::Stdout), ("stderr", Stream::Stderr)] {
-        if let Some(text) = result.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()) {
-            output.write(stream, text.as_bytes()).await;
-        }
-    }
-}
-
-fn kind(ending: Ending) -> FailureKind {
-    match ending {
-        Ending::TimedOut => FailureKind::TimedOut,
-        Ending::Cancelled => FailureKind::Cancelled,
-        Ending::Exited | Ending::Signaled | Ending::Background => FailureKind::Failed,
-    }
-}
-
-/// In version 1 only the exit code tells how it ended.
-fn outcome(result: Params, ending: Option<Ending>) -> Outcome {
-    let number = |key: &str| result.get(key).filter(|value| value.is_number()).map(Value::to_string);
-    let (kind, error) = match (ending, number("exit_code"), number("signal")) {
-        (Some(Ending::TimedOut), ..) => {
-            (FailureKind::TimedOut, "it ran longer than its timeout and was ended".to_owned())
-        }
-        (Some(Ending::Cancelled), ..) => (FailureKind::Cancelled, "it was cancelled".to_owned()),
-        (Some(Ending::Background), ..) => return Ok(result),
-        (_, _, Some(signal)) => (FailureKind::Failed, format!("ended by signal {signal}")),
-        (_, Some(code), _) if code != "0" => (FailureKind::Failed, format!("exit code {code}")),
-        _ => return Ok(result),
-    };
-    Err(Failure { kind, error, result })
 }

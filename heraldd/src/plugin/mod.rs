@@ -16,7 +16,7 @@ mod remote;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use herald_core::activation::EXE_DONE;
+use herald_core::activation::INTERNAL;
 use herald_core::executor::Executor;
 use herald_core::plugin::description::{Manifest, TypeMessage};
 use herald_core::plugin::message::{self, Kind};
@@ -144,8 +144,8 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     if let Some((kind, name)) = manifest.doubles().first() {
         return Err(format!("it has the {kind} type \"{name}\" twice"));
     }
-    if manifest.triggers.iter().any(|t| t.type_name == EXE_DONE) {
-        return Err(format!("the trigger type \"{EXE_DONE}\" is reserved"));
+    if let Some(t) = manifest.triggers.iter().find(|t| INTERNAL.contains(&t.type_name.as_str())) {
+        return Err(format!("the trigger type \"{}\" is reserved", t.type_name));
     }
     Ok(())
 }

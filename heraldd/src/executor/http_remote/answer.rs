@@ -9,7 +9,6 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use herald_core::param::Params;
 use herald_wire::answer::{self, Claim};
-use herald_wire::log::{LogAnswer, MAX_LOG_ANSWER};
 use herald_wire::manifest::{self, Ending, FileSum, Manifest};
 use herald_wire::multipart::{MultipartError, Part, Reader};
 use herald_wire::request::RequestTie;
@@ -17,6 +16,7 @@ use herald_wire::secret::Secrets;
 use herald_wire::{MAX_FILES, MAX_RESULT};
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::landing::Landing;
@@ -107,20 +107,22 @@ pub(super) async fn read(response: Response, expected: Expected<'_>) -> Result<R
     }
 }
 
-/// Reads an answer with output.
-pub(super) async fn read_log(
+/// Reads an answer that is one JSON text of at most `limit` bytes.
+pub(super) async fn read_message<T: DeserializeOwned>(
     response: Response,
     signed: Option<(&RequestTie, &Secrets)>,
-) -> Result<LogAnswer, Fault> {
+    limit: usize,
+) -> Result<T, Fault> {
     let (status, headers) = (response.status(), response.headers().clone());
-    let bytes = collect(body(response), MAX_LOG_ANSWER).await?;
+    let bytes = collect(body(response), limit).await?;
     if let Some(signed) = signed {
         check_short(status, &headers, &bytes, signed).map_err(Fault::Wrong)?;
     }
     match status {
         StatusCode::OK => serde_json::from_slice(&bytes)
-            .map_err(|error| Fault::Wrong(format!("the output is not understood: {error}"))),
+            .map_err(|error| Fault::Wrong(format!("the answer is not understood: {error}"))),
         StatusCode::NOT_FOUND => Err(Fault::Unknown),
+        StatusCode::BAD_REQUEST => Err(Fault::Refused(told(&String::from_utf8_lossy(&bytes)), None)),
         _ => Err(Fault::Wrong(told(&String::from_utf8_lossy(&bytes)))),
     }
 }

@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use herald_core::clock::{Clock as _, SystemClock};
+use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, MAX_HEARTBEAT};
 use herald_wire::job::{CANCEL, JobKey};
-use herald_wire::log::{LOG, LogAnswer, LogRequest};
+use herald_wire::log::{LOG, LogAnswer, LogRequest, MAX_LOG_ANSWER};
 use herald_wire::request::{self, Outgoing, RequestTie};
 use herald_wire::secret::Secrets;
 use herald_wire::v1;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use reqwest::{Client, Response, Url};
+use serde::de::DeserializeOwned;
 
 use super::answer::{self, Fault, reason};
+use super::options::Runner;
 
 /// How long all attempts at a cancel may take together.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
@@ -47,8 +50,9 @@ pub(super) struct Answered {
 
 impl Caller {
     /// Builds the HTTP client.
-    pub(super) fn new(url: Url, secrets: Secrets, connect_timeout: Duration) -> Result<Self, String> {
+    pub(super) fn new(runner: Runner, connect_timeout: Duration) -> Result<Self, String> {
         install_crypto_provider();
+        let Runner { url, secrets } = runner;
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             // A variable in the daemon's environment must not send jobs elsewhere.
@@ -127,10 +131,21 @@ impl Caller {
         let patience = Duration::from_millis(request.wait_ms) + LOG_PATIENCE;
         let asked = async {
             let answered = self.signed(self.below(LOG), &body, true).await?;
-            answer::read_log(answered.response, answered.tie.as_ref().map(|tie| (tie, &self.secrets))).await
+            self.read(answered, MAX_LOG_ANSWER).await
         };
         let late = || Fault::Broken("it did not answer in time".to_owned());
         tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Asks the runner how it is. A runner that knows no such question starts nothing.
+    pub(super) async fn heartbeat(&self) -> Result<Heartbeat, Fault> {
+        let answered = self.signed(self.below(HEARTBEAT), "{}", true).await?;
+        self.read(answered, MAX_HEARTBEAT).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, answered: Answered, limit: usize) -> Result<T, Fault> {
+        let signed = answered.tie.as_ref().map(|tie| (tie, &self.secrets));
+        answer::read_message(answered.response, signed, limit).await
     }
 
     /// Something below the path of the runner.

@@ -86,15 +86,25 @@ impl Landing {
         &self.files
     }
 
-    /// Puts all files in place as `<data_dir>/<job_id>/<name>/<filename>` and gives their paths by name. Files of an
-    /// earlier attempt are replaced.
-    pub(super) async fn commit(self, job_id: &str) -> Result<Map<String, Value>, String> {
+    /// Puts all files in place as `<data_dir>/<job_id>/<name>/<filename>`, or `<data_dir>/<job_id>/<node>/<name>/<filename>`
+    /// for one of several nodes, and gives their paths by name. Files of an earlier attempt are replaced.
+    pub(super) async fn commit(self, job_id: &str, node: Option<&str>) -> Result<Map<String, Value>, String> {
         name::check(job_id).map_err(|error| format!("the job's id cannot be a folder's name: {error}"))?;
         if job_id.starts_with(ASIDE) {
             return Err(format!("the job's id cannot begin with {ASIDE}"));
         }
-        let place = self.data_dir.join(job_id);
+        let of_job = self.data_dir.join(job_id);
+        let place = match node {
+            None => of_job.clone(),
+            Some(node) => {
+                name::check(node)
+                    .map_err(|error| format!("the node's name cannot be a folder's: {error}"))?;
+                of_job.join(node)
+            }
+        };
         blocking(move || {
+            let above = place.parent().unwrap_or(&self.data_dir);
+            std::fs::create_dir_all(above)?;
             for name in self.files.keys() {
                 File::open(self.aside.join(name))?.sync_all()?;
             }
@@ -108,6 +118,7 @@ impl Landing {
                 }
                 Err(error) => return Err(error.into()),
             }
+            File::open(above)?.sync_all()?;
             File::open(&self.data_dir)?.sync_all()?;
             herald_core::failpoint!("landing-after-rename");
             let paths = self.files.iter().map(|(name, sum)| {
@@ -324,7 +335,7 @@ mod tests {
         assert!(!data.path().join("job").exists());
         let sum = landing.files()["a"].clone();
         assert_eq!(sum.sha256, "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed");
-        let paths = landing.commit("job").await.unwrap();
+        let paths = landing.commit("job", None).await.unwrap();
         let path = data.path().join("job/a/a.dat");
         assert_eq!(paths["a"], path.to_str().unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
@@ -332,7 +343,7 @@ mod tests {
         // Another attempt replaces all of it.
         let mut landing = Landing::begin(data.path()).await.unwrap();
         put(&mut landing, "b", "b.dat", "two").await.unwrap();
-        landing.commit("job").await.unwrap();
+        landing.commit("job", None).await.unwrap();
         assert_eq!(entries(&data.path().join("job")), ["b"]);
 
         let mut landing = Landing::begin(data.path()).await.unwrap();
@@ -355,7 +366,7 @@ mod tests {
         }
         put(&mut landing, "a", "x", "x").await.unwrap();
         assert!(put(&mut landing, "a", "y", "x").await.is_err(), "twice");
-        assert!(landing.commit("../job").await.is_err());
+        assert!(landing.commit("../job", None).await.is_err());
         assert_eq!(entries(data.path()), ["deep"]);
     }
 

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_core::problem::near_miss;
 use herald_core::spec::{OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use herald_wire::secret::Secrets;
 use reqwest::Url;
 use serde_json::Value;
+
+use super::strategy::{self, Strategy};
 
 /// A whole configuration.
 pub(super) const EXAMPLE: &str = "
@@ -43,15 +46,20 @@ pub(super) fn specs() -> Vec<OptionSpec> {
     );
     wire.default = Some(Value::from(2));
     vec![
-        OptionSpec::new("host", OptionKind::Url, "The runner's URL; its path is kept, redirects are not followed.")
-            .required(),
+        OptionSpec::new(
+            "host",
+            OptionKind::Url,
+            "The runner's URL; its path is kept, redirects are not followed. In its place `nodes` or `tags` name several.",
+        ),
         OptionSpec::new(
             "secret",
             OptionKind::Secrets,
-            "The runner's secret, at least 16 bytes. Of a list all are accepted in answers, and the first one signs.",
+            "The runner's secret, at least 16 bytes, with `host`. Of a list all are accepted in answers, and the first one signs.",
         )
-        .required()
         .check(check_secret),
+        OptionSpec::new("nodes", OptionKind::Texts, "The nodes of `node` on which each job runs."),
+        OptionSpec::new("tags", OptionKind::Texts, "The same by tag: every node that bears one of these."),
+        strategy::spec(),
         OptionSpec::new(
             "data_dir",
             OptionKind::FilePath,
@@ -99,10 +107,43 @@ fn secrets(value: Option<&Value>) -> Result<Secrets, String> {
     Secrets::new(texts).map_err(|error| error.to_string())
 }
 
-/// The options, read.
-pub(super) struct Settings {
+/// A runner, and what it shares with us.
+#[derive(Clone)]
+pub(super) struct Runner {
     pub(super) url: Url,
     pub(super) secrets: Secrets,
+}
+
+impl Runner {
+    /// From `host` and `secret`.
+    pub(super) fn of(host: Option<&Value>, secret: Option<&Value>) -> Result<Self, ComponentError> {
+        let host = host.and_then(Value::as_str).unwrap_or_default();
+        let url = Url::parse(host).map_err(|error| ComponentError(format!("host: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(ComponentError("host: expected an http:// or https:// URL".to_owned()));
+        }
+        let secrets = secrets(secret).map_err(|why| ComponentError(format!("secret: {why}")))?;
+        Ok(Self { url, secrets })
+    }
+}
+
+/// Several runners.
+pub(super) struct Many {
+    /// By name, in the order in which they get the job.
+    pub(super) nodes: Vec<(String, Runner)>,
+    pub(super) strategy: Strategy,
+    /// Which of them this is.
+    pub(super) own: Option<String>,
+}
+
+/// Where jobs go.
+pub(super) enum Targets {
+    One(Runner),
+    Many(Many),
+}
+
+/// What holds for every runner.
+pub(super) struct Common {
     pub(super) data_dir: PathBuf,
     pub(super) timeout: Duration,
     /// Version 2.
@@ -112,28 +153,26 @@ pub(super) struct Settings {
     pub(super) max_files_size: Option<u64>,
 }
 
+/// The options, read.
+pub(super) struct Settings {
+    pub(super) common: Common,
+    pub(super) targets: Targets,
+}
+
 impl Settings {
     /// Reads them.
     pub(super) fn of(options: &Options) -> Result<Self, ComponentError> {
         let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
         let bad = |name: &'static str| move |why: String| ComponentError(format!("{name}: {why}"));
-        let text = |name: &str| given(name).and_then(Value::as_str);
         let time = |name: &'static str, default: u64| match given(name) {
             Some(value) => unit::duration(value).map_err(bad(name)),
             None => Ok(Duration::from_secs(default)),
         };
-        let url =
-            Url::parse(text("host").unwrap_or_default()).map_err(|error| bad("host")(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(ComponentError("host: expected an http:// or https:// URL".to_owned()));
-        }
-        let data_dir = match text("data_dir") {
+        let data_dir = match given("data_dir").and_then(Value::as_str) {
             Some(path) => PathBuf::from(path),
             None => default_data_dir()?,
         };
-        Ok(Self {
-            url,
-            secrets: secrets(given("secret")).map_err(bad("secret"))?,
+        let common = Common {
             data_dir: std::path::absolute(&data_dir).map_err(|error| bad("data_dir")(error.to_string()))?,
             timeout: time("timeout", 24 * 3600)?,
             signed: given("wire").and_then(Value::as_u64) != Some(1),
@@ -143,8 +182,90 @@ impl Settings {
                 .map(unit::size)
                 .transpose()
                 .map_err(bad("max_files_size"))?,
-        })
+        };
+        Ok(Self { common, targets: targets(options)? })
     }
+}
+
+/// Where jobs go: exactly one of `host`, `nodes` and `tags` says it.
+fn targets(options: &Options) -> Result<Targets, ComponentError> {
+    let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
+    let wrong = |why: String| Err(ComponentError(why));
+    let ways: Vec<&str> =
+        ["host", "nodes", "tags"].into_iter().filter(|name| given(name).is_some()).collect();
+    let way = match ways.as_slice() {
+        [one] => *one,
+        [] => return wrong("name where jobs run: `host` with `secret`, or `nodes`, or `tags`".to_owned()),
+        [first, second, ..] => {
+            return wrong(format!("{second}: jobs run where `{first}` says; give one of them"));
+        }
+    };
+    if way == "host" {
+        if given("strategy").is_some() {
+            return wrong("strategy: it is for `nodes` and `tags`".to_owned());
+        }
+        if given("secret").is_none() {
+            return wrong("the option `secret` is missing".to_owned());
+        }
+        return Ok(Targets::One(Runner::of(given("host"), given("secret"))?));
+    }
+    if given("secret").is_some() {
+        return wrong("secret: every node has its own, under `node`".to_owned());
+    }
+    let empty = serde_json::Map::new();
+    let all = given("node").and_then(Value::as_object).unwrap_or(&empty);
+    let wanted = texts(given(way));
+    let nodes = if way == "nodes" { named(&wanted, all)? } else { tagged(&wanted, all)? };
+    let mut seen: Vec<(&str, &Url)> = Vec::new();
+    for (name, runner) in &nodes {
+        if let Some((other, _)) = seen.iter().find(|(_, url)| **url == runner.url) {
+            return wrong(format!("{way}: {other} and {name} are the same runner, {}", runner.url));
+        }
+        seen.push((name, &runner.url));
+    }
+    let strategy = given("strategy")
+        .map(Strategy::of)
+        .transpose()
+        .map_err(|why| ComponentError(format!("strategy: {why}")))?;
+    let own = given("id").and_then(Value::as_str).map(str::to_owned);
+    Ok(Targets::Many(Many { nodes, strategy: strategy.unwrap_or_default(), own }))
+}
+
+fn texts(given: Option<&Value>) -> Vec<&str> {
+    match given {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+type Nodes = serde_json::Map<String, Value>;
+
+fn named(names: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, ComponentError> {
+    if names.is_empty() {
+        return Err(ComponentError("nodes: the list is empty".to_owned()));
+    }
+    let find = |name: &&str| match all.get(*name) {
+        Some(node) => Ok(((*name).to_owned(), Runner::of(node.get("host"), node.get("secret"))?)),
+        None => {
+            let meant = near_miss(name, all.keys().map(String::as_str));
+            let advice =
+                meant.map_or("add it under `node`".to_owned(), |meant| format!("did you mean \"{meant}\"?"));
+            Err(ComponentError(format!("nodes: there is no node \"{name}\"; {advice}")))
+        }
+    };
+    names.iter().map(find).collect()
+}
+
+fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, ComponentError> {
+    let bears = |node: &Value, tag: &str| texts(node.get("tags")).contains(&tag);
+    if let Some(tag) = tags.iter().find(|tag| !all.values().any(|node| bears(node, tag))) {
+        return Err(ComponentError(format!(
+            "tags: no node bears the tag \"{tag}\"; see `tags` under `node`"
+        )));
+    }
+    let wanted = all.iter().filter(|(_, node)| tags.iter().any(|tag| bears(node, tag)));
+    wanted.map(|(name, node)| Ok((name.clone(), Runner::of(node.get("host"), node.get("secret"))?))).collect()
 }
 
 fn default_data_dir() -> Result<PathBuf, ComponentError> {

@@ -97,9 +97,7 @@ fn blocks(ended: &Ended) -> Vec<String> {
             .iter()
             .map(|(node, child)| {
                 let text = |key: &str| child.get(key).and_then(Value::as_str);
-                let nothing = Value::Null;
-                let result = child.get("result").unwrap_or(&nothing);
-                block(&format!("{name} on {node}"), text("status").unwrap_or("?"), text("error"), result)
+                block(&format!("{name} on {node}"), text("status").unwrap_or("?"), text("error"), child)
             })
             .collect(),
     }
@@ -128,7 +126,9 @@ fn written(result: &Value) -> String {
     let Value::Object(result) = result else { return String::new() };
     let own: Vec<(&String, &Value)> = result
         .iter()
-        .filter(|(key, _)| !["exit_code", "signal", "stderr", "truncated"].contains(&key.as_str()))
+        .filter(|(key, _)| {
+            !["exit_code", "signal", "stderr", "truncated", "status", "error"].contains(&key.as_str())
+        })
         .collect();
     own.iter()
         .map(|(key, value)| match value {
@@ -142,7 +142,7 @@ fn output(ended: &Ended) -> String {
     let of = |result: &Value| result.get("output").and_then(Value::as_str).map(str::to_owned);
     let result = Value::Object(ended.result.clone());
     match ended.result.get("node").and_then(Value::as_object) {
-        Some(nodes) => nodes.values().filter_map(|child| of(child.get("result")?)).collect(),
+        Some(nodes) => nodes.values().map(|child| of(child).unwrap_or_else(|| written(child))).collect(),
         None => of(&result).unwrap_or_else(|| written(&result)),
     }
 }
@@ -177,7 +177,7 @@ mod tests {
         let good = || ended("a", Status::Succeeded, json!({"output": "fine\n", "exit_code": 0}));
         let bad = || ended("b", Status::Failed, json!({"output": "so\n", "stderr": "oh no", "exit_code": 3}));
         let own = || ended("c", Status::Succeeded, json!({"tag": "v1", "n": 5, "exit_code": 0}));
-        let child = |text: &str| json!({"status": "succeeded", "error": null, "result": {"output": text}});
+        let child = |text: &str| json!({"status": "succeeded", "output": text, "exit_code": 0});
         let nodes =
             || ended("f", Status::Succeeded, json!({"node": {"web1": child("1\n"), "web2": child("2\n")}}));
         for (jobs, open, fixed, status, text) in [

@@ -1,0 +1,104 @@
+//! Asks every node how it is, again and again, and tells `node_state` of those that come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::activation::{Accept, NODE_STATE};
+use herald_core::clock::Clock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::standing::Nodes;
+use crate::config::FleetSettings;
+use crate::executor::http_remote::{Beat, Pulse};
+
+/// Before a node that did not answer counts as gone, it is asked once more: a single answer may get lost.
+const ONCE_MORE: Duration = Duration::from_secs(1);
+
+/// The tasks that ask, one for each node. Dropped, they end.
+pub struct Heartbeats {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    settings: FleetSettings,
+}
+
+/// What every task needs.
+#[derive(Clone)]
+struct Asking {
+    nodes: Arc<Nodes>,
+    accept: Arc<dyn Accept>,
+    clock: Arc<dyn Clock>,
+    every: Duration,
+}
+
+impl Heartbeats {
+    /// Asks from now on. Call it inside the runtime.
+    #[must_use]
+    pub fn start(
+        settings: &FleetSettings,
+        nodes: &Arc<Nodes>,
+        accept: Arc<dyn Accept>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        nodes.configure(&settings.nodes);
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let asking = Asking { nodes: nodes.clone(), accept, clock, every: settings.heartbeat };
+        for (name, options) in &settings.nodes {
+            match Pulse::new(options) {
+                Ok(pulse) => {
+                    let (asking, name, stop) = (asking.clone(), name.clone(), stop.clone());
+                    tasks.spawn(async move {
+                        stop.run_until_cancelled(asking.go_on(&name, &pulse)).await;
+                    });
+                }
+                // It was checked already.
+                Err(why) => tracing::error!(node = name, "the node cannot be asked: {why}"),
+            }
+        }
+        Self { stop, tasks, settings: settings.clone() }
+    }
+
+    /// Whether these are the settings that they go by.
+    #[must_use]
+    pub fn go_by(&self, settings: &FleetSettings) -> bool {
+        self.settings == *settings
+    }
+
+    /// Ends them.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Asking {
+    async fn go_on(&self, name: &str, pulse: &Pulse) {
+        loop {
+            let asked = self.ask(name, pulse).await;
+            if let Err(why) = &asked
+                && self.nodes.is_online(name)
+            {
+                tracing::warn!(node = name, "the node is gone: {why}");
+            }
+            let told = self.nodes.note(name, asked, self.clock.now());
+            if let Some(params) = told {
+                tracing::info!(node = name, state = %params["state"].as_str().unwrap_or_default(), "node_state");
+                if let Err(refused) = self.accept.accept(NODE_STATE.into(), params).await {
+                    tracing::error!(node = name, "node_state could not be told: {refused}");
+                }
+            }
+            tokio::time::sleep(self.every).await;
+        }
+    }
+
+    async fn ask(&self, name: &str, pulse: &Pulse) -> Result<Beat, String> {
+        let now = || self.clock.now().as_millisecond();
+        match pulse.ask(now).await {
+            Err(_) if self.nodes.is_online(name) => {
+                tokio::time::sleep(ONCE_MORE).await;
+                pulse.ask(now).await
+            }
+            asked => asked,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The fleet: how every node is, and the runner that this daemon is itself.
+
+mod heartbeat;
+mod runner;
+mod standing;
+
+pub use heartbeat::Heartbeats;
+pub use runner::OwnRunner;
+pub use standing::Nodes;
