@@ -95,7 +95,7 @@ impl Daemon {
         // What the types say of themselves is not needed any more, for as long as the daemon runs.
         drop(registry);
         let grace = config.settings.shutdown_grace;
-        let mut signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
+        let signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
         say_hello(path, &config, &log);
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
@@ -103,6 +103,9 @@ impl Daemon {
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
         let recovered = state.recover(plan.clone()).await?;
+        let fleet = config.settings.fleet;
+        // Before the dispatcher: jobs that waited may be for this very node.
+        let runner = OwnRunner::start_if(fleet.runner.as_ref()).await.map_err(Error::Start)?;
         let outputs = Arc::new(state.logs.clone());
         let setup =
             Setup { recovered, outputs, ..Setup::new(plan.clone(), limits, state.journal(), clock.clone()) };
@@ -111,13 +114,8 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<Nodes>::default();
-        let fleet = config.settings.fleet;
         let api = api(path, (&state, &nodes), &dispatcher, clock.clone(), (view, wishes));
         let serving = Serving::start(state.folder(), api_settings.as_ref(), api).await?;
-        let runner = match &fleet.runner {
-            Some(settings) => Some(OwnRunner::start(settings).await.map_err(Error::Start)?),
-            None => None,
-        };
         let accept = Arc::new(dispatcher.handle().clone());
         let mut triggers = Supervisor::new(accept.clone(), clock.clone());
         let prepared = Supervisor::prepare(assembly.triggers()).await;
@@ -127,7 +125,7 @@ impl Daemon {
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
-        let mut daemon = Self {
+        let daemon = Self {
             path: path.to_owned(),
             id: fleet.id,
             dispatcher,
@@ -143,16 +141,20 @@ impl Daemon {
             reloads,
             state,
         };
+        daemon.until_stopped(signals).await;
+        Ok(())
+    }
+
+    async fn until_stopped(mut self, mut signals: Signals) {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
-                _ = signals.hang_up.recv() => drop(daemon.reload().await),
-                Some(reply) = daemon.reloads.recv() => drop(reply.send(daemon.reload().await)),
+                _ = signals.hang_up.recv() => drop(self.reload().await),
+                Some(reply) = self.reloads.recv() => drop(reply.send(self.reload().await)),
             }
         }
-        daemon.stop(signals).await;
-        Ok(())
+        self.stop(signals).await;
     }
 
     /// Takes up a changed configuration, and gives its warnings. Whatever is wrong with it, what runs stays as it is.

@@ -19,7 +19,7 @@ const ARROWS: [Arrows; 9] = [
     Arrows { from: "herald-wire", product: &[], tests: &[] },
     Arrows {
         from: "heraldd",
-        product: &["herald-core", "herald-exec", "herald-wire", "plugins/*"],
+        product: &["herald-core", "herald-exec", "herald-wire", "herald-runner", "plugins/*"],
         // Tests of http_remote speak to a real runner.
         tests: &["herald-runner"],
     },

@@ -192,8 +192,10 @@ impl Checker<'_> {
             self.components(("selector", section("selector")), &registry.selectors, (&in_selector, &shared));
         let (executors, executor_names) =
             self.components(("executor", section("executor")), &registry.executors, (&in_executor, &shared));
+        let http = triggers.iter().filter(|trigger| trigger.type_name == "http");
+        let http = http.map(|trigger| (trigger.name.as_str(), &trigger.options));
         self.problems.extend(
-            crate::trigger::http::clashes(&triggers)
+            crate::trigger::http::clashes(http)
                 .into_iter()
                 .map(|(name, why)| Problem::error(Path::top().key("trigger").key(&name), why).at_key()),
         );

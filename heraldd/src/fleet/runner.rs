@@ -28,6 +28,17 @@ impl OwnRunner {
         Ok(Self { runner, settings: settings.clone() })
     }
 
+    /// Starts it where there is to be one.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_if(settings: Option<&Map<String, Value>>) -> Result<Option<Self>, String> {
+        match settings {
+            Some(settings) => Self::start(settings).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Takes up changed secrets; everything else takes a restart, and a line says so.
     pub fn reload(&mut self, settings: Option<&Map<String, Value>>) {
         let without_secret = |settings: &Map<String, Value>| {

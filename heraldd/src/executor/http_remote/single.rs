@@ -100,11 +100,8 @@ impl Remote {
     async fn run(&self, caller: &Caller, errand: &Errand) -> Result<Ran, Failure> {
         let at = &caller.shown;
         let lost = |why: String| Failure { kind: FailureKind::Lost, ..Failure::new(why) };
-        let mut retry = if errand.resumed {
-            Retry::joining(self.settings.rejoin.max(RESUME))
-        } else {
-            Retry::new(self.settings.rejoin)
-        };
+        let window = self.settings.rejoin;
+        let mut retry = if errand.resumed { Retry::joining(window.max(RESUME)) } else { Retry::new(window) };
         loop {
             let began = Instant::now();
             let fault = match self.exchange(caller, &errand.body, retry.join).await {

@@ -22,7 +22,6 @@ use herald_core::trigger::{Activator, ComponentError, Trigger};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Component;
 use crate::server::{HostRule, Limits};
 use answer::Answers;
 use options::{Given, Web};
@@ -38,14 +37,14 @@ pub fn component() -> TriggerType {
     TriggerType::new(describe(), |options| Ok(Arc::new(HttpTrigger::new(options)?)))
 }
 
-/// Triggers of this type that cannot have the port and the path that they want, since another one has them: which, and
+/// Of these triggers of this type, by name: those that cannot have the port and the path that they want, since another one has them: which, and
 /// why.
 #[must_use]
-pub fn clashes(components: &[Component]) -> Vec<(String, String)> {
+pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a Options)>) -> Vec<(String, String)> {
     let mut taken: Vec<(String, Place, Option<Pattern>)> = Vec::new();
     let mut clashes = Vec::new();
-    for component in components.iter().filter(|component| component.type_name == "http") {
-        let Ok(trigger) = HttpTrigger::new(&component.options) else { continue };
+    for (name, options) in triggers {
+        let Ok(trigger) = HttpTrigger::new(options) else { continue };
         for place in trigger.places.into_iter().filter(Place::can_be_shared) {
             let same = |(_, other, path): &&(String, Place, Option<Pattern>)| {
                 place.is_like(other) && path::clash(path.as_ref(), trigger.path.as_ref())
@@ -54,9 +53,9 @@ pub fn clashes(components: &[Component]) -> Vec<(String, String)> {
                 let why = format!(
                     "it has the same port and the same path as the trigger \"{other}\"; give them different paths"
                 );
-                clashes.push((component.name.clone(), why));
+                clashes.push((name.to_owned(), why));
             }
-            taken.push((component.name.clone(), place, trigger.path.clone()));
+            taken.push((name.to_owned(), place, trigger.path.clone()));
         }
     }
     clashes
