@@ -18,7 +18,8 @@ pub mod testing;
 
 pub use client::{ClientFiles, ClientTls, Identity};
 pub use files::is_loopback;
-pub use mishap::explain;
+pub use mishap::{explain, is_turned_away};
 pub use pem::TlsError;
 pub use provider::install_provider;
+pub use rustls::ClientConfig;
 pub use server::{HANDSHAKE, Secured, ServerFiles, ServerTls};

@@ -6,14 +6,36 @@ use rustls::{AlertDescription as Alert, CertificateError, Error, InvalidMessage}
 
 use crate::clock::shown;
 
-/// What an error of a client says of a TLS handshake that failed, from the client's side; `None` when it is about
-/// something else. Whatever failed, the server has done nothing for this client.
+/// What an error of a client says of TLS, for the client's user; `None` when it is about something else.
 #[must_use]
 pub fn explain(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    find(error).map(told)
+}
+
+/// Whether the server let this client in only to turn it away for its certificate, or for the want of one: in TLS 1.3
+/// the client hears of that after the handshake, when it has asked for something. The server has done nothing of it.
+#[must_use]
+pub fn is_turned_away(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(
+        find(error),
+        Some(Error::AlertReceived(
+            Alert::CertificateRequired
+                | Alert::CertificateExpired
+                | Alert::CertificateRevoked
+                | Alert::CertificateUnknown
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+        ))
+    )
+}
+
+fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<Error>() {
-            return Some(told(found));
+            return Some(found);
         }
         // Inside an I/O error stands the error itself, which its `source` leaves out.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod client;
 mod follow;
 mod landing;
 mod options;
@@ -23,9 +24,10 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::job_params;
+use crate::tls::{self, TlsClient};
 use answer::{Expected, Fault, Ran};
 use call::Caller;
-pub use call::install_crypto_provider;
+use client::Connector;
 use follow::Follower;
 use options::Settings;
 pub use options::check_secret;
@@ -49,6 +51,7 @@ pub fn component() -> ExecutorType {
     );
     let description =
         options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
+    let description = description.doubts(tls::client_doubts);
     let description = job_params().into_iter().fold(description, Description::param);
     ExecutorType::new(description, |options| Ok(Arc::new(Remote::new(Settings::of(options)?))))
 }
@@ -93,11 +96,9 @@ impl Remote {
     async fn caller(&self) -> Result<&Caller, String> {
         let make = || async {
             landing::sweep(&self.settings.data_dir).await;
-            let (url, secrets, connect) =
-                (self.settings.url.clone(), self.settings.secrets.clone(), self.settings.connect_timeout);
-            // Reading the machine's root certificates takes its time.
-            let made = tokio::task::spawn_blocking(move || Caller::new(url, secrets, connect)).await;
-            made.map_err(|error| error.to_string())?
+            let tls = self.settings.tls.clone().map(|TlsClient(files)| files);
+            let connector = Connector::new(self.settings.connect_timeout, tls).await?;
+            Ok(Caller::new(self.settings.url.clone(), self.settings.secrets.clone(), connector))
         };
         self.caller.get_or_try_init(make).await
     }

@@ -10,6 +10,8 @@ use herald_wire::secret::Secrets;
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::tls::{self, TlsClient};
+
 /// A whole configuration.
 pub(super) const EXAMPLE: &str = "
 trigger:
@@ -45,6 +47,7 @@ pub(super) fn specs() -> Vec<OptionSpec> {
     vec![
         OptionSpec::new("host", OptionKind::Url, "The runner's URL; its path is kept, redirects are not followed.")
             .required(),
+        tls::client_option(),
         OptionSpec::new(
             "secret",
             OptionKind::Secrets,
@@ -110,6 +113,7 @@ pub(super) struct Settings {
     pub(super) connect_timeout: Duration,
     pub(super) rejoin: Duration,
     pub(super) max_files_size: Option<u64>,
+    pub(super) tls: Option<TlsClient>,
 }
 
 impl Settings {
@@ -127,6 +131,12 @@ impl Settings {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(ComponentError("host: expected an http:// or https:// URL".to_owned()));
         }
+        let tls = given("tls").map(TlsClient::read).transpose().map_err(bad("tls"))?;
+        if tls.is_some() && url.scheme() == "http" {
+            return Err(ComponentError(
+                "host: it begins with http://, so `tls` counts for nothing; write https://".to_owned(),
+            ));
+        }
         let data_dir = match text("data_dir") {
             Some(path) => PathBuf::from(path),
             None => default_data_dir()?,
@@ -143,6 +153,7 @@ impl Settings {
                 .map(unit::size)
                 .transpose()
                 .map_err(bad("max_files_size"))?,
+            tls,
         })
     }
 }
