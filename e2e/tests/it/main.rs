@@ -18,3 +18,4 @@ mod remote;
 mod seed;
 mod state;
 mod webhooks;
+mod tls;
