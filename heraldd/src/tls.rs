@@ -124,6 +124,11 @@ impl TlsClient {
 /// What deserves a warning of something that listens at `host` or a unix socket, by its options. Paths begin there.
 #[must_use]
 pub fn listener_doubts(options: &Options) -> Vec<Problem> {
+    let has = |name: &str| options.0.contains_key(name);
+    if has(TLS) && has("unix_socket") && !has(HOST) && !has("port") {
+        let what = "it counts for nothing, since only a unix socket is listened on";
+        return vec![Problem::warning(Path::top().key(TLS), what).help("give a `port` too, or leave it out")];
+    }
     match (options.0.get(TLS), options.0.get(HOST).and_then(Value::as_str)) {
         (Some(tls), _) => of_files(listener_files(tls).warnings()),
         (None, Some(host)) if !is_loopback(host) => {
@@ -182,6 +187,8 @@ mod tests {
             assert_eq!(!doubts.is_empty(), said, "{host}: {doubts:?}");
         }
         assert_eq!(listener_doubts(&options(json!({"port": 80}))), []);
+        let unheard = listener_doubts(&options(json!({"unix_socket": "/s", "tls": {}})));
+        assert!(unheard[0].message.contains("counts for nothing"), "{unheard:?}");
         for (host, said) in [
             ("http://127.0.0.1:8124/", false),
             ("http://[::1]:8124/", false),

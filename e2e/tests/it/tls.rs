@@ -4,6 +4,7 @@
 //! |---|---|
 //! | tls: {cert, key, client_ca} on every listener: http trigger, API | `the_trigger_and_the_api_speak_https`, `only_clients_with_a_certificate_come_in` |
 //! | the same on the runner; tls: {ca, client_cert, client_key} on http_remote | `a_job_over_mutual_tls`, `who_is_not_who_it_should_be_gets_nothing` |
+//! | what section 4 says of jobs that are given up holds over TLS | `a_job_that_is_given_up_ends_over_tls_too` |
 //! | changed certificates are taken up without a restart | `a_listener_takes_up_changed_files`, `a_runner_and_its_daemon_take_up_changed_files`, `a_reload_changes_the_tls_of_the_api` |
 //! | unencrypted HTTP to an address that is not loopback earns a warning at start | `in_the_clear_earns_a_warning` |
 //! | validation is total (section 2) | `what_is_wrong_is_told_at_its_place` |
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use e2e::daemon::Daemon;
 use e2e::place::Place;
-use e2e::program::{Ended, run_to_end};
+use e2e::program::{Ended, alive, run_to_end};
 use e2e::runner::{Runner, remote_config};
 use e2e::wait::until;
 use herald_tls::testing::{Authority, Validity};
@@ -256,6 +257,22 @@ fn who_is_not_who_it_should_be_gets_nothing() {
         assert!(error.starts_with(&at) && error.contains(says), "{runner_tls} {client_tls}: {error}");
         assert!(began.elapsed() < Duration::from_secs(10), "{error}");
         assert_eq!(papers.place.count("ran"), 0);
+    }
+}
+
+#[test]
+fn a_job_that_is_given_up_ends_over_tls_too() {
+    for (wire, allow) in [("", ""), ("wire: 1\n", "allow_v1: true\n")] {
+        let papers = Papers::new();
+        let runner = papers.runner(&format!("{allow}{}", Papers::listener("server", "")));
+        let options = format!("{wire}timeout: 1s\ntls: {{ca: '@DIR@/ca.crt'}}");
+        let job = json!({"cmd": "sh", "arg": ["-c", "echo $$ >@DIR@/pid; exec sleep 60"]});
+        let config = remote_config(runner.address(), &options, &job).replace("http://", "https://");
+        let daemon = Daemon::start(&papers.place, &papers.place.fill(&config));
+        let ended = daemon.post_and_wait(&json!({}));
+        assert_eq!(ended["success"], false, "{ended}");
+        let pid: u32 = papers.place.wait_file("pid").trim().parse().unwrap();
+        until("the end of the process", || (!alive(pid)).then_some(()));
     }
 }
 

@@ -69,6 +69,9 @@ pub(super) fn read(node: &Node, problems: &mut Vec<Problem>) -> Option<ServerFil
 /// What deserves to be said of where the runner listens.
 pub(super) fn warnings(tcp: Option<&(String, u16)>, tls: Option<&ServerFiles>) -> Vec<String> {
     match (tcp, tls) {
+        (None, Some(_)) => {
+            vec!["`tls` counts for nothing, since only a unix socket is listened on".to_owned()]
+        }
         (_, Some(files)) => files.warnings(),
         (Some((host, _)), None) if !herald_tls::is_loopback(host) => vec![format!(
             "the host {host} is not of this machine alone, and what passes there is signed but not encrypted: give \
@@ -118,6 +121,12 @@ mod tests {
                 (got, _) => panic!("{tls}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn tls_without_a_port_is_said_to_be_for_nothing() {
+        let files = super::ServerFiles { cert: "c".into(), key: "k".into(), client_ca: None };
+        assert!(super::warnings(None, Some(&files))[0].contains("counts for nothing"));
     }
 
     #[test]
