@@ -2,7 +2,7 @@
 //!
 //! | sentence | test |
 //! |---|---|
-//! | tls: {cert, key, client_ca} on every listener: http trigger, API | `the_trigger_and_the_api_speak_https`, `only_clients_with_a_certificate_come_in` |
+//! | tls: {cert, key, client_ca} on every listener: http trigger, API | `the_trigger_and_the_api_speak_https`, `triggers_on_one_port_have_the_same_tls`, `only_clients_with_a_certificate_come_in` |
 //! | the same on the runner; tls: {ca, client_cert, client_key} on http_remote | `a_job_over_mutual_tls`, `who_is_not_who_it_should_be_gets_nothing` |
 //! | what section 4 says of jobs that are given up holds over TLS | `a_job_that_is_given_up_ends_over_tls_too` |
 //! | changed certificates are taken up without a restart | `a_listener_takes_up_changed_files`, `a_runner_and_its_daemon_take_up_changed_files`, `a_reload_changes_the_tls_of_the_api` |
@@ -130,6 +130,31 @@ fn the_trigger_and_the_api_speak_https() {
         assert_ne!(papers.curl("ca.crt", &[], &format!("http://{address}/")).code, Some(0));
     }
     assert!(!daemon.said("WARN"), "{}", daemon.log());
+}
+
+#[test]
+fn triggers_on_one_port_have_the_same_tls() {
+    let papers = Papers::new();
+    papers.issue(&papers.good, "second", &["127.0.0.1"], Validity::Good);
+    let port = e2e::http::free_port();
+    let trigger = |name: &str, tls: &str| {
+        format!("  {name}:\n    type: http\n    port: {port}\n    path: /{name}\n    {tls}\n")
+    };
+    let config = |other: &str| {
+        let (one, two) = (trigger("one", &Papers::listener("server", "")), trigger("two", other));
+        format!("trigger:\n{one}{two}router:\n  r: {{trigger: one, selector: all, task: {{t: none}}}}\n")
+    };
+    for other in ["", &Papers::listener("second", "")] {
+        let ended = papers.place.refused("heraldd", &config(other));
+        assert_eq!(ended.code, Some(1), "{}", ended.text());
+        assert!(ended.stderr.contains("give all of them the same"), "{}", ended.text());
+    }
+    let daemon = Daemon::start(&papers.place, &config(&Papers::listener("server", "")));
+    daemon.wait_for(&["is ready"]);
+    for name in ["one", "two"] {
+        let post = ["-H", "Content-Type: application/json", "-d", "{}"];
+        assert_taken(&papers.curl("ca.crt", &post, &format!("https://127.0.0.1:{port}/{name}")));
+    }
 }
 
 #[test]
