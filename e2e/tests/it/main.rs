@@ -17,5 +17,5 @@ mod process;
 mod remote;
 mod seed;
 mod state;
-mod webhooks;
 mod tls;
+mod webhooks;

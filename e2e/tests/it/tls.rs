@@ -146,8 +146,8 @@ fn triggers_on_one_port_have_the_same_tls() {
     };
     for other in ["", &Papers::listener("second", "")] {
         let ended = papers.place.refused("heraldd", &config(other));
-        assert_eq!(ended.code, Some(1), "{}", ended.text());
-        assert!(ended.stderr.contains("give all of them the same"), "{}", ended.text());
+        assert_eq!(ended.code, Some(2), "{}", ended.text());
+        assert!(ended.stderr.contains("another `tls`; give both the same"), "{}", ended.text());
     }
     let daemon = Daemon::start(&papers.place, &config(&Papers::listener("server", "")));
     daemon.wait_for(&["is ready"]);
