@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use herald_tls::ServerTls;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use crate::config::Listen;
@@ -15,16 +16,16 @@ const BACKLOG: u32 = 1024;
 
 /// A listening socket.
 pub enum Listener {
-    /// TCP.
-    Tcp(TcpListener),
+    /// TCP, in the clear or over TLS.
+    Tcp(TcpListener, Option<ServerTls>),
     /// A unix socket, which is removed when the runner stops.
     Unix(UnixListener),
 }
 
 /// A connection.
 pub enum Stream {
-    /// TCP.
-    Tcp(TcpStream),
+    /// TCP, with the TLS that is to be spoken over it.
+    Tcp(TcpStream, Option<ServerTls>),
     /// A unix socket.
     Unix(UnixStream),
 }
@@ -36,13 +37,13 @@ impl Listener {
     /// What the system says.
     pub async fn accept(&self) -> io::Result<Stream> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
                 // Without these an answer waits, and a peer that lost its power is never missed.
                 stream.set_nodelay(true)?;
                 rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
                 rustix::net::sockopt::set_tcp_keepidle(&stream, std::time::Duration::from_secs(60))?;
-                Ok(Stream::Tcp(stream))
+                Ok(Stream::Tcp(stream, tls.clone()))
             }
             Self::Unix(listener) => Ok(Stream::Unix(listener.accept().await?.0)),
         }
@@ -71,9 +72,13 @@ pub async fn open(listen: &Listen) -> anyhow::Result<Listeners> {
             .await
             .with_context(|| format!("cannot listen on {host}:{port}"))?;
         let address = listener.local_addr().with_context(|| format!("cannot listen on {host}:{port}"))?;
-        listeners.names.push(address.to_string());
+        let tls = match listen.tls.clone() {
+            Some(files) => Some(tokio::task::spawn_blocking(move || ServerTls::load(files)).await??),
+            None => None,
+        };
+        listeners.names.push(format!("{address}{}", if tls.is_some() { " over TLS" } else { "" }));
         listeners.address = Some(address);
-        listeners.list.push(Listener::Tcp(listener));
+        listeners.list.push(Listener::Tcp(listener, tls));
     }
     if let Some(path) = &listen.unix_socket {
         let (listener, file) = bind_unix(path, listen.unix_socket_mode)

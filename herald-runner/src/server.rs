@@ -5,11 +5,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use herald_tls::ServerTls;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -50,6 +52,7 @@ pub async fn accept_all(
     futures_util::future::join_all(loops).await;
 }
 
+#[derive(Clone)]
 struct Server {
     service: SharedService,
     patience: Patience,
@@ -78,18 +81,38 @@ impl Server {
             };
             let Some(guest) = self.strangers.enter().await else { return };
             match stream {
-                Stream::Tcp(stream) => self.serve(stream, guest),
-                Stream::Unix(stream) => self.serve(stream, guest),
+                Stream::Tcp(stream, None) => drop(self.tasks.spawn(self.serve(stream, guest))),
+                Stream::Tcp(stream, Some(tls)) => {
+                    drop(self.tasks.spawn(self.serve_secured(stream, tls, guest)))
+                }
+                Stream::Unix(stream) => drop(self.tasks.spawn(self.serve(stream, guest))),
             }
         }
     }
 
-    fn serve<S>(&self, stream: S, guest: Guest)
+    /// A connection that begins with a handshake, which has a time of its own.
+    fn serve_secured(
+        &self,
+        stream: TcpStream,
+        tls: ServerTls,
+        guest: Guest,
+    ) -> impl Future<Output = ()> + use<> {
+        let this = self.clone();
+        async move {
+            match guest.leave().run_until_cancelled(tls.accept(stream)).await {
+                Some(Ok(stream)) => this.serve(stream, guest).await,
+                Some(Err(error)) => tracing::debug!(%error, "no TLS connection"),
+                None => tracing::debug!("a connection that said too little was closed for another one"),
+            }
+        }
+    }
+
+    fn serve<S>(&self, stream: S, guest: Guest) -> impl Future<Output = ()> + use<S>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (service, patience) = (self.service.clone(), self.patience);
-        self.tasks.spawn(async move {
+        async move {
             let deadline = Instant::now() + patience.request;
             let leave = guest.leave();
             let guest = Arc::new(Mutex::new(Some(guest)));
@@ -114,7 +137,7 @@ impl Server {
                 Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
                 None => tracing::debug!("a connection that said too little was closed for another one"),
             }
-        });
+        }
     }
 }
 

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Api, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{ApiSettings, Config, FleetSettings};
-use crate::executor::http_remote;
 use crate::fleet::{Heartbeats, Nodes, OwnRunner};
 use crate::journal::OpenError;
 use crate::loading::{self, Loaded};
@@ -56,7 +55,7 @@ impl From<loading::Wrong> for Error {
 /// # Errors
 /// [`Error`]: nothing was started, or everything was ended again.
 pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
-    http_remote::install_crypto_provider();
+    herald_tls::install_provider();
     let loaded = loading::load(path, id, None)?;
     let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -24,5 +24,6 @@ pub mod selector;
 pub mod server;
 pub mod state;
 pub mod state_dir;
+pub mod tls;
 pub mod trigger;
 pub mod zone;

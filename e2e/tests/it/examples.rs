@@ -5,6 +5,7 @@
 //! |---|---|
 //! | each file runs as it is | `every_configuration_starts_and_stops` |
 //! | files-back, and the ten minutes of README.md | `files_come_back` |
+//! | tls, make-demo-certificates | `a_job_over_tls` |
 //! | git-script-local, make-demo-repository | `a_script_from_the_demo_repository` |
 //! | chain | `steps_follow_each_other` |
 //! | presets | `what_is_nearest_wins` |
@@ -70,6 +71,11 @@ fn command(place: &Place, program: &str, example: &str) -> Command {
     command
 }
 
+/// What the examples with TLS need.
+fn certificates(place: &Place) {
+    tool(Command::new(place.path("examples/make-demo-certificates.sh")).arg(place.path("herald-demo/tls")));
+}
+
 fn heraldd(place: &Place, example: &str) -> Daemon {
     Daemon::run(&mut command(place, "heraldd", example))
 }
@@ -91,6 +97,7 @@ fn printed(line: &str) -> Option<Value> {
 #[test]
 fn every_configuration_starts_and_stops() {
     let place = copied();
+    certificates(&place);
     let all = configurations(&place.path("examples"));
     assert!(all.len() > 20, "the examples are not where this test looks for them: {all:?}");
     for path in all {
@@ -142,6 +149,38 @@ fn files_come_back() {
     let packed = tool(Command::new("tar").args(["-xzOf", file, "parameters.json"]));
     let packed: Value = serde_json::from_str(&packed).unwrap();
     assert_eq!(packed["trigger_param"]["backup"], "service1");
+}
+
+#[test]
+fn a_job_over_tls() {
+    let place = copied();
+    certificates(&place);
+    let runner = Program::start(&mut command(&place, "herald-runner", "tls/runner.yml"));
+    let address = runner.wait_pick("listening on ", |line| {
+        line.split_once("listening on ")?.1.split_whitespace().next()?.trim_matches(['"', ',']).parse().ok()
+    });
+    point_at(&place, "tls/heraldd.yml", address);
+    let daemon = heraldd(&place, "tls/heraldd.yml");
+    let url = format!("https://localhost:{}/", daemon.address("manual").port());
+    let ask = || {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--noproxy", "*", "--cacert"]).arg(place.path("herald-demo/tls/ca.crt"));
+        tool(curl.args(["-H", "Content-Type: application/json", "-d", "{}", &url]))
+    };
+    let ended = |count: usize| {
+        e2e::wait::until("the end of the job", || {
+            let ended = daemon.lines().iter().filter(|line| line.contains("trigger_param/success")).count();
+            (ended == count).then_some(())
+        });
+    };
+    for count in 1..=2 {
+        assert!(ask().contains("event_id"));
+        ended(count);
+        // Renewed while both run.
+        certificates(&place);
+    }
+    let good = |line: &str| printed(line).filter(|value| value["trigger_param/success"] == true);
+    assert_eq!(daemon.lines().iter().filter_map(|line| good(line)).count(), 2, "{}", daemon.log());
 }
 
 #[test]

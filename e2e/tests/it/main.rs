@@ -18,4 +18,5 @@ mod process;
 mod remote;
 mod seed;
 mod state;
+mod tls;
 mod webhooks;

@@ -181,7 +181,10 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<P
             help = help.map(|help| without(&help, value));
         }
         let place = wrong.index.map_or_else(|| at.clone(), |n| at.index(n));
-        let mut problem = Problem::error(place, format!("`{}`: {message}", spec.name));
+        let mut problem = match field_meant(spec, value, &message) {
+            Some((field, why)) => Problem::error(place.key(field), format!("`{field}`: {why}")),
+            None => Problem::error(place, format!("`{}`: {message}", spec.name)),
+        };
         problem.help = help;
         problem.excerpt = wrong.excerpt.filter(|_| !spec.is_secret());
         vec![problem]
@@ -202,6 +205,12 @@ fn fields(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<Prob
     let (options, found) = description.check(given, at);
     problems.extend(found);
     if problems.is_empty() { Ok(Value::Object(options.0)) } else { Err(problems) }
+}
+
+/// Of a check of all fields together: the one that its complaint begins with, and the rest.
+fn field_meant<'a>(spec: &OptionSpec, value: &Value, message: &'a str) -> Option<(&'a str, &'a str)> {
+    let (field, why) = message.split_once(": ")?;
+    (matches!(spec.kind, OptionKind::Fields(_)) && value.get(field).is_some()).then_some((field, why))
 }
 
 /// The message without any text or number of the value.
@@ -568,5 +577,54 @@ mod tests {
         assert!(misspelt.contains(
             &"matchkey: unknown parameter `matchkey` of `x` (did you mean `match_key`?)".to_owned()
         ));
+    }
+
+    fn tls() -> OptionSpec {
+        let new = OptionSpec::new;
+        let fields = vec![
+            new("cert", OptionKind::FilePath, "A certificate.").required(),
+            new("key", OptionKind::FilePath, "Its key.").required(),
+            new("depth", OptionKind::Integer { min: 1, max: 9 }, "How deep.").default(3),
+        ];
+        new("tls", OptionKind::Fields(fields), "Files.").check(|tls| match tls["key"].as_str() {
+            Some("bad") => Err("key: it is bad".to_owned()),
+            Some("worse") => Err("it is worse".to_owned()),
+            _ => Ok(()),
+        })
+    }
+
+    #[test]
+    fn fields_are_options() {
+        let thing = Description::new("thing", "A thing.").option(tls());
+        let checked =
+            |tls: Value| thing.check(json!({ "tls": tls }).as_object().unwrap(), &Path::top().key("t"));
+        let (options, problems) = checked(json!({"cert": "c", "key": "k"}));
+        assert_eq!(problems, []);
+        assert_eq!(options.0["tls"], json!({"cert": "c", "key": "k", "depth": 3}));
+        for (given, says) in [
+            (json!({"cert": "c"}), &["t.tls: the option `key` of `tls` is missing"][..]),
+            (
+                json!({"cert": "c", "kye": "k"}),
+                &[
+                    "t.tls.kye: unknown option `kye` of `tls` (did you mean `key`?)",
+                    "t.tls: the option `key` of `tls`",
+                ],
+            ),
+            (
+                json!({"cert": 1, "key": "k", "depth": 0}),
+                &["t.tls.cert: `cert`: expected a text", "t.tls.depth: "],
+            ),
+            (json!({"cert": "c", "key": "k", "type": "x"}), &["t.tls.type: unknown option `type` of `tls`"]),
+            (json!({"cert": "c", "key": "bad"}), &["t.tls.key: `key`: it is bad"]),
+            (json!({"cert": "c", "key": "worse"}), &["t.tls: `tls`: it is worse"]),
+            (json!(true), &["t.tls: `tls`: expected a map, found true or false"]),
+            (Value::Null, &["t.tls: `tls` has no value"]),
+        ] {
+            let said: Vec<String> = checked(given.clone()).1.iter().map(ToString::to_string).collect();
+            assert_eq!(said.len(), says.len(), "{given}: {said:?}");
+            for (said, says) in said.iter().zip(says) {
+                assert!(said.starts_with(says), "{given}: {said}");
+            }
+        }
     }
 }

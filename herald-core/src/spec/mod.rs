@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::executor::Executor;
 use crate::param::Params;
+use crate::problem::Problem;
 use crate::selector::Selector;
 use crate::trigger::{ComponentError, Trigger};
 
@@ -133,7 +134,8 @@ impl OptionSpec {
         self
     }
 
-    /// A further check of the value, after its kind was found right.
+    /// A further check of the value, after its kind was found right. Of [`OptionKind::Fields`] a complaint that begins
+    /// with a field's name and a colon is shown at that field.
     #[must_use]
     pub fn check<E: Into<Complaint>>(
         mut self,
@@ -173,6 +175,9 @@ pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + S
 /// chains that feed themselves with it.
 pub type Proof = fn(&Params, &Params) -> Option<bool>;
 
+/// What is not wrong with a component's options, and deserves a warning. Paths begin at the component.
+pub type Doubts = fn(&Options) -> Vec<Problem>;
+
 /// The part of a component type that people read.
 #[derive(Clone)]
 pub struct Description {
@@ -189,6 +194,8 @@ pub struct Description {
     pub refuse_near_misses: bool,
     /// For selectors: what it can prove of its answer, see [`Proof`].
     pub proof: Option<Proof>,
+    /// What deserves a warning, see [`Doubts`].
+    pub doubts: Option<Doubts>,
     /// For triggers: what the `trigger_param` holds, as (name, what).
     pub gives: Vec<(String, String)>,
     /// Sections of the configuration that it reads: each is given to it as an option of that name.
@@ -208,6 +215,7 @@ impl Description {
             params: Vec::new(),
             refuse_near_misses: false,
             proof: None,
+            doubts: None,
             gives: Vec::new(),
             sections: Vec::new(),
             example: String::new(),
@@ -246,6 +254,13 @@ impl Description {
     #[must_use]
     pub fn proof(mut self, proof: Proof) -> Self {
         self.proof = Some(proof);
+        self
+    }
+
+    /// Says what deserves a warning, of options in which nothing is wrong.
+    #[must_use]
+    pub fn doubts(mut self, doubts: Doubts) -> Self {
+        self.doubts = Some(doubts);
         self
     }
 

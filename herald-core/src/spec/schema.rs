@@ -125,4 +125,25 @@ mod tests {
         );
         assert_eq!(Description::new("all", "All.").schema()["type"], json!(["object", "null"]));
     }
+
+    #[test]
+    fn fields_are_properties() {
+        let depth =
+            || OptionSpec::new("depth", OptionKind::Integer { min: 1, max: 9 }, "How deep.").default(3);
+        let fields =
+            vec![OptionSpec::new("cert", OptionKind::FilePath, "A certificate.").required(), depth()];
+        assert_eq!(
+            OptionSpec::new("tls", OptionKind::Fields(fields), "Files.").schema(),
+            json!({
+                "type": "object",
+                "properties": {
+                    "cert": {"type": "string", "minLength": 1, "description": "A certificate."},
+                    "depth": depth().schema(),
+                },
+                "required": ["cert"],
+                "additionalProperties": false,
+                "description": "Files.",
+            })
+        );
+    }
 }

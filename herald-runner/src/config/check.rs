@@ -10,15 +10,17 @@ use herald_wire::secret::{self, Secrets};
 use super::model::{Config, Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT};
 use super::read::{self, Entry, Kind, Node};
 use super::report::{self, Problem};
+use super::tls;
 use super::value;
 
 /// Every key, in the order in which they are documented.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "log_level",
     "log_output",
     "log_format",
     "host",
     "port",
+    "tls",
     "unix_socket",
     "unix_socket_mode",
     "secret",
@@ -107,7 +109,7 @@ impl Check {
                 "`work_dir` is needed: neither a home folder nor a state folder is known",
             );
         }
-        let mut warnings = Vec::new();
+        let mut warnings = tls::warnings(listen.tcp.as_ref(), listen.tls.as_ref());
         if let (Some(file), true) = (exposed, self.literal_secret) {
             warnings
                 .push(format!("{file} holds a secret and can be read by others; run: chmod go-rwx {file}"));
@@ -159,7 +161,8 @@ impl Check {
         let port = u16::try_from(self.integer("port", 8124, 0, 65535)).unwrap_or(8124);
         let unix_socket = self.path("unix_socket");
         let tcp = (asked || unix_socket.is_none()).then_some((host, port));
-        Listen { tcp, unix_socket, unix_socket_mode: self.mode("unix_socket_mode", 0o600) }
+        let tls = self.values.get("tls").and_then(|node| tls::read(node, &mut self.problems));
+        Listen { tcp, tls, unix_socket, unix_socket_mode: self.mode("unix_socket_mode", 0o600) }
     }
 
     fn request_timeout(&mut self) -> Duration {

@@ -4,6 +4,7 @@ mod check;
 mod model;
 mod read;
 mod report;
+mod tls;
 mod value;
 
 use std::path::Path;

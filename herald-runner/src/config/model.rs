@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_tls::ServerFiles;
 use herald_wire::secret::Secrets;
 
 /// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that
@@ -61,6 +62,8 @@ pub struct LogConfig {
 pub struct Listen {
     /// `host` and `port`; none when only a socket was asked for.
     pub tcp: Option<(String, u16)>,
+    /// `tls` of the TCP listener.
+    pub tls: Option<ServerFiles>,
     /// `unix_socket`
     pub unix_socket: Option<PathBuf>,
     /// `unix_socket_mode`

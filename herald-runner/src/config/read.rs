@@ -25,8 +25,8 @@ pub(super) enum Kind {
     Scalar { text: String, plain: bool },
     /// A list.
     List(Vec<Node>),
-    /// A map: no key of the runner takes one.
-    Map,
+    /// A map. Of one that stands inside of a list or of another map nothing is kept: no key of the runner takes one.
+    Map(Vec<Entry>),
 }
 
 impl Kind {
@@ -36,13 +36,13 @@ impl Kind {
             Self::Null => "nothing",
             Self::Scalar { .. } => "a single value",
             Self::List(_) => "a list",
-            Self::Map => "a map",
+            Self::Map(_) => "a map",
         }
     }
 }
 
 /// A key with its value.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) span: Range<usize>,
@@ -72,13 +72,28 @@ pub(super) fn entries(text: &str) -> (Vec<Entry>, Vec<Problem>) {
     (reader.entries, reader.problems)
 }
 
+/// A key whose value has not come.
+type Waiting = Option<(String, Range<usize>)>;
+
+/// A list or map whose end has not come.
+struct Open {
+    inside: Inside,
+    anchor: usize,
+    start: usize,
+}
+
+enum Inside {
+    List(Vec<Node>),
+    Map(Waiting, Vec<Entry>),
+}
+
 #[derive(Default)]
 struct Reader {
-    /// Lists and maps whose end has not come, below the top map; `None` for a map.
-    open: Vec<(Option<Vec<Node>>, usize, usize)>,
+    /// Below the top map.
+    open: Vec<Open>,
     in_top: bool,
     documents: usize,
-    key: Option<(String, Range<usize>)>,
+    key: Waiting,
     anchors: HashMap<usize, Node>,
     entries: Vec<Entry>,
     problems: Vec<Problem>,
@@ -100,11 +115,18 @@ impl Reader {
                 self.place(Node { span, kind }, anchor);
             }
             Event::MappingStart(..) if self.open.is_empty() && !self.in_top => self.in_top = true,
-            Event::MappingStart(_, anchor, _) => self.open.push((None, anchor, span.start)),
-            Event::SequenceStart(_, anchor, _) => self.open.push((Some(Vec::new()), anchor, span.start)),
+            Event::MappingStart(_, anchor, _) => {
+                self.open.push(Open { inside: Inside::Map(None, Vec::new()), anchor, start: span.start });
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                self.open.push(Open { inside: Inside::List(Vec::new()), anchor, start: span.start });
+            }
             Event::MappingEnd | Event::SequenceEnd => match self.open.pop() {
-                Some((items, anchor, start)) => {
-                    let kind = items.map_or(Kind::Map, Kind::List);
+                Some(Open { inside, anchor, start }) => {
+                    let kind = match inside {
+                        Inside::List(items) => Kind::List(items),
+                        Inside::Map(_, entries) => Kind::Map(entries),
+                    };
                     self.place(Node { span: start..span.end.max(start), kind }, anchor);
                 }
                 None => self.in_top = false,
@@ -121,11 +143,14 @@ impl Reader {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        if let Some((items, ..)) = self.open.last_mut() {
-            if let Some(items) = items {
-                items.push(node);
+        let depth = self.open.len();
+        match self.open.last_mut().map(|open| &mut open.inside) {
+            Some(Inside::List(items)) => return items.push(node),
+            Some(Inside::Map(key, entries)) if depth == 1 => {
+                return enter(key, entries, node, &mut self.problems);
             }
-            return;
+            Some(Inside::Map(..)) => return,
+            None => {}
         }
         if !self.in_top {
             if node.kind != Kind::Null {
@@ -134,18 +159,23 @@ impl Reader {
             }
             return;
         }
-        match self.key.take() {
-            None => {
-                let key = match node.kind {
-                    Kind::Scalar { text, .. } => text,
-                    _ => {
-                        self.problems.push(Problem::new(node.span.clone(), "a key must be a text"));
-                        String::new()
-                    }
-                };
-                self.key = Some((key, node.span));
-            }
-            Some((key, span)) => self.entries.push(Entry { key, span, value: node }),
+        enter(&mut self.key, &mut self.entries, node, &mut self.problems);
+    }
+}
+
+/// The next key of a map, or the value of the key that waits for one.
+fn enter(key: &mut Waiting, entries: &mut Vec<Entry>, node: Node, problems: &mut Vec<Problem>) {
+    match key.take() {
+        None => {
+            let text = match node.kind {
+                Kind::Scalar { text, .. } => text,
+                _ => {
+                    problems.push(Problem::new(node.span.clone(), "a key must be a text"));
+                    String::new()
+                }
+            };
+            *key = Some((text, node.span));
         }
+        Some((key, span)) => entries.push(Entry { key, span, value: node }),
     }
 }

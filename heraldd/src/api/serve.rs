@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use herald_core::trigger::ComponentError;
+use herald_tls::ServerTls;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
@@ -19,7 +20,7 @@ use super::answer::Problem;
 use super::context::Api;
 use super::routes;
 use crate::config::ApiSettings;
-use crate::server::{self, Handler, Limits, Listener, Peer};
+use crate::server::{self, Handler, Limits, Listener, Peer, Shield};
 
 /// The file of the socket in `state_dir`.
 const SOCKET: &str = "heraldd.sock";
@@ -43,6 +44,8 @@ struct Tcp {
     settings: ApiSettings,
     /// The digest of the token, which a reload may change.
     token: Arc<RwLock<[u8; 32]>>,
+    /// TLS, which a reload may change too.
+    shield: Shield,
     server: Server,
 }
 
@@ -68,11 +71,12 @@ impl Serving {
     }
 
     async fn listen(&self, settings: &ApiSettings) -> Result<Tcp, SocketError> {
-        let listener = server::bind_tcp(&settings.host, settings.port).await?;
-        tracing::info!("the control API listens on {}", listener.address());
+        let shield = Shield::from(tls(settings).await?);
+        let listener = server::bind_tcp(&settings.host, settings.port).await?.shielded(shield.clone());
+        tracing::info!("the control API listens on {}{}", listener.address(), listener.manner());
         let token = Arc::new(RwLock::new(digest(&settings.token)));
         let server = Server::start(listener, &self.api, Some(token.clone()));
-        Ok(Tcp { settings: settings.clone(), token, server })
+        Ok(Tcp { settings: settings.clone(), token, shield, server })
     }
 
     /// Goes by other settings from now on.
@@ -84,6 +88,9 @@ impl Serving {
             |tcp: &Tcp, new: &ApiSettings| (&tcp.settings.host, tcp.settings.port) == (&new.host, new.port);
         match (&mut self.tcp, settings) {
             (Some(tcp), Some(new)) if same_place(tcp, new) => {
+                if tcp.settings.tls != new.tls {
+                    tcp.shield.set(tls(new).await?);
+                }
                 *tcp.token.write().unwrap_or_else(PoisonError::into_inner) = digest(&new.token);
                 tcp.settings = new.clone();
             }
@@ -108,6 +115,13 @@ impl Serving {
         for server in self.socket.into_iter().chain(self.tcp.map(|tcp| tcp.server)) {
             server.stop().await;
         }
+    }
+}
+
+async fn tls(settings: &ApiSettings) -> Result<Option<ServerTls>, ComponentError> {
+    match &settings.tls {
+        Some(tls) => tls.load().await.map(Some),
+        None => Ok(None),
     }
 }
 

@@ -182,7 +182,12 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
             return self.out.problems.extend(problems);
         }
         match catch_unwind(AssertUnwindSafe(|| (component_type.factory)(&options))) {
-            Ok(Ok(_)) => self.out.components.push(Component { name: name.to_owned(), type_name, options }),
+            Ok(Ok(_)) => {
+                let doubts = component_type.description.doubts.map(|doubts| doubts(&options));
+                let doubts = doubts.unwrap_or_default().into_iter();
+                self.out.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
+                self.out.components.push(Component { name: name.to_owned(), type_name, options });
+            }
             Ok(Err(error)) => self.out.problems.push(made_wrong(&error.to_string(), &options, at)),
             Err(_) => {
                 let message = format!("the type \"{type_name}\" panicked over these options");

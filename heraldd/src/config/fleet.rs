@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use herald_core::problem::{Path, Problem, kind_of, near_miss};
-use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::problem::{Path, Problem, Severity, kind_of, near_miss};
+use herald_core::spec::{Description, OptionKind, OptionSpec, Options};
 use herald_core::unit;
 use reqwest::Url;
 use serde_json::{Map, Value};
+
+use crate::tls;
 
 /// How often every node is asked, unless told.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -41,6 +43,7 @@ pub(super) fn node_description() -> Description {
             .check(|secret| crate::executor::http_remote::check_secret(secret)),
         )
         .option(new("tags", OptionKind::Texts, "What it is for: executors may name tags instead of nodes."))
+        .option(tls::client_option())
 }
 
 /// The runner in the daemon: the keys that mean the same as in the configuration of a herald-runner.
@@ -53,6 +56,7 @@ pub(super) fn runner_description() -> Description {
     )
     .option(new("host", OptionKind::Text, "The address to listen on. Default: `127.0.0.1`; with `-id`, the host of the own URL."))
     .option(new("port", OptionKind::Integer { min: 0, max: 65_535 }, "The port. Default: 8124; with `-id`, that of the own URL."))
+    .option(tls::listener_option())
     .option(new("unix_socket", OptionKind::FilePath, "A unix socket to listen on."))
     .option(new("secret", OptionKind::Secrets, "The secret of those who send jobs, at least 16 bytes, or a list of those that count."))
     .option(new("work_dir", OptionKind::FilePath, "Where jobs run.").default("/var/lib/heraldd/runner"))
@@ -75,7 +79,9 @@ pub(super) fn read(
     id: Option<&str>,
     problems: &mut Vec<Problem>,
 ) -> Option<FleetSettings> {
-    let before = problems.len();
+    let errors =
+        |problems: &[Problem]| problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let before = errors(problems);
     let nodes = nodes(top.get("node"), problems);
     if let Some(id) = id.filter(|id| !nodes.contains_key(*id)) {
         let problem = Problem::error(
@@ -90,7 +96,7 @@ pub(super) fn read(
     let own = id.and_then(|id| nodes.get(id));
     let runner = runner(top.get("runner"), own, problems);
     let heartbeat = top.get("heartbeat").and_then(|value| unit::duration(value).ok()).unwrap_or(HEARTBEAT);
-    (problems.len() == before).then_some(FleetSettings {
+    (errors(problems) == before).then_some(FleetSettings {
         id: id.map(str::to_owned),
         nodes,
         heartbeat,
@@ -124,10 +130,18 @@ fn nodes(given: Option<&Value>, problems: &mut Vec<Problem>) -> Map<String, Valu
                 .push(Problem::error(at.clone(), format!("a node cannot be called that: {why}")).at_key());
         }
         let (options, found) = node_description().check(body, &at);
+        if found.is_empty() {
+            problems.extend(doubts(tls::client_doubts, &options, &at));
+        }
         problems.extend(found);
         nodes.insert(name.clone(), Value::Object(options.0));
     }
     nodes
+}
+
+/// What deserves a warning of options that are right.
+fn doubts(of: fn(&Options) -> Vec<Problem>, options: &Options, at: &Path) -> Vec<Problem> {
+    of(options).into_iter().map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }).collect()
 }
 
 fn runner(
@@ -165,5 +179,8 @@ fn runner(
     }
     let good = found.is_empty();
     problems.extend(found);
+    if good {
+        problems.extend(doubts(tls::listener_doubts, &options, &at));
+    }
     good.then_some(options.0)
 }

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::level_filters::LevelFilter;
 
+use crate::tls::{self, TlsListener};
+
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What the log looks like and where it goes.
@@ -76,6 +78,8 @@ pub struct ApiSettings {
     pub port: u16,
     /// What callers must know. Secret.
     pub token: String,
+    /// How it is shielded from those who listen in.
+    pub tls: Option<TlsListener>,
 }
 
 impl std::fmt::Debug for ApiSettings {
@@ -145,6 +149,7 @@ pub(super) fn api_description() -> Description {
             _ => Ok(()),
         }),
     )
+    .option(tls::listener_option())
 }
 
 /// The shortest token, in characters.
@@ -289,6 +294,9 @@ pub(super) fn api(given: Option<&Value>, problems: &mut Vec<Problem>) -> Option<
     }
     let example = "api: {port: 8124, token: \"${file:/etc/heraldd.token}\"}";
     let options = section(given, &api_description(), example, problems)?;
+    let doubts = tls::listener_doubts(&options).into_iter();
+    problems.extend(doubts.map(|doubt| Problem { path: Path::top().key("api").join(&doubt.path), ..doubt }));
     let given: GivenApi = parsed("api", &options, problems)?;
-    Some(Some(ApiSettings { host: given.host, port: given.port, token: given.token }))
+    let tls = TlsListener::of(&options);
+    Some(Some(ApiSettings { host: given.host, port: given.port, token: given.token, tls }))
 }

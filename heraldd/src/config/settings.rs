@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_core::plan::Limits;
-use herald_core::problem::{Path, Problem};
+use herald_core::problem::{Path, Problem, Severity};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::unit;
 use serde::Deserialize;
@@ -154,8 +154,9 @@ pub(super) fn read(
     let api = sections::api(top.get("api"), &mut found);
     let fleet = fleet::read(top, id, &mut found);
     let state_dir = state_dir(top.get("state_dir").and_then(Value::as_str), &mut found);
-    if !found.is_empty() {
-        problems.extend(found);
+    let wrong = found.iter().any(|problem| problem.severity == Severity::Error);
+    problems.extend(found);
+    if wrong {
         return None;
     }
     let given: Result<Given, _> = options.parse();

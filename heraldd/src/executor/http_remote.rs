@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod client;
 mod fleet;
 mod follow;
 mod labelled;
@@ -21,7 +22,7 @@ use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::spec::{Description, ExecutorType};
 
 use super::job_params;
-pub use call::install_crypto_provider;
+use crate::tls;
 use fleet::Fleet;
 pub use options::check_secret;
 use options::{Settings, Targets};
@@ -39,6 +40,7 @@ pub fn component() -> ExecutorType {
     );
     let description =
         options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
+    let description = description.doubts(tls::client_doubts);
     let description = job_params().into_iter().fold(description, Description::param);
     let description = description.section("node").section("id");
     ExecutorType::new(description, |options| {

@@ -4,8 +4,10 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
 use herald_core::trigger::ComponentError;
+use herald_tls::ServerTls;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
+use super::shield::Shield;
 use super::unix_socket::UnixSocket;
 
 /// How many connections may wait to be accepted: past that the kernel drops them, and clients try again after a second.
@@ -16,17 +18,44 @@ const BACKLOG: u32 = 1024;
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
+    /// A TCP port with TLS, as long as the shield has it.
+    Shielded(TcpListener, Shield),
     /// A unix socket.
     Unix(UnixSocket),
 }
 
 impl Listener {
+    /// The same with TLS; a unix socket stays as it is.
+    #[must_use]
+    pub fn shielded(self, shield: impl Into<Shield>) -> Self {
+        match self {
+            Self::Tcp(listener) | Self::Shielded(listener, _) => Self::Shielded(listener, shield.into()),
+            Self::Unix(socket) => Self::Unix(socket),
+        }
+    }
+
     /// Where it listens, for people: `127.0.0.1:8123` or `unix:/run/herald.sock`.
     #[must_use]
     pub fn address(&self) -> String {
         match self {
-            Self::Tcp(listener) => listener.local_addr().map_or_else(|_| "?".to_owned(), |at| at.to_string()),
+            Self::Tcp(listener) | Self::Shielded(listener, _) => {
+                listener.local_addr().map_or_else(|_| "?".to_owned(), |at| at.to_string())
+            }
             Self::Unix(socket) => format!("unix:{}", socket.path().display()),
+        }
+    }
+
+    /// What may follow the address: ` over TLS`, where that is so.
+    #[must_use]
+    pub fn manner(&self) -> &'static str {
+        if self.tls().is_some() { " over TLS" } else { "" }
+    }
+
+    /// How connections are shielded from now on.
+    pub(super) fn tls(&self) -> Option<ServerTls> {
+        match self {
+            Self::Shielded(_, shield) => shield.get(),
+            Self::Tcp(_) | Self::Unix(_) => None,
         }
     }
 
@@ -34,7 +63,9 @@ impl Listener {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Tcp(listener) => listener.local_addr().is_ok_and(|at| at.ip().to_canonical().is_loopback()),
+            Self::Tcp(listener) | Self::Shielded(listener, _) => {
+                listener.local_addr().is_ok_and(|at| at.ip().to_canonical().is_loopback())
+            }
             Self::Unix(_) => false,
         }
     }

@@ -3,8 +3,7 @@
 //! A web page can make a browser send requests to a port of this machine under a name of the page's own (DNS
 //! rebinding). Such a request bears that name in `Host`, which is how it is known.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
+use herald_tls::is_loopback;
 use http::header::HOST;
 use http::{Request, Version};
 
@@ -71,16 +70,6 @@ fn plain(named: &str) -> &str {
 
 fn is_port(text: &str) -> bool {
     text.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// `localhost` and what is below it always mean this machine (RFC 6761); browsers never ask a name server.
-fn is_loopback(host: &str) -> bool {
-    let localhost = host.len() >= 9
-        && host.get(host.len() - 9..).is_some_and(|end| end.eq_ignore_ascii_case("localhost"))
-        && (host.len() == 9 || host.as_bytes()[host.len() - 10] == b'.');
-    localhost
-        || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
-        || host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ mod host;
 mod places;
 mod reply;
 mod serve;
+mod shield;
+#[cfg(test)]
+mod tests;
 mod unix_socket;
 
 pub use bind::{Listener, bind_tcp};
@@ -17,4 +20,5 @@ pub use body::{Trouble, read_whole};
 pub use host::{HostRule, Stranger};
 pub use reply::{JSON, Reply, error_reply, json_reply};
 pub use serve::{Handler, Limits, Peer, serve};
+pub use shield::Shield;
 pub use unix_socket::{UnixSocket, bind_unix};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use herald_tls::ServerTls;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -152,20 +153,22 @@ impl<H: Handler> Door<H> {
         let mut failing = false;
         loop {
             let accepted = match listener {
-                Listener::Tcp(tcp) => match self.stop.run_until_cancelled(tcp.accept()).await {
-                    None => return,
-                    Some(Ok((stream, address))) => {
-                        // Small answers must not wait for an acknowledgement; without it they are only slower.
-                        let _ = stream.set_nodelay(true);
-                        self.seat(stream, Peer::new(Some(address), loopback)).await;
-                        Ok(())
+                Listener::Tcp(tcp) | Listener::Shielded(tcp, _) => {
+                    match self.stop.run_until_cancelled(tcp.accept()).await {
+                        None => return,
+                        Some(Ok((stream, address))) => {
+                            // Small answers must not wait for an acknowledgement; without it they are only slower.
+                            let _ = stream.set_nodelay(true);
+                            self.seat(stream, Peer::new(Some(address), loopback), listener.tls()).await;
+                            Ok(())
+                        }
+                        Some(Err(error)) => Err(error),
                     }
-                    Some(Err(error)) => Err(error),
-                },
+                }
                 Listener::Unix(unix) => match self.stop.run_until_cancelled(unix.listener().accept()).await {
                     None => return,
                     Some(Ok((stream, _))) => {
-                        self.seat(stream, Peer::new(None, loopback)).await;
+                        self.seat(stream, Peer::new(None, loopback), None).await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -185,7 +188,7 @@ impl<H: Handler> Door<H> {
     }
 
     /// Serves the connection once there is a place for it.
-    async fn seat<S>(&self, stream: S, peer: Peer)
+    async fn seat<S>(&self, stream: S, peer: Peer, tls: Option<ServerTls>)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -196,8 +199,18 @@ impl<H: Handler> Door<H> {
         // A token of its own: connections that look at one share its lock.
         let (stop, forced) = (self.stop.child_token(), self.forced.clone());
         self.tasks.spawn(async move {
+            let served = async {
+                let Some(tls) = tls else {
+                    return connection(stream, peer, &limits, &*handler, &stop, &place).await;
+                };
+                match stop.run_until_cancelled(tls.accept(stream)).await {
+                    Some(Ok(stream)) => connection(stream, peer, &limits, &*handler, &stop, &place).await,
+                    Some(Err(error)) => tracing::debug!(peer = ?peer.address, "no TLS connection: {error}"),
+                    None => {}
+                }
+            };
             tokio::select! {
-                () = connection(stream, peer, &limits, &*handler, &stop, &place) => {}
+                () = served => {}
                 () = forced.cancelled() => {}
                 () = place.leave() => tracing::debug!("a connection that said too little made room for another"),
             }

@@ -66,7 +66,7 @@ fn an_api_without_a_good_token_is_refused() {
         ("{port: 0, token: short}", "at least 16 characters"),
         ("{port: 0, token: 'with blanks in the middle'}", "visible ASCII"),
         ("{port: 70000, token: correct-horse-battery}", "65535"),
-        ("yes", "expected a map with host, port and token"),
+        ("yes", "expected a map with host, port, token and tls"),
     ] {
         let ended = place.refused("heraldd", &with_api(api));
         assert!(ended.text().contains(says), "{api}: {}", ended.text());

@@ -237,6 +237,9 @@ fn told(text: &str) -> String {
 
 /// All that an error of the HTTP client says, without the URL, which may hold a password.
 pub(super) fn reason(error: &reqwest::Error) -> String {
+    if let Some(told) = herald_tls::explain(error) {
+        return told;
+    }
     let mut texts: Vec<String> = Vec::new();
     let mut source = std::error::Error::source(error);
     while let Some(inner) = source {

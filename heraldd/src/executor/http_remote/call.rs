@@ -11,11 +11,13 @@ use herald_wire::secret::Secrets;
 use herald_wire::v1;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
 
 use super::answer::{self, Fault, reason};
+use super::client::Connector;
 use super::options::Runner;
+use crate::tls::TlsClient;
 
 /// How long all attempts at a cancel may take together.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
@@ -24,16 +26,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two attempts at a cancel.
 const CANCEL_PAUSE: Duration = Duration::from_millis(500);
 
-/// Makes ring the provider of this process's TLS, unless another was chosen already. An HTTP client cannot be made
-/// without one.
-pub fn install_crypto_provider() {
-    // An error means that there is one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
 /// Speaks to one runner.
 pub(super) struct Caller {
-    client: Client,
+    connector: Connector,
     url: Url,
     /// The URL for people: without user, password and query.
     pub(super) shown: String,
@@ -49,29 +44,12 @@ pub(super) struct Answered {
 }
 
 impl Caller {
-    /// Builds the HTTP client.
-    pub(super) fn new(runner: Runner, connect_timeout: Duration) -> Result<Self, String> {
-        install_crypto_provider();
-        let Runner { url, secrets } = runner;
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            // A variable in the daemon's environment must not send jobs elsewhere.
-            .no_proxy()
-            .connect_timeout(connect_timeout)
-            .tcp_nodelay(true)
-            // A job may take hours in which nothing is said; a peer that is gone must be missed all the same.
-            .tcp_keepalive(Duration::from_secs(30))
-            .tcp_keepalive_interval(Duration::from_secs(10))
-            .tcp_keepalive_retries(3)
-            // A kept connection may be closed by the other side just when a job is sent into it.
-            .pool_max_idle_per_host(0)
-            // As the original writes them, for whoever compares names of headers letter by letter.
-            .http1_title_case_headers()
-            .user_agent(concat!("heraldd/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| format!("the HTTP client cannot be made: {}", reason(&error)))?;
+    /// For this runner.
+    pub(super) async fn new(runner: Runner, connect_timeout: Duration) -> Result<Self, String> {
+        let Runner { url, secrets, tls } = runner;
+        let connector = Connector::new(connect_timeout, tls.map(|TlsClient(files)| files)).await?;
         let shown = shown(&url);
-        Ok(Self { client, url, shown, secrets })
+        Ok(Self { connector, url, shown, secrets })
     }
 
     /// The secrets that answers may be signed with.
@@ -114,9 +92,11 @@ impl Caller {
 
     async fn send(&self, url: Url, mut headers: HeaderMap, body: &str) -> Result<Response, Fault> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let sent = self.client.post(url).headers(headers).body(body.to_owned()).send().await;
+        let client = self.connector.client().await.map_err(Fault::Unreachable)?;
+        let sent = client.post(url).headers(headers).body(body.to_owned()).send().await;
         sent.map_err(|error| {
-            if error.is_connect() {
+            // A runner that wants another certificate of us says so only after the handshake.
+            if error.is_connect() || herald_tls::is_turned_away(&error) {
                 Fault::Unreachable(reason(&error))
             } else {
                 Fault::Broken(reason(&error))

@@ -12,6 +12,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::strategy::{self, Strategy};
+use crate::tls::{self, TlsClient};
 
 /// A whole configuration.
 pub(super) const EXAMPLE: &str = "
@@ -51,6 +52,7 @@ pub(super) fn specs() -> Vec<OptionSpec> {
             OptionKind::Url,
             "The runner's URL; its path is kept, redirects are not followed. In its place `nodes` or `tags` name several.",
         ),
+        tls::client_option(),
         OptionSpec::new(
             "secret",
             OptionKind::Secrets,
@@ -112,18 +114,34 @@ fn secrets(value: Option<&Value>) -> Result<Secrets, String> {
 pub(super) struct Runner {
     pub(super) url: Url,
     pub(super) secrets: Secrets,
+    pub(super) tls: Option<TlsClient>,
 }
 
 impl Runner {
-    /// From `host` and `secret`.
-    pub(super) fn of(host: Option<&Value>, secret: Option<&Value>) -> Result<Self, ComponentError> {
-        let host = host.and_then(Value::as_str).unwrap_or_default();
+    /// From `host`, `secret` and `tls`.
+    pub(super) fn of(given: &serde_json::Map<String, Value>) -> Result<Self, ComponentError> {
+        let of = |name: &str| given.get(name).filter(|value| !value.is_null());
+        let host = of("host").and_then(Value::as_str).unwrap_or_default();
         let url = Url::parse(host).map_err(|error| ComponentError(format!("host: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(ComponentError("host: expected an http:// or https:// URL".to_owned()));
         }
-        let secrets = secrets(secret).map_err(|why| ComponentError(format!("secret: {why}")))?;
-        Ok(Self { url, secrets })
+        let secrets = secrets(of("secret")).map_err(|why| ComponentError(format!("secret: {why}")))?;
+        let tls = of("tls").map(TlsClient::read).transpose();
+        let tls = tls.map_err(|why| ComponentError(format!("tls: {why}")))?;
+        if tls.is_some() && url.scheme() == "http" {
+            return Err(ComponentError(
+                "host: it begins with http://, so `tls` counts for nothing; write https://".to_owned(),
+            ));
+        }
+        Ok(Self { url, secrets, tls })
+    }
+}
+
+impl Runner {
+    /// Of a node, whose options are checked already.
+    pub(super) fn of_node(node: &Value) -> Result<Self, ComponentError> {
+        node.as_object().map_or_else(|| Err(ComponentError::new("a node is a map")), Self::of)
     }
 }
 
@@ -207,10 +225,10 @@ fn targets(options: &Options) -> Result<Targets, ComponentError> {
         if given("secret").is_none() {
             return wrong("the option `secret` is missing".to_owned());
         }
-        return Ok(Targets::One(Runner::of(given("host"), given("secret"))?));
+        return Ok(Targets::One(Runner::of(&options.0)?));
     }
-    if given("secret").is_some() {
-        return wrong("secret: every node has its own, under `node`".to_owned());
+    if let Some(name) = ["secret", "tls"].into_iter().find(|name| given(name).is_some()) {
+        return wrong(format!("{name}: every node has its own, under `node`"));
     }
     let empty = serde_json::Map::new();
     let all = given("node").and_then(Value::as_object).unwrap_or(&empty);
@@ -246,7 +264,7 @@ fn named(names: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, Component
         return Err(ComponentError("nodes: the list is empty".to_owned()));
     }
     let find = |name: &&str| match all.get(*name) {
-        Some(node) => Ok(((*name).to_owned(), Runner::of(node.get("host"), node.get("secret"))?)),
+        Some(node) => Ok(((*name).to_owned(), Runner::of_node(node)?)),
         None => {
             let meant = near_miss(name, all.keys().map(String::as_str));
             let advice =
@@ -265,7 +283,7 @@ fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, Component
         )));
     }
     let wanted = all.iter().filter(|(_, node)| tags.iter().any(|tag| bears(node, tag)));
-    wanted.map(|(name, node)| Ok((name.clone(), Runner::of(node.get("host"), node.get("secret"))?))).collect()
+    wanted.map(|(name, node)| Ok((name.clone(), Runner::of_node(node)?))).collect()
 }
 
 fn default_data_dir() -> Result<PathBuf, ComponentError> {

@@ -34,7 +34,7 @@ impl Pulse {
     /// # Errors
     /// What is wrong with them.
     pub fn new(node: &Value) -> Result<Self, String> {
-        let runner = Runner::of(node.get("host"), node.get("secret")).map_err(|error| error.0)?;
+        let runner = Runner::of_node(node).map_err(|error| error.0)?;
         Ok(Self { runner, caller: OnceCell::new() })
     }
 
@@ -51,11 +51,7 @@ impl Pulse {
     pub async fn ask(&self, now_ms: impl Fn() -> i64) -> Result<Beat, String> {
         let asked = async {
             let runner = self.runner.clone();
-            let make = || async {
-                let made = tokio::task::spawn_blocking(move || Caller::new(runner, PATIENCE)).await;
-                made.map_err(|error| error.to_string())?
-            };
-            let caller = self.caller.get_or_try_init(make).await?;
+            let caller = self.caller.get_or_try_init(|| Caller::new(runner, PATIENCE)).await?;
             let before = now_ms();
             let answer = caller.heartbeat().await;
             let after = now_ms();

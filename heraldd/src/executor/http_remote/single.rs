@@ -73,10 +73,7 @@ impl Remote {
     async fn caller(&self) -> Result<&Caller, String> {
         let make = || async {
             landing::sweep(data_dir(&self.settings)).await;
-            let (runner, connect) = (self.runner.clone(), self.settings.connect_timeout);
-            // Reading the machine's root certificates takes its time.
-            let made = tokio::task::spawn_blocking(move || Caller::new(runner, connect)).await;
-            made.map_err(|error| error.to_string())?
+            Caller::new(self.runner.clone(), self.settings.connect_timeout).await
         };
         self.caller.get_or_try_init(make).await
     }

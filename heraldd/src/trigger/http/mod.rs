@@ -23,6 +23,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::server::{HostRule, Limits};
+use crate::tls::{self, TlsListener};
 use answer::Answers;
 use options::{Given, Web};
 use path::Pattern;
@@ -34,28 +35,41 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// The component type `http`.
 #[must_use]
 pub fn component() -> TriggerType {
-    TriggerType::new(describe(), |options| Ok(Arc::new(HttpTrigger::new(options)?)))
+    let description = describe().doubts(tls::listener_doubts);
+    TriggerType::new(description, |options| Ok(Arc::new(HttpTrigger::new(options)?)))
 }
 
-/// Of these triggers of this type, by name: those that cannot have the port and the path that they want, since another one has them: which, and
-/// why.
+/// What a trigger has: its name, a place, the path there, and how the place is shielded.
+type Taken = (String, Place, Option<Pattern>, Option<TlsListener>);
+
+/// Of these triggers of this type, by name: those that cannot have the port and the path that they want, since another
+/// one has them, and why.
 #[must_use]
 pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a Options)>) -> Vec<(String, String)> {
-    let mut taken: Vec<(String, Place, Option<Pattern>)> = Vec::new();
+    let mut taken: Vec<Taken> = Vec::new();
     let mut clashes = Vec::new();
     for (name, options) in triggers {
         let Ok(trigger) = HttpTrigger::new(options) else { continue };
+        let tls = trigger.tls;
         for place in trigger.places.into_iter().filter(Place::can_be_shared) {
-            let same = |(_, other, path): &&(String, Place, Option<Pattern>)| {
+            let same = |(_, other, path, _): &&Taken| {
                 place.is_like(other) && path::clash(path.as_ref(), trigger.path.as_ref())
             };
-            if let Some((other, ..)) = taken.iter().find(same) {
+            let other_tls = |(_, other, _, other_tls): &&Taken| {
+                place.is_tcp() && place.is_like(other) && tls != *other_tls
+            };
+            if let Some((other, ..)) = taken.iter().find(other_tls) {
+                let why = format!(
+                    "it has the same port as the trigger \"{other}\" and another `tls`; give both the same"
+                );
+                clashes.push((name.to_owned(), why));
+            } else if let Some((other, ..)) = taken.iter().find(same) {
                 let why = format!(
                     "it has the same port and the same path as the trigger \"{other}\"; give them different paths"
                 );
                 clashes.push((name.to_owned(), why));
             }
-            taken.push((name.to_owned(), place, trigger.path.clone()));
+            taken.push((name.to_owned(), place, trigger.path.clone(), tls.clone()));
         }
     }
     clashes
@@ -98,6 +112,7 @@ router:
 
 struct HttpTrigger {
     places: Vec<Place>,
+    tls: Option<TlsListener>,
     path: Option<Pattern>,
     hosts: HostRule,
     max_body: u64,
@@ -117,6 +132,7 @@ impl HttpTrigger {
         let unix = given.unix.map(|(path, mode)| Place::Unix(path, mode));
         Ok(Self {
             places: tcp.into_iter().chain(unix).collect(),
+            tls: TlsListener::of(options),
             path: given.path,
             hosts: HostRule::new(given.allowed_hosts.iter().map(String::as_str)),
             max_body: given.max_body,
@@ -132,7 +148,7 @@ impl HttpTrigger {
     async fn hold_all(&self) -> Result<Vec<Arc<Shared>>, ComponentError> {
         let mut held = Vec::new();
         for place in &self.places {
-            held.push(share::hold(place).await?);
+            held.push(share::hold(place, self.tls.as_ref()).await?);
         }
         Ok(held)
     }
@@ -170,9 +186,10 @@ impl Trigger for HttpTrigger {
             shared.serve(self.limits.clone());
             let path = self.path.as_ref().map(ToString::to_string).unwrap_or_default();
             tracing::info!(
-                "http trigger {} listening on {}{path}",
+                "http trigger {} listening on {}{path}{}",
                 answers.activator.trigger(),
-                shared.address
+                shared.address,
+                shared.manner
             );
         }
         stop.cancelled().await;

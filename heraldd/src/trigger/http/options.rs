@@ -17,6 +17,7 @@ use super::fixed::{self, Fixed};
 use super::path::Pattern;
 use super::request::Headers;
 use crate::net::Network;
+use crate::tls;
 
 /// Where it listens unless told.
 pub(super) const HOST: &str = "127.0.0.1";
@@ -80,6 +81,7 @@ fn listening() -> Vec<OptionSpec> {
         new("methods", OptionKind::Texts, "The methods that are taken. With GET the query is the parameters; `d` in it \
              may hold JSON, or Base64 of JSON, whose keys then are parameters too. Default: `[POST]`.")
             .check(|given| methods(given).map(drop)),
+        tls::listener_option(),
     ]
 }
 

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answers;
 use super::path::{Pattern, clash};
 use crate::server::{self, Handler, Limits, Listener, Peer, Reply, error_reply};
+use crate::tls::TlsListener;
 
 /// Where triggers listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +42,10 @@ impl Place {
         }
     }
 
+    pub(super) fn is_tcp(&self) -> bool {
+        matches!(self, Self::Tcp(..))
+    }
+
     /// Any free port is another one for everybody.
     pub(super) fn can_be_shared(&self) -> bool {
         !matches!(self, Self::Tcp(_, 0))
@@ -54,6 +59,9 @@ static HELD: LazyLock<tokio::sync::Mutex<HashMap<Place, Weak<Shared>>>> = LazyLo
 /// A listener.
 pub(super) struct Shared {
     pub(super) address: String,
+    /// What may follow the address.
+    pub(super) manner: &'static str,
+    tls: Option<TlsListener>,
     listening: Mutex<Listening>,
     mounts: Arc<Mounts>,
 }
@@ -65,17 +73,29 @@ enum Listening {
     Ended,
 }
 
-/// The listener at this place: one that is there already, or a new one.
-pub(super) async fn hold(place: &Place) -> Result<Arc<Shared>, ComponentError> {
+/// The listener at this place: one that is there already, or a new one. On a port all speak the same TLS, or none.
+pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Arc<Shared>, ComponentError> {
+    let tls = tls.filter(|_| place.is_tcp());
     let mut held = HELD.lock().await;
     held.retain(|_, shared| shared.strong_count() > 0);
     let there = held.get(place).and_then(Weak::upgrade).filter(|shared| !shared.has_ended());
     if let Some(shared) = there {
+        if shared.tls.as_ref() != tls {
+            let what = "another trigger listens on the same port with another `tls`, or without; give all of them the same";
+            return Err(ComponentError(what.to_owned()));
+        }
         return Ok(shared);
     }
+    let shield = match tls {
+        Some(tls) => Some(tls.load().await?),
+        None => None,
+    };
     let listener = place.bind().await?;
+    let listener = if shield.is_some() { listener.shielded(shield) } else { listener };
     let shared = Arc::new(Shared {
         address: listener.address(),
+        manner: listener.manner(),
+        tls: tls.cloned(),
         listening: Mutex::new(Listening::Bound(listener)),
         mounts: Arc::default(),
     });
@@ -120,7 +140,7 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
         match &*self.listening() {
-            Listening::Bound(Listener::Tcp(tcp)) => tcp.local_addr().ok(),
+            Listening::Bound(Listener::Tcp(tcp) | Listener::Shielded(tcp, _)) => tcp.local_addr().ok(),
             _ => None,
         }
     }
