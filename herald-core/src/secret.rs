@@ -28,8 +28,19 @@ pub fn is_secret_name(name: &str) -> bool {
             })
         })
     };
-    let is_file = bytes.len().checked_sub("_file".len()).is_some_and(|at| begins(at, "_file"));
-    !is_file && (0..bytes.len()).any(|at| MARKS.iter().any(|mark| begins(at, mark)))
+    let is_file = || bytes.len().checked_sub("_file".len()).is_some_and(|at| begins(at, "_file"));
+    // Most names hold none of the letters that a mark begins with, followed by its second one.
+    let may_begin = |at: usize| {
+        let second = bytes.get(at + 1).map(u8::to_ascii_lowercase);
+        match bytes[at].to_ascii_lowercase() {
+            b'p' => matches!(second, Some(b'a' | b'r')),
+            b's' => matches!(second, Some(b'e' | b's')),
+            b't' => second == Some(b'o'),
+            b'a' => second == Some(b'p'),
+            _ => false,
+        }
+    };
+    (0..bytes.len()).any(|at| may_begin(at) && MARKS.iter().any(|mark| begins(at, mark))) && !is_file()
 }
 
 /// Hides the secrets of one configuration: by name, and by value wherever a known value turns up.
@@ -98,6 +109,53 @@ impl Mask {
             }
         }
         masked
+    }
+
+    /// Whether [`Self::params`] would leave these as they are: nothing is copied to find out.
+    #[must_use]
+    pub fn hides_nothing_in(&self, params: &Params) -> bool {
+        let mut open: Vec<&Params> = vec![params];
+        let mut lists: Vec<&[Value]> = Vec::new();
+        loop {
+            let good = if let Some(map) = open.pop() {
+                map.iter().all(|(key, value)| {
+                    self.leaves(key)
+                        && (!is_secret_name(key) || value.is_null())
+                        && self.leaves_value(value, &mut open, &mut lists)
+                })
+            } else if let Some(list) = lists.pop() {
+                list.iter().all(|value| self.leaves_value(value, &mut open, &mut lists))
+            } else {
+                return true;
+            };
+            if !good {
+                return false;
+            }
+        }
+    }
+
+    fn leaves(&self, text: &str) -> bool {
+        self.values.iter().all(|secret| {
+            if secret.len() < SHORTEST_WITHIN { secret != text } else { !text.contains(secret.as_str()) }
+        })
+    }
+
+    fn leaves_value<'a>(
+        &self,
+        value: &'a Value,
+        open: &mut Vec<&'a Params>,
+        lists: &mut Vec<&'a [Value]>,
+    ) -> bool {
+        match value {
+            Value::String(text) => return self.leaves(text),
+            Value::Number(number) => {
+                return self.values.is_empty() || !self.values.contains(&number.to_string());
+            }
+            Value::Array(list) => lists.push(list),
+            Value::Object(map) => open.push(map),
+            Value::Null | Value::Bool(_) => {}
+        }
+        true
     }
 
     /// The known secrets that turn up in this value, which is all that a component in another library may know.
@@ -192,6 +250,29 @@ mod tests {
         let value = json!({"a": ["x hunter22 y", 42_424_242], "in-a-key": null});
         assert_eq!(mask.found_in(&value), ["42424242", "hunter22", "in-a-key"]);
         assert!(mask.found_in(&json!({"a": [1, "hunter2", true]})).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_hidden_exactly_where_nothing_would_change() {
+        let mut mask = Mask::new();
+        ["hunter22", "abc", "4242"].map(|secret| mask.add(secret));
+        for (value, nothing) in [
+            (json!({}), true),
+            (json!({"a": 1, "b": [null, {"c": "x"}], "pas": "tok", "secret_file": "x"}), true),
+            (json!({"within": "abcd"}), true),
+            (json!({"a": "abc"}), false),
+            (json!({"a": [["x hunter22"]]}), false),
+            (json!({"a": {"hunter22": 1}}), false),
+            (json!({"a": 4242}), false),
+            (json!({"a": {"token": "x"}}), false),
+            (json!({"a": {"token": null}}), true),
+            (json!({"l": [{"api-key": 1}]}), false),
+        ] {
+            let params = value.as_object().unwrap();
+            assert_eq!(mask.hides_nothing_in(params), nothing, "{value}");
+            assert_eq!(mask.params(params) == *params, nothing, "{value}");
+        }
+        assert!(Mask::new().hides_nothing_in(json!({"a": 1}).as_object().unwrap()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod net;
 pub mod observed;
 pub mod plugin;
 pub mod recent;
+pub mod rehearsal;
 pub mod selector;
 pub mod server;
 pub mod state;

@@ -196,6 +196,49 @@ pub struct Executor {
     pub type_name: String,
 }
 
+/// What an event would start.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Rehearsal {
+    /// The trigger.
+    pub trigger: String,
+    /// What it tells, secrets masked.
+    #[schema(value_type = Object)]
+    pub trigger_param: Map<String, Value>,
+    /// What each task that was asked would do.
+    pub tasks: Vec<RehearsedTask>,
+}
+
+/// What one task would do with an event.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RehearsedTask {
+    /// Its router.
+    pub router: String,
+    /// The task.
+    pub task: String,
+    /// Its selector.
+    pub selector: String,
+    /// Its executor.
+    pub executor: String,
+    /// What the selector says: `yes`, `no` or `error`.
+    pub answer: String,
+    /// Why.
+    pub why: String,
+    /// What the executor would get, templates filled in and secrets masked; without the `trigger_param`.
+    #[schema(value_type = Option<Object>)]
+    pub params: Option<Map<String, Value>>,
+    /// Why the job would fail at once.
+    pub error: Option<String>,
+}
+
+/// An event of the past, once more.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Replayed {
+    /// The new event, with `run`.
+    pub event_id: Option<String>,
+    /// What it would start, without.
+    pub rehearsal: Option<Rehearsal>,
+}
+
 /// A node of the fleet, as far as it is known.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Node {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use herald_core::activation::Name;
+use herald_core::activation::{Activation, Name};
 use herald_core::job::Job;
 use herald_core::journal::{Decision, Journal, JournalError, Record, Records, Said};
 use herald_core::lifecycle::Verdict;
@@ -34,7 +34,13 @@ pub struct Recent {
 #[derive(Default)]
 struct Inside {
     jobs: Kept<KeptJob>,
-    events: Kept<model::Event>,
+    events: Kept<KeptEvent>,
+}
+
+struct KeptEvent {
+    shown: model::Event,
+    /// Holds secrets.
+    activation: Activation,
 }
 
 struct KeptJob {
@@ -126,9 +132,11 @@ impl Inside {
                     routed_at: None,
                     decisions: Vec::new(),
                 };
-                self.events.put(&activation.event_id, event, size);
+                let kept = KeptEvent { shown: event, activation: activation.clone() };
+                self.events.put(&activation.event_id, kept, 2 * size);
             }
-            Record::Routed { event_id, decisions, at } => self.events.change(event_id, |event| {
+            Record::Routed { event_id, decisions, at } => self.events.change(event_id, |kept| {
+                let event = &mut kept.shown;
                 event.routed_at = Some(shown(*at));
                 event.decisions = decisions.iter().map(decision).collect();
                 decisions.iter().map(|decision| PART + decision.why.len()).sum()
@@ -279,7 +287,11 @@ impl History for Recent {
     }
 
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError> {
-        Ok(self.inside().events.get(id).cloned())
+        Ok(self.inside().events.get(id).map(|kept| kept.shown.clone()))
+    }
+
+    async fn told(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
+        Ok(self.inside().events.get(id).map(|kept| kept.activation.clone()))
     }
 
     async fn stored(&self, id: &str, _: Arc<Plan>) -> Result<Option<StoredJob>, HistoryError> {

@@ -24,13 +24,16 @@ use crate::workflow::Route;
 /// How long any selector may take, whatever its own deadline says.
 const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
+/// Makes the id of a job.
+type NextId<'a> = &'a (dyn Fn() -> Name + Sync);
+
 type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 /// Asks about every route of the event, except for the tasks that have their job already. Answers that come at once are returned; how many are still to come as
 /// [`Event::Answered`] is the second value.
 pub(super) async fn ask_all(
     activation: &Arc<Activation>,
-    (plan, made, next_id): (&Arc<Plan>, &HashSet<(Name, Name)>, &(dyn Fn() -> Name + Sync)),
+    (plan, made, next_id): (&Arc<Plan>, &HashSet<(Name, Name)>, NextId<'_>),
     events: &mpsc::Sender<Event>,
     tasks: &TaskTracker,
     end: &CancellationToken,
@@ -68,7 +71,12 @@ pub(super) async fn ask_all(
 }
 
 /// `job_id`: the one that a job gets whose parameters are templates.
-fn ask(activation: Arc<Activation>, route: Arc<Route>, plan: Arc<Plan>, job_id: Option<Name>) -> Asking {
+pub(super) fn ask(
+    activation: Arc<Activation>,
+    route: Arc<Route>,
+    plan: Arc<Plan>,
+    job_id: Option<Name>,
+) -> Asking {
     Box::pin(async move {
         let filled = match job_id {
             None => Ok(None),

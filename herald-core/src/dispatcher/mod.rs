@@ -15,6 +15,7 @@ mod perform;
 mod pool;
 mod queue;
 mod recover;
+mod rehearse;
 mod report;
 mod setup;
 mod size;
@@ -37,6 +38,7 @@ use crate::plan::{Limits, Plan};
 use engine::Engine;
 use event::Event;
 pub use event::Standing;
+pub use rehearse::{Rehearsed, rehearse};
 pub use setup::Setup;
 
 /// Events on their way to the loop; senders wait past that.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use herald_core::activation::Accept;
+use herald_core::activation::{Accept, INTERNAL};
 use http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::answer::{Answer, BadBody, Crowded, Missing, Problem, Usual};
+use super::answer::{Answer, BadBody, Conflict, Crowded, Missing, Problem, Usual};
 use super::context::Api;
-use super::given::{Named, Object};
+use super::given::{Asked, Named, Object};
 use super::jobs::turned_away;
-use crate::model;
+use crate::{model, rehearsal};
 
 /// An event, and for every router that was asked what its selector said and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "The event's id.")),
@@ -19,6 +21,44 @@ use crate::model;
 pub(super) async fn one(State(api): State<Arc<Api>>, Named(id): Named) -> Answer<Json<model::Event>> {
     let event = api.history.event(&id).await?;
     event.map(Json).ok_or_else(|| Problem::unknown("event", &id))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ReplayQuery {
+    /// Make a new event of the same trigger with the same parameters, rather than show what it would start.
+    #[serde(default)]
+    #[param(required = false)]
+    run: bool,
+}
+
+/// What an event of the past would start today; or, with `run`, the same event anew
+#[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events",
+    params(("id" = String, Path, description = "The event's id."), ReplayQuery),
+    responses((status = 200, description = "What it would start, or the id of the new event.", body = model::Replayed), Usual,
+        Missing, Conflict, Crowded))]
+pub(super) async fn replay(
+    State(api): State<Arc<Api>>,
+    Named(id): Named,
+    Asked(query): Asked<ReplayQuery>,
+) -> Answer<Json<model::Replayed>> {
+    let told = api.history.told(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
+    if !query.run {
+        let rehearsal = rehearsal::of(&api.view().plan, told).await;
+        return Ok(Json(model::Replayed { event_id: None, rehearsal: Some(rehearsal) }));
+    }
+    if INTERNAL.contains(&&*told.trigger) {
+        let why = format!(
+            "{} tells of what Herald itself saw; run the job or the event that led to it again",
+            told.trigger
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, why));
+    }
+    match api.handle.accept(told.trigger, Arc::unwrap_or_clone(told.trigger_param)).await {
+        Ok(event_id) => Ok(Json(model::Replayed { event_id: Some(event_id.to_string()), rehearsal: None })),
+        Err(refused) => Err(turned_away(&refused)),
+    }
 }
 
 /// All triggers, with the next times at which they are due

@@ -23,6 +23,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
         .routes(routes!(events::one))
+        .routes(routes!(events::replay))
         .routes(routes!(events::triggers))
         .routes(routes!(events::activate))
         .routes(routes!(about::routers))

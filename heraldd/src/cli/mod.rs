@@ -12,6 +12,7 @@ mod logs;
 mod next;
 mod pages;
 mod paint;
+mod rehearse;
 mod schema;
 mod table;
 mod wait;
@@ -60,6 +61,8 @@ enum Command {
     Cancel(jobs::Cancel),
     Retry(jobs::Retry),
     Explain(events::Explain),
+    Try(rehearse::Try),
+    Replay(rehearse::Replay),
     Triggers(about::Triggers),
     Routers(about::Routers),
     Executors(about::Executors),
@@ -110,6 +113,8 @@ fn answer(command: &Command) -> Answer {
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
         Command::Explain(arguments) => events::explain(arguments),
+        Command::Try(arguments) => rehearse::try_request(arguments),
+        Command::Replay(arguments) => rehearse::replay(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),

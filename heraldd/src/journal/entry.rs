@@ -13,7 +13,6 @@ use herald_core::param::Params;
 use herald_core::secret::Mask;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::seal::Seal;
@@ -220,13 +219,15 @@ fn accepted<'a>(record: &'a Record, seal: &Seal) -> Result<Accepted<'a>, Journal
     let Record::Accepted { activation, mask, key, due, at } = record else {
         return Err(JournalError("no event".to_owned()));
     };
-    let masked = mask.params(&activation.trigger_param);
-    let sealed = if masked == *activation.trigger_param {
-        None
+    let whole = &*activation.trigger_param;
+    // Most events hold no secret: then nothing is copied.
+    let (param, sealed) = if mask.hides_nothing_in(whole) {
+        (json(whole), None)
     } else {
-        let whole = Value::Object(activation.trigger_param.as_ref().clone()).to_string();
-        let sealed = seal.seal(&whole);
-        Some(sealed.ok_or_else(|| JournalError("there are no random numbers to seal with".to_owned()))?)
+        let sealed = seal.seal(&json(whole));
+        let sealed =
+            sealed.ok_or_else(|| JournalError("there are no random numbers to seal with".to_owned()))?;
+        (json(&mask.params(whole)), Some(sealed))
     };
     let until = |window: std::time::Duration| {
         millis(*at).saturating_add(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
@@ -234,7 +235,7 @@ fn accepted<'a>(record: &'a Record, seal: &Seal) -> Result<Accepted<'a>, Journal
     Ok(Accepted {
         id: id(&activation.event_id)?,
         trigger: Cow::Borrowed(&activation.trigger),
-        param: Cow::Owned(Value::Object(masked).to_string()),
+        param,
         sealed,
         depth: activation.chain_depth,
         key: key.as_ref().map(|key| KeyUntil { name: key.name.to_string(), until: until(key.window) }),
@@ -286,7 +287,13 @@ fn end(verdict: &Verdict) -> End<'_> {
 }
 
 fn masked<'a>(params: &Params, mask: &Mask) -> Cow<'a, str> {
-    if params.is_empty() { Cow::Borrowed("{}") } else { json(&mask.params(params)) }
+    if params.is_empty() {
+        Cow::Borrowed("{}")
+    } else if mask.hides_nothing_in(params) {
+        json(params)
+    } else {
+        json(&mask.params(params))
+    }
 }
 
 fn json<'a>(params: &Params) -> Cow<'a, str> {

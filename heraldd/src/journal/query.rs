@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use herald_core::activation::Activation;
 use herald_core::job::Job;
 use herald_core::plan::Plan;
 use jiff::Timestamp;
@@ -48,6 +49,9 @@ pub trait History: Send + Sync + 'static {
 
     /// One event, if it is known.
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError>;
+
+    /// One event as its trigger told it, secrets included, if it is known.
+    async fn told(&self, id: &str) -> Result<Option<Activation>, HistoryError>;
 
     /// One job as it could run again, if it is known; `plan` is what resolves secrets.
     async fn stored(&self, id: &str, plan: Arc<Plan>) -> Result<Option<StoredJob>, HistoryError>;

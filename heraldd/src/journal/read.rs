@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use herald_core::activation::Activation;
 use herald_core::plan::Plan;
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;
@@ -38,6 +39,12 @@ impl History for Store {
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError> {
         let id = id.to_owned();
         self.ask(move |connection| event(connection, &id)).await.map_err(HistoryError::Unreadable)
+    }
+
+    async fn told(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
+        let (id, seal) = (id.to_owned(), self.seal.clone());
+        let found = self.ask(move |connection| recover::told(connection, &id, &seal));
+        found.await.map_err(HistoryError::Unreadable)
     }
 
     async fn stored(&self, id: &str, plan: Arc<Plan>) -> Result<Option<StoredJob>, HistoryError> {

@@ -86,6 +86,17 @@ fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEve
     Ok(events)
 }
 
+/// One event as its trigger told it, if it is known and can be read.
+pub(super) fn told(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<Option<Activation>> {
+    let row = |row: &Row<'_>| {
+        let param = trigger_param(row.get(2)?, row.get(3)?, seal);
+        let (event_id, trigger, chain_depth) = (name(row, 0)?, name(row, 1)?, row.get(4)?);
+        Ok(param.map(|param| Activation { event_id, trigger, trigger_param: Arc::new(param), chain_depth }))
+    };
+    let sql = "SELECT id, trigger_name, param, sealed, depth FROM events WHERE id = ?1";
+    Ok(reader.prepare_cached(sql)?.query_row([id], row).optional()?.flatten())
+}
+
 fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
     row.get::<_, String>(column).map(Name::from)
 }

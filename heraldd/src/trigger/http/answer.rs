@@ -125,7 +125,10 @@ fn refuse(request: &Request<Incoming>) -> Option<Reply> {
         let sentence = "the body must be JSON, sent with the header `Content-Type: application/json`";
         return Some(error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
     }
-    compressed(request.headers())
+    request.headers().get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity").then(|| {
+        let sentence = "compressed bodies are not taken; send it without Content-Encoding";
+        error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+    })
 }
 
 /// 405, with the methods that are taken.
@@ -137,14 +140,6 @@ pub(super) fn wrong_method(methods: &[Method]) -> Reply {
         reply.headers_mut().insert(ALLOW, allow);
     }
     reply
-}
-
-/// The refusal of a compressed body.
-pub(super) fn compressed(headers: &HeaderMap) -> Option<Reply> {
-    headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity").then(|| {
-        let sentence = "compressed bodies are not taken; send it without Content-Encoding";
-        error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
-    })
 }
 
 fn strange(stranger: Stranger) -> Reply {

@@ -6,8 +6,10 @@ mod auth;
 mod body;
 mod delivery;
 mod fixed;
+mod head;
 mod options;
 mod path;
+mod rehearse;
 mod request;
 mod result;
 mod share;
@@ -27,6 +29,7 @@ use crate::tls::{self, TlsListener};
 use answer::Answers;
 use options::{Given, Web};
 use path::Pattern;
+pub use rehearse::{Recorded, rehearse};
 use share::{Place, Shared};
 
 /// How long a whole body may take, even byte by byte.

@@ -1,0 +1,56 @@
+//! Asks what an event would start, and starts nothing.
+
+use std::sync::Arc;
+
+use super::ask::ask;
+use crate::activation::Activation;
+use crate::clock::IdMaker;
+use crate::job::Job;
+use crate::plan::Plan;
+use crate::secret::Mask;
+use crate::selector::Answer;
+use crate::trigger::ComponentError;
+use crate::workflow::Route;
+
+/// What one task of one router would do.
+pub struct Rehearsed {
+    /// The task.
+    pub route: Arc<Route>,
+    /// What its selector says.
+    pub answer: Result<Answer, ComponentError>,
+    /// The job that would be made, where the selector says yes; or why it would fail at once.
+    pub job: Option<Result<Job, String>>,
+    /// What hides its secrets.
+    pub mask: Arc<Mask>,
+}
+
+/// Asks every router about an event as the dispatcher does. Selectors that run programs run them.
+pub async fn rehearse(plan: &Arc<Plan>, activation: &Arc<Activation>) -> Vec<Rehearsed> {
+    let ids = IdMaker::default();
+    let mut rehearsed = Vec::new();
+    for route in plan.workflow.routes(&activation.trigger) {
+        let id = ids.next(jiff::Timestamp::UNIX_EPOCH);
+        let answered = ask(activation.clone(), route.clone(), plan.clone(), Some(id.clone())).await;
+        let filled = answered.filled;
+        let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
+        let yes = matches!(&answered.answer, Ok(Answer { yes: true, .. }));
+        let job = filled.filter(|_| yes).map(|filled| {
+            filled.job_param.map(|job_param| Job {
+                id,
+                trigger_id: activation.event_id.clone(),
+                router: route.router.clone(),
+                trigger: route.trigger.clone(),
+                selector: route.selector.clone(),
+                task: route.task.clone(),
+                executor: route.executor.clone(),
+                trigger_param: activation.trigger_param.clone(),
+                select_param: filled.select_param,
+                job_param,
+                chain_depth: activation.chain_depth,
+                attempt: 1,
+            })
+        });
+        rehearsed.push(Rehearsed { route: route.clone(), answer: answered.answer, job, mask });
+    }
+    rehearsed
+}

@@ -1,0 +1,158 @@
+//! `heraldd try` and `heraldd replay`: what a request, or an event of the past, would start.
+
+use std::path::PathBuf;
+
+use anstyle::Style;
+use clap::Args;
+use herald_core::activation::{Activation, Name};
+use http::Method;
+use serde_json::Value;
+
+use super::answer::{Answer, ConfigFile, FAILED};
+use super::client::{Daemon, step};
+use super::paint::{self, Paint};
+use super::table::{self, Last};
+use crate::trigger::http::{Recorded, rehearse};
+use crate::{loading, model, rehearsal};
+
+/// Show what a recorded request would start, with the final parameters, and start nothing
+///
+/// FILE holds the request as on the wire: the request line, headers, an empty line, the body. It is checked as it would be
+/// if it came now, its signature included. Selectors that run programs run them.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd try /etc/heraldd.yml --trigger github --request push.http")]
+pub(super) struct Try {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The trigger that gets it, of type `http`
+    #[arg(long, value_name = "NAME")]
+    trigger: String,
+    /// The recorded request; - for standard input
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    request: PathBuf,
+    /// Take it from anybody: check neither token nor signature nor address
+    #[arg(long)]
+    unchecked: bool,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Show what an event of the past would start with the configuration of today, or start it with --run
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd replay 01a20df5-4275-7307-a69e-5d9639df9f78 --run")]
+pub(super) struct Replay {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// The event's id
+    id: String,
+    /// Make a new event of the same trigger with the same parameters
+    #[arg(long)]
+    run: bool,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn try_request(arguments: &Try) -> Answer {
+    let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
+        Ok(loaded) => loaded,
+        Err(wrong) => return Answer::refused(&wrong),
+    };
+    let Some(trigger) = loaded.config.triggers.iter().find(|trigger| trigger.name == arguments.trigger)
+    else {
+        return Answer::refused(&format!("there is no trigger \"{}\"", arguments.trigger));
+    };
+    if trigger.type_name != "http" {
+        let why = format!(
+            "the trigger \"{}\" takes no requests: it is of type {}",
+            trigger.name, trigger.type_name
+        );
+        return Answer::refused(&why);
+    }
+    let recorded = read(&arguments.request).and_then(|bytes| Recorded::read(&bytes));
+    let recorded = match recorded {
+        Ok(recorded) => recorded,
+        Err(why) => return Answer::refused(&format!("{}: {why}", arguments.request.display())),
+    };
+    let params = match rehearse(&trigger.options, recorded, !arguments.unchecked) {
+        Ok(params) => params,
+        Err((status, why)) => {
+            let remarks = format!("it would be answered with {status}, and no event: {why}");
+            return Answer {
+                remarks,
+                code: if status.is_success() { 0 } else { FAILED },
+                ..Answer::good("")
+            };
+        }
+    };
+    let name = Name::from(trigger.name.as_str());
+    let plan = std::sync::Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
+    let event_id = Name::from("00000000-0000-7000-8000-000000000000");
+    let activation = Activation { event_id, trigger: name, trigger_param: params.into(), chain_depth: 0 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => told(&runtime.block_on(rehearsal::of(&plan, activation)), arguments.json),
+        Err(error) => Answer { remarks: error.to_string(), code: FAILED, ..Answer::good("") },
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    use std::io::Read as _;
+    const MOST: u64 = 64 << 20;
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().take(MOST).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes))
+    };
+    read.map(|_| bytes).map_err(|error| error.to_string())
+}
+
+pub(super) fn replay(arguments: &Replay) -> Answer {
+    let path = format!("/v1/events/{}/replay?run={}", step(&arguments.id), arguments.run);
+    let said = match arguments.daemon.ask(Method::POST, &path, None) {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    match serde_json::from_value::<model::Replayed>(said.clone()) {
+        Ok(_) if arguments.json => Answer::good(said.to_string()),
+        Ok(model::Replayed { event_id: Some(event_id), .. }) => Answer::good(event_id),
+        Ok(model::Replayed { rehearsal: Some(rehearsal), .. }) => told(&rehearsal, false),
+        Ok(_) => Answer::good(""),
+        Err(error) => Answer::strange(&error),
+    }
+}
+
+fn told(rehearsal: &model::Rehearsal, json: bool) -> Answer {
+    if json {
+        return Answer::good(serde_json::to_string(rehearsal).unwrap_or_default());
+    }
+    if rehearsal.tasks.is_empty() {
+        let remarks = format!("no router names the trigger \"{}\"", rehearsal.trigger);
+        return Answer { remarks, ..Answer::good("") };
+    }
+    let row = |task: &model::RehearsedTask| {
+        [task.router.clone(), task.task.clone(), task.selector.clone(), task.answer.clone(), task.why.clone()]
+    };
+    let rows: Vec<table::Row<5>> = rehearsal.tasks.iter().map(row).collect();
+    let paint = Paint::of(&std::io::stdout());
+    let head = ["ROUTER", "TASK", "SELECTOR", "ANSWER", "WHY"];
+    let mut out = table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
+        3 => paint::of_status(text),
+        _ => Style::new(),
+    });
+    for task in &rehearsal.tasks {
+        let name = format!("{}/{} on {}", task.router, task.task, task.executor);
+        match (&task.params, &task.error) {
+            (Some(params), _) => {
+                let job_param = params.get("job_param").cloned().unwrap_or(Value::Null);
+                let text = serde_json::to_string_pretty(&job_param).unwrap_or_default();
+                out.push_str(&format!("\n{name} would get job_param\n{text}\n"));
+            }
+            (None, Some(why)) => out.push_str(&format!("\n{name} would fail: {why}\n")),
+            (None, None) => {}
+        }
+    }
+    Answer::good(out)
+}

@@ -1,0 +1,165 @@
+//! The head of a request, and what is asked of it: everything that needs neither a connection nor a dispatcher.
+
+use std::net::IpAddr;
+
+use herald_core::param::Params;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::auth::{Denied, Presented};
+use super::body::{self, NotTaken};
+use super::options::Web;
+use super::request::{REQUEST, Told};
+
+/// The head of a request, read.
+pub(super) struct Head {
+    pub(super) method: Method,
+    path: String,
+    pub(super) headers: HeaderMap,
+    query: Vec<(String, String)>,
+    pub(super) client: IpAddr,
+}
+
+/// Why a request makes no event.
+pub(super) enum Turned {
+    /// It comes from elsewhere.
+    Address,
+    Method,
+    Denied(Denied),
+    NotTaken(NotTaken),
+    /// The body is compressed.
+    Compressed,
+    /// A sender only tries whether somebody is there; what it is answered.
+    Ping(Value),
+}
+
+impl Turned {
+    /// The status of the answer.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Address => StatusCode::FORBIDDEN,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Denied(_) => StatusCode::UNAUTHORIZED,
+            Self::NotTaken(NotTaken::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotTaken(NotTaken::Content(_)) => StatusCode::BAD_REQUEST,
+            Self::Ping(_) => StatusCode::OK,
+        }
+    }
+
+    /// For people.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Address => "requests from this address are not allowed".to_owned(),
+            Self::Method => "this method is not taken here".to_owned(),
+            Self::Denied(Denied(why)) | Self::NotTaken(NotTaken::Type(why) | NotTaken::Content(why)) => {
+                why.clone()
+            }
+            Self::Compressed => {
+                "compressed bodies are not taken; send it without Content-Encoding".to_owned()
+            }
+            Self::Ping(_) => "it is a ping, which is answered and runs nothing".to_owned(),
+        }
+    }
+}
+
+impl Head {
+    pub(super) fn new(method: Method, uri: &Uri, headers: HeaderMap, client: IpAddr) -> Self {
+        let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        Self { method, path: uri.path().to_owned(), headers, query: query.into_owned().collect(), client }
+    }
+
+    /// What the head alone says against it. Unless `checked`, it may come from anybody.
+    pub(super) fn examine_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), Turned> {
+        if checked && !web.addresses.allow(self.client) {
+            return Err(Turned::Address);
+        }
+        if !web.methods.contains(&self.method) {
+            return Err(Turned::Method);
+        }
+        if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
+            auth.check_head(&self.presented(b"", now)).map_err(Turned::Denied)?;
+        }
+        if self.method == Method::GET {
+            return Ok(());
+        }
+        web.body.takes(&self.headers).map_err(Turned::NotTaken)?;
+        let coding = self.headers.get(http::header::CONTENT_ENCODING);
+        if coding.is_some_and(|coding| coding != "identity") { Err(Turned::Compressed) } else { Ok(()) }
+    }
+
+    /// What the whole of it says against it.
+    pub(super) fn examine(
+        &self,
+        web: &Web,
+        body: &[u8],
+        now: Timestamp,
+        checked: bool,
+    ) -> Result<(), Turned> {
+        if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
+            auth.check_whole(&self.presented(body, now)).map_err(Turned::Denied)?;
+        }
+        match ping(&self.headers, body) {
+            Some(answer) => Err(Turned::Ping(answer)),
+            None => Ok(()),
+        }
+    }
+
+    /// A name for the delivery, as its scheme has it.
+    pub(super) fn delivery(&self, web: &Web, body: &[u8], now: Timestamp) -> Option<String> {
+        web.auth.as_ref()?.delivery(&self.presented(body, now))
+    }
+
+    /// What the event tells. `captures`: what the path holds; `node`: the name of this node.
+    pub(super) fn into_params(
+        mut self,
+        web: &Web,
+        body: &[u8],
+        captures: Vec<(String, String)>,
+        node: Option<&str>,
+    ) -> Result<Params, Turned> {
+        // The token is for the door alone.
+        if let Some(parameter) = web.auth.as_ref().and_then(|auth| auth.query_parameter()) {
+            self.query.retain(|(name, _)| name != parameter);
+        }
+        let mut params = match self.method {
+            Method::GET => body::query(&self.query),
+            _ => web.body.read(&self.headers, body).map_err(Turned::NotTaken)?,
+        };
+        // What the path says was decided by whoever wrote the URL, and stands above the body.
+        params.extend(captures.into_iter().map(|(name, value)| (name, Value::from(value))));
+        let told = Told {
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            headers: &self.headers,
+            client: self.client,
+            body: web.keep_raw.then_some(body),
+            node,
+        };
+        params.insert(REQUEST.to_owned(), told.param(&web.headers));
+        Ok(params)
+    }
+
+    fn presented<'a>(&'a self, body: &'a [u8], now: Timestamp) -> Presented<'a> {
+        Presented { headers: &self.headers, query: &self.query, body, now }
+    }
+}
+
+/// A sender that only tries whether somebody is there: GitHub, Gogs and Gitea with a header, Bitbucket's servers with
+/// another, Slack with a challenge in the body, which it wants back.
+fn ping(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
+    let says =
+        |name: &str, value: &str| headers.get(name).is_some_and(|given| given.as_bytes() == value.as_bytes());
+    let events = ["x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event"];
+    if events.iter().any(|name| says(name, "ping")) || says("x-event-key", "diagnostics:ping") {
+        return Some(json!({"ping": true}));
+    }
+    if headers.contains_key("x-slack-signature") {
+        let event: Value = serde_json::from_slice(body).ok()?;
+        if event.get("type").and_then(Value::as_str) == Some("url_verification") {
+            return Some(json!({"challenge": event.get("challenge")?}));
+        }
+    }
+    None
+}
