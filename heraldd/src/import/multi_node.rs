@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::given::{File, Item};
 use super::imported::{Imported, Unreadable};
 use super::pattern;
-use super::source::{literal, template_text};
+use super::source::{literal, path, template_text};
 use super::yaml_out::Writer;
 
 /// Where the hooks are served when no node says so.
@@ -45,8 +45,8 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
         writer.section("trigger");
         for (key, _) in &hooks {
             let trigger = json!({
-                "type": "http", "host": "0.0.0.0", "port": port, "path": format!("/{key}"), "methods": ["GET", "POST"],
-                "body": "any", "keep_raw": true, "respond": "result",
+                "type": "http", "host": "0.0.0.0", "port": port, "path": path(&format!("/{key}")), "methods": ["GET", "POST"],
+                "body": "any", "keep_raw": true, "dedup_window": 0, "respond": "result",
             });
             writer.entry(2, key, &trigger);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use herald_core::secret::is_secret_name;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::formula::Formula;
 use super::given::Item;
@@ -25,6 +26,10 @@ pub(super) struct Parsed {
     /// Its key in `select_param`.
     pub(super) key: String,
 }
+
+/// The field of a form that many senders put JSON into. Herald takes it apart: its keys are parameters.
+const FORMS: &str = "payload";
+const REST: &str = "trigger_param|without('_request')";
 
 /// Where values with names come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +119,10 @@ impl Argument {
         match self.kind {
             Kind::RemoteAddress => Some("remote-addr: the address comes without the port"),
             Kind::Entire(Map::Headers) => {
-                Some("entire-headers: names are in lower case, Authorization and Cookie are left out")
+                Some("entire-headers: names are in lower case, those that hold secrets are left out")
+            }
+            Kind::Named(Map::Payload) if self.name == "root" || self.name.starts_with("root.") => {
+                Some("root: a list is no event, a request with one is answered 400")
             }
             Kind::Named(Map::Payload) if is_xml(&self.name) => {
                 Some("the name looks like one of an XML payload: XML is not taken apart")
@@ -149,6 +157,10 @@ impl Argument {
     pub(super) fn in_template(&self, wanted: &mut Wanted) -> String {
         self.want(wanted);
         let expression = match self.kind {
+            // A form's, which is taken apart already where it is JSON.
+            Kind::Named(Map::Payload) if self.name == FORMS => {
+                format!("text({at} if {at} is not none else {REST})", at = "at(trigger_param, 'payload')")
+            }
             Kind::Named(map) => {
                 let (base, path) = self.place(map, wanted);
                 format!("text(at({base}, {}))", template_text(&path))
@@ -157,7 +169,7 @@ impl Argument {
             Kind::Body => "trigger_param._request.body".to_owned(),
             Kind::Method => "trigger_param._request.method".to_owned(),
             Kind::RemoteAddress => "trigger_param._request.remote_address".to_owned(),
-            Kind::Entire(Map::Payload) => "trigger_param|without('_request')|tojson".to_owned(),
+            Kind::Entire(Map::Payload) => format!("{REST}|tojson"),
             Kind::Entire(map) => format!("{}|tojson", map.path()),
         };
         format!("{{{{ {expression} }}}}")
@@ -199,7 +211,8 @@ impl Parsed {
         argument.want(wanted);
         let (base, path) = argument.place(map, wanted);
         let at = format!("at({base}, {})", template_text(&path));
-        let template = format!("{{{{ {at}|fromjson if {at} is string else {at} }}}}");
+        let other = if map == Map::Payload && argument.name == FORMS { REST } else { &at };
+        let template = format!("{{{{ {at}|fromjson if {at} is string else {other} }}}}");
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         let key = format!("parsed_{}", argument.name.chars().map(plain).collect::<String>());
         Some((Self { map, name: argument.name.clone(), key }, template))
@@ -209,6 +222,12 @@ impl Parsed {
 /// Names that only the original's reader of XML gives.
 fn is_xml(name: &str) -> bool {
     name.split('.').any(|step| step == "#text" || step.len() > 1 && step.starts_with('-'))
+}
+
+/// A path of a request, with what has a meaning in the option `path` written otherwise.
+pub(super) fn path(text: &str) -> String {
+    const MEANS_SOMETHING: AsciiSet = CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'{').add(b'}');
+    utf8_percent_encode(text, &MEANS_SOMETHING).to_string()
 }
 
 /// A text as CEL has it.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::given::{File, Item};
 use super::imported::{Imported, Unreadable};
 use super::rule::{Rules, algorithm};
-use super::source::{Argument, Parsed, Wanted, literal};
+use super::source::{Argument, Parsed, Wanted, literal, path};
 use super::yaml_out::Writer;
 
 const KEYS: [&str; 17] = [
@@ -44,6 +44,8 @@ const SIGNED: [(&str, &str); 5] = [
 /// Without `http-methods`, the original takes any. Those that only ask run nothing here.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const LONGEST_WAIT: &str = "1h";
+/// What forges send at most; the original has no limit.
+const LARGEST_BODY: &str = "25MiB";
 const HEAD: &str = "Made by `heraldd import webhook`: every hook is a trigger at /hooks/ID on port 9000 and a router with the rule and
 the command. Secrets of the hooks stand in it: let nobody else read this file, or use ${env:NAME} or ${file:PATH}.";
 
@@ -92,10 +94,6 @@ impl Hook {
             item.leave_out(format!("hook `{id}`: without `execute-command` it runs nothing"));
             return None;
         };
-        if id.contains(['{', '}']) {
-            item.leave_out(format!("hook `{id}`: braces cannot stand in a path"));
-            return None;
-        }
         if !seen.insert(id.clone()) {
             item.leave_out(format!("hook `{id}` is there already: the first one counts, there and here"));
             return None;
@@ -106,7 +104,11 @@ impl Hook {
         let auth = Auth::of(item);
         let selector = condition(item, auth.as_ref(), &mut wanted, &mut select_param);
         let job_param = job_param(item, &command, &mut wanted);
-        let trigger = trigger(item, &id, auth.map(|auth| auth.option), &wanted);
+        let methods = methods(item, &wanted);
+        if methods.is_empty() {
+            return None;
+        }
+        let trigger = trigger(item, &id, auth.map(|auth| auth.option), &wanted, &methods);
         let mut router = json!({"trigger": id, "selector": selector, "task": {"run": "local"}});
         if !select_param.is_empty() {
             router["select_param"] = Value::Object(select_param);
@@ -150,8 +152,7 @@ fn condition(
     select_param.insert("expr".to_owned(), Value::from(literal(&condition)));
     select_param.extend(texts);
     for (name, secret) in secrets {
-        // A secret is never read as a template.
-        select_param.insert(name, Value::from(secret));
+        select_param.insert(name, Value::from(literal(&secret)));
     }
     "expr"
 }
@@ -208,10 +209,10 @@ impl Auth {
     }
 }
 
-fn trigger(item: &Item<'_>, id: &str, auth: Option<Value>, wanted: &Wanted) -> Value {
+fn trigger(item: &Item<'_>, id: &str, auth: Option<Value>, wanted: &Wanted, methods: &[String]) -> Value {
     let mut trigger = json!({
-        "type": "http", "host": "0.0.0.0", "port": 9000, "path": format!("/hooks/{id}"),
-        "methods": methods(item, wanted), "body": "any",
+        "type": "http", "host": "0.0.0.0", "port": 9000, "path": path(&format!("/hooks/{id}")),
+        "methods": methods, "body": "any", "max_body": LARGEST_BODY, "dedup_window": 0,
     });
     if let Some(auth) = auth {
         trigger["auth"] = auth;
@@ -225,35 +226,43 @@ fn trigger(item: &Item<'_>, id: &str, auth: Option<Value>, wanted: &Wanted) -> V
         trigger["keep_raw"] = Value::from(true);
     }
     if let Some(kind) = item.text_at("incoming-payload-content-type") {
+        // JSON is known without it.
         let what = if kind.contains("xml") || kind.starts_with("multipart/") {
-            format!("{kind} is not taken apart: the parameters are empty")
+            Some(format!("{kind} is not taken apart: there are no parameters"))
+        } else if kind.contains("json") {
+            None
         } else {
-            format!("the sender has to say `Content-Type: {kind}` itself")
+            Some(format!("the sender has to say `Content-Type: {kind}` itself"))
         };
-        item.get("incoming-payload-content-type").into_iter().for_each(|at| at.leave_out(&what));
+        if let (Some(what), Some(at)) = (what, item.get("incoming-payload-content-type")) {
+            at.leave_out(what);
+        }
     }
     answer(item, &mut trigger);
     trigger
 }
 
+/// The methods that are taken; none where the original takes only such as are not taken here.
 fn methods(item: &Item<'_>, wanted: &Wanted) -> Vec<String> {
-    let given: Vec<String> = item
-        .list_at("http-methods")
-        .iter()
-        .filter_map(|method| method.value.as_str())
-        .map(|method| method.trim().to_ascii_uppercase())
-        .collect();
-    if given.is_empty() {
+    let list = item.list_at("http-methods");
+    if list.is_empty() {
         // A GET has no payload; its parameters here are those of the query, which nobody may take for one.
         let fitting = METHODS.iter().filter(|method| !(wanted.payload && **method == "GET"));
         return fitting.map(|method| (*method).to_owned()).collect();
     }
-    if wanted.payload
-        && let (true, Some(at)) = (given.iter().any(|method| method == "GET"), item.get("http-methods"))
-    {
-        at.leave_out("GET: what is taken from the payload is taken from the query");
+    let mut methods = Vec::new();
+    for at in list {
+        let method = at.value.as_str().unwrap_or_default().trim().to_ascii_uppercase();
+        if !METHODS.contains(&method.as_str()) {
+            at.leave_out(format!("`{method}` is not one of: {}", METHODS.join(", ")));
+            continue;
+        }
+        if method == "GET" && wanted.payload {
+            at.leave_out("GET: what is taken from the payload is taken from the query");
+        }
+        methods.push(method);
     }
-    given
+    methods
 }
 
 /// How the request is answered.
@@ -606,21 +615,34 @@ mod tests {
 - id: c
   execute-command: /x
   success-http-response-code: 42
-  incoming-payload-content-type: application/json
+  incoming-payload-content-type: text/xml
   pass-arguments-to-command:
   - source: nowhere
   - source: request
     name: remote-addr
   parse-parameters-as-json:
   - source: string
-- id: '{d}'
+- id: e
   execute-command: /x
+  http-methods: [head]
 ";
         let (config, left_out) = imported(hooks);
         let lines: Vec<usize> = left_out.iter().map(|(line, _)| *line).collect();
-        assert_eq!(lines, [3, 4, 5, 7, 10, 11, 13, 14, 17, 18, 20, 21, 24, 25], "{left_out:#?}");
+        assert_eq!(lines, [3, 4, 5, 7, 10, 11, 13, 14, 17, 18, 20, 21, 24, 27], "{left_out:#?}");
         assert_eq!(config["trigger"].as_object().unwrap().len(), 2);
         assert_eq!(config["router"]["a"]["select_param"]["expr"], "false");
+    }
+
+    #[test]
+    fn ids_in_paths() {
+        for (id, path) in [
+            ("a", "/hooks/a"),
+            ("sendgrid/dir", "/hooks/sendgrid/dir"),
+            ("a {b}%?#", "/hooks/a%20%7Bb%7D%25%3F%23"),
+        ] {
+            let (config, _) = hook(json!({"id": id}));
+            assert_eq!(config["trigger"][id]["path"], path);
+        }
     }
 
     #[test]
