@@ -139,6 +139,5 @@ fn text(value: &Made) -> Result<String, Error> {
 /// The value at a path such as `push_data.tag` or `commits.0.id`; none where there is nothing.
 fn at(value: &Made, path: &str) -> Result<Made, Error> {
     let json = to_json(value).map_err(|why| wrong(format!("the value {why}")))?;
-    let found = json.as_object().and_then(|map| param::lookup(map, &path.replace('.', "/")).cloned());
-    Ok(found.map_or(Made::from(()), |found| to_made(&found)))
+    Ok(param::dotted(&json, path).map_or(Made::from(()), to_made))
 }

@@ -1,6 +1,7 @@
 //! Configurations of other programs, as configurations of Herald: text in, text out. What the originals answer and
 //! what becomes of it here, where that differs: `docs/decisions/0014-import.md`.
 
+mod auth;
 pub mod crontab;
 mod formula;
 mod given;

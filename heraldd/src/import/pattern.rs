@@ -27,7 +27,7 @@ pub(super) fn from_go(pattern: &str) -> Result<String, String> {
             // A named class such as `[:alpha:]`, to its end.
             '[' => {
                 out.push('[');
-                while let Some(c) = chars.next() {
+                for c in chars.by_ref() {
                     out.push(c);
                     if c == ']' {
                         break;

@@ -70,7 +70,11 @@ impl Writer {
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    /// The text. Where there is nothing but comments, something that is a configuration all the same.
+    pub(super) fn finish(mut self) -> String {
+        if self.text.lines().all(|line| line.starts_with('#')) {
+            self.text.push_str("\nrouter: {}\n");
+        }
         self.text
     }
 }
@@ -167,53 +171,55 @@ mod tests {
     use herald_core::yaml::Document;
     use serde_json::json;
 
+    /// What is hard to write.
+    const TEXTS: &[&str] = &[
+        "",
+        "plain",
+        "yes",
+        "No",
+        "5",
+        "1.5",
+        "-x",
+        "a: b",
+        "a:",
+        "a#b",
+        "a # b",
+        "it's",
+        "say \"hi\"",
+        "{x}",
+        "two\nlines",
+        "two\nlines\n",
+        "end\n\n",
+        "\nfirst",
+        " x\ny",
+        "a\tb",
+        "a\u{1}b\n",
+        "\u{feff}x",
+        "*",
+        "&a",
+        "!t",
+        "%d",
+        "@x",
+        "`x`",
+        "${env:X}",
+        "?",
+        "- a",
+        "null",
+        "~",
+        "[a]",
+        "a, b",
+        "\u{85}",
+        "x \n y \n",
+        "a\rb",
+        "é",
+        "=",
+    ];
+
     #[test]
     fn what_is_written_is_read_again() {
-        let texts = [
-            "",
-            "plain",
-            "yes",
-            "No",
-            "5",
-            "1.5",
-            "-x",
-            "a: b",
-            "a:",
-            "a#b",
-            "a # b",
-            "it's",
-            "say \"hi\"",
-            "{x}",
-            "two\nlines",
-            "two\nlines\n",
-            "end\n\n",
-            "\nfirst",
-            " x\ny",
-            "a\tb",
-            "a\u{1}b\n",
-            "\u{feff}x",
-            "*",
-            "&a",
-            "!t",
-            "%d",
-            "@x",
-            "`x`",
-            "${env:X}",
-            "?",
-            "- a",
-            "null",
-            "~",
-            "[a]",
-            "a, b",
-            "\u{85}",
-            "x \n y \n",
-            "a\rb",
-            "é",
-            "=",
-        ];
         let long = "x".repeat(100);
         let value = json!({
-            "map": {"k e y": texts.as_slice(), "5": {}, "n": [1, 2.5, true, null, [], {"a": [{"b": "c\nd"}]}], "long": [long, long]},
+            "map": {"k e y": TEXTS, "5": {}, "n": [1, 2.5, true, null, [], {"a": [{"b": "c\nd"}]}], "long": [long, long]},
         });
         let mut writer = Writer::default();
         writer.section("top");
@@ -221,13 +227,13 @@ mod tests {
         for (key, value) in value.as_object().unwrap() {
             writer.entry(2, key, value);
         }
-        for text in texts {
-            writer.entry(2, &format!("k{text}"), &json!({text: text, "a": text, "b": [text]}));
+        for text in TEXTS {
+            writer.entry(2, &format!("k{text}"), &json!({*text: text, "a": text, "b": [text]}));
         }
         let text = writer.finish();
         let read = Document::parse(&text, "out").unwrap_or_else(|problems| panic!("{problems}\n{text}"));
         assert_eq!(read.value()["top"]["map"], value["map"], "{text}");
-        for given in texts {
+        for given in TEXTS {
             let key = format!("k{given}");
             assert_eq!(read.value()["top"][&key]["a"], json!(given), "{text}");
             assert_eq!(read.value()["top"][&key]["b"], json!([given]), "{text}");
