@@ -3,6 +3,7 @@
 //! | sentence | test |
 //! |---|---|
 //! | `import webhook` prints a configuration that does the same | `webhook_and_its_import_answer_alike` |
+//! | … `multi-node-webhook` … | `the_example_of_multi_node_webhook` |
 //! | … `crontab` … | `a_crontab_runs` |
 //! | names on stderr, with line, what could not be carried over | `what_is_left_out_is_named` |
 //!
@@ -274,6 +275,56 @@ fn webhook_and_its_import_answer_alike() {
     let put = Message::request("PUT", "/hooks/message", &[JSON], b"{}");
     assert_eq!(send(address, &put).status, 405);
     assert_eq!(send(address, &Message::request("POST", "/hooks/nowhere", &[JSON], b"{}")).status, 404);
+}
+
+/// The example of seed 000, with commands that say who ran.
+const NODES: &str = r#"{
+  "nodes": [{"id": "master", "host": "127.0.0.1:8888"}, {"id": "node1", "host": "192.168.16.1:8888"}],
+  "hooks": [{"key": "update", "commands": [
+    {"id": "master", "command": "echo master", "display": true, "parm_bind": "{\"-a=\":\"\\\"tag\\\":\\\"([^\\\"]+)\\\"\"}"},
+    {"id": "node1", "command": "echo node1", "display": true, "parm_bind": "{\"var\":[\"push_data\",\"tag\"]}"}
+  ]}]
+}"#;
+
+#[test]
+fn the_example_of_multi_node_webhook() {
+    let places = [Place::new(), Place::new()];
+    let (runners, hooks) = ([free_port(), free_port()], [free_port(), free_port()]);
+    let file = places[0].write("config.json", NODES);
+    let config = import(&places[0], &["multi-node-webhook"], &file).stdout;
+    let config = config
+        .replace("http://127.0.0.1:8124", &format!("http://127.0.0.1:{}", runners[0]))
+        .replace("http://192.168.16.1:8124", &format!("http://127.0.0.1:{}", runners[1]))
+        .replace("'0.0.0.0'", "127.0.0.1")
+        .replace("/var/lib/heraldd/runner", "@DIR@/runner");
+    let start = |n: usize, id: &str| {
+        let config = config.replace("port: 8888", &format!("port: {}", hooks[n]));
+        let file = places[n].config_as("heraldd.yml", &config);
+        let mut command = places[n].bare("heraldd");
+        command.env("HERALD_NODE_SECRET", "a secret of the whole fleet");
+        Daemon::run(command.args(["-id", id, "-config"]).arg(file))
+    };
+    let daemons = [start(0, "master"), start(1, "node1")];
+    daemons.iter().for_each(|daemon| drop(daemon.wait_for(&["heraldd is ready"])));
+    let body = br#"{"push_data":{"tag":"v1; id $(id)"}}"#;
+    for (asked, target, said) in [
+        (0, "/update", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (1, "/update", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (0, "/update?node=", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (0, "/update?node=1", vec!["master -a=v1; id $(id)"]),
+        (1, "/update?node=1", vec!["node1 var=v1; id $(id)"]),
+    ] {
+        let request = Message::request("POST", target, &[JSON, ("Accept", "text/plain")], body);
+        let answer = send(SocketAddr::from(([127, 0, 0, 1], hooks[asked])), &request);
+        let text = answer.text();
+        let mut lines: Vec<&str> = text.lines().filter(|line| line.contains("v1")).collect();
+        lines.sort_unstable();
+        assert_eq!((answer.status, lines), (200, said), "{target}: {text}\n{}", daemons[asked].log());
+    }
+    // Nothing matches: nothing is passed.
+    let request = Message::request("POST", "/update?node=1", &[JSON, ("Accept", "text/plain")], b"{}");
+    let text = send(SocketAddr::from(([127, 0, 0, 1], hooks[0])), &request).text();
+    assert!(text.lines().any(|line| line.trim_end() == "master"), "{text}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use super::yaml_out::Writer;
 const PORT: u16 = 8888;
 /// Where nodes talk to each other.
 const NODE_PORT: u16 = 8124;
+/// The original waits as long as it takes.
+const LONGEST_WAIT: &str = "1h";
 const SECRET: &str = "${env:HERALD_NODE_SECRET}";
 const HEAD: &str = "Made by `heraldd import multi-node-webhook`. Every node runs `heraldd -id NAME -config FILE` with this file, and with the same
 secret of at least 16 bytes in HERALD_NODE_SECRET.";
@@ -46,7 +48,7 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
         for (key, _) in &hooks {
             let trigger = json!({
                 "type": "http", "host": "0.0.0.0", "port": port, "path": path(&format!("/{key}")), "methods": ["GET", "POST"],
-                "body": "any", "keep_raw": true, "dedup_window": 0, "respond": "result",
+                "body": "any", "keep_raw": true, "dedup_window": 0, "respond": "result", "respond_timeout": LONGEST_WAIT,
             });
             writer.entry(2, key, &trigger);
         }
@@ -113,9 +115,7 @@ fn write_nodes(writer: &mut Writer, nodes: &[Node]) {
         writer.entry(2, &node.id, &json!({"host": host, "secret": SECRET}));
     }
     writer.section("runner");
-    for (key, value) in [("host", json!("0.0.0.0")), ("port", json!(NODE_PORT)), ("secret", json!(SECRET))] {
-        writer.entry(2, key, &value);
-    }
+    writer.comment(2, "Address and secret are those of the own node.");
     writer.entry(2, "work_dir", &json!("/var/lib/heraldd/runner"));
     writer.section("executor");
     for node in nodes {
