@@ -24,6 +24,27 @@ pub fn lookup<'a>(params: &'a Params, path: &str) -> Option<&'a Value> {
     Some(at)
 }
 
+/// The value at a path such as `commits.0.id`. A key that holds dots itself counts before what they could mean.
+#[must_use]
+pub fn dotted<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let (mut at, mut path) = (value, path);
+    loop {
+        if let Some(found) = at.as_object().and_then(|map| map.get(path)) {
+            return Some(found);
+        }
+        let (step, rest) = path.split_once('.').map_or((path, None), |(step, rest)| (step, Some(rest)));
+        at = match at {
+            Value::Object(map) => map.get(step)?,
+            Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+        match rest {
+            None => return Some(at),
+            Some(rest) => path = rest,
+        }
+    }
+}
+
 /// Equality on values: 5 equals 5.0 and 5e0; lists and maps compare whole.
 ///
 /// The cost is linear in the size of the texts, whatever exponent a number bears, and the stack does not grow
@@ -152,6 +173,25 @@ mod tests {
             ("\"a\"", "\"a\"", true),
         ] {
             assert_eq!(same(&json(left), &json(right)), equal, "{left} and {right}");
+        }
+    }
+
+    #[test]
+    fn dots_in_keys_and_between_them() {
+        let params = json(r#"{"a":{"b":{"c":1},"b.c":2},"l":[{"x.y":3}],"a.l":4,"p/q":5,"":6}"#);
+        for (path, found) in [
+            ("a.b", Some(r#"{"c":1}"#)),
+            ("a.b.c", Some("2")),
+            ("l.0.x.y", Some("3")),
+            ("a.l", Some("4")),
+            ("p/q", Some("5")),
+            ("", Some("6")),
+            ("l.1.x", None),
+            ("l.x", None),
+            ("a.b.c.d", None),
+            ("a..b", None),
+        ] {
+            assert_eq!(dotted(&params, path).map(ToString::to_string).as_deref(), found, "{path}");
         }
     }
 

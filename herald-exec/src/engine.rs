@@ -16,7 +16,7 @@ use crate::capture::{NoOutput, Output};
 use crate::environment::{self, Environment};
 use crate::git::{Git, Source};
 use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
-use crate::param::{self, DEFAULT_NAME, JobParam};
+use crate::param::{self, DEFAULT_NAME, EnvFile, JobParam};
 use crate::program::{LARGEST_VARIABLE, Owner, Program, StartError};
 use crate::result;
 use crate::scratch::{Folder, SMALL_FILE, Scratch, TempFile};
@@ -66,6 +66,8 @@ struct Inner {
 struct Ready {
     program: Program,
     param_file: Option<TempFile>,
+    /// Those of `env_file`.
+    env_files: Vec<TempFile>,
     checkout: Option<Folder>,
 }
 
@@ -148,7 +150,7 @@ impl Engine {
             }
             other => other,
         };
-        drop(ready.param_file.take());
+        drop((ready.param_file.take(), std::mem::take(&mut ready.env_files)));
         let report = match finished {
             Ok(finished) => self.report(finished.ending, result::result_of(&finished)).await,
             Err(error) => Err(not_started(error)),
@@ -176,6 +178,7 @@ impl Engine {
                 (found.map_err(ExecError::Start)?, None)
             }
         };
+        let env_files = self.lay_out(scratch, &job.env_files, &mut env).await?;
         let param_file = Some(self.hand_over(scratch, job.name.as_deref(), params, &mut env).await?);
         let output_limit = job.output_limit.unwrap_or(self.0.settings.output_limit);
         let program = Program {
@@ -188,7 +191,7 @@ impl Engine {
             output_limit: usize::try_from(output_limit).unwrap_or(usize::MAX),
             owner: Some(Owner(scratch.clone())),
         };
-        Ok(Ready { program, param_file, checkout })
+        Ok(Ready { program, param_file, env_files, checkout })
     }
 
     async fn check_out(
@@ -217,6 +220,23 @@ impl Engine {
         }
     }
 
+    /// Writes the files of `env_file` and names them in the environment.
+    async fn lay_out(
+        &self,
+        scratch: &Arc<Scratch>,
+        files: &[EnvFile],
+        env: &mut Environment,
+    ) -> Result<Vec<TempFile>, ExecError> {
+        let mut written = Vec::with_capacity(files.len());
+        for EnvFile { name, content } in files {
+            let file = write(scratch, content.clone()).await.map_err(|error| self.unusable(&error))?;
+            env.retain(|(key, _)| key != name.as_str());
+            env.push((name.into(), file.path().into()));
+            written.push(file);
+        }
+        Ok(written)
+    }
+
     /// Writes the parameter file and names it, and the JSON itself where it fits, in the environment.
     async fn hand_over(
         &self,
@@ -228,15 +248,7 @@ impl Engine {
         let json = visible::json(params).map_err(|error| ExecError::Start(format!("parameters: {error}")))?;
         let fits = |name: &&str| name.len() + 1 + json.len() < LARGEST_VARIABLE;
         let text = variable.filter(fits).map(|name| (name, String::from_utf8_lossy(&json).into_owned()));
-        // Handing a small one to another thread would cost more than writing it.
-        let file = if json.len() <= SMALL_FILE {
-            scratch.file(&json)
-        } else {
-            let scratch = scratch.clone();
-            let written = tokio::task::spawn_blocking(move || scratch.file(&json)).await;
-            written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
-        };
-        let file = file.map_err(|error| self.unusable(&error))?;
+        let file = write(scratch, json).await.map_err(|error| self.unusable(&error))?;
         for name in variable.into_iter().chain([DEFAULT_NAME]) {
             env.retain(|(key, _)| key != name);
             env.push((file_variable(name).into(), file.path().into()));
@@ -294,6 +306,17 @@ impl Engine {
         self.0.background.close();
         self.0.background.wait().await;
     }
+}
+
+/// A file that only this user can read.
+async fn write(scratch: &Arc<Scratch>, content: Vec<u8>) -> std::io::Result<TempFile> {
+    // Handing a small one to another thread would cost more than writing it.
+    if content.len() <= SMALL_FILE {
+        return scratch.file(&content);
+    }
+    let scratch = scratch.clone();
+    let written = tokio::task::spawn_blocking(move || scratch.file(&content)).await;
+    written.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }
 
 fn read(params: &Map<String, Value>) -> Result<JobParam, ExecError> {

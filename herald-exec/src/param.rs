@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
@@ -16,18 +18,28 @@ use crate::unit;
 pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
 /// Captured output is held in memory.
 const LARGEST_OUTPUT: u64 = 1 << 30;
+const NO_VARIABLE: &str = "is not the name of a variable: it is empty or holds = or NUL";
 
 /// `job_param`, understood.
 pub(crate) struct JobParam {
     pub(crate) cmd: String,
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Environment,
+    /// What files hold, by the variable that names them.
+    pub(crate) env_files: Vec<EnvFile>,
     /// The name of the JSON variable; `None` when there is to be none.
     pub(crate) name: Option<String>,
     pub(crate) background: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) output_limit: Option<u64>,
     pub(crate) source: Option<Source>,
+}
+
+/// A file for the time of the job.
+pub(crate) struct EnvFile {
+    /// The variable that holds its path.
+    pub(crate) name: String,
+    pub(crate) content: Vec<u8>,
 }
 
 /// All problems of a `job_param`, in the order of the parameters. Other keys are the script's own and are not looked
@@ -49,6 +61,7 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
     }
     let args = reader.args();
     let env = reader.env();
+    let env_files = reader.env_files();
     let name = reader.text("param_env_name").unwrap_or_else(|| DEFAULT_NAME.to_owned());
     if !is_env_name(&name) {
         reader.problem("param_env_name", "must be letters, digits and _, without a digit in front");
@@ -74,7 +87,7 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
     match cmd {
         Some(cmd) if reader.problems.is_empty() => {
             let name = (!ignore).then_some(name);
-            Ok(JobParam { cmd, args, env, name, background, timeout, output_limit, source })
+            Ok(JobParam { cmd, args, env, env_files, name, background, timeout, output_limit, source })
         }
         _ => Err(reader.problems),
     }
@@ -165,10 +178,7 @@ impl Reader<'_> {
         let mut env = Vec::with_capacity(map.len());
         for (name, value) in map {
             if name.is_empty() || name.contains(['=', '\0']) {
-                self.problem(
-                    format!("env/{name}"),
-                    "is not the name of a variable: it is empty or holds = or NUL",
-                );
+                self.problem(format!("env/{name}"), NO_VARIABLE);
             }
             match scalar(value) {
                 Ok(text) => env.push((name.into(), text.into())),
@@ -176,6 +186,28 @@ impl Reader<'_> {
             }
         }
         env
+    }
+
+    fn env_files(&mut self) -> Vec<EnvFile> {
+        let map = match self.map.get("env_file") {
+            None | Some(Value::Null) => return Vec::new(),
+            Some(Value::Object(map)) => map,
+            Some(_) => {
+                self.problem("env_file", "expected a map from names of variables to texts");
+                return Vec::new();
+            }
+        };
+        let mut files = Vec::with_capacity(map.len());
+        for (name, value) in map {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                self.problem(format!("env_file/{name}"), NO_VARIABLE);
+            }
+            match content(value) {
+                Ok(content) => files.push(EnvFile { name: name.clone(), content }),
+                Err(message) => self.problem(format!("env_file/{name}"), message),
+            }
+        }
+        files
     }
 
     fn source(&mut self) -> Option<Source> {
@@ -249,6 +281,20 @@ fn scalar(value: &Value) -> Result<String, String> {
     }
 }
 
+/// What a file of `env_file` holds: a text as it is, or what its Base64 stands for. NUL is fine in a file.
+fn content(value: &Value) -> Result<Vec<u8>, String> {
+    let encoded = match value {
+        Value::String(text) => return Ok(text.clone().into_bytes()),
+        Value::Object(map) if map.len() == 1 => map.get("base64"),
+        value => return scalar(value).map(String::into_bytes),
+    };
+    let Some(Value::String(text)) = encoded else {
+        return Err("expected a text, or `base64` and a text".to_owned());
+    };
+    let digits: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    STANDARD.decode(digits).map_err(|error| format!("is not Base64: {error}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +320,12 @@ mod tests {
             (json!({"cmd": "x", "arg": null, "timeout": null}), vec![]),
             (json!({"cmd": "x", "env": {"A": 1, "B": [], "C=": "x"}}), vec!["env/B", "env/C="]),
             (json!({"cmd": "x", "env": "A=1"}), vec!["env"]),
+            (json!({"cmd": "x", "env_file": {"A": "x\u{0}", "B": 5, "C": {"base64": "aGV5\naGV5"}}}), vec![]),
+            (
+                json!({"cmd": "x", "env_file": {"A=": "", "B": {"base64": "%"}, "C": {}, "D": [], "E": {"base64": 1}}}),
+                vec!["env_file/A=", "env_file/B", "env_file/C", "env_file/D", "env_file/E"],
+            ),
+            (json!({"cmd": "x", "env_file": "x"}), vec!["env_file"]),
             (json!({"cmd": "x", "param_env_name": "1A"}), vec!["param_env_name"]),
             (json!({"cmd": "x", "param_env_name": "A=B"}), vec!["param_env_name"]),
             (

@@ -39,7 +39,7 @@ const fn doc(name: &'static str, kind: ParamKind, doc: &'static str) -> ParamDoc
 }
 
 /// All parameters, in the order in which they are documented.
-pub const PARAMS: [ParamDoc; 18] = [
+pub const PARAMS: [ParamDoc; 19] = [
     ParamDoc {
         name: "cmd",
         kind: ParamKind::Text,
@@ -49,6 +49,12 @@ pub const PARAMS: [ParamDoc; 18] = [
     },
     doc("arg", ParamKind::Arguments, "One argument, or a list of them; numbers and booleans become text."),
     doc("env", ParamKind::Map, "Further environment variables; numbers and booleans become text."),
+    doc(
+        "env_file",
+        ParamKind::Map,
+        "Files for the time of the job, readable for this user alone: the variable of each name holds the path of a \
+         file with the text, or with what `base64: TEXT` stands for.",
+    ),
     doc(
         "param_env_name",
         ParamKind::Text,

@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod executor;
 pub mod fleet;
 pub mod hmac;
+pub mod import;
 pub mod job_log;
 pub mod journal;
 pub mod loading;

@@ -11,6 +11,7 @@ mod components;
 mod configuration;
 mod examples;
 mod fleet;
+mod import;
 mod job;
 mod model;
 mod plugins;

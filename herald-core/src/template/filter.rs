@@ -25,7 +25,9 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("b64decode", b64decode);
     environment.add_filter("quote", quote);
     environment.add_filter("regex", regex);
+    environment.add_filter("without", without);
     environment.add_function("at", at);
+    environment.add_function("text", text);
 }
 
 fn wrong(why: impl Into<String>) -> Error {
@@ -112,9 +114,30 @@ fn compiled(pattern: &str) -> Result<Regex, Error> {
     Ok(regex)
 }
 
+/// The map without one of its keys: `trigger_param|without('_request')`.
+fn without(map: &Made, key: &str) -> Result<Made, Error> {
+    match to_json(map).map_err(|why| wrong(format!("the value {why}")))? {
+        serde_json::Value::Object(mut map) => {
+            map.shift_remove(key);
+            Ok(to_made(&serde_json::Value::Object(map)))
+        }
+        _ => Err(wrong("only a map can be without a key")),
+    }
+}
+
+/// The value as text: a text as it is, nothing where there is nothing, everything else as JSON.
+fn text(value: &Made) -> Result<String, Error> {
+    if value.is_undefined() || value.is_none() {
+        return Ok(String::new());
+    }
+    match value.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => to_json(value).map(|json| json.to_string()).map_err(|why| wrong(format!("the value {why}"))),
+    }
+}
+
 /// The value at a path such as `push_data.tag` or `commits.0.id`; none where there is nothing.
 fn at(value: &Made, path: &str) -> Result<Made, Error> {
     let json = to_json(value).map_err(|why| wrong(format!("the value {why}")))?;
-    let found = json.as_object().and_then(|map| param::lookup(map, &path.replace('.', "/")).cloned());
-    Ok(found.map_or(Made::from(()), |found| to_made(&found)))
+    Ok(param::dotted(&json, path).map_or(Made::from(()), to_made))
 }

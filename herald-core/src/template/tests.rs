@@ -63,6 +63,11 @@ fn texts_are_filled_in_and_lone_expressions_keep_their_type() {
         ("{% if trigger_param.yes %}{{ trigger_param.n }}{% endif %}", json!("5")),
         ("{{ at(trigger_param, 'map.a-b.c') }}", json!("it's")),
         ("{{ at(trigger_param, 'map.x.c') }}", json!(null)),
+        ("{{ text(at(trigger_param, 'map.x.c')) }}", json!("")),
+        ("{{ text(at(trigger_param, 'map.a-b.c')) }}", json!("it's")),
+        ("{{ text(true) }}{{ text([1, {'a': none}]) }}", json!("true[1,{\"a\":null}]")),
+        ("{{ {'a': 1, 'b': 2, 'c': 3}|without('b') }}", json!({"a": 1, "c": 3})),
+        ("{{ {'a': 1}|without('x')|tojson }}", json!("{\"a\":1}")),
     ] {
         assert_eq!(render(json!(template)), Ok(made), "{template}");
     }

@@ -80,6 +80,18 @@ async fn parameters_as_variable_and_file() {
 }
 
 #[tokio::test]
+async fn files_for_the_time_of_the_job() {
+    let bench = Bench::new();
+    let big = "x".repeat(300_000);
+    let files = json!({"A": "one\n", "B": {"base64": "AAECCg=="}, "C": 5, "BIG": big});
+    let script = "cat \"$A\" \"$C\"; od -An -tx1 \"$B\"; wc -c <\"$BIG\"; stat -c %a \"$A\" \"$B\" \"$BIG\"";
+    let given = merged(sh(script), json!({"env_file": files, "env": {"A": "theirs"}}));
+    let result = bench.result(given).await;
+    assert_eq!(result["output"], json!("one\n5 00 01 02 0a\n300000\n600\n600\n600\n"));
+    assert_eq!(bench.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test]
 async fn no_size_of_parameter_makes_a_job_fail() {
     let bench = Bench::new();
     for size in [130_000, 131_072, 300_000, 20_000_000] {

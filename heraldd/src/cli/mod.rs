@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod events;
 mod graph;
+mod import;
 mod jobs;
 mod listing;
 mod logs;
@@ -73,6 +74,7 @@ enum Command {
     Schema(schema::Arguments),
     Graph(graph::Arguments),
     Next(next::Arguments),
+    Import(import::Arguments),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -118,6 +120,7 @@ fn answer(command: &Command) -> Answer {
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
         Command::Next(arguments) => next::run(arguments, &SystemClock),
         Command::Completions(arguments) => pages::completions(arguments, Arguments::command()),
         Command::Man(arguments) => pages::man(arguments, Arguments::command()),

@@ -40,7 +40,9 @@ impl Fleet {
     /// The nodes that the job is for.
     fn wanted(&self, execution: &Execution) -> Vec<&(String, Remote)> {
         let params = Value::Object(execution.job.trigger_param.as_ref().clone());
-        let only = self.own.as_deref().filter(|_| params.pointer(ONLY_HERE).is_some());
+        // `?node=` says nothing, as with the original.
+        let asked = params.pointer(ONLY_HERE).is_some_and(|node| node.as_str() != Some(""));
+        let only = self.own.as_deref().filter(|_| asked);
         self.nodes.iter().filter(|(name, _)| only.is_none_or(|own| own == name)).collect()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cel::{Context, Value as Made};
 use herald_core::clock::{Clock as _, SystemClock};
-use herald_core::param::lookup;
+use herald_core::param::dotted;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
@@ -29,7 +29,7 @@ pub(super) fn add_to(context: &mut Context<'_, '_>) {
 /// What stands at a path such as `push_data.tag` or `commits.0.id`, or null.
 fn at(value: Made, path: Arc<String>) -> Made {
     let json = json(&value);
-    let found = json.as_ref().and_then(|json| lookup(json.as_object()?, &path.replace('.', "/")));
+    let found = json.as_ref().and_then(|json| dotted(json, &path));
     found.map_or(Made::Null, of)
 }
 

@@ -1,0 +1,373 @@
+//! Contract, section 9: `heraldd import`. What comes of a file is loaded, and asked what the original is asked.
+//!
+//! | sentence | test |
+//! |---|---|
+//! | `import webhook` prints a configuration that does the same | `webhook_and_its_import_answer_alike` |
+//! | … `multi-node-webhook` … | `the_example_of_multi_node_webhook` |
+//! | … `crontab` … | `a_crontab_runs` |
+//! | names on stderr, with line, what could not be carried over | `what_is_left_out_is_named` |
+//!
+//! Where the program `webhook` is installed (`.ci/install` does so), it is asked the same; otherwise the answers stand in
+//! the table alone.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use e2e::daemon::Daemon;
+use e2e::http::{Message, Response, free_port, send};
+use e2e::place::Place;
+use e2e::program::{Ended, Program, clean, run_to_end};
+use e2e::wait::until;
+use hmac::{Hmac, KeyInit, Mac};
+
+const FAILED: &str =
+    "Error occurred while executing the hook's command. Please check your logs for more details.";
+const UNSATISFIED: &str = "Hook rules were not satisfied.";
+const EVALUATING: &str = "Error occurred while evaluating hook rules.";
+
+const HOOKS: &str = r#"[
+  {
+    "id": "arguments", "execute-command": "@DIR@/say", "include-command-output-in-response": true, "command-working-directory": "@DIR@",
+    "pass-arguments-to-command": [
+      {"source": "payload", "name": "head_commit.id"}, {"source": "payload", "name": "n"}, {"source": "payload", "name": "list"},
+      {"source": "payload", "name": "list.1.x"}, {"source": "payload", "name": "gone"}, {"source": "url", "name": "q"},
+      {"source": "header", "name": "x-own"}, {"source": "string", "name": "-a {{ b }} $(id) '\""}, {"source": "request", "name": "method"},
+      {"source": "raw-request-body"}, {"source": "entire-query"}
+    ]
+  },
+  {
+    "id": "entire", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+    "pass-arguments-to-command": [{"source": "entire-payload"}]
+  },
+  {
+    "id": "environment", "execute-command": "sh", "include-command-output-in-response": true,
+    "pass-arguments-to-command": [{"source": "string", "name": "-c"},
+      {"source": "string", "name": "printf '%s|%s|' \"$HOOK_name\" \"$API_TOKEN\"; cat \"$HOOK_TEXT\" \"$BYTES\"; echo err >&2"}],
+    "pass-environment-to-command": [{"source": "payload", "name": "name"}, {"source": "url", "name": "q", "envname": "API_TOKEN"}],
+    "pass-file-to-command": [{"source": "payload", "name": "text"}, {"source": "payload", "name": "b64", "envname": "BYTES", "base64decode": true}]
+  },
+  {"id": "message", "execute-command": "true", "response-message": "I got it", "success-http-response-code": 202,
+   "response-headers": [{"name": "X-Answer", "value": "yes"}], "http-methods": ["post ", "GET"]},
+  {"id": "silent", "execute-command": "true"},
+  {"id": "fails", "execute-command": "@DIR@/fail", "include-command-output-in-response": true},
+  {"id": "fails-loudly", "execute-command": "@DIR@/fail", "include-command-output-in-response": true,
+   "include-command-output-in-response-on-error": true},
+  {"id": "value", "execute-command": "@DIR@/say", "include-command-output-in-response": true, "trigger-rule-mismatch-http-response-code": 403,
+   "trigger-rule": {"and": [
+     {"match": {"type": "value", "value": "refs/heads/main", "parameter": {"source": "payload", "name": "ref"}}},
+     {"match": {"type": "regex", "regex": "^\\d+$", "parameter": {"source": "payload", "name": "n"}}},
+     {"not": {"match": {"type": "value", "value": "true", "parameter": {"source": "payload", "name": "deleted"}}}}]}},
+  {"id": "or", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "trigger-rule": {"or": [
+     {"match": {"type": "value", "value": "a", "parameter": {"source": "url", "name": "q"}}},
+     {"match": {"type": "value", "value": "b", "parameter": {"source": "header", "name": "X-Own"}}}]}},
+  {"id": "here", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "trigger-rule": {"match": {"type": "ip-whitelist", "ip-range": "10.0.0.0/8 127.0.0.1"}}},
+  {"id": "elsewhere", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "trigger-rule": {"match": {"type": "ip-whitelist", "ip-range": "10.0.0.0/8"}}},
+  {"id": "signed", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "trigger-rule": {"match": {"type": "payload-hmac-sha256", "secret": "key", "parameter": {"source": "header", "name": "X-Own"}}}},
+  {"id": "soft", "execute-command": "@DIR@/say", "include-command-output-in-response": true, "trigger-signature-soft-failures": true,
+   "trigger-rule": {"or": [
+     {"match": {"type": "payload-hmac-sha256", "secret": "old", "parameter": {"source": "header", "name": "X-Own"}}},
+     {"match": {"type": "payload-hmac-sha256", "secret": "key", "parameter": {"source": "header", "name": "X-Own"}}}]}},
+  {"id": "github", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "pass-arguments-to-command": [{"source": "payload", "name": "ref"}],
+   "trigger-rule": {"and": [
+     {"match": {"type": "payload-hmac-sha256", "secret": "key", "parameter": {"source": "header", "name": "X-Hub-Signature-256"}}},
+     {"match": {"type": "value", "value": "refs/heads/main", "parameter": {"source": "payload", "name": "ref"}}}]}},
+  {"id": "gitlab", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "trigger-rule": {"match": {"type": "value", "value": "the-token", "parameter": {"source": "header", "name": "X-Gitlab-Token"}}}},
+  {"id": "bitbucket", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "parse-parameters-as-json": [{"source": "payload", "name": "payload"}],
+   "pass-arguments-to-command": [{"source": "payload", "name": "payload.commits.0.branch"}],
+   "trigger-rule": {"match": {"type": "value", "value": "push", "parameter": {"source": "payload", "name": "payload.event"}}}},
+  {"id": "sendgrid/dir", "execute-command": "true", "response-message": "in a folder"}
+]"#;
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+
+/// One request, and what both answer; the last is the import's where it differs, as docs/decisions/0014-import.md says.
+struct Case {
+    request: Message,
+    answer: (u16, &'static str),
+    ours: Option<u16>,
+}
+
+fn case(target: &str, headers: &[(&str, &str)], body: &str, status: u16, text: &'static str) -> Case {
+    let request = Message::request("POST", &format!("/hooks/{target}"), headers, body.as_bytes());
+    Case { request, answer: (status, text), ours: None }
+}
+
+/// As [`case`], but the import answers with this status.
+fn but(ours: u16, case: Case) -> Case {
+    Case { ours: Some(ours), ..case }
+}
+
+fn get(target: &str, status: u16, text: &'static str) -> Case {
+    let request = Message::request("GET", &format!("/hooks/{target}"), &[], b"");
+    Case { request, answer: (status, text), ours: None }
+}
+
+fn sign(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+fn commands() -> Vec<Case> {
+    let arguments = r#"{"head_commit":{"id":"abc"},"n":9007199254740993,"list":[1,{"x":"it's $(id)"}]}"#;
+    vec![
+        case(
+            "arguments?q=a+b",
+            &[JSON, ("X-Own", "own")],
+            arguments,
+            200,
+            r#"[abc][9007199254740993][[1,{"x":"it's $(id)"}]][it's $(id)][][a b][own][-a {{ b }} $(id) '"][POST][{"head_commit":{"id":"abc"},"n":9007199254740993,"list":[1,{"x":"it's $(id)"}]}][{"q":"a b"}]"#,
+        ),
+        case(
+            "arguments",
+            &[FORM],
+            "n=5&gone=",
+            200,
+            r#"[][5][][][][][][-a {{ b }} $(id) '"][POST][n=5&gone=][{}]"#,
+        ),
+        case(
+            "entire",
+            &[JSON],
+            r#"{"a":1,"b":{"c":[true,null]}}"#,
+            200,
+            r#"[{"a":1,"b":{"c":[true,null]}}]"#,
+        ),
+        case("entire", &[FORM], "a=1", 200, r#"[{"a":"1"}]"#),
+        case(
+            "environment?q=sesame",
+            &[JSON],
+            r#"{"name":"x y","text":"t1\n","b64":"dDIK"}"#,
+            200,
+            "x y|sesame|t1\nt2\nerr\n",
+        ),
+        case("message", &[JSON], "{}", 202, "I got it"),
+        get("message", 202, "I got it"),
+        case("silent", &[], "", 200, ""),
+        case("silent", &[("Content-Type", "text/plain")], "hello", 200, ""),
+        get("silent", 200, ""),
+        case("fails", &[JSON], "{}", 500, FAILED),
+        case("fails-loudly", &[JSON], "{}", 500, "out\nerr\n"),
+        case("sendgrid/dir", &[JSON], "{}", 200, "in a folder"),
+    ]
+}
+
+fn rules() -> Vec<Case> {
+    vec![
+        case("value", &[JSON], r#"{"ref":"refs/heads/main","n":5,"deleted":false}"#, 200, ""),
+        case("value", &[JSON], r#"{"ref":"refs/heads/main","n":5,"deleted":true}"#, 403, UNSATISFIED),
+        case("value", &[JSON], r#"{"ref":"refs/heads/main","n":5}"#, 403, UNSATISFIED),
+        case("value", &[JSON], r#"{"ref":"refs/heads/main","n":"٣","deleted":false}"#, 403, UNSATISFIED),
+        case("value", &[FORM], "ref=refs/heads/main&n=5&deleted=no", 200, ""),
+        case("value?ref=refs/heads/main&n=5&deleted=no", &[JSON], "{}", 403, UNSATISFIED),
+        case("or?q=a", &[JSON], "{}", 200, ""),
+        case("or", &[JSON, ("X-Own", "b")], "{}", 200, ""),
+        case("or?q=b", &[JSON, ("X-Own", "a")], "{}", 200, UNSATISFIED),
+        case("or", &[JSON], "{}", 200, UNSATISFIED),
+        case("here", &[JSON], "{}", 200, ""),
+        case("elsewhere", &[JSON], "{}", 200, UNSATISFIED),
+        case(
+            "bitbucket",
+            &[FORM],
+            "payload=%7B%22event%22%3A%22push%22%2C%22commits%22%3A%5B%7B%22branch%22%3A%22b%22%7D%5D%7D",
+            200,
+            "[b]",
+        ),
+        case("bitbucket", &[FORM], "payload=%7B%22event%22%3A%22pull%22%7D", 200, UNSATISFIED),
+        case("bitbucket", &[JSON], r#"{"payload":"{\"event\":\"push\"}"}"#, 200, "[]"),
+    ]
+}
+
+fn senders() -> Vec<Case> {
+    let body = r#"{"ref":"refs/heads/main"}"#;
+    let other = r#"{"ref":"refs/heads/x"}"#;
+    let (good, bad) = (sign("key", body), sign("no", body));
+    let hub = |signature: &str, body: &str, status: u16, text: &'static str| {
+        case("github", &[JSON, ("X-Hub-Signature-256", signature)], body, status, text)
+    };
+    let own = |hook: &str, signature: &str, status: u16, text: &'static str| {
+        case(hook, &[JSON, ("X-Own", signature)], body, status, text)
+    };
+    let several = format!("{bad},{good}");
+    vec![
+        own("signed", &good, 200, ""),
+        own("signed", good.trim_start_matches("sha256="), 200, ""),
+        own("signed", &several, 200, ""),
+        but(200, own("signed", &bad, 500, EVALUATING)),
+        case("signed", &[JSON], body, 200, UNSATISFIED),
+        own("soft", &good, 200, ""),
+        own("soft", &bad, 200, UNSATISFIED),
+        hub(&good, body, 200, "[refs/heads/main]"),
+        hub(&sign("key", other), other, 200, UNSATISFIED),
+        but(401, hub(&bad, body, 500, EVALUATING)),
+        but(401, case("github", &[JSON], body, 200, UNSATISFIED)),
+        case("gitlab", &[JSON, ("X-Gitlab-Token", "the-token")], body, 200, ""),
+        but(401, case("gitlab", &[JSON, ("X-Gitlab-Token", "another")], body, 200, UNSATISFIED)),
+    ]
+}
+
+fn import(place: &Place, kind: &[&str], file: &Path) -> Ended {
+    let ended = run_to_end(place.bare("heraldd").arg("import").args(kind).arg(file));
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    ended
+}
+
+/// The program itself, if it is installed.
+fn original(place: &Place, hooks: &Path) -> Option<(Program, SocketAddr)> {
+    let port = free_port();
+    let mut command = Command::new("webhook");
+    clean(&mut command, place.path("").as_path());
+    command.args(["-verbose", "-ip", "127.0.0.1", "-port", &port.to_string(), "-hooks"]).arg(hooks);
+    let installed = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("webhook").exists()));
+    installed.then(|| {
+        let program = Program::start(&mut command);
+        program.wait_for(&["serving hooks on"]);
+        (program, SocketAddr::from(([127, 0, 0, 1], port)))
+    })
+}
+
+/// The hooks, served by what was imported.
+fn imported(place: &Place, hooks: &Path) -> (Daemon, SocketAddr) {
+    let port = free_port();
+    let config = import(place, &["webhook"], hooks).stdout;
+    let config = config.replace("'0.0.0.0'", "127.0.0.1").replace("port: 9000", &format!("port: {port}"));
+    let daemon = Daemon::start(place, &config);
+    daemon.wait_for(&["http trigger sendgrid/dir listening"]);
+    (daemon, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+fn assert_answer(who: &str, case: &Case, response: &Response, log: &str) {
+    let (status, text) = case.answer;
+    let what = format!("{who}, {:?}: {response:?}\n{log}", case.request);
+    assert_eq!((response.status, response.text().trim_end()), (status, text.trim_end()), "{what}");
+}
+
+#[test]
+fn webhook_and_its_import_answer_alike() {
+    let place = Place::new();
+    place.script("say", "for a in \"$@\"; do printf '[%s]' \"$a\"; done");
+    place.script("fail", "echo out; echo err >&2; exit 3");
+    let hooks = place.write("hooks.json", HOOKS);
+    let original = original(&place, &hooks);
+    let (daemon, address) = imported(&place, &hooks);
+    for case in commands().into_iter().chain(rules()).chain(senders()) {
+        if let Some((program, address)) = &original {
+            assert_answer("webhook", &case, &send(*address, &case.request), &program.log());
+        }
+        let ours = send(address, &case.request);
+        match case.ours {
+            Some(status) => assert_eq!(ours.status, status, "{:?}: {ours:?}", case.request),
+            None => assert_answer("the import", &case, &ours, &daemon.log()),
+        }
+        if case.answer.1 == "I got it" {
+            assert_eq!(ours.get("x-answer"), Some("yes"), "{ours:?}");
+        }
+    }
+    let put = Message::request("PUT", "/hooks/message", &[JSON], b"{}");
+    assert_eq!(send(address, &put).status, 405);
+    assert_eq!(send(address, &Message::request("POST", "/hooks/nowhere", &[JSON], b"{}")).status, 404);
+}
+
+/// The example of seed 000, with commands that say who ran.
+const NODES: &str = r#"{
+  "nodes": [{"id": "master", "host": "127.0.0.1:8888"}, {"id": "node1", "host": "192.168.16.1:8888"}],
+  "hooks": [{"key": "update", "commands": [
+    {"id": "master", "command": "echo master", "display": true, "parm_bind": "{\"-a=\":\"\\\"tag\\\":\\\"([^\\\"]+)\\\"\"}"},
+    {"id": "node1", "command": "echo node1", "display": true, "parm_bind": "{\"var\":[\"push_data\",\"tag\"]}"}
+  ]}]
+}"#;
+
+#[test]
+fn the_example_of_multi_node_webhook() {
+    let places = [Place::new(), Place::new()];
+    let (runners, hooks) = ([free_port(), free_port()], [free_port(), free_port()]);
+    let file = places[0].write("config.json", NODES);
+    let config = import(&places[0], &["multi-node-webhook"], &file).stdout;
+    let config = config
+        .replace("http://127.0.0.1:8124", &format!("http://127.0.0.1:{}", runners[0]))
+        .replace("http://192.168.16.1:8124", &format!("http://127.0.0.1:{}", runners[1]))
+        .replace("'0.0.0.0'", "127.0.0.1")
+        .replace("/var/lib/heraldd/runner", "@DIR@/runner");
+    let start = |n: usize, id: &str| {
+        let config = config.replace("port: 8888", &format!("port: {}", hooks[n]));
+        let file = places[n].config_as("heraldd.yml", &config);
+        let mut command = places[n].bare("heraldd");
+        command.env("HERALD_NODE_SECRET", "a secret of the whole fleet");
+        Daemon::run(command.args(["-id", id, "-config"]).arg(file))
+    };
+    let daemons = [start(0, "master"), start(1, "node1")];
+    daemons.iter().for_each(|daemon| drop(daemon.wait_for(&["heraldd is ready"])));
+    let body = br#"{"push_data":{"tag":"v1; id $(id)"}}"#;
+    for (asked, target, said) in [
+        (0, "/update", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (1, "/update", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (0, "/update?node=", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (0, "/update?node=1", vec!["master -a=v1; id $(id)"]),
+        (1, "/update?node=1", vec!["node1 var=v1; id $(id)"]),
+    ] {
+        let request = Message::request("POST", target, &[JSON, ("Accept", "text/plain")], body);
+        let answer = send(SocketAddr::from(([127, 0, 0, 1], hooks[asked])), &request);
+        let text = answer.text();
+        let mut lines: Vec<&str> = text.lines().filter(|line| line.contains("v1")).collect();
+        lines.sort_unstable();
+        assert_eq!((answer.status, lines), (200, said), "{target}: {text}\n{}", daemons[asked].log());
+    }
+    // Nothing matches: nothing is passed.
+    let request = Message::request("POST", "/update?node=1", &[JSON, ("Accept", "text/plain")], b"{}");
+    let text = send(SocketAddr::from(([127, 0, 0, 1], hooks[0])), &request).text();
+    assert!(text.lines().any(|line| line.trim_end() == "master"), "{text}");
+}
+
+#[test]
+fn what_is_left_out_is_named() {
+    let place = Place::new();
+    for (kind, text, notes) in [
+        ("webhook", "[{\"id\": \"a\",\n\"execute-command\": \"/x\",\n\"surplus\": 1}]", "f:3: `surplus`"),
+        ("crontab", "\n@reboot x\n", "f:2: @reboot"),
+        ("multi-node-webhook", "{\"nodes\": [],\n\"hooks\": [{}]}", "f:2: a hook without `key`"),
+    ] {
+        place.write("f", text);
+        let ended = import(&place, &[kind], Path::new("f"));
+        assert!(ended.stderr.starts_with(notes), "{kind}: {}", ended.stderr);
+        place.config(&ended.stdout);
+        let checked = run_to_end(place.bare("heraldd").args(["check", "config.yml"]));
+        assert_eq!(checked.code, Some(0), "{kind}: {}\n{}", checked.text(), ended.stdout);
+    }
+    for (kind, text) in [("webhook", "{}"), ("webhook", "[{"), ("multi-node-webhook", "[]")] {
+        place.write("f", text);
+        let ended = run_to_end(place.bare("heraldd").args(["import", kind, "f"]));
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{kind} {text}");
+        assert!(ended.stderr.starts_with("f:1"), "{}", ended.stderr);
+    }
+    let ended = run_to_end(place.bare("heraldd").args(["import", "webhook", "gone"]));
+    assert_eq!(ended.code, Some(2), "{}", ended.text());
+}
+
+#[test]
+fn a_crontab_runs() {
+    let place = Place::new();
+    let crontab =
+        "A = \"a {{ b }}\"\n* * * * * { cat; echo \"$A $(date +\\%Y) $PATH\"; pwd; } >@DIR@/out%one%two\n";
+    let file = place.write("crontab", crontab);
+    let config = import(&place, &["crontab"], &file).stdout;
+    let daemon = Daemon::start(&place, &config);
+    let asked = until("the control socket", || {
+        let asked = run_to_end(place.bare("heraldd").args(["trigger", "line_2", "-config", "heraldd.yml"]));
+        (asked.code == Some(0)).then_some(asked)
+    });
+    let out = until("the output", || place.read("out").filter(|text| text.lines().count() == 4));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(&lines[..2], ["one", "two"], "{}{}", asked.text(), daemon.log());
+    assert!(lines[2].starts_with("a {{ b }} 2") && lines[2].ends_with(" /usr/bin:/bin"), "{}", lines[2]);
+    let home = place.path("").canonicalize().unwrap();
+    assert_eq!(Path::new(lines[3]).canonicalize().unwrap(), home);
+}

@@ -1,0 +1,70 @@
+//! Rules of webhook that only tell who sends a request.
+
+use serde_json::{Value, json};
+
+use super::given::Item;
+use super::rule::algorithm;
+use super::source::Argument;
+
+/// Headers that carry nothing but a signature, and what stands in front of it.
+const SIGNED: [(&str, &str); 5] = [
+    ("X-Hub-Signature", "sha1="),
+    ("X-Hub-Signature-256", "sha256="),
+    ("X-Gogs-Signature", ""),
+    ("X-Gitea-Signature", ""),
+    ("X-Forgejo-Signature", ""),
+];
+
+/// A rule that a request must satisfy in any case and that only tells who sends it: the trigger sees to it, so that
+/// requests of others are no events.
+pub(super) struct Auth {
+    /// The option of the trigger.
+    pub(super) option: Value,
+    /// The rule, by its place.
+    pub(super) rule: *const Value,
+}
+
+impl Auth {
+    pub(super) fn of(hook: &Item<'_>) -> Option<Self> {
+        Self::in_rule(&hook.get("trigger-rule")?)
+    }
+
+    fn in_rule(rule: &Item<'_>) -> Option<Self> {
+        if rule.get("and").is_some() {
+            return rule.list_at("and").iter().find_map(Self::in_rule);
+        }
+        if ["or", "not"].iter().any(|kind| rule.get(kind).is_some()) {
+            return None;
+        }
+        let rule = rule.get("match")?;
+        let text = |key: &str| rule.get(key)?.value.as_str().map(str::to_owned);
+        let parameter = rule.get("parameter")?;
+        let source = parameter.get("source")?.value.as_str()?.to_owned();
+        let name = parameter.get("name")?.value.as_str()?.to_owned();
+        let kind = text("type")?;
+        let option = match algorithm(&kind) {
+            Some(algorithm) => {
+                let (header, prefix) =
+                    SIGNED.iter().find(|(header, _)| header.eq_ignore_ascii_case(&name))?;
+                let secret = text("secret").filter(|secret| !secret.is_empty() && source == "header")?;
+                let known = prefix.is_empty() || *prefix == format!("{algorithm}=");
+                known.then_some(())?;
+                let mut hmac = json!({"header": header, "algorithm": algorithm, "encoding": "hex"});
+                if !prefix.is_empty() {
+                    hmac["prefix"] = Value::from(*prefix);
+                }
+                hmac["secret"] = Value::from(secret);
+                json!({"hmac": hmac})
+            }
+            None => {
+                let argument = Argument::read(&parameter).ok()?;
+                let (place, name) = argument.in_auth()?;
+                // What Herald makes of the scheme in front of a token is its own affair.
+                let token = herald_core::secret::is_secret_name(name) && kind == "value";
+                let value = text("value").filter(|value| token && !value.is_empty())?;
+                json!({"token": value, place: name})
+            }
+        };
+        Some(Self { option, rule: std::ptr::from_ref(rule.value) })
+    }
+}

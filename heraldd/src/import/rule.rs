@@ -1,0 +1,408 @@
+//! Rules of webhook as conditions.
+//!
+//! A rule there gives true or false and perhaps an error: a value that is missing, or a signature that is wrong. Errors
+//! end an `and`; an `or` goes on after a missing value, and after a wrong signature only with
+//! `trigger-signature-soft-failures`; `not` turns the verdict around and keeps the error; a hook runs on true, unless
+//! a signature was wrong. All three are followed here, so that the same requests are let through.
+
+use serde_json::{Map, Value};
+
+use super::formula::Formula;
+use super::formula::Formula::Known;
+use super::given::Item;
+use super::pattern;
+use super::source::{Argument, Wanted, cel_text};
+
+/// Reads the rules of one hook.
+pub(super) struct Rules<'a> {
+    pub(super) wanted: &'a mut Wanted,
+    /// A wrong signature does not end an `or`.
+    pub(super) soft: bool,
+    /// What the expression compares with, for `select_param`.
+    pub(super) secrets: Vec<(String, String)>,
+    /// Further texts that it looks at, for `select_param`.
+    pub(super) texts: Map<String, Value>,
+    /// The rule that the trigger itself sees to, by its line and value.
+    pub(super) seen_to: Option<*const Value>,
+}
+
+/// What a rule gives.
+struct Verdict {
+    holds: Formula,
+    /// It looks at something that is missing.
+    missing: Formula,
+    /// A signature is wrong, or the original cannot tell.
+    fails: Formula,
+    /// It may hold although something is wrong, as what `not` turns around does.
+    turned: bool,
+}
+
+impl Verdict {
+    fn plain(holds: Formula) -> Self {
+        Self { holds, missing: Known(false), fails: Known(false), turned: false }
+    }
+
+    /// It holds, and nothing is missing or wrong.
+    fn in_order(&self) -> Formula {
+        if self.turned { self.unless_it_fails().and(self.missing.clone().not()) } else { self.holds.clone() }
+    }
+
+    /// It holds, and nothing is wrong.
+    fn unless_it_fails(&self) -> Formula {
+        if self.turned { self.holds.clone().and(self.fails.clone().not()) } else { self.holds.clone() }
+    }
+}
+
+const MATCH: [&str; 6] = ["type", "regex", "secret", "value", "parameter", "ip-range"];
+
+impl Rules<'_> {
+    /// The condition under which a hook runs.
+    pub(super) fn condition(&mut self, rule: &Item<'_>) -> Formula {
+        self.rule(rule).unless_it_fails()
+    }
+
+    fn rule(&mut self, rule: &Item<'_>) -> Verdict {
+        rule.only(&["and", "or", "not", "match"]);
+        let kinds = ["and", "or", "not", "match"];
+        let mut given = kinds.iter().filter_map(|kind| Some((*kind, rule.get(kind)?)));
+        let Some((kind, inner)) = given.next() else {
+            rule.leave_out("an empty rule: it is never satisfied, there and here");
+            return Verdict::plain(Known(false));
+        };
+        for (other, item) in given {
+            item.leave_out(format!("`{other}` beside `{kind}`: the original does not look at it either"));
+        }
+        match kind {
+            "and" => self.and(&rule.list_at("and")),
+            "or" => self.or(&rule.list_at("or")),
+            "not" => {
+                let verdict = self.rule(&inner);
+                Verdict { holds: verdict.holds.not(), turned: true, ..verdict }
+            }
+            _ => self.matching(&inner),
+        }
+    }
+
+    fn and(&mut self, rules: &[Item<'_>]) -> Verdict {
+        let mut verdict = Verdict::plain(Known(true));
+        for rule in rules {
+            let next = self.rule(rule);
+            let so_far = verdict.holds;
+            verdict.missing = verdict.missing.or(so_far.clone().and(next.missing.clone()));
+            verdict.fails = verdict.fails.or(so_far.clone().and(next.fails.clone()));
+            verdict.holds = so_far.and(next.in_order());
+        }
+        verdict
+    }
+
+    fn or(&mut self, rules: &[Item<'_>]) -> Verdict {
+        let mut verdict = Verdict::plain(Known(false));
+        // What it takes to come to the next one at all.
+        let mut reached = Known(true);
+        for rule in rules {
+            let next = self.rule(rule);
+            let fails = if self.soft { Known(false) } else { next.fails.clone() };
+            let before = verdict.holds.clone().not();
+            verdict.fails = verdict.fails.or(before.and(reached.clone()).and(fails.clone()));
+            let holds = if self.soft { next.holds } else { next.unless_it_fails() };
+            verdict.holds = verdict.holds.or(reached.clone().and(holds));
+            reached = reached.and(fails.not());
+        }
+        verdict
+    }
+
+    fn matching(&mut self, rule: &Item<'_>) -> Verdict {
+        if self.seen_to == Some(std::ptr::from_ref(rule.value)) {
+            return Verdict::plain(Known(true));
+        }
+        rule.only(&MATCH);
+        let kind = rule.text_at("type").unwrap_or_default();
+        match kind.as_str() {
+            "ip-whitelist" => return self.addresses(rule),
+            "scalr-signature" => return self.scalr(rule),
+            _ => {}
+        }
+        let parameter = rule.get("parameter");
+        let argument = match parameter.as_ref().map(Argument::read) {
+            Some(Ok(argument)) => argument,
+            Some(Err(why)) => return Self::never(rule, &why),
+            None => return Self::never(rule, "there is no `parameter`"),
+        };
+        if argument.is_beyond_rules() {
+            return Self::never(rule, "rules cannot look at the entire payload as one text");
+        }
+        if let (Some(difference), Some(at)) = (argument.difference(), &parameter) {
+            at.leave_out(difference);
+        }
+        let (there, text) = argument.in_cel(self.wanted);
+        let missing = there.clone().not();
+        let secret = || argument.is_secret();
+        match kind.as_str() {
+            "value" => {
+                let value = rule.text_at("value").unwrap_or_default();
+                // What is missing reads `null`.
+                let there = if value == "null" { there } else { Known(true) };
+                let value = if secret() { self.secret(value) } else { cel_text(&value) };
+                Verdict { holds: there.and(Formula::Equal(text, value, true)), ..missing_only(missing) }
+            }
+            "regex" => {
+                let pattern = match pattern::from_go(&rule.text_at("regex").unwrap_or_default()) {
+                    Ok(pattern) => pattern,
+                    Err(why) => return Self::never(rule, &format!("the pattern is wrong: {why}")),
+                };
+                let holds = there.and(Formula::Holds(format!("{text}.matches({})", cel_text(&pattern))));
+                Verdict { holds, ..missing_only(missing) }
+            }
+            other => match algorithm(other) {
+                Some(algorithm) => self.signature(rule, algorithm, (there, text)),
+                None => {
+                    rule.leave_out(format!(
+                        "there is no type `{other}`: it is never satisfied, there and here"
+                    ));
+                    Verdict { holds: Known(false), ..missing_only(missing) }
+                }
+            },
+        }
+    }
+
+    fn signature(&mut self, rule: &Item<'_>, algorithm: &str, (there, text): (Formula, String)) -> Verdict {
+        let secret = rule.text_at("secret").unwrap_or_default();
+        if secret.is_empty() {
+            return Self::never(rule, "there is no secret");
+        }
+        self.wanted.body = true;
+        let secret = self.secret(secret);
+        let body = "trigger_param._request.body";
+        let holds = Formula::Holds(format!("hmac_matches(\"{algorithm}\", {secret}, {body}, {text})"));
+        let fails = there.clone().and(holds.clone().not());
+        Verdict { holds, missing: there.not(), fails, turned: false }
+    }
+
+    fn addresses(&mut self, rule: &Item<'_>) -> Verdict {
+        let ranges = rule.text_at("ip-range").unwrap_or_default();
+        let mut holds = Known(false);
+        for range in ranges.split_whitespace() {
+            let whole = match (range.contains('/'), range.contains(':')) {
+                (true, _) => range.to_owned(),
+                (false, true) => format!("{range}/128"),
+                (false, false) => format!("{range}/32"),
+            };
+            if whole.parse::<crate::net::Network>().is_err() {
+                rule.leave_out(format!("`{range}` is no address or network: nothing comes from there"));
+                continue;
+            }
+            let address = "trigger_param._request.remote_address";
+            holds = holds.or(Formula::Holds(format!("in_cidr({address}, {})", cel_text(&whole))));
+        }
+        Verdict::plain(holds)
+    }
+
+    /// Signed over the body and the header Date, which must be of the last five minutes.
+    fn scalr(&mut self, rule: &Item<'_>) -> Verdict {
+        let secret = rule.text_at("secret").unwrap_or_default();
+        if secret.is_empty() {
+            return Self::never(rule, "there is no secret");
+        }
+        self.wanted.body = true;
+        self.wanted.headers.extend(["x-signature".to_owned(), "date".to_owned()]);
+        let secret = self.secret(secret);
+        let headers = "trigger_param._request.headers";
+        let there =
+            |name: &str| Formula::Equal(format!("at({headers}, \"{name}\")"), "null".to_owned(), false);
+        let date = format!("text(at({headers}, \"date\"))");
+        let data = format!("trigger_param._request.body + {date}");
+        let signature = format!("text(at({headers}, \"x-signature\"))");
+        let signed = Formula::Holds(format!("hmac_matches(\"sha1\", {secret}, {data}, {signature})"));
+        // `Fri 08 Sep 2017 11:24:32 UTC` becomes a date of RFC 2822.
+        let text = format!("text(at({headers}, 'date'))");
+        let rfc = format!("{{{{ {text}[:3] }}}},{{{{ {text}[3:]|replace(' UTC', ' +0000') }}}}");
+        self.texts.insert("date".to_owned(), Value::from(rfc));
+        let age = "seconds_since(select_param.date)";
+        let known = Formula::Equal(age.to_owned(), "null".to_owned(), false);
+        let young = |bound: &str| Formula::Holds(format!("({age} {bound})"));
+        let there = there("x-signature").and(there("date"));
+        let good = signed.and(known).and(young("<= 300.0")).and(young(">= -300.0"));
+        let fails = there.clone().and(good.clone().not());
+        Verdict { holds: there.and(good), missing: Known(false), fails, turned: false }
+    }
+
+    /// A rule with which the original answers every request with an error.
+    fn never(rule: &Item<'_>, why: &str) -> Verdict {
+        rule.leave_out(format!("{why}: this rule is never satisfied"));
+        Verdict { fails: Known(true), ..Verdict::plain(Known(false)) }
+    }
+
+    /// Where the expression finds this secret.
+    fn secret(&mut self, secret: String) -> String {
+        let known = self.secrets.iter().find(|(_, known)| *known == secret).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| {
+            let count = self.secrets.len();
+            let name = if count == 0 { "secret".to_owned() } else { format!("secret_{}", count + 1) };
+            self.secrets.push((name.clone(), secret));
+            name
+        });
+        format!("select_param.{name}")
+    }
+}
+
+fn missing_only(missing: Formula) -> Verdict {
+    Verdict { missing, ..Verdict::plain(Known(false)) }
+}
+
+/// The algorithm of a type of rule that checks a signature.
+pub(super) fn algorithm(kind: &str) -> Option<&'static str> {
+    match kind {
+        "payload-hmac-sha1" | "payload-hash-sha1" => Some("sha1"),
+        "payload-hmac-sha256" | "payload-hash-sha256" => Some("sha256"),
+        "payload-hmac-sha512" | "payload-hash-sha512" => Some("sha512"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::given::File;
+    use crate::selector::expr;
+    use herald_core::param::Params;
+    use herald_core::selector::{Question, Selector};
+    use herald_core::spec::Options;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    /// `key` of the JSON `data`.
+    const SIGNATURE: &str = "5031fe3d989c6d1537a013fa6e739da23463fdaec3b70137d828e36ace221bd0";
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Wrong {
+        Missing,
+        Signature,
+    }
+
+    /// What the original makes of a rule, written down after its code.
+    fn original(rule: &Value, event: &Value, soft: bool) -> (bool, Option<Wrong>) {
+        let inner = |rule: &Value| original(rule, event, soft);
+        if let Some(rules) = rule["and"].as_array() {
+            for rule in rules {
+                match inner(rule) {
+                    (_, Some(wrong)) => return (false, Some(wrong)),
+                    (false, None) => return (false, None),
+                    (true, None) => {}
+                }
+            }
+            return (true, None);
+        }
+        if let Some(rules) = rule["or"].as_array() {
+            for rule in rules {
+                match inner(rule) {
+                    (_, Some(Wrong::Signature)) if !soft => return (false, Some(Wrong::Signature)),
+                    (true, _) => return (true, None),
+                    (false, _) => {}
+                }
+            }
+            return (false, None);
+        }
+        if rule.get("not").is_some() {
+            let (holds, wrong) = inner(&rule["not"]);
+            return (!holds, wrong);
+        }
+        let rule = &rule["match"];
+        let given = &event[rule["parameter"]["name"].as_str().unwrap()];
+        match (given.as_str(), rule["type"].as_str().unwrap()) {
+            (None, _) => (false, Some(Wrong::Missing)),
+            (Some(text), "value") => (text == rule["value"], None),
+            (Some(text), "regex") => (text.starts_with('x'), None),
+            (Some(SIGNATURE), _) => (true, None),
+            (Some(_), _) => (false, Some(Wrong::Signature)),
+        }
+    }
+
+    fn runs(rule: &Value, event: &Value, soft: bool) -> bool {
+        let (holds, wrong) = original(rule, event, soft);
+        holds && wrong != Some(Wrong::Signature)
+    }
+
+    async fn selected(
+        selector: &Arc<dyn Selector>,
+        rule: &Value,
+        event: &Value,
+        soft: bool,
+    ) -> (bool, String) {
+        let file = File::read(&rule.to_string(), "rule").unwrap();
+        let mut wanted = Wanted::default();
+        let mut rules =
+            Rules { wanted: &mut wanted, soft, secrets: Vec::new(), texts: Map::new(), seen_to: None };
+        let expr = rules.condition(&file.top()).cel();
+        let mut select_param = Params::from_iter([("expr".to_owned(), Value::from(expr.as_str()))]);
+        select_param.extend(rules.secrets.into_iter().map(|(name, secret)| (name, Value::from(secret))));
+        let mut trigger_param = event.as_object().unwrap().clone();
+        trigger_param.insert("_request".to_owned(), json!({"body": "data"}));
+        let question = Question {
+            event_id: "e".into(),
+            trigger: "t".into(),
+            router: "r".into(),
+            task: "k".into(),
+            trigger_param: Arc::new(trigger_param),
+            select_param: Arc::new(select_param),
+        };
+        let answer = selector.select(&question).await.unwrap_or_else(|error| panic!("{expr}: {error}"));
+        (answer.yes, expr)
+    }
+
+    fn value(name: &str, value: &str) -> Value {
+        json!({"match": {"type": "value", "value": value, "parameter": {"source": "payload", "name": name}}})
+    }
+
+    /// Every way in which a few rules of each kind can stand inside each other.
+    fn rules() -> Vec<Value> {
+        let signed = |name: &str| json!({"match": {"type": "payload-hmac-sha256", "secret": "key", "parameter": {"source": "payload", "name": name}}});
+        let regex = json!({"match": {"type": "regex", "regex": "^x", "parameter": {"source": "payload", "name": "a"}}});
+        let mut leaves = vec![value("a", "x"), value("b", "null"), signed("s"), regex];
+        leaves.extend(leaves.clone().iter().map(|leaf| json!({"not": leaf})));
+        let mut pairs = Vec::new();
+        for left in &leaves {
+            for right in &leaves {
+                pairs.extend(["and", "or"].map(|kind| json!({kind: [left, right]})));
+            }
+        }
+        let outer: Vec<Value> = pairs
+            .iter()
+            .enumerate()
+            .step_by(3)
+            .flat_map(|(n, pair)| {
+                let leaf = &leaves[n % leaves.len()];
+                [
+                    json!({"not": pair}),
+                    json!({"and": [pair, leaf]}),
+                    json!({"or": [leaf, {"not": pair}]}),
+                    json!({"or": [pair, signed("t")]}),
+                ]
+            })
+            .collect();
+        leaves.into_iter().chain(pairs).chain(outer).collect()
+    }
+
+    #[tokio::test]
+    async fn the_same_requests_are_let_through() {
+        let selector = (expr::component().factory)(&Options::default()).unwrap();
+        let mut events = Vec::new();
+        for a in [None, Some("x"), Some("y")] {
+            for b in [None, Some("null")] {
+                for s in [None, Some(SIGNATURE), Some("bad")] {
+                    let given = [("a", a), ("b", b), ("s", s)].into_iter().chain([("t", Some(SIGNATURE))]);
+                    let event =
+                        given.filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
+                    events.push(Value::Object(event.collect()));
+                }
+            }
+        }
+        for rule in rules() {
+            for event in &events {
+                for soft in [false, true] {
+                    let (yes, expr) = selected(&selector, &rule, event, soft).await;
+                    assert_eq!(yes, runs(&rule, event, soft), "{rule} {event} soft: {soft}\n{expr}");
+                }
+            }
+        }
+    }
+}
