@@ -40,7 +40,7 @@ pub(super) fn node_description() -> Description {
                 "The runner's secret, at least 16 bytes; of a list the first one signs.",
             )
             .required()
-            .check(|secret| crate::executor::http_remote::check_secret(secret)),
+            .check(crate::executor::http_remote::check_secret),
         )
         .option(new("tags", OptionKind::Texts, "What it is for: executors may name tags instead of nodes."))
         .option(tls::client_option())

@@ -17,7 +17,6 @@ struct Net {
     nodes: u32,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a tool of the test's own")]
 fn ip(arguments: &str) -> Command {
     let mut command = Command::new("ip");
     command.args(arguments.split_whitespace());

@@ -325,7 +325,7 @@ impl Web {
             "keep_raw" => plain.keep_raw,
             name => options.0.contains_key(name),
         };
-        if respond == Respond::Accepted && !WEB.iter().any(|name| said(name)) {
+        if respond == Respond::Accepted && !WEB.iter().any(said) {
             return Ok(None);
         }
         let given = |name: &str| options.0.get(name);

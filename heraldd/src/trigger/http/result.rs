@@ -19,10 +19,10 @@ pub(super) struct Outcome {
 /// Whether the caller wants text.
 pub(super) fn wants_text(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let first = accepted
+    let mut first = accepted
         .flat_map(|value| value.split(','))
         .map(|one| one.split(';').next().unwrap_or_default().trim());
-    let known = first.filter(|one| ["text/plain", "text/*", "application/json", "*/*"].contains(one)).next();
+    let known = first.find(|one| ["text/plain", "text/*", "application/json", "*/*"].contains(one));
     matches!(known, Some("text/plain" | "text/*"))
 }
 

@@ -188,6 +188,9 @@ impl Drop for Mounted {
     }
 }
 
+/// What a path holds: names and values.
+type Captures = Vec<(String, String)>;
+
 /// Who answers which requests: those whose path says most come first.
 #[derive(Default)]
 struct Mounts {
@@ -228,7 +231,7 @@ impl Mounts {
     }
 
     /// Who answers this path, and what its captures hold.
-    fn find(&self, path: &str) -> Option<(Arc<Answers>, Vec<(String, String)>)> {
+    fn find(&self, path: &str) -> Option<(Arc<Answers>, Captures)> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().find_map(|mount| match &mount.pattern {
             None => Some((mount.answers.clone(), Vec::new())),

@@ -153,17 +153,15 @@ fn the_other_schemes() {
             &[],
             false,
         ),
-        (
-            json!({"basic": {"user": "u", "password": "p:w"}}),
-            &[("authorization", "Bearer dTpwOnc=")],
-            &[],
-            false,
-        ),
     ] {
         let case = Case { auth: auth.clone(), headers, query, body: "data", now: 0 };
         assert_eq!(case.check().is_ok(), good, "{auth} {headers:?} {query:?}: {:?}", case.check());
     }
-    // Stripe: two signatures while a secret is changed; the time is part of what is signed.
+}
+
+/// Two signatures while a secret is changed; the time is part of what is signed.
+#[test]
+fn stripe_signs_with_the_time() {
     let old = "6e1ea1cf8c9eb3ac9ce3e4b5a3e5a4bc8cf6a5f5c2d4c1b2a39485767788990a";
     let good = hmac_hex("whsec_test_secret", b"1492774577.data");
     let stripe = |header: &str, now| {
