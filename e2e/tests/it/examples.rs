@@ -13,6 +13,9 @@
 //! | executor-local | `a_job_says_everything_it_can` |
 //! | selector-external | `a_program_decides` |
 //! | plugin | `a_plugin_greets` |
+//! | webhook-query: the two `curl` lines | `a_get_with_a_token_runs_a_command` |
+//! | webhook-github | `a_signed_push_deploys_its_branch` |
+//! | fleet | `any_node_of_the_fleet_can_be_asked` |
 
 use std::fs;
 use std::path::Path;
@@ -261,4 +264,81 @@ fn a_plugin_greets() {
     let place = copied();
     let daemon = heraldd(&place, "plugin.yml");
     daemon.wait_for(&["heraldd::print", "hello"]);
+}
+
+#[test]
+fn a_get_with_a_token_runs_a_command() {
+    let place = copied();
+    let daemon = heraldd(&place, "webhook-query.yml");
+    let address = daemon.address("hook");
+    let json = "d={\"shell\":\"cd /tmp && pwd\"}";
+    let first = ["-sG", &format!("http://{address}/"), "-d", "sign=123456", "--data-urlencode", json]
+        .map(str::to_owned);
+    let second = ["-s", &format!("http://{address}/?sign=123456&d=eyJzaGVsbCI6ImNkIC90bXAgJiYgcHdkIn0=")]
+        .map(str::to_owned);
+    for line in [&first[..], &second[..]] {
+        let answer: Value = serde_json::from_str(&tool(Command::new("curl").args(line))).unwrap();
+        assert_eq!(answer["jobs"][0]["result"]["output"], "/tmp\n", "{line:?}: {answer}");
+    }
+    let wrong = tool(Command::new("curl").args([
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        &format!("http://{address}/?sign=1"),
+    ]));
+    assert_eq!(wrong, "401");
+}
+
+#[test]
+fn a_signed_push_deploys_its_branch() {
+    let place = copied();
+    let daemon = heraldd(&place, "webhook-github.yml");
+    let marker = "http trigger github listening on ";
+    let address = daemon.wait_pick(marker, |line| line.split_once(marker)?.1.split('/').next()?.parse().ok());
+    let mut push = e2e::recorded::request("github-push");
+    push.start = "POST /hooks/website HTTP/1.1".to_owned();
+    push.set("Host", "herald.example.com");
+    let signature = e2e::sign::v1("the-one-before-while-both-count", &push.body);
+    push.set("X-Hub-Signature-256", &format!("sha256={signature}"));
+    let answer = e2e::http::send(address, &push);
+    assert_eq!((answer.status, &answer.json()["matched"]), (200, &serde_json::json!(1)), "{answer:?}");
+    push.set("X-Hub-Signature-256", "sha256=00");
+    assert_eq!(e2e::http::send(address, &push).status, 401);
+}
+
+#[test]
+fn any_node_of_the_fleet_can_be_asked() {
+    let places = [copied(), copied(), copied()];
+    let port = e2e::http::free_port();
+    let start = |n: usize, id: &str| {
+        let text = std::fs::read_to_string(format!("{EXAMPLES}/fleet.yml")).unwrap();
+        // All three are on this machine: the port of the trigger is another one for each.
+        let text = text.replace("/var/lib/", "@DIR@/").replace(":8131/", &format!(":{port}/"));
+        let text = text.replace("  port: 8131\n", "").replace("port: 8888", "port: 0");
+        let config = places[n].config_as("fleet.yml", &text);
+        let mut command = places[n].bare("heraldd");
+        Daemon::run(
+            command.args(["-id", id, "-config"]).arg(config).env("STATE_DIRECTORY", places[n].path("state")),
+        )
+    };
+    let daemons = [start(0, "web1"), start(1, "web2"), start(2, "db1")];
+    daemons.iter().for_each(|daemon| drop(daemon.wait_for(&["heraldd is ready"])));
+    for daemon in &daemons {
+        let marker = "http trigger update listening on ";
+        let address =
+            daemon.wait_pick(marker, |line| line.split_once(marker)?.1.split('/').next()?.parse().ok());
+        let headers = [("Content-Type", "application/json"), ("Accept", "text/plain")];
+        let request = e2e::http::Message::request("POST", "/update", &headers, br#"{"tag": "v1.2"}"#);
+        let text = e2e::http::send(address, &request).text();
+        for node in ["web1", "web2"] {
+            assert!(
+                text.contains(&format!("on {node}: succeeded\nredeploying v1.2\n")),
+                "{text}\n{}",
+                daemon.log()
+            );
+        }
+        assert!(!text.contains("on db1"), "{text}");
+    }
 }

@@ -279,22 +279,26 @@ fn webhook_and_its_import_answer_alike() {
 
 /// The example of seed 000, with commands that say who ran.
 const NODES: &str = r#"{
-  "nodes": [{"id": "master", "host": "127.0.0.1:8888"}, {"id": "node1", "host": "192.168.16.1:8888"}],
+  "nodes": [{"id": "master", "host": "127.0.0.1:8888"}, {"id": "node1", "host": "192.168.16.1:8888"},
+    {"id": "node2", "host": "192.168.16.2:8888"}],
   "hooks": [{"key": "update", "commands": [
     {"id": "master", "command": "echo master", "display": true, "parm_bind": "{\"-a=\":\"\\\"tag\\\":\\\"([^\\\"]+)\\\"\"}"},
-    {"id": "node1", "command": "echo node1", "display": true, "parm_bind": "{\"var\":[\"push_data\",\"tag\"]}"}
+    {"id": "node1", "command": "echo node1", "display": true, "parm_bind": "{\"var\":[\"push_data\",\"tag\"]}"},
+    {"id": "node2", "command": "echo node2", "display": true, "parm_bind": "{\"var\":[\"push_data\",\"tag\"]}"}
   ]}]
 }"#;
 
 #[test]
 fn the_example_of_multi_node_webhook() {
-    let places = [Place::new(), Place::new()];
-    let (runners, hooks) = ([free_port(), free_port()], [free_port(), free_port()]);
+    let places = [Place::new(), Place::new(), Place::new()];
+    let ports = || [free_port(), free_port(), free_port()];
+    let (runners, hooks) = (ports(), ports());
     let file = places[0].write("config.json", NODES);
     let config = import(&places[0], &["multi-node-webhook"], &file).stdout;
     let config = config
         .replace("http://127.0.0.1:8124", &format!("http://127.0.0.1:{}", runners[0]))
         .replace("http://192.168.16.1:8124", &format!("http://127.0.0.1:{}", runners[1]))
+        .replace("http://192.168.16.2:8124", &format!("http://127.0.0.1:{}", runners[2]))
         .replace("'0.0.0.0'", "127.0.0.1")
         .replace("/var/lib/heraldd/runner", "@DIR@/runner");
     let start = |n: usize, id: &str| {
@@ -304,15 +308,18 @@ fn the_example_of_multi_node_webhook() {
         command.env("HERALD_NODE_SECRET", "a secret of the whole fleet");
         Daemon::run(command.args(["-id", id, "-config"]).arg(file))
     };
-    let daemons = [start(0, "master"), start(1, "node1")];
+    let daemons = [start(0, "master"), start(1, "node1"), start(2, "node2")];
+    let all = vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)", "node2 var=v1; id $(id)"];
     daemons.iter().for_each(|daemon| drop(daemon.wait_for(&["heraldd is ready"])));
     let body = br#"{"push_data":{"tag":"v1; id $(id)"}}"#;
     for (asked, target, said) in [
-        (0, "/update", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
-        (1, "/update", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
-        (0, "/update?node=", vec!["master -a=v1; id $(id)", "node1 var=v1; id $(id)"]),
+        (0, "/update", all.clone()),
+        (1, "/update", all.clone()),
+        (2, "/update", all.clone()),
+        (0, "/update?node=", all),
         (0, "/update?node=1", vec!["master -a=v1; id $(id)"]),
         (1, "/update?node=1", vec!["node1 var=v1; id $(id)"]),
+        (2, "/update?node=1", vec!["node2 var=v1; id $(id)"]),
     ] {
         let request = Message::request("POST", target, &[JSON, ("Accept", "text/plain")], body);
         let answer = send(SocketAddr::from(([127, 0, 0, 1], hooks[asked])), &request);

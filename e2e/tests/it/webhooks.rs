@@ -21,6 +21,8 @@
 //! | templates: filters, type, undefined | `templates_reach_the_job` |
 //! | an argument made by a template stays one argument | `an_argument_stays_one` |
 //! | mistakes in templates and expressions are found at validation, at their column | `mistakes_are_found_at_their_column` |
+//! | `heraldd try` | `a_recorded_request_shows_what_it_would_start` |
+//! | `heraldd replay` | `an_event_of_the_past_can_be_replayed` |
 //! | `expr`; `explain` shows what it saw | `an_expression_decides_and_explain_shows_what_it_saw` |
 
 use std::net::SocketAddr;
@@ -512,4 +514,99 @@ fn an_expression_decides_and_explain_shows_what_it_saw() {
         told.stdout.contains("trigger_param.n is 1") && told.stdout.contains("select_param.least is 3"),
         "{told:?}"
     );
+}
+
+/// A configuration whose job would leave a mark.
+const REHEARSED: &str = "trigger:
+  github: {type: http, port: 0, path: '/hooks/{forge}', auth: {provider: github, secret: a-secret-of-github}}
+executor: {here: {type: local, work_dir: '@DIR@/work'}}
+router:
+  deploy:
+    trigger: github
+    selector: expr
+    select_param: {expr: 'trigger_param.ref in select_param.branches', branches: [refs/heads/main]}
+    task: {run: here}
+    job_param: {cmd: touch, arg: ['@DIR@/ran', '{{ trigger_param.forge }}'], env: {API_TOKEN: 't0p-s3cret', WHO: '{{ trigger_param.pusher.name }}'}}
+  other: {trigger: github, selector: match_map, select_param: {match_key: nothing}, task: {never: here}, job_param: {cmd: 'false'}}
+state_dir: '@DIR@/state'
+";
+
+#[test]
+fn a_recorded_request_shows_what_it_would_start() {
+    let place = Place::new();
+    let config = place.config(REHEARSED);
+    let config = config.to_str().unwrap();
+    let mut push = recorded_here("github-push");
+    let body: Value = serde_json::from_slice(&push.body).unwrap();
+    let signature = format!("sha256={}", sign::v1("a-secret-of-github", &push.body));
+    push.set("X-Hub-Signature-256", &signature);
+    let file = place.write("push.http", std::str::from_utf8(&push.bytes()).unwrap());
+    let ask = |more: &[&str]| {
+        let file = file.to_str().unwrap();
+        let arguments = ["try", config, "--trigger", "github", "--request", file];
+        place.run("heraldd", &[&arguments, more].concat())
+    };
+    let told = ask(&["--json"]);
+    let rehearsal: Value =
+        serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+    let (deploy, other) = (&rehearsal["tasks"][0], &rehearsal["tasks"][1]);
+    assert_eq!(
+        (&deploy["router"], &deploy["answer"], &other["answer"]),
+        (&json!("deploy"), &json!("yes"), &json!("no"))
+    );
+    let job_param = &deploy["params"]["job_param"];
+    assert_eq!(
+        (&job_param["arg"][1], &job_param["env"]["WHO"]),
+        (&json!("github"), &body["pusher"]["name"]),
+        "{rehearsal}"
+    );
+    assert_eq!(job_param["env"]["API_TOKEN"], "***");
+    let table = ask(&[]);
+    assert!(table.stdout.contains("deploy/run on here would get job_param"), "{table:?}");
+    assert!(!table.stdout.contains("t0p-s3cret"));
+    assert!(place.read("ran").is_none(), "nothing was started");
+    // Changed on the way, it would be turned away; unchecked it may come from anybody.
+    push.set("X-Hub-Signature-256", "sha256=00");
+    place.write("push.http", std::str::from_utf8(&push.bytes()).unwrap());
+    let refused = ask(&[]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("401") && refused.stdout.is_empty(), "{refused:?}");
+    assert_eq!(ask(&["--unchecked"]).code, Some(0));
+    for (trigger, request, code, says) in
+        [("nobody", file.to_str().unwrap(), 2, "no trigger"), ("github", "/nowhere", 2, "/nowhere")]
+    {
+        let ended = place.run("heraldd", &["try", config, "--trigger", trigger, "--request", request]);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stderr.contains(says), "{ended:?}");
+    }
+}
+
+#[test]
+fn an_event_of_the_past_can_be_replayed() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, REHEARSED);
+    daemon.wait_for(&["heraldd is ready"]);
+    let socket = ["--socket", "@DIR@/state/heraldd.sock"];
+    let data =
+        r#"{"ref": "refs/heads/main", "forge": "x", "pusher": {"name": "n"}, "password": "hunter2222"}"#;
+    let event = place.run("heraldd", &[&["trigger", "github", "--wait", "-d", data], &socket[..]].concat());
+    assert_eq!(event.code, Some(0), "{event:?}");
+    let jobs = place.run("heraldd", &[&["jobs", "--json"], &socket[..]].concat());
+    let id = serde_json::from_str::<Value>(&jobs.stdout).unwrap()["items"][0]["event_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    std::fs::remove_file(place.path("ran")).unwrap();
+    let shown = place.run("heraldd", &[&["replay", &id, "--json"], &socket[..]].concat());
+    let shown: Value =
+        serde_json::from_str(&shown.stdout).unwrap_or_else(|error| panic!("{error}: {shown:?}"));
+    assert_eq!(shown["rehearsal"]["tasks"][0]["answer"], "yes", "{shown}");
+    assert_eq!(shown["rehearsal"]["trigger_param"]["password"], "***");
+    assert!(place.read("ran").is_none(), "nothing was started");
+    let run = place.run("heraldd", &[&["replay", &id, "--run"], &socket[..]].concat());
+    assert_eq!((run.code, run.stdout.trim().len()), (Some(0), 36), "{run:?}");
+    assert_ne!(run.stdout.trim(), id);
+    e2e::wait::until("the job", || place.path("ran").exists().then_some(()));
+    let unknown = place.run("heraldd", &[&["replay", "nothing"], &socket[..]].concat());
+    assert_eq!(unknown.code, Some(4), "{unknown:?}");
 }
