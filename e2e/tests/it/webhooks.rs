@@ -12,6 +12,7 @@
 //! | a wrong signature is 401 and runs nothing | `who_may_call`, `forges_are_known_by_their_signatures` |
 //! | any secret may be a list | `who_may_call` |
 //! | `allow_ips`, `trusted_proxies` | `addresses_are_checked` |
+//! | (safe by default) what a web page makes a browser send | `what_a_web_page_sends_is_turned_away` |
 //! | `body`: form, `payload`, text, any | `bodies_of_every_kind` |
 //! | `respond: result`, 200 or 502, `Accept: text/plain` | `the_answer_waits_for_the_jobs` |
 //! | `_request`, `keep_raw`, chosen headers | `the_request_is_told` |
@@ -301,6 +302,19 @@ fn addresses_are_checked() {
     let direct = Hooks::start("allow_ips: 192.0.2.0/24");
     let headers = [JSON, ("X-Forwarded-For", "192.0.2.7")];
     assert_eq!(direct.send("POST", "/", &headers, b"{}").status, 403);
+}
+
+/// A page in a browser can send GETs, forms and text to any port of this machine.
+#[test]
+fn what_a_web_page_sends_is_turned_away() {
+    let hooks = Hooks::start("methods: [GET, POST], body: any");
+    let from = |headers: &[(&str, &str)]| hooks.send("GET", "/?a=1", headers, b"").status;
+    assert_eq!(from(&[]), 200);
+    assert_eq!(from(&[("Sec-Fetch-Site", "cross-site")]), 403);
+    assert_eq!(from(&[("Origin", "https://evil.example.com")]), 403);
+    // Whoever proves who they are may come from a page as well.
+    let hooks = Hooks::start("methods: GET, auth: {token: t0ken, query: t}");
+    assert_eq!(hooks.send("GET", "/?t=t0ken", &[("Sec-Fetch-Site", "cross-site")], b"").status, 200);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) struct Head {
 pub(super) enum Turned {
     /// It comes from elsewhere.
     Address,
+    /// A web page made a browser send it.
+    CrossSite,
     Method,
     Denied(Denied),
     NotTaken(NotTaken),
@@ -38,7 +40,7 @@ impl Turned {
     /// The status of the answer.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Address => StatusCode::FORBIDDEN,
+            Self::Address | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied(_) => StatusCode::UNAUTHORIZED,
             Self::NotTaken(NotTaken::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -51,6 +53,10 @@ impl Turned {
     pub(super) fn why(&self) -> String {
         match self {
             Self::Address => "requests from this address are not allowed".to_owned(),
+            Self::CrossSite => {
+                "a web page elsewhere made a browser send this; give the trigger an `auth` to take it"
+                    .to_owned()
+            }
             Self::Method => "this method is not taken here".to_owned(),
             Self::Denied(Denied(why)) | Self::NotTaken(NotTaken::Type(why) | NotTaken::Content(why)) => {
                 why.clone()
@@ -76,6 +82,9 @@ impl Head {
         }
         if !web.methods.contains(&self.method) {
             return Err(Turned::Method);
+        }
+        if checked && web.auth.is_none() && is_cross_site(&self.headers) {
+            return Err(Turned::CrossSite);
         }
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
             auth.check_head(&self.presented(b"", now)).map_err(Turned::Denied)?;
@@ -146,6 +155,17 @@ impl Head {
     }
 }
 
+/// Whether a web page of another site made a browser send the request: a page can do that to any address that the browser
+/// reaches, with GET, a form or text. Browsers say so; programs say nothing of the kind.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => !matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text("host"),
+        (None, None) => false,
+    }
+}
+
 /// A sender that only tries whether somebody is there: GitHub, Gogs and Gitea with a header, Bitbucket's servers with
 /// another, Slack with a challenge in the body, which it wants back.
 fn ping(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
@@ -162,4 +182,31 @@ fn ping(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    #[test]
+    fn what_web_pages_send() {
+        for (given, cross) in [
+            (&[][..], false),
+            (&[("host", "127.0.0.1:8123")], false),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://x")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("origin", "https://evil.example.com"), ("host", "127.0.0.1:8123")], true),
+            (&[("origin", "http://127.0.0.1:8123"), ("host", "127.0.0.1:8123")], false),
+            (&[("origin", "null"), ("host", "127.0.0.1:8123")], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in given {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(is_cross_site(&headers), cross, "{given:?}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ use answer::Answers;
 use options::{Given, Web};
 use path::Pattern;
 pub use rehearse::{Recorded, rehearse};
-use share::{Place, Shared};
+use share::{Held, Place};
 
 /// How long a whole body may take, even byte by byte.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -125,7 +125,7 @@ struct HttpTrigger {
     web: Option<Arc<Web>>,
     node: Option<String>,
     /// What `prepare` took hold of, for `run`.
-    held: Mutex<Vec<Arc<Shared>>>,
+    held: Mutex<Vec<Held>>,
 }
 
 impl HttpTrigger {
@@ -148,7 +148,7 @@ impl HttpTrigger {
         })
     }
 
-    async fn hold_all(&self) -> Result<Vec<Arc<Shared>>, ComponentError> {
+    async fn hold_all(&self) -> Result<Vec<Held>, ComponentError> {
         let mut held = Vec::new();
         for place in &self.places {
             held.push(share::hold(place, self.tls.as_ref()).await?);
@@ -156,7 +156,7 @@ impl HttpTrigger {
         Ok(held)
     }
 
-    fn take(&self) -> Vec<Arc<Shared>> {
+    fn take(&self) -> Vec<Held> {
         std::mem::take(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

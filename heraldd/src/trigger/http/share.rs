@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use herald_core::trigger::ComponentError;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +18,9 @@ use super::answer::Answers;
 use super::path::{Pattern, clash};
 use crate::server::{self, Handler, Limits, Listener, Peer, Reply, error_reply};
 use crate::tls::TlsListener;
+
+/// How long a request waits for triggers that are going to be mounted.
+const LONGEST_COMING: Duration = Duration::from_secs(2);
 
 /// Where triggers listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,7 +79,7 @@ enum Listening {
 }
 
 /// The listener at this place: one that is there already, or a new one. On a port all speak the same TLS, or none.
-pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Arc<Shared>, ComponentError> {
+pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Held, ComponentError> {
     let tls = tls.filter(|_| place.is_tcp());
     let mut held = HELD.lock().await;
     held.retain(|_, shared| shared.strong_count() > 0);
@@ -84,7 +89,7 @@ pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Arc
             let what = "another trigger listens on the same port with another `tls`, or without; give all of them the same";
             return Err(ComponentError(what.to_owned()));
         }
-        return Ok(shared);
+        return Ok(Held::of(shared));
     }
     let shield = match tls {
         Some(tls) => Some(tls.load().await?),
@@ -102,7 +107,34 @@ pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Arc
     if place.can_be_shared() {
         held.insert(place.clone(), Arc::downgrade(&shared));
     }
-    Ok(shared)
+    Ok(Held::of(shared))
+}
+
+/// A listener in the hands of a trigger that is going to be mounted: requests wait for it for a moment, rather than be told
+/// that nobody is there.
+pub(super) struct Held {
+    shared: Arc<Shared>,
+}
+
+impl Held {
+    fn of(shared: Arc<Shared>) -> Self {
+        shared.mounts.coming.send_modify(|coming| *coming += 1);
+        Self { shared }
+    }
+}
+
+impl std::ops::Deref for Held {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.shared.mounts.coming.send_modify(|coming| *coming -= 1);
+    }
 }
 
 impl Shared {
@@ -170,7 +202,7 @@ impl Mounted {
     pub(super) async fn end(self) {
         let shared = self.shared.clone();
         drop(self);
-        if !shared.mounts.is_empty() {
+        if !shared.mounts.is_empty() || *shared.mounts.coming.borrow() > 0 {
             return;
         }
         let before = std::mem::replace(&mut *shared.listening(), Listening::Ended);
@@ -195,6 +227,8 @@ type Captures = Vec<(String, String)>;
 #[derive(Default)]
 struct Mounts {
     all: RwLock<Vec<Mount>>,
+    /// How many triggers are going to be mounted.
+    coming: watch::Sender<usize>,
 }
 
 struct Mount {
@@ -248,6 +282,11 @@ impl Handler for Mounts {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
+        if *self.coming.borrow() > 0 {
+            let mut coming = self.coming.subscribe();
+            // Late ones are not waited for any longer; the sender is ours.
+            let _ = tokio::time::timeout(LONGEST_COMING, coming.wait_for(|coming| *coming == 0)).await;
+        }
         match self.find(request.uri().path()) {
             Some((answers, captures)) => answers.answer(request, peer, captures).await,
             None => error_reply(StatusCode::NOT_FOUND, "no trigger is for this path"),
