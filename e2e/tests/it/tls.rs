@@ -4,6 +4,7 @@
 //! |---|---|
 //! | tls: {cert, key, client_ca} on every listener: http trigger, API | `the_trigger_and_the_api_speak_https`, `triggers_on_one_port_have_the_same_tls`, `only_clients_with_a_certificate_come_in` |
 //! | the same on the runner; tls: {ca, client_cert, client_key} on http_remote | `a_job_over_mutual_tls`, `who_is_not_who_it_should_be_gets_nothing` |
+//! | the same on nodes, and on the runner that a daemon is itself | `nodes_and_the_own_runner_speak_tls` |
 //! | what section 4 says of jobs that are given up holds over TLS | `a_job_that_is_given_up_ends_over_tls_too` |
 //! | changed certificates are taken up without a restart | `a_listener_takes_up_changed_files`, `a_runner_and_its_daemon_take_up_changed_files`, `a_reload_changes_the_tls_of_the_api` |
 //! | unencrypted HTTP to an address that is not loopback earns a warning at start | `in_the_clear_earns_a_warning` |
@@ -283,6 +284,49 @@ fn who_is_not_who_it_should_be_gets_nothing() {
         assert!(began.elapsed() < Duration::from_secs(10), "{error}");
         assert_eq!(papers.place.count("ran"), 0);
     }
+}
+
+#[test]
+fn nodes_and_the_own_runner_speak_tls() {
+    let papers = Papers::new();
+    let port = e2e::http::free_port();
+    let config = |client: &str| {
+        format!(
+            "node:\n  me: {{host: 'https://127.0.0.1:{port}/', secret: a-secret-that-is-long-enough, {client}}}
+runner: {{work_dir: '@DIR@/runner', {}}}
+heartbeat: 200ms
+state_dir: '@DIR@/state'
+trigger: {{manual: {{type: http, port: 0, respond: result}}}}
+executor: {{fleet: {{type: http_remote, nodes: me, data_dir: '@DIR@/data'}}}}
+router: {{r: {{trigger: manual, selector: all, task: {{t: fleet}}, job_param: {{cmd: echo, arg: hello}}}}}}
+",
+            Papers::listener("server", ", client_ca: '@DIR@/ca.crt'")
+        )
+    };
+    let start = |client: &str| {
+        let config = papers.place.config_as("heraldd.yml", &papers.place.fill(&config(client)));
+        let daemon = Daemon::run(papers.place.bare("heraldd").args(["-id", "me", "-config"]).arg(config));
+        daemon.wait_for(&["heraldd is ready"]);
+        daemon
+    };
+    let state = |wanted: &str| {
+        until(wanted, || {
+            let shown =
+                papers.place.run("heraldd", &["nodes", "--json", "--socket", "@DIR@/state/heraldd.sock"]);
+            let nodes: Value = serde_json::from_str(&shown.stdout).ok()?;
+            (nodes[0]["state"] == wanted).then(|| nodes[0].clone())
+        })
+    };
+    let daemon = start(&Papers::client("client"));
+    let answer = daemon.try_post(&json!({})).json();
+    assert_eq!(answer["jobs"][0]["result"]["node"]["me"]["output"], "hello\n", "{answer}\n{}", daemon.log());
+    state("online");
+    drop(daemon);
+    // Without a certificate nobody comes in: no heartbeat, no job.
+    let daemon = start("tls: {ca: '@DIR@/ca.crt'}");
+    let answer = daemon.try_post(&json!({})).json();
+    assert_eq!(answer["jobs"][0]["status"], "failed", "{answer}");
+    assert!(state("offline")["error"].is_string());
 }
 
 #[test]
