@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::packed::Packed;
 use super::seal::Seal;
 
 /// A UUID, as its bytes.
@@ -68,7 +69,7 @@ pub(super) struct Accepted<'a> {
     pub(super) trigger: Cow<'a, str>,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) param: Cow<'a, str>,
+    pub(super) param: Packed<'a>,
     /// The same with its secrets, sealed; `None` when there is none.
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) depth: u32,
@@ -111,10 +112,10 @@ pub(super) struct Queued<'a> {
     pub(super) depth: u32,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) select_param: Cow<'a, str>,
+    pub(super) select_param: Packed<'a>,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) job_param: Cow<'a, str>,
+    pub(super) job_param: Packed<'a>,
     pub(super) attempt: u32,
     pub(super) at: i64,
 }
@@ -150,7 +151,7 @@ pub(super) struct End<'a> {
     pub(super) error: Option<String>,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) result: Cow<'a, str>,
+    pub(super) result: Packed<'a>,
 }
 
 /// Milliseconds since 1970.
@@ -222,12 +223,12 @@ fn accepted<'a>(record: &'a Record, seal: &Seal) -> Result<Accepted<'a>, Journal
     let whole = &*activation.trigger_param;
     // Most events hold no secret: then nothing is copied.
     let (param, sealed) = if mask.hides_nothing_in(whole) {
-        (json(whole), None)
+        (Packed::pack(json(whole)), None)
     } else {
         let sealed = seal.seal(&json(whole));
         let sealed =
             sealed.ok_or_else(|| JournalError("there are no random numbers to seal with".to_owned()))?;
-        (json(&mask.params(whole)), Some(sealed))
+        (Packed::pack(json(&mask.params(whole))), Some(sealed))
     };
     let until = |window: std::time::Duration| {
         millis(*at).saturating_add(i64::try_from(window.as_millis()).unwrap_or(i64::MAX))
@@ -282,21 +283,24 @@ fn end(verdict: &Verdict) -> End<'_> {
     End {
         status: Cow::Borrowed(verdict.status.as_str()),
         error: verdict.error.clone(),
-        result: if result.is_empty() { Cow::Borrowed("{}") } else { json(result) },
+        result: if result.is_empty() { NOTHING } else { Packed::pack(json(result)) },
     }
 }
 
-fn masked<'a>(params: &Params, mask: &Mask) -> Cow<'a, str> {
+fn masked<'a>(params: &Params, mask: &Mask) -> Packed<'a> {
     if params.is_empty() {
-        Cow::Borrowed("{}")
+        NOTHING
     } else if mask.hides_nothing_in(params) {
-        json(params)
+        Packed::pack(json(params))
     } else {
-        json(&mask.params(params))
+        Packed::pack(json(&mask.params(params)))
     }
 }
 
-fn json<'a>(params: &Params) -> Cow<'a, str> {
+/// No parameters.
+const NOTHING: Packed<'static> = Packed::short("{}");
+
+fn json(params: &Params) -> String {
     // Texts, numbers, lists and maps: never fails.
-    Cow::Owned(serde_json::to_string(params).unwrap_or_else(|_| "{}".to_owned()))
+    serde_json::to_string(params).unwrap_or_else(|_| "{}".to_owned())
 }

@@ -9,6 +9,7 @@ mod index;
 mod indexer;
 mod lock;
 mod log;
+mod packed;
 mod progress;
 mod query;
 mod read;

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use herald_core::activation::Activation;
 use herald_core::plan::Plan;
 use jiff::Timestamp;
-use rusqlite::types::Value as Sql;
+use rusqlite::types::{Type, Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 use serde_json::{Map, Value};
 
 use super::entry::millis;
+use super::packed::Packed;
 use super::query::{History, HistoryError, JobQuery, StoredJob};
 use super::recover;
 use super::store::Store;
@@ -113,8 +114,13 @@ fn shown(at: i64) -> String {
     Timestamp::from_millisecond(at).unwrap_or_default().to_string()
 }
 
-fn object(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).unwrap_or_default()
+/// An object in this column; an empty one where nothing stands.
+fn object(row: &Row<'_>, column: usize) -> rusqlite::Result<Map<String, Value>> {
+    let Some(packed) = row.get::<_, Option<Packed<'static>>>(column)? else { return Ok(Map::new()) };
+    let text = packed.unpack().map_err(|damaged| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(damaged))
+    })?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<model::Job>> {
@@ -127,10 +133,10 @@ fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<model::Job>
         Ok(model::Job {
             summary: summary(row)?,
             selector: row.get(13)?,
-            trigger_param: object(&row.get::<_, Option<String>>(18)?.unwrap_or_default()),
-            select_param: object(&row.get::<_, String>(14)?),
-            job_param: object(&row.get::<_, String>(15)?),
-            result: row.get::<_, Option<String>>(16)?.map(|text| object(&text)),
+            trigger_param: object(row, 18)?,
+            select_param: object(row, 14)?,
+            job_param: object(row, 15)?,
+            result: if row.get_ref(16)? == ValueRef::Null { None } else { Some(object(row, 16)?) },
             retry_at: row.get::<_, Option<i64>>(17)?.map(shown),
             attempts: Vec::new(),
         })
@@ -176,7 +182,7 @@ fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<model::Ev
             Ok(model::Event {
                 id: row.get(0)?,
                 trigger: row.get(1)?,
-                trigger_param: object(&row.get::<_, String>(2)?),
+                trigger_param: object(row, 2)?,
                 chain_depth: row.get(3)?,
                 accepted_at: shown(row.get(4)?),
                 routed_at: row.get::<_, Option<i64>>(5)?.map(shown),

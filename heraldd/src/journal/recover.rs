@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::Value;
 
 use super::lock::OpenError;
+use super::packed::Packed;
 use super::query::StoredJob;
 use super::seal::Seal;
 use super::store::Store;
@@ -74,7 +75,12 @@ fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEve
         let event_id: String = row.get(0)?;
         let pair = |row: &Row<'_>| Ok((name(row, 0)?, name(row, 1)?));
         let made = made.query_map([&event_id], pair)?.collect::<Result<HashSet<_>, _>>()?;
-        let param = trigger_param(row.get(2)?, row.get(3)?, seal).unwrap_or_default();
+        let param = trigger_param(row.get(2)?, row.get(3)?, seal).unwrap_or_else(|| {
+            tracing::error!(
+                "what its trigger told of event {event_id} cannot be read any more; it goes on without"
+            );
+            Params::new()
+        });
         let activation = Activation {
             event_id: event_id.into(),
             trigger: name(row, 1)?,
@@ -102,12 +108,15 @@ fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
 }
 
 /// What its trigger told, with its secrets. `None`: it cannot be read.
-fn trigger_param(param: Option<String>, sealed: Option<Vec<u8>>, seal: &Seal) -> Option<Params> {
-    let text = match sealed {
-        Some(sealed) => seal.unseal(&sealed)?,
-        None => param?,
-    };
-    serde_json::from_str(&text).ok()
+fn trigger_param(param: Option<Packed<'_>>, sealed: Option<Vec<u8>>, seal: &Seal) -> Option<Params> {
+    match sealed {
+        Some(sealed) => serde_json::from_str(&seal.unseal(&sealed)?).ok(),
+        None => read(&param?),
+    }
+}
+
+fn read(packed: &Packed<'_>) -> Option<Params> {
+    serde_json::from_str(&packed.unpack().ok()?).ok()
 }
 
 /// A job as it was stored.
@@ -159,7 +168,10 @@ impl<'a> Resolver<'a> {
         let today = route.map(|route| self.today(route, about, &id));
         let mask = today.as_ref().map_or(self.mask, |today| &today.mask);
         let mut params = |column: usize, now: Option<&Arc<Params>>, what: &str| -> rusqlite::Result<_> {
-            let stored: Params = serde_json::from_str(&row.get::<_, String>(column)?).unwrap_or_default();
+            let Some(stored) = read(&row.get(column)?) else {
+                broken.get_or_insert_with(|| format!("its {what} cannot be read any more"));
+                return Ok(Arc::default());
+            };
             Ok(Filling { mask }.resolve(stored, now).unwrap_or_else(|(params, at)| {
                 broken.get_or_insert_with(|| {
                     format!(

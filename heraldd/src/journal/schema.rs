@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::lock::OpenError;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -64,6 +64,9 @@ CREATE TABLE marks (mark TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 -- the number of the batch of the log that is taken in next
 CREATE TABLE position (only INTEGER PRIMARY KEY CHECK (only = 0), next INTEGER NOT NULL);
 INSERT INTO position (only, next) VALUES (0, 0);
+",
+    "
+-- from here on param, select_param, job_param and result may be packed (BLOB), which is for those who know of it
 ",
 ];
 

@@ -9,8 +9,10 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The version of the format. Another one is refused: a log is empty after every clean stop.
-pub(super) const VERSION: u32 = 1;
+/// The version of the format. Newer ones are refused: a log is empty after every clean stop.
+pub(super) const VERSION: u32 = 2;
+/// The oldest that is read as well: it holds no packed text, and is the same otherwise.
+const OLDEST: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"HRLDJRNL";
 /// The length of a file's head.
@@ -122,9 +124,9 @@ impl Reader {
         let (head, frame) = start.split_at(HEAD);
         let known = &head[..8] == MAGIC;
         let version = u32_at(head, 8);
-        if known && version != VERSION && version != 0 {
+        if known && !(OLDEST..=VERSION).contains(&version) && version != 0 {
             return Err(Unreadable::Strange(format!(
-                "it is of version {version}, and this heraldd knows version {VERSION}: start the heraldd that wrote it \
+                "it is of version {version}, and this heraldd knows versions up to {VERSION}: start the heraldd that wrote it \
                  once more and stop it in good order"
             )));
         }
