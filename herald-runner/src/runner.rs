@@ -119,7 +119,7 @@ impl Runner {
     /// When the task that accepts connections failed.
     pub async fn stop(self, grace: Duration, impatience: &mut impl Impatience) -> anyhow::Result<()> {
         let Self { jobs, engine, tasks, stop, accepting, listeners, .. } = self;
-        tracing::info!(running = jobs.running(), "the runner stops");
+        tracing::info!(running = jobs.running(), "the runner is stopping");
         stop.cancel();
         accepting.await.context("the accepting task failed")?;
         drop(listeners);

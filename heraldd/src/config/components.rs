@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use herald_core::activation::INTERNAL;
+use herald_core::activation::{EXE_DONE, INTERNAL};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::Types;
@@ -90,7 +90,8 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
             }
         };
         if self.is_reserved(name) {
-            let message = format!("\"{name}\" is reserved: Herald itself activates it");
+            let when = if name == EXE_DONE { "a job ends" } else { "a node comes or goes" };
+            let message = format!("\"{name}\" is reserved: Herald itself activates it when {when}");
             return self.out.problems.push(Problem::error(at, message).at_key().help("choose another name"));
         }
         let Some((component_type, type_name)) = self.type_of(name, given, &at) else { return };
