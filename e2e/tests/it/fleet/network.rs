@@ -2,8 +2,10 @@
 //! root; without, the tests say that they did not run.
 
 use std::process::Command;
+use std::time::Duration;
 
 use e2e::daemon::{DONE, Daemon};
+use e2e::http::post_json;
 use e2e::place::Place;
 use e2e::program::{Program, tool};
 use e2e::runner::SECRET;
@@ -112,88 +114,106 @@ fn job(daemon: &Daemon) -> Value {
     daemon.try_post(&json!({})).json()["jobs"][0].clone()
 }
 
+/// Three nodes and a daemon whose job takes a second on each and leaves a line in `ran`.
+struct Rig {
+    net: Net,
+    places: Vec<Place>,
+    runners: Vec<Program>,
+    place: Place,
+    daemon: Daemon,
+}
+
+impl Rig {
+    fn make() -> Option<Self> {
+        let net = Net::make(3)?;
+        let places: Vec<Place> = (0..3).map(|_| Place::new()).collect();
+        let runners = (2..5).map(|node| net.runner(&places[node as usize - 2], node)).collect();
+        let place = Place::new();
+        let script = format!("echo x >>{}; sleep 1; echo done", place.text_path("ran"));
+        let daemon = Daemon::start(&place, &config(&net, "rejoin: 20s", &script));
+        Some(Self { net, places, runners, place, daemon })
+    }
+
+    /// Runs the job, and does this once it runs on all nodes.
+    fn meanwhile(&mut self, act: impl FnOnce(&mut Self)) -> Value {
+        let wanted = self.place.count("ran") + 3;
+        let address = self.daemon.address("manual");
+        let running = std::thread::spawn(move || post_json(address, b"{}").json()["jobs"][0].clone());
+        e2e::wait::until("the job on all nodes", || (self.place.count("ran") == wanted).then_some(()));
+        act(self);
+        let ended = running.join().unwrap();
+        assert_eq!(self.place.count("ran"), wanted, "it ran once on each");
+        ended
+    }
+
+    fn ask(&self, arguments: &[&str]) -> String {
+        let socket = ["--socket", "@DIR@/state/heraldd.sock"];
+        self.place.run("heraldd", &[arguments, &socket].concat()).stdout
+    }
+}
+
+fn status(ended: &Value, node: &str) -> Value {
+    ended["result"]["node"][node]["status"].clone()
+}
+
 /// One test, since the namespaces take a while to make.
 #[test]
 fn nodes_with_addresses_of_their_own() {
-    let Some(net) = Net::make(3) else { return };
-    let places: Vec<Place> = (0..3).map(|_| Place::new()).collect();
-    let mut runners: Vec<Program> = (2..5).map(|node| net.runner(&places[node as usize - 2], node)).collect();
-    let place = Place::new();
-    let mark = place.text_path("ran");
-    let daemon =
-        Daemon::start(&place, &config(&net, "rejoin: 20s", &format!("echo x >>{mark}; sleep 1; echo done")));
+    let Some(mut rig) = Rig::make() else { return };
+    all_is_well(&mut rig);
+    a_link_is_cut_and_comes_back(&mut rig);
+    a_node_is_killed(&mut rig);
+    a_node_is_slow(&mut rig);
+    two_masters_at_once(&rig);
+}
 
-    // All is well: as long as the slowest.
-    let (ended, took) = timed(|| job(&daemon));
-    assert_eq!(ended["status"], "succeeded", "{ended}\n{}", daemon.log());
-    assert!(took.as_secs_f32() < 3.0, "{took:?}");
-    assert_eq!(place.count("ran"), 3);
+fn all_is_well(rig: &mut Rig) {
+    let (ended, took) = timed(|| rig.meanwhile(|_| {}));
+    assert_eq!(ended["status"], "succeeded", "{ended}\n{}", rig.daemon.log());
+    assert!(took.as_secs_f32() < 3.0, "as long as the slowest: {took:?}");
+}
 
-    // The link of a node is cut in the middle of the job, and comes back: the job is joined again and runs once.
-    let ended = std::thread::scope(|scope| {
-        let running = scope.spawn(|| job(&daemon));
-        e2e::wait::until("the job on all nodes", || (place.count("ran") == 6).then_some(()));
-        net.link(3, "down");
-        std::thread::sleep(std::time::Duration::from_secs(3));
-        net.link(3, "up");
-        running.join().unwrap()
+/// In the middle of the job: it is joined again, and runs once.
+fn a_link_is_cut_and_comes_back(rig: &mut Rig) {
+    let ended = rig.meanwhile(|rig| {
+        rig.net.link(3, "down");
+        std::thread::sleep(Duration::from_secs(3));
+        rig.net.link(3, "up");
     });
-    assert_eq!(ended["status"], "succeeded", "{ended}\n{}", daemon.log());
-    assert_eq!(place.count("ran"), 6, "it ran once on each");
+    assert_eq!(ended["status"], "succeeded", "{ended}\n{}", rig.daemon.log());
+}
 
-    // A node is killed in the middle of the job: it is lost there, and the others are well.
-    let ended = std::thread::scope(|scope| {
-        let running = scope.spawn(|| job(&daemon));
-        e2e::wait::until("the job on all nodes", || (place.count("ran") == 9).then_some(()));
-        runners[1].signal("KILL");
-        runners[1] = net.runner(&places[1], 3);
-        running.join().unwrap()
+/// In the middle of the job: it is lost there, and the others are well.
+fn a_node_is_killed(rig: &mut Rig) {
+    let ended = rig.meanwhile(|rig| {
+        rig.runners[1].signal("KILL");
+        rig.runners[1] = rig.net.runner(&rig.places[1], 3);
     });
-    let status = |node: &str| ended["result"]["node"][node]["status"].clone();
-    assert_eq!(
-        (status("n1"), status("n2"), status("n3")),
-        (json!("succeeded"), json!("lost"), json!("succeeded")),
-        "{ended}"
-    );
+    let all = ["n1", "n2", "n3"].map(|node| status(&ended, node));
+    assert_eq!(all, [json!("succeeded"), json!("lost"), json!("succeeded")], "{ended}");
     assert_eq!(ended["status"], "lost");
+}
 
-    // A slow node delays its own child alone: the others have ended long before.
-    let before = place.count("ran");
-    let (ended, took) = timed(|| {
-        std::thread::scope(|scope| {
-            let running = scope.spawn(|| job(&daemon));
-            e2e::wait::until("the job on all nodes", || (place.count("ran") == before + 3).then_some(()));
-            runners[1].signal("STOP");
-            std::thread::sleep(std::time::Duration::from_secs(3));
-            let log = place.run(
-                "heraldd",
-                &["jobs", "--status", "running", "--json", "--socket", "@DIR@/state/heraldd.sock"],
-            );
-            let jobs: Value = serde_json::from_str(&log.stdout).unwrap();
-            let id = jobs["items"][0]["id"].as_str().expect("a running job").to_owned();
-            let written = place.run("heraldd", &["logs", &id, "--socket", "@DIR@/state/heraldd.sock"]).stdout;
-            assert!(
-                written.contains("[n1] done")
-                    && written.contains("[n3] done")
-                    && !written.contains("[n2] done"),
-                "{written}"
-            );
-            runners[1].signal("CONT");
-            running.join().unwrap()
-        })
+/// It delays its own child alone: the others have ended long before.
+fn a_node_is_slow(rig: &mut Rig) {
+    let ended = rig.meanwhile(|rig| {
+        rig.runners[1].signal("STOP");
+        std::thread::sleep(Duration::from_secs(3));
+        let jobs: Value = serde_json::from_str(&rig.ask(&["jobs", "--status", "running", "--json"])).unwrap();
+        let written = rig.ask(&["logs", jobs["items"][0]["id"].as_str().expect("a running job")]);
+        assert!(written.contains("[n1] done") && written.contains("[n3] done"), "{written}");
+        assert!(!written.contains("[n2] done"), "{written}");
+        rig.runners[1].signal("CONT");
     });
-    assert_eq!(ended["status"], "succeeded", "{ended}\n{}", daemon.log());
-    assert!(took.as_secs_f32() < 12.0, "{took:?}");
+    assert_eq!(ended["status"], "succeeded", "{ended}\n{}", rig.daemon.log());
+}
 
-    // Two masters at once share the nodes.
+fn two_masters_at_once(rig: &Rig) {
     let second = Place::new();
-    let other = Daemon::start(
-        &second,
-        &config(&net, "rejoin: 20s", &format!("echo y >>{mark}.2; sleep 1; echo second")),
-    );
+    let other = Daemon::start(&second, &config(&rig.net, "rejoin: 20s", "sleep 1; echo second"));
     let (both, took) = timed(|| {
         std::thread::scope(|scope| {
-            let (one, two) = (scope.spawn(|| job(&daemon)), scope.spawn(|| job(&other)));
+            let (one, two) = (scope.spawn(|| job(&rig.daemon)), scope.spawn(|| job(&other)));
             (one.join().unwrap(), two.join().unwrap())
         })
     });
@@ -204,5 +224,4 @@ fn nodes_with_addresses_of_their_own() {
     );
     assert_eq!(both.1["result"]["node"]["n2"]["output"], "second\n");
     assert!(took.as_secs_f32() < 4.0, "{took:?}");
-    drop(runners);
 }

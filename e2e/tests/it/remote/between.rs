@@ -97,7 +97,7 @@ fn secrets_reach_the_runners_script_and_credentials_do_not() {
         assert_eq!(seen["job_param"]["db_password"], "literal-4719-password");
         assert!(!seen.to_string().contains("4720"), "{seen}");
         for log in [daemon.log(), runner.log()] {
-            for secret in ["4718", "4719", "4720", e2e::runner::SECRET] {
+            for secret in ["reference-4718", "literal-4719", "credential-4720", e2e::runner::SECRET] {
                 assert!(!log.contains(secret), "{wire}: {secret} in {log}");
             }
         }
