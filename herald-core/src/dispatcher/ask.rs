@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::event::{Answered, Event};
-use super::fill::{Filled, for_selector};
+use super::fill::{Filled, for_selector, mask_of};
 use crate::activation::{Activation, Name};
 use crate::plan::Plan;
 use crate::selector::{Answer, Question};
@@ -84,7 +84,10 @@ pub(super) fn ask(
         };
         let (answer, filled) = match filled {
             Ok(filled) => answered(&activation, &route, &plan, filled).await,
-            Err(why) => (Err(ComponentError(format!("select_param: {why}"))), None),
+            Err(why) => {
+                let why = mask_of(&plan, &activation.trigger_param).text(&why);
+                (Err(ComponentError(format!("select_param: {why}"))), None)
+            }
         };
         Answered { activation, route, plan, answer, filled }
     })

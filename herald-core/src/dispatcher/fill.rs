@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::size::rough_size;
 use crate::activation::{Activation, Name};
+use crate::job::Job;
 use crate::param::Params;
 use crate::plan::Plan;
 use crate::secret::Mask;
@@ -47,6 +48,29 @@ pub(super) async fn for_selector(
 /// The mask of jobs whose parameters are templates.
 pub(super) fn mask_of(plan: &Plan, trigger_param: &Params) -> Arc<Mask> {
     Arc::new(plan.mask.with_secrets_of(trigger_param))
+}
+
+/// The job that an event makes of a route, with these `select_param` and `job_param`.
+pub(super) fn first_attempt(
+    activation: &Activation,
+    route: &Route,
+    id: Name,
+    (select_param, job_param): (Arc<Params>, Arc<Params>),
+) -> Job {
+    Job {
+        id,
+        trigger_id: activation.event_id.clone(),
+        router: route.router.clone(),
+        trigger: route.trigger.clone(),
+        selector: route.selector.clone(),
+        task: route.task.clone(),
+        executor: route.executor.clone(),
+        trigger_param: activation.trigger_param.clone(),
+        select_param,
+        job_param,
+        chain_depth: activation.chain_depth,
+        attempt: 1,
+    }
 }
 
 impl Filled {

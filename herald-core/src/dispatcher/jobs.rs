@@ -9,7 +9,7 @@ use super::batch::Act;
 use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Engine, Phase};
 use super::event::Answered;
-use super::fill::mask_of;
+use super::fill::{first_attempt, mask_of};
 use crate::activation::{EXE_DONE, Name, Refused};
 use crate::failpoint;
 use crate::feedback::exe_done_param;
@@ -23,12 +23,14 @@ use crate::secret::Mask;
 impl Engine {
     /// A selector has answered: on a yes there is a job.
     pub(super) fn decide(&mut self, answered: &Answered) -> Decision {
-        let Answered { activation, route, plan, answer, .. } = answered;
+        let Answered { activation, route, plan, answer, filled } = answered;
+        // A selector may show what a template took from a secret parameter.
+        let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask);
         let (said, why) = match answer {
             Ok(answer) if answer.why.is_empty() => (said(answer.yes), Cow::Borrowed("")),
-            Ok(answer) => (said(answer.yes), Cow::Owned(plan.mask.text(&answer.why))),
+            Ok(answer) => (said(answer.yes), Cow::Owned(mask.text(&answer.why))),
             Err(error) => {
-                let error = plan.mask.text(&error.0);
+                let error = mask.text(&error.0);
                 tracing::warn!(
                     trigger = &*route.trigger,
                     router = &*route.router,
@@ -53,20 +55,8 @@ impl Engine {
             Ok(job_param) => (job_param, None),
             Err(why) => (&route.job_param, Some(why.clone())),
         };
-        let job = Job {
-            id: id.clone(),
-            trigger_id: activation.event_id.clone(),
-            router: route.router.clone(),
-            trigger: route.trigger.clone(),
-            selector: route.selector.clone(),
-            task: route.task.clone(),
-            executor: route.executor.clone(),
-            trigger_param: activation.trigger_param.clone(),
-            select_param: filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param).clone(),
-            job_param: job_param.clone(),
-            chain_depth: activation.chain_depth,
-            attempt: 1,
-        };
+        let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
+        let job = first_attempt(activation, route, id.clone(), (select_param.clone(), job_param.clone()));
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
         self.admit(job, (plan.clone(), mask), route.policy.clone(), broken);
         id

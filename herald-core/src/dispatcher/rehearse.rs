@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::ask;
+use super::fill::first_attempt;
 use crate::activation::Activation;
 use crate::clock::IdMaker;
 use crate::job::Job;
@@ -35,20 +36,8 @@ pub async fn rehearse(plan: &Arc<Plan>, activation: &Arc<Activation>) -> Vec<Reh
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
         let yes = matches!(&answered.answer, Ok(Answer { yes: true, .. }));
         let job = filled.filter(|_| yes).map(|filled| {
-            filled.job_param.map(|job_param| Job {
-                id,
-                trigger_id: activation.event_id.clone(),
-                router: route.router.clone(),
-                trigger: route.trigger.clone(),
-                selector: route.selector.clone(),
-                task: route.task.clone(),
-                executor: route.executor.clone(),
-                trigger_param: activation.trigger_param.clone(),
-                select_param: filled.select_param,
-                job_param,
-                chain_depth: activation.chain_depth,
-                attempt: 1,
-            })
+            let job_param = filled.job_param?;
+            Ok(first_attempt(activation, route, id, (filled.select_param, job_param)))
         });
         rehearsed.push(Rehearsed { route: route.clone(), answer: answered.answer, job, mask });
     }

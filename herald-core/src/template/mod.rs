@@ -94,16 +94,12 @@ impl For {
 }
 
 /// Compiles the templates of a workflow. They can be rendered once it is [finished](Self::finish).
+#[derive(Default)]
 pub struct Compiler {
-    texts: Environment<'static>,
+    /// Made for the first template: most workflows have none.
+    texts: Option<Environment<'static>>,
     count: usize,
     shared: Arc<OnceLock<Environment<'static>>>,
-}
-
-impl Default for Compiler {
-    fn default() -> Self {
-        Self { texts: ALONE.clone(), count: 0, shared: Arc::default() }
-    }
 }
 
 impl Compiler {
@@ -126,8 +122,10 @@ impl Compiler {
 
     /// All templates are compiled.
     pub fn finish(self) {
-        // It is set once: a compiler is finished by value.
-        let _ = self.shared.set(self.texts);
+        if let Some(texts) = self.texts {
+            // It is set once: a compiler is finished by value.
+            let _ = self.shared.set(texts);
+        }
     }
 }
 
@@ -170,12 +168,12 @@ impl Compiling<'_> {
             return Ok(Node::Alone(Arc::new(expression), inner.into()));
         }
         let name = self.compiler.count.to_string();
-        let added = self.compiler.texts.add_template_owned(name.clone(), text.to_owned());
+        let texts = self.compiler.texts.get_or_insert_with(|| ALONE.clone());
+        let added = texts.add_template_owned(name.clone(), text.to_owned());
         added.map_err(|error| wrong(&error, text, at))?;
         self.compiler.count += 1;
-        if let Ok(template) = self.compiler.texts.get_template(&name) {
-            self.names(template.undeclared_variables(false), text, at)?;
-        }
+        let undeclared = texts.get_template(&name).map(|template| template.undeclared_variables(false));
+        self.names(undeclared.unwrap_or_default(), text, at)?;
         unknown(LENIENT.render_str(text, Made::UNDEFINED).err(), text, at)?;
         Ok(Node::Text(name.into()))
     }

@@ -65,6 +65,17 @@ impl Selector for Holds {
     }
 }
 
+/// Says yes, and shows its parameters.
+pub struct Shows;
+
+#[async_trait]
+impl Selector for Shows {
+    async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
+        let why = format!("saw {}", serde_json::to_string(&question.select_param).unwrap());
+        Ok(Answer { yes: true, why: why.into() })
+    }
+}
+
 /// Misbehaves as told: `panic`, `error`, `never`, or waits that many milliseconds and says yes.
 pub struct Odd(pub &'static str);
 

@@ -10,7 +10,7 @@ use herald_core::watch::Watch;
 use herald_core::workflow::Router;
 use serde_json::{Value, json};
 
-use crate::doubles::{Holds, Worker, Yes, activate, params};
+use crate::doubles::{Holds, Shows, Worker, Yes, activate, params};
 
 struct Bench {
     running: Running,
@@ -24,6 +24,7 @@ async fn bench(router: Router) -> Bench {
         .trigger("t", crate::triggers::Quiet)
         .selector("yes", Yes)
         .selector("holds", Holds)
+        .selector("shows", Shows)
         .executor("work", worker.clone())
         .journal(journal.clone())
         .router(router);
@@ -138,4 +139,30 @@ async fn whoever_watches_an_event_sees_its_jobs_end() {
     // Whoever goes away is not waited for.
     drop(bench.watched(json!({"x": 1})).await);
     assert_eq!(bench.ends().await.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_selector_shows_of_a_secret_taken_by_a_template_is_hidden() {
+    for (template, said) in [
+        ("{{ trigger_param.token }}", Said::Yes),
+        ("x{{ trigger_param.token }}", Said::Yes),
+        ("{{ trigger_param.token | fromjson }}", Said::Error),
+    ] {
+        let router = Router::new("r", "t", "shows").task("k", "work").select_param(json!({"x": template}));
+        let bench = bench(router).await;
+        activate(bench.running.handle(), json!({"token": "hunter2hunter2"})).await;
+        bench.ends().await;
+        let records = bench.journal.records();
+        let decision = records.iter().find_map(|record| match record {
+            Record::Routed { decisions, .. } => Some(&decisions[0]),
+            _ => None,
+        });
+        let decision = decision.unwrap();
+        assert_eq!(decision.said, said, "{template}: {}", decision.why);
+        assert!(
+            !decision.why.is_empty() && !decision.why.contains("hunter2"),
+            "{template}: {}",
+            decision.why
+        );
+    }
 }
