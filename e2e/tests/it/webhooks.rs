@@ -315,6 +315,11 @@ fn what_a_web_page_sends_is_turned_away() {
     // Whoever proves who they are may come from a page as well.
     let hooks = Hooks::start("methods: GET, auth: {token: t0ken, query: t}");
     assert_eq!(hooks.send("GET", "/?t=t0ken", &[("Sec-Fetch-Site", "cross-site")], b"").status, 200);
+    // A password that the browser adds by itself proves nothing of the kind.
+    let hooks = Hooks::start("methods: GET, auth: {basic: {user: ann, password: pass-word}}");
+    let basic = ("Authorization", "Basic YW5uOnBhc3Mtd29yZA==");
+    assert_eq!(hooks.send("GET", "/?a=1", &[basic], b"").status, 200);
+    assert_eq!(hooks.send("GET", "/?a=1", &[basic, ("Sec-Fetch-Site", "cross-site")], b"").status, 403);
 }
 
 #[test]

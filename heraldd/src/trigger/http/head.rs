@@ -54,7 +54,7 @@ impl Turned {
         match self {
             Self::Address => "requests from this address are not allowed".to_owned(),
             Self::CrossSite => {
-                "a web page elsewhere made a browser send this; give the trigger an `auth` to take it"
+                "a web page elsewhere made a browser send this; give the trigger an `auth` other than `basic` to take it"
                     .to_owned()
             }
             Self::Method => "this method is not taken here".to_owned(),
@@ -83,7 +83,9 @@ impl Head {
         if !web.methods.contains(&self.method) {
             return Err(Turned::Method);
         }
-        if checked && web.auth.is_none() && is_cross_site(&self.headers) {
+        // A browser adds the password of HTTP Basic by itself, whoever wrote the page.
+        let by_itself = web.auth.as_ref().is_none_or(|auth| auth.is_basic());
+        if checked && by_itself && is_cross_site(&self.headers) {
             return Err(Turned::CrossSite);
         }
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
