@@ -1,6 +1,7 @@
 //! Events: what became of one, and making one; the triggers that make them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +15,9 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::turned_away;
 use crate::{model, rehearsal};
+
+/// How long the selectors may take to say what an event would start.
+const REHEARSAL: Duration = Duration::from_secs(60);
 
 /// An event, and for every router that was asked what its selector said and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "The event's id.")),
@@ -45,7 +49,11 @@ pub(super) async fn replay(
 ) -> Answer<Json<model::Replayed>> {
     let told = api.history.told(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
     if !query.run {
-        let rehearsal = rehearsal::of(&api.view().plan, told).await;
+        let plan = api.view().plan.clone();
+        let rehearsal = tokio::time::timeout(REHEARSAL, rehearsal::of(&plan, told)).await.map_err(|_| {
+            let why = format!("the selectors did not all answer within {} s", REHEARSAL.as_secs());
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        })?;
         return Ok(Json(model::Replayed { event_id: None, rehearsal: Some(rehearsal) }));
     }
     if INTERNAL.contains(&&*told.trigger) {

@@ -59,7 +59,10 @@ impl Pulse {
                 Ok(told) => {
                     // The node looked at its clock somewhere between the question and the answer.
                     let ours = before + (after - before) / 2;
-                    Ok(Beat { clock_difference_ms: Some(told.time_ms - ours), told: Some(told) })
+                    Ok(Beat {
+                        clock_difference_ms: Some(told.time_ms.saturating_sub(ours)),
+                        told: Some(told),
+                    })
                 }
                 // It is there, and it has our secret; only the question is new to it.
                 Err(Fault::Unknown | Fault::Refused(..)) => {
