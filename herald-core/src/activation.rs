@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::param::Params;
+use crate::trigger_param::TriggerParam;
 use crate::watch::Watch;
 
 /// The internal trigger that tells of every finished job. Its name is reserved.
@@ -27,7 +28,7 @@ pub struct Activation {
     /// The trigger's name.
     pub trigger: Name,
     /// What the trigger tells.
-    pub trigger_param: Arc<Params>,
+    pub trigger_param: Arc<TriggerParam>,
     /// 0, or for `exe_done` one more than the job that ended.
     pub chain_depth: u32,
 }
@@ -57,7 +58,7 @@ pub struct Offer {
     /// The trigger's name.
     pub trigger: Name,
     /// What the trigger tells.
-    pub trigger_param: Params,
+    pub trigger_param: TriggerParam,
     /// Names the event for whoever sent it.
     pub key: Option<Key>,
     /// When it was due, where a calendar says so. It is recorded with the event.
@@ -69,8 +70,8 @@ pub struct Offer {
 impl Offer {
     /// An event that nobody named and no calendar asked for.
     #[must_use]
-    pub fn new(trigger: Name, trigger_param: Params) -> Self {
-        Self { trigger, trigger_param, key: None, due: None, watch: None }
+    pub fn new(trigger: Name, trigger_param: impl Into<TriggerParam>) -> Self {
+        Self { trigger, trigger_param: trigger_param.into(), key: None, due: None, watch: None }
     }
 }
 
@@ -105,7 +106,7 @@ pub trait Accept: Send + Sync + 'static {
     /// # Errors
     /// [`Refused`] when it was not taken.
     async fn accept_offer(&self, offer: Offer) -> Result<Name, Refused> {
-        self.accept(offer.trigger, offer.trigger_param).await
+        self.accept(offer.trigger, offer.trigger_param.into_params()).await
     }
 
     /// Up to when the calendar of this mark was followed, by this process or one before it. `None`: never, or that

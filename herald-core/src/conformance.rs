@@ -23,6 +23,7 @@ use crate::param::Params;
 use crate::secret::Mask;
 use crate::selector::{Question, Selector};
 use crate::trigger::{Activator, Trigger};
+use crate::trigger_param::TriggerParam;
 
 /// How long an executor may take to end a job in good order: half of what the dispatcher gives it. One that works
 /// elsewhere may have to tell somebody who does not answer.
@@ -125,7 +126,7 @@ pub async fn check_selector(selector: Arc<dyn Selector>) -> Result<(), String> {
     let questions: Vec<Question> = odd_params()
         .into_iter()
         .flat_map(|trigger_param| {
-            let trigger_param = Arc::new(trigger_param);
+            let trigger_param = Arc::new(TriggerParam::from(trigger_param));
             odd_params().into_iter().map(move |select_param| question(trigger_param.clone(), select_param))
         })
         .collect();
@@ -141,7 +142,7 @@ pub async fn check_selector(selector: Arc<dyn Selector>) -> Result<(), String> {
     Ok(())
 }
 
-fn question(trigger_param: Arc<Params>, select_param: Params) -> Question {
+fn question(trigger_param: Arc<TriggerParam>, select_param: Params) -> Question {
     Question {
         event_id: "event".into(),
         trigger: "t".into(),
@@ -196,7 +197,7 @@ fn execution(n: usize, params: Params, stop: Stop) -> Execution {
         selector: "s".into(),
         task: "k".into(),
         executor: "e".into(),
-        trigger_param: params.clone(),
+        trigger_param: Arc::new(params.clone().into()),
         select_param: params.clone(),
         job_param: params,
         chain_depth: 0,

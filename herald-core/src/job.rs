@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::activation::Name;
 use crate::param::Params;
+use crate::trigger_param::TriggerParam;
 
 /// Everything about a job that does not change while it lives. Holds secrets: show it only through a
 /// [`crate::secret::Mask`].
@@ -26,7 +27,7 @@ pub struct Job {
     /// Executor name.
     pub executor: Name,
     /// What the trigger told.
-    pub trigger_param: Arc<Params>,
+    pub trigger_param: Arc<TriggerParam>,
     /// What the task said to its selector.
     pub select_param: Arc<Params>,
     /// What the task says to its executor.
@@ -52,7 +53,7 @@ impl Job {
             ("selector", text(&self.selector)),
             ("task", text(&self.task)),
             ("executor", text(&self.executor)),
-            ("trigger_param", map(&self.trigger_param)),
+            ("trigger_param", map(self.trigger_param.params())),
             ("select_param", map(&self.select_param)),
             ("job_param", map(&self.job_param)),
             ("chain_depth", Value::from(self.chain_depth)),

@@ -29,6 +29,7 @@ pub mod status;
 pub mod supervisor;
 pub mod template;
 pub mod trigger;
+pub mod trigger_param;
 pub mod unit;
 pub mod watch;
 pub mod workflow;

@@ -12,9 +12,17 @@ pub type Params = Map<String, Value>;
 /// An empty path finds nothing.
 #[must_use]
 pub fn lookup<'a>(params: &'a Params, path: &str) -> Option<&'a Value> {
-    let mut steps = path.split('/');
-    let mut at = params.get(steps.next()?)?;
-    for step in steps {
+    match path.split_once('/') {
+        None => params.get(path),
+        Some((key, rest)) => within(params.get(key)?, rest),
+    }
+}
+
+/// As [`lookup`], from a value on.
+#[must_use]
+pub(crate) fn within<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut at = value;
+    for step in path.split('/') {
         at = match at {
             Value::Object(map) => map.get(step)?,
             Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,

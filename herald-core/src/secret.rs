@@ -29,18 +29,12 @@ pub fn is_secret_name(name: &str) -> bool {
         })
     };
     let is_file = || bytes.len().checked_sub("_file".len()).is_some_and(|at| begins(at, "_file"));
-    // Most names hold none of the letters that a mark begins with, followed by its second one.
-    let may_begin = |at: usize| {
-        let second = bytes.get(at + 1).map(u8::to_ascii_lowercase);
-        match bytes[at].to_ascii_lowercase() {
-            b'p' => matches!(second, Some(b'a' | b'r')),
-            b's' => matches!(second, Some(b'e' | b's')),
-            b't' => second == Some(b'o'),
-            b'a' => second == Some(b'p'),
-            _ => false,
-        }
-    };
-    (0..bytes.len()).any(|at| may_begin(at) && MARKS.iter().any(|mark| begins(at, mark))) && !is_file()
+    // Most names hold nothing that begins like a mark, the shortest of which is `token`.
+    let starts = bytes.windows("token".len()).enumerate().filter(|(_, part)| {
+        let pair = (part[0].to_ascii_lowercase(), part[1].to_ascii_lowercase());
+        matches!(pair, (b'p', b'a' | b'r') | (b's', b'e' | b's') | (b't', b'o') | (b'a', b'p'))
+    });
+    starts.map(|(at, _)| at).any(|at| MARKS.iter().any(|mark| begins(at, mark))) && !is_file()
 }
 
 /// Hides the secrets of one configuration: by name, and by value wherever a known value turns up.
@@ -63,7 +57,6 @@ impl Mask {
         }
     }
 
-    /// The known secrets.
     /// Whether this is one of the secrets, from end to end.
     #[must_use]
     pub fn is_secret(&self, text: &str) -> bool {
@@ -132,6 +125,29 @@ impl Mask {
                 return false;
             }
         }
+    }
+
+    /// Whether one of the known secrets may stand in this JSON text. What JSON could write in another way counts as there.
+    pub(crate) fn may_hide_in(&self, json: &str) -> bool {
+        if self.values.is_empty() {
+            return false;
+        }
+        let json = json.as_bytes();
+        let escapes = memchr::memchr(b'\\', json).is_some();
+        if escapes && memchr::memmem::find(json, b"\\u").is_some() {
+            return true;
+        }
+        let has_escape = |c: char| matches!(c, '"' | '\\' | '/') || c.is_control();
+        // A number's exponent has several ways to be written.
+        let is_number = |secret: &str| {
+            secret.contains('e')
+                && secret.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-'))
+        };
+        self.values.iter().any(|secret| {
+            (escapes && secret.contains(has_escape))
+                || is_number(secret)
+                || memchr::memmem::find(json, secret.as_bytes()).is_some()
+        })
     }
 
     fn leaves(&self, text: &str) -> bool {

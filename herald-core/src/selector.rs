@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::activation::Name;
 pub use crate::component::ComponentError;
 use crate::param::Params;
+use crate::trigger_param::TriggerParam;
 
 /// What a selector is asked: once for each task of each router that names the trigger.
 #[derive(Debug, Clone)]
@@ -21,7 +22,7 @@ pub struct Question {
     /// The task's name.
     pub task: Name,
     /// What the trigger told.
-    pub trigger_param: Arc<Params>,
+    pub trigger_param: Arc<TriggerParam>,
     /// What this task says to its selector, secrets included.
     pub select_param: Arc<Params>,
 }

@@ -11,7 +11,7 @@ pub use tokio_util::sync::CancellationToken;
 use crate::activation::{Accept, Due, Key, Name, Offer, Refused};
 use crate::clock::Clock;
 pub use crate::component::ComponentError;
-use crate::param::Params;
+use crate::trigger_param::TriggerParam;
 use crate::watch::Watch;
 
 /// Waits for something to happen and tells the dispatcher.
@@ -89,8 +89,8 @@ impl Activator {
     ///
     /// # Errors
     /// [`Refused`]: the caller is told at once when there is no room.
-    pub async fn activate(&self, params: Params) -> Result<Name, Refused> {
-        self.accept.accept(self.trigger.clone(), params).await
+    pub async fn activate(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
+        self.accept.accept_offer(Offer::new(self.trigger.clone(), params)).await
     }
 
     /// Activates now, unless an event of this trigger with this key was taken within the window: then the answer is
@@ -98,7 +98,12 @@ impl Activator {
     ///
     /// # Errors
     /// [`Refused`]: the caller is told at once when there is no room.
-    pub async fn activate_once(&self, params: Params, key: &str, window: Duration) -> Result<Name, Refused> {
+    pub async fn activate_once(
+        &self,
+        params: impl Into<TriggerParam>,
+        key: &str,
+        window: Duration,
+    ) -> Result<Name, Refused> {
         let key = Key { name: format!("{}:{key}", self.trigger).into(), window };
         let offer = Offer { key: Some(key), ..Offer::new(self.trigger.clone(), params) };
         self.accept.accept_offer(offer).await
@@ -110,7 +115,7 @@ impl Activator {
     /// [`Refused`].
     pub async fn activate_watched(
         &self,
-        params: Params,
+        params: impl Into<TriggerParam>,
         key: Option<(&str, Duration)>,
         watch: Option<Arc<Watch>>,
     ) -> Result<Name, Refused> {
@@ -124,7 +129,8 @@ impl Activator {
     ///
     /// # Errors
     /// [`Refused::Stopping`] or [`Refused::Unrecorded`]; never [`Refused::Busy`].
-    pub async fn activate_due(&self, params: Params, due: Due) -> Result<Name, Refused> {
+    pub async fn activate_due(&self, params: impl Into<TriggerParam>, due: Due) -> Result<Name, Refused> {
+        let params = params.into();
         loop {
             let offer = Offer { due: Some(due.clone()), ..Offer::new(self.trigger.clone(), params.clone()) };
             match self.accept.accept_offer(offer).await {
@@ -153,7 +159,8 @@ impl Activator {
     ///
     /// # Errors
     /// [`Refused::Stopping`] or [`Refused::Unrecorded`]; never [`Refused::Busy`].
-    pub async fn activate_when_room(&self, params: Params) -> Result<Name, Refused> {
+    pub async fn activate_when_room(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
+        let params = params.into();
         loop {
             match self.activate(params.clone()).await {
                 Err(Refused::Busy) => self.room().await,

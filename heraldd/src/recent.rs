@@ -188,7 +188,7 @@ impl Inside {
             retry_at: None,
             attempts: Vec::new(),
         };
-        let params = [&job.trigger_param, &job.select_param, &job.job_param];
+        let params = [job.trigger_param.params(), &job.select_param, &job.job_param];
         // As they are, and as they are shown.
         let size = ENTRY + 2 * params.into_iter().map(|params| rough_size(params)).sum::<usize>();
         self.jobs.put(&job.id, KeptJob { shown, queued_at: at, job: job.clone() }, size);

@@ -216,7 +216,8 @@ impl Engine {
             return;
         }
         let params = exe_done_param(job, verdict, mask);
-        let activation = self.activation(Name::from(EXE_DONE), params, job.chain_depth.saturating_add(1));
+        let activation =
+            self.activation(Name::from(EXE_DONE), params.into(), job.chain_depth.saturating_add(1));
         self.records.push(Record::Accepted {
             activation: activation.clone(),
             mask: mask.clone(),

@@ -9,7 +9,7 @@ use crate::activation::{Activation, Name, Offer, Refused};
 use crate::job::Job;
 use crate::journal::{Decision, Record};
 use crate::lifecycle::Verdict;
-use crate::param::Params;
+use crate::trigger_param::TriggerParam;
 use crate::watch::Ended;
 
 impl Engine {
@@ -57,7 +57,7 @@ impl Engine {
         self.board.has_room(&self.limits, Origin::Outside, more)
     }
 
-    pub(super) fn activation(&self, trigger: Name, params: Params, chain_depth: u32) -> Activation {
+    pub(super) fn activation(&self, trigger: Name, params: TriggerParam, chain_depth: u32) -> Activation {
         let event_id = self.ids.next(self.now);
         Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth }
     }

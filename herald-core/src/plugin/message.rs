@@ -173,7 +173,7 @@ pub fn question_json(question: &Question) -> Vec<u8> {
 /// When it is none.
 pub fn read_question(bytes: &[u8]) -> Result<Question, ComponentError> {
     let QuestionIn { event_id, trigger, router, task, trigger_param, select_param } = read(bytes)?;
-    let (trigger_param, select_param) = (Arc::new(trigger_param), Arc::new(select_param));
+    let (trigger_param, select_param) = (Arc::new(trigger_param.into()), Arc::new(select_param));
     Ok(Question { event_id, trigger, router, task, trigger_param, select_param })
 }
 
@@ -253,7 +253,7 @@ pub fn read_execution(bytes: &[u8]) -> Result<(Job, Mask), ComponentError> {
         selector: job.selector,
         task: job.task,
         executor: job.executor,
-        trigger_param: Arc::new(job.trigger_param),
+        trigger_param: Arc::new(job.trigger_param.into()),
         select_param: Arc::new(job.select_param),
         job_param: Arc::new(job.job_param),
         chain_depth: job.chain_depth,

@@ -8,6 +8,7 @@ use super::model::Route;
 use crate::activation::Name;
 use crate::param::Params;
 use crate::template::Scope;
+use crate::trigger_param::TriggerParam;
 
 /// The event for which templates are filled in.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +16,7 @@ pub struct About<'a> {
     /// The event's id.
     pub event_id: &'a Name,
     /// What its trigger told.
-    pub trigger_param: &'a Arc<Params>,
+    pub trigger_param: &'a TriggerParam,
     /// How many jobs came before it.
     pub chain_depth: u32,
 }
@@ -24,7 +25,7 @@ impl Route {
     /// For `select_param`.
     #[must_use]
     pub fn select_scope(&self, about: About<'_>) -> Scope {
-        Scope::new(&self.plain(about), &[("trigger_param", about.trigger_param)])
+        Scope::new(&self.plain(about), &[("trigger_param", about.trigger_param.params())])
     }
 
     /// For `job_param`: `select_param` is filled in already.
@@ -38,7 +39,7 @@ impl Route {
             ("chain_depth", Value::from(about.chain_depth)),
             ("attempt", Value::from(1)),
         ]);
-        Scope::new(&plain, &[("trigger_param", about.trigger_param), ("select_param", select_param)])
+        Scope::new(&plain, &[("trigger_param", about.trigger_param.params()), ("select_param", select_param)])
     }
 
     fn plain(&self, about: About<'_>) -> [(&'static str, Value); 5] {

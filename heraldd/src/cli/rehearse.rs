@@ -89,7 +89,8 @@ pub(super) fn try_request(arguments: &Try) -> Answer {
     let name = Name::from(trigger.name.as_str());
     let plan = std::sync::Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
     let event_id = Name::from("00000000-0000-7000-8000-000000000000");
-    let activation = Activation { event_id, trigger: name, trigger_param: params.into(), chain_depth: 0 };
+    let trigger_param = std::sync::Arc::new(params.into());
+    let activation = Activation { event_id, trigger: name, trigger_param, chain_depth: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => told(&runtime.block_on(rehearsal::of(&plan, activation)), arguments.json),

@@ -200,7 +200,7 @@ mod tests {
             selector: "all".into(),
             task: "k".into(),
             executor: "local".into(),
-            trigger_param: empty.clone(),
+            trigger_param: Arc::default(),
             select_param: empty,
             job_param: Arc::new(object(job_param)),
             chain_depth: 0,

@@ -342,7 +342,7 @@ mod tests {
             trigger: "t".into(),
             router: "r".into(),
             task: "k".into(),
-            trigger_param: Arc::new(trigger_param),
+            trigger_param: Arc::new(trigger_param.into()),
             select_param: Arc::new(select_param),
         };
         let answer = selector.select(&question).await.unwrap_or_else(|error| panic!("{expr}: {error}"));

@@ -43,10 +43,11 @@ impl<'a> Packed<'a> {
     }
 
     /// Packs a text.
-    pub(super) fn pack(text: String) -> Self {
+    pub(super) fn pack(text: impl Into<Cow<'a, str>>) -> Self {
+        let text = text.into();
         match packed(text.as_bytes()) {
             Some(bytes) => Self::Bytes(Cow::Owned(bytes)),
-            None => Self::Text(Cow::Owned(text)),
+            None => Self::Text(text),
         }
     }
 

@@ -9,6 +9,7 @@ use herald_core::journal::{Recovered, RecoveredEvent, RecoveredJob, Standing};
 use herald_core::param::Params;
 use herald_core::plan::Plan;
 use herald_core::secret::{MASKED, Mask};
+use herald_core::trigger_param::TriggerParam;
 use herald_core::workflow::{About, Route};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -79,7 +80,7 @@ fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEve
             tracing::error!(
                 "what its trigger told of event {event_id} cannot be read any more; it goes on without"
             );
-            Params::new()
+            TriggerParam::default()
         });
         let activation = Activation {
             event_id: event_id.into(),
@@ -108,10 +109,11 @@ fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
 }
 
 /// What its trigger told, with its secrets. `None`: it cannot be read.
-fn trigger_param(param: Option<Packed<'_>>, sealed: Option<Vec<u8>>, seal: &Seal) -> Option<Params> {
+fn trigger_param(param: Option<Packed<'_>>, sealed: Option<Vec<u8>>, seal: &Seal) -> Option<TriggerParam> {
+    let read = |json: &str| TriggerParam::from_json(json, Params::new()).ok();
     match sealed {
-        Some(sealed) => serde_json::from_str(&seal.unseal(&sealed)?).ok(),
-        None => read(&param?),
+        Some(sealed) => read(&seal.unseal(&sealed)?),
+        None => read(&param?.unpack().ok()?),
     }
 }
 
@@ -161,7 +163,7 @@ impl<'a> Resolver<'a> {
         let mut broken = None;
         let trigger_param = trigger_param(row.get(15)?, row.get(16)?, self.seal).unwrap_or_else(|| {
             broken.get_or_insert_with(|| "what its trigger told cannot be read any more".to_owned());
-            Params::new()
+            TriggerParam::default()
         });
         let (id, event_id, trigger_param) = (name(row, 0)?, name(row, 1)?, Arc::new(trigger_param));
         let about = About { event_id: &event_id, trigger_param: &trigger_param, chain_depth: row.get(7)? };

@@ -59,7 +59,7 @@ fn accepted(plan: &Plan, n: u64, param: Value) -> Record {
     let activation = Activation {
         event_id: id(n),
         trigger: "t".into(),
-        trigger_param: Arc::new(object(param)),
+        trigger_param: Arc::new(object(param).into()),
         chain_depth: 0,
     };
     Record::Accepted { activation, mask: plan.mask.clone(), key: None, due: None, at: at(0) }
@@ -153,7 +153,7 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
         ]
     );
     let first = &recovered.jobs[0].job;
-    assert_eq!(*first.trigger_param, object(json!({"token": "s3cret-of-mine", "n": 5})));
+    assert_eq!(**first.trigger_param, object(json!({"token": "s3cret-of-mine", "n": 5})));
     assert_eq!(first.job_param.get("git_password"), Some(&json!("hunter2222")));
     let events: Vec<_> = recovered.events.iter().map(|event| event.activation.event_id.clone()).collect();
     assert_eq!(events, [id(2)]);
@@ -488,16 +488,16 @@ async fn large_events_and_jobs_are_packed_and_come_back_as_they_were() {
     for _ in 0..2 {
         let store = open(folder.path());
         let recovered = store.recover(&plan).unwrap();
-        assert_eq!(*recovered.events[0].activation.trigger_param, told[1]);
+        assert_eq!(**recovered.events[0].activation.trigger_param, told[1]);
         for (found, trigger_param) in recovered.jobs.iter().zip(&told) {
-            assert_eq!((&*found.job.trigger_param, &found.broken), (trigger_param, &None));
+            assert_eq!((&**found.job.trigger_param, &found.broken), (trigger_param, &None));
             assert_eq!(*found.job.job_param, object(large("job")));
             assert_eq!(*found.job.select_param, object(large("select")));
         }
         assert_eq!(recovered.jobs.len(), 2);
         for (n, shown) in [(1, &told[0]), (2, &shown)] {
             assert_eq!(store.event(&id(n)).await.unwrap().unwrap().trigger_param, *shown);
-            assert_eq!(*store.told(&id(n)).await.unwrap().unwrap().trigger_param, told[n as usize - 1]);
+            assert_eq!(**store.told(&id(n)).await.unwrap().unwrap().trigger_param, told[n as usize - 1]);
         }
         let job = store.job(&id(13)).await.unwrap().unwrap();
         assert_eq!((job.trigger_param, job.job_param), (told[0].clone(), object(large("job"))));

@@ -24,8 +24,12 @@ fn mask() -> Arc<Mask> {
 }
 
 fn accepted(n: u64, param: Value) -> Record {
-    let activation =
-        Activation { event_id: id(n), trigger: "t".into(), trigger_param: object(param), chain_depth: 0 };
+    let activation = Activation {
+        event_id: id(n),
+        trigger: "t".into(),
+        trigger_param: Arc::new(object(param).into()),
+        chain_depth: 0,
+    };
     let key = Some(Key { name: "k".into(), window: std::time::Duration::from_secs(60) });
     Record::Accepted { activation, mask: mask(), key, due: None, at: at(0) }
 }
@@ -39,7 +43,7 @@ fn job(n: u64, attempt: u32) -> Arc<Job> {
         selector: "all".into(),
         task: "k".into(),
         executor: "x".into(),
-        trigger_param: object(json!({"a": 1, "password": "p"})),
+        trigger_param: Arc::new(object(json!({"a": 1, "password": "p"})).into()),
         select_param: object(json!({"b": [1.5, null]})),
         job_param: object(json!({"env": {"X": "it is hunter2hunter2"}})),
         chain_depth: 3,

@@ -56,7 +56,7 @@ mod tests {
             trigger: "t".into(),
             router: "r".into(),
             task: "k".into(),
-            trigger_param: empty.clone(),
+            trigger_param: Arc::default(),
             select_param: empty.clone(),
         };
         assert!(all.select(&question).await.unwrap().yes);

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::param::{Params, lookup, same};
+use herald_core::param::{Params, same};
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
+use herald_core::trigger_param::TriggerParam;
 use serde_json::Value;
 
 /// The component type `except_map`.
@@ -77,11 +78,11 @@ impl Selector for ExceptMap {
     }
 }
 
-fn decide(trigger_param: &Params, select_param: &Params) -> Answer {
+fn decide(trigger_param: &TriggerParam, select_param: &Params) -> Answer {
     let Some(key) = select_param.get("except_key").and_then(Value::as_str) else {
         return Answer::no("except_key is missing");
     };
-    match (lookup(trigger_param, key), select_param.get("except_value")) {
+    match (trigger_param.lookup(key), select_param.get("except_value")) {
         (None, _) => Answer::yes("the trigger_param lacks the key"),
         (Some(_), None) => Answer::no("the trigger_param has the key"),
         (Some(found), Some(unwanted)) if same(found, unwanted) => Answer::no("the key has the value"),
@@ -93,7 +94,7 @@ fn decide(trigger_param: &Params, select_param: &Params) -> Answer {
 fn prove(known: &Params, select_param: &Params) -> Option<bool> {
     let Some(key) = select_param.get("except_key").and_then(Value::as_str) else { return Some(false) };
     let top = key.split('/').next()?;
-    known.contains_key(top).then(|| decide(known, select_param).yes)
+    known.contains_key(top).then(|| decide(&known.clone().into(), select_param).yes)
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
             (json!({"except_key": false}), false),
             (json!({}), false),
         ] {
-            let answer = decide(&params(event.clone()), &params(select.clone()));
+            let answer = decide(&params(event.clone()).into(), &params(select.clone()));
             assert_eq!(answer.yes, yes, "{select}");
             assert!(!answer.why.is_empty(), "{select}");
         }

@@ -143,7 +143,7 @@ impl External {
         let path = path.map_err(|error| self.failed(error))?;
         let mut env = self.environment.clone();
         let mut files = Vec::new();
-        let trigger_param = (&self.trigger_param_env, &question.trigger_param);
+        let trigger_param = (&self.trigger_param_env, question.trigger_param.params());
         let select_param = (&self.select_param_env, &question.select_param);
         for (name, params) in [trigger_param, select_param] {
             let json = serde_json::to_string(params.as_ref()).map_err(|error| self.failed(error))?;
@@ -202,7 +202,7 @@ mod tests {
             trigger: "t".into(),
             router: "r".into(),
             task: "k".into(),
-            trigger_param: Arc::new(trigger_param.as_object().cloned().unwrap_or_default()),
+            trigger_param: Arc::new(trigger_param.as_object().cloned().unwrap_or_default().into()),
             select_param: Arc::new(Params::from_iter([("country".to_owned(), json!("de"))])),
         }
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::param::{Params, lookup, same};
+use herald_core::param::{Params, same};
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
+use herald_core::trigger_param::TriggerParam;
 use serde_json::Value;
 
 /// The component type `match_map`.
@@ -70,11 +71,11 @@ impl Selector for MatchMap {
     }
 }
 
-fn decide(trigger_param: &Params, select_param: &Params) -> Answer {
+fn decide(trigger_param: &TriggerParam, select_param: &Params) -> Answer {
     let Some(key) = select_param.get("match_key").and_then(Value::as_str) else {
         return Answer::no("match_key is missing");
     };
-    match (lookup(trigger_param, key), select_param.get("match_value")) {
+    match (trigger_param.lookup(key), select_param.get("match_value")) {
         (None, _) => Answer::no("the trigger_param lacks the key"),
         (Some(_), None) => Answer::yes("the trigger_param has the key"),
         (Some(found), Some(wanted)) if same(found, wanted) => Answer::yes("the key has the value"),
@@ -86,7 +87,7 @@ fn decide(trigger_param: &Params, select_param: &Params) -> Answer {
 fn prove(known: &Params, select_param: &Params) -> Option<bool> {
     let key = select_param.get("match_key").and_then(Value::as_str)?;
     let top = key.split('/').next()?;
-    known.contains_key(top).then(|| decide(known, select_param).yes)
+    known.contains_key(top).then(|| decide(&known.clone().into(), select_param).yes)
 }
 
 #[cfg(test)]
@@ -127,7 +128,7 @@ mod tests {
             (json!({"match_key": 7, "match_value": "t"}), false),
             (json!({}), false),
         ] {
-            let answer = decide(&params(event.clone()), &params(select.clone()));
+            let answer = decide(&params(event.clone()).into(), &params(select.clone()));
             assert_eq!(answer.yes, yes, "{select}");
             assert!(!answer.why.is_empty(), "{select}");
         }

@@ -19,7 +19,7 @@ use super::strategy::{Offline, Strategy};
 /// Between two looks at a node that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The parameter of a request that is for this node alone: it came from another one, which has asked the others already.
-const ONLY_HERE: &str = "/_request/query/node";
+const ONLY_HERE: &str = "_request/query/node";
 
 /// Several runners.
 pub(super) struct Fleet {
@@ -39,9 +39,9 @@ impl Fleet {
 
     /// The nodes that the job is for.
     fn wanted(&self, execution: &Execution) -> Vec<&(String, Remote)> {
-        let params = Value::Object(execution.job.trigger_param.as_ref().clone());
         // `?node=` says nothing, as with the original.
-        let asked = params.pointer(ONLY_HERE).is_some_and(|node| node.as_str() != Some(""));
+        let asked =
+            execution.job.trigger_param.lookup(ONLY_HERE).is_some_and(|node| node.as_str() != Some(""));
         let only = self.own.as_deref().filter(|_| asked);
         self.nodes.iter().filter(|(name, _)| only.is_none_or(|own| own == name)).collect()
     }

@@ -187,7 +187,7 @@ fn execution(id: &str, stop: Stop) -> Execution {
         selector: "all".into(),
         task: "k".into(),
         executor: "x".into(),
-        trigger_param: empty.clone(),
+        trigger_param: Arc::default(),
         select_param: empty.clone(),
         job_param: empty,
         chain_depth: 0,

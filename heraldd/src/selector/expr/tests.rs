@@ -11,7 +11,7 @@ async fn ask(expr: &str, trigger_param: &Value) -> Result<Answer, String> {
         trigger: "t".into(),
         router: "r".into(),
         task: "k".into(),
-        trigger_param: params(trigger_param.clone()),
+        trigger_param: Arc::new(params(trigger_param.clone()).into()),
         select_param: params(json!({"expr": expr, "branches": ["main", "stable"], "secret": "key"})),
     };
     Expr::default().select(&question).await.map_err(|error| error.0)

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
 use herald_core::trigger::{Activator, CancellationToken};
+use herald_core::trigger_param::TriggerParam;
 use http::header::{ALLOW, CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -68,7 +69,7 @@ impl Answers {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
-        let params = match body::object(&body) {
+        let params = match body::object(&body, Params::new()) {
             Ok(params) => params,
             Err(sentence) => return error_reply(StatusCode::BAD_REQUEST, &sentence),
         };
@@ -80,7 +81,7 @@ impl Answers {
 
     async fn activate(
         &self,
-        params: Params,
+        params: TriggerParam,
         key: Option<String>,
     ) -> Result<herald_core::activation::Name, Refused> {
         match key {

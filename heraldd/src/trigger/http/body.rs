@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use herald_core::param::Params;
+use herald_core::trigger_param::TriggerParam;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -76,30 +77,45 @@ impl BodyKind {
         if good { Ok(()) } else { Err(NotTaken::Type(format!("the body must be {expected}"))) }
     }
 
-    /// The parameters that a body holds.
-    pub(super) fn read(self, headers: &HeaderMap, body: &[u8]) -> Result<Params, NotTaken> {
-        match self {
-            Self::Json => object(body).map_err(NotTaken::Content),
-            Self::Form => form(body).map_err(NotTaken::Content),
-            Self::Text => text(body).map_err(NotTaken::Content),
+    /// The parameters that a body holds, below those that are known already.
+    pub(super) fn read(
+        self,
+        headers: &HeaderMap,
+        body: &[u8],
+        above: Params,
+    ) -> Result<TriggerParam, NotTaken> {
+        let mut params = match self {
+            Self::Json => return object(body, above).map_err(NotTaken::Content),
+            Self::Form => form(body).map_err(NotTaken::Content)?,
+            Self::Text => text(body).map_err(NotTaken::Content)?,
             Self::Any => {
                 let given = content_type(headers).unwrap_or_default();
                 if given == FORM {
-                    return form(body).map_err(NotTaken::Content);
-                }
-                match serde_json::from_slice(body) {
-                    Ok(Value::Object(params)) => Ok(params),
-                    Ok(_) | Err(_) if is_json_like(&given) => object(body).map_err(NotTaken::Content),
-                    _ => Ok(text(body).unwrap_or_else(|_| one("base64", Value::from(STANDARD.encode(body))))),
+                    form(body).map_err(NotTaken::Content)?
+                } else if is_json_like(&given) || body.trim_ascii_start().starts_with(b"{") {
+                    match object(body, above.clone()) {
+                        Err(why) if is_json_like(&given) => return Err(NotTaken::Content(why)),
+                        Err(_) => whatever(body),
+                        Ok(params) => return Ok(params),
+                    }
+                } else {
+                    whatever(body)
                 }
             }
-        }
+        };
+        params.extend(above);
+        Ok(params.into())
     }
 }
 
 /// A JSON object, or what it is instead.
-pub(super) fn object(body: &[u8]) -> Result<Params, String> {
-    let error = match serde_json::from_slice::<Params>(body) {
+pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, String> {
+    let read = match std::str::from_utf8(body) {
+        Ok(text) => TriggerParam::from_json(text, above),
+        // It says where.
+        Err(_) => serde_json::from_slice::<Params>(body).map(TriggerParam::from),
+    };
+    let error = match read {
         Ok(params) => return Ok(params),
         Err(error) => error,
     };
@@ -120,6 +136,11 @@ pub(super) fn object(body: &[u8]) -> Result<Params, String> {
 
 fn one(name: &str, value: Value) -> Params {
     [(name.to_owned(), value)].into_iter().collect()
+}
+
+/// Text, or Base64 of what is none.
+fn whatever(body: &[u8]) -> Params {
+    text(body).unwrap_or_else(|_| one("base64", Value::from(STANDARD.encode(body))))
 }
 
 fn text(body: &[u8]) -> Result<Params, String> {
@@ -242,13 +263,15 @@ mod tests {
             (deep.as_str(), Err("recursion limit")),
             (wide.as_str(), Err("this is a list")),
         ] {
-            match (object(body.as_bytes()), says) {
-                (Ok(params), Ok(expected)) => assert_eq!(serde_json::to_string(&params).unwrap(), expected),
+            match (object(body.as_bytes(), Params::new()), says) {
+                (Ok(params), Ok(expected)) => {
+                    assert_eq!(serde_json::to_string(params.params()).unwrap(), expected)
+                }
                 (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
                 (found, expected) => panic!("{found:?}, not {expected:?}"),
             }
         }
-        assert!(object(b"{\"a\":\"\xff\"}").is_err());
+        assert!(object(b"{\"a\":\"\xff\"}", Params::new()).is_err());
     }
 
     #[test]
@@ -276,12 +299,18 @@ mod tests {
             (BodyKind::Any, "", "", Some(json!({"text": ""}))),
         ] {
             let headers = headers(content_type);
-            let read = kind.takes(&headers).and_then(|()| kind.read(&headers, body.as_bytes()));
-            assert_eq!(read.ok().map(Value::Object), params, "{kind:?} {content_type} {body}");
+            let read =
+                kind.takes(&headers).and_then(|()| kind.read(&headers, body.as_bytes(), Params::new()));
+            assert_eq!(
+                read.ok().map(|read| Value::Object(read.into_params())),
+                params,
+                "{kind:?} {content_type} {body}"
+            );
         }
-        let any = BodyKind::Any.read(&headers("application/octet-stream"), b"\xff\x00").unwrap();
-        assert_eq!(Value::Object(any), json!({"base64": "/wA="}));
-        assert!(BodyKind::Text.read(&headers(""), b"\xff").is_err());
+        let any =
+            BodyKind::Any.read(&headers("application/octet-stream"), b"\xff\x00", Params::new()).unwrap();
+        assert_eq!(Value::Object(any.into_params()), json!({"base64": "/wA="}));
+        assert!(BodyKind::Text.read(&headers(""), b"\xff", Params::new()).is_err());
     }
 
     #[test]

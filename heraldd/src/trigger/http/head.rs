@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use herald_core::param::Params;
+use herald_core::trigger_param::TriggerParam;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -128,17 +129,14 @@ impl Head {
         body: &[u8],
         captures: Vec<(String, String)>,
         node: Option<&str>,
-    ) -> Result<Params, Turned> {
+    ) -> Result<TriggerParam, Turned> {
         // The token is for the door alone.
         if let Some(parameter) = web.auth.as_ref().and_then(|auth| auth.query_parameter()) {
             self.query.retain(|(name, _)| name != parameter);
         }
-        let mut params = match self.method {
-            Method::GET => body::query(&self.query),
-            _ => web.body.read(&self.headers, body).map_err(Turned::NotTaken)?,
-        };
         // What the path says was decided by whoever wrote the URL, and stands above the body.
-        params.extend(captures.into_iter().map(|(name, value)| (name, Value::from(value))));
+        let mut above: Params =
+            captures.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
         let told = Told {
             method: &self.method,
             path: &self.path,
@@ -148,8 +146,13 @@ impl Head {
             body: web.keep_raw.then_some(body),
             node,
         };
-        params.insert(REQUEST.to_owned(), told.param(&web.headers));
-        Ok(params)
+        above.insert(REQUEST.to_owned(), told.param(&web.headers));
+        if self.method != Method::GET {
+            return web.body.read(&self.headers, body, above).map_err(Turned::NotTaken);
+        }
+        let mut params = body::query(&self.query);
+        params.extend(above);
+        Ok(params.into())
     }
 
     fn presented<'a>(&'a self, body: &'a [u8], now: Timestamp) -> Presented<'a> {

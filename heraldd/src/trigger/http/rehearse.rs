@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use herald_core::clock::{Clock as _, SystemClock};
 use herald_core::param::Params;
 use herald_core::spec::Options;
+use herald_core::trigger_param::TriggerParam;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 
 use super::body;
@@ -85,7 +86,8 @@ pub fn rehearse(options: &Options, request: Recorded, checked: bool) -> Result<P
         if !body::is_json(&headers) {
             return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON".to_owned()));
         }
-        return body::object(&body).map_err(|why| (StatusCode::BAD_REQUEST, why));
+        let told = body::object(&body, Params::new()).map(TriggerParam::into_params);
+        return told.map_err(|why| (StatusCode::BAD_REQUEST, why));
     };
     let head = Head::new(method, &uri, headers, IpAddr::V4(Ipv4Addr::LOCALHOST));
     let now = SystemClock.now();
@@ -93,7 +95,7 @@ pub fn rehearse(options: &Options, request: Recorded, checked: bool) -> Result<P
     let turned = |turned: Turned| (turned.status(), turned.why());
     examined.map_err(turned)?;
     let node = options.0.get("id").and_then(serde_json::Value::as_str);
-    head.into_params(web, &body, captures, node).map_err(turned)
+    head.into_params(web, &body, captures, node).map(TriggerParam::into_params).map_err(turned)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use herald_core::param::Params;
+use herald_core::trigger_param::TriggerParam;
 use herald_core::watch::Watch;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -71,7 +71,7 @@ impl Answers {
     async fn activated(
         &self,
         web: &Web,
-        params: Params,
+        params: TriggerParam,
         key: Option<String>,
         text: bool,
     ) -> Result<Reply, Reply> {

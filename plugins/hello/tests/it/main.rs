@@ -46,7 +46,7 @@ fn question(trigger_param: Value, select_param: Value) -> Question {
         trigger: name("t"),
         router: name("r"),
         task: name("k"),
-        trigger_param: Arc::new(params(trigger_param)),
+        trigger_param: Arc::new(params(trigger_param).into()),
         select_param: Arc::new(params(select_param)),
     }
 }
@@ -75,7 +75,7 @@ fn execution(trigger_param: Value, job_param: Value) -> Execution {
         selector: name("s"),
         task: name("k"),
         executor: name("x"),
-        trigger_param: Arc::new(params(trigger_param)),
+        trigger_param: Arc::new(params(trigger_param).into()),
         select_param: Arc::default(),
         job_param: Arc::new(params(job_param)),
         chain_depth: 0,
