@@ -21,6 +21,8 @@ const STEP: usize = 2 << 20;
 const IDLE: Duration = Duration::from_millis(500);
 /// Steps in a row after which it looks after the past all the same.
 const BUSY_STEPS: u32 = 16;
+/// Keys that are read at a time.
+const NAMES: usize = 1000;
 /// After an error.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long the rest may take at the end; what is left then is taken in at the next start.
@@ -102,6 +104,7 @@ impl Indexer {
     /// Runs until [`Progress::close`], and takes in what is left.
     pub(super) fn run(mut self) {
         let mut steps = 0;
+        self.learn_keys();
         // What grows old while nothing is written is looked after at the start and with the next batches.
         let (mut more, mut changed) = (true, true);
         loop {
@@ -126,6 +129,7 @@ impl Indexer {
                 Turn::End(before) => return self.end(before),
             }
             steps = 0;
+            self.learn_keys();
             more = (changed || more) && self.trim();
             changed = false;
         }
@@ -175,6 +179,20 @@ impl Indexer {
             self.segments.remove(before, true);
         }
         room::give_back(&self.folder);
+    }
+
+    /// Learns which keys are in the history, so that it need not be asked for others.
+    fn learn_keys(&mut self) {
+        let Some(connection) = self.connection.as_ref().filter(|_| self.unindexed.wants_to_learn()) else {
+            return;
+        };
+        let learned = connection.prepare_cached("SELECT name FROM keys").and_then(|mut names| {
+            let mut names = names.query_map([], |row| row.get(0))?;
+            self.unindexed.learn(|| names.by_ref().take(NAMES).collect::<rusqlite::Result<Vec<String>>>())
+        });
+        if let Err(error) = learned {
+            tracing::debug!("the keys of the history could not be read: {error}");
+        }
     }
 
     /// Trims a little of the history. Returns whether there is more to do.

@@ -7,6 +7,7 @@
 mod entry;
 mod index;
 mod indexer;
+mod keys;
 mod lock;
 mod log;
 mod packed;

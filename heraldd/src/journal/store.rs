@@ -24,7 +24,7 @@ use super::schema;
 use super::seal::Seal;
 use super::segment::Frames;
 use super::trim::{Keep, Trimmed};
-use super::unindexed::Unindexed;
+use super::unindexed::{Seen, Unindexed};
 
 /// Batches on their way to the writer; the dispatcher sends fewer.
 const CHANNEL: usize = 64;
@@ -50,7 +50,7 @@ pub struct Store {
     pub(super) reader: Arc<Mutex<Connection>>,
     pub(super) seal: Arc<Seal>,
     progress: Progress,
-    unindexed: Arc<Unindexed>,
+    pub(super) unindexed: Arc<Unindexed>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
 }
@@ -187,8 +187,10 @@ impl Journal for Store {
     }
 
     async fn seen(&self, key: &str, now: Timestamp) -> Result<Option<Name>, JournalError> {
-        if let Some(event) = self.unindexed.event_of(key, now) {
-            return Ok(Some(event));
+        match self.unindexed.seen(key, now) {
+            Seen::By(event) => return Ok(Some(event)),
+            Seen::Never => return Ok(None),
+            Seen::Perhaps => {}
         }
         let key = key.to_owned();
         let found = self.ask_file(move |connection| {

@@ -321,6 +321,15 @@ async fn while_the_history_cannot_be_written_the_journal_goes_on() {
     other.execute_batch("ROLLBACK").unwrap();
     assert!(store.event(&id(1)).await.unwrap().is_some());
     assert_eq!(store.seen("t:k1", at(1)).await.unwrap(), Some(id(1)));
+    drop(store);
+    // The next process learns which keys there are while it is asked for them.
+    let store = open(folder.path());
+    let mut learning = true;
+    while learning {
+        learning = store.unindexed.wants_to_learn();
+        assert_eq!(store.seen("t:k1", at(1)).await.unwrap(), Some(id(1)), "still learning: {learning}");
+        assert_eq!(store.seen("t:k2", at(1)).await.unwrap(), None);
+    }
 }
 
 /// The log as a killed process leaves it: what was written and not taken in yet.

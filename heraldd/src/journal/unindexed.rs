@@ -1,4 +1,5 @@
-//! What must be known at once and is not in the history yet: the keys of events, and how far calendars were followed.
+//! What must be known at once and is not in the history yet: the keys of events, and how far calendars were followed. And
+//! which keys need not be looked for in there.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,12 +9,15 @@ use herald_core::journal::Record;
 use jiff::Timestamp;
 
 use super::entry::millis;
+use super::keys::Keys;
 
 #[derive(Default)]
 struct Table {
     /// By key: the event, and until when it is remembered.
     keys: HashMap<Name, (Name, i64)>,
     marks: HashMap<Name, Timestamp>,
+    /// The keys of the history, and those above.
+    known: Keys,
     /// In the order of their batches, to be forgotten once those are in the history.
     order: VecDeque<(u64, What)>,
 }
@@ -21,6 +25,17 @@ struct Table {
 enum What {
     Key { name: Name, event: Name },
     Mark { mark: Name, at: Timestamp },
+}
+
+/// Whether a key was seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// This event has it.
+    By(Name),
+    /// No event has it whose window is not over.
+    Never,
+    /// The history has to be asked.
+    Perhaps,
 }
 
 /// See the module. Its bound is that of the log.
@@ -48,6 +63,7 @@ impl Unindexed {
             if let (Some(key), Some(event)) = (key, event) {
                 let window = i64::try_from(key.window.as_millis()).unwrap_or(i64::MAX);
                 table.keys.insert(key.name.clone(), (event.clone(), millis(at).saturating_add(window)));
+                table.known.put(&key.name);
                 table.order.push_back((number, What::Key { name: key.name.clone(), event: event.clone() }));
             }
             if let Some(Due { mark, at }) = due {
@@ -78,15 +94,106 @@ impl Unindexed {
         }
     }
 
-    /// The event of this key.
-    pub(super) fn event_of(&self, key: &str, now: Timestamp) -> Option<Name> {
+    /// Whether an event had this key.
+    pub(super) fn seen(&self, key: &str, now: Timestamp) -> Seen {
         let table = self.table();
-        let (event, until) = table.keys.get(key)?;
-        (*until > millis(now)).then(|| event.clone())
+        match table.keys.get(key) {
+            Some((event, until)) if *until > millis(now) => Seen::By(event.clone()),
+            // What the history may have of it was over even earlier.
+            Some(_) => Seen::Never,
+            None if table.known.may_hold(key) => Seen::Perhaps,
+            None => Seen::Never,
+        }
+    }
+
+    /// Whether [`Self::learn`] is worth it.
+    pub(super) fn wants_to_learn(&self) -> bool {
+        self.table().known.is_stale()
+    }
+
+    /// Learns which keys the history has: `read` gives it some at a time, and nothing once there are no more. Nothing may be
+    /// taken into the history meanwhile.
+    ///
+    /// # Errors
+    /// Those of `read`; the history is then asked about every key.
+    pub(super) fn learn<E>(&self, mut read: impl FnMut() -> Result<Vec<String>, E>) -> Result<(), E> {
+        {
+            let mut table = self.table();
+            let mut known = Keys::default();
+            table.keys.keys().for_each(|name| known.put(name));
+            table.known = known;
+        }
+        loop {
+            let names = read()?;
+            let mut table = self.table();
+            if names.is_empty() {
+                table.known.complete();
+                return Ok(());
+            }
+            names.iter().for_each(|name| table.known.put(name));
+        }
     }
 
     /// Up to when a calendar was followed.
     pub(super) fn reached(&self, mark: &str) -> Option<Timestamp> {
         self.table().marks.get(mark).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use herald_core::activation::{Activation, Key};
+    use herald_core::secret::Mask;
+
+    use super::*;
+
+    fn record(name: &str, event: &str) -> Record {
+        let activation = Activation {
+            event_id: event.into(),
+            trigger: "t".into(),
+            trigger_param: Arc::default(),
+            chain_depth: 0,
+        };
+        let key = Some(Key { name: name.into(), window: Duration::from_secs(10) });
+        Record::Accepted { activation, mask: Arc::new(Mask::new()), key, due: None, at: at(0) }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_history_is_asked_only_about_what_it_may_know() {
+        let unindexed = Unindexed::default();
+        unindexed.wrote(1, &[record("new", "e1")]);
+        assert_eq!(unindexed.seen("other", at(0)), Seen::Perhaps, "nothing is known of the history yet");
+        assert_eq!(unindexed.learn(|| Err("the disk")), Err("the disk"));
+        assert_eq!(unindexed.seen("other", at(0)), Seen::Perhaps);
+        assert!(unindexed.wants_to_learn());
+
+        let mut pages = vec![vec!["old".to_owned()], vec!["older".to_owned()]];
+        let learned = unindexed.learn(|| {
+            // Events come while it learns.
+            unindexed.wrote(2, &[record("newer", "e2")]);
+            Ok::<_, ()>(pages.pop().unwrap_or_default())
+        });
+        assert!(learned.is_ok() && !unindexed.wants_to_learn());
+        for (name, second, seen) in [
+            ("new", 0, Seen::By("e1".into())),
+            ("newer", 9, Seen::By("e2".into())),
+            ("newer", 10, Seen::Never),
+            ("old", 0, Seen::Perhaps),
+            ("older", 0, Seen::Perhaps),
+            ("other", 0, Seen::Never),
+        ] {
+            assert_eq!(unindexed.seen(name, at(second)), seen, "{name} at {second}");
+        }
+        unindexed.took_in(3);
+        for name in ["new", "newer"] {
+            assert_eq!(unindexed.seen(name, at(0)), Seen::Perhaps, "{name} is in the history now");
+        }
     }
 }
