@@ -16,8 +16,9 @@ use crate::param::Params;
 use crate::problem::{Path, Problem, near_miss};
 use convert::Lazy;
 
-/// Steps that rendering one text may take; a text of a few lines takes a few hundred.
-const FUEL: u64 = 100_000;
+/// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is made counts as well, before
+/// it is made: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for [`LONGEST`].
+const FUEL: u64 = 500_000;
 /// The longest text that a template may give, in bytes.
 const LONGEST: usize = 16 << 20;
 
@@ -331,7 +332,9 @@ fn told(error: &minijinja::Error, source: &str, scope: &Scope, at: &Path) -> Str
             let part = part.unwrap_or(source);
             format!("{at}: `{}` is not defined", undefined_path(part, scope).unwrap_or(part.trim()))
         }
-        (ErrorKind::OutOfFuel, _) => format!("{at}: the template takes more than {FUEL} steps"),
+        (ErrorKind::OutOfFuel, _) => format!(
+            "{at}: the template does more than it may (each step counts, and each text that is made by its length)"
+        ),
         (_, Some(part)) => format!("{at}: `{}`: {}", part.trim(), plain(error)),
         (_, None) => format!("{at}: {}", plain(error)),
     }

@@ -95,7 +95,11 @@ fn what_is_not_defined_is_named() {
         ("{{ trigger_param.ref | fromjson }}", "not JSON"),
         ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong"),
         ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3"),
-        ("{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}", "steps"),
+        (
+            "{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}",
+            "does more than it may",
+        ),
+        ("{{ 'x' * 1000000000 }}", "does more than it may"),
         ("{{ 1 / 0 }}", "p: "),
     ] {
         let error = render(json!(template)).unwrap_err();
@@ -123,4 +127,22 @@ fn mistakes_are_found_when_it_is_compiled() {
     }
     let (_, problems) = compile(json!("{{ trigger_parm }}"));
     assert_eq!(problems[0].help.as_deref(), Some("did you mean `trigger_param`?"));
+}
+
+#[test]
+fn long_texts_are_filled_in_up_to_their_bound() {
+    for (length, template, fits) in [
+        (10 << 20, "{{ trigger_param.t }}", true),
+        (10 << 20, "a{{ trigger_param.t }}", true),
+        (10 << 20, "{{ trigger_param.t|quote }}", true),
+        (10 << 20, "{{ trigger_param|tojson }}", true),
+        (LONGEST, "{{ trigger_param.t }} ", true),
+        (LONGEST, "a{{ trigger_param.t }}", false),
+        (LONGEST, "{{ trigger_param.t }}{{ trigger_param.t }}", false),
+    ] {
+        let trigger = json!({"t": "x".repeat(length)}).as_object().unwrap().clone();
+        let scope = Scope::new(&[], &[("trigger_param", &Arc::new(trigger))]);
+        let made = compile(json!(template)).0.unwrap().render(&scope);
+        assert_eq!(made.is_ok(), fits, "{length} {template}: {:?}", made.err());
+    }
 }
