@@ -5,11 +5,12 @@ use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use axum::body::Body;
-use herald_core::activation::{Accept, Name};
+use herald_core::activation::{Accept, Activation, Name};
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
-use herald_core::journal::{Journal, JournalError, Records};
+use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::plan::Limits;
+use herald_core::selector::{Answer, ComponentError, Question, Selector};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -41,16 +42,33 @@ impl Journal for Disk {
     }
 }
 
-/// An API in front of a dispatcher with this journal; nothing has started yet.
-fn api(journal: Arc<Disk>) -> (Arc<Api>, Dispatcher) {
+/// Never says anything.
+struct Silent;
+
+#[async_trait]
+impl Selector for Silent {
+    async fn select(&self, _: &Question) -> Result<Answer, ComponentError> {
+        std::future::pending().await
+    }
+}
+
+/// An API in front of a dispatcher with this journal and this selector; nothing has started yet.
+fn api(
+    journal: Arc<Disk>,
+    history: Arc<Recent>,
+    selector: Option<Arc<dyn Selector>>,
+) -> (Arc<Api>, Dispatcher) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "router: {r: {trigger: tick, selector: all, task: {t: none}}}").unwrap();
+    std::fs::write(file.path(), "router: {r: {trigger: tick, selector: all, task: {t: none, u: none}}}")
+        .unwrap();
     let loaded = loading::load(file.path(), None, None).unwrap();
-    let plan = Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
+    let mut plan = loaded.assembly.plan(loaded.config.workflow, loaded.config.mask);
+    plan.selectors.extend(selector.map(|selector| ("all".into(), selector)));
+    let plan = Arc::new(plan);
     let clock = Arc::new(SystemClock);
     let dispatcher = Dispatcher::start(Setup::new(plan.clone(), Limits::default(), journal, clock.clone()));
     let api = Api {
-        history: Arc::new(Recent::default()),
+        history,
         logs: JobLogs::new(None, 1 << 20),
         handle: dispatcher.handle().clone(),
         clock,
@@ -69,7 +87,10 @@ fn api(journal: Arc<Disk>) -> (Arc<Api>, Dispatcher) {
 }
 
 async fn get(api: &Arc<Api>, path: &str) -> (StatusCode, String) {
-    let request = Request::get(path).body(Body::empty()).unwrap();
+    send(api, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+async fn send(api: &Arc<Api>, request: Request<Body>) -> (StatusCode, String) {
     let response = routes::served(api.clone()).call(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -79,7 +100,7 @@ async fn get(api: &Arc<Api>, path: &str) -> (StatusCode, String) {
 #[tokio::test(start_paused = true)]
 async fn health_and_readiness_tell_the_truth() {
     let disk = Arc::new(Disk::default());
-    let (api, dispatcher) = api(disk.clone());
+    let (api, dispatcher) = api(disk.clone(), Arc::default(), None);
     let tick = Name::from("tick");
     let ready = async |says: &str, recording: u8| {
         let (status, body) = get(&api, "/readyz").await;
@@ -111,4 +132,28 @@ async fn health_and_readiness_tell_the_truth() {
     ready("Herald is stopping", 0).await;
     api.close_for(None);
     ready("the dispatcher does not answer", 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replay_ends_even_if_no_selector_answers() {
+    let recent = Arc::new(Recent::default());
+    recent.begin();
+    let (api, _dispatcher) = api(Arc::default(), recent.clone(), Some(Arc::new(Silent)));
+    let event = Activation {
+        event_id: "e1".into(),
+        trigger: "tick".into(),
+        trigger_param: Arc::default(),
+        chain_depth: 0,
+    };
+    let mask = api.view().plan.mask.clone();
+    let record =
+        Record::Accepted { activation: event, mask, key: None, due: None, at: Timestamp::UNIX_EPOCH };
+    recent.append(&Records::new(vec![record])).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let replay = Request::post("/v1/events/e1/replay").body(Body::empty()).unwrap();
+    let (status, body) = send(&api, replay).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+    assert!(body.contains("did not all answer within 60 s"), "{body}");
+    // Each of the two tasks alone would have had as long.
+    assert_eq!(began.elapsed().as_secs(), 60);
 }

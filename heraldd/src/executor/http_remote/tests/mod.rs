@@ -1,4 +1,6 @@
-//! Against a runner of the tests' own, which can lie in every way. What a real runner does is tested end to end.
+//! Against a runner of the tests' own. What a real runner does is tested end to end.
+
+mod fake;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,161 +13,15 @@ use herald_core::param::Params;
 use herald_core::secret::Mask;
 use herald_core::spec::Options;
 use herald_wire::answer::Signer;
-use herald_wire::disposition::Disposition;
-use herald_wire::manifest::{Ending, FileSum, Manifest, Sum};
+use herald_wire::manifest::Ending;
 use herald_wire::multipart;
-use herald_wire::request::{self, RequestView, Verified};
 use herald_wire::secret::Secrets;
-use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use super::component;
-
-const SECRET: &str = "the_secret_should_be_strong_enough";
-
-/// A request as the fake runner got it.
-struct Got {
-    path: String,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Got {
-    async fn read(stream: &mut TcpStream) -> Option<Self> {
-        let mut bytes = Vec::new();
-        let head = loop {
-            if stream.read_buf(&mut bytes).await.ok()? == 0 {
-                return None;
-            }
-            if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-                break at;
-            }
-        };
-        let text = String::from_utf8(bytes[..head].to_vec()).unwrap();
-        let mut lines = text.split("\r\n");
-        let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-        let mut headers = HeaderMap::new();
-        for line in lines {
-            let (name, value) = line.split_once(':').unwrap();
-            headers.append(
-                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                value.trim().parse().unwrap(),
-            );
-        }
-        let length: usize = headers["content-length"].to_str().unwrap().parse().unwrap();
-        let mut body = bytes[head + 4..].to_vec();
-        while body.len() < length {
-            stream.read_buf(&mut body).await.ok().filter(|n| *n > 0)?;
-        }
-        Some(Self { path, headers, body })
-    }
-
-    /// As the runner verifies it.
-    fn verified(&self) -> Verified {
-        let path = self.path.split('?').next().unwrap();
-        let view = RequestView { method: "POST", path, query: None, authority: None, headers: &self.headers };
-        let created = view.headers["signature-input"].to_str().unwrap();
-        let created = created.split_once("created=").unwrap().1.split(';').next().unwrap().parse().unwrap();
-        request::verify(&view, &self.body, &secrets(), created).unwrap()
-    }
-
-    fn signer(&self) -> Signer {
-        Signer::new(&secrets(), &self.verified())
-    }
-}
-
-fn secrets() -> Secrets {
-    Secrets::new([SECRET]).unwrap()
-}
-
-fn raw(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n", body.len());
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    [format!("{head}\r\n").as_bytes(), body].concat()
-}
-
-/// An answer without files as a good runner gives it.
-fn short(signer: &Signer, status: u16, body: &str, ending: Option<Ending>) -> Vec<u8> {
-    let manifest = Manifest::of_body(body.as_bytes(), ending).to_text();
-    let signed = signer.sign(status, &manifest, 0).unwrap();
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Herald-Manifest", &manifest),
-        ("Signature-Input", &signed.input),
-        ("Signature", &signed.signature),
-    ];
-    raw(status, &headers, body.as_bytes())
-}
-
-type File<'a> = (&'a str, &'a str, &'a [u8]);
-
-/// An answer with files: `sent` are sent, `named` are what the signed manifest says.
-fn with_files(signer: &Signer, sent: &[File<'_>], named: &[File<'_>], after: &[File<'_>]) -> Vec<u8> {
-    let result = b"{\"exit_code\":0}";
-    let mut manifest = Manifest::of_body(result, Some(Ending::Exited));
-    for (name, filename, content) in named {
-        let Sum { size, sha256 } = Sum::of(content);
-        manifest.file.insert((*name).to_owned(), FileSum { filename: (*filename).to_owned(), size, sha256 });
-    }
-    let text = manifest.to_text();
-    let signed = signer.sign(200, &text, 0).unwrap();
-    let mut body =
-        multipart::part_head("b", true, &Disposition::field("result"), "application/json", &[]).to_vec();
-    body.extend_from_slice(result);
-    let push = |body: &mut Vec<u8>, files: &[File<'_>]| {
-        for (name, filename, content) in files {
-            let disposition = Disposition {
-                name: (*name).to_owned(),
-                filename: Some((*filename).to_owned()),
-                sha256sum: Some(Sum::of(content).sha256),
-            };
-            body.extend_from_slice(&multipart::part_head(
-                "b",
-                false,
-                &disposition,
-                "application/octet-stream",
-                &[],
-            ));
-            body.extend_from_slice(content);
-        }
-    };
-    push(&mut body, sent);
-    let headers = [("Signature-Input", signed.input.as_str()), ("Signature", signed.signature.as_str())];
-    let manifest = Disposition::field("manifest");
-    body.extend_from_slice(&multipart::part_head("b", false, &manifest, "application/json", &headers));
-    body.extend_from_slice(text.as_bytes());
-    push(&mut body, after);
-    body.extend_from_slice(&multipart::end("b"));
-    raw(200, &[("Content-Type", &multipart::content_type("b"))], &body)
-}
-
-/// What a runner says that keeps no output. The tests about output have one that does.
-fn without_output(got: &Got) -> Option<Vec<u8>> {
-    got.path.ends_with("/log").then(|| short(&got.signer(), 404, "unknown", None))
-}
-
-/// A runner that answers with what the closure says; nothing closes the connection.
-async fn fake(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let answer = Arc::new(answer);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                if let Some(got) = Got::read(&mut stream).await {
-                    let bytes = without_output(&got).unwrap_or_else(|| answer(got));
-                    let _ = stream.write_all(&bytes).await;
-                }
-            });
-        }
-    });
-    port
-}
+use super::{Pulse, component};
+use fake::{File, Got, SECRET, fake, raw, secrets, short, with_files, without_output};
 
 fn remote(port: u16, data_dir: &Path, more: &Value) -> Arc<dyn Executor> {
     let mut options =
@@ -579,4 +435,19 @@ async fn https_without_a_certificate_that_is_known_is_an_error() {
     let (kind, error) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
     assert_eq!(kind, FailureKind::Failed, "{error}");
     assert!(error.contains("cannot be reached"), "{error}");
+}
+
+/// A clock may say anything.
+#[tokio::test]
+async fn a_node_with_an_odd_clock_is_there_all_the_same() {
+    for (time_ms, difference) in
+        [(1_000_250_i64, 250), (0, -1_000_000), (i64::MIN, i64::MIN), (i64::MAX, i64::MAX - 1_000_000)]
+    {
+        let says = json!({"state": "ready", "version": "1", "running": 0, "time_ms": time_ms}).to_string();
+        let port = fake(move |got| short(&got.signer(), 200, &says, None)).await;
+        let node = json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET});
+        let beat = Pulse::new(&node).unwrap().ask(|| 1_000_000).await.unwrap();
+        assert_eq!(beat.clock_difference_ms, Some(difference), "{time_ms}");
+        assert_eq!(beat.told.unwrap().time_ms, time_ms);
+    }
 }
