@@ -134,7 +134,14 @@ impl Mask {
         }
         let json = json.as_bytes();
         let escapes = memchr::memchr(b'\\', json).is_some();
-        if escapes && memchr::memmem::find(json, b"\\u").is_some() {
+        // Go writes `<` as an escape, wherever it is.
+        let written_by_number = |at: usize| {
+            let digits = json.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+            let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            let one = code.and_then(char::from_u32);
+            one.is_none_or(|one| self.values.iter().any(|secret| secret.contains(one)))
+        };
+        if escapes && memchr::memmem::find_iter(json, b"\\u").any(written_by_number) {
             return true;
         }
         let has_escape = |c: char| matches!(c, '"' | '\\' | '/') || c.is_control();

@@ -439,6 +439,25 @@ mod tests {
     }
 
     #[test]
+    fn a_text_shows_that_nothing_in_it_is_hidden() {
+        for (secret, json, shown) in [
+            ("hunter22", r#"{"a":"nothing","b":[1,null]}"#, true),
+            ("hunter22", r#"{"a":"hunter22"}"#, false),
+            // As Go writes it, with no letter of the secret's.
+            ("hunter22", r#"{"a":"\u003cme@example.com\u003e \u0026 \n \" \/"}"#, true),
+            ("hunter22", r#"{"a":"\u0075"}"#, false),
+            ("hunter22", r#"{"a":"\ud83e\udd80"}"#, false),
+            ("hunter22", r#"{"a":"\\u"}"#, false),
+            ("a/b\"c", r#"{"a":"\n"}"#, false),
+            ("a/b\"c", r#"{"a":"n"}"#, true),
+        ] {
+            let mut mask = Mask::new();
+            mask.add(secret);
+            assert_eq!(!mask.may_hide_in(json), shown, "{secret} in {json}");
+        }
+    }
+
+    #[test]
     fn masks_see_what_they_hide() {
         let mut mask = Mask::new();
         ["hunter22", "abc", "4242", "a/b\"c", "1e+5"].into_iter().for_each(|secret| mask.add(secret));
