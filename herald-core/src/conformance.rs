@@ -125,8 +125,14 @@ pub async fn check_trigger(trigger: Arc<dyn Trigger>, settle: Duration) -> Resul
 pub async fn check_selector(selector: Arc<dyn Selector>) -> Result<(), String> {
     let questions: Vec<Question> = odd_params()
         .into_iter()
+        .flat_map(|params| {
+            // As text as well, where it can be.
+            let text = serde_json::to_string(&params).unwrap_or_default();
+            let text = TriggerParam::from_json(&text, Params::new()).ok();
+            text.into_iter().chain([TriggerParam::from(params)])
+        })
         .flat_map(|trigger_param| {
-            let trigger_param = Arc::new(TriggerParam::from(trigger_param));
+            let trigger_param = Arc::new(trigger_param);
             odd_params().into_iter().map(move |select_param| question(trigger_param.clone(), select_param))
         })
         .collect();

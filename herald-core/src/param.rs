@@ -53,6 +53,35 @@ pub fn dotted<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     }
 }
 
+/// What a key or a value takes in memory beside its text, roughly.
+pub(crate) const NODE: usize = 80;
+
+/// What these parameters take in memory, roughly.
+#[must_use]
+pub fn rough_size(params: &Params) -> usize {
+    let mut open: Vec<&Value> = Vec::new();
+    let mut size = 0;
+    for (key, value) in params {
+        size += NODE + key.len();
+        open.push(value);
+    }
+    while let Some(value) = open.pop() {
+        size += NODE;
+        match value {
+            Value::String(text) => size += text.len(),
+            Value::Array(list) => open.extend(list),
+            Value::Object(map) => {
+                for (key, value) in map {
+                    size += NODE + key.len();
+                    open.push(value);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    size
+}
+
 /// Equality on values: 5 equals 5.0 and 5e0; lists and maps compare whole.
 ///
 /// The cost is linear in the size of the texts, whatever exponent a number bears, and the stack does not grow

@@ -9,7 +9,7 @@ use herald_core::activation::{Activation, Name};
 use herald_core::job::Job;
 use herald_core::journal::{Decision, Journal, JournalError, Record, Records, Said};
 use herald_core::lifecycle::Verdict;
-use herald_core::param::Params;
+use herald_core::param::{Params, rough_size};
 use herald_core::plan::Plan;
 use herald_core::secret::Mask;
 use jiff::Timestamp;
@@ -37,17 +37,41 @@ struct Inside {
     events: Kept<KeptEvent>,
 }
 
+#[derive(Clone)]
 struct KeptEvent {
+    /// Without its parameters, which are made when somebody asks for them.
     shown: model::Event,
     /// Holds secrets.
     activation: Activation,
+    mask: Arc<Mask>,
 }
 
+#[derive(Clone)]
 struct KeptJob {
+    /// Without its parameters.
     shown: model::Job,
     queued_at: Timestamp,
     /// As it could run again. Holds secrets.
     job: Arc<Job>,
+    mask: Arc<Mask>,
+}
+
+impl KeptEvent {
+    fn show(self) -> model::Event {
+        let trigger_param = self.mask.params(&self.activation.trigger_param);
+        model::Event { trigger_param, ..self.shown }
+    }
+}
+
+impl KeptJob {
+    fn show(self) -> model::Job {
+        model::Job {
+            trigger_param: self.mask.params(&self.job.trigger_param),
+            select_param: self.mask.params(&self.job.select_param),
+            job_param: self.mask.params(&self.job.job_param),
+            ..self.shown
+        }
+    }
 }
 
 /// Entries by id; ids ascend with time.
@@ -121,19 +145,18 @@ impl Inside {
     fn take(&mut self, record: &Record) {
         match record {
             Record::Accepted { activation, mask, at, .. } => {
-                let trigger_param = mask.params(&activation.trigger_param);
-                let size = ENTRY + rough_size(&trigger_param);
+                let size = ENTRY + activation.trigger_param.size();
                 let event = model::Event {
                     id: activation.event_id.to_string(),
                     trigger: activation.trigger.to_string(),
-                    trigger_param,
+                    trigger_param: Params::new(),
                     chain_depth: activation.chain_depth,
                     accepted_at: shown(*at),
                     routed_at: None,
                     decisions: Vec::new(),
                 };
-                let kept = KeptEvent { shown: event, activation: activation.clone() };
-                self.events.put(&activation.event_id, kept, 2 * size);
+                let kept = KeptEvent { shown: event, activation: activation.clone(), mask: mask.clone() };
+                self.events.put(&activation.event_id, kept, size);
             }
             Record::Routed { event_id, decisions, at } => self.events.change(event_id, |kept| {
                 let event = &mut kept.shown;
@@ -163,7 +186,7 @@ impl Inside {
         }
     }
 
-    fn queued(&mut self, job: &Arc<Job>, mask: &Mask, at: Timestamp) {
+    fn queued(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, at: Timestamp) {
         let shown = model::Job {
             summary: model::JobSummary {
                 id: job.id.to_string(),
@@ -181,17 +204,17 @@ impl Inside {
                 error: None,
             },
             selector: job.selector.to_string(),
-            trigger_param: mask.params(&job.trigger_param),
-            select_param: mask.params(&job.select_param),
-            job_param: mask.params(&job.job_param),
+            trigger_param: Params::new(),
+            select_param: Params::new(),
+            job_param: Params::new(),
             result: None,
             retry_at: None,
             attempts: Vec::new(),
         };
-        let params = [job.trigger_param.params(), &job.select_param, &job.job_param];
-        // As they are, and as they are shown.
-        let size = ENTRY + 2 * params.into_iter().map(|params| rough_size(params)).sum::<usize>();
-        self.jobs.put(&job.id, KeptJob { shown, queued_at: at, job: job.clone() }, size);
+        let size =
+            ENTRY + job.trigger_param.size() + rough_size(&job.select_param) + rough_size(&job.job_param);
+        let kept = KeptJob { shown, queued_at: at, job: job.clone(), mask: mask.clone() };
+        self.jobs.put(&job.id, kept, size);
     }
 }
 
@@ -251,11 +274,6 @@ fn shown(at: Timestamp) -> String {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at).to_string()
 }
 
-/// What parameters take in memory: about twice their text.
-fn rough_size(params: &Params) -> usize {
-    serde_json::to_vec(params).map_or(0, |text| 2 * text.len())
-}
-
 #[async_trait]
 impl History for Recent {
     async fn jobs(&self, query: JobQuery) -> Result<model::Page<model::JobSummary>, HistoryError> {
@@ -283,11 +301,13 @@ impl History for Recent {
     }
 
     async fn job(&self, id: &str) -> Result<Option<model::Job>, HistoryError> {
-        Ok(self.inside().jobs.get(id).map(|kept| kept.shown.clone()))
+        let kept = self.inside().jobs.get(id).cloned();
+        Ok(kept.map(KeptJob::show))
     }
 
     async fn event(&self, id: &str) -> Result<Option<model::Event>, HistoryError> {
-        Ok(self.inside().events.get(id).map(|kept| kept.shown.clone()))
+        let kept = self.inside().events.get(id).cloned();
+        Ok(kept.map(KeptEvent::show))
     }
 
     async fn told(&self, id: &str) -> Result<Option<Activation>, HistoryError> {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::pool::Pools;
-use super::size::rough_size;
 use super::timer::{Tick, Timers};
 use crate::activation::Name;
 use crate::executor::{Executor, Stop};
@@ -72,7 +71,7 @@ impl Entry {
         let NewEntry { job, executor, mask, policy, state } = new;
         Self {
             pool: pool_of(&policy, &job),
-            size: rough_size(&job.trigger_param),
+            size: job.trigger_param.size(),
             job: Arc::new(job),
             state,
             executor,

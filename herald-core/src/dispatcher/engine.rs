@@ -20,7 +20,6 @@ use super::event::{Answered, Event, Standing};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::setup::Setup;
-use super::size::rough_size;
 use crate::activation::{Activation, Name};
 use crate::clock::{Clock, IdMaker};
 use crate::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
@@ -244,7 +243,7 @@ impl Engine {
             ask_all(&activation, (&self.plan, made, &next_id), &self.events, &self.tasks, &self.end).await;
         failpoint!("dispatcher-after-route");
         if to_come > 0 {
-            let size = rough_size(&activation.trigger_param);
+            let size = activation.trigger_param.size();
             let from = Origin::of(activation.chain_depth);
             self.board.await_answers(activation.event_id.clone(), to_come, size, from);
         }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::size::rough_size;
 use crate::activation::{Activation, Name};
 use crate::job::Job;
 use crate::param::Params;
 use crate::plan::Plan;
 use crate::secret::Mask;
 use crate::template::{Scope, Template};
+use crate::trigger_param::TriggerParam;
 use crate::workflow::{About, Route};
 
 /// Parameters up to this rough size are filled in on the spot; with larger ones it may take a while, and happens
@@ -38,7 +38,7 @@ pub(super) async fn for_selector(
         None => route.select_param.clone(),
         Some(template) => {
             let scope = route.select_scope(about(activation));
-            render(template, scope, rough_size(&activation.trigger_param)).await?
+            render(template, scope, activation.trigger_param.size()).await?
         }
     };
     let mask = mask_of(plan, &activation.trigger_param);
@@ -46,8 +46,8 @@ pub(super) async fn for_selector(
 }
 
 /// The mask of jobs whose parameters are templates.
-pub(super) fn mask_of(plan: &Plan, trigger_param: &Params) -> Arc<Mask> {
-    Arc::new(plan.mask.with_secrets_of(trigger_param))
+pub(super) fn mask_of(plan: &Plan, trigger_param: &TriggerParam) -> Arc<Mask> {
+    Arc::new(trigger_param.with_secrets(&plan.mask))
 }
 
 /// The job that an event makes of a route, with these `select_param` and `job_param`.
@@ -79,7 +79,7 @@ impl Filled {
         let template = route.templates.as_ref().and_then(|templates| templates.job_param.clone());
         let Some(template) = template else { return };
         let scope = route.job_scope(about(activation), &self.job_id, &self.select_param);
-        let rendered = render(template, scope, rough_size(&activation.trigger_param)).await;
+        let rendered = render(template, scope, activation.trigger_param.size()).await;
         self.job_param = rendered.map_err(|why| format!("job_param: {why}"));
     }
 }

@@ -18,7 +18,6 @@ mod recover;
 mod rehearse;
 mod report;
 mod setup;
-mod size;
 mod timer;
 
 use std::sync::Arc;

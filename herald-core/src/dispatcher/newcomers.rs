@@ -15,7 +15,8 @@ use crate::watch::Ended;
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
     pub(super) fn take_in(&mut self, offer: Offer, reply: Reply) {
-        let known = offer.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name)).cloned();
+        let known =
+            offer.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name, self.now)).cloned();
         if let Some(event_id) = known {
             match self.newcomers_on_their_way().find(|newcomer| newcomer.activation.event_id == event_id) {
                 Some(newcomer) => newcomer.replies.push(reply),
@@ -34,7 +35,7 @@ impl Engine {
             self.watched.insert(activation.event_id.clone(), Arc::downgrade(&watch));
         }
         if let Some(key) = &key {
-            self.recent_keys.remember(&key.name, &activation.event_id);
+            self.recent_keys.remember(key, &activation.event_id, self.now);
         }
         self.newcomers.push(Newcomer { activation, key, due, replies: vec![reply] });
     }

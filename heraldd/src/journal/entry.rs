@@ -222,10 +222,10 @@ fn accepted<'a>(record: &'a Record, seal: &Seal) -> Result<Accepted<'a>, Journal
     };
     let whole = &*activation.trigger_param;
     // Most events hold no secret: then nothing is copied.
-    let (param, sealed) = if whole.is_open_to(mask) {
-        (Packed::pack(whole.json()), None)
+    let (param, sealed) = if let Some(open) = whole.open_json(mask) {
+        (Packed::pack(open), None)
     } else {
-        let sealed = seal.seal(&whole.json());
+        let sealed = seal.seal(&json(whole));
         let sealed =
             sealed.ok_or_else(|| JournalError("there are no random numbers to seal with".to_owned()))?;
         (Packed::pack(json(&mask.params(whole))), Some(sealed))

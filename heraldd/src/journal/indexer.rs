@@ -23,6 +23,8 @@ const IDLE: Duration = Duration::from_millis(500);
 const BUSY_STEPS: u32 = 16;
 /// Keys that are read at a time.
 const NAMES: usize = 1000;
+/// Not sooner again.
+const LEARN_AGAIN: Duration = Duration::from_secs(60);
 /// After an error.
 const AGAIN: Duration = Duration::from_millis(500);
 /// How long the rest may take at the end; what is left then is taken in at the next start.
@@ -41,6 +43,8 @@ pub(super) struct Indexer {
     pub(super) progress: Progress,
     pub(super) unindexed: Arc<Unindexed>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Not before this it learns which keys are in the history.
+    pub(super) learn_at: Instant,
 }
 
 /// Takes in all that an earlier process left in the log. Returns the number of the next batch.
@@ -183,16 +187,29 @@ impl Indexer {
 
     /// Learns which keys are in the history, so that it need not be asked for others.
     fn learn_keys(&mut self) {
-        let Some(connection) = self.connection.as_ref().filter(|_| self.unindexed.wants_to_learn()) else {
+        let now = Instant::now();
+        let wants = || self.unindexed.wants_to_learn();
+        let Some(connection) = self.connection.as_ref().filter(|_| now >= self.learn_at && wants()) else {
             return;
         };
-        let learned = connection.prepare_cached("SELECT name FROM keys").and_then(|mut names| {
-            let mut names = names.query_map([], |row| row.get(0))?;
-            self.unindexed.learn(|| names.by_ref().take(NAMES).collect::<rusqlite::Result<Vec<String>>>())
-        });
-        if let Err(error) = learned {
+        if let Err(error) = self.try_to_learn(connection) {
             tracing::debug!("the keys of the history could not be read: {error}");
         }
+        self.learn_at = now + LEARN_AGAIN;
+    }
+
+    fn try_to_learn(&self, connection: &Connection) -> Result<(), String> {
+        let failed = |error: rusqlite::Error| error.to_string();
+        let there: i64 =
+            connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0)).map_err(failed)?;
+        let mut names = connection.prepare("SELECT name FROM keys").map_err(failed)?;
+        let mut names = names.query_map([], |row| row.get(0)).map_err(failed)?;
+        self.unindexed.learn(usize::try_from(there).unwrap_or(usize::MAX), || {
+            if self.progress.is_closing() {
+                return Err("there is no time for that any more".to_owned());
+            }
+            names.by_ref().take(NAMES).collect::<rusqlite::Result<_>>().map_err(failed)
+        })
     }
 
     /// Trims a little of the history. Returns whether there is more to do.

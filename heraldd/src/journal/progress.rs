@@ -205,6 +205,11 @@ impl Progress {
         self.state().trimmed.clone()
     }
 
+    /// Whether nothing more is written.
+    pub(super) fn is_closing(&self) -> bool {
+        self.state().closing
+    }
+
     /// Nothing more is written.
     pub(super) fn close(&self) {
         self.change(|state| state.closing = true);

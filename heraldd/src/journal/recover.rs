@@ -212,7 +212,7 @@ impl<'a> Resolver<'a> {
             mask: self.mask.clone(),
         };
         let Some(templates) = &route.templates else { return today };
-        today.mask = Arc::new(self.mask.with_secrets_of(about.trigger_param));
+        today.mask = Arc::new(about.trigger_param.with_secrets(self.mask));
         // What cannot be filled in any more is not what was stored.
         let select = templates.select_param.as_ref();
         if let Some(Ok(filled)) = select.map(|template| template.render(&route.select_scope(about))) {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use herald_core::activation::Name;
@@ -82,6 +82,7 @@ impl Store {
             progress: progress.clone(),
             unindexed: unindexed.clone(),
             clock,
+            learn_at: Instant::now(),
         };
         let (batches, receiver) = sync_channel(CHANNEL);
         let writer = Writer {

@@ -11,13 +11,18 @@ use jiff::Timestamp;
 use super::entry::millis;
 use super::keys::Keys;
 
+/// With more keys on their way into the history it is no time to learn.
+const FEW: usize = 10_000;
+
 #[derive(Default)]
 struct Table {
     /// By key: the event, and until when it is remembered.
     keys: HashMap<Name, (Name, i64)>,
     marks: HashMap<Name, Timestamp>,
-    /// The keys of the history, and those above.
-    known: Keys,
+    /// The keys of the history and those above, once they are learned.
+    known: Option<Keys>,
+    /// What is to take its place.
+    learning: Option<Keys>,
     /// In the order of their batches, to be forgotten once those are in the history.
     order: VecDeque<(u64, What)>,
 }
@@ -63,7 +68,8 @@ impl Unindexed {
             if let (Some(key), Some(event)) = (key, event) {
                 let window = i64::try_from(key.window.as_millis()).unwrap_or(i64::MAX);
                 table.keys.insert(key.name.clone(), (event.clone(), millis(at).saturating_add(window)));
-                table.known.put(&key.name);
+                let Table { known, learning, .. } = &mut **table;
+                known.iter_mut().chain(learning).for_each(|keys| keys.put(&key.name));
                 table.order.push_back((number, What::Key { name: key.name.clone(), event: event.clone() }));
             }
             if let Some(Due { mark, at }) = due {
@@ -101,36 +107,51 @@ impl Unindexed {
             Some((event, until)) if *until > millis(now) => Seen::By(event.clone()),
             // What the history may have of it was over even earlier.
             Some(_) => Seen::Never,
-            None if table.known.may_hold(key) => Seen::Perhaps,
-            None => Seen::Never,
+            None if table.known.as_ref().is_some_and(|known| !known.may_hold(key)) => Seen::Never,
+            None => Seen::Perhaps,
         }
     }
 
-    /// Whether [`Self::learn`] is worth it.
+    /// Whether [`Self::learn`] is worth it: nothing was learned yet, or so much that it is better learned anew.
     pub(super) fn wants_to_learn(&self) -> bool {
-        self.table().known.is_stale()
+        let table = self.table();
+        // Those that are on their way are put in under the lock.
+        let few = table.keys.len() <= FEW;
+        few && table.known.as_ref().is_none_or(Keys::is_full)
     }
 
-    /// Learns which keys the history has: `read` gives it some at a time, and nothing once there are no more. Nothing may be
-    /// taken into the history meanwhile.
+    /// Learns which keys the history has, `there` about: `read` gives it some at a time, and nothing once there are no more.
+    /// Nothing may be taken into the history meanwhile. Until all are learned, what was known before counts.
     ///
     /// # Errors
-    /// Those of `read`; the history is then asked about every key.
-    pub(super) fn learn<E>(&self, mut read: impl FnMut() -> Result<Vec<String>, E>) -> Result<(), E> {
+    /// Those of `read`; nothing was learned then.
+    pub(super) fn learn<E>(
+        &self,
+        there: usize,
+        mut read: impl FnMut() -> Result<Vec<String>, E>,
+    ) -> Result<(), E> {
+        let mut keys = Keys::for_twice(there);
         {
             let mut table = self.table();
-            let mut known = Keys::default();
-            table.keys.keys().for_each(|name| known.put(name));
-            table.known = known;
+            table.keys.keys().for_each(|name| keys.put(name));
+            table.learning = Some(keys);
         }
         loop {
-            let names = read()?;
+            let names = read();
             let mut table = self.table();
-            if names.is_empty() {
-                table.known.complete();
-                return Ok(());
+            match names {
+                Ok(names) if names.is_empty() => {
+                    table.known = table.learning.take();
+                    return Ok(());
+                }
+                Ok(names) => {
+                    names.iter().for_each(|name| table.learning.iter_mut().for_each(|keys| keys.put(name)))
+                }
+                Err(error) => {
+                    table.learning = None;
+                    return Err(error);
+                }
             }
-            names.iter().for_each(|name| table.known.put(name));
         }
     }
 
@@ -170,12 +191,12 @@ mod tests {
         let unindexed = Unindexed::default();
         unindexed.wrote(1, &[record("new", "e1")]);
         assert_eq!(unindexed.seen("other", at(0)), Seen::Perhaps, "nothing is known of the history yet");
-        assert_eq!(unindexed.learn(|| Err("the disk")), Err("the disk"));
+        assert_eq!(unindexed.learn(0, || Err("the disk")), Err("the disk"));
         assert_eq!(unindexed.seen("other", at(0)), Seen::Perhaps);
         assert!(unindexed.wants_to_learn());
 
         let mut pages = vec![vec!["old".to_owned()], vec!["older".to_owned()]];
-        let learned = unindexed.learn(|| {
+        let learned = unindexed.learn(2, || {
             // Events come while it learns.
             unindexed.wrote(2, &[record("newer", "e2")]);
             Ok::<_, ()>(pages.pop().unwrap_or_default())
