@@ -86,6 +86,8 @@ struct OptionMessage {
     check: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     missing_means: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_code: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -182,6 +184,7 @@ impl OptionMessage {
             doc: spec.doc.clone(),
             check: spec.check.is_some(),
             missing_means: spec.missing_means.clone(),
+            is_code: spec.is_code,
         }
     }
 
@@ -210,6 +213,7 @@ impl OptionMessage {
             doc: self.doc,
             check,
             missing_means: self.missing_means,
+            is_code: self.is_code,
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Complaint, Description, OptionKind, OptionSpec, Options};
 use crate::param::Params;
-use crate::problem::{Path, Problem, kind_of, near_miss};
+use crate::problem::{Part, Path, Problem, kind_of, near_miss};
 use crate::secret::{MASKED, is_secret_name};
 use crate::template::holds_template;
 use crate::unit;
@@ -58,6 +58,11 @@ impl Description {
         }
         for spec in &self.params {
             match given.get(&spec.name) {
+                Some(value) if holds_template(value) && spec.is_code => {
+                    let message = format!("`{}` is no template, since it is compiled beforehand", spec.name);
+                    let help = "speak of the event in it; or put the template into a parameter of your own, and speak of that";
+                    problems.push(Problem::error(at.key(&spec.name), message).help(help).within("{{"));
+                }
                 // What it will be is known once it is filled in: the component then finds what is wrong with it.
                 Some(value) if holds_template(value) => {}
                 Some(value) => {
@@ -169,6 +174,7 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<P
         })]);
     }
     let value = &fields(spec, value, at)?;
+    each(spec, value, at)?;
     let checked = check_kind(&spec.kind, value).and_then(|value| match &spec.check {
         Some(check) => check(&value).map(|()| value).map_err(Wrong::from),
         None => Ok(value),
@@ -189,6 +195,20 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<P
         problem.excerpt = wrong.excerpt.filter(|_| !spec.is_secret());
         vec![problem]
     })
+}
+
+/// Checks each of several values by itself, so that all that are wrong are told, each where it stands. What concerns them
+/// together is for the check of the whole list.
+fn each(spec: &OptionSpec, value: &Value, at: &Path) -> Result<(), Vec<Problem>> {
+    let (OptionKind::Texts | OptionKind::Secrets, Value::Array(list)) = (&spec.kind, value) else {
+        return Ok(());
+    };
+    let found = list.iter().enumerate().filter_map(|(n, item)| {
+        let problems = check_one(spec, item, &at.index(n)).err()?;
+        Some(problems.into_iter().map(|problem| Problem { part: Part::Value, ..problem }))
+    });
+    let found: Vec<Problem> = found.flatten().collect();
+    if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
 /// The value with the defaults of its own options filled in, where it has any.
@@ -474,6 +494,45 @@ mod tests {
                 "t.flag: `flag`: expected true or false, found a text (write true or false, without quotes)",
             ),
         ]);
+    }
+
+    #[test]
+    fn all_that_is_wrong_in_a_list_is_said() {
+        let short = |text: &Value| {
+            if text.as_str().is_some_and(|text| text.len() > 3) { Err("long".to_owned()) } else { Ok(()) }
+        };
+        let description = Description::new("thing", "A thing.")
+            .option(OptionSpec::new("names", OptionKind::Texts, "").check(short));
+        for (given, expected) in [
+            (
+                json!(["a", "abcd", 5, "efgh"]),
+                &[
+                    "t.names[1]: `names`: long",
+                    "t.names[2]: `names`: expected a text, found a number (put it in quotes)",
+                    "t.names[3]: `names`: long",
+                ][..],
+            ),
+            (json!(["a", ["b"]]), &["t.names[1]: `names`: expected a text, found a list"]),
+            (json!("abcd"), &["t.names: `names`: long"]),
+            (json!(["a", null]), &["t.names[1]: `names` has no value (leave it out for the default)"]),
+            (json!(["a", "b"]), &[]),
+        ] {
+            let given = json!({"names": given});
+            let (_, found) = description.check(given.as_object().unwrap(), &Path::top().key("t"));
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_compiled_beforehand_is_no_template() {
+        let description = Description::new("thing", "A thing.")
+            .param(OptionSpec::new("program", OptionKind::Text, "").code())
+            .param(OptionSpec::new("text", OptionKind::Text, ""));
+        let given = json!({"program": "a == '{{ trigger_param.b }}'", "text": "{{ trigger_param.b }}"});
+        let found = description.check_params(given.as_object().unwrap(), &Path::top().key("p"));
+        let [problem] = found.as_slice() else { panic!("{found:?}") };
+        assert!(problem.to_string().starts_with("p.program: `program` is no template"), "{problem}");
     }
 
     #[test]

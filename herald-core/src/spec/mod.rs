@@ -97,6 +97,8 @@ pub struct OptionSpec {
     pub check: Option<OptionCheck>,
     /// For a parameter that may be missing but hardly ever should: what then happens, as the end of a sentence.
     pub missing_means: Option<String>,
+    /// Of a parameter: it is a program, which no event may write. It cannot be a template.
+    pub is_code: bool,
 }
 
 impl OptionSpec {
@@ -110,6 +112,7 @@ impl OptionSpec {
             doc: doc.to_owned(),
             check: None,
             missing_means: None,
+            is_code: false,
         }
     }
 
@@ -131,6 +134,13 @@ impl OptionSpec {
     #[must_use]
     pub fn missing_means(mut self, means: &str) -> Self {
         self.missing_means = Some(means.to_owned());
+        self
+    }
+
+    /// It is a program, which no event may write.
+    #[must_use]
+    pub fn code(mut self) -> Self {
+        self.is_code = true;
         self
     }
 

@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 const AT_ONCE: u64 = 10_000;
 /// Steps that are taken at all: about as many as fit into [`LONGEST`].
 const MOST_STEPS: u64 = 2_000_000;
-/// Compiled expressions that are kept. Those of a configuration are few, templates may make others.
+/// Compiled expressions that are kept. Those of a configuration are few; jobs that are taken up may have others.
 const KEPT: usize = 1000;
 
 /// The component type `expr`.
@@ -42,8 +42,9 @@ pub fn component() -> SelectorType {
          evaluated, and the answer is no.",
     )
     .param(
-        OptionSpec::new("expr", OptionKind::Text, "The expression. It is compiled when the configuration is read.")
+        OptionSpec::new("expr", OptionKind::Text, "The expression. It is compiled when the configuration is read, and is no template.")
             .required()
+            .code()
             .check(check),
     )
     .refuse_near_misses()
