@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Complaint, Description, OptionKind, OptionSpec, Options};
+use super::wrong::Wrong;
+use super::{Description, OptionKind, OptionSpec, Options};
 use crate::param::Params;
-use crate::problem::{Part, Path, Problem, kind_of, near_miss};
+use crate::problem::{Part, Path, Problem, near_miss};
 use crate::secret::{MASKED, is_secret_name};
 use crate::template::holds_template;
 use crate::unit;
@@ -118,49 +119,6 @@ fn unknown<'a>(
             })
         })
         .collect()
-}
-
-/// What is wrong with a value: where below the option, what, and advice.
-struct Wrong {
-    index: Option<usize>,
-    message: String,
-    help: Option<String>,
-    /// Whether the message may repeat the value.
-    shows: bool,
-    excerpt: Option<String>,
-}
-
-impl From<Complaint> for Wrong {
-    fn from(complaint: Complaint) -> Self {
-        Self { excerpt: complaint.excerpt, ..Self::shows(complaint.message) }
-    }
-}
-
-impl Wrong {
-    fn expected(what: &str, found: &Value) -> Self {
-        Self::says(format!("expected {what}, found {}", kind_of(found)))
-    }
-
-    fn says(message: impl Into<String>) -> Self {
-        Self { index: None, message: message.into(), help: None, shows: false, excerpt: None }
-    }
-
-    fn shows(message: impl Into<String>) -> Self {
-        Self { shows: true, ..Self::says(message) }
-    }
-
-    /// What comes after the semicolon is advice.
-    fn advises(message: &str) -> Self {
-        match message.split_once("; ") {
-            Some((message, help)) => Self::shows(message).help(help),
-            None => Self::shows(message),
-        }
-    }
-
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
 }
 
 /// The value as the component gets it, or what is wrong with it.

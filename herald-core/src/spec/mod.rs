@@ -3,6 +3,7 @@
 
 mod check;
 mod schema;
+mod wrong;
 
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
 //! What templates can do beside MiniJinja's own filters.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value as Made};
+use minijinja::{Environment, Error, ErrorKind, State, Value as Made, filters};
 use regex::Regex;
 
 use super::convert::{to_json, to_made};
@@ -26,12 +26,29 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("quote", quote);
     environment.add_filter("regex", regex);
     environment.add_filter("without", without);
+    // MiniJinja's own, which would make something of what is not there.
+    environment.add_filter("escape", escape);
+    environment.add_filter("e", escape);
+    environment.add_filter("pprint", pprint);
     environment.add_function("at", at);
     environment.add_function("text", text);
 }
 
 fn wrong(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why.into())
+}
+
+/// That a value is there. Whoever calls names it.
+fn there(value: &Made) -> Result<&Made, Error> {
+    if value.is_undefined() { Err(ErrorKind::UndefinedError.into()) } else { Ok(value) }
+}
+
+fn escape(state: &mut State, value: &Made) -> Result<Made, Error> {
+    filters::escape(state, there(value)?)
+}
+
+fn pprint(value: &Made) -> Result<String, Error> {
+    Ok(filters::pprint(there(value)?))
 }
 
 /// The value as JSON text; with `indent=2` over several lines.
@@ -51,11 +68,11 @@ fn from_json_text(text: &str) -> Result<Made, Error> {
     Ok(to_made(&json))
 }
 
-fn b64encode(text: &Made) -> String {
-    match text.as_bytes() {
+fn b64encode(text: &Made) -> Result<String, Error> {
+    Ok(match there(text)?.as_bytes() {
         Some(bytes) => STANDARD.encode(bytes),
         None => STANDARD.encode(text.to_string()),
-    }
+    })
 }
 
 /// With or without padding, in either alphabet.
@@ -70,7 +87,7 @@ fn b64decode(text: &str) -> Result<String, Error> {
 
 /// One word for a POSIX shell, whatever it holds.
 fn quote(text: &Made) -> Result<String, Error> {
-    let text = text.to_string();
+    let text = there(text)?.to_string();
     if text.contains('\0') {
         return Err(wrong("a text with a NUL byte cannot be an argument"));
     }
@@ -88,11 +105,45 @@ fn regex(text: &Made, pattern: &str, group: Option<usize>) -> Result<Made, Error
     let regex = compiled(pattern)?;
     let group = group.unwrap_or(usize::from(regex.captures_len() > 1));
     if group >= regex.captures_len() {
-        return Err(wrong(format!("the pattern has no group {group}")));
+        return Err(wrong(no_group(group)));
     }
-    let text = text.to_string();
+    let text = there(text)?.to_string();
     let found = regex.captures(&text).and_then(|captures| captures.get(group));
     Ok(found.map_or(Made::UNDEFINED, |found| Made::from(found.as_str())))
+}
+
+/// What is wrong with a pattern that stands in a template as it is (`regex('(', 1)`), and the pattern: it need not wait for an
+/// event.
+pub(super) fn wrong_pattern(template: &str) -> Option<(String, String)> {
+    const CALL: &str = r#"\bregex\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*(?:,\s*(\d+)\s*)?[,)]"#;
+    static CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(CALL).ok());
+    let inside = |begin: &str, end: &'static str| {
+        let parts: Vec<&str> = template.split(begin).skip(1).collect();
+        parts.into_iter().filter_map(move |part| Some(&part[..part.rfind(end)?]))
+    };
+    let inside = inside("{{", "}}").chain(inside("{%", "%}"));
+    for call in inside.flat_map(|part| CALLS.as_ref().into_iter().flat_map(|calls| calls.captures_iter(part)))
+    {
+        // As the engine reads it, escapes and all.
+        let literal = Environment::new().compile_expression(&call[1]).and_then(|it| it.eval(()));
+        let Some(pattern) = literal.ok().and_then(|value| value.as_str().map(str::to_owned)) else {
+            continue;
+        };
+        let group = call.get(2).and_then(|group| group.as_str().parse::<usize>().ok());
+        let why = match compiled(&pattern) {
+            Err(error) => error.detail().unwrap_or_default().to_owned(),
+            Ok(regex) if group.is_some_and(|group| group >= regex.captures_len()) => {
+                no_group(group.unwrap_or_default())
+            }
+            Ok(_) => continue,
+        };
+        return Some((why, call[1].trim_matches(['\'', '"']).to_owned()));
+    }
+    None
+}
+
+fn no_group(group: usize) -> String {
+    format!("the pattern has no group {group}")
 }
 
 /// The patterns of a configuration are few; those that a template makes are dropped now and then.
@@ -103,10 +154,12 @@ fn compiled(pattern: &str) -> Result<Regex, Error> {
     if let Some(regex) = kept.get(pattern) {
         return Ok(regex.clone());
     }
-    let regex = regex::RegexBuilder::new(pattern)
-        .size_limit(LARGEST_PATTERN)
-        .build()
-        .map_err(|error| wrong(format!("the pattern `{pattern}` is wrong: {error}")))?;
+    let regex = regex::RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build().map_err(|error| {
+        // What comes before shows the place, over several lines.
+        let error = error.to_string();
+        let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        wrong(format!("the pattern `{pattern}` is wrong: {why}"))
+    })?;
     if kept.len() >= PATTERNS {
         kept.clear();
     }

@@ -4,21 +4,22 @@
 //! Rendering is bounded by fuel, so that no template takes long.
 
 mod convert;
+mod engine;
 mod filter;
+mod told;
 
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
-use minijinja::{Environment, ErrorKind, Expression, UndefinedBehavior, Value as Made};
+use minijinja::{Environment, Expression, Value as Made};
 use serde_json::Value;
 
 use crate::activation::Name;
 use crate::param::Params;
 use crate::problem::{Path, Problem, near_miss};
-use convert::Lazy;
+pub use engine::Scope;
+use engine::{ALONE, LENIENT, is_global};
+use told::{plain, told, unknown, wrong};
 
-/// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is made counts as well, before
-/// it is made: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for [`LONGEST`].
-const FUEL: u64 = 500_000;
 /// The longest text that a template may give, in bytes.
 const LONGEST: usize = 16 << 20;
 
@@ -38,26 +39,6 @@ const FOR_JOB: [&str; 12] = [
     "chain_depth",
     "attempt",
 ];
-
-/// Where expressions live that stand alone.
-static ALONE: LazyLock<Environment<'static>> = LazyLock::new(environment);
-/// Takes everything for defined, to find names of filters and functions that nobody knows.
-static LENIENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut environment = environment();
-    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-    environment
-});
-
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_fuel(Some(FUEL));
-    // Errors then tell which part of the text they are about.
-    environment.set_debug(true);
-    filter::add_to(&mut environment);
-    environment
-}
 
 /// Whether a text is a template.
 #[must_use]
@@ -159,6 +140,10 @@ impl Compiling<'_> {
     }
 
     fn text(&mut self, text: &str, at: &Path) -> Result<Node, Box<Problem>> {
+        if let Some((why, pattern)) = filter::wrong_pattern(text) {
+            let problem = Problem::error(at.clone(), format!("the template is wrong: {why}"));
+            return Err(Box::new(problem.within(pattern)));
+        }
         if let Some(inner) = alone(text) {
             let wrong = |error: minijinja::Error| wrong(&error, inner, at);
             let expression = ALONE.compile_expression_owned(inner.to_owned()).map_err(wrong)?;
@@ -201,10 +186,6 @@ impl Compiling<'_> {
     }
 }
 
-fn is_global(name: &str) -> bool {
-    ALONE.globals().any(|(global, _)| global == name)
-}
-
 /// The expression, where a text is one and nothing else.
 fn alone(text: &str) -> Option<&str> {
     let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
@@ -214,36 +195,6 @@ fn alone(text: &str) -> Option<&str> {
     let compiles = !(inner.contains("}}") || inner.contains("{{"))
         || ALONE.compile_expression_owned(inner.to_owned()).is_ok();
     compiles.then_some(inner.trim())
-}
-
-/// A name of a filter, a function or a test that nobody knows.
-fn unknown(error: Option<minijinja::Error>, text: &str, at: &Path) -> Result<(), Box<Problem>> {
-    match error {
-        Some(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::UnknownFilter | ErrorKind::UnknownFunction | ErrorKind::UnknownTest
-            ) =>
-        {
-            Err(wrong(&error, text, at))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn wrong(error: &minijinja::Error, text: &str, at: &Path) -> Box<Problem> {
-    let problem = Problem::error(at.clone(), format!("the template is wrong: {}", plain(error)));
-    let part = error.range().and_then(|range| text.get(range.start..)).unwrap_or_default();
-    let part: String = part.lines().next().unwrap_or_default().to_owned();
-    Box::new(if part.is_empty() { problem } else { problem.within(part) })
-}
-
-/// The error without the number that stands for a name.
-fn plain(error: &minijinja::Error) -> String {
-    match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
-    }
 }
 
 /// Parameters with templates in them.
@@ -262,20 +213,6 @@ enum Node {
     Alone(Arc<Expression<'static, 'static>>, Name),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
-}
-
-/// What templates may speak of.
-#[derive(Clone)]
-pub struct Scope(Made);
-
-impl Scope {
-    /// These names, each with a text or a number, and these with parameters.
-    #[must_use]
-    pub fn new(plain: &[(&'static str, Value)], params: &[(&'static str, &Arc<Params>)]) -> Self {
-        let plain = plain.iter().map(|(name, value)| (*name, convert::to_made(value)));
-        let params = params.iter().map(|(name, params)| (*name, Made::from_object(Lazy(Arc::clone(params)))));
-        Self(Made::from_pairs(plain.chain(params)))
-    }
 }
 
 impl Template {
@@ -321,45 +258,6 @@ impl Template {
             }
         }
     }
-}
-
-/// Why a template could not be rendered.
-fn told(error: &minijinja::Error, source: &str, scope: &Scope, at: &Path) -> String {
-    let part =
-        error.range().and_then(|range| whole_name(source, range)).filter(|part| !part.trim().is_empty());
-    match (error.kind(), part) {
-        (ErrorKind::UndefinedError, part) => {
-            let part = part.unwrap_or(source);
-            format!("{at}: `{}` is not defined", undefined_path(part, scope).unwrap_or(part.trim()))
-        }
-        (ErrorKind::OutOfFuel, _) => format!(
-            "{at}: the template does more than it may (each step counts, and each text that is made by its length)"
-        ),
-        (_, Some(part)) => format!("{at}: `{}`: {}", part.trim(), plain(error)),
-        (_, None) => format!("{at}: {}", plain(error)),
-    }
-}
-
-/// The first path in an expression that leads nowhere.
-fn undefined_path<'a>(expression: &'a str, scope: &Scope) -> Option<&'a str> {
-    static PATHS: LazyLock<Option<regex::Regex>> =
-        LazyLock::new(|| regex::Regex::new(r"[A-Za-z_]\w*(?:\.\w+|\[\d+\]|\['[^']*'\])*").ok());
-    let paths = PATHS.as_ref()?.find_iter(expression).map(|found| found.as_str());
-    paths.into_iter().find(|path| {
-        let value =
-            ALONE.compile_expression_owned((*path).to_owned()).and_then(|path| path.eval(scope.0.clone()));
-        match value {
-            Ok(value) => value.is_undefined() && path.contains(['.', '[']),
-            Err(error) => error.kind() == ErrorKind::UndefinedError,
-        }
-    })
-}
-
-/// The part of a text that an error is about, with the beginning of the path that ends there.
-fn whole_name(source: &str, range: std::ops::Range<usize>) -> Option<&str> {
-    let in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '\'' | '"');
-    let before = source.get(..range.start)?;
-    source.get(before.trim_end_matches(in_path).len()..range.end)
 }
 
 #[cfg(test)]

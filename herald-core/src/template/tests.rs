@@ -91,10 +91,24 @@ fn what_is_not_defined_is_named() {
         ("x {{ trigger_param.gone }} y", "p: `trigger_param.gone` is not defined"),
         ("{{ trigger_param.gone.deeper }}", "p: `trigger_param.gone.deeper` is not defined"),
         ("{{ trigger_param.ref | regex('nope') }}", "is not defined"),
+        ("{{ trigger_param.gone | upper }}", "p: `trigger_param.gone` is not defined"),
+        ("x {{ trigger_param.gone | trim | upper }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone|quote }}", "p: `trigger_param.gone` is not defined"),
+        ("rm /srv/{{ trigger_param.gone | quote }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | b64encode }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | escape }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | e }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | pprint }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | regex('a', 0) | quote }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | tojson }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | fromjson }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | sort }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone | length }}", "p: `trigger_param.gone` is not defined"),
+        ("{{ trigger_param.gone ~ 'x' }}", "p: `trigger_param.gone` is not defined"),
         ("{{ trigger_param.text | b64decode }}", "not Base64"),
         ("{{ trigger_param.ref | fromjson }}", "not JSON"),
-        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong"),
-        ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3"),
+        ("{{ trigger_param.ref | regex('(' ~ '') }}", "the pattern `(` is wrong"),
+        ("{{ trigger_param.ref | regex('x', 1 + 2) }}", "no group 3"),
         (
             "{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}",
             "does more than it may",
@@ -117,6 +131,10 @@ fn mistakes_are_found_when_it_is_compiled() {
         ("a {{ trigger_param.ref", "syntax error", None),
         ("{% if %}{{ job_id }}", "syntax error", None),
         ("{{ job_id is notest }}", "unknown test", None),
+        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong", Some("(")),
+        ("x {{ trigger_param.ref | regex(\"[a-\", 1)|quote }} y", "is wrong", Some("[a-")),
+        ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3", Some("x")),
+        ("{% if trigger_param.ref|regex('a{2}{1') %}{{ job_id }}{% endif %}", "is wrong", Some("a{2}{1")),
     ] {
         let (_, problems) = compile(json!(template));
         let [problem] = problems.as_slice() else { panic!("{template}: {problems:?}") };
@@ -127,6 +145,17 @@ fn mistakes_are_found_when_it_is_compiled() {
     }
     let (_, problems) = compile(json!("{{ trigger_parm }}"));
     assert_eq!(problems[0].help.as_deref(), Some("did you mean `trigger_param`?"));
+}
+
+#[test]
+fn what_only_looks_like_a_pattern_is_left_alone() {
+    for template in [
+        "regex('(') {{ job_id }} regex('(')",
+        "{{ 'it''s' ~ job_id }}",
+        "{{ trigger_param.ref | regex('a\\\\.(b)', 1) | default('') }}",
+    ] {
+        assert!(compile(json!(template)).1.is_empty(), "{template}: {:?}", compile(json!(template)).1);
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub fn read(router: &Value, preset: &Value, known: &Known<'_>) -> (Workflow, Vec
         problems: Vec::new(),
     };
     reader.read_presets(preset);
+    reader.check_presets();
     let mut routes = Vec::new();
     let top = Path::top().key("router");
     match router {
@@ -96,6 +97,19 @@ impl<'a> Reader<'a> {
                 }
             }
             other => self.wrong(&top, "a map of presets", other),
+        }
+    }
+
+    /// Templates in presets are right even where nobody uses them, or where something else stands above them.
+    fn check_presets(&mut self) {
+        let is_secret = |text: &str| self.known.secrets.is_some_and(|mask| mask.is_secret(text));
+        let mut compiler = Compiler::default();
+        for (name, params) in &self.presets {
+            let mut found = Vec::new();
+            compiler.compile(params, For::Job, &is_secret, &mut found);
+            let at = Path::top().key("preset").key(name);
+            let placed = found.into_iter().map(|problem| Problem { path: at.join(&problem.path), ..problem });
+            self.problems.extend(placed);
         }
     }
 

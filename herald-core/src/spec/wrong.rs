@@ -1,0 +1,49 @@
+//! What is wrong with a value of an option, before it is known where that stands.
+
+use serde_json::Value;
+
+use super::Complaint;
+use crate::problem::kind_of;
+
+/// What is wrong with a value: where below the option, what, and advice.
+pub(super) struct Wrong {
+    pub(super) index: Option<usize>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// Whether the message may repeat the value.
+    pub(super) shows: bool,
+    pub(super) excerpt: Option<String>,
+}
+
+impl From<Complaint> for Wrong {
+    fn from(complaint: Complaint) -> Self {
+        Self { excerpt: complaint.excerpt, ..Self::shows(complaint.message) }
+    }
+}
+
+impl Wrong {
+    pub(super) fn expected(what: &str, found: &Value) -> Self {
+        Self::says(format!("expected {what}, found {}", kind_of(found)))
+    }
+
+    pub(super) fn says(message: impl Into<String>) -> Self {
+        Self { index: None, message: message.into(), help: None, shows: false, excerpt: None }
+    }
+
+    pub(super) fn shows(message: impl Into<String>) -> Self {
+        Self { shows: true, ..Self::says(message) }
+    }
+
+    /// What comes after the semicolon is advice.
+    pub(super) fn advises(message: &str) -> Self {
+        match message.split_once("; ") {
+            Some((message, help)) => Self::shows(message).help(help),
+            None => Self::shows(message),
+        }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,52 @@
+//! MiniJinja as templates use it: what is not defined is an error, nothing is escaped, and nothing takes long.
+
+use std::sync::{Arc, LazyLock};
+
+use minijinja::{Environment, UndefinedBehavior, Value as Made};
+use serde_json::Value;
+
+use super::convert::{self, Lazy};
+use super::filter;
+use crate::param::Params;
+
+/// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is made counts as well, before
+/// it is made: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for [`LONGEST`].
+const FUEL: u64 = 500_000;
+/// Where expressions live that stand alone.
+pub(super) static ALONE: LazyLock<Environment<'static>> = LazyLock::new(environment);
+/// Takes everything for defined, to find names of filters and functions that nobody knows.
+pub(super) static LENIENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = environment();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment
+});
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_fuel(Some(FUEL));
+    // Errors then tell which part of the text they are about.
+    environment.set_debug(true);
+    filter::add_to(&mut environment);
+    environment
+}
+
+/// What templates may speak of.
+#[derive(Clone)]
+pub struct Scope(pub(super) Made);
+
+impl Scope {
+    /// These names, each with a text or a number, and these with parameters.
+    #[must_use]
+    pub fn new(plain: &[(&'static str, Value)], params: &[(&'static str, &Arc<Params>)]) -> Self {
+        let plain = plain.iter().map(|(name, value)| (*name, convert::to_made(value)));
+        let params = params.iter().map(|(name, params)| (*name, Made::from_object(Lazy(Arc::clone(params)))));
+        Self(Made::from_pairs(plain.chain(params)))
+    }
+}
+
+/// Whether it is one of MiniJinja's own names.
+pub(super) fn is_global(name: &str) -> bool {
+    ALONE.globals().any(|(global, _)| global == name)
+}

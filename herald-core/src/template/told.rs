@@ -1,0 +1,97 @@
+//! What is wrong with a template, in words that name the part of it.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use minijinja::ErrorKind;
+use regex::{Match, Regex};
+
+use super::engine::{ALONE, Scope};
+use crate::problem::{Path, Problem};
+
+/// A name of a filter, a function or a test that nobody knows.
+pub(super) fn unknown(error: Option<minijinja::Error>, text: &str, at: &Path) -> Result<(), Box<Problem>> {
+    match error {
+        Some(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::UnknownFilter | ErrorKind::UnknownFunction | ErrorKind::UnknownTest
+            ) =>
+        {
+            Err(wrong(&error, text, at))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn wrong(error: &minijinja::Error, text: &str, at: &Path) -> Box<Problem> {
+    let problem = Problem::error(at.clone(), format!("the template is wrong: {}", plain(error)));
+    let part = error.range().and_then(|range| text.get(range.start..)).unwrap_or_default();
+    let part: String = part.lines().next().unwrap_or_default().to_owned();
+    Box::new(if part.is_empty() { problem } else { problem.within(part) })
+}
+
+/// The error without the number that stands for a name.
+pub(super) fn plain(error: &minijinja::Error) -> String {
+    match error.detail() {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    }
+}
+
+/// Why a template could not be rendered. What is not defined is named, also where a filter stumbled over it.
+pub(super) fn told(error: &minijinja::Error, source: &str, scope: &Scope, at: &Path) -> String {
+    let range = error.range();
+    let part =
+        range.clone().and_then(|range| whole_name(source, range)).filter(|part| !part.trim().is_empty());
+    let argument = range.clone().and_then(|range| undefined_argument(source, range, scope));
+    match (error.kind(), part) {
+        (ErrorKind::OutOfFuel, _) => {
+            format!(
+                "{at}: the template does more than it may (each step counts, and each text that is made by its length)"
+            )
+        }
+        _ if let Some(argument) = argument => format!("{at}: `{argument}` is not defined"),
+        (ErrorKind::UndefinedError, part) => {
+            let part = part.unwrap_or(source);
+            let before = range.and_then(|range| source.get(..range.end)).unwrap_or(source);
+            let named = undefined_paths(part, scope).next().or_else(|| undefined_paths(before, scope).last());
+            format!("{at}: `{}` is not defined", named.unwrap_or(part.trim()))
+        }
+        (_, Some(part)) => format!("{at}: `{}`: {}", part.trim(), plain(error)),
+        (_, None) => format!("{at}: {}", plain(error)),
+    }
+}
+
+/// What a filter is given, `x.y` in `x.y | filter`, when it is not there.
+fn undefined_argument<'a>(source: &'a str, filter: Range<usize>, scope: &Scope) -> Option<&'a str> {
+    let before = source.get(..filter.start)?.trim_end().strip_suffix('|')?.trim_end();
+    let last = paths(before).last().filter(|last| last.end() == before.len())?;
+    is_undefined(last.as_str(), scope).then_some(last.as_str())
+}
+
+/// The paths in an expression that lead nowhere.
+fn undefined_paths<'a>(expression: &'a str, scope: &'a Scope) -> impl Iterator<Item = &'a str> {
+    paths(expression).map(|path| path.as_str()).filter(|path| is_undefined(path, scope))
+}
+
+fn paths(expression: &str) -> impl Iterator<Item = Match<'_>> {
+    static PATHS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"[A-Za-z_]\w*(?:\.\w+|\[\d+\]|\['[^']*'\])*").ok());
+    PATHS.as_ref().into_iter().flat_map(|paths| paths.find_iter(expression))
+}
+
+fn is_undefined(path: &str, scope: &Scope) -> bool {
+    let value = ALONE.compile_expression_owned(path.to_owned()).and_then(|path| path.eval(scope.0.clone()));
+    match value {
+        Ok(value) => value.is_undefined() && path.contains(['.', '[']),
+        Err(error) => error.kind() == ErrorKind::UndefinedError,
+    }
+}
+
+/// The part of a text that an error is about, with the beginning of the path that ends there.
+fn whole_name(source: &str, range: std::ops::Range<usize>) -> Option<&str> {
+    let in_path = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '\'' | '"');
+    let before = source.get(..range.start)?;
+    source.get(before.trim_end_matches(in_path).len()..range.end)
+}
