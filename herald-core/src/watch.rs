@@ -28,6 +28,17 @@ pub struct Ended {
     pub result: Params,
 }
 
+/// A job of the event, made and perhaps not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The job.
+    pub job_id: Arc<str>,
+    /// Its router.
+    pub router: Arc<str>,
+    /// Its task.
+    pub task: Arc<str>,
+}
+
 /// One event as it is watched.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -39,7 +50,7 @@ pub struct Watch {
 struct Seen {
     taken: bool,
     /// The jobs that it made, in order; `None` until all selectors have answered.
-    jobs: Option<Vec<Arc<str>>>,
+    jobs: Option<Vec<Made>>,
     ended: HashMap<Arc<str>, Ended>,
 }
 
@@ -78,13 +89,13 @@ impl Watch {
         }
     }
 
-    /// How those of its jobs ended that have, and how many have not.
+    /// How those of its jobs ended that have, and those that have not.
     #[must_use]
-    pub fn so_far(&self) -> (Vec<Ended>, usize) {
+    pub fn so_far(&self) -> (Vec<Ended>, Vec<Made>) {
         let seen = self.seen();
         let jobs = seen.jobs.as_deref().unwrap_or_default();
-        let ended: Vec<Ended> = jobs.iter().filter_map(|id| seen.ended.get(id)).cloned().collect();
-        let open = jobs.len() - ended.len();
+        let ended = jobs.iter().filter_map(|made| seen.ended.get(&made.job_id)).cloned().collect();
+        let open = jobs.iter().filter(|made| !seen.ended.contains_key(&made.job_id)).cloned().collect();
         (ended, open)
     }
 
@@ -92,7 +103,7 @@ impl Watch {
         self.seen().taken = true;
     }
 
-    pub(crate) fn route(&self, jobs: Vec<Arc<str>>) {
+    pub(crate) fn route(&self, jobs: Vec<Made>) {
         self.seen().jobs = Some(jobs);
         self.changed.notify_waiters();
     }
@@ -114,6 +125,6 @@ impl Watch {
 
 impl Seen {
     fn all(&self) -> Option<Vec<Ended>> {
-        self.jobs.as_ref()?.iter().map(|id| self.ended.get(id).cloned()).collect()
+        self.jobs.as_ref()?.iter().map(|made| self.ended.get(&made.job_id).cloned()).collect()
     }
 }

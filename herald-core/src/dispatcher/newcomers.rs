@@ -10,7 +10,7 @@ use crate::job::Job;
 use crate::journal::{Decision, Record};
 use crate::lifecycle::Verdict;
 use crate::trigger_param::TriggerParam;
-use crate::watch::Ended;
+use crate::watch::{Ended, Made};
 
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
@@ -79,7 +79,11 @@ impl Engine {
     pub(super) fn show_routed(&mut self, event_id: &Name, decisions: &[Decision]) {
         let Some(watch) = self.watched.get(event_id).map(std::sync::Weak::upgrade) else { return };
         if let Some(watch) = &watch {
-            watch.route(decisions.iter().filter_map(|decision| decision.job_id.clone()).collect());
+            let made = |decision: &Decision| {
+                let (router, task) = (decision.router.clone(), decision.task.clone());
+                decision.job_id.clone().map(|job_id| Made { job_id, router, task })
+            };
+            watch.route(decisions.iter().filter_map(made).collect());
         }
         if watch.is_none_or(|watch| watch.is_over()) {
             self.watched.remove(event_id);

@@ -137,7 +137,7 @@ pub(super) fn wrong_pattern(template: &str) -> Option<(String, String)> {
             }
             Ok(_) => continue,
         };
-        return Some((why, call[1].trim_matches(['\'', '"']).to_owned()));
+        return Some((why, call[1].to_owned()));
     }
     None
 }

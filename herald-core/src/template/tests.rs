@@ -131,10 +131,10 @@ fn mistakes_are_found_when_it_is_compiled() {
         ("a {{ trigger_param.ref", "syntax error", None),
         ("{% if %}{{ job_id }}", "syntax error", None),
         ("{{ job_id is notest }}", "unknown test", None),
-        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong", Some("(")),
-        ("x {{ trigger_param.ref | regex(\"[a-\", 1)|quote }} y", "is wrong", Some("[a-")),
-        ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3", Some("x")),
-        ("{% if trigger_param.ref|regex('a{2}{1') %}{{ job_id }}{% endif %}", "is wrong", Some("a{2}{1")),
+        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong", Some("'('")),
+        ("x {{ trigger_param.ref | regex(\"[a-\", 1)|quote }} y", "is wrong", Some("\"[a-")),
+        ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3", Some("'x'")),
+        ("{% if trigger_param.ref|regex('a{2}{1') %}{{ job_id }}{% endif %}", "is wrong", Some("'a{2}{1'")),
     ] {
         let (_, problems) = compile(json!(template));
         let [problem] = problems.as_slice() else { panic!("{template}: {problems:?}") };

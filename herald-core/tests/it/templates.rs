@@ -132,7 +132,7 @@ async fn whoever_watches_an_event_sees_its_jobs_end() {
     assert_eq!(watch.matched().await, 2);
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (ended, open) = watch.so_far();
-    assert_eq!((ended.len(), open), (1, 1));
+    assert_eq!((ended.len(), open.len()), (1, 1));
     let tasks: Vec<String> = watch.ended().await.iter().map(|ended| ended.task.to_string()).collect();
     assert_eq!(tasks, ["a", "b"]);
     assert_eq!(bench.watched(json!({"x": 2})).await.matched().await, 0);

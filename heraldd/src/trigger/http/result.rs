@@ -1,7 +1,8 @@
 //! What became of an event, for whoever sent it: `respond: result`.
 
+use herald_core::param::Params;
 use herald_core::status::Status;
-use herald_core::watch::Ended;
+use herald_core::watch::{Ended, Made};
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
@@ -9,33 +10,47 @@ use serde_json::{Value, json};
 use super::fixed::{Fixed, text_reply};
 use crate::server::{Reply, json_reply};
 
-/// What became of it: the jobs that have ended, and how many have not.
+/// What became of it: the jobs that have ended, and those that have not.
 pub(super) struct Outcome {
     pub(super) event_id: String,
     pub(super) ended: Vec<Ended>,
-    pub(super) open: usize,
+    pub(super) open: Vec<Made>,
 }
 
-/// Whether the caller wants text.
+/// Whether the caller rather wants text than JSON (RFC 9110, 12.5.1): what is preferred, or else what is named more exactly, or
+/// first.
 pub(super) fn wants_text(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut first = accepted
-        .flat_map(|value| value.split(','))
-        .map(|one| one.split(';').next().unwrap_or_default().trim());
-    let known = first.find(|one| ["text/plain", "text/*", "application/json", "*/*"].contains(one));
-    matches!(known, Some("text/plain" | "text/*"))
+    let given = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<(String, f32)> = given.flat_map(|value| value.split(',')).map(range).collect();
+    let wish = |names: [&str; 3]| {
+        let found = names.iter().enumerate().find_map(|(exact, name)| {
+            let place = ranges.iter().position(|(range, _)| range == name)?;
+            Some((ranges[place].1, std::cmp::Reverse(exact), std::cmp::Reverse(place)))
+        });
+        found.filter(|(quality, ..)| *quality > 0.0)
+    };
+    let text = wish(["text/plain", "text/*", "*/*"]);
+    text.is_some() && text > wish(["application/json", "application/*", "*/*"])
+}
+
+/// A media range and how much it is wanted, 0 to 1.
+fn range(one: &str) -> (String, f32) {
+    let mut parts = one.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    (name, quality.and_then(|quality| quality.trim().parse().ok()).unwrap_or(1.0))
 }
 
 impl Outcome {
     fn all_succeeded(&self) -> bool {
-        self.open == 0 && self.ended.iter().all(|ended| ended.status == Status::Succeeded)
+        self.open.is_empty() && self.ended.iter().all(|ended| ended.status == Status::Succeeded)
     }
 
     /// The answer.
     pub(super) fn reply(&self, text: bool, fixed: &Fixed) -> Reply {
         let good = self.all_succeeded();
         let status = if good { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
-        let matched = self.ended.len() + self.open;
+        let matched = self.ended.len() + self.open.len();
         let reply = if fixed.plain {
             text_reply(status, self.ended.iter().map(output).collect::<String>())
         } else if text {
@@ -66,50 +81,67 @@ impl Outcome {
             })
             .collect();
         let mut answer = json!({"event_id": self.event_id, "matched": matched, "jobs": jobs});
-        if self.open > 0 {
-            answer["unfinished"] = json!(self.open);
+        if !self.open.is_empty() {
+            let open =
+                |made: &Made| json!({"job_id": &*made.job_id, "router": &*made.router, "task": &*made.task});
+            answer["unfinished"] = json!(self.open.len());
+            answer["unfinished_jobs"] = self.open.iter().map(open).collect();
         }
         answer
     }
 
     /// A block for each job, and for each node of a job.
     fn text(&self) -> String {
-        let mut blocks: Vec<String> = self.ended.iter().flat_map(blocks).collect();
-        match (self.open, blocks.is_empty()) {
-            (0, true) => blocks.push("no router wants this event\n".to_owned()),
-            (0, false) => {}
-            (open, _) => blocks.push(format!("{open} jobs have not ended yet\n")),
+        let mut all: Vec<String> = self.ended.iter().flat_map(blocks).collect();
+        all.extend(self.open.iter().map(|made| {
+            format!(
+                "== {}/{}: has not ended yet\n-- it goes on as job {}\n",
+                made.router, made.task, made.job_id
+            )
+        }));
+        if all.is_empty() {
+            all.push("no router wants this event\n".to_owned());
         }
-        blocks.join("\n")
+        all.join("\n")
     }
 }
 
+/// What Herald adds to what a job wrote, and to what a node's part of a job wrote.
+const ADDED: [&str; 6] = ["exit_code", "signal", "stderr", "truncated", "status", "error"];
+
 fn blocks(ended: &Ended) -> Vec<String> {
     let name = format!("{}/{}", ended.router, ended.task);
-    match ended.result.get("node").and_then(Value::as_object) {
-        None => vec![block(
-            &name,
-            ended.status.as_str(),
-            ended.error.as_deref(),
-            &Value::Object(ended.result.clone()),
-        )],
+    match nodes(ended) {
+        None => {
+            vec![block(&name, (ended.status.as_str(), ended.error.as_deref()), (&ended.result, &ADDED[..4]))]
+        }
         Some(nodes) => nodes
-            .iter()
             .map(|(node, child)| {
                 let text = |key: &str| child.get(key).and_then(Value::as_str);
-                block(&format!("{name} on {node}"), text("status").unwrap_or("?"), text("error"), child)
+                let ending = (text("status").unwrap_or("?"), text("error"));
+                block(&format!("{name} on {node}"), ending, (child, &ADDED))
             })
             .collect(),
     }
 }
 
-fn block(name: &str, status: &str, error: Option<&str>, result: &Value) -> String {
+/// The nodes of a job on several nodes, and what each gave.
+fn nodes(ended: &Ended) -> Option<impl Iterator<Item = (&String, &Params)>> {
+    let nodes = ended.result.get("node")?.as_object()?;
+    let is_child = |child: &Value| child.get("status").is_some_and(Value::is_string);
+    nodes
+        .values()
+        .all(is_child)
+        .then(|| nodes.iter().filter_map(|(node, child)| child.as_object().map(|child| (node, child))))
+}
+
+fn block(name: &str, (status, error): (&str, Option<&str>), (result, added): (&Params, &[&str])) -> String {
     let mut block = format!("== {name}: {status}\n");
     if let Some(error) = error {
         block.push_str(&format!("-- {error}\n"));
     }
-    for text in [written(result), result.get("stderr").and_then(Value::as_str).unwrap_or_default().to_owned()]
-    {
+    let stderr = result.get("stderr").and_then(Value::as_str).unwrap_or_default();
+    for text in [written(result, added, keys), stderr.to_owned()] {
         block.push_str(&text);
         if !text.is_empty() && !text.ends_with('\n') {
             block.push('\n');
@@ -118,32 +150,38 @@ fn block(name: &str, status: &str, error: Option<&str>, result: &Value) -> Strin
     block
 }
 
-/// What a job wrote; the keys of its result where it wrote JSON.
-fn written(result: &Value) -> String {
-    if let Some(output) = result.get("output").and_then(Value::as_str) {
-        return output.to_owned();
-    }
-    let Value::Object(result) = result else { return String::new() };
-    let own: Vec<(&String, &Value)> = result
+/// What a job wrote to its standard output: text as it was, and JSON as `json` shows it.
+fn written(result: &Params, added: &[&str], json: fn(&Params) -> String) -> String {
+    let own: Params = result
         .iter()
-        .filter(|(key, _)| {
-            !["exit_code", "signal", "stderr", "truncated", "status", "error"].contains(&key.as_str())
-        })
+        .filter(|(key, _)| !added.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    own.iter()
-        .map(|(key, value)| match value {
-            Value::String(text) => format!("{key}: {text}\n"),
-            other => format!("{key}: {other}\n"),
-        })
-        .collect()
+    match own.get("output") {
+        Some(Value::String(output)) if own.len() == 1 => output.clone(),
+        _ if own.is_empty() => String::new(),
+        _ => json(&own),
+    }
 }
 
+/// A line for each key.
+fn keys(own: &Params) -> String {
+    let line = |(key, value): (&String, &Value)| match value {
+        Value::String(text) => format!("{key}: {text}\n"),
+        other => format!("{key}: {other}\n"),
+    };
+    own.iter().map(line).collect()
+}
+
+fn json_line(own: &Params) -> String {
+    format!("{}\n", Value::Object(own.clone()))
+}
+
+/// What a job wrote and nothing else.
 fn output(ended: &Ended) -> String {
-    let of = |result: &Value| result.get("output").and_then(Value::as_str).map(str::to_owned);
-    let result = Value::Object(ended.result.clone());
-    match ended.result.get("node").and_then(Value::as_object) {
-        Some(nodes) => nodes.values().map(|child| of(child).unwrap_or_else(|| written(child))).collect(),
-        None => of(&result).unwrap_or_else(|| written(&result)),
+    match nodes(ended) {
+        Some(nodes) => nodes.map(|(_, child)| written(child, &ADDED, json_line)).collect(),
+        None => written(&ended.result, &ADDED[..4], json_line),
     }
 }
 
@@ -165,6 +203,9 @@ mod tests {
     }
 
     async fn answered(ended: Vec<Ended>, open: usize, text: bool, fixed: Value) -> (u16, String) {
+        let made =
+            |n| Made { job_id: format!("j{n}").as_str().into(), router: "r".into(), task: "late".into() };
+        let open = (0..open).map(made).collect();
         let outcome = Outcome { event_id: "e".to_owned(), ended, open };
         let reply = outcome.reply(text, &Fixed::of(&fixed).unwrap());
         let status = reply.status().as_u16();
@@ -177,6 +218,10 @@ mod tests {
         let good = || ended("a", Status::Succeeded, json!({"output": "fine\n", "exit_code": 0}));
         let bad = || ended("b", Status::Failed, json!({"output": "so\n", "stderr": "oh no", "exit_code": 3}));
         let own = || ended("c", Status::Succeeded, json!({"tag": "v1", "n": 5, "exit_code": 0}));
+        let all = || {
+            let wrote = json!({"status": "green", "output": "x", "error": "e", "n": {"a": 1.0}, "stderr": "s", "exit_code": 0});
+            ended("d", Status::Succeeded, wrote)
+        };
         let child = |text: &str| json!({"status": "succeeded", "output": text, "exit_code": 0});
         let nodes =
             || ended("f", Status::Succeeded, json!({"node": {"web1": child("1\n"), "web2": child("2\n")}}));
@@ -197,7 +242,27 @@ mod tests {
                 200,
                 "== r/f on web1: succeeded\n1\n\n== r/f on web2: succeeded\n2\n",
             ),
-            (vec![good()], 1, json!({}), 502, "== r/a: succeeded\nfine\n\n1 jobs have not ended yet\n"),
+            (
+                vec![good()],
+                1,
+                json!({}),
+                502,
+                "== r/a: succeeded\nfine\n\n== r/late: has not ended yet\n-- it goes on as job j0\n",
+            ),
+            (
+                vec![all()],
+                0,
+                json!({}),
+                200,
+                "== r/d: succeeded\nstatus: green\noutput: x\nerror: e\nn: {\"a\":1.0}\ns\n",
+            ),
+            (
+                vec![all()],
+                0,
+                json!({"plain": true}),
+                200,
+                "{\"status\":\"green\",\"output\":\"x\",\"error\":\"e\",\"n\":{\"a\":1.0}}\n",
+            ),
             (vec![], 0, json!({}), 200, "no router wants this event\n"),
             (vec![good(), nodes()], 0, json!({"plain": true}), 200, "fine\n1\n2\n"),
             (vec![good()], 0, json!({"matched": {"status": 201, "body": "OK"}}), 201, "OK"),
@@ -206,9 +271,15 @@ mod tests {
         ] {
             assert_eq!(answered(jobs, open, true, fixed.clone()).await, (status, text.to_owned()), "{fixed}");
         }
-        let (status, body) = answered(vec![bad()], 1, false, json!({})).await;
+    }
+
+    #[tokio::test]
+    async fn as_json_every_job_is_there() {
+        let bad = ended("b", Status::Failed, json!({"output": "so\n", "stderr": "oh no", "exit_code": 3}));
+        let (status, body) = answered(vec![bad], 1, false, json!({})).await;
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!((status, &body["matched"], &body["unfinished"]), (502, &json!(2), &json!(1)));
+        assert_eq!(body["unfinished_jobs"], json!([{"job_id": "j0", "router": "r", "task": "late"}]));
         assert_eq!(body["jobs"][0]["status"], "failed");
         assert_eq!(body["jobs"][0]["result"]["stderr"], "oh no");
     }
@@ -218,7 +289,14 @@ mod tests {
         for (accept, text) in [
             (None, false),
             (Some("text/plain"), true),
-            (Some("text/plain; q=0.9, */*"), true),
+            (Some("TEXT/Plain;charset=utf-8"), true),
+            (Some("text/plain; q=0.9, */*"), false),
+            (Some("text/plain, */*"), true),
+            (Some("text/plain;q=0.1, application/json"), false),
+            (Some("application/json;q=0.5, text/plain;q=0.6"), true),
+            (Some("text/plain, application/json"), true),
+            (Some("text/plain;q=0"), false),
+            (Some("text/*, application/*"), true),
             (Some("application/json, text/plain"), false),
             (Some("*/*"), false),
             (Some("text/html, text/plain"), true),

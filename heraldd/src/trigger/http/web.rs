@@ -98,7 +98,7 @@ impl Answers {
             Respond::Result(longest) => {
                 let ended = self.stop.run_until_cancelled(tokio::time::timeout(longest, watch.ended())).await;
                 let (ended, open) = match ended {
-                    Some(Ok(ended)) => (ended, 0),
+                    Some(Ok(ended)) => (ended, Vec::new()),
                     _ => watch.so_far(),
                 };
                 Ok(Outcome { event_id, ended, open }.reply(text, &web.fixed))
