@@ -6,6 +6,10 @@ use serde_json::Value;
 
 use crate::param::Params;
 
+/// The parameter that tells of the request which an event came with.
+pub const REQUEST: &str = "_request";
+/// What of it is as it came.
+const RAW: [&str; 2] = ["body", "body_base64"];
 /// What stands in the place of a secret.
 pub const MASKED: &str = "***";
 
@@ -13,9 +17,10 @@ pub const MASKED: &str = "***";
 pub(crate) const SHORTEST_WITHIN: usize = 4;
 
 /// Whether a value under this name is secret: it contains password, passphrase, secret, token, ssh_key,
-/// private_key or api_key, and does not end in `_file`.
+/// private_key or api_key, and does not end in `_file`; or it is a header that proves who somebody is.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
+    const PROOFS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
     const MARKS: [&str; 7] =
         ["password", "passphrase", "secret", "token", "ssh_key", "private_key", "api_key"];
     let bytes = name.as_bytes();
@@ -34,7 +39,8 @@ pub fn is_secret_name(name: &str) -> bool {
         let pair = (part[0].to_ascii_lowercase(), part[1].to_ascii_lowercase());
         matches!(pair, (b'p', b'a' | b'r') | (b's', b'e' | b's') | (b't', b'o') | (b'a', b'p'))
     });
-    starts.map(|(at, _)| at).any(|at| MARKS.iter().any(|mark| begins(at, mark))) && !is_file()
+    let marked = starts.map(|(at, _)| at).any(|at| MARKS.iter().any(|mark| begins(at, mark)));
+    (marked && !is_file()) || PROOFS.iter().any(|proof| proof.eq_ignore_ascii_case(name))
 }
 
 /// Hides the secrets of one configuration: by name, and by value wherever a known value turns up.
@@ -220,6 +226,34 @@ impl Mask {
     /// Parameters without secrets.
     #[must_use]
     pub fn params(&self, params: &Params) -> Params {
+        let shown = |(key, value): (&String, &Value)| match value {
+            Value::Object(request) if key == REQUEST => {
+                (key.clone(), Value::Object(self.request(request, params)))
+            }
+            _ => (self.text(key), self.entry(key, value)),
+        };
+        params.iter().map(shown).collect()
+    }
+
+    /// A request as an event tells of it. What stands under secret names in the event stands in the request once more, and
+    /// under other names: in the path, in the query, and in texts as they came, whatever they are encoded in.
+    fn request(&self, request: &Params, event: &Params) -> Params {
+        let others: Params = event
+            .iter()
+            .filter(|(key, _)| *key != REQUEST)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let mut shown = self.with_secrets_of(event).entries(request);
+        if !Self::new().hides_nothing_in(&others) {
+            let hide =
+                |value: Option<&mut Value>| value.into_iter().for_each(|value| *value = Value::from(MASKED));
+            RAW.iter().for_each(|key| hide(shown.get_mut(*key)));
+            hide(shown.get_mut("query").and_then(|query| query.get_mut("d")));
+        }
+        shown
+    }
+
+    fn entries(&self, params: &Params) -> Params {
         params.iter().map(|(key, value)| (self.text(key), self.entry(key, value))).collect()
     }
 
@@ -259,6 +293,9 @@ mod tests {
             ("private_key_file", false),
             ("user", false),
             ("key", false),
+            ("Authorization", true),
+            ("cookie", true),
+            ("cookies", false),
         ] {
             assert_eq!(is_secret_name(name), secret, "{name}");
         }
@@ -296,6 +333,38 @@ mod tests {
             assert_eq!(mask.params(params) == *params, nothing, "{value}");
         }
         assert!(Mask::new().hides_nothing_in(json!({"a": 1}).as_object().unwrap()));
+    }
+
+    #[test]
+    fn what_a_request_says_again_is_hidden() {
+        for (event, shown) in [
+            (
+                json!({"password": "hunter22", "x": "hunter22", "_request": {
+                    "path": "/a/hunter22", "query": {"d": "eyJwYXNzIn0", "e": "hunter22"}, "body": "{\"password\":\"hunter22\"}",
+                    "headers": {"x": "hunter22", "authorization": "Basic x"}, "method": "GET",
+                }}),
+                json!({"password": "***", "x": "hunter22", "_request": {
+                    "path": "/a/***", "query": {"d": "***", "e": "***"}, "body": "***",
+                    "headers": {"x": "***", "authorization": "***"}, "method": "GET",
+                }}),
+            ),
+            (
+                json!({"a": 1, "_request": {"path": "/a", "body": "{\"a\":1}", "query": {"d": "{}"}}}),
+                json!({"a": 1, "_request": {"path": "/a", "body": "{\"a\":1}", "query": {"d": "{}"}}}),
+            ),
+            // What only the request has under such a name is hidden there.
+            (
+                json!({"a": 1, "_request": {"query": {"token": "t0ken"}, "path": "/t0ken", "body": "b"}}),
+                json!({"a": 1, "_request": {"query": {"token": "***"}, "path": "/***", "body": "b"}}),
+            ),
+            (json!({"token": 1, "_request": "t"}), json!({"token": "***", "_request": "t"})),
+        ] {
+            let event = event.as_object().unwrap();
+            assert_eq!(Value::Object(Mask::new().params(event)), shown);
+            assert_eq!(Mask::new().hides_nothing_in(event), Value::Object(event.clone()) == shown);
+            // As it stands in the parameters of a job.
+            assert_eq!(Mask::new().value(&json!({"trigger_param": event})), json!({"trigger_param": shown}));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What an expression saw, for `explain`.
 
 use herald_core::param::{Params, lookup};
-use herald_core::secret::{MASKED, is_secret_name};
+use herald_core::secret::{MASKED, Mask, REQUEST, is_secret_name};
 use serde_json::Value;
 
 use super::compile::Compiled;
@@ -19,7 +19,12 @@ pub(super) fn told(compiled: &Compiled, trigger_param: &Params, select_param: &P
         .take(PATHS)
         .map(|path| {
             let params = if path[0] == "trigger_param" { trigger_param } else { select_param };
-            format!("{} is {}", path.join("."), shown(params, &path[1..]))
+            let told = match path[1].as_str() {
+                // It may say in other places what the event holds under secret names.
+                REQUEST => shown(&Mask::new().params(params), &path[1..]),
+                _ => shown(params, &path[1..]),
+            };
+            format!("{} is {told}", path.join("."))
         })
         .collect();
     if seen.is_empty() { String::new() } else { format!(": {}", seen.join(", ")) }
@@ -30,9 +35,7 @@ fn shown(params: &Params, path: &[String]) -> String {
     match lookup(params, &path.join("/")) {
         None => "not there".to_owned(),
         Some(_) if path.iter().any(|step| is_secret_name(step)) => MASKED.to_owned(),
-        Some(value @ (Value::Array(_) | Value::Object(_))) => {
-            cut(&herald_core::secret::Mask::new().value(value).to_string())
-        }
+        Some(value @ (Value::Array(_) | Value::Object(_))) => cut(&Mask::new().value(value).to_string()),
         Some(value) => cut(&value.to_string()),
     }
 }

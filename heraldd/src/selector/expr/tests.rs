@@ -72,9 +72,11 @@ async fn expressions_decide() {
 
 #[tokio::test]
 async fn the_answer_tells_what_was_seen() {
-    let event = json!({"ref": "refs/heads/x", "token": "hunter2", "long": "y".repeat(100), "map": {"password": "p", "a": 1}});
+    let event = json!({"ref": "refs/heads/x", "token": "hunter2", "long": "y".repeat(100), "map": {"password": "p", "a": 1},
+        "_request": {"body": "token=hunter2"}});
     for (expr, why) in [
         ("trigger_param.ref == 'y'", "it is false: trigger_param.ref is \"refs/heads/x\""),
+        ("trigger_param._request.body == ''", "it is false: trigger_param._request.body is \"***\""),
         ("trigger_param.token == 'hunter2'", "it is true: trigger_param.token is ***"),
         ("select_param.secret == 'z'", "it is false: select_param.secret is ***"),
         (

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::body::gathered;
 
 /// The key.
-pub(super) const REQUEST: &str = "_request";
+pub(super) const REQUEST: &str = herald_core::secret::REQUEST;
 /// The headers that are told unless others are chosen: what a request is, and what senders of web hooks say of theirs.
 const TOLD: [&str; 18] = [
     "content-type",
