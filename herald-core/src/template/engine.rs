@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use minijinja::{Environment, UndefinedBehavior, Value as Made};
+use minijinja::{Environment, Error, ErrorKind, Output, UndefinedBehavior, Value as Made};
 use serde_json::Value;
 
 use super::convert::{self, Lazy};
@@ -25,11 +25,26 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_formatter(|out, _, value| write_json(out, value));
     environment.set_fuel(Some(FUEL));
     // Errors then tell which part of the text they are about.
     environment.set_debug(true);
     filter::add_to(&mut environment);
     environment
+}
+
+/// Within a text, values that are no texts look as they do in JSON, from which they come: MiniJinja writes them as Python does.
+fn write_json(out: &mut Output<'_>, value: &Made) -> Result<(), Error> {
+    let written = match value.as_str() {
+        Some(text) => out.write_str(text),
+        None if value.is_undefined() => Ok(()),
+        None => {
+            let json = convert::to_json(value)
+                .map_err(|why| Error::new(ErrorKind::BadSerialization, format!("the value {why}")))?;
+            write!(out, "{json}")
+        }
+    };
+    written.map_err(Error::from)
 }
 
 /// What templates may speak of.

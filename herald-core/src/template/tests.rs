@@ -65,6 +65,15 @@ fn texts_are_filled_in_and_lone_expressions_keep_their_type() {
         ("{{ at(trigger_param, 'map.x.c') }}", json!(null)),
         ("{{ text(at(trigger_param, 'map.x.c')) }}", json!("")),
         ("{{ text(at(trigger_param, 'map.a-b.c')) }}", json!("it's")),
+        (
+            "b={{ trigger_param.yes }} n={{ trigger_param.nothing }} {{ trigger_param.f }}",
+            json!("b=true n=null 0.5"),
+        ),
+        (
+            "l={{ trigger_param.list }} {{ trigger_param.map }}",
+            json!("l=[\"a\",\"b c\"] {\"a-b\":{\"c\":\"it's\"}}"),
+        ),
+        ("-{{ trigger_param.n + 1 }}-{{ 7 / 2 }}-{{ 'x' if false }}-", json!("-6-3.5--")),
         ("{{ text(true) }}{{ text([1, {'a': none}]) }}", json!("true[1,{\"a\":null}]")),
         ("{{ {'a': 1, 'b': 2, 'c': 3}|without('b') }}", json!({"a": 1, "c": 3})),
         ("{{ {'a': 1}|without('x')|tojson }}", json!("{\"a\":1}")),

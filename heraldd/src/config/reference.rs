@@ -61,7 +61,7 @@ presets in order.
 
 A text in `select_param` or `job_param` may be a template: `{{ expression }}` in [MiniJinja](https://docs.rs/minijinja), over
 `trigger_param`, `trigger_id`, `router`, `trigger`, `selector` and `task`; in `job_param` also over `select_param`, `job_id`,
-`executor`, `chain_depth` and `attempt`. A text that is one expression alone keeps the type of its value; what is not defined
+`executor`, `chain_depth` and `attempt`. A text that is one expression alone keeps the type of its value, within a text it is written as in JSON; what is not defined
 fails the job and is named. Beside MiniJinja's own filters there are
 
 | filter | gives |
