@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::answer::{Answer, BAD_INPUT, STOPPED};
-use crate::import::imported::{Imported, Unreadable};
+use crate::import::imported::{Imported, LeftOut, Unreadable};
 use crate::import::{crontab, multi_node, webhook};
 
 /// The longest file that is read, in bytes.
@@ -38,7 +38,7 @@ enum From {
     Crontab {
         #[command(flatten)]
         original: Original,
-        /// It is one of /etc, with a user in each line
+        /// It is one of the system, with a user in each line, as those of /etc are
         #[arg(long)]
         system: bool,
     },
@@ -65,9 +65,32 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
     let imported = match &arguments.from {
         From::Webhook(_) => webhook::import(&text, &name),
         From::MultiNodeWebhook(_) => multi_node::import(&text, &name),
-        From::Crontab { system, .. } => Ok(crontab::import(&text, *system)),
+        From::Crontab { system, .. } => Ok(crontab_of(path, &text, *system)),
     };
     told(&name, imported)
+}
+
+/// The crontabs of /etc are those of the system, also where nobody says so.
+fn crontab_of(path: &Path, text: &str, system: bool) -> Imported {
+    let by_place = !system && lies_with_the_systems(path);
+    let mut imported = crontab::import(text, system || by_place, &users());
+    if by_place {
+        let what = "taken for a crontab of the system, with a user in each line, because of where it lies"
+            .to_owned();
+        imported.left_out.insert(0, LeftOut { line: 1, what });
+    }
+    imported
+}
+
+fn lies_with_the_systems(path: &Path) -> bool {
+    let Ok(path) = std::path::absolute(path) else { return false };
+    path == Path::new("/etc/crontab") || path.parent().is_some_and(|folder| folder.ends_with("cron.d"))
+}
+
+/// The users of this machine, as far as a file tells.
+fn users() -> Vec<String> {
+    let file = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    file.lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
 }
 
 fn told(name: &str, imported: Result<Imported, Unreadable>) -> Answer {
@@ -94,7 +117,22 @@ fn text_of(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::imported::LeftOut;
+
+    #[test]
+    fn crontabs_of_the_system_lie_in_places_of_their_own() {
+        for (path, system) in [
+            ("/etc/crontab", true),
+            ("/etc/cron.d/x", true),
+            ("cron.d/x", true),
+            ("/home/a/crontab", false),
+            ("/etc/cron.d", false),
+            ("-", false),
+        ] {
+            assert_eq!(lies_with_the_systems(Path::new(path)), system, "{path}");
+            let imported = crontab_of(Path::new(path), "0 1 * * * root a\n", false);
+            assert_eq!(imported.left_out[0].what.contains("where it lies"), system, "{path}");
+        }
+    }
 
     #[test]
     fn notes_have_places() {

@@ -1,5 +1,7 @@
 //! Crontabs, as Vixie cron and its descendants read them.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
@@ -15,20 +17,25 @@ const PATH: &str = "/usr/bin:/bin";
 const MAIL: [&str; 3] = ["MAILTO", "MAILFROM", "CONTENT_TYPE"];
 /// Shells that know here-documents.
 const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "rbash"];
+/// There on systems with and without a `/sbin` of its own; the PATH of cron does not lead there.
+const RUNUSER: &str = "/sbin/runuser";
 /// Ends what a command reads.
 const END: &str = "END_OF_INPUT";
 const HEAD: &str =
     "Made by `heraldd import crontab`: every line is a trigger and a router of its own. Jobs start in the home directory, hence
 the `cd`. What they print is not mailed: `heraldd logs` shows it.";
 
-/// Makes a configuration of a crontab; with `system`, of one that names a user in each line.
+/// Makes a configuration of a crontab; with `system`, of one that names a user in each line. `users` are those that
+/// there are: a crontab whose commands all begin with one of them was probably meant to be read with `system`.
 #[must_use]
-pub fn import(text: &str, system: bool) -> Imported {
+pub fn import(text: &str, system: bool, users: &[String]) -> Imported {
     let mut crontab = Crontab { system, ..Crontab::default() };
     for (n, line) in text.lines().enumerate() {
         crontab.line(n + 1, line.trim_start());
     }
+    crontab.say_whose(users);
     let yaml = crontab.written();
+    crontab.left_out.sort_by_key(|left| left.line);
     Imported { yaml, left_out: crontab.left_out }
 }
 
@@ -39,16 +46,21 @@ struct Crontab {
     /// The variables as of the line that is read.
     env: Map<String, Value>,
     shell: Option<String>,
+    home: Option<String>,
     zone: Option<String>,
     /// Environments that jobs have, as far as they differ.
     presets: Vec<Map<String, Value>>,
     /// Comments since the last job.
     comments: Vec<String>,
     jobs: Vec<Job>,
+    /// Those whose lines were met.
+    users: BTreeSet<String>,
 }
 
 struct Job {
     line: usize,
+    /// The first word of the command, where others follow.
+    first_word: Option<String>,
     comment: String,
     trigger: Value,
     job_param: Value,
@@ -57,6 +69,23 @@ struct Job {
 impl Crontab {
     fn leave_out(&mut self, line: usize, what: impl Into<String>) {
         self.left_out.push(LeftOut { line, what: what.into() });
+    }
+
+    /// Names what is not known of a crontab that has no users in it.
+    fn say_whose(&mut self, users: &[String]) {
+        let Some(first) = self.jobs.first().filter(|_| !self.system) else { return };
+        let line = first.line;
+        let names_a_user =
+            |job: &Job| job.first_word.as_ref().is_some_and(|word| word == "root" || users.contains(word));
+        if self.jobs.iter().all(names_a_user) {
+            let word = first.first_word.clone().unwrap_or_default();
+            let what = format!(
+                "every command begins with a user (`{word}` here): if this is a crontab of the system, add --system"
+            );
+            self.leave_out(line, what);
+        }
+        let what = "cron sets LOGNAME and USER to the owner of the crontab; here USER is that of heraldd, LOGNAME is not set";
+        self.leave_out(line, what);
     }
 
     fn line(&mut self, number: usize, line: &str) {
@@ -76,7 +105,10 @@ impl Crontab {
         match name {
             "CRON_TZ" => match time_zone(&value) {
                 Ok(_) => self.zone = Some(value),
-                Err(why) => self.leave_out(line, format!("CRON_TZ: {why}; the machine's time zone is taken")),
+                Err(why) => {
+                    self.zone = None;
+                    self.leave_out(line, format!("CRON_TZ: {why}; the machine's time zone is taken"));
+                }
             },
             "LOGNAME" | "USER" => self.leave_out(line, format!("{name}: cron does not let it be set either")),
             "RANDOM_DELAY" | "START_HOURS_RANGE" => {
@@ -93,6 +125,9 @@ impl Crontab {
                 if name == "SHELL" {
                     self.shell = Some(value.clone()).filter(|shell| !shell.is_empty());
                 }
+                if name == "HOME" {
+                    self.home = Some(value.clone());
+                }
                 self.env.insert(name.to_owned(), Value::from(literal(&value)));
             }
         }
@@ -106,16 +141,15 @@ impl Crontab {
             return Err("there is no command".to_owned());
         }
         let shell = self.shell.clone().unwrap_or_else(|| SHELL.to_owned());
-        let other = Some(user).filter(|user| self.system && *user != "root");
-        let script = script(command, &shell, other)?;
+        let user = Some(user).filter(|_| self.system);
+        let script = script(command, &shell, &self.home(user)?)?;
         let mut line = vec![shell, "-c".to_owned(), script];
-        if let Some(user) = other {
-            self.leave_out(
-                number,
-                format!("user `{user}`: run through runuser, for which heraldd has to be root"),
-            );
-            let before = ["runuser", "-u", user, "--"].map(str::to_owned);
-            line = before.into_iter().chain(line).collect();
+        if let Some(user) = user {
+            if user != "root" {
+                let before = [RUNUSER, "-u", user, "--"].map(str::to_owned);
+                line = before.into_iter().chain(line).collect();
+            }
+            self.say_who_runs(number, user);
         }
         let line: Vec<String> = line.iter().map(|word| literal(word)).collect();
         let mut trigger = json!({"type": "cron", "cron": schedule});
@@ -124,18 +158,50 @@ impl Crontab {
         }
         // Cron does not catch up with what was due while it was down.
         trigger["catch_up"] = Value::from("none");
-        let job_param = json!({"preset": self.preset(), "cmd": line[0], "arg": line[1..]});
+        let job_param = json!({"preset": self.preset(user), "cmd": line[0], "arg": line[1..]});
         let mut comment = std::mem::take(&mut self.comments);
         comment.push(format!("Line {number}."));
-        self.jobs.push(Job { line: number, comment: comment.join("\n"), trigger, job_param });
+        let first_word =
+            Some(word(command)).filter(|(_, rest)| !rest.is_empty()).map(|(word, _)| word.to_owned());
+        self.jobs.push(Job { line: number, first_word, comment: comment.join("\n"), trigger, job_param });
         Ok(())
     }
 
-    /// The name of the preset with the variables as they are now.
-    fn preset(&mut self) -> String {
+    /// Names, once, what it takes to run as somebody.
+    fn say_who_runs(&mut self, line: usize, user: &str) {
+        if self.users.insert(user.to_owned()) {
+            let what = match user {
+                "root" => "user `root`: run as heraldd itself, which has to be root".to_owned(),
+                _ => format!("user `{user}`: run through runuser, for which heraldd has to be root"),
+            };
+            self.leave_out(line, what);
+        }
+    }
+
+    /// The line of the script that leads home.
+    fn home(&self, user: Option<&str>) -> Result<String, String> {
+        let Some(user) = user else { return Ok("cd".to_owned()) };
+        if !user.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {
+            return Err(format!("`{user}` is no user"));
+        }
+        let home = match &self.home {
+            // runuser has set another.
+            Some(home) => format!("'{}'", home.replace('\'', "'\\''")),
+            None => format!("~{user}"),
+        };
+        Ok(format!("HOME={home}; export HOME; cd"))
+    }
+
+    /// The name of the preset with the variables as they are now, and those that cron adds for a user.
+    fn preset(&mut self, user: Option<&str>) -> String {
         let mut env = self.env.clone();
-        if !env.contains_key("PATH") {
-            env.insert("PATH".to_owned(), Value::from(PATH));
+        for (name, value) in [("PATH", PATH), ("SHELL", SHELL)] {
+            env.entry(name).or_insert_with(|| Value::from(value));
+        }
+        for name in ["LOGNAME", "USER"] {
+            if let Some(user) = user {
+                env.insert(name.to_owned(), Value::from(user));
+            }
         }
         let known = self.presets.iter().position(|preset| *preset == env);
         let place = known.unwrap_or_else(|| {
@@ -220,18 +286,11 @@ fn schedule(line: &str) -> Result<(&str, &str), String> {
     }
 }
 
-/// What the shell runs: the part before the first `%`, reading what stands behind it.
-fn script(command: &str, shell: &str, user: Option<&str>) -> Result<String, String> {
-    let home = match user {
-        None => "cd".to_owned(),
-        Some(user) if user.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) => {
-            format!("HOME=~{user}; export HOME; cd")
-        }
-        Some(user) => return Err(format!("`{user}` is no user")),
-    };
+/// What the shell runs: the part before the first `%`, reading what stands behind it. `home` is the line that leads home.
+fn script(command: &str, shell: &str, home: &str) -> Result<String, String> {
     let (command, input) = split_input(command);
     let name = shell.rsplit('/').next().unwrap_or_default();
-    if !SHELLS.contains(&name) && user.is_some() {
+    if !SHELLS.contains(&name) && home != "cd" {
         return Err(format!("`{shell}` is not known: it cannot be told to start at home"));
     }
     let Some(input) = input else { return Ok(format!("{home}\n{command}")) };
@@ -286,8 +345,6 @@ mod tests {
 
     #[test]
     fn scripts() {
-        assert_eq!(script("a", "/bin/sh", Some("www")).as_deref(), Ok("HOME=~www; export HOME; cd\na"));
-        assert!(script("a", "/bin/sh", Some("a;b")).is_err());
         for (command, shell, made) in [
             ("a", "/bin/sh", Ok("cd\na")),
             ("cat%x", "/bin/bash", Ok("cd\n{ cat\n} <<'END_OF_INPUT'\nx\nEND_OF_INPUT")),
@@ -300,7 +357,7 @@ mod tests {
             ("a", "/usr/bin/python3", Ok("cd\na")),
             ("a%b", "/usr/bin/python3", Err(())),
         ] {
-            assert_eq!(script(command, shell, None).map_err(drop), made.map(str::to_owned), "{command}");
+            assert_eq!(script(command, shell, "cd").map_err(drop), made.map(str::to_owned), "{command}");
         }
     }
 
@@ -325,9 +382,9 @@ mod tests {
     fn a_crontab() {
         let text = "SHELL=/bin/bash\nMAILTO=me\nMAILTO=\"\"\n# Rotate.\n*/5 * * * * ./rotate {{x}}\n@reboot x\n  @daily y\nCRON_TZ=Europe/Berlin\n\
                     PATH=/a\nTZ=UTC\n30 2 * * mon-fri z\n99 * * * * bad\nbad line\nCRON_TZ=Nowhere/At/All\n* * * * *\n";
-        let imported = import(text, false);
+        let imported = import(text, false, &[]);
         let lines: Vec<usize> = imported.left_out.iter().map(|left| left.line).collect();
-        assert_eq!(lines, [2, 6, 10, 12, 13, 14, 15], "{:#?}", imported.left_out);
+        assert_eq!(lines, [2, 5, 6, 10, 12, 13, 14, 15], "{:#?}", imported.left_out);
         let read = herald_core::yaml::Document::parse(&imported.yaml, "out").unwrap();
         let config = read.value();
         assert_eq!(
@@ -351,18 +408,73 @@ mod tests {
         assert!(imported.yaml.contains("  # Rotate.\n  # Line 5.\n  line_5:"), "{}", imported.yaml);
     }
 
+    /// The configuration, and the lines of the notes.
+    fn imported(text: &str, system: bool) -> (Value, Vec<usize>) {
+        let imported = import(text, system, &["www".to_owned()]);
+        let read = herald_core::yaml::Document::parse(&imported.yaml, "out").unwrap();
+        (read.value().clone(), imported.left_out.iter().map(|left| left.line).collect())
+    }
+
     #[test]
     fn a_crontab_of_the_system() {
-        let imported = import("0 1 * * * root a b\n0 2 * * * www c\n0 3 * * * root\n", true);
-        let lines: Vec<usize> = imported.left_out.iter().map(|left| left.line).collect();
+        let text = "0 1 * * * root a b\n0 2 * * * www c\n0 3 * * * root\n0 4 * * * www d\n0 5 * * * a;b c\n\
+             HOME=/it's\n0 7 * * * www e\n";
+        let (config, lines) = imported(text, true);
+        assert_eq!(lines, [1, 2, 3, 5]);
+        for (line, user, cmd, arg) in [
+            ("line_1", "root", "/bin/sh", json!(["-c", "HOME=~root; export HOME; cd\na b"])),
+            (
+                "line_2",
+                "www",
+                "/sbin/runuser",
+                json!(["-u", "www", "--", "/bin/sh", "-c", "HOME=~www; export HOME; cd\nc"]),
+            ),
+            (
+                "line_7",
+                "www",
+                "/sbin/runuser",
+                json!(["-u", "www", "--", "/bin/sh", "-c", "HOME='/it'\\''s'; export HOME; cd\ne"]),
+            ),
+        ] {
+            let job = &config["router"][line]["job_param"];
+            assert_eq!((&job["cmd"], &job["arg"]), (&json!(cmd), &arg));
+            let env = &config["preset"][job["preset"].as_str().unwrap()]["env"];
+            assert_eq!(
+                (&env["LOGNAME"], &env["USER"], &env["SHELL"]),
+                (&json!(user), &json!(user), &json!("/bin/sh"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_crontab_of_the_system_that_nobody_called_so() {
+        for (text, said) in [
+            ("0 1 * * * root a\n0 2 * * * www b\n", true),
+            ("0 1 * * * root a\n0 2 * * * ./b c\n", false),
+            ("0 1 * * * www\n", false),
+            ("0 1 * * * a b\n", false),
+        ] {
+            let left_out = import(text, false, &["www".to_owned()]).left_out;
+            assert_eq!(left_out.iter().any(|left| left.what.contains("--system")), said, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_zone_that_is_none_ends_the_one_before() {
+        let (config, lines) =
+            imported("CRON_TZ=Europe/Berlin\n0 1 * * * a\nCRON_TZ=No/Where\n0 1 * * * b\n", false);
         assert_eq!(lines, [2, 3]);
-        let read = herald_core::yaml::Document::parse(&imported.yaml, "out").unwrap();
-        let job = |line: &str| read.value()["router"][line]["job_param"].clone();
-        assert_eq!(
-            (&job("line_1")["cmd"], &job("line_1")["arg"]),
-            (&json!("/bin/sh"), &json!(["-c", "cd\na b"]))
-        );
-        let arg = json!(["-u", "www", "--", "/bin/sh", "-c", "HOME=~www; export HOME; cd\nc"]);
-        assert_eq!((&job("line_2")["cmd"], &job("line_2")["arg"]), (&json!("runuser"), &arg));
+        let zone = |line: &str| config["trigger"][line]["time_zone"].clone();
+        assert_eq!((zone("line_2"), zone("line_4")), (json!("Europe/Berlin"), Value::Null));
+    }
+
+    #[test]
+    fn what_cron_gives_its_jobs() {
+        for (text, env) in [
+            ("0 1 * * * a\n", json!({"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"})),
+            ("SHELL=/bin/dash\nPATH=/a\n0 1 * * * a\n", json!({"PATH": "/a", "SHELL": "/bin/dash"})),
+        ] {
+            assert_eq!(imported(text, false).0["preset"]["crontab"]["env"], env, "{text}");
+        }
     }
 }
