@@ -23,10 +23,12 @@ pub(super) enum BodyKind {
     Text,
     /// Whatever comes.
     Any,
+    /// As the program webhook takes it: what the type says, and nothing where it is something else.
+    Webhook,
 }
 
 /// The names, as configurations have them.
-pub(super) const KINDS: [&str; 4] = ["json", "form", "text", "any"];
+pub(super) const KINDS: [&str; 5] = ["json", "form", "text", "any", "webhook"];
 
 /// Why a body is not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +74,7 @@ impl BodyKind {
                 given.is_empty() || given.starts_with("text/"),
                 "text, sent with the header `Content-Type: text/plain`",
             ),
-            Self::Any => (true, ""),
+            Self::Any | Self::Webhook => (true, ""),
         };
         if good { Ok(()) } else { Err(NotTaken::Type(format!("the body must be {expected}"))) }
     }
@@ -102,10 +104,36 @@ impl BodyKind {
                     whatever(body)
                 }
             }
+            Self::Webhook => return Ok(leniently(headers, body, above)),
         };
         params.extend(above);
         Ok(params.into())
     }
+}
+
+/// What the program webhook makes of a body. The type counts as it is written. A list is the parameter `root`, what
+/// follows the first value does not count, and what cannot be read gives no parameters.
+fn leniently(headers: &HeaderMap, body: &[u8], above: Params) -> TriggerParam {
+    let given = headers.get(CONTENT_TYPE).map(|given| String::from_utf8_lossy(given.as_bytes()));
+    let says = |what: &str| given.as_ref().is_some_and(|given| given.contains(what));
+    let mut params = Params::new();
+    if says("json") {
+        let text = String::from_utf8_lossy(body);
+        if let Ok(params) = TriggerParam::from_json(&text, above.clone()) {
+            return params;
+        }
+        match serde_json::Deserializer::from_str(&text).into_iter::<Value>().next() {
+            Some(Ok(Value::Object(object))) => params.extend(object),
+            Some(Ok(list @ Value::Array(_))) => drop(params.insert("root".to_owned(), list)),
+            _ => {}
+        }
+    } else if says("x-www-form-urlencoded") {
+        for (name, value) in form_urlencoded::parse(body).into_owned() {
+            params.entry(name).or_insert_with(|| Value::from(value));
+        }
+    }
+    params.extend(above);
+    params.into()
 }
 
 /// A JSON object, or what it is instead.
@@ -297,6 +325,20 @@ mod tests {
             (BodyKind::Any, "text/plain", "[1]", Some(json!({"text": "[1]"}))),
             (BodyKind::Any, "application/json", "[1]", None),
             (BodyKind::Any, "", "", Some(json!({"text": ""}))),
+            (BodyKind::Webhook, "", "{\"a\":1}", Some(json!({}))),
+            (BodyKind::Webhook, "text/plain", "{\"a\":1}", Some(json!({}))),
+            (BodyKind::Webhook, "text/json; x", "{\"a\":1} trailing", Some(json!({"a": 1}))),
+            (BodyKind::Webhook, "text/JSON", "{\"a\":1}", Some(json!({}))),
+            (BodyKind::Webhook, "application/json", " [1]", Some(json!({"root": [1]}))),
+            (BodyKind::Webhook, "application/json", "{\"a\":", Some(json!({}))),
+            (BodyKind::Webhook, "application/json", "\"a\"", Some(json!({}))),
+            (BodyKind::Webhook, "application/json", "", Some(json!({}))),
+            (
+                BodyKind::Webhook,
+                FORM,
+                "payload=%7B%22x%22%3A1%7D&a=1&a=2",
+                Some(json!({"payload": "{\"x\":1}", "a": "1"})),
+            ),
         ] {
             let headers = headers(content_type);
             let read =

@@ -1,15 +1,18 @@
 //! The head of a request, and what is asked of it: everything that needs neither a connection nor a dispatcher.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_core::param::Params;
 use herald_core::trigger_param::TriggerParam;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::auth::{Denied, Presented};
-use super::body::{self, NotTaken};
+use super::body::{self, BodyKind, NotTaken};
 use super::options::Web;
 use super::request::{REQUEST, Told};
 
@@ -95,7 +98,7 @@ impl Head {
         if self.method == Method::GET {
             return Ok(());
         }
-        web.body.takes(&self.headers).map_err(Turned::NotTaken)?;
+        web.body.takes(&self.as_typed(web)).map_err(Turned::NotTaken)?;
         let coding = self.headers.get(http::header::CONTENT_ENCODING);
         if coding.is_some_and(|coding| coding != "identity") { Err(Turned::Compressed) } else { Ok(()) }
     }
@@ -117,6 +120,27 @@ impl Head {
         }
     }
 
+    /// Whether there is a body to read: that of a GET counts for the program webhook alone.
+    pub(super) fn has_body(&self, web: &Web) -> bool {
+        self.method != Method::GET || web.body == BodyKind::Webhook
+    }
+
+    /// The headers, with the type that the body is taken for.
+    fn as_typed(&self, web: &Web) -> Cow<'_, HeaderMap> {
+        let mut headers = Cow::Borrowed(&self.headers);
+        if let Some(content_type) = &web.content_type {
+            headers.to_mut().insert(CONTENT_TYPE, content_type.clone());
+        }
+        headers
+    }
+
+    /// Leaves the first value of each name, which is the one that counts for the program webhook.
+    fn keep_firsts(&mut self) {
+        let mut seen = BTreeSet::new();
+        self.query.retain(|(name, _)| seen.insert(name.clone()));
+        self.headers = self.headers.keys().map(|name| (name.clone(), self.headers[name].clone())).collect();
+    }
+
     /// A name for the delivery, as its scheme has it.
     pub(super) fn delivery(&self, web: &Web, body: &[u8], now: Timestamp) -> Option<String> {
         web.auth.as_ref()?.delivery(&self.presented(body, now))
@@ -134,6 +158,9 @@ impl Head {
         if let Some(parameter) = web.auth.as_ref().and_then(|auth| auth.query_parameter()) {
             self.query.retain(|(name, _)| name != parameter);
         }
+        if web.body == BodyKind::Webhook {
+            self.keep_firsts();
+        }
         // What the path says was decided by whoever wrote the URL, and stands above the body.
         let mut above: Params =
             captures.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
@@ -147,8 +174,8 @@ impl Head {
             node,
         };
         above.insert(REQUEST.to_owned(), told.param(&web.headers));
-        if self.method != Method::GET {
-            return web.body.read(&self.headers, body, above).map_err(Turned::NotTaken);
+        if self.has_body(web) {
+            return web.body.read(&self.as_typed(web), body, above).map_err(Turned::NotTaken);
         }
         let mut params = body::query(&self.query);
         params.extend(above);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
-use http::Method;
+use http::{HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -119,9 +119,17 @@ fn receiving() -> Vec<OptionSpec> {
             "body",
             OptionKind::OneOf(&body::KINDS),
             "What the body is: `json`, an object; `form`, whose fields are the parameters (the keys of JSON in a field \
-             `payload` as well); `text`, which is the parameter `text`; `any`, whatever comes.",
+             `payload` as well); `text`, which is the parameter `text`; `any`, whatever comes; `webhook`, as adnanh/webhook takes \
+             it: what its Content-Type says, without parameters where it is something else, with the first of several values, \
+             and with GET no parameters out of the query.",
         )
         .default("json"),
+        new(
+            "content_type",
+            OptionKind::Text,
+            "What the body is taken for, whatever its Content-Type says. Default: what that says.",
+        )
+        .check(|given| content_type(given).map(drop)),
         new(
             "headers",
             OptionKind::Texts,
@@ -212,6 +220,11 @@ fn texts(given: &Value) -> Vec<String> {
     }
 }
 
+fn content_type(given: &Value) -> Result<HeaderValue, String> {
+    let text = given.as_str().unwrap_or_default();
+    HeaderValue::from_str(text).map_err(|_| "expected a type such as application/json".to_owned())
+}
+
 fn networks(given: &Value) -> Result<Vec<Network>, String> {
     texts(given).iter().map(|text| text.parse()).collect()
 }
@@ -256,6 +269,8 @@ pub(super) struct Web {
     pub(super) auth: Option<Auth>,
     pub(super) addresses: Addresses,
     pub(super) body: BodyKind,
+    /// What the body is taken for, whatever its head says.
+    pub(super) content_type: Option<HeaderValue>,
     pub(super) headers: Headers,
     pub(super) keep_raw: bool,
     pub(super) respond: Respond,
@@ -263,8 +278,18 @@ pub(super) struct Web {
 }
 
 /// The options that make a trigger more than it is without them.
-const WEB: [&str; 9] =
-    ["path", "methods", "auth", "allow_ips", "trusted_proxies", "headers", "answer", "keep_raw", "body"];
+const WEB: [&str; 10] = [
+    "path",
+    "methods",
+    "auth",
+    "allow_ips",
+    "trusted_proxies",
+    "headers",
+    "answer",
+    "keep_raw",
+    "body",
+    "content_type",
+];
 
 #[derive(Deserialize)]
 struct Plain {
@@ -338,6 +363,7 @@ impl Web {
                 trusted: read("trusted_proxies")?.unwrap_or_default(),
             },
             body: plain.body,
+            content_type: given("content_type").map(content_type).transpose().map_err(at("content_type"))?,
             headers: match given("headers") {
                 Some(names) => Headers::read(&texts(names)).map_err(at("headers"))?,
                 None => Headers::default(),

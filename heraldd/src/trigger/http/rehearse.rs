@@ -103,9 +103,20 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    fn options(given: Value) -> Options {
+        Options(given.as_object().unwrap().clone())
+    }
+
+    /// All but what the request was.
+    fn told_of(options: &Options, request: Recorded, checked: bool) -> Result<Value, (StatusCode, String)> {
+        rehearse(options, request, checked).map(|mut params| {
+            params.remove("_request");
+            Value::Object(params)
+        })
+    }
+
     #[test]
     fn recorded_requests() {
-        let options = |given: Value| Options(given.as_object().unwrap().clone());
         let push = b"POST /deploy/web?x=1 HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{\"a\": 1}";
         let token = json!({"path": "/deploy/{app}", "auth": {"token": "t0ken"}});
         for (given, request, checked, told) in [
@@ -126,11 +137,7 @@ mod tests {
             ),
         ] {
             let recorded = Recorded::read(request).unwrap();
-            let found = rehearse(&options(given.clone()), recorded, checked);
-            let found = found.map(|mut params| {
-                params.remove("_request");
-                Value::Object(params)
-            });
+            let found = told_of(&options(given.clone()), recorded, checked);
             assert_eq!(found.map_err(|(status, _)| status.as_u16()), told, "{given}");
         }
         for (bytes, says) in [
@@ -140,5 +147,37 @@ mod tests {
         ] {
             assert!(Recorded::read(bytes).err().unwrap().contains(says));
         }
+    }
+
+    #[test]
+    fn bodies_as_webhook_takes_them() {
+        for (given, request, told) in [
+            (json!({"methods": "GET", "body": "webhook"}), &b"GET /?a=1 HTTP/1.1\n\n"[..], json!({})),
+            (
+                json!({"methods": "GET", "body": "webhook"}),
+                b"GET /?a=1 HTTP/1.1\nContent-Type: x/json\nContent-Type: x\n\n{\"b\": 1}",
+                json!({"b": 1}),
+            ),
+            (
+                json!({"body": "webhook", "content_type": "application/json"}),
+                b"POST / HTTP/1.1\n\n{\"b\": 1}",
+                json!({"b": 1}),
+            ),
+            (
+                json!({"content_type": "application/json"}),
+                b"POST / HTTP/1.1\nContent-Type: text/plain\n\n{\"b\": 1}",
+                json!({"b": 1}),
+            ),
+        ] {
+            let recorded = Recorded::read(request).unwrap();
+            assert_eq!(told_of(&options(given.clone()), recorded, true).unwrap(), told, "{given}");
+        }
+        let options = options(json!({"methods": "GET", "body": "webhook", "headers": ["x-a"]}));
+        let request = Recorded::read(b"GET /?a=1&b=2&a=3 HTTP/1.1\nX-A: 1\nX-A: 2\n\n").unwrap();
+        let firsts = &rehearse(&options, request, true).unwrap()["_request"];
+        assert_eq!(
+            (&firsts["query"], &firsts["headers"]),
+            (&json!({"a": "1", "b": "2"}), &json!({"x-a": "1"}))
+        );
     }
 }

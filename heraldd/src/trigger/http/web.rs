@@ -6,7 +6,7 @@ use bytes::Bytes;
 use herald_core::trigger_param::TriggerParam;
 use herald_core::watch::Watch;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ impl Answers {
         let now = self.activator.clock().now();
         let turned = |turned: Turned| self.turned(web, &head, turned);
         head.examine_head(web, now, true).map_err(turned)?;
-        let body = if head.method == Method::GET { Bytes::new() } else { self.read(incoming).await? };
+        let body = if head.has_body(web) { self.read(incoming).await? } else { Bytes::new() };
         head.examine(web, &body, now, true).map_err(turned)?;
         let bad = |why: String| error_reply(StatusCode::BAD_REQUEST, &why);
         let named = self.key(&head.headers).map_err(bad)?;

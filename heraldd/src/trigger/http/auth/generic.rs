@@ -7,17 +7,24 @@ pub(super) struct Generic {
     pub(super) header: String,
     pub(super) algorithm: Algorithm,
     pub(super) encoding: Encoding,
-    pub(super) prefix: String,
+    /// What may stand before it; one of them has to.
+    pub(super) prefixes: Vec<String>,
     pub(super) secrets: Vec<String>,
 }
 
 impl Generic {
     pub(super) fn check(&self, request: &Presented<'_>) -> Result<(), Denied> {
         let given = header(request, &self.header)?;
-        let Some(signature) = given.strip_prefix(self.prefix.as_str()) else {
-            return Err(Denied(format!("the header {} does not begin with `{}`", self.header, self.prefix)));
-        };
-        signed(self.algorithm, &self.secrets, &[request.body], signature, self.encoding)
+        let mut stripped =
+            self.prefixes.iter().filter_map(|prefix| given.strip_prefix(prefix.as_str())).peekable();
+        if stripped.peek().is_none() {
+            let prefixes = self.prefixes.join("` or `");
+            return Err(Denied(format!("the header {} does not begin with `{prefixes}`", self.header)));
+        }
+        let mut checked = stripped.map(|signature| {
+            signed(self.algorithm, &self.secrets, &[request.body], signature, self.encoding)
+        });
+        checked.find(Result::is_ok).unwrap_or_else(|| Err(Denied::because(WRONG)))
     }
 }
 

@@ -27,7 +27,8 @@ pub(crate) fn spec() -> OptionSpec {
         new("algorithm", OptionKind::OneOf(&Algorithm::NAMES), "The hash below the HMAC.").default("sha256"),
         new("encoding", OptionKind::OneOf(&["hex", "base64"]), "How the signature is written.")
             .default("hex"),
-        new("prefix", OptionKind::Text, "What stands before it, such as `sha256=`.").default(""),
+        new("prefix", OptionKind::Texts, "What stands before it, such as `sha256=`, or a list of what may.")
+            .default(""),
         new("secret", OptionKind::Secrets, "The secret, or a list of those that count.").required(),
     ];
     let fields = vec![
@@ -64,12 +65,12 @@ fn header(name: &Value) -> Result<(), String> {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Secrets {
+enum Texts {
     One(String),
     Many(Vec<String>),
 }
 
-impl Secrets {
+impl Texts {
     fn list(self) -> Vec<String> {
         match self {
             Self::One(secret) => vec![secret],
@@ -80,19 +81,19 @@ impl Secrets {
 
 #[derive(Deserialize)]
 struct Given {
-    token: Option<Secrets>,
+    token: Option<Texts>,
     header: Option<String>,
     query: Option<String>,
     basic: Option<GivenBasic>,
     hmac: Option<GivenHmac>,
     provider: Option<String>,
-    secret: Option<Secrets>,
+    secret: Option<Texts>,
 }
 
 #[derive(Deserialize)]
 struct GivenBasic {
     user: String,
-    password: Secrets,
+    password: Texts,
 }
 
 #[derive(Deserialize)]
@@ -100,8 +101,8 @@ struct GivenHmac {
     header: String,
     algorithm: String,
     encoding: String,
-    prefix: String,
-    secret: Secrets,
+    prefix: Texts,
+    secret: Texts,
 }
 
 /// Reads the option, whose parts are checked already.
@@ -145,7 +146,7 @@ pub(super) fn read(auth: &Value) -> Result<Auth, String> {
         header: hmac.header,
         algorithm: Algorithm::named(&hmac.algorithm).ok_or("there is no such algorithm")?,
         encoding: if hmac.encoding == "base64" { Encoding::Base64 } else { Encoding::Hex },
-        prefix: hmac.prefix,
+        prefixes: hmac.prefix.list(),
         secrets: hmac.secret.list(),
     })))
 }

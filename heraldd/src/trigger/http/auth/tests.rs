@@ -99,12 +99,13 @@ fn the_documented_vectors() {
     }
 }
 
+const SHA1: &str = "104152c5bfdca07bc633eebd46199f0255c9f49d";
+
 /// HMACs that were made with OpenSSL: `printf BODY | openssl dgst -sha256 -hmac SECRET`.
 #[test]
 fn the_other_schemes() {
     const SHA256: &str = "5031fe3d989c6d1537a013fa6e739da23463fdaec3b70137d828e36ace221bd0";
     const BASE64: &str = "UDH+PZicbRU3oBP6bnOdojRj/a7DtwE32Cjjas4iG9A=";
-    const SHA1: &str = "104152c5bfdca07bc633eebd46199f0255c9f49d";
     for (auth, headers, query, good) in [
         (provider("gitea", "key"), &[("x-gitea-signature", SHA256)][..], &[][..], true),
         (provider("gogs", "key"), &[("x-gogs-signature", SHA256)], &[], true),
@@ -156,6 +157,25 @@ fn the_other_schemes() {
     ] {
         let case = Case { auth: auth.clone(), headers, query, body: "data", now: 0 };
         assert_eq!(case.check().is_ok(), good, "{auth} {headers:?} {query:?}: {:?}", case.check());
+    }
+}
+
+#[test]
+fn prefixes_of_signatures() {
+    for (prefix, signature, good) in [
+        (json!("sha1="), format!("sha1={SHA1}"), true),
+        (json!("sha1="), SHA1.to_owned(), false),
+        (json!(["sha1=", ""]), format!("sha1={SHA1}"), true),
+        (json!(["", "sha1="]), format!("sha1={SHA1}"), true),
+        (json!(["sha1=", ""]), SHA1.to_owned(), true),
+        (json!(["sha1=", ""]), format!("sha2={SHA1}"), false),
+        (json!(["sha1=", ""]), SHA1.replace('1', "2"), false),
+    ] {
+        let auth =
+            json!({"hmac": {"header": "X-Sig", "secret": "key", "prefix": prefix, "algorithm": "sha1"}});
+        let headers = [("x-sig", &*signature)];
+        let case = Case { auth: auth.clone(), headers: &headers, query: &[], body: "data", now: 0 };
+        assert_eq!(case.check().is_ok(), good, "{auth} {signature}");
     }
 }
 
