@@ -49,12 +49,11 @@ impl Auth {
                 let secret = text("secret").filter(|secret| !secret.is_empty() && source == "header")?;
                 let known = prefix.is_empty() || *prefix == format!("{algorithm}=");
                 known.then_some(())?;
-                let mut hmac = json!({"header": header, "algorithm": algorithm, "encoding": "hex"});
-                if !prefix.is_empty() {
-                    hmac["prefix"] = Value::from(*prefix);
-                }
-                hmac["secret"] = Value::from(secret);
-                json!({"hmac": hmac})
+                // The original takes a signature with its prefix and without it.
+                let prefixes = [format!("{algorithm}="), String::new()];
+                json!({"hmac": {
+                    "header": header, "algorithm": algorithm, "encoding": "hex", "prefix": prefixes, "secret": secret,
+                }})
             }
             None => {
                 let argument = Argument::read(&parameter).ok()?;

@@ -33,6 +33,11 @@ impl File {
         Item { file: self, value: &self.value, path: Path::top() }
     }
 
+    /// Names something at a line.
+    pub(super) fn leave_out(&self, line: usize, what: impl Into<String>) {
+        self.left_out.borrow_mut().push(LeftOut { line, what: what.into() });
+    }
+
     /// What was left out, in the order of its lines.
     pub(super) fn into_left_out(self) -> Vec<LeftOut> {
         let mut left_out = self.left_out.into_inner();
@@ -58,8 +63,7 @@ pub(super) struct Item<'a> {
 impl<'a> Item<'a> {
     /// Names something here that is not carried over.
     pub(super) fn leave_out(&self, what: impl Into<String>) {
-        let line = self.line();
-        self.file.left_out.borrow_mut().push(LeftOut { line, what: what.into() });
+        self.file.leave_out(self.line(), what);
     }
 
     pub(super) fn line(&self) -> usize {

@@ -2,6 +2,7 @@
 //! what becomes of it here, where that differs: `docs/decisions/0014-import.md`.
 
 mod auth;
+mod command;
 pub mod crontab;
 mod formula;
 mod given;

@@ -13,7 +13,6 @@ use super::given::Item;
 pub(super) struct Wanted {
     /// Headers that are looked at, in lower case; `*` for all.
     pub(super) headers: BTreeSet<String>,
-    pub(super) payload: bool,
     pub(super) body: bool,
     /// Texts that are taken apart as JSON.
     pub(super) parsed: Vec<Parsed>,
@@ -27,8 +26,6 @@ pub(super) struct Parsed {
     pub(super) key: String,
 }
 
-/// The field of a form that many senders put JSON into. Herald takes it apart: its keys are parameters.
-const FORMS: &str = "payload";
 const REST: &str = "trigger_param|without('_request')";
 
 /// Where values with names come from.
@@ -121,9 +118,6 @@ impl Argument {
             Kind::Entire(Map::Headers) => {
                 Some("entire-headers: names are in lower case, those that hold secrets are left out")
             }
-            Kind::Named(Map::Payload) if self.name == "root" || self.name.starts_with("root.") => {
-                Some("root: a list is no event, a request with one is answered 400")
-            }
             Kind::Named(Map::Payload) if is_xml(&self.name) => {
                 Some("the name looks like one of an XML payload: XML is not taken apart")
             }
@@ -157,10 +151,6 @@ impl Argument {
     pub(super) fn in_template(&self, wanted: &mut Wanted) -> String {
         self.want(wanted);
         let expression = match self.kind {
-            // A form's, which is taken apart already where it is JSON.
-            Kind::Named(Map::Payload) if self.name == FORMS => {
-                format!("text({at} if {at} is not none else {REST})", at = "at(trigger_param, 'payload')")
-            }
             Kind::Named(map) => {
                 let (base, path) = self.place(map, wanted);
                 format!("text(at({base}, {}))", template_text(&path))
@@ -184,7 +174,6 @@ impl Argument {
             Kind::Entire(Map::Headers) => {
                 wanted.headers.insert("*".to_owned());
             }
-            Kind::Named(Map::Payload) | Kind::Entire(Map::Payload) => wanted.payload = true,
             Kind::Body => wanted.body = true,
             _ => {}
         }
@@ -211,8 +200,7 @@ impl Parsed {
         argument.want(wanted);
         let (base, path) = argument.place(map, wanted);
         let at = format!("at({base}, {})", template_text(&path));
-        let other = if map == Map::Payload && argument.name == FORMS { REST } else { &at };
-        let template = format!("{{{{ {at}|fromjson if {at} is string else {other} }}}}");
+        let template = format!("{{{{ {at}|fromjson if {at} is string else {at} }}}}");
         let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
         let key = format!("parsed_{}", argument.name.chars().map(plain).collect::<String>());
         Some((Self { map, name: argument.name.clone(), key }, template))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::auth::Auth;
+use super::command::job_param;
 use super::given::{File, Item};
 use super::imported::{Imported, Unreadable};
 use super::rule::Rules;
@@ -36,6 +37,7 @@ const COMMAND_FAILED: &str =
     "Error occurred while executing the hook's command. Please check your logs for more details.";
 /// Without `http-methods`, the original takes any. Those that only ask run nothing here.
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+const TEMPLATES: &str = "a file for webhook's -template has to be rendered first";
 const LONGEST_WAIT: &str = "1h";
 /// What forges send at most; the original has no limit.
 const LARGEST_BODY: &str = "25MiB";
@@ -47,14 +49,17 @@ the command. Secrets of the hooks stand in it: let nobody else read this file, o
 /// # Errors
 /// When it is no list of hooks.
 pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
-    let file = File::read(text, file_name)?;
+    let file = File::read(text, file_name).map_err(|why| with_hint(why, text))?;
     if !file.top().value.is_array() {
         return Err(Unreadable(format!(
             "{file_name}:1: this is no list of hooks: expected [{{\"id\": …}}, …]"
         )));
     }
     let mut seen = BTreeSet::new();
-    let hooks: Vec<Hook> = file.top().list().iter().filter_map(|item| Hook::read(item, &mut seen)).collect();
+    let items = file.top().list();
+    say_templates(&file, text);
+    let hooks: Vec<Hook> = items.iter().filter_map(|item| Hook::read(item, &mut seen)).collect();
+    say_methods(&file, &hooks);
     let mut writer = Writer::default();
     writer.comment(0, HEAD);
     if !hooks.is_empty() {
@@ -69,9 +74,39 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
     Ok(Imported { yaml: writer.finish(), left_out: file.into_left_out() })
 }
 
+/// Files for `-template` are read by webhook only after Go's templates in them have been replaced.
+fn with_hint(Unreadable(why): Unreadable, text: &str) -> Unreadable {
+    match text.lines().position(|line| line.contains("{{")) {
+        Some(line) => Unreadable(format!("{}\nline {} holds {{{{: {TEMPLATES}\n", why.trim_end(), line + 1)),
+        None => Unreadable(why),
+    }
+}
+
+/// Names what stands in templates although the file can be read: a secret would be the text of the template.
+fn say_templates(file: &File, text: &str) {
+    for (n, line) in text.lines().enumerate() {
+        if line.contains("{{") && line.contains("getenv") {
+            file.leave_out(n + 1, format!("{TEMPLATES}: what stands here is taken as it is"));
+        }
+    }
+}
+
+/// Names what goes for all hooks that say nothing of methods, at the first of them.
+fn say_methods(file: &File, hooks: &[Hook]) {
+    if let Some(first) = hooks.iter().find(|hook| hook.any_method) {
+        let what = format!(
+            "without `http-methods` webhook takes any method; here it is {}, and HEAD or OPTIONS run nothing (405)",
+            METHODS.join(", ")
+        );
+        file.leave_out(first.line, what);
+    }
+}
+
 struct Hook {
     id: String,
     line: usize,
+    /// It says nothing of methods.
+    any_method: bool,
     trigger: Value,
     router: Value,
 }
@@ -97,7 +132,7 @@ impl Hook {
         let auth = Auth::of(item);
         let selector = condition(item, auth.as_ref(), &mut wanted, &mut select_param);
         let job_param = job_param(item, &command, &mut wanted);
-        let methods = methods(item, &wanted);
+        let methods = methods(item);
         if methods.is_empty() {
             return None;
         }
@@ -107,7 +142,9 @@ impl Hook {
             router["select_param"] = Value::Object(select_param);
         }
         router["job_param"] = Value::Object(job_param);
-        Some(Self { line: item.line(), trigger, router, id })
+        let named = item.get("http-methods");
+        let any_method = named.is_none_or(|named| named.value.as_array().is_some_and(Vec::is_empty));
+        Some(Self { line: item.line(), any_method, trigger, router, id })
     }
 }
 
@@ -153,7 +190,7 @@ fn condition(
 fn trigger(item: &Item<'_>, id: &str, auth: Option<Value>, wanted: &Wanted, methods: &[String]) -> Value {
     let mut trigger = json!({
         "type": "http", "host": "0.0.0.0", "port": 9000, "path": path(&format!("/hooks/{id}")),
-        "methods": methods, "body": "any", "max_body": LARGEST_BODY, "dedup_window": 0,
+        "methods": methods, "body": "webhook", "max_body": LARGEST_BODY, "dedup_window": 0,
     });
     if let Some(auth) = auth {
         trigger["auth"] = auth;
@@ -166,30 +203,23 @@ fn trigger(item: &Item<'_>, id: &str, auth: Option<Value>, wanted: &Wanted, meth
     if wanted.body {
         trigger["keep_raw"] = Value::from(true);
     }
-    if let Some(kind) = item.text_at("incoming-payload-content-type") {
-        // JSON is known without it.
-        let what = if kind.contains("xml") || kind.starts_with("multipart/") {
-            Some(format!("{kind} is not taken apart: there are no parameters"))
-        } else if kind.contains("json") {
-            None
-        } else {
-            Some(format!("the sender has to say `Content-Type: {kind}` itself"))
-        };
-        if let (Some(what), Some(at)) = (what, item.get("incoming-payload-content-type")) {
-            at.leave_out(what);
+    if let Some(kind) = item.text_at("incoming-payload-content-type").filter(|kind| !kind.is_empty()) {
+        let at = item.get("incoming-payload-content-type");
+        let known = ["json", "x-www-form-urlencoded"].iter().any(|known| kind.contains(known));
+        if let Some(at) = at.filter(|_| !known) {
+            at.leave_out(format!("{kind} is not taken apart: there are no parameters"));
         }
+        trigger["content_type"] = Value::from(kind);
     }
     answer(item, &mut trigger);
     trigger
 }
 
 /// The methods that are taken; none where the original takes only such as are not taken here.
-fn methods(item: &Item<'_>, wanted: &Wanted) -> Vec<String> {
+fn methods(item: &Item<'_>) -> Vec<String> {
     let list = item.list_at("http-methods");
     if list.is_empty() {
-        // A GET has no payload; its parameters here are those of the query, which nobody may take for one.
-        let fitting = METHODS.iter().filter(|method| !(wanted.payload && **method == "GET"));
-        return fitting.map(|method| (*method).to_owned()).collect();
+        return METHODS.map(str::to_owned).to_vec();
     }
     let mut methods = Vec::new();
     for at in list {
@@ -197,9 +227,6 @@ fn methods(item: &Item<'_>, wanted: &Wanted) -> Vec<String> {
         if !METHODS.contains(&method.as_str()) {
             at.leave_out(format!("`{method}` is not one of: {}", METHODS.join(", ")));
             continue;
-        }
-        if method == "GET" && wanted.payload {
-            at.leave_out("GET: what is taken from the payload is taken from the query");
         }
         methods.push(method);
     }
@@ -262,84 +289,6 @@ fn status(item: &Item<'_>, key: &str) -> Option<Value> {
     known.then(|| Value::from(code))
 }
 
-fn job_param(item: &Item<'_>, command: &str, wanted: &mut Wanted) -> Map<String, Value> {
-    let folder = item.text_at("command-working-directory").filter(|folder| !folder.is_empty());
-    let program = match &folder {
-        Some(folder) if !command.starts_with('/') => format!("{}/{command}", folder.trim_end_matches('/')),
-        _ => command.to_owned(),
-    };
-    if let Some(at) =
-        item.get("execute-command").filter(|_| program.contains('/') && !program.starts_with('/'))
-    {
-        at.leave_out(format!("`{program}` is relative to where webhook was started: make it absolute"));
-    }
-    let output = item.flag_at("include-command-output-in-response");
-    let mut line: Vec<Value> = Vec::new();
-    match (&folder, output) {
-        // The original answers with both kinds of output, as they came.
-        (Some(folder), true) => {
-            let script = "cd -- \"$0\" && exec \"$@\" 2>&1";
-            line.extend(["sh", "-c", script, &literal(folder)].map(Value::from));
-        }
-        (None, true) => line.extend(["sh", "-c", "exec \"$@\" 2>&1", "webhook"].map(Value::from)),
-        (Some(folder), false) if program.contains('=') => {
-            line.extend(["sh", "-c", "cd -- \"$0\" && exec \"$@\"", &literal(folder)].map(Value::from));
-        }
-        (Some(folder), false) => {
-            line.extend(["env".to_owned(), format!("--chdir={}", literal(folder))].map(Value::from))
-        }
-        (None, false) => {}
-    }
-    line.push(Value::from(literal(&program)));
-    for at in arguments(item, "pass-arguments-to-command") {
-        line.push(Value::from(at.in_template(wanted)));
-    }
-    let mut param = Map::new();
-    param.insert("cmd".to_owned(), line.remove(0));
-    if !line.is_empty() {
-        param.insert("arg".to_owned(), Value::Array(line));
-    }
-    let (mut env, mut files) = (Map::new(), Map::new());
-    for at in arguments(item, "pass-environment-to-command") {
-        let name = at.envname.clone().unwrap_or_else(|| format!("HOOK_{}", at.name));
-        env.insert(name, Value::from(at.in_template(wanted)));
-    }
-    for at in arguments(item, "pass-file-to-command") {
-        let name = at.envname.clone().unwrap_or_else(|| format!("HOOK_{}", at.name.to_uppercase()));
-        let text = Value::from(at.in_template(wanted));
-        files.insert(name, if at.base64 { json!({"base64": text}) } else { text });
-    }
-    for (key, map) in [("env", env), ("env_file", files)] {
-        if !map.is_empty() {
-            param.insert(key.to_owned(), Value::Object(map));
-        }
-    }
-    param
-}
-
-/// The references under a key; those that give nothing there or here are named.
-fn arguments(item: &Item<'_>, key: &str) -> Vec<Argument> {
-    let mut arguments = Vec::new();
-    for at in item.list_at(key) {
-        match Argument::read(&at) {
-            Ok(argument) => {
-                if let Some(difference) = argument.difference() {
-                    at.leave_out(difference);
-                }
-                arguments.push(argument);
-            }
-            // The original passes an empty argument, to keep the places of the others.
-            Err(why) => {
-                at.leave_out(format!("{why}: it is empty, there and here"));
-                if key == "pass-arguments-to-command" {
-                    arguments.push(Argument::empty());
-                }
-            }
-        }
-    }
-    arguments
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,28 +345,26 @@ mod tests {
     #[test]
     fn what_the_trigger_keeps_of_the_request() {
         let raw = json!({"source": "raw-request-body"});
-        for (arguments, headers, keep_raw, get) in [
-            (json!([]), Value::Null, Value::Null, true),
-            (json!([raw]), Value::Null, json!(true), true),
+        for (arguments, headers, keep_raw) in [
+            (json!([]), Value::Null, Value::Null),
+            (json!([raw]), Value::Null, json!(true)),
             (
                 json!([{"source": "header", "name": "B"}, {"source": "header", "name": "a"}]),
                 json!(["a", "b"]),
                 Value::Null,
-                true,
             ),
-            (json!([{"source": "header", "name": "Host"}]), Value::Null, Value::Null, true),
+            (json!([{"source": "header", "name": "Host"}]), Value::Null, Value::Null),
             (
                 json!([{"source": "entire-headers"}, {"source": "header", "name": "a"}]),
                 json!(["*"]),
                 Value::Null,
-                true,
             ),
-            (json!([{"source": "payload", "name": "a"}]), Value::Null, Value::Null, false),
+            (json!([{"source": "payload", "name": "a"}]), Value::Null, Value::Null),
         ] {
             let (config, _) = hook(json!({"pass-arguments-to-command": arguments}));
             let trigger = &config["trigger"]["h"];
             assert_eq!((&trigger["headers"], &trigger["keep_raw"]), (&headers, &keep_raw), "{arguments}");
-            assert_eq!(trigger["methods"].as_array().unwrap().contains(&json!("GET")), get, "{arguments}");
+            assert_eq!((&trigger["methods"], &trigger["body"]), (&json!(METHODS), &json!("webhook")));
         }
     }
 
@@ -506,14 +453,14 @@ mod tests {
             let source = if name.starts_with("X-") { "header" } else { "url" };
             json!({"match": {"type": kind, "secret": "s", "value": "v", "parameter": {"source": source, "name": name}}})
         };
-        let hmac = |header: &str, algorithm: &str, prefix: &str| json!({"hmac": {"header": header, "algorithm": algorithm, "encoding": "hex", "prefix": prefix, "secret": "s"}});
+        let hmac = |header: &str, algorithm: &str, prefix: &str| json!({"hmac": {"header": header, "algorithm": algorithm, "encoding": "hex", "prefix": [prefix, ""], "secret": "s"}});
         let signed = rule("payload-hmac-sha256", "X-Hub-Signature-256");
         for (rule, auth, selector) in [
             (signed.clone(), hmac("X-Hub-Signature-256", "sha256", "sha256="), "all"),
             (rule("payload-hash-sha1", "X-HUB-Signature"), hmac("X-Hub-Signature", "sha1", "sha1="), "all"),
             (
                 rule("payload-hmac-sha256", "X-Gogs-Signature"),
-                json!({"hmac": {"header": "X-Gogs-Signature", "algorithm": "sha256", "encoding": "hex", "secret": "s"}}),
+                hmac("X-Gogs-Signature", "sha256", "sha256="),
                 "all",
             ),
             (rule("value", "X-Gitlab-Token"), json!({"token": "v", "header": "X-Gitlab-Token"}), "all"),
@@ -569,9 +516,38 @@ mod tests {
 ";
         let (config, left_out) = imported(hooks);
         let lines: Vec<usize> = left_out.iter().map(|(line, _)| *line).collect();
-        assert_eq!(lines, [3, 4, 5, 7, 10, 11, 13, 14, 17, 18, 20, 21, 24, 27], "{left_out:#?}");
+        assert_eq!(lines, [3, 4, 7, 10, 11, 13, 14, 15, 17, 18, 20, 21, 24, 27], "{left_out:#?}");
         assert_eq!(config["trigger"].as_object().unwrap().len(), 2);
         assert_eq!(config["router"]["a"]["select_param"]["expr"], "false");
+    }
+
+    #[test]
+    fn the_type_that_a_hook_expects() {
+        let (config, _) = hook(json!({"incoming-payload-content-type": ""}));
+        assert_eq!(config["trigger"]["h"]["content_type"], Value::Null);
+        for (given, left) in
+            [("application/json", false), ("x-www-form-urlencoded", false), ("text/xml", true)]
+        {
+            let (config, left_out) =
+                hook(json!({"incoming-payload-content-type": given, "http-methods": ["POST"]}));
+            assert_eq!(
+                (&config["trigger"]["h"]["content_type"], !left_out.is_empty()),
+                (&json!(given), left)
+            );
+        }
+    }
+
+    #[test]
+    fn templates_that_were_not_rendered() {
+        let broken = "[{\"id\": \"a\",\n\"secret\": \"{{ getenv \"X\" | js }}\"}]";
+        let why = import(broken, "hooks").unwrap_err().0;
+        assert!(why.ends_with(&format!("\nline 2 holds {{{{: {TEMPLATES}\n")), "{why}");
+        let readable = "- id: '{{ getenv `X` }}'\n  execute-command: x\n";
+        let left_out = import(readable, "hooks").unwrap().left_out;
+        assert!(
+            left_out.iter().any(|left| left.line == 1 && left.what.starts_with(TEMPLATES)),
+            "{left_out:?}"
+        );
     }
 
     #[test]
