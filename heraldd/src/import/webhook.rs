@@ -58,6 +58,7 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
     let mut seen = BTreeSet::new();
     let items = file.top().list();
     say_templates(&file, text);
+    say_missing(&items);
     let hooks: Vec<Hook> = items.iter().filter_map(|item| Hook::read(item, &mut seen)).collect();
     say_methods(&file, &hooks);
     let mut writer = Writer::default();
@@ -88,6 +89,21 @@ fn say_templates(file: &File, text: &str) {
         if line.contains("{{") && line.contains("getenv") {
             file.leave_out(n + 1, format!("{TEMPLATES}: what stands here is taken as it is"));
         }
+    }
+}
+
+/// Names, where it first matters, what becomes of variables and files without a value.
+fn say_missing(hooks: &[Item<'_>]) {
+    let keys = ["pass-environment-to-command", "pass-file-to-command"];
+    let passed = hooks
+        .iter()
+        .flat_map(|hook| keys.iter().filter_map(|key| hook.get(key)).flat_map(|list| list.list()));
+    let of_the_request = |at: &Item<'_>| {
+        let source = at.get("source").and_then(|source| source.value.as_str());
+        source.is_some_and(|source| ["payload", "header", "url", "query"].contains(&source))
+    };
+    if let Some(first) = passed.into_iter().find(of_the_request) {
+        first.leave_out("where a request lacks it, the variable or file is empty here and not set there (so for all hooks)");
     }
 }
 
@@ -519,6 +535,22 @@ mod tests {
         assert_eq!(lines, [3, 4, 7, 10, 11, 13, 14, 15, 17, 18, 20, 21, 24, 27], "{left_out:#?}");
         assert_eq!(config["trigger"].as_object().unwrap().len(), 2);
         assert_eq!(config["router"]["a"]["select_param"]["expr"], "false");
+    }
+
+    #[test]
+    fn values_that_may_be_missing_are_named_once() {
+        let passed = |source: &str| json!([{"source": source, "name": "a"}, {"source": source, "name": "b"}]);
+        for (key, source, notes) in [
+            ("pass-environment-to-command", "payload", 1),
+            ("pass-file-to-command", "header", 1),
+            ("pass-environment-to-command", "string", 0),
+            ("pass-arguments-to-command", "payload", 0),
+        ] {
+            let hooks = ["a", "b"].map(|id| json!({"id": id, "execute-command": "x", key: passed(source)}));
+            let (_, left_out) = imported(&json!(hooks).to_string());
+            let named = left_out.iter().filter(|(_, what)| what.contains("is empty here"));
+            assert_eq!(named.count(), notes, "{key} {source}");
+        }
     }
 
     #[test]
