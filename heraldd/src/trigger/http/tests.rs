@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -102,7 +103,12 @@ impl Server {
 
 async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
-    timeout(LONG, stream.read_to_end(&mut answer)).await.expect("the connection stays open").unwrap();
+    let read = timeout(LONG, stream.read_to_end(&mut answer)).await.expect("the connection stays open");
+    // One that is cut ends so, when the last byte sent was not read.
+    assert!(
+        read.as_ref().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true),
+        "{read:?}"
+    );
     String::from_utf8(answer).unwrap()
 }
 
