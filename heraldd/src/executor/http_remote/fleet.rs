@@ -46,19 +46,20 @@ impl Fleet {
         self.nodes.iter().filter(|(name, _)| only.is_none_or(|own| own == name)).collect()
     }
 
+    /// Whether the job has not succeeded yet on as many nodes as must be well before the others get it.
+    fn lacks_canaries(&self, children: &[Child]) -> bool {
+        children.iter().filter(|child| child.succeeded()).count() < self.strategy.canary
+    }
+
     async fn attempt(&self, execution: Execution, resumed: bool) -> Outcome {
         if resumed {
             execution.output.begin_anew().await;
         }
         let nodes = self.wanted(&execution);
-        // What an earlier process sent is joined everywhere at once; where it never came, it is lost.
-        let canary = if resumed { 0 } else { self.strategy.canary.min(nodes.len()) };
-        let (first, rest) = nodes.split_at(canary);
         let until = Instant::now() + self.timeout;
         let run = Run { fleet: self, execution: &execution, resumed, until };
-        let mut children = run.all(first).await;
-        let canary_failed = children.iter().any(|child| child.failed());
-        if canary_failed {
+        let (mut children, rest) = run.canaries(&nodes).await;
+        if self.lacks_canaries(&children) && !resumed {
             children.extend(rest.iter().map(|(name, _)| Child::not_run(name, "the job failed on a canary")));
         } else {
             children.extend(run.all(rest).await);
@@ -90,6 +91,27 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Runs on the canaries, and gives the nodes that are left. The next node takes the place of one that is skipped, until
+    /// as many as must have succeeded, or one has failed.
+    async fn canaries<'n>(
+        &self,
+        nodes: &'n [&'n (String, Remote)],
+    ) -> (Vec<Child>, &'n [&'n (String, Remote)]) {
+        let (mut children, mut rest) = (Vec::<Child>::new(), nodes);
+        // What an earlier process sent is joined everywhere at once; where it never came, it is lost.
+        while !self.resumed
+            && !rest.is_empty()
+            && self.fleet.lacks_canaries(&children)
+            && !children.iter().any(Child::failed)
+        {
+            let well = children.iter().filter(|child| child.succeeded()).count();
+            let (next, others) = rest.split_at((self.fleet.strategy.canary - well).min(rest.len()));
+            children.extend(self.all(next).await);
+            rest = others;
+        }
+        (children, rest)
+    }
+
     /// Runs on these nodes, on as many at once as may be.
     async fn all(&self, nodes: &[&(String, Remote)]) -> Vec<Child> {
         let strategy = &self.fleet.strategy;
@@ -182,6 +204,10 @@ impl Child {
 
     fn not_run(node: &str, why: &str) -> Self {
         Self { node: node.to_owned(), status: "not_run", error: Some(why.to_owned()), result: Params::new() }
+    }
+
+    fn succeeded(&self) -> bool {
+        self.status == "succeeded"
     }
 
     /// Whether the job did not succeed there, though it was to.

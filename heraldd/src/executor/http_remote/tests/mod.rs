@@ -1,6 +1,7 @@
 //! Against a runner of the tests' own. What a real runner does is tested end to end.
 
 mod fake;
+mod fleet;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
