@@ -54,8 +54,10 @@ pub(super) struct Ran {
 /// Why there is no result.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// No connection could be made: the runner got nothing.
+    /// Nobody is there: the runner got nothing.
     Unreachable(String),
+    /// Somebody may be there, but one side does not trust the other, or does not understand it: the runner got nothing.
+    Barred(String),
     /// The connection broke: nobody knows what became of the job.
     Broken(String),
     /// The connection broke in the middle of the answer.
@@ -74,7 +76,8 @@ impl Fault {
     /// For people.
     pub(super) fn why(&self) -> &str {
         match self {
-            Self::Unreachable(why) | Self::Broken(why) | Self::Cut(why) | Self::Wrong(why) => why,
+            Self::Unreachable(why) | Self::Barred(why) => why,
+            Self::Broken(why) | Self::Cut(why) | Self::Wrong(why) => why,
             Self::Refused(why, _) | Self::Busy(_, why) => why,
             Self::Unknown => "it does not know the job",
         }

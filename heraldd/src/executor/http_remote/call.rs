@@ -92,14 +92,15 @@ impl Caller {
 
     async fn send(&self, url: Url, mut headers: HeaderMap, body: &str) -> Result<Response, Fault> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let client = self.connector.client().await.map_err(Fault::Unreachable)?;
+        let client = self.connector.client().await.map_err(Fault::Barred)?;
         let sent = client.post(url).headers(headers).body(body.to_owned()).send().await;
         sent.map_err(|error| {
-            // A runner that wants another certificate of us says so only after the handshake.
-            if error.is_connect() || herald_tls::is_turned_away(&error) {
-                Fault::Unreachable(reason(&error))
-            } else {
-                Fault::Broken(reason(&error))
+            let why = reason(&error);
+            match herald_tls::explain(&error) {
+                // A runner that wants another certificate of us says so only after the handshake.
+                Some(_) if error.is_connect() || herald_tls::is_turned_away(&error) => Fault::Barred(why),
+                None if error.is_connect() => Fault::Unreachable(why),
+                _ => Fault::Broken(why),
             }
         })
     }

@@ -110,11 +110,13 @@ impl Remote {
                     errand.wait(at, why);
                     tokio::time::sleep(pause).await;
                 }
-                Fault::Unreachable(why) if !retry.join => {
-                    errand.unreached.store(true, Ordering::Relaxed);
-                    return Err(Failure::new(format!("the runner {at} cannot be reached: {why}")));
+                Fault::Unreachable(_) | Fault::Barred(_) if !retry.join => {
+                    errand.unreached.store(matches!(fault, Fault::Unreachable(_)), Ordering::Relaxed);
+                    return Err(Failure::new(format!("the runner {at} cannot be reached: {}", fault.why())));
                 }
-                Fault::Unreachable(_) | Fault::Broken(_) | Fault::Cut(_) if self.settings.signed => {
+                Fault::Unreachable(_) | Fault::Barred(_) | Fault::Broken(_) | Fault::Cut(_)
+                    if self.settings.signed =>
+                {
                     let cut = matches!(fault, Fault::Cut(_));
                     let why = fault.why();
                     if !retry.again(began.elapsed(), cut).await {
@@ -125,7 +127,7 @@ impl Remote {
                     }
                     tracing::debug!(runner = %at, why, "the connection broke; joining the job again");
                 }
-                Fault::Unreachable(why) | Fault::Broken(why) | Fault::Cut(why) => {
+                Fault::Unreachable(why) | Fault::Barred(why) | Fault::Broken(why) | Fault::Cut(why) => {
                     return Err(Failure::new(format!("the connection to the runner {at} broke: {why}")));
                 }
                 Fault::Unknown => {

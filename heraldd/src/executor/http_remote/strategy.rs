@@ -48,7 +48,8 @@ pub(super) fn spec() -> OptionSpec {
         new(
             "offline",
             OptionKind::OneOf(&["fail", "skip", "wait"]),
-            "A node that cannot be reached: the job fails there, does without it, or waits for it within its `timeout`.",
+            "A node where nobody is there: the job fails there, does without it, or waits for it within its `timeout`. On one that \
+             is not trusted, or does not trust us, it always fails.",
         )
         .default("fail"),
     ];

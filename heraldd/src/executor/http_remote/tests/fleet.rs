@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use herald_core::executor::{Executor, Outcome, Stop};
 use herald_core::spec::Options;
+use herald_tls::testing::{Authority, Pair, Validity};
+use herald_tls::{ServerFiles, ServerTls};
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::fake::{Got, SECRET, fake, short};
 use super::{component, execution};
@@ -77,6 +80,55 @@ fn statuses(outcome: &Outcome) -> String {
     };
     let children = result["node"].as_object().unwrap().values();
     children.map(|child| child["status"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+/// A runner with this certificate, which answers nobody.
+async fn secured(files: ServerFiles) -> u16 {
+    herald_tls::install_provider();
+    let tls = ServerTls::load(files).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let tls = tls.clone();
+            tokio::spawn(async move { tls.accept(stream).await.map(drop) });
+        }
+    });
+    port
+}
+
+/// Somebody is there: the job fails at once, whatever is to become of nodes that are not.
+#[tokio::test]
+async fn a_node_that_is_not_trusted_or_does_not_trust_us_is_not_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let (good, other) = (Authority::new("Good"), Authority::new("Other"));
+    good.write(&file("ca.crt"));
+    let issue = |authority: &Authority, name: &str, host: &str, validity| {
+        let Pair { cert, key } = authority.issue(folder.path(), name, &[host], validity);
+        ServerFiles { cert, key, client_ca: None }
+    };
+    let fine = issue(&good, "fine", "127.0.0.1", Validity::Good);
+    for (files, says) in [
+        (issue(&other, "foreign", "127.0.0.1", Validity::Good), "of an authority that is not trusted"),
+        (issue(&good, "elsewhere", "web1.example", Validity::Good), "is for web1.example"),
+        (issue(&good, "expired", "127.0.0.1", Validity::Expired), "expired"),
+        (ServerFiles { client_ca: Some(file("ca.crt")), ..fine }, "it wants a client certificate"),
+    ] {
+        let port = secured(files).await;
+        let host = format!("https://127.0.0.1:{port}/path");
+        let mut nodes = Nodes::start(&[Fine]).await;
+        nodes.section["n2"] = json!({"host": host, "secret": SECRET, "tls": {"ca": file("ca.crt")}});
+        for offline in ["fail", "skip", "wait"] {
+            let executor = nodes.executor(folder.path(), &json!({"offline": offline}));
+            let job = executor.execute(execution("job1", Stop::new()));
+            let outcome = tokio::time::timeout(Duration::from_secs(20), job).await;
+            let outcome = outcome.expect("it does not wait for what will not come");
+            assert_eq!(statuses(&outcome), "succeeded failed", "{offline}, {says}");
+            let failure = outcome.unwrap_err();
+            assert!(failure.error.contains(says), "{offline}, {says}: {}", failure.error);
+        }
+    }
 }
 
 /// As many as `canary` says must succeed before the others get the job: one that is skipped is none.
