@@ -7,6 +7,7 @@ mod fleet;
 mod follow;
 mod labelled;
 mod landing;
+mod mishap;
 mod options;
 mod pulse;
 mod retry;

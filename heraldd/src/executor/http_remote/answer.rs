@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::landing::Landing;
+use super::mishap::reason;
 
 /// How long an answer that has begun may stand still.
 const STALL: Duration = Duration::from_secs(60);
@@ -236,20 +237,6 @@ async fn refusal(status: StatusCode, headers: &HeaderMap, body: Body, expected: 
 fn told(text: &str) -> String {
     let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(MAX_TOLD).collect()
-}
-
-/// All that an error of the HTTP client says, without the URL, which may hold a password.
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    if let Some(told) = herald_tls::explain(error) {
-        return told;
-    }
-    let mut texts: Vec<String> = Vec::new();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        texts.push(inner.to_string());
-        source = inner.source();
-    }
-    if texts.is_empty() { "the exchange failed".to_owned() } else { texts.join(": ") }
 }
 
 async fn multipart(kind: &str, body: Body, expected: Expected<'_>) -> Result<Ran, Fault> {

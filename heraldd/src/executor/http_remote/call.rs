@@ -14,8 +14,9 @@ use http::{HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
 
-use super::answer::{self, Fault, reason};
+use super::answer::{self, Fault};
 use super::client::Connector;
+use super::mishap::{reason, speaks_no_http};
 use super::options::Runner;
 use crate::tls::TlsClient;
 
@@ -100,6 +101,7 @@ impl Caller {
                 // A runner that wants another certificate of us says so only after the handshake.
                 Some(_) if error.is_connect() || herald_tls::is_turned_away(&error) => Fault::Barred(why),
                 None if error.is_connect() => Fault::Unreachable(why),
+                None if speaks_no_http(&error) => Fault::Barred(why),
                 _ => Fault::Broken(why),
             }
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use herald_tls::{ClientConfig, ClientFiles, ClientTls, install_provider};
 use reqwest::{Client, ClientBuilder};
 
-use super::answer::reason;
+use super::mishap::reason;
 
 /// Makes connections to one runner.
 pub(super) struct Connector {

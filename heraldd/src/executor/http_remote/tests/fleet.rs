@@ -99,7 +99,7 @@ async fn secured(files: ServerFiles) -> u16 {
 
 /// Somebody is there: the job fails at once, whatever is to become of nodes that are not.
 #[tokio::test]
-async fn a_node_that_is_not_trusted_or_does_not_trust_us_is_not_offline() {
+async fn a_node_that_is_not_trusted_or_not_understood_is_not_offline() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let (good, other) = (Authority::new("Good"), Authority::new("Other"));
@@ -109,16 +109,25 @@ async fn a_node_that_is_not_trusted_or_does_not_trust_us_is_not_offline() {
         ServerFiles { cert, key, client_ca: None }
     };
     let fine = issue(&good, "fine", "127.0.0.1", Validity::Good);
-    for (files, says) in [
-        (issue(&other, "foreign", "127.0.0.1", Validity::Good), "of an authority that is not trusted"),
-        (issue(&good, "elsewhere", "web1.example", Validity::Good), "is for web1.example"),
-        (issue(&good, "expired", "127.0.0.1", Validity::Expired), "expired"),
-        (ServerFiles { client_ca: Some(file("ca.crt")), ..fine }, "it wants a client certificate"),
+    let strict = ServerFiles { client_ca: Some(file("ca.crt")), ..fine.clone() };
+    for (scheme, files, says) in [
+        (
+            "https",
+            issue(&other, "foreign", "127.0.0.1", Validity::Good),
+            "of an authority that is not trusted",
+        ),
+        ("https", issue(&good, "elsewhere", "web1.example", Validity::Good), "is for web1.example"),
+        ("https", issue(&good, "expired", "127.0.0.1", Validity::Expired), "expired"),
+        ("https", strict, "it wants a client certificate"),
+        ("http", fine, "it does not speak HTTP: is its address https://"),
     ] {
         let port = secured(files).await;
-        let host = format!("https://127.0.0.1:{port}/path");
+        let mut node = json!({"host": format!("{scheme}://127.0.0.1:{port}/path"), "secret": SECRET});
+        if scheme == "https" {
+            node["tls"] = json!({"ca": file("ca.crt")});
+        }
         let mut nodes = Nodes::start(&[Fine]).await;
-        nodes.section["n2"] = json!({"host": host, "secret": SECRET, "tls": {"ca": file("ca.crt")}});
+        nodes.section["n2"] = node;
         for offline in ["fail", "skip", "wait"] {
             let executor = nodes.executor(folder.path(), &json!({"offline": offline}));
             let job = executor.execute(execution("job1", Stop::new()));
