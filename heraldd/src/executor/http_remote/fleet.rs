@@ -6,8 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use herald_core::activation::EXE_DONE;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output};
-use herald_core::param::Params;
+use herald_core::job::Job;
+use herald_core::param::{Params, lookup};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -39,10 +41,7 @@ impl Fleet {
 
     /// The nodes that the job is for.
     fn wanted(&self, execution: &Execution) -> Vec<&(String, Remote)> {
-        // `?node=` says nothing, as with the original.
-        let asked =
-            execution.job.trigger_param.lookup(ONLY_HERE).is_some_and(|node| node.as_str() != Some(""));
-        let only = self.own.as_deref().filter(|_| asked);
+        let only = self.own.as_deref().filter(|_| only_here(&execution.job));
         self.nodes.iter().filter(|(name, _)| only.is_none_or(|own| own == name)).collect()
     }
 
@@ -69,6 +68,22 @@ impl Fleet {
         children.sort_by_key(place);
         summary(children)
     }
+}
+
+/// Whether the request that led to this job is for this node alone. `exe_done` tells of a job by its parameters, and of the
+/// job before that one in these.
+fn only_here(job: &Job) -> bool {
+    let mut trigger = &*job.trigger;
+    let mut told = &**job.trigger_param.params();
+    while trigger == EXE_DONE {
+        let before = told.get("trigger").and_then(Value::as_str);
+        let (Some(before), Some(Value::Object(params))) = (before, told.get("trigger_param")) else {
+            return false;
+        };
+        (trigger, told) = (before, params);
+    }
+    // `?node=` says nothing, as with the original.
+    lookup(told, ONLY_HERE).is_some_and(|node| node.as_str() != Some(""))
 }
 
 #[async_trait]

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use herald_core::executor::{Executor, Outcome, Stop};
+use herald_core::param::Params;
 use herald_core::spec::Options;
+use herald_core::trigger_param::TriggerParam;
 use herald_tls::testing::{Authority, Pair, Validity};
 use herald_tls::{ServerFiles, ServerTls};
 use serde_json::{Value, json};
@@ -27,6 +29,7 @@ use Node::{Fails, Fine, Gone};
 struct Nodes {
     section: Value,
     ran: Arc<Mutex<Vec<String>>>,
+    own: Option<&'static str>,
     _gone: Vec<TcpSocket>,
 }
 
@@ -52,13 +55,14 @@ impl Nodes {
             };
             section[name] = json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET});
         }
-        Self { section, ran, _gone: gone }
+        Self { section, ran, own: None, _gone: gone }
     }
 
     /// On all of them.
     fn executor(&self, data: &Path, strategy: &Value) -> Arc<dyn Executor> {
         let names: Vec<&String> = self.section.as_object().unwrap().keys().collect();
-        let options = json!({"nodes": names, "node": self.section, "strategy": strategy, "data_dir": data, "rejoin": "1s"});
+        let mut options = json!({"nodes": names, "node": self.section, "strategy": strategy, "data_dir": data, "rejoin": "1s"});
+        options["id"] = json!(self.own);
         let Value::Object(options) = options else { unreachable!() };
         (component().factory)(&Options(options)).unwrap()
     }
@@ -137,6 +141,43 @@ async fn a_node_that_is_not_trusted_or_not_understood_is_not_offline() {
             let failure = outcome.unwrap_err();
             assert!(failure.error.contains(says), "{offline}, {says}: {}", failure.error);
         }
+    }
+}
+
+/// A request that a peer forwarded is run only here, and so is what follows on its jobs.
+#[tokio::test]
+async fn what_is_for_this_node_alone_stays_here_in_a_chain_too() {
+    let request = |query: Value| json!({"_request": {"query": query}});
+    let follows =
+        |trigger: &str, told: Value| json!({"trigger": trigger, "trigger_param": told, "success": true});
+    let here = request(json!({"node": "1"}));
+    let nested = follows("exe_done", follows("web", here.clone()));
+    for (trigger, told, expected) in [
+        ("web", here.clone(), 1),
+        ("web", request(json!({"node": ""})), 2),
+        ("web", request(json!({})), 2),
+        ("exe_done", follows("web", here.clone()), 1),
+        ("exe_done", nested.clone(), 1),
+        ("exe_done", follows("exe_done", nested), 1),
+        ("exe_done", follows("web", request(json!({}))), 2),
+        ("exe_done", follows("cron", json!({})), 2),
+        ("exe_done", json!({}), 2),
+        // A sender may write whatever he likes.
+        ("web", follows("web", here.clone()), 2),
+        ("exe_done", follows("web", follows("web", here)), 2),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let mut nodes = Nodes::start(&[Fine, Fine]).await;
+        nodes.own = Some("n2");
+        let mut execution = execution("job1", Stop::new());
+        let job = Arc::get_mut(&mut execution.job).unwrap();
+        job.trigger = trigger.into();
+        job.trigger_param = Arc::new(TriggerParam::from_json(&told.to_string(), Params::new()).unwrap());
+        nodes.executor(data.path(), &json!({})).execute(execution).await.unwrap();
+        let mut ran = nodes.ran.lock().unwrap().clone();
+        ran.sort();
+        let wanted = if expected == 1 { &["n2"][..] } else { &["n1", "n2"] };
+        assert_eq!(ran, wanted, "{trigger} {told}");
     }
 }
 
