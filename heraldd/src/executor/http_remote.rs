@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod child;
 mod client;
 mod fleet;
 mod follow;
@@ -11,6 +12,7 @@ mod mishap;
 mod options;
 mod pulse;
 mod retry;
+mod sent;
 mod single;
 mod strategy;
 #[cfg(test)]

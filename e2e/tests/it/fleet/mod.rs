@@ -13,10 +13,12 @@
 //! | `runner` in the daemon's configuration; `-id` picks its own entry; any node can be asked | `one_file_serves_every_node_and_any_can_be_asked` |
 //! | a request that a peer forwarded is run only here | the same |
 //! | a daemon's restart in the middle of a job on many nodes | `a_restart_joins_the_job_on_every_node` |
+//! | a daemon that is killed goes on from the record: nodes whose turn had not come, nodes that are waited for | [`restart`] |
 //! | mistakes | `mistakes_are_found` |
 //! | nodes with addresses of their own: killed, link cut, slow, two masters | [`network`] |
 
 mod network;
+mod restart;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -9,12 +9,15 @@ use futures_util::stream::FuturesUnordered;
 use herald_core::activation::EXE_DONE;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output};
 use herald_core::job::Job;
-use herald_core::param::{Params, lookup};
+use herald_core::param::lookup;
+use herald_wire::job::JobKey;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::child::{Child, summary};
 use super::labelled::Labelled;
 use super::options::{Common, Many};
+use super::sent::{Before, Sent};
 use super::single::Remote;
 use super::strategy::{Offline, Strategy};
 
@@ -28,15 +31,14 @@ pub(super) struct Fleet {
     nodes: Vec<(String, Remote)>,
     strategy: Strategy,
     own: Option<String>,
-    timeout: Duration,
+    common: Arc<Common>,
 }
 
 impl Fleet {
     pub(super) fn new(common: Arc<Common>, many: Many) -> Self {
-        let timeout = common.timeout;
         let remote = |(name, runner)| (name, Remote::new(common.clone(), runner));
         let nodes = many.nodes.into_iter().map(remote).collect();
-        Self { nodes, strategy: many.strategy, own: many.own, timeout }
+        Self { nodes, strategy: many.strategy, own: many.own, common }
     }
 
     /// The nodes that the job is for.
@@ -50,22 +52,60 @@ impl Fleet {
         children.iter().filter(|child| child.succeeded()).count() < self.strategy.canary
     }
 
+    /// The nodes that the job was for before a restart: those that got it first, and of those that are no nodes of this
+    /// executor any more what became of it there.
+    fn left<'a>(&'a self, before: &'a Before) -> (Vec<Place<'a>>, Vec<Child>) {
+        let (mut places, mut children) = (Vec::new(), Vec::new());
+        for name in &before.nodes {
+            let sent = before.sent.contains(name);
+            match self.nodes.iter().find(|(known, _)| known == name) {
+                Some((name, remote)) => places.push(Place { name, remote, sent }),
+                None if sent => {
+                    let why = "the configuration does not have the node here any more; what became of the job there is not known";
+                    let lost = Failure { kind: FailureKind::Lost, ..Failure::new(why) };
+                    children.push(Child::of(name, Err(lost)));
+                }
+                None => children
+                    .push(Child::not_run(name, "the configuration does not have the node here any more")),
+            }
+        }
+        places.sort_by_key(|place| !place.sent);
+        (places, children)
+    }
+
     async fn attempt(&self, execution: Execution, resumed: bool) -> Outcome {
         if resumed {
             execution.output.begin_anew().await;
         }
-        let nodes = self.wanted(&execution);
-        let until = Instant::now() + self.timeout;
-        let run = Run { fleet: self, execution: &execution, resumed, until };
-        let (mut children, rest) = run.canaries(&nodes).await;
-        if self.lacks_canaries(&children) && !resumed {
-            children.extend(rest.iter().map(|(name, _)| Child::not_run(name, "the job failed on a canary")));
+        let data_dir = &self.common.data_dir;
+        let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
+        let taken_up = if resumed { Sent::take_up(data_dir, &key).await } else { None };
+        let (sent, before) = match taken_up {
+            Some((sent, before)) => (sent, before),
+            None => {
+                let nodes = self.wanted(&execution).into_iter().map(|(name, _)| name.clone()).collect();
+                let fresh = Before { nodes, sent: Default::default() };
+                if resumed {
+                    // It is not known who got it: all are taken for such that did.
+                    (Sent::unknown(), Before { sent: fresh.nodes.iter().cloned().collect(), ..fresh })
+                } else {
+                    (Sent::begin(data_dir, &key, &fresh.nodes).await.map_err(Failure::new)?, fresh)
+                }
+            }
+        };
+        let (places, mut children) = self.left(&before);
+        let until = Instant::now() + self.common.timeout;
+        let run = Run { fleet: self, execution: &execution, sent: &sent, until };
+        let rest = run.canaries(&places, &mut children).await;
+        if self.lacks_canaries(&children) {
+            let why = "the job failed on a canary";
+            children.extend(rest.iter().map(|place| Child::not_run(place.name, why)));
         } else {
-            children.extend(run.all(rest).await);
+            run.all(rest, &mut children).await;
         }
+        sent.end().await;
         // In the order in which they are configured.
-        let place = |child: &Child| nodes.iter().position(|(name, _)| *name == child.node);
-        children.sort_by_key(place);
+        children.sort_by_key(|child| before.nodes.iter().position(|name| *name == child.node));
         summary(children)
     }
 }
@@ -97,50 +137,53 @@ impl Executor for Fleet {
     }
 }
 
+/// A node that the job is for.
+struct Place<'a> {
+    name: &'a str,
+    remote: &'a Remote,
+    /// An earlier process sent it there: it is joined, never started.
+    sent: bool,
+}
+
 /// One attempt on its way to the nodes.
 struct Run<'a> {
     fleet: &'a Fleet,
     execution: &'a Execution,
-    resumed: bool,
+    sent: &'a Sent,
     until: Instant,
 }
 
 impl Run<'_> {
     /// Runs on the canaries, and gives the nodes that are left. The next node takes the place of one that is skipped, until
-    /// as many as must have succeeded, or one has failed.
-    async fn canaries<'n>(
-        &self,
-        nodes: &'n [&'n (String, Remote)],
-    ) -> (Vec<Child>, &'n [&'n (String, Remote)]) {
-        let (mut children, mut rest) = (Vec::<Child>::new(), nodes);
-        // What an earlier process sent is joined everywhere at once; where it never came, it is lost.
-        while !self.resumed
-            && !rest.is_empty()
-            && self.fleet.lacks_canaries(&children)
-            && !children.iter().any(Child::failed)
-        {
+    /// as many as must have succeeded, or one has failed. What was sent before a restart comes first.
+    async fn canaries<'p>(&self, places: &'p [Place<'_>], children: &mut Vec<Child>) -> &'p [Place<'p>] {
+        let wanted = self.fleet.strategy.canary;
+        if wanted == 0 {
+            return places;
+        }
+        let (sent, mut rest) = places.split_at(places.partition_point(|place| place.sent));
+        self.all(sent, children).await;
+        while !rest.is_empty() && self.fleet.lacks_canaries(children) && !children.iter().any(Child::failed) {
             let well = children.iter().filter(|child| child.succeeded()).count();
-            let (next, others) = rest.split_at((self.fleet.strategy.canary - well).min(rest.len()));
-            children.extend(self.all(next).await);
+            let (next, others) = rest.split_at((wanted - well).min(rest.len()));
+            self.all(next, children).await;
             rest = others;
         }
-        (children, rest)
+        rest
     }
 
-    /// Runs on these nodes, on as many at once as may be.
-    async fn all(&self, nodes: &[&(String, Remote)]) -> Vec<Child> {
+    /// Runs on these nodes, on as many at once as may be; what was sent before a restart runs already.
+    async fn all(&self, places: &[Place<'_>], children: &mut Vec<Child>) {
         let strategy = &self.fleet.strategy;
-        let at_once = strategy.max_parallel.filter(|_| !self.resumed).unwrap_or(nodes.len()).max(1);
-        let mut waiting = nodes.iter();
+        let at_once = strategy.max_parallel.unwrap_or(places.len()).max(1);
+        let mut waiting = places.iter().peekable();
         let mut running = FuturesUnordered::new();
-        let mut children = Vec::new();
-        let mut stopped = false;
+        let mut stopped = strategy.stop_on_failure && children.iter().any(Child::failed);
         loop {
-            while running.len() < at_once
-                && !stopped
-                && let Some((name, remote)) = waiting.next()
+            while let Some(place) =
+                waiting.next_if(|place| place.sent || (running.len() < at_once && !stopped))
             {
-                running.push(self.one(name, remote));
+                running.push(self.one(place));
             }
             let Some(child) = running.next().await else { break };
             stopped |= strategy.stop_on_failure && child.failed();
@@ -152,126 +195,75 @@ impl Run<'_> {
         } else {
             "the job failed on another node (stop_on_failure)"
         };
-        children.extend(waiting.map(|(name, _)| Child::not_run(name, why)));
-        children
+        children.extend(waiting.map(|place| Child::not_run(place.name, why)));
     }
 
-    async fn one(&self, name: &str, remote: &Remote) -> Child {
+    async fn one(&self, place: &Place<'_>) -> Child {
+        let Place { name, remote, sent } = *place;
         let output: Arc<dyn Output> = Arc::new(Labelled::new(self.execution.output.clone(), name));
         let execution = Execution { output: output.clone(), ..self.execution.clone() };
         let mut told = false;
         let child = loop {
-            let attempted = remote.attempt(&execution, self.resumed, Some(name)).await;
+            if !sent && let Err(failure) = self.write_down(name).await {
+                break Child::of(name, Err(failure));
+            }
+            let attempted = remote.attempt(&execution, sent, Some(name)).await;
             if !attempted.unreached {
                 break Child::of(name, attempted.outcome);
             }
+            self.sent.not_sent(name).await;
             match self.fleet.strategy.offline {
                 Offline::Fail => break Child::of(name, attempted.outcome),
                 Offline::Skip => break Child::skipped(name, attempted.outcome),
-                Offline::Wait if Instant::now() + LOOK_AGAIN > self.until => {
-                    break Child::of(name, attempted.outcome);
-                }
                 Offline::Wait => {}
             }
             if !std::mem::replace(&mut told, true) {
                 let (job_id, runner) = (&*execution.job.id, remote.url().as_str());
                 tracing::info!(job_id, node = name, runner, "the node is offline; the job waits for it");
             }
-            let wait = execution.stop.asked.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await;
-            if wait.is_none() {
-                let cancelled = Failure::new("it was cancelled while it waited for the node");
-                break Child::of(name, Err(Failure { kind: FailureKind::Cancelled, ..cancelled }));
+            match self.until_there(remote).await {
+                Ok(true) => {}
+                Ok(false) => break Child::of(name, attempted.outcome),
+                Err(failure) => break Child::of(name, Err(failure)),
             }
         };
         output.close().await;
         child
     }
-}
 
-/// What became of the job on one node.
-struct Child {
-    node: String,
-    status: &'static str,
-    error: Option<String>,
-    result: Params,
-}
-
-impl Child {
-    fn of(node: &str, outcome: Outcome) -> Self {
-        let node = node.to_owned();
-        match outcome {
-            Ok(result) => Self { node, status: "succeeded", error: None, result },
-            Err(failure) => {
-                let status = match failure.kind {
-                    FailureKind::Failed => "failed",
-                    FailureKind::TimedOut => "timed_out",
-                    FailureKind::Cancelled => "cancelled",
-                    FailureKind::Lost => "lost",
-                };
-                Self { node, status, error: Some(failure.error), result: failure.result }
+    /// Waits until somebody is there. False when the time of the job is over before.
+    async fn until_there(&self, remote: &Remote) -> Result<bool, Failure> {
+        loop {
+            if Instant::now() + LOOK_AGAIN > self.until {
+                return Ok(false);
+            }
+            self.pause("it was cancelled while it waited for the node").await?;
+            let asked = self.execution.stop.asked.run_until_cancelled(remote.is_there()).await;
+            if asked == Some(true) {
+                return Ok(true);
             }
         }
     }
 
-    fn skipped(node: &str, outcome: Outcome) -> Self {
-        Self { status: "skipped", ..Self::of(node, outcome) }
-    }
-
-    fn not_run(node: &str, why: &str) -> Self {
-        Self { node: node.to_owned(), status: "not_run", error: Some(why.to_owned()), result: Params::new() }
-    }
-
-    fn succeeded(&self) -> bool {
-        self.status == "succeeded"
-    }
-
-    /// Whether the job did not succeed there, though it was to.
-    fn failed(&self) -> bool {
-        !matches!(self.status, "succeeded" | "skipped")
-    }
-
-    /// Its result, with how it ended.
-    fn entry(self) -> (String, Value) {
-        let mut entry = self.result;
-        entry.insert("status".to_owned(), Value::from(self.status));
-        if let Some(error) = self.error {
-            entry.insert("error".to_owned(), Value::from(error));
+    /// Writes down that the node gets the job, before it does. Waits while that cannot be written.
+    async fn write_down(&self, name: &str) -> Result<(), Failure> {
+        let mut told = false;
+        while let Err(error) = self.sent.sends(name).await {
+            let why = format!("that the node gets the job cannot be written to the data_dir: {error}");
+            if Instant::now() + LOOK_AGAIN > self.until {
+                return Err(Failure::new(why));
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(job_id = %self.execution.job.id, node = name, "{why}; the job waits until it can");
+            }
+            self.pause("it was cancelled before it was sent").await?;
         }
-        (self.node, Value::Object(entry))
+        Ok(())
     }
-}
 
-/// The job succeeds when all its children did.
-fn summary(children: Vec<Child>) -> Outcome {
-    let failed: Vec<&Child> = children.iter().filter(|child| child.failed()).collect();
-    let all_skipped = !children.is_empty() && children.iter().all(|child| child.status == "skipped");
-    let of = |status: &str| failed.iter().any(|child| child.status == status);
-    let kind = match () {
-        () if of("failed") => FailureKind::Failed,
-        () if of("timed_out") => FailureKind::TimedOut,
-        () if of("cancelled") => FailureKind::Cancelled,
-        () if of("lost") => FailureKind::Lost,
-        () => FailureKind::Failed,
-    };
-    let error = if all_skipped {
-        Some("no node could be reached".to_owned())
-    } else if failed.is_empty() {
-        None
-    } else {
-        let why =
-            |child: &&Child| format!("{} ({})", child.node, child.error.as_deref().unwrap_or(child.status));
-        let told: Vec<String> = failed.iter().map(why).collect();
-        Some(format!(
-            "it did not succeed on {} of {} nodes: {}",
-            failed.len(),
-            children.len(),
-            told.join("; ")
-        ))
-    };
-    let nodes: Params = children.into_iter().map(Child::entry).collect();
-    let result: Params = [("node".to_owned(), Value::Object(nodes))].into_iter().collect();
-    match error {
-        None => Ok(result),
-        Some(error) => Err(Failure { kind, error, result }),
+    /// Until the next look; `why` for the error when it is cancelled meanwhile.
+    async fn pause(&self, why: &str) -> Result<(), Failure> {
+        let waited = self.execution.stop.asked.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await;
+        waited.ok_or_else(|| Failure { kind: FailureKind::Cancelled, ..Failure::new(why) })
     }
 }

@@ -65,7 +65,8 @@ pub(super) fn specs() -> Vec<OptionSpec> {
         OptionSpec::new(
             "data_dir",
             OptionKind::FilePath,
-            "Result files land here as `<job_id>/<name>/<filename>`. Default: `$STATE_DIRECTORY/data`, else \
+            "Result files land here as `<job_id>/<name>/<filename>`; of a job on many nodes also stands here, while it runs, \
+             which of them got it. Default: `$STATE_DIRECTORY/data`, else \
              `/var/lib/heraldd/data` for root, else `$XDG_STATE_HOME/heraldd/data` (`~/.local/state`).",
         ),
         OptionSpec::new(

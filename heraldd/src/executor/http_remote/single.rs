@@ -25,6 +25,9 @@ const LAST_WORDS: Duration = Duration::from_secs(20);
 /// The same when the daemon itself is to end at once.
 const LAST_WORDS_FORCED: Duration = Duration::from_secs(2);
 
+/// How long one that was reached may take to answer before it counts as there.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// How long a runner is looked for after the daemon itself was down, at least.
 const RESUME: Duration = Duration::from_secs(60);
 
@@ -246,6 +249,14 @@ impl Remote {
     /// The URL of the runner.
     pub(super) fn url(&self) -> &reqwest::Url {
         &self.runner.url
+    }
+
+    /// Whether somebody is there, whom a job can be sent to. Starts nothing.
+    pub(super) async fn is_there(&self) -> bool {
+        // What is wrong here is for the attempt to tell.
+        let Ok(caller) = self.caller().await else { return true };
+        let asked = tokio::time::timeout(self.settings.connect_timeout + ANSWER, caller.heartbeat()).await;
+        !matches!(asked, Ok(Err(Fault::Unreachable(_))))
     }
 
     /// One attempt at a job. `resumed`: an earlier process sent it. `node`: which of several nodes this is.

@@ -10,9 +10,11 @@ use herald_core::spec::Options;
 use herald_core::trigger_param::TriggerParam;
 use herald_tls::testing::{Authority, Pair, Validity};
 use herald_tls::{ServerFiles, ServerTls};
+use herald_wire::job::JobKey;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
+use super::super::sent::Sent;
 use super::fake::{Got, SECRET, fake, short};
 use super::{component, execution};
 
@@ -21,11 +23,13 @@ use super::{component, execution};
 enum Node {
     Fine,
     Fails,
+    /// As a good runner that was restarted: it knows no job, and takes new ones.
+    Forgot,
     Gone,
 }
-use Node::{Fails, Fine, Gone};
+use Node::{Fails, Fine, Forgot, Gone};
 
-/// The nodes n1, n2…, and which of them got the job, in that order.
+/// The nodes n1, n2…, and which of them got the job, in that order; with a `+` where it was only to be joined.
 struct Nodes {
     section: Value,
     ran: Arc<Mutex<Vec<String>>>,
@@ -38,15 +42,20 @@ impl Nodes {
         let (mut section, ran) = (json!({}), Arc::<Mutex<Vec<String>>>::default());
         let mut gone = Vec::new();
         for (n, node) in nodes.iter().enumerate() {
-            let (name, code) = (format!("n{}", n + 1), i32::from(*node != Fine));
+            let (name, node) = (format!("n{}", n + 1), *node);
             let (ran, at) = (ran.clone(), name.clone());
             let answer = move |got: Got| {
+                let joins = got.verified().join;
                 if got.path.ends_with("/path") {
-                    ran.lock().unwrap().push(at.clone());
+                    ran.lock().unwrap().push(if joins { format!("+{at}") } else { at.clone() });
                 }
+                if joins && node == Forgot {
+                    return short(&got.signer(), 404, "unknown", None);
+                }
+                let code = i32::from(node == Fails);
                 short(&got.signer(), 200, &json!({"exit_code": code}).to_string(), None)
             };
-            let port = if *node == Gone {
+            let port = if node == Gone {
                 let (socket, port) = nobody();
                 gone.push(socket);
                 port
@@ -179,6 +188,84 @@ async fn what_is_for_this_node_alone_stays_here_in_a_chain_too() {
         let wanted = if expected == 1 { &["n2"][..] } else { &["n1", "n2"] };
         assert_eq!(ran, wanted, "{trigger} {told}");
     }
+}
+
+/// After a crash the nodes that got the job are asked for it, and those that did not get it now, by the same strategy.
+#[tokio::test]
+async fn a_restart_goes_on_where_the_daemon_was_killed() {
+    let rolling = json!({"max_parallel": 1});
+    let stopping = json!({"max_parallel": 1, "stop_on_failure": true});
+    let (canary, skip) = (json!({"canary": 1}), json!({"offline": "skip"}));
+    for (nodes, of, sent, strategy, expected, ran) in [
+        (&[Fine, Fine, Fine][..], "n1 n2 n3", "n1", &rolling, "succeeded succeeded succeeded", "+n1 n2 n3"),
+        (&[Fine, Fine, Fine], "n1 n2 n3", "", &rolling, "succeeded succeeded succeeded", "n1 n2 n3"),
+        (&[Forgot, Forgot], "n1 n2", "n1", &rolling, "lost succeeded", "+n1 n2"),
+        (&[Forgot, Fine], "n1 n2", "n1", &stopping, "lost not_run", "+n1"),
+        (&[Fine, Fails, Fine], "n1 n2 n3", "n2", &stopping, "not_run failed not_run", "+n2"),
+        (&[Fails, Fine], "n1 n2", "n1", &canary, "failed not_run", "+n1"),
+        (&[Fine, Fine], "n1 n2", "n1", &canary, "succeeded succeeded", "+n1 n2"),
+        (&[Fine, Fails, Fine], "n1 n2 n3", "n2 n1", &canary, "succeeded failed succeeded", "+n1 +n2 n3"),
+        (&[Gone, Fine, Fine], "n1 n2 n3", "n2", &skip, "skipped succeeded succeeded", "+n2 n3"),
+        // The configuration is another one now: n9 is none of its nodes, and n2 was not when the job began.
+        (&[Fine, Fine], "n1 n9", "n1 n9", &rolling, "succeeded lost", "+n1"),
+        (&[Fine, Fine], "n9 n1", "n1", &rolling, "not_run succeeded", "+n1"),
+        (&[Fine, Fine], "n9 n1", "n9", &stopping, "lost not_run", ""),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let key = JobKey { job_id: "job1".to_owned(), attempt: 3 };
+        let before = Sent::begin(data.path(), &key, &names(of)).await.unwrap();
+        for node in names(sent) {
+            before.sends(&node).await.unwrap();
+        }
+        drop(before);
+        let all = Nodes::start(nodes).await;
+        let outcome = all.executor(data.path(), strategy).recover(execution("job1", Stop::new())).await;
+        let case = format!("{of}; sent to {sent}; {strategy}");
+        let by_name = |outcome: &Outcome| {
+            let result = outcome.as_ref().unwrap_or_else(|failure| &failure.result);
+            let status = |node: &String| result["node"][node]["status"].as_str().unwrap().to_owned();
+            names(of).iter().map(status).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(by_name(&outcome), expected, "{case}");
+        assert_eq!(outcome.is_ok(), !["lost", "not_run", "failed"].iter().any(|bad| expected.contains(bad)));
+        let mut got = all.ran.lock().unwrap().clone();
+        got.sort_by_key(|name| name.trim_start_matches('+').to_owned());
+        assert_eq!(got.join(" "), ran, "{case}");
+        assert!(!data.path().join(".herald-sent-job1-3").exists(), "{case}");
+    }
+}
+
+/// It is written down before it is sent: a process that is killed in between has not sent it to anybody unseen.
+#[tokio::test]
+async fn who_gets_a_job_is_written_down_before() {
+    let data = tempfile::tempdir().unwrap();
+    let mut nodes = Nodes::start(&[Gone, Fine, Fine]).await;
+    let file = data.path().join(".herald-sent-job1-3");
+    let (seen, looked) = (Arc::<Mutex<Vec<String>>>::default(), file.clone());
+    let (note, read) = (seen.clone(), move || std::fs::read_to_string(&looked).unwrap_or_default());
+    let port = fake(move |got: Got| {
+        note.lock().unwrap().push(read());
+        short(&got.signer(), 200, "{}", None)
+    })
+    .await;
+    nodes.section["n2"]["host"] = json!(format!("http://127.0.0.1:{port}/path"));
+    let executor = nodes.executor(data.path(), &json!({"max_parallel": 1, "offline": "skip"}));
+    executor.execute(execution("job1", Stop::new())).await.unwrap();
+    let head = "{\"nodes\":[\"n1\",\"n2\",\"n3\"]}\n{\"sent\":\"n1\"}\n{\"not_sent\":\"n1\"}\n";
+    assert_eq!(*seen.lock().unwrap(), [format!("{head}{{\"sent\":\"n2\"}}\n")]);
+    assert!(!file.exists(), "it is over");
+}
+
+/// Of a job that an older version began, or where the data_dir is another one now, it is not known who got it.
+#[tokio::test]
+async fn without_a_record_nothing_is_started_after_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let all = Nodes::start(&[Fine, Forgot]).await;
+    let executor = all.executor(data.path(), &json!({"max_parallel": 1, "canary": 1}));
+    let outcome = executor.recover(execution("job1", Stop::new())).await;
+    assert_eq!(statuses(&outcome), "succeeded lost");
+    assert!(all.ran.lock().unwrap().iter().all(|name| name.starts_with('+')));
 }
 
 /// As many as `canary` says must succeed before the others get the job: one that is skipped is none.
