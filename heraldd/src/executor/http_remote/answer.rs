@@ -119,15 +119,23 @@ pub(super) async fn read_message<T: DeserializeOwned>(
 ) -> Result<T, Fault> {
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = collect(body(response), limit).await?;
-    if let Some(signed) = signed {
-        check_short(status, &headers, &bytes, signed).map_err(Fault::Wrong)?;
+    let said = || told(&String::from_utf8_lossy(&bytes));
+    if let Some(signed) = signed
+        && let Err(error) = check_short(status, &headers, &bytes, signed)
+    {
+        return Err(Fault::Wrong(match status {
+            StatusCode::OK => error,
+            // A runner that does not know who asks cannot sign what it says.
+            StatusCode::UNAUTHORIZED => format!("it refuses us, in an answer that is not signed: {}", said()),
+            _ => format!("{error} ({status}: {})", said()),
+        }));
     }
     match status {
         StatusCode::OK => serde_json::from_slice(&bytes)
             .map_err(|error| Fault::Wrong(format!("the answer is not understood: {error}"))),
         StatusCode::NOT_FOUND => Err(Fault::Unknown),
-        StatusCode::BAD_REQUEST => Err(Fault::Refused(told(&String::from_utf8_lossy(&bytes)), None)),
-        _ => Err(Fault::Wrong(told(&String::from_utf8_lossy(&bytes)))),
+        StatusCode::BAD_REQUEST => Err(Fault::Refused(said(), None)),
+        _ => Err(Fault::Wrong(said())),
     }
 }
 

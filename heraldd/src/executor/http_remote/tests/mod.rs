@@ -452,3 +452,31 @@ async fn a_node_with_an_odd_clock_is_there_all_the_same() {
         assert_eq!(beat.told.unwrap().time_ms, time_ms);
     }
 }
+
+/// What is wrong is seen in the list of nodes, and not only once a job fails.
+#[tokio::test]
+async fn a_node_that_refuses_us_is_shown_with_its_reason() {
+    type Answer = fn(Got) -> Vec<u8>;
+    let cases: [(Answer, &str); 5] = [
+        (
+            |_| raw(401, &[], b"signed 400 s ago; are both clocks right?\n"),
+            "it refuses us, in an answer that is not signed: signed 400 s ago; are both clocks right?",
+        ),
+        (
+            |_| raw(502, &[], b"<html>\nBad Gateway"),
+            "the answer of the runner is not signed as it must be: the message is not signed (502 Bad Gateway: <html> Bad Gateway)",
+        ),
+        (
+            |_| raw(200, &[], b"{}"),
+            "the answer of the runner is not signed as it must be: the message is not signed",
+        ),
+        (|got| short(&got.signer(), 503, "too many requests", None), "too many requests"),
+        (|_| Vec::new(), "client error (SendRequest): connection closed before message completed"),
+    ];
+    for (answer, expected) in cases {
+        let port = fake(answer).await;
+        let node = json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET});
+        let error = Pulse::new(&node).unwrap().ask(|| 0).await.unwrap_err();
+        assert_eq!(error, expected);
+    }
+}
