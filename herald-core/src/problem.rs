@@ -93,6 +93,8 @@ pub struct Problem {
     pub help: Option<String>,
     /// The part of the value that it is about, as it is written there.
     pub excerpt: Option<String>,
+    /// Whether nothing that a user wrote stands in the words.
+    pub plain: bool,
 }
 
 impl Problem {
@@ -105,6 +107,7 @@ impl Problem {
             message: message.into(),
             help: None,
             excerpt: None,
+            plain: false,
         }
     }
 
@@ -124,6 +127,13 @@ impl Problem {
     #[must_use]
     pub fn within(mut self, excerpt: impl Into<String>) -> Self {
         self.excerpt = Some(excerpt.into());
+        self
+    }
+
+    /// The same problem, in whose words nothing stands that a user wrote: what looks like a secret there is none.
+    #[must_use]
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
         self
     }
 

@@ -151,6 +151,7 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<P
         };
         problem.help = help;
         problem.excerpt = wrong.excerpt.filter(|_| !spec.is_secret());
+        problem.plain = wrong.plain;
         vec![problem]
     })
 }
@@ -360,6 +361,7 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Complaint;
     use super::*;
     use serde_json::json;
 
@@ -382,6 +384,10 @@ mod tests {
             .option(new("count", OptionKind::Integer { min: 1, max: i64::MAX }, "A count."))
             .option(new("odd", OptionKind::Integer { min: i64::MIN, max: i64::MAX }, "Odd.").check(odd))
             .option(new("odd_token", OptionKind::Any, "Odd and secret.").check(odd))
+            .option(
+                new("plain_token", OptionKind::Any, "Secret.")
+                    .check(|_| Err(Complaint::plain("it is too short"))),
+            )
             .option(new("interval", OptionKind::Duration, "How often.").required())
             .option(new("limit", OptionKind::Size, "How much."))
             .option(new("file", OptionKind::FilePath, "A file."))
@@ -511,6 +517,7 @@ mod tests {
             (json!({"odd": 1e300}), "t.odd: `odd`: expected a whole number, found 1e300"),
             (json!({"odd": 4}), "t.odd: `odd`: 4 is not odd"),
             (json!({"odd_token": 4444}), "t.odd_token: `odd_token`: *** is not odd"),
+            (json!({"plain_token": "short"}), "t.plain_token: `plain_token`: it is too short"),
             (
                 json!({"interval": "soon"}),
                 "t.interval: `interval`: `soon` is no duration (write seconds as a number, or a duration such as \

@@ -64,9 +64,17 @@ pub struct Complaint {
     pub message: String,
     /// The part of the value that it is about, as it is written there.
     pub excerpt: Option<String>,
+    /// Whether nothing of the value stands in the message.
+    pub plain: bool,
 }
 
 impl Complaint {
+    /// In a sentence of the check's own, in which nothing of the value stands: where it looks like a secret that is by
+    /// chance.
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self { plain: true, ..Self::from(message.into()) }
+    }
+
     /// The same complaint, about this part of the value alone.
     #[must_use]
     pub fn within(mut self, excerpt: impl Into<String>) -> Self {
@@ -77,7 +85,7 @@ impl Complaint {
 
 impl From<String> for Complaint {
     fn from(message: String) -> Self {
-        Self { message, excerpt: None }
+        Self { message, excerpt: None, plain: false }
     }
 }
 

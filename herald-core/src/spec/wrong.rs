@@ -13,11 +13,14 @@ pub(super) struct Wrong {
     /// Whether the message may repeat the value.
     pub(super) shows: bool,
     pub(super) excerpt: Option<String>,
+    /// Whether nothing that a user wrote stands in the message.
+    pub(super) plain: bool,
 }
 
 impl From<Complaint> for Wrong {
     fn from(complaint: Complaint) -> Self {
-        Self { excerpt: complaint.excerpt, ..Self::shows(complaint.message) }
+        let Complaint { message, excerpt, plain } = complaint;
+        Self { shows: !plain, excerpt, plain, ..Self::says(message) }
     }
 }
 
@@ -27,7 +30,7 @@ impl Wrong {
     }
 
     pub(super) fn says(message: impl Into<String>) -> Self {
-        Self { index: None, message: message.into(), help: None, shows: false, excerpt: None }
+        Self { index: None, message: message.into(), help: None, shows: false, excerpt: None, plain: false }
     }
 
     pub(super) fn shows(message: impl Into<String>) -> Self {

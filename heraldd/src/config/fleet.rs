@@ -6,7 +6,7 @@ use herald_core::problem::{Path, Problem, Severity, kind_of, near_miss};
 use herald_core::spec::{Description, OptionKind, OptionSpec, Options};
 use herald_core::unit;
 use reqwest::Url;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::tls;
 
@@ -14,6 +14,9 @@ use crate::tls;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The port of a runner.
 const PORT: u16 = 8124;
+
+/// The secret of a node that is wrong, for those who only look whether it is there.
+const NO_SECRET: &str = "no secret: the node is wrong";
 
 /// What is known of the fleet.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +97,7 @@ pub(super) fn read(
         });
     }
     let own = id.and_then(|id| nodes.get(id));
-    let runner = runner(top.get("runner"), own, problems);
+    let runner = runner(top.get("runner"), (id, own), problems);
     let heartbeat = top.get("heartbeat").and_then(|value| unit::duration(value).ok()).unwrap_or(HEARTBEAT);
     (errors(problems) == before).then_some(FleetSettings {
         id: id.map(str::to_owned),
@@ -102,6 +105,37 @@ pub(super) fn read(
         heartbeat,
         runner,
     })
+}
+
+/// The sections that components may read. Where something is wrong with the settings, the nodes are known all the same: one
+/// that is wrong itself by its name and tags, since its mistakes are told already.
+pub(super) fn shared(
+    read: Option<&FleetSettings>,
+    top: &Map<String, Value>,
+    problems: &[Problem],
+) -> Map<String, Value> {
+    let at = Path::top().key("node");
+    let is_wrong = |name: &str| {
+        let at = at.key(name);
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+        errors.into_iter().any(|problem| problem.path.0.starts_with(&at.0))
+    };
+    let as_written = || {
+        let written = top.get("node").and_then(Value::as_object).into_iter().flatten();
+        let usable = written.enumerate().map(|(n, (name, node))| {
+            let stand_in =
+                || json!({"host": format!("http://n{n}.invalid/"), "secret": NO_SECRET, "tags": node.get("tags")});
+            (name.clone(), if is_wrong(name) { stand_in() } else { node.clone() })
+        });
+        usable.collect()
+    };
+    let nodes = read.map_or_else(as_written, |read| read.nodes.clone());
+    let mut shared = Map::new();
+    shared.insert("node".to_owned(), Value::Object(nodes));
+    if let Some(id) = read.and_then(|read| read.id.clone()) {
+        shared.insert("id".to_owned(), Value::from(id));
+    }
+    shared
 }
 
 fn nodes(given: Option<&Value>, problems: &mut Vec<Problem>) -> Map<String, Value> {
@@ -146,7 +180,7 @@ fn doubts(of: fn(&Options) -> Vec<Problem>, options: &Options, at: &Path) -> Vec
 
 fn runner(
     given: Option<&Value>,
-    own: Option<&Value>,
+    (id, own): (Option<&str>, Option<&Value>),
     problems: &mut Vec<Problem>,
 ) -> Option<Map<String, Value>> {
     let at = Path::top().key("runner");
@@ -171,11 +205,18 @@ fn runner(
         }
     }
     let (options, mut found) = runner_description().check(&given, &at);
-    if !given.contains_key("secret") {
-        let help = "write  runner: {secret: …}, or start with -id NAME to take that of the own node";
-        found.push(Problem::error(at.clone(), "the runner has no secret").at_key().help(help));
-    } else if let Some(Err(why)) = given.get("secret").map(crate::executor::http_remote::check_secret) {
-        found.push(Problem::error(at.key("secret"), format!("`secret`: {why}")));
+    match given.get("secret").map(crate::executor::http_remote::check_secret) {
+        // What is wrong with -id, or with the own node, is told there.
+        None if id.is_some() => {}
+        None => {
+            let help = "write  runner: {secret: …}, or start with -id NAME to take that of the own node";
+            found.push(Problem::error(at.clone(), "the runner has no secret").at_key().help(help));
+        }
+        Some(Err(why)) => {
+            let problem = Problem::error(at.key("secret"), format!("`secret`: {}", why.message));
+            found.push(if why.plain { problem.plain() } else { problem });
+        }
+        Some(Ok(())) => {}
     }
     let good = found.is_empty();
     problems.extend(found);

@@ -182,7 +182,7 @@ impl Checker<'_> {
         }
         self.resolve(&mut top);
         let settings = settings::read(&top, (plugins, id), &mut self.problems);
-        let shared = shared(settings.as_ref(), &top);
+        let shared = fleet::shared(settings.as_ref().map(|settings| &settings.fleet), &top, &self.problems);
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = uses(router);
@@ -320,19 +320,6 @@ impl Checker<'_> {
             self.problems.push(warning.help(help));
         }
     }
-}
-
-/// The sections that components may read. Where something is wrong with the settings, the nodes are known all the same.
-fn shared(settings: Option<&Settings>, top: &Map<String, Value>) -> Map<String, Value> {
-    let fleet = settings.map(|settings| &settings.fleet);
-    let nodes = fleet.map(|fleet| Value::Object(fleet.nodes.clone()));
-    let nodes = nodes.or_else(|| top.get("node").filter(|nodes| nodes.is_object()).cloned());
-    let mut shared = Map::new();
-    shared.insert("node".to_owned(), nodes.unwrap_or_else(|| Value::Object(Map::new())));
-    if let Some(id) = fleet.and_then(|fleet| fleet.id.clone()) {
-        shared.insert("id".to_owned(), Value::from(id));
-    }
-    shared
 }
 
 /// One path or a list of them.

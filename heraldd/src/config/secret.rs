@@ -52,6 +52,8 @@ impl<'a> At<'a> {
 
 /// The largest file that a reference may name.
 const LARGEST: u64 = 1 << 20;
+/// What stands in the place of a secret that could not be had.
+const NOT_THERE: &str = "a secret that could not be had";
 /// The shortest line of a secret of many lines that is hidden by itself.
 const SHORTEST_LINE: usize = 8;
 
@@ -140,7 +142,11 @@ impl<'a> Secrets<'a> {
             },
             Some(Err(why)) => self.problems.push(why.at(&at.path())),
             Some(Ok(reference)) => match reference.look_up(&self.lookup) {
-                Err(why) => self.problems.push(Problem::error(at.path(), why)),
+                Err(why) => {
+                    self.problems.push(Problem::error(at.path(), why));
+                    // Whatever else reads it finds nothing wrong with it.
+                    NOT_THERE.clone_into(text);
+                }
                 Ok(secret) => {
                     self.hide(&secret);
                     self.resolved.insert(at.path(), secret.clone());
@@ -198,6 +204,9 @@ impl<'a> Secrets<'a> {
 
     /// The problem without any secret in its words.
     pub(super) fn masked(&self, mut problem: Problem) -> Problem {
+        if problem.plain {
+            return problem;
+        }
         let near = self.resolved.iter().filter(|(path, secret)| {
             !secret.is_empty() && (path.0.starts_with(&problem.path.0) || problem.path.0.starts_with(&path.0))
         });

@@ -415,6 +415,49 @@ fn mistakes_are_found() {
     }
 }
 
+/// A mistake is told at its place, and nowhere else, in words of which no secret takes a part away.
+#[test]
+fn a_mistake_is_told_once() {
+    let node = |host: &str, secret: &str| {
+        format!("node: {{web1: {{host: '{host}', secret: {secret}, tags: web}}}}\n")
+    };
+    let (here, good) = ("http://127.0.0.1:1/", "a-secret-that-is-long-enough");
+    let short = "`secret`: the secret is too short (5 bytes; at least 16 are needed); make one with `openssl rand -hex 32`";
+    let executor = "executor: {e: {type: http_remote, tags: web}, f: {type: http_remote, nodes: web1}}\n";
+    for (nodes, more, id, expected) in [
+        (
+            node(here, "'${env:NOPE}'"),
+            executor,
+            "web1",
+            &["1:52: the environment variable NOPE is not set"][..],
+        ),
+        (
+            node(here, "'${env:NOPE}'"),
+            "runner: {}\n",
+            "web1",
+            &["1:52: the environment variable NOPE is not set"],
+        ),
+        (node(here, "short"), executor, "web1", &[&format!("1:52: {short}")]),
+        (node(here, "short"), "runner: {}\n", "web1", &[&format!("1:52: {short}")]),
+        (node(here, good), "runner: {secret: short}\n", "web1", &[&format!("2:18: {short}")]),
+        (node("nope", good), executor, "web1", &["1:21: `host`: this is no URL"]),
+        (
+            node(here, good),
+            "runner: {}\n",
+            "wbe1",
+            &["1:7: there is no node \"wbe1\", and -id says that this is it"],
+        ),
+    ] {
+        let place = Place::new();
+        let router = "trigger: {t: {type: tick, interval: 9}}\nrouter: {r: {trigger: t, selector: all, task: {k: none}}}\n";
+        let file = place.config_as("config.yml", &format!("{nodes}{more}{router}"));
+        let ended = e2e::program::run_to_end(place.bare("heraldd").args(["-id", id, "-config"]).arg(file));
+        let told =
+            ended.stderr.lines().filter_map(|line| line.split_once("config.yml:").map(|(_, told)| told));
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{more}{ended:?}");
+    }
+}
+
 /// How long something took, for tests that compare.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let began = Instant::now();

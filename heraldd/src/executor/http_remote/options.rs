@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_core::problem::near_miss;
-use herald_core::spec::{OptionKind, OptionSpec, Options};
+use herald_core::spec::{Complaint, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use herald_wire::secret::Secrets;
@@ -97,8 +97,8 @@ pub(super) fn specs() -> Vec<OptionSpec> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_secret(value: &Value) -> Result<(), String> {
-    secrets(Some(value)).map(drop)
+pub fn check_secret(value: &Value) -> Result<(), Complaint> {
+    secrets(Some(value)).map(drop).map_err(Complaint::plain)
 }
 
 fn secrets(value: Option<&Value>) -> Result<Secrets, String> {
