@@ -2,12 +2,28 @@
 
 use herald_core::executor::{Failure, FailureKind, Outcome};
 use herald_core::param::Params;
-use serde_json::Value;
+use herald_core::secret::Mask;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How it ended on one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Succeeded,
+    Failed,
+    TimedOut,
+    Cancelled,
+    Lost,
+    Skipped,
+    NotRun,
+}
 
 /// What became of the job on one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Child {
     pub(super) node: String,
-    status: &'static str,
+    status: Status,
     error: Option<String>,
     result: Params,
 }
@@ -16,13 +32,13 @@ impl Child {
     pub(super) fn of(node: &str, outcome: Outcome) -> Self {
         let node = node.to_owned();
         match outcome {
-            Ok(result) => Self { node, status: "succeeded", error: None, result },
+            Ok(result) => Self { node, status: Status::Succeeded, error: None, result },
             Err(failure) => {
                 let status = match failure.kind {
-                    FailureKind::Failed => "failed",
-                    FailureKind::TimedOut => "timed_out",
-                    FailureKind::Cancelled => "cancelled",
-                    FailureKind::Lost => "lost",
+                    FailureKind::Failed => Status::Failed,
+                    FailureKind::TimedOut => Status::TimedOut,
+                    FailureKind::Cancelled => Status::Cancelled,
+                    FailureKind::Lost => Status::Lost,
                 };
                 Self { node, status, error: Some(failure.error), result: failure.result }
             }
@@ -30,26 +46,43 @@ impl Child {
     }
 
     pub(super) fn skipped(node: &str, outcome: Outcome) -> Self {
-        Self { status: "skipped", ..Self::of(node, outcome) }
+        Self { status: Status::Skipped, ..Self::of(node, outcome) }
     }
 
     pub(super) fn not_run(node: &str, why: &str) -> Self {
-        Self { node: node.to_owned(), status: "not_run", error: Some(why.to_owned()), result: Params::new() }
+        let (node, error) = (node.to_owned(), Some(why.to_owned()));
+        Self { node, status: Status::NotRun, error, result: Params::new() }
     }
 
     pub(super) fn succeeded(&self) -> bool {
-        self.status == "succeeded"
+        self.status == Status::Succeeded
     }
 
     /// Whether the job did not succeed there, though it was to.
     pub(super) fn failed(&self) -> bool {
-        !matches!(self.status, "succeeded" | "skipped")
+        !matches!(self.status, Status::Succeeded | Status::Skipped)
+    }
+
+    /// Whether nobody knows what became of it there.
+    pub(super) fn is_lost(&self) -> bool {
+        self.status == Status::Lost
+    }
+
+    /// Whether it ran there to its end.
+    pub(super) fn ran(&self) -> bool {
+        matches!(self.status, Status::Succeeded | Status::Failed | Status::TimedOut)
+    }
+
+    /// The same as others see it.
+    pub(super) fn masked(&self, mask: &Mask) -> Self {
+        let error = self.error.as_ref().map(|error| mask.text(error));
+        Self { error, result: mask.params(&self.result), ..self.clone() }
     }
 
     /// Its result, with how it ended.
     fn entry(self) -> (String, Value) {
         let mut entry = self.result;
-        entry.insert("status".to_owned(), Value::from(self.status));
+        entry.insert("status".to_owned(), json!(self.status));
         if let Some(error) = self.error {
             entry.insert("error".to_owned(), Value::from(error));
         }
@@ -60,13 +93,13 @@ impl Child {
 /// The job succeeds when all its children did.
 pub(super) fn summary(children: Vec<Child>) -> Outcome {
     let failed: Vec<&Child> = children.iter().filter(|child| child.failed()).collect();
-    let all_skipped = !children.is_empty() && children.iter().all(|child| child.status == "skipped");
-    let of = |status: &str| failed.iter().any(|child| child.status == status);
+    let all_skipped = !children.is_empty() && children.iter().all(|child| child.status == Status::Skipped);
+    let of = |status: Status| failed.iter().any(|child| child.status == status);
     let kind = match () {
-        () if of("failed") => FailureKind::Failed,
-        () if of("timed_out") => FailureKind::TimedOut,
-        () if of("cancelled") => FailureKind::Cancelled,
-        () if of("lost") => FailureKind::Lost,
+        () if of(Status::Failed) => FailureKind::Failed,
+        () if of(Status::TimedOut) => FailureKind::TimedOut,
+        () if of(Status::Cancelled) => FailureKind::Cancelled,
+        () if of(Status::Lost) => FailureKind::Lost,
         () => FailureKind::Failed,
     };
     let error = if all_skipped {
@@ -74,8 +107,7 @@ pub(super) fn summary(children: Vec<Child>) -> Outcome {
     } else if failed.is_empty() {
         None
     } else {
-        let why =
-            |child: &&Child| format!("{} ({})", child.node, child.error.as_deref().unwrap_or(child.status));
+        let why = |child: &&Child| format!("{} ({})", child.node, child.error.as_deref().unwrap_or_default());
         let told: Vec<String> = failed.iter().map(why).collect();
         Some(format!(
             "it did not succeed on {} of {} nodes: {}",

@@ -59,7 +59,10 @@ impl Fleet {
         for name in &before.nodes {
             let sent = before.sent.contains(name);
             match self.nodes.iter().find(|(known, _)| known == name) {
-                Some((name, remote)) => places.push(Place { name, remote, sent }),
+                Some((name, remote)) => {
+                    places.push(Place { name, remote, sent, ended: before.ended.get(name) });
+                }
+                None if before.ended.contains_key(name) => children.extend(before.ended.get(name).cloned()),
                 None if sent => {
                     let why = "the configuration does not have the node here any more; what became of the job there is not known";
                     let lost = Failure { kind: FailureKind::Lost, ..Failure::new(why) };
@@ -84,7 +87,7 @@ impl Fleet {
             Some((sent, before)) => (sent, before),
             None => {
                 let nodes = self.wanted(&execution).into_iter().map(|(name, _)| name.clone()).collect();
-                let fresh = Before { nodes, sent: Default::default() };
+                let fresh = Before { nodes, ..Before::default() };
                 if resumed {
                     // It is not known who got it: all are taken for such that did.
                     (Sent::unknown(), Before { sent: fresh.nodes.iter().cloned().collect(), ..fresh })
@@ -143,6 +146,8 @@ struct Place<'a> {
     remote: &'a Remote,
     /// An earlier process sent it there: it is joined, never started.
     sent: bool,
+    /// What it gave before the restart.
+    ended: Option<&'a Child>,
 }
 
 /// One attempt on its way to the nodes.
@@ -199,7 +204,7 @@ impl Run<'_> {
     }
 
     async fn one(&self, place: &Place<'_>) -> Child {
-        let Place { name, remote, sent } = *place;
+        let Place { name, remote, sent, ended } = *place;
         let output: Arc<dyn Output> = Arc::new(Labelled::new(self.execution.output.clone(), name));
         let execution = Execution { output: output.clone(), ..self.execution.clone() };
         let mut told = false;
@@ -228,7 +233,14 @@ impl Run<'_> {
             }
         };
         output.close().await;
-        child
+        if child.ran() {
+            self.sent.ended(child.masked(&execution.mask)).await;
+        }
+        match ended {
+            // Its runner has forgotten it, or is gone by now.
+            Some(ended) if child.is_lost() => ended.clone(),
+            _ => child,
+        }
     }
 
     /// Waits until somebody is there. False when the time of the job is over before.

@@ -2,9 +2,10 @@
 //! got it can get it still.
 //!
 //! One file for each attempt, `<data_dir>/.herald-sent-<job_id>-<attempt>`, of JSON lines: what nodes the job is for, then
-//! one for each that it is sent to, and one where nobody was there. It goes once the attempt is over.
+//! one for each that it is sent to, one where nobody was there, and one for what a node gave: its runner may have forgotten
+//! that when it is asked. It goes once the attempt is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -15,8 +16,12 @@ use herald_wire::job::JobKey;
 use herald_wire::name;
 use serde::{Deserialize, Serialize};
 
+use super::child::Child;
+
 /// What the files are called, in front of the job.
 const PREFIX: &str = ".herald-sent-";
+/// The most bytes that what a node gave may take to be written down.
+const LARGEST_END: usize = 64 << 10;
 /// The most of a file that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
 
@@ -29,15 +34,19 @@ enum Line {
     Sent(String),
     /// It has not: nobody was there.
     NotSent(String),
+    /// It is over there.
+    Ended(Child),
 }
 
 /// What is known of an attempt.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Before {
     /// What nodes it is for, in their order.
     pub(super) nodes: Vec<String>,
     /// Those that may have got it.
     pub(super) sent: BTreeSet<String>,
+    /// What they gave, secrets masked.
+    pub(super) ended: BTreeMap<String, Child>,
 }
 
 impl Before {
@@ -45,15 +54,16 @@ impl Before {
     fn of(text: &str) -> Option<Self> {
         let mut lines = text.lines().map(|line| serde_json::from_str(line).ok());
         let Some(Some(Line::Nodes(nodes))) = lines.next() else { return None };
-        let mut sent = BTreeSet::new();
+        let (mut sent, mut ended) = (BTreeSet::new(), BTreeMap::new());
         for line in lines {
             match line? {
                 Line::Sent(node) => drop(sent.insert(node)),
                 Line::NotSent(node) => drop(sent.remove(&node)),
+                Line::Ended(child) => drop(ended.insert(child.node.clone(), child)),
                 Line::Nodes(_) => return None,
             }
         }
-        Some(Self { nodes, sent })
+        Some(Self { nodes, sent, ended })
     }
 }
 
@@ -125,7 +135,18 @@ impl Sent {
 
     /// Nobody was there to get it. What is lost of this costs no more than the joining of a job that is not there.
     pub(super) async fn not_sent(&self, node: &str) {
-        if let Err(error) = self.append(&Line::NotSent(node.to_owned()), false).await {
+        self.note(&Line::NotSent(node.to_owned())).await;
+    }
+
+    /// It is over on this node, and gave this; secrets are masked. What is lost of it, or too long, its runner may know.
+    pub(super) async fn ended(&self, child: Child) {
+        self.note(&Line::Ended(child)).await;
+    }
+
+    async fn note(&self, what: &Line) {
+        if line(what).len() <= LARGEST_END
+            && let Err(error) = self.append(what, false).await
+        {
             tracing::debug!(file = %self.path.display(), %error, "it could not be written");
         }
     }
@@ -235,9 +256,17 @@ mod tests {
             sent.sends(node).await.unwrap();
         }
         sent.not_sent("n2").await;
+        let gave =
+            |text: &str| Child::of("n1", Ok([("output".to_owned(), text.into())].into_iter().collect()));
+        sent.ended(gave(&"x".repeat(LARGEST_END))).await;
+        sent.ended(gave("fine")).await;
         drop(sent);
         let (sent, before) = Sent::take_up(&folder, &key()).await.unwrap();
-        let expected = Before { nodes: names("n1 n2 n3 n4"), sent: names("n1 n3").into_iter().collect() };
+        let expected = Before {
+            nodes: names("n1 n2 n3 n4"),
+            sent: names("n1 n3").into_iter().collect(),
+            ended: [("n1".to_owned(), gave("fine"))].into_iter().collect(),
+        };
         assert_eq!(before, expected);
         sent.sends("n2").await.unwrap();
         drop(sent);

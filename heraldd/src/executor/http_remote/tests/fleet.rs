@@ -14,6 +14,7 @@ use herald_wire::job::JobKey;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
+use super::super::child::Child;
 use super::super::sent::Sent;
 use super::fake::{Got, SECRET, fake, short};
 use super::{component, execution};
@@ -206,6 +207,17 @@ async fn a_restart_goes_on_where_the_daemon_was_killed() {
         (&[Fine, Fine], "n1 n2", "n1", &canary, "succeeded succeeded", "+n1 n2"),
         (&[Fine, Fails, Fine], "n1 n2 n3", "n2 n1", &canary, "succeeded failed succeeded", "+n1 +n2 n3"),
         (&[Gone, Fine, Fine], "n1 n2 n3", "n2", &skip, "skipped succeeded succeeded", "+n2 n3"),
+        // A `!` where it had ended, which the runner has forgotten since.
+        (
+            &[Forgot, Fine, Fine],
+            "n1 n2 n3",
+            "n1! n2",
+            &stopping,
+            "succeeded succeeded succeeded",
+            "+n1 +n2 n3",
+        ),
+        (&[Forgot, Fine], "n1 n2", "n1!", &canary, "succeeded succeeded", "+n1 n2"),
+        (&[Fine], "n9 n1", "n9!", &rolling, "succeeded succeeded", "n1"),
         // The configuration is another one now: n9 is none of its nodes, and n2 was not when the job began.
         (&[Fine, Fine], "n1 n9", "n1 n9", &rolling, "succeeded lost", "+n1"),
         (&[Fine, Fine], "n9 n1", "n1", &rolling, "not_run succeeded", "+n1"),
@@ -216,7 +228,10 @@ async fn a_restart_goes_on_where_the_daemon_was_killed() {
         let key = JobKey { job_id: "job1".to_owned(), attempt: 3 };
         let before = Sent::begin(data.path(), &key, &names(of)).await.unwrap();
         for node in names(sent) {
-            before.sends(&node).await.unwrap();
+            before.sends(node.trim_end_matches('!')).await.unwrap();
+            if let Some(node) = node.strip_suffix('!') {
+                before.ended(Child::of(node, Ok(Params::new()))).await;
+            }
         }
         drop(before);
         let all = Nodes::start(nodes).await;
