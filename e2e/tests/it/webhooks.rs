@@ -199,7 +199,9 @@ fn the_curl_lines_of_seed_001() {
         .replace('{', "%7B")
         .replace('}', "%7D");
     let base64 = "eyJzaGVsbCI6ImVjaG8gaGVyZSAmJiBlY2hvIHRoZXJlIn0=";
-    for d in [json.replace("&&", "%26%26").as_str(), base64] {
+    // As `curl -g` sends it.
+    let plain = format!("{{\"shell\":\"{shell}\"}}").replace(' ', "%20");
+    for d in [json.replace("&&", "%26%26").as_str(), plain.replace("&&", "%26%26").as_str(), base64] {
         let response = hooks.send("GET", &format!("/?sign=123456&d={d}"), &[("Accept", "text/plain")], b"");
         assert_eq!((response.status, response.text().contains("here\nthere\n")), (200, true), "{response:?}");
         let refused = hooks.send("GET", &format!("/?sign=12345&d={d}"), &[], b"");

@@ -9,15 +9,18 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::first_line::FirstLine;
+
 /// How long a closed connection is read on so that the client sees the answer, and how much of it.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 4 << 20;
 
-/// A stream with two habits more: writing fails when the client takes nothing for too long; and after an answer
+/// A stream with three habits more: a URL may hold what should have been escaped; writing fails when the client takes nothing for too long; and after an answer
 /// that was given before the whole request was read, closing first reads on for a while. Otherwise the kernel
 /// resets the connection, and the client, still writing, never sees the answer.
 pub(super) struct Client<'a, S> {
     stream: S,
+    first_line: FirstLine,
     longest_write: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     /// Set once a request was answered early.
@@ -32,7 +35,7 @@ struct Lingering {
 
 impl<'a, S> Client<'a, S> {
     pub(super) fn new(stream: S, longest_write: Duration, unread: &'a AtomicBool) -> Self {
-        Self { stream, longest_write, stalled: None, unread, lingering: None }
+        Self { stream, first_line: FirstLine::new(), longest_write, stalled: None, unread, lingering: None }
     }
 
     /// Lets a write that is not ready fail once it has taken too long.
@@ -74,7 +77,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Client<'_, S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let Self { stream, first_line, .. } = &mut *self;
+        first_line.poll_read(stream, cx, buffer)
     }
 }
 

@@ -6,6 +6,7 @@
 mod bind;
 mod body;
 mod client;
+mod first_line;
 mod host;
 mod places;
 mod reply;
