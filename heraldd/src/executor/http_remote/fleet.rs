@@ -12,15 +12,18 @@ use herald_core::job::Job;
 use herald_core::param::lookup;
 use herald_wire::job::JobKey;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::child::{Child, summary};
 use super::labelled::Labelled;
 use super::options::{Common, Many};
-use super::sent::{Before, Sent};
+use super::sent::{self, Before, Sent};
 use super::single::Remote;
 use super::strategy::{Offline, Strategy};
 
+/// How long records of jobs lie about that nobody takes up: a month, and as long as a job may take.
+const LEFT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Between two looks at a node that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The parameter of a request that is for this node alone: it came from another one, which has asked the others already.
@@ -32,13 +35,14 @@ pub(super) struct Fleet {
     strategy: Strategy,
     own: Option<String>,
     common: Arc<Common>,
+    swept: OnceCell<()>,
 }
 
 impl Fleet {
     pub(super) fn new(common: Arc<Common>, many: Many) -> Self {
         let remote = |(name, runner)| (name, Remote::new(common.clone(), runner));
         let nodes = many.nodes.into_iter().map(remote).collect();
-        Self { nodes, strategy: many.strategy, own: many.own, common }
+        Self { nodes, strategy: many.strategy, own: many.own, common, swept: OnceCell::new() }
     }
 
     /// The nodes that the job is for.
@@ -81,6 +85,7 @@ impl Fleet {
             execution.output.begin_anew().await;
         }
         let data_dir = &self.common.data_dir;
+        self.swept.get_or_init(|| sent::sweep(data_dir, self.common.timeout + LEFT)).await;
         let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
         let taken_up = if resumed { Sent::take_up(data_dir, &key).await } else { None };
         let (sent, before) = match taken_up {

@@ -264,23 +264,26 @@ fn named(names: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, Component
     if names.is_empty() {
         return Err(ComponentError("nodes: the list is empty".to_owned()));
     }
-    let find = |name: &&str| match all.get(*name) {
-        Some(node) => Ok(((*name).to_owned(), Runner::of_node(node)?)),
-        None => {
-            let meant = near_miss(name, all.keys().map(String::as_str));
-            let advice =
-                meant.map_or("add it under `node`".to_owned(), |meant| format!("did you mean \"{meant}\"?"));
-            Err(ComponentError(format!("nodes: there is no node \"{name}\"; {advice}")))
-        }
-    };
-    names.iter().map(find).collect()
+    let unknown: Vec<&str> = names.iter().filter(|name| !all.contains_key(**name)).copied().collect();
+    if !unknown.is_empty() {
+        let meant = unknown.iter().find_map(|name| near_miss(name, all.keys().map(String::as_str)));
+        let advice =
+            meant.map_or("add it under `node`".to_owned(), |meant| format!("did you mean \"{meant}\"?"));
+        let unknown = unknown.join("\", \"");
+        return Err(ComponentError(format!("nodes: there is no node \"{unknown}\"; {advice}")));
+    }
+    let known = names.iter().filter_map(|name| Some(((*name).to_owned(), all.get(*name)?)));
+    known.map(|(name, node)| Ok((name, Runner::of_node(node)?))).collect()
 }
 
 fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, ComponentError> {
     let bears = |node: &Value, tag: &str| texts(node.get("tags")).contains(&tag);
-    if let Some(tag) = tags.iter().find(|tag| !all.values().any(|node| bears(node, tag))) {
+    let unknown: Vec<&str> =
+        tags.iter().filter(|tag| !all.values().any(|node| bears(node, tag))).copied().collect();
+    if !unknown.is_empty() {
+        let unknown = unknown.join("\", \"");
         return Err(ComponentError(format!(
-            "tags: no node bears the tag \"{tag}\"; see `tags` under `node`"
+            "tags: no node bears the tag \"{unknown}\"; see `tags` under `node`"
         )));
     }
     let wanted = all.iter().filter(|(_, node)| tags.iter().any(|tag| bears(node, tag)));

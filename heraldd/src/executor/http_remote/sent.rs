@@ -11,6 +11,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use herald_wire::job::JobKey;
 use herald_wire::name;
@@ -182,6 +183,29 @@ impl Sent {
     }
 }
 
+/// Removes what attempts left behind that nobody takes up any more: `age` is longer than one can take.
+pub(super) async fn sweep(data_dir: &Path, age: Duration) {
+    let data_dir = data_dir.to_owned();
+    let swept = blocking(move || {
+        let entries = match std::fs::read_dir(&data_dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
+            // A time ahead of the clock is not old.
+            if is_ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|passed| passed > age) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = swept.await {
+        tracing::warn!(%error, "records of earlier jobs on many nodes could not be removed");
+    }
+}
+
 fn path(data_dir: &Path, key: &JobKey) -> io::Result<PathBuf> {
     name::check(&key.job_id).map_err(io::Error::other)?;
     Ok(data_dir.join(format!("{PREFIX}{}-{}", key.job_id, key.attempt)))
@@ -276,6 +300,30 @@ mod tests {
         sent.end().await;
         assert!(Sent::take_up(&folder, &key()).await.is_none());
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn only_what_is_old_is_swept() {
+        let data = tempfile::tempdir().unwrap();
+        let month = Duration::from_secs(30 * 24 * 3600);
+        for (name, age) in [
+            (".herald-sent-old-1", 31),
+            (".herald-sent-new-1", 29),
+            ("old", 31),
+            (".herald-sent-ahead-1", -5),
+        ] {
+            let file = File::create(data.path().join(name)).unwrap();
+            let days = Duration::from_secs(u64::from(i32::unsigned_abs(age)) * 24 * 3600);
+            let now =
+                std::time::SystemTime::from(herald_core::clock::Clock::now(&herald_core::clock::SystemClock));
+            file.set_modified(if age < 0 { now + days } else { now - days }).unwrap();
+        }
+        sweep(data.path(), month).await;
+        let mut left: Vec<_> =
+            std::fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".herald-sent-ahead-1", ".herald-sent-new-1", "old"]);
+        sweep(&data.path().join("not-there"), month).await;
     }
 
     #[tokio::test]
