@@ -16,6 +16,8 @@ use serde_json::Value;
 use crate::param::{NODE, Params, lookup, rough_size, within};
 use crate::secret::{Mask, is_secret_name};
 
+/// Shorter ones are taken apart at once: that is soon done, and what goes with a text would be larger than its values.
+const SHORTEST: usize = 512;
 /// What stays a text: of at most so many bytes, with at most so many keys and values in it. To take more apart takes a
 /// while, which is better spent where it came in than where everybody waits.
 const LONGEST: usize = 64 << 10;
@@ -148,7 +150,7 @@ impl Text {
         // As JSON has white space.
         let json = json.trim_matches([' ', '\t', '\r', '\n']);
         let odd = || json.contains('$') && json.contains(PRIVATE);
-        if json.len() > LONGEST || odd() || !Mask::new().hides_nothing_in(above) {
+        if !(SHORTEST..=LONGEST).contains(&json.len()) || odd() || !Mask::new().hides_nothing_in(above) {
             return None;
         }
         let mut count = Count::default();
@@ -156,7 +158,7 @@ impl Text {
         let keys = reader.deserialize_map(Keys(&mut count)).ok()?;
         reader.end().ok()?;
         let mut text = Self {
-            json: String::with_capacity(json.len() + MORE),
+            json: String::with_capacity(json.len() + if above.is_empty() { 0 } else { MORE }),
             entries: Vec::with_capacity(keys.len() + above.len()),
             size: count.size + rough_size(above),
             whole: OnceLock::new(),
@@ -400,6 +402,14 @@ mod tests {
         TriggerParam::from_json(json, Params::new()).map_err(|error| error.to_string())
     }
 
+    /// The same with white space in it, long enough to stay a text.
+    fn stretched(json: &str) -> String {
+        match json.find('{') {
+            Some(at) => format!("{}{{{}{}", &json[..at], " ".repeat(SHORTEST), &json[at + 1..]),
+            None => json.to_owned(),
+        }
+    }
+
     fn is_text(param: &TriggerParam) -> bool {
         matches!(param.0, Form::Text(_))
     }
@@ -464,6 +474,9 @@ mod tests {
             (r#"{"a":1}}"#, false),
             (r#"{"a":01}"#, false),
         ] {
+            assert!(!read(json).is_ok_and(|param| is_text(&param)) || json.len() >= SHORTEST, "{json}");
+            agrees(json);
+            let json = &stretched(json);
             assert_eq!(read(json).is_ok_and(|param| is_text(&param)), text, "{json}");
             agrees(json);
         }
@@ -471,7 +484,7 @@ mod tests {
 
     #[test]
     fn paths_lead_into_what_is_not_taken_apart() {
-        let param = read(r#"{"a":{"b":[{"c":5}]},"s":"t","a/b":1}"#).unwrap();
+        let param = read(&stretched(r#"{"a":{"b":[{"c":5}]},"s":"t","a/b":1}"#)).unwrap();
         for (path, found) in [
             ("a/b/0/c", Some("5")),
             ("s", Some("\"t\"")),
@@ -497,7 +510,7 @@ mod tests {
             (r#"{"token":2}"#, &above, r#"{"token":2,"a":[1],"n\"":null}"#, false),
         ] {
             let above = above.as_object().unwrap().clone();
-            let param = TriggerParam::from_json(json, above.clone()).unwrap();
+            let param = TriggerParam::from_json(&stretched(json), above.clone()).unwrap();
             assert_eq!(is_text(&param), text, "{json}");
             for (key, value) in &above {
                 assert_eq!(param.get(key), Some(value), "{key} in {json}");
@@ -548,7 +561,7 @@ mod tests {
             (r#"{"token":null}"#, true),
             (r#"{"token":1}"#, false),
         ] {
-            let param = read(json).unwrap();
+            let param = read(&stretched(json)).unwrap();
             let told = param.open_json(&mask);
             assert_eq!(told.is_some(), open, "{json}");
             assert_eq!(mask.hides_nothing_in(&param), open, "{json}");
@@ -578,7 +591,9 @@ mod tests {
         #[test]
         fn reads_as_if_it_were_taken_apart(value in any_value(), pretty: bool) {
             let json = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
-            agrees(&json.unwrap());
+            let json = json.unwrap();
+            agrees(&json);
+            agrees(&stretched(&json));
         }
 
         #[test]
@@ -592,14 +607,14 @@ mod tests {
             let begin = at.index(json.len());
             let end = (begin + drop).min(json.len());
             json.splice(begin..end, put.chars());
-            agrees(&json.into_iter().collect::<String>());
+            agrees(&stretched(&json.into_iter().collect::<String>()));
         }
 
         #[test]
         fn nothing_that_a_mask_hides_is_open(value in any_value(), secret in "[a-z0-9/\"\\\\e+]{1,4}") {
             let mut mask = Mask::new();
             mask.add(&secret);
-            let param = read(&json!({"a": value}).to_string()).unwrap();
+            let param = read(&stretched(&json!({"a": value}).to_string())).unwrap();
             let told = param.open_json(&mask).map(|told| serde_json::from_str::<Params>(&told).unwrap());
             prop_assert_eq!(told, mask.hides_nothing_in(&param).then(|| param.params().as_ref().clone()));
         }
