@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::param::{Params, same};
+use herald_core::param::{Params, lookup, same};
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
-use herald_core::trigger_param::TriggerParam;
 use serde_json::Value;
 
 /// The component type `match_map`.
@@ -67,15 +66,16 @@ struct MatchMap;
 #[async_trait]
 impl Selector for MatchMap {
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
-        Ok(decide(&question.trigger_param, &question.select_param))
+        Ok(decide(|key| question.trigger_param.lookup(key), &question.select_param))
     }
 }
 
-fn decide(trigger_param: &TriggerParam, select_param: &Params) -> Answer {
+/// `find`: what stands at a path.
+fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Params) -> Answer {
     let Some(key) = select_param.get("match_key").and_then(Value::as_str) else {
         return Answer::no("match_key is missing");
     };
-    match (trigger_param.lookup(key), select_param.get("match_value")) {
+    match (find(key), select_param.get("match_value")) {
         (None, _) => Answer::no("the trigger_param lacks the key"),
         (Some(_), None) => Answer::yes("the trigger_param has the key"),
         (Some(found), Some(wanted)) if same(found, wanted) => Answer::yes("the key has the value"),
@@ -87,7 +87,7 @@ fn decide(trigger_param: &TriggerParam, select_param: &Params) -> Answer {
 fn prove(known: &Params, select_param: &Params) -> Option<bool> {
     let key = select_param.get("match_key").and_then(Value::as_str)?;
     let top = key.split('/').next()?;
-    known.contains_key(top).then(|| decide(&known.clone().into(), select_param).yes)
+    known.contains_key(top).then(|| decide(|key| lookup(known, key), select_param).yes)
 }
 
 #[cfg(test)]
@@ -104,6 +104,7 @@ mod tests {
         let event = json!({
             "a": {"b": {"c": 5}}, "n": null, "l": [1, {"x": "y"}], "s": "t", "big": 9_007_199_254_740_993_u64
         });
+        let event = params(event);
         for (select, yes) in [
             (json!({"match_key": "s"}), true),
             (json!({"match_key": "n"}), true),
@@ -128,7 +129,7 @@ mod tests {
             (json!({"match_key": 7, "match_value": "t"}), false),
             (json!({}), false),
         ] {
-            let answer = decide(&params(event.clone()).into(), &params(select.clone()));
+            let answer = decide(|key| lookup(&event, key), &params(select.clone()));
             assert_eq!(answer.yes, yes, "{select}");
             assert!(!answer.why.is_empty(), "{select}");
         }
