@@ -132,12 +132,16 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<P
         })]);
     }
     let value = &fields(spec, value, at)?;
-    each(spec, value, at)?;
     let checked = check_kind(&spec.kind, value).and_then(|value| match &spec.check {
         Some(check) => check(&value).map(|()| value).map_err(Wrong::from),
         None => Ok(value),
     });
     checked.map_err(|wrong| {
+        // Nearly all are right: those of a list are looked at one by one only when something is wrong.
+        let found = each(spec, value, at);
+        if !found.is_empty() {
+            return found;
+        }
         let mut message = wrong.message;
         let mut help = wrong.help;
         if spec.is_secret() && wrong.shows {
@@ -158,16 +162,15 @@ fn check_one(spec: &OptionSpec, value: &Value, at: &Path) -> Result<Value, Vec<P
 
 /// Checks each of several values by itself, so that all that are wrong are told, each where it stands. What concerns them
 /// together is for the check of the whole list.
-fn each(spec: &OptionSpec, value: &Value, at: &Path) -> Result<(), Vec<Problem>> {
+fn each(spec: &OptionSpec, value: &Value, at: &Path) -> Vec<Problem> {
     let (OptionKind::Texts | OptionKind::Secrets, Value::Array(list)) = (&spec.kind, value) else {
-        return Ok(());
+        return Vec::new();
     };
     let found = list.iter().enumerate().filter_map(|(n, item)| {
         let problems = check_one(spec, item, &at.index(n)).err()?;
         Some(problems.into_iter().map(|problem| Problem { part: Part::Value, ..problem }))
     });
-    let found: Vec<Problem> = found.flatten().collect();
-    if found.is_empty() { Ok(()) } else { Err(found) }
+    found.flatten().collect()
 }
 
 /// The value with the defaults of its own options filled in, where it has any.
