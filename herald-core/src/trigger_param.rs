@@ -172,8 +172,7 @@ impl Text {
         (text.json.len() <= LONGEST).then_some(text)
     }
 
-    /// Finds the values of its keys, which are parts of the text.
-    /// `keys`: with where they begin.
+    /// Finds the values of its keys, which are given with where they begin in the text.
     fn find(&mut self, keys: &[(&str, usize)]) -> Option<()> {
         for (n, (key, begin)) in keys.iter().enumerate() {
             // Behind its quotation mark a colon, and before the next key's a comma; behind the last value a brace.

@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod child;
 mod client;
+mod data_dir;
 mod fleet;
 mod follow;
 mod labelled;

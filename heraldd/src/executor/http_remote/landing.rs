@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::data_dir::{self, blocking};
+
 /// What folders of unfinished answers are called. No job may be called like this.
 const ASIDE: &str = ".herald-incoming-";
 /// How many bytes go to the disk and to the hash at a time.
@@ -152,24 +154,15 @@ impl Drop for Landing {
 
 /// Removes what daemons that were killed left behind.
 pub(super) async fn sweep(data_dir: &Path) {
-    let data_dir = data_dir.to_owned();
-    let swept = blocking(move || {
-        let entries = match std::fs::read_dir(&data_dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let left = entry.file_name().to_string_lossy().starts_with(ASIDE) && entry.file_type()?.is_dir();
-            if left && let Some(_lock) = try_lock(&entry.path())? {
-                std::fs::remove_dir_all(entry.path())?;
-            }
+    data_dir::sweep(data_dir, (ASIDE, "unfinished answers of earlier runs"), |entry| {
+        if entry.file_type()?.is_dir()
+            && let Some(_lock) = try_lock(&entry.path())?
+        {
+            std::fs::remove_dir_all(entry.path())?;
         }
         Ok(())
-    });
-    if let Err(error) = swept.await {
-        tracing::warn!(%error, "unfinished answers of earlier runs could not be removed");
-    }
+    })
+    .await;
 }
 
 /// `None` when somebody else has it or it is gone.
@@ -183,10 +176,6 @@ fn try_lock(folder: &Path) -> io::Result<Option<File>> {
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// Pieces that go to the disk and to the hash together: the fewer times a thread is woken, the better.

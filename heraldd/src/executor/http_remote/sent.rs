@@ -18,6 +18,7 @@ use herald_wire::name;
 use serde::{Deserialize, Serialize};
 
 use super::child::Child;
+use super::data_dir::{self, blocking};
 
 /// What the files are called, in front of the job.
 const PREFIX: &str = ".herald-sent-";
@@ -185,25 +186,14 @@ impl Sent {
 
 /// Removes what attempts left behind that nobody takes up any more: `age` is longer than one can take.
 pub(super) async fn sweep(data_dir: &Path, age: Duration) {
-    let data_dir = data_dir.to_owned();
-    let swept = blocking(move || {
-        let entries = match std::fs::read_dir(&data_dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
-            // A time ahead of the clock is not old.
-            if is_ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|passed| passed > age) {
-                std::fs::remove_file(entry.path())?;
-            }
+    data_dir::sweep(data_dir, (PREFIX, "records of earlier jobs on many nodes"), move |entry| {
+        // A time ahead of the clock is not old.
+        if entry.metadata()?.modified()?.elapsed().is_ok_and(|passed| passed > age) {
+            std::fs::remove_file(entry.path())?;
         }
         Ok(())
-    });
-    if let Err(error) = swept.await {
-        tracing::warn!(%error, "records of earlier jobs on many nodes could not be removed");
-    }
+    })
+    .await;
 }
 
 fn path(data_dir: &Path, key: &JobKey) -> io::Result<PathBuf> {
@@ -253,10 +243,6 @@ fn read(path: &Path) -> io::Result<(Written, Option<Before>)> {
     let text = std::str::from_utf8(bytes.get(..whole).unwrap_or_default()).unwrap_or_default();
     let before = Before::of(text);
     Ok((Written { file, length: whole as u64 }, before))
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 const AT_ONCE: u64 = 10_000;
 /// Steps that are taken at all: about as many as fit into [`LONGEST`].
 const MOST_STEPS: u64 = 2_000_000;
-/// Compiled expressions that are kept. Those of a configuration are few; jobs that are taken up may have others.
+/// Compiled expressions that are kept: those of the configuration, which a reload may change.
 const KEPT: usize = 1000;
 
 /// The component type `expr`.
