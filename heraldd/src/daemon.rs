@@ -55,7 +55,7 @@ impl From<loading::Wrong> for Error {
 /// # Errors
 /// [`Error`]: nothing was started, or everything was ended again.
 pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
-    herald_tls::install_provider();
+    herald_net::tls::install_provider();
     let loaded = loading::load(path, id, None)?;
     let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use herald_core::problem::{Path, Problem};
 use herald_core::spec::{OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
-use herald_tls::{ClientFiles, Identity, ServerFiles, ServerTls, TlsError, is_loopback};
+use herald_net::tls::{ClientFiles, Identity, ServerFiles, ServerTls, TlsError, is_loopback};
 use reqwest::Url;
 use serde_json::Value;
 
@@ -164,7 +164,7 @@ fn of_files(warnings: Vec<String>) -> Vec<Problem> {
 
 #[cfg(test)]
 mod tests {
-    use herald_tls::testing::{Authority, Validity};
+    use herald_net::tls::testing::{Authority, Validity};
     use serde_json::json;
 
     use super::*;

@@ -32,7 +32,7 @@ const BANS: [Ban; 13] = [
 ];
 
 fn starts_processes(path: &str) -> bool {
-    path.starts_with("herald-exec/src/")
+    path.starts_with("crates/exec/src/")
 }
 
 fn is_clock(path: &str) -> bool {
@@ -207,8 +207,8 @@ mod tests {
                 ("heraldd/src/x.rs", "fn f() {\n Command::new(\"a\"); }", &[2]),
                 ("heraldd/src/x.rs", "use tokio::process::Command;", &[1]),
                 ("heraldd/src/x.rs", "// Command::new\n\"Command::new\"", &[]),
-                ("herald-exec/src/x.rs", "Command::new(a)", &[]),
-                ("herald-exec/tests/it/x.rs", "Command::new(a)", &[]),
+                ("crates/exec/src/x.rs", "Command::new(a)", &[]),
+                ("crates/exec/tests/it/x.rs", "Command::new(a)", &[]),
                 ("heraldd/src/x.rs", "#[cfg(test)]\nmod tests { fn f() { Command::new(a) } }", &[]),
                 ("bench/src/x.rs", "Command::new(a)", &[]),
                 ("heraldd/src/x.rs", "SystemTime::now()", &[1]),
@@ -219,7 +219,7 @@ mod tests {
                 ("heraldd/src/x.rs", "unsafe { f() }", &[1]),
                 ("e2e/tests/x.rs", "unsafe { f() }", &[1]),
                 ("heraldd/src/plugin/load.rs", "unsafe { f() }", &[]),
-                ("herald-exec/src/plugin.rs", "unsafe { f() }", &[1]),
+                ("crates/exec/src/plugin.rs", "unsafe { f() }", &[1]),
                 ("plugins/hello/src/lib.rs", "unsafe { f() }", &[]),
             ],
             calls,

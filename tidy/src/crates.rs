@@ -15,21 +15,21 @@ struct Arrows {
 /// Every arrow there is. `plugins/*` stands for each folder there.
 const ARROWS: [Arrows; 10] = [
     Arrows { from: "herald-core", product: &[], tests: &[] },
-    Arrows { from: "herald-exec", product: &[], tests: &[] },
+    Arrows { from: "crates/exec", product: &[], tests: &[] },
     // Its own tests need the certificates that it makes for others.
-    Arrows { from: "herald-tls", product: &[], tests: &[] },
-    Arrows { from: "herald-wire", product: &[], tests: &[] },
+    Arrows { from: "herald-net", product: &[], tests: &[] },
+    Arrows { from: "crates/wire", product: &[], tests: &[] },
     Arrows {
         from: "heraldd",
-        product: &["herald-core", "herald-exec", "herald-tls", "herald-wire", "herald-runner", "plugins/*"],
+        product: &["herald-core", "crates/exec", "herald-net", "crates/wire", "herald-runner", "plugins/*"],
         // Tests of http_remote speak to a real runner.
         tests: &["herald-runner"],
     },
-    Arrows { from: "herald-runner", product: &["herald-exec", "herald-tls", "herald-wire"], tests: &[] },
+    Arrows { from: "herald-runner", product: &["crates/exec", "herald-net", "crates/wire"], tests: &[] },
     Arrows { from: "plugins/*", product: &["herald-core"], tests: &[] },
     Arrows { from: "tidy", product: &[], tests: &[] },
-    Arrows { from: "bench", product: &["herald-wire"], tests: &[] },
-    Arrows { from: "e2e", product: &[], tests: &["herald-core", "herald-tls", "herald-wire"] },
+    Arrows { from: "bench", product: &["crates/wire"], tests: &[] },
+    Arrows { from: "e2e", product: &[], tests: &["herald-core", "herald-net", "crates/wire"] },
 ];
 
 /// Forbidden arrows. `manifests`: the `Cargo.toml` of each crate, as path and text.
@@ -134,30 +134,30 @@ mod tests {
             "[dependencies]\nherald-core.workspace = true\nhello.workspace = true\n",
             0,
         ),
-        ("herald-wire/Cargo.toml", "herald-wire", "[dependencies]\nherald-core.workspace = true\n", 1),
-        ("herald-wire/Cargo.toml", "herald-wire", "[dev-dependencies]\nherald-core.workspace = true\n", 1),
+        ("crates/wire/Cargo.toml", "herald-wire", "[dependencies]\nherald-core.workspace = true\n", 1),
+        ("crates/wire/Cargo.toml", "herald-wire", "[dev-dependencies]\nherald-core.workspace = true\n", 1),
         (
-            "herald-wire/Cargo.toml",
+            "crates/wire/Cargo.toml",
             "herald-wire",
             "[dependencies.herald-exec]\npath = \"../herald-exec\"\n",
             1,
         ),
         (
-            "herald-wire/Cargo.toml",
+            "crates/wire/Cargo.toml",
             "herald-wire",
             "[dependencies]\nx = { package = \"herald-core\", path = \"y\" }\n",
             1,
         ),
-        ("herald-wire/Cargo.toml", "herald-wire", "[dependencies.x]\npackage = \"herald-core\"\n", 1),
+        ("crates/wire/Cargo.toml", "herald-wire", "[dependencies.x]\npackage = \"herald-core\"\n", 1),
         (
-            "herald-wire/Cargo.toml",
+            "crates/wire/Cargo.toml",
             "herald-wire",
             "[target.'cfg(unix)'.dependencies]\nherald-core = \"1\"\n",
             1,
         ),
-        ("herald-wire/Cargo.toml", "herald-wire", "[dependencies]\n# herald-core = \"1\"\n", 0),
+        ("crates/wire/Cargo.toml", "herald-wire", "[dependencies]\n# herald-core = \"1\"\n", 0),
         (
-            "herald-wire/Cargo.toml",
+            "crates/wire/Cargo.toml",
             "herald-wire",
             "[dependencies]\nserde = { version = \"1\", features = [\n \"herald-core\" ] }\n",
             0,
@@ -184,7 +184,7 @@ mod tests {
             let text = manifest(name, rest);
             let all = [
                 ("herald-core/Cargo.toml", core.as_str()),
-                ("herald-exec/Cargo.toml", exec.as_str()),
+                ("crates/exec/Cargo.toml", exec.as_str()),
                 ("plugins/hello/Cargo.toml", hello.as_str()),
                 ("heraldd/Cargo.toml", daemon.as_str()),
                 (path, text.as_str()),

@@ -19,7 +19,7 @@ use e2e::place::Place;
 use e2e::program::{Ended, alive, run_to_end};
 use e2e::runner::{Runner, remote_config};
 use e2e::wait::until;
-use herald_tls::testing::{Authority, Validity};
+use herald_net::tls::testing::{Authority, Validity};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "correct-horse-battery";

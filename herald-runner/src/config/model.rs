@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use herald_tls::ServerFiles;
+use herald_net::tls::ServerFiles;
 use herald_wire::secret::Secrets;
 
 /// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that

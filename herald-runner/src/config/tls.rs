@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use herald_tls::ServerFiles;
+use herald_net::tls::ServerFiles;
 
 use super::read::{Entry, Kind, Node};
 use super::report::Problem;
@@ -73,7 +73,7 @@ pub(super) fn warnings(tcp: Option<&(String, u16)>, tls: Option<&ServerFiles>) -
             vec!["`tls` counts for nothing, since only a unix socket is listened on".to_owned()]
         }
         (_, Some(files)) => files.warnings(),
-        (Some((host, _)), None) if !herald_tls::is_loopback(host) => vec![format!(
+        (Some((host, _)), None) if !herald_net::tls::is_loopback(host) => vec![format!(
             "the host {host} is not of this machine alone, and what passes there is signed but not encrypted: give \
              tls: {{cert: FILE, key: FILE}}, or listen on 127.0.0.1 behind something that speaks HTTPS"
         )],
@@ -83,7 +83,7 @@ pub(super) fn warnings(tcp: Option<&(String, u16)>, tls: Option<&ServerFiles>) -
 
 #[cfg(test)]
 mod tests {
-    use herald_tls::testing::{Authority, Validity};
+    use herald_net::tls::testing::{Authority, Validity};
 
     use super::super::parse;
 

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
 use herald_core::trigger::ComponentError;
-use herald_tls::ServerTls;
+use herald_net::tls::ServerTls;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::shield::Shield;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use herald_tls::ServerTls;
+use herald_net::tls::ServerTls;
 
 /// TLS of a listener, or none; it may be exchanged while the listener is in use. Clones are the same one.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use herald_core::problem::Path;
 use herald_core::spec::Description;
-use herald_tls::testing::{Authority, Pair, Validity};
+use herald_net::tls::testing::{Authority, Pair, Validity};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -60,7 +60,7 @@ impl Place {
     }
 
     fn client(&self) -> reqwest::Client {
-        herald_tls::install_provider();
+        herald_net::tls::install_provider();
         let ca = reqwest::Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
         reqwest::Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap()
     }

@@ -97,9 +97,11 @@ impl Caller {
         let sent = client.post(url).headers(headers).body(body.to_owned()).send().await;
         sent.map_err(|error| {
             let why = reason(&error);
-            match herald_tls::explain(&error) {
+            match herald_net::tls::explain(&error) {
                 // A runner that wants another certificate of us says so only after the handshake.
-                Some(_) if error.is_connect() || herald_tls::is_turned_away(&error) => Fault::Barred(why),
+                Some(_) if error.is_connect() || herald_net::tls::is_turned_away(&error) => {
+                    Fault::Barred(why)
+                }
                 None if error.is_connect() => Fault::Unreachable(why),
                 None if speaks_no_http(&error) => Fault::Barred(why),
                 _ => Fault::Broken(why),

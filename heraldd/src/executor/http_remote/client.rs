@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use herald_tls::{ClientConfig, ClientFiles, ClientTls, install_provider};
+use herald_net::tls::{ClientConfig, ClientFiles, ClientTls, install_provider};
 use reqwest::{Client, ClientBuilder};
 
 use super::mishap::reason;

@@ -7,7 +7,7 @@ const NO_HTTP: &str = "it does not speak HTTP: is its address https:// rather th
 
 /// All that an error of the HTTP client says, without the URL, which may hold a password.
 pub(super) fn reason(error: &reqwest::Error) -> String {
-    if let Some(told) = herald_tls::explain(error) {
+    if let Some(told) = herald_net::tls::explain(error) {
         return told;
     }
     if speaks_no_http(error) {

@@ -8,8 +8,8 @@ use herald_core::executor::{Executor, Outcome, Stop};
 use herald_core::param::Params;
 use herald_core::spec::Options;
 use herald_core::trigger_param::TriggerParam;
-use herald_tls::testing::{Authority, Pair, Validity};
-use herald_tls::{ServerFiles, ServerTls};
+use herald_net::tls::testing::{Authority, Pair, Validity};
+use herald_net::tls::{ServerFiles, ServerTls};
 use herald_wire::job::JobKey;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
@@ -98,7 +98,7 @@ fn statuses(outcome: &Outcome) -> String {
 
 /// A runner with this certificate, which answers nobody.
 async fn secured(files: ServerFiles) -> u16 {
-    herald_tls::install_provider();
+    herald_net::tls::install_provider();
     let tls = ServerTls::load(files).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use herald_tls::testing::{Authority, Validity, write_private};
+use herald_net::tls::testing::{Authority, Validity, write_private};
 use tokio::time::advance;
 
 use super::{Place, certificate, client_files, connect, load, same, server_files};

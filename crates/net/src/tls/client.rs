@@ -7,9 +7,9 @@ use rustls::ClientConfig;
 use rustls::sign::SingleCertAndKey;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::pem::{Named, TlsError, pair};
-use crate::provider::provider;
-use crate::watch::Watched;
+use crate::tls::pem::{Named, TlsError, pair};
+use crate::tls::provider::provider;
+use crate::tls::watch::Watched;
 
 /// What a client shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

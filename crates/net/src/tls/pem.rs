@@ -10,8 +10,8 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
-use crate::clock;
-use crate::provider::provider;
+use crate::tls::clock;
+use crate::tls::provider::provider;
 
 /// The largest file that is read, in bytes: all authorities of a machine together take a fifth of it.
 const MOST: u64 = 1 << 20;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::files::{Stamp, stamps};
-use crate::pem::TlsError;
+use crate::tls::files::{Stamp, stamps};
+use crate::tls::pem::TlsError;
 
 /// How often files are looked at, at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Who may speak with whom.
 
-use herald_tls::testing::{Authority, Validity};
+use herald_net::tls::testing::{Authority, Validity};
 
 use super::{Place, client_files, connect, load, server_files};
 
@@ -87,7 +87,7 @@ async fn who_says_nothing_or_no_tls_is_let_go() {
     let (_silent, there) = tokio::io::duplex(1024);
     let began = tokio::time::Instant::now();
     let error = server.accept(there).await.unwrap_err();
-    assert_eq!((error.kind(), began.elapsed()), (std::io::ErrorKind::TimedOut, herald_tls::HANDSHAKE));
+    assert_eq!((error.kind(), began.elapsed()), (std::io::ErrorKind::TimedOut, herald_net::tls::HANDSHAKE));
 
     // It hears an alert, however much it sends, and then the end.
     let (mut plain, there) = tokio::io::duplex(1024);
@@ -112,6 +112,6 @@ async fn who_says_nothing_or_no_tls_is_let_go() {
     };
     let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
     let (connected, _there) = tokio::join!(connector.connect(name, here), answer);
-    let told = herald_tls::explain(&connected.unwrap_err()).unwrap();
+    let told = herald_net::tls::explain(&connected.unwrap_err()).unwrap();
     assert!(told.contains("it does not speak TLS"), "{told}");
 }

@@ -9,8 +9,8 @@ mod handshake;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use herald_tls::testing::{Authority, Pair};
-use herald_tls::{ClientFiles, ClientTls, Identity, Secured, ServerFiles, ServerTls, explain};
+use herald_net::tls::testing::{Authority, Pair};
+use herald_net::tls::{ClientFiles, ClientTls, Identity, Secured, ServerFiles, ServerTls, explain};
 use rustls_pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};

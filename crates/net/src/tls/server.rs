@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 pub use tokio_rustls::server::TlsStream as Secured;
 
-use crate::pem::{Named, TlsError, pair};
-use crate::provider::provider;
-use crate::watch::Watched;
+use crate::tls::pem::{Named, TlsError, pair};
+use crate::tls::provider::provider;
+use crate::tls::watch::Watched;
 
 /// How long a handshake may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);

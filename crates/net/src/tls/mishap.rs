@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{AlertDescription as Alert, CertificateError, Error, InvalidMessage};
 
-use crate::clock::shown;
+use crate::tls::clock::shown;
 
 /// What an error of a client says of TLS, for the client's user; `None` when it is about something else.
 #[must_use]

@@ -1,7 +1,7 @@
 //! What is said of files.
 
-use herald_tls::testing::{Authority, Validity, write_private};
-use herald_tls::{ClientFiles, ServerFiles};
+use herald_net::tls::testing::{Authority, Validity, write_private};
+use herald_net::tls::{ClientFiles, ServerFiles};
 
 use super::{Place, client_files, server_files};
 

@@ -1,0 +1,3 @@
+//! What listeners and clients of Herald share: daemon, runner and plugins.
+
+pub mod tls;
