@@ -5,7 +5,6 @@
 
 pub mod activation;
 pub mod clock;
-pub mod component;
 pub mod conformance;
 pub mod dispatcher;
 pub mod executor;
@@ -19,7 +18,6 @@ pub mod param;
 pub mod plan;
 pub mod plugin;
 pub mod policy;
-pub mod problem;
 pub mod registry;
 pub mod secret;
 pub mod secret_stream;
@@ -30,7 +28,8 @@ pub mod supervisor;
 pub mod template;
 pub mod trigger;
 pub mod trigger_param;
-pub mod unit;
 pub mod watch;
 pub mod workflow;
-pub mod yaml;
+
+pub use herald_base::unit;
+pub use herald_config::{problem, yaml};

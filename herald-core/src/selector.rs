@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::activation::Name;
-pub use crate::component::ComponentError;
 use crate::param::Params;
 use crate::trigger_param::TriggerParam;
+pub use herald_config::component_error::ComponentError;
 
 /// What a selector is asked: once for each task of each router that names the trigger.
 #[derive(Debug, Clone)]

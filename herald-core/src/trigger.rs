@@ -10,9 +10,9 @@ pub use tokio_util::sync::CancellationToken;
 
 use crate::activation::{Accept, Due, Key, Name, Offer, Refused};
 use crate::clock::Clock;
-pub use crate::component::ComponentError;
 use crate::trigger_param::TriggerParam;
 use crate::watch::Watch;
+pub use herald_config::component_error::ComponentError;
 
 /// Waits for something to happen and tells the dispatcher.
 #[async_trait]

@@ -18,6 +18,7 @@ use crate::param::Params;
 use crate::problem::{Path, Problem, near_miss};
 pub use engine::Scope;
 use engine::{ALONE, LENIENT, is_global};
+pub use herald_base::template_mark::{holds_template, is_template};
 use told::{plain, told, unknown, wrong};
 
 /// The longest text that a template may give, in bytes.
@@ -39,23 +40,6 @@ const FOR_JOB: [&str; 12] = [
     "chain_depth",
     "attempt",
 ];
-
-/// Whether a text is a template.
-#[must_use]
-pub fn is_template(text: &str) -> bool {
-    text.contains("{{")
-}
-
-/// Whether a template stands anywhere in it.
-#[must_use]
-pub fn holds_template(value: &Value) -> bool {
-    match value {
-        Value::String(text) => is_template(text),
-        Value::Array(list) => list.iter().any(holds_template),
-        Value::Object(map) => map.values().any(holds_template),
-        _ => false,
-    }
-}
 
 /// Whose parameters they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

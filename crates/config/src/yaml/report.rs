@@ -6,7 +6,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
 use crate::problem::Severity;
-use crate::secret::{MASKED, is_secret_name};
+use herald_base::secret_name::{MASKED, is_secret_name};
 
 /// The most characters of a line that are shown.
 const LONGEST_LINE: usize = 120;

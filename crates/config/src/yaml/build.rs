@@ -11,7 +11,7 @@ use super::report::{Finding, Source};
 use super::tree::{DEEPEST, Entry, Kind, Node, NodeId, Tree};
 use super::{merge, scalar, syntax};
 use crate::problem::Severity;
-use crate::secret::is_secret_name;
+use herald_base::secret_name::is_secret_name;
 
 /// The most values that all aliases together may repeat.
 const MOST_REPEATED: u64 = 1_000_000;

@@ -10,11 +10,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::executor::Executor;
-use crate::param::Params;
+use crate::Params;
+use crate::component_error::ComponentError;
 use crate::problem::Problem;
-use crate::selector::Selector;
-use crate::trigger::{ComponentError, Trigger};
 
 /// What values an option takes.
 #[derive(Clone)]
@@ -170,7 +168,7 @@ impl OptionSpec {
 pub struct Options(pub Params);
 
 impl Options {
-    /// As a struct of the component's own. Durations and sizes stay as written: see [`crate::unit`].
+    /// As a struct of the component's own. Durations and sizes stay as written: see [`herald_base::unit`].
     ///
     /// # Errors
     /// When a value does not fit; the message names the option, not its value.
@@ -185,9 +183,6 @@ impl std::fmt::Debug for Options {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
-
-/// How a component is made from its options. `Arc`, since plugins make theirs with a closure.
-pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync>;
 
 /// What a selector is sure to say when only some of the `trigger_param` is known: (known part, `select_param`).
 /// A key that is missing at the top of the known part may still come; `None` is "cannot tell". Validation finds
@@ -297,35 +292,3 @@ impl Description {
         self
     }
 }
-
-/// A component type: its description and how one is made.
-pub struct ComponentType<C: ?Sized> {
-    /// What people read.
-    pub description: Description,
-    /// How one is made. An error that begins with an option's name and a colon is shown at that option. Called after the options were checked; MUST NOT take hold of ports or files yet, so that
-    /// a configuration can be checked without side effects.
-    pub factory: Factory<C>,
-}
-
-impl<C: ?Sized> Clone for ComponentType<C> {
-    fn clone(&self) -> Self {
-        Self { description: self.description.clone(), factory: self.factory.clone() }
-    }
-}
-
-impl<C: ?Sized> ComponentType<C> {
-    /// A type with this description and factory.
-    pub fn new(
-        description: Description,
-        factory: impl Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync + 'static,
-    ) -> Self {
-        Self { description, factory: Arc::new(factory) }
-    }
-}
-
-/// A type of triggers.
-pub type TriggerType = ComponentType<dyn Trigger>;
-/// A type of selectors.
-pub type SelectorType = ComponentType<dyn Selector>;
-/// A type of executors.
-pub type ExecutorType = ComponentType<dyn Executor>;

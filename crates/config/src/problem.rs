@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde_json::Value;
+pub use herald_base::near_miss::near_miss;
+pub use herald_base::value::kind_of;
 
 /// One step into a document: a key of a map or a place in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -152,28 +153,5 @@ impl fmt::Display for Problem {
             write!(f, " ({help})")?;
         }
         Ok(())
-    }
-}
-
-/// The name among `known` that `given` was probably meant to be.
-pub fn near_miss<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(given, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count().min(given.chars().count()) / 4)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// What a value is, for people.
-#[must_use]
-pub fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
     }
 }

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::wrong::Wrong;
 use super::{Description, OptionKind, OptionSpec, Options};
-use crate::param::Params;
+use crate::Params;
 use crate::problem::{Part, Path, Problem, near_miss};
-use crate::secret::{MASKED, is_secret_name};
-use crate::template::holds_template;
-use crate::unit;
+use herald_base::secret_name::{MASKED, is_secret_name};
+use herald_base::template_mark::holds_template;
+use herald_base::unit;
 
 /// The key that names a component's type: no option of the component.
 const TYPE: &str = "type";

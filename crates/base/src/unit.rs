@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use herald_core::unit;
+//! use herald_base::unit;
 //!
 //! assert_eq!(unit::duration(&"1m30s".into()), Ok(Duration::from_secs(90)));
 //! assert_eq!(unit::size(&"16MiB".into()), Ok(16 << 20));
@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
-use crate::problem::kind_of;
+use crate::value::kind_of;
 
 /// The longest duration: a hundred years. What is longer is a slip of the pen, and clocks overflow somewhere above.
 pub const LONGEST: Duration = Duration::from_secs(36_500 * 86_400);

@@ -1,4 +1,4 @@
-//! What triggers, selectors and executors share.
+//! Why a component cannot be made.
 
 /// Why a component could not be made or failed at its work: one sentence for people, without secrets.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

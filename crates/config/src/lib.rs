@@ -1,0 +1,10 @@
+//! How Herald reads configurations, for heraldd and herald-runner: YAML with the place of everything, descriptions of
+//! options, and problems that are shown where the user wrote them.
+
+pub mod component_error;
+pub mod problem;
+pub mod spec;
+pub mod yaml;
+
+/// A JSON object: the options of a component, or its parameters.
+pub type Params = serde_json::Map<String, serde_json::Value>;
