@@ -11,7 +11,7 @@ struct Ban {
     what: &'static str,
 }
 
-const PROCESS: &str = "starts a process: only herald-exec does that, call it";
+const PROCESS: &str = "starts a process: only crates/exec does that, call it";
 const CLOCK: &str = "reads the wall clock: only clock modules do that, take a Clock";
 const UNSAFE: &str = "`unsafe` outside the plugin boundary: find a safe way, or a crate that has one";
 
