@@ -12,7 +12,7 @@ struct Strike;
 impl Trigger for Strike {
     async fn run(&self, activator: Activator, _: CancellationToken) -> Result<(), ComponentError> {
         let told = Params::from_iter([("hour".into(), 12.into())]);
-        activator.activate_when_room(told).await.map(drop).map_err(ComponentError::new)
+        activator.activate_when_ready(told).await.map(drop).map_err(ComponentError::new)
     }
 }
 struct Noon;

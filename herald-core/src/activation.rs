@@ -54,7 +54,7 @@ pub struct Key {
 
 /// What a trigger offers to the dispatcher.
 #[derive(Debug, Clone)]
-pub struct Offer {
+pub struct NewEvent {
     /// The trigger's name.
     pub trigger: Name,
     /// What the trigger tells.
@@ -67,7 +67,7 @@ pub struct Offer {
     pub watch: Option<Arc<Watch>>,
 }
 
-impl Offer {
+impl NewEvent {
     /// An event that nobody named and no calendar asked for.
     #[must_use]
     pub fn new(trigger: Name, trigger_param: impl Into<TriggerParam>) -> Self {
@@ -91,7 +91,7 @@ pub enum Refused {
 
 /// Takes activations: the dispatcher's handle, or a stand-in in tests.
 #[async_trait]
-pub trait Accept: Send + Sync + 'static {
+pub trait EventSink: Send + Sync + 'static {
     /// Returns the event's id once it is recorded.
     ///
     /// # Errors
@@ -99,14 +99,14 @@ pub trait Accept: Send + Sync + 'static {
     async fn accept(&self, trigger: Name, trigger_param: Params) -> Result<Name, Refused>;
 
     /// Resolves when [`Refused::Busy`] is worth another try.
-    async fn room(&self);
+    async fn ready(&self);
 
-    /// As [`Accept::accept`], for an event that bears a key or was due.
+    /// As [`EventSink::accept`], for an event that bears a key or was due.
     ///
     /// # Errors
     /// [`Refused`] when it was not taken.
-    async fn accept_offer(&self, offer: Offer) -> Result<Name, Refused> {
-        self.accept(offer.trigger, offer.trigger_param.into_params()).await
+    async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        self.accept(event.trigger, event.trigger_param.into_params()).await
     }
 
     /// Up to when the calendar of this mark was followed, by this process or one before it. `None`: never, or that

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::activation::{Accept, Name, Refused};
+use crate::activation::{EventSink, Name, Refused};
 use crate::clock::SystemClock;
 use crate::executor::{Execution, Executor, NoOutput, Outcome, Stop};
 use crate::job::Job;
@@ -68,7 +68,7 @@ struct Gate {
 }
 
 #[async_trait]
-impl Accept for Gate {
+impl EventSink for Gate {
     async fn accept(&self, _: Name, _: Params) -> Result<Name, Refused> {
         let tries = self.taken.load(Ordering::SeqCst) + self.refused.load(Ordering::SeqCst);
         if let Some(refused) = (self.refuse)(tries) {
@@ -78,7 +78,7 @@ impl Accept for Gate {
         Ok(Name::from(format!("event-{}", self.taken.fetch_add(1, Ordering::SeqCst)).as_str()))
     }
 
-    async fn room(&self) {
+    async fn ready(&self) {
         sleep(Duration::from_millis(10)).await;
     }
 }

@@ -22,21 +22,21 @@ pub struct Decision {
     /// Selector name.
     pub selector: Name,
     /// What it said.
-    pub said: Said,
+    pub said: SelectorResult,
     /// Why, for a person who wonders, secrets hidden; may be empty.
     pub why: Cow<'static, str>,
     /// The job that came of a yes.
     pub job_id: Option<Name>,
 }
 
-/// What a selector said.
+/// What a selector answered about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// A job is made.
-    Yes,
-    /// No job is made.
-    No,
-    /// It failed, which counts as no.
+pub enum SelectorResult {
+    /// The event matches: a job is created.
+    Match,
+    /// It does not match.
+    NoMatch,
+    /// The selector failed, which counts as no match.
     Error,
 }
 

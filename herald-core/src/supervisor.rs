@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::activation::{Accept, Name};
+use crate::activation::{EventSink, Name};
 use crate::clock::Clock;
 use crate::trigger::{Activator, ComponentError, Trigger};
 
@@ -23,7 +23,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 
 /// The running triggers.
 pub struct Supervisor {
-    accept: Arc<dyn Accept>,
+    accept: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
     running: BTreeMap<Name, Running>,
 }
@@ -45,7 +45,7 @@ impl Drop for Running {
 
 impl Supervisor {
     /// No triggers yet; those to come activate through `accept` and live by `clock`.
-    pub fn new(accept: Arc<dyn Accept>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(accept: Arc<dyn EventSink>, clock: Arc<dyn Clock>) -> Self {
         Self { accept, clock, running: BTreeMap::new() }
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use tokio_util::sync::CancellationToken;
 
-use crate::activation::{Accept, Due, Key, Name, Offer, Refused};
+use crate::activation::{Due, EventSink, Key, Name, NewEvent, Refused};
 use crate::clock::Clock;
 use crate::trigger_param::TriggerParam;
 use crate::watch::Watch;
@@ -63,13 +63,13 @@ pub trait Calendar: Send + Sync {
 #[derive(Clone)]
 pub struct Activator {
     trigger: Name,
-    accept: Arc<dyn Accept>,
+    accept: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
 }
 
 impl Activator {
     /// For the trigger with this name.
-    pub fn new(trigger: Name, accept: Arc<dyn Accept>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(trigger: Name, accept: Arc<dyn EventSink>, clock: Arc<dyn Clock>) -> Self {
         Self { trigger, accept, clock }
     }
 
@@ -90,7 +90,7 @@ impl Activator {
     /// # Errors
     /// [`Refused`]: the caller is told at once when there is no room.
     pub async fn activate(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
-        self.accept.accept_offer(Offer::new(self.trigger.clone(), params)).await
+        self.accept.accept_event(NewEvent::new(self.trigger.clone(), params)).await
     }
 
     /// Activates now, unless an event of this trigger with this key was taken within the window: then the answer is
@@ -105,8 +105,8 @@ impl Activator {
         window: Duration,
     ) -> Result<Name, Refused> {
         let key = Key { name: format!("{}:{key}", self.trigger).into(), window };
-        let offer = Offer { key: Some(key), ..Offer::new(self.trigger.clone(), params) };
-        self.accept.accept_offer(offer).await
+        let event = NewEvent { key: Some(key), ..NewEvent::new(self.trigger.clone(), params) };
+        self.accept.accept_event(event).await
     }
 
     /// As [`Self::activate`], or with a key as [`Self::activate_once`]; `watch` then shows what becomes of the event.
@@ -120,8 +120,8 @@ impl Activator {
         watch: Option<Arc<Watch>>,
     ) -> Result<Name, Refused> {
         let key = key.map(|(key, window)| Key { name: format!("{}:{key}", self.trigger).into(), window });
-        let offer = Offer { key, watch, ..Offer::new(self.trigger.clone(), params) };
-        self.accept.accept_offer(offer).await
+        let event = NewEvent { key, watch, ..NewEvent::new(self.trigger.clone(), params) };
+        self.accept.accept_event(event).await
     }
 
     /// Activates for something that was due, as soon as there is room. How far the calendar was followed is recorded
@@ -132,9 +132,10 @@ impl Activator {
     pub async fn activate_due(&self, params: impl Into<TriggerParam>, due: Due) -> Result<Name, Refused> {
         let params = params.into();
         loop {
-            let offer = Offer { due: Some(due.clone()), ..Offer::new(self.trigger.clone(), params.clone()) };
-            match self.accept.accept_offer(offer).await {
-                Err(Refused::Busy) => self.room().await,
+            let event =
+                NewEvent { due: Some(due.clone()), ..NewEvent::new(self.trigger.clone(), params.clone()) };
+            match self.accept.accept_event(event).await {
+                Err(Refused::Busy) => self.ready().await,
                 other => return other,
             }
         }
@@ -151,19 +152,19 @@ impl Activator {
     }
 
     /// Resolves when [`Refused::Busy`] is worth another try.
-    pub async fn room(&self) {
-        self.accept.room().await;
+    pub async fn ready(&self) {
+        self.accept.ready().await;
     }
 
     /// Activates as soon as there is room.
     ///
     /// # Errors
     /// [`Refused::Stopping`] or [`Refused::Unrecorded`]; never [`Refused::Busy`].
-    pub async fn activate_when_room(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
+    pub async fn activate_when_ready(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
         let params = params.into();
         loop {
             match self.activate(params.clone()).await {
-                Err(Refused::Busy) => self.room().await,
+                Err(Refused::Busy) => self.ready().await,
                 other => return other,
             }
         }

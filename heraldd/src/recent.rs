@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use herald_core::activation::{Activation, Name};
 use herald_core::job::Job;
-use herald_core::journal::{Decision, Journal, JournalError, Record, Records, Said};
+use herald_core::journal::{Decision, Journal, JournalError, Record, Records, SelectorResult};
 use herald_core::lifecycle::Verdict;
 use herald_core::param::{Params, rough_size};
 use herald_core::plan::Plan;
@@ -255,9 +255,9 @@ fn ended(kept: &mut KeptJob, job: &Job, verdict: &Verdict, at: Timestamp) -> usi
 
 fn decision(decision: &Decision) -> model::Decision {
     let answer = match decision.said {
-        Said::Yes => "yes",
-        Said::No => "no",
-        Said::Error => "error",
+        SelectorResult::Match => "yes",
+        SelectorResult::NoMatch => "no",
+        SelectorResult::Error => "error",
     };
     model::Decision {
         router: decision.router.to_string(),

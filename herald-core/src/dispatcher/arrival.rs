@@ -13,7 +13,7 @@ const RECENT_KEYS: usize = 10_000;
 pub(super) type Reply = oneshot::Sender<Result<Name, Refused>>;
 
 /// An event from outside that waits for its record.
-pub(super) struct Newcomer {
+pub(super) struct IncomingEvent {
     pub(super) activation: Activation,
     pub(super) key: Option<Key>,
     pub(super) due: Option<Due>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::arrival::Newcomer;
+use super::arrival::IncomingEvent;
 use crate::activation::{Activation, Name, Refused};
 use crate::job::Job;
 use crate::journal::{JournalError, Records};
@@ -25,7 +25,7 @@ pub(super) enum Act {
 
 /// What is done once the records of a turn stand.
 pub(super) struct Batch {
-    pub(super) newcomers: Vec<Newcomer>,
+    pub(super) incoming: Vec<IncomingEvent>,
     pub(super) acts: Vec<Act>,
 }
 
@@ -36,7 +36,7 @@ pub(super) type Written = (Result<(), JournalError>, Records);
 pub(super) struct Writing {
     pub(super) append: Pin<Box<dyn Future<Output = Written> + Send>>,
     pub(super) batch: Batch,
-    /// How many of its records are transitions; those of newcomers follow.
+    /// How many of its records are transitions; those of incoming events follow.
     pub(super) transitions: usize,
 }
 

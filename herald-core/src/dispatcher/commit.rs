@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::poll;
 use tokio::time::Instant;
 
-use super::arrival::Newcomer;
+use super::arrival::IncomingEvent;
 use super::batch::{Act, Batch, Writing, Written};
 use super::engine::{Engine, Phase};
 use crate::failpoint;
@@ -31,14 +31,14 @@ impl Engine {
         self.held.as_ref().filter(|_| self.writing.is_empty()).map(|(_, until)| *until)
     }
 
-    /// The newcomers that do not stand yet.
-    pub(super) fn newcomers_on_their_way(&mut self) -> impl Iterator<Item = &mut Newcomer> {
-        let writing = self.writing.iter_mut().flat_map(|writing| &mut writing.batch.newcomers);
-        writing.chain(&mut self.newcomers)
+    /// The incoming events that are not recorded yet.
+    pub(super) fn incoming_unanswered(&mut self) -> impl Iterator<Item = &mut IncomingEvent> {
+        let writing = self.writing.iter_mut().flat_map(|writing| &mut writing.batch.incoming);
+        writing.chain(&mut self.incoming)
     }
 
-    pub(super) fn newcomers_being_written(&self) -> usize {
-        self.writing.iter().map(|writing| writing.batch.newcomers.len()).sum()
+    pub(super) fn incoming_being_written(&self) -> usize {
+        self.writing.iter().map(|writing| writing.batch.incoming.len()).sum()
     }
 
     /// Sends the records of this turn to the journal.
@@ -47,9 +47,9 @@ impl Engine {
             return;
         }
         let transitions = self.records.len();
-        self.record_newcomers();
+        self.record_incoming();
         let batch =
-            Batch { newcomers: std::mem::take(&mut self.newcomers), acts: std::mem::take(&mut self.acts) };
+            Batch { incoming: std::mem::take(&mut self.incoming), acts: std::mem::take(&mut self.acts) };
         if self.records.is_empty() && self.held.is_none() {
             if batch.acts.is_empty() {
                 return;
@@ -123,16 +123,16 @@ impl Engine {
         // The transitions are made: they are written later, and before what followed on them meanwhile.
         let (later_records, later_acts): (Vec<Record>, Vec<Act>) =
             (std::mem::take(&mut self.records), std::mem::take(&mut self.acts));
-        let mut newcomers = std::mem::take(&mut self.newcomers);
+        let mut incoming = std::mem::take(&mut self.incoming);
         for (records, transitions, batch) in failed {
             let records = Records::unwrap_or_clone(records);
             self.records.extend(records.into_iter().take(transitions));
             self.acts.extend(batch.acts);
-            newcomers.extend(batch.newcomers);
+            incoming.extend(batch.incoming);
         }
         self.records.extend(later_records);
         self.acts.extend(later_acts);
-        self.turn_newcomers_away(newcomers, &error.0);
+        self.refuse_incoming(incoming, &error.0);
         if matches!(self.phase, Phase::Closing) {
             tracing::error!(records = self.records.len(), "stopped without recording the end of everything");
             self.records.clear();
@@ -144,12 +144,12 @@ impl Engine {
     /// Does what follows on the batches that stand.
     pub(super) async fn act(&mut self) {
         while let Some(batch) = self.written.pop_front() {
-            for newcomer in batch.newcomers {
-                for reply in newcomer.replies {
-                    let _ = reply.send(Ok(newcomer.activation.event_id.clone()));
+            for event in batch.incoming {
+                for reply in event.replies {
+                    let _ = reply.send(Ok(event.activation.event_id.clone()));
                 }
                 failpoint!("dispatcher-after-reply");
-                self.route(newcomer.activation, &HashSet::new()).await;
+                self.route(event.activation, &HashSet::new()).await;
             }
             for act in batch.acts {
                 match act {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::arrival::{Newcomer, RecentKeys};
+use super::arrival::{IncomingEvent, RecentKeys};
 use super::ask::ask_all;
 use super::batch::{Act, Batch, Writing, stands};
 use super::board::{Board, Origin};
@@ -54,7 +54,7 @@ pub(super) struct Engine {
     room: watch::Sender<bool>,
     pub(super) board: Board,
     pub(super) records: Vec<Record>,
-    pub(super) newcomers: Vec<Newcomer>,
+    pub(super) incoming: Vec<IncomingEvent>,
     pub(super) recent_keys: RecentKeys,
     /// Who watches which event.
     pub(super) watched: HashMap<Name, Weak<Watch>>,
@@ -94,7 +94,7 @@ impl Engine {
             room,
             board: Board::default(),
             records: Vec::new(),
-            newcomers: Vec::new(),
+            incoming: Vec::new(),
             recent_keys: RecentKeys::default(),
             watched: HashMap::new(),
             acts: Vec::new(),
@@ -150,7 +150,7 @@ impl Engine {
             let decisions = decided.iter().map(|answered| self.decide(answered)).collect();
             self.route_on(event_id, decisions);
         }
-        self.ring();
+        self.fire_due_timers();
         self.end_grace();
         self.schedule();
         self.begin_write().await;
@@ -179,7 +179,7 @@ impl Engine {
     }
 
     fn has_work_at_hand(&self) -> bool {
-        let records = !(self.records.is_empty() && self.newcomers.is_empty() && self.acts.is_empty());
+        let records = !(self.records.is_empty() && self.incoming.is_empty() && self.acts.is_empty());
         !self.answered.is_empty()
             || !self.written.is_empty()
             || (records && self.held.is_none() && self.may_write())
@@ -187,7 +187,7 @@ impl Engine {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Activate { offer, reply } => self.take_in(offer, reply),
+            Event::Activate { event, reply } => self.take_in(event, reply),
             Event::Reach { due } => self.records.push(Record::Reached(due)),
             Event::Again { job, reply } => self.run_again(*job, reply),
             Event::Ask { reply } => drop(reply.send(self.standing())),

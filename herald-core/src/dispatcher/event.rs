@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::fill::Filled;
-use crate::activation::{Activation, Due, Name, Offer, Refused};
+use crate::activation::{Activation, Due, Name, NewEvent, Refused};
 use crate::executor::Outcome;
 use crate::job::Job;
 use crate::plan::{Limits, Plan};
@@ -17,7 +17,7 @@ use crate::workflow::Route;
 /// What can happen to the dispatcher. Nothing else reaches its state.
 pub(super) enum Event {
     /// A trigger tells that something happened.
-    Activate { offer: Offer, reply: oneshot::Sender<Result<Name, Refused>> },
+    Activate { event: NewEvent, reply: oneshot::Sender<Result<Name, Refused>> },
     /// A calendar is followed from here on.
     Reach { due: Due },
     /// A job that ended is to run once more, as a new job.

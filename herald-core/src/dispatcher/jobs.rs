@@ -11,10 +11,10 @@ use super::engine::{Engine, Phase};
 use super::event::Answered;
 use super::fill::{first_attempt, mask_of};
 use crate::activation::{EXE_DONE, Name, Refused};
+use crate::exe_done::exe_done_param;
 use crate::failpoint;
-use crate::feedback::exe_done_param;
 use crate::job::Job;
-use crate::journal::{Decision, Record, Said};
+use crate::journal::{Decision, Record, SelectorResult};
 use crate::lifecycle::{self, Effect, State, Verdict, step};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -39,10 +39,10 @@ impl Engine {
                     event_id = &*activation.event_id,
                     "selector failed, taken as no: {error}"
                 );
-                (Said::Error, Cow::Owned(error))
+                (SelectorResult::Error, Cow::Owned(error))
             }
         };
-        let job_id = (said == Said::Yes).then(|| self.make_job(answered));
+        let job_id = (said == SelectorResult::Match).then(|| self.make_job(answered));
         let (router, task) = (route.router.clone(), route.task.clone());
         Decision { router, task, selector: route.selector.clone(), said, why, job_id }
     }
@@ -248,8 +248,8 @@ impl Engine {
     }
 }
 
-fn said(yes: bool) -> Said {
-    if yes { Said::Yes } else { Said::No }
+fn said(yes: bool) -> SelectorResult {
+    if yes { SelectorResult::Match } else { SelectorResult::NoMatch }
 }
 
 fn masked(mask: &Mask, verdict: &Verdict) -> Verdict {

@@ -9,8 +9,8 @@ mod ending;
 mod engine;
 mod event;
 mod fill;
+mod incoming;
 mod jobs;
-mod newcomers;
 mod perform;
 mod pool;
 mod queue;
@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::activation::{Accept, Due, Name, Offer, Refused};
+use crate::activation::{Due, EventSink, Name, NewEvent, Refused};
 use crate::clock::Clock;
 use crate::job::Job;
 use crate::journal::Journal;
@@ -143,13 +143,13 @@ impl Handle {
 }
 
 #[async_trait]
-impl Accept for Handle {
+impl EventSink for Handle {
     async fn accept(&self, trigger: Name, trigger_param: Params) -> Result<Name, Refused> {
-        self.accept_offer(Offer::new(trigger, trigger_param)).await
+        self.accept_event(NewEvent::new(trigger, trigger_param)).await
     }
 
-    async fn accept_offer(&self, offer: Offer) -> Result<Name, Refused> {
-        if let Some(key) = &offer.key {
+    async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        if let Some(key) = &event.key {
             let seen = self.journal.seen(&key.name, self.clock.now()).await;
             match seen {
                 Ok(Some(event_id)) => return Ok(event_id),
@@ -158,7 +158,7 @@ impl Accept for Handle {
             }
         }
         let (reply, answer) = oneshot::channel();
-        self.events.send(Event::Activate { offer, reply }).await.map_err(|_| Refused::Stopping)?;
+        self.events.send(Event::Activate { event, reply }).await.map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 
@@ -177,7 +177,7 @@ impl Accept for Handle {
         let _ = self.events.send(Event::Reach { due }).await;
     }
 
-    async fn room(&self) {
+    async fn ready(&self) {
         let mut room = self.room.clone();
         // The sender is gone only when the dispatcher is: the next try then says so.
         let _ = room.wait_for(|room| *room).await;

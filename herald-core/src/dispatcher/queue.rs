@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// What waited for its time and is due lines up.
-    pub(super) fn ring(&mut self) {
+    pub(super) fn fire_due_timers(&mut self) {
         let now = Instant::now();
         while let Some(id) = self.board.timers.pop(now) {
             let Some(entry) = self.board.jobs.get_mut(&id) else { continue };

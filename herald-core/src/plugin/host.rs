@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::abi::{self, HOST_TABLE_SIZE, HostTable, activation, status};
 use super::message;
-use crate::activation::{Accept, Name, Refused};
+use crate::activation::{EventSink, Name, Refused};
 use crate::param::Params;
 
 /// The host's functions.
@@ -119,7 +119,7 @@ pub(super) struct RemoteAccept {
 }
 
 #[async_trait]
-impl Accept for RemoteAccept {
+impl EventSink for RemoteAccept {
     async fn accept(&self, _: Name, trigger_param: Params) -> Result<Name, Refused> {
         let told = self.host.activate(self.call, &message::json(&trigger_param))?;
         match told.await {
@@ -129,7 +129,7 @@ impl Accept for RemoteAccept {
         }
     }
 
-    async fn room(&self) {
+    async fn ready(&self) {
         match self.host.room(self.call) {
             Ok(told) => drop(told.await),
             // As many ask as may: their answers make room as well.

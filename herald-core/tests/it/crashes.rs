@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use herald_core::activation::{Accept, Name};
+use herald_core::activation::{EventSink, Name};
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::executor::{Execution, Executor, Failure, Outcome};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use herald_core::activation::{Accept, Refused};
+use herald_core::activation::{EventSink, Refused};
 use herald_core::herald::{Herald, Running};
 use herald_core::plan::Limits;
 use herald_core::secret::Mask;
@@ -59,7 +59,7 @@ async fn a_failing_journal_turns_events_away_and_goes_on_afterwards() {
     assert_eq!(worker.diary.count("end r/k"), 1);
     assert_eq!(scribe.diary.count("ended r/k succeeded"), 0);
     scribe.failing.store(false, Ordering::SeqCst);
-    handle.room().await;
+    handle.ready().await;
     activate(&handle, json!({})).await;
     handle.idle().await;
     assert_eq!(scribe.diary.count("ended r/k succeeded"), 2);
@@ -82,7 +82,7 @@ async fn jobs_at_once_and_waiting_events_are_bounded_and_run_in_order() {
     };
     assert_eq!(refused, Refused::Busy);
     assert!((3..=5).contains(&taken), "{taken}");
-    handle.room().await;
+    handle.ready().await;
     handle.accept("t".into(), params(json!({"n": taken}))).await.unwrap();
     handle.idle().await;
     let seen = worker.seen.lock().unwrap();

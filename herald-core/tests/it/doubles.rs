@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::activation::Accept;
+use herald_core::activation::EventSink;
 use herald_core::dispatcher::Handle;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
 use herald_core::journal::{Journal, JournalError, Record, Records};

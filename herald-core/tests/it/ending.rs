@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_core::activation::{Accept, Refused};
+use herald_core::activation::{EventSink, Refused};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::herald::Herald;
 use herald_core::plan::{Limits, Plan};

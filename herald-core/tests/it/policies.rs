@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::activation::{Accept, Key, Offer};
+use herald_core::activation::{EventSink, Key, NewEvent};
 use herald_core::herald::{Herald, Running};
-use herald_core::journal::{MemoryJournal, Record, Said};
+use herald_core::journal::{MemoryJournal, Record, SelectorResult};
 use herald_core::workflow::Router;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -142,12 +142,12 @@ async fn a_queue_limit_rejects_what_is_too_much_and_says_so() {
 async fn an_event_with_a_known_key_is_the_first_one_again() {
     let bench = with_policy(json!({})).await;
     let handle = bench.running.handle().clone();
-    let offer = |key: &str| Offer {
+    let offer = |key: &str| NewEvent {
         key: Some(Key { name: key.into(), window: Duration::from_secs(60) }),
-        ..Offer::new("t".into(), params(json!({})))
+        ..NewEvent::new("t".into(), params(json!({})))
     };
-    let first = handle.accept_offer(offer("a")).await.unwrap();
-    let (again, other) = tokio::join!(handle.accept_offer(offer("a")), handle.accept_offer(offer("b")));
+    let first = handle.accept_event(offer("a")).await.unwrap();
+    let (again, other) = tokio::join!(handle.accept_event(offer("a")), handle.accept_event(offer("b")));
     assert_eq!(again.unwrap(), first);
     assert_ne!(other.unwrap(), first);
     bench.running.handle().idle().await;
@@ -166,7 +166,7 @@ async fn what_every_selector_said_is_recorded() {
     });
     let decisions = decisions.unwrap();
     let [decision] = &decisions[..] else { panic!("{decisions:?}") };
-    assert_eq!((&*decision.router, &*decision.task, decision.said), ("r", "k", Said::Yes));
+    assert_eq!((&*decision.router, &*decision.task, decision.said), ("r", "k", SelectorResult::Match));
     let id = bench.worker.seen.lock().unwrap()[0]["id"].clone();
     assert_eq!(decision.job_id.as_deref(), id.as_str());
 }

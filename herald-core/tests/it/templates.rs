@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::activation::{Accept, Offer};
+use herald_core::activation::{EventSink, NewEvent};
 use herald_core::herald::{Herald, Running};
-use herald_core::journal::{MemoryJournal, Record, Said};
+use herald_core::journal::{MemoryJournal, Record, SelectorResult};
 use herald_core::watch::Watch;
 use herald_core::workflow::Router;
 use serde_json::{Value, json};
@@ -46,8 +46,8 @@ impl Bench {
 
     async fn watched(&self, value: Value) -> Arc<Watch> {
         let watch = Watch::new();
-        let offer = Offer { watch: Some(watch.clone()), ..Offer::new("t".into(), params(value)) };
-        self.running.handle().accept_offer(offer).await.unwrap();
+        let offer = NewEvent { watch: Some(watch.clone()), ..NewEvent::new("t".into(), params(value)) };
+        self.running.handle().accept_event(offer).await.unwrap();
         watch
     }
 }
@@ -72,7 +72,7 @@ async fn templates_are_filled_in_for_each_job() {
     );
     assert_eq!(seen[0]["select_param"], json!({"ref": "refs/heads/main"}));
     let why = bench.journal.records().into_iter().find_map(|record| match record {
-        Record::Routed { decisions, .. } if decisions[0].said == Said::Error => {
+        Record::Routed { decisions, .. } if decisions[0].said == SelectorResult::Error => {
             Some(decisions[0].why.clone())
         }
         _ => None,
@@ -144,9 +144,9 @@ async fn whoever_watches_an_event_sees_its_jobs_end() {
 #[tokio::test(start_paused = true)]
 async fn what_a_selector_shows_of_a_secret_taken_by_a_template_is_hidden() {
     for (template, said) in [
-        ("{{ trigger_param.token }}", Said::Yes),
-        ("x{{ trigger_param.token }}", Said::Yes),
-        ("{{ trigger_param.token | fromjson }}", Said::Error),
+        ("{{ trigger_param.token }}", SelectorResult::Match),
+        ("x{{ trigger_param.token }}", SelectorResult::Match),
+        ("{{ trigger_param.token | fromjson }}", SelectorResult::Error),
     ] {
         let router = Router::new("r", "t", "shows").task("k", "work").select_param(json!({"x": template}));
         let bench = bench(router).await;

@@ -42,7 +42,7 @@ impl Trigger for Shaky {
             assert!(!self.panics, "as told");
             return Err(ComponentError::new("as told"));
         }
-        activator.activate_when_room(params(json!({}))).await.unwrap();
+        activator.activate_when_ready(params(json!({}))).await.unwrap();
         stop.cancelled().await;
         Ok(())
     }

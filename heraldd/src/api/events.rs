@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use herald_core::activation::{Accept, INTERNAL, Offer};
+use herald_core::activation::{EventSink, INTERNAL, NewEvent};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -63,7 +63,8 @@ pub(super) async fn replay(
         );
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
-    match api.handle.accept_offer(Offer::new(told.trigger, Arc::unwrap_or_clone(told.trigger_param))).await {
+    match api.handle.accept_event(NewEvent::new(told.trigger, Arc::unwrap_or_clone(told.trigger_param))).await
+    {
         Ok(event_id) => Ok(Json(model::Replayed { event_id: Some(event_id.to_string()), rehearsal: None })),
         Err(refused) => Err(turned_away(&refused)),
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use axum::body::Body;
-use herald_core::activation::{Accept, Activation, Name};
+use herald_core::activation::{Activation, EventSink, Name};
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::journal::{Journal, JournalError, Record, Records};

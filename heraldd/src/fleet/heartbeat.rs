@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::activation::{Accept, NODE_STATE};
+use herald_core::activation::{EventSink, NODE_STATE};
 use herald_core::clock::Clock;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ pub struct Heartbeats {
 #[derive(Clone)]
 struct Asking {
     nodes: Arc<Nodes>,
-    accept: Arc<dyn Accept>,
+    accept: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
     every: Duration,
 }
@@ -37,7 +37,7 @@ impl Heartbeats {
     pub fn start(
         settings: &FleetSettings,
         nodes: &Arc<Nodes>,
-        accept: Arc<dyn Accept>,
+        accept: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         nodes.configure(&settings.nodes);

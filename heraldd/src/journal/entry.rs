@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use herald_core::activation::Name;
 use herald_core::job::Job;
-use herald_core::journal::{Decision, JournalError, Record, Said};
+use herald_core::journal::{Decision, JournalError, Record, SelectorResult};
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
 use herald_core::secret::Mask;
@@ -135,7 +135,7 @@ pub(super) struct Decided<'a> {
     pub(super) job: Option<Id>,
 }
 
-/// [`Said`], as it is stored.
+/// [`SelectorResult`], as it is stored.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Answer {
     Yes,
@@ -268,9 +268,9 @@ fn decided(decision: &Decision) -> Result<Decided<'_>, JournalError> {
         task: Cow::Borrowed(&decision.task),
         selector: Cow::Borrowed(&decision.selector),
         said: match decision.said {
-            Said::Yes => Answer::Yes,
-            Said::No => Answer::No,
-            Said::Error => Answer::Error,
+            SelectorResult::Match => Answer::Yes,
+            SelectorResult::NoMatch => Answer::No,
+            SelectorResult::Error => Answer::Error,
         },
         why: Cow::Borrowed(&decision.why),
         job: decision.job_id.as_ref().map(id).transpose()?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use herald_core::activation::{Activation, Due, Key, Name};
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::job::Job;
-use herald_core::journal::{Decision, Journal, JournalError, Record, Records, Said, Standing};
+use herald_core::journal::{Decision, Journal, JournalError, Record, Records, SelectorResult, Standing};
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
 use herald_core::plan::Plan;
@@ -88,7 +88,7 @@ fn queued(plan: &Plan, event: u64, n: u64) -> Record {
 }
 
 fn routed(event: u64, job_id: Option<Name>) -> Record {
-    let said = if job_id.is_some() { Said::Yes } else { Said::No };
+    let said = if job_id.is_some() { SelectorResult::Match } else { SelectorResult::NoMatch };
     let (router, task, selector) = ("r".into(), "k".into(), "all".into());
     let decision = Decision { router, task, selector, said, why: "because".into(), job_id };
     Record::Routed { event_id: id(event), decisions: vec![decision], at: at(1) }

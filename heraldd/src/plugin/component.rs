@@ -83,11 +83,11 @@ async fn serve(want: Want, activator: &Activator) {
     let Want { params, told } = want;
     let outcome = match (params, &told) {
         (None, _) => {
-            activator.room().await;
+            activator.ready().await;
             Ok("".into())
         }
         (Some(params), Some(_)) => activator.activate(params).await,
-        (Some(params), None) => activator.activate_when_room(params).await,
+        (Some(params), None) => activator.activate_when_ready(params).await,
     };
     let (status, text) = match &outcome {
         Ok(event_id) => (activation::ACCEPTED, &**event_id),

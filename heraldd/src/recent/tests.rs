@@ -85,9 +85,9 @@ fn lives() -> Vec<Record> {
         job_id,
     };
     let decisions = vec![
-        decision(Said::Yes, "all says yes", Some(id(3))),
-        decision(Said::No, "no", None),
-        decision(Said::Error, "it hangs", None),
+        decision(SelectorResult::Match, "all says yes", Some(id(3))),
+        decision(SelectorResult::NoMatch, "no", None),
+        decision(SelectorResult::Error, "it hangs", None),
     ];
     vec![
         accepted(1, json!({"a": 1, "password": "p", "text": "hunter2hunter2"})),

@@ -93,7 +93,7 @@ impl Tick {
             let mut params = Params::new();
             params.insert("counter".to_owned(), Value::from(counter));
             params.insert("time".to_owned(), Value::from(zone::millis(activator.clock().now(), &self.zone)));
-            match activator.activate_when_room(params).await {
+            match activator.activate_when_ready(params).await {
                 Ok(_) => counter += 1,
                 // Herald stops, and this trigger with it.
                 Err(Refused::Stopping) => {
@@ -130,7 +130,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use herald_core::activation::{Accept, Name};
+    use herald_core::activation::{EventSink, Name};
     use herald_core::clock::TestClock;
     use herald_core::spec::Options;
     use jiff::Timestamp;
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Accept for Taken {
+    impl EventSink for Taken {
         async fn accept(&self, _: Name, params: Params) -> Result<Name, Refused> {
             let busy = self.busy_for.lock().unwrap().pop();
             if let Some(busy) = busy {
@@ -154,7 +154,7 @@ mod tests {
             Ok("e".into())
         }
 
-        async fn room(&self) {}
+        async fn ready(&self) {}
     }
 
     /// What is taken within `lasting` of a trigger with this interval.

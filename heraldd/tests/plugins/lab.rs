@@ -101,7 +101,7 @@ impl Trigger for Fires {
         let fire = async {
             for n in 0_u64.. {
                 let Value::Object(params) = json!({"n": n, "name": activator.trigger()}) else { break };
-                let _ = activator.activate_when_room(params).await;
+                let _ = activator.activate_when_ready(params).await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

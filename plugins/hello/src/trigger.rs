@@ -67,7 +67,7 @@ impl Hello {
             params.insert("name".to_owned(), Value::from(self.name.as_str()));
             params.insert("counter".to_owned(), Value::from(counter));
             // Waits while Herald has no room: that is the back-pressure.
-            if let Err(refused) = activator.activate_when_room(params).await {
+            if let Err(refused) = activator.activate_when_ready(params).await {
                 tracing::warn!("greeting {counter} was not taken: {refused}");
             }
             match self.interval {

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use herald_core::activation::{Accept, Name, Refused};
+use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::TestClock;
 use herald_core::spec::Options;
 use serde_json::json;
@@ -21,7 +21,7 @@ enum Then {
 }
 
 #[async_trait]
-impl Accept for Taken {
+impl EventSink for Taken {
     async fn accept(&self, _: Name, params: Params) -> Result<Name, Refused> {
         let then = self.then.lock().unwrap().pop();
         match then {
@@ -33,7 +33,7 @@ impl Accept for Taken {
         Ok("e".into())
     }
 
-    async fn room(&self) {}
+    async fn ready(&self) {}
 
     async fn reached(&self, _: &str) -> Option<Timestamp> {
         *self.reached.lock().unwrap()

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::*;
-use herald_core::activation::{Accept, Name, Refused};
+use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::SystemClock;
 use herald_core::param::Params;
 use herald_core::spec::Options;
@@ -27,7 +27,7 @@ struct Taken {
 }
 
 #[async_trait]
-impl Accept for Taken {
+impl EventSink for Taken {
     async fn accept(&self, trigger: Name, params: Params) -> Result<Name, Refused> {
         assert_eq!(&*trigger, "manual");
         if let Some(gate) = &self.gate {
@@ -42,7 +42,7 @@ impl Accept for Taken {
         Ok(format!("event-{}", taken.len()).as_str().into())
     }
 
-    async fn room(&self) {}
+    async fn ready(&self) {}
 }
 
 struct Server {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use herald_core::activation::{Accept, Name, Refused};
+use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::SystemClock;
 use herald_core::conformance::{check_executor, check_selector};
 use herald_core::executor::FailureKind;
@@ -187,7 +187,7 @@ struct Gate {
 }
 
 #[async_trait]
-impl Accept for Gate {
+impl EventSink for Gate {
     async fn accept(&self, _: Name, params: Params) -> Result<Name, Refused> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut tries = self.tries.lock().unwrap();
@@ -200,7 +200,7 @@ impl Accept for Gate {
         Ok(Name::from("event"))
     }
 
-    async fn room(&self) {}
+    async fn ready(&self) {}
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use client::{answer, exchange, post, sign};
-use herald_core::activation::{Accept, Name, Refused};
+use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::SystemClock;
 use herald_core::conformance::{check_selector, check_trigger};
 use herald_core::param::Params;
@@ -41,7 +41,7 @@ struct Gate {
 }
 
 #[async_trait]
-impl Accept for Gate {
+impl EventSink for Gate {
     async fn accept(&self, _: Name, params: Params) -> Result<Name, Refused> {
         if let Some(refused) = self.refuse.lock().unwrap().clone() {
             return Err(refused);
@@ -50,7 +50,7 @@ impl Accept for Gate {
         Ok("event-1".into())
     }
 
-    async fn room(&self) {}
+    async fn ready(&self) {}
 }
 
 struct Running {

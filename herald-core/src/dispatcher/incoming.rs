@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::arrival::{Newcomer, Reply};
+use super::arrival::{IncomingEvent, Reply};
 use super::board::Origin;
 use super::engine::{Engine, Phase};
-use crate::activation::{Activation, Name, Offer, Refused};
+use crate::activation::{Activation, Name, NewEvent, Refused};
 use crate::job::Job;
 use crate::journal::{Decision, Record};
 use crate::lifecycle::Verdict;
@@ -14,12 +14,12 @@ use crate::watch::{Ended, Made};
 
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
-    pub(super) fn take_in(&mut self, offer: Offer, reply: Reply) {
+    pub(super) fn take_in(&mut self, event: NewEvent, reply: Reply) {
         let known =
-            offer.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name, self.now)).cloned();
+            event.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name, self.now)).cloned();
         if let Some(event_id) = known {
-            match self.newcomers_on_their_way().find(|newcomer| newcomer.activation.event_id == event_id) {
-                Some(newcomer) => newcomer.replies.push(reply),
+            match self.incoming_unanswered().find(|event| event.activation.event_id == event_id) {
+                Some(event) => event.replies.push(reply),
                 None => drop(reply.send(Ok(event_id))),
             }
             return;
@@ -28,7 +28,7 @@ impl Engine {
             let _ = reply.send(Err(refused));
             return;
         }
-        let Offer { trigger, trigger_param, key, due, watch } = offer;
+        let NewEvent { trigger, trigger_param, key, due, watch } = event;
         let activation = self.activation(trigger, trigger_param, 0);
         if let Some(watch) = watch {
             watch.take();
@@ -37,7 +37,7 @@ impl Engine {
         if let Some(key) = &key {
             self.recent_keys.remember(key, &activation.event_id, self.now);
         }
-        self.newcomers.push(Newcomer { activation, key, due, replies: vec![reply] });
+        self.incoming.push(IncomingEvent { activation, key, due, replies: vec![reply] });
     }
 
     /// Why nothing is taken from outside at the moment, if so.
@@ -46,15 +46,15 @@ impl Engine {
             Some(Refused::Stopping)
         } else if let Some((why, _)) = &self.held {
             Some(Refused::Unrecorded(why.clone()))
-        } else if needs_room && !self.has_room_for_newcomers() {
+        } else if needs_room && !self.has_room_for_incoming() {
             Some(Refused::Busy)
         } else {
             None
         }
     }
 
-    fn has_room_for_newcomers(&self) -> bool {
-        let more = self.newcomers.len() + self.newcomers_being_written();
+    fn has_room_for_incoming(&self) -> bool {
+        let more = self.incoming.len() + self.incoming_being_written();
         self.board.has_room(&self.limits, Origin::Outside, more)
     }
 
@@ -63,14 +63,14 @@ impl Engine {
         Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth }
     }
 
-    /// The records of the newcomers.
-    pub(super) fn record_newcomers(&mut self) {
+    /// The records of the incoming events.
+    pub(super) fn record_incoming(&mut self) {
         let (at, mask) = (self.now, &self.plan.mask);
-        self.records.extend(self.newcomers.iter().map(|newcomer| Record::Accepted {
-            activation: newcomer.activation.clone(),
+        self.records.extend(self.incoming.iter().map(|event| Record::Accepted {
+            activation: event.activation.clone(),
             mask: mask.clone(),
-            key: newcomer.key.clone(),
-            due: newcomer.due.clone(),
+            key: event.key.clone(),
+            due: event.due.clone(),
             at,
         }));
     }
@@ -109,13 +109,13 @@ impl Engine {
     }
 
     /// They could not be recorded: nothing of them remains.
-    pub(super) fn turn_newcomers_away(&mut self, newcomers: Vec<Newcomer>, why: &str) {
-        for newcomer in newcomers {
-            if let Some(key) = &newcomer.key {
+    pub(super) fn refuse_incoming(&mut self, incoming: Vec<IncomingEvent>, why: &str) {
+        for event in incoming {
+            if let Some(key) = &event.key {
                 self.recent_keys.forget(&key.name);
             }
-            self.watched.remove(&newcomer.activation.event_id);
-            for reply in newcomer.replies {
+            self.watched.remove(&event.activation.event_id);
+            for reply in event.replies {
                 let _ = reply.send(Err(Refused::Unrecorded(why.to_owned())));
             }
         }
