@@ -1,3 +1,7 @@
 //! What listeners and clients of Herald share: daemon, runner and plugins.
 
+pub mod listen;
+pub mod loopback;
+pub mod network;
+pub mod serve;
 pub mod tls;

@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::answer::Problem;
-use crate::server::{Trouble, read_whole};
+use herald_net::serve::{Trouble, read_whole};
 
 /// The longest body, and how long it may take.
 const MAX_BODY: u64 = 1 << 20;

@@ -20,7 +20,8 @@ use super::answer::Problem;
 use super::context::Api;
 use super::routes;
 use crate::config::ApiSettings;
-use crate::server::{self, Handler, Limits, Listener, Peer, Shield};
+use herald_net::listen::{ListenError, Listener, Shield, bind_tcp, bind_unix};
+use herald_net::serve::{self, Handler, Limits, Peer};
 
 /// The file of the socket in `state_dir`.
 const SOCKET: &str = "heraldd.sock";
@@ -29,7 +30,12 @@ const SOCKET_MODE: u32 = 0o600;
 /// A listener could not be had.
 #[derive(Debug, thiserror::Error)]
 #[error("the control API: {0}")]
-pub struct SocketError(#[from] ComponentError);
+pub enum SocketError {
+    /// The port or socket.
+    Listen(#[from] ListenError),
+    /// Its TLS.
+    Tls(#[from] ComponentError),
+}
 
 /// A running API; dropped, it ends at once.
 pub struct Serving {
@@ -61,7 +67,7 @@ impl Serving {
     ) -> Result<Self, SocketError> {
         let mut serving = Self { api, socket: None, tcp: None };
         if let Some(folder) = folder {
-            let socket = server::bind_unix(&folder.join(SOCKET), SOCKET_MODE).await?;
+            let socket = bind_unix(&folder.join(SOCKET), SOCKET_MODE).await?;
             serving.socket = Some(Server::start(Listener::Unix(socket), &serving.api, None));
         }
         if let Some(settings) = tcp {
@@ -72,7 +78,7 @@ impl Serving {
 
     async fn listen(&self, settings: &ApiSettings) -> Result<Tcp, SocketError> {
         let shield = Shield::from(tls(settings).await?);
-        let listener = server::bind_tcp(&settings.host, settings.port).await?.shielded(shield.clone());
+        let listener = bind_tcp(&settings.host, settings.port).await?.shielded(shield.clone());
         tracing::info!("the control API listens on {}{}", listener.address(), listener.manner());
         let token = Arc::new(RwLock::new(digest(&settings.token)));
         let server = Server::start(listener, &self.api, Some(token.clone()));
@@ -141,7 +147,7 @@ impl Server {
     fn start(listener: Listener, api: &Arc<Api>, token: Option<Arc<RwLock<[u8; 32]>>>) -> Self {
         let door = Arc::new(Door { router: routes::served(api.clone()), token });
         let stop = CancellationToken::new();
-        let serve = server::serve(vec![listener], Limits::default(), door, stop.clone());
+        let serve = serve::serve(vec![listener], Limits::default(), door, stop.clone());
         Self { task: tokio::spawn(serve), stop }
     }
 

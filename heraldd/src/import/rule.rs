@@ -187,7 +187,7 @@ impl Rules<'_> {
                 (false, true) => format!("{range}/128"),
                 (false, false) => format!("{range}/32"),
             };
-            if whole.parse::<crate::net::Network>().is_err() {
+            if whole.parse::<herald_net::network::Network>().is_err() {
                 rule.leave_out(format!("`{range}` is no address or network: nothing comes from there"));
                 continue;
             }

@@ -16,8 +16,8 @@ mod watch;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use crate::loopback::is_loopback;
 pub use client::{ClientFiles, ClientTls, Identity};
-pub use files::is_loopback;
 pub use mishap::{explain, is_turned_away};
 pub use pem::TlsError;
 pub use provider::install_provider;

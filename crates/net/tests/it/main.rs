@@ -5,6 +5,7 @@
 mod change;
 mod file;
 mod handshake;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use jiff::fmt::rfc2822;
 
 use super::value::{json, of};
 use crate::hmac::{Algorithm, Encoding, matches};
-use crate::net::Network;
+use herald_net::network::Network;
 
 /// Their names.
 pub(super) const NAMES: [&str; 5] = ["at", "hmac_matches", "in_cidr", "seconds_since", "text"];

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::HeaderMap;
 
-use crate::net::Network;
-use crate::server::Peer;
+use herald_net::network::Network;
+use herald_net::serve::Peer;
 
 /// Who may call, and whose word counts about who calls.
 #[derive(Debug, Clone, Default)]

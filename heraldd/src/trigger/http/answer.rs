@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::options::Web;
 use super::{body, delivery};
-use crate::server::{HostRule, Peer, Reply, Stranger, Trouble, error_reply, json_reply, read_whole};
+use herald_net::serve::{HostRule, Peer, Reply, Stranger, Trouble, error_reply, json_reply, read_whole};
 
 /// When to try again, in seconds, after a refusal.
 const SOON: HeaderValue = HeaderValue::from_static("1");

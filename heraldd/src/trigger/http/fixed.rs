@@ -8,7 +8,7 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::server::Reply;
+use herald_net::serve::Reply;
 
 /// What is answered in place of Herald's own words.
 #[derive(Debug, Clone, Default, Deserialize)]

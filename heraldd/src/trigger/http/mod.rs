@@ -24,9 +24,9 @@ use herald_core::trigger::{Activator, ComponentError, Trigger};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{HostRule, Limits};
 use crate::tls::{self, TlsListener};
 use answer::Answers;
+use herald_net::serve::{HostRule, Limits};
 use options::{Given, Web};
 use path::Pattern;
 pub use rehearse::{Recorded, rehearse};

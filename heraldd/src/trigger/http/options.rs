@@ -16,8 +16,8 @@ use super::body::{self, BodyKind};
 use super::fixed::{self, Fixed};
 use super::path::Pattern;
 use super::request::Headers;
-use crate::net::Network;
 use crate::tls;
+use herald_net::network::Network;
 
 /// Where it listens unless told.
 pub(super) const HOST: &str = "127.0.0.1";
@@ -226,7 +226,10 @@ fn content_type(given: &Value) -> Result<HeaderValue, String> {
 }
 
 fn networks(given: &Value) -> Result<Vec<Network>, String> {
-    texts(given).iter().map(|text| text.parse()).collect()
+    texts(given)
+        .iter()
+        .map(|text| text.parse().map_err(|error: herald_net::network::NetworkError| error.to_string()))
+        .collect()
 }
 
 fn methods(given: &Value) -> Result<Vec<Method>, String> {

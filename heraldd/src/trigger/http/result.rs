@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::fixed::{Fixed, text_reply};
-use crate::server::{Reply, json_reply};
+use herald_net::serve::{Reply, json_reply};
 
 /// What became of it: the jobs that have ended, and those that have not.
 pub(super) struct Outcome {

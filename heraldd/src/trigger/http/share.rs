@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
 use super::path::{Pattern, clash};
-use crate::server::{self, Handler, Limits, Listener, Peer, Reply, error_reply};
 use crate::tls::TlsListener;
+use herald_net::listen::{Listener, bind_tcp, bind_unix};
+use herald_net::serve::{self, Handler, Limits, Peer, Reply, error_reply};
 
 /// How long a request waits for triggers that are going to be mounted.
 const LONGEST_COMING: Duration = Duration::from_secs(2);
@@ -34,9 +35,10 @@ pub(super) enum Place {
 impl Place {
     async fn bind(&self) -> Result<Listener, ComponentError> {
         match self {
-            Self::Tcp(host, port) => server::bind_tcp(host, *port).await,
-            Self::Unix(path, mode) => Ok(Listener::Unix(server::bind_unix(path, *mode).await?)),
+            Self::Tcp(host, port) => bind_tcp(host, *port).await,
+            Self::Unix(path, mode) => bind_unix(path, *mode).await.map(Listener::Unix),
         }
+        .map_err(|error| ComponentError(error.to_string()))
     }
 
     /// Whether it is the same port or socket.
@@ -159,7 +161,7 @@ impl Shared {
             }
         };
         let stop = CancellationToken::new();
-        let serving = server::serve(vec![listener], limits, self.mounts.clone(), stop.clone());
+        let serving = serve::serve(vec![listener], limits, self.mounts.clone(), stop.clone());
         // Ended by the last mount that is taken away, or when the listener is dropped.
         *listening = Listening::Serving(stop, tokio::spawn(serving));
     }

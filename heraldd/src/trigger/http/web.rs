@@ -14,7 +14,7 @@ use super::answer::{Answers, turned_away, wrong_method};
 use super::head::{Head, Turned};
 use super::options::{Respond, Web};
 use super::result::{Outcome, wants_text};
-use crate::server::{Peer, Reply, error_reply, json_reply};
+use herald_net::serve::{Peer, Reply, error_reply, json_reply};
 
 /// How long it may take until it is known whether a router wants an event. A selector may be slow; the answer then says
 /// nothing of it.

@@ -17,15 +17,19 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = String;
+/// A text is not a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a valid network; write one as 10.0.0.0/8, or a single address")]
+pub struct NetworkError(pub String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("`{text}` is no network; write one as 10.0.0.0/8, or an address alone");
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self(address.to_canonical().into()));
         }
-        let network: IpNet = text.parse().map_err(|_| expected())?;
+        let network: IpNet = text.parse().map_err(|_| NetworkError(text.to_owned()))?;
         Ok(Self(network.trunc()))
     }
 }
@@ -52,7 +56,7 @@ mod tests {
             assert_eq!(network.contains(address.parse().unwrap()), within, "{network:?} {address}");
         }
         for wrong in ["", "10.0.0.0/33", "10.0.0/8", "example.com", "10.0.0.0/8/8"] {
-            assert!(wrong.parse::<Network>().unwrap_err().contains("10.0.0.0/8"), "{wrong}");
+            assert!(wrong.parse::<Network>().unwrap_err().to_string().contains("10.0.0.0/8"), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Unix sockets: made with the right mode before anybody can connect, never in the place of a file that is no
+//! Unix sockets: made with the right mode before anybody can connect, never in the place of a file that is not a
 //! socket, never in the place of a socket that somebody serves; removed at the end if it is still ours.
 
 use std::fs::{File, Permissions, TryLockError};
@@ -7,13 +7,15 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use herald_core::trigger::ComponentError;
 use tokio::net::{UnixListener, UnixStream};
+
+use crate::listen::error::{ListenError, ListenReason};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// How often, and how long apart, to ask for the folder's lock; others hold it for moments only.
-const LOCK_TRIES: (u32, Duration) = (50, Duration::from_millis(40));
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(40);
 /// How long a socket's owner may take to let a connection wait in its queue.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -32,7 +34,7 @@ impl UnixSocket {
         &self.path
     }
 
-    pub(super) fn listener(&self) -> &UnixListener {
+    pub(crate) fn listener(&self) -> &UnixListener {
         &self.listener
     }
 }
@@ -55,23 +57,26 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
 /// socket that a program left behind when it ended is replaced.
 ///
 /// # Errors
-/// One sentence that names the path and what to do.
-pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, ComponentError> {
-    let failed =
-        |what: String| ComponentError(format!("cannot listen on the socket {}: {what}", path.display()));
+/// Names the path and what to do.
+pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, ListenError> {
+    bind(path, mode).await.map_err(|reason| reason.at(format!("the socket {}", path.display())))
+}
+
+async fn bind(path: &Path, mode: u32) -> Result<UnixSocket, ListenReason> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let folder = File::open(folder).map_err(|error| {
-        failed(format!("its folder {} cannot be opened ({error}); make it first", folder.display()))
+        let before = format!("cannot open its folder {}: ", folder.display());
+        ListenReason::system(&before, &error).help("create the folder first")
     })?;
     // Between looking at an old socket and making ours nobody else may do the same, or one would steal the
     // other's: both would find the old one dead.
-    lock(&folder).await.map_err(&failed)?;
-    make_room(path).await.map_err(&failed)?;
-    let socket = tokio::net::UnixSocket::new_stream().map_err(|error| failed(error.to_string()))?;
-    socket.bind(path).map_err(|error| failed(explain(&error)))?;
+    lock(&folder).await?;
+    remove_stale(path).await?;
+    let socket = tokio::net::UnixSocket::new_stream()?;
+    socket.bind(path).map_err(explain)?;
     let made = identity(path)
         .and_then(|identity| {
             // Nobody can connect before `listen`, so that no connection ever meets another mode.
@@ -80,54 +85,57 @@ pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, ComponentEr
         })
         .map_err(|error| {
             let _ = std::fs::remove_file(path);
-            failed(error.to_string())
+            ListenReason::from(error)
         })?;
     Ok(UnixSocket { listener: made.1, path: path.to_owned(), identity: made.0 })
 }
 
 /// Takes the folder's lock; it goes with the file handle.
-async fn lock(folder: &File) -> Result<(), String> {
-    for _ in 0..LOCK_TRIES.0 {
+async fn lock(folder: &File) -> Result<(), ListenReason> {
+    for _ in 0..LOCK_TRIES {
         match folder.try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_TRIES.1).await,
-            Err(TryLockError::Error(error)) => return Err(format!("its folder cannot be locked: {error}")),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(TryLockError::Error(error)) => {
+                return Err(ListenReason::system("cannot lock its folder: ", &error));
+            }
         }
     }
-    Err("another program keeps its folder locked (flock)".to_owned())
+    Err(ListenReason::new("another program holds the lock of its folder (flock)"))
 }
 
 /// Removes a socket that nobody serves any more; anything else in the way is an error.
-async fn make_room(path: &Path) -> Result<(), String> {
+async fn remove_stale(path: &Path) -> Result<(), ListenReason> {
     let there = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(error.into()),
         Ok(there) => there,
     };
     if !there.file_type().is_socket() {
-        return Err(
-            "there is a file of that name that is no socket; move it away or take another path".to_owned()
-        );
+        return Err(ListenReason::new("exists and is not a socket").help("move it away or use another path"));
     }
     match tokio::time::timeout(ANSWER, UnixStream::connect(path)).await {
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path).map_err(|error| format!("the old socket cannot be removed: {error}"))
-        }
+        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path)
+            .map_err(|error| ListenReason::system("cannot remove the stale socket: ", &error)),
         Ok(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
         Ok(Err(error)) if error.kind() == ErrorKind::PermissionDenied => {
-            Err("a socket of another user is there; remove it or take another path".to_owned())
+            Err(ListenReason::new("a socket of another user exists").help("remove it or use another path"))
         }
-        // Connected, too busy to connect, or something that is not ours to judge: somebody lives there.
-        _ => Err("another program serves it; stop that program or take another path".to_owned()),
+        // Connected, too busy to connect, or an error that does not show that nobody listens.
+        _ => {
+            Err(ListenReason::new("another program serves it").help("stop that program or use another path"))
+        }
     }
 }
 
-fn explain(error: &std::io::Error) -> String {
+fn explain(error: std::io::Error) -> ListenReason {
     match error.kind() {
-        ErrorKind::InvalidInput => "the path is too long; sockets take about a hundred bytes".to_owned(),
-        ErrorKind::PermissionDenied => "not allowed to write to its folder".to_owned(),
-        ErrorKind::AddrInUse => "another program has just made it".to_owned(),
-        _ => error.to_string(),
+        ErrorKind::InvalidInput => {
+            ListenReason::new("the path is too long").help("use one of at most 100 bytes")
+        }
+        ErrorKind::PermissionDenied => ListenReason::new("no permission to write to its folder"),
+        ErrorKind::AddrInUse => ListenReason::new("another program has just created it"),
+        _ => error.into(),
     }
 }
 
@@ -191,7 +199,7 @@ mod tests {
         let target = folder.path().join("target");
         std::fs::write(&path, "precious").unwrap();
         let error = bind_unix(&path, 0o600).await.unwrap_err().to_string();
-        assert!(error.contains("no socket"), "{error}");
+        assert!(error.contains("not a socket"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(&target, &path).unwrap();
@@ -215,7 +223,7 @@ mod tests {
     async fn failures_say_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let error = bind_unix(&folder.path().join("none/s"), 0o600).await.unwrap_err().to_string();
-        assert!(error.contains("make it first"), "{error}");
+        assert!(error.contains("create the folder first"), "{error}");
         let error = bind_unix(&folder.path().join("x".repeat(200)), 0o600).await.unwrap_err().to_string();
         assert!(error.contains("too long"), "{error}");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use herald_net::tls::ServerTls;
+use crate::tls::ServerTls;
 
 /// TLS of a listener, or none; it may be exchanged while the listener is in use. Clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,7 @@ impl Shield {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = tls;
     }
 
-    pub(super) fn get(&self) -> Option<ServerTls> {
+    pub(crate) fn get(&self) -> Option<ServerTls> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::first_line::FirstLine;
+use crate::serve::request_line::FirstLine;
 
 /// How long a closed connection is read on so that the client sees the answer, and how much of it.
 const LINGER: Duration = Duration::from_secs(2);

@@ -3,12 +3,12 @@
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 
-use herald_core::trigger::ComponentError;
-use herald_net::tls::ServerTls;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
-use super::shield::Shield;
-use super::unix_socket::UnixSocket;
+use crate::listen::error::{ListenError, ListenReason};
+use crate::listen::listener_tls::Shield;
+use crate::listen::unix_socket::UnixSocket;
+use crate::tls::ServerTls;
 
 /// How many connections may wait to be accepted: past that the kernel drops them, and clients try again after a second.
 const BACKLOG: u32 = 1024;
@@ -52,7 +52,7 @@ impl Listener {
     }
 
     /// How connections are shielded from now on.
-    pub(super) fn tls(&self) -> Option<ServerTls> {
+    pub(crate) fn tls(&self) -> Option<ServerTls> {
         match self {
             Self::Shielded(_, shield) => shield.get(),
             Self::Tcp(_) | Self::Unix(_) => None,
@@ -75,12 +75,14 @@ impl Listener {
 /// taken.
 ///
 /// # Errors
-/// One sentence that names the address and what to do.
-pub async fn bind_tcp(host: &str, port: u16) -> Result<Listener, ComponentError> {
+/// Names the address and what to do.
+pub async fn bind_tcp(host: &str, port: u16) -> Result<Listener, ListenError> {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let addresses: Vec<SocketAddr> = lookup_host((bare, port))
         .await
-        .map_err(|error| ComponentError(format!("cannot look up the host `{host}` to listen on: {error}")))?
+        .map_err(|error| {
+            ListenReason::system("the host cannot be looked up: ", &error).at(shown(host, port))
+        })?
         .collect();
     let mut first = None;
     for address in addresses {
@@ -90,7 +92,7 @@ pub async fn bind_tcp(host: &str, port: u16) -> Result<Listener, ComponentError>
         }
     }
     let error = first.unwrap_or_else(|| Error::new(ErrorKind::NotFound, "the host has no address"));
-    Err(ComponentError(cannot_listen(host, port, &error)))
+    Err(reason(port, error).at(shown(host, port)))
 }
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -101,28 +103,27 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn cannot_listen(host: &str, port: u16, error: &Error) -> String {
-    let at = if host.contains(':') && !host.starts_with('[') {
+fn shown(host: &str, port: u16) -> String {
+    if host.contains(':') && !host.starts_with('[') {
         format!("[{host}]:{port}")
     } else {
         format!("{host}:{port}")
-    };
-    let advice = match error.kind() {
-        ErrorKind::AddrInUse => {
-            format!(
-                "the port is taken; stop the program that has it (`ss -ltnp 'sport = :{port}'` names it) or set another `port`"
-            )
-        }
+    }
+}
+
+fn reason(port: u16, error: Error) -> ListenReason {
+    match error.kind() {
+        ErrorKind::AddrInUse => ListenReason::new("the port is in use").help(format!(
+            "stop the program that uses it (`ss -ltnp 'sport = :{port}'` names it) or set another `port`"
+        )),
         ErrorKind::AddrNotAvailable => {
-            "no network interface of this machine has that address; set another `host`".to_owned()
+            ListenReason::new("no network interface of this machine has this address")
+                .help("set another `host`")
         }
-        ErrorKind::PermissionDenied => {
-            "not allowed; take a `port` from 1024 on, or give Herald the capability CAP_NET_BIND_SERVICE"
-                .to_owned()
-        }
-        _ => error.to_string(),
-    };
-    format!("cannot listen on {at}: {advice}")
+        ErrorKind::PermissionDenied => ListenReason::new("permission denied")
+            .help("take a `port` from 1024 on, or give Herald the capability CAP_NET_BIND_SERVICE"),
+        _ => ListenReason::from(error),
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +143,7 @@ mod tests {
     async fn a_socket_is_named_too() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let listener = Listener::Unix(super::super::unix_socket::bind_unix(&path, 0o600).await.unwrap());
+        let listener = Listener::Unix(crate::listen::unix_socket::bind_unix(&path, 0o600).await.unwrap());
         assert_eq!(listener.address(), format!("unix:{}", path.display()));
         assert!(!listener.is_loopback());
     }
@@ -152,7 +153,7 @@ mod tests {
         let first = bind_tcp("127.0.0.1", 0).await.unwrap();
         let port = first.address().rsplit(':').next().unwrap().parse().unwrap();
         let error = bind_tcp("127.0.0.1", port).await.unwrap_err().to_string();
-        assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("taken"), "{error}");
+        assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("in use"), "{error}");
     }
 
     #[tokio::test]

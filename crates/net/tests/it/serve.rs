@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use herald_core::problem::Path;
-use herald_core::spec::Description;
+use herald_net::listen::{Listener, Shield, bind_tcp};
+use herald_net::serve::{Handler, Limits, Peer, serve};
+use herald_net::tls::ServerTls;
 use herald_net::tls::testing::{Authority, Pair, Validity};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Handler, Limits, Listener, Peer, Shield, bind_tcp, serve};
-use crate::tls::{TlsListener, listener_option};
+use super::server_files;
 
 struct Hello;
 
@@ -45,11 +44,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("Authority");
         let pair = authority.issue(folder.path(), "server", &["127.0.0.1"], Validity::Good);
-        let description = Description::new("thing", "A thing.").option(listener_option());
-        let given = json!({"tls": {"cert": pair.cert, "key": pair.key}});
-        let (options, problems) = description.check(given.as_object().unwrap(), &Path::top());
-        assert_eq!(problems, []);
-        let shield = Shield::from(Some(TlsListener::of(&options).unwrap().load().await.unwrap()));
+        let shield = Shield::from(Some(ServerTls::load(server_files(&pair, None)).unwrap()));
         let listener = bind_tcp("127.0.0.1", 0).await.unwrap().shielded(shield.clone());
         let Listener::Shielded(tcp, _) = &listener else { panic!("no shield") };
         let address = tcp.local_addr().unwrap();

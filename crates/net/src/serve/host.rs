@@ -3,9 +3,10 @@
 //! A web page can make a browser send requests to a port of this machine under a name of the page's own (DNS
 //! rebinding). Such a request bears that name in `Host`, which is how it is known.
 
-use herald_net::tls::is_loopback;
 use http::header::HOST;
 use http::{Request, Version};
+
+use crate::loopback::is_loopback;
 
 /// The hosts that requests to a loopback listener may name, besides those that mean loopback.
 #[derive(Debug, Clone, Default)]

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use herald_net::tls::ServerTls;
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -19,9 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::bind::Listener;
-use super::client::Client;
-use super::places::{Place, Places};
+use crate::listen::Listener;
+use crate::serve::client_stream::Client;
+use crate::serve::connection_slots::{Place, Places};
+use crate::tls::ServerTls;
 
 /// How long to wait when no connection can be accepted, for want of file descriptors say.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

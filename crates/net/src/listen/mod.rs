@@ -1,0 +1,11 @@
+//! Listeners before anything is served: TCP ports and unix sockets.
+
+mod bind;
+mod error;
+mod listener_tls;
+mod unix_socket;
+
+pub use bind::{Listener, bind_tcp};
+pub use error::ListenError;
+pub use listener_tls::Shield;
+pub use unix_socket::{UnixSocket, bind_unix};

@@ -1,0 +1,17 @@
+//! Serving HTTP: connections within limits, the request line, the host rule, bodies, a graceful end.
+//!
+//! What answers requests is a [`Handler`]; everything that can go slow or wrong with a client is handled here, so
+//! that no handler has to.
+
+mod body;
+mod client_stream;
+mod connection_slots;
+mod host;
+mod reply;
+mod request_line;
+mod server;
+
+pub use body::{Trouble, read_whole};
+pub use host::{HostRule, Stranger};
+pub use reply::{JSON, Reply, error_reply, json_reply};
+pub use server::{Handler, Limits, Peer, serve};
