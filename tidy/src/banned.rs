@@ -1,8 +1,8 @@
 //! Calls, words and names that the house does without.
 
 use crate::finding::Finding;
-use crate::lexer::Kind;
-use crate::rust::{RustFile, closing};
+use crate::read::lexer::Kind;
+use crate::read::rust::{RustFile, closing};
 
 /// A call that belongs to some places only.
 struct Ban {
@@ -75,7 +75,7 @@ const WHOLE_READS: [(&[&str], &[&str]); 8] = [
     (&["io", "::", "read_to_string"], &["take"]),
 ];
 
-/// Bodies and streams read whole without a cap in sight. Streams of items (`StreamExt::collect`) are told from bodies by
+/// Bodies and streams read whole without a cap in sight. Streams of items (`StreamExt::collect`) are distinguished from bodies by
 /// the file's imports.
 #[must_use]
 pub fn whole_reads(file: &RustFile<'_>) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! How long files and functions may be.
 
 use crate::finding::Finding;
-use crate::rust::{Role, RustFile};
+use crate::read::rust::{Role, RustFile};
 
 /// Lines of a file outside its tests.
 pub const FILE_LINES: usize = 400;

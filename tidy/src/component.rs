@@ -2,8 +2,8 @@
 
 use crate::finding::Finding;
 use crate::imports::Import;
-use crate::lexer::Kind;
-use crate::rust::RustFile;
+use crate::read::lexer::Kind;
+use crate::read::rust::RustFile;
 
 /// The kinds of components; each is a folder of the daemon.
 pub const KINDS: [&str; 3] = ["trigger", "selector", "executor"];
@@ -16,7 +16,7 @@ fn unit(path: &str) -> Option<String> {
     let kind = parts.next().filter(|kind| KINDS.contains(kind))?;
     match (krate, parts.next()) {
         ("herald-core", _) => Some(kind.to_owned()),
-        // What a kind's components share stands in its mod.rs, and belongs to none of them.
+        // What a kind's components share is in its mod.rs, and belongs to none of them.
         (_, None | Some("mod")) => None,
         (_, Some(name)) => Some(format!("{kind}/{name}")),
     }

@@ -13,6 +13,14 @@ pub struct Finding {
     pub what: String,
 }
 
+/// A finding of a rule that counts.
+pub struct Counted {
+    /// What it counts for: a group of crates, a file or a name, as `limits.toml` says it.
+    pub key: String,
+    /// Where it is, and what to do.
+    pub finding: Finding,
+}
+
 impl Finding {
     /// A finding at this line.
     pub fn new(file: &str, line: usize, what: impl Into<String>) -> Self {

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::finding::Finding;
-use crate::lexer::{Kind, Token};
-use crate::rust::{RustFile, closing};
+use crate::read::lexer::{Kind, Token};
+use crate::read::rust::{RustFile, closing};
 
 /// A path of module names from the root of the crate.
 type ModulePath = Vec<String>;
@@ -96,7 +96,7 @@ fn inline_modules<'a>(file: &RustFile<'a>) -> Vec<(usize, usize, &'a str)> {
 
 fn begins_path(code: &[Token<'_>], at: usize) -> bool {
     let before = at.checked_sub(1).map_or("", |n| code[n].text);
-    // In `pub(crate)` and `pub(super)` the word stands alone; after `mod` it is declared; after `.` it is a field.
+    // In `pub(crate)` and `pub(super)` nothing follows the word; after `mod` it is declared; after `.` it is a field.
     code[at].kind == Kind::Word && !matches!(before, "::" | "." | "mod" | "fn" | "struct" | "enum" | "let")
 }
 

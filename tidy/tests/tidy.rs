@@ -8,9 +8,12 @@ use std::process::Command;
 
 use tidy::finding::Finding;
 use tidy::imports::{Import, imports, loops};
-use tidy::rust::RustFile;
-use tidy::tree::Tree;
-use tidy::{banned, budget, component, crates, licence, papers};
+use tidy::limits::{self, Limits};
+use tidy::read::rust::RustFile;
+use tidy::read::sources::Sources;
+use tidy::read::tree::Tree;
+use tidy::rules::{RULES, Rule};
+use tidy::{banned, budget, component, crates, docs, licence};
 
 fn tree() -> Tree {
     Tree::read().unwrap()
@@ -97,6 +100,44 @@ fn files_and_functions_keep_their_budget() {
     each_file(budget::check);
 }
 
+/// Holds what the counting rules count against `limits.toml`; `measure` prints it in short.
+fn counts(rules: &[&str]) {
+    let tree = tree();
+    let sources = Sources::read(&tree);
+    let limits = match Limits::parse(tree.text(limits::PATH).unwrap_or_default(), &RULES) {
+        Ok(limits) => limits,
+        Err(finding) => return none(vec![finding]),
+    };
+    let chosen: Vec<&Rule> = RULES.iter().filter(|rule| rules.contains(&rule.name)).collect();
+    assert_eq!(chosen.len(), rules.len(), "a rule of {rules:?} is missing");
+    none(chosen.into_iter().flat_map(|rule| limits.check(rule, &(rule.measure)(&sources))).collect());
+}
+
+#[test]
+fn few_files_lie_at_a_crates_root() {
+    counts(&["loose_files"]);
+}
+
+#[test]
+fn a_type_name_means_one_type() {
+    counts(&["type_names"]);
+}
+
+#[test]
+fn errors_are_types_and_parameters_have_names() {
+    counts(&["string_errors", "public_string_errors", "tuple_parameters"]);
+}
+
+#[test]
+fn lines_of_prose_are_short() {
+    counts(&["long_lines"]);
+}
+
+#[test]
+fn words_are_plain() {
+    counts(&["words", "words_in_names"]);
+}
+
 #[test]
 fn nothing_is_put_off_or_silenced() {
     let tree = tree();
@@ -128,9 +169,9 @@ fn no_file_names_this_machine() {
 fn examples_are_named_and_links_lead_somewhere() {
     let tree = tree();
     let paths: Vec<&str> = tree.files.iter().map(|(path, _)| path.as_str()).collect();
-    let mut found = papers::examples_named(&paths, tree.text("examples/README.md").unwrap_or_default());
+    let mut found = docs::examples_named(&paths, tree.text("examples/README.md").unwrap_or_default());
     for (path, text) in tree.files.iter().filter(|(path, _)| path.ends_with(".md")) {
-        found.extend(papers::dead_links(path, text, |target| tree.root.join(target).exists()));
+        found.extend(docs::dead_links(path, text, |target| tree.root.join(target).exists()));
     }
     none(found);
 }

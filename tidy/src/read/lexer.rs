@@ -24,7 +24,7 @@ pub struct Token<'a> {
     pub line: usize,
 }
 
-/// Every token of a Rust text, comments included. Never fails: what is no Rust comes out as marks.
+/// Every token of a Rust text, comments included. Never fails: what is not Rust comes out as marks.
 #[must_use]
 pub fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut lexer = Lexer { text, at: 0, line: 1 };

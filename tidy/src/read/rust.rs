@@ -1,6 +1,6 @@
 //! A Rust file of the workspace: its tokens, and which of them are test code.
 
-use crate::lexer::{Kind, Token, tokens};
+use crate::read::lexer::{Kind, Token, tokens};
 
 /// Whose code a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,7 +18,15 @@ impl Tree {
     /// # Errors
     /// When a file cannot be read.
     pub fn read() -> io::Result<Self> {
-        let root = fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))?;
+        Self::read_at(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+    }
+
+    /// Reads the repository in this folder.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn read_at(root: &Path) -> io::Result<Self> {
+        let root = fs::canonicalize(root)?;
         let mut files = Vec::new();
         walk(&root, "", &mut files)?;
         files.sort();
@@ -52,7 +60,7 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) -> io::R
                 walk(&entry.path(), &format!("{path}/"), files)?;
             }
         } else if kind.is_file()
-            // A file of bytes is no text; one that goes away meanwhile (an editor's) is nobody's.
+            // A file of bytes is not a text; one that goes away meanwhile (an editor's) is nobody's.
             && let Ok(text) = fs::read_to_string(entry.path())
         {
             files.push((path, text));

@@ -1,4 +1,4 @@
-//! Papers and examples that keep up with the code.
+//! Documents and examples that keep up with the code.
 
 use crate::finding::Finding;
 
