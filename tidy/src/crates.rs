@@ -12,8 +12,8 @@ struct Arrows {
     tests: &'static [&'static str],
 }
 
-/// Every arrow there is, for crates that are still to come as well. `plugins/*` is each folder there, `crates/*` each one
-/// there.
+/// Every arrow there is, for crates that are still to come as well. `plugins/*` is each folder there, `crates/*` each
+/// one there.
 const ARROWS: [Arrows; 18] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },

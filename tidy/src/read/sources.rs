@@ -32,8 +32,8 @@ pub fn area(path: &str) -> &str {
     path.match_indices('/').nth(depth - 1).map_or(path, |(at, _)| &path[..at])
 }
 
-/// What a file counts with: `product` for every crate that is shipped, so that code may move between crates; `tools` for
-/// those that test and measure; otherwise its [`area`].
+/// What a file counts with: `product` for every crate that is shipped, so that code may move between crates; `tools`
+/// for those that test and measure; otherwise its [`area`].
 #[must_use]
 pub fn group(path: &str) -> &str {
     match area(path) {
