@@ -16,8 +16,9 @@ const CLOCK: &str = "reads the wall clock: only clock modules do that, take a Cl
 const ROUTER: &str = "is for herald-core and what is built on it: a crate below knows no routers";
 const UNSAFE: &str = "`unsafe` outside the plugin boundary: find a safe way, or a crate that has one";
 
-const BANS: [Ban; 14] = [
+const BANS: [Ban; 15] = [
     Ban { tokens: &["Command", "::", "new"], allowed: starts_processes, what: PROCESS },
+    Ban { tokens: &["Command", "as"], allowed: starts_processes, what: PROCESS },
     Ban { tokens: &["process", "::", "Command"], allowed: starts_processes, what: PROCESS },
     Ban { tokens: &["posix_spawn"], allowed: starts_processes, what: PROCESS },
     Ban { tokens: &["execve"], allowed: starts_processes, what: PROCESS },
@@ -213,6 +214,7 @@ mod tests {
             &[
                 ("heraldd/src/x.rs", "fn f() {\n Command::new(\"a\"); }", &[2]),
                 ("heraldd/src/x.rs", "use tokio::process::Command;", &[1]),
+                ("heraldd/src/x.rs", "use std::process::{self, Command as C};", &[1]),
                 ("heraldd/src/x.rs", "// Command::new\n\"Command::new\"", &[]),
                 ("crates/exec/src/x.rs", "Command::new(a)", &[]),
                 ("crates/exec/tests/it/x.rs", "Command::new(a)", &[]),

@@ -13,6 +13,8 @@ const HEAD: &str = "\
 # What the counting rules of tidy still let pass. A number is how many there may be; what is not listed may have none.
 # Lower a number whenever you can, never raise one; delete the line at 0.
 #     cargo run -p tidy --bin measure              prints what there is, and where a limit is larger than needed
+#     cargo run -p tidy --bin measure -- --list RULE
+#                                                  prints every place that a rule (a section of this file) counts
 #     cargo run -p tidy --bin measure -- --lower   writes this file with every limit that is larger than needed lowered
 ";
 
@@ -83,8 +85,11 @@ impl Limits {
         for (key, findings) in by_key(counted) {
             let limit = self.of(rule.name, key);
             if findings.len() > limit {
-                let what =
-                    format!("[{}] \"{key}\": {} are there, {limit} are allowed", rule.name, findings.len());
+                let what = format!(
+                    "[{}] \"{key}\": {} are there, {limit} are allowed; all of them follow",
+                    rule.name,
+                    findings.len()
+                );
                 found.push(Finding::new(PATH, 0, what));
                 found.extend(findings.into_iter().cloned());
             }
