@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::param::Params;
+use crate::position::{Cursor, Position};
 use crate::trigger_param::TriggerParam;
 use crate::watch::Watch;
 
@@ -33,15 +34,6 @@ pub struct Activation {
     pub chain_depth: u32,
 }
 
-/// The place of a calendar's event: whose calendar, and when it was due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    /// Names the calendar: the trigger and what it goes by, so that a changed calendar begins anew.
-    pub mark: Name,
-    /// When it was due.
-    pub at: Timestamp,
-}
-
 /// The name that its sender gave an event: one that was taken with the same name within the window is not taken again,
 /// and the first one's id is the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +53,19 @@ pub struct NewEvent {
     pub trigger_param: TriggerParam,
     /// Names the event for whoever sent it.
     pub key: Option<Key>,
-    /// When it was due, where a calendar says so. It is recorded with the event.
-    pub due: Option<Due>,
+    /// The source that the event comes from, and its position there. It is recorded with the event.
+    pub cursor: Option<Cursor>,
+    /// When it was due, where a calendar says so.
+    pub due: Option<Timestamp>,
     /// Who wants to see what becomes of it.
     pub watch: Option<Arc<Watch>>,
 }
 
 impl NewEvent {
-    /// An event that nobody named and no calendar asked for.
+    /// An event without a key and without a position.
     #[must_use]
     pub fn new(trigger: Name, trigger_param: impl Into<TriggerParam>) -> Self {
-        Self { trigger, trigger_param: trigger_param.into(), key: None, due: None, watch: None }
+        Self { trigger, trigger_param: trigger_param.into(), key: None, cursor: None, due: None, watch: None }
     }
 }
 
@@ -101,7 +95,7 @@ pub trait EventSink: Send + Sync + 'static {
     /// Resolves when [`Refused::Busy`] is worth another try.
     async fn ready(&self);
 
-    /// As [`EventSink::accept`], for an event that bears a key or was due.
+    /// As [`EventSink::accept`], for an event with a key or a position.
     ///
     /// # Errors
     /// [`Refused`] when it was not taken.
@@ -109,15 +103,15 @@ pub trait EventSink: Send + Sync + 'static {
         self.accept(event.trigger, event.trigger_param.into_params()).await
     }
 
-    /// Up to when the calendar of this mark was followed, by this process or one before it. `None`: never, or that
-    /// is not recorded.
-    async fn reached(&self, mark: &str) -> Option<Timestamp> {
-        let _ = mark;
+    /// Up to which position this source was followed, by this process or one before it. `None`: never, or that is not
+    /// recorded.
+    async fn reached(&self, source: &str) -> Option<Position> {
+        let _ = source;
         None
     }
 
-    /// Records that the calendar of this mark is followed from here on.
-    async fn reach(&self, due: Due) {
-        drop(due);
+    /// Records that a source is followed from this position on.
+    async fn reach(&self, cursor: Cursor) {
+        drop(cursor);
     }
 }

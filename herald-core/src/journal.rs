@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::activation::{Activation, Due, Key, Name};
+use crate::activation::{Activation, Key, Name};
 use crate::job::Job;
 use crate::lifecycle::Verdict;
+use crate::position::{Cursor, Position};
 use crate::secret::Mask;
 
 /// What one selector said about one task of one router.
@@ -52,8 +53,10 @@ pub enum Record {
         mask: Arc<Mask>,
         /// The name that its sender gave it.
         key: Option<Key>,
-        /// Whose calendar asked for it, and when it was due.
-        due: Option<Due>,
+        /// The source that it comes from, and its position there.
+        cursor: Option<Cursor>,
+        /// When it was due, where a calendar says so. A journal need not store it.
+        due: Option<Timestamp>,
         /// When.
         at: Timestamp,
     },
@@ -104,8 +107,8 @@ pub enum Record {
         /// When.
         at: Timestamp,
     },
-    /// A calendar is followed from here on.
-    Reached(Due),
+    /// A source of events is followed from here on.
+    Reached(Cursor),
 }
 
 /// Records that stand or fall together, to be shared with whoever writes them.
@@ -139,12 +142,12 @@ pub trait Journal: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Up to when the calendar of this mark was followed.
+    /// Up to which position this source of events was followed.
     ///
     /// # Errors
     /// [`JournalError`] when it cannot be known.
-    async fn reached(&self, mark: &str) -> Result<Option<Timestamp>, JournalError> {
-        let _ = mark;
+    async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
+        let _ = source;
         Ok(None)
     }
 

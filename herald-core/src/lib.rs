@@ -18,6 +18,7 @@ pub mod param;
 pub mod plan;
 pub mod plugin;
 pub mod policy;
+pub mod position;
 pub mod registry;
 pub mod secret;
 pub mod secret_stream;

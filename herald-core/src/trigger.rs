@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use tokio_util::sync::CancellationToken;
 
-use crate::activation::{Due, EventSink, Key, Name, NewEvent, Refused};
+use crate::activation::{EventSink, Key, Name, NewEvent, Refused};
 use crate::clock::Clock;
+use crate::position::{Cursor, Position};
 use crate::trigger_param::TriggerParam;
 use crate::watch::Watch;
 pub use herald_config::component_error::ComponentError;
@@ -124,16 +125,24 @@ impl Activator {
         self.accept.accept_event(event).await
     }
 
-    /// Activates for something that was due, as soon as there is room. How far the calendar was followed is recorded
-    /// with the event.
+    /// Activates for what a source of events has at this position, as soon as there is room. How far the source was
+    /// followed is recorded with the event. `due`: when it was due, where a calendar says so.
     ///
     /// # Errors
     /// [`Refused::Stopping`] or [`Refused::Unrecorded`]; never [`Refused::Busy`].
-    pub async fn activate_due(&self, params: impl Into<TriggerParam>, due: Due) -> Result<Name, Refused> {
+    pub async fn activate_at(
+        &self,
+        params: impl Into<TriggerParam>,
+        cursor: Cursor,
+        due: Option<Timestamp>,
+    ) -> Result<Name, Refused> {
         let params = params.into();
         loop {
-            let event =
-                NewEvent { due: Some(due.clone()), ..NewEvent::new(self.trigger.clone(), params.clone()) };
+            let event = NewEvent {
+                cursor: Some(cursor.clone()),
+                due,
+                ..NewEvent::new(self.trigger.clone(), params.clone())
+            };
             match self.accept.accept_event(event).await {
                 Err(Refused::Busy) => self.ready().await,
                 other => return other,
@@ -141,14 +150,14 @@ impl Activator {
         }
     }
 
-    /// Up to when the calendar of this mark was followed. `None`: it is new here.
-    pub async fn reached(&self, mark: &str) -> Option<Timestamp> {
-        self.accept.reached(mark).await
+    /// Up to which position this source was followed. `None`: it is new here.
+    pub async fn reached(&self, source: &str) -> Option<Position> {
+        self.accept.reached(source).await
     }
 
-    /// Records that the calendar of this mark is followed from here on.
-    pub async fn reach(&self, due: Due) {
-        self.accept.reach(due).await;
+    /// Records that a source is followed from this position on.
+    pub async fn reach(&self, cursor: Cursor) {
+        self.accept.reach(cursor).await;
     }
 
     /// Resolves when [`Refused::Busy`] is worth another try.

@@ -267,7 +267,7 @@ impl Metrics {
                 let of = OfTrigger { trigger: activation.trigger.clone() };
                 self.events.get_or_create(&of).inc();
                 if let Some(due) = due {
-                    self.lateness.get_or_create(&of).observe(seconds(due.at, *at));
+                    self.lateness.get_or_create(&of).observe(seconds(*due, *at));
                 }
             }
             Record::Queued { job, at, .. } => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::activation::Name;
 use herald_core::journal::{Journal, JournalError, Records};
+use herald_core::position::Position;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -44,8 +45,8 @@ impl Journal for Observed {
         self.journal.seen(key, now).await
     }
 
-    async fn reached(&self, mark: &str) -> Result<Option<Timestamp>, JournalError> {
-        self.journal.reached(mark).await
+    async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
+        self.journal.reached(source).await
     }
 
     fn is_durable(&self) -> bool {

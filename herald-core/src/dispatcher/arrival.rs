@@ -5,7 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::activation::{Activation, Due, Key, Name, Refused};
+use crate::activation::{Activation, Key, Name, Refused};
+use crate::position::Cursor;
 
 /// Keys that are remembered here: the journal knows them all, but a repetition may come before it can be asked.
 const RECENT_KEYS: usize = 10_000;
@@ -16,7 +17,8 @@ pub(super) type Reply = oneshot::Sender<Result<Name, Refused>>;
 pub(super) struct IncomingEvent {
     pub(super) activation: Activation,
     pub(super) key: Option<Key>,
-    pub(super) due: Option<Due>,
+    pub(super) cursor: Option<Cursor>,
+    pub(super) due: Option<Timestamp>,
     /// More than one when it came again meanwhile.
     pub(super) replies: Vec<Reply>,
 }

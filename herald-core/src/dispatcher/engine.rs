@@ -188,7 +188,7 @@ impl Engine {
     fn take(&mut self, event: Event) {
         match event {
             Event::Activate { event, reply } => self.take_in(event, reply),
-            Event::Reach { due } => self.records.push(Record::Reached(due)),
+            Event::Reach(cursor) => self.records.push(Record::Reached(cursor)),
             Event::Again { job, reply } => self.run_again(*job, reply),
             Event::Ask { reply } => drop(reply.send(self.standing())),
             Event::Answered(answered) => {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::fill::Filled;
-use crate::activation::{Activation, Due, Name, NewEvent, Refused};
+use crate::activation::{Activation, Name, NewEvent, Refused};
 use crate::executor::Outcome;
 use crate::job::Job;
 use crate::plan::{Limits, Plan};
+use crate::position::Cursor;
 use crate::selector::Answer;
 use crate::trigger::ComponentError;
 use crate::workflow::Route;
@@ -18,8 +19,8 @@ use crate::workflow::Route;
 pub(super) enum Event {
     /// A trigger tells that something happened.
     Activate { event: NewEvent, reply: oneshot::Sender<Result<Name, Refused>> },
-    /// A calendar is followed from here on.
-    Reach { due: Due },
+    /// A source of events is followed from here on.
+    Reach(Cursor),
     /// A job that ended is to run once more, as a new job.
     Again { job: Box<Job>, reply: oneshot::Sender<Result<Name, Refused>> },
     /// A selector that took its time has answered.

@@ -28,7 +28,7 @@ impl Engine {
             let _ = reply.send(Err(refused));
             return;
         }
-        let NewEvent { trigger, trigger_param, key, due, watch } = event;
+        let NewEvent { trigger, trigger_param, key, cursor, due, watch } = event;
         let activation = self.activation(trigger, trigger_param, 0);
         if let Some(watch) = watch {
             watch.take();
@@ -37,7 +37,7 @@ impl Engine {
         if let Some(key) = &key {
             self.recent_keys.remember(key, &activation.event_id, self.now);
         }
-        self.incoming.push(IncomingEvent { activation, key, due, replies: vec![reply] });
+        self.incoming.push(IncomingEvent { activation, key, cursor, due, replies: vec![reply] });
     }
 
     /// Why nothing is taken from outside at the moment, if so.
@@ -70,7 +70,8 @@ impl Engine {
             activation: event.activation.clone(),
             mask: mask.clone(),
             key: event.key.clone(),
-            due: event.due.clone(),
+            cursor: event.cursor.clone(),
+            due: event.due,
             at,
         }));
     }

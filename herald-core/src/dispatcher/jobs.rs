@@ -222,6 +222,7 @@ impl Engine {
             activation: activation.clone(),
             mask: mask.clone(),
             key: None,
+            cursor: None,
             due: None,
             at: self.now,
         });

@@ -24,16 +24,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::activation::{Due, EventSink, Name, NewEvent, Refused};
+use crate::activation::{EventSink, Name, NewEvent, Refused};
 use crate::clock::Clock;
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::param::Params;
 use crate::plan::{Limits, Plan};
+use crate::position::{Cursor, Position};
 use engine::Engine;
 use event::Event;
 pub use event::Standing;
@@ -162,19 +162,19 @@ impl EventSink for Handle {
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 
-    async fn reached(&self, mark: &str) -> Option<Timestamp> {
-        match self.journal.reached(mark).await {
-            Ok(at) => at,
+    async fn reached(&self, source: &str) -> Option<Position> {
+        match self.journal.reached(source).await {
+            Ok(position) => position,
             Err(error) => {
-                tracing::warn!("up to when a calendar was followed cannot be read: {error}");
+                tracing::warn!("the position of a trigger cannot be read: {error}");
                 None
             }
         }
     }
 
-    async fn reach(&self, due: Due) {
+    async fn reach(&self, cursor: Cursor) {
         // Nobody listens any more only once the dispatcher is gone.
-        let _ = self.events.send(Event::Reach { due }).await;
+        let _ = self.events.send(Event::Reach(cursor)).await;
     }
 
     async fn ready(&self) {

@@ -146,8 +146,14 @@ async fn a_replay_ends_even_if_no_selector_answers() {
         chain_depth: 0,
     };
     let mask = api.view().plan.mask.clone();
-    let record =
-        Record::Accepted { activation: event, mask, key: None, due: None, at: Timestamp::UNIX_EPOCH };
+    let record = Record::Accepted {
+        activation: event,
+        mask,
+        key: None,
+        cursor: None,
+        due: None,
+        at: Timestamp::UNIX_EPOCH,
+    };
     recent.append(&Records::new(vec![record])).await.unwrap();
     let began = tokio::time::Instant::now();
     let replay = Request::post("/v1/events/e1/replay").body(Body::empty()).unwrap();

@@ -10,6 +10,7 @@ use herald_core::job::Job;
 use herald_core::journal::{Decision, JournalError, Record, SelectorResult};
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
+use herald_core::position::{Cursor, Position};
 use herald_core::secret::Mask;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -58,7 +59,9 @@ pub(super) enum Entry<'a> {
         #[serde(borrow)]
         end: End<'a>,
     },
+    /// As versions up to 2 wrote it.
     Reached(#[serde(borrow)] Reached<'a>),
+    Followed(#[serde(borrow)] Followed<'a>),
 }
 
 /// An event that was taken.
@@ -74,6 +77,7 @@ pub(super) struct Accepted<'a> {
     pub(super) sealed: Option<Vec<u8>>,
     pub(super) depth: u32,
     pub(super) key: Option<KeyUntil>,
+    /// As versions up to 2 wrote it; since then [`Entry::Followed`] comes next.
     #[serde(borrow)]
     pub(super) due: Option<Reached<'a>>,
     pub(super) at: i64,
@@ -92,6 +96,16 @@ pub(super) struct Reached<'a> {
     #[serde(borrow)]
     pub(super) mark: Cow<'a, str>,
     pub(super) at: i64,
+}
+
+/// Up to which position a source of events was followed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Followed<'a> {
+    #[serde(borrow)]
+    pub(super) source: Cow<'a, str>,
+    /// The bytes that its trigger chose.
+    #[serde(borrow)]
+    pub(super) position: Cow<'a, [u8]>,
 }
 
 /// A job that exists.
@@ -154,6 +168,13 @@ pub(super) struct End<'a> {
     pub(super) result: Packed<'a>,
 }
 
+impl<'a> From<Reached<'a>> for Followed<'a> {
+    fn from(Reached { mark, at }: Reached<'a>) -> Self {
+        let position = Position::of_time(Timestamp::from_millisecond(at).unwrap_or_default());
+        Self { source: mark, position: Cow::Owned(position.as_bytes().to_vec()) }
+    }
+}
+
 /// Milliseconds since 1970.
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
@@ -162,9 +183,16 @@ pub(super) fn millis(at: Timestamp) -> i64 {
 /// A batch as bytes.
 pub(super) fn encode(records: &[Record], seal: &Seal, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     records.iter().try_fold(into, |bytes, record| {
-        let entry = Entry::of(record, seal)?;
-        postcard::to_extend(&entry, bytes).map_err(|error| JournalError(format!("a record: {error}")))
+        let bytes = write(&Entry::of(record, seal)?, bytes)?;
+        match record {
+            Record::Accepted { cursor: Some(cursor), .. } => write(&Entry::followed(cursor), bytes),
+            _ => Ok(bytes),
+        }
     })
+}
+
+fn write(entry: &Entry<'_>, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
+    postcard::to_extend(entry, into).map_err(|error| JournalError(format!("a record: {error}")))
 }
 
 /// The entries of a batch.
@@ -203,10 +231,13 @@ impl<'a> Entry<'a> {
             Record::Ended { job, verdict, at, .. } => {
                 Self::Ended { job: id(&job.id)?, end: end(verdict), at: millis(*at) }
             }
-            Record::Reached(due) => {
-                Self::Reached(Reached { mark: Cow::Borrowed(&due.mark), at: millis(due.at) })
-            }
+            Record::Reached(cursor) => Self::followed(cursor),
         })
+    }
+
+    fn followed(cursor: &'a Cursor) -> Self {
+        let (source, position) = (Cow::Borrowed(&*cursor.source), Cow::Borrowed(cursor.position.as_bytes()));
+        Self::Followed(Followed { source, position })
     }
 }
 
@@ -217,7 +248,7 @@ fn id(name: &Name) -> Result<Id, JournalError> {
 }
 
 fn accepted<'a>(record: &'a Record, seal: &Seal) -> Result<Accepted<'a>, JournalError> {
-    let Record::Accepted { activation, mask, key, due, at } = record else {
+    let Record::Accepted { activation, mask, key, at, .. } = record else {
         return Err(JournalError("no event".to_owned()));
     };
     let whole = &*activation.trigger_param;
@@ -240,7 +271,7 @@ fn accepted<'a>(record: &'a Record, seal: &Seal) -> Result<Accepted<'a>, Journal
         sealed,
         depth: activation.chain_depth,
         key: key.as_ref().map(|key| KeyUntil { name: key.name.to_string(), until: until(key.window) }),
-        due: due.as_ref().map(|due| Reached { mark: Cow::Borrowed(&due.mark), at: millis(due.at) }),
+        due: None,
         at: millis(*at),
     })
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::entry::{Accepted, Answer, Decided, End, Entry, Id, Queued, Reached};
+use super::entry::{Accepted, Answer, Decided, End, Entry, Followed, Id, Queued};
 use crate::model;
 
 /// Writes what these entries say as one transaction, together with the number of the batch that is taken in next.
@@ -69,7 +69,7 @@ struct Step<'a> {
     jobs: Vec<Job<'a>>,
     job_places: HashMap<Id, usize>,
     attempts: Vec<Attempt<'a>>,
-    marks: HashMap<Cow<'a, str>, i64>,
+    positions: HashMap<Cow<'a, str>, Cow<'a, [u8]>>,
 }
 
 impl<'a> Step<'a> {
@@ -112,7 +112,11 @@ impl<'a> Step<'a> {
                 self.ended(id, end, at, transaction)
             }
             Entry::Reached(reached) => {
-                self.reached(reached);
+                self.followed(reached.into());
+                Ok(())
+            }
+            Entry::Followed(followed) => {
+                self.followed(followed);
                 Ok(())
             }
         }
@@ -137,7 +141,7 @@ impl<'a> Step<'a> {
                 .execute(params![key.name, Text::of(accepted.id).as_str(), key.until])?;
         }
         if let Some(due) = accepted.due.take() {
-            self.reached(due);
+            self.followed(due.into());
         }
         self.event_places.insert(accepted.id, self.events.len());
         self.events.push(Event { accepted, routed: None });
@@ -169,8 +173,8 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn reached(&mut self, reached: Reached<'a>) {
-        self.marks.insert(reached.mark, reached.at);
+    fn followed(&mut self, followed: Followed<'a>) {
+        self.positions.insert(followed.source, followed.position);
     }
 
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -210,10 +214,10 @@ impl<'a> Step<'a> {
                 end.error
             ])?;
         }
-        for (mark, at) in &self.marks {
+        for (source, position) in &self.positions {
             transaction
-                .prepare_cached("INSERT OR REPLACE INTO marks (mark, at) VALUES (?1, ?2)")?
-                .execute(params![mark, at])?;
+                .prepare_cached("INSERT OR REPLACE INTO cursors (source, position) VALUES (?1, ?2)")?
+                .execute(params![source, position.as_ref()])?;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::lock::OpenError;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -67,6 +67,20 @@ INSERT INTO position (only, next) VALUES (0, 0);
 ",
     "
 -- from here on param, select_param, job_param and result may be packed (BLOB), which is for those who know of it
+",
+    "
+-- up to which position sources of events were followed; a due time is its nanoseconds since 1970 in 16 bytes, the sign
+-- bit inverted
+CREATE TABLE cursors (source TEXT PRIMARY KEY, position BLOB NOT NULL) WITHOUT ROWID;
+INSERT INTO cursors (source, position)
+    SELECT mark, unhex(CASE WHEN at < 0 THEN '7fffffffffffffff' ELSE '8000000000000000' END
+                       || printf('%016x', at * 1000000))
+    FROM marks;
+DROP TABLE marks;
+-- who or what caused it, JSON; NULL is nobody for an event, and the event's for a job
+ALTER TABLE events ADD COLUMN actor TEXT;
+ALTER TABLE jobs ADD COLUMN actor TEXT;
+ALTER TABLE jobs ADD COLUMN cancelled_by TEXT;
 ",
 ];
 

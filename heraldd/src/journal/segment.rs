@@ -10,8 +10,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The version of the format. Newer ones are refused: a log is empty after every clean stop.
-pub(super) const VERSION: u32 = 2;
-/// The oldest that is read as well: it holds no packed text, and is the same otherwise.
+pub(super) const VERSION: u32 = 3;
+/// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind [`Entry::Reached`]. What
+/// they hold is the same otherwise.
+///
+/// [`Entry::Reached`]: super::entry::Entry::Reached
 const OLDEST: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"HRLDJRNL";

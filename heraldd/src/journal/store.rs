@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, JournalError, Records};
+use herald_core::position::Position;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
@@ -203,19 +204,18 @@ impl Journal for Store {
         found.await.map(|id| id.map(Name::from)).map_err(JournalError)
     }
 
-    async fn reached(&self, mark: &str) -> Result<Option<Timestamp>, JournalError> {
-        if let Some(at) = self.unindexed.reached(mark) {
-            return Ok(Some(at));
+    async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
+        if let Some(position) = self.unindexed.reached(source) {
+            return Ok(Some(position));
         }
-        let mark = mark.to_owned();
+        let source = source.to_owned();
         let found = self.ask_file(move |connection| {
             connection
-                .prepare_cached("SELECT at FROM marks WHERE mark = ?1")?
-                .query_row([mark], |row| row.get::<_, i64>(0))
+                .prepare_cached("SELECT position FROM cursors WHERE source = ?1")?
+                .query_row([source], |row| row.get::<_, Vec<u8>>(0))
                 .optional()
         });
-        let at = found.await.map_err(JournalError)?;
-        Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
+        Ok(found.await.map_err(JournalError)?.map(Position::from_bytes))
     }
 
     fn is_durable(&self) -> bool {

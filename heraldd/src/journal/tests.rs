@@ -2,13 +2,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::activation::{Activation, Due, Key, Name};
+use herald_core::activation::{Activation, Key, Name};
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::job::Job;
 use herald_core::journal::{Decision, Journal, JournalError, Record, Records, SelectorResult, Standing};
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
 use herald_core::plan::Plan;
+use herald_core::position::{Cursor, Position};
 use herald_core::secret::Mask;
 use herald_core::workflow::{Known, read};
 use jiff::Timestamp;
@@ -62,7 +63,7 @@ fn accepted(plan: &Plan, n: u64, param: Value) -> Record {
         trigger_param: Arc::new(object(param).into()),
         chain_depth: 0,
     };
-    Record::Accepted { activation, mask: plan.mask.clone(), key: None, due: None, at: at(0) }
+    Record::Accepted { activation, mask: plan.mask.clone(), key: None, cursor: None, due: None, at: at(0) }
 }
 
 fn job(plan: &Plan, event: u64, n: u64, attempt: u32) -> Arc<Job> {
@@ -211,19 +212,28 @@ async fn the_history_answers() {
 }
 
 #[tokio::test]
-async fn keys_hold_for_their_window_and_calendars_are_marked() {
+async fn keys_hold_for_their_window_and_positions_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (plan, store) = (plan("hunter2222"), open(folder.path()));
     let Record::Accepted { activation, mask, at: when, .. } = accepted(&plan, 1, json!({})) else { panic!() };
     let key = Key { name: "t:k1".into(), window: Duration::from_secs(10) };
-    let due = Due { mark: "cron".into(), at: at(-5) };
-    let record = Record::Accepted { activation, mask, key: Some(key), due: Some(due), at: when };
-    append(&store, &[record, Record::Reached(Due { mark: "other".into(), at: at(7) })]).await.unwrap();
+    let cursor = |source: &str, position| Cursor { source: source.into(), position };
+    let (due, revision) = (Position::of_time(at(-5)), Position::of_integer(7));
+    let at_due = Some(cursor("cron", due.clone()));
+    let record =
+        Record::Accepted { activation, mask, key: Some(key), cursor: at_due, due: Some(at(-5)), at: when };
+    append(&store, &[record, Record::Reached(cursor("other", revision.clone()))]).await.unwrap();
     for (key, when, found) in [("t:k1", 9, Some(id(1))), ("t:k1", 10, None), ("t:k2", 1, None)] {
         assert_eq!(store.seen(key, at(when)).await.unwrap(), found, "{key} {when}");
     }
-    for (mark, found) in [("cron", Some(at(-5))), ("other", Some(at(7))), ("none", None)] {
-        assert_eq!(store.reached(mark).await.unwrap(), found);
+    let positions = [("cron", Some(due)), ("other", Some(revision)), ("none", None)];
+    for (source, found) in &positions {
+        assert_eq!(store.reached(source).await.unwrap(), *found);
+    }
+    drop(store);
+    let store = open(folder.path());
+    for (source, found) in positions {
+        assert_eq!(store.reached(source).await.unwrap(), found, "{source}, from the history");
     }
 }
 
@@ -313,11 +323,12 @@ async fn while_the_history_cannot_be_written_the_journal_goes_on() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let key = Key { name: "t:k1".into(), window: Duration::from_secs(10) };
     let Record::Accepted { activation, mask, at: when, .. } = accepted(&plan, 1, json!({})) else { panic!() };
-    let due = Some(Due { mark: "cron".into(), at: at(-5) });
-    append(&store, &[Record::Accepted { activation, mask, key: Some(key), due, at: when }]).await.unwrap();
+    let cursor = Some(Cursor { source: "cron".into(), position: Position::of_time(at(-5)) });
+    let record = Record::Accepted { activation, mask, key: Some(key), cursor, due: Some(at(-5)), at: when };
+    append(&store, &[record]).await.unwrap();
     assert_eq!(store.seen("t:k1", at(1)).await.unwrap(), Some(id(1)), "known before it is in the history");
     assert_eq!(store.seen("t:k1", at(11)).await.unwrap(), None);
-    assert_eq!(store.reached("cron").await.unwrap(), Some(at(-5)));
+    assert_eq!(store.reached("cron").await.unwrap(), Some(Position::of_time(at(-5))));
     other.execute_batch("ROLLBACK").unwrap();
     assert!(store.event(&id(1)).await.unwrap().is_some());
     assert_eq!(store.seen("t:k1", at(1)).await.unwrap(), Some(id(1)));
@@ -430,13 +441,24 @@ async fn damage_in_the_middle_of_the_log_is_told_and_nothing_is_touched() {
     assert_eq!(events(&open(folder.path()), 3).await, [1, 2, 3]);
 }
 
-#[test]
-fn an_older_history_is_brought_to_this_version() {
+#[tokio::test]
+async fn an_older_history_is_brought_to_this_version() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let path = folder.path().join("journal.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("DROP TABLE position; PRAGMA user_version = 1;").unwrap();
+    connection
+        .execute_batch(
+            "DROP TABLE position;
+             DROP TABLE cursors;
+             CREATE TABLE marks (mark TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+             INSERT INTO marks VALUES ('early', -1500), ('late', 1800000000123);
+             ALTER TABLE events DROP COLUMN actor;
+             ALTER TABLE jobs DROP COLUMN actor;
+             ALTER TABLE jobs DROP COLUMN cancelled_by;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
     connection
         .execute(
             "INSERT INTO events (id, trigger_name, param, depth, accepted_at) VALUES (?1, 't', '{}', 0, 1)",
@@ -444,8 +466,13 @@ fn an_older_history_is_brought_to_this_version() {
         )
         .unwrap();
     drop(connection);
-    let recovered = open(folder.path()).recover(&Plan::default()).unwrap();
+    let store = open(folder.path());
+    let recovered = store.recover(&Plan::default()).unwrap();
     assert_eq!(recovered.events[0].activation.event_id, id(7));
+    for (source, millis) in [("early", -1500), ("late", 1_800_000_000_123)] {
+        let at = Timestamp::from_millisecond(millis).unwrap();
+        assert_eq!(store.reached(source).await.unwrap(), Some(Position::of_time(at)), "{source}");
+    }
 }
 
 /// Parameters of some 20 KB.
@@ -550,7 +577,7 @@ async fn the_log_of_an_older_version_is_taken_in() {
     left_behind(folder.path(), &plan("hunter2222"), 3).await;
     let path = folder.path().join("journal").join(format!("{:020}.log", 0));
     let mut bytes = std::fs::read(&path).unwrap();
-    for (version, says) in [(3_u32, Some("version 3")), (1, None)] {
+    for (version, says) in [(4_u32, Some("version 4")), (1, None)] {
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         let sum = crc32fast::hash(&bytes[..20]);
         bytes[20..24].copy_from_slice(&sum.to_le_bytes());
@@ -560,5 +587,55 @@ async fn the_log_of_an_older_version_is_taken_in() {
             (Err(error), Some(says)) => assert!(error.to_string().contains(says), "{error}"),
             (found, _) => panic!("version {version}: {:?}", found.err()),
         }
+    }
+}
+
+/// A copy of a `state_dir` that an earlier version wrote.
+fn stored_by(version: &str) -> tempfile::TempDir {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/fixtures").join(version);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("journal")).unwrap();
+    for file in ["journal.db", "seal.key", "journal/00000000000000000000.log"] {
+        std::fs::copy(from.join(file), folder.path().join(file)).unwrap();
+    }
+    let key = folder.path().join("seal.key");
+    std::fs::set_permissions(key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_stored_is_migrated() {
+    let folder = stored_by("v3");
+    let store = open(folder.path());
+    // From the history, and from the log that was not in it yet.
+    let (first, second) = ("01a22426-85e4-72c8-bddb-f0797fde674b", "01a22426-a970-7729-848e-b32b8d9c323f");
+    for (id, n, routed) in [(first, 1, 2), (second, 2, 2)] {
+        let event = store.event(id).await.unwrap().unwrap();
+        let decisions = event.decisions.len();
+        assert_eq!(
+            (event.trigger.as_str(), &event.trigger_param["n"], decisions),
+            ("manual", &json!(n), routed)
+        );
+    }
+    let told = store.told(first).await.unwrap().unwrap();
+    assert_eq!(told.trigger_param.get("token"), Some(&json!("s3cret-of-mine")), "sealed, and still readable");
+    let recovered = store.recover(&plan("hunter2222")).unwrap();
+    let jobs: Vec<_> = recovered.jobs.iter().map(|found| (&*found.job.task, found.standing)).collect();
+    assert_eq!(jobs, [("k", Standing::Running), ("k", Standing::Queued { not_before: None })]);
+    let page = store.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
+    let statuses: Vec<_> = page.items.iter().map(|job| (job.task.as_str(), job.status.as_str())).collect();
+    assert_eq!(statuses, [("p", "succeeded"), ("k", "queued"), ("p", "succeeded"), ("k", "running")]);
+    let later = at(0);
+    let since = store.seen("manual:idempotency-key:first", Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!(
+        (since.as_deref(), store.seen("manual:idempotency-key:second", later).await.unwrap()),
+        (Some(first), None)
+    );
+    for (source, millis) in [
+        ("minute\0* * * * *\0false\0UTC", 1_795_902_840_000),
+        ("yearly\0@yearly\0false\0UTC", 1_795_902_832_184),
+    ] {
+        let at = store.reached(source).await.unwrap().and_then(|position| position.time());
+        assert_eq!(at.map(Timestamp::as_millisecond), Some(millis), "{source}");
     }
 }

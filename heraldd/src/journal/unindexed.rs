@@ -1,11 +1,12 @@
-//! What must be known at once and is not in the history yet: the keys of events, and how far calendars were followed. And
+//! What must be known at once and is not in the history yet: the keys of events, and how far sources were followed. And
 //! which keys need not be looked for in there.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use herald_core::activation::{Due, Name};
+use herald_core::activation::Name;
 use herald_core::journal::Record;
+use herald_core::position::{Cursor, Position};
 use jiff::Timestamp;
 
 use super::entry::millis;
@@ -18,7 +19,7 @@ const FEW: usize = 10_000;
 struct Table {
     /// By key: the event, and until when it is remembered.
     keys: HashMap<Name, (Name, i64)>,
-    marks: HashMap<Name, Timestamp>,
+    positions: HashMap<Name, Position>,
     /// The keys of the history and those above, once they are learned.
     known: Option<Keys>,
     /// What is to take its place.
@@ -29,7 +30,7 @@ struct Table {
 
 enum What {
     Key { name: Name, event: Name },
-    Mark { mark: Name, at: Timestamp },
+    Cursor(Cursor),
 }
 
 /// Whether a key was seen.
@@ -56,25 +57,25 @@ impl Unindexed {
     pub(super) fn wrote(&self, number: u64, records: &[Record]) {
         let mut table = None;
         for record in records {
-            let (key, due, event, at) = match record {
-                Record::Accepted { key: None, due: None, .. } => continue,
-                Record::Accepted { key, due, activation, at, .. } => {
-                    (key.as_ref(), due.as_ref(), Some(&activation.event_id), *at)
+            let (key, cursor) = match record {
+                Record::Accepted { key: None, cursor: None, .. } => continue,
+                Record::Accepted { key, cursor, activation, at, .. } => {
+                    (key.as_ref().map(|key| (key, &activation.event_id, *at)), cursor.as_ref())
                 }
-                Record::Reached(due) => (None, Some(due), None, due.at),
+                Record::Reached(cursor) => (None, Some(cursor)),
                 _ => continue,
             };
             let table = table.get_or_insert_with(|| self.table());
-            if let (Some(key), Some(event)) = (key, event) {
+            if let Some((key, event, at)) = key {
                 let window = i64::try_from(key.window.as_millis()).unwrap_or(i64::MAX);
                 table.keys.insert(key.name.clone(), (event.clone(), millis(at).saturating_add(window)));
                 let Table { known, learning, .. } = &mut **table;
                 known.iter_mut().chain(learning).for_each(|keys| keys.put(&key.name));
                 table.order.push_back((number, What::Key { name: key.name.clone(), event: event.clone() }));
             }
-            if let Some(Due { mark, at }) = due {
-                table.marks.insert(mark.clone(), *at);
-                table.order.push_back((number, What::Mark { mark: mark.clone(), at: *at }));
+            if let Some(cursor) = cursor {
+                table.positions.insert(cursor.source.clone(), cursor.position.clone());
+                table.order.push_back((number, What::Cursor(cursor.clone())));
             }
         }
     }
@@ -91,9 +92,9 @@ impl Unindexed {
                         table.keys.remove(&name);
                     }
                 }
-                What::Mark { mark, at } => {
-                    if table.marks.get(&mark) == Some(&at) {
-                        table.marks.remove(&mark);
+                What::Cursor(Cursor { source, position }) => {
+                    if table.positions.get(&source) == Some(&position) {
+                        table.positions.remove(&source);
                     }
                 }
             }
@@ -155,9 +156,9 @@ impl Unindexed {
         }
     }
 
-    /// Up to when a calendar was followed.
-    pub(super) fn reached(&self, mark: &str) -> Option<Timestamp> {
-        self.table().marks.get(mark).copied()
+    /// Up to which position a source was followed.
+    pub(super) fn reached(&self, source: &str) -> Option<Position> {
+        self.table().positions.get(source).cloned()
     }
 }
 
@@ -179,7 +180,7 @@ mod tests {
             chain_depth: 0,
         };
         let key = Some(Key { name: name.into(), window: Duration::from_secs(10) });
-        Record::Accepted { activation, mask: Arc::new(Mask::new()), key, due: None, at: at(0) }
+        Record::Accepted { activation, mask: Arc::new(Mask::new()), key, cursor: None, due: None, at: at(0) }
     }
 
     fn at(second: i64) -> Timestamp {

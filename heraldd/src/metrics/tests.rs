@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use herald_core::activation::{Activation, Due};
+use herald_core::activation::Activation;
 use herald_core::job::Job;
 use herald_core::lifecycle::{Status, Verdict};
 
@@ -50,8 +50,8 @@ fn a_life_is_counted() {
         chain_depth: 0,
     };
     let mask = Arc::default();
-    let due = Some(Due { mark: Name::from("m").to_string().into(), at: at(-500) });
-    let accepted = Record::Accepted { activation: event, mask, key: None, due, at: at(0) };
+    let due = Some(at(-500));
+    let accepted = Record::Accepted { activation: event, mask, key: None, cursor: None, due, at: at(0) };
     let queued = |id| Record::Queued { job: job(id, 1), mask: Arc::default(), at: at(0) };
     let started = |id, attempt, millis| Record::Started { job: job(id, attempt), at: at(millis) };
     metrics.recorded(&[accepted, queued("a"), queued("b"), queued("c")], Duration::from_millis(3));

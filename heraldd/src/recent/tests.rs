@@ -31,7 +31,7 @@ fn accepted(n: u64, param: Value) -> Record {
         chain_depth: 0,
     };
     let key = Some(Key { name: "k".into(), window: std::time::Duration::from_secs(60) });
-    Record::Accepted { activation, mask: mask(), key, due: None, at: at(0) }
+    Record::Accepted { activation, mask: mask(), key, cursor: None, due: None, at: at(0) }
 }
 
 fn job(n: u64, attempt: u32) -> Arc<Job> {

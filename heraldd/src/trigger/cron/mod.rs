@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::activation::{Due, Name};
+use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::param::Params;
+use herald_core::position::{Cursor, Position};
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigger};
 use herald_core::unit;
@@ -247,12 +248,12 @@ impl CronTrigger {
     /// Fires one time after the other.
     async fn fire(&self, activator: &Activator) {
         let clock = activator.clock();
-        let mark: Name = format!("{}\0{}", activator.trigger(), self.calendar).into();
-        let mut last = match activator.reached(&mark).await {
+        let source: Name = format!("{}\0{}", activator.trigger(), self.calendar).into();
+        let mut last = match activator.reached(&source).await.and_then(|position| position.time()) {
             Some(reached) => reached,
             None => {
                 let now = clock.now();
-                activator.reach(Due { mark: mark.clone(), at: now }).await;
+                activator.reach(cursor(&source, now)).await;
                 now
             }
         };
@@ -264,7 +265,7 @@ impl CronTrigger {
                     "something that was due is left out: it is older than catch_up_window, or too much"
                 );
             }
-            let (reached, all) = self.fire_all(activator, &mark, times, last).await;
+            let (reached, all) = self.fire_all(activator, &source, times, last).await;
             if !all {
                 last = reached;
                 tokio::time::sleep(TRY_AGAIN).await;
@@ -272,7 +273,7 @@ impl CronTrigger {
             }
             last = reached.max(self.schedule.last_between(last, now).unwrap_or(reached));
             if left_out {
-                activator.reach(Due { mark: mark.clone(), at: last }).await;
+                activator.reach(cursor(&source, last)).await;
             }
         }
         // Past the end of the calendar.
@@ -283,14 +284,14 @@ impl CronTrigger {
     async fn fire_all(
         &self,
         activator: &Activator,
-        mark: &Name,
+        source: &Name,
         times: Vec<Timestamp>,
         last: Timestamp,
     ) -> (Timestamp, bool) {
         let mut reached = last;
         for due in times {
             let params = self.params(activator.clock().now(), due);
-            let taken = activator.activate_due(params, Due { mark: mark.clone(), at: due }).await;
+            let taken = activator.activate_at(params, cursor(source, due), Some(due)).await;
             if let Err(refused) = taken {
                 tracing::warn!(trigger = activator.trigger(), "could not fire: {refused}");
                 return (reached, false);
@@ -299,6 +300,11 @@ impl CronTrigger {
         }
         (reached, true)
     }
+}
+
+/// The position of a due time.
+fn cursor(source: &Name, at: Timestamp) -> Cursor {
+    Cursor { source: source.clone(), position: Position::of_time(at) }
 }
 
 #[async_trait]

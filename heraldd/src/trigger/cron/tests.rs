@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::TestClock;
+use herald_core::position::{Cursor, Position};
 use herald_core::spec::Options;
 use serde_json::json;
 
@@ -35,12 +36,12 @@ impl EventSink for Taken {
 
     async fn ready(&self) {}
 
-    async fn reached(&self, _: &str) -> Option<Timestamp> {
-        *self.reached.lock().unwrap()
+    async fn reached(&self, _: &str) -> Option<Position> {
+        self.reached.lock().unwrap().map(Position::of_time)
     }
 
-    async fn reach(&self, due: Due) {
-        *self.reached.lock().unwrap() = Some(due.at);
+    async fn reach(&self, cursor: Cursor) {
+        *self.reached.lock().unwrap() = cursor.position.time();
     }
 }
 
