@@ -196,7 +196,7 @@ fn a_listener_takes_up_changed_files() {
     papers.place.write("server.crt", &cert);
     until("the new pair", || (papers.post("other-ca.crt", &[], address).code == Some(0)).then_some(()));
     assert_refused(&papers.post("ca.crt", &[], address), "");
-    assert!(daemon.said("changed files were taken up"), "{}", daemon.log());
+    assert!(daemon.said("changed files loaded"), "{}", daemon.log());
 }
 
 #[test]
@@ -362,7 +362,7 @@ fn a_runner_and_its_daemon_take_up_changed_files() {
     until("the runner's new certificate", || (!ran()).then_some(()));
     papers.place.write("ca.crt", &format!("{}{}", papers.good.pem(), papers.other.pem()));
     until("the authorities that the daemon trusts", || ran().then_some(()));
-    assert!(runner.said("changed files were taken up"), "{}", runner.log());
+    assert!(runner.said("changed files loaded"), "{}", runner.log());
 }
 
 #[test]

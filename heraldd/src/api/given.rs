@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::answer::Problem;
-use herald_net::serve::{Trouble, read_whole};
+use herald_net::serve::{BodyError, read_whole};
 
 /// The longest body, and how long it may take.
 const MAX_BODY: u64 = 1 << 20;
@@ -55,7 +55,7 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let body = match read_whole(request.into_body(), MAX_BODY, BODY_TIME).await {
             Ok(body) => body,
-            Err(trouble) => return Err(unread(&trouble)),
+            Err(error) => return Err(unread(&error)),
         };
         if matches!(body.trim_ascii(), b"" | b"null") {
             return Ok(Self(Params::new()));
@@ -66,10 +66,10 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     }
 }
 
-fn unread(trouble: &Trouble) -> Problem {
-    match trouble {
-        Trouble::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB"),
-        Trouble::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
-        Trouble::Broken(_) => Problem::new(StatusCode::BAD_REQUEST, "the body could not be read"),
+fn unread(error: &BodyError) -> Problem {
+    match error {
+        BodyError::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB"),
+        BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        BodyError::Broken(_) => Problem::new(StatusCode::BAD_REQUEST, "the body could not be read"),
     }
 }

@@ -20,8 +20,8 @@ use super::answer::Problem;
 use super::context::Api;
 use super::routes;
 use crate::config::ApiSettings;
-use herald_net::listen::{ListenError, Listener, Shield, bind_tcp, bind_unix};
-use herald_net::serve::{self, Handler, Limits, Peer};
+use herald_net::listen::{ListenError, Listener, ListenerTls, bind_tcp, bind_unix};
+use herald_net::serve::{self, Handler, Peer, ServeOptions};
 
 /// The file of the socket in `state_dir`.
 const SOCKET: &str = "heraldd.sock";
@@ -51,7 +51,7 @@ struct Tcp {
     /// The digest of the token, which a reload may change.
     token: Arc<RwLock<[u8; 32]>>,
     /// TLS, which a reload may change too.
-    shield: Shield,
+    live_tls: ListenerTls,
     server: Server,
 }
 
@@ -77,12 +77,12 @@ impl Serving {
     }
 
     async fn listen(&self, settings: &ApiSettings) -> Result<Tcp, SocketError> {
-        let shield = Shield::from(tls(settings).await?);
-        let listener = bind_tcp(&settings.host, settings.port).await?.shielded(shield.clone());
-        tracing::info!("the control API listens on {}{}", listener.address(), listener.manner());
+        let live_tls = ListenerTls::from(tls(settings).await?);
+        let listener = bind_tcp(&settings.host, settings.port).await?.with_tls(live_tls.clone());
+        tracing::info!("the control API listens on {}{}", listener.address(), listener.tls_suffix());
         let token = Arc::new(RwLock::new(digest(&settings.token)));
         let server = Server::start(listener, &self.api, Some(token.clone()));
-        Ok(Tcp { settings: settings.clone(), token, shield, server })
+        Ok(Tcp { settings: settings.clone(), token, live_tls, server })
     }
 
     /// Goes by other settings from now on.
@@ -95,7 +95,7 @@ impl Serving {
         match (&mut self.tcp, settings) {
             (Some(tcp), Some(new)) if same_place(tcp, new) => {
                 if tcp.settings.tls != new.tls {
-                    tcp.shield.set(tls(new).await?);
+                    tcp.live_tls.set(tls(new).await?);
                 }
                 *tcp.token.write().unwrap_or_else(PoisonError::into_inner) = digest(&new.token);
                 tcp.settings = new.clone();
@@ -147,7 +147,7 @@ impl Server {
     fn start(listener: Listener, api: &Arc<Api>, token: Option<Arc<RwLock<[u8; 32]>>>) -> Self {
         let door = Arc::new(Door { router: routes::served(api.clone()), token });
         let stop = CancellationToken::new();
-        let serve = serve::serve(vec![listener], Limits::default(), door, stop.clone());
+        let serve = serve::serve(vec![listener], ServeOptions::default(), door, stop.clone());
         Self { task: tokio::spawn(serve), stop }
     }
 

@@ -2,24 +2,28 @@
 
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use rustix::net::sockopt::set_tcp_keepidle;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use crate::listen::error::{ListenError, ListenReason};
-use crate::listen::listener_tls::Shield;
+use crate::listen::listener_tls::ListenerTls;
 use crate::listen::unix_socket::UnixSocket;
 use crate::tls::ServerTls;
 
 /// How many connections may wait to be accepted: past that the kernel drops them, and clients try again after a second.
 const BACKLOG: u32 = 1024;
+/// After how long without traffic a client is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// What connections come in on.
 #[derive(Debug)]
 pub enum Listener {
     /// A TCP port.
     Tcp(TcpListener),
-    /// A TCP port with TLS, as long as the shield has it.
-    Shielded(TcpListener, Shield),
+    /// A TCP port with TLS, as long as that is set.
+    Tls(TcpListener, ListenerTls),
     /// A unix socket.
     Unix(UnixSocket),
 }
@@ -27,9 +31,9 @@ pub enum Listener {
 impl Listener {
     /// The same with TLS; a unix socket stays as it is.
     #[must_use]
-    pub fn shielded(self, shield: impl Into<Shield>) -> Self {
+    pub fn with_tls(self, tls: impl Into<ListenerTls>) -> Self {
         match self {
-            Self::Tcp(listener) | Self::Shielded(listener, _) => Self::Shielded(listener, shield.into()),
+            Self::Tcp(listener) | Self::Tls(listener, _) => Self::Tls(listener, tls.into()),
             Self::Unix(socket) => Self::Unix(socket),
         }
     }
@@ -38,7 +42,7 @@ impl Listener {
     #[must_use]
     pub fn address(&self) -> String {
         match self {
-            Self::Tcp(listener) | Self::Shielded(listener, _) => {
+            Self::Tcp(listener) | Self::Tls(listener, _) => {
                 listener.local_addr().map_or_else(|_| "?".to_owned(), |at| at.to_string())
             }
             Self::Unix(socket) => format!("unix:{}", socket.path().display()),
@@ -47,14 +51,14 @@ impl Listener {
 
     /// What may follow the address: ` over TLS`, where that is so.
     #[must_use]
-    pub fn manner(&self) -> &'static str {
+    pub fn tls_suffix(&self) -> &'static str {
         if self.tls().is_some() { " over TLS" } else { "" }
     }
 
-    /// How connections are shielded from now on.
+    /// The TLS of connections from now on.
     pub(crate) fn tls(&self) -> Option<ServerTls> {
         match self {
-            Self::Shielded(_, shield) => shield.get(),
+            Self::Tls(_, tls) => tls.get(),
             Self::Tcp(_) | Self::Unix(_) => None,
         }
     }
@@ -63,7 +67,7 @@ impl Listener {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         match self {
-            Self::Tcp(listener) | Self::Shielded(listener, _) => {
+            Self::Tcp(listener) | Self::Tls(listener, _) => {
                 listener.local_addr().is_ok_and(|at| at.ip().to_canonical().is_loopback())
             }
             Self::Unix(_) => false,
@@ -97,8 +101,11 @@ pub async fn bind_tcp(host: &str, port: u16) -> Result<Listener, ListenError> {
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A restart must not wait for the connections of the daemon before to be forgotten.
+    // A restart must not wait for the connections of the process before to be forgotten.
     socket.set_reuseaddr(true)?;
+    // Its connections inherit this: a peer that lost its power is noticed.
+    socket.set_keepalive(true)?;
+    set_tcp_keepidle(&socket, KEEPALIVE)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -137,6 +144,15 @@ mod tests {
             assert_eq!(listener.is_loopback(), loopback, "{host}");
             assert!(!listener.address().ends_with(":0"), "{}", listener.address());
         }
+    }
+
+    #[tokio::test]
+    async fn connections_inherit_keepalive() {
+        let Listener::Tcp(listener) = bind_tcp("127.0.0.1", 0).await.unwrap() else { panic!("not TCP") };
+        let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert!(rustix::net::sockopt::socket_keepalive(&accepted).unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_keepidle(&accepted).unwrap(), KEEPALIVE);
     }
 
     #[tokio::test]

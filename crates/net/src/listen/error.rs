@@ -1,5 +1,7 @@
 //! Why a listener could not be opened.
 
+use crate::os_error;
+
 /// A listener could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot listen on {address}: {reason}")]
@@ -35,7 +37,7 @@ impl ListenReason {
 
     /// What the operating system says, behind these words.
     pub(super) fn system(before: &str, error: &std::io::Error) -> Self {
-        Self::new(format!("{before}{}", sentence(error)))
+        Self::new(format!("{before}{}", os_error::sentence(error)))
     }
 }
 
@@ -43,10 +45,4 @@ impl From<std::io::Error> for ListenReason {
     fn from(error: std::io::Error) -> Self {
         Self::system("", &error)
     }
-}
-
-/// The operating system's sentence, without its number.
-fn sentence(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_owned()
 }

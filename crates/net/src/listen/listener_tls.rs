@@ -1,14 +1,14 @@
-//! What stands between a listener and its clients.
+//! TLS of a listener, which may be replaced while the listener is in use.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::tls::ServerTls;
 
-/// TLS of a listener, or none; it may be exchanged while the listener is in use. Clones are the same one.
+/// TLS of a listener, or none; it may be replaced while the listener is in use. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Shield(Arc<RwLock<Option<ServerTls>>>);
+pub struct ListenerTls(Arc<RwLock<Option<ServerTls>>>);
 
-impl Shield {
+impl ListenerTls {
     /// This one, for connections from now on.
     pub fn set(&self, tls: Option<ServerTls>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = tls;
@@ -19,7 +19,7 @@ impl Shield {
     }
 }
 
-impl From<Option<ServerTls>> for Shield {
+impl From<Option<ServerTls>> for ListenerTls {
     fn from(tls: Option<ServerTls>) -> Self {
         Self(Arc::new(RwLock::new(tls)))
     }

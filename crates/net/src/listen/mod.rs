@@ -7,5 +7,5 @@ mod unix_socket;
 
 pub use bind::{Listener, bind_tcp};
 pub use error::ListenError;
-pub use listener_tls::Shield;
+pub use listener_tls::ListenerTls;
 pub use unix_socket::{UnixSocket, bind_unix};

@@ -160,6 +160,41 @@ mod tests {
         }
     }
 
+    /// Somebody tries to connect all the time, and looks at the mode when that works. It finds the fault only by
+    /// chance, hence the many rounds; each has a name of its own, so that what is looked at is what was connected to.
+    #[tokio::test]
+    async fn nobody_connects_before_the_socket_has_its_mode() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        const ROUNDS: usize = 3000;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |round: usize| folder.path().join(round.to_string());
+        let now = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                let mut wrong = 0;
+                loop {
+                    let round = now.load(Ordering::Relaxed);
+                    if round == ROUNDS {
+                        return wrong;
+                    }
+                    if std::os::unix::net::UnixStream::connect(path(round)).is_ok() {
+                        let meta = std::fs::symlink_metadata(path(round));
+                        wrong +=
+                            usize::from(meta.is_ok_and(|meta| meta.permissions().mode() & 0o777 != 0o600));
+                    }
+                }
+            });
+            let mut made = 0;
+            for round in 0..ROUNDS {
+                now.store(round, Ordering::Relaxed);
+                let socket = futures_util::FutureExt::now_or_never(bind_unix(&path(round), 0o600));
+                made += usize::from(matches!(socket, Some(Ok(_))));
+            }
+            now.store(ROUNDS, Ordering::Relaxed);
+            assert_eq!((made, watcher.join().unwrap()), (ROUNDS, 0));
+        });
+    }
+
     #[tokio::test]
     async fn a_living_socket_is_not_stolen() {
         let folder = tempfile::tempdir().unwrap();

@@ -7,14 +7,17 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::timeout;
 
-/// Why a body was not read.
-#[derive(Debug)]
-pub enum Trouble {
+/// A body was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
     /// It is longer than allowed.
+    #[error("the body is too long")]
     TooLarge,
     /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
     TooSlow,
     /// The connection broke, or the body's framing did.
+    #[error("the body could not be read: {0}")]
     Broken(Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -22,23 +25,23 @@ pub enum Trouble {
 /// is longer is refused before it is read.
 ///
 /// # Errors
-/// [`Trouble`].
-pub async fn read_whole<B>(mut body: B, most: u64, deadline: Duration) -> Result<Bytes, Trouble>
+/// [`BodyError`].
+pub async fn read_whole<B>(mut body: B, most: u64, deadline: Duration) -> Result<Bytes, BodyError>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
 {
     if body.size_hint().lower() > most {
-        return Err(Trouble::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let read = async {
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|error| Trouble::Broken(error.into()))?.into_data() else {
+            let Ok(data) = frame.map_err(|error| BodyError::Broken(error.into()))?.into_data() else {
                 continue;
             };
             if (first.len() + rest.len() + data.len()) as u64 > most {
-                return Err(Trouble::TooLarge);
+                return Err(BodyError::TooLarge);
             }
             // Nearly every body is one piece, and is not copied.
             if first.is_empty() {
@@ -57,5 +60,5 @@ where
         whole.unsplit(rest);
         Ok(whole.freeze())
     };
-    timeout(deadline, read).await.unwrap_or(Err(Trouble::TooSlow))
+    timeout(deadline, read).await.unwrap_or(Err(BodyError::TooSlow))
 }

@@ -9,18 +9,19 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::serve::request_line::FirstLine;
+use crate::serve::request_line::RequestLine;
 
 /// How long a closed connection is read on so that the client sees the answer, and how much of it.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 4 << 20;
 
-/// A stream with three habits more: a URL may hold what should have been escaped; writing fails when the client takes nothing for too long; and after an answer
-/// that was given before the whole request was read, closing first reads on for a while. Otherwise the kernel
-/// resets the connection, and the client, still writing, never sees the answer.
-pub(super) struct Client<'a, S> {
+/// A stream that tolerates more and waits less. A URL may hold what should have been escaped. Writing fails when the
+/// client reads nothing for too long. After an answer that was given before the whole request was read, closing first
+/// reads on for a while: otherwise the kernel resets the connection, and the client, still writing, never sees the
+/// answer.
+pub(super) struct ClientStream<'a, S> {
     stream: S,
-    first_line: FirstLine,
+    request_line: RequestLine,
     longest_write: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     /// Set once a request was answered early.
@@ -33,9 +34,16 @@ struct Lingering {
     bytes: usize,
 }
 
-impl<'a, S> Client<'a, S> {
+impl<'a, S> ClientStream<'a, S> {
     pub(super) fn new(stream: S, longest_write: Duration, unread: &'a AtomicBool) -> Self {
-        Self { stream, first_line: FirstLine::new(), longest_write, stalled: None, unread, lingering: None }
+        Self {
+            stream,
+            request_line: RequestLine::new(),
+            longest_write,
+            stalled: None,
+            unread,
+            lingering: None,
+        }
     }
 
     /// Lets a write that is not ready fail once it has taken too long.
@@ -51,7 +59,7 @@ impl<'a, S> Client<'a, S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Client<'_, S> {
+impl<S: AsyncRead + Unpin> ClientStream<'_, S> {
     /// Reads and drops what still comes, within bounds.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let lingering =
@@ -71,18 +79,18 @@ impl<S: AsyncRead + Unpin> Client<'_, S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Client<'_, S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let Self { stream, first_line, .. } = &mut *self;
-        first_line.poll_read(stream, cx, buffer)
+        let Self { stream, request_line, .. } = &mut *self;
+        request_line.poll_read(stream, cx, buffer)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<'_, S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<'_, S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.in_time(cx, written)
@@ -108,11 +116,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Client<'_, S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.lingering.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.in_time(cx, closed))?;
         }
         if self.unread.load(Ordering::Relaxed) {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_reading_is_given_up() {
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let writer = tokio::spawn(async move {
+            let unread = AtomicBool::new(false);
+            ClientStream::new(ours, Duration::from_secs(60), &unread).write_all(&[0; 40]).await
+        });
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            theirs.read_exact(&mut [0; 8]).await.unwrap();
+        }
+        let before = Instant::now();
+        let error = writer.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(before.elapsed() >= Duration::from_secs(59), "{:?}", before.elapsed());
     }
 }

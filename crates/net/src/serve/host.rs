@@ -14,13 +14,15 @@ pub struct HostRule {
     names: Vec<String>,
 }
 
-/// Why a request is turned away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stranger {
+/// A request does not name a host that is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
     /// It has no `Host`, or several, though its version of HTTP asks for one.
-    Nameless,
+    #[error("exactly one Host header is required")]
+    Missing,
     /// It names a host that is not allowed.
-    Unknown,
+    #[error("this Host is not allowed")]
+    NotAllowed,
 }
 
 impl HostRule {
@@ -32,23 +34,23 @@ impl HostRule {
     /// Checks what a request names, in its target and in `Host`.
     ///
     /// # Errors
-    /// [`Stranger`].
-    pub fn check<B>(&self, request: &Request<B>) -> Result<(), Stranger> {
+    /// [`HostError`].
+    pub fn check<B>(&self, request: &Request<B>) -> Result<(), HostError> {
         if let Some(authority) = request.uri().authority() {
             self.check_name(authority.as_str())?;
         }
         let mut hosts = request.headers().get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
-            (Some(host), None) => self.check_name(host.to_str().map_err(|_| Stranger::Unknown)?),
+            (Some(host), None) => self.check_name(host.to_str().map_err(|_| HostError::NotAllowed)?),
             (None, _) if request.version() < Version::HTTP_11 => Ok(()),
-            _ => Err(Stranger::Nameless),
+            _ => Err(HostError::Missing),
         }
     }
 
-    fn check_name(&self, named: &str) -> Result<(), Stranger> {
+    fn check_name(&self, named: &str) -> Result<(), HostError> {
         let host = plain(named);
         let allowed = is_loopback(host) || self.names.iter().any(|name| name.eq_ignore_ascii_case(host));
-        if allowed { Ok(()) } else { Err(Stranger::Unknown) }
+        if allowed { Ok(()) } else { Err(HostError::NotAllowed) }
     }
 }
 
@@ -125,11 +127,11 @@ mod tests {
         };
         for (version, target, hosts, says) in [
             (Version::HTTP_11, "/", &["localhost"][..], Ok(())),
-            (Version::HTTP_11, "/", &[][..], Err(Stranger::Nameless)),
+            (Version::HTTP_11, "/", &[][..], Err(HostError::Missing)),
             (Version::HTTP_10, "/", &[][..], Ok(())),
-            (Version::HTTP_11, "/", &["localhost", "localhost"][..], Err(Stranger::Nameless)),
-            (Version::HTTP_11, "/", &["evil.com"][..], Err(Stranger::Unknown)),
-            (Version::HTTP_11, "http://evil.com/", &["localhost"][..], Err(Stranger::Unknown)),
+            (Version::HTTP_11, "/", &["localhost", "localhost"][..], Err(HostError::Missing)),
+            (Version::HTTP_11, "/", &["evil.com"][..], Err(HostError::NotAllowed)),
+            (Version::HTTP_11, "http://evil.com/", &["localhost"][..], Err(HostError::NotAllowed)),
             (Version::HTTP_11, "http://localhost/", &["localhost"][..], Ok(())),
         ] {
             assert_eq!(rule.check(&request(version, target, hosts)), says, "{target} {hosts:?}");

@@ -7,11 +7,15 @@ mod body;
 mod client_stream;
 mod connection_slots;
 mod host;
+mod options;
+mod peer;
 mod reply;
 mod request_line;
 mod server;
 
-pub use body::{Trouble, read_whole};
-pub use host::{HostRule, Stranger};
+pub use body::{BodyError, read_whole};
+pub use host::{HostError, HostRule};
+pub use options::{ServeOptions, ServerStop};
+pub use peer::{Peer, Waiting};
 pub use reply::{JSON, Reply, error_reply, json_reply};
-pub use server::{Handler, Limits, Peer, serve};
+pub use server::{Handler, serve};

@@ -1,4 +1,4 @@
-//! The first line of a connection, with what should have been escaped.
+//! The first request line of a connection, with what should have been escaped.
 //!
 //! People type `curl -g 'http://…?d={"shell":"…"}'`, and curl sends the quotation marks as they are, which the HTTP library
 //! does not take. In the URL of a GET they mean nothing else, so they are escaped here. Later requests on the same
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 const GET: &[u8] = b"GET ";
 
 /// How far a connection has been read.
-pub(super) struct FirstLine {
+pub(super) struct RequestLine {
     at: At,
     /// What was escaped and had no room yet.
     pending: Vec<u8>,
@@ -29,7 +29,7 @@ enum At {
     Behind,
 }
 
-impl FirstLine {
+impl RequestLine {
     pub(super) fn new() -> Self {
         Self { at: At::Method(0), pending: Vec::new() }
     }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     /// Gives its pieces one by one.
-    struct Pieces(VecDeque<Vec<u8>>, FirstLine);
+    struct Pieces(VecDeque<Vec<u8>>, RequestLine);
 
     impl AsyncRead for Pieces {
         fn poll_read(
@@ -104,10 +104,10 @@ mod tests {
             cx: &mut Context<'_>,
             buffer: &mut ReadBuf<'_>,
         ) -> Poll<Result<()>> {
-            let Self(pieces, first_line) = &mut *self;
+            let Self(pieces, request_line) = &mut *self;
             let mut piece: &[u8] = pieces.front().map_or(&[], Vec::as_slice);
             let before = piece.len();
-            let read = first_line.poll_read(&mut piece, cx, buffer);
+            let read = request_line.poll_read(&mut piece, cx, buffer);
             let taken = before - piece.len();
             if let Some(front) = pieces.front_mut() {
                 front.drain(..taken);
@@ -139,7 +139,7 @@ mod tests {
                 let pieces = sent.as_bytes().chunks(size).map(<[u8]>::to_vec).collect();
                 let mut read = Vec::new();
                 // Little room at a time as well.
-                let mut stream = Pieces(pieces, FirstLine::new()).take(u64::MAX);
+                let mut stream = Pieces(pieces, RequestLine::new()).take(u64::MAX);
                 let mut room = [0; 5];
                 loop {
                     match stream.read(&mut room[..1 + size % 5]).await.unwrap() {

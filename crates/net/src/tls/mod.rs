@@ -2,12 +2,12 @@
 //!
 //! Nothing here opens a socket: a listener hands its connections to [`ServerTls::accept`], a client takes its settings
 //! from [`ClientTls::config`]. Both look at their files at most once a second, when somebody wants a connection. Files
-//! that belong together are taken up together; while the new ones are broken, the old ones count.
+//! that belong together are loaded together; while the new ones are not valid, the old ones stay in use.
 
 mod client;
 mod clock;
 mod files;
-mod mishap;
+mod handshake_error;
 mod pem;
 mod provider;
 mod server;
@@ -18,7 +18,7 @@ pub mod testing;
 
 pub use crate::loopback::is_loopback;
 pub use client::{ClientFiles, ClientTls, Identity};
-pub use mishap::{explain, is_turned_away};
+pub use handshake_error::{explain, is_client_rejected};
 pub use pem::TlsError;
 pub use provider::install_provider;
 pub use rustls::ClientConfig;

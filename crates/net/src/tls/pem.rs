@@ -99,7 +99,7 @@ impl Named<'_> {
     fn key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {
         let bytes = self.read()?;
         if contains(&bytes, "ENCRYPTED") {
-            let advice = "the key in it is encrypted with a passphrase, for which Herald cannot ask; write it anew \
+            let advice = "the key in it is encrypted with a passphrase, for which Herald cannot ask; write it again \
                           without one, for nobody else to read:  openssl pkey -in OLD -out NEW";
             return Err(self.wrong(advice));
         }
@@ -113,7 +113,7 @@ impl Named<'_> {
         let mut store = RootCertStore::empty();
         for (n, certificate) in self.certificates()?.into_iter().enumerate() {
             store.add(certificate).map_err(|error| {
-                self.wrong(format!("certificate {} in it is no authority: {error}", n + 1))
+                self.wrong(format!("certificate {} in it is not a certificate authority: {error}", n + 1))
             })?;
         }
         Ok(store)

@@ -19,7 +19,7 @@ use crate::tls::watch::Watched;
 
 /// How long a handshake may take.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long, and for how many bytes, a client that was turned away is listened to so that it hears why.
+/// How long, and for how many bytes, the rest of what a rejected client sends is read so that it hears why.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 10;
 

@@ -1,4 +1,4 @@
-//! What was made of files, made anew when they change.
+//! What is made of files, made again when they change.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,8 +26,8 @@ struct State<C> {
     /// What it was made of.
     of: Vec<Option<Stamp>>,
     looked: Instant,
-    /// Files that were found broken, and whether that was told. Of a pair one file is always written before the other,
-    /// so it is told only of files that stay as they are.
+    /// Files that were found broken, and whether that was logged. Of a pair one file is always written before the other,
+    /// so only files that stay as they are are logged.
     broken: Option<(Vec<Option<Stamp>>, bool)>,
 }
 
@@ -57,7 +57,7 @@ impl<C: Send + Sync + 'static> Watched<C> {
             if state.looked.elapsed() < LOOK_AGAIN {
                 return state.made.clone();
             }
-            // Whoever comes while this one looks gets what was there before.
+            // A caller that comes while this one looks gets what was there before.
             state.looked = Instant::now();
         }
         let this = self.clone();
@@ -71,7 +71,7 @@ impl<C: Send + Sync + 'static> Watched<C> {
         let found = stamps(&self.files);
         {
             let state = self.state();
-            let known_broken = state.broken.as_ref().is_some_and(|(of, told)| *told && *of == found);
+            let known_broken = state.broken.as_ref().is_some_and(|(of, logged)| *logged && *of == found);
             if state.of == found || known_broken {
                 return;
             }
@@ -86,7 +86,7 @@ impl<C: Send + Sync + 'static> Watched<C> {
         let mut state = self.state();
         match made {
             Ok(made) => {
-                tracing::info!("TLS: changed files were taken up: {}", files());
+                tracing::info!("TLS: changed files loaded: {}", files());
                 state.made = Arc::new(made);
                 state.of = found;
                 state.broken = None;
@@ -94,9 +94,7 @@ impl<C: Send + Sync + 'static> Watched<C> {
             Err(error) => {
                 let settled = state.broken.as_ref().is_some_and(|(of, _)| *of == found);
                 if settled {
-                    tracing::error!(
-                        "TLS: changed files cannot be used, those from before still count: {error}"
-                    );
+                    tracing::error!("TLS: changed files are not valid, keeping the previous ones: {error}");
                 }
                 state.broken = Some((found, settled));
             }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use herald_net::tls::testing::{Authority, Validity, write_private};
 use tokio::time::advance;
 
-use super::{Place, certificate, client_files, connect, load, same, server_files};
+use super::{Fixture, certificate, client_files, connect, load, same, server_files};
 
 /// The next time that files are looked at.
 async fn later() {
     advance(Duration::from_millis(1001)).await;
 }
 
-/// As most programs write: aside, and then in place.
+/// As most programs write: aside, and then in fixture.
 fn replace(file: &Path, text: &str) {
     let aside = file.with_extension("new");
     write_private(&aside, text);
@@ -22,14 +22,14 @@ fn replace(file: &Path, text: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_pair_counts_for_new_connections_and_old_ones_go_on() {
-    let place = Place::new();
-    let pair = place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
-    let (server, client) = load(server_files(&pair, None), client_files(place.ca(), None));
+    let fixture = Fixture::new();
+    let pair = fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
+    let (server, client) = load(server_files(&pair, None), client_files(fixture.ca(), None));
     let mut old = connect(&server, &client, "localhost").await.unwrap();
     old.talk().await;
     let first = certificate(&pair.cert);
 
-    place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
+    fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
     let second = certificate(&pair.cert);
     assert_ne!(first, second);
     // Not looked at again so soon.
@@ -44,11 +44,11 @@ async fn a_new_pair_counts_for_new_connections_and_old_ones_go_on() {
 
 #[tokio::test(start_paused = true)]
 async fn broken_and_half_written_files_keep_the_old_pair() {
-    let place = Place::new();
-    let pair = place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
-    let (server, client) = load(server_files(&pair, None), client_files(place.ca(), None));
+    let fixture = Fixture::new();
+    let pair = fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
+    let (server, client) = load(server_files(&pair, None), client_files(fixture.ca(), None));
     let first = certificate(&pair.cert);
-    let (cert, key) = place.authority.sign(&["localhost"], Validity::Good);
+    let (cert, key) = fixture.authority.sign(&["localhost"], Validity::Good);
     let steps: [(&str, &dyn Fn()); 5] = [
         ("the certificate alone", &|| replace(&pair.cert, &cert)),
         ("half a certificate", &|| replace(&pair.cert, &cert[..cert.len() / 2])),
@@ -72,13 +72,13 @@ async fn broken_and_half_written_files_keep_the_old_pair() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_authority_that_is_gone_lets_nobody_in_again() {
-    let place = Place::new();
-    let pair = place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
-    let identity = place.authority.issue(place.path(), "client", &["daemon"], Validity::Good);
-    let clients = place.path().join("clients.crt");
-    place.authority.write(&clients);
+    let fixture = Fixture::new();
+    let pair = fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
+    let identity = fixture.authority.issue(fixture.path(), "client", &["daemon"], Validity::Good);
+    let clients = fixture.path().join("clients.crt");
+    fixture.authority.write(&clients);
     let (server, client) =
-        load(server_files(&pair, Some(clients.clone())), client_files(place.ca(), Some(&identity)));
+        load(server_files(&pair, Some(clients.clone())), client_files(fixture.ca(), Some(&identity)));
     // A session that could be resumed.
     connect(&server, &client, "localhost").await.unwrap().talk().await;
     connect(&server, &client, "localhost").await.unwrap().talk().await;
@@ -86,29 +86,29 @@ async fn a_client_authority_that_is_gone_lets_nobody_in_again() {
     later().await;
     let error = connect(&server, &client, "localhost").await.err().unwrap();
     assert!(error.contains("of an authority that it does not trust"), "{error}");
-    place.authority.write(&clients);
+    fixture.authority.write(&clients);
     later().await;
     connect(&server, &client, "localhost").await.unwrap().talk().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_takes_up_its_files_too() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let other = Authority::new("Other Authority");
-    let pair = place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
-    let identity = other.issue(place.path(), "client", &["daemon"], Validity::Good);
+    let pair = fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
+    let identity = other.issue(fixture.path(), "client", &["daemon"], Validity::Good);
     let (server, client) =
-        load(server_files(&pair, Some(place.ca())), client_files(place.ca(), Some(&identity)));
+        load(server_files(&pair, Some(fixture.ca())), client_files(fixture.ca(), Some(&identity)));
     let before = client.config().await;
     assert!(connect(&server, &client, "localhost").await.err().unwrap().contains("our client certificate"));
     later().await;
     assert!(same(&before, &client.config().await), "nothing changed");
-    place.authority.issue(place.path(), "client", &["daemon"], Validity::Good);
+    fixture.authority.issue(fixture.path(), "client", &["daemon"], Validity::Good);
     later().await;
     connect(&server, &client, "localhost").await.unwrap().talk().await;
     assert!(!same(&before, &client.config().await));
     // What is not trusted any more is not resumed either.
-    other.write(&place.ca());
+    other.write(&fixture.ca());
     later().await;
     let error = connect(&server, &client, "localhost").await.err().unwrap();
     assert!(error.contains("not trusted"), "{error}");

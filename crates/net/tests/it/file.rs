@@ -3,17 +3,17 @@
 use herald_net::tls::testing::{Authority, Validity, write_private};
 use herald_net::tls::{ClientFiles, ServerFiles};
 
-use super::{Place, client_files, server_files};
+use super::{Fixture, client_files, server_files};
 
 #[test]
 fn errors_name_the_file_and_what_is_wrong() {
-    let place = Place::new();
-    let pair = place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
-    let (cert, key) = place.authority.sign(&["localhost"], Validity::Good);
+    let fixture = Fixture::new();
+    let pair = fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
+    let (cert, key) = fixture.authority.sign(&["localhost"], Validity::Good);
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let open_end = cert.replace("-----END CERTIFICATE-----", "");
     let sealed = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
-    let file = place.path().join("odd.pem");
+    let file = fixture.path().join("odd.pem");
     for (option, text, says) in [
         ("cert", None, "cannot be read: No such file"),
         ("cert", Some(""), "is empty"),
@@ -47,11 +47,11 @@ fn errors_name_the_file_and_what_is_wrong() {
             "{says}: {error}"
         );
     }
-    assert_eq!(server_files(&pair, Some(place.ca())).check(), Ok(()));
+    assert_eq!(server_files(&pair, Some(fixture.ca())).check(), Ok(()));
     // A client's files go by other names.
-    let mut files = client_files(place.path().join("none"), None);
+    let mut files = client_files(fixture.path().join("none"), None);
     assert_eq!(files.check().unwrap_err().option, "ca");
-    files = client_files(place.ca(), Some(&pair));
+    files = client_files(fixture.ca(), Some(&pair));
     assert_eq!(files.check(), Ok(()));
     std::fs::write(&pair.key, key).unwrap();
     assert_eq!(files.check().unwrap_err().option, "client_key");
@@ -60,10 +60,10 @@ fn errors_name_the_file_and_what_is_wrong() {
 
 #[test]
 fn a_pair_may_share_a_file_and_bring_its_chain() {
-    let place = Place::new();
-    let (cert, key) = place.authority.sign(&["localhost"], Validity::Good);
-    let file = place.path().join("all.pem");
-    write_private(&file, &format!("some words\n{cert}{}{key}", place.authority.pem()));
+    let fixture = Fixture::new();
+    let (cert, key) = fixture.authority.sign(&["localhost"], Validity::Good);
+    let file = fixture.path().join("all.pem");
+    write_private(&file, &format!("some words\n{cert}{}{key}", fixture.authority.pem()));
     let files = ServerFiles { cert: file.clone(), key: file, client_ca: None };
     assert_eq!((files.check(), files.warnings()), (Ok(()), Vec::new()));
 }
@@ -71,18 +71,18 @@ fn a_pair_may_share_a_file_and_bring_its_chain() {
 #[test]
 fn what_is_doubtful_is_said() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
-    let good = place.authority.issue(place.path(), "good", &["localhost"], Validity::Good);
-    let expired = place.authority.issue(place.path(), "expired", &["localhost"], Validity::Expired);
-    let open = Authority::new("Other").issue(place.path(), "open", &["localhost"], Validity::Good);
+    let fixture = Fixture::new();
+    let good = fixture.authority.issue(fixture.path(), "good", &["localhost"], Validity::Good);
+    let expired = fixture.authority.issue(fixture.path(), "expired", &["localhost"], Validity::Expired);
+    let open = Authority::new("Other").issue(fixture.path(), "open", &["localhost"], Validity::Good);
     std::fs::set_permissions(&open.key, std::fs::Permissions::from_mode(0o644)).unwrap();
     for (pair, says) in [
         (&good, None),
         (&expired, Some("expired.crt holds a certificate that expired at 2001-01-01T00:00:00Z")),
         (&open, Some("everybody on this machine can read it; run: chmod o-rwx ")),
     ] {
-        let server = server_files(pair, Some(place.ca())).warnings();
-        let client = client_files(place.ca(), Some(pair)).warnings();
+        let server = server_files(pair, Some(fixture.ca())).warnings();
+        let client = client_files(fixture.ca(), Some(pair)).warnings();
         assert_eq!(server, client);
         assert_eq!(server.len(), usize::from(says.is_some()), "{server:?}");
         assert!(says.is_none_or(|says| server[0].contains(says)), "{server:?}");

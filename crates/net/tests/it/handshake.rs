@@ -2,20 +2,20 @@
 
 use herald_net::tls::testing::{Authority, Validity};
 
-use super::{Place, client_files, connect, load, server_files};
+use super::{Fixture, client_files, connect, load, server_files};
 
 #[tokio::test]
 async fn a_server_must_be_who_it_should_be() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let other = Authority::new("Other Authority");
     // Of the same name, but with another key.
     let impostor = Authority::new("Good Authority");
     let good = Validity::Good;
     for (authority, names, validity, says) in [
-        (&place.authority, &["localhost"][..], good, None),
-        (&place.authority, &["example.com", "localhost"], good, None),
+        (&fixture.authority, &["localhost"][..], good, None),
+        (&fixture.authority, &["example.com", "localhost"], good, None),
         (
-            &place.authority,
+            &fixture.authority,
             &["localhost"],
             Validity::Expired,
             Some("its TLS certificate expired at 2001-01-01T00:00:00Z"),
@@ -28,14 +28,14 @@ async fn a_server_must_be_who_it_should_be() {
         ),
         (&impostor, &["localhost"], good, Some("not signed by the authority that it names")),
         (
-            &place.authority,
+            &fixture.authority,
             &["web1.example", "192.0.2.7"],
             good,
             Some("is for web1.example, 192.0.2.7, not for localhost"),
         ),
     ] {
-        let pair = authority.issue(place.path(), "server", names, validity);
-        let (server, client) = load(server_files(&pair, None), client_files(place.ca(), None));
+        let pair = authority.issue(fixture.path(), "server", names, validity);
+        let (server, client) = load(server_files(&pair, None), client_files(fixture.ca(), None));
         match (connect(&server, &client, "localhost").await, says) {
             (Ok(mut connection), None) => connection.talk().await,
             (Err(error), Some(says)) => assert!(error.contains(says), "{error}"),
@@ -46,13 +46,13 @@ async fn a_server_must_be_who_it_should_be() {
 
 #[tokio::test]
 async fn a_client_must_be_who_it_should_be() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let other = Authority::new("Other Authority");
     let server_pair =
-        place.authority.issue(place.path(), "server", &["localhost", "127.0.0.1"], Validity::Good);
-    let good = place.authority.issue(place.path(), "good", &["daemon"], Validity::Good);
-    let expired = place.authority.issue(place.path(), "expired", &["daemon"], Validity::Expired);
-    let foreign = other.issue(place.path(), "foreign", &["daemon"], Validity::Good);
+        fixture.authority.issue(fixture.path(), "server", &["localhost", "127.0.0.1"], Validity::Good);
+    let good = fixture.authority.issue(fixture.path(), "good", &["daemon"], Validity::Good);
+    let expired = fixture.authority.issue(fixture.path(), "expired", &["daemon"], Validity::Expired);
+    let foreign = other.issue(fixture.path(), "foreign", &["daemon"], Validity::Good);
     for (identity, says) in [
         (Some(&good), None),
         (None, Some("it wants a client certificate: give `tls: {client_cert, client_key}`")),
@@ -63,7 +63,7 @@ async fn a_client_must_be_who_it_should_be() {
         ),
     ] {
         let (server, client) =
-            load(server_files(&server_pair, Some(place.ca())), client_files(place.ca(), identity));
+            load(server_files(&server_pair, Some(fixture.ca())), client_files(fixture.ca(), identity));
         for name in ["localhost", "127.0.0.1"] {
             match (connect(&server, &client, name).await, says) {
                 (Ok(mut connection), None) => connection.talk().await,
@@ -73,16 +73,16 @@ async fn a_client_must_be_who_it_should_be() {
         }
     }
     // Who is not asked shows nothing, and comes in.
-    let (server, client) = load(server_files(&server_pair, None), client_files(place.ca(), Some(&foreign)));
+    let (server, client) = load(server_files(&server_pair, None), client_files(fixture.ca(), Some(&foreign)));
     connect(&server, &client, "localhost").await.unwrap().talk().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_says_nothing_or_no_tls_is_let_go() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let place = Place::new();
-    let pair = place.authority.issue(place.path(), "server", &["localhost"], Validity::Good);
-    let (server, client) = load(server_files(&pair, None), client_files(place.ca(), None));
+    let fixture = Fixture::new();
+    let pair = fixture.authority.issue(fixture.path(), "server", &["localhost"], Validity::Good);
+    let (server, client) = load(server_files(&pair, None), client_files(fixture.ca(), None));
 
     let (_silent, there) = tokio::io::duplex(1024);
     let began = tokio::time::Instant::now();

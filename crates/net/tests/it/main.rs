@@ -19,12 +19,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// A folder with an authority in it.
-struct Place {
+struct Fixture {
     folder: TempDir,
     authority: Authority,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("Good Authority");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use herald_net::listen::{Listener, Shield, bind_tcp};
-use herald_net::serve::{Handler, Limits, Peer, serve};
+use herald_net::listen::{Listener, ListenerTls, bind_tcp};
+use herald_net::serve::{Handler, Peer, ServeOptions, serve};
 use herald_net::tls::ServerTls;
 use herald_net::tls::testing::{Authority, Pair, Validity};
 use http::{Request, Response};
@@ -29,29 +29,29 @@ impl Handler for Hello {
     }
 }
 
-struct Place {
+struct TlsServer {
     folder: TempDir,
     authority: Authority,
     pair: Pair,
     /// Ends the server.
     _stop: DropGuard,
     address: SocketAddr,
-    shield: Shield,
+    tls: ListenerTls,
 }
 
-impl Place {
-    async fn new(limits: Limits) -> Self {
+impl TlsServer {
+    async fn new(options: ServeOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new("Authority");
         let pair = authority.issue(folder.path(), "server", &["127.0.0.1"], Validity::Good);
-        let shield = Shield::from(Some(ServerTls::load(server_files(&pair, None)).unwrap()));
-        let listener = bind_tcp("127.0.0.1", 0).await.unwrap().shielded(shield.clone());
-        let Listener::Shielded(tcp, _) = &listener else { panic!("no shield") };
+        let tls = ListenerTls::from(Some(ServerTls::load(server_files(&pair, None)).unwrap()));
+        let listener = bind_tcp("127.0.0.1", 0).await.unwrap().with_tls(tls.clone());
+        let Listener::Tls(tcp, _) = &listener else { panic!("no TLS") };
         let address = tcp.local_addr().unwrap();
-        assert_eq!((listener.address(), listener.manner()), (address.to_string(), " over TLS"));
+        assert_eq!((listener.address(), listener.tls_suffix()), (address.to_string(), " over TLS"));
         let stop = CancellationToken::new();
-        tokio::spawn(serve(vec![listener], limits, Arc::new(Hello), stop.clone()));
-        Self { folder, authority, pair, _stop: stop.drop_guard(), address, shield }
+        tokio::spawn(serve(vec![listener], options, Arc::new(Hello), stop.clone()));
+        Self { folder, authority, pair, _stop: stop.drop_guard(), address, tls }
     }
 
     fn client(&self) -> reqwest::Client {
@@ -66,49 +66,50 @@ impl Place {
 }
 
 #[tokio::test]
-async fn a_shield_is_exchanged_in_use() {
-    let place = Place::new(Limits::default()).await;
-    let client = place.client();
-    assert_eq!(place.get(&client, "https").await.unwrap(), "hello true");
-    assert!(place.get(&place.client(), "http").await.is_err());
-    place.shield.set(None);
+async fn tls_is_replaced_in_use() {
+    let server = TlsServer::new(ServeOptions::default()).await;
+    let client = server.client();
+    assert_eq!(server.get(&client, "https").await.unwrap(), "hello true");
+    assert!(server.get(&server.client(), "http").await.is_err());
+    server.tls.set(None);
     assert_eq!(
-        place.get(&client, "https").await.unwrap(),
+        server.get(&client, "https").await.unwrap(),
         "hello true",
         "a connection that is there goes on"
     );
-    assert!(place.get(&place.client(), "https").await.is_err());
-    assert_eq!(place.get(&place.client(), "http").await.unwrap(), "hello true");
+    assert!(server.get(&server.client(), "https").await.is_err());
+    assert_eq!(server.get(&server.client(), "http").await.unwrap(), "hello true");
 }
 
 #[tokio::test]
-async fn files_that_change_count_for_new_connections() {
-    let place = Place::new(Limits::default()).await;
-    let (old, other) = (place.client(), Authority::new("Other Authority"));
-    assert!(place.get(&old, "https").await.is_ok());
-    other.issue(place.folder.path(), "server", &["127.0.0.1"], Validity::Good);
-    let taken_up = async {
-        while place.get(&place.client(), "https").await.is_ok() {
+async fn changed_files_are_used_for_new_connections() {
+    let server = TlsServer::new(ServeOptions::default()).await;
+    let (old, other) = (server.client(), Authority::new("Other Authority"));
+    assert!(server.get(&old, "https").await.is_ok());
+    other.issue(server.folder.path(), "server", &["127.0.0.1"], Validity::Good);
+    let loaded = async {
+        while server.get(&server.client(), "https").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), taken_up).await.unwrap();
-    assert!(place.get(&old, "https").await.is_ok(), "a connection that is there goes on");
-    std::fs::write(&place.pair.cert, "nonsense").unwrap();
-    let listener = Place { authority: other, ..place };
+    tokio::time::timeout(Duration::from_secs(20), loaded).await.unwrap();
+    assert!(server.get(&old, "https").await.is_ok(), "a connection that is there goes on");
+    std::fs::write(&server.pair.cert, "nonsense").unwrap();
+    let listener = TlsServer { authority: other, ..server };
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert!(listener.get(&listener.client(), "https").await.is_ok(), "what cannot be used changes nothing");
 }
 
 #[tokio::test]
-async fn who_says_nothing_makes_room() {
-    let limits = Limits { connections: 2, fair: Duration::from_millis(50), ..Limits::default() };
-    let place = Place::new(limits).await;
+async fn silent_connections_are_evicted() {
+    let options =
+        ServeOptions { connections: 2, min_hold: Duration::from_millis(50), ..ServeOptions::default() };
+    let server = TlsServer::new(options).await;
     let mut silent = Vec::new();
     for _ in 0..3 {
-        silent.push(TcpStream::connect(place.address).await.unwrap());
+        silent.push(TcpStream::connect(server.address).await.unwrap());
     }
-    let got = tokio::time::timeout(Duration::from_secs(10), place.get(&place.client(), "https")).await;
+    let got = tokio::time::timeout(Duration::from_secs(10), server.get(&server.client(), "https")).await;
     assert_eq!(got.unwrap().unwrap(), "hello true");
     let mut space = [0; 16];
     let ended = tokio::time::timeout(Duration::from_secs(10), silent[0].read(&mut space)).await.unwrap();

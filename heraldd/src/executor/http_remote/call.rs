@@ -99,7 +99,7 @@ impl Caller {
             let why = reason(&error);
             match herald_net::tls::explain(&error) {
                 // A runner that wants another certificate of us says so only after the handshake.
-                Some(_) if error.is_connect() || herald_net::tls::is_turned_away(&error) => {
+                Some(_) if error.is_connect() || herald_net::tls::is_client_rejected(&error) => {
                     Fault::Barred(why)
                 }
                 None if error.is_connect() => Fault::Unreachable(why),

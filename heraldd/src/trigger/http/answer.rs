@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::options::Web;
 use super::{body, delivery};
-use herald_net::serve::{HostRule, Peer, Reply, Stranger, Trouble, error_reply, json_reply, read_whole};
+use herald_net::serve::{BodyError, HostError, HostRule, Peer, Reply, error_reply, json_reply, read_whole};
 
 /// When to try again, in seconds, after a refusal.
 const SOON: HeaderValue = HeaderValue::from_static("1");
@@ -46,9 +46,9 @@ impl Answers {
         captures: Vec<(String, String)>,
     ) -> Reply {
         if peer.loopback
-            && let Err(stranger) = self.hosts.check(&request)
+            && let Err(error) = self.hosts.check(&request)
         {
-            return strange(stranger);
+            return host_rejected(error);
         }
         match &self.web {
             None => self.plain(request).await,
@@ -97,20 +97,20 @@ impl Answers {
 
     /// The whole body.
     pub(super) async fn read(&self, body: Incoming) -> Result<Bytes, Reply> {
-        read_whole(body, self.max_body, self.body_time).await.map_err(|trouble| self.unread(&trouble))
+        read_whole(body, self.max_body, self.body_time).await.map_err(|error| self.unread(&error))
     }
 
-    fn unread(&self, trouble: &Trouble) -> Reply {
-        match trouble {
-            Trouble::TooLarge => {
+    fn unread(&self, error: &BodyError) -> Reply {
+        match error {
+            BodyError::TooLarge => {
                 let sentence = format!("the body is longer than max_body, {} bytes", self.max_body);
                 error_reply(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
             }
-            Trouble::TooSlow => {
+            BodyError::TooSlow => {
                 let sentence = format!("the body did not arrive within {} s", self.body_time.as_secs_f64());
                 error_reply(StatusCode::REQUEST_TIMEOUT, &sentence)
             }
-            Trouble::Broken(error) => {
+            BodyError::Broken(error) => {
                 error_reply(StatusCode::BAD_REQUEST, &format!("the body could not be read: {error}"))
             }
         }
@@ -135,7 +135,7 @@ fn refuse(request: &Request<Incoming>) -> Option<Reply> {
 /// 405, with the methods that are taken.
 pub(super) fn wrong_method(methods: &[Method]) -> Reply {
     let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
-    let sentence = format!("only {} is taken here", names.join(" or "));
+    let sentence = format!("method not allowed; use {}", names.join(" or "));
     let mut reply = error_reply(StatusCode::METHOD_NOT_ALLOWED, &sentence);
     if let Ok(allow) = HeaderValue::from_str(&names.join(", ")) {
         reply.headers_mut().insert(ALLOW, allow);
@@ -143,12 +143,12 @@ pub(super) fn wrong_method(methods: &[Method]) -> Reply {
     reply
 }
 
-fn strange(stranger: Stranger) -> Reply {
-    match stranger {
-        Stranger::Nameless => error_reply(StatusCode::BAD_REQUEST, "the request needs one Host header"),
-        Stranger::Unknown => error_reply(
+fn host_rejected(error: HostError) -> Reply {
+    match error {
+        HostError::Missing => error_reply(StatusCode::BAD_REQUEST, &error.to_string()),
+        HostError::NotAllowed => error_reply(
             StatusCode::FORBIDDEN,
-            "this Host is not allowed here; if requests really come under that name, add it to `allowed_hosts`",
+            "this Host is not allowed; if requests really use this name, add it to `allowed_hosts`",
         ),
     }
 }

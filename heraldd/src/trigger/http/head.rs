@@ -61,7 +61,7 @@ impl Turned {
                 "a web page elsewhere made a browser send this; give the trigger an `auth` other than `basic` to take it"
                     .to_owned()
             }
-            Self::Method => "this method is not taken here".to_owned(),
+            Self::Method => "method not allowed".to_owned(),
             Self::Denied(Denied(why)) | Self::NotTaken(NotTaken::Type(why) | NotTaken::Content(why)) => {
                 why.clone()
             }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::tls::{self, TlsListener};
 use answer::Answers;
-use herald_net::serve::{HostRule, Limits};
+use herald_net::serve::{HostRule, ServeOptions};
 use options::{Given, Web};
 use path::Pattern;
 pub use rehearse::{Recorded, rehearse};
@@ -121,7 +121,7 @@ struct HttpTrigger {
     max_body: u64,
     dedup_window: Duration,
     body_time: Duration,
-    limits: Limits,
+    limits: ServeOptions,
     web: Option<Arc<Web>>,
     node: Option<String>,
     /// What `prepare` took hold of, for `run`.
@@ -141,7 +141,7 @@ impl HttpTrigger {
             max_body: given.max_body,
             dedup_window: given.dedup_window,
             body_time: BODY_TIME,
-            limits: Limits::default(),
+            limits: ServeOptions::default(),
             web: given.web.map(Arc::new),
             node: options.0.get("id").and_then(Value::as_str).map(str::to_owned),
             held: Mutex::default(),
@@ -192,7 +192,7 @@ impl Trigger for HttpTrigger {
                 "http trigger {} listening on {}{path}{}",
                 answers.activator.trigger(),
                 shared.address,
-                shared.manner
+                shared.tls_suffix
             );
         }
         stop.cancelled().await;

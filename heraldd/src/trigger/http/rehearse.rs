@@ -81,7 +81,7 @@ pub fn rehearse(options: &Options, request: Recorded, checked: bool) -> Result<P
     };
     let Some(web) = &given.web else {
         if method != Method::POST {
-            return Err((StatusCode::METHOD_NOT_ALLOWED, "only POST is taken here".to_owned()));
+            return Err((StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST".to_owned()));
         }
         if !body::is_json(&headers) {
             return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON".to_owned()));

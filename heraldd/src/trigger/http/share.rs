@@ -18,7 +18,7 @@ use super::answer::Answers;
 use super::path::{Pattern, clash};
 use crate::tls::TlsListener;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
-use herald_net::serve::{self, Handler, Limits, Peer, Reply, error_reply};
+use herald_net::serve::{self, Handler, Peer, Reply, ServeOptions, error_reply};
 
 /// How long a request waits for triggers that are going to be mounted.
 const LONGEST_COMING: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ static HELD: LazyLock<tokio::sync::Mutex<HashMap<Place, Weak<Shared>>>> = LazyLo
 pub(super) struct Shared {
     pub(super) address: String,
     /// What may follow the address.
-    pub(super) manner: &'static str,
+    pub(super) tls_suffix: &'static str,
     tls: Option<TlsListener>,
     listening: Mutex<Listening>,
     mounts: Arc<Mounts>,
@@ -93,15 +93,15 @@ pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Hel
         }
         return Ok(Held::of(shared));
     }
-    let shield = match tls {
+    let loaded = match tls {
         Some(tls) => Some(tls.load().await?),
         None => None,
     };
     let listener = place.bind().await?;
-    let listener = if shield.is_some() { listener.shielded(shield) } else { listener };
+    let listener = if loaded.is_some() { listener.with_tls(loaded) } else { listener };
     let shared = Arc::new(Shared {
         address: listener.address(),
-        manner: listener.manner(),
+        tls_suffix: listener.tls_suffix(),
         tls: tls.cloned(),
         listening: Mutex::new(Listening::Bound(listener)),
         mounts: Arc::default(),
@@ -151,7 +151,7 @@ impl Shared {
     }
 
     /// Serves from now on, if it does not yet.
-    pub(super) fn serve(&self, limits: Limits) {
+    pub(super) fn serve(&self, limits: ServeOptions) {
         let mut listening = self.listening();
         let listener = match std::mem::replace(&mut *listening, Listening::Ended) {
             Listening::Bound(listener) => listener,
@@ -174,7 +174,7 @@ impl Shared {
     #[cfg(test)]
     pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
         match &*self.listening() {
-            Listening::Bound(Listener::Tcp(tcp) | Listener::Shielded(tcp, _)) => tcp.local_addr().ok(),
+            Listening::Bound(Listener::Tcp(tcp) | Listener::Tls(tcp, _)) => tcp.local_addr().ok(),
             _ => None,
         }
     }

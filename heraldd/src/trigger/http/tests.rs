@@ -367,7 +367,7 @@ async fn connections_that_say_nothing_make_room() {
     let mut few = hasty(json!({"port": 0}));
     few.limits.connections = 2;
     few.limits.head = LONG;
-    few.limits.fair = Duration::from_millis(100);
+    few.limits.min_hold = Duration::from_millis(100);
     let server = start(few, Taken::default()).await;
     let (mut first, mut second) = (server.connect().await, server.connect().await);
     first.write_all(b"POST / HT").await.unwrap();

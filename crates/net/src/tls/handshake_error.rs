@@ -1,4 +1,4 @@
-//! What went wrong in a handshake, for people.
+//! Why a TLS handshake failed, for people.
 
 use std::io;
 
@@ -9,13 +9,13 @@ use crate::tls::clock::shown;
 /// What an error of a client says of TLS, for the client's user; `None` when it is about something else.
 #[must_use]
 pub fn explain(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    find(error).map(told)
+    find(error).map(describe)
 }
 
-/// Whether the server let this client in only to turn it away for its certificate, or for the want of one: in TLS 1.3
+/// Whether the server accepted this client only to reject its certificate, or the lack of one: in TLS 1.3
 /// the client hears of that after the handshake, when it has asked for something. The server has done nothing of it.
 #[must_use]
-pub fn is_turned_away(error: &(dyn std::error::Error + 'static)) -> bool {
+pub fn is_client_rejected(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(
         find(error),
         Some(Error::AlertReceived(
@@ -37,7 +37,7 @@ fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
         if let Some(found) = error.downcast_ref::<Error>() {
             return Some(found);
         }
-        // Inside an I/O error stands the error itself, which its `source` leaves out.
+        // An I/O error holds the error itself, which its `source` leaves out.
         next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => error.source(),
@@ -46,10 +46,10 @@ fn find<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     None
 }
 
-fn told(error: &Error) -> String {
+fn describe(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(why) => certificate(why),
-        Error::AlertReceived(alert) => refused(*alert),
+        Error::AlertReceived(alert) => of_alert(*alert),
         Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "it does not speak TLS: is its address http:// rather than https://?".to_owned()
         }
@@ -94,7 +94,7 @@ fn plain(name: &str) -> String {
 }
 
 /// What the server says of the client.
-fn refused(alert: Alert) -> String {
+fn of_alert(alert: Alert) -> String {
     match alert {
         Alert::CertificateRequired => {
             "it wants a client certificate: give `tls: {client_cert, client_key}`".to_owned()
