@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use herald_net::serve::{Handler, Peer};
 use herald_wire::answer::Signer;
 use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
@@ -41,6 +42,8 @@ pub struct Service {
     pub nonces: Nonces,
     /// Whether version 1 is spoken.
     pub allow_v1: bool,
+    /// How long a whole request may take to arrive, head and body.
+    pub request_timeout: Duration,
     /// The longest body, in bytes.
     pub max_body: usize,
     /// Room for the bodies of all requests that are arriving, beyond the first `ROOM_STEP` of each, in
@@ -88,18 +91,13 @@ struct Denied {
 }
 
 impl Service {
-    /// Answers one request. `deadline` is when it must have arrived; `proved` is called once it is known to come from
-    /// somebody who has the secret.
-    pub async fn answer(
-        &self,
-        request: Request<Incoming>,
-        deadline: Instant,
-        proved: impl FnOnce(),
-    ) -> Response<Body> {
+    /// Answers one request, the only one of its connection.
+    async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let deadline = peer.connected + self.request_timeout;
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
-            let mut response =
-                Short::text(StatusCode::METHOD_NOT_ALLOWED, "a runner takes POST").send(&Wire::Plain);
+            let mut response = Short::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST")
+                .send(&Wire::Plain);
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
@@ -109,11 +107,11 @@ impl Service {
         };
         match self.authenticate(&parts, &body).await {
             Ok(Caller::V1) => {
-                proved();
+                peer.authenticated();
                 self.job(&body, &Wire::Plain, false).await
             }
             Ok(Caller::V2(verified, signer)) => {
-                proved();
+                peer.authenticated();
                 let wire = Wire::Signed(signer);
                 if parts.uri.path().ends_with(CANCEL) {
                     return self.cancel(&body).send(&wire);
@@ -310,13 +308,12 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Short> {
     }
 }
 
-/// How long a request may take to arrive, and an answer may stand still.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// For the whole request, head and body.
-    pub request: Duration,
-    /// For a write without progress.
-    pub write: Duration,
+impl Handler for Service {
+    type Body = Body;
+
+    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        self.answer(request, peer).await
+    }
 }
 
 /// Shared by all connections.
@@ -356,6 +353,7 @@ mod tests {
             ),
             nonces,
             allow_v1: false,
+            request_timeout: Duration::from_secs(1),
             max_body: 1024,
             room: room(1024),
         }

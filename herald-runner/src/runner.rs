@@ -7,23 +7,27 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use herald_exec::{Engine, Settings};
+use herald_net::listen::{Listener, bind_tcp, bind_unix};
+use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
+use herald_net::tls::ServerTls;
 use herald_wire::secret::Secrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::clock;
 use crate::config::{self, Config};
-use crate::handle::{Patience, Service, SharedService, room};
+use crate::handle::{Service, SharedService, room};
 use crate::jobs::Jobs;
-use crate::listen;
 use crate::log::{self, LogOutput};
 use crate::nonce::Nonces;
-use crate::server;
 
-/// How long an answer may stand still on its way out.
-const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+/// How many connections may be open that have not shown that they know the secret. Those that have are bounded by the
+/// jobs that they wait for.
+const UNAUTHENTICATED_LIMIT: usize = 512;
+/// How long a client may read nothing of an answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much is read and written at once, and of a head at most: jobs and result files are larger than other requests.
+const BUFFER: usize = 400 << 10;
 /// How long the last answers may take once all jobs have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
@@ -67,10 +71,8 @@ pub struct Runner {
     service: SharedService,
     jobs: Jobs,
     engine: Engine,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    accepting: JoinHandle<()>,
-    listeners: listen::Listeners,
+    stop: ServerStop,
+    serving: JoinHandle<()>,
     _lock: File,
 }
 
@@ -88,7 +90,7 @@ impl Runner {
         engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
         let nonces = Nonces::open(&work_dir, clock::now())
             .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
-        let mut listeners = listen::open(&config.listen).await?;
+        let listeners = open(&config.listen).await?;
         let log = (work_dir.clone(), config.log_limit);
         let jobs = Jobs::new(engine.clone(), config.max_jobs, config.keep_results, log);
         let service = Arc::new(Service {
@@ -96,16 +98,17 @@ impl Runner {
             jobs: jobs.clone(),
             nonces,
             allow_v1: config.allow_v1,
+            request_timeout: config.request_timeout,
             max_body: config.max_body,
             room: room(config.max_body),
         });
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let patience = Patience { request: config.request_timeout, write: WRITE_PATIENCE };
-        let sockets = std::mem::take(&mut listeners.list);
-        let accepting = server::accept_all(sockets, service.clone(), patience, tasks.clone(), stop.clone());
-        let accepting = tokio::spawn(accepting);
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), work_dir = %work_dir.display(), allow_v1 = config.allow_v1, "herald-runner listening on {}", listeners.names.join(", "));
-        Ok(Self { service, jobs, engine, tasks, stop, accepting, listeners, _lock: lock })
+        let stop = ServerStop::default();
+        let at: Vec<String> =
+            listeners.iter().map(|at| format!("{}{}", at.address(), at.tls_suffix())).collect();
+        let options = serve_options(config.request_timeout);
+        let serving = tokio::spawn(serve_http(listeners, options, service.clone(), stop.clone()));
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), work_dir = %work_dir.display(), allow_v1 = config.allow_v1, "herald-runner listening on {}", at.join(", "));
+        Ok(Self { service, jobs, engine, stop, serving, _lock: lock })
     }
 
     /// Accepts these secrets from now on, and no others.
@@ -116,18 +119,14 @@ impl Runner {
     /// Takes no more jobs; those that run get `grace`, then TERM and after that KILL.
     ///
     /// # Errors
-    /// When the task that accepts connections failed.
+    /// When the task that serves connections failed.
     pub async fn stop(self, grace: Duration, impatience: &mut impl Impatience) -> anyhow::Result<()> {
-        let Self { jobs, engine, tasks, stop, accepting, listeners, .. } = self;
+        let Self { jobs, engine, stop, serving, .. } = self;
         tracing::info!(running = jobs.running(), "the runner is stopping");
-        stop.cancel();
-        accepting.await.context("the accepting task failed")?;
-        drop(listeners);
+        stop.accepting.cancel();
         drain(&jobs, impatience, grace).await;
-        tasks.close();
-        if tokio::time::timeout(LAST_ANSWERS, tasks.wait()).await.is_err() {
-            tracing::warn!("some answers could not be delivered");
-        }
+        stop.connections.cancel();
+        serving.await.context("the task that serves connections failed")?;
         engine.close().await;
         Ok(())
     }
@@ -136,6 +135,42 @@ impl Runner {
 impl Impatience for Signals {
     async fn again(&mut self) {
         Self::stop(self).await;
+    }
+}
+
+/// The listeners of the configuration.
+async fn open(listen: &config::Listen) -> anyhow::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    if let Some((host, port)) = &listen.tcp {
+        let tls = match listen.tls.clone() {
+            Some(files) => Some(tokio::task::spawn_blocking(move || ServerTls::load(files)).await??),
+            None => None,
+        };
+        listeners.push(bind_tcp(host, *port).await?.with_tls(tls));
+    }
+    if let Some(path) = &listen.unix_socket {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        }
+        listeners.push(Listener::Unix(bind_unix(path, listen.unix_socket_mode).await?));
+    }
+    Ok(listeners)
+}
+
+fn serve_options(request_timeout: Duration) -> ServeOptions {
+    ServeOptions {
+        connections: UNAUTHENTICATED_LIMIT,
+        head: request_timeout,
+        head_bytes: BUFFER,
+        write: WRITE_TIMEOUT,
+        drain: LAST_ANSWERS,
+        // One request on each connection: its time is then simply that of the connection, and no client sends a job
+        // into a connection that is just being closed.
+        keep_alive: false,
+        // As the Go program writes them.
+        title_case_headers: true,
+        ..ServeOptions::default()
     }
 }
 

@@ -120,11 +120,11 @@ fn a_unix_socket_is_private_and_never_stolen() {
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, text) = second(&path);
-    assert!(code == Some(1) && text.contains("another program listens there"), "{text}");
+    assert!(code == Some(1) && text.contains("another program serves it"), "{text}");
     let file = folder.path().join("file");
     std::fs::write(&file, "precious").unwrap();
     let (code, text) = second(&file);
-    assert!(code == Some(1) && text.contains("not a socket"), "{text}");
+    assert!(code == Some(1) && text.contains("exists and is not a socket"), "{text}");
     assert_eq!(crate::client::read(&file), "precious");
 
     runner.signal("TERM");

@@ -7,18 +7,17 @@ use bytes::Bytes;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
+use herald_net::serve::{BodyError, Handler, Peer, Reply, error_reply, json_reply, read_whole};
 use hmac::{Hmac, KeyInit, Mac};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Body;
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-/// The longest body that is taken, in bytes.
-const MAX_BODY: usize = 1 << 20;
-/// How much more is read and thrown away, so that the client gets its answer rather than a reset connection.
-const MAX_SURPLUS: usize = 8 << 20;
+/// The longest body that is accepted, in bytes.
+const MAX_BODY: u64 = 1 << 20;
 /// How long a whole body may take, even byte by byte: with the head's 10 s, a request has 30 s.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
@@ -26,46 +25,46 @@ const SIGNATURE: &str = "x-gogs-signature";
 const EVENT: &str = "x-gogs-event";
 const DELIVERY: &str = "x-gogs-delivery";
 
-pub(crate) type Reply = Response<Full<Bytes>>;
-
 /// Makes an event of every request that Gogs has signed.
 pub(crate) struct Receiver {
     pub(crate) secrets: Arc<[String]>,
     pub(crate) activator: Activator,
 }
 
+impl Handler for Receiver {
+    type Body = Full<Bytes>;
+
+    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Reply {
+        self.receive(request).await
+    }
+}
+
 impl Receiver {
-    /// Answers a request.
-    pub(crate) async fn receive<B>(&self, request: Request<B>) -> Reply
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
+    async fn receive(&self, request: Request<Incoming>) -> Reply {
         let (head, body) = request.into_parts();
-        let refusal = refusal(&head.method, &head.headers);
-        // Read even when it is refused: see MAX_SURPLUS.
-        let body = tokio::time::timeout(BODY_TIME, read(body)).await;
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = refusal(&head.method, &head.headers) {
             return refusal;
         }
-        let body = match body {
-            Ok(Ok(body)) => body,
-            Ok(Err(reply)) => return reply,
-            Err(_) => return wrong(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+        let body = match read_whole(body, MAX_BODY, BODY_TIME).await {
+            Ok(body) => body,
+            Err(error) => return unread(&error),
         };
         if !self.is_signed(&head.headers, &body) {
             tracing::warn!(
-                "a webhook without a right X-Gogs-Signature was turned away; is its secret the same as here?"
+                "webhook rejected: X-Gogs-Signature is missing or wrong; check that the webhook in Gogs has the same secret"
             );
-            return wrong(StatusCode::UNAUTHORIZED, "X-Gogs-Signature is missing or wrong");
+            return error_reply(StatusCode::UNAUTHORIZED, "X-Gogs-Signature is missing or wrong");
         }
         let payload = match serde_json::from_slice::<Value>(&body) {
             Ok(Value::Object(payload)) => payload,
-            Ok(_) => return wrong(StatusCode::BAD_REQUEST, "the body must be a JSON object"),
-            Err(error) => return wrong(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
+            Ok(_) => return error_reply(StatusCode::BAD_REQUEST, "the body must be a JSON object"),
+            Err(error) => {
+                return error_reply(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"));
+            }
         };
         match self.activator.activate(params(&head.headers, payload)).await {
-            Ok(event_id) => reply(StatusCode::OK, &json!({ "event_id": &*event_id })),
-            Err(refused) => turned_away(&refused),
+            Ok(event_id) => json_reply(StatusCode::OK, json!({ "event_id": &*event_id }).to_string()),
+            Err(refused) => rejected(&refused),
         }
     }
 
@@ -85,7 +84,7 @@ impl Receiver {
 /// What the head of a request alone says against it.
 fn refusal(method: &Method, headers: &HeaderMap) -> Option<Reply> {
     if method != Method::POST {
-        let mut reply = wrong(StatusCode::METHOD_NOT_ALLOWED, "only POST is taken here");
+        let mut reply = error_reply(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST");
         reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return Some(reply);
     }
@@ -93,7 +92,7 @@ fn refusal(method: &Method, headers: &HeaderMap) -> Option<Reply> {
     if !is_json(headers) || coded {
         let advice =
             "the body must be plain JSON: choose application/json as content type in the webhook's settings";
-        return Some(wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, advice));
+        return Some(error_reply(StatusCode::UNSUPPORTED_MEDIA_TYPE, advice));
     }
     None
 }
@@ -113,30 +112,15 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     }
 }
 
-async fn read<B>(mut body: B) -> Result<Vec<u8>, Reply>
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let (mut kept, mut surplus) = (Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            return Err(wrong(StatusCode::BAD_REQUEST, "the body broke off"));
-        };
-        let Some(data) = frame.data_ref() else { continue };
-        if surplus == 0 && kept.len() + data.len() <= MAX_BODY {
-            kept.extend_from_slice(data);
-        } else {
-            surplus += data.len();
-            kept = Vec::new();
+fn unread(error: &BodyError) -> Reply {
+    match error {
+        BodyError::TooLarge => {
+            let sentence = format!("the body is longer than {MAX_BODY} bytes");
+            error_reply(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
         }
-        if surplus > MAX_SURPLUS {
-            break;
-        }
+        BodyError::TooSlow => error_reply(StatusCode::REQUEST_TIMEOUT, &error.to_string()),
+        BodyError::Broken(_) => error_reply(StatusCode::BAD_REQUEST, "the body is incomplete"),
     }
-    if surplus == 0 {
-        return Ok(kept);
-    }
-    Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {MAX_BODY} bytes")))
 }
 
 fn params(headers: &HeaderMap, payload: Params) -> Params {
@@ -148,23 +132,12 @@ fn params(headers: &HeaderMap, payload: Params) -> Params {
     params
 }
 
-fn turned_away(refused: &Refused) -> Reply {
+fn rejected(refused: &Refused) -> Reply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, "1"),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "5"),
     };
-    let mut reply = wrong(status, &refused.to_string());
+    let mut reply = error_reply(status, &refused.to_string());
     reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(again));
-    reply
-}
-
-fn wrong(status: StatusCode, sentence: &str) -> Reply {
-    reply(status, &json!({ "error": sentence }))
-}
-
-fn reply(status: StatusCode, body: &Value) -> Reply {
-    let mut reply = Response::new(Full::from(body.to_string()));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
 }

@@ -2,10 +2,7 @@
 //! Both are of type `gogs_hook`.
 
 mod delivery;
-mod listen;
-mod places;
 mod selector;
-mod serve;
 mod trigger;
 
 pub use selector::selector;

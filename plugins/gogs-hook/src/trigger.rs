@@ -2,19 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_net::listen::{Listener, bind_tcp, bind_unix};
+use herald_net::serve::{ServeOptions, serve};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::Receiver;
-use crate::listen::{self, Listeners};
-use crate::serve::serve;
 
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 8234;
+const SOCKET_MODE: u32 = 0o600;
 
 /// The trigger type `gogs_hook`.
 #[must_use]
@@ -94,7 +96,7 @@ struct GogsHook {
     tcp: Option<(String, u16)>,
     unix_socket: Option<PathBuf>,
     /// What `prepare` got hold of, until `run` takes it.
-    prepared: Mutex<Option<Listeners>>,
+    prepared: Mutex<Option<Vec<Listener>>>,
 }
 
 impl GogsHook {
@@ -113,22 +115,35 @@ impl GogsHook {
         }
     }
 
-    fn take(&self) -> Option<Listeners> {
+    fn take(&self) -> Option<Vec<Listener>> {
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    async fn bind(&self) -> Result<Listeners, ComponentError> {
+    async fn bind(&self) -> Result<Vec<Listener>, ComponentError> {
         // Ours from an earlier `prepare`, if there was no `run`, would be in the way.
         drop(self.take());
-        let tcp = match &self.tcp {
-            Some((host, port)) => Some(listen::tcp(host, *port).await?),
-            None => None,
-        };
-        let unix = match &self.unix_socket {
-            Some(path) => Some(listen::unix(path).await?),
-            None => None,
-        };
-        Ok(Listeners { tcp, unix })
+        let mut listeners = Vec::new();
+        if let Some((host, port)) = &self.tcp {
+            listeners.push(bind_tcp(host, *port).await.map_err(ComponentError::new)?);
+        }
+        if let Some(path) = &self.unix_socket {
+            let socket = bind_unix(path, SOCKET_MODE).await.map_err(ComponentError::new)?;
+            listeners.push(Listener::Unix(socket));
+        }
+        Ok(listeners)
+    }
+}
+
+/// With the limit of the body, a request has 30 s and its answer, which is short, 10 s.
+fn serve_options() -> ServeOptions {
+    ServeOptions {
+        connections: 64,
+        head: Duration::from_secs(10),
+        write: Duration::from_secs(10),
+        drain: Duration::from_secs(3),
+        // One request on each: how long a connection has lasted is then how long its client has needed.
+        keep_alive: false,
+        ..ServeOptions::default()
     }
 }
 
@@ -145,11 +160,11 @@ impl Trigger for GogsHook {
             Some(listeners) => listeners,
             None => self.bind().await?,
         };
-        for address in listeners.addresses() {
-            tracing::info!("trigger \"{}\" listens on {address}", activator.trigger());
+        for listener in &listeners {
+            tracing::info!("trigger \"{}\" listens on {}", activator.trigger(), listener.address());
         }
         let receiver = Receiver { secrets: self.secrets.clone(), activator };
-        serve(listeners, Arc::new(receiver), stop).await;
+        serve(listeners, serve_options(), Arc::new(receiver), stop).await;
         Ok(())
     }
 }
