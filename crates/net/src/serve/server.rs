@@ -90,7 +90,7 @@ struct HttpServer<H> {
 }
 
 /// Where a connection comes from.
-struct Origin {
+struct ConnectionOrigin {
     address: Option<SocketAddr>,
     loopback: bool,
     tls: Option<ServerTls>,
@@ -110,7 +110,8 @@ impl<H: Handler> HttpServer<H> {
                             // Small answers must not wait for an acknowledgement; without it they are only slower.
                             let _ = stream.set_nodelay(true);
                             let address = Some(address);
-                            self.admit(stream, Origin { address, loopback, tls: listener.tls() }).await;
+                            self.admit(stream, ConnectionOrigin { address, loopback, tls: listener.tls() })
+                                .await;
                             Ok(())
                         }
                         Some(Err(error)) => Err(error),
@@ -119,7 +120,7 @@ impl<H: Handler> HttpServer<H> {
                 Listener::Unix(unix) => match stop.run_until_cancelled(unix.listener().accept()).await {
                     None => return,
                     Some(Ok((stream, _))) => {
-                        self.admit(stream, Origin { address: None, loopback, tls: None }).await;
+                        self.admit(stream, ConnectionOrigin { address: None, loopback, tls: None }).await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -145,7 +146,7 @@ impl<H: Handler> HttpServer<H> {
     }
 
     /// Serves the connection once there is a slot for it.
-    async fn admit<S>(&self, stream: S, origin: Origin)
+    async fn admit<S>(&self, stream: S, origin: ConnectionOrigin)
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -156,7 +157,7 @@ impl<H: Handler> HttpServer<H> {
         // A token of its own: connections that look at one share its lock.
         let stop = self.stop.connections.child_token();
         self.tasks.spawn(async move {
-            let Origin { address, loopback, tls } = origin;
+            let ConnectionOrigin { address, loopback, tls } = origin;
             let connection =
                 ServedConnection { options: &options, handler: &*handler, stop: &stop, slot: &slot };
             let served = async {
