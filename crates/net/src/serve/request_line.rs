@@ -1,7 +1,7 @@
 //! The first request line of a connection, with what should have been escaped.
 //!
-//! People type `curl -g 'http://…?d={"shell":"…"}'`, and curl sends the quotation marks as they are, which the HTTP library
-//! does not take. In the URL of a GET they mean nothing else, so they are escaped here. Later requests on the same
+//! People type `curl -g 'http://…?d={"shell":"…"}'`, and curl sends the quotation marks as they are, which the HTTP
+//! library does not accept. In the URL of a GET they mean nothing else, so they are escaped here. Later requests on the same
 //! connection come from programs, which escape by themselves.
 
 use std::io::Result;

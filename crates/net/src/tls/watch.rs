@@ -26,8 +26,8 @@ struct State<C> {
     /// What it was made of.
     of: Vec<Option<Stamp>>,
     looked: Instant,
-    /// Files that were found broken, and whether that was logged. Of a pair one file is always written before the other,
-    /// so only files that stay as they are are logged.
+    /// Files that were found broken, and whether that was logged. Of a pair one file is always written before the
+    /// other, so only files that stay as they are are logged.
     broken: Option<(Vec<Option<Stamp>>, bool)>,
 }
 
