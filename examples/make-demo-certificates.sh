@@ -1,11 +1,10 @@
 #!/bin/sh
-# Makes an authority of your own, and a certificate of it for each program of examples/tls, with openssl:
+# Creates your own certificate authority, and with it a certificate for each program of examples/tls, using openssl:
 #
 #   examples/make-demo-certificates.sh [FOLDER]
 #
-# Without FOLDER it becomes /tmp/herald-demo/tls, where examples/tls looks for it. Run again, it makes new certificates
-# of the same authority; programs that run take them up. The authority's key, ca.key, is needed for nothing else: keep it
-# elsewhere.
+# The default FOLDER is /tmp/herald-demo/tls, which examples/tls uses. A second run creates new certificates of the same
+# authority; running programs load them. The authority's key, ca.key, is needed for nothing else: keep it elsewhere.
 set -eu
 
 folder=${1:-/tmp/herald-demo/tls}
@@ -18,7 +17,7 @@ if [ ! -e ca.key ]; then
         -subj "/CN=Herald demo authority" -keyout ca.key -out ca.crt 2>/dev/null
 fi
 
-# NAME and what it is called: the names and addresses by which others reach it.
+# NAME, and its subject alternative names: the names and addresses by which others reach it.
 issue() {
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$1.key.new" -out "$1.csr" 2>/dev/null
     printf 'basicConstraints = CA:FALSE\nextendedKeyUsage = serverAuth, clientAuth\nsubjectAltName = %s\n' "$2" >"$1.ext"

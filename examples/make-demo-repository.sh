@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes a Git repository of examples/demo-script, to try the examples without a network:
+# Creates a Git repository from examples/demo-script, to try the examples without a network:
 #
 #   examples/make-demo-repository.sh [FOLDER]
 #
-# Without FOLDER it becomes /var/lib/heraldd/demo-script.git, where examples/git-script-local.yml looks for it. Run
-# again, it takes up what was changed in the scripts.
+# The default FOLDER is /var/lib/heraldd/demo-script.git, which examples/git-script-local.yml uses. A second run commits
+# changes of the scripts.
 set -eu
 
 scripts=$(cd "$(dirname "$0")/demo-script" && pwd)

@@ -1,3 +1,3 @@
 #!/bin/sh
-# What is no JSON object comes back as the text `output`.
+# Output that is not a JSON object is returned as the string `output`.
 echo "Hello from $(uname -n)"
