@@ -11,7 +11,6 @@ pub mod executor;
 pub mod fleet;
 pub mod hmac;
 pub mod import;
-pub mod job_log;
 pub mod journal;
 pub mod loading;
 pub mod log;

@@ -9,7 +9,7 @@ use herald_core::plan::Plan;
 
 use crate::changes::Changes;
 use crate::config::{HistorySettings, Settings};
-use crate::job_log::JobLogs;
+use herald_store::job_log::JobLogs;
 use crate::journal::{History, Keep, OpenError, Store};
 use crate::metrics::Metrics;
 use crate::observed::Observed;

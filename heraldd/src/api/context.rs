@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::view::View;
 use crate::changes::Changes;
 use crate::fleet::Nodes;
-use crate::job_log::JobLogs;
+use herald_store::job_log::JobLogs;
 use crate::journal::History;
 use crate::metrics::Metrics;
 

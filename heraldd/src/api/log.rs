@@ -19,7 +19,7 @@ use super::answer::{Answer, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::log_format::{Format, Teller};
-use crate::job_log::LogError;
+use herald_store::job_log::LogError;
 use crate::model;
 
 /// How long a change of the job is waited for before its state is looked at all the same.

@@ -5,7 +5,7 @@ use herald_core::executor::Stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::job_log::{Chunk, Entry};
+use herald_store::job_log::{Chunk, Entry};
 use crate::model::LogPiece;
 
 /// Where output is missing.

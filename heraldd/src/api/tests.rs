@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use super::{Api, View, routes};
 use crate::changes::Changes;
-use crate::job_log::JobLogs;
+use herald_store::job_log::JobLogs;
 use crate::loading;
 use crate::metrics::Metrics;
 use crate::recent::Recent;
