@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
-use crate::model::Change;
+use crate::api::model::Change;
 
 /// Changes that a watcher may be behind; it misses those beyond.
 const BEHIND: usize = 1024;

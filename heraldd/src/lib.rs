@@ -15,7 +15,6 @@ pub mod journal;
 pub mod loading;
 pub mod log;
 pub mod metrics;
-pub mod model;
 pub mod observed;
 pub mod plugin;
 pub mod recent;

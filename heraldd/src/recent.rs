@@ -15,7 +15,7 @@ use herald_core::secret::Mask;
 use jiff::Timestamp;
 
 use crate::journal::{History, HistoryError, JobQuery, StoredJob};
-use crate::model;
+use crate::api::model;
 
 /// The most jobs, and the most events, that are kept; and the most bytes of each, counted roughly.
 const MOST: usize = 1000;

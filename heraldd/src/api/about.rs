@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Problem, Usual};
 use super::context::Api;
 use crate::metrics::Format;
-use crate::model;
+use super::model;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use crate::journal::HistoryError;
-use crate::model;
+use super::model;
 
 const PROBLEM_JSON: &str = "application/problem+json";
 

@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Components, Info, OpenApi, OpenApiBuilder, Server};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::model;
+use super::model;
 
 /// What stands at its top.
 pub(super) fn head() -> OpenApi {

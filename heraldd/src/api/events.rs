@@ -14,7 +14,8 @@ use super::answer::{Answer, BadBody, Conflict, Crowded, Missing, Problem, Usual}
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::turned_away;
-use crate::{model, rehearsal};
+use super::model;
+use crate::rehearsal;
 
 /// How long the selectors may take to say what an event would start.
 const REHEARSAL: Duration = Duration::from_secs(60);

@@ -17,7 +17,7 @@ use super::answer::{Answer, Conflict, Crowded, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
 use crate::journal::JobQuery;
-use crate::model::{self, STATUSES};
+use super::model::{self, STATUSES};
 
 /// Entries of a page, unless asked otherwise, and at most.
 const PAGE: usize = 50;

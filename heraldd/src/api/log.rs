@@ -20,7 +20,7 @@ use super::context::Api;
 use super::given::{Asked, Named};
 use super::log_format::{Format, Teller};
 use herald_store::job_log::LogError;
-use crate::model;
+use super::model;
 
 /// How long a change of the job is waited for before its state is looked at all the same.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use herald_store::job_log::{Chunk, Entry};
-use crate::model::LogPiece;
+use super::model::LogPiece;
 
 /// Where output is missing.
 const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";

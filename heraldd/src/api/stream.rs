@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::answer::Usual;
 use super::context::Api;
-use crate::model::Change;
+use super::model::Change;
 
 /// How often something is sent when nothing happens, so that nobody on the way takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);

@@ -9,7 +9,7 @@ use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
 use crate::assembly::Assembly;
-use crate::model;
+use super::model;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;

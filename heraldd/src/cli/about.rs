@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::client::Daemon;
 use super::{paint, table, words};
-use crate::model;
+use crate::api::model;
 
 /// Show the running daemon: version, process, configuration, how much waits and runs
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use super::wait;
-use crate::model;
+use crate::api::model;
 
 /// Activate a trigger now
 #[derive(Debug, Args)]

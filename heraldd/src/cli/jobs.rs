@@ -13,7 +13,7 @@ use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use super::{listing, wait, words};
-use crate::model;
+use crate::api::model;
 
 /// List jobs, newest first
 #[derive(Debug, Args)]

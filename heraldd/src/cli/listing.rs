@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use super::words;
-use crate::model;
+use crate::api::model;
 
 /// The jobs as a table.
 pub(super) fn rows(jobs: &[model::JobSummary], now: Timestamp) -> String {

@@ -13,7 +13,8 @@ use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::trigger::http::{Recorded, rehearse};
-use crate::{loading, model, rehearsal};
+use crate::api::model;
+use crate::{loading, rehearsal};
 
 /// Show what a recorded request would start, with the final parameters, and start nothing
 ///

@@ -9,7 +9,7 @@ use http::Method;
 use super::answer::{Answer, FAILED, STOPPED};
 use super::client::{Daemon, step};
 use super::listing;
-use crate::model;
+use crate::api::model;
 
 /// How often the daemon is asked.
 const EVERY: Duration = Duration::from_millis(150);

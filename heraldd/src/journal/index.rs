@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::entry::{Accepted, Answer, Decided, End, Entry, Followed, Id, Queued};
-use crate::model;
+use crate::api::model;
 
 /// Writes what these entries say as one transaction, together with the number of the batch that is taken in next.
 pub(super) fn take_in(

@@ -8,7 +8,7 @@ use herald_core::job::Job;
 use herald_core::plan::Plan;
 use jiff::Timestamp;
 
-use crate::model;
+use crate::api::model;
 
 /// Which jobs, newest first.
 #[derive(Debug, Clone, Default)]

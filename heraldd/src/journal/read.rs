@@ -15,7 +15,7 @@ use super::packed::Packed;
 use super::query::{History, HistoryError, JobQuery, StoredJob};
 use super::recover;
 use super::store::Store;
-use crate::model;
+use crate::api::model;
 
 /// The most entries of one page.
 const MOST: usize = 1000;

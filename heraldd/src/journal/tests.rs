@@ -184,7 +184,7 @@ async fn the_history_answers() {
     append(&store, &[accepted(&plan, 1, json!({"password": "x"}))]).await.unwrap();
     append(&store, &batch).await.unwrap();
     append(&store, &[routed(1, Some(id(10))), started(&plan, 1, 10, 1), ended(&plan, 1, 10)]).await.unwrap();
-    let ids = |page: &crate::model::Page<crate::model::JobSummary>| {
+    let ids = |page: &crate::api::model::Page<crate::api::model::JobSummary>| {
         page.items.iter().map(|job| Name::from(job.id.as_str())).collect::<Vec<_>>()
     };
     let ask = |query: JobQuery| store.jobs(query);

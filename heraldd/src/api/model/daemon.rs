@@ -1,0 +1,63 @@
+//! The daemon itself, and the nodes of its fleet.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A node of the fleet, as far as it is known.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// The URL of its runner.
+    pub host: String,
+    /// What it is for.
+    pub tags: Vec<String>,
+    /// `online`, `offline`, or `unknown` until it was asked.
+    pub state: String,
+    /// Since when (RFC 3339).
+    pub since: Option<String>,
+    /// When it answered last.
+    pub seen_at: Option<String>,
+    /// The version of its runner.
+    pub version: Option<String>,
+    /// How many jobs run there, from all who send it some.
+    pub running: Option<u64>,
+    /// By how many milliseconds its clock is ahead of the daemon's.
+    pub clock_difference_ms: Option<i64>,
+    /// Why it did not answer.
+    pub error: Option<String>,
+}
+
+/// The daemon itself.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Info {
+    /// `heraldd`'s version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    #[schema(format = DateTime)]
+    pub started_at: String,
+    /// The configuration file.
+    pub config: String,
+    /// Where it keeps its state; null when it keeps everything in memory.
+    pub state_dir: Option<String>,
+    /// Jobs that run.
+    pub running: u64,
+    /// Jobs that wait.
+    pub queued: u64,
+}
+
+/// The answer to `reload`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Reloaded {
+    /// What is doubtful in the new configuration, for people.
+    pub warnings: Vec<String>,
+}
+
+/// How the daemon does.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok` of `/healthz`, `ready` of `/readyz`.
+    pub status: String,
+}

@@ -1,0 +1,110 @@
+//! Jobs.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+
+/// What the status of a job may be.
+pub const STATUSES: [&str; 8] =
+    ["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost", "rejected"];
+
+/// One of [`STATUSES`], for the OpenAPI document.
+#[must_use]
+pub fn status() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(STATUSES)).build()
+}
+
+/// A job in a list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct JobSummary {
+    /// The job's id.
+    pub id: String,
+    /// The event that made it.
+    pub event_id: String,
+    /// Router name.
+    pub router: String,
+    /// Task name.
+    pub task: String,
+    /// Trigger name.
+    pub trigger: String,
+    /// Executor name.
+    pub executor: String,
+    /// `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    #[schema(schema_with = status)]
+    pub status: String,
+    /// The attempt it is at, from 1.
+    pub attempt: u32,
+    /// How many jobs came before it in its chain.
+    pub chain_depth: u32,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub queued_at: String,
+    /// When its latest attempt started; null before.
+    #[schema(format = DateTime)]
+    pub started_at: Option<String>,
+    /// When it ended; null before.
+    #[schema(format = DateTime)]
+    pub ended_at: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+}
+
+/// A job in full.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    /// What lists show of it.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// Selector name.
+    pub selector: String,
+    /// The execution parameters `trigger_param`, secrets hidden.
+    #[schema(value_type = Object)]
+    pub trigger_param: Map<String, Value>,
+    /// The execution parameters `select_param`, secrets hidden.
+    #[schema(value_type = Object)]
+    pub select_param: Map<String, Value>,
+    /// The execution parameters `job_param`, secrets hidden.
+    #[schema(value_type = Object)]
+    pub job_param: Map<String, Value>,
+    /// What it gave; null before its end.
+    #[schema(value_type = Option<Object>)]
+    pub result: Option<Map<String, Value>>,
+    /// When its next attempt may start, while it waits for one.
+    #[schema(format = DateTime)]
+    pub retry_at: Option<String>,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// From 1.
+    pub attempt: u32,
+    /// `running`, or how it ended.
+    #[schema(schema_with = status)]
+    pub status: String,
+    /// When it started.
+    #[schema(format = DateTime)]
+    pub started_at: String,
+    /// When it ended; null before.
+    #[schema(format = DateTime)]
+    pub ended_at: Option<String>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+}
+
+/// The answer to `retry`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Retried {
+    /// The new job's id.
+    pub job_id: String,
+}
+
+/// What an accepted wish to cancel is about.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Cancelling {
+    /// The job that is being ended.
+    pub job_id: String,
+}

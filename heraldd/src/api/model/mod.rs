@@ -1,0 +1,18 @@
+//! What the control API returns, as data: the server writes it, the command line reads it, the OpenAPI document
+//! describes it. Times are RFC 3339 in UTC; ids are UUIDs of version 7; secrets read `***`.
+
+mod configured;
+mod daemon;
+mod event;
+mod job;
+mod log_piece;
+mod page;
+mod problem;
+
+pub use configured::{Executor, Router, Task, Trigger};
+pub use daemon::{Health, Info, Node, Reloaded};
+pub use event::{Activated, Change, Decision, Event, Rehearsal, RehearsedTask, Replayed};
+pub use job::{Attempt, Cancelling, Job, JobSummary, Retried, STATUSES, status};
+pub use log_piece::LogPiece;
+pub use page::Page;
+pub use problem::Problem;

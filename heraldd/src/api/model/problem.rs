@@ -1,0 +1,15 @@
+//! Errors.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An error, as RFC 9457 has it (`application/problem+json`).
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What the status is called.
+    pub title: String,
+    /// What is wrong and what to do, for people.
+    pub detail: String,
+}
