@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::activation::{Activation, Key, Name};
 use crate::job::Job;
@@ -14,7 +15,9 @@ use crate::position::{Cursor, Position};
 use crate::secret::Mask;
 
 /// What one selector said about one task of one router.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Histories store it as JSON: the names of the fields are part of that format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Router name.
     pub router: Name,
@@ -23,6 +26,7 @@ pub struct Decision {
     /// Selector name.
     pub selector: Name,
     /// What it said.
+    #[serde(rename = "answer")]
     pub said: SelectorResult,
     /// Why, for a person who wonders, secrets hidden; may be empty.
     pub why: Cow<'static, str>,
@@ -30,14 +34,17 @@ pub struct Decision {
     pub job_id: Option<Name>,
 }
 
-/// What a selector answered about an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a selector answered about an event. Journals store it by its place in this list, histories by its word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SelectorResult {
     /// The event matches: a job is created.
+    #[serde(rename = "yes")]
     Match,
     /// It does not match.
+    #[serde(rename = "no")]
     NoMatch,
     /// The selector failed, which counts as no match.
+    #[serde(rename = "error")]
     Error,
 }
 
@@ -174,14 +181,32 @@ pub struct RecoveredEvent {
     pub made: HashSet<(Name, Name)>,
 }
 
+/// A job as a journal or a history kept it.
+#[derive(Debug, Clone)]
+pub struct StoredJob {
+    /// The job, with the number of its attempt (of the next one, when it waits).
+    pub job: Job,
+    /// Whether `select_param` and `job_param` hold their secrets.
+    pub secrets: StoredSecrets,
+    /// Why it cannot run any more, if so: its parameters cannot be read, say.
+    pub broken: Option<String>,
+}
+
+/// Whether stored parameters hold their secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredSecrets {
+    /// They hold them.
+    Present,
+    /// They are hidden; [`crate::dispatcher::restore`] takes them from the configuration of today.
+    Hidden,
+}
+
 /// A job that had not ended.
 pub struct RecoveredJob {
-    /// The job, with the number of its attempt (of the next one, when it waits), secrets resolved again.
-    pub job: Job,
+    /// The job.
+    pub stored: StoredJob,
     /// Where it stood.
     pub standing: Standing,
-    /// Why it cannot run any more, if so: a secret that its configuration no longer names, say.
-    pub broken: Option<String>,
     /// When it was made.
     pub queued_at: Timestamp,
 }

@@ -30,4 +30,12 @@ impl Status {
             Self::Rejected => "rejected",
         }
     }
+
+    /// The status of this word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let all =
+            [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Cancelled, Self::Lost, Self::Rejected];
+        all.into_iter().find(|status| status.as_str() == word)
+    }
 }

@@ -16,10 +16,10 @@ use crate::api::{Api, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{ApiSettings, Config, FleetSettings};
 use crate::fleet::{Heartbeats, Nodes, OwnRunner};
-use crate::journal::OpenError;
 use crate::loading::{self, Loaded};
 use crate::log::Log;
 use crate::state::State;
+use herald_store::store::OpenError;
 
 /// Why the daemon did not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ impl Daemon {
         let state = State::open(&config.settings, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
-        let recovered = state.recover(plan.clone()).await?;
+        let recovered = state.recover().await?;
         let fleet = config.settings.fleet;
         // Before the dispatcher: jobs that waited may be for this very node.
         let runner = OwnRunner::start_if(fleet.runner.as_ref()).await.map_err(Error::Start)?;

@@ -2,7 +2,6 @@
 
 pub mod api;
 pub mod assembly;
-pub mod changes;
 pub mod cli;
 pub mod components;
 pub mod config;
@@ -11,13 +10,10 @@ pub mod executor;
 pub mod fleet;
 pub mod hmac;
 pub mod import;
-pub mod journal;
 pub mod loading;
 pub mod log;
 pub mod metrics;
-pub mod observed;
 pub mod plugin;
-pub mod recent;
 pub mod rehearsal;
 pub mod selector;
 pub mod state;

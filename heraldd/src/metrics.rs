@@ -9,6 +9,7 @@ use herald_core::dispatcher::Standing;
 use herald_core::journal::{Record, RecoveredJob};
 use herald_core::lifecycle::Status;
 use herald_core::plan::Plan;
+use herald_store::observed::RecordCounter;
 use http::HeaderMap;
 use http::header::ACCEPT;
 use jiff::Timestamp;
@@ -120,6 +121,18 @@ fn short() -> Histogram {
     Histogram::new(exponential_buckets(0.0001, 2.0, 17))
 }
 
+impl RecordCounter for Metrics {
+    fn recorded(&self, records: &[Record], took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+        let mut open = self.open();
+        records.iter().for_each(|record| self.record(record, &mut open));
+    }
+
+    fn not_recorded(&self) {
+        self.failures.inc();
+    }
+}
+
 impl Metrics {
     /// All at zero; `started_at` is when the daemon started.
     #[must_use]
@@ -220,21 +233,10 @@ impl Metrics {
     pub fn recovered(&self, jobs: &[RecoveredJob]) {
         let mut open = self.open();
         for recovered in jobs {
-            open.insert(recovered.job.id.clone(), Open { since: recovered.queued_at, running: false });
-            self.jobs_in(&recovered.job.router, "queued").inc();
+            let job = &recovered.stored.job;
+            open.insert(job.id.clone(), Open { since: recovered.queued_at, running: false });
+            self.jobs_in(&job.router, "queued").inc();
         }
-    }
-
-    /// Counts a batch that stands.
-    pub fn recorded(&self, records: &[Record], took: Duration) {
-        self.commit.observe(took.as_secs_f64());
-        let mut open = self.open();
-        records.iter().for_each(|record| self.record(record, &mut open));
-    }
-
-    /// Counts a batch that could not be recorded.
-    pub fn not_recorded(&self) {
-        self.failures.inc();
     }
 
     /// Counts a reload.

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, Recovered};
-use herald_core::plan::Plan;
-
-use crate::changes::Changes;
-use crate::config::{HistorySettings, Settings};
+use herald_store::changes::Changes;
+use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::job_log::JobLogs;
-use crate::journal::{History, Keep, OpenError, Store};
+use herald_store::observed::Observed;
+use herald_store::store::{OpenError, Store};
+
+use crate::config::{HistorySettings, Settings};
 use crate::metrics::Metrics;
-use crate::observed::Observed;
-use crate::recent::Recent;
 
 /// The folder of the job logs in `state_dir`.
 const LOGS: &str = "log";
@@ -22,7 +21,7 @@ const LOGS: &str = "log";
 pub struct State {
     store: Option<Arc<Store>>,
     /// What is known while there is no store.
-    recent: Arc<Recent>,
+    recent: Arc<MemoryHistory>,
     /// What jobs write.
     pub logs: JobLogs,
     /// What is counted.
@@ -68,13 +67,13 @@ impl State {
         }
     }
 
-    /// What an earlier process left undone; `plan` is what resolves secrets.
+    /// What an earlier process left undone.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn recover(&self, plan: Arc<Plan>) -> Result<Recovered, OpenError> {
+    pub async fn recover(&self) -> Result<Recovered, OpenError> {
         let Some(store) = self.store.clone() else { return Ok(Recovered::default()) };
-        let read = tokio::task::spawn_blocking(move || store.recover(&plan)).await;
+        let read = tokio::task::spawn_blocking(move || store.recover()).await;
         let recovered = read.map_err(|error| OpenError(error.to_string()))??;
         self.metrics.recovered(&recovered.jobs);
         Ok(recovered)
@@ -123,7 +122,7 @@ impl State {
         // Joins the thread of the journal.
         let closed = tokio::task::spawn_blocking(move || drop(self)).await;
         if let Err(error) = closed {
-            tracing::error!("the journal was not closed in good order: {error}");
+            tracing::error!("the journal was not closed cleanly: {error}");
         }
     }
 }

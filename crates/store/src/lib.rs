@@ -1,3 +1,12 @@
-//! What outlives a job: its output, kept in bounded files.
+//! What outlives a job: the journal, the history that follows it, and the output of jobs.
+//!
+//! [`store`] is journal and history in the `state_dir`, [`history`] what can be asked of it, [`job_log`] the output of
+//! jobs, [`changes`] what is recorded right now.
 
+pub mod changes;
+pub mod history;
 pub mod job_log;
+mod journal;
+mod lock;
+pub mod observed;
+pub mod store;

@@ -115,7 +115,7 @@ impl Engine {
     pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Event>, recovered: Recovered) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut turns = 0;
-        self.take_up(recovered);
+        self.take_up(recovered).await;
         self.turn().await;
         while !self.is_over() {
             self.collect_written().await;

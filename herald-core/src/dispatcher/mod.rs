@@ -17,6 +17,7 @@ mod queue;
 mod recover;
 mod rehearse;
 mod report;
+mod restore;
 mod setup;
 mod timer;
 
@@ -38,6 +39,7 @@ use engine::Engine;
 use event::Event;
 pub use event::Standing;
 pub use rehearse::{Rehearsed, rehearse};
+pub use restore::{RestoredJob, restore};
 pub use setup::Setup;
 
 /// Events on their way to the loop; senders wait past that.

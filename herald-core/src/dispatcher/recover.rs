@@ -8,24 +8,26 @@ use super::batch::Act;
 use super::board::{Entry, NewEntry};
 use super::engine::Engine;
 use super::fill::mask_of;
+use super::restore::restore_all;
 use crate::executor::{Execution, Executor, Failure, Outcome};
 use crate::failpoint;
-use crate::journal::{Recovered, RecoveredJob, Standing};
+use crate::journal::{Recovered, RecoveredJob, Standing, StoredJob};
 use crate::lifecycle::State;
 use crate::policy::Policy;
 
 impl Engine {
     /// Puts everything back where it stood; what is to be done follows in the first turn.
-    pub(super) fn take_up(&mut self, recovered: Recovered) {
+    pub(super) async fn take_up(&mut self, recovered: Recovered) {
         let (events, jobs) = (recovered.events.len(), recovered.jobs.len());
         if events + jobs == 0 {
             return;
         }
         let policies = self.plan.workflow.policies();
-        for job in recovered.jobs {
-            let task = (job.job.router.clone(), job.job.task.clone());
+        for recovered in restore_all(&self.plan, recovered.jobs).await {
+            let job = &recovered.stored.job;
+            let task = (job.router.clone(), job.task.clone());
             let policy = policies.get(&task).cloned().unwrap_or_default();
-            self.take_up_job(job, policy);
+            self.take_up_job(recovered, policy);
         }
         for event in recovered.events {
             self.acts.push(Act::Route(event.activation, event.made));
@@ -35,7 +37,7 @@ impl Engine {
     }
 
     fn take_up_job(&mut self, recovered: RecoveredJob, policy: Arc<Policy>) {
-        let RecoveredJob { job, standing, broken, .. } = recovered;
+        let RecoveredJob { stored: StoredJob { job, broken, .. }, standing, .. } = recovered;
         let (id, attempt) = (job.id.clone(), job.attempt);
         let executor = self.plan.executors.get(&job.executor).cloned();
         let missing = || format!("there is no executor \"{}\" any more", job.executor);

@@ -14,7 +14,8 @@ use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::executor::{Execution, Executor, Failure, Outcome};
 use herald_core::journal::{
-    Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob, Standing,
+    Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob, Standing, StoredJob,
+    StoredSecrets,
 };
 use herald_core::plan::{Limits, Plan};
 use herald_core::workflow::{Known, read};
@@ -100,18 +101,22 @@ fn left_to_do(records: &[Record]) -> Recovered {
                     event.made.insert((job.router.clone(), job.task.clone()));
                 }
                 let standing = Standing::Queued { not_before: None };
-                jobs.push(RecoveredJob { job: job.as_ref().clone(), standing, broken: None, queued_at: *at });
+                let (job, secrets) = (job.as_ref().clone(), StoredSecrets::Present);
+                let stored = StoredJob { job, secrets, broken: None };
+                jobs.push(RecoveredJob { stored, standing, queued_at: *at });
             }
             Record::Started { job, .. } => {
-                jobs.iter_mut().filter(|j| j.job.id == job.id).for_each(|j| j.standing = Standing::Running);
+                jobs.iter_mut()
+                    .filter(|j| j.stored.job.id == job.id)
+                    .for_each(|j| j.standing = Standing::Running);
             }
             Record::AttemptEnded { job, retry_at, .. } => {
-                for stored in jobs.iter_mut().filter(|j| j.job.id == job.id) {
-                    stored.job.attempt = job.attempt + 1;
-                    stored.standing = Standing::Queued { not_before: Some(*retry_at) };
+                for recovered in jobs.iter_mut().filter(|j| j.stored.job.id == job.id) {
+                    recovered.stored.job.attempt = job.attempt + 1;
+                    recovered.standing = Standing::Queued { not_before: Some(*retry_at) };
                 }
             }
-            Record::Ended { job, .. } => jobs.retain(|j| j.job.id != job.id),
+            Record::Ended { job, .. } => jobs.retain(|j| j.stored.job.id != job.id),
             Record::Reached(_) => {}
         }
     }

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::answer::{Answer, Problem, Usual};
 use super::context::Api;
-use crate::metrics::Format;
 use super::model;
+use crate::metrics::Format;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",

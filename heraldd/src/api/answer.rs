@@ -8,8 +8,8 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use crate::journal::HistoryError;
 use super::model;
+use herald_store::history::HistoryError;
 
 const PROBLEM_JSON: &str = "application/problem+json";
 

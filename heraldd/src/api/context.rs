@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::view::View;
-use crate::changes::Changes;
 use crate::fleet::Nodes;
-use herald_store::job_log::JobLogs;
-use crate::journal::History;
 use crate::metrics::Metrics;
+use herald_store::changes::Changes;
+use herald_store::history::History;
+use herald_store::job_log::JobLogs;
 
 /// How long the dispatcher may take to say how it stands.
 const LONGEST_WORD: Duration = Duration::from_secs(2);

@@ -25,7 +25,7 @@ const REHEARSAL: Duration = Duration::from_secs(60);
     responses((status = 200, description = "The event.", body = model::Event), Usual, Missing))]
 pub(super) async fn one(State(api): State<Arc<Api>>, Named(id): Named) -> Answer<Json<model::Event>> {
     let event = api.history.event(&id).await?;
-    event.map(Json).ok_or_else(|| Problem::unknown("event", &id))
+    event.map(|event| Json(event.into())).ok_or_else(|| Problem::unknown("event", &id))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -48,7 +48,7 @@ pub(super) async fn replay(
     Named(id): Named,
     Asked(query): Asked<ReplayQuery>,
 ) -> Answer<Json<model::Replayed>> {
-    let told = api.history.told(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
+    let told = api.history.activation(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
     if !query.run {
         let plan = api.view().plan.clone();
         let rehearsal = tokio::time::timeout(REHEARSAL, rehearsal::of(&plan, told)).await.map_err(|_| {

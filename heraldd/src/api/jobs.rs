@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use herald_core::activation::Refused;
+use herald_core::dispatcher::{RestoredJob, restore};
 use herald_core::unit;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -16,8 +17,8 @@ use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, 
 use super::answer::{Answer, Conflict, Crowded, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
-use crate::journal::JobQuery;
 use super::model::{self, STATUSES};
+use herald_store::history::{JobQuery, JobStatus};
 
 /// Entries of a page, unless asked otherwise, and at most.
 const PAGE: usize = 50;
@@ -55,15 +56,17 @@ fn time_or_ago() -> Schema {
 
 impl JobsQuery {
     fn read(self, now: Timestamp) -> Result<JobQuery, String> {
-        if self.status.as_ref().is_some_and(|status| !STATUSES.contains(&&**status)) {
-            return Err(format!("status: expected one of {}", STATUSES.join(", ")));
-        }
+        let parse = |word: &String| {
+            let unknown = || format!("status: expected one of {}", STATUSES.join(", "));
+            JobStatus::parse(word).ok_or_else(unknown)
+        };
+        let status = self.status.as_ref().map(parse).transpose()?;
         let limit = self.limit.unwrap_or(PAGE);
         if !(1..=LARGEST_PAGE).contains(&limit) {
             return Err(format!("limit: expected a number from 1 to {LARGEST_PAGE}"));
         }
         let since = self.since.map(|since| read_since(&since, now)).transpose()?;
-        let Self { router, task, status, cursor, .. } = self;
+        let Self { router, task, cursor, .. } = self;
         Ok(JobQuery { router, task, status, since, cursor, limit })
     }
 }
@@ -89,7 +92,7 @@ pub(super) async fn list(
 ) -> Answer<Json<model::Page<model::JobSummary>>> {
     let query = query.read(api.clock.now());
     let query = query.map_err(|sentence| Problem::new(StatusCode::BAD_REQUEST, sentence))?;
-    Ok(Json(api.history.jobs(query).await?))
+    Ok(Json(api.history.jobs(query).await?.into()))
 }
 
 /// One job with its attempts, parameters (secrets masked), result and times
@@ -97,7 +100,7 @@ pub(super) async fn list(
     responses((status = 200, description = "The job.", body = model::Job), Usual, Missing))]
 pub(super) async fn one(State(api): State<Arc<Api>>, Named(id): Named) -> Answer<Json<model::Job>> {
     let job = api.history.job(&id).await?;
-    job.map(Json).ok_or_else(|| Problem::unknown("job", &id))
+    job.map(|job| Json(job.into())).ok_or_else(|| Problem::unknown("job", &id))
 }
 
 /// Ends a job that waits or runs
@@ -112,7 +115,7 @@ pub(super) async fn cancel(
     }
     match api.history.job(&id).await? {
         Some(job) => {
-            let sentence = format!("the job has ended already: {}", job.summary.status);
+            let sentence = format!("the job has ended already: {}", job.summary.state.status.as_str());
             Err(Problem::new(StatusCode::CONFLICT, sentence))
         }
         None => Err(Problem::unknown("job", &id)),
@@ -127,15 +130,19 @@ pub(super) async fn retry(
     Named(id): Named,
 ) -> Answer<(StatusCode, Json<model::Retried>)> {
     let conflict = |sentence: String| Problem::new(StatusCode::CONFLICT, sentence);
-    let stored = api.history.stored(&id, api.view().plan.clone()).await?;
-    let stored = stored.ok_or_else(|| Problem::unknown("job", &id))?;
-    if !stored.ended {
+    let found = api.history.stored(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;
+    if !found.ended {
         return Err(conflict("the job has not ended yet; cancel it first, or wait".to_owned()));
     }
-    if let Some(why) = stored.broken {
+    let plan = api.view().plan.clone();
+    // Templates may take a while.
+    let restored = tokio::task::spawn_blocking(move || restore(&plan, found.stored)).await;
+    let RestoredJob { job, broken } =
+        restored.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    if let Some(why) = broken {
         return Err(conflict(why));
     }
-    match api.handle.again(stored.job).await {
+    match api.handle.again(job).await {
         Ok(job_id) => Ok((StatusCode::CREATED, Json(model::Retried { job_id: job_id.to_string() }))),
         Err(refused) => Err(turned_away(&refused)),
     }

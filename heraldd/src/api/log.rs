@@ -19,8 +19,9 @@ use super::answer::{Answer, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::log_format::{Format, Teller};
-use herald_store::job_log::LogError;
 use super::model;
+use herald_store::history::JobView;
+use herald_store::job_log::LogError;
 
 /// How long a change of the job is waited for before its state is looked at all the same.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -71,7 +72,7 @@ pub(super) async fn log(
         Which::Stdout => Stream::Stdout,
         Which::Stderr => Stream::Stderr,
     });
-    let attempt = query.attempt.map_or(job.summary.attempt, NonZeroU32::get);
+    let attempt = query.attempt.map_or(job.summary.state.attempt, NonZeroU32::get);
     let tail = Tail {
         api,
         id,
@@ -137,7 +138,7 @@ impl Tail {
         // Before the look, so that nothing is missed in between.
         let mut changes = self.api.changes.of_job(&self.id);
         match self.api.history.job(&self.id).await {
-            Ok(Some(job)) if job.summary.attempt > self.attempt && !self.only => {
+            Ok(Some(job)) if job.summary.state.attempt > self.attempt && !self.only => {
                 self.attempt += 1;
                 self.from = 0;
             }
@@ -153,7 +154,7 @@ impl Tail {
         }
     }
 
-    fn is_over(&self, job: &model::Job) -> bool {
-        job.summary.ended_at.is_some() || job.summary.attempt > self.attempt
+    fn is_over(&self, job: &JobView) -> bool {
+        job.summary.state.ended_at.is_some() || job.summary.state.attempt > self.attempt
     }
 }

@@ -5,8 +5,8 @@ use herald_core::executor::Stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use herald_store::job_log::{Chunk, Entry};
 use super::model::LogPiece;
+use herald_store::job_log::{Chunk, Entry};
 
 /// Where output is missing.
 const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";

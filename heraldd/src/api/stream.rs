@@ -23,7 +23,7 @@ pub(super) async fn stream(
     State(api): State<Arc<Api>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let closing = api.closing.clone();
-    let changes = api.changes.follow().map(|change| Ok(event(&change)));
+    let changes = api.changes.follow().map(|change| Ok(event(&change.into())));
     let changes = changes.take_until(async move { closing.cancelled().await });
     Sse::new(changes).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

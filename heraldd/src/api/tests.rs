@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use super::{Api, View, routes};
-use crate::changes::Changes;
-use herald_store::job_log::JobLogs;
 use crate::loading;
 use crate::metrics::Metrics;
-use crate::recent::Recent;
+use herald_store::changes::Changes;
+use herald_store::history::MemoryHistory;
+use herald_store::job_log::JobLogs;
 
 /// A journal on a disk that may be full.
 #[derive(Default)]
@@ -55,7 +55,7 @@ impl Selector for Silent {
 /// An API in front of a dispatcher with this journal and this selector; nothing has started yet.
 fn api(
     journal: Arc<Disk>,
-    history: Arc<Recent>,
+    history: Arc<MemoryHistory>,
     selector: Option<Arc<dyn Selector>>,
 ) -> (Arc<Api>, Dispatcher) {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -136,7 +136,7 @@ async fn health_and_readiness_tell_the_truth() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replay_ends_even_if_no_selector_answers() {
-    let recent = Arc::new(Recent::default());
+    let recent = Arc::new(MemoryHistory::default());
     recent.begin();
     let (api, _dispatcher) = api(Arc::default(), recent.clone(), Some(Arc::new(Silent)));
     let event = Activation {

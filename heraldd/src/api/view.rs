@@ -8,8 +8,8 @@ use herald_core::plan::Plan;
 use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
-use crate::assembly::Assembly;
 use super::model;
+use crate::assembly::Assembly;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;

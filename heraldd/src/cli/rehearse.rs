@@ -12,8 +12,8 @@ use super::answer::{Answer, ConfigFile, FAILED};
 use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
-use crate::trigger::http::{Recorded, rehearse};
 use crate::api::model;
+use crate::trigger::http::{Recorded, rehearse};
 use crate::{loading, rehearsal};
 
 /// Show what a recorded request would start, with the final parameters, and start nothing

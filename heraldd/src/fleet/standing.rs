@@ -7,8 +7,8 @@ use herald_core::param::Params;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::executor::http_remote::Beat;
 use crate::api::model;
+use crate::executor::http_remote::Beat;
 
 /// Whether a node is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

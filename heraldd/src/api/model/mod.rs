@@ -4,6 +4,7 @@
 mod configured;
 mod daemon;
 mod event;
+mod from_store;
 mod job;
 mod log_piece;
 mod page;

@@ -24,7 +24,7 @@ const MOST: usize = 255;
 
 /// A text, packed where that makes it smaller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Packed<'a> {
+pub(crate) enum Packed<'a> {
     /// As it is.
     Text(Cow<'a, str>),
     /// See the module.
@@ -34,16 +34,16 @@ pub(super) enum Packed<'a> {
 /// A text cannot be read any more.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a packed text is damaged: {0}")]
-pub(super) struct Damaged(String);
+pub(crate) struct Damaged(String);
 
 impl<'a> Packed<'a> {
     /// A text that is short.
-    pub(super) const fn short(text: &'a str) -> Self {
+    pub(crate) const fn short(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
     }
 
     /// Packs a text.
-    pub(super) fn pack(text: impl Into<Cow<'a, str>>) -> Self {
+    pub(crate) fn pack(text: impl Into<Cow<'a, str>>) -> Self {
         let text = text.into();
         match packed(text.as_bytes()) {
             Some(bytes) => Self::Bytes(Cow::Owned(bytes)),
@@ -55,10 +55,10 @@ impl<'a> Packed<'a> {
     ///
     /// # Errors
     /// When what was packed is not what it was any more.
-    pub(super) fn unpack(&self) -> Result<Cow<'_, str>, Damaged> {
+    pub(crate) fn unpack(&self) -> Result<Cow<'_, str>, Damaged> {
         match self {
             Self::Text(text) => Ok(Cow::Borrowed(text)),
-            Self::Bytes(bytes) => unpacked(bytes).map(Cow::Owned).map_err(Damaged),
+            Self::Bytes(bytes) => unpacked(bytes).map(Cow::Owned),
         }
     }
 }
@@ -77,19 +77,20 @@ fn packed(text: &[u8]) -> Option<Vec<u8>> {
     (bytes.len() < text.len()).then_some(bytes)
 }
 
-fn unpacked(bytes: &[u8]) -> Result<String, String> {
-    let (head, block) = bytes.split_at_checked(HEAD).ok_or("it is too short")?;
-    let &[MARK, a, b, c, d] = head else { return Err("it does not begin as one".to_owned()) };
+fn unpacked(bytes: &[u8]) -> Result<String, Damaged> {
+    let damaged = |error: &dyn std::fmt::Display| Damaged(error.to_string());
+    let (head, block) = bytes.split_at_checked(HEAD).ok_or_else(|| damaged(&"it is too short"))?;
+    let &[MARK, a, b, c, d] = head else { return Err(damaged(&"it does not begin as one")) };
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
     // No room is made for what cannot be.
     if length > LONGEST || length / MOST > block.len() {
-        return Err(format!("{} bytes cannot have been {length}", block.len()));
+        return Err(Damaged(format!("{} bytes cannot have been {length}", block.len())));
     }
-    let text = lz4_flex::block::decompress(block, length).map_err(|error| error.to_string())?;
+    let text = lz4_flex::block::decompress(block, length).map_err(|error| damaged(&error))?;
     if text.len() != length {
-        return Err(format!("it was {length} bytes, and {} are left", text.len()));
+        return Err(Damaged(format!("it was {length} bytes, and {} are left", text.len())));
     }
-    String::from_utf8(text).map_err(|error| error.to_string())
+    String::from_utf8(text).map_err(|error| damaged(&error))
 }
 
 impl Serialize for Packed<'_> {

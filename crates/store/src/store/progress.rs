@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::trim::{Keep, Trimmed};
+use crate::history::trim::{Keep, Trimmed};
 
 /// So long the log has to be quiet before the history takes in what it got: it is not to compete with new events.
 const QUIET: Duration = Duration::from_millis(20);
@@ -20,7 +20,7 @@ const MOST: u64 = 512 << 20;
 
 /// Shared by who writes the log, who follows it, and who asks.
 #[derive(Clone)]
-pub(super) struct Progress(Arc<Shared>);
+pub(crate) struct Progress(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
@@ -43,8 +43,13 @@ struct State {
     closing: bool,
 }
 
+/// The history is too far behind the journal, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct TooFarBehind(pub(crate) String);
+
 /// What the history is to do next.
-pub(super) enum Turn {
+pub(crate) enum Turn {
     /// Take in what the log holds before this number.
     TakeIn(u64),
     /// Make a file ready for the log.
@@ -57,7 +62,7 @@ pub(super) enum Turn {
 
 impl Progress {
     /// All that was written before `next` is taken in.
-    pub(super) fn new(next: u64, keep: Keep) -> Self {
+    pub(crate) fn new(next: u64, keep: Keep) -> Self {
         let state = State {
             written: next,
             last_written: Instant::now(),
@@ -86,7 +91,7 @@ impl Progress {
     ///
     /// # Errors
     /// When it is so far behind that nothing more may be written.
-    pub(super) fn make_way(&self) -> Result<(), String> {
+    pub(crate) fn make_way(&self) -> Result<(), TooFarBehind> {
         let (behind, trouble) = {
             let state = self.state();
             (state.bytes_behind, state.trouble.clone())
@@ -99,11 +104,11 @@ impl Progress {
             return Ok(());
         }
         let why = trouble.unwrap_or_else(|| "it is too slow".to_owned());
-        Err(format!("the history is {} MiB behind the journal: {why}", behind >> 20))
+        Err(TooFarBehind(format!("the history is {} MiB behind the journal: {why}", behind >> 20)))
     }
 
     /// Batches were written, up to this number.
-    pub(super) fn wrote(&self, next: u64, bytes: u64) {
+    pub(crate) fn wrote(&self, next: u64, bytes: u64) {
         let mut state = self.state();
         let was_level = state.bytes_behind == 0;
         state.written = next;
@@ -117,12 +122,12 @@ impl Progress {
     }
 
     /// The log has taken the file that was ready.
-    pub(super) fn wants_spare(&self) {
+    pub(crate) fn wants_spare(&self) {
         self.change(|state| state.wants_spare = true);
     }
 
     /// Batches were taken in, up to this number.
-    pub(super) fn took_in(&self, next: u64, bytes: u64) {
+    pub(crate) fn took_in(&self, next: u64, bytes: u64) {
         self.change(|state| {
             state.bytes_behind = state.bytes_behind.saturating_sub(bytes);
             state.trouble = None;
@@ -131,7 +136,7 @@ impl Progress {
     }
 
     /// Nothing can be taken in.
-    pub(super) fn in_trouble(&self, why: String) {
+    pub(crate) fn in_trouble(&self, why: String) {
         self.change(|state| state.trouble = Some(why));
     }
 
@@ -139,7 +144,7 @@ impl Progress {
     ///
     /// # Errors
     /// When that takes longer than `patience`.
-    pub(super) async fn caught_up(&self, patience: Duration) -> Result<(), String> {
+    pub(crate) async fn caught_up(&self, patience: Duration) -> Result<(), TooFarBehind> {
         let wanted = self.state().written;
         let mut taken_in = self.0.taken_in.subscribe();
         if *taken_in.borrow_and_update() >= wanted {
@@ -149,15 +154,15 @@ impl Progress {
         let caught_up = tokio::time::timeout(patience, taken_in.wait_for(|next| *next >= wanted)).await;
         match caught_up {
             Ok(Ok(_)) => Ok(()),
-            _ => Err(self.state().trouble.clone().unwrap_or_else(|| {
+            _ => Err(TooFarBehind(self.state().trouble.clone().unwrap_or_else(|| {
                 "so much was recorded just now that the history is still behind; ask again in a moment"
                     .to_owned()
-            })),
+            }))),
         }
     }
 
     /// Waits for something to do, `rest` at most; `next` is the number of the batch to be taken in next.
-    pub(super) fn turn(&self, next: u64, rest: Duration) -> Turn {
+    pub(crate) fn turn(&self, next: u64, rest: Duration) -> Turn {
         let mut state = self.state();
         let until = Instant::now() + rest;
         loop {
@@ -186,32 +191,32 @@ impl Progress {
     }
 
     /// Keeps another share of the past from now on.
-    pub(super) fn set_keep(&self, keep: Keep) {
+    pub(crate) fn set_keep(&self, keep: Keep) {
         self.change(|state| state.keep = keep);
     }
 
     /// How much of the past is kept.
-    pub(super) fn keep(&self) -> Keep {
+    pub(crate) fn keep(&self) -> Keep {
         self.state().keep
     }
 
     /// Tells this one of jobs that are no longer kept.
-    pub(super) fn set_trimmed(&self, trimmed: Trimmed) {
+    pub(crate) fn set_trimmed(&self, trimmed: Trimmed) {
         self.change(|state| state.trimmed = Some(trimmed));
     }
 
     /// Who is told of jobs that are no longer kept.
-    pub(super) fn trimmed(&self) -> Option<Trimmed> {
+    pub(crate) fn trimmed(&self) -> Option<Trimmed> {
         self.state().trimmed.clone()
     }
 
     /// Whether nothing more is written.
-    pub(super) fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.state().closing
     }
 
     /// Nothing more is written.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.change(|state| state.closing = true);
     }
 }

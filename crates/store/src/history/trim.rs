@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::entry::millis;
+use crate::journal::entry::millis;
 
 /// How much of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +23,15 @@ pub type Trimmed = std::sync::Arc<dyn Fn(&[(String, u32)]) + Send + Sync>;
 const STEP: i64 = 200;
 
 /// What one step did.
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Whether there may be more to do.
-    pub(super) more: bool,
+    pub(crate) more: bool,
     /// The jobs that went.
-    pub(super) jobs: Vec<(String, u32)>,
+    pub(crate) jobs: Vec<(String, u32)>,
 }
 
 /// Deletes some of what is too old or too much. Jobs that have not ended stay, and so do events that are not routed.
-pub(super) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<Step> {
+pub(crate) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<Step> {
     let oldest = now.checked_sub(keep.time).map_or(i64::MIN, millis);
     let transaction = connection.transaction()?;
     let total: i64 = count(&transaction)?;

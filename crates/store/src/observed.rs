@@ -1,28 +1,37 @@
-//! A journal that counts what it records, and tells whoever watches.
+//! A journal whose records are counted and published.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::activation::Name;
-use herald_core::journal::{Journal, JournalError, Records};
+use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::position::Position;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::changes::Changes;
-use crate::metrics::Metrics;
+
+/// Counts what is recorded.
+pub trait RecordCounter: Send + Sync + 'static {
+    /// A batch was recorded, and how long that took.
+    fn recorded(&self, records: &[Record], took: Duration);
+
+    /// A batch could not be recorded.
+    fn not_recorded(&self);
+}
 
 /// Another journal, observed.
 pub struct Observed {
     journal: Arc<dyn Journal>,
-    metrics: Arc<Metrics>,
+    counter: Arc<dyn RecordCounter>,
     changes: Changes,
 }
 
 impl Observed {
     /// Observes this one.
-    pub fn new(journal: Arc<dyn Journal>, metrics: Arc<Metrics>, changes: Changes) -> Self {
-        Self { journal, metrics, changes }
+    pub fn new(journal: Arc<dyn Journal>, counter: Arc<dyn RecordCounter>, changes: Changes) -> Self {
+        Self { journal, counter, changes }
     }
 }
 
@@ -33,10 +42,10 @@ impl Journal for Observed {
         let appended = self.journal.append(records).await;
         match &appended {
             Ok(()) => {
-                self.metrics.recorded(records, began.elapsed());
-                self.changes.tell(records);
+                self.counter.recorded(records, began.elapsed());
+                self.changes.publish(records);
             }
-            Err(_) => self.metrics.not_recorded(),
+            Err(_) => self.counter.not_recorded(),
         }
         appended
     }

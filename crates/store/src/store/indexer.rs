@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use herald_core::clock::Clock;
 use rusqlite::Connection;
 
-use super::entry;
-use super::lock::OpenError;
-use super::log::{Follower, SEGMENT, Segments};
 use super::progress::{Progress, Turn};
-use super::trim::{self, Step};
 use super::unindexed::Unindexed;
-use super::{index, room, schema};
+use crate::history::trim::{self, Step};
+use crate::history::{index, schema};
+use crate::journal::log::{Follower, SEGMENT, Segments};
+use crate::journal::segment::SegmentError;
+use crate::journal::{disk_space, entry};
+use crate::lock::OpenError;
 
 /// Bytes of the log that one transaction takes in, about: some ten thousand records.
 const STEP: usize = 2 << 20;
@@ -30,31 +31,51 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// How long the rest may take at the end; what is left then is taken in at the next start.
 const LAST: Duration = Duration::from_secs(10);
 
+/// Why the journal cannot be taken into the history.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IndexError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] SegmentError),
+    /// A batch has another format.
+    #[error("a batch is not valid: {0}")]
+    Batch(#[from] postcard::Error),
+    /// A batch is missing.
+    #[error("batch {0} of the journal is missing")]
+    Missing(u64),
+    /// The history cannot be read or written.
+    #[error(transparent)]
+    History(#[from] rusqlite::Error),
+    /// The daemon stops.
+    #[error("the daemon stops")]
+    Closing,
+}
+
 /// What it works with.
-pub(super) struct Indexer {
+pub(crate) struct Indexer {
     /// The file of the history.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The folder of the log.
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// None after an error: what the connection believes of the file may be wrong then, so it is opened anew.
-    pub(super) connection: Option<Connection>,
-    pub(super) follower: Follower,
-    pub(super) segments: Segments,
-    pub(super) progress: Progress,
-    pub(super) unindexed: Arc<Unindexed>,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(crate) connection: Option<Connection>,
+    pub(crate) follower: Follower,
+    pub(crate) segments: Segments,
+    pub(crate) progress: Progress,
+    pub(crate) unindexed: Arc<Unindexed>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Not before this it learns which keys are in the history.
-    pub(super) learn_at: Instant,
+    pub(crate) learn_at: Instant,
 }
 
 /// Takes in all that an earlier process left in the log. Returns the number of the next batch.
-pub(super) fn catch_up(
+pub(crate) fn catch_up(
     connection: &mut Connection,
     segments: &Segments,
     state_dir: &Path,
 ) -> Result<u64, OpenError> {
     let failed = |error: &dyn std::fmt::Display| {
-        OpenError(format!("the journal in {} cannot be taken up: {error}", state_dir.display()))
+        OpenError(format!("the journal in {} cannot be read: {error}", state_dir.display()))
     };
     let next = index::position(connection).map_err(|error| failed(&error))?;
     let mut follower = Follower::new(segments.clone(), next);
@@ -82,10 +103,10 @@ pub(super) fn catch_up(
 }
 
 /// The batches of one step, before this number.
-fn read(follower: &mut Follower, before: u64) -> Result<Vec<Vec<u8>>, String> {
+fn read(follower: &mut Follower, before: u64) -> Result<Vec<Vec<u8>>, IndexError> {
     let (mut batches, mut bytes) = (Vec::new(), 0);
     while bytes < STEP && follower.next < before {
-        let Some(batch) = follower.next().map_err(|error| error.to_string())? else { break };
+        let Some(batch) = follower.next()? else { break };
         bytes += batch.len();
         batches.push(batch);
     }
@@ -96,17 +117,17 @@ fn size(batches: &[Vec<u8>]) -> u64 {
     batches.iter().map(|batch| batch.len() as u64).sum()
 }
 
-fn apply(connection: &mut Connection, batches: &[Vec<u8>], next: u64) -> Result<(), String> {
+fn apply(connection: &mut Connection, batches: &[Vec<u8>], next: u64) -> Result<(), IndexError> {
     let mut entries = Vec::new();
     for batch in batches {
-        entry::decode(batch, &mut entries).map_err(|error| format!("a batch is not understood: {error}"))?;
+        entry::decode(batch, &mut entries)?;
     }
-    index::take_in(connection, entries, next).map_err(|error| error.to_string())
+    Ok(index::take_in(connection, entries, next)?)
 }
 
 impl Indexer {
     /// Runs until [`Progress::close`], and takes in what is left.
-    pub(super) fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let mut steps = 0;
         self.learn_keys();
         // What grows old while nothing is written is looked after at the start and with the next batches.
@@ -124,7 +145,7 @@ impl Indexer {
                     }
                 }
                 Turn::Prepare => {
-                    if let Err(error) = room::prepare(&self.folder, SEGMENT) {
+                    if let Err(error) = disk_space::prepare(&self.folder, SEGMENT) {
                         tracing::debug!("no file was made ready for the journal: {error}");
                     }
                     continue;
@@ -152,20 +173,20 @@ impl Indexer {
             Err(error) => {
                 tracing::error!("the history cannot be written; the journal goes on without it: {error}");
                 self.follower = Follower::new(self.segments.clone(), from);
-                self.progress.in_trouble(error);
+                self.progress.in_trouble(error.to_string());
                 false
             }
         }
     }
 
-    fn try_step(&mut self, before: u64) -> Result<u64, String> {
+    fn try_step(&mut self, before: u64) -> Result<u64, IndexError> {
         let batches = read(&mut self.follower, before)?;
         if batches.is_empty() {
-            return Err(format!("batch {} of the journal is not there any more", self.follower.next));
+            return Err(IndexError::Missing(self.follower.next));
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => schema::connect(&self.path, true).map_err(|error| error.to_string())?,
+            None => schema::connect(&self.path, true)?,
         };
         apply(&mut connection, &batches, self.follower.next)?;
         self.connection = Some(connection);
@@ -182,7 +203,7 @@ impl Indexer {
         if self.follower.next == before {
             self.segments.remove(before, true);
         }
-        room::give_back(&self.folder);
+        disk_space::give_back(&self.folder);
     }
 
     /// Learns which keys are in the history, so that it need not be asked for others.
@@ -198,17 +219,15 @@ impl Indexer {
         self.learn_at = now + LEARN_AGAIN;
     }
 
-    fn try_to_learn(&self, connection: &Connection) -> Result<(), String> {
-        let failed = |error: rusqlite::Error| error.to_string();
-        let there: i64 =
-            connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0)).map_err(failed)?;
-        let mut names = connection.prepare("SELECT name FROM keys").map_err(failed)?;
-        let mut names = names.query_map([], |row| row.get(0)).map_err(failed)?;
+    fn try_to_learn(&self, connection: &Connection) -> Result<(), IndexError> {
+        let there: i64 = connection.query_row("SELECT count(*) FROM keys", [], |row| row.get(0))?;
+        let mut names = connection.prepare("SELECT name FROM keys")?;
+        let mut names = names.query_map([], |row| row.get(0))?;
         self.unindexed.learn(usize::try_from(there).unwrap_or(usize::MAX), || {
             if self.progress.is_closing() {
-                return Err("there is no time for that any more".to_owned());
+                return Err(IndexError::Closing);
             }
-            names.by_ref().take(NAMES).collect::<rusqlite::Result<_>>().map_err(failed)
+            Ok(names.by_ref().take(NAMES).collect::<rusqlite::Result<_>>()?)
         })
     }
 

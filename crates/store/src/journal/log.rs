@@ -11,12 +11,12 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::lock::OpenError;
-use super::room;
-use super::segment::{self, Frames, HEAD, Reader, Unreadable};
+use super::disk_space;
+use super::segment::{self, Frames, HEAD, Reader, SegmentError};
+use crate::lock::OpenError;
 
 /// From this size on another file is begun: 16 MiB.
-pub(super) const SEGMENT: u64 = 16 << 20;
+pub(crate) const SEGMENT: u64 = 16 << 20;
 
 /// A file for which none was ready doubles, by so much at least and at most.
 const GROW: (u64, u64) = (64 << 10, 4 << 20);
@@ -32,7 +32,7 @@ struct Segment {
 
 /// The files, oldest first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Segments(Arc<Mutex<VecDeque<Segment>>>);
+pub(crate) struct Segments(Arc<Mutex<VecDeque<Segment>>>);
 
 impl Segments {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Segment>> {
@@ -41,7 +41,7 @@ impl Segments {
 
     /// Removes the files of which every batch is before this one, except the last, which is written; and the last as
     /// well once nothing is written any more.
-    pub(super) fn remove(&self, before: u64, with_last: bool) {
+    pub(crate) fn remove(&self, before: u64, with_last: bool) {
         let mut segments = self.lock();
         while let Some(first) = segments.front() {
             match segments.get(1) {
@@ -58,7 +58,7 @@ impl Segments {
 }
 
 /// Appends batches.
-pub(super) struct Log {
+pub(crate) struct Log {
     folder: PathBuf,
     segments: Segments,
     /// The number of the next batch.
@@ -79,13 +79,13 @@ struct Active {
 }
 
 /// The folder of the log in `state_dir`.
-pub(super) fn folder(state_dir: &Path) -> PathBuf {
+pub(crate) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("journal")
 }
 
 impl Log {
     /// The files that are there, of which those behind `next` are still to be followed.
-    pub(super) fn open(state_dir: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(state_dir: &Path) -> Result<Self, OpenError> {
         let folder = folder(state_dir);
         let unusable = |path: &Path, error: &dyn std::fmt::Display| {
             OpenError(format!("the journal {}: {error}", path.display()))
@@ -116,17 +116,17 @@ impl Log {
     }
 
     /// What the history follows.
-    pub(super) fn segments(&self) -> Segments {
+    pub(crate) fn segments(&self) -> Segments {
         self.segments.clone()
     }
 
-    /// Whether [`room::prepare`] should make a file for later; asked once.
-    pub(super) fn wants_spare(&mut self) -> bool {
+    /// Whether [`disk_space::prepare`] should make a file for later; asked once.
+    pub(crate) fn wants_spare(&mut self) -> bool {
         std::mem::take(&mut self.wants_spare)
     }
 
     /// Goes on with this number.
-    pub(super) fn begin_at(&mut self, next: u64) {
+    pub(crate) fn begin_at(&mut self, next: u64) {
         self.next = next;
     }
 
@@ -134,9 +134,9 @@ impl Log {
     ///
     /// # Errors
     /// When the disk refuses; nothing of them stands then.
-    pub(super) fn append(&mut self, frames: &mut Frames) -> io::Result<u64> {
+    pub(crate) fn append(&mut self, frames: &mut Frames) -> io::Result<u64> {
         let first = self.next;
-        room::check(&self.folder)?;
+        disk_space::check(&self.folder)?;
         match self.write(frames.seal(first)?) {
             Ok(()) => {
                 self.next += frames.count();
@@ -153,8 +153,8 @@ impl Log {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(super) fn probe(&self) -> io::Result<()> {
-        room::check(&self.folder)?;
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        disk_space::check(&self.folder)?;
         let path = self.folder.join("probe");
         let written = File::create(&path).and_then(|file| {
             file.write_all_at(&[0; PROBE], 0)?;
@@ -175,7 +175,7 @@ impl Log {
         let end = active.length + frames.len() as u64;
         if end > active.allocated {
             let allocated = end + end.clamp(GROW.0, GROW.1);
-            room::zero(&active.file, active.allocated, allocated)?;
+            disk_space::zero(&active.file, active.allocated, allocated)?;
             active.allocated = allocated;
         }
         active.file.write_all_at(frames, active.length)?;
@@ -188,7 +188,7 @@ impl Log {
 
     fn create(&mut self) -> io::Result<Active> {
         let path = self.folder.join(format!("{:020}.log", self.file));
-        let (file, allocated) = match room::take(&self.folder, &path) {
+        let (file, allocated) = match disk_space::take(&self.folder, &path) {
             Some(file) => (file, SEGMENT),
             None => {
                 let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -236,16 +236,16 @@ fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 }
 
 /// Follows the log from batch to batch.
-pub(super) struct Follower {
+pub(crate) struct Follower {
     segments: Segments,
     reader: Option<Reader>,
     /// The number of the next batch.
-    pub(super) next: u64,
+    pub(crate) next: u64,
 }
 
 impl Follower {
     /// From this batch on.
-    pub(super) fn new(segments: Segments, next: u64) -> Self {
+    pub(crate) fn new(segments: Segments, next: u64) -> Self {
         Self { segments, reader: None, next }
     }
 
@@ -253,7 +253,7 @@ impl Follower {
     ///
     /// # Errors
     /// When the disk refuses, or the log is damaged.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, Unreadable> {
+    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, SegmentError> {
         loop {
             let reader = match self.successor() {
                 Some(segment) => {
@@ -290,14 +290,14 @@ impl Follower {
         (present.is_none_or(|first| first < segment.first)).then(|| segment.clone())
     }
 
-    fn beginning_is_missing(&self) -> Result<Option<Vec<u8>>, Unreadable> {
+    fn beginning_is_missing(&self) -> Result<Option<Vec<u8>>, SegmentError> {
         if self.segments.lock().is_empty() { Ok(None) } else { Err(self.hole()) }
     }
 
-    fn hole(&self) -> Unreadable {
+    fn hole(&self) -> SegmentError {
         let segments = self.segments.lock();
         let folder = segments.front().and_then(|segment| segment.path.parent()).map(Path::to_owned);
-        Unreadable::Strange(format!(
+        SegmentError::Strange(format!(
             "batch {} of {} is missing or damaged; what follows on it cannot be taken up. Bring the folder back from a \
              backup, together with journal.db; or move it away, and what it holds is given up",
             self.next,
@@ -306,8 +306,8 @@ impl Follower {
     }
 }
 
-fn damaged(path: &Path) -> Unreadable {
-    Unreadable::Strange(format!("{} is damaged: its beginning cannot be read", path.display()))
+fn damaged(path: &Path) -> SegmentError {
+    SegmentError::Strange(format!("{} is damaged: its beginning cannot be read", path.display()))
 }
 
 #[cfg(test)]

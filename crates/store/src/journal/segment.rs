@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The version of the format. Newer ones are refused: a log is empty after every clean stop.
-pub(super) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 3;
 /// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind [`Entry::Reached`]. What
 /// they hold is the same otherwise.
 ///
@@ -19,14 +19,14 @@ const OLDEST: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"HRLDJRNL";
 /// The length of a file's head.
-pub(super) const HEAD: usize = 24;
+pub(crate) const HEAD: usize = 24;
 /// The length of a frame's head.
 const FRAME_HEAD: usize = 16;
 /// From here on the length of a frame is checked against the file before it is believed.
 const LARGE: u32 = 1 << 20;
 
 /// The head of a file whose first batch has this number.
-pub(super) fn head(first: u64) -> [u8; HEAD] {
+pub(crate) fn head(first: u64) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..8].copy_from_slice(MAGIC);
     head[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -38,7 +38,7 @@ pub(super) fn head(first: u64) -> [u8; HEAD] {
 
 /// Frames that are written together.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     bytes: Vec<u8>,
     /// Where each begins.
     starts: Vec<usize>,
@@ -49,7 +49,7 @@ impl Frames {
     ///
     /// # Errors
     /// That of `content`; nothing of the frames is of use then.
-    pub(super) fn add<E>(&mut self, content: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>) -> Result<(), E> {
+    pub(crate) fn add<E>(&mut self, content: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>) -> Result<(), E> {
         self.starts.push(self.bytes.len());
         self.bytes.resize(self.bytes.len() + FRAME_HEAD, 0);
         self.bytes = content(std::mem::take(&mut self.bytes))?;
@@ -57,17 +57,17 @@ impl Frames {
     }
 
     /// How many.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.starts.len() as u64
     }
 
     /// Bytes of all of it.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Bytes of the contents alone.
-    pub(super) fn content_len(&self) -> u64 {
+    pub(crate) fn content_len(&self) -> u64 {
         (self.bytes.len() - self.starts.len() * FRAME_HEAD) as u64
     }
 
@@ -75,7 +75,7 @@ impl Frames {
     ///
     /// # Errors
     /// When a content is larger than a frame can be.
-    pub(super) fn seal(&mut self, first: u64) -> io::Result<&[u8]> {
+    pub(crate) fn seal(&mut self, first: u64) -> io::Result<&[u8]> {
         let ends: Vec<usize> = self.starts.iter().skip(1).copied().chain([self.bytes.len()]).collect();
         for ((start, end), number) in self.starts.iter().zip(ends).zip(first..) {
             seal_frame(&mut self.bytes[*start..end], number)?;
@@ -96,7 +96,7 @@ fn seal_frame(frame: &mut [u8], number: u64) -> io::Result<()> {
 
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
+pub(crate) enum SegmentError {
     /// It is none of ours, or of another version.
     #[error("{0}")]
     Strange(String),
@@ -107,20 +107,20 @@ pub(super) enum Unreadable {
 
 /// Reads the frames of one file.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     file: File,
     /// The number of the first batch.
-    pub(super) first: u64,
+    pub(crate) first: u64,
     /// Where the next frame begins.
-    pub(super) at: u64,
+    pub(crate) at: u64,
 }
 
 impl Reader {
     /// Opens a file. `None`: it holds nothing but an unfinished head, as after a crash while it was made.
     ///
     /// # Errors
-    /// [`Unreadable`].
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, Unreadable> {
+    /// [`SegmentError`].
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, SegmentError> {
         let file = File::open(path)?;
         let mut start = [0; HEAD + FRAME_HEAD];
         let read = read_some(&file, &mut start)?;
@@ -128,9 +128,9 @@ impl Reader {
         let known = &head[..8] == MAGIC;
         let version = u32_at(head, 8);
         if known && !(OLDEST..=VERSION).contains(&version) && version != 0 {
-            return Err(Unreadable::Strange(format!(
+            return Err(SegmentError::Strange(format!(
                 "it is of version {version}, and this heraldd knows versions up to {VERSION}: start the heraldd that wrote it \
-                 once more and stop it in good order"
+                 once more and stop it cleanly"
             )));
         }
         if read >= HEAD && known && crc32fast::hash(&head[..20]) == u32_at(head, 20) {
@@ -141,14 +141,14 @@ impl Reader {
         }
         let why =
             if known { "it is damaged: its beginning cannot be read" } else { "it is no journal of heraldd" };
-        Err(Unreadable::Strange(why.to_owned()))
+        Err(SegmentError::Strange(why.to_owned()))
     }
 
     /// The next frame: its number and its content. `None`: there is no whole one any more.
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(super) fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
         let mut head = [0; FRAME_HEAD];
         if !self.read_whole(&mut head, self.at)? {
             return Ok(None);
@@ -177,7 +177,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub(super) fn is_damaged(&mut self) -> io::Result<bool> {
+    pub(crate) fn is_damaged(&mut self) -> io::Result<bool> {
         let mut head = [0; FRAME_HEAD];
         if !self.read_whole(&mut head, self.at)? {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Room on the disk: what must be left, and a file of zeros that is ready to become the next file of the log.
+//! Disk space: what must stay free, and a file of zeros that is ready to become the next file of the log.
 //!
 //! Records are written only where the blocks of a file are there already. A sync then has less to do, and nothing to
 //! say about the file system's own journal: Linux has been seen to report a sync as done whose new blocks were lost, when
@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// With less than this free nothing is taken: what is there already has to be ended in good order.
+/// With less than this free nothing is taken: what is there already has to be ended cleanly.
 const LEAST: u64 = 256 << 10;
 /// The file of zeros takes at most this share of what is free.
 const SHARE: u64 = 32;
@@ -32,7 +32,7 @@ fn free(folder: &Path) -> io::Result<u64> {
 ///
 /// # Errors
 /// When there is not.
-pub(super) fn check(folder: &Path) -> io::Result<()> {
+pub(crate) fn check(folder: &Path) -> io::Result<()> {
     let free = free(folder)?;
     if free >= LEAST {
         return Ok(());
@@ -49,7 +49,7 @@ fn spare(folder: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn prepare(folder: &Path, size: u64) -> io::Result<()> {
+pub(crate) fn prepare(folder: &Path, size: u64) -> io::Result<()> {
     let (path, aside) = (spare(folder), folder.join("spare.new"));
     if path.exists() || free(folder)? / SHARE < size {
         return Ok(());
@@ -70,7 +70,7 @@ fn make(path: &Path, size: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn zero(file: &File, from: u64, until: u64) -> io::Result<()> {
+pub(crate) fn zero(file: &File, from: u64, until: u64) -> io::Result<()> {
     let zeros = vec![0; CHUNK];
     let mut at = from;
     while at < until {
@@ -82,13 +82,13 @@ pub(super) fn zero(file: &File, from: u64, until: u64) -> io::Result<()> {
 }
 
 /// Gives the file of zeros this name, if there is one.
-pub(super) fn take(folder: &Path, name: &Path) -> Option<File> {
+pub(crate) fn take(folder: &Path, name: &Path) -> Option<File> {
     std::fs::rename(spare(folder), name).ok()?;
     OpenOptions::new().write(true).open(name).ok()
 }
 
 /// Removes the file of zeros.
-pub(super) fn give_back(folder: &Path) {
+pub(crate) fn give_back(folder: &Path) {
     // There may be none.
     let _ = std::fs::remove_file(spare(folder));
 }

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use herald_core::activation::{Activation, Key, Name};
 use herald_core::clock::{Clock, SystemClock};
+use herald_core::dispatcher::restore;
 use herald_core::job::Job;
-use herald_core::journal::{Decision, Journal, JournalError, Record, Records, SelectorResult, Standing};
+use herald_core::journal::{
+    Decision, Journal, JournalError, Record, Records, SelectorResult, Standing, StoredJob,
+};
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
 use herald_core::plan::Plan;
@@ -15,7 +18,8 @@ use herald_core::workflow::{Known, read};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{History, JobQuery, Keep, Store};
+use super::Store;
+use crate::history::{History, JobPage, JobQuery, JobStatus, Keep};
 
 const KEEP: Keep = Keep { time: Duration::from_secs(86_400), jobs: 1000 };
 
@@ -138,11 +142,13 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
         }
     }
     let store = open(folder.path());
-    let recovered = store.recover(&plan).unwrap();
+    let recovered = store.recover().unwrap();
+    let restored = |stored: &StoredJob| restore(&plan, stored.clone());
     let jobs: Vec<_> = recovered
         .jobs
         .iter()
-        .map(|found| (found.job.id.clone(), found.standing, found.job.attempt, found.broken.clone()))
+        .map(|found| (found.standing, restored(&found.stored)))
+        .map(|(standing, found)| (found.job.id, standing, found.job.attempt, found.broken))
         .collect();
     assert_eq!(
         jobs,
@@ -153,7 +159,7 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
             (id(15), Standing::Queued { not_before: None }, 1, None),
         ]
     );
-    let first = &recovered.jobs[0].job;
+    let first = restored(&recovered.jobs[0].stored).job;
     assert_eq!(**first.trigger_param, object(json!({"token": "s3cret-of-mine", "n": 5})));
     assert_eq!(first.job_param.get("git_password"), Some(&json!("hunter2222")));
     let events: Vec<_> = recovered.events.iter().map(|event| event.activation.event_id.clone()).collect();
@@ -169,10 +175,13 @@ async fn secrets_are_those_of_todays_configuration() {
     drop(store);
     let store = open(folder.path());
     let changed = plan("correct-horse");
-    let recovered = store.recover(&changed).unwrap();
-    assert_eq!(recovered.jobs[0].job.job_param, changed.workflow.route("r", "k").unwrap().job_param);
-    let gone = store.recover(&Plan::default()).unwrap();
-    let broken = gone.jobs[0].broken.as_deref().unwrap();
+    let recovered = store.recover().unwrap();
+    let stored = &recovered.jobs[0].stored;
+    assert_eq!(stored.job.job_param.get("git_password"), Some(&json!("***")));
+    let today = restore(&changed, stored.clone()).job;
+    assert_eq!(today.job_param, changed.workflow.route("r", "k").unwrap().job_param);
+    let gone = restore(&Plan::default(), stored.clone());
+    let broken = gone.broken.as_deref().unwrap();
     assert!(broken.contains("job_param/git_password") && broken.contains("\"r\""), "{broken}");
 }
 
@@ -184,16 +193,20 @@ async fn the_history_answers() {
     append(&store, &[accepted(&plan, 1, json!({"password": "x"}))]).await.unwrap();
     append(&store, &batch).await.unwrap();
     append(&store, &[routed(1, Some(id(10))), started(&plan, 1, 10, 1), ended(&plan, 1, 10)]).await.unwrap();
-    let ids = |page: &crate::api::model::Page<crate::api::model::JobSummary>| {
-        page.items.iter().map(|job| Name::from(job.id.as_str())).collect::<Vec<_>>()
-    };
+    let ids = |page: &JobPage| page.jobs.iter().map(|job| job.id.clone()).collect::<Vec<_>>();
     let ask = |query: JobQuery| store.jobs(query);
     let page = ask(JobQuery { limit: 2, ..JobQuery::default() }).await.unwrap();
     assert_eq!(ids(&page), [id(14), id(13)]);
-    let page = ask(JobQuery { limit: 3, cursor: page.next_cursor, ..JobQuery::default() }).await.unwrap();
+    let page = ask(JobQuery {
+        limit: 3,
+        cursor: page.next_cursor.map(|cursor| cursor.to_string()),
+        ..JobQuery::default()
+    })
+    .await
+    .unwrap();
     assert_eq!((ids(&page), page.next_cursor), (vec![id(12), id(11), id(10)], None));
     for (query, found) in [
-        (JobQuery { status: Some("succeeded".into()), ..JobQuery::default() }, vec![id(10)]),
+        (JobQuery { status: JobStatus::parse("succeeded"), ..JobQuery::default() }, vec![id(10)]),
         (JobQuery { router: Some("other".into()), ..JobQuery::default() }, vec![]),
         (JobQuery { task: Some("k".into()), router: Some("r".into()), ..JobQuery::default() }, vec![id(14)]),
         (JobQuery { since: Some(at(2)), ..JobQuery::default() }, vec![]),
@@ -203,11 +216,11 @@ async fn the_history_answers() {
     }
     assert!(ask(JobQuery { cursor: Some("x' OR 1".into()), limit: 1, ..JobQuery::default() }).await.is_err());
     let job = store.job(&id(10)).await.unwrap().unwrap();
-    assert_eq!((job.summary.status.as_str(), job.attempts.len()), ("succeeded", 1));
+    assert_eq!((job.summary.state.status.as_str(), job.attempts.len()), ("succeeded", 1));
     assert_eq!(job.job_param.get("git_password"), Some(&json!("***")));
     assert_eq!(job.trigger_param, object(json!({"password": "***"})));
     let event = store.event(&id(1)).await.unwrap().unwrap();
-    assert_eq!((event.decisions[0].answer.as_str(), event.decisions[0].why.as_str()), ("yes", "because"));
+    assert_eq!((event.decisions[0].said, &*event.decisions[0].why), (SelectorResult::Match, "because"));
     assert!(store.job("nothing").await.unwrap().is_none() && store.event(&id(99)).await.unwrap().is_none());
 }
 
@@ -260,12 +273,12 @@ async fn the_history_is_bounded_and_what_lives_stays() {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     loop {
         let page = store.jobs(JobQuery { limit: 1000, ..JobQuery::default() }).await.unwrap();
-        if page.items.len() <= 11 {
-            assert!(page.items.iter().any(|job| job.id == *id(2)), "it has not ended");
-            assert_eq!(page.items[0].id, *id(1000));
+        if page.jobs.len() <= 11 {
+            assert!(page.jobs.iter().any(|job| job.id == id(2)), "it has not ended");
+            assert_eq!(page.jobs[0].id, id(1000));
             break;
         }
-        assert!(std::time::Instant::now() < deadline, "{} jobs are left", page.items.len());
+        assert!(std::time::Instant::now() < deadline, "{} jobs are left", page.jobs.len());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -467,7 +480,7 @@ async fn an_older_history_is_brought_to_this_version() {
         .unwrap();
     drop(connection);
     let store = open(folder.path());
-    let recovered = store.recover(&Plan::default()).unwrap();
+    let recovered = store.recover().unwrap();
     assert_eq!(recovered.events[0].activation.event_id, id(7));
     for (source, millis) in [("early", -1500), ("late", 1_800_000_000_123)] {
         let at = Timestamp::from_millisecond(millis).unwrap();
@@ -523,9 +536,9 @@ async fn large_events_and_jobs_are_packed_and_come_back_as_they_were() {
     // First from the log, then from the history.
     for _ in 0..2 {
         let store = open(folder.path());
-        let recovered = store.recover(&plan).unwrap();
+        let recovered = store.recover().unwrap();
         assert_eq!(**recovered.events[0].activation.trigger_param, told[1]);
-        for (found, trigger_param) in recovered.jobs.iter().zip(&told) {
+        for (found, trigger_param) in recovered.jobs.iter().map(|job| &job.stored).zip(&told) {
             assert_eq!((&**found.job.trigger_param, &found.broken), (trigger_param, &None));
             assert_eq!(*found.job.job_param, object(large("job")));
             assert_eq!(*found.job.select_param, object(large("select")));
@@ -533,7 +546,10 @@ async fn large_events_and_jobs_are_packed_and_come_back_as_they_were() {
         assert_eq!(recovered.jobs.len(), 2);
         for (n, shown) in [(1, &told[0]), (2, &shown)] {
             assert_eq!(store.event(&id(n)).await.unwrap().unwrap().trigger_param, *shown);
-            assert_eq!(**store.told(&id(n)).await.unwrap().unwrap().trigger_param, told[n as usize - 1]);
+            assert_eq!(
+                **store.activation(&id(n)).await.unwrap().unwrap().trigger_param,
+                told[n as usize - 1]
+            );
         }
         let job = store.job(&id(13)).await.unwrap().unwrap();
         assert_eq!((job.trigger_param, job.job_param), (told[0].clone(), object(large("job"))));
@@ -560,14 +576,14 @@ async fn a_text_that_cannot_be_unpacked_is_told_and_keeps_nothing_else_back() {
     history.execute("UPDATE jobs SET job_param = x'ff' WHERE id = ?1", [&*id(12)]).unwrap();
     drop(history);
     let store = open(folder.path());
-    let recovered = store.recover(&plan).unwrap();
-    for (n, says) in [(0, "what its trigger told"), (1, "its job_param")] {
-        let broken = recovered.jobs[n].broken.as_deref().unwrap();
+    let recovered = store.recover().unwrap();
+    for (n, says) in [(0, "its trigger_param"), (1, "its job_param")] {
+        let broken = recovered.jobs[n].stored.broken.as_deref().unwrap();
         assert!(broken.contains(says) && broken.contains("cannot be read"), "{broken}");
     }
     let error = store.event(&id(1)).await.unwrap_err().to_string();
     assert!(error.contains("damaged"), "{error}");
-    assert!(store.told(&id(1)).await.unwrap().is_none());
+    assert!(store.activation(&id(1)).await.unwrap().is_none());
     assert!(store.event(&id(2)).await.unwrap().is_some());
 }
 
@@ -592,7 +608,7 @@ async fn the_log_of_an_older_version_is_taken_in() {
 
 /// A copy of a `state_dir` that an earlier version wrote.
 fn stored_by(version: &str) -> tempfile::TempDir {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/journal/fixtures").join(version);
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/fixtures").join(version);
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("journal")).unwrap();
     for file in ["journal.db", "seal.key", "journal/00000000000000000000.log"] {
@@ -612,18 +628,15 @@ async fn what_an_earlier_version_stored_is_migrated() {
     for (id, n, routed) in [(first, 1, 2), (second, 2, 2)] {
         let event = store.event(id).await.unwrap().unwrap();
         let decisions = event.decisions.len();
-        assert_eq!(
-            (event.trigger.as_str(), &event.trigger_param["n"], decisions),
-            ("manual", &json!(n), routed)
-        );
+        assert_eq!((&*event.trigger, &event.trigger_param["n"], decisions), ("manual", &json!(n), routed));
     }
-    let told = store.told(first).await.unwrap().unwrap();
+    let told = store.activation(first).await.unwrap().unwrap();
     assert_eq!(told.trigger_param.get("token"), Some(&json!("s3cret-of-mine")), "sealed, and still readable");
-    let recovered = store.recover(&plan("hunter2222")).unwrap();
-    let jobs: Vec<_> = recovered.jobs.iter().map(|found| (&*found.job.task, found.standing)).collect();
+    let recovered = store.recover().unwrap();
+    let jobs: Vec<_> = recovered.jobs.iter().map(|found| (&*found.stored.job.task, found.standing)).collect();
     assert_eq!(jobs, [("k", Standing::Running), ("k", Standing::Queued { not_before: None })]);
     let page = store.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
-    let statuses: Vec<_> = page.items.iter().map(|job| (job.task.as_str(), job.status.as_str())).collect();
+    let statuses: Vec<_> = page.jobs.iter().map(|job| (&*job.task, job.state.status.as_str())).collect();
     assert_eq!(statuses, [("p", "succeeded"), ("k", "queued"), ("p", "succeeded"), ("k", "running")]);
     let later = at(0);
     let since = store.seen("manual:idempotency-key:first", Timestamp::UNIX_EPOCH).await.unwrap();

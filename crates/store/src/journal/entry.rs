@@ -20,11 +20,11 @@ use super::packed::Packed;
 use super::seal::Seal;
 
 /// A UUID, as its bytes.
-pub(super) type Id = [u8; 16];
+pub(crate) type Id = [u8; 16];
 
 /// A record. All times are milliseconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Entry<'a> {
+pub(crate) enum Entry<'a> {
     Accepted(#[serde(borrow)] Accepted<'a>),
     Routed {
         event: Id,
@@ -66,106 +66,119 @@ pub(super) enum Entry<'a> {
 
 /// An event that was taken.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Accepted<'a> {
-    pub(super) id: Id,
+pub(crate) struct Accepted<'a> {
+    pub(crate) id: Id,
     #[serde(borrow)]
-    pub(super) trigger: Cow<'a, str>,
+    pub(crate) trigger: Cow<'a, str>,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) param: Packed<'a>,
+    pub(crate) param: Packed<'a>,
     /// The same with its secrets, sealed; `None` when there is none.
-    pub(super) sealed: Option<Vec<u8>>,
-    pub(super) depth: u32,
-    pub(super) key: Option<KeyUntil>,
+    pub(crate) sealed: Option<Vec<u8>>,
+    pub(crate) depth: u32,
+    pub(crate) key: Option<KeyUntil>,
     /// As versions up to 2 wrote it; since then [`Entry::Followed`] comes next.
     #[serde(borrow)]
-    pub(super) due: Option<Reached<'a>>,
-    pub(super) at: i64,
+    pub(crate) due: Option<Reached<'a>>,
+    pub(crate) at: i64,
 }
 
 /// The name that its sender gave an event, and how long it is remembered.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct KeyUntil {
-    pub(super) name: String,
-    pub(super) until: i64,
+pub(crate) struct KeyUntil {
+    pub(crate) name: String,
+    pub(crate) until: i64,
 }
 
 /// Up to when a calendar was followed.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Reached<'a> {
+pub(crate) struct Reached<'a> {
     #[serde(borrow)]
-    pub(super) mark: Cow<'a, str>,
-    pub(super) at: i64,
+    pub(crate) mark: Cow<'a, str>,
+    pub(crate) at: i64,
 }
 
 /// Up to which position a source of events was followed.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Followed<'a> {
+pub(crate) struct Followed<'a> {
     #[serde(borrow)]
-    pub(super) source: Cow<'a, str>,
+    pub(crate) source: Cow<'a, str>,
     /// The bytes that its trigger chose.
     #[serde(borrow)]
-    pub(super) position: Cow<'a, [u8]>,
+    pub(crate) position: Cow<'a, [u8]>,
 }
 
 /// A job that exists.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Queued<'a> {
-    pub(super) id: Id,
-    pub(super) event: Id,
+pub(crate) struct Queued<'a> {
+    pub(crate) id: Id,
+    pub(crate) event: Id,
     #[serde(borrow)]
-    pub(super) router: Cow<'a, str>,
+    pub(crate) router: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) task: Cow<'a, str>,
+    pub(crate) task: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) trigger: Cow<'a, str>,
+    pub(crate) trigger: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) selector: Cow<'a, str>,
+    pub(crate) selector: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) executor: Cow<'a, str>,
-    pub(super) depth: u32,
+    pub(crate) executor: Cow<'a, str>,
+    pub(crate) depth: u32,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) select_param: Packed<'a>,
+    pub(crate) select_param: Packed<'a>,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) job_param: Packed<'a>,
-    pub(super) attempt: u32,
-    pub(super) at: i64,
+    pub(crate) job_param: Packed<'a>,
+    pub(crate) attempt: u32,
+    pub(crate) at: i64,
 }
 
 /// What a selector said.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Decided<'a> {
+pub(crate) struct Decided<'a> {
     #[serde(borrow)]
-    pub(super) router: Cow<'a, str>,
+    pub(crate) router: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) task: Cow<'a, str>,
+    pub(crate) task: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) selector: Cow<'a, str>,
-    pub(super) said: Answer,
+    pub(crate) selector: Cow<'a, str>,
+    pub(crate) said: SelectorResult,
     #[serde(borrow)]
-    pub(super) why: Cow<'a, str>,
-    pub(super) job: Option<Id>,
-}
-
-/// [`SelectorResult`], as it is stored.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) enum Answer {
-    Yes,
-    No,
-    Error,
+    pub(crate) why: Cow<'a, str>,
+    pub(crate) job: Option<Id>,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct End<'a> {
-    #[serde(borrow)]
-    pub(super) status: Cow<'a, str>,
-    pub(super) error: Option<String>,
+pub(crate) struct End<'a> {
+    #[serde(with = "status_word")]
+    pub(crate) status: Status,
+    pub(crate) error: Option<String>,
     /// JSON, secrets hidden.
     #[serde(borrow)]
-    pub(super) result: Packed<'a>,
+    pub(crate) result: Packed<'a>,
+}
+
+/// A status, stored as its word.
+mod status_word {
+    use herald_core::status::Status;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(status.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
+        let word = <&str>::deserialize(deserializer)?;
+        Status::parse(word).ok_or_else(|| D::Error::custom(format!("\"{word}\" is not a valid status")))
+    }
+}
+
+/// The time of so many milliseconds since 1970.
+pub(crate) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or_default()
 }
 
 impl<'a> From<Reached<'a>> for Followed<'a> {
@@ -176,12 +189,12 @@ impl<'a> From<Reached<'a>> for Followed<'a> {
 }
 
 /// Milliseconds since 1970.
-pub(super) fn millis(at: Timestamp) -> i64 {
+pub(crate) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
 /// A batch as bytes.
-pub(super) fn encode(records: &[Record], seal: &Seal, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
+pub(crate) fn encode(records: &[Record], seal: &Seal, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     records.iter().try_fold(into, |bytes, record| {
         let bytes = write(&Entry::of(record, seal)?, bytes)?;
         match record {
@@ -196,9 +209,9 @@ fn write(entry: &Entry<'_>, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
 }
 
 /// The entries of a batch.
-pub(super) fn decode<'a>(mut bytes: &'a [u8], into: &mut Vec<Entry<'a>>) -> Result<(), String> {
+pub(crate) fn decode<'a>(mut bytes: &'a [u8], into: &mut Vec<Entry<'a>>) -> postcard::Result<()> {
     while !bytes.is_empty() {
-        let (entry, rest) = postcard::take_from_bytes(bytes).map_err(|error| error.to_string())?;
+        let (entry, rest) = postcard::take_from_bytes(bytes)?;
         into.push(entry);
         bytes = rest;
     }
@@ -298,11 +311,7 @@ fn decided(decision: &Decision) -> Result<Decided<'_>, JournalError> {
         router: Cow::Borrowed(&decision.router),
         task: Cow::Borrowed(&decision.task),
         selector: Cow::Borrowed(&decision.selector),
-        said: match decision.said {
-            SelectorResult::Match => Answer::Yes,
-            SelectorResult::NoMatch => Answer::No,
-            SelectorResult::Error => Answer::Error,
-        },
+        said: decision.said,
         why: Cow::Borrowed(&decision.why),
         job: decision.job_id.as_ref().map(id).transpose()?,
     })
@@ -312,7 +321,7 @@ fn decided(decision: &Decision) -> Result<Decided<'_>, JournalError> {
 fn end(verdict: &Verdict) -> End<'_> {
     let result = &verdict.result;
     End {
-        status: Cow::Borrowed(verdict.status.as_str()),
+        status: verdict.status,
         error: verdict.error.clone(),
         result: if result.is_empty() { NOTHING } else { Packed::pack(json(result)) },
     }

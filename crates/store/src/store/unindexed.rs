@@ -9,8 +9,8 @@ use herald_core::journal::Record;
 use herald_core::position::{Cursor, Position};
 use jiff::Timestamp;
 
-use super::entry::millis;
 use super::keys::Keys;
+use crate::journal::entry::millis;
 
 /// With more keys on their way into the history it is no time to learn.
 const FEW: usize = 10_000;
@@ -35,7 +35,7 @@ enum What {
 
 /// Whether a key was seen.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     /// This event has it.
     By(Name),
     /// No event has it whose window is not over.
@@ -46,7 +46,7 @@ pub(super) enum Seen {
 
 /// See the module. Its bound is that of the log.
 #[derive(Default)]
-pub(super) struct Unindexed(Mutex<Table>);
+pub(crate) struct Unindexed(Mutex<Table>);
 
 impl Unindexed {
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -54,7 +54,7 @@ impl Unindexed {
     }
 
     /// A batch of this number was written.
-    pub(super) fn wrote(&self, number: u64, records: &[Record]) {
+    pub(crate) fn wrote(&self, number: u64, records: &[Record]) {
         let mut table = None;
         for record in records {
             let (key, cursor) = match record {
@@ -81,7 +81,7 @@ impl Unindexed {
     }
 
     /// The batches before this number are in the history.
-    pub(super) fn took_in(&self, next: u64) {
+    pub(crate) fn took_in(&self, next: u64) {
         let mut table = self.table();
         while table.order.front().is_some_and(|(number, _)| *number < next) {
             let Some((_, what)) = table.order.pop_front() else { return };
@@ -102,7 +102,7 @@ impl Unindexed {
     }
 
     /// Whether an event had this key.
-    pub(super) fn seen(&self, key: &str, now: Timestamp) -> Seen {
+    pub(crate) fn seen(&self, key: &str, now: Timestamp) -> Seen {
         let table = self.table();
         match table.keys.get(key) {
             Some((event, until)) if *until > millis(now) => Seen::By(event.clone()),
@@ -114,7 +114,7 @@ impl Unindexed {
     }
 
     /// Whether [`Self::learn`] is worth it: nothing was learned yet, or so much that it is better learned anew.
-    pub(super) fn wants_to_learn(&self) -> bool {
+    pub(crate) fn wants_to_learn(&self) -> bool {
         let table = self.table();
         // Those that are on their way are put in under the lock.
         let few = table.keys.len() <= FEW;
@@ -126,7 +126,7 @@ impl Unindexed {
     ///
     /// # Errors
     /// Those of `read`; nothing was learned then.
-    pub(super) fn learn<E>(
+    pub(crate) fn learn<E>(
         &self,
         there: usize,
         mut read: impl FnMut() -> Result<Vec<String>, E>,
@@ -157,7 +157,7 @@ impl Unindexed {
     }
 
     /// Up to which position a source was followed.
-    pub(super) fn reached(&self, source: &str) -> Option<Position> {
+    pub(crate) fn reached(&self, source: &str) -> Option<Position> {
         self.table().positions.get(source).cloned()
     }
 }

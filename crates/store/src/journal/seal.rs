@@ -11,19 +11,19 @@ use std::path::Path;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::lock::OpenError;
+use crate::lock::OpenError;
 
 const KEY: usize = 32;
 
 /// Seals and opens.
-pub(super) struct Seal {
+pub(crate) struct Seal {
     key: LessSafeKey,
     random: SystemRandom,
 }
 
 impl Seal {
     /// Reads the key, or makes one.
-    pub(super) fn open(folder: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join("seal.key");
         let wrong = |why: &dyn std::fmt::Display| OpenError(format!("the key {}: {why}", path.display()));
         let random = SystemRandom::new();
@@ -41,7 +41,7 @@ impl Seal {
     }
 
     /// Seals a text. `None`: there are no random numbers.
-    pub(super) fn seal(&self, text: &str) -> Option<Vec<u8>> {
+    pub(crate) fn seal(&self, text: &str) -> Option<Vec<u8>> {
         let mut nonce = [0_u8; NONCE_LEN];
         self.random.fill(&mut nonce).ok()?;
         let mut bytes = text.as_bytes().to_vec();
@@ -51,7 +51,7 @@ impl Seal {
     }
 
     /// Opens what was sealed. `None`: with another key, or it was changed.
-    pub(super) fn unseal(&self, sealed: &[u8]) -> Option<String> {
+    pub(crate) fn unseal(&self, sealed: &[u8]) -> Option<String> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut bytes = rest.to_vec();

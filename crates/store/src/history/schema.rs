@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::lock::OpenError;
+use crate::lock::OpenError;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
 const MIGRATIONS: [&str; 4] = [
@@ -88,7 +88,7 @@ ALTER TABLE jobs ADD COLUMN cancelled_by TEXT;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Opens the file for writing, and brings it to the present version.
-pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |error: &dyn std::fmt::Display| {
         OpenError(format!("the journal {} cannot be used: {error}", path.display()))
     };
@@ -119,7 +119,7 @@ fn migrate(connection: &mut Connection, sql: &str, version: usize) -> rusqlite::
 }
 
 /// A connection to the file as it is.
-pub(super) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> {
+pub(crate) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> {
     let access = if write {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
     } else {

@@ -1,4 +1,13 @@
-//! The store: one thread that writes the log, one that takes it into the history, and the way to both.
+//! The store: journal and history in the `state_dir`. One thread writes the journal, another one takes it into the
+//! history when there is time, or when somebody asks. Questions have a connection of their own and never hold either up.
+
+mod indexer;
+mod keys;
+mod progress;
+mod unindexed;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,16 +25,19 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
-use super::entry::{self, millis};
-use super::indexer::{self, Indexer};
-use super::lock::{self, Lock, OpenError};
-use super::log::{self, Follower, Log};
-use super::progress::Progress;
-use super::schema;
-use super::seal::Seal;
-use super::segment::Frames;
-use super::trim::{Keep, Trimmed};
-use super::unindexed::{Seen, Unindexed};
+use indexer::Indexer;
+use progress::{Progress, TooFarBehind};
+use unindexed::{Seen, Unindexed};
+
+use crate::history::query::Unreadable;
+use crate::history::schema;
+use crate::history::trim::{Keep, Trimmed};
+use crate::journal::entry::{self, millis};
+use crate::journal::log::{self, Follower, Log};
+use crate::journal::seal::Seal;
+use crate::journal::segment::Frames;
+pub use crate::lock::OpenError;
+use crate::lock::{self, Lock};
 
 /// Batches on their way to the writer; the dispatcher sends fewer.
 const CHANNEL: usize = 64;
@@ -48,10 +60,10 @@ pub struct Store {
     /// How many failures of the log were told.
     failures: AtomicU64,
     /// For short questions and for pages; used on threads that may block.
-    pub(super) reader: Arc<Mutex<Connection>>,
-    pub(super) seal: Arc<Seal>,
+    pub(crate) reader: Arc<Mutex<Connection>>,
+    pub(crate) seal: Arc<Seal>,
     progress: Progress,
-    pub(super) unindexed: Arc<Unindexed>,
+    pub(crate) unindexed: Arc<Unindexed>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
 }
@@ -127,11 +139,11 @@ impl Store {
     }
 
     /// Asks the history something, off the async threads. What was recorded before is in the answer.
-    pub(super) async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, String> {
-        self.progress.caught_up(PATIENCE).await?;
+    ) -> Result<T, Unreadable> {
+        self.progress.caught_up(PATIENCE).await.map_err(|TooFarBehind(why)| Unreadable::Behind(why))?;
         self.ask_file(question).await
     }
 
@@ -139,16 +151,12 @@ impl Store {
     async fn ask_file<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, String> {
+    ) -> Result<T, Unreadable> {
         let reader = self.reader.clone();
         let asked = tokio::task::spawn_blocking(move || {
             question(&reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        match asked.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+        Ok(asked.await??)
     }
 }
 
@@ -201,7 +209,7 @@ impl Journal for Store {
                 .query_row(rusqlite::params![key, millis(now)], |row| row.get::<_, String>(0))
                 .optional()
         });
-        found.await.map(|id| id.map(Name::from)).map_err(JournalError)
+        found.await.map(|id| id.map(Name::from)).map_err(|error| JournalError(error.to_string()))
     }
 
     async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
@@ -215,7 +223,8 @@ impl Journal for Store {
                 .query_row([source], |row| row.get::<_, Vec<u8>>(0))
                 .optional()
         });
-        Ok(found.await.map_err(JournalError)?.map(Position::from_bytes))
+        let found = found.await.map_err(|error| JournalError(error.to_string()))?;
+        Ok(found.map(Position::from_bytes))
     }
 
     fn is_durable(&self) -> bool {

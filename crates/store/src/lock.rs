@@ -12,12 +12,12 @@ pub struct OpenError(pub String);
 
 /// Held for as long as this daemon uses the folder. The kernel gives the lock back however the process ends.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 /// Makes the folder and takes its lock.
-pub(super) fn lock(folder: &Path) -> Result<Lock, OpenError> {
+pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
     let unusable = |error: &dyn std::fmt::Display| {
         OpenError(format!("state_dir {} cannot be used: {error}", folder.display()))
     };
@@ -55,6 +55,6 @@ fn taken(file: &mut File, folder: &Path) -> OpenError {
 }
 
 /// The file of the journal.
-pub(super) fn file(folder: &Path) -> PathBuf {
+pub(crate) fn file(folder: &Path) -> PathBuf {
     folder.join("journal.db")
 }

@@ -11,7 +11,7 @@ const HASHES: u32 = 5;
 const MANY: (usize, usize) = (1 << 20, 16 << 20);
 
 /// A filter over names.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     filter: BloomFilter<RandomState>,
     /// How many names were put into it, and for how many it is made.
     count: usize,
@@ -20,24 +20,24 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Empty, with room for twice as many names as there are.
-    pub(super) fn for_twice(names: usize) -> Self {
+    pub(crate) fn for_twice(names: usize) -> Self {
         let most = names.saturating_mul(2).clamp(MANY.0, MANY.1);
         let filter = BloomFilter::with_num_bits(most * BITS).hasher(RandomState::new()).hashes(HASHES);
         Self { filter, count: 0, most }
     }
 
     /// Whether this name was put into it. If not, it was not; a few that were not seem to be.
-    pub(super) fn may_hold(&self, name: &str) -> bool {
+    pub(crate) fn may_hold(&self, name: &str) -> bool {
         self.filter.contains(name)
     }
 
-    pub(super) fn put(&mut self, name: &str) {
+    pub(crate) fn put(&mut self, name: &str) {
         self.filter.insert(name);
         self.count += 1;
     }
 
     /// Whether it holds so many names that it should begin anew, without those that nobody remembers by now.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.count >= self.most
     }
 }

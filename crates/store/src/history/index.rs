@@ -1,0 +1,322 @@
+//! Batches of the log into the tables of the history. What happened to a job within the same step is one row, written
+//! once.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use herald_core::activation::Name;
+use herald_core::journal::Decision;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::job_state::{JobState, JobStep, StepEnd};
+use super::view::AttemptView;
+use crate::journal::entry::{Accepted, Decided, End, Entry, Followed, Id, Queued, millis, time};
+use crate::journal::packed::Packed;
+
+/// Writes what these entries say as one transaction, together with the number of the batch that is taken in next.
+pub(crate) fn take_in(
+    connection: &mut Connection,
+    entries: Vec<Entry<'_>>,
+    next: u64,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut step = Step::default();
+    for entry in entries {
+        step.take(entry, &transaction)?;
+    }
+    step.write(&transaction)?;
+    let next = i64::try_from(next).unwrap_or(i64::MAX);
+    transaction.prepare_cached("UPDATE position SET next = ?1")?.execute([next])?;
+    herald_core::failpoint!("history-before-commit");
+    transaction.commit()?;
+    herald_core::failpoint!("history-after-commit");
+    Ok(())
+}
+
+/// The number of the batch that is taken in next.
+pub(crate) fn position(connection: &Connection) -> rusqlite::Result<u64> {
+    let next: i64 = connection.query_row("SELECT next FROM position", [], |row| row.get(0))?;
+    Ok(u64::try_from(next).unwrap_or(0))
+}
+
+/// An event of this step.
+struct Event<'a> {
+    accepted: Accepted<'a>,
+    routed: Option<(i64, Vec<Decided<'a>>)>,
+}
+
+/// A job that something happened to in this step, as it is at its end.
+struct Job<'a> {
+    id: Id,
+    /// `None`: its row is there already.
+    queued: Option<Queued<'a>>,
+    state: JobState,
+    /// Its result, where it ended in this step.
+    result: Option<Packed<'a>>,
+}
+
+/// An attempt that was followed by another one.
+struct Attempt {
+    job: Id,
+    view: AttemptView,
+}
+
+/// What is gathered before it is written.
+#[derive(Default)]
+struct Step<'a> {
+    events: Vec<Event<'a>>,
+    event_places: HashMap<Id, usize>,
+    jobs: Vec<Job<'a>>,
+    job_places: HashMap<Id, usize>,
+    attempts: Vec<Attempt>,
+    positions: HashMap<Cow<'a, str>, Cow<'a, [u8]>>,
+}
+
+impl<'a> Step<'a> {
+    /// What concerns events of earlier steps is written at once; the rest is gathered.
+    fn take(&mut self, entry: Entry<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        match entry {
+            Entry::Accepted(accepted) => self.accepted(accepted, transaction),
+            Entry::Routed { event, decisions, at } => match self.event(event) {
+                Some(found) => {
+                    found.routed = Some((at, decisions));
+                    Ok(())
+                }
+                None => routed(transaction, event, &decisions, at),
+            },
+            Entry::Queued(queued) => {
+                self.created(queued);
+                Ok(())
+            }
+            Entry::Started { job, attempt, at } => {
+                self.apply(job, JobStep::Started { attempt, at: time(at) }, transaction)
+            }
+            Entry::AttemptEnded { job, attempt, end, retry_at, at } => {
+                let end = StepEnd { status: end.status, error: end.error.map(Cow::Owned), at: time(at) };
+                let step = JobStep::AttemptEnded { attempt, end, retry_at: time(retry_at) };
+                self.apply(job, step, transaction)
+            }
+            Entry::Ended { job, end, at } => self.ended(job, end, at, transaction),
+            Entry::Refused { job, end } => {
+                let (id, at) = (job.id, job.at);
+                if self.job(id, transaction)?.is_none() {
+                    self.created(job);
+                }
+                self.ended(id, end, at, transaction)
+            }
+            Entry::Reached(reached) => {
+                self.followed(reached.into());
+                Ok(())
+            }
+            Entry::Followed(followed) => {
+                self.followed(followed);
+                Ok(())
+            }
+        }
+    }
+
+    fn event(&mut self, id: Id) -> Option<&mut Event<'a>> {
+        self.event_places.get(&id).and_then(|place| self.events.get_mut(*place))
+    }
+
+    /// A job of this step, or of the history; `None` when it is not kept any more.
+    fn job(&mut self, id: Id, transaction: &Transaction<'_>) -> rusqlite::Result<Option<&mut Job<'a>>> {
+        if !self.job_places.contains_key(&id) {
+            let Some(state) = state_of(transaction, id)? else { return Ok(None) };
+            self.put(Job { id, queued: None, state, result: None });
+        }
+        Ok(self.job_places.get(&id).and_then(|place| self.jobs.get_mut(*place)))
+    }
+
+    fn put(&mut self, job: Job<'a>) {
+        self.job_places.insert(job.id, self.jobs.len());
+        self.jobs.push(job);
+    }
+
+    fn accepted(
+        &mut self,
+        mut accepted: Accepted<'a>,
+        transaction: &Transaction<'_>,
+    ) -> rusqlite::Result<()> {
+        if let Some(key) = &accepted.key {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO keys (name, event_id, until) VALUES (?1, ?2, ?3)")?
+                .execute(params![key.name, Text::of(accepted.id).as_str(), key.until])?;
+        }
+        if let Some(due) = accepted.due.take() {
+            self.followed(due.into());
+        }
+        self.event_places.insert(accepted.id, self.events.len());
+        self.events.push(Event { accepted, routed: None });
+        Ok(())
+    }
+
+    fn created(&mut self, queued: Queued<'a>) {
+        let state = JobState::queued(queued.attempt);
+        self.put(Job { id: queued.id, queued: Some(queued), state, result: None });
+    }
+
+    fn apply(&mut self, id: Id, step: JobStep<'_>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        if let Some(job) = self.job(id, transaction)?
+            && let Some(view) = job.state.apply(step)
+        {
+            self.attempts.push(Attempt { job: id, view });
+        }
+        Ok(())
+    }
+
+    fn ended(
+        &mut self,
+        id: Id,
+        end: End<'a>,
+        at: i64,
+        transaction: &Transaction<'_>,
+    ) -> rusqlite::Result<()> {
+        let Some(job) = self.job(id, transaction)? else { return Ok(()) };
+        let End { status, error, result } = end;
+        job.state
+            .apply(JobStep::Ended { end: StepEnd { status, error: error.map(Cow::Owned), at: time(at) } });
+        job.result = Some(result);
+        Ok(())
+    }
+
+    fn followed(&mut self, followed: Followed<'a>) {
+        self.positions.insert(followed.source, followed.position);
+    }
+
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR IGNORE INTO events (id, trigger_name, param, sealed, depth, accepted_at, routed_at, decisions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        for Event { accepted, routed } in &self.events {
+            let id = Text::of(accepted.id);
+            insert.execute(params![
+                id.as_str(),
+                accepted.trigger,
+                accepted.param,
+                accepted.sealed,
+                accepted.depth,
+                accepted.at,
+                routed.as_ref().map(|(at, _)| *at),
+                routed.as_ref().map(|(_, decisions)| decisions_json(decisions)),
+            ])?;
+        }
+        for job in &self.jobs {
+            job.write(transaction)?;
+        }
+        for Attempt { job, view } in &self.attempts {
+            transaction.prepare_cached(ATTEMPT)?.execute(params![
+                Text::of(*job).as_str(),
+                view.attempt,
+                view.status,
+                view.started_at.map(millis),
+                view.ended_at.map(millis),
+                view.error
+            ])?;
+        }
+        for (source, position) in &self.positions {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO cursors (source, position) VALUES (?1, ?2)")?
+                .execute(params![source, position.as_ref()])?;
+        }
+        Ok(())
+    }
+}
+
+impl Job<'_> {
+    fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let Self { id, queued, state, result } = self;
+        let id = Text::of(*id);
+        let [started_at, ended_at, retry_at] =
+            [state.started_at, state.ended_at, state.retry_at].map(|at| at.map(millis));
+        let Some(queued) = queued else {
+            let (status, attempt, error) = (state.status, state.attempt, &state.error);
+            let values = params![id.as_str(), status, attempt, started_at, ended_at, retry_at, error, result];
+            return transaction.prepare_cached(UPDATE)?.execute(values).map(drop);
+        };
+        let Queued { event, router, task, trigger, selector, executor, depth, .. } = queued;
+        let event = Text::of(*event);
+        let values = params![
+            id.as_str(),
+            event.as_str(),
+            router,
+            task,
+            trigger,
+            selector,
+            executor,
+            depth,
+            queued.select_param,
+            queued.job_param,
+            state.status,
+            state.attempt,
+            queued.at,
+            started_at,
+            ended_at,
+            retry_at,
+            state.error,
+            result,
+        ];
+        transaction.prepare_cached(INSERT)?.execute(values).map(drop)
+    }
+}
+
+const INSERT: &str =
+    "INSERT OR IGNORE INTO jobs (id, event_id, router, task, trigger_name, selector, executor, depth,
+         select_param, job_param, status, attempt, queued_at, started_at, ended_at, retry_at, error, result)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+const UPDATE: &str =
+    "UPDATE jobs SET status = ?2, attempt = ?3, started_at = ?4, ended_at = ?5, retry_at = ?6, error = ?7,
+                                      result = ifnull(?8, result) WHERE id = ?1";
+
+const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts (job_id, attempt, status, started_at, ended_at, error)
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+
+fn routed(connection: &Connection, event: Id, decisions: &[Decided<'_>], at: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE events SET routed_at = ?2, decisions = ?3 WHERE id = ?1")?
+        .execute(params![Text::of(event).as_str(), at, decisions_json(decisions)])
+        .map(drop)
+}
+
+/// How far a job of an earlier step is.
+fn state_of(connection: &Connection, job: Id) -> rusqlite::Result<Option<JobState>> {
+    let sql = "SELECT status, attempt, started_at, ended_at, retry_at, error FROM jobs WHERE id = ?1";
+    let state = |row: &rusqlite::Row<'_>| JobState::read(row, 0);
+    connection.prepare_cached(sql)?.query_row([Text::of(job).as_str()], state).optional()
+}
+
+/// Decisions as the history keeps them.
+fn decisions_json(decisions: &[Decided<'_>]) -> String {
+    let list: Vec<Decision> = decisions
+        .iter()
+        .map(|decided| Decision {
+            router: Name::from(&*decided.router),
+            task: Name::from(&*decided.task),
+            selector: Name::from(&*decided.selector),
+            said: decided.said,
+            why: Cow::Owned(decided.why.to_string()),
+            job_id: decided.job.map(|job| Name::from(Text::of(job).as_str())),
+        })
+        .collect();
+    // Texts and lists: never fails.
+    serde_json::to_string(&list).unwrap_or_default()
+}
+
+/// An id as it is written everywhere else.
+struct Text([u8; uuid::fmt::Hyphenated::LENGTH]);
+
+impl Text {
+    fn of(id: Id) -> Self {
+        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+        Uuid::from_bytes(id).as_hyphenated().encode_lower(&mut text);
+        Self(text)
+    }
+
+    fn as_str(&self) -> &str {
+        // Hexadecimal digits and hyphens.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}

@@ -1,0 +1,276 @@
+//! The latest jobs and events in memory: the history of a daemon that keeps nothing else (`state_dir: none`).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use herald_core::activation::{Activation, Name};
+use herald_core::job::Job;
+use herald_core::journal::{Decision, Journal, JournalError, Record, Records, StoredJob, StoredSecrets};
+use herald_core::param::{Params, rough_size};
+use herald_core::secret::Mask;
+use jiff::Timestamp;
+
+use super::job_state::{JobState, JobStep, whole_millis};
+use super::query::{FoundJob, History, HistoryError, JobQuery};
+use super::view::{AttemptView, EventView, JobPage, JobSummaryView, JobView};
+
+/// The most jobs, and the most events, that are kept; and the most bytes of each, counted roughly.
+const MOST: usize = 1000;
+const BYTES: usize = 8 << 20;
+/// What an entry takes beside its parameters, and what each attempt and decision does.
+const ENTRY: usize = 1024;
+const PART: usize = 256;
+
+/// The latest jobs and events. The oldest go first, also those that have not ended.
+#[derive(Default)]
+pub struct MemoryHistory {
+    inside: Mutex<Inside>,
+    wanted: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inside {
+    jobs: Kept<KeptJob>,
+    events: Kept<KeptEvent>,
+}
+
+#[derive(Clone)]
+struct KeptEvent {
+    /// Holds secrets.
+    activation: Activation,
+    mask: Arc<Mask>,
+    accepted_at: Timestamp,
+    routed_at: Option<Timestamp>,
+    decisions: Vec<Decision>,
+}
+
+#[derive(Clone)]
+struct KeptJob {
+    /// As it could run again. Holds secrets.
+    job: Arc<Job>,
+    mask: Arc<Mask>,
+    queued_at: Timestamp,
+    state: JobState,
+    /// Those that were followed by another one.
+    attempts: Vec<AttemptView>,
+    result: Option<Params>,
+}
+
+impl KeptEvent {
+    fn view(self) -> EventView {
+        EventView {
+            trigger_param: self.mask.params(&self.activation.trigger_param),
+            id: self.activation.event_id,
+            trigger: self.activation.trigger,
+            chain_depth: self.activation.chain_depth,
+            accepted_at: self.accepted_at,
+            routed_at: self.routed_at,
+            decisions: self.decisions,
+        }
+    }
+}
+
+impl KeptJob {
+    fn summary(&self) -> JobSummaryView {
+        let job = &self.job;
+        JobSummaryView {
+            id: job.id.clone(),
+            event_id: job.trigger_id.clone(),
+            router: job.router.clone(),
+            task: job.task.clone(),
+            trigger: job.trigger.clone(),
+            executor: job.executor.clone(),
+            chain_depth: job.chain_depth,
+            queued_at: self.queued_at,
+            state: self.state.clone(),
+        }
+    }
+
+    fn view(self) -> JobView {
+        JobView {
+            summary: self.summary(),
+            selector: self.job.selector.clone(),
+            trigger_param: self.mask.params(&self.job.trigger_param),
+            select_param: self.mask.params(&self.job.select_param),
+            job_param: self.mask.params(&self.job.job_param),
+            result: self.result,
+            attempts: self.attempts.into_iter().chain(self.state.latest_attempt()).collect(),
+        }
+    }
+}
+
+/// Entries by id; ids ascend with time.
+struct Kept<T> {
+    entries: BTreeMap<Name, (T, usize)>,
+    bytes: usize,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), bytes: 0 }
+    }
+}
+
+impl<T> Kept<T> {
+    fn put(&mut self, id: &Name, entry: T, size: usize) {
+        if let Some((_, before)) = self.entries.insert(id.clone(), (entry, size)) {
+            self.bytes -= before;
+        }
+        self.bytes += size;
+        self.trim();
+    }
+
+    fn get(&self, id: &str) -> Option<&T> {
+        self.entries.get(id).map(|(entry, _)| entry)
+    }
+
+    /// Changes an entry, which gives by how many bytes it grows.
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut T) -> usize) {
+        if let Some((entry, size)) = self.entries.get_mut(id) {
+            let more = change(entry);
+            *size += more;
+            self.bytes += more;
+        }
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while self.entries.len() > MOST || self.bytes > BYTES {
+            let Some((_, (_, size))) = self.entries.pop_first() else { return };
+            self.bytes -= size;
+        }
+    }
+}
+
+impl MemoryHistory {
+    /// Keeps what is recorded from now on. Until then nothing is: without an API there is nobody to ask for it, and
+    /// it costs about a fifth of the events that can be taken.
+    pub fn begin(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryHistory {
+    async fn append(&self, records: &Records) -> Result<(), JournalError> {
+        if !self.wanted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut inside = self.inside();
+        records.iter().for_each(|record| inside.take(record));
+        Ok(())
+    }
+}
+
+impl Inside {
+    fn take(&mut self, record: &Record) {
+        match record {
+            Record::Accepted { activation, mask, at, .. } => {
+                let size = ENTRY + activation.trigger_param.size();
+                let (activation, mask) = (activation.clone(), mask.clone());
+                let (id, accepted_at) = (activation.event_id.clone(), whole_millis(*at));
+                let (routed_at, decisions) = (None, Vec::new());
+                self.events.put(&id, KeptEvent { activation, mask, accepted_at, routed_at, decisions }, size);
+            }
+            Record::Routed { event_id, decisions, at } => self.events.change(event_id, |event| {
+                event.routed_at = Some(whole_millis(*at));
+                event.decisions.clone_from(decisions);
+                decisions.iter().map(|decision| PART + decision.why.len()).sum()
+            }),
+            Record::Queued { job, mask, at } => self.queued(job, mask, *at),
+            Record::Ended { job, mask, verdict, at } => {
+                if self.jobs.get(&job.id).is_none() {
+                    // It was refused before it was queued, or is as old as those that are not kept any more.
+                    self.queued(job, mask, *at);
+                }
+                self.step(record);
+                self.jobs.change(&job.id, |kept| {
+                    kept.result = Some(verdict.result.clone());
+                    PART + rough_size(&verdict.result)
+                });
+            }
+            Record::Started { .. } | Record::AttemptEnded { .. } => self.step(record),
+            Record::Reached(_) => {}
+        }
+    }
+
+    fn step(&mut self, record: &Record) {
+        let Some((job, step)) = JobStep::of(record) else { return };
+        self.jobs.change(&job.id, |kept| {
+            let Some(over) = kept.state.apply(step) else { return 0 };
+            let size = PART + over.error.as_ref().map_or(0, String::len);
+            kept.attempts.push(over);
+            size
+        });
+    }
+
+    fn queued(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, at: Timestamp) {
+        let size =
+            ENTRY + job.trigger_param.size() + rough_size(&job.select_param) + rough_size(&job.job_param);
+        let kept = KeptJob {
+            job: job.clone(),
+            mask: mask.clone(),
+            queued_at: whole_millis(at),
+            state: JobState::queued(job.attempt),
+            attempts: Vec::new(),
+            result: None,
+        };
+        self.jobs.put(&job.id, kept, size);
+    }
+}
+
+#[async_trait]
+impl History for MemoryHistory {
+    async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError> {
+        if !query.has_valid_cursor() {
+            return Err(HistoryError::Cursor);
+        }
+        let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
+        let cursor = query.cursor.as_deref();
+        let inside = self.inside();
+        let newest_first = inside.jobs.entries.values().rev().map(|(kept, _)| kept);
+        let mut jobs: Vec<JobSummaryView> = newest_first
+            .filter(|kept| query.since.is_none_or(|since| kept.queued_at >= since))
+            .filter(|kept| cursor.is_none_or(|cursor| &*kept.job.id < cursor))
+            .filter(|kept| fits(&query.router, &kept.job.router) && fits(&query.task, &kept.job.task))
+            .filter(|kept| query.status.is_none_or(|status| kept.state.status == status))
+            .take(query.limit.saturating_add(1))
+            .map(KeptJob::summary)
+            .collect();
+        let more = jobs.len() > query.limit;
+        jobs.truncate(query.limit);
+        let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
+        Ok(JobPage { jobs, next_cursor })
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {
+        let kept = self.inside().jobs.get(id).cloned();
+        Ok(kept.map(KeptJob::view))
+    }
+
+    async fn event(&self, id: &str) -> Result<Option<EventView>, HistoryError> {
+        let kept = self.inside().events.get(id).cloned();
+        Ok(kept.map(KeptEvent::view))
+    }
+
+    async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
+        Ok(self.inside().events.get(id).map(|kept| kept.activation.clone()))
+    }
+
+    async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError> {
+        Ok(self.inside().jobs.get(id).map(|kept| {
+            let job = Job::clone(&kept.job);
+            let stored = StoredJob { job, secrets: StoredSecrets::Present, broken: None };
+            FoundJob { stored, ended: kept.state.ended_at.is_some() }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

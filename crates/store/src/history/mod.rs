@@ -1,0 +1,18 @@
+//! The history: what was recorded, as views of jobs and events. On disk it is one SQLite file (`journal.db`) that
+//! follows the journal; without a `state_dir`, the latest jobs and events are kept in memory.
+
+pub(crate) mod index;
+pub(crate) mod job_state;
+mod memory;
+pub(crate) mod query;
+mod read;
+mod recover;
+pub(crate) mod schema;
+pub(crate) mod trim;
+mod view;
+
+pub use job_state::{JobState, JobStatus};
+pub use memory::MemoryHistory;
+pub use query::{FoundJob, History, HistoryError, JobQuery, Unreadable};
+pub use trim::{Keep, Trimmed};
+pub use view::{AttemptView, EventView, JobPage, JobSummaryView, JobView};

@@ -1,0 +1,89 @@
+//! Questions to the history.
+
+use async_trait::async_trait;
+use herald_core::activation::Activation;
+use herald_core::journal::StoredJob;
+use jiff::Timestamp;
+
+use super::job_state::JobStatus;
+use super::view::{EventView, JobPage, JobView};
+
+/// Which jobs, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct JobQuery {
+    /// Only of this router.
+    pub router: Option<String>,
+    /// Only of this task.
+    pub task: Option<String>,
+    /// Only with this status.
+    pub status: Option<JobStatus>,
+    /// Only those created at this time or later.
+    pub since: Option<Timestamp>,
+    /// Where the page before ended: its `next_cursor`.
+    pub cursor: Option<String>,
+    /// How many at most; at least 1.
+    pub limit: usize,
+}
+
+impl JobQuery {
+    /// Whether the cursor can be one of a page: the id of a job.
+    pub(crate) fn has_valid_cursor(&self) -> bool {
+        let is_id = |text: &String| {
+            text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        };
+        self.cursor.as_ref().is_none_or(is_id)
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The cursor is not one that a page gave.
+    #[error("the cursor is not one that an earlier page gave")]
+    Cursor,
+    /// The store cannot be read; it may be able to later.
+    #[error("the history cannot be read: {0}")]
+    Unreadable(#[from] Unreadable),
+}
+
+/// Why the history cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It has not taken in yet what was recorded before the question.
+    #[error("{0}")]
+    Behind(String),
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] rusqlite::Error),
+    /// The thread that read it.
+    #[error(transparent)]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// Answers questions about what was recorded. What was recorded before a question is in its answer.
+#[async_trait]
+pub trait History: Send + Sync + 'static {
+    /// A page of jobs. Costs about the same however many there are.
+    async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError>;
+
+    /// One job, if it is known.
+    async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError>;
+
+    /// One event, if it is known.
+    async fn event(&self, id: &str) -> Result<Option<EventView>, HistoryError>;
+
+    /// One event as its trigger fired it, secrets included, if it is known.
+    async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError>;
+
+    /// One job to run again, if it is known.
+    async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError>;
+}
+
+/// A job of the history, to run again.
+#[derive(Debug)]
+pub struct FoundJob {
+    /// The job as it was kept.
+    pub stored: StoredJob,
+    /// Whether it has ended.
+    pub ended: bool,
+}

@@ -1,0 +1,176 @@
+//! Answers to questions about the history on disk.
+
+use std::borrow::Cow;
+
+use async_trait::async_trait;
+use herald_core::activation::{Activation, Name};
+use herald_core::param::Params;
+use rusqlite::types::{Type, Value as Sql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::job_state::{JobState, JobStatus};
+use super::query::{FoundJob, History, HistoryError, JobQuery};
+use super::recover;
+use super::view::{AttemptView, EventView, JobPage, JobSummaryView, JobView};
+use crate::journal::entry::{millis, time};
+use crate::journal::packed::Packed;
+use crate::store::Store;
+
+/// The most entries of one page.
+const MOST: usize = 1000;
+
+const SUMMARY: &str = "id, event_id, router, task, trigger_name, executor, depth, queued_at, status, attempt, started_at, \
+                       ended_at, retry_at, error";
+
+#[async_trait]
+impl History for Store {
+    async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError> {
+        if !query.has_valid_cursor() {
+            return Err(HistoryError::Cursor);
+        }
+        Ok(self.ask(move |connection| jobs(connection, &query)).await?)
+    }
+
+    async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {
+        let id = id.to_owned();
+        Ok(self.ask(move |connection| job(connection, &id)).await?)
+    }
+
+    async fn event(&self, id: &str) -> Result<Option<EventView>, HistoryError> {
+        let id = id.to_owned();
+        Ok(self.ask(move |connection| event(connection, &id)).await?)
+    }
+
+    async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
+        let (id, seal) = (id.to_owned(), self.seal.clone());
+        Ok(self.ask(move |connection| recover::activation(connection, &id, &seal)).await?)
+    }
+
+    async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError> {
+        let (id, seal) = (id.to_owned(), self.seal.clone());
+        Ok(self.ask(move |connection| recover::stored(connection, &id, &seal)).await?)
+    }
+}
+
+/// A page by the index that fits; ids ascend with time, so the newest come first without sorting.
+fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> {
+    let limit = query.limit.clamp(1, MOST);
+    let mut conditions: Vec<&str> = Vec::new();
+    let mut values: Vec<Sql> = Vec::new();
+    let texts = [
+        ("router = ?", query.router.as_deref()),
+        ("task = ?", query.task.as_deref()),
+        ("status = ?", query.status.map(JobStatus::as_str)),
+        ("id < ?", query.cursor.as_deref()),
+    ];
+    for (condition, text) in texts {
+        if let Some(text) = text {
+            conditions.push(condition);
+            values.push(Sql::Text(text.to_owned()));
+        }
+    }
+    if let Some(since) = query.since {
+        conditions.push("queued_at >= ?");
+        values.push(Sql::Integer(millis(since)));
+    }
+    let filter =
+        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+    let sql = format!("SELECT {SUMMARY} FROM jobs {filter} ORDER BY id DESC LIMIT {}", limit + 1);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), summary)?;
+    let mut jobs = rows.collect::<Result<Vec<_>, _>>()?;
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
+    Ok(JobPage { jobs, next_cursor })
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<JobSummaryView> {
+    Ok(JobSummaryView {
+        id: name(row, 0)?,
+        event_id: name(row, 1)?,
+        router: name(row, 2)?,
+        task: name(row, 3)?,
+        trigger: name(row, 4)?,
+        executor: name(row, 5)?,
+        chain_depth: row.get(6)?,
+        queued_at: time(row.get(7)?),
+        state: JobState::read(row, 8)?,
+    })
+}
+
+pub(super) fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
+    Ok(Name::from(row.get_ref(column)?.as_str()?))
+}
+
+/// An object in this column; an empty one where nothing is.
+fn object(row: &Row<'_>, column: usize) -> rusqlite::Result<Params> {
+    let Some(packed) = row.get::<_, Option<Packed<'static>>>(column)? else { return Ok(Params::new()) };
+    let text: Cow<'_, str> = packed.unpack().map_err(|damaged| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(damaged))
+    })?;
+    Ok(serde_json::from_str(&text).unwrap_or_default())
+}
+
+fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {
+    let sql = format!(
+        "SELECT {SUMMARY}, selector, select_param, job_param, result,
+                (SELECT param FROM events WHERE events.id = jobs.event_id)
+         FROM jobs WHERE id = ?1"
+    );
+    let found = connection.prepare_cached(&sql)?.query_row([id], |row| {
+        Ok(JobView {
+            summary: summary(row)?,
+            selector: name(row, 14)?,
+            trigger_param: object(row, 18)?,
+            select_param: object(row, 15)?,
+            job_param: object(row, 16)?,
+            result: if row.get_ref(17)? == ValueRef::Null { None } else { Some(object(row, 17)?) },
+            attempts: Vec::new(),
+        })
+    });
+    let Some(mut job) = found.optional()? else { return Ok(None) };
+    job.attempts = attempts(connection, &job.summary)?;
+    Ok(Some(job))
+}
+
+/// Attempts that were followed by another one have rows of their own; the latest is the job's.
+fn attempts(connection: &Connection, job: &JobSummaryView) -> rusqlite::Result<Vec<AttemptView>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT attempt, status, started_at, ended_at, error FROM attempts WHERE job_id = ?1 ORDER BY attempt",
+    )?;
+    let rows = statement.query_map([&*job.id], |row| {
+        Ok(AttemptView {
+            attempt: row.get(0)?,
+            status: row.get(1)?,
+            started_at: row.get::<_, Option<i64>>(2)?.map(time),
+            ended_at: row.get::<_, Option<i64>>(3)?.map(time),
+            error: row.get(4)?,
+        })
+    })?;
+    let mut attempts = rows.collect::<Result<Vec<_>, _>>()?;
+    attempts.extend(job.state.latest_attempt());
+    Ok(attempts)
+}
+
+fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<EventView>> {
+    connection
+        .prepare_cached(
+            "SELECT id, trigger_name, param, depth, accepted_at, routed_at, decisions FROM events WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            Ok(EventView {
+                id: name(row, 0)?,
+                trigger: name(row, 1)?,
+                trigger_param: object(row, 2)?,
+                chain_depth: row.get(3)?,
+                accepted_at: time(row.get(4)?),
+                routed_at: row.get::<_, Option<i64>>(5)?.map(time),
+                decisions: row
+                    .get::<_, Option<String>>(6)?
+                    .and_then(|text| serde_json::from_str(&text).ok())
+                    .unwrap_or_default(),
+            })
+        })
+        .optional()
+}

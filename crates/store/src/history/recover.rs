@@ -1,0 +1,149 @@
+//! What an earlier process left undone, read from the history. StoredSecrets of the configuration stay hidden:
+//! [`herald_core::dispatcher::restore`] has them.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
+
+use herald_core::activation::Activation;
+use herald_core::job::Job;
+use herald_core::journal::{Recovered, RecoveredEvent, RecoveredJob, Standing, StoredJob, StoredSecrets};
+use herald_core::param::Params;
+use herald_core::trigger_param::TriggerParam;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::job_state::{JobState, JobStatus};
+use super::query::FoundJob;
+use super::read::name;
+use crate::journal::entry::time;
+use crate::journal::packed::Packed;
+use crate::journal::seal::Seal;
+use crate::lock::OpenError;
+use crate::store::Store;
+
+/// What every job is read with.
+const JOB: &str = "
+SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executor, j.depth, j.select_param, j.job_param,
+       j.queued_at, e.param, e.sealed, j.status, j.attempt, j.started_at, j.ended_at, j.retry_at, j.error
+FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
+
+impl Store {
+    /// What is left to do. Call it once, before anything is appended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn recover(&self) -> Result<Recovered, OpenError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let unreadable = |error: rusqlite::Error| OpenError(format!("the journal cannot be read: {error}"));
+        let jobs = jobs(&reader, &self.seal).map_err(unreadable)?;
+        let events = events(&reader, &self.seal).map_err(unreadable)?;
+        Ok(Recovered { events, jobs })
+    }
+}
+
+/// One job to run again.
+pub(super) fn stored(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<Option<FoundJob>> {
+    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
+    let found = statement.query_row([id], |row| {
+        let state = JobState::read(row, 13)?;
+        Ok(FoundJob { ended: state.ended_at.is_some(), stored: job(row, &state, seal)? })
+    });
+    found.optional()
+}
+
+fn jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredJob>> {
+    let sql = format!("{JOB} WHERE j.status IN ('queued', 'running') ORDER BY j.id");
+    let mut statement = reader.prepare(&sql)?;
+    let rows = statement.query_map([], |row| {
+        let state = JobState::read(row, 13)?;
+        let standing = match state.status {
+            JobStatus::Running => Standing::Running,
+            _ => Standing::Queued { not_before: state.retry_at },
+        };
+        Ok(RecoveredJob { stored: job(row, &state, seal)?, standing, queued_at: time(row.get(10)?) })
+    })?;
+    rows.collect()
+}
+
+fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEvent>> {
+    let mut statement = reader.prepare(
+        "SELECT id, trigger_name, param, sealed, depth FROM events WHERE routed_at IS NULL ORDER BY id",
+    )?;
+    let mut made = reader.prepare("SELECT router, task FROM jobs WHERE event_id = ?1")?;
+    let mut rows = statement.query([])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event_id = name(row, 0)?;
+        let pair = |row: &Row<'_>| Ok((name(row, 0)?, name(row, 1)?));
+        let made = made.query_map([&*event_id], pair)?.collect::<Result<HashSet<_>, _>>()?;
+        let param = trigger_param(row.get(2)?, row.get(3)?, seal).unwrap_or_else(|| {
+            tracing::error!("the parameters of event {event_id} cannot be read; it continues without them");
+            TriggerParam::default()
+        });
+        let activation = Activation {
+            event_id,
+            trigger: name(row, 1)?,
+            trigger_param: Arc::new(param),
+            chain_depth: row.get(4)?,
+        };
+        events.push(RecoveredEvent { activation, made });
+    }
+    Ok(events)
+}
+
+/// One event as its trigger fired it, if it is known and can be read.
+pub(super) fn activation(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<Option<Activation>> {
+    let row = |row: &Row<'_>| {
+        let param = trigger_param(row.get(2)?, row.get(3)?, seal);
+        let (event_id, trigger, chain_depth) = (name(row, 0)?, name(row, 1)?, row.get(4)?);
+        Ok(param.map(|param| Activation { event_id, trigger, trigger_param: Arc::new(param), chain_depth }))
+    };
+    let sql = "SELECT id, trigger_name, param, sealed, depth FROM events WHERE id = ?1";
+    Ok(reader.prepare_cached(sql)?.query_row([id], row).optional()?.flatten())
+}
+
+/// The parameters of an event, with its secrets. `None`: they cannot be read.
+fn trigger_param(param: Option<Packed<'_>>, sealed: Option<Vec<u8>>, seal: &Seal) -> Option<TriggerParam> {
+    let read = |json: &str| TriggerParam::from_json(json, Params::new()).ok();
+    match sealed {
+        Some(sealed) => read(&seal.unseal(&sealed)?),
+        None => read(&param?.unpack().ok()?),
+    }
+}
+
+fn read(packed: &Packed<'_>) -> Option<Params> {
+    serde_json::from_str(&packed.unpack().ok()?).ok()
+}
+
+/// A row of [`JOB`].
+fn job(row: &Row<'_>, state: &JobState, seal: &Seal) -> rusqlite::Result<StoredJob> {
+    let mut broken = None;
+    let mut unreadable = |what: &str| {
+        broken.get_or_insert_with(|| format!("its {what} cannot be read any more"));
+    };
+    let trigger_param = trigger_param(row.get(11)?, row.get(12)?, seal).unwrap_or_else(|| {
+        unreadable("trigger_param");
+        TriggerParam::default()
+    });
+    let mut params = |column: usize, what: &str| -> rusqlite::Result<Arc<Params>> {
+        Ok(Arc::new(read(&row.get(column)?).unwrap_or_else(|| {
+            unreadable(what);
+            Params::new()
+        })))
+    };
+    let (select_param, job_param) = (params(8, "select_param")?, params(9, "job_param")?);
+    let job = Job {
+        id: name(row, 0)?,
+        trigger_id: name(row, 1)?,
+        router: name(row, 2)?,
+        trigger: name(row, 4)?,
+        selector: name(row, 5)?,
+        task: name(row, 3)?,
+        executor: name(row, 6)?,
+        trigger_param: Arc::new(trigger_param),
+        select_param,
+        job_param,
+        chain_depth: row.get(7)?,
+        attempt: state.attempt,
+    };
+    Ok(StoredJob { job, secrets: StoredSecrets::Hidden, broken })
+}
