@@ -61,7 +61,16 @@ impl Address {
 
     /// `<folder>/<day>/<job>-<attempt>.log`.
     pub(super) fn path(self, folder: &Path) -> PathBuf {
-        self.job.day(folder).join(format!("{}-{}.log", self.job.0.as_hyphenated(), self.attempt))
+        self.file(folder, "log")
+    }
+
+    /// `<folder>/<day>/<job>-<attempt>.lines`.
+    pub(super) fn index_path(self, folder: &Path) -> PathBuf {
+        self.file(folder, "lines")
+    }
+
+    fn file(self, folder: &Path, kind: &str) -> PathBuf {
+        self.job.day(folder).join(format!("{}-{}.{kind}", self.job.0.as_hyphenated(), self.attempt))
     }
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::job_log::address::Address;
 use crate::job_log::frame::{self, Frame, Kind, VERSION_LINE};
+use crate::job_log::line_index::{IndexWriter, LineCounter};
 use crate::job_log::place::{Place, open_file};
 
 /// Pieces of one stream that come within this time share a frame.
@@ -32,6 +33,7 @@ pub(super) struct Keeper {
     address: Address,
     limit: u64,
     file: Option<File>,
+    index: IndexWriter,
     /// Where the last whole frame ends; 0 before the log is open.
     length: u64,
     /// Bytes of output in it.
@@ -55,6 +57,7 @@ impl Keeper {
             address,
             limit,
             file,
+            index: IndexWriter::default(),
             length,
             kept,
             full: false,
@@ -139,7 +142,7 @@ impl Keeper {
                 let length = logs.open(self.address);
                 if length > 0 {
                     let bytes = logs.read(self.address, 0, length).unwrap_or_default();
-                    (self.length, self.kept) = whole(&mut bytes.as_slice())?;
+                    (self.length, self.kept) = whole(&mut bytes.as_slice(), |_| {})?;
                     return Ok(());
                 }
             }
@@ -149,7 +152,11 @@ impl Keeper {
                 if self.anew {
                     file.set_len(0)?;
                 }
-                let (length, kept) = whole(&mut file)?;
+                let (mut counter, mut checkpoints) = (LineCounter::default(), Vec::new());
+                let (length, kept) = whole(&mut file, |frames| {
+                    counter.count(frames, &mut checkpoints);
+                })?;
+                self.index = IndexWriter::begin(folder, self.address, counter, &checkpoints);
                 if file.metadata()?.len() > length {
                     file.set_len(length)?;
                 }
@@ -168,7 +175,7 @@ impl Keeper {
                     return Err(io::Error::other("there is no more room for it in memory"));
                 }
             }
-            Place::Folder(_) => {
+            Place::Folder(folder) => {
                 let Some(file) = &mut self.file else {
                     return Err(io::Error::other("its file is not open"));
                 };
@@ -178,6 +185,10 @@ impl Keeper {
                         self.file = None;
                     }
                     return Err(why);
+                }
+                // What is written first is the version line.
+                if self.length > 0 {
+                    self.index.wrote(folder, self.address, bytes);
                 }
             }
         }
@@ -208,8 +219,8 @@ fn together(pieces: Vec<Piece>) -> Vec<Piece> {
 }
 
 /// Where the last whole frame of a log ends, and how many bytes of output stand before; `(0, 0)` for one whose
-/// version line is not whole.
-fn whole(log: &mut impl Read) -> io::Result<(u64, u64)> {
+/// version line is not whole. Shows the frames, many at a time.
+fn whole(log: &mut impl Read, mut on_frames: impl FnMut(&[u8])) -> io::Result<(u64, u64)> {
     let mut buffer = Vec::new();
     let mut read = |buffer: &mut Vec<u8>, most: usize| log.take(most as u64).read_to_end(buffer);
     read(&mut buffer, VERSION_LINE.len())?;
@@ -229,6 +240,7 @@ fn whole(log: &mut impl Read) -> io::Result<(u64, u64)> {
             at += size;
         }
         length += at as u64;
+        on_frames(buffer.get(..at).unwrap_or_default());
         buffer.drain(..at);
         // What is left is shorter than the largest frame, or no frame at all.
         if is_last || buffer.len() > frame::LARGEST + frame::AROUND {

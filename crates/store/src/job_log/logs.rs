@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job_log::address::{Address, JobId};
 use crate::job_log::keeper::Keeper;
+use crate::job_log::lines::{LineQuery, LineReader, LineSearch, LogLines};
 use crate::job_log::live::LiveLogs;
 use crate::job_log::memory::MemoryLogs;
 use crate::job_log::place::Place;
@@ -111,6 +112,49 @@ impl JobLogs {
         }
     }
 
+    /// Lines of an attempt's log. `None` when there is no log and none is open.
+    ///
+    /// # Errors
+    /// [`LogError`] when there is a log that cannot be read.
+    pub async fn lines(
+        &self,
+        job_id: &str,
+        attempt: u32,
+        query: LineQuery,
+    ) -> Result<Option<LogLines>, LogError> {
+        self.by_lines(job_id, attempt, query.stream, move |reader| reader.lines(query)).await
+    }
+
+    /// The lines of an attempt's log that hold a text. `None` when there is no log and none is open.
+    ///
+    /// # Errors
+    /// [`LogError`] when there is a log that cannot be read.
+    pub async fn search(
+        &self,
+        job_id: &str,
+        attempt: u32,
+        search: LineSearch,
+    ) -> Result<Option<LogLines>, LogError> {
+        self.by_lines(job_id, attempt, search.stream, move |reader| reader.search(&search)).await
+    }
+
+    async fn by_lines(
+        &self,
+        job_id: &str,
+        attempt: u32,
+        stream: Option<Stream>,
+        read: impl FnOnce(&LineReader<'_>) -> Result<LogLines, LogError> + Send + 'static,
+    ) -> Result<Option<LogLines>, LogError> {
+        let Some(address) = Address::of(job_id, attempt) else { return Ok(None) };
+        let is_live = self.live.watch(address).is_some();
+        self.on_disk(move |place| match LineReader::open(place, address, stream, is_live)? {
+            Some(reader) => read(&reader).map(Some),
+            // The first output may be on its way.
+            None => Ok(is_live.then(LogLines::default)),
+        })
+        .await?
+    }
+
     /// The attempts of a job that have a log, in order. Reads the folder of the job's day.
     ///
     /// # Errors
@@ -158,7 +202,7 @@ impl JobLogs {
     }
 
     /// The search for the secrets of a mask, made once as long as the mask stays the same.
-    fn search(cache: &SearchCache, mask: &Arc<Mask>) -> Arc<SecretSearch> {
+    fn secret_search(cache: &SearchCache, mask: &Arc<Mask>) -> Arc<SecretSearch> {
         let mut cached = cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((last, search)) = &*cached
             && Arc::ptr_eq(last, mask)
@@ -178,7 +222,7 @@ impl Outputs for JobLogs {
         let Some(address) = Address::of(&job.id, job.attempt) else { return Arc::new(NoOutput) };
         let keeper = Keeper::new(self.place.clone(), address, self.limit.load(Ordering::Relaxed));
         let (cache, mask) = (self.secrets.clone(), mask.clone());
-        let secrets = Box::new(move || Self::search(&cache, &mask));
+        let secrets = Box::new(move || Self::secret_search(&cache, &mask));
         Arc::new(LogSink::new(self.shared.clone(), keeper, self.live.enter(address), secrets))
     }
 }

@@ -28,6 +28,10 @@
 //! stand at most 16 pieces of 32 KiB; then the job waits. When the disk refuses, output is dropped and marked, and
 //! the job goes on.
 //!
+//! # Lines
+//! Beside a log of some length is its line index, which is written along with it; a log without one gets it when somebody
+//! asks for lines. With it, any lines of a log of any size are read without reading what comes before them.
+//!
 //! # Secrets
 //! Only masked output leaves the sink; see [`herald_core::secret_stream`]. A tail that may begin a secret is held
 //! back, and comes later than what the other stream wrote meanwhile. It is lost when the process ends without
@@ -36,6 +40,8 @@
 mod address;
 mod frame;
 mod keeper;
+mod line_index;
+mod lines;
 mod live;
 mod logs;
 mod memory;
@@ -43,6 +49,7 @@ mod place;
 mod read;
 mod sink;
 
+pub use lines::{LineQuery, LineSearch, LineStart, LogLine, LogLines, MOST_LINES};
 pub use logs::JobLogs;
 pub use read::{Chunk, Entry, LogError};
 

@@ -75,6 +75,7 @@ impl Place {
         };
         for address in addresses {
             gone(std::fs::remove_file(address.path(folder)))?;
+            gone(std::fs::remove_file(address.index_path(folder)))?;
         }
         let days: BTreeSet<PathBuf> = addresses.iter().map(|address| address.job.day(folder)).collect();
         days.iter().try_for_each(|day| sweep_day(day).map(drop))
