@@ -9,8 +9,7 @@ use herald_core::journal::Decision;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::job_state::{JobState, JobStep, StepEnd};
-use super::view::AttemptView;
+use super::job_state::{AttemptView, JobState, JobStep, StepEnd};
 use crate::journal::entry::{Accepted, Decided, End, Entry, Followed, Id, Queued, millis, time};
 use crate::journal::packed::Packed;
 

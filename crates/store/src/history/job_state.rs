@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Row, ToSql};
 
-use super::view::AttemptView;
 use crate::journal::entry::time;
 
 /// The status of a job.
@@ -76,6 +75,21 @@ pub struct JobState {
     pub ended_at: Option<Timestamp>,
     /// When its next attempt may start, while it waits for one.
     pub retry_at: Option<Timestamp>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+}
+
+/// One attempt of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptView {
+    /// From 1.
+    pub attempt: u32,
+    /// Running, or how it ended.
+    pub status: JobStatus,
+    /// When it started; `None` where that is not known.
+    pub started_at: Option<Timestamp>,
+    /// When it ended; `None` before.
+    pub ended_at: Option<Timestamp>,
     /// Why it did not succeed.
     pub error: Option<String>,
 }

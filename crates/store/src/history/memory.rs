@@ -12,9 +12,9 @@ use herald_core::param::{Params, rough_size};
 use herald_core::secret::Mask;
 use jiff::Timestamp;
 
-use super::job_state::{JobState, JobStep, whole_millis};
+use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
 use super::query::{FoundJob, History, HistoryError, JobQuery};
-use super::view::{AttemptView, EventView, JobPage, JobSummaryView, JobView};
+use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
 /// The most jobs, and the most events, that are kept; and the most bytes of each, counted roughly.
 const MOST: usize = 1000;

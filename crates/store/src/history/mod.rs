@@ -1,6 +1,7 @@
 //! The history: what was recorded, as views of jobs and events. On disk it is one SQLite file (`journal.db`) that
 //! follows the journal; without a `state_dir`, the latest jobs and events are kept in memory.
 
+mod column;
 pub(crate) mod index;
 pub(crate) mod job_state;
 mod memory;
@@ -11,8 +12,8 @@ pub(crate) mod schema;
 pub(crate) mod trim;
 mod view;
 
-pub use job_state::{JobState, JobStatus};
+pub use job_state::{AttemptView, JobState, JobStatus};
 pub use memory::MemoryHistory;
 pub use query::{FoundJob, History, HistoryError, JobQuery, Unreadable};
 pub use trim::{Keep, Trimmed};
-pub use view::{AttemptView, EventView, JobPage, JobSummaryView, JobView};
+pub use view::{EventView, JobPage, JobSummaryView, JobView};

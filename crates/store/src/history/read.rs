@@ -1,19 +1,16 @@
 //! Answers to questions about the history on disk.
 
-use std::borrow::Cow;
-
 use async_trait::async_trait;
-use herald_core::activation::{Activation, Name};
-use herald_core::param::Params;
-use rusqlite::types::{Type, Value as Sql, ValueRef};
+use herald_core::activation::Activation;
+use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::job_state::{JobState, JobStatus};
+use super::column::{name, object};
+use super::job_state::{AttemptView, JobState, JobStatus};
 use super::query::{FoundJob, History, HistoryError, JobQuery};
 use super::recover;
-use super::view::{AttemptView, EventView, JobPage, JobSummaryView, JobView};
+use super::view::{EventView, JobPage, JobSummaryView, JobView};
 use crate::journal::entry::{millis, time};
-use crate::journal::packed::Packed;
 use crate::store::Store;
 
 /// The most entries of one page.
@@ -97,19 +94,6 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<JobSummaryView> {
         queued_at: time(row.get(7)?),
         state: JobState::read(row, 8)?,
     })
-}
-
-pub(super) fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
-    Ok(Name::from(row.get_ref(column)?.as_str()?))
-}
-
-/// An object in this column; an empty one where nothing is.
-fn object(row: &Row<'_>, column: usize) -> rusqlite::Result<Params> {
-    let Some(packed) = row.get::<_, Option<Packed<'static>>>(column)? else { return Ok(Params::new()) };
-    let text: Cow<'_, str> = packed.unpack().map_err(|damaged| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, Box::new(damaged))
-    })?;
-    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {

@@ -11,9 +11,9 @@ use herald_core::param::Params;
 use herald_core::trigger_param::TriggerParam;
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::column::name;
 use super::job_state::{JobState, JobStatus};
 use super::query::FoundJob;
-use super::read::name;
 use crate::journal::entry::time;
 use crate::journal::packed::Packed;
 use crate::journal::seal::Seal;

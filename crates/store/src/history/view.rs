@@ -5,7 +5,7 @@ use herald_core::journal::Decision;
 use herald_core::param::Params;
 use jiff::Timestamp;
 
-use super::job_state::{JobState, JobStatus};
+use super::job_state::{AttemptView, JobState};
 
 /// A page of jobs, newest first.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,21 +56,6 @@ pub struct JobView {
     pub result: Option<Params>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
-}
-
-/// One attempt of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttemptView {
-    /// From 1.
-    pub attempt: u32,
-    /// Running, or how it ended.
-    pub status: JobStatus,
-    /// When it started; `None` where that is not known.
-    pub started_at: Option<Timestamp>,
-    /// When it ended; `None` before.
-    pub ended_at: Option<Timestamp>,
-    /// Why it did not succeed.
-    pub error: Option<String>,
 }
 
 /// An event, and the jobs that it created.

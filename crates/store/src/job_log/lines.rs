@@ -1,7 +1,7 @@
 //! Reads a log by lines: a range, the last ones, those around a line or a time, and those that hold a text.
 //!
-//! Lines are numbered from 1. Of both streams they are those of the output as it was written, one stream after the other;
-//! of one stream, its own. The line index leads to the right place, so that no more than some 64 KiB before it are read.
+//! Lines are numbered from 1: those of the output of both streams, in the order in which it was written, or those of one
+//! stream. The line index leads to the right place, so that no more than some 64 KiB before it are read.
 
 use std::ops::ControlFlow;
 
@@ -246,8 +246,8 @@ impl<'a> LineReader<'a> {
         Ok(found)
     }
 
-    /// Shows the lines from a place on. The first one may be the rest of a line. Gives whether output is missing in what
-    /// was read.
+    /// Shows the lines from a place on. The first one may be the rest of a line. Gives whether output is missing in
+    /// what was read.
     fn scan(
         &self,
         begin: Checkpoint,
@@ -281,7 +281,7 @@ impl<'a> LineReader<'a> {
 }
 
 /// A line of which only the beginning has come.
-struct Pending {
+struct PartialLine {
     stream: Stream,
     at: Timestamp,
     bytes: Vec<u8>,
@@ -291,7 +291,7 @@ struct Pending {
 /// Splits output into lines.
 struct LineSplitter<F> {
     number: u64,
-    pending: Option<Pending>,
+    pending: Option<PartialLine>,
     on_line: F,
 }
 
@@ -309,7 +309,7 @@ impl<F: FnMut(LineSlice<'_>) -> ControlFlow<()>> LineSplitter<F> {
             bytes = rest.get(1..).unwrap_or_default();
         }
         if !bytes.is_empty() {
-            let fresh = || Pending { stream, at, bytes: Vec::new(), is_cut: false };
+            let fresh = || PartialLine { stream, at, bytes: Vec::new(), is_cut: false };
             self.pending.get_or_insert_with(fresh).add(bytes);
         }
         ControlFlow::Continue(())
@@ -331,7 +331,7 @@ impl<F: FnMut(LineSlice<'_>) -> ControlFlow<()>> LineSplitter<F> {
     }
 }
 
-impl Pending {
+impl PartialLine {
     fn add(&mut self, more: &[u8]) {
         let room = LONGEST_LINE - self.bytes.len();
         self.is_cut = self.is_cut || more.len() > room;

@@ -29,8 +29,8 @@
 //! the job goes on.
 //!
 //! # Lines
-//! Beside a log of some length is its line index, which is written along with it; a log without one gets it when somebody
-//! asks for lines. With it, any lines of a log of any size are read without reading what comes before them.
+//! Beside a log of some length is its line index, which is written along with it; a log without one gets it when
+//! somebody asks for lines. With it, any lines of a log of any size are read without reading what comes before them.
 //!
 //! # Secrets
 //! Only masked output leaves the sink; see [`herald_core::secret_stream`]. A tail that may begin a secret is held

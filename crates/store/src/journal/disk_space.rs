@@ -1,8 +1,8 @@
 //! Disk space: what must stay free, and a file of zeros that is ready to become the next file of the log.
 //!
 //! Records are written only where the blocks of a file are there already. A sync then has less to do, and nothing to
-//! say about the file system's own journal: Linux has been seen to report a sync as done whose new blocks were lost, when
-//! an ext4 turned read-only at that moment.
+//! say about the file system's own journal: Linux has been seen to report a sync as done whose new blocks were lost,
+//! when an ext4 turned read-only at that moment.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,8 +1,8 @@
 //! One file of the log: a head, then frames, each one batch of records.
 //!
-//! All numbers are little-endian. The head is `HRLDJRNL`, the version of the format in four bytes, the number of the first
-//! batch in eight, and the CRC-32 of these in four. A frame is the length of its content in four bytes, the CRC-32 of the rest in four, the
-//! number of the batch in eight, and the content ([`super::entry`]).
+//! All numbers are little-endian. The head is `HRLDJRNL`, the version of the format in four bytes, the number of the
+//! first batch in eight, and the CRC-32 of these in four. A frame is the length of its content in four bytes, the CRC-32
+//! of the rest in four, the number of the batch in eight, and the content ([`super::entry`]).
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// The version of the format. Newer ones are refused: a log is empty after every clean stop.
 pub(crate) const VERSION: u32 = 3;
-/// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind [`Entry::Reached`]. What
-/// they hold is the same otherwise.
+/// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind [`Entry::Reached`].
+/// What they hold is the same otherwise.
 ///
 /// [`Entry::Reached`]: super::entry::Entry::Reached
 const OLDEST: u32 = 1;

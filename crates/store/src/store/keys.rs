@@ -1,4 +1,5 @@
-//! Which names of events may be in the history. Most that are asked for are new, and then nobody has to look into the file.
+//! Which names of events may be in the history. Most that are asked for are new, and then nobody has to look into the
+//! file.
 
 use std::hash::RandomState;
 

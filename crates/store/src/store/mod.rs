@@ -1,5 +1,5 @@
 //! The store: journal and history in the `state_dir`. One thread writes the journal, another one takes it into the
-//! history when there is time, or when somebody asks. Questions have a connection of their own and never hold either up.
+//! history when there is time, or when somebody asks. Questions have a connection of their own and never delay either.
 
 mod indexer;
 mod keys;
@@ -69,7 +69,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Takes the folder, makes what is missing in it, takes the end of the log into the history, and starts the threads.
+    /// Takes the folder, makes what is missing in it, takes the end of the log into the history, and starts the
+    /// threads.
     ///
     /// # Errors
     /// [`OpenError`]: another daemon uses it, it is of a newer version, it cannot be written…

@@ -121,7 +121,8 @@ impl Unindexed {
         few && table.known.as_ref().is_none_or(Keys::is_full)
     }
 
-    /// Learns which keys the history has, `there` about: `read` gives it some at a time, and nothing once there are no more.
+    /// Learns which keys the history has, `there` about: `read` gives it some at a time, and nothing once there are no
+    /// more.
     /// Nothing may be taken into the history meanwhile. Until all are learned, what was known before counts.
     ///
     /// # Errors
