@@ -7,9 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
 use herald_wire::log::{LOG, LogAnswer};
-use herald_wire::manifest::{Ending, HEADER, Manifest};
+use herald_wire::manifest::{HEADER, Manifest};
 use herald_wire::request::{RequestView, Verified, verify};
 use herald_wire::secret::Secrets;
 use http_body_util::{BodyExt, Full, Limited};
@@ -113,7 +114,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared, ends: &Ends) -> Res
     } else {
         RESULT.to_vec()
     };
-    let ending = (path != LOG).then_some(Ending::Exited);
+    let ending = (path != LOG).then_some(Ending::Exited(0));
     let response = signed(body, ending, &Signer::new(&shared.secrets, &verified))
         .unwrap_or_else(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()));
     if path != LOG {

@@ -1,28 +1,12 @@
-//! The only place that reads the wall clock.
+//! Clocks, one for tests among them, and the ids that are made with them.
 
 use std::sync::Mutex;
 
+pub use herald_base::clock::{Clock, SystemClock};
 use jiff::Timestamp;
 use uuid::{ContextV7, Uuid};
 
 use crate::activation::Name;
-
-/// Tells the time. Waiting goes through [`tokio::time`], which tests can pause.
-pub trait Clock: Send + Sync + 'static {
-    /// Now, on the wall.
-    fn now(&self) -> Timestamp;
-}
-
-/// The machine's clock.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
 
 /// A wall clock for tests: starts where told and moves with [`tokio::time`], so that a paused runtime moves it
 /// without waiting.

@@ -1,9 +1,12 @@
 //! Executors: what runs a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_util::sync::CancellationToken;
+pub use herald_base::ending::Ending;
+pub use herald_base::output::{NoOutput, Output, Stream};
+pub use herald_base::stop::Stop;
 
 use crate::job::Job;
 use crate::param::Params;
@@ -43,55 +46,25 @@ impl Failure {
 /// How a job ended: its result, or why not.
 pub type Outcome = Result<Params, Failure>;
 
-/// Asks a running job to end, in two stages.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    /// End in good order: TERM, a grace, then KILL.
-    pub asked: CancellationToken,
-    /// End at once: KILL.
-    pub forced: CancellationToken,
-}
-
-impl Stop {
-    /// Nobody has asked yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+impl From<Ending> for FailureKind {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::TimedOut => Self::TimedOut,
+            Ending::Cancelled => Self::Cancelled,
+            Ending::Exited(_) | Ending::Signaled(_) | Ending::Background => Self::Failed,
+        }
     }
 }
 
-/// One of the two streams that a program writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// Takes what a running job writes, as it comes.
-#[async_trait]
-pub trait Output: Send + Sync + 'static {
-    /// Takes some bytes, which may end anywhere, also within a character. Waits when what takes them is slow. Bounds
-    /// and secrets are the affair of whoever implements this.
-    async fn write(&self, stream: Stream, bytes: &[u8]);
-
-    /// What was taken so far comes again from its beginning: an earlier process took it, and did not know how far it
-    /// had come.
-    async fn begin_anew(&self) {}
-
-    /// The attempt is over: what was taken can be read by others when this returns. MUST return within a bounded
-    /// time.
-    async fn close(&self) {}
-}
-
-/// Takes output and forgets it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoOutput;
-
-#[async_trait]
-impl Output for NoOutput {
-    async fn write(&self, _: Stream, _: &[u8]) {}
+/// The outcome of a job whose process ended in this way, with this `timeout` and result.
+///
+/// # Errors
+/// [`Failure`] when that is not a success.
+pub fn outcome_of(ending: Ending, timeout: Option<Duration>, result: Params) -> Outcome {
+    if ending.is_success() {
+        return Ok(result);
+    }
+    Err(Failure { kind: ending.into(), error: ending.sentence(timeout), result })
 }
 
 /// Makes what takes the output of an attempt.
@@ -169,4 +142,29 @@ pub trait Executor: Send + Sync + 'static {
     /// Called once, when Herald stops and no job runs any more: ends what outlives its job, such as processes in
     /// the background. MUST return within a bounded time.
     async fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_are_outcomes() {
+        let second = Some(Duration::from_secs(1));
+        let result: Params = [("a".to_owned(), 1.into())].into_iter().collect();
+        for (ending, failure) in [
+            (Ending::Exited(0), None),
+            (Ending::Background, None),
+            (Ending::Exited(3), Some((FailureKind::Failed, "exit code 3"))),
+            (Ending::Signaled(9), Some((FailureKind::Failed, "killed by signal 9"))),
+            (Ending::TimedOut, Some((FailureKind::TimedOut, "timed out after 1s; terminated"))),
+            (Ending::Cancelled, Some((FailureKind::Cancelled, "cancelled"))),
+        ] {
+            let expected = match failure {
+                None => Ok(result.clone()),
+                Some((kind, error)) => Err(Failure { kind, result: result.clone(), ..Failure::new(error) }),
+            };
+            assert_eq!(outcome_of(ending, second, result.clone()), expected);
+        }
+    }
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
+use herald_base::clock::{Clock as _, SystemClock};
+use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
-use herald_wire::manifest::{self, Ending, Manifest};
+use herald_wire::manifest::{self, Manifest};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 
-use crate::clock;
 use crate::ended::Ended;
 use crate::files::{self, Opened, Pieces};
 
@@ -74,7 +75,7 @@ impl Short {
 
     fn sign(&self, signer: &Signer, response: &mut Response<Body>) {
         let text = Manifest::of_body(&self.body, self.ending).to_text();
-        match signer.sign(self.status.as_u16(), &text, clock::now()) {
+        match signer.sign(self.status.as_u16(), &text, SystemClock.unix_seconds()) {
             Ok(signed) => {
                 let headers = [
                     (manifest::HEADER, text),
@@ -102,7 +103,7 @@ pub async fn of_job(ended: Arc<Ended>, wire: &Wire) -> Response<Body> {
     let failed = |reason: &str| Short::text(StatusCode::INTERNAL_SERVER_ERROR, reason);
     let (body, ending) = match ended.as_ref() {
         Ended::NotRun { reason, ending } => return Short { ending: *ending, ..failed(reason) }.send(wire),
-        Ended::Ran { body, ending, .. } => (body.clone(), *ending),
+        Ended::Ran { body, report } => (body.clone(), report.ending),
     };
     if ended.files().is_empty() {
         return Short::json(body, Some(ending)).send(wire);

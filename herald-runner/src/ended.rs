@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use herald_base::ending::Ending;
 use herald_exec::{ExecError, Report, ResultFile};
 use herald_wire::MAX_RESULT;
-use herald_wire::manifest::Ending;
 use serde_json::{Map, Value};
 
 /// How a job ended.
@@ -17,8 +17,6 @@ pub enum Ended {
         body: Bytes,
         /// Its result files, which live as long as this does. The result itself is taken out.
         report: Report,
-        /// How its process ended.
-        ending: Ending,
     },
     /// It could not be run.
     NotRun {
@@ -34,9 +32,7 @@ impl Ended {
         let mut report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                let cancelled = error.is_cancelled().then_some(Ending::Cancelled);
-                let ending = cancelled.or_else(|| error.is_timed_out().then_some(Ending::TimedOut));
-                return Self::NotRun { reason: error.to_string(), ending };
+                return Self::NotRun { reason: error.to_string(), ending: error.ending() };
             }
         };
         let mut result = std::mem::take(&mut report.result);
@@ -49,14 +45,7 @@ impl Ended {
                 body.len()
             ));
         }
-        let ending = match report.ending {
-            herald_exec::Ending::Exited(_) => Ending::Exited,
-            herald_exec::Ending::Signaled(_) => Ending::Signaled,
-            herald_exec::Ending::TimedOut => Ending::TimedOut,
-            herald_exec::Ending::Cancelled => Ending::Cancelled,
-            herald_exec::Ending::Background => Ending::Background,
-        };
-        Self::Ran { body, report, ending }
+        Self::Ran { body, report }
     }
 
     pub(crate) fn not_run(reason: impl Into<String>) -> Self {
@@ -103,11 +92,7 @@ impl About {
         let Self { id, attempt, router, task } = self;
         match ended {
             Ended::Ran { report, .. } => {
-                let (exit_code, signal) = match report.ending {
-                    herald_exec::Ending::Exited(code) => (Some(code), None),
-                    herald_exec::Ending::Signaled(signal) => (None, Some(signal)),
-                    _ => (None, None),
-                };
+                let (exit_code, signal) = (report.ending.exit_code(), report.ending.signal());
                 tracing::info!(
                     job_id = %id, attempt, router = %router, task = %task, ending = ?report.ending, exit_code, signal,
                     files = report.files.len(), seconds = took.as_secs_f32(), "job ended"

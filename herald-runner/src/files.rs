@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
+use herald_base::clock::{Clock as _, SystemClock};
 use herald_exec::ResultFile;
 use herald_wire::MAX_FILES;
 use herald_wire::answer::Signer;
@@ -15,8 +16,6 @@ use herald_wire::manifest::{self, FileSum, Manifest};
 use herald_wire::multipart;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
-
-use crate::clock;
 
 /// How much is read at a time.
 const CHUNK: usize = 512 * 1024;
@@ -168,7 +167,7 @@ fn send_v2(
         manifest.file.insert(opened.name, FileSum { filename: opened.filename, size, sha256 });
     }
     let text = manifest.to_text();
-    let signed = signer.sign(200, &text, clock::now()).map_err(io::Error::other)?;
+    let signed = signer.sign(200, &text, SystemClock.unix_seconds()).map_err(io::Error::other)?;
     let headers = [("Signature-Input", signed.input.as_str()), ("Signature", signed.signature.as_str())];
     push(out, multipart::part_head(boundary, false, &Disposition::field(manifest::PART), JSON, &headers))?;
     push(out, text.into())?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use herald_base::clock::{Clock as _, SystemClock};
 use herald_net::serve::{Handler, Peer};
 use herald_wire::answer::Signer;
 use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
@@ -22,7 +23,6 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::answer::{self, Body, Short, Wire};
-use crate::clock;
 use crate::jobs::{Handle, Jobs, Refused, Submission};
 use crate::nonce::{self, Nonces};
 
@@ -207,7 +207,7 @@ impl Service {
             authority: parts.uri.authority().map(http::uri::Authority::as_str),
             headers: &parts.headers,
         };
-        let now = clock::now();
+        let now = SystemClock.unix_seconds();
         let verified = request::verify(&view, body, &secrets, now).map_err(|error| denied(&error))?;
         let signer = Signer::new(&secrets, &verified);
         match self.nonces.remember(&verified.nonce, verified.created, now).await {
@@ -271,7 +271,7 @@ impl Service {
             state: if self.jobs.is_stopping() { RunnerState::Stopping } else { RunnerState::Ready },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.jobs.running(),
-            time_ms: clock::now_ms(),
+            time_ms: SystemClock.unix_millis(),
         };
         Short::json(serde_json::to_string(&beat).unwrap_or_default().into(), None)
     }
@@ -337,8 +337,14 @@ mod tests {
 
     fn signed() -> SignedRequest {
         let nonce = request::nonce().unwrap();
-        let outgoing =
-            Outgoing { method: "POST", path: "/", body: BODY, join: false, now: clock::now(), nonce: &nonce };
+        let outgoing = Outgoing {
+            method: "POST",
+            path: "/",
+            body: BODY,
+            join: false,
+            now: SystemClock.unix_seconds(),
+            nonce: &nonce,
+        };
         request::sign(&outgoing, &secrets()).unwrap()
     }
 

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use herald_exec::{Engine, Stop};
+use herald_base::ending::Ending;
+use herald_base::stop::Stop;
+use herald_exec::Engine;
 use herald_wire::job::{CancelState, JobKey};
-use herald_wire::manifest::Ending;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -151,7 +152,7 @@ impl Jobs {
         if table.running >= self.shared.max_jobs {
             return Err(Refused::Full);
         }
-        let stop = Stop::default();
+        let stop = Stop::new();
         let (tell, ended) = watch::channel(None);
         let handle = Handle { stop: stop.clone(), ended };
         let (folder, limit) = self.shared.logs.clone();
@@ -228,7 +229,7 @@ impl Jobs {
         let ended = Ended::NotRun { reason, ending: Some(Ending::Cancelled) };
         let size = ended.size();
         let (_, ended) = watch::channel(Some(Arc::new(ended)));
-        let handle = Handle { stop: Stop::default(), ended };
+        let handle = Handle { stop: Stop::new(), ended };
         table.jobs.insert(key.clone(), Entry { handle, running: false, log: None });
         table.keep(key.clone(), size);
         table.expire(self.shared.keep);

@@ -4,7 +4,6 @@
 
 pub mod answer;
 pub mod cli;
-pub mod clock;
 pub mod config;
 pub mod ended;
 pub mod files;

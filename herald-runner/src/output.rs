@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_exec::Stream;
-use herald_wire::log::{LogAnswer, LogPiece, LogStream, MAX_LOG};
+use herald_base::output::{Output, Stream};
+use herald_wire::log::{LogAnswer, LogPiece, MAX_LOG};
 use tokio::sync::watch;
 
 /// The length of a head.
@@ -86,7 +86,7 @@ impl Log {
 }
 
 #[async_trait]
-impl herald_exec::Output for Log {
+impl Output for Log {
     async fn write(&self, stream: Stream, bytes: &[u8]) {
         let (shared, bytes) = (self.shared.clone(), bytes.to_vec());
         let kind = if stream == Stream::Stdout { b'o' } else { b'e' };
@@ -133,8 +133,8 @@ impl Shared {
         let mut rest = bytes.as_slice();
         while let Some((kind, piece, after)) = first(rest)? {
             match kind {
-                b'o' => answer.pieces.push(LogPiece::new(LogStream::Stdout, piece)),
-                b'e' => answer.pieces.push(LogPiece::new(LogStream::Stderr, piece)),
+                b'o' => answer.pieces.push(LogPiece::new(Stream::Stdout, piece)),
+                b'e' => answer.pieces.push(LogPiece::new(Stream::Stderr, piece)),
                 _ => answer.truncated = true,
             }
             answer.next += HEAD + piece.len() as u64;
@@ -185,7 +185,6 @@ fn first(bytes: &[u8]) -> io::Result<Option<Piece<'_>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herald_exec::Output as _;
 
     fn log(limit: u64) -> (tempfile::TempDir, Log) {
         let folder = tempfile::tempdir().unwrap();
@@ -193,7 +192,7 @@ mod tests {
         (folder, log)
     }
 
-    async fn all(log: &Log) -> (Vec<(LogStream, String)>, bool) {
+    async fn all(log: &Log) -> (Vec<(Stream, String)>, bool) {
         let (mut from, mut pieces, mut truncated) = (0, Vec::new(), false);
         loop {
             let answer = log.read(from, Duration::from_secs(10)).await.unwrap();
@@ -218,10 +217,7 @@ mod tests {
             log.end();
         });
         let (pieces, truncated) = read;
-        assert_eq!(
-            pieces[..2],
-            [(LogStream::Stdout, "one".to_owned()), (LogStream::Stderr, "two".to_owned())]
-        );
+        assert_eq!(pieces[..2], [(Stream::Stdout, "one".to_owned()), (Stream::Stderr, "two".to_owned())]);
         assert_eq!(pieces[2..].iter().map(|(_, text)| text.len()).sum::<usize>(), 300_000);
         assert!(!truncated);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use herald_base::clock::{Clock as _, SystemClock};
 use herald_exec::{Engine, Settings};
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
@@ -14,7 +15,6 @@ use herald_wire::secret::Secrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::clock;
 use crate::config::{self, Config};
 use crate::handle::{Service, SharedService, room};
 use crate::jobs::Jobs;
@@ -88,7 +88,7 @@ impl Runner {
         let (work_dir, lock) = claim(&config.work_dir)?;
         let engine = Engine::new(settings(config, &work_dir));
         engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
-        let nonces = Nonces::open(&work_dir, clock::now())
+        let nonces = Nonces::open(&work_dir, SystemClock.unix_seconds())
             .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
         let listeners = open(&config.listen).await?;
         let log = (work_dir.clone(), config.log_limit);

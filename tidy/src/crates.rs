@@ -52,7 +52,7 @@ const ARROWS: [Arrows; 18] = [
         tests: &[],
     },
     Arrows { from: "tidy", product: &[], tests: &[] },
-    Arrows { from: "bench", product: &["crates/wire"], tests: &[] },
+    Arrows { from: "bench", product: &["crates/base", "crates/wire"], tests: &[] },
     Arrows { from: "e2e", product: &[], tests: &["herald-core", "crates/net", "crates/wire"] },
 ];
 

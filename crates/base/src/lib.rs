@@ -1,8 +1,12 @@
-//! The floor that every crate of Herald stands on: words and rules that all of them share. No network, no files, no
+//! The floor that every crate of Herald is built on: words and rules that all of them share. No network, no files, no
 //! runtime.
 
+pub mod clock;
+pub mod ending;
 pub mod near_miss;
+pub mod output;
 pub mod secret_name;
+pub mod stop;
 pub mod template_mark;
 pub mod unit;
 pub mod value;

@@ -5,6 +5,7 @@
 //! use herald_base::unit;
 //!
 //! assert_eq!(unit::duration(&"1m30s".into()), Ok(Duration::from_secs(90)));
+//! assert_eq!(unit::text(Duration::from_secs(90)), "1m30s");
 //! assert_eq!(unit::size(&"16MiB".into()), Ok(16 << 20));
 //! ```
 
@@ -46,37 +47,85 @@ const BYTES: [(&str, u128); 13] = [
     ("tib", 1 << 40),
 ];
 
+/// Why a value is not a duration or a size. It shows the value, cut to a length that fits a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// Not of a kind that can be one: a list, say.
+    #[error("expected a {expected}, found {found}")]
+    WrongKind {
+        /// `duration` or `size`.
+        expected: &'static str,
+        /// The kind of the value.
+        found: &'static str,
+    },
+    /// Not written as a duration.
+    #[error("`{0}` is not a valid duration; {DURATION_HELP}")]
+    NotADuration(String),
+    /// A duration of nothing, where that means nothing.
+    #[error("a duration must be more than zero, and `{0}` is not")]
+    Zero(String),
+    /// Longer than [`LONGEST`].
+    #[error("`{0}` is longer than the longest duration, 36500d")]
+    TooLong(String),
+    /// Not written as a size.
+    #[error("`{0}` is not a valid size; {SIZE_HELP}")]
+    NotASize(String),
+    /// More bytes than a 64-bit number holds.
+    #[error("`{0}` is larger than the largest size, 16777215TiB")]
+    TooLarge(String),
+}
+
+const DURATION_HELP: &str = "write seconds as a number, or a duration such as `1m30s` or `500ms`";
+const SIZE_HELP: &str = "write bytes as a number, or a size such as `64KiB` or `1MB`";
+
+impl UnitError {
+    /// What is wrong, without [`Self::help`].
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::NotADuration(shown) => format!("`{shown}` is not a valid duration"),
+            Self::NotASize(shown) => format!("`{shown}` is not a valid size"),
+            other => other.to_string(),
+        }
+    }
+
+    /// What to write instead.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NotADuration(_) => Some(DURATION_HELP),
+            Self::NotASize(_) => Some(SIZE_HELP),
+            _ => None,
+        }
+    }
+}
+
 /// Seconds as a number, or a duration such as `1m30s`, `500ms`, `2h`, `30d`, `1.5h`, `1w`. More than zero, at most
 /// [`LONGEST`].
 ///
 /// # Errors
-/// One sentence that says what is wrong with it.
-pub fn duration(value: &Value) -> Result<Duration, String> {
+/// [`UnitError`] says what is wrong with it.
+pub fn duration(value: &Value) -> Result<Duration, UnitError> {
     let duration = duration_or_zero(value)?;
-    if duration.is_zero() {
-        return Err(format!("a duration must be more than zero, and {} is not", shown(value)));
-    }
-    Ok(duration)
+    if duration.is_zero() { Err(UnitError::Zero(shown(value))) } else { Ok(duration) }
 }
 
 /// As [`duration`], or nothing at all: `0`, `0s`.
 ///
 /// # Errors
-/// One sentence that says what is wrong with it.
-pub fn duration_or_zero(value: &Value) -> Result<Duration, String> {
-    const EXAMPLE: &str = "write seconds as a number, or a duration such as `1m30s` or `500ms`";
+/// [`UnitError`] says what is wrong with it.
+pub fn duration_or_zero(value: &Value) -> Result<Duration, UnitError> {
     let nanos = match value {
         Value::Number(number) => nanos_of_seconds(&number.to_string()),
         Value::String(text) => match bare(text) {
             Some(number) => nanos_of_seconds(number),
             None => sum(text, &NANOS, false),
         },
-        other => return Err(format!("expected a duration, found {}", kind_of(other))),
+        other => return Err(UnitError::WrongKind { expected: "duration", found: kind_of(other) }),
     };
-    let shown = shown(value);
-    let nanos = nanos.ok_or_else(|| format!("{shown} is no duration; {EXAMPLE}"))?;
+    let nanos = nanos.ok_or_else(|| UnitError::NotADuration(shown(value)))?;
     if nanos > LONGEST.as_nanos() {
-        return Err(format!("{shown} is longer than the longest duration, 36500d"));
+        return Err(UnitError::TooLong(shown(value)));
     }
     // The bound above fits 64 bits.
     Ok(Duration::from_nanos_u128(nanos))
@@ -86,19 +135,34 @@ pub fn duration_or_zero(value: &Value) -> Result<Duration, String> {
 /// `K`, `M`, `G` and `T` alone count in 1024s.
 ///
 /// # Errors
-/// One sentence that says what is wrong with it.
-pub fn size(value: &Value) -> Result<u64, String> {
-    const EXAMPLE: &str = "write bytes as a number, or a size such as `64KiB` or `1MB`";
+/// [`UnitError`] says what is wrong with it.
+pub fn size(value: &Value) -> Result<u64, UnitError> {
     let bytes = match value {
         Value::Number(number) => amount(&number.to_string(), 1, true),
         Value::String(text) => match bare(text) {
             Some(number) => amount(number, 1, true),
             None => sum(&text.to_lowercase(), &BYTES, true),
         },
-        other => return Err(format!("expected a size, found {}", kind_of(other))),
+        other => return Err(UnitError::WrongKind { expected: "size", found: kind_of(other) }),
     };
-    let bytes = bytes.ok_or_else(|| format!("{} is no size; {EXAMPLE}", shown(value)))?;
-    u64::try_from(bytes).map_err(|_| format!("{} is larger than any size that can be held", shown(value)))
+    let bytes = bytes.ok_or_else(|| UnitError::NotASize(shown(value)))?;
+    u64::try_from(bytes).map_err(|_| UnitError::TooLarge(shown(value)))
+}
+
+/// A duration as [`duration`] reads it, in the largest units: `1m30s`, `500ms`.
+#[must_use]
+pub fn text(duration: Duration) -> String {
+    const SHOWN: [&str; 7] = ["d", "h", "m", "s", "ms", "us", "ns"];
+    let mut rest = duration.as_nanos();
+    let mut text = String::new();
+    for name in SHOWN {
+        let unit = NANOS.iter().find(|(known, _)| *known == name).map_or(1, |(_, unit)| *unit);
+        if rest >= unit {
+            text.push_str(&format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 /// For `#[serde(deserialize_with = "unit::de_duration")]`.
@@ -195,15 +259,15 @@ fn amount(number: &str, unit: u128, exact: bool) -> Option<u128> {
     whole.checked_mul(unit)?.checked_add(part / scale)
 }
 
-/// What stands there, for an error text; cut, since it comes from the user.
+/// The value for an error text; cut, since it comes from the user.
 fn shown(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     match text.char_indices().nth(40) {
-        Some((cut, _)) => format!("`{}…`", &text[..cut]),
-        None => format!("`{text}`"),
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
     }
 }
 
@@ -221,6 +285,7 @@ mod tests {
         for (text, expected) in [
             ("2", Some(ms(2000))),
             ("0.5", Some(ms(500))),
+            ("0.25", Some(ms(250))),
             ("1e3", Some(ms(1_000_000))),
             ("1e-3", Some(ms(1))),
             (r#""90""#, Some(ms(90_000))),
@@ -231,6 +296,7 @@ mod tests {
             (r#""500ms""#, Some(ms(500))),
             (r#""1.5h""#, Some(ms(5_400_000))),
             (r#"".5s""#, Some(ms(500))),
+            (r#""2d""#, Some(ms(2 * 86_400_000))),
             (r#""30d""#, Some(ms(30 * 86_400_000))),
             (r#""1w""#, Some(ms(7 * 86_400_000))),
             (r#""1µs""#, Some(Duration::from_micros(1))),
@@ -247,6 +313,7 @@ mod tests {
             (r#""0s""#, None),
             (r#""0.1ns""#, None),
             (r#""-5s""#, None),
+            (r#""-1s""#, None),
             (r#""""#, None),
             (r#"" ""#, None),
             (r#"".""#, None),
@@ -256,6 +323,10 @@ mod tests {
             (r#""1M""#, None),
             (r#""1m30""#, None),
             (r#""1.2.3s""#, None),
+            (r#""1..5s""#, None),
+            (r#""1x""#, None),
+            ("1e300", None),
+            (r#""9999999999999999999d""#, None),
             (r#""NaN""#, None),
             (r#""1e3s""#, None),
             ("null", None),
@@ -279,6 +350,8 @@ mod tests {
             (r#""1KiB""#, Some(1024)),
             (r#""1k""#, Some(1024)),
             (r#""16MiB""#, Some(16 << 20)),
+            (r#""16 m""#, Some(16 << 20)),
+            (r#""1GB""#, Some(1_000_000_000)),
             (r#""1 MB""#, Some(1_000_000)),
             (r#""1.5KiB""#, Some(1536)),
             (r#""2TiB""#, Some(2 << 40)),
@@ -289,6 +362,8 @@ mod tests {
             ("1e3", None),
             ("99999999999999999999", None),
             (r#""99999999999TiB""#, None),
+            (r#""99999999999999999999""#, None),
+            (r#""18446744073709551615k""#, None),
             (r#""1XB""#, None),
             (r#""MiB""#, None),
             (r#""""#, None),
@@ -300,12 +375,44 @@ mod tests {
 
     #[test]
     fn errors_say_what_to_write() {
-        assert_eq!(
-            duration(&json(r#""5 parsecs""#)).unwrap_err(),
-            "`5 parsecs` is no duration; write seconds as a number, or a duration such as `1m30s` or `500ms`"
-        );
-        assert_eq!(duration(&json("[]")).unwrap_err(), "expected a duration, found a list");
-        assert!(size(&Value::from("x".repeat(1000))).unwrap_err().len() < 200);
+        let error = duration(&json(r#""5 parsecs""#)).unwrap_err();
+        assert_eq!(error.message(), "`5 parsecs` is not a valid duration");
+        assert_eq!(error.help(), Some(DURATION_HELP));
+        let error = size(&json(r#""1XB""#)).unwrap_err();
+        assert_eq!(error.to_string(), format!("{}; {SIZE_HELP}", error.message()));
+        for (error, message) in [
+            (duration(&json("[]")).unwrap_err(), "expected a duration, found a list"),
+            (duration(&json("0")).unwrap_err(), "a duration must be more than zero, and `0` is not"),
+            (
+                duration(&json(r#""36501d""#)).unwrap_err(),
+                "`36501d` is longer than the longest duration, 36500d",
+            ),
+            (
+                size(&json(r#""16777216TiB""#)).unwrap_err(),
+                "`16777216TiB` is larger than the largest size, 16777215TiB",
+            ),
+        ] {
+            assert_eq!((error.to_string(), error.help()), (message.to_owned(), None));
+        }
+        assert!(size(&Value::from("x".repeat(1000))).unwrap_err().to_string().len() < 200);
+    }
+
+    #[test]
+    fn a_duration_is_written_as_it_is_read() {
+        for (nanos, expected) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (100_000_000, "100ms"),
+            (1_500_000_000, "1s500ms"),
+            (90_000_000_000, "1m30s"),
+            (86_400_000_000_000, "1d"),
+            (7 * 86_400_000_000_000 + 3_600_000_000_000, "7d1h"),
+        ] {
+            let duration = Duration::from_nanos(nanos);
+            assert_eq!(text(duration), expected);
+            assert_eq!(duration_or_zero(&Value::from(expected)), Ok(duration));
+        }
+        assert_eq!(text(LONGEST), "36500d");
     }
 
     #[test]

@@ -1,38 +1,12 @@
 //! Output of a program, bounded whatever it prints.
 
-use async_trait::async_trait;
+use herald_base::output::{Output, Stream};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much room a read makes: output is mostly short.
 const CHUNK: usize = 4 << 10;
 /// How much is thrown away at once past the limit.
 const WASTE: usize = 64 << 10;
-
-/// One of the two streams that a program writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
-/// Takes what a program prints, as it comes.
-#[async_trait]
-pub trait Output: Send + Sync {
-    /// Takes some bytes, which may end anywhere. While this waits the program does too, once its pipe is full; it is
-    /// given up once the program is gone.
-    async fn write(&self, stream: Stream, bytes: &[u8]);
-}
-
-/// Takes output and forgets it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoOutput;
-
-#[async_trait]
-impl Output for NoOutput {
-    async fn write(&self, _: Stream, _: &[u8]) {}
-}
 
 /// Where a stream goes while it is read.
 #[derive(Clone, Copy)]
@@ -95,6 +69,9 @@ impl Captured {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use herald_base::output::NoOutput;
+
     use super::*;
 
     async fn captured(input: &[u8], limit: usize) -> Captured {

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use herald_base::ending::Ending;
+use herald_base::output::{NoOutput, Output};
+use herald_base::stop::Stop;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::capture::{NoOutput, Output};
 use crate::environment::{self, Environment};
 use crate::git::{Git, Source};
-use crate::outcome::{Ending, ExecError, ParamProblem, Report, Stop};
+use crate::outcome::{ExecError, ParamProblem, Report};
 use crate::param::{self, DEFAULT_NAME, EnvFile, JobParam};
 use crate::program::{LARGEST_VARIABLE, Owner, Program, StartError};
 use crate::result;
@@ -155,6 +157,7 @@ impl Engine {
             Ok(finished) => self.report(finished.ending, result::result_of(&finished)).await,
             Err(error) => Err(not_started(error)),
         };
+        let report = report.map(|report| Report { timeout: job.timeout, ..report });
         tidy(report, ready.checkout).await
     }
 
@@ -261,7 +264,7 @@ impl Engine {
 
     async fn report(&self, ending: Ending, mut result: Map<String, Value>) -> Result<Report, ExecError> {
         if !result.contains_key("file") {
-            return Ok(Report { result, files: Vec::new(), ending, checkout: None });
+            return Ok(Report::new(ending, result));
         }
         let run_dir = self.0.run_dir.clone();
         let checked = tokio::task::spawn_blocking(move || {
@@ -272,13 +275,13 @@ impl Engine {
         let files = match files {
             Ok(files) => files,
             // What went wrong first is told; what a failed job left behind may well be incomplete.
-            Err(_) if !result::succeeded(ending) => {
+            Err(_) if !ending.is_success() => {
                 result.remove("file");
                 Vec::new()
             }
             Err(why) => return Err(ExecError::File(why)),
         };
-        Ok(Report { result, files, ending, checkout: None })
+        Ok(Report { files, ..Report::new(ending, result) })
     }
 
     async fn start_background(&self, ready: Ready) -> Result<Report, ExecError> {
@@ -293,7 +296,7 @@ impl Engine {
             drop(ready);
         });
         let result = Map::from_iter([("pid".to_owned(), Value::from(pid))]);
-        Ok(Report { result, files: Vec::new(), ending: Ending::Background, checkout: None })
+        Ok(Report::new(Ending::Background, result))
     }
 
     fn unusable(&self, error: &std::io::Error) -> ExecError {

@@ -1,8 +1,8 @@
 //! Runs a job on this machine: Git checkout, process group, captured output, result.
 //!
-//! The only code of Herald that starts processes and touches checkouts. It depends on no other part of Herald, so that
-//! the daemon and the runner run jobs in exactly the same way: an [`Engine`] takes the execution parameters as JSON and
-//! gives a [`Report`].
+//! The only code of Herald that starts processes and touches checkouts. Of Herald it depends on `herald-base` alone, so
+//! that the daemon and the runner run jobs in exactly the same way: an [`Engine`] takes the execution parameters as
+//! JSON and gives a [`Report`].
 
 mod capture;
 mod child;
@@ -17,11 +17,13 @@ pub mod program;
 mod result;
 mod scratch;
 mod table;
-mod unit;
 mod visible;
 
-pub use capture::{Captured, NoOutput, Output, Stream};
+pub use capture::Captured;
 pub use engine::{Engine, Settings};
-pub use outcome::{Ending, ExecError, ParamProblem, Report, ResultFile, Stop};
+pub use herald_base::ending::Ending;
+pub use herald_base::output::{NoOutput, Output, Stream};
+pub use herald_base::stop::Stop;
+pub use outcome::{ExecError, ParamProblem, Report, ResultFile};
 pub use param::check;
 pub use table::{PARAMS, ParamDoc, ParamKind};

@@ -1,51 +1,12 @@
 //! What comes out of a job, and why there may be nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use herald_base::ending::Ending;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use crate::scratch::Folder;
-
-/// Asks a running job to end, in two stages.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    /// End in good order: TERM, a grace, then KILL.
-    pub asked: CancellationToken,
-    /// End at once: KILL.
-    pub forced: CancellationToken,
-}
-
-impl Stop {
-    /// Whether somebody asked, in either way.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.asked.is_cancelled() || self.forced.is_cancelled()
-    }
-
-    /// Resolves once somebody asked, in either way.
-    pub async fn asked(&self) {
-        tokio::select! {
-            () = self.asked.cancelled() => {}
-            () = self.forced.cancelled() => {}
-        }
-    }
-}
-
-/// How a job's main process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// By itself, with this exit code.
-    Exited(i32),
-    /// By this signal, which Herald did not send.
-    Signaled(i32),
-    /// Ended by Herald after its `timeout`.
-    TimedOut,
-    /// Ended by Herald on demand.
-    Cancelled,
-    /// It runs on in the background.
-    Background,
-}
 
 /// A file that the job names as part of its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +26,18 @@ pub struct Report {
     pub files: Vec<ResultFile>,
     /// How it ended.
     pub ending: Ending,
+    /// The job's own `timeout`.
+    pub timeout: Option<Duration>,
     /// A checkout that holds result files lives as long as the report.
     pub(crate) checkout: Option<Folder>,
 }
 
 impl Report {
+    /// Of a job without result files.
+    pub(crate) fn new(ending: Ending, result: Map<String, Value>) -> Self {
+        Self { result, files: Vec::new(), ending, timeout: None, checkout: None }
+    }
+
     /// Removes what is kept only for the result files (a Git checkout that holds some of them). Dropping the report
     /// does the same, but does not wait for it.
     pub async fn release(&mut self) {
@@ -106,16 +74,14 @@ pub enum ExecError {
 }
 
 impl ExecError {
-    /// Whether the job was stopped on demand before its program ran.
+    /// How the job ended, where Herald ended it before its program ran.
     #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled(_))
-    }
-
-    /// Whether the job's time was over before its program ran.
-    #[must_use]
-    pub fn is_timed_out(&self) -> bool {
-        matches!(self, Self::TimedOut(_))
+    pub fn ending(&self) -> Option<Ending> {
+        match self {
+            Self::Cancelled(_) => Some(Ending::Cancelled),
+            Self::TimedOut(_) => Some(Ending::TimedOut),
+            Self::Param(_) | Self::Start(_) | Self::Git(_) | Self::File(_) | Self::WorkDir(_) => None,
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use herald_base::unit;
 use serde_json::{Map, Value};
 
 use crate::environment::Environment;
 use crate::git::url::{RepoUrl, check_user};
 use crate::git::{Credentials, Source, Want, is_commit};
 use crate::outcome::ParamProblem;
-use crate::unit;
 
 /// The name of the JSON variable when nobody chooses one.
 pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
@@ -69,15 +69,7 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
     let ignore = reader.flag("ignore_param_env");
     let background = reader.flag("background");
     let timeout = reader.with("timeout", unit::duration);
-    let output_limit = reader.with("output_limit", |value| {
-        unit::size(value).and_then(|size| {
-            if size <= LARGEST_OUTPUT {
-                Ok(size)
-            } else {
-                Err("is more than 1 GiB: large output belongs into a file".to_owned())
-            }
-        })
-    });
+    let output_limit = reader.with("output_limit", output_limit);
     let source = reader.source();
     if let (Some(cmd), Some(_)) = (&cmd, &source)
         && let Err(problem) = check_inside(cmd)
@@ -127,11 +119,14 @@ impl Reader<'_> {
     }
 
     /// The value at a key; null is as good as absent.
-    fn with<T>(&mut self, key: &str, read: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+    fn with<T, E>(&mut self, key: &str, read: impl FnOnce(&Value) -> Result<T, E>) -> Option<T>
+    where
+        E: std::fmt::Display,
+    {
         match self.map.get(key).filter(|value| !value.is_null()).map(read)? {
             Ok(value) => Some(value),
-            Err(message) => {
-                self.problem(key, message);
+            Err(error) => {
+                self.problem(key, error.to_string());
                 None
             }
         }
@@ -263,6 +258,13 @@ impl Reader<'_> {
             (None, Some(branch)) => Want::Name(branch),
             (None, None) => Want::Default,
         }
+    }
+}
+
+fn output_limit(value: &Value) -> Result<u64, String> {
+    match unit::size(value).map_err(|error| error.to_string())? {
+        size if size <= LARGEST_OUTPUT => Ok(size),
+        _ => Err("is more than 1 GiB: large output belongs into a file".to_owned()),
     }
 }
 

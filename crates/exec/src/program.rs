@@ -8,13 +8,15 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use herald_base::ending::Ending;
+use herald_base::output::{NoOutput, Output, Stream};
+use herald_base::stop::Stop;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::capture::{Captured, NoOutput, Output, Stream, Tap};
+use crate::capture::{Captured, Tap};
 use crate::child::Child;
 pub use crate::child::Exit;
 use crate::environment::Environment;
-use crate::outcome::{Ending, Stop};
 pub use crate::scratch::PrivateFile;
 use crate::scratch::Scratch;
 
@@ -146,7 +148,7 @@ impl Program {
             exit = child.wait() => {
                 let exit = exit?;
                 child.end_leftovers(self.kill_grace, &stop.forced).await;
-                return Ok((by_itself(exit), exit));
+                return Ok((exit.into(), exit));
             }
             () = stop.asked() => Ending::Cancelled,
             () = due(self.deadline) => Ending::TimedOut,
@@ -187,13 +189,6 @@ fn denied(path: &Path) -> &'static str {
         "it is not executable (chmod +x), or lies on a file system mounted noexec"
     } else {
         "permission denied"
-    }
-}
-
-fn by_itself(exit: Exit) -> Ending {
-    match exit {
-        Exit::Code(code) => Ending::Exited(code),
-        Exit::Signal(signal) => Ending::Signaled(signal),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::capture::Captured;
-use crate::outcome::{Ending, ResultFile};
+use crate::outcome::ResultFile;
 use crate::program::{Exit, Finished};
 
 /// `O_NONBLOCK`: opening must not wait for whoever writes to a pipe.
@@ -82,13 +82,10 @@ fn readable(path: &Path) -> Result<(), String> {
     std::fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map(drop).map_err(told)
 }
 
-/// Whether the job did what it was asked to do.
-pub(crate) fn succeeded(ending: Ending) -> bool {
-    ending == Ending::Exited(0)
-}
-
 #[cfg(test)]
 mod tests {
+    use herald_base::ending::Ending;
+
     use super::*;
     use serde_json::json;
 

@@ -120,7 +120,6 @@ fn verify_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Ending;
 
     const NOW: i64 = 1_800_000_007;
 
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn the_golden_answer() {
         let secrets = secrets(&["the_secret_should_be_strong_enough"]);
-        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited));
+        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(herald_base::ending::Ending::Exited(0)));
         let text = manifest.to_text();
         let signed = Signer::new(&secrets, &request(0)).sign(200, &text, NOW).unwrap();
         let shown = format!(

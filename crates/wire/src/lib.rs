@@ -8,6 +8,7 @@
 pub mod answer;
 pub mod digest;
 pub mod disposition;
+pub mod ending;
 pub mod heartbeat;
 pub mod job;
 pub mod log;

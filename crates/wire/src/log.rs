@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use herald_base::output::Stream;
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobKey;
@@ -30,21 +31,11 @@ pub struct LogRequest {
     pub wait_ms: u64,
 }
 
-/// One of the two streams that a program writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogStream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
-}
-
 /// Some output of one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPiece {
     /// Where the job wrote it.
-    pub stream: LogStream,
+    pub stream: Stream,
     /// What it wrote, in Base64: begins and ends anywhere, also within a character.
     data: String,
 }
@@ -52,7 +43,7 @@ pub struct LogPiece {
 impl LogPiece {
     /// Of these bytes.
     #[must_use]
-    pub fn new(stream: LogStream, bytes: &[u8]) -> Self {
+    pub fn new(stream: Stream, bytes: &[u8]) -> Self {
         Self { stream, data: STANDARD.encode(bytes) }
     }
 
@@ -88,12 +79,12 @@ mod tests {
         let text = r#"{"job_id":"a","attempt":2,"from":7,"wait_ms":10}"#;
         assert_eq!(serde_json::to_string(&request).unwrap(), text);
         assert_eq!(serde_json::from_str::<LogRequest>(text).unwrap(), request);
-        let pieces = vec![LogPiece::new(LogStream::Stdout, b"a\xff"), LogPiece::new(LogStream::Stderr, b"")];
+        let pieces = vec![LogPiece::new(Stream::Stdout, b"a\xff"), LogPiece::new(Stream::Stderr, b"")];
         let answer = LogAnswer { pieces, next: 9, end: true, truncated: false };
         let text = r#"{"pieces":[{"stream":"stdout","data":"Yf8="},{"stream":"stderr","data":""}],"next":9,"end":true,"truncated":false}"#;
         assert_eq!(serde_json::to_string(&answer).unwrap(), text);
         let read: LogAnswer = serde_json::from_str(text).unwrap();
         assert_eq!(read.pieces[0].bytes().unwrap(), b"a\xff");
-        assert_eq!(LogPiece { stream: LogStream::Stdout, data: "no base64!".to_owned() }.bytes(), None);
+        assert_eq!(LogPiece { stream: Stream::Stdout, data: "no base64!".to_owned() }.bytes(), None);
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use herald_base::ending::Ending;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
+use crate::ending::EndingName;
 
 /// The header, and the signed component, that holds a manifest.
 pub const HEADER: &str = "herald-manifest";
@@ -39,22 +41,6 @@ pub struct FileSum {
     pub sha256: String,
 }
 
-/// How the process of a job ended, where the result does not tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ending {
-    /// By itself; the result holds `exit_code`.
-    Exited,
-    /// By a signal; the result holds `signal`.
-    Signaled,
-    /// It took longer than its `timeout`.
-    TimedOut,
-    /// It was stopped on demand.
-    Cancelled,
-    /// It runs on in the background.
-    Background,
-}
-
 /// What was sent in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -65,7 +51,7 @@ pub struct Manifest {
     pub file: BTreeMap<String, FileSum>,
     /// How the process ended; absent in errors, but for a job that was stopped or timed out before its program ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
+    pub ending: Option<EndingName>,
 }
 
 /// The manifest cannot be read.
@@ -77,7 +63,7 @@ impl Manifest {
     /// An answer without files.
     #[must_use]
     pub fn of_body(body: &[u8], ending: Option<Ending>) -> Self {
-        Self { result: Sum::of(body), file: BTreeMap::new(), ending }
+        Self { result: Sum::of(body), file: BTreeMap::new(), ending: ending.map(EndingName::from) }
     }
 
     /// As compact JSON in ASCII, fit for a header whatever names the files bear.
@@ -126,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_text_is_stable() {
-        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited));
+        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited(0)));
         assert_eq!(manifest.to_text(), include_str!("../tests/golden/manifest.json").trim_end());
         assert!(Manifest::from_text("{}").is_err());
         assert!(Manifest::from_text(r#"{"result":{"size":-1,"sha256":""}}"#).is_err());

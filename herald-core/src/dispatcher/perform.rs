@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::event::Event;
 use crate::activation::Name;
-use crate::executor::{Execution, Executor, Failure, FailureKind, Outcome, Stop};
+use crate::executor::{Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop};
 
 /// How long an executor may take to end in good order before it is told to end at once.
 const LONGEST_END: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ async fn run(start: Start) -> Outcome {
 fn timed_out(outcome: Outcome, timeout: Duration) -> Outcome {
     outcome.map_err(|failure| Failure {
         kind: FailureKind::TimedOut,
-        error: format!("it ran longer than its timeout of {} s and was ended", timeout.as_secs_f64()),
+        error: Ending::TimedOut.sentence(Some(timeout)),
         result: failure.result,
     })
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use herald_wire::log::LogStream;
+use herald_base::output::Stream;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Runner, now, read, secrets, v2, wait_for};
@@ -94,7 +94,10 @@ fn a_signed_cancel_stops_the_job() {
     let (answer, took) = waiting;
     assert!(took < Duration::from_secs(15), "{took:?}");
     let (request, signed) = v2("/", &job.to_string(), now(), &secrets(), false);
-    assert_eq!(runner.send(&request).verify(&signed).ending, Some(herald_wire::manifest::Ending::Cancelled));
+    assert_eq!(
+        runner.send(&request).verify(&signed).ending,
+        Some(herald_wire::ending::EndingName::Cancelled)
+    );
     assert_eq!(answer.status, 200);
     let cancel = json!({"job_id": "a", "attempt": 1});
     assert_eq!(runner.v2("/cancel", &cancel).json(), json!({"state": "ended"}));
@@ -192,8 +195,8 @@ fn output_is_read_while_the_job_runs() {
     let of = |wanted| -> Vec<u8> {
         seen.iter().filter(|(stream, _)| *stream == wanted).flat_map(|(_, bytes)| bytes.clone()).collect()
     };
-    assert_eq!(of(LogStream::Stderr), b"two\n");
-    assert_eq!((of(LogStream::Stdout).len(), &of(LogStream::Stdout)[..4]), (64 * 1024 - 4, &b"one\n"[..]));
+    assert_eq!(of(Stream::Stderr), b"two\n");
+    assert_eq!((of(Stream::Stdout).len(), &of(Stream::Stdout)[..4]), (64 * 1024 - 4, &b"one\n"[..]));
     let whole = ask(1, 0, 0).json();
     assert_eq!((&whole["end"], &whole["truncated"]), (&json!(true), &json!(true)), "kept, within its limit");
     assert_eq!(ask(1, 3, 0).status, 400, "there is no such position");

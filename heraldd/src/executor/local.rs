@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output, Stream};
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, outcome_of};
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
-use herald_core::unit;
-use herald_exec::{Ending, Engine, ExecError, Report, Settings, Stop};
+use herald_core::unit::{self, UnitError};
+use herald_exec::{Engine, Settings};
 use serde_json::Value;
 
 use super::job_params;
@@ -79,7 +79,7 @@ pub fn component() -> ExecutorType {
 
 fn settings(options: &Options) -> Result<Settings, ComponentError> {
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
-    let bad = |name: &'static str| move |why: String| ComponentError(format!("{name}: {why}"));
+    let bad = |name: &'static str| move |why: UnitError| ComponentError(format!("{name}: {why}"));
     let work_dir = match given("work_dir") {
         Some(Value::String(path)) => PathBuf::from(path),
         Some(_) => return Err(ComponentError("work_dir: expected a path".to_owned())),
@@ -110,31 +110,19 @@ struct Local {
     engine: Engine,
 }
 
-/// Gives what the job prints to whoever keeps it.
-struct Tap(Arc<dyn Output>);
-
-#[async_trait]
-impl herald_exec::Output for Tap {
-    async fn write(&self, stream: herald_exec::Stream, bytes: &[u8]) {
-        let stream = match stream {
-            herald_exec::Stream::Stdout => Stream::Stdout,
-            herald_exec::Stream::Stderr => Stream::Stderr,
-        };
-        self.0.write(stream, bytes).await;
-    }
-}
-
 #[async_trait]
 impl Executor for Local {
     async fn execute(&self, execution: Execution) -> Outcome {
-        let stop = Stop { asked: execution.stop.asked.clone(), forced: execution.stop.forced.clone() };
         herald_core::failpoint!("local-before-run");
-        let output = Tap(execution.output.clone());
-        let ran = self.engine.run_with_output(&execution.params(), &stop, &output).await;
+        let (params, output) = (execution.params(), execution.output.as_ref());
+        let ran = self.engine.run_with_output(&params, &execution.stop, output).await;
         herald_core::failpoint!("local-after-run");
         match ran {
-            Ok(report) => outcome(report),
-            Err(error) => Err(Failure { kind: kind(&error), ..Failure::new(error) }),
+            Ok(report) => outcome_of(report.ending, report.timeout, report.result),
+            Err(error) => {
+                let kind = error.ending().map_or(FailureKind::Failed, FailureKind::from);
+                Err(Failure { kind, ..Failure::new(error) })
+            }
         }
     }
 
@@ -152,29 +140,6 @@ impl Executor for Local {
     /// Ends what jobs left in the background.
     async fn close(&self) {
         self.engine.close().await;
-    }
-}
-
-fn outcome(report: Report) -> Outcome {
-    let (kind, error) = match report.ending {
-        Ending::Exited(0) | Ending::Background => return Ok(report.result),
-        Ending::Exited(code) => (FailureKind::Failed, format!("exit code {code}")),
-        Ending::Signaled(signal) => (FailureKind::Failed, format!("ended by signal {signal}")),
-        Ending::TimedOut => {
-            (FailureKind::TimedOut, "it ran longer than its timeout and was ended".to_owned())
-        }
-        Ending::Cancelled => (FailureKind::Cancelled, "it was cancelled".to_owned()),
-    };
-    Err(Failure { kind, error, result: report.result })
-}
-
-fn kind(error: &ExecError) -> FailureKind {
-    if error.is_cancelled() {
-        FailureKind::Cancelled
-    } else if error.is_timed_out() {
-        FailureKind::TimedOut
-    } else {
-        FailureKind::Failed
     }
 }
 
@@ -233,13 +198,13 @@ mod tests {
             ),
             (
                 sh("kill -9 $$"),
-                Err((FailureKind::Failed, "ended by signal 9", json!({"output": "", "signal": 9}))),
+                Err((FailureKind::Failed, "killed by signal 9", json!({"output": "", "signal": 9}))),
             ),
             (
                 json!({"cmd": "sleep", "arg": 60, "timeout": "50ms"}),
                 Err((
                     FailureKind::TimedOut,
-                    "it ran longer than its timeout and was ended",
+                    "timed out after 50ms; terminated",
                     json!({"output": "", "signal": 15}),
                 )),
             ),

@@ -10,7 +10,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec, Options, SelectorTy
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use herald_exec::environment::{self, Environment};
-use herald_exec::program::{self, Exit, PrivateFile, Program};
+use herald_exec::program::{self, PrivateFile, Program};
 use herald_exec::{Ending, Stop};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -177,14 +177,12 @@ impl Selector for External {
         let (program, _files) = self.prepare(question).await?;
         // Dropping the future ends the program's process group.
         let finished = program.run(&Stop::default()).await.map_err(|error| self.failed(error))?;
-        if finished.ending == Ending::TimedOut {
-            return Err(self.failed(format!("gave no answer within {:?} and was ended", self.timeout)));
-        }
-        match finished.exit {
-            Exit::Code(0) => Ok(Answer::yes("exit code 0")),
-            // Not what it printed: that may hold secrets.
-            Exit::Code(code) => Ok(Answer::no(format!("exit code {code}"))),
-            Exit::Signal(signal) => Err(self.failed(format!("was ended by signal {signal}"))),
+        // Not what it printed: that may hold secrets.
+        let sentence = finished.ending.sentence(Some(self.timeout));
+        match finished.ending {
+            Ending::Exited(0) => Ok(Answer::yes(sentence)),
+            Ending::Exited(_) => Ok(Answer::no(sentence)),
+            _ => Err(self.failed(sentence)),
         }
     }
 }
@@ -222,8 +220,8 @@ mod tests {
         for (script, more, expected) in [
             ("exit 0", json!({}), Ok(true)),
             ("exit 3", json!({}), Ok(false)),
-            ("kill -9 $$", json!({}), Err("was ended by signal 9")),
-            ("sleep 60", json!({"timeout": "100ms"}), Err("gave no answer within 100ms")),
+            ("kill -9 $$", json!({}), Err("killed by signal 9")),
+            ("sleep 60", json!({"timeout": "100ms"}), Err("timed out after 100ms")),
             ("[ \"$HERALD_TRIGGER_PARAM\" = '{\"a\":1}' ]", json!({}), Ok(true)),
             ("[ \"$HERALD_SELECT_PARAM\" = '{\"country\":\"de\"}' ]", json!({}), Ok(true)),
             (

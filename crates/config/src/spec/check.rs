@@ -243,16 +243,14 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, Wrong> 
             other => Err(Wrong::expected("true or false", other).help("write true or false, without quotes")),
         },
         OptionKind::Integer { min, max } => integer(value, *min, *max).map(Some),
-        OptionKind::Duration => {
-            unit::duration(value).map_err(|why| Wrong::advises(&why)).and_then(|_| same())
-        }
-        OptionKind::Size => unit::size(value).map_err(|why| Wrong::advises(&why)).and_then(|_| same()),
+        OptionKind::Duration => unit::duration(value).map_err(Wrong::from).and_then(|_| same()),
+        OptionKind::Size => unit::size(value).map_err(Wrong::from).and_then(|_| same()),
         OptionKind::FilePath => match text(value)? {
             "" => Err(Wrong::says("a path cannot be empty")),
             path if path.contains('\0') => Err(Wrong::says("a path cannot hold a zero byte")),
             _ => same(),
         },
-        OptionKind::Url => url(text(value)?).map_err(|why| Wrong::advises(&why)).and_then(|()| same()),
+        OptionKind::Url => url(text(value)?).and_then(|()| same()),
         OptionKind::Texts => many(value, "a text or a list of texts", |item| text(item).map(|_| ()), false)
             .and_then(|()| same()),
         OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
@@ -340,26 +338,26 @@ fn one_of(text: &str, allowed: &[&str]) -> Result<(), Wrong> {
     })
 }
 
-fn url(text: &str) -> Result<(), String> {
+fn url(text: &str) -> Result<(), Wrong> {
     const EXAMPLE: &str = "write a URL such as https://runner.example.com:8124/";
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(format!("this is no URL; {EXAMPLE}"));
+        return Err(Wrong::shows("this is not a valid URL").help(EXAMPLE));
     };
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-        return Err(format!("a URL here begins with http:// or https://; {EXAMPLE}"));
+        return Err(Wrong::shows("a URL here begins with http:// or https://").help(EXAMPLE));
     }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("a URL cannot hold blanks".to_owned());
+        return Err(Wrong::shows("a URL cannot hold spaces"));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
     let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let (host, port) = match host_port.strip_prefix('[') {
         Some(v6) => {
             let Some((host, after)) = v6.split_once(']') else {
-                return Err("the closing `]` of the address is missing".to_owned());
+                return Err(Wrong::shows("the closing `]` of the address is missing"));
             };
             if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return Err("what stands in `[]` is no IPv6 address".to_owned());
+                return Err(Wrong::shows("the address in `[]` is not a valid IPv6 address"));
             }
             (host, after.strip_prefix(':'))
         }
@@ -369,10 +367,12 @@ fn url(text: &str) -> Result<(), String> {
         },
     };
     if host.is_empty() {
-        return Err(format!("this URL names no host; {EXAMPLE}"));
+        return Err(Wrong::shows("this URL names no host").help(EXAMPLE));
     }
     match port {
-        Some(port) if port.parse::<u16>().is_err() => Err("the port of this URL is no port".to_owned()),
+        Some(port) if port.parse::<u16>().is_err() => {
+            Err(Wrong::shows("the port of this URL is not a valid port"))
+        }
         _ => Ok(()),
     }
 }
@@ -546,12 +546,12 @@ mod tests {
             (json!({"plain_token": "short"}), "t.plain_token: `plain_token`: it is too short"),
             (
                 json!({"interval": "soon"}),
-                "t.interval: `interval`: `soon` is no duration (write seconds as a number, or a duration such as \
+                "t.interval: `interval`: `soon` is not a valid duration (write seconds as a number, or a duration such as \
                  `1m30s` or `500ms`)",
             ),
             (
                 json!({"limit": "-1"}),
-                "t.limit: `limit`: `-1` is no size (write bytes as a number, or a size such as `64KiB` or `1MB`)",
+                "t.limit: `limit`: `-1` is not a valid size (write bytes as a number, or a size such as `64KiB` or `1MB`)",
             ),
             (json!({"file": ""}), "t.file: `file`: a path cannot be empty"),
             (json!({"file": "a\0"}), "t.file: `file`: a path cannot hold a zero byte"),

@@ -7,6 +7,7 @@ mod wrong;
 
 use std::sync::Arc;
 
+use herald_base::unit::UnitError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -60,6 +61,8 @@ pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), Complaint> + Send + Sync
 pub struct Complaint {
     /// One sentence without a full stop.
     pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
     /// The part of the value that it is about, as it is written there.
     pub excerpt: Option<String>,
     /// Whether nothing of the value stands in the message.
@@ -83,7 +86,13 @@ impl Complaint {
 
 impl From<String> for Complaint {
     fn from(message: String) -> Self {
-        Self { message, excerpt: None, plain: false }
+        Self { message, help: None, excerpt: None, plain: false }
+    }
+}
+
+impl From<UnitError> for Complaint {
+    fn from(error: UnitError) -> Self {
+        Self { help: error.help().map(str::to_owned), ..Self::from(error.message()) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a value of an option, before it is known where that stands.
 
+use herald_base::unit::UnitError;
 use serde_json::Value;
 
 use super::Complaint;
@@ -19,8 +20,14 @@ pub(super) struct Wrong {
 
 impl From<Complaint> for Wrong {
     fn from(complaint: Complaint) -> Self {
-        let Complaint { message, excerpt, plain } = complaint;
-        Self { shows: !plain, excerpt, plain, ..Self::says(message) }
+        let Complaint { message, help, excerpt, plain } = complaint;
+        Self { shows: !plain, help, excerpt, plain, ..Self::says(message) }
+    }
+}
+
+impl From<UnitError> for Wrong {
+    fn from(error: UnitError) -> Self {
+        Complaint::from(error).into()
     }
 }
 
@@ -35,14 +42,6 @@ impl Wrong {
 
     pub(super) fn shows(message: impl Into<String>) -> Self {
         Self { shows: true, ..Self::says(message) }
-    }
-
-    /// What comes after the semicolon is advice.
-    pub(super) fn advises(message: &str) -> Self {
-        match message.split_once("; ") {
-            Some((message, help)) => Self::shows(message).help(help),
-            None => Self::shows(message),
-        }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use git2::Oid;
+use herald_base::stop::Stop;
 use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -26,7 +27,7 @@ use self::credential::Trouble;
 use self::halt::Halt;
 use self::mirror::{FetchLock, Mirror, MirrorError};
 pub(crate) use self::source::{Source, Want, is_commit};
-use crate::outcome::{ExecError, Stop};
+use crate::outcome::ExecError;
 
 /// How many Git threads there may be at once.
 const THREADS: usize = 32;

@@ -233,11 +233,11 @@ async fn a_server_that_says_nothing_is_given_up() {
     let begun = std::time::Instant::now();
     for _ in 0..2 {
         let error = bench.run(job.clone()).await.unwrap_err();
-        assert!(error.is_timed_out(), "{error}");
+        assert_eq!(error.ending(), Some(herald_exec::Ending::TimedOut), "{error}");
     }
     let stop = herald_exec::Stop::default();
     stop.asked.cancel();
-    assert!(bench.run_with(job, &stop).await.unwrap_err().is_cancelled());
+    assert!(bench.run_with(job, &stop).await.unwrap_err().ending() == Some(herald_exec::Ending::Cancelled));
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(bench.leftovers().len(), 0);
     // Others are not held up.

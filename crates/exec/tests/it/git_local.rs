@@ -204,7 +204,7 @@ async fn a_lock_that_another_process_holds_is_waited_for() {
     let held = std::fs::File::open(&lock).unwrap();
     held.lock().unwrap();
     let error = bench.run(job.clone()).await.unwrap_err();
-    assert!(error.is_timed_out(), "{error}");
+    assert_eq!(error.ending(), Some(herald_exec::Ending::TimedOut), "{error}");
     // What is here already needs no lock.
     assert_eq!(
         bench.result(merged(job.clone(), json!({"git_commit": repo.head()}))).await["output"],

@@ -77,7 +77,9 @@ async fn asked_and_forced_stops() {
     }
     let stop = Stop::default();
     stop.asked.cancel();
-    assert!(bench.run_with(sh("true"), &stop).await.unwrap_err().is_cancelled());
+    assert!(
+        bench.run_with(sh("true"), &stop).await.unwrap_err().ending() == Some(herald_exec::Ending::Cancelled)
+    );
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! The time that certificates are held against.
 
+use std::time::Duration;
+
+use herald_base::clock::{Clock as _, SystemClock};
 use rustls_pki_types::UnixTime;
 
 /// Now.
 pub(crate) fn now() -> UnixTime {
-    UnixTime::now()
+    UnixTime::since_unix_epoch(Duration::from_secs(SystemClock.unix_seconds().try_into().unwrap_or(0)))
 }
 
 /// A moment, for people.

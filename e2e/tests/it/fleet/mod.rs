@@ -440,7 +440,7 @@ fn a_mistake_is_told_once() {
         (node(here, "short"), executor, "web1", &[&format!("1:52: {short}")]),
         (node(here, "short"), "runner: {}\n", "web1", &[&format!("1:52: {short}")]),
         (node(here, good), "runner: {secret: short}\n", "web1", &[&format!("2:18: {short}")]),
-        (node("nope", good), executor, "web1", &["1:21: `host`: this is no URL"]),
+        (node("nope", good), executor, "web1", &["1:21: `host`: this is not a valid URL"]),
         (
             node(here, good),
             "runner: {}\n",

@@ -9,7 +9,8 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use herald_core::param::Params;
 use herald_wire::answer::{self, Claim};
-use herald_wire::manifest::{self, Ending, FileSum, Manifest};
+use herald_wire::ending::EndingName;
+use herald_wire::manifest::{self, FileSum, Manifest};
 use herald_wire::multipart::{MultipartError, Part, Reader};
 use herald_wire::request::RequestTie;
 use herald_wire::secret::Secrets;
@@ -49,7 +50,7 @@ pub(super) struct Ran {
     /// The files, checked but not yet in place.
     pub(super) landing: Option<Landing>,
     /// How its process ended; version 1 does not tell.
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<EndingName>,
 }
 
 /// Why there is no result.
@@ -68,7 +69,7 @@ pub(super) enum Fault {
     /// The runner does not know the job that was to be joined.
     Unknown,
     /// The runner told why the job could not be run.
-    Refused(String, Option<Ending>),
+    Refused(String, Option<EndingName>),
     /// The answer is not what it should be.
     Wrong(String),
 }
@@ -189,7 +190,8 @@ fn check_short(
     };
     let manifest = answer::verify(&claim, tie, secrets)
         .map_err(|error| format!("the answer of the runner is not signed as it must be: {error}"))?;
-    if manifest != Manifest::of_body(body, manifest.ending) {
+    let of_body = Manifest { ending: manifest.ending, ..Manifest::of_body(body, None) };
+    if manifest != of_body {
         return Err("the answer does not match its signed manifest".to_owned());
     }
     Ok(manifest)
@@ -356,7 +358,7 @@ async fn signed_manifest(
 }
 
 /// Version 2: exactly what the manifest names, each as it says.
-fn check_manifest(landing: &Landing, result: &[u8], manifest: Manifest) -> Result<Option<Ending>, Fault> {
+fn check_manifest(landing: &Landing, result: &[u8], manifest: Manifest) -> Result<Option<EndingName>, Fault> {
     if manifest.result != manifest::Sum::of(result) {
         return Err(Fault::Wrong("the result does not match its signed manifest".to_owned()));
     }

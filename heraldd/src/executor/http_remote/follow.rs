@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herald_core::executor::{Output, Stream};
 use herald_wire::job::JobKey;
-use herald_wire::log::{LogRequest, LogStream};
+use herald_wire::log::LogRequest;
 use tokio::time::Instant;
 
 use super::answer::Fault;
@@ -82,13 +82,9 @@ impl<'a> Follower<'a> {
             self.output.begin_anew().await;
         }
         for piece in &answer.pieces {
-            let stream = match piece.stream {
-                LogStream::Stdout => Stream::Stdout,
-                LogStream::Stderr => Stream::Stderr,
-            };
             let bytes = piece.bytes();
             let bytes = bytes.ok_or_else(|| Fault::Wrong("the output is no Base64".to_owned()))?;
-            self.output.write(stream, &bytes).await;
+            self.output.write(piece.stream, &bytes).await;
         }
         if answer.truncated {
             self.output.write(Stream::Stderr, MISSING).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use herald_core::problem::near_miss;
 use herald_core::spec::{Complaint, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
-use herald_core::unit;
+use herald_core::unit::{self, UnitError};
 use herald_wire::secret::Secrets;
 use reqwest::Url;
 use serde_json::Value;
@@ -182,7 +182,7 @@ impl Settings {
     /// Reads them.
     pub(super) fn of(options: &Options) -> Result<Self, ComponentError> {
         let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
-        let bad = |name: &'static str| move |why: String| ComponentError(format!("{name}: {why}"));
+        let bad = |name: &'static str| move |why: UnitError| ComponentError(format!("{name}: {why}"));
         let time = |name: &'static str, default: u64| match given(name) {
             Some(value) => unit::duration(value).map_err(bad(name)),
             None => Ok(Duration::from_secs(default)),
@@ -192,7 +192,8 @@ impl Settings {
             None => default_data_dir()?,
         };
         let common = Common {
-            data_dir: std::path::absolute(&data_dir).map_err(|error| bad("data_dir")(error.to_string()))?,
+            data_dir: std::path::absolute(&data_dir)
+                .map_err(|error| ComponentError(format!("data_dir: {error}")))?,
             timeout: time("timeout", 24 * 3600)?,
             signed: given("wire").and_then(Value::as_u64) != Some(1),
             connect_timeout: time("connect_timeout", 10)?,

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use herald_core::executor::{Execution, Failure, FailureKind, Outcome, Output, Stop, Stream};
+use herald_core::executor::{Execution, Failure, FailureKind, Outcome, Output, Stop, Stream, outcome_of};
 use herald_core::param::Params;
+use herald_core::unit;
+use herald_wire::ending::EndingName;
 use herald_wire::job::JobKey;
-use herald_wire::manifest::Ending;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -35,6 +36,8 @@ const RESUME: Duration = Duration::from_secs(60);
 struct Errand {
     key: JobKey,
     body: String,
+    /// What the job itself says of how long it may take.
+    timeout: Option<Duration>,
     /// What the runner said when it last was busy.
     busy: Mutex<Option<String>>,
     /// An earlier process of the daemon sent it: it is joined, never started.
@@ -191,7 +194,7 @@ impl Remote {
                 Err(error) => return Err(Failure { result: ran.result, ..Failure::new(error) }),
             }
         }
-        outcome(ran.result, ran.ending)
+        outcome_of(EndingName::with_result(ran.ending, &ran.result), errand.timeout, ran.result)
     }
 
     /// Ends a job that is given up: by a signed cancel in version 2, by closing the connection in version 1.
@@ -282,6 +285,7 @@ impl Remote {
         let key = JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt };
         let errand = Errand {
             key,
+            timeout: execution.job.job_param.get("timeout").and_then(|given| unit::duration(given).ok()),
             body: Value::Object(params).to_string(),
             busy: Mutex::default(),
             resumed,
@@ -322,26 +326,7 @@ async fn write_result(outcome: &Outcome, output: &Arc<dyn Output>) {
     }
 }
 
-fn kind(ending: Ending) -> FailureKind {
-    match ending {
-        Ending::TimedOut => FailureKind::TimedOut,
-        Ending::Cancelled => FailureKind::Cancelled,
-        Ending::Exited | Ending::Signaled | Ending::Background => FailureKind::Failed,
-    }
-}
-
-/// In version 1 only the exit code tells how it ended.
-fn outcome(result: Params, ending: Option<Ending>) -> Outcome {
-    let number = |key: &str| result.get(key).filter(|value| value.is_number()).map(Value::to_string);
-    let (kind, error) = match (ending, number("exit_code"), number("signal")) {
-        (Some(Ending::TimedOut), ..) => {
-            (FailureKind::TimedOut, "it ran longer than its timeout and was ended".to_owned())
-        }
-        (Some(Ending::Cancelled), ..) => (FailureKind::Cancelled, "it was cancelled".to_owned()),
-        (Some(Ending::Background), ..) => return Ok(result),
-        (_, _, Some(signal)) => (FailureKind::Failed, format!("ended by signal {signal}")),
-        (_, Some(code), _) if code != "0" => (FailureKind::Failed, format!("exit code {code}")),
-        _ => return Ok(result),
-    };
-    Err(Failure { kind, error, result })
+/// Of a job that has no result.
+fn kind(name: EndingName) -> FailureKind {
+    EndingName::with_result(Some(name), &Params::new()).into()
 }

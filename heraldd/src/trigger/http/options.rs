@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::spec::{Complaint, Description, OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use http::{HeaderValue, Method};
@@ -191,11 +191,11 @@ fn check_host(host: &Value) -> Result<(), String> {
     }
 }
 
-pub(super) fn check_max_body(size: &Value) -> Result<(), String> {
+pub(super) fn check_max_body(size: &Value) -> Result<(), Complaint> {
     match unit::size(size)? {
-        0 => Err("it must be at least 1".to_owned()),
+        0 => Err("it must be at least 1".to_owned().into()),
         1..=MOST_BODY => Ok(()),
-        _ => Err("it must be at most 1 GiB, since a body is held in memory".to_owned()),
+        _ => Err("it must be at most 1 GiB, since a body is held in memory".to_owned().into()),
     }
 }
 
@@ -334,7 +334,7 @@ impl Given {
     }
 }
 
-fn at(name: &'static str) -> impl Fn(String) -> ComponentError {
+fn at<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> ComponentError {
     move |what| ComponentError(format!("{name}: {what}"))
 }
 

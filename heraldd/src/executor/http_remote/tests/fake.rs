@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use herald_core::executor::Ending;
 use herald_wire::answer::Signer;
 use herald_wire::disposition::Disposition;
-use herald_wire::manifest::{Ending, FileSum, Manifest, Sum};
+use herald_wire::manifest::{FileSum, Manifest, Sum};
 use herald_wire::multipart;
 use herald_wire::request::{self, RequestView, Verified};
 use herald_wire::secret::Secrets;
@@ -100,7 +101,7 @@ pub(super) fn with_files(
     after: &[File<'_>],
 ) -> Vec<u8> {
     let result = b"{\"exit_code\":0}";
-    let mut manifest = Manifest::of_body(result, Some(Ending::Exited));
+    let mut manifest = Manifest::of_body(result, Some(Ending::Exited(0)));
     for (name, filename, content) in named {
         let Sum { size, sha256 } = Sum::of(content);
         manifest.file.insert((*name).to_owned(), FileSum { filename: (*filename).to_owned(), size, sha256 });

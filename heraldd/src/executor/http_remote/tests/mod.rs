@@ -8,13 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use herald_core::executor::{Execution, Executor, FailureKind, NoOutput, Outcome, Stop};
+use herald_core::executor::{Ending, Execution, Executor, FailureKind, NoOutput, Outcome, Stop};
 use herald_core::job::Job;
 use herald_core::param::Params;
 use herald_core::secret::Mask;
 use herald_core::spec::Options;
 use herald_wire::answer::Signer;
-use herald_wire::manifest::Ending;
 use herald_wire::multipart;
 use herald_wire::secret::Secrets;
 use serde_json::{Value, json};
@@ -80,11 +79,16 @@ async fn endings_become_outcomes() {
     let data = tempfile::tempdir().unwrap();
     let fine = json!({"exit_code": 0, "a": 1});
     for (status, body, ending, expected) in [
-        (200, json!({"exit_code": 0, "a": 1, "file": {"x": "/there"}}), Some(Ending::Exited), Ok(fine)),
+        (200, json!({"exit_code": 0, "a": 1, "file": {"x": "/there"}}), Some(Ending::Exited(0)), Ok(fine)),
         (200, json!({}), Some(Ending::Background), Ok(json!({}))),
-        (200, json!({"exit_code": 3}), Some(Ending::Exited), Err((FailureKind::Failed, "exit code 3"))),
-        (200, json!({"signal": 9}), Some(Ending::Signaled), Err((FailureKind::Failed, "ended by signal 9"))),
-        (200, json!({"signal": 15}), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "timeout"))),
+        (200, json!({"exit_code": 3}), Some(Ending::Exited(3)), Err((FailureKind::Failed, "exit code 3"))),
+        (
+            200,
+            json!({"signal": 9}),
+            Some(Ending::Signaled(9)),
+            Err((FailureKind::Failed, "killed by signal 9")),
+        ),
+        (200, json!({"signal": 15}), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "timed out"))),
         (200, json!({"signal": 15}), Some(Ending::Cancelled), Err((FailureKind::Cancelled, "cancelled"))),
         (500, json!("no such program"), None, Err((FailureKind::Failed, "no such program"))),
         (500, json!("late"), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "late"))),
@@ -243,7 +247,7 @@ async fn a_broken_connection_joins_the_job_and_never_starts_it_again() {
         match counted.fetch_add(1, Ordering::Relaxed) {
             0 => Vec::new(),
             1 => raw(504, &[], b"<html>Gateway Timeout"),
-            _ => short(&got.signer(), 200, "{\"exit_code\":0}", Some(Ending::Exited)),
+            _ => short(&got.signer(), 200, "{\"exit_code\":0}", Some(Ending::Exited(0))),
         }
     };
     run(answer, data.path(), json!({})).await.unwrap();

@@ -1,0 +1,51 @@
+//! The only place that reads the wall clock.
+
+use jiff::Timestamp;
+
+/// Gives the time. Waiting is the affair of the runtime, whose clock tests can pause.
+pub trait Clock: Send + Sync + 'static {
+    /// Now, on the wall.
+    fn now(&self) -> Timestamp;
+
+    /// Seconds since 1970.
+    fn unix_seconds(&self) -> i64 {
+        self.now().as_second()
+    }
+
+    /// Milliseconds since 1970.
+    fn unix_millis(&self) -> i64 {
+        self.now().as_millisecond()
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock module")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn seconds_and_milliseconds() {
+        let clock = At("1970-01-02T00:00:01.0029Z".parse().unwrap());
+        assert_eq!((clock.unix_seconds(), clock.unix_millis()), (86_401, 86_401_002));
+        // After 2020: what it reads is a wall clock.
+        assert!(SystemClock.unix_seconds() > 1_577_836_800);
+    }
+}

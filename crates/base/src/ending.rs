@@ -1,0 +1,98 @@
+//! How a process ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::unit;
+
+/// How the main process of a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By itself, with this exit code.
+    Exited(i32),
+    /// By this signal, which Herald did not send.
+    Signaled(i32),
+    /// Ended by Herald after its `timeout`.
+    TimedOut,
+    /// Ended by Herald on demand.
+    Cancelled,
+    /// It runs on in the background.
+    Background,
+}
+
+impl Ending {
+    /// Whether it did what it was asked to do.
+    #[must_use]
+    pub fn is_success(self) -> bool {
+        matches!(self, Self::Exited(0) | Self::Background)
+    }
+
+    /// The exit code, where it ended by itself.
+    #[must_use]
+    pub fn exit_code(self) -> Option<i32> {
+        match self {
+            Self::Exited(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The signal, where one that Herald did not send ended it.
+    #[must_use]
+    pub fn signal(self) -> Option<i32> {
+        match self {
+            Self::Signaled(signal) => Some(signal),
+            _ => None,
+        }
+    }
+
+    /// The same for people, with the `timeout` that was over where that is known: `timed out after 1s; terminated`.
+    #[must_use]
+    pub fn sentence(self, timeout: Option<Duration>) -> String {
+        match (self, timeout) {
+            (Self::TimedOut, Some(timeout)) => format!("timed out after {}; terminated", unit::text(timeout)),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// For people: `exit code 3`.
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exit code {code}"),
+            Self::Signaled(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut => f.write_str("timed out; terminated"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Background => f.write_str("running in the background"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences() {
+        let second = Some(Duration::from_secs(1));
+        for (ending, timeout, sentence, success) in [
+            (Ending::Exited(0), second, "exit code 0", true),
+            (Ending::Exited(3), None, "exit code 3", false),
+            (Ending::Signaled(9), second, "killed by signal 9", false),
+            (Ending::TimedOut, second, "timed out after 1s; terminated", false),
+            (Ending::TimedOut, None, "timed out; terminated", false),
+            (Ending::Cancelled, second, "cancelled", false),
+            (Ending::Background, None, "running in the background", true),
+        ] {
+            assert_eq!((ending.sentence(timeout).as_str(), ending.is_success()), (sentence, success));
+        }
+    }
+
+    #[test]
+    fn code_and_signal() {
+        let both = |ending: Ending| (ending.exit_code(), ending.signal());
+        assert_eq!(both(Ending::Exited(3)), (Some(3), None));
+        assert_eq!(both(Ending::Signaled(9)), (None, Some(9)));
+        assert_eq!(both(Ending::TimedOut), (None, None));
+    }
+}
