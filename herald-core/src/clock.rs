@@ -6,7 +6,7 @@ pub use herald_base::clock::{Clock, SystemClock};
 use jiff::Timestamp;
 use uuid::{ContextV7, Uuid};
 
-use crate::activation::Name;
+use crate::event::activation::Name;
 
 /// A wall clock for tests: starts where told and moves with [`tokio::time`], so that a paused runtime moves it
 /// without waiting.

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::activation::{INTERNAL, Name};
 use crate::clock::{Clock, SystemClock};
+use crate::component::executor::Executor;
+use crate::component::selector::Selector;
+use crate::component::supervisor::Supervisor;
+use crate::component::trigger::{ComponentError, Trigger};
 use crate::dispatcher::{Dispatcher, Handle, Setup};
-use crate::executor::Executor;
+use crate::event::activation::{INTERNAL, Name};
 use crate::journal::{Journal, MemoryJournal};
-use crate::param::Params;
 use crate::plan::{Limits, Plan};
-use crate::problem::{Problem, Severity};
-use crate::secret::Mask;
-use crate::selector::Selector;
-use crate::supervisor::Supervisor;
-use crate::trigger::{ComponentError, Trigger};
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 use crate::workflow::{Known, Router, read};
-use crate::yaml::Document;
+use herald_config::problem::{Problem, Severity};
+use herald_config::yaml::Document;
 
 /// Collects components and routers, then starts.
 pub struct Herald {

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::activation::{Activation, Key, Name};
+use crate::event::activation::{Activation, Key, Name};
+use crate::event::position::{Cursor, Position};
 use crate::job::Job;
-use crate::lifecycle::Verdict;
-use crate::position::{Cursor, Position};
-use crate::secret::Mask;
+use crate::job::lifecycle::Verdict;
+use crate::value::secret::Mask;
 
 /// What one selector said about one task of one router.
 ///

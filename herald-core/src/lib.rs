@@ -3,34 +3,23 @@
 //! This crate knows no network, no process and no database. A program registers components (its own, or types
 //! from a [`registry`]), adds routers, and starts the [`dispatcher`].
 
-pub mod activation;
 pub mod clock;
-pub mod conformance;
+mod component;
 pub mod dispatcher;
-pub mod exe_done;
-pub mod executor;
+mod event;
 pub mod failpoint;
 pub mod herald;
 pub mod job;
 pub mod journal;
-pub mod lifecycle;
-pub mod param;
 pub mod plan;
 pub mod plugin;
-pub mod policy;
-pub mod position;
-pub mod registry;
-pub mod secret;
-pub mod secret_stream;
-pub mod selector;
-pub mod spec;
-pub mod status;
-pub mod supervisor;
 pub mod template;
-pub mod trigger;
-pub mod trigger_param;
-pub mod watch;
+mod value;
 pub mod workflow;
 
+pub use component::{conformance, executor, registry, selector, spec, supervisor, trigger};
+pub use event::{activation, exe_done, position, trigger_param, watch};
 pub use herald_base::unit;
 pub use herald_config::{problem, yaml};
+pub use job::{lifecycle, policy, status};
+pub use value::{param, secret, secret_stream};

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::activation::Name;
-use crate::executor::Executor;
-use crate::secret::Mask;
-use crate::selector::Selector;
+use crate::component::executor::Executor;
+use crate::component::selector::Selector;
+use crate::event::activation::Name;
+use crate::value::secret::Mask;
 use crate::workflow::Workflow;
 
 /// Routers, selectors and executors that belong together. Exchanged whole at a reload.

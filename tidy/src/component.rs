@@ -9,9 +9,11 @@ use crate::read::rust::RustFile;
 pub const KINDS: [&str; 3] = ["trigger", "selector", "executor"];
 
 /// The component that a file belongs to: `heraldd/src/trigger/http.rs` and all in `heraldd/src/trigger/http/` are
-/// `trigger/http`; in herald-core each kind is one file or folder.
+/// `trigger/http`; in herald-core each kind is one file or folder of
+/// `herald-core/src/component`.
 fn unit(path: &str) -> Option<String> {
     let (krate, inside) = path.split_once("/src/")?;
+    let inside = if krate == "herald-core" { inside.strip_prefix("component/")? } else { inside };
     let mut parts = inside.trim_end_matches(".rs").split('/');
     let kind = parts.next().filter(|kind| KINDS.contains(kind))?;
     match (krate, parts.next()) {
@@ -106,8 +108,8 @@ mod tests {
             ("heraldd/src/trigger/http.rs", "heraldd/src/selector/all.rs", true),
             ("heraldd/src/trigger/http.rs", "heraldd/src/trigger/mod.rs", false),
             ("heraldd/src/components.rs", "heraldd/src/trigger/cron.rs", false),
-            ("herald-core/src/selector.rs", "herald-core/src/trigger.rs", true),
-            ("herald-core/src/spec.rs", "herald-core/src/trigger.rs", false),
+            ("herald-core/src/component/selector.rs", "herald-core/src/component/trigger.rs", true),
+            ("herald-core/src/component/spec.rs", "herald-core/src/component/trigger.rs", false),
         ] {
             let import = Import { from: from.to_owned(), to: to.to_owned(), line: 3 };
             assert_eq!(!stand_alone(&[import]).is_empty(), wrong, "{from} -> {to}");

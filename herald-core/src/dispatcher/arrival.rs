@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use crate::activation::{Activation, Key, Name, Refused};
-use crate::position::Cursor;
+use crate::event::activation::{Activation, Key, Name, Refused};
+use crate::event::position::Cursor;
 
 /// Keys that are remembered here: the journal knows them all, but a repetition may come before it can be asked.
 const RECENT_KEYS: usize = 10_000;

@@ -15,10 +15,10 @@ use tokio_util::task::TaskTracker;
 
 use super::event::{Answered, Event};
 use super::fill::{Filled, for_selector, mask_of};
-use crate::activation::{Activation, Name};
+use crate::component::selector::{Answer, Question};
+use crate::component::trigger::ComponentError;
+use crate::event::activation::{Activation, Name};
 use crate::plan::Plan;
-use crate::selector::{Answer, Question};
-use crate::trigger::ComponentError;
 use crate::workflow::Route;
 
 /// How long any selector may take, whatever its own deadline says.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::arrival::IncomingEvent;
-use crate::activation::{Activation, Name, Refused};
+use crate::event::activation::{Activation, Name, Refused};
 use crate::job::Job;
+use crate::job::lifecycle::Verdict;
 use crate::journal::{JournalError, Records};
-use crate::lifecycle::Verdict;
 
 /// What is done once the records stand.
 pub(super) enum Act {

@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::pool::Pools;
 use super::timer::{Tick, Timers};
-use crate::activation::Name;
-use crate::executor::{Executor, Stop};
+use crate::component::executor::{Executor, Stop};
+use crate::event::activation::Name;
 use crate::job::Job;
+use crate::job::lifecycle::State;
+use crate::job::policy::Policy;
 use crate::journal::Decision;
-use crate::lifecycle::State;
 use crate::plan::Limits;
-use crate::policy::Policy;
-use crate::secret::Mask;
+use crate::value::secret::Mask;
 
 /// A job that lives.
 pub(super) struct Entry {

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::board::Entry;
 use super::engine::{Engine, Phase};
-use crate::activation::Name;
-use crate::lifecycle::{self, State};
+use crate::event::activation::Name;
+use crate::job::lifecycle::{self, State};
 
 impl Engine {
     /// When the grace is over, everything that still waits or runs is ended.

@@ -20,14 +20,14 @@ use super::event::{Answered, Event, Standing};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::setup::Setup;
-use crate::activation::{Activation, Name};
 use crate::clock::{Clock, IdMaker};
-use crate::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
+use crate::component::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
+use crate::event::activation::{Activation, Name};
+use crate::event::watch::Watch;
 use crate::failpoint;
+use crate::job::lifecycle::{self};
 use crate::journal::{Decision, Journal, Record, Recovered};
-use crate::lifecycle::{self};
 use crate::plan::{Limits, Plan};
-use crate::watch::Watch;
 
 /// Events answered before the records they gave are written together.
 const BATCH: usize = 256;

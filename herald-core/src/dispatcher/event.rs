@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::fill::Filled;
-use crate::activation::{Activation, Name, NewEvent, Refused};
-use crate::executor::Outcome;
+use crate::component::executor::Outcome;
+use crate::component::selector::Answer;
+use crate::component::trigger::ComponentError;
+use crate::event::activation::{Activation, Name, NewEvent, Refused};
+use crate::event::position::Cursor;
 use crate::job::Job;
 use crate::plan::{Limits, Plan};
-use crate::position::Cursor;
-use crate::selector::Answer;
-use crate::trigger::ComponentError;
 use crate::workflow::Route;
 
 /// What can happen to the dispatcher. Nothing else reaches its state.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::activation::{Activation, Name};
+use crate::event::activation::{Activation, Name};
+use crate::event::trigger_param::TriggerParam;
 use crate::job::Job;
-use crate::param::Params;
 use crate::plan::Plan;
-use crate::secret::Mask;
 use crate::template::{Scope, Template};
-use crate::trigger_param::TriggerParam;
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 use crate::workflow::{About, Route};
 
 /// Parameters up to this rough size are filled in on the spot; with larger ones it may take a while, and happens

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::arrival::{IncomingEvent, Reply};
 use super::board::Origin;
 use super::engine::{Engine, Phase};
-use crate::activation::{Activation, Name, NewEvent, Refused};
+use crate::event::activation::{Activation, Name, NewEvent, Refused};
+use crate::event::trigger_param::TriggerParam;
+use crate::event::watch::{Ended, Made};
 use crate::job::Job;
+use crate::job::lifecycle::Verdict;
 use crate::journal::{Decision, Record};
-use crate::lifecycle::Verdict;
-use crate::trigger_param::TriggerParam;
-use crate::watch::{Ended, Made};
 
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.

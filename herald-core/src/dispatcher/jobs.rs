@@ -10,15 +10,15 @@ use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Engine, Phase};
 use super::event::Answered;
 use super::fill::{first_attempt, mask_of};
-use crate::activation::{EXE_DONE, Name, Refused};
-use crate::exe_done::exe_done_param;
+use crate::event::activation::{EXE_DONE, Name, Refused};
+use crate::event::exe_done::exe_done_param;
 use crate::failpoint;
 use crate::job::Job;
+use crate::job::lifecycle::{self, Effect, State, Verdict, step};
+use crate::job::policy::Policy;
 use crate::journal::{Decision, Record, SelectorResult};
-use crate::lifecycle::{self, Effect, State, Verdict, step};
 use crate::plan::Plan;
-use crate::policy::Policy;
-use crate::secret::Mask;
+use crate::value::secret::Mask;
 
 impl Engine {
     /// A selector has answered: on a yes there is a job.
@@ -189,7 +189,7 @@ impl Engine {
         let verdict = masked(&entry.mask, &verdict);
         let next = Job { attempt: attempt.saturating_add(1), ..job.as_ref().clone() };
         entry.job = Arc::new(next);
-        entry.stop = crate::executor::Stop::new();
+        entry.stop = crate::component::executor::Stop::new();
         entry.resumed = false;
         entry.retry_wait = Some(wait);
         let retry_at = self.now.saturating_add(wait).unwrap_or(self.now);

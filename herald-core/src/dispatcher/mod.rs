@@ -28,13 +28,13 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::activation::{EventSink, Name, NewEvent, Refused};
 use crate::clock::Clock;
+use crate::event::activation::{EventSink, Name, NewEvent, Refused};
+use crate::event::position::{Cursor, Position};
 use crate::job::Job;
 use crate::journal::Journal;
-use crate::param::Params;
 use crate::plan::{Limits, Plan};
-use crate::position::{Cursor, Position};
+use crate::value::param::Params;
 use engine::Engine;
 use event::Event;
 pub use event::Standing;

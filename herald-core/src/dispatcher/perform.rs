@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::event::Event;
-use crate::activation::Name;
-use crate::executor::{Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop};
+use crate::component::executor::{Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop};
+use crate::event::activation::Name;
 
 /// How long an executor may take to end in good order before it is told to end at once.
 const LONGEST_END: Duration = Duration::from_secs(60);

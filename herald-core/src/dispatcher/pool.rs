@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::activation::Name;
+use crate::event::activation::Name;
 
 /// One pool.
 #[derive(Default)]

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::board::Place;
 use super::engine::Engine;
-use crate::activation::Name;
-use crate::lifecycle;
-use crate::policy::OnFull;
+use crate::event::activation::Name;
+use crate::job::lifecycle;
+use crate::job::policy::OnFull;
 
 /// A retry waits up to this much longer than its policy says, so that jobs that failed together do not come back
 /// together.

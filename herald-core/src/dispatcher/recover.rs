@@ -9,11 +9,11 @@ use super::board::{Entry, NewEntry};
 use super::engine::Engine;
 use super::fill::mask_of;
 use super::restore::restore_all;
-use crate::executor::{Execution, Executor, Failure, Outcome};
+use crate::component::executor::{Execution, Executor, Failure, Outcome};
 use crate::failpoint;
+use crate::job::lifecycle::State;
+use crate::job::policy::Policy;
 use crate::journal::{Recovered, RecoveredJob, Standing, StoredJob};
-use crate::lifecycle::State;
-use crate::policy::Policy;
 
 impl Engine {
     /// Puts everything back where it stood; what is to be done follows in the first turn.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::ask::ask;
 use super::fill::first_attempt;
-use crate::activation::Activation;
 use crate::clock::IdMaker;
+use crate::component::selector::Answer;
+use crate::component::trigger::ComponentError;
+use crate::event::activation::Activation;
 use crate::job::Job;
 use crate::plan::Plan;
-use crate::secret::Mask;
-use crate::selector::Answer;
-use crate::trigger::ComponentError;
+use crate::value::secret::Mask;
 use crate::workflow::Route;
 
 /// What one task of one router would do.

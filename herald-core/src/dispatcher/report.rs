@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::job::Job;
-use crate::lifecycle::{Status, Verdict};
+use crate::job::lifecycle::{Status, Verdict};
 
 /// Refusals come in floods (a chain that branches); one line a second tells of them.
 const REFUSAL_EVERY: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::executor::{NoOutput, Outputs};
+use crate::component::executor::{NoOutput, Outputs};
 use crate::journal::{Journal, Recovered};
 use crate::plan::{Limits, Plan};
 

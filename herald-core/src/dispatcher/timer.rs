@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use crate::activation::Name;
+use crate::event::activation::Name;
 
 /// Names one timer: when it is due, and a number that makes it unique.
 pub(super) type Tick = (Instant, u64);

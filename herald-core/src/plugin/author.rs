@@ -16,10 +16,10 @@ use super::host::{Host, RemoteAccept};
 use super::logging;
 use super::message::{self, Check, Create, Kind, Of, Run, Wrong};
 use crate::clock::SystemClock;
-use crate::executor::{Execution, Executor, NoOutput, Stop};
-use crate::selector::Selector;
-use crate::spec::{ComponentType, ExecutorType, Options, SelectorType, TriggerType};
-use crate::trigger::{Activator, ComponentError, Trigger};
+use crate::component::executor::{Execution, Executor, NoOutput, Stop};
+use crate::component::selector::Selector;
+use crate::component::spec::{ComponentType, ExecutorType, Options, SelectorType, TriggerType};
+use crate::component::trigger::{Activator, ComponentError, Trigger};
 
 /// What is said of a panic. Its own message stands on the standard error: it may hold secrets.
 pub(super) const PANICKED: &str = "the plugin panicked; what it said stands on the standard error of Herald";

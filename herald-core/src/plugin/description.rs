@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::message::{Kind, Of};
-use crate::spec::{Description, OptionCheck, OptionKind, OptionSpec};
+use crate::component::spec::{Description, OptionCheck, OptionKind, OptionSpec};
 
 /// What a plugin is, and the types that it gives.
 #[derive(Serialize, Deserialize)]

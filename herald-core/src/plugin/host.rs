@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::abi::{self, HOST_TABLE_SIZE, HostTable, activation, status};
 use super::message;
-use crate::activation::{EventSink, Name, Refused};
-use crate::param::Params;
+use crate::event::activation::{EventSink, Name, Refused};
+use crate::value::param::Params;
 
 /// The host's functions.
 #[derive(Clone, Copy)]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::activation::Name;
-use crate::executor::{Failure, FailureKind, Outcome};
+use crate::component::executor::{Failure, FailureKind, Outcome};
+use crate::component::selector::{Answer, Question};
+use crate::component::trigger::ComponentError;
+use crate::event::activation::Name;
 use crate::job::Job;
-use crate::param::Params;
-use crate::secret::Mask;
-use crate::selector::{Answer, Question};
-use crate::trigger::ComponentError;
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 
 /// The kinds of components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use minijinja::Value as Made;
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use serde_json::{Number, Value};
 
-use crate::param::Params;
+use crate::value::param::Params;
 
 /// Deeper values are not made: a template can build them without end.
 const DEEPEST: usize = 128;

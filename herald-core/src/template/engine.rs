@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::convert::{self, Lazy};
 use super::filter;
-use crate::param::Params;
+use crate::value::param::Params;
 
 /// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is made counts as well, before
 /// it is made: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for [`LONGEST`].

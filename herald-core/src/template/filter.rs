@@ -10,7 +10,7 @@ use minijinja::{Environment, Error, ErrorKind, State, Value as Made, filters};
 use regex::Regex;
 
 use super::convert::{to_json, to_made};
-use crate::param;
+use crate::value::param;
 
 /// Compiled patterns that are kept.
 const PATTERNS: usize = 256;

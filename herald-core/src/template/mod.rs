@@ -13,12 +13,12 @@ use std::sync::{Arc, OnceLock};
 use minijinja::{Environment, Expression, Value as Made};
 use serde_json::Value;
 
-use crate::activation::Name;
-use crate::param::Params;
-use crate::problem::{Path, Problem, near_miss};
+use crate::event::activation::Name;
+use crate::value::param::Params;
 pub use engine::Scope;
 use engine::{ALONE, LENIENT, is_global};
 pub use herald_base::template_mark::{holds_template, is_template};
+use herald_config::problem::{Path, Problem, near_miss};
 use told::{plain, told, unknown, wrong};
 
 /// The longest text that a template may give, in bytes.

@@ -7,7 +7,7 @@ use minijinja::ErrorKind;
 use regex::{Match, Regex};
 
 use super::engine::{ALONE, Scope};
-use crate::problem::{Path, Problem};
+use herald_config::problem::{Path, Problem};
 
 /// A name of a filter, a function or a test that nobody knows.
 pub(super) fn unknown(error: Option<minijinja::Error>, text: &str, at: &Path) -> Result<(), Box<Problem>> {

@@ -1,8 +1,8 @@
 //! Finds chains of routers on `exe_done` that are sure to feed themselves.
 
 use super::model::{Known, Route};
-use crate::activation::EXE_DONE;
-use crate::problem::{Path, Problem};
+use crate::event::activation::EXE_DONE;
+use herald_config::problem::{Path, Problem};
 
 /// Past this many routes on `exe_done`, only routes that feed themselves directly are looked for: the search
 /// costs their number squared.

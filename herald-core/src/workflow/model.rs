@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::activation::Name;
-use crate::param::Params;
-use crate::policy::Policy;
-use crate::secret::Mask;
-use crate::spec::Description;
+use crate::component::spec::Description;
+use crate::event::activation::Name;
+use crate::job::policy::Policy;
 use crate::template::Template;
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 
 /// Every name that a router may use: configured components, and types that may be named without one; with the
 /// description of their type, where there is one (components written in code have none).

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::lifecycle::Status;
-use crate::param::Params;
-use crate::policy::{Concurrency, OnFull, Policy, Retry};
-use crate::problem::{Path, Problem};
-use crate::spec::{Description, OptionKind, OptionSpec};
-use crate::unit;
+use crate::component::spec::{Description, OptionKind, OptionSpec};
+use crate::job::lifecycle::Status;
+use crate::job::policy::{Concurrency, OnFull, Policy, Retry};
+use crate::value::param::Params;
+use herald_base::unit;
+use herald_config::problem::{Path, Problem};
 
 /// The keys of `policy`.
 #[must_use]

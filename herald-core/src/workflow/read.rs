@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::model::{Known, Route, Templates, Workflow};
 use super::{cycle, policy};
-use crate::activation::{INTERNAL, Name};
-use crate::param::Params;
-use crate::policy::Policy;
-use crate::problem::{Path, Problem, Step, near_miss};
-use crate::spec::Description;
+use crate::component::spec::Description;
+use crate::event::activation::{INTERNAL, Name};
+use crate::job::policy::Policy;
 use crate::template::{Compiler, For, Template};
+use crate::value::param::Params;
+use herald_config::problem::{Path, Problem, Step, near_miss};
 
 const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.

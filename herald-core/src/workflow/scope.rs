@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::model::Route;
-use crate::activation::Name;
-use crate::param::Params;
+use crate::event::activation::Name;
+use crate::event::trigger_param::TriggerParam;
 use crate::template::Scope;
-use crate::trigger_param::TriggerParam;
+use crate::value::param::Params;
 
 /// The event for which templates are filled in.
 #[derive(Debug, Clone, Copy)]

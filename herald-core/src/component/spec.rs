@@ -7,9 +7,9 @@ pub use herald_config::spec::{
     Complaint, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, Proof,
 };
 
-use crate::executor::Executor;
-use crate::selector::Selector;
-use crate::trigger::{ComponentError, Trigger};
+use crate::component::executor::Executor;
+use crate::component::selector::Selector;
+use crate::component::trigger::{ComponentError, Trigger};
 
 /// How a component is made from its options. `Arc`, since plugins make theirs with a closure.
 pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync>;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::param::Params;
+use crate::value::param::Params;
 pub use herald_base::secret_name::{MASKED, is_secret_name};
 
 /// The parameter that tells of the request which an event came with.

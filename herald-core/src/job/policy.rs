@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::param;
-use crate::status::Status;
+use crate::job::status::Status;
+use crate::value::param;
 
 /// The policy of one task: its own `policy`, then its router's, key by key.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use crate::executor::{Failure, FailureKind, Outcome};
-use crate::param::Params;
-use crate::policy::Retry;
-pub use crate::status::Status;
+use crate::component::executor::{Failure, FailureKind, Outcome};
+use crate::job::policy::Retry;
+pub use crate::job::status::Status;
+use crate::value::param::Params;
 
 /// The end of a job.
 #[derive(Debug, Clone, PartialEq)]

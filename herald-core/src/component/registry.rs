@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::spec::{ComponentType, Description, ExecutorType, SelectorType, TriggerType};
+use crate::component::spec::{ComponentType, Description, ExecutorType, SelectorType, TriggerType};
 
 /// The types of one kind. The first one registered under a name stays: plugins are registered before the
 /// built-in types, and so are asked before them.
@@ -57,11 +57,11 @@ impl<C: ?Sized> Types<C> {
 #[derive(Default)]
 pub struct Registry {
     /// Triggers.
-    pub triggers: Types<dyn crate::trigger::Trigger>,
+    pub triggers: Types<dyn crate::component::trigger::Trigger>,
     /// Selectors.
-    pub selectors: Types<dyn crate::selector::Selector>,
+    pub selectors: Types<dyn crate::component::selector::Selector>,
     /// Executors.
-    pub executors: Types<dyn crate::executor::Executor>,
+    pub executors: Types<dyn crate::component::executor::Executor>,
 }
 
 impl Registry {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::activation::Name;
-use crate::param::Params;
-use crate::trigger_param::TriggerParam;
+use crate::event::activation::Name;
+use crate::event::trigger_param::TriggerParam;
+use crate::value::param::Params;
 pub use herald_config::component_error::ComponentError;
 
 /// What a selector is asked: once for each task of each router that names the trigger.

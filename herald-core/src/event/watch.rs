@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::param::Params;
-use crate::status::Status;
+use crate::job::status::Status;
+use crate::value::param::Params;
 
 /// What one job of the event gave, secrets hidden.
 #[derive(Debug, Clone)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::param::Params;
-use crate::position::{Cursor, Position};
-use crate::trigger_param::TriggerParam;
-use crate::watch::Watch;
+use crate::event::position::{Cursor, Position};
+use crate::event::trigger_param::TriggerParam;
+use crate::event::watch::Watch;
+use crate::value::param::Params;
 
 /// The internal trigger that tells of every finished job. Its name is reserved.
 pub const EXE_DONE: &str = "exe_done";

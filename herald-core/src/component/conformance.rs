@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::activation::{EventSink, Name, Refused};
 use crate::clock::SystemClock;
-use crate::executor::{Execution, Executor, NoOutput, Outcome, Stop};
+use crate::component::executor::{Execution, Executor, NoOutput, Outcome, Stop};
+use crate::component::selector::{Question, Selector};
+use crate::component::trigger::{Activator, Trigger};
+use crate::event::activation::{EventSink, Name, Refused};
+use crate::event::trigger_param::TriggerParam;
 use crate::job::Job;
-use crate::param::Params;
-use crate::secret::Mask;
-use crate::selector::{Question, Selector};
-use crate::trigger::{Activator, Trigger};
-use crate::trigger_param::TriggerParam;
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 
 /// How long an executor may take to end a job in good order: half of what the dispatcher gives it. One that works
 /// elsewhere may have to tell somebody who does not answer.

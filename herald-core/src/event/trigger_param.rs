@@ -13,8 +13,8 @@ use std::sync::{Arc, OnceLock};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::param::{NODE, Params, lookup, rough_size, within};
-use crate::secret::{Mask, is_secret_name};
+use crate::value::param::{NODE, Params, lookup, rough_size, within};
+use crate::value::secret::{Mask, is_secret_name};
 
 /// Shorter ones are taken apart at once: that is soon done, and what goes with a text would be larger than its values.
 const SHORTEST: usize = 512;

@@ -9,8 +9,8 @@ pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 
 use crate::job::Job;
-use crate::param::Params;
-use crate::secret::Mask;
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 
 /// How a job that did not succeed ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::secret::{MASKED, Mask, SHORTEST_WITHIN};
+use crate::value::secret::{MASKED, Mask, SHORTEST_WITHIN};
 
 /// The secrets of a mask, prepared for the search in streams. Made once for a mask and shared.
 pub struct SecretSearch {

@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::activation::{EventSink, Name};
 use crate::clock::Clock;
-use crate::trigger::{Activator, ComponentError, Trigger};
+use crate::component::trigger::{Activator, ComponentError, Trigger};
+use crate::event::activation::{EventSink, Name};
 
 /// How long a trigger may take to get hold of what it needs.
 const LONGEST_PREPARE: Duration = Duration::from_secs(30);

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::job::Job;
-use crate::lifecycle::{Status, Verdict};
-use crate::param::Params;
-use crate::secret::Mask;
+use crate::job::lifecycle::{Status, Verdict};
+use crate::value::param::Params;
+use crate::value::secret::Mask;
 
 /// The job's own parameters plus `success`, `error` (null when it succeeded) and `result`, secrets hidden.
 #[must_use]

@@ -1,12 +1,16 @@
 //! A job: one task of one router, for one event.
 
+pub mod lifecycle;
+pub mod policy;
+pub mod status;
+
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::activation::Name;
-use crate::param::Params;
-use crate::trigger_param::TriggerParam;
+use crate::event::activation::Name;
+use crate::event::trigger_param::TriggerParam;
+use crate::value::param::Params;
 
 /// Everything about a job that does not change while it lives. Holds secrets: show it only through a
 /// [`crate::secret::Mask`].

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 pub use tokio_util::sync::CancellationToken;
 
-use crate::activation::{EventSink, Key, Name, NewEvent, Refused};
 use crate::clock::Clock;
-use crate::position::{Cursor, Position};
-use crate::trigger_param::TriggerParam;
-use crate::watch::Watch;
+use crate::event::activation::{EventSink, Key, Name, NewEvent, Refused};
+use crate::event::position::{Cursor, Position};
+use crate::event::trigger_param::TriggerParam;
+use crate::event::watch::Watch;
 pub use herald_config::component_error::ComponentError;
 
 /// Waits for something to happen and tells the dispatcher.

@@ -1,0 +1,7 @@
+//! Events: how one comes in, what it says, who watches what comes of it, and those that finished jobs raise.
+
+pub mod activation;
+pub mod exe_done;
+pub mod position;
+pub mod trigger_param;
+pub mod watch;
