@@ -15,14 +15,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::environment::{self, Environment};
 use crate::git::{Git, Source};
 use crate::outcome::{ExecError, ParamProblem, Report};
+use crate::param::visible;
 use crate::param::{self, DEFAULT_NAME, EnvFile, JobParam};
-use crate::program::{LARGEST_VARIABLE, Owner, Program, StartError};
+use crate::process::environment::{self, Environment};
+use crate::process::program::{LARGEST_VARIABLE, Owner, Program, StartError};
 use crate::result;
 use crate::scratch::{Folder, SMALL_FILE, Scratch, TempFile};
-use crate::visible;
 
 /// How an engine works.
 #[derive(Debug, Clone)]

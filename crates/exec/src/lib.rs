@@ -4,26 +4,20 @@
 //! that the daemon and the runner run jobs in exactly the same way: an [`Engine`] takes the execution parameters as
 //! JSON and gives a [`Report`].
 
-mod capture;
-mod child;
 mod engine;
-pub mod environment;
 mod git;
-mod group;
-mod leftover;
 mod outcome;
 mod param;
-pub mod program;
+mod process;
 mod result;
 mod scratch;
-mod table;
-mod visible;
 
-pub use capture::Captured;
 pub use engine::{Engine, Settings};
 pub use herald_base::ending::Ending;
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 pub use outcome::{ExecError, ParamProblem, Report, ResultFile};
 pub use param::check;
-pub use table::{PARAMS, ParamDoc, ParamKind};
+pub use param::table::{PARAMS, ParamDoc, ParamKind};
+pub use process::capture::Captured;
+pub use process::{environment, program};

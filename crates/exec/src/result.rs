@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::capture::Captured;
 use crate::outcome::ResultFile;
-use crate::program::{Exit, Finished};
+use crate::process::capture::Captured;
+use crate::process::program::{Exit, Finished};
 
 /// `O_NONBLOCK`: opening must not wait for whoever writes to a pipe.
 const NONBLOCK: i32 = 0o4000;

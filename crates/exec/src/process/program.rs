@@ -13,10 +13,10 @@ use herald_base::output::{NoOutput, Output, Stream};
 use herald_base::stop::Stop;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::capture::{Captured, Tap};
-use crate::child::Child;
-pub use crate::child::Exit;
-use crate::environment::Environment;
+use crate::process::capture::{Captured, Tap};
+use crate::process::child::Child;
+pub use crate::process::child::Exit;
+use crate::process::environment::Environment;
 pub use crate::scratch::PrivateFile;
 use crate::scratch::Scratch;
 

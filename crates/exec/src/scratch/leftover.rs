@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
-use crate::group::{Stat, marked, processes, stat};
+use crate::process::group::{Stat, marked, processes, stat};
 
 /// The time between TERM and KILL, and how long killed processes may take to be gone.
 const GRACE: Duration = Duration::from_secs(3);

@@ -1,6 +1,8 @@
 //! What lives only as long as a job: checkouts and parameter files, in a folder that belongs to one [`Scratch`] and is
 //! swept by the next one once its owner is dead.
 
+pub(crate) mod leftover;
+
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -11,8 +13,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use crate::group::Mark;
-use crate::leftover;
+use crate::process::group::Mark;
 
 /// The file in an owner's folder whose lock says that the owner lives.
 const LOCK: &str = "lock";

@@ -13,7 +13,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::group::{Group, MARK, Mark};
+use crate::process::group::{Group, MARK, Mark};
 use crate::scratch::TempFile;
 
 /// How long what is left of a process group may go on after the main process ended by itself.

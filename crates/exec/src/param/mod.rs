@@ -1,5 +1,8 @@
 //! What `job_param` says (contract, section 3): read once, all problems at once.
 
+pub(crate) mod table;
+pub(crate) mod visible;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use herald_base::unit;
 use serde_json::{Map, Value};
 
-use crate::environment::Environment;
 use crate::git::url::{RepoUrl, check_user};
 use crate::git::{Credentials, Source, Want, is_commit};
 use crate::outcome::ParamProblem;
+use crate::process::environment::Environment;
 
 /// The name of the JSON variable when nobody chooses one.
 pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
