@@ -5,20 +5,15 @@
 //! 1970. Version 1 is what the Go original speaks ([`v1`]); version 2 signs requests ([`request`]) and answers
 //! ([`answer`]) as RFC 9421 says, with the digests of RFC 9530 ([`digest`]).
 
-pub mod answer;
-pub mod digest;
-pub mod disposition;
-pub mod ending;
-pub mod heartbeat;
-pub mod job;
-pub mod log;
-pub mod manifest;
+mod message;
 pub mod multipart;
 pub mod name;
-pub mod request;
-pub mod secret;
-pub mod signature;
+mod signing;
 pub mod v1;
+
+pub use message::{ending, heartbeat, job, log, manifest};
+pub use multipart::disposition;
+pub use signing::{answer, digest, request, secret, signature};
 
 /// The longest JSON result that a daemon takes, in bytes. Result files are not part of it.
 pub const MAX_RESULT: usize = 32 * 1024 * 1024;

@@ -1,6 +1,6 @@
 //! Version 1 of the wire: what the Go original speaks. The body is signed, and nothing else.
 
-use crate::secret::Secrets;
+use crate::signing::secret::Secrets;
 
 /// The header that carries the signature.
 pub const SIGNATURE: &str = "x-herald-signature";

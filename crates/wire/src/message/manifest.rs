@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use herald_base::ending::Ending;
 use serde::{Deserialize, Serialize};
 
-use crate::digest;
-use crate::ending::EndingName;
+use crate::message::ending::EndingName;
+use crate::signing::digest;
 
 /// The header, and the signed component, that holds a manifest.
 pub const HEADER: &str = "herald-manifest";
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn the_text_is_stable() {
         let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited(0)));
-        assert_eq!(manifest.to_text(), include_str!("../tests/golden/manifest.json").trim_end());
+        assert_eq!(manifest.to_text(), include_str!("../../tests/golden/manifest.json").trim_end());
         assert!(Manifest::from_text("{}").is_err());
         assert!(Manifest::from_text(r#"{"result":{"size":-1,"sha256":""}}"#).is_err());
     }

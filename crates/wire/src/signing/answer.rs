@@ -5,10 +5,12 @@
 //! Signature. An answer with files is multipart/form-data; its last part, `manifest`, holds the manifest as its body
 //! and the other two as its own headers, so that files can be hashed while they are sent.
 
-use crate::manifest::{self, Manifest};
-use crate::request::{RequestTie, Verified};
-use crate::secret::Secrets;
-use crate::signature::{self, Component, LABEL, Params, Presented, SECOND_LABEL, SignatureError, Signed};
+use crate::message::manifest::{self, Manifest};
+use crate::signing::request::{RequestTie, Verified};
+use crate::signing::secret::Secrets;
+use crate::signing::signature::{
+    self, Component, LABEL, Params, Presented, SECOND_LABEL, SignatureError, Signed,
+};
 
 const STATUS: Component<'static> = Component::new("@status");
 const MANIFEST: Component<'static> = Component::new(manifest::HEADER);
@@ -149,7 +151,7 @@ mod tests {
             "herald-manifest: {text}\nsignature-input: {}\nsignature: {}",
             signed.input, signed.signature
         );
-        assert_eq!(shown, include_str!("../tests/golden/v2-answer.txt").trim_end());
+        assert_eq!(shown, include_str!("../../tests/golden/v2-answer.txt").trim_end());
         assert_eq!(verify(&claim(&signed, &text), &request(0).tie, &secrets), Ok(manifest));
     }
 

@@ -12,8 +12,8 @@ use sfv::{
     BareItem, Dictionary, FieldType, InnerList, Item, Key, ListEntry, ListSerializer, Parameters, Parser,
 };
 
-use crate::digest::DigestError;
-use crate::secret::Secrets;
+use crate::signing::digest::DigestError;
+use crate::signing::secret::Secrets;
 
 /// The label that Herald gives to its signatures.
 pub const LABEL: &str = "herald";
@@ -347,7 +347,7 @@ mod tests {
         let [one] = presented.as_slice() else { panic!("{presented:?}") };
         assert_eq!(
             base(&one.list, &resolve).unwrap(),
-            include_str!("../tests/golden/rfc9421-b25-base.txt").trim_end()
+            include_str!("../../tests/golden/rfc9421-b25-base.txt").trim_end()
         );
         assert_eq!(one.verify(&resolve, &secrets), Ok(0));
         assert_eq!(one.integer("created"), Ok(Some(1_618_884_473)));

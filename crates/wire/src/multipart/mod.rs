@@ -1,5 +1,7 @@
 //! multipart/form-data, written and read as a stream.
 
+pub mod disposition;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use http::HeaderMap;
 
-use crate::disposition::{Disposition, DispositionError};
+use crate::multipart::disposition::{Disposition, DispositionError};
 
 /// How many bytes may pass while the head of a part is looked for. What a connection delivers at a time counts whole,
 /// so this is far more than any head needs.
@@ -259,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn the_golden_body_in_pieces_of_any_size() {
         let body = written(&sample());
-        assert_eq!(body, include_bytes!("../tests/golden/v1-multipart.bin"));
+        assert_eq!(body, include_bytes!("../../tests/golden/v1-multipart.bin"));
         for piece in 1..=body.len() {
             assert_eq!(read(&body, piece).await.unwrap(), sample(), "{piece}");
         }

@@ -2,10 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::digest;
-use crate::job::{JOIN, JOIN_ONLY};
-use crate::secret::Secrets;
-use crate::signature::{self, Component, LABEL, Params, Presented, SignatureError};
+use crate::message::job::{JOIN, JOIN_ONLY};
+use crate::signing::digest;
+use crate::signing::secret::Secrets;
+use crate::signing::signature::{self, Component, LABEL, Params, Presented, SignatureError};
 
 /// How old a request may be, in seconds.
 pub const MAX_AGE: i64 = 300;
@@ -278,7 +278,7 @@ mod tests {
         let lines: Vec<String> = ["content-digest", "signature-input", "signature"]
             .map(|name| format!("{name}: {}", headers[name].to_str().unwrap()))
             .to_vec();
-        assert_eq!(lines.join("\n"), include_str!("../tests/golden/v2-request.txt").trim_end());
+        assert_eq!(lines.join("\n"), include_str!("../../tests/golden/v2-request.txt").trim_end());
         let verified = verify(&view(&headers), BODY, &secrets(), NOW).unwrap();
         assert_eq!(verified.tie, tie);
         assert_eq!((verified.join, verified.secret, verified.created), (false, 0, NOW));

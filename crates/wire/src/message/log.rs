@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use herald_base::output::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::job::JobKey;
+use crate::message::job::JobKey;
 
 /// What is appended to the path of a runner to read the output of a job.
 pub const LOG: &str = "/log";
