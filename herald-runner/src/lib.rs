@@ -2,14 +2,9 @@
 //!
 //! A library only so that tests can reach its parts.
 
-pub mod answer;
 pub mod cli;
 pub mod config;
-pub mod ended;
-pub mod files;
-pub mod handle;
-pub mod jobs;
+pub mod job;
 pub mod log;
-pub mod nonce;
-pub mod output;
+pub mod request;
 pub mod runner;

@@ -16,10 +16,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::config::{self, Config};
-use crate::handle::{Service, SharedService, room};
-use crate::jobs::Jobs;
+use crate::job::jobs::Jobs;
 use crate::log::{self, LogOutput};
-use crate::nonce::Nonces;
+use crate::request::handle::{Service, SharedService, room};
+use crate::request::nonce::Nonces;
 
 /// How many connections may be open that have not shown that they know the secret. Those that have are bounded by the
 /// jobs that they wait for.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::activation::Name;
+use crate::event::activation::Name;
 use crate::job::Job;
 use crate::journal::{RecoveredJob, StoredJob, StoredSecrets};
-use crate::param::Params;
+use crate::value::param::Params;
 use crate::plan::Plan;
-use crate::secret::{MASKED, Mask, is_secret_name};
+use crate::value::secret::{MASKED, Mask, is_secret_name};
 use crate::workflow::{About, Route};
 
 /// A stored job as it can run, or why it cannot.

@@ -16,8 +16,8 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 
-use crate::ended::Ended;
-use crate::files::{self, Opened, Pieces};
+use crate::job::ended::Ended;
+use crate::request::files::{self, Opened, Pieces};
 
 /// The body of every answer.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;

@@ -22,9 +22,9 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::answer::{self, Body, Short, Wire};
-use crate::jobs::{Handle, Jobs, Refused, Submission};
-use crate::nonce::{self, Nonces};
+use crate::job::jobs::{Handle, Jobs, Refused, Submission};
+use crate::request::answer::{self, Body, Short, Wire};
+use crate::request::nonce::{self, Nonces};
 
 /// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
 const DISCARD: usize = 64 << 20;

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::ended::{About, Ended};
-use crate::output::Log;
+use crate::job::ended::{About, Ended};
+use crate::job::output::Log;
 
 /// The most results that are kept.
 const MOST_KEPT: usize = 10_000;

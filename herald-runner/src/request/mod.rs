@@ -1,0 +1,6 @@
+//! Requests of daemons: who may send them, what they get for an answer, and the result files in it.
+
+pub mod answer;
+pub mod files;
+pub mod handle;
+pub mod nonce;
