@@ -9,7 +9,6 @@ pub mod daemon;
 pub mod executor;
 pub mod fleet;
 pub mod hmac;
-pub mod import;
 pub mod loading;
 pub mod log;
 pub mod metrics;

@@ -5,10 +5,14 @@ use std::io::{self, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use herald_import::imported::{Imported, LeftOut, Unreadable};
+use herald_import::value_checks::{RejectedValue, ValueChecks};
+use herald_import::{crontab, multi_node, webhook};
+use herald_net::network::Network;
+use jiff::tz::TimeZone;
 
 use super::answer::{Answer, BAD_INPUT, STOPPED};
-use crate::import::imported::{Imported, LeftOut, Unreadable};
-use crate::import::{crontab, multi_node, webhook};
+use crate::trigger::cron::schedule::{Schedule, time_zone};
 
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
@@ -63,17 +67,35 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
     };
     let name = path.display().to_string();
     let imported = match &arguments.from {
-        From::Webhook(_) => webhook::import(&text, &name),
+        From::Webhook(_) => webhook::import(&text, &name, &ComponentChecks),
         From::MultiNodeWebhook(_) => multi_node::import(&text, &name),
         From::Crontab { system, .. } => Ok(crontab_of(path, &text, *system)),
     };
     told(&name, imported)
 }
 
+/// The checks of the daemon's own components.
+#[derive(Debug, Clone, Copy)]
+struct ComponentChecks;
+
+impl ValueChecks for ComponentChecks {
+    fn schedule(&self, text: &str) -> Result<(), RejectedValue> {
+        Schedule::parse(text, false, &TimeZone::UTC).map(drop).map_err(RejectedValue)
+    }
+
+    fn time_zone(&self, name: &str) -> Result<(), RejectedValue> {
+        time_zone(name).map(drop).map_err(RejectedValue)
+    }
+
+    fn network(&self, text: &str) -> Result<(), RejectedValue> {
+        text.parse::<Network>().map(drop).map_err(|error| RejectedValue(error.to_string()))
+    }
+}
+
 /// The crontabs of /etc are those of the system, also where nobody says so.
 fn crontab_of(path: &Path, text: &str, system: bool) -> Imported {
     let by_place = !system && lies_with_the_systems(path);
-    let mut imported = crontab::import(text, system || by_place, &users());
+    let mut imported = crontab::import(text, system || by_place, &users(), &ComponentChecks);
     if by_place {
         let what = "taken for a crontab of the system, with a user in each line, because of where it lies"
             .to_owned();
@@ -115,30 +137,4 @@ fn text_of(path: &Path) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn crontabs_of_the_system_lie_in_places_of_their_own() {
-        for (path, system) in [
-            ("/etc/crontab", true),
-            ("/etc/cron.d/x", true),
-            ("cron.d/x", true),
-            ("/home/a/crontab", false),
-            ("/etc/cron.d", false),
-            ("-", false),
-        ] {
-            assert_eq!(lies_with_the_systems(Path::new(path)), system, "{path}");
-            let imported = crontab_of(Path::new(path), "0 1 * * * root a\n", false);
-            assert_eq!(imported.left_out[0].what.contains("where it lies"), system, "{path}");
-        }
-    }
-
-    #[test]
-    fn notes_have_places() {
-        let left_out = vec![LeftOut { line: 3, what: "x".to_owned() }];
-        let answer = told("f.json", Ok(Imported { yaml: "a: 1\n".to_owned(), left_out }));
-        assert_eq!(answer, Answer { out: "a: 1\n".to_owned(), remarks: "f.json:3: x\n".to_owned(), code: 0 });
-        assert_eq!(told("f", Err(Unreadable("no".to_owned()))).code, 2);
-    }
-}
+mod tests;

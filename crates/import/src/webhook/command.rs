@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::given::Item;
-use super::source::{Argument, Wanted, literal};
+use super::source::{Argument, Wanted};
+use crate::escape::literal;
+use crate::given::Item;
 
 /// The command with all that is passed to it.
 pub(super) fn job_param(item: &Item<'_>, command: &str, wanted: &mut Wanted) -> Map<String, Value> {
@@ -161,7 +162,7 @@ fn arguments<'a>(item: &Item<'a>, key: &str) -> Vec<(Item<'a>, Argument)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::given::File;
+    use crate::given::File;
 
     /// The job of a hook with these keys.
     fn job(keys: &Value) -> (Map<String, Value>, usize) {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::escape::{literal, path, template_text};
 use super::given::{File, Item};
 use super::imported::{Imported, Unreadable};
 use super::pattern;
-use super::source::{literal, path, template_text};
 use super::yaml_out::Writer;
 
 /// Where the hooks are served when no node says so.
@@ -243,7 +243,7 @@ fn pattern_has_group(pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herald_core::yaml::Document;
+    use herald_config::yaml::Document;
 
     const SEED: &str = r#"{
   "nodes": [

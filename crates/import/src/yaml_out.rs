@@ -168,7 +168,7 @@ fn double_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herald_core::yaml::Document;
+    use herald_config::yaml::Document;
     use serde_json::json;
 
     /// What is hard to write.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::given::Item;
 use super::rule::algorithm;
 use super::source::Argument;
+use crate::given::Item;
 
 /// Headers that carry nothing but a signature, and what stands in front of it.
 const SIGNED: [(&str, &str); 5] = [
@@ -59,7 +59,7 @@ impl Auth {
                 let argument = Argument::read(&parameter).ok()?;
                 let (place, name) = argument.in_auth()?;
                 // What Herald makes of the scheme in front of a token is its own affair.
-                let token = herald_core::secret::is_secret_name(name) && kind == "value";
+                let token = herald_base::secret_name::is_secret_name(name) && kind == "value";
                 let value = text("value").filter(|value| token && !value.is_empty())?;
                 json!({"token": value, place: name})
             }

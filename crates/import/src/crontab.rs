@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+use super::escape::literal;
 use super::imported::{Imported, LeftOut};
-use super::source::literal;
+use super::value_checks::ValueChecks;
 use super::yaml_out::Writer;
-use crate::trigger::cron::schedule::{Schedule, time_zone};
 
 /// What cron itself gives its jobs.
 const SHELL: &str = "/bin/sh";
@@ -28,8 +27,8 @@ the `cd`. What they print is not mailed: `heraldd logs` shows it.";
 /// Makes a configuration of a crontab; with `system`, of one that names a user in each line. `users` are those that
 /// there are: a crontab whose commands all begin with one of them was probably meant to be read with `system`.
 #[must_use]
-pub fn import(text: &str, system: bool, users: &[String]) -> Imported {
-    let mut crontab = Crontab { system, ..Crontab::default() };
+pub fn import(text: &str, system: bool, users: &[String], checks: &dyn ValueChecks) -> Imported {
+    let mut crontab = Crontab::new(system, checks);
     for (n, line) in text.lines().enumerate() {
         crontab.line(n + 1, line.trim_start());
     }
@@ -39,9 +38,9 @@ pub fn import(text: &str, system: bool, users: &[String]) -> Imported {
     Imported { yaml, left_out: crontab.left_out }
 }
 
-#[derive(Default)]
-struct Crontab {
+struct Crontab<'a> {
     system: bool,
+    checks: &'a dyn ValueChecks,
     left_out: Vec<LeftOut>,
     /// The variables as of the line that is read.
     env: Map<String, Value>,
@@ -66,7 +65,23 @@ struct Job {
     job_param: Value,
 }
 
-impl Crontab {
+impl<'a> Crontab<'a> {
+    fn new(system: bool, checks: &'a dyn ValueChecks) -> Self {
+        Self {
+            system,
+            checks,
+            left_out: Vec::new(),
+            env: Map::new(),
+            shell: None,
+            home: None,
+            zone: None,
+            presets: Vec::new(),
+            comments: Vec::new(),
+            jobs: Vec::new(),
+            users: BTreeSet::new(),
+        }
+    }
+
     fn leave_out(&mut self, line: usize, what: impl Into<String>) {
         self.left_out.push(LeftOut { line, what: what.into() });
     }
@@ -103,8 +118,8 @@ impl Crontab {
 
     fn variable(&mut self, line: usize, name: &str, value: String) {
         match name {
-            "CRON_TZ" => match time_zone(&value) {
-                Ok(_) => self.zone = Some(value),
+            "CRON_TZ" => match self.checks.time_zone(&value) {
+                Ok(()) => self.zone = Some(value),
                 Err(why) => {
                     self.zone = None;
                     self.leave_out(line, format!("CRON_TZ: {why}; the machine's time zone is taken"));
@@ -135,7 +150,7 @@ impl Crontab {
 
     fn job(&mut self, number: usize, line: &str) -> Result<(), String> {
         let (schedule, rest) = schedule(line)?;
-        Schedule::parse(schedule, false, &TimeZone::UTC).map_err(|why| format!("`{schedule}`: {why}"))?;
+        self.checks.schedule(schedule).map_err(|why| format!("`{schedule}`: {why}"))?;
         let (user, command) = if self.system { word(rest) } else { ("", rest) };
         if command.is_empty() {
             return Err("there is no command".to_owned());
@@ -328,6 +343,7 @@ fn split_input(text: &str) -> (String, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value_checks::fake::FakeChecks;
 
     #[test]
     fn percent_signs() {
@@ -382,10 +398,10 @@ mod tests {
     fn a_crontab() {
         let text = "SHELL=/bin/bash\nMAILTO=me\nMAILTO=\"\"\n# Rotate.\n*/5 * * * * ./rotate {{x}}\n@reboot x\n  @daily y\nCRON_TZ=Europe/Berlin\n\
                     PATH=/a\nTZ=UTC\n30 2 * * mon-fri z\n99 * * * * bad\nbad line\nCRON_TZ=Nowhere/At/All\n* * * * *\n";
-        let imported = import(text, false, &[]);
+        let imported = import(text, false, &[], &FakeChecks);
         let lines: Vec<usize> = imported.left_out.iter().map(|left| left.line).collect();
         assert_eq!(lines, [2, 5, 6, 10, 12, 13, 14, 15], "{:#?}", imported.left_out);
-        let read = herald_core::yaml::Document::parse(&imported.yaml, "out").unwrap();
+        let read = herald_config::yaml::Document::parse(&imported.yaml, "out").unwrap();
         let config = read.value();
         assert_eq!(
             config["trigger"]["line_5"],
@@ -410,8 +426,8 @@ mod tests {
 
     /// The configuration, and the lines of the notes.
     fn imported(text: &str, system: bool) -> (Value, Vec<usize>) {
-        let imported = import(text, system, &["www".to_owned()]);
-        let read = herald_core::yaml::Document::parse(&imported.yaml, "out").unwrap();
+        let imported = import(text, system, &["www".to_owned()], &FakeChecks);
+        let read = herald_config::yaml::Document::parse(&imported.yaml, "out").unwrap();
         (read.value().clone(), imported.left_out.iter().map(|left| left.line).collect())
     }
 
@@ -454,7 +470,7 @@ mod tests {
             ("0 1 * * * www\n", false),
             ("0 1 * * * a b\n", false),
         ] {
-            let left_out = import(text, false, &["www".to_owned()]).left_out;
+            let left_out = import(text, false, &["www".to_owned()], &FakeChecks).left_out;
             assert_eq!(left_out.iter().any(|left| left.what.contains("--system")), said, "{text}");
         }
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use herald_core::secret::is_secret_name;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use herald_base::secret_name::is_secret_name;
 
 use super::formula::Formula;
-use super::given::Item;
+use crate::escape::{cel_text, literal, template_text};
+use crate::given::Item;
 
 /// The request and what is to be known of it, as far as one hook goes.
 #[derive(Default)]
@@ -210,69 +210,4 @@ impl Parsed {
 /// Names that only the original's reader of XML gives.
 fn is_xml(name: &str) -> bool {
     name.split('.').any(|step| step == "#text" || step.len() > 1 && step.starts_with('-'))
-}
-
-/// A path of a request, with what has a meaning in the option `path` written otherwise.
-pub(super) fn path(text: &str) -> String {
-    const MEANS_SOMETHING: AsciiSet = CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'{').add(b'}');
-    utf8_percent_encode(text, &MEANS_SOMETHING).to_string()
-}
-
-/// A text as CEL has it.
-pub(super) fn cel_text(text: &str) -> String {
-    // JSON's escapes are CEL's.
-    serde_json::Value::from(text).to_string()
-}
-
-/// A text as templates have it.
-pub(super) fn template_text(text: &str) -> String {
-    let mut out = String::from("'");
-    for c in text.chars() {
-        match c {
-            '\'' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            c => out.push(c),
-        }
-    }
-    out.push('\'');
-    out
-}
-
-/// A text that is no template, whatever stands in it.
-pub(super) fn literal(text: &str) -> String {
-    // Without this one nothing is a template; with it, the others would be part of one.
-    if !text.contains("{{") {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = ["{{", "{%", "{#"].iter().filter_map(|mark| rest.find(mark)).min() {
-        out.push_str(&rest[..at]);
-        out.push_str(&format!("{{{{ '{}' }}}}", &rest[at..at + 2]));
-        rest = &rest[at + 2..];
-    }
-    out + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_that_are_no_templates() {
-        for (given, made) in [
-            ("plain {%", "plain {%"),
-            ("a {{ b }}", "a {{ '{{' }} b }}"),
-            ("{{{%", "{{ '{{' }}{{ '{%' }}"),
-            ("{{#", "{{ '{{' }}#"),
-        ] {
-            assert_eq!(literal(given), made);
-        }
-        assert_eq!(template_text("a'b\\c\nd"), r"'a\'b\\c\nd'");
-        assert_eq!(cel_text("a\"b\\d"), r#""a\"b\\d""#);
-    }
 }

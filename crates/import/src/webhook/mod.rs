@@ -1,16 +1,24 @@
 //! Hooks of [webhook](https://github.com/adnanh/webhook).
 
+mod auth;
+mod command;
+mod formula;
+mod rule;
+mod source;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::Auth;
-use super::command::job_param;
-use super::given::{File, Item};
-use super::imported::{Imported, Unreadable};
-use super::rule::Rules;
-use super::source::{Argument, Parsed, Wanted, literal, path};
-use super::yaml_out::Writer;
+use self::auth::Auth;
+use self::command::job_param;
+use self::rule::Rules;
+use self::source::{Argument, Parsed, Wanted};
+use crate::escape::{literal, path};
+use crate::given::{File, Item};
+use crate::imported::{Imported, Unreadable};
+use crate::value_checks::ValueChecks;
+use crate::yaml_out::Writer;
 
 const KEYS: [&str; 17] = [
     "id",
@@ -48,7 +56,7 @@ the command. Secrets of the hooks stand in it: let nobody else read this file, o
 ///
 /// # Errors
 /// When it is no list of hooks.
-pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
+pub fn import(text: &str, file_name: &str, checks: &dyn ValueChecks) -> Result<Imported, Unreadable> {
     let file = File::read(text, file_name).map_err(|why| with_hint(why, text))?;
     if !file.top().value.is_array() {
         return Err(Unreadable(format!(
@@ -59,7 +67,7 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, Unreadable> {
     let items = file.top().list();
     say_templates(&file, text);
     say_missing(&items);
-    let hooks: Vec<Hook> = items.iter().filter_map(|item| Hook::read(item, &mut seen)).collect();
+    let hooks: Vec<Hook> = items.iter().filter_map(|item| Hook::read(item, &mut seen, checks)).collect();
     say_methods(&file, &hooks);
     let mut writer = Writer::default();
     writer.comment(0, HEAD);
@@ -128,7 +136,7 @@ struct Hook {
 }
 
 impl Hook {
-    fn read(item: &Item<'_>, seen: &mut BTreeSet<String>) -> Option<Self> {
+    fn read(item: &Item<'_>, seen: &mut BTreeSet<String>, checks: &dyn ValueChecks) -> Option<Self> {
         item.only(&KEYS);
         let Some(id) = item.text_at("id").filter(|id| !id.is_empty()) else {
             item.leave_out("a hook without `id`: it cannot be called");
@@ -146,7 +154,8 @@ impl Hook {
         let mut select_param = Map::new();
         parsed(item, &mut wanted, &mut select_param);
         let auth = Auth::of(item);
-        let selector = condition(item, auth.as_ref(), &mut wanted, &mut select_param);
+        let seen_to = auth.as_ref().map(|auth| auth.rule);
+        let selector = condition(item, seen_to, &mut wanted, &mut select_param, checks);
         let job_param = job_param(item, &command, &mut wanted);
         let methods = methods(item);
         if methods.is_empty() {
@@ -182,14 +191,14 @@ fn parsed(item: &Item<'_>, wanted: &mut Wanted, select_param: &mut Map<String, V
 /// Fills in the expression; gives the selector.
 fn condition(
     item: &Item<'_>,
-    auth: Option<&Auth>,
+    seen_to: Option<*const Value>,
     wanted: &mut Wanted,
     select_param: &mut Map<String, Value>,
+    checks: &dyn ValueChecks,
 ) -> &'static str {
     let Some(rule) = item.get("trigger-rule") else { return "all" };
     let soft = item.flag_at("trigger-signature-soft-failures");
-    let seen_to = auth.map(|auth| auth.rule);
-    let mut rules = Rules { wanted, soft, secrets: Vec::new(), texts: Map::new(), seen_to };
+    let mut rules = Rules { wanted, soft, secrets: Vec::new(), texts: Map::new(), seen_to, checks };
     let condition = rules.condition(&rule).cel();
     let (secrets, texts) = (rules.secrets, rules.texts);
     if condition == "true" {
@@ -308,11 +317,12 @@ fn status(item: &Item<'_>, key: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herald_core::yaml::Document;
+    use crate::value_checks::fake::FakeChecks;
+    use herald_config::yaml::Document;
 
     /// The configuration as JSON, and the notes.
     fn imported(hooks: &str) -> (Value, Vec<(usize, String)>) {
-        let imported = import(hooks, "hooks").unwrap();
+        let imported = import(hooks, "hooks", &FakeChecks).unwrap();
         let read = Document::parse(&imported.yaml, "out");
         let read = read.unwrap_or_else(|problems| panic!("{problems}\n{}", imported.yaml));
         let left_out = imported.left_out.into_iter().map(|left| (left.line, left.what)).collect();
@@ -572,10 +582,10 @@ mod tests {
     #[test]
     fn templates_that_were_not_rendered() {
         let broken = "[{\"id\": \"a\",\n\"secret\": \"{{ getenv \"X\" | js }}\"}]";
-        let why = import(broken, "hooks").unwrap_err().0;
+        let why = import(broken, "hooks", &FakeChecks).unwrap_err().0;
         assert!(why.ends_with(&format!("\nline 2 holds {{{{: {TEMPLATES}\n")), "{why}");
         let readable = "- id: '{{ getenv `X` }}'\n  execute-command: x\n";
-        let left_out = import(readable, "hooks").unwrap().left_out;
+        let left_out = import(readable, "hooks", &FakeChecks).unwrap().left_out;
         assert!(
             left_out.iter().any(|left| left.line == 1 && left.what.starts_with(TEMPLATES)),
             "{left_out:?}"
@@ -597,9 +607,9 @@ mod tests {
     #[test]
     fn what_is_no_hook_file() {
         for text in ["{}", "x", "", "[{]", "- id: a\n  id: b\n"] {
-            assert!(import(text, "hooks").is_err(), "{text}");
+            assert!(import(text, "hooks", &FakeChecks).is_err(), "{text}");
         }
-        assert!(import("[]", "hooks").unwrap().yaml.ends_with("\n\nrouter: {}\n"));
+        assert!(import("[]", "hooks", &FakeChecks).unwrap().yaml.ends_with("\n\nrouter: {}\n"));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use herald_core::problem::{Part, Path};
-use herald_core::yaml::Document;
+use herald_config::problem::{Part, Path};
+use herald_config::yaml::Document;
 use serde_json::Value;
 
 use super::imported::{LeftOut, Unreadable};

@@ -1,0 +1,12 @@
+//! Configurations of other programs, as configurations of Herald: text in, text out. What the originals answer, and
+//! what differs here: `docs/decisions/0014-import.md`.
+
+pub mod crontab;
+mod escape;
+mod given;
+pub mod imported;
+pub mod multi_node;
+mod pattern;
+pub mod value_checks;
+pub mod webhook;
+mod yaml_out;
