@@ -7,13 +7,12 @@ use std::time::Duration;
 use herald_core::activation::Name;
 use herald_core::executor::Executor;
 use herald_core::plan::Plan;
-use herald_core::registry::{Registry, Types};
 use herald_core::secret::Mask;
 use herald_core::selector::Selector;
-use herald_core::trigger::{ComponentError, Trigger};
+use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
-use crate::config::{Component, Config};
+use crate::config::{Component, Config, Instances};
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
@@ -43,21 +42,22 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Makes the components that the configuration names; those that are the same in `before` are taken from there.
-    ///
-    /// # Errors
-    /// When one cannot be made: which, and why.
-    pub fn build(
-        config: &Config,
-        registry: &Registry,
-        before: Option<&Self>,
-    ) -> Result<Self, ComponentError> {
-        Ok(Self {
-            triggers: parts(&config.triggers, &registry.triggers, before.map(|b| &b.triggers))?,
-            selectors: parts(&config.selectors, &registry.selectors, before.map(|b| &b.selectors))?,
-            executors: parts(&config.executors, &registry.executors, before.map(|b| &b.executors))?,
+    /// The components that the check of the configuration constructed; those that are the same in `before` are taken
+    /// from there.
+    #[must_use]
+    pub fn build(config: &Config, before: Option<&Self>) -> Self {
+        Self {
+            triggers: parts(&config.triggers, &config.trigger_instances, before.map(|b| &b.triggers)),
+            selectors: parts(&config.selectors, &config.selector_instances, before.map(|b| &b.selectors)),
+            executors: parts(&config.executors, &config.executor_instances, before.map(|b| &b.executors)),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
-        })
+        }
+    }
+
+    /// The trigger with this name.
+    #[must_use]
+    pub fn trigger(&self, name: &str) -> Option<&Arc<dyn Trigger>> {
+        self.triggers.get(name).map(|part| &part.component)
     }
 
     /// What the dispatcher goes by.
@@ -143,28 +143,18 @@ fn holds<C: ?Sized>(parts: &Parts<C>, name: &Name, made_from: &Component) -> boo
     parts.get(name).is_some_and(|part| part.made_from == *made_from)
 }
 
-fn parts<C: ?Sized>(
-    wanted: &[Component],
-    types: &Types<C>,
-    before: Option<&Parts<C>>,
-) -> Result<Parts<C>, ComponentError> {
-    let mut parts = BTreeMap::new();
-    for made_from in wanted {
+fn parts<C: ?Sized>(wanted: &[Component], instances: &Instances<C>, before: Option<&Parts<C>>) -> Parts<C> {
+    let part = |made_from: &Component| {
         let name = Name::from(made_from.name.as_str());
         let kept = before.and_then(|before| before.get(&name)).filter(|part| part.made_from == *made_from);
         let part = match kept {
             Some(part) => part.clone(),
             None => {
-                let explain = |why: &dyn std::fmt::Display| ComponentError(format!("\"{name}\": {why}"));
-                let Some(component_type) = types.get(&made_from.type_name) else {
-                    return Err(explain(&format!("there is no type \"{}\"", made_from.type_name)));
-                };
-                let component =
-                    (component_type.factory)(&made_from.options).map_err(|error| explain(&error))?;
+                let component = instances.get(&made_from.name)?.clone();
                 Part { made_from: made_from.clone(), component }
             }
         };
-        parts.insert(name, part);
-    }
-    Ok(parts)
+        Some((name, part))
+    };
+    wanted.iter().filter_map(part).collect()
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use herald_core::registry::Registry;
-use herald_core::trigger::ComponentError;
 use herald_core::yaml::Problems;
 
 use crate::assembly::Assembly;
@@ -41,12 +40,6 @@ impl From<ReadError> for Wrong {
     }
 }
 
-impl From<ComponentError> for Wrong {
-    fn from(error: ComponentError) -> Self {
-        Self::Whole(error.to_string())
-    }
-}
-
 /// The types that a configuration may use.
 pub struct Types {
     /// Those of its plugins, and the built-in ones.
@@ -78,6 +71,6 @@ pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<
     source.id = id.map(str::to_owned);
     let Types { registry, not_loaded } = types(&source);
     let config = config::check_with_plugins(source, &registry, &not_loaded).map_err(Wrong::Places)?;
-    let assembly = Assembly::build(&config, &registry, before)?;
+    let assembly = Assembly::build(&config, before);
     Ok(Loaded { config, registry, assembly })
 }

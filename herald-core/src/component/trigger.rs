@@ -1,5 +1,6 @@
 //! Triggers: what makes things happen.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub use herald_config::component_error::ComponentError;
 
 /// Waits for something to happen and tells the dispatcher.
 #[async_trait]
-pub trait Trigger: Send + Sync + 'static {
+pub trait Trigger: Any + Send + Sync {
     /// Takes hold of what the trigger needs (a port, say), so that a failure shows before anything starts.
     ///
     /// MUST be safe to call again after `run` has returned.

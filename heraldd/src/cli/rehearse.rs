@@ -1,6 +1,8 @@
 //! `heraldd try` and `heraldd replay`: what a request, or an event of the past, would start.
 
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anstyle::Style;
 use clap::Args;
@@ -12,9 +14,10 @@ use super::answer::{Answer, ConfigFile, FAILED};
 use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
+use crate::loading::{self, Loaded};
+use crate::trigger::http::{NoEvent, Recorded, RecordedError, rehearse};
 use crate::api::model;
-use crate::trigger::http::{Recorded, rehearse};
-use crate::{loading, rehearsal};
+use crate::rehearsal;
 
 /// Show what a recorded request would start, with the final parameters, and start nothing
 ///
@@ -31,7 +34,7 @@ pub(super) struct Try {
     /// The recorded request; - for standard input
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     request: PathBuf,
-    /// Take it from anybody: check neither token nor signature nor address
+    /// Skip authentication and address checks
     #[arg(long)]
     unchecked: bool,
     /// Say it as JSON
@@ -60,55 +63,65 @@ pub(super) fn try_request(arguments: &Try) -> Answer {
         Ok(loaded) => loaded,
         Err(wrong) => return Answer::refused(&wrong),
     };
-    let Some(trigger) = loaded.config.triggers.iter().find(|trigger| trigger.name == arguments.trigger)
-    else {
-        return Answer::refused(&format!("there is no trigger \"{}\"", arguments.trigger));
-    };
-    if trigger.type_name != "http" {
-        let why = format!(
-            "the trigger \"{}\" takes no requests: it is of type {}",
-            trigger.name, trigger.type_name
-        );
-        return Answer::refused(&why);
-    }
-    let recorded = read(&arguments.request).and_then(|bytes| Recorded::read(&bytes));
-    let recorded = match recorded {
+    let recorded = match read(&arguments.request) {
         Ok(recorded) => recorded,
         Err(why) => return Answer::refused(&format!("{}: {why}", arguments.request.display())),
     };
-    let params = match rehearse(&trigger.options, recorded, !arguments.unchecked) {
-        Ok(params) => params,
-        Err((status, why)) => {
-            let remarks = format!("it would be answered with {status}, and no event: {why}");
-            return Answer {
-                remarks,
-                code: if status.is_success() { 0 } else { FAILED },
-                ..Answer::good("")
-            };
-        }
-    };
-    let name = Name::from(trigger.name.as_str());
-    let plan = std::sync::Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
-    let event_id = Name::from("00000000-0000-7000-8000-000000000000");
-    let trigger_param = std::sync::Arc::new(params.into());
-    let activation = Activation { event_id, trigger: name, trigger_param, chain_depth: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => told(&runtime.block_on(rehearsal::of(&plan, activation)), arguments.json),
+        Ok(runtime) => runtime.block_on(try_recorded(arguments, loaded, recorded)),
         Err(error) => Answer { remarks: error.to_string(), code: FAILED, ..Answer::good("") },
     }
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
-    use std::io::Read as _;
+async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: Recorded) -> Answer {
+    let name = arguments.trigger.as_str();
+    let Some(trigger) = loaded.assembly.trigger(name) else {
+        return Answer::refused(&format!("there is no trigger \"{name}\""));
+    };
+    let params = match rehearse(&**trigger, recorded, !arguments.unchecked).await {
+        Ok(params) => params,
+        Err(NoEvent::OtherType) => {
+            return Answer::refused(&format!(
+                "the trigger \"{name}\" receives no requests: it is not of type http"
+            ));
+        }
+        Err(NoEvent::Response { status, why }) if status.is_success() => {
+            return Answer {
+                remarks: format!("the response would be {status}, without an event: {why}"),
+                ..Answer::good("")
+            };
+        }
+        Err(NoEvent::Response { status, why }) => {
+            let remarks = format!("the request would be rejected with {status}: {why}");
+            return Answer { remarks, code: FAILED, ..Answer::good("") };
+        }
+    };
+    let plan = Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
+    let event_id = Name::from("00000000-0000-7000-8000-000000000000");
+    let trigger_param = Arc::new(params.into());
+    let activation = Activation { event_id, trigger: Name::from(name), trigger_param, chain_depth: 0 };
+    told(&rehearsal::of(&plan, activation).await, arguments.json)
+}
+
+/// Why there is no recorded request.
+#[derive(Debug, thiserror::Error)]
+enum RequestFileError {
+    #[error(transparent)]
+    File(#[from] std::io::Error),
+    #[error(transparent)]
+    Content(#[from] RecordedError),
+}
+
+fn read(path: &Path) -> Result<Recorded, RequestFileError> {
     const MOST: u64 = 64 << 20;
     let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().take(MOST).read_to_end(&mut bytes)
+    if path.as_os_str() == "-" {
+        std::io::stdin().take(MOST).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes))
-    };
-    read.map(|_| bytes).map_err(|error| error.to_string())
+        std::fs::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    }
+    Ok(Recorded::read(&bytes)?)
 }
 
 pub(super) fn replay(arguments: &Replay) -> Answer {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use herald_core::activation::{EXE_DONE, INTERNAL};
 use herald_core::param::Params;
@@ -23,12 +24,17 @@ pub struct Component {
     pub options: Options,
 }
 
+/// Constructed components by name.
+pub type Instances<C> = BTreeMap<String, Arc<C>>;
+
 /// Where in the routers a name is used first.
 pub(super) type Uses<'a> = BTreeMap<&'a str, Path>;
 
 /// The components of one kind as far as they are right.
-pub(super) struct Section<'r> {
+pub(super) struct Section<'r, C: ?Sized> {
     pub(super) components: Vec<Component>,
+    /// Those components, constructed.
+    pub(super) instances: Instances<C>,
     /// Every name that a router may use.
     pub(super) names: BTreeMap<String, Option<&'r Description>>,
     pub(super) problems: Vec<Problem>,
@@ -43,9 +49,14 @@ pub(super) fn read<'r, C: ?Sized>(
     types: &'r Types<C>,
     uses: &Uses<'_>,
     (secrets, shared): (&mut Secrets<'_>, &Params),
-) -> Section<'r> {
-    let out =
-        Section { components: Vec::new(), names: BTreeMap::new(), problems: Vec::new(), secret: Vec::new() };
+) -> Section<'r, C> {
+    let out = Section {
+        components: Vec::new(),
+        instances: BTreeMap::new(),
+        names: BTreeMap::new(),
+        problems: Vec::new(),
+        secret: Vec::new(),
+    };
     let mut reader = Reader { kind, types, shared, out };
     let at = Path::top().key(kind);
     match section {
@@ -65,7 +76,7 @@ struct Reader<'r, 's, C: ?Sized> {
     types: &'r Types<C>,
     /// Sections that components may read.
     shared: &'s Params,
-    out: Section<'r>,
+    out: Section<'r, C>,
 }
 
 impl<'r, C: ?Sized> Reader<'r, '_, C> {
@@ -164,7 +175,7 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
         }
     }
 
-    /// Makes the component once, since only its type knows what else may be wrong.
+    /// Constructs the component, since only its type knows what else may be wrong. This is the only time in a load.
     fn made(
         &mut self,
         component_type: &ComponentType<C>,
@@ -183,7 +194,8 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
             return self.out.problems.extend(problems);
         }
         match catch_unwind(AssertUnwindSafe(|| (component_type.factory)(&options))) {
-            Ok(Ok(_)) => {
+            Ok(Ok(instance)) => {
+                self.out.instances.insert(name.to_owned(), instance);
                 let doubts = component_type.description.doubts.map(|doubts| doubts(&options));
                 let doubts = doubts.unwrap_or_default().into_iter();
                 self.out.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));

@@ -12,20 +12,24 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use herald_core::executor::Executor;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::{Registry, Types};
 use herald_core::secret::Mask;
-use herald_core::spec::Description;
+use herald_core::selector::Selector;
+use herald_core::trigger::Trigger;
 use herald_core::workflow::{self, Known, Workflow};
 use herald_core::yaml::{Found, Problems};
 use serde_json::{Map, Value};
 
-pub use components::Component;
-use components::Uses;
+use crate::trigger::http;
+
+pub use components::{Component, Instances};
+use components::{Section, Uses};
 pub use file::{ReadError, Source, read};
 pub use fleet::FleetSettings;
 pub use reference::markdown;
@@ -65,6 +69,12 @@ pub struct Config {
     pub selectors: Vec<Component>,
     /// Executors, likewise.
     pub executors: Vec<Component>,
+    /// The triggers, constructed.
+    pub trigger_instances: Instances<dyn Trigger>,
+    /// The selectors, constructed.
+    pub selector_instances: Instances<dyn Selector>,
+    /// The executors, constructed.
+    pub executor_instances: Instances<dyn Executor>,
     /// The routers.
     pub workflow: Workflow,
     /// What hides the secrets of this configuration.
@@ -146,19 +156,29 @@ fn check_with(
         Some(Parts { settings: Some(settings), triggers, selectors, executors, workflow })
             if report.errors() == 0 =>
         {
-            let warnings = report.warnings();
-            Ok(Config { settings, triggers, selectors, executors, workflow, mask: secrets.mask, warnings })
+            Ok(Config {
+                settings,
+                triggers: triggers.components,
+                selectors: selectors.components,
+                executors: executors.components,
+                trigger_instances: triggers.instances,
+                selector_instances: selectors.instances,
+                executor_instances: executors.instances,
+                workflow,
+                mask: secrets.mask,
+                warnings: report.warnings(),
+            })
         }
         _ => Err(report),
     }
 }
 
 /// What the sections hold, as far as it is right.
-struct Parts {
+struct Parts<'r> {
     settings: Option<Settings>,
-    triggers: Vec<Component>,
-    selectors: Vec<Component>,
-    executors: Vec<Component>,
+    triggers: Section<'r, dyn Trigger>,
+    selectors: Section<'r, dyn Selector>,
+    executors: Section<'r, dyn Executor>,
     workflow: Workflow,
 }
 
@@ -170,12 +190,12 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn parts(
+    fn parts<'r>(
         &mut self,
         mut top: Map<String, Value>,
         plugins: Vec<PathBuf>,
-        (registry, id): (&Registry, Option<&str>),
-    ) -> Parts {
+        (registry, id): (&'r Registry, Option<&str>),
+    ) -> Parts<'r> {
         self.unknown_sections(&top);
         if let Some(Err(problem)) = top.get("plugin").map(plugin_list) {
             self.problems.push(problem);
@@ -186,24 +206,18 @@ impl Checker<'_> {
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = uses(router);
-        let (triggers, trigger_names) =
+        let mut triggers =
             self.components(("trigger", section("trigger")), &registry.triggers, (&in_trigger, &shared));
-        let (selectors, selector_names) =
+        let mut selectors =
             self.components(("selector", section("selector")), &registry.selectors, (&in_selector, &shared));
-        let (executors, executor_names) =
+        let mut executors =
             self.components(("executor", section("executor")), &registry.executors, (&in_executor, &shared));
-        let http = triggers.iter().filter(|trigger| trigger.type_name == "http");
-        let http = http.map(|trigger| (trigger.name.as_str(), &trigger.options));
-        self.problems.extend(
-            crate::trigger::http::clashes(http)
-                .into_iter()
-                .map(|(name, why)| Problem::error(Path::top().key("trigger").key(&name), why).at_key()),
-        );
+        self.problems.extend(clashes(&triggers));
         let references = self.secrets.references();
         let known = Known {
-            triggers: trigger_names,
-            selectors: selector_names,
-            executors: executor_names,
+            triggers: std::mem::take(&mut triggers.names),
+            selectors: std::mem::take(&mut selectors.names),
+            executors: std::mem::take(&mut executors.names),
             secrets: Some(&references),
         };
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
@@ -217,17 +231,17 @@ impl Checker<'_> {
         Parts { settings, triggers, selectors, executors, workflow }
     }
 
-    /// The components of a section, and every name that a router may use.
+    /// The components of a section.
     fn components<'r, C: ?Sized>(
         &mut self,
         (kind, section): (&'static str, &Value),
         types: &'r Types<C>,
         (uses, shared): (&Uses<'_>, &Map<String, Value>),
-    ) -> (Vec<Component>, BTreeMap<String, Option<&'r Description>>) {
-        let read = components::read(kind, section, types, uses, (&mut self.secrets, shared));
-        self.problems.extend(read.problems);
-        self.hidden.extend(read.secret);
-        (read.components, read.names)
+    ) -> Section<'r, C> {
+        let mut read = components::read(kind, section, types, uses, (&mut self.secrets, shared));
+        self.problems.append(&mut read.problems);
+        self.hidden.append(&mut read.secret);
+        read
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
@@ -320,6 +334,17 @@ impl Checker<'_> {
             self.problems.push(warning.help(help));
         }
     }
+}
+
+/// Triggers that cannot have the port and path of their options beside each other.
+fn clashes(triggers: &Section<'_, dyn Trigger>) -> Vec<Problem> {
+    let in_order = triggers.components.iter().filter_map(|component| {
+        let name = component.name.as_str();
+        Some((name, &**triggers.instances.get(name)?))
+    });
+    let at = Path::top().key("trigger");
+    let problem = |clash: http::Clash| Problem::error(at.key(&clash.trigger), clash.why).at_key();
+    http::clashes(in_order).into_iter().map(problem).collect()
 }
 
 /// One path or a list of them.

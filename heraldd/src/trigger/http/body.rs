@@ -30,10 +30,10 @@ pub(super) enum BodyKind {
 /// The names, as configurations have them.
 pub(super) const KINDS: [&str; 5] = ["json", "form", "text", "any", "webhook"];
 
-/// Why a body is not taken.
+/// Why a body is not accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotTaken {
-    /// Its type is not the one that is taken.
+pub(super) enum BodyError {
+    /// Its type is not accepted.
     Type(String),
     /// It is not what its type says.
     Content(String),
@@ -47,25 +47,28 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     Some(essence.trim().to_ascii_lowercase())
 }
 
-/// Whether it is `application/json`, with or without parameters.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    content_type(headers).is_some_and(|it| it == "application/json")
+/// Whether the head names a body that is accepted without any further option: `application/json`, with or without
+/// parameters.
+pub(super) fn is_json_alone(headers: &HeaderMap) -> Result<(), BodyError> {
+    if content_type(headers).is_some_and(|it| it == "application/json") {
+        return Ok(());
+    }
+    Err(BodyError::Type(format!("the body must be {EXPECTED_JSON}")))
 }
 
 fn is_json_like(essence: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+const EXPECTED_JSON: &str = "JSON, sent with the header `Content-Type: application/json`";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl BodyKind {
     /// Whether a body of the type that the head tells is taken.
-    pub(super) fn takes(self, headers: &HeaderMap) -> Result<(), NotTaken> {
+    pub(super) fn takes(self, headers: &HeaderMap) -> Result<(), BodyError> {
         let given = content_type(headers).unwrap_or_default();
         let (good, expected) = match self {
-            Self::Json => {
-                (is_json_like(&given), "JSON, sent with the header `Content-Type: application/json`")
-            }
+            Self::Json => (is_json_like(&given), EXPECTED_JSON),
             Self::Form => (
                 given == FORM,
                 "a form, sent with the header `Content-Type: application/x-www-form-urlencoded`",
@@ -76,7 +79,7 @@ impl BodyKind {
             ),
             Self::Any | Self::Webhook => (true, ""),
         };
-        if good { Ok(()) } else { Err(NotTaken::Type(format!("the body must be {expected}"))) }
+        if good { Ok(()) } else { Err(BodyError::Type(format!("the body must be {expected}"))) }
     }
 
     /// The parameters that a body holds, below those that are known already.
@@ -85,18 +88,18 @@ impl BodyKind {
         headers: &HeaderMap,
         body: &[u8],
         above: Params,
-    ) -> Result<TriggerParam, NotTaken> {
+    ) -> Result<TriggerParam, BodyError> {
         let mut params = match self {
-            Self::Json => return object(body, above).map_err(NotTaken::Content),
-            Self::Form => form(body).map_err(NotTaken::Content)?,
-            Self::Text => text(body).map_err(NotTaken::Content)?,
+            Self::Json => return object(body, above),
+            Self::Form => form(body)?,
+            Self::Text => text(body)?,
             Self::Any => {
                 let given = content_type(headers).unwrap_or_default();
                 if given == FORM {
-                    form(body).map_err(NotTaken::Content)?
+                    form(body)?
                 } else if is_json_like(&given) || body.trim_ascii_start().starts_with(b"{") {
                     match object(body, above.clone()) {
-                        Err(why) if is_json_like(&given) => return Err(NotTaken::Content(why)),
+                        Err(why) if is_json_like(&given) => return Err(why),
                         Err(_) => whatever(body),
                         Ok(params) => return Ok(params),
                     }
@@ -137,7 +140,7 @@ fn leniently(headers: &HeaderMap, body: &[u8], above: Params) -> TriggerParam {
 }
 
 /// A JSON object, or what it is instead.
-pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, String> {
+pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, BodyError> {
     let read = match std::str::from_utf8(body) {
         Ok(text) => TriggerParam::from_json(text, above),
         // It says where.
@@ -147,18 +150,19 @@ pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, String>
         Ok(params) => return Ok(params),
         Err(error) => error,
     };
+    let wrong = |why: String| Err(BodyError::Content(why));
     let kind = match body.trim_ascii_start().first() {
-        None => return Err("the body is empty; send a JSON object".to_owned()),
-        Some(b'{') => return Err(format!("the body is not JSON: {error}")),
+        None => return wrong("the body is empty; send a JSON object".to_owned()),
+        Some(b'{') => return wrong(format!("the body is not JSON: {error}")),
         Some(b'[') => "a list",
-        Some(b'"') => "a text",
-        Some(b't' | b'f') => "true or false",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
         Some(b'n') => "null",
         Some(_) => "a number",
     };
     match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Err(format!("the body must be a JSON object, this is {kind}")),
-        Err(error) => Err(format!("the body is not JSON: {error}")),
+        Ok(_) => wrong(format!("the body must be a JSON object, this is {kind}")),
+        Err(error) => wrong(format!("the body is not JSON: {error}")),
     }
 }
 
@@ -171,15 +175,16 @@ fn whatever(body: &[u8]) -> Params {
     text(body).unwrap_or_else(|_| one("base64", Value::from(STANDARD.encode(body))))
 }
 
-fn text(body: &[u8]) -> Result<Params, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "the body is not text (UTF-8)".to_owned())?;
+fn text(body: &[u8]) -> Result<Params, BodyError> {
+    let not_text = |_| BodyError::Content("the body is not text (UTF-8)".to_owned());
+    let text = std::str::from_utf8(body).map_err(not_text)?;
     Ok(one("text", Value::from(text)))
 }
 
 /// The fields; of one that is there several times, a list. JSON in the field `payload` gives its keys.
-fn form(body: &[u8]) -> Result<Params, String> {
+fn form(body: &[u8]) -> Result<Params, BodyError> {
     if std::str::from_utf8(body).is_err() {
-        return Err("the form is not text (UTF-8)".to_owned());
+        return Err(BodyError::Content("the form is not text (UTF-8)".to_owned()));
     }
     let mut params = gathered(form_urlencoded::parse(body).into_owned());
     let payload = params.get("payload").and_then(Value::as_str).map(serde_json::from_str::<Params>);
@@ -263,7 +268,7 @@ mod tests {
             for name in types {
                 headers.append(CONTENT_TYPE, HeaderValue::from_str(name).unwrap());
             }
-            assert_eq!(is_json(&headers), json, "{types:?}");
+            assert_eq!(is_json_alone(&headers).is_ok(), json, "{types:?}");
         }
     }
 

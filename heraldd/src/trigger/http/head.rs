@@ -1,4 +1,4 @@
-//! The head of a request, and what is asked of it: everything that needs neither a connection nor a dispatcher.
+//! The head of a request, and the checks that need neither a connection nor a dispatcher.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -7,13 +7,14 @@ use std::net::IpAddr;
 use herald_core::param::Params;
 use herald_core::trigger_param::TriggerParam;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::auth::{Denied, Presented};
-use super::body::{self, BodyKind, NotTaken};
+use super::body::{self, BodyKind};
 use super::options::Web;
+use super::rejection::Rejection;
 use super::request::{REQUEST, Told};
 
 /// The head of a request, read.
@@ -25,99 +26,54 @@ pub(super) struct Head {
     pub(super) client: IpAddr,
 }
 
-/// Why a request makes no event.
-pub(super) enum Turned {
-    /// It comes from elsewhere.
-    Address,
-    /// A web page made a browser send it.
-    CrossSite,
-    Method,
-    Denied(Denied),
-    NotTaken(NotTaken),
-    /// The body is compressed.
-    Compressed,
-    /// A sender only tries whether somebody is there; what it is answered.
-    Ping(Value),
-}
-
-impl Turned {
-    /// The status of the answer.
-    pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::Address | Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Denied(_) => StatusCode::UNAUTHORIZED,
-            Self::NotTaken(NotTaken::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotTaken(NotTaken::Content(_)) => StatusCode::BAD_REQUEST,
-            Self::Ping(_) => StatusCode::OK,
-        }
-    }
-
-    /// For people.
-    pub(super) fn why(&self) -> String {
-        match self {
-            Self::Address => "requests from this address are not allowed".to_owned(),
-            Self::CrossSite => {
-                "a web page elsewhere made a browser send this; give the trigger an `auth` other than `basic` to take it"
-                    .to_owned()
-            }
-            Self::Method => "method not allowed".to_owned(),
-            Self::Denied(Denied(why)) | Self::NotTaken(NotTaken::Type(why) | NotTaken::Content(why)) => {
-                why.clone()
-            }
-            Self::Compressed => {
-                "compressed bodies are not taken; send it without Content-Encoding".to_owned()
-            }
-            Self::Ping(_) => "it is a ping, which is answered and runs nothing".to_owned(),
-        }
-    }
-}
-
 impl Head {
     pub(super) fn new(method: Method, uri: &Uri, headers: HeaderMap, client: IpAddr) -> Self {
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         Self { method, path: uri.path().to_owned(), headers, query: query.into_owned().collect(), client }
     }
 
-    /// What the head alone says against it. Unless `checked`, it may come from anybody.
-    pub(super) fn examine_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), Turned> {
+    /// Checks the head alone; the sender only where `checked`.
+    pub(super) fn check_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), Rejection> {
         if checked && !web.addresses.allow(self.client) {
-            return Err(Turned::Address);
+            return Err(Rejection::Address);
         }
         if !web.methods.contains(&self.method) {
-            return Err(Turned::Method);
+            return Err(Rejection::Method(web.methods.clone()));
         }
         // A browser adds the password of HTTP Basic by itself, whoever wrote the page.
         let by_itself = web.auth.as_ref().is_none_or(|auth| auth.is_basic());
         if checked && by_itself && is_cross_site(&self.headers) {
-            return Err(Turned::CrossSite);
+            return Err(Rejection::CrossSite);
         }
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
-            auth.check_head(&self.presented(b"", now)).map_err(Turned::Denied)?;
+            auth.check_head(&self.presented(b"", now)).map_err(|denied| self.denied(web, denied))?;
         }
         if self.method == Method::GET {
             return Ok(());
         }
-        web.body.takes(&self.as_typed(web)).map_err(Turned::NotTaken)?;
-        let coding = self.headers.get(http::header::CONTENT_ENCODING);
-        if coding.is_some_and(|coding| coding != "identity") { Err(Turned::Compressed) } else { Ok(()) }
+        web.body.takes(&self.as_typed(web)).map_err(Rejection::Body)
     }
 
-    /// What the whole of it says against it.
-    pub(super) fn examine(
+    /// Checks what needs the body.
+    pub(super) fn check_body(
         &self,
         web: &Web,
         body: &[u8],
         now: Timestamp,
         checked: bool,
-    ) -> Result<(), Turned> {
+    ) -> Result<(), Rejection> {
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
-            auth.check_whole(&self.presented(body, now)).map_err(Turned::Denied)?;
+            auth.check_whole(&self.presented(body, now)).map_err(|denied| self.denied(web, denied))?;
         }
         match ping(&self.headers, body) {
-            Some(answer) => Err(Turned::Ping(answer)),
+            Some(answer) => Err(Rejection::Ping(answer)),
             None => Ok(()),
         }
+    }
+
+    fn denied(&self, web: &Web, denied: Denied) -> Rejection {
+        let basic = web.auth.as_ref().is_some_and(|auth| auth.is_basic());
+        Rejection::Denied { denied, client: self.client, basic }
     }
 
     /// Whether there is a body to read: that of a GET counts for the program webhook alone.
@@ -153,7 +109,7 @@ impl Head {
         body: &[u8],
         captures: Vec<(String, String)>,
         node: Option<&str>,
-    ) -> Result<TriggerParam, Turned> {
+    ) -> Result<TriggerParam, Rejection> {
         // The token is for the door alone.
         if let Some(parameter) = web.auth.as_ref().and_then(|auth| auth.query_parameter()) {
             self.query.retain(|(name, _)| name != parameter);
@@ -175,7 +131,7 @@ impl Head {
         };
         above.insert(REQUEST.to_owned(), told.param(&web.headers));
         if self.has_body(web) {
-            return web.body.read(&self.as_typed(web), body, above).map_err(Turned::NotTaken);
+            return web.body.read(&self.as_typed(web), body, above).map_err(Rejection::Body);
         }
         let mut params = body::query(&self.query);
         params.extend(above);

@@ -4,17 +4,19 @@ mod address;
 mod answer;
 mod auth;
 mod body;
+mod check;
 mod delivery;
 mod fixed;
 mod head;
 mod options;
 mod path;
 mod rehearse;
+mod rejection;
 mod request;
 mod result;
 mod share;
-mod web;
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,10 +28,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::tls::{self, TlsListener};
 use answer::Answers;
-use herald_net::serve::{HostRule, ServeOptions};
-use options::{Given, Web};
+use check::RequestCheck;
+use herald_net::serve::{HostRule, Limits};
+use options::Given;
 use path::Pattern;
-pub use rehearse::{Recorded, rehearse};
+pub use rehearse::{NoEvent, Recorded, RecordedError, rehearse};
 use share::{Held, Place};
 
 /// How long a whole body may take, even byte by byte.
@@ -42,40 +45,55 @@ pub fn component() -> TriggerType {
     TriggerType::new(description, |options| Ok(Arc::new(HttpTrigger::new(options)?)))
 }
 
-/// What a trigger has: its name, a place, the path there, and how the place is shielded.
-type Taken = (String, Place, Option<Pattern>, Option<TlsListener>);
+/// A trigger that cannot have the port and path of its options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// The name of the trigger.
+    pub trigger: String,
+    /// Which other one has them, and what to do about it.
+    pub why: String,
+}
 
-/// Of these triggers of this type, by name: those that cannot have the port and the path that they want, since another
-/// one has them, and why.
+/// A place of a trigger, by its name.
+struct Claim<'a> {
+    name: &'a str,
+    trigger: &'a HttpTrigger,
+    place: &'a Place,
+}
+
+/// Those of these triggers that cannot have the port and path of their options, since one before them has them.
+/// Triggers of other types are passed over.
 #[must_use]
-pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a Options)>) -> Vec<(String, String)> {
-    let mut taken: Vec<Taken> = Vec::new();
+pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger + 'static))>) -> Vec<Clash> {
+    let mut claims: Vec<Claim<'a>> = Vec::new();
     let mut clashes = Vec::new();
-    for (name, options) in triggers {
-        let Ok(trigger) = HttpTrigger::new(options) else { continue };
-        let tls = trigger.tls;
-        for place in trigger.places.into_iter().filter(Place::can_be_shared) {
-            let same = |(_, other, path, _): &&Taken| {
-                place.is_like(other) && path::clash(path.as_ref(), trigger.path.as_ref())
-            };
-            let other_tls = |(_, other, _, other_tls): &&Taken| {
-                place.is_tcp() && place.is_like(other) && tls != *other_tls
-            };
-            if let Some((other, ..)) = taken.iter().find(other_tls) {
-                let why = format!(
-                    "it has the same port as the trigger \"{other}\" and another `tls`; give both the same"
-                );
-                clashes.push((name.to_owned(), why));
-            } else if let Some((other, ..)) = taken.iter().find(same) {
-                let why = format!(
-                    "it has the same port and the same path as the trigger \"{other}\"; give them different paths"
-                );
-                clashes.push((name.to_owned(), why));
-            }
-            taken.push((name.to_owned(), place, trigger.path.clone(), tls.clone()));
+    for (name, trigger) in triggers {
+        let Some(trigger) = HttpTrigger::of(trigger) else { continue };
+        for place in trigger.places.iter().filter(|place| place.can_be_shared()) {
+            let claim = Claim { name, trigger, place };
+            clashes.extend(claim.clash(&claims).map(|why| Clash { trigger: name.to_owned(), why }));
+            claims.push(claim);
         }
     }
     clashes
+}
+
+impl Claim<'_> {
+    /// Why it cannot be had besides these.
+    fn clash(&self, others: &[Claim<'_>]) -> Option<String> {
+        let here = || others.iter().filter(|other| self.place.is_like(other.place));
+        let other_tls = |other: &&Claim<'_>| self.place.is_tcp() && self.trigger.tls != other.trigger.tls;
+        let same_path =
+            |other: &&Claim<'_>| path::clash(other.trigger.path.as_ref(), self.trigger.path.as_ref());
+        if let Some(Claim { name, .. }) = here().find(other_tls) {
+            return Some(format!(
+                "same port as the trigger \"{name}\", with another `tls`; give both the same"
+            ));
+        }
+        here().find(same_path).map(|Claim { name, .. }| {
+            format!("same port and path as the trigger \"{name}\"; give them different paths")
+        })
+    }
 }
 
 fn describe() -> Description {
@@ -117,14 +135,9 @@ struct HttpTrigger {
     places: Vec<Place>,
     tls: Option<TlsListener>,
     path: Option<Pattern>,
-    hosts: HostRule,
-    max_body: u64,
-    dedup_window: Duration,
-    body_time: Duration,
-    limits: ServeOptions,
-    web: Option<Arc<Web>>,
-    node: Option<String>,
-    /// What `prepare` took hold of, for `run`.
+    check: Arc<RequestCheck>,
+    limits: Limits,
+    /// What `prepare` bound, for `run`.
     held: Mutex<Vec<Held>>,
 }
 
@@ -137,15 +150,23 @@ impl HttpTrigger {
             places: tcp.into_iter().chain(unix).collect(),
             tls: TlsListener::of(options),
             path: given.path,
-            hosts: HostRule::new(given.allowed_hosts.iter().map(String::as_str)),
-            max_body: given.max_body,
-            dedup_window: given.dedup_window,
-            body_time: BODY_TIME,
-            limits: ServeOptions::default(),
-            web: given.web.map(Arc::new),
-            node: options.0.get("id").and_then(Value::as_str).map(str::to_owned),
+            check: Arc::new(RequestCheck {
+                hosts: HostRule::new(given.allowed_hosts.iter().map(String::as_str)),
+                max_body: given.max_body,
+                body_time: BODY_TIME,
+                dedup_window: given.dedup_window,
+                web: given.web,
+                node: options.0.get("id").and_then(Value::as_str).map(str::to_owned),
+            }),
+            limits: Limits::default(),
             held: Mutex::default(),
         })
+    }
+
+    /// A trigger of this type, if it is one.
+    fn of<'a>(trigger: &'a (dyn Trigger + 'static)) -> Option<&'a Self> {
+        let trigger: &dyn Any = trigger;
+        trigger.downcast_ref()
     }
 
     async fn hold_all(&self) -> Result<Vec<Held>, ComponentError> {
@@ -173,16 +194,7 @@ impl Trigger for HttpTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         let held = self.take();
         let held = if held.is_empty() { self.hold_all().await? } else { held };
-        let answers = Arc::new(Answers {
-            activator,
-            hosts: self.hosts.clone(),
-            max_body: self.max_body,
-            dedup_window: self.dedup_window,
-            body_time: self.body_time,
-            web: self.web.clone(),
-            node: self.node.clone(),
-            stop: stop.clone(),
-        });
+        let answers = Arc::new(Answers { activator, check: self.check.clone(), stop: stop.clone() });
         let mut mounted = Vec::new();
         for shared in held {
             mounted.push(shared.mount(self.path.clone(), answers.clone())?);
@@ -192,7 +204,7 @@ impl Trigger for HttpTrigger {
                 "http trigger {} listening on {}{path}{}",
                 answers.activator.trigger(),
                 shared.address,
-                shared.tls_suffix
+                shared.manner
             );
         }
         stop.cancelled().await;

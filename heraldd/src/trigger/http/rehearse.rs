@@ -1,23 +1,38 @@
-//! A recorded request, as the trigger would take it: for `heraldd try`.
+//! A recorded request, as the running trigger would accept it: for `heraldd try`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use herald_core::clock::{Clock as _, SystemClock};
+use bytes::Bytes;
+use herald_core::clock::SystemClock;
 use herald_core::param::Params;
-use herald_core::spec::Options;
+use herald_core::trigger::Trigger;
 use herald_core::trigger_param::TriggerParam;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use herald_net::tls::is_loopback;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http_body_util::Full;
 
-use super::body;
-use super::head::{Head, Turned};
-use super::options::Given;
+use super::HttpTrigger;
+use super::check::SenderCheck;
+use super::share::Place;
+use herald_net::serve::Peer;
 
 /// A request as it was recorded: the bytes of HTTP/1.1, with either kind of line end.
-pub struct Recorded {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub struct Recorded(Request<Full<Bytes>>);
+
+/// Why a recording is not a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct RecordedError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl RecordedError {
+    fn at(line: usize, what: impl Into<String>) -> Self {
+        Self { line, what: what.into() }
+    }
 }
 
 impl Recorded {
@@ -25,7 +40,7 @@ impl Recorded {
     ///
     /// # Errors
     /// What is wrong, with its line.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+    pub fn read(bytes: &[u8]) -> Result<Self, RecordedError> {
         let mut lines = Vec::new();
         let mut rest = bytes;
         loop {
@@ -36,88 +51,117 @@ impl Recorded {
                 break;
             }
             let line = std::str::from_utf8(line);
-            lines.push(line.map_err(|_| format!("line {}: it is not text", lines.len() + 1))?);
+            lines.push(line.map_err(|_| RecordedError::at(lines.len() + 1, "not text (UTF-8)"))?);
         }
-        let expected = "line 1: expected a request line such as POST /hook HTTP/1.1";
-        let first = lines.first().ok_or(expected)?;
-        let mut words = first.split(' ');
-        let (Some(method), Some(target)) = (words.next(), words.next()) else {
-            return Err(expected.to_owned());
-        };
-        let method = Method::from_bytes(method.as_bytes()).map_err(|_| expected.to_owned())?;
-        let uri = target.parse::<Uri>().map_err(|error| format!("line 1: {target}: {error}"))?;
-        let mut headers = HeaderMap::new();
+        let mut request = request_line(lines.first().copied().unwrap_or_default())?;
         for (n, line) in lines.iter().enumerate().skip(1) {
-            let at = |why: &str| format!("line {}: {why}", n + 1);
-            let (name, value) = line.split_once(':').ok_or_else(|| at("expected NAME: VALUE"))?;
-            let name = HeaderName::try_from(name).map_err(|_| at("this is not the name of a header"))?;
-            let value =
-                HeaderValue::from_str(value.trim()).map_err(|_| at("this cannot stand in a header"))?;
-            headers.append(name, value);
+            let wrong = |what: &str| RecordedError::at(n + 1, what);
+            let (name, value) = line.split_once(':').ok_or_else(|| wrong("expected NAME: VALUE"))?;
+            let name = HeaderName::try_from(name).map_err(|_| wrong("not a valid header name"))?;
+            let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong("not a valid header value"))?;
+            request.headers_mut().append(name, value);
         }
-        Ok(Self { method, uri, headers, body: rest.to_vec() })
+        *request.body_mut() = Full::from(rest.to_vec());
+        Ok(Self(request))
     }
 }
 
-/// What the trigger with these options would tell of the request. Unless `checked`, it may come from anybody.
+/// A request without headers and body.
+fn request_line(line: &str) -> Result<Request<Full<Bytes>>, RecordedError> {
+    let expected = || RecordedError::at(1, "expected a request line such as POST /hook HTTP/1.1");
+    let mut words = line.split(' ');
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(expected()) };
+    let mut request = Request::new(Full::default());
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| expected())?;
+    let uri = target.parse::<Uri>();
+    *request.uri_mut() = uri.map_err(|error| RecordedError::at(1, format!("{target}: {error}")))?;
+    let old = words.next().is_some_and(|version| version == "HTTP/1.0");
+    *request.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
+    Ok(request)
+}
+
+/// Why a recorded request would create no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoEvent {
+    /// The trigger is of another type.
+    #[error("the trigger does not receive requests")]
+    OtherType,
+    /// The response has this status.
+    #[error("{why}")]
+    Response {
+        /// The status of the response.
+        status: StatusCode,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The parameters of the event that this trigger would create. The sender is checked only where `checked`; the request
+/// comes from this machine.
 ///
 /// # Errors
-/// The status of the answer, and why: it would be turned away, or answered without an event.
-pub fn rehearse(options: &Options, request: Recorded, checked: bool) -> Result<Params, (StatusCode, String)> {
-    let wrong = |why: String| (StatusCode::INTERNAL_SERVER_ERROR, why);
-    let given = Given::of(options).map_err(|error| wrong(error.0))?;
-    let Recorded { method, uri, headers, body } = request;
-    let captures = match &given.path {
+/// [`NoEvent`].
+pub async fn rehearse(
+    trigger: &(dyn Trigger + 'static),
+    request: Recorded,
+    checked: bool,
+) -> Result<Params, NoEvent> {
+    let trigger = HttpTrigger::of(trigger).ok_or(NoEvent::OtherType)?;
+    let Recorded(request) = request;
+    let captures = match &trigger.path {
         None => Vec::new(),
-        Some(pattern) => match pattern.captures(uri.path()) {
+        Some(pattern) => match pattern.captures(request.uri().path()) {
             Some(captures) => captures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             None => {
-                return Err((
-                    StatusCode::NOT_FOUND,
-                    format!("its path is {}, the trigger's is {pattern}", uri.path()),
-                ));
+                let why = format!("its path is {}, the trigger's is {pattern}", request.uri().path());
+                return Err(NoEvent::Response { status: StatusCode::NOT_FOUND, why });
             }
         },
     };
-    let Some(web) = &given.web else {
-        if method != Method::POST {
-            return Err((StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST".to_owned()));
-        }
-        if !body::is_json(&headers) {
-            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON".to_owned()));
-        }
-        let told = body::object(&body, Params::new()).map(TriggerParam::into_params);
-        return told.map_err(|why| (StatusCode::BAD_REQUEST, why));
-    };
-    let head = Head::new(method, &uri, headers, IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let now = SystemClock.now();
-    let examined = head.examine_head(web, now, checked).and_then(|()| head.examine(web, &body, now, checked));
-    let turned = |turned: Turned| (turned.status(), turned.why());
-    examined.map_err(turned)?;
-    let node = options.0.get("id").and_then(serde_json::Value::as_str);
-    head.into_params(web, &body, captures, node).map(TriggerParam::into_params).map_err(turned)
+    let sender = if checked { SenderCheck::Required } else { SenderCheck::Skipped };
+    let accepted = trigger.check.accept(request, &trigger.local_peer(), captures, &SystemClock, sender).await;
+    let accepted = accepted.map(|accepted| TriggerParam::into_params(accepted.params));
+    accepted.map_err(|rejection| NoEvent::Response { status: rejection.status(), why: rejection.why() })
+}
+
+impl HttpTrigger {
+    /// A client on this machine: over TCP where the trigger has a port, else over the unix socket.
+    fn local_peer(&self) -> Peer {
+        let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let host = self.places.iter().find_map(|place| match place {
+            Place::Tcp(host, _) => Some(host),
+            Place::Unix(..) => None,
+        });
+        Peer::new(host.map(|_| local), host.is_some_and(|host| is_loopback(host)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herald_core::spec::Options;
     use serde_json::{Value, json};
 
-    fn options(given: Value) -> Options {
-        Options(given.as_object().unwrap().clone())
-    }
-
-    /// All but what the request was.
-    fn told_of(options: &Options, request: Recorded, checked: bool) -> Result<Value, (StatusCode, String)> {
-        rehearse(options, request, checked).map(|mut params| {
-            params.remove("_request");
-            Value::Object(params)
+    /// The parameters, or the status of the response.
+    async fn params(given: &Value, request: &[u8], checked: bool) -> Result<Params, u16> {
+        let trigger = HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap();
+        let request = Recorded::read(request).unwrap();
+        rehearse(&trigger, request, checked).await.map_err(|no_event| match no_event {
+            NoEvent::Response { status, .. } => status.as_u16(),
+            NoEvent::OtherType => unreachable!(),
         })
     }
 
-    #[test]
-    fn recorded_requests() {
-        let push = b"POST /deploy/web?x=1 HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{\"a\": 1}";
+    /// All but the description of the request.
+    async fn own_params(given: &Value, request: &[u8], checked: bool) -> Result<Value, u16> {
+        let mut params = params(given, request, checked).await?;
+        params.remove("_request");
+        Ok(Value::Object(params))
+    }
+
+    #[tokio::test]
+    async fn recorded_requests() {
+        let push = b"POST /deploy/web?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n{\"a\": 1}";
         let token = json!({"path": "/deploy/{app}", "auth": {"token": "t0ken"}});
         for (given, request, checked, told) in [
             (json!({}), &push[..], true, Ok(json!({"a": 1}))),
@@ -127,57 +171,129 @@ mod tests {
             (token, push, false, Ok(json!({"a": 1, "app": "web"}))),
             (json!({"methods": "GET"}), push, true, Err(405)),
             (json!({"body": "form"}), push, true, Err(415)),
-            (json!({}), b"POST / HTTP/1.1\nContent-Type: application/json\n\n[1]", true, Err(400)),
-            (json!({"methods": "GET"}), b"GET /?a=1 HTTP/1.1\n\n", true, Ok(json!({"a": "1"}))),
+            (json!({}), b"POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n[1]", true, Err(400)),
+            (json!({"methods": "GET"}), b"GET /?a=1 HTTP/1.1\nHost: localhost\n\n", true, Ok(json!({"a": "1"}))),
             (
                 json!({"path": "/"}),
-                b"POST / HTTP/1.1\nContent-Type: application/json\nX-GitHub-Event: ping\n\n{}",
+                b"POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\nX-GitHub-Event: ping\n\n{}",
                 true,
                 Err(200),
             ),
         ] {
-            let recorded = Recorded::read(request).unwrap();
-            let found = told_of(&options(given.clone()), recorded, checked);
-            assert_eq!(found.map_err(|(status, _)| status.as_u16()), told, "{given}");
+            assert_eq!(own_params(&given, request, checked).await, told, "{given}");
         }
         for (bytes, says) in [
             (&b""[..], "line 1"),
             (b"x\n\n", "line 1"),
             (b"GET / HTTP/1.1\nbad\n\n", "line 2: expected NAME"),
         ] {
-            assert!(Recorded::read(bytes).err().unwrap().contains(says));
+            assert!(Recorded::read(bytes).err().unwrap().to_string().contains(says));
         }
     }
 
-    #[test]
-    fn bodies_as_webhook_takes_them() {
+    #[tokio::test]
+    async fn bodies_as_webhook_takes_them() {
         for (given, request, told) in [
-            (json!({"methods": "GET", "body": "webhook"}), &b"GET /?a=1 HTTP/1.1\n\n"[..], json!({})),
             (
                 json!({"methods": "GET", "body": "webhook"}),
-                b"GET /?a=1 HTTP/1.1\nContent-Type: x/json\nContent-Type: x\n\n{\"b\": 1}",
+                &b"GET /?a=1 HTTP/1.1\nHost: localhost\n\n"[..],
+                json!({}),
+            ),
+            (
+                json!({"methods": "GET", "body": "webhook"}),
+                b"GET /?a=1 HTTP/1.1\nHost: localhost\nContent-Type: x/json\nContent-Type: x\n\n{\"b\": 1}",
                 json!({"b": 1}),
             ),
             (
                 json!({"body": "webhook", "content_type": "application/json"}),
-                b"POST / HTTP/1.1\n\n{\"b\": 1}",
+                b"POST / HTTP/1.1\nHost: localhost\n\n{\"b\": 1}",
                 json!({"b": 1}),
             ),
             (
                 json!({"content_type": "application/json"}),
-                b"POST / HTTP/1.1\nContent-Type: text/plain\n\n{\"b\": 1}",
+                b"POST / HTTP/1.1\nHost: localhost\nContent-Type: text/plain\n\n{\"b\": 1}",
                 json!({"b": 1}),
             ),
         ] {
-            let recorded = Recorded::read(request).unwrap();
-            assert_eq!(told_of(&options(given.clone()), recorded, true).unwrap(), told, "{given}");
+            assert_eq!(own_params(&given, request, true).await.unwrap(), told, "{given}");
         }
-        let options = options(json!({"methods": "GET", "body": "webhook", "headers": ["x-a"]}));
-        let request = Recorded::read(b"GET /?a=1&b=2&a=3 HTTP/1.1\nX-A: 1\nX-A: 2\n\n").unwrap();
-        let firsts = &rehearse(&options, request, true).unwrap()["_request"];
+        let given = json!({"methods": "GET", "body": "webhook", "headers": ["x-a"]});
+        let request = b"GET /?a=1&b=2&a=3 HTTP/1.1\nHost: localhost\nX-A: 1\nX-A: 2\n\n";
+        let firsts = &params(&given, request, true).await.unwrap()["_request"];
         assert_eq!(
             (&firsts["query"], &firsts["headers"]),
             (&json!({"a": "1", "b": "2"}), &json!({"x-a": "1"}))
         );
+    }
+
+    /// What the running trigger rejects before it reads the parameters, is rejected here in the same way.
+    #[tokio::test]
+    async fn all_checks_of_the_running_trigger() {
+        let json = "Content-Type: application/json\n";
+        for (given, headers, body, status) in [
+            (json!({}), json, "{}", None),
+            (json!({"path": "/"}), json, "{}", None),
+            (json!({}), "Content-Type: application/json\nContent-Encoding: gzip\n", "{}", Some(415)),
+            (
+                json!({"path": "/"}),
+                "Content-Type: application/json\nContent-Encoding: gzip\n",
+                "{}",
+                Some(415),
+            ),
+            (json!({}), "Content-Type: application/json\nContent-Encoding: identity\n", "{}", None),
+            (json!({"max_body": 5}), json, "{\"a\":1}", Some(413)),
+            (json!({"max_body": 7}), json, "{\"a\":1}", None),
+            (json!({"max_body": 5, "path": "/"}), json, "{\"a\":1}", Some(413)),
+            (json!({}), "Content-Type: application/json\nHost: x\n", "{}", Some(400)),
+            (
+                json!({}),
+                "Content-Type: application/json\nIdempotency-Key: a\nIdempotency-Key: b\n",
+                "{}",
+                Some(400),
+            ),
+            (
+                json!({"dedup_window": 0}),
+                "Content-Type: application/json\nIdempotency-Key: a\nIdempotency-Key: b\n",
+                "{}",
+                None,
+            ),
+            (json!({"allow_ips": "10.0.0.0/8"}), json, "{}", Some(403)),
+            (json!({"allow_ips": "127.0.0.1"}), json, "{}", None),
+            (
+                json!({"allow_ips": "10.0.0.0/8", "trusted_proxies": "127.0.0.1"}),
+                "Content-Type: application/json\nX-Forwarded-For: 10.1.2.3\n",
+                "{}",
+                None,
+            ),
+            (
+                json!({"path": "/"}),
+                "Content-Type: application/json\nOrigin: https://evil.example\n",
+                "{}",
+                Some(403),
+            ),
+        ] {
+            let request = format!("POST / HTTP/1.1\nHost: localhost\n{headers}\n{body}");
+            let found = params(&given, request.as_bytes(), true).await.err();
+            assert_eq!(found, status, "{given} {request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn hosts_are_checked_where_the_listener_is_a_loopback_address() {
+        let request = |version: &str, host: &str| {
+            format!("POST / {version}\n{host}Content-Type: application/json\n\n{{}}").into_bytes()
+        };
+        for (given, version, host, checked, status) in [
+            (json!({}), "HTTP/1.1", "Host: evil.example\n", true, Some(403)),
+            (json!({}), "HTTP/1.1", "Host: evil.example\n", false, None),
+            (json!({"allowed_hosts": ["good.example"]}), "HTTP/1.1", "Host: good.example\n", true, None),
+            (json!({}), "HTTP/1.1", "", true, Some(400)),
+            (json!({}), "HTTP/1.0", "", true, None),
+            (json!({"host": "0.0.0.0"}), "HTTP/1.1", "Host: evil.example\n", true, None),
+            (json!({"unix_socket": "/tmp/herald.sock"}), "HTTP/1.1", "Host: evil.example\n", true, None),
+        ] {
+            let found = params(&given, &request(version, host), checked).await.err();
+            assert_eq!(found, status, "{given} {version} {host} {checked}");
+        }
     }
 }

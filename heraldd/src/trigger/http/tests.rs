@@ -59,7 +59,8 @@ fn trigger(given: Value) -> HttpTrigger {
 /// Limits that a test can wait for.
 fn hasty(given: Value) -> HttpTrigger {
     let mut trigger = trigger(given);
-    trigger.body_time = Duration::from_millis(300);
+    let check = Arc::get_mut(&mut trigger.check).unwrap();
+    check.body_time = Duration::from_millis(300);
     trigger.limits.head = Duration::from_millis(300);
     trigger.limits.drain = Duration::from_millis(300);
     trigger
@@ -486,7 +487,7 @@ fn options_are_checked() {
     }
     let default = trigger(json!({}));
     assert_eq!(default.places, [Place::Tcp("127.0.0.1".to_owned(), 8123)]);
-    assert_eq!(default.max_body, 1 << 20);
+    assert_eq!(default.check.max_body, 1 << 20);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Presented<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// Why a request is turned away: one sentence that says nothing of the secret.
+/// Why a request is rejected: one sentence that does not reveal the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Denied(pub(crate) String);
 

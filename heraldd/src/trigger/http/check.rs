@@ -1,0 +1,143 @@
+//! Which requests create an event, and with which parameters. The running trigger and `heraldd try` decide it here, so
+//! that both decide the same.
+
+use std::error::Error;
+use std::time::Duration;
+
+use bytes::Bytes;
+use herald_core::clock::Clock;
+use herald_core::param::Params;
+use herald_core::trigger_param::TriggerParam;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderMap, Method, Request};
+use hyper::body::Body;
+
+use super::head::Head;
+use super::options::Web;
+use super::rejection::Rejection;
+use super::result::wants_text;
+use super::{body, delivery};
+use herald_net::serve::{HostRule, Peer, read_whole};
+
+/// What a trigger requires of a request.
+pub(super) struct RequestCheck {
+    /// Checked on loopback listeners.
+    pub(super) hosts: HostRule,
+    pub(super) max_body: u64,
+    /// How long a whole body may take.
+    pub(super) body_time: Duration,
+    /// How long a repeated request is recognized; zero: never.
+    pub(super) dedup_window: Duration,
+    /// What it does that is more than to accept JSON by POST.
+    pub(super) web: Option<Web>,
+    /// The name of this node, where it has one.
+    pub(super) node: Option<String>,
+}
+
+/// Whether the sender of a request is checked: `Host`, address, site, token and signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SenderCheck {
+    Required,
+    Skipped,
+}
+
+/// An accepted request.
+pub(super) struct Accepted {
+    pub(super) params: TriggerParam,
+    /// What identifies the request when it is sent again.
+    pub(super) key: Option<String>,
+    /// The sender prefers text to JSON.
+    pub(super) text: bool,
+}
+
+impl RequestCheck {
+    /// Checks a request and reads it. `captures` are the values in its path.
+    pub(super) async fn accept<B>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+        captures: Vec<(String, String)>,
+        clock: &dyn Clock,
+        sender: SenderCheck,
+    ) -> Result<Accepted, Rejection>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        if sender == SenderCheck::Required && peer.loopback {
+            self.hosts.check(&request).map_err(Rejection::Host)?;
+        }
+        match &self.web {
+            None => self.accept_json(request).await,
+            Some(web) => self.accept_web(web, request, peer, captures, clock, sender).await,
+        }
+    }
+
+    /// JSON by POST, and nothing more.
+    async fn accept_json<B>(&self, request: Request<B>) -> Result<Accepted, Rejection>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        if request.method() != Method::POST {
+            return Err(Rejection::Method(vec![Method::POST]));
+        }
+        body::is_json_alone(request.headers()).map_err(Rejection::Body)?;
+        check_encoding(request.headers())?;
+        let key = self.delivery_id(request.headers())?;
+        let body = self.read(request.into_body()).await?;
+        let params = body::object(&body, Params::new()).map_err(Rejection::Body)?;
+        Ok(Accepted { params, key, text: false })
+    }
+
+    async fn accept_web<B>(
+        &self,
+        web: &Web,
+        request: Request<B>,
+        peer: &Peer,
+        captures: Vec<(String, String)>,
+        clock: &dyn Clock,
+        sender: SenderCheck,
+    ) -> Result<Accepted, Rejection>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        let checked = sender == SenderCheck::Required;
+        let client = web.addresses.client(peer, request.headers());
+        let (parts, incoming) = request.into_parts();
+        let head = Head::new(parts.method, &parts.uri, parts.headers, client);
+        let now = clock.now();
+        head.check_head(web, now, checked)?;
+        if head.method != Method::GET {
+            check_encoding(&head.headers)?;
+        }
+        let body = if head.has_body(web) { self.read(incoming).await? } else { Bytes::new() };
+        head.check_body(web, &body, now, checked)?;
+        let named = self.delivery_id(&head.headers)?;
+        let counts = !self.dedup_window.is_zero();
+        let key = named.or_else(|| head.delivery(web, &body, now).filter(|_| counts));
+        let text = wants_text(&head.headers);
+        let params = head.into_params(web, &body, captures, self.node.as_deref())?;
+        Ok(Accepted { params, key, text })
+    }
+
+    /// The name that the sender gives the request, if it counts.
+    fn delivery_id(&self, headers: &HeaderMap) -> Result<Option<String>, Rejection> {
+        if self.dedup_window.is_zero() {
+            return Ok(None);
+        }
+        delivery::id(headers).map_err(Rejection::DeliveryId)
+    }
+
+    /// The whole body.
+    async fn read<B>(&self, body: B) -> Result<Bytes, Rejection>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        let read = read_whole(body, self.max_body, self.body_time).await;
+        read.map_err(|trouble| Rejection::of_body(&trouble, self.max_body, self.body_time))
+    }
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Rejection> {
+    let coding = headers.get(CONTENT_ENCODING);
+    if coding.is_some_and(|coding| coding != "identity") { Err(Rejection::Compressed) } else { Ok(()) }
+}

@@ -1,0 +1,125 @@
+//! Why a request creates no event, and the response to it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::Value;
+
+use super::auth::Denied;
+use super::body::BodyError;
+use herald_net::serve::{Reply, Stranger, Trouble, error_reply, json_reply};
+
+/// Why a request creates no event.
+#[derive(Debug)]
+pub(super) enum Rejection {
+    /// The rule about `Host`.
+    Host(Stranger),
+    /// The address of the client is not allowed.
+    Address,
+    /// A web page of another site made a browser send it.
+    CrossSite,
+    /// Another method than these.
+    Method(Vec<Method>),
+    /// The sender did not prove who it is.
+    Denied {
+        denied: Denied,
+        client: IpAddr,
+        /// Browsers are to ask for a password.
+        basic: bool,
+    },
+    /// The body is not what the trigger accepts.
+    Body(BodyError),
+    /// The body is compressed.
+    Compressed,
+    /// The body is longer than `max_body`, in bytes.
+    TooLarge(u64),
+    /// The body did not arrive in time.
+    TooSlow(Duration),
+    /// The connection failed while the body was read.
+    Unreadable(String),
+    /// The header that names the delivery is not valid.
+    DeliveryId(String),
+    /// A sender only tries whether the receiver answers; the response that it expects.
+    Ping(Value),
+}
+
+impl Rejection {
+    /// Why a body could not be read.
+    pub(super) fn of_body(trouble: &Trouble, max_body: u64, body_time: Duration) -> Self {
+        match trouble {
+            Trouble::TooLarge => Self::TooLarge(max_body),
+            Trouble::TooSlow => Self::TooSlow(body_time),
+            Trouble::Broken(error) => Self::Unreadable(error.to_string()),
+        }
+    }
+
+    /// The status of the response.
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Address | Self::CrossSite | Self::Host(Stranger::Unknown) => StatusCode::FORBIDDEN,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Denied { .. } => StatusCode::UNAUTHORIZED,
+            Self::Body(BodyError::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Host(Stranger::Nameless)
+            | Self::Body(BodyError::Content(_))
+            | Self::Unreadable(_)
+            | Self::DeliveryId(_) => StatusCode::BAD_REQUEST,
+            Self::Ping(_) => StatusCode::OK,
+        }
+    }
+
+    /// For people.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Host(Stranger::Nameless) => "exactly one Host header is required".to_owned(),
+            Self::Host(Stranger::Unknown) => {
+                "this Host is not allowed; if requests are sent to that name, add it to `allowed_hosts`".to_owned()
+            }
+            Self::Address => "requests from this address are not allowed".to_owned(),
+            Self::CrossSite => {
+                "cross-site browser request rejected; to accept it, give the trigger an `auth` other than `basic`"
+                    .to_owned()
+            }
+            Self::Method(methods) => {
+                let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                format!("method not allowed; use {}", names.join(" or "))
+            }
+            Self::Denied { denied: Denied(why), .. }
+            | Self::Body(BodyError::Type(why) | BodyError::Content(why))
+            | Self::DeliveryId(why) => why.clone(),
+            Self::Compressed => {
+                "compressed bodies are not accepted; send the body without Content-Encoding".to_owned()
+            }
+            Self::TooLarge(max_body) => format!("the body is longer than max_body, {max_body} bytes"),
+            Self::TooSlow(limit) => format!("the body did not arrive within {} s", limit.as_secs_f64()),
+            Self::Unreadable(error) => format!("the body could not be read: {error}"),
+            Self::Ping(_) => "a ping is answered and creates no event".to_owned(),
+        }
+    }
+
+    /// The response.
+    pub(super) fn reply(&self) -> Reply {
+        if let Self::Ping(response) = self {
+            return json_reply(StatusCode::OK, response.to_string());
+        }
+        let mut reply = error_reply(self.status(), &self.why());
+        match self {
+            Self::Method(methods) => {
+                let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                if let Ok(allow) = HeaderValue::from_str(&names.join(", ")) {
+                    reply.headers_mut().insert(ALLOW, allow);
+                }
+            }
+            Self::Denied { basic: true, .. } => {
+                let challenge = HeaderValue::from_static("Basic realm=\"herald\", charset=\"UTF-8\"");
+                reply.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            _ => {}
+        }
+        reply
+    }
+}
