@@ -1,20 +1,20 @@
-//! Text as each of the languages of a configuration of Herald writes it: paths, CEL, templates.
+//! Escapes text for each language of a configuration of Herald: paths, CEL, templates.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// A path of a request, with what has a meaning in the option `path` written otherwise.
+/// A path of a request, with the characters escaped that have a meaning in the option `path`.
 pub(super) fn path(text: &str) -> String {
     const MEANS_SOMETHING: AsciiSet = CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'{').add(b'}');
     utf8_percent_encode(text, &MEANS_SOMETHING).to_string()
 }
 
-/// A text as CEL has it.
+/// A string literal of CEL.
 pub(super) fn cel_text(text: &str) -> String {
     // JSON's escapes are CEL's.
     serde_json::Value::from(text).to_string()
 }
 
-/// A text as templates have it.
+/// A string literal of templates.
 pub(super) fn template_text(text: &str) -> String {
     let mut out = String::from("'");
     for c in text.chars() {
@@ -32,7 +32,7 @@ pub(super) fn template_text(text: &str) -> String {
     out
 }
 
-/// A text that is no template, whatever stands in it.
+/// A template that gives exactly this text.
 pub(super) fn literal(text: &str) -> String {
     // Without this one nothing is a template; with it, the others would be part of one.
     if !text.contains("{{") {

@@ -1,24 +1,48 @@
-//! What comes of an import.
+//! What an import gives: a configuration, and notes on what differs from the original.
 
 /// A configuration, and what it does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
-    /// The configuration, for people to read and go on with.
+    /// The configuration, for people to read and edit.
     pub yaml: String,
-    /// What could not be carried over, in the order of its lines.
-    pub left_out: Vec<LeftOut>,
+    /// What could not be carried over, sorted by line.
+    pub omissions: Vec<Omission>,
 }
 
-/// Something that could not be carried over, or not quite.
+/// Something that could not be carried over, or not exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Where it stands in the original, from 1.
+pub struct Omission {
+    /// The line in the original, from 1.
     pub line: usize,
     /// What, and what to do about it.
     pub what: String,
 }
 
-/// The file is not what it should be: sentences with their places.
+/// Why a file cannot be imported: sentences with their places.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
+pub enum ImportError {
+    /// It is neither JSON nor YAML.
+    #[error("{problems}")]
+    Syntax {
+        /// Every problem, with its place.
+        problems: String,
+    },
+    /// It is neither JSON nor YAML, and holds templates that the original replaces before it reads the file.
+    #[error("{problems}\nline {line} holds {{{{: {help}\n")]
+    Template {
+        /// Every problem, with its place.
+        problems: String,
+        /// The first line with a template, from 1.
+        line: usize,
+        /// What to do about it.
+        help: &'static str,
+    },
+    /// It can be read, and is something else.
+    #[error("{file}:1: expected {expected}")]
+    OtherFormat {
+        /// The name of the file.
+        file: String,
+        /// What the original would accept.
+        expected: &'static str,
+    },
+}

@@ -3,10 +3,10 @@
 
 pub mod crontab;
 mod escape;
-mod given;
+mod go_regex;
 pub mod imported;
 pub mod multi_node;
-mod pattern;
+mod original;
 pub mod value_checks;
 pub mod webhook;
-mod yaml_out;
+mod yaml_writer;

@@ -1,11 +1,11 @@
-//! `heraldd import`: configurations of other programs, made anew for Herald.
+//! `heraldd import`: configurations of other programs, translated for Herald.
 
 use std::fs::File;
 use std::io::{self, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use herald_import::imported::{Imported, LeftOut, Unreadable};
+use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
 use herald_import::{crontab, multi_node, webhook};
 use herald_net::network::Network;
@@ -17,9 +17,9 @@ use crate::trigger::cron::schedule::{Schedule, time_zone};
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// Print a configuration that does what another program's does, and name on standard error what it does not
+/// Translate another program's configuration and print it; note differences on standard error
 ///
-/// The exit code is 0 also where something could not be carried over, and 2 when the file is not what it should be.
+/// The exit code is 0 even where something could not be translated, and 2 when the file cannot be read as that format.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  heraldd import webhook /etc/webhook.conf >heraldd.yml && heraldd check heraldd.yml"
@@ -42,7 +42,7 @@ enum From {
     Crontab {
         #[command(flatten)]
         original: Original,
-        /// It is one of the system, with a user in each line, as those of /etc are
+        /// System crontab (has a user field), such as those in /etc
         #[arg(long)]
         system: bool,
     },
@@ -50,7 +50,7 @@ enum From {
 
 #[derive(Debug, Args)]
 struct Original {
-    /// The file to read; - is standard input
+    /// The file to read; - for standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
         From::MultiNodeWebhook(_) => multi_node::import(&text, &name),
         From::Crontab { system, .. } => Ok(crontab_of(path, &text, *system)),
     };
-    told(&name, imported)
+    answer(&name, imported)
 }
 
 /// The checks of the daemon's own components.
@@ -92,34 +92,33 @@ impl ValueChecks for ComponentChecks {
     }
 }
 
-/// The crontabs of /etc are those of the system, also where nobody says so.
+/// The crontabs of /etc are read as system crontabs even without the option.
 fn crontab_of(path: &Path, text: &str, system: bool) -> Imported {
-    let by_place = !system && lies_with_the_systems(path);
+    let by_place = !system && is_system_path(path);
     let mut imported = crontab::import(text, system || by_place, &users(), &ComponentChecks);
     if by_place {
-        let what = "taken for a crontab of the system, with a user in each line, because of where it lies"
-            .to_owned();
-        imported.left_out.insert(0, LeftOut { line: 1, what });
+        let what = "read as a system crontab, with a user in each line, because of its path".to_owned();
+        imported.omissions.insert(0, Omission { line: 1, what });
     }
     imported
 }
 
-fn lies_with_the_systems(path: &Path) -> bool {
+fn is_system_path(path: &Path) -> bool {
     let Ok(path) = std::path::absolute(path) else { return false };
     path == Path::new("/etc/crontab") || path.parent().is_some_and(|folder| folder.ends_with("cron.d"))
 }
 
-/// The users of this machine, as far as a file tells.
+/// The local users of this machine.
 fn users() -> Vec<String> {
     let file = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     file.lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
 }
 
-fn told(name: &str, imported: Result<Imported, Unreadable>) -> Answer {
+fn answer(name: &str, imported: Result<Imported, ImportError>) -> Answer {
     match imported {
-        Ok(Imported { yaml, left_out }) => {
+        Ok(Imported { yaml, omissions }) => {
             let remarks =
-                left_out.iter().map(|left| format!("{name}:{}: {}\n", left.line, left.what)).collect();
+                omissions.iter().map(|left| format!("{name}:{}: {}\n", left.line, left.what)).collect();
             Answer { out: yaml, remarks, code: STOPPED }
         }
         Err(why) => Answer { out: String::new(), remarks: why.to_string(), code: BAD_INPUT },
@@ -133,7 +132,7 @@ fn text_of(path: &Path) -> io::Result<String> {
     } else {
         File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)
     }?;
-    if read as u64 > LONGEST { Err(io::Error::other("it is larger than 16 MiB")) } else { Ok(text) }
+    if read as u64 > LONGEST { Err(io::Error::other("larger than 16 MiB")) } else { Ok(text) }
 }
 
 #[cfg(test)]

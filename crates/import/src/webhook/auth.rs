@@ -1,12 +1,12 @@
-//! Rules of webhook that only tell who sends a request.
+//! Rules of webhook that only authenticate the sender of a request.
 
 use serde_json::{Value, json};
 
+use super::reference::Reference;
 use super::rule::algorithm;
-use super::source::Argument;
-use crate::given::Item;
+use crate::original::OriginalValue;
 
-/// Headers that carry nothing but a signature, and what stands in front of it.
+/// Headers that carry nothing but a signature, and the prefix of it.
 const SIGNED: [(&str, &str); 5] = [
     ("X-Hub-Signature", "sha1="),
     ("X-Hub-Signature-256", "sha256="),
@@ -15,21 +15,21 @@ const SIGNED: [(&str, &str); 5] = [
     ("X-Forgejo-Signature", ""),
 ];
 
-/// A rule that a request must satisfy in any case and that only tells who sends it: the trigger sees to it, so that
-/// requests of others are no events.
-pub(super) struct Auth {
+/// A rule that every request must satisfy and that only authenticates the sender. The trigger checks it, so that
+/// requests of others create no event.
+pub(super) struct TriggerAuth {
     /// The option of the trigger.
     pub(super) option: Value,
     /// The rule, by its place.
     pub(super) rule: *const Value,
 }
 
-impl Auth {
-    pub(super) fn of(hook: &Item<'_>) -> Option<Self> {
+impl TriggerAuth {
+    pub(super) fn of(hook: &OriginalValue<'_>) -> Option<Self> {
         Self::in_rule(&hook.get("trigger-rule")?)
     }
 
-    fn in_rule(rule: &Item<'_>) -> Option<Self> {
+    fn in_rule(rule: &OriginalValue<'_>) -> Option<Self> {
         if rule.get("and").is_some() {
             return rule.list_at("and").iter().find_map(Self::in_rule);
         }
@@ -49,16 +49,16 @@ impl Auth {
                 let secret = text("secret").filter(|secret| !secret.is_empty() && source == "header")?;
                 let known = prefix.is_empty() || *prefix == format!("{algorithm}=");
                 known.then_some(())?;
-                // The original takes a signature with its prefix and without it.
+                // The original accepts a signature with its prefix and without it.
                 let prefixes = [format!("{algorithm}="), String::new()];
                 json!({"hmac": {
                     "header": header, "algorithm": algorithm, "encoding": "hex", "prefix": prefixes, "secret": secret,
                 }})
             }
             None => {
-                let argument = Argument::read(&parameter).ok()?;
+                let argument = Reference::read(&parameter).ok()?;
                 let (place, name) = argument.in_auth()?;
-                // What Herald makes of the scheme in front of a token is its own affair.
+                // How Herald treats the scheme in front of a token differs from the original.
                 let token = herald_base::secret_name::is_secret_name(name) && kind == "value";
                 let value = text("value").filter(|value| token && !value.is_empty())?;
                 json!({"token": value, place: name})

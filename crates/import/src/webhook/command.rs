@@ -1,15 +1,19 @@
-//! What a hook of webhook runs, as the `job_param` of a router.
+//! The command of a hook of webhook, as the `job_param` of a router.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::source::{Argument, Wanted};
+use super::reference::{Reference, RequestUsage};
 use crate::escape::literal;
-use crate::given::Item;
+use crate::original::OriginalValue;
 
 /// The command with all that is passed to it.
-pub(super) fn job_param(item: &Item<'_>, command: &str, wanted: &mut Wanted) -> Map<String, Value> {
+pub(super) fn job_param(
+    item: &OriginalValue<'_>,
+    command: &str,
+    usage: &mut RequestUsage,
+) -> Map<String, Value> {
     let folder = item.text_at("command-working-directory").filter(|folder| !folder.is_empty());
     let program = match &folder {
         Some(folder) if !command.starts_with('/') => format!("{}/{command}", folder.trim_end_matches('/')),
@@ -17,10 +21,10 @@ pub(super) fn job_param(item: &Item<'_>, command: &str, wanted: &mut Wanted) -> 
     };
     let at = item.get("execute-command");
     if let Some(at) = at.as_ref().filter(|_| program.contains('/') && !program.starts_with('/')) {
-        at.leave_out(format!("`{program}` is relative to where webhook was started: make it absolute"));
+        at.omit(format!("`{program}` is relative to where webhook was started: make it absolute"));
     }
-    let output = item.flag_at("include-command-output-in-response");
-    let mut passed = Passed::read(item, wanted);
+    let output = item.bool_at("include-command-output-in-response");
+    let mut passed = PassedValues::read(item, usage);
     // What holds = is a variable to env.
     let shell = output || (folder.is_some() && program.contains('='));
     let renamed = if shell { passed.rename() } else { Vec::new() };
@@ -28,7 +32,10 @@ pub(super) fn job_param(item: &Item<'_>, command: &str, wanted: &mut Wanted) -> 
         let renaming = if program.contains('=') { String::new() } else { renaming(&renamed) };
         if let Some(at) = at.filter(|_| program.contains('=') && !renamed.is_empty()) {
             let names: Vec<&str> = renamed.iter().map(|(name, _)| &**name).collect();
-            at.leave_out(format!("a program with = in its name does not get {}", names.join(", ")));
+            at.omit(format!(
+                "a program with `=` in its name does not get the variables {}",
+                names.join(", ")
+            ));
         }
         through_shell(folder.as_deref(), output, &renaming)
     } else {
@@ -36,7 +43,7 @@ pub(super) fn job_param(item: &Item<'_>, command: &str, wanted: &mut Wanted) -> 
     };
     line.push(literal(&program));
     line.extend(
-        arguments(item, "pass-arguments-to-command").into_iter().map(|(_, at)| at.in_template(wanted)),
+        arguments(item, "pass-arguments-to-command").into_iter().map(|(_, at)| at.in_template(usage)),
     );
     let mut param = Map::new();
     param.insert("cmd".to_owned(), Value::from(line.remove(0)));
@@ -72,23 +79,23 @@ fn renaming(renamed: &[(String, String)]) -> String {
 }
 
 /// Variables, and files by the variables that hold their paths.
-struct Passed {
+struct PassedValues {
     env: Map<String, Value>,
     files: Map<String, Value>,
 }
 
-impl Passed {
-    fn read(item: &Item<'_>, wanted: &mut Wanted) -> Self {
+impl PassedValues {
+    fn read(item: &OriginalValue<'_>, usage: &mut RequestUsage) -> Self {
         let (mut env, mut files) = (Map::new(), Map::new());
         for (at, given) in arguments(item, "pass-environment-to-command") {
             let name = given.envname.clone().unwrap_or_else(|| format!("HOOK_{}", given.name));
             if is_possible(&at, &name) {
-                env.insert(name, Value::from(given.in_template(wanted)));
+                env.insert(name, Value::from(given.in_template(usage)));
             }
         }
         for (at, given) in arguments(item, "pass-file-to-command") {
             let name = given.envname.clone().unwrap_or_else(|| format!("HOOK_{}", given.name.to_uppercase()));
-            let text = Value::from(given.in_template(wanted));
+            let text = Value::from(given.in_template(usage));
             if is_possible(&at, &name) {
                 files.insert(name, if given.base64 { json!({"base64": text}) } else { text });
             }
@@ -121,11 +128,11 @@ impl Passed {
     }
 }
 
-/// Whether a variable can bear this name at all; named otherwise.
-fn is_possible(at: &Item<'_>, name: &str) -> bool {
+/// Whether a variable can have this name at all; noted otherwise.
+fn is_possible(at: &OriginalValue<'_>, name: &str) -> bool {
     let possible = !name.contains(['=', '\0']);
     if !possible {
-        at.leave_out(format!("`{name}` cannot be the name of a variable: it is not passed"));
+        at.omit(format!("`{name}` is not a valid variable name: the variable is not passed"));
     }
     possible
 }
@@ -136,22 +143,22 @@ fn is_plain(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The references under a key, and where they stand; those that give nothing there or here are named.
-fn arguments<'a>(item: &Item<'a>, key: &str) -> Vec<(Item<'a>, Argument)> {
+/// The references under a key, and their places; those that the original does not know either are noted.
+fn arguments<'a>(item: &OriginalValue<'a>, key: &str) -> Vec<(OriginalValue<'a>, Reference)> {
     let mut arguments = Vec::new();
     for at in item.list_at(key) {
-        match Argument::read(&at) {
+        match Reference::read(&at) {
             Ok(argument) => {
                 if let Some(difference) = argument.difference() {
-                    at.leave_out(difference);
+                    at.omit(difference);
                 }
                 arguments.push((at, argument));
             }
             // The original passes an empty argument, to keep the places of the others.
             Err(why) => {
-                at.leave_out(format!("{why}: it is empty, there and here"));
+                at.omit(format!("{why}: it is empty, as in the original"));
                 if key == "pass-arguments-to-command" {
-                    arguments.push((at, Argument::empty()));
+                    arguments.push((at, Reference::empty()));
                 }
             }
         }
@@ -162,21 +169,21 @@ fn arguments<'a>(item: &Item<'a>, key: &str) -> Vec<(Item<'a>, Argument)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::given::File;
+    use crate::original::OriginalFile;
 
     /// The job of a hook with these keys.
     fn job(keys: &Value) -> (Map<String, Value>, usize) {
-        let file = File::read(&keys.to_string(), "hook").unwrap();
+        let file = OriginalFile::read(&keys.to_string(), "hook").unwrap();
         let command = keys["execute-command"].as_str().unwrap();
-        let param = job_param(&file.top(), command, &mut Wanted::default());
-        (param, file.into_left_out().len())
+        let param = job_param(&file.top(), command, &mut RequestUsage::default());
+        (param, file.into_omissions().len())
     }
 
     #[test]
     fn names_that_a_shell_does_not_pass_on() {
         let variable = |name: &str| json!({"source": "string", "name": "v", "envname": name});
         let whole = |script: &str| json!(["-c", script, "webhook", "/x"]);
-        for (output, program, env, files, arg, passed, left_out) in [
+        for (output, program, env, files, arg, passed, omissions) in [
             (false, "/x", vec!["a-b"], vec![], Value::Null, json!({"a-b": "v"}), 0),
             (
                 true,
@@ -215,7 +222,7 @@ mod tests {
             let map = |key: &str| param.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
             let all: Map<String, Value> = map("env").into_iter().chain(map("env_file")).collect();
             assert_eq!(param.get("arg").cloned().unwrap_or_default(), arg, "{env:?}");
-            assert_eq!((Value::Object(all), left), (passed, left_out), "{env:?}");
+            assert_eq!((Value::Object(all), left), (passed, omissions), "{env:?}");
         }
     }
 }

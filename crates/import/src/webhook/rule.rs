@@ -9,23 +9,23 @@ use serde_json::{Map, Value};
 
 use super::formula::Formula;
 use super::formula::Formula::Known;
-use super::source::{Argument, Wanted};
+use super::reference::{Reference, RequestUsage};
 use crate::escape::cel_text;
-use crate::given::Item;
-use crate::pattern;
+use crate::go_regex;
+use crate::original::OriginalValue;
 use crate::value_checks::ValueChecks;
 
 /// Reads the rules of one hook.
-pub(super) struct Rules<'a> {
-    pub(super) wanted: &'a mut Wanted,
+pub(super) struct RuleReader<'a> {
+    pub(super) usage: &'a mut RequestUsage,
     /// A wrong signature does not end an `or`.
     pub(super) soft: bool,
-    /// What the expression compares with, for `select_param`.
+    /// Values that the expression compares with, for `select_param`.
     pub(super) secrets: Vec<(String, String)>,
-    /// Further texts that it looks at, for `select_param`.
+    /// Further strings that it uses, for `select_param`.
     pub(super) texts: Map<String, Value>,
-    /// The rule that the trigger itself sees to, by its line and value.
-    pub(super) seen_to: Option<*const Value>,
+    /// The rule that the trigger itself checks, by its place.
+    pub(super) checked_by_trigger: Option<*const Value>,
     pub(super) checks: &'a dyn ValueChecks,
 }
 
@@ -58,22 +58,22 @@ impl Verdict {
 
 const MATCH: [&str; 6] = ["type", "regex", "secret", "value", "parameter", "ip-range"];
 
-impl Rules<'_> {
+impl RuleReader<'_> {
     /// The condition under which a hook runs.
-    pub(super) fn condition(&mut self, rule: &Item<'_>) -> Formula {
+    pub(super) fn condition(&mut self, rule: &OriginalValue<'_>) -> Formula {
         self.rule(rule).unless_it_fails()
     }
 
-    fn rule(&mut self, rule: &Item<'_>) -> Verdict {
+    fn rule(&mut self, rule: &OriginalValue<'_>) -> Verdict {
         rule.only(&["and", "or", "not", "match"]);
         let kinds = ["and", "or", "not", "match"];
         let mut given = kinds.iter().filter_map(|kind| Some((*kind, rule.get(kind)?)));
         let Some((kind, inner)) = given.next() else {
-            rule.leave_out("an empty rule: it is never satisfied, there and here");
+            rule.omit("an empty rule is never satisfied, as in the original");
             return Verdict::plain(Known(false));
         };
         for (other, item) in given {
-            item.leave_out(format!("`{other}` beside `{kind}`: the original does not look at it either"));
+            item.omit(format!("`{other}` beside `{kind}`; the original ignores it as well"));
         }
         match kind {
             "and" => self.and(&rule.list_at("and")),
@@ -86,7 +86,7 @@ impl Rules<'_> {
         }
     }
 
-    fn and(&mut self, rules: &[Item<'_>]) -> Verdict {
+    fn and(&mut self, rules: &[OriginalValue<'_>]) -> Verdict {
         let mut verdict = Verdict::plain(Known(true));
         for rule in rules {
             let next = self.rule(rule);
@@ -98,7 +98,7 @@ impl Rules<'_> {
         verdict
     }
 
-    fn or(&mut self, rules: &[Item<'_>]) -> Verdict {
+    fn or(&mut self, rules: &[OriginalValue<'_>]) -> Verdict {
         let mut verdict = Verdict::plain(Known(false));
         // What it takes to come to the next one at all.
         let mut reached = Known(true);
@@ -114,8 +114,8 @@ impl Rules<'_> {
         verdict
     }
 
-    fn matching(&mut self, rule: &Item<'_>) -> Verdict {
-        if self.seen_to == Some(std::ptr::from_ref(rule.value)) {
+    fn matching(&mut self, rule: &OriginalValue<'_>) -> Verdict {
+        if self.checked_by_trigger == Some(std::ptr::from_ref(rule.value)) {
             return Verdict::plain(Known(true));
         }
         rule.only(&MATCH);
@@ -126,18 +126,18 @@ impl Rules<'_> {
             _ => {}
         }
         let parameter = rule.get("parameter");
-        let argument = match parameter.as_ref().map(Argument::read) {
+        let argument = match parameter.as_ref().map(Reference::read) {
             Some(Ok(argument)) => argument,
-            Some(Err(why)) => return Self::never(rule, &why),
-            None => return Self::never(rule, "there is no `parameter`"),
+            Some(Err(why)) => return Self::never(rule, &why.to_string()),
+            None => return Self::never(rule, "`parameter` is missing"),
         };
         if argument.is_beyond_rules() {
-            return Self::never(rule, "rules cannot look at the entire payload as one text");
+            return Self::never(rule, "rules cannot evaluate the entire payload as one string");
         }
         if let (Some(difference), Some(at)) = (argument.difference(), &parameter) {
-            at.leave_out(difference);
+            at.omit(difference);
         }
-        let (there, text) = argument.in_cel(self.wanted);
+        let (there, text) = argument.in_cel(self.usage);
         let missing = there.clone().not();
         let secret = || argument.is_secret();
         match kind.as_str() {
@@ -149,9 +149,9 @@ impl Rules<'_> {
                 Verdict { holds: there.and(Formula::Equal(text, value, true)), ..missing_only(missing) }
             }
             "regex" => {
-                let pattern = match pattern::from_go(&rule.text_at("regex").unwrap_or_default()) {
+                let pattern = match go_regex::from_go(&rule.text_at("regex").unwrap_or_default()) {
                     Ok(pattern) => pattern,
-                    Err(why) => return Self::never(rule, &format!("the pattern is wrong: {why}")),
+                    Err(why) => return Self::never(rule, &why.to_string()),
                 };
                 let holds = there.and(Formula::Holds(format!("{text}.matches({})", cel_text(&pattern))));
                 Verdict { holds, ..missing_only(missing) }
@@ -159,8 +159,8 @@ impl Rules<'_> {
             other => match algorithm(other) {
                 Some(algorithm) => self.signature(rule, algorithm, there, &text),
                 None => {
-                    rule.leave_out(format!(
-                        "there is no type `{other}`: it is never satisfied, there and here"
+                    rule.omit(format!(
+                        "unknown type `{other}`: the rule is never satisfied, as in the original"
                     ));
                     Verdict { holds: Known(false), ..missing_only(missing) }
                 }
@@ -168,12 +168,18 @@ impl Rules<'_> {
         }
     }
 
-    fn signature(&mut self, rule: &Item<'_>, algorithm: &str, there: Formula, text: &str) -> Verdict {
+    fn signature(
+        &mut self,
+        rule: &OriginalValue<'_>,
+        algorithm: &str,
+        there: Formula,
+        text: &str,
+    ) -> Verdict {
         let secret = rule.text_at("secret").unwrap_or_default();
         if secret.is_empty() {
-            return Self::never(rule, "there is no secret");
+            return Self::never(rule, "the secret is missing");
         }
-        self.wanted.body = true;
+        self.usage.body = true;
         let secret = self.secret(secret);
         let body = "trigger_param._request.body";
         let holds = Formula::Holds(format!("hmac_matches(\"{algorithm}\", {secret}, {body}, {text})"));
@@ -181,7 +187,7 @@ impl Rules<'_> {
         Verdict { holds, missing: there.not(), fails, turned: false }
     }
 
-    fn addresses(&mut self, rule: &Item<'_>) -> Verdict {
+    fn addresses(&mut self, rule: &OriginalValue<'_>) -> Verdict {
         let ranges = rule.text_at("ip-range").unwrap_or_default();
         let mut holds = Known(false);
         for range in ranges.split_whitespace() {
@@ -191,7 +197,7 @@ impl Rules<'_> {
                 (false, false) => format!("{range}/32"),
             };
             if self.checks.network(&whole).is_err() {
-                rule.leave_out(format!("`{range}` is no address or network: nothing comes from there"));
+                rule.omit(format!("`{range}` is not a valid address or network: it matches no request"));
                 continue;
             }
             let address = "trigger_param._request.remote_address";
@@ -201,13 +207,13 @@ impl Rules<'_> {
     }
 
     /// Signed over the body and the header Date, which must be of the last five minutes.
-    fn scalr(&mut self, rule: &Item<'_>) -> Verdict {
+    fn scalr(&mut self, rule: &OriginalValue<'_>) -> Verdict {
         let secret = rule.text_at("secret").unwrap_or_default();
         if secret.is_empty() {
-            return Self::never(rule, "there is no secret");
+            return Self::never(rule, "the secret is missing");
         }
-        self.wanted.body = true;
-        self.wanted.headers.extend(["x-signature".to_owned(), "date".to_owned()]);
+        self.usage.body = true;
+        self.usage.headers.extend(["x-signature".to_owned(), "date".to_owned()]);
         let secret = self.secret(secret);
         let headers = "trigger_param._request.headers";
         let there =
@@ -230,12 +236,12 @@ impl Rules<'_> {
     }
 
     /// A rule with which the original answers every request with an error.
-    fn never(rule: &Item<'_>, why: &str) -> Verdict {
-        rule.leave_out(format!("{why}: this rule is never satisfied"));
+    fn never(rule: &OriginalValue<'_>, why: &str) -> Verdict {
+        rule.omit(format!("{why}: this rule is never satisfied"));
         Verdict { fails: Known(true), ..Verdict::plain(Known(false)) }
     }
 
-    /// Where the expression finds this secret.
+    /// The path under which the expression finds this secret.
     fn secret(&mut self, secret: String) -> String {
         let known = self.secrets.iter().find(|(_, known)| *known == secret).map(|(name, _)| name.clone());
         let name = known.unwrap_or_else(|| {

@@ -21,36 +21,36 @@ fn crontabs_of_the_system_lie_in_places_of_their_own() {
         ("/etc/cron.d", false),
         ("-", false),
     ] {
-        assert_eq!(lies_with_the_systems(Path::new(path)), system, "{path}");
+        assert_eq!(is_system_path(Path::new(path)), system, "{path}");
         let imported = crontab_of(Path::new(path), "0 1 * * * root a\n", false);
-        assert_eq!(imported.left_out[0].what.contains("where it lies"), system, "{path}");
+        assert_eq!(imported.omissions[0].what.contains("because of its path"), system, "{path}");
     }
 }
 
 #[test]
 fn notes_have_places() {
-    let left_out = vec![LeftOut { line: 3, what: "x".to_owned() }];
-    let answer = told("f.json", Ok(Imported { yaml: "a: 1\n".to_owned(), left_out }));
-    assert_eq!(answer, Answer { out: "a: 1\n".to_owned(), remarks: "f.json:3: x\n".to_owned(), code: 0 });
-    assert_eq!(told("f", Err(Unreadable("no".to_owned()))).code, 2);
+    let omissions = vec![Omission { line: 3, what: "x".to_owned() }];
+    let shown = answer("f.json", Ok(Imported { yaml: "a: 1\n".to_owned(), omissions }));
+    assert_eq!(shown, Answer { out: "a: 1\n".to_owned(), remarks: "f.json:3: x\n".to_owned(), code: 0 });
+    assert_eq!(answer("f", Err(ImportError::Syntax { problems: "no".to_owned() })).code, 2);
 }
 
 #[test]
 fn values_are_checked_by_the_components() {
     let text = "99 * * * * a\nCRON_TZ=Nowhere/At/All\n*/5 * * * * b\nCRON_TZ=Europe/Berlin\n@daily c\n";
     let imported = crontab::import(text, false, &[], &ComponentChecks);
-    let left_out: Vec<&str> = imported.left_out.iter().map(|left| left.what.as_str()).collect();
-    assert!(left_out[0].starts_with("`99 * * * *`: "), "{left_out:?}");
-    assert!(left_out[1].starts_with("CRON_TZ: there is no time zone `Nowhere/At/All`"), "{left_out:?}");
+    let omissions: Vec<&str> = imported.omissions.iter().map(|omission| omission.what.as_str()).collect();
+    assert!(omissions[0].starts_with("`99 * * * *`: "), "{omissions:?}");
+    assert!(omissions[1].starts_with("CRON_TZ: there is no time zone `Nowhere/At/All`"), "{omissions:?}");
     for trigger in ["cron: '*/5 * * * *'", "cron: '@daily'\n    time_zone: Europe/Berlin"] {
         assert!(imported.yaml.contains(trigger), "{}", imported.yaml);
     }
-    for (network, left_out) in [("10.0.0.0/8", 0), ("::1", 0), ("10.0.0.0/33", 1), ("example.com", 1)] {
+    for (network, omissions) in [("10.0.0.0/8", 0), ("::1", 0), ("10.0.0.0/33", 1), ("example.com", 1)] {
         let rule = json!({"match": {"type": "ip-whitelist", "ip-range": network}});
         let hook =
             json!([{"id": "h", "execute-command": "/x", "http-methods": ["POST"], "trigger-rule": rule}]);
         let imported = webhook::import(&hook.to_string(), "hooks", &ComponentChecks).unwrap();
-        assert_eq!(imported.left_out.len(), left_out, "{network}: {:?}", imported.left_out);
+        assert_eq!(imported.omissions.len(), omissions, "{network}: {:?}", imported.omissions);
     }
 }
 

@@ -3,11 +3,16 @@
 /// Go's classes know ASCII only.
 const CLASSES: [(char, &str); 3] = [('d', "0-9"), ('w', "0-9A-Za-z_"), ('s', r"\t\n\f\r ")];
 
-/// The same pattern for Rust's reader.
+/// A pattern that Go does not accept either: why, as one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the pattern is not valid: {0}")]
+pub(super) struct InvalidPattern(String);
+
+/// The same pattern, as Rust reads it.
 ///
 /// # Errors
-/// What is wrong with it: the original fails on every request.
-pub(super) fn from_go(pattern: &str) -> Result<String, String> {
+/// When it is not valid: the original fails on every request.
+pub(super) fn from_go(pattern: &str) -> Result<String, InvalidPattern> {
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars().peekable();
     // Whether inside of brackets, and whether at their very beginning.
@@ -49,11 +54,13 @@ pub(super) fn from_go(pattern: &str) -> Result<String, String> {
     }
     match regex::Regex::new(&out) {
         Ok(_) => Ok(out),
-        Err(error) => Err(error.to_string().lines().last().unwrap_or_default().trim().to_owned()),
+        Err(error) => {
+            Err(InvalidPattern(error.to_string().lines().last().unwrap_or_default().trim().to_owned()))
+        }
     }
 }
 
-/// What stands behind a backslash.
+/// What follows a backslash.
 fn escape(out: &mut String, chars: &mut std::iter::Peekable<std::str::Chars<'_>>, inside: bool) {
     let Some(c) = chars.next() else {
         out.push('\\');

@@ -1,20 +1,20 @@
-//! Writes a configuration as a person would.
+//! Writes a configuration in YAML, laid out as a person would.
 
 use serde_json::{Map, Value};
 
-/// Lists and maps up to this length stand on one line.
+/// Lists and maps up to this length are written on one line.
 const LONGEST_FLOW: usize = 90;
-/// What YAML's readers, old ones too, take for something else than a text.
+/// Words that YAML readers, old ones too, read as something else than a string.
 const WORDS: [&str; 14] =
     ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "~", "<<", "=", ".inf", ".nan"];
 
 /// The text, as it grows.
 #[derive(Default)]
-pub(super) struct Writer {
+pub(super) struct YamlWriter {
     text: String,
 }
 
-impl Writer {
+impl YamlWriter {
     /// A line of comment, or several; before a top-level section, an empty line.
     pub(super) fn comment(&mut self, indent: usize, text: &str) {
         for line in text.lines() {
@@ -70,7 +70,7 @@ impl Writer {
         }
     }
 
-    /// The text. Where there is nothing but comments, something that is a configuration all the same.
+    /// The text. Where there is nothing but comments, an empty section makes it a valid configuration.
     pub(super) fn finish(mut self) -> String {
         if self.text.lines().all(|line| line.starts_with('#')) {
             self.text.push_str("\nrouter: {}\n");
@@ -221,7 +221,7 @@ mod tests {
         let value = json!({
             "map": {"k e y": TEXTS, "5": {}, "n": [1, 2.5, true, null, [], {"a": [{"b": "c\nd"}]}], "long": [long, long]},
         });
-        let mut writer = Writer::default();
+        let mut writer = YamlWriter::default();
         writer.section("top");
         writer.comment(2, "one\ntwo \u{1b}[31m");
         for (key, value) in value.as_object().unwrap() {
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn as_a_person_would() {
-        let mut writer = Writer::default();
+        let mut writer = YamlWriter::default();
         writer.section("trigger");
         let value = json!({
             "type": "http", "path": "/hooks/a", "methods": ["GET", "POST"], "answer": {"matched": {"status": 201}},
