@@ -54,12 +54,6 @@ impl Assembly {
         }
     }
 
-    /// The trigger with this name.
-    #[must_use]
-    pub fn trigger(&self, name: &str) -> Option<&Arc<dyn Trigger>> {
-        self.triggers.get(name).map(|part| &part.component)
-    }
-
     /// What the dispatcher goes by.
     #[must_use]
     pub fn plan(&self, workflow: Workflow, mask: Mask) -> Plan {

@@ -95,7 +95,7 @@ impl Daemon {
         drop(registry);
         let grace = config.settings.shutdown_grace;
         let signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
-        say_hello(path, &config, &log);
+        log_startup(path, &config, &log);
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
         let state = State::open(&config.settings, clock.clone()).await?;
@@ -113,7 +113,7 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<Nodes>::default();
-        let api = api(path, (&state, &nodes), &dispatcher, clock.clone(), (view, wishes));
+        let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
         let serving = Serving::start(state.folder(), api_settings.as_ref(), api).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let mut triggers = Supervisor::new(accept.clone(), clock.clone());
@@ -156,9 +156,9 @@ impl Daemon {
         self.stop(signals).await;
     }
 
-    /// Takes up a changed configuration, and gives its warnings. Whatever is wrong with it, what runs stays as it is.
+    /// Applies a changed configuration, and gives its warnings. On errors the running configuration is kept.
     async fn reload(&mut self) -> Result<Vec<String>, String> {
-        let reloaded = self.take_up_configuration().await;
+        let reloaded = self.apply_config().await;
         self.state.metrics.reloaded(reloaded.is_ok());
         match &reloaded {
             Ok(_) => tracing::info!("the configuration was read again"),
@@ -167,7 +167,7 @@ impl Daemon {
         reloaded
     }
 
-    async fn take_up_configuration(&mut self) -> Result<Vec<String>, String> {
+    async fn apply_config(&mut self) -> Result<Vec<String>, String> {
         let (path, id, before) = (self.path.clone(), self.id.clone(), self.assembly.clone());
         let load = move || loading::load(&path, id.as_deref(), Some(&before));
         let loaded = tokio::task::spawn_blocking(load).await;
@@ -178,12 +178,12 @@ impl Daemon {
         match Supervisor::prepare(assembly.triggers_new(&self.assembly)).await {
             Ok(prepared) => {
                 let warnings = config.warnings.iter().map(ToString::to_string).collect();
-                self.go_by(config, assembly).await;
+                self.apply(config, assembly).await;
                 self.triggers.run(prepared);
                 Ok(warnings)
             }
             Err((name, error)) => {
-                self.take_back(&assembly).await;
+                self.roll_back(&assembly).await;
                 Err(format!("trigger \"{name}\": {error}"))
             }
         }
@@ -193,7 +193,7 @@ impl Daemon {
         self.serving.reload(api).await.map_err(|error| error.to_string())
     }
 
-    async fn go_by(&mut self, config: Config, assembly: Assembly) {
+    async fn apply(&mut self, config: Config, assembly: Assembly) {
         config.warnings.iter().for_each(|warning| self.log.tell(warning, false));
         self.log.reload(&config.settings.log);
         self.grace = config.settings.shutdown_grace;
@@ -205,10 +205,10 @@ impl Daemon {
         self.dispatcher.handle().replace(plan, limits).await;
         self.assembly.retire_into(assembly);
         self.api_settings = config.settings.api;
-        self.take_up_fleet(config.settings.fleet).await;
+        self.apply_fleet(config.settings.fleet).await;
     }
 
-    async fn take_up_fleet(&mut self, fleet: FleetSettings) {
+    async fn apply_fleet(&mut self, fleet: FleetSettings) {
         match (&mut self.runner, &fleet.runner) {
             (Some(runner), settings) => runner.reload(settings.as_ref()),
             (None, Some(_)) => tracing::warn!("that this daemon is a runner takes effect at the next start"),
@@ -221,8 +221,8 @@ impl Daemon {
         }
     }
 
-    /// Goes back to what was before a reload that failed half way.
-    async fn take_back(&mut self, failed: &Assembly) {
+    /// Restores what ran before a reload that failed half way.
+    async fn roll_back(&mut self, failed: &Assembly) {
         let api = self.api_settings.clone();
         if let Err(error) = self.serve_at(api.as_ref()).await {
             tracing::error!("{error}");
@@ -272,10 +272,12 @@ impl Daemon {
 /// What the control API speaks of.
 fn api(
     path: &Path,
-    (state, nodes): (&State, &Arc<Nodes>),
+    state: &State,
+    nodes: &Arc<Nodes>,
     dispatcher: &Dispatcher,
     clock: Arc<dyn Clock>,
-    (view, reload): (View, mpsc::Sender<ReloadRequest>),
+    view: View,
+    reload: mpsc::Sender<ReloadRequest>,
 ) -> Arc<Api> {
     Arc::new(Api {
         history: state.history(),
@@ -295,7 +297,7 @@ fn api(
     })
 }
 
-fn say_hello(path: &Path, config: &Config, log: &Log) {
+fn log_startup(path: &Path, config: &Config, log: &Log) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
     config.warnings.iter().for_each(|warning| log.tell(warning, false));
 }

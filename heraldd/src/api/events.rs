@@ -15,7 +15,7 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::turned_away;
 use super::model;
-use crate::rehearsal;
+use crate::dry_run;
 
 /// How long the selectors may take to say what an event would start.
 const REHEARSAL: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ pub(super) async fn replay(
     let told = api.history.activation(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
     if !query.run {
         let plan = api.view().plan.clone();
-        let rehearsal = tokio::time::timeout(REHEARSAL, rehearsal::of(&plan, told)).await.map_err(|_| {
+        let rehearsal = tokio::time::timeout(REHEARSAL, dry_run::of(&plan, told)).await.map_err(|_| {
             let why = format!("the selectors did not all answer within {} s", REHEARSAL.as_secs());
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
         })?;

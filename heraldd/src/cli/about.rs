@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::client::Daemon;
-use super::{paint, table, words};
+use super::{human_time, paint, table};
 use crate::api::model;
 
 /// Show the running daemon: version, process, configuration, how much waits and runs
@@ -92,7 +92,7 @@ impl Asked {
 
 pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> Answer {
     arguments.asked.tell(Method::GET, "/v1/info", |info: model::Info| {
-        let since = words::ago_of(&info.started_at, clock.now());
+        let since = human_time::ago_of(&info.started_at, clock.now());
         Answer::good(format!(
             "heraldd {} (pid {}), started {since}\nconfiguration  {}\nstate          {}\njobs           {} running, {} \
              waiting",
@@ -112,10 +112,10 @@ pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> Answer {
         let row = |trigger: &model::Trigger| {
             let due = trigger.next.first().and_then(|at| at.parse::<Timestamp>().ok());
             let (next, when) = match (due, trigger.every_seconds) {
-                (Some(due), _) => (due.to_string(), words::until(due.duration_since(now))),
+                (Some(due), _) => (due.to_string(), human_time::until(due.duration_since(now))),
                 (None, Some(every)) => {
                     let every = std::time::Duration::try_from_secs_f64(every).unwrap_or_default();
-                    ("-".to_owned(), words::every(every))
+                    ("-".to_owned(), human_time::every(every))
                 }
                 (None, None) => ("-".to_owned(), "when asked".to_owned()),
             };
@@ -160,10 +160,10 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
             [
                 node.name.clone(),
                 node.state.clone(),
-                node.since.as_deref().map_or("-".to_owned(), |since| words::short_ago_of(since, now)),
+                node.since.as_deref().map_or("-".to_owned(), |since| human_time::short_ago_of(since, now)),
                 node.version.clone().unwrap_or_else(|| "-".to_owned()),
                 number(node.running),
-                node.clock_difference_ms.map_or("-".to_owned(), words::ahead),
+                node.clock_difference_ms.map_or("-".to_owned(), human_time::ahead),
                 node.host.clone(),
                 node.error.clone().unwrap_or_default(),
             ]

@@ -13,7 +13,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
 use super::answer::{Answer, BAD_INPUT, FAILED};
-use crate::{config, state_dir};
+use crate::config;
+use crate::state::folder;
 
 /// No daemon answers.
 pub(super) const NOBODY: u8 = 3;
@@ -53,8 +54,8 @@ impl Daemon {
                 let why = "heraldd: with `state_dir: none` a daemon has no control socket";
                 return Err(Answer::refused(&why));
             }
-            Some(folder) => Some(state_dir::absolute(Path::new(folder))),
-            None => state_dir::default(),
+            Some(folder) => Some(folder::absolute(Path::new(folder))),
+            None => folder::default(),
         };
         folder.map(|folder| folder.join("heraldd.sock")).ok_or_else(|| {
             Answer::refused(

@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
-use super::{listing, wait, words};
+use super::{human_time, listing, wait};
 use crate::api::model;
 
 /// List jobs, newest first
@@ -146,7 +146,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
     let of = &job.summary;
     let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
     let time = |at: &Option<String>| {
-        at.as_ref().map_or_else(|| "-".to_owned(), |at| format!("{at} ({})", words::ago_of(at, now)))
+        at.as_ref().map_or_else(|| "-".to_owned(), |at| format!("{at} ({})", human_time::ago_of(at, now)))
     };
     let mut lines = vec![
         ["Job", &of.id].map(str::to_owned),

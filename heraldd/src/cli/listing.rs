@@ -3,9 +3,9 @@
 use anstyle::Style;
 use jiff::Timestamp;
 
+use super::human_time;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
-use super::words;
 use crate::api::model;
 
 /// The jobs as a table.
@@ -16,7 +16,7 @@ pub(super) fn rows(jobs: &[model::JobSummary], now: Timestamp) -> String {
             job.status.clone(),
             job.router.clone(),
             job.task.clone(),
-            words::short_ago_of(&job.queued_at, now),
+            human_time::short_ago_of(&job.queued_at, now),
             ran(job.started_at.as_deref(), job.ended_at.as_deref()),
             job.error.clone().unwrap_or_default(),
         ]
@@ -33,7 +33,7 @@ pub(super) fn rows(jobs: &[model::JobSummary], now: Timestamp) -> String {
 pub(super) fn ran(started_at: Option<&str>, ended_at: Option<&str>) -> String {
     let at = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     match (at(started_at), at(ended_at)) {
-        (Some(from), Some(to)) => words::span(to.duration_since(from)),
+        (Some(from), Some(to)) => human_time::span(to.duration_since(from)),
         _ => String::new(),
     }
 }

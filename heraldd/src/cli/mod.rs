@@ -4,8 +4,10 @@ mod about;
 mod answer;
 mod check;
 mod client;
+mod dry_run;
 mod events;
 mod graph;
+mod human_time;
 mod import;
 mod jobs;
 mod listing;
@@ -13,11 +15,9 @@ mod logs;
 mod next;
 mod pages;
 mod paint;
-mod rehearse;
 mod schema;
 mod table;
 mod wait;
-mod words;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -62,8 +62,8 @@ enum Command {
     Cancel(jobs::Cancel),
     Retry(jobs::Retry),
     Explain(events::Explain),
-    Try(rehearse::Try),
-    Replay(rehearse::Replay),
+    Try(dry_run::Try),
+    Replay(dry_run::Replay),
     Triggers(about::Triggers),
     Routers(about::Routers),
     Executors(about::Executors),
@@ -115,8 +115,8 @@ fn answer(command: &Command) -> Answer {
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
         Command::Explain(arguments) => events::explain(arguments),
-        Command::Try(arguments) => rehearse::try_request(arguments),
-        Command::Replay(arguments) => rehearse::replay(arguments),
+        Command::Try(arguments) => dry_run::try_request(arguments),
+        Command::Replay(arguments) => dry_run::replay(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),

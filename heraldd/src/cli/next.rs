@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, ConfigFile};
-use super::{table, words};
-use crate::{loading, zone};
+use super::{human_time, table};
+use crate::{loading, local_time};
 
 /// Print the next times at which triggers are due
 ///
@@ -101,11 +101,11 @@ impl<'a> Plan<'a> {
     fn table(&self) -> String {
         let due = self.due.iter().map(|due| {
             let left = due.at.duration_since(self.now);
-            [due.time(), words::until(left), due.trigger.to_owned(), due.calendar.line().to_owned()]
+            [due.time(), human_time::until(left), due.trigger.to_owned(), due.calendar.line().to_owned()]
         });
         let every = self.every.iter().map(|(trigger, period)| {
             let what = "counted from the start".to_owned();
-            ["-".to_owned(), words::every(*period), (*trigger).to_owned(), what]
+            ["-".to_owned(), human_time::every(*period), (*trigger).to_owned(), what]
         });
         let rows: Vec<table::Row<4>> = due.chain(every).collect();
         table::table(["TIME", "WHEN", "TRIGGER", "WHAT"], &rows)
@@ -126,7 +126,7 @@ impl<'a> Plan<'a> {
 
 impl Due<'_> {
     fn time(&self) -> String {
-        zone::seconds(self.at, self.calendar.zone())
+        local_time::seconds(self.at, self.calendar.zone())
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::fleet::{self, FleetSettings};
 use super::sections::{self, ApiSettings, HistorySettings, LogSettings};
-use crate::state_dir;
+use crate::state::folder;
 
 /// The settings of the daemon itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,9 +126,9 @@ fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 fn state_dir(given: Option<&str>, problems: &mut Vec<Problem>) -> Option<Option<PathBuf>> {
     match given {
         Some("none") => Some(None),
-        Some(folder) => Some(Some(state_dir::absolute(folder.as_ref()))),
-        None => match state_dir::default() {
-            Some(folder) => Some(Some(state_dir::absolute(&folder))),
+        Some(folder) => Some(Some(folder::absolute(folder.as_ref()))),
+        None => match folder::default() {
+            Some(folder) => Some(Some(folder::absolute(&folder))),
             None => {
                 let what = "there is neither $STATE_DIRECTORY nor a home directory to keep the state in";
                 let problem = Problem::error(Path::top(), what);

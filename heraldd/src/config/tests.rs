@@ -2,6 +2,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use herald_core::executor::{Execution, Executor, Outcome};
@@ -605,4 +606,24 @@ fn the_reference_page_tells_all_there_is() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
     }
+}
+
+#[test]
+fn components_are_constructed_once_in_a_load() {
+    static CONSTRUCTED: AtomicUsize = AtomicUsize::new(0);
+    let mut registry = registry();
+    registry.triggers.add(TriggerType::new(Description::new("counted", "Counts."), |_| {
+        CONSTRUCTED.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Nothing))
+    }));
+    let place = Place::new();
+    let yaml =
+        "trigger: {one: {type: counted}}\nrouter: {r: {trigger: one, selector: all, task: {t: print}}}\n";
+    let config = check_with(place.source(yaml), &registry, &[], &|_| None).unwrap_or_else(|p| panic!("{p}"));
+    let assembly = crate::assembly::Assembly::build(&config, None);
+    assert_eq!(assembly.triggers().len(), 1);
+    assert_eq!(CONSTRUCTED.load(Ordering::Relaxed), 1);
+    let again = crate::assembly::Assembly::build(&config, Some(&assembly));
+    assert!(Arc::ptr_eq(&assembly.triggers()[0].1, &again.triggers()[0].1));
+    assert_eq!(CONSTRUCTED.load(Ordering::Relaxed), 1);
 }

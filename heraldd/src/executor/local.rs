@@ -12,7 +12,7 @@ use herald_exec::{Engine, Settings};
 use serde_json::Value;
 
 use super::job_params;
-use crate::state_dir;
+use crate::state::folder;
 
 const EXAMPLE: &str = "
 trigger:
@@ -99,7 +99,7 @@ fn settings(options: &Options) -> Result<Settings, ComponentError> {
 }
 
 fn default_work_dir() -> Result<PathBuf, ComponentError> {
-    state_dir::default().map(|state| state.join("work")).ok_or_else(|| {
+    folder::default().map(|state| state.join("work")).ok_or_else(|| {
         ComponentError(
             "work_dir: there is neither $STATE_DIRECTORY nor a home directory; name a folder".to_owned(),
         )

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::zone;
+use crate::local_time;
 
 /// Timers do not count finer.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -92,7 +92,10 @@ impl Tick {
             sleep_until(due).await;
             let mut params = Params::new();
             params.insert("counter".to_owned(), Value::from(counter));
-            params.insert("time".to_owned(), Value::from(zone::millis(activator.clock().now(), &self.zone)));
+            params.insert(
+                "time".to_owned(),
+                Value::from(local_time::millis(activator.clock().now(), &self.zone)),
+            );
             match activator.activate_when_ready(params).await {
                 Ok(_) => counter += 1,
                 // Herald stops, and this trigger with it.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::value::{json, of};
-use crate::hmac::{Algorithm, Encoding, matches};
+use crate::signature::{Algorithm, Encoding, matches};
 use herald_net::network::Network;
 
 /// Their names.

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::zone;
+use crate::local_time;
 use schedule::Schedule;
 
 /// The wall clock is looked at this often while waiting: it may be set, and the machine may sleep.
@@ -180,8 +180,8 @@ impl CronTrigger {
         let zone = self.schedule.zone();
         [
             ("cron", self.line.clone()),
-            ("time", zone::seconds(now, zone)),
-            ("scheduled_at", zone::seconds(due, zone)),
+            ("time", local_time::seconds(now, zone)),
+            ("scheduled_at", local_time::seconds(due, zone)),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
@@ -204,7 +204,7 @@ impl CronTrigger {
                 left = period;
             }
             if left > waited_for.saturating_add(SET_BACK) {
-                let due = zone::seconds(due, self.schedule.zone());
+                let due = local_time::seconds(due, self.schedule.zone());
                 tracing::warn!(
                     trigger = name,
                     "the clock was set back; nothing fires twice, so this trigger waits until {due}"

@@ -10,7 +10,7 @@ mod fixed;
 mod head;
 mod options;
 mod path;
-mod rehearse;
+mod recorded;
 mod rejection;
 mod request;
 mod result;
@@ -32,7 +32,7 @@ use check::RequestCheck;
 use herald_net::serve::{HostRule, Limits};
 use options::Given;
 use path::Pattern;
-pub use rehearse::{NoEvent, Recorded, RecordedError, rehearse};
+pub use recorded::{NoEvent, Recorded, RecordedError, dry_run};
 use share::{Held, Place};
 
 /// How long a whole body may take, even byte by byte.

@@ -74,6 +74,12 @@ impl std::fmt::Display for Pattern {
     }
 }
 
+/// Of several triggers whose paths match a request, the one with the least precedence value receives it: those without a
+/// path come last.
+pub(super) fn precedence(pattern: Option<&Pattern>) -> impl Ord + use<> {
+    (pattern.is_none(), pattern.map(Pattern::rank))
+}
+
 /// Whether two triggers are for the same requests; one without a path is for all that are left.
 pub(super) fn clash(one: Option<&Pattern>, other: Option<&Pattern>) -> bool {
     match (one, other) {

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
-use super::path::{Pattern, clash};
+use super::path::{Pattern, clash, precedence};
 use crate::tls::TlsListener;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{self, Handler, Peer, Reply, ServeOptions, error_reply};
@@ -254,7 +254,7 @@ impl Mounts {
         let number = all.iter().map(|mount| mount.number).max().map_or(0, |last| last + 1);
         all.push(Mount { number, pattern, answers });
         // Without a pattern last.
-        all.sort_by_key(|mount| (mount.pattern.is_none(), mount.pattern.as_ref().map(Pattern::rank)));
+        all.sort_by_key(|mount| precedence(mount.pattern.as_ref()));
         Ok(number)
     }
 

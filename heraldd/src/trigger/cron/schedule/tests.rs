@@ -25,7 +25,7 @@ fn the_table() {
         let mut column = || columns.next().unwrap_or_else(|| panic!("a column is missing: {case}"));
         let (line, zone, after, expected) = (column(), column(), column(), column());
         let schedule = schedule(line, zone);
-        let shown = |at: Timestamp| crate::zone::seconds(at, schedule.zone());
+        let shown = |at: Timestamp| crate::local_time::seconds(at, schedule.zone());
         let expected: Vec<String> = expected.split(", ").map(|text| shown(instant(text))).collect();
         let found: Vec<String> =
             schedule.next_n(instant(after), expected.len()).into_iter().map(shown).collect();

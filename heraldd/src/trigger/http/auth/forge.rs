@@ -2,7 +2,7 @@
 
 use super::generic::signed;
 use super::proof::{Denied, Presented, header};
-use crate::hmac::{Algorithm, Encoding};
+use crate::signature::{Algorithm, Encoding};
 
 /// The first of these headers that is there counts.
 pub(super) fn check(headers: &[&str], secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {

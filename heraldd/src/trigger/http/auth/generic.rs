@@ -1,7 +1,7 @@
 //! An HMAC of the body in a header, however a sender writes it.
 
 use super::proof::{Denied, Presented, WRONG, header};
-use crate::hmac::{Algorithm, Encoding, matches};
+use crate::signature::{Algorithm, Encoding, matches};
 
 pub(super) struct Generic {
     pub(super) header: String,

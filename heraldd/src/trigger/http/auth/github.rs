@@ -5,7 +5,7 @@
 
 use super::generic::signed;
 use super::proof::{Denied, Presented, header};
-use crate::hmac::{Algorithm, Encoding};
+use crate::signature::{Algorithm, Encoding};
 
 pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
     let given = header(request, "x-hub-signature-256")?;

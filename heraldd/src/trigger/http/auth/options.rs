@@ -10,7 +10,7 @@ use super::generic::Generic;
 use super::scheme::{Auth, Provider, Way};
 use super::standard_webhooks;
 use super::token::{Place, Token};
-use crate::hmac::{Algorithm, Encoding};
+use crate::signature::{Algorithm, Encoding};
 
 const PROVIDERS: [&str; 9] =
     ["github", "gitlab", "gitea", "forgejo", "gogs", "bitbucket", "slack", "stripe", "standard_webhooks"];

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::generic::signed;
 use super::proof::{Denied, Presented, header, in_time};
-use crate::hmac::{Algorithm, Encoding};
+use crate::signature::{Algorithm, Encoding};
 
 pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
     let time = header(request, "x-slack-request-timestamp")?;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::proof::{Denied, Presented, WRONG, header, in_time};
-use crate::hmac::{Algorithm, Encoding, matches};
+use crate::signature::{Algorithm, Encoding, matches};
 
 pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
     let (id, time) = (header(request, "webhook-id")?, header(request, "webhook-timestamp")?);

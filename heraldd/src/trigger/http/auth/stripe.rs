@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::proof::{Denied, Presented, WRONG, header, in_time};
-use crate::hmac::{Algorithm, Encoding, matches};
+use crate::signature::{Algorithm, Encoding, matches};
 
 pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
     let given = header(request, "stripe-signature")?;

@@ -1,5 +1,7 @@
 //! The state of a running daemon: on disk, or in memory alone.
 
+pub mod folder;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

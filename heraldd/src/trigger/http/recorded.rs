@@ -13,6 +13,7 @@ use http_body_util::Full;
 
 use super::HttpTrigger;
 use super::check::SenderCheck;
+use super::path::precedence;
 use super::share::Place;
 use herald_net::serve::Peer;
 
@@ -83,9 +84,15 @@ fn request_line(line: &str) -> Result<Request<Full<Bytes>>, RecordedError> {
 /// Why a recorded request would create no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
+    /// There is no such trigger.
+    #[error("there is no trigger \"{0}\"")]
+    Unknown(String),
     /// The trigger is of another type.
-    #[error("the trigger does not receive requests")]
-    OtherType,
+    #[error("the trigger \"{0}\" receives no requests: it is not of type http")]
+    OtherType(String),
+    /// A trigger on the same port, with a path that matches more exactly, receives the request.
+    #[error("the trigger \"{0}\" on the same port receives this path")]
+    OtherTrigger(String),
     /// The response has this status.
     #[error("{why}")]
     Response {
@@ -96,18 +103,25 @@ pub enum NoEvent {
     },
 }
 
-/// The parameters of the event that this trigger would create. The sender is checked only where `checked`; the request
-/// comes from this machine.
+/// The parameters of the event that the trigger `name` among these would create. The sender is checked only where
+/// `checked`; the request comes from this machine.
 ///
 /// # Errors
 /// [`NoEvent`].
-pub async fn rehearse(
-    trigger: &(dyn Trigger + 'static),
+pub async fn dry_run<'a>(
+    triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger + 'static))>,
+    name: &str,
     request: Recorded,
     checked: bool,
 ) -> Result<Params, NoEvent> {
-    let trigger = HttpTrigger::of(trigger).ok_or(NoEvent::OtherType)?;
+    let triggers: Vec<_> = triggers.into_iter().collect();
+    let found = triggers.iter().find(|(trigger, _)| *trigger == name);
+    let (_, trigger) = found.ok_or_else(|| NoEvent::Unknown(name.to_owned()))?;
+    let trigger = HttpTrigger::of(*trigger).ok_or_else(|| NoEvent::OtherType(name.to_owned()))?;
     let Recorded(request) = request;
+    if let Some(receiver) = trigger.receiver_instead(&triggers, request.uri().path()) {
+        return Err(NoEvent::OtherTrigger(receiver.to_owned()));
+    }
     let captures = match &trigger.path {
         None => Vec::new(),
         Some(pattern) => match pattern.captures(request.uri().path()) {
@@ -125,6 +139,26 @@ pub async fn rehearse(
 }
 
 impl HttpTrigger {
+    /// The trigger on the same port that receives this path instead.
+    fn receiver_instead<'a>(
+        &self,
+        triggers: &[(&'a str, &'a (dyn Trigger + 'static))],
+        path: &str,
+    ) -> Option<&'a str> {
+        let own = precedence(self.path.as_ref());
+        let receives = |other: &HttpTrigger| {
+            let shares =
+                |place: &Place| place.can_be_shared() && self.places.iter().any(|own| own.is_like(place));
+            let matches = other.path.as_ref().is_none_or(|pattern| pattern.captures(path).is_some());
+            matches && precedence(other.path.as_ref()) < own && other.places.iter().any(shares)
+        };
+        let others = triggers.iter().filter_map(|(name, trigger)| Some((*name, HttpTrigger::of(*trigger)?)));
+        others
+            .filter(|(_, other)| receives(other))
+            .min_by_key(|(_, other)| precedence(other.path.as_ref()))
+            .map(|(name, _)| name)
+    }
+
     /// A client on this machine: over TCP where the trigger has a port, else over the unix socket.
     fn local_peer(&self) -> Peer {
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -146,9 +180,10 @@ mod tests {
     async fn params(given: &Value, request: &[u8], checked: bool) -> Result<Params, u16> {
         let trigger = HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap();
         let request = Recorded::read(request).unwrap();
-        rehearse(&trigger, request, checked).await.map_err(|no_event| match no_event {
+        let triggers: [(&str, &dyn Trigger); 1] = [("hook", &trigger)];
+        dry_run(triggers, "hook", request, checked).await.map_err(|no_event| match no_event {
             NoEvent::Response { status, .. } => status.as_u16(),
-            NoEvent::OtherType => unreachable!(),
+            other => panic!("{other}"),
         })
     }
 
@@ -275,6 +310,31 @@ mod tests {
             let request = format!("POST / HTTP/1.1\nHost: localhost\n{headers}\n{body}");
             let found = params(&given, request.as_bytes(), true).await.err();
             assert_eq!(found, status, "{given} {request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_most_exact_path_on_a_port_receives_the_request() {
+        let made = |given: Value| HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap();
+        let all = made(json!({"port": 8123}));
+        let any = made(json!({"port": 8123, "path": "/deploy/{app}"}));
+        let web = made(json!({"port": 8123, "path": "/deploy/web"}));
+        let elsewhere = made(json!({"port": 8124, "path": "/deploy/db"}));
+        let triggers: [(&str, &dyn Trigger); 4] =
+            [("all", &all), ("any", &any), ("web", &web), ("elsewhere", &elsewhere)];
+        for (name, path, receiver) in [
+            ("web", "/deploy/web", None),
+            ("any", "/deploy/web", Some("web")),
+            ("any", "/deploy/db", None),
+            ("all", "/deploy/web", Some("web")),
+            ("all", "/deploy/db", Some("any")),
+            ("all", "/", None),
+        ] {
+            let request =
+                format!("POST {path} HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n{{}}");
+            let recorded = Recorded::read(request.as_bytes()).unwrap();
+            let found = dry_run(triggers, name, recorded, true).await.err();
+            assert_eq!(found, receiver.map(|name| NoEvent::OtherTrigger(name.to_owned())), "{name} {path}");
         }
     }
 

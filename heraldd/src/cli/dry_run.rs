@@ -15,9 +15,9 @@ use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::loading::{self, Loaded};
-use crate::trigger::http::{NoEvent, Recorded, RecordedError, rehearse};
 use crate::api::model;
-use crate::rehearsal;
+use crate::trigger::http::{NoEvent, Recorded, RecordedError};
+use crate::{dry_run, trigger};
 
 /// Show what a recorded request would start, with the final parameters, and start nothing
 ///
@@ -76,15 +76,14 @@ pub(super) fn try_request(arguments: &Try) -> Answer {
 
 async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: Recorded) -> Answer {
     let name = arguments.trigger.as_str();
-    let Some(trigger) = loaded.assembly.trigger(name) else {
-        return Answer::refused(&format!("there is no trigger \"{name}\""));
-    };
-    let params = match rehearse(&**trigger, recorded, !arguments.unchecked).await {
+    let triggers = loaded.assembly.triggers();
+    let triggers = triggers.iter().map(|(name, trigger)| (&**name, &**trigger));
+    let params = match trigger::http::dry_run(triggers, name, recorded, !arguments.unchecked).await {
         Ok(params) => params,
-        Err(NoEvent::OtherType) => {
-            return Answer::refused(&format!(
-                "the trigger \"{name}\" receives no requests: it is not of type http"
-            ));
+        Err(error @ (NoEvent::Unknown(_) | NoEvent::OtherType(_))) => return Answer::refused(&error),
+        Err(NoEvent::OtherTrigger(other)) => {
+            let remarks = format!("the trigger \"{other}\" on the same port receives this path");
+            return Answer { remarks, code: FAILED, ..Answer::good("") };
         }
         Err(NoEvent::Response { status, why }) if status.is_success() => {
             return Answer {
@@ -101,7 +100,7 @@ async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: Recorded) -> An
     let event_id = Name::from("00000000-0000-7000-8000-000000000000");
     let trigger_param = Arc::new(params.into());
     let activation = Activation { event_id, trigger: Name::from(name), trigger_param, chain_depth: 0 };
-    told(&rehearsal::of(&plan, activation).await, arguments.json)
+    told(&dry_run::of(&plan, activation).await, arguments.json)
 }
 
 /// Why there is no recorded request.
