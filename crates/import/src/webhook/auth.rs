@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::reference::Reference;
+use super::reference::RequestReference;
 use super::rule::algorithm;
 use crate::original::OriginalValue;
 
@@ -56,7 +56,7 @@ impl TriggerAuth {
                 }})
             }
             None => {
-                let argument = Reference::read(&parameter).ok()?;
+                let argument = RequestReference::read(&parameter).ok()?;
                 let (place, name) = argument.in_auth()?;
                 // How Herald treats the scheme in front of a token differs from the original.
                 let token = herald_base::secret_name::is_secret_name(name) && kind == "value";

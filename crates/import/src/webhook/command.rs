@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::reference::{Reference, RequestUsage};
+use super::reference::{RequestReference, RequestUsage};
 use crate::escape::literal;
 use crate::original::OriginalValue;
 
@@ -144,10 +144,10 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// The references under a key, and their places; those that the original does not know either are noted.
-fn arguments<'a>(item: &OriginalValue<'a>, key: &str) -> Vec<(OriginalValue<'a>, Reference)> {
+fn arguments<'a>(item: &OriginalValue<'a>, key: &str) -> Vec<(OriginalValue<'a>, RequestReference)> {
     let mut arguments = Vec::new();
     for at in item.list_at(key) {
-        match Reference::read(&at) {
+        match RequestReference::read(&at) {
             Ok(argument) => {
                 if let Some(difference) = argument.difference() {
                     at.omit(difference);
@@ -158,7 +158,7 @@ fn arguments<'a>(item: &OriginalValue<'a>, key: &str) -> Vec<(OriginalValue<'a>,
             Err(why) => {
                 at.omit(format!("{why}: it is empty, as in the original"));
                 if key == "pass-arguments-to-command" {
-                    arguments.push((at, Reference::empty()));
+                    arguments.push((at, RequestReference::empty()));
                 }
             }
         }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use self::auth::TriggerAuth;
 use self::command::job_param;
-use self::reference::{ParsedParameter, Reference, RequestUsage};
+use self::reference::{ParsedParameter, RequestReference, RequestUsage};
 use self::rule::RuleReader;
 use crate::escape::{literal, path};
 use crate::imported::{ImportError, Imported};
@@ -183,7 +183,7 @@ impl ImportedHook {
 /// The parameters that hold JSON as text.
 fn parsed(item: &OriginalValue<'_>, usage: &mut RequestUsage, select_param: &mut Map<String, Value>) {
     for at in item.list_at("parse-parameters-as-json") {
-        let made = Reference::read(&at).map(|argument| ParsedParameter::new(&argument, usage));
+        let made = RequestReference::read(&at).map(|argument| ParsedParameter::new(&argument, usage));
         match made {
             Ok(Some((parsed, template))) => {
                 select_param.insert(parsed.key.clone(), Value::from(template));

@@ -58,7 +58,7 @@ pub(super) enum UnknownReference {
 }
 
 /// A reference to a value of the request.
-pub(super) struct Reference {
+pub(super) struct RequestReference {
     kind: ReferenceKind,
     pub(super) name: String,
     pub(super) envname: Option<String>,
@@ -74,7 +74,7 @@ enum ReferenceKind {
     Entire(NamedValues),
 }
 
-impl Reference {
+impl RequestReference {
     /// Reads one.
     ///
     /// # Errors
@@ -208,7 +208,7 @@ impl Reference {
 
 impl ParsedParameter {
     /// A parameter that is to be parsed as JSON, and the template that does so.
-    pub(super) fn new(argument: &Reference, usage: &mut RequestUsage) -> Option<(Self, String)> {
+    pub(super) fn new(argument: &RequestReference, usage: &mut RequestUsage) -> Option<(Self, String)> {
         let ReferenceKind::Named(map) = argument.kind else { return None };
         argument.note_usage(usage);
         let (base, path) = argument.place(map, usage);

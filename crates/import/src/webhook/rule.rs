@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::formula::Formula;
 use super::formula::Formula::Known;
-use super::reference::{Reference, RequestUsage};
+use super::reference::{RequestReference, RequestUsage};
 use crate::escape::cel_text;
 use crate::go_regex;
 use crate::original::OriginalValue;
@@ -126,7 +126,7 @@ impl RuleReader<'_> {
             _ => {}
         }
         let parameter = rule.get("parameter");
-        let argument = match parameter.as_ref().map(Reference::read) {
+        let argument = match parameter.as_ref().map(RequestReference::read) {
             Some(Ok(argument)) => argument,
             Some(Err(why)) => return Self::never(rule, &why.to_string()),
             None => return Self::never(rule, "`parameter` is missing"),

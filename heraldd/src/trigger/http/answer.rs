@@ -12,9 +12,9 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::auth::Denied;
-use super::check::{Accepted, RequestCheck, SenderCheck};
+use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
 use super::options::{Respond, Web};
-use super::rejection::Rejection;
+use super::rejection::RejectedRequest;
 use super::result::Outcome;
 use herald_net::serve::{Peer, Reply, error_reply, json_reply};
 
@@ -58,15 +58,15 @@ impl Answers {
         reply.unwrap_or_else(|refused| refused_reply(&refused))
     }
 
-    fn rejected(&self, rejection: &Rejection) -> Reply {
-        if let Rejection::Denied { denied: Denied(why), client, .. } = rejection {
+    fn rejected(&self, rejection: &RejectedRequest) -> Reply {
+        if let RejectedRequest::Denied { denied: Denied(why), client, .. } = rejection {
             tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {why}");
         }
         rejection.reply()
     }
 
-    async fn activate(&self, accepted: Accepted) -> Result<Reply, Refused> {
-        let Accepted { params, key, .. } = accepted;
+    async fn activate(&self, accepted: AcceptedRequest) -> Result<Reply, Refused> {
+        let AcceptedRequest { params, key, .. } = accepted;
         let event_id = match key {
             Some(key) => self.activator.activate_once(params, &key, self.check.dedup_window).await,
             None => self.activator.activate(params).await,
@@ -74,8 +74,8 @@ impl Answers {
         Ok(event_reply(&event_id))
     }
 
-    async fn activate_web(&self, web: &Web, accepted: Accepted) -> Result<Reply, Refused> {
-        let Accepted { params, key, text } = accepted;
+    async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<Reply, Refused> {
+        let AcceptedRequest { params, key, text } = accepted;
         let watch = Watch::new();
         let key = key.as_deref().map(|key| (key, self.check.dedup_window));
         let event_id = self.activator.activate_watched(params, key, Some(watch.clone())).await?.to_string();

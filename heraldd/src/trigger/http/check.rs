@@ -14,7 +14,7 @@ use hyper::body::Body;
 
 use super::head::Head;
 use super::options::Web;
-use super::rejection::Rejection;
+use super::rejection::RejectedRequest;
 use super::result::wants_text;
 use super::{body, delivery};
 use herald_net::serve::{HostRule, Peer, read_whole};
@@ -42,7 +42,7 @@ pub(super) enum SenderCheck {
 }
 
 /// An accepted request.
-pub(super) struct Accepted {
+pub(super) struct AcceptedRequest {
     pub(super) params: TriggerParam,
     /// What identifies the request when it is sent again.
     pub(super) key: Option<String>,
@@ -59,12 +59,12 @@ impl RequestCheck {
         captures: Vec<(String, String)>,
         clock: &dyn Clock,
         sender: SenderCheck,
-    ) -> Result<Accepted, Rejection>
+    ) -> Result<AcceptedRequest, RejectedRequest>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
         if sender == SenderCheck::Required && peer.loopback {
-            self.hosts.check(&request).map_err(Rejection::Host)?;
+            self.hosts.check(&request).map_err(RejectedRequest::Host)?;
         }
         match &self.web {
             None => self.accept_json(request).await,
@@ -73,19 +73,19 @@ impl RequestCheck {
     }
 
     /// JSON by POST, and nothing more.
-    async fn accept_json<B>(&self, request: Request<B>) -> Result<Accepted, Rejection>
+    async fn accept_json<B>(&self, request: Request<B>) -> Result<AcceptedRequest, RejectedRequest>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
         if request.method() != Method::POST {
-            return Err(Rejection::Method(vec![Method::POST]));
+            return Err(RejectedRequest::Method(vec![Method::POST]));
         }
-        body::is_json_alone(request.headers()).map_err(Rejection::Body)?;
+        body::is_json_alone(request.headers()).map_err(RejectedRequest::Body)?;
         check_encoding(request.headers())?;
         let key = self.delivery_id(request.headers())?;
         let body = self.read(request.into_body()).await?;
-        let params = body::object(&body, Params::new()).map_err(Rejection::Body)?;
-        Ok(Accepted { params, key, text: false })
+        let params = body::object(&body, Params::new()).map_err(RejectedRequest::Body)?;
+        Ok(AcceptedRequest { params, key, text: false })
     }
 
     async fn accept_web<B>(
@@ -96,7 +96,7 @@ impl RequestCheck {
         captures: Vec<(String, String)>,
         clock: &dyn Clock,
         sender: SenderCheck,
-    ) -> Result<Accepted, Rejection>
+    ) -> Result<AcceptedRequest, RejectedRequest>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
@@ -116,28 +116,28 @@ impl RequestCheck {
         let key = named.or_else(|| head.delivery(web, &body, now).filter(|_| counts));
         let text = wants_text(&head.headers);
         let params = head.into_params(web, &body, captures, self.node.as_deref())?;
-        Ok(Accepted { params, key, text })
+        Ok(AcceptedRequest { params, key, text })
     }
 
     /// The name that the sender gives the request, if it counts.
-    fn delivery_id(&self, headers: &HeaderMap) -> Result<Option<String>, Rejection> {
+    fn delivery_id(&self, headers: &HeaderMap) -> Result<Option<String>, RejectedRequest> {
         if self.dedup_window.is_zero() {
             return Ok(None);
         }
-        delivery::id(headers).map_err(Rejection::DeliveryId)
+        delivery::id(headers).map_err(RejectedRequest::DeliveryId)
     }
 
     /// The whole body.
-    async fn read<B>(&self, body: B) -> Result<Bytes, Rejection>
+    async fn read<B>(&self, body: B) -> Result<Bytes, RejectedRequest>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
         let read = read_whole(body, self.max_body, self.body_time).await;
-        read.map_err(|trouble| Rejection::of_body(&trouble, self.max_body, self.body_time))
+        read.map_err(|trouble| RejectedRequest::of_body(&trouble, self.max_body, self.body_time))
     }
 }
 
-fn check_encoding(headers: &HeaderMap) -> Result<(), Rejection> {
+fn check_encoding(headers: &HeaderMap) -> Result<(), RejectedRequest> {
     let coding = headers.get(CONTENT_ENCODING);
-    if coding.is_some_and(|coding| coding != "identity") { Err(Rejection::Compressed) } else { Ok(()) }
+    if coding.is_some_and(|coding| coding != "identity") { Err(RejectedRequest::Compressed) } else { Ok(()) }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::auth::{Denied, Presented};
 use super::body::{self, BodyKind};
 use super::options::Web;
-use super::rejection::Rejection;
+use super::rejection::RejectedRequest;
 use super::request::{REQUEST, Told};
 
 /// The head of a request, read.
@@ -33,17 +33,17 @@ impl Head {
     }
 
     /// Checks the head alone; the sender only where `checked`.
-    pub(super) fn check_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), Rejection> {
+    pub(super) fn check_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), RejectedRequest> {
         if checked && !web.addresses.allow(self.client) {
-            return Err(Rejection::Address);
+            return Err(RejectedRequest::Address);
         }
         if !web.methods.contains(&self.method) {
-            return Err(Rejection::Method(web.methods.clone()));
+            return Err(RejectedRequest::Method(web.methods.clone()));
         }
         // A browser adds the password of HTTP Basic by itself, whoever wrote the page.
         let by_itself = web.auth.as_ref().is_none_or(|auth| auth.is_basic());
         if checked && by_itself && is_cross_site(&self.headers) {
-            return Err(Rejection::CrossSite);
+            return Err(RejectedRequest::CrossSite);
         }
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
             auth.check_head(&self.presented(b"", now)).map_err(|denied| self.denied(web, denied))?;
@@ -51,7 +51,7 @@ impl Head {
         if self.method == Method::GET {
             return Ok(());
         }
-        web.body.takes(&self.as_typed(web)).map_err(Rejection::Body)
+        web.body.takes(&self.as_typed(web)).map_err(RejectedRequest::Body)
     }
 
     /// Checks what needs the body.
@@ -61,19 +61,19 @@ impl Head {
         body: &[u8],
         now: Timestamp,
         checked: bool,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), RejectedRequest> {
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
             auth.check_whole(&self.presented(body, now)).map_err(|denied| self.denied(web, denied))?;
         }
         match ping(&self.headers, body) {
-            Some(answer) => Err(Rejection::Ping(answer)),
+            Some(answer) => Err(RejectedRequest::Ping(answer)),
             None => Ok(()),
         }
     }
 
-    fn denied(&self, web: &Web, denied: Denied) -> Rejection {
+    fn denied(&self, web: &Web, denied: Denied) -> RejectedRequest {
         let basic = web.auth.as_ref().is_some_and(|auth| auth.is_basic());
-        Rejection::Denied { denied, client: self.client, basic }
+        RejectedRequest::Denied { denied, client: self.client, basic }
     }
 
     /// Whether there is a body to read: that of a GET counts for the program webhook alone.
@@ -109,7 +109,7 @@ impl Head {
         body: &[u8],
         captures: Vec<(String, String)>,
         node: Option<&str>,
-    ) -> Result<TriggerParam, Rejection> {
+    ) -> Result<TriggerParam, RejectedRequest> {
         // The token is for the door alone.
         if let Some(parameter) = web.auth.as_ref().and_then(|auth| auth.query_parameter()) {
             self.query.retain(|(name, _)| name != parameter);
@@ -131,7 +131,7 @@ impl Head {
         };
         above.insert(REQUEST.to_owned(), told.param(&web.headers));
         if self.has_body(web) {
-            return web.body.read(&self.as_typed(web), body, above).map_err(Rejection::Body);
+            return web.body.read(&self.as_typed(web), body, above).map_err(RejectedRequest::Body);
         }
         let mut params = body::query(&self.query);
         params.extend(above);

@@ -11,8 +11,8 @@ use herald_net::tls::is_loopback;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body_util::Full;
 
-use super::HttpTrigger;
 use super::check::SenderCheck;
+use super::http_trigger::HttpTrigger;
 use super::path::precedence;
 use super::share::Place;
 use herald_net::serve::Peer;

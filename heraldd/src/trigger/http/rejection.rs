@@ -13,7 +13,7 @@ use herald_net::serve::{Reply, Stranger, Trouble, error_reply, json_reply};
 
 /// Why a request creates no event.
 #[derive(Debug)]
-pub(super) enum Rejection {
+pub(super) enum RejectedRequest {
     /// The rule about `Host`.
     Host(Stranger),
     /// The address of the client is not allowed.
@@ -45,7 +45,7 @@ pub(super) enum Rejection {
     Ping(Value),
 }
 
-impl Rejection {
+impl RejectedRequest {
     /// Why a body could not be read.
     pub(super) fn of_body(trouble: &Trouble, max_body: u64, body_time: Duration) -> Self {
         match trouble {

@@ -2,18 +2,26 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::*;
+use async_trait::async_trait;
 use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::SystemClock;
 use herald_core::param::Params;
 use herald_core::spec::Options;
-use serde_json::json;
+use herald_core::trigger::{Activator, ComponentError, Trigger};
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::http_trigger::HttpTrigger;
+use super::share::Place;
+use super::{describe, options};
 
 const LONG: Duration = Duration::from_secs(20);
 
