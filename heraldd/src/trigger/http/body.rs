@@ -31,11 +31,13 @@ pub(super) enum BodyKind {
 pub(super) const KINDS: [&str; 5] = ["json", "form", "text", "any", "webhook"];
 
 /// Why a body is not accepted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
     /// Its type is not accepted.
+    #[error("{0}")]
     Type(String),
     /// It is not what its type says.
+    #[error("{0}")]
     Content(String),
 }
 
@@ -284,9 +286,9 @@ mod tests {
             ("", Err("empty")),
             ("  ", Err("empty")),
             ("[1]", Err("must be a JSON object, this is a list")),
-            ("\"x\"", Err("this is a text")),
+            ("\"x\"", Err("this is a string")),
             ("null", Err("this is null")),
-            ("true", Err("this is true or false")),
+            ("true", Err("this is a boolean")),
             ("-5", Err("this is a number")),
             ("{\"a\":\n}", Err("not JSON: expected value at line 2 column 1")),
             ("{} {}", Err("not JSON: trailing characters")),
@@ -300,7 +302,7 @@ mod tests {
                 (Ok(params), Ok(expected)) => {
                     assert_eq!(serde_json::to_string(params.params()).unwrap(), expected)
                 }
-                (Err(error), Err(expected)) => assert!(error.contains(expected), "{error}"),
+                (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
                 (found, expected) => panic!("{found:?}, not {expected:?}"),
             }
         }

@@ -152,7 +152,7 @@ impl PlaceClaim<'_> {
             ));
         }
         here().find(same_path).map(|PlaceClaim { name, .. }| {
-            format!("same port and path as the trigger \"{name}\"; give them different paths")
+            format!("same port and the same path as the trigger \"{name}\"; give them different paths")
         })
     }
 }
