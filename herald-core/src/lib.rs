@@ -7,7 +7,6 @@ pub mod clock;
 mod component;
 pub mod dispatcher;
 mod event;
-pub mod failpoint;
 pub mod herald;
 pub mod job;
 pub mod journal;
@@ -19,7 +18,7 @@ pub mod workflow;
 
 pub use component::{conformance, executor, registry, selector, spec, supervisor, trigger};
 pub use event::{activation, exe_done, position, trigger_param, watch};
-pub use herald_base::unit;
+pub use herald_base::{failpoint, unit};
 pub use herald_config::{problem, yaml};
 pub use job::{lifecycle, policy, status};
 pub use value::{param, secret, secret_stream};

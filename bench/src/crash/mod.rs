@@ -109,12 +109,12 @@ fn root() -> PathBuf {
 /// The names of all failpoints, from the sources: those on the way of remote jobs and their files, and the others.
 fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
     let mut names = Vec::new();
-    for folder in ["herald-core/src", "heraldd/src"] {
+    for folder in ["herald-core/src", "crates", "heraldd/src"] {
         collect(&root().join(folder), &mut names)?;
     }
     names.sort();
     names.dedup();
-    let is_remote = |name: &String| name.starts_with("remote-") || name.starts_with("landing-");
+    let is_remote = |name: &String| name.starts_with("remote-") || name.starts_with("staging-");
     let (remote, local): (Vec<_>, Vec<_>) = names.into_iter().partition(is_remote);
     ensure!(!remote.is_empty() && !local.is_empty(), "there are no failpoints");
     Ok((remote, local))

@@ -7,6 +7,9 @@ pub mod near_miss;
 pub mod output;
 pub mod secret_name;
 pub mod stop;
+mod system;
 pub mod template_mark;
 pub mod unit;
 pub mod value;
+
+pub use system::{failpoint, os_error};

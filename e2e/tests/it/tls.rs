@@ -429,11 +429,7 @@ fn what_is_wrong_is_told_at_its_place() {
         ("tls: {}", "https://", "`tls`: it names nothing"),
         ("tls: {ca: '@DIR@/ca.crt', key: x}", "https://", "unknown option `key` of `tls`"),
         ("tls: {ca: '@DIR@/client.key'}", "https://", "holds no certificate"),
-        (
-            "tls: {ca: '@DIR@/ca.crt'}",
-            "http://",
-            "`host`: it begins with http://, so `tls` counts for nothing",
-        ),
+        ("tls: {ca: '@DIR@/ca.crt'}", "http://", "`host`: it begins with http://, so `tls` has no effect"),
     ] {
         refused("heraldd", &executor(tls, scheme), &[says]);
     }

@@ -194,9 +194,7 @@ impl Service {
                 ));
             }
             if !v1::verify(&secrets, signature.as_bytes(), body) {
-                return Err(denied(
-                    &"the signature does not fit: another secret, or the message was altered",
-                ));
+                return Err(denied(&"signature mismatch: the secrets differ, or the message was altered"));
             }
             return Ok(Caller::V1);
         }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use herald_core::problem::{Path, Problem, Severity, kind_of, near_miss};
-use herald_core::spec::{Description, OptionKind, OptionSpec, Options};
+use herald_core::spec::{Complaint, Description, OptionKind, OptionSpec, Options};
 use herald_core::unit;
+use herald_wire::secret::Secrets;
 use reqwest::Url;
 use serde_json::{Map, Value, json};
 
@@ -43,10 +44,15 @@ pub(super) fn node_description() -> Description {
                 "The runner's secret, at least 16 bytes; of a list the first one signs.",
             )
             .required()
-            .check(crate::executor::http_remote::check_secret),
+            .check(check_secret),
         )
         .option(new("tags", OptionKind::Texts, "What it is for: executors may name tags instead of nodes."))
         .option(tls::client_option())
+}
+
+/// Whether it can be the secret of a runner, or a list of such.
+fn check_secret(secret: &Value) -> Result<(), Complaint> {
+    Secrets::of_value(secret).map(drop).map_err(|error| Complaint::plain(error.to_string()))
 }
 
 /// The runner in the daemon: the keys that mean the same as in the configuration of a herald-runner.
@@ -205,7 +211,7 @@ fn runner(
         }
     }
     let (options, mut found) = runner_description().check(&given, &at);
-    match given.get("secret").map(crate::executor::http_remote::check_secret) {
+    match given.get("secret").map(check_secret) {
         // What is wrong with -id, or with the own node, is told there.
         None if id.is_some() => {}
         None => {

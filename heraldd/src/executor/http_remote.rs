@@ -1,37 +1,30 @@
-//! `http_remote`: runs the job on a herald-runner elsewhere, or on several, and brings its files here.
+//! `http_remote`: runs the job on a herald-runner elsewhere, or on several, and stores its files here.
 
-mod answer;
-mod call;
-mod child;
-mod client;
-mod data_dir;
-mod fleet;
-mod follow;
-mod labelled;
-mod landing;
-mod mishap;
 mod options;
-mod pulse;
-mod retry;
-mod sent;
-mod single;
-mod strategy;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Outcome};
+use herald_core::activation::EXE_DONE;
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::job::Job;
+use herald_core::param::{Params, lookup};
+use herald_core::secret::Mask;
 use herald_core::spec::{Description, ExecutorType};
+use herald_remote::{
+    HideSecrets, Rollout, RolloutJob, RunnerClient, RunnerFailureKind, RunnerJob, RunnerOutcome,
+};
+use herald_wire::job::JobKey;
+use serde_json::Value;
 
 use super::job_params;
 use crate::tls;
-use fleet::Fleet;
-pub use options::check_secret;
-use options::{Settings, Targets};
-pub use pulse::{Beat, Pulse};
-use single::Remote;
+use options::{RemoteOptions, RolloutOptions, Targets};
+
+/// The parameter of a request that is for this node alone: it came from another one, which has sent it to all others.
+const ONLY_HERE: &str = "_request/query/node";
 
 /// The component type `http_remote`.
 #[must_use]
@@ -48,25 +41,105 @@ pub fn component() -> ExecutorType {
     let description = job_params().into_iter().fold(description, Description::param);
     let description = description.section("node").section("id");
     ExecutorType::new(description, |options| {
-        let Settings { common, targets } = Settings::of(options)?;
+        let RemoteOptions { settings, targets } = RemoteOptions::of(options)?;
+        let settings = Arc::new(settings);
         Ok(match targets {
-            Targets::One(runner) => Arc::new(One(Remote::new(Arc::new(common), runner))),
-            Targets::Many(many) => Arc::new(Fleet::new(Arc::new(common), many)),
+            Targets::One(address) => Arc::new(OnOneRunner(RunnerClient::new(settings, address))),
+            Targets::Many(RolloutOptions { nodes, strategy, own }) => {
+                Arc::new(OnNodes { rollout: Rollout::new(settings, nodes, strategy), own })
+            }
         })
     })
 }
 
 /// One runner.
-struct One(Remote);
+struct OnOneRunner(RunnerClient);
 
 #[async_trait]
-impl Executor for One {
+impl Executor for OnOneRunner {
     async fn execute(&self, execution: Execution) -> Outcome {
-        self.0.attempt(&execution, false, None).await.outcome
+        outcome(self.0.run(runner_job(execution)).await)
     }
 
-    /// In version 2 the runner keeps the job by its id and attempt; in version 1 nobody can ask for it.
+    /// In version 2 the runner keeps the job by its id and attempt; in version 1 it cannot be asked for it.
     async fn recover(&self, execution: Execution) -> Outcome {
-        self.0.attempt(&execution, true, None).await.outcome
+        outcome(self.0.recover(runner_job(execution)).await)
     }
+}
+
+/// Several nodes.
+struct OnNodes {
+    rollout: Rollout,
+    /// Which of them this is.
+    own: Option<String>,
+}
+
+impl OnNodes {
+    fn job(&self, execution: Execution) -> RolloutJob {
+        let only_node = self.own.clone().filter(|_| is_only_here(&execution.job));
+        let hide_secrets = Arc::new(HiddenByMask(execution.mask.clone()));
+        RolloutJob { only_node, hide_secrets, job: runner_job(execution) }
+    }
+}
+
+#[async_trait]
+impl Executor for OnNodes {
+    async fn execute(&self, execution: Execution) -> Outcome {
+        outcome(self.rollout.run(self.job(execution)).await)
+    }
+
+    async fn recover(&self, execution: Execution) -> Outcome {
+        outcome(self.rollout.recover(self.job(execution)).await)
+    }
+}
+
+fn runner_job(execution: Execution) -> RunnerJob {
+    RunnerJob {
+        key: JobKey { job_id: execution.job.id.to_string(), attempt: execution.job.attempt },
+        params: execution.params(),
+        stop: execution.stop,
+        output: execution.output,
+    }
+}
+
+fn outcome(outcome: RunnerOutcome) -> Outcome {
+    outcome.map_err(|failure| Failure {
+        kind: match failure.kind {
+            RunnerFailureKind::Failed => FailureKind::Failed,
+            RunnerFailureKind::TimedOut => FailureKind::TimedOut,
+            RunnerFailureKind::Cancelled => FailureKind::Cancelled,
+            RunnerFailureKind::Lost => FailureKind::Lost,
+        },
+        error: failure.error,
+        result: failure.result,
+    })
+}
+
+/// Hides what the mask of the configuration hides.
+struct HiddenByMask(Arc<Mask>);
+
+impl HideSecrets for HiddenByMask {
+    fn in_text(&self, text: &str) -> String {
+        self.0.text(text)
+    }
+
+    fn in_object(&self, object: &Params) -> Params {
+        self.0.params(object)
+    }
+}
+
+/// Whether the request that led to this job is for this node alone. `exe_done` has the parameters of a job, and in these
+/// those of the job before it.
+fn is_only_here(job: &Job) -> bool {
+    let mut trigger = &*job.trigger;
+    let mut params = &**job.trigger_param.params();
+    while trigger == EXE_DONE {
+        let before = params.get("trigger").and_then(Value::as_str);
+        let (Some(before), Some(Value::Object(of_before))) = (before, params.get("trigger_param")) else {
+            return false;
+        };
+        (trigger, params) = (before, of_before);
+    }
+    // `?node=` says nothing, as with the original.
+    lookup(params, ONLY_HERE).is_some_and(|node| node.as_str() != Some(""))
 }

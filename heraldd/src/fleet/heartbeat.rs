@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use herald_core::activation::{EventSink, NODE_STATE};
 use herald_core::clock::Clock;
+use herald_core::trigger::ComponentError;
+use herald_remote::{NodeProbe, NodeStatus, ProbeError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::address::runner_address;
 use super::standing::Nodes;
 use crate::config::FleetSettings;
-use crate::executor::http_remote::{Beat, Pulse};
 
 /// Before a node that did not answer counts as gone, it is asked once more: a single answer may get lost.
 const ONCE_MORE: Duration = Duration::from_secs(1);
@@ -44,15 +46,17 @@ impl Heartbeats {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let asking = Asking { nodes: nodes.clone(), accept, clock, every: settings.heartbeat };
         for (name, options) in &settings.nodes {
-            match Pulse::new(options) {
-                Ok(pulse) => {
+            let address = options.as_object().map(runner_address);
+            match address.unwrap_or_else(|| Err(ComponentError::new("a node is a map"))) {
+                Ok(address) => {
                     let (asking, name, stop) = (asking.clone(), name.clone(), stop.clone());
                     tasks.spawn(async move {
-                        stop.run_until_cancelled(asking.go_on(&name, &pulse)).await;
+                        let probe = NodeProbe::new(address);
+                        stop.run_until_cancelled(asking.go_on(&name, &probe)).await;
                     });
                 }
                 // It was checked already.
-                Err(why) => tracing::error!(node = name, "the node cannot be asked: {why}"),
+                Err(error) => tracing::error!(node = name, "the node cannot be probed: {error}"),
             }
         }
         Self { stop, tasks, settings: settings.clone() }
@@ -72,16 +76,16 @@ impl Heartbeats {
 }
 
 impl Asking {
-    async fn go_on(&self, name: &str, pulse: &Pulse) {
+    async fn go_on(&self, name: &str, probe: &NodeProbe) {
         loop {
-            let asked = self.ask(name, pulse).await;
-            if let Err(why) = &asked
+            let status = self.probe(name, probe).await;
+            if let Err(error) = &status
                 && self.nodes.is_online(name)
             {
-                tracing::warn!(node = name, "the node is gone: {why}");
+                tracing::warn!(node = name, "node offline: {error}");
             }
-            let told = self.nodes.note(name, asked, self.clock.now());
-            if let Some(params) = told {
+            let changed = self.nodes.note(name, status, self.clock.now());
+            if let Some(params) = changed {
                 tracing::info!(node = name, state = %params["state"].as_str().unwrap_or_default(), "node_state");
                 if let Err(refused) = self.accept.accept(NODE_STATE.into(), params).await {
                     tracing::error!(node = name, "node_state could not be told: {refused}");
@@ -91,14 +95,14 @@ impl Asking {
         }
     }
 
-    async fn ask(&self, name: &str, pulse: &Pulse) -> Result<Beat, String> {
+    async fn probe(&self, name: &str, probe: &NodeProbe) -> Result<NodeStatus, ProbeError> {
         let now = || self.clock.now().as_millisecond();
-        match pulse.ask(now).await {
+        match probe.status(now).await {
             Err(_) if self.nodes.is_online(name) => {
                 tokio::time::sleep(ONCE_MORE).await;
-                pulse.ask(now).await
+                probe.status(now).await
             }
-            asked => asked,
+            status => status,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The fleet: how every node is, and the runner that this daemon is itself.
 
+mod address;
 mod heartbeat;
 mod runner;
 mod standing;
 
+pub use address::runner_address;
 pub use heartbeat::Heartbeats;
 pub use runner::OwnRunner;
 pub use standing::Nodes;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use herald_core::param::Params;
+use herald_remote::{NodeStatus, ProbeError};
+use herald_wire::heartbeat::Heartbeat;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::api::model;
-use crate::executor::http_remote::Beat;
 
 /// Whether a node is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +38,14 @@ struct Node {
     presence: Presence,
     since: Option<Timestamp>,
     seen_at: Option<Timestamp>,
-    beat: Option<Beat>,
+    status: Option<NodeStatus>,
     error: Option<String>,
+}
+
+impl Node {
+    fn heartbeat(&self) -> Option<&Heartbeat> {
+        self.status.as_ref()?.heartbeat.as_ref()
+    }
 }
 
 /// How every node is.
@@ -65,32 +72,43 @@ impl Nodes {
             let kept = before.remove(name).filter(|node| node.host == host);
             let node = match kept {
                 Some(node) => Node { tags, ..node },
-                None => {
-                    Node { host, tags, presence: fresh, since: None, seen_at: None, beat: None, error: None }
-                }
+                None => Node {
+                    host,
+                    tags,
+                    presence: fresh,
+                    since: None,
+                    seen_at: None,
+                    status: None,
+                    error: None,
+                },
             };
             known.insert(name.clone(), node);
         }
     }
 
-    /// Notes an answer, or why there was none. Where the node came or went, what `node_state` tells of it.
-    pub(super) fn note(&self, name: &str, asked: Result<Beat, String>, now: Timestamp) -> Option<Params> {
+    /// Notes the status of a node, or why there is none. Where the node came or went, the parameters of `node_state`.
+    pub(super) fn note(
+        &self,
+        name: &str,
+        status: Result<NodeStatus, ProbeError>,
+        now: Timestamp,
+    ) -> Option<Params> {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let node = known.get_mut(name)?;
         let (before, presence) =
-            (node.presence, if asked.is_ok() { Presence::Online } else { Presence::Offline });
+            (node.presence, if status.is_ok() { Presence::Online } else { Presence::Offline });
         let before_since = node.since;
         if before != presence {
             node.presence = presence;
             node.since = Some(now);
         }
-        match asked {
-            Ok(beat) => {
+        match status {
+            Ok(status) => {
                 node.seen_at = Some(now);
-                node.beat = Some(beat);
+                node.status = Some(status);
                 node.error = None;
             }
-            Err(why) => node.error = Some(why),
+            Err(error) => node.error = Some(error.to_string()),
         }
         // Whether it came or went while nobody looked is not known.
         if before == presence || before == Presence::Unknown {
@@ -102,7 +120,7 @@ impl Nodes {
             "before": before.as_str(),
             "since": now.to_string(),
             "before_since": before_since.map(|at| at.to_string()),
-            "version": node.beat.as_ref().and_then(|beat| beat.told.as_ref()).map(|told| told.version.clone()),
+            "version": node.heartbeat().map(|heartbeat| heartbeat.version.clone()),
             "tags": node.tags,
             "error": node.error,
         });
@@ -127,7 +145,7 @@ impl Nodes {
 }
 
 fn shown(name: &str, node: &Node) -> model::Node {
-    let told = node.beat.as_ref().and_then(|beat| beat.told.as_ref());
+    let heartbeat = node.heartbeat();
     let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
     model::Node {
         name: name.to_owned(),
@@ -136,9 +154,11 @@ fn shown(name: &str, node: &Node) -> model::Node {
         state: node.presence.as_str().to_owned(),
         since: text(node.since),
         seen_at: text(node.seen_at),
-        version: told.map(|told| told.version.clone()),
-        running: told.filter(|_| node.presence == Presence::Online).map(|told| told.running as u64),
-        clock_difference_ms: node.beat.as_ref().and_then(|beat| beat.clock_difference_ms),
+        version: heartbeat.map(|heartbeat| heartbeat.version.clone()),
+        running: heartbeat
+            .filter(|_| node.presence == Presence::Online)
+            .map(|heartbeat| heartbeat.running as u64),
+        clock_difference_ms: node.status.as_ref().and_then(|status| status.clock_difference_ms),
         error: node.error.clone(),
     }
 }
@@ -157,15 +177,16 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herald_wire::heartbeat::{Heartbeat, RunnerState};
+    use herald_wire::heartbeat::RunnerState;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn beat() -> Result<Beat, String> {
-        let told = Heartbeat { state: RunnerState::Ready, version: "1".to_owned(), running: 2, time_ms: 0 };
-        Ok(Beat { told: Some(told), clock_difference_ms: Some(-5) })
+    fn online() -> Result<NodeStatus, ProbeError> {
+        let heartbeat =
+            Heartbeat { state: RunnerState::Ready, version: "1".to_owned(), running: 2, time_ms: 0 };
+        Ok(NodeStatus { heartbeat: Some(heartbeat), clock_difference_ms: Some(-5) })
     }
 
     #[test]
@@ -174,13 +195,13 @@ mod tests {
         let one = json!({"web1": {"host": "http://u:secret@web1:8124/", "tags": ["web"]}});
         nodes.configure(one.as_object().unwrap());
         assert_eq!(nodes.shown()[0].state, "unknown");
-        let steps: [(Result<Beat, String>, Option<&str>, &str); 6] = [
-            (beat(), None, "online"),
-            (beat(), None, "online"),
-            (Err("gone".to_owned()), Some("offline"), "offline"),
-            (Err("still gone".to_owned()), None, "offline"),
-            (beat(), Some("online"), "online"),
-            (beat(), None, "online"),
+        let steps: [(Result<NodeStatus, ProbeError>, Option<&str>, &str); 6] = [
+            (online(), None, "online"),
+            (online(), None, "online"),
+            (Err(ProbeError::Timeout), Some("offline"), "offline"),
+            (Err(ProbeError::Timeout), None, "offline"),
+            (online(), Some("online"), "online"),
+            (online(), None, "online"),
         ];
         for (n, (asked, told, state)) in steps.into_iter().enumerate() {
             let found = nodes.note("web1", asked, at(i64::try_from(n).unwrap()));
@@ -195,6 +216,6 @@ mod tests {
         assert!(nodes.is_online("web1"));
         nodes.configure(json!({"web1": {"host": "http://other:8124/"}}).as_object().unwrap());
         assert!(!nodes.is_online("web1"));
-        assert!(nodes.note("nobody", beat(), at(9)).is_none());
+        assert!(nodes.note("nobody", online(), at(9)).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The shortest secret that is taken, in bytes.
@@ -65,6 +66,17 @@ impl Secrets {
         Ok(Self { list: list.into() })
     }
 
+    /// Reads the option `secret` of a configuration: a secret, or a list of them.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_value(value: &Value) -> Result<Self, SecretError> {
+        match value {
+            Value::Array(list) => Self::new(list.iter().filter_map(Value::as_str)),
+            one => Self::new(one.as_str()),
+        }
+    }
+
     /// Public name of the secret that signs: tells which one it was without telling anything about it.
     #[must_use]
     pub fn key_id(&self, index: usize) -> &str {
@@ -114,6 +126,8 @@ impl std::fmt::Debug for Secrets {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -128,6 +142,21 @@ mod tests {
             let made = Secrets::new(&secrets);
             assert_eq!(made.as_ref().err(), expected.as_ref(), "{secrets:?}");
             assert!(!format!("{made:?}").contains("sixteen"), "{made:?}");
+        }
+    }
+
+    #[test]
+    fn an_option_is_one_or_a_list() {
+        let strong = "sixteen bytes!!!";
+        for (value, expected) in [
+            (json!(strong), None),
+            (json!([strong, "another of 16 bytes"]), None),
+            (json!([strong, "short"]), Some(SecretError::Short(5))),
+            (json!([]), Some(SecretError::Missing)),
+            (json!(""), Some(SecretError::Empty)),
+            (json!(null), Some(SecretError::Missing)),
+        ] {
+            assert_eq!(Secrets::of_value(&value).err(), expected, "{value}");
         }
     }
 

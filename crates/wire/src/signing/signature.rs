@@ -49,7 +49,7 @@ pub enum SignatureError {
     #[error("the request comes from the future: it was signed {0} s ahead; are both clocks right?")]
     Future(i64),
     /// Made with none of the secrets, or over another message.
-    #[error("the signature does not fit: another secret, or the message was altered")]
+    #[error("signature mismatch: the secrets differ, or the message was altered")]
     Forged,
     /// The body is another one.
     #[error(transparent)]

@@ -220,7 +220,7 @@ fn a_node_that_is_not_there() {
     let daemon = nodes.with("nodes: [n1, gone], strategy: {offline: wait}", &sh("echo x"), &more);
     let waiting = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| job(&daemon, &json!({})));
-        daemon.wait_for(&["the node is offline; the job waits for it"]);
+        daemon.wait_for(&["node offline; the job waits for it"]);
         let config = format!("port: {port}\nwork_dir: '@DIR@/runner'\nsecret: {SECRET}\n");
         let _back = Runner::configured(&place, &config);
         waiting.join().unwrap()

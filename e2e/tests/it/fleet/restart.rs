@@ -65,7 +65,7 @@ fn a_node_that_was_waited_for_is_waited_for_again() {
     let port = gone.address().port();
     drop(gone);
     let start = || daemon(&nodes, "n1, n2, n3", "{offline: wait}", &section);
-    let waits = &["the node is offline; the job waits for it"][..];
+    let waits = &["node offline; the job waits for it"][..];
     let first = start();
     let event = first.post(&serde_json::json!({}));
     first.wait_for(waits);
@@ -91,5 +91,5 @@ fn a_node_that_the_configuration_has_no_more_is_not_forgotten() {
     assert_eq!(ended["success"], false, "{ended}");
     let status = ["n1", "n2", "n3"].map(|node| ended["result"]["node"][node]["status"].clone());
     assert_eq!(status, ["succeeded", "lost", "succeeded"], "{ended}");
-    assert!(ended["error"].as_str().unwrap().contains("does not have the node"), "{ended}");
+    assert!(ended["error"].as_str().unwrap().contains("the node was removed from the configuration"), "{ended}");
 }

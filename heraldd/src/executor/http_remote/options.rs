@@ -7,12 +7,13 @@ use herald_core::problem::near_miss;
 use herald_core::spec::{Complaint, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
+use herald_remote::{NodeRunner, Protocol, RemoteSettings, RolloutStrategy, RunnerAddress};
 use herald_wire::secret::Secrets;
-use reqwest::Url;
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::strategy::{self, Strategy};
-use crate::tls::{self, TlsClient};
+use crate::fleet::runner_address;
+use crate::tls;
 
 /// A whole configuration.
 pub(super) const EXAMPLE: &str = "
@@ -58,10 +59,13 @@ pub(super) fn specs() -> Vec<OptionSpec> {
             OptionKind::Secrets,
             "The runner's secret, at least 16 bytes, with `host`. Of a list all are accepted in answers, and the first one signs.",
         )
-        .check(check_secret),
+        .check(|secret| match Secrets::of_value(secret) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Complaint::plain(error.to_string())),
+        }),
         OptionSpec::new("nodes", OptionKind::Texts, "The nodes of `node` on which each job runs."),
         OptionSpec::new("tags", OptionKind::Texts, "The same by tag: every node that bears one of these."),
-        strategy::spec(),
+        strategy_option(),
         OptionSpec::new(
             "data_dir",
             OptionKind::FilePath,
@@ -93,92 +97,28 @@ pub(super) fn specs() -> Vec<OptionSpec> {
     ]
 }
 
-/// Whether it can be the secret of a runner, or a list of such.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_secret(value: &Value) -> Result<(), Complaint> {
-    secrets(Some(value)).map(drop).map_err(Complaint::plain)
-}
-
-fn secrets(value: Option<&Value>) -> Result<Secrets, String> {
-    let texts: Vec<&str> = match value {
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
-        Some(Value::String(text)) => vec![text],
-        _ => Vec::new(),
-    };
-    Secrets::new(texts).map_err(|error| error.to_string())
-}
-
-/// A runner, and what it shares with us.
-#[derive(Clone)]
-pub(super) struct Runner {
-    pub(super) url: Url,
-    pub(super) secrets: Secrets,
-    pub(super) tls: Option<TlsClient>,
-}
-
-impl Runner {
-    /// From `host`, `secret` and `tls`.
-    pub(super) fn of(given: &serde_json::Map<String, Value>) -> Result<Self, ComponentError> {
-        let of = |name: &str| given.get(name).filter(|value| !value.is_null());
-        let host = of("host").and_then(Value::as_str).unwrap_or_default();
-        let url = Url::parse(host).map_err(|error| ComponentError(format!("host: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(ComponentError("host: expected an http:// or https:// URL".to_owned()));
-        }
-        let secrets = secrets(of("secret")).map_err(|why| ComponentError(format!("secret: {why}")))?;
-        let tls = of("tls").map(TlsClient::read).transpose();
-        let tls = tls.map_err(|why| ComponentError(format!("tls: {why}")))?;
-        if tls.is_some() && url.scheme() == "http" {
-            return Err(ComponentError(
-                "host: it begins with http://, so `tls` counts for nothing; write https://".to_owned(),
-            ));
-        }
-        Ok(Self { url, secrets, tls })
-    }
-}
-
-impl Runner {
-    /// Of a node, whose options are checked already.
-    pub(super) fn of_node(node: &Value) -> Result<Self, ComponentError> {
-        node.as_object().map_or_else(|| Err(ComponentError::new("a node is a map")), Self::of)
-    }
-}
-
 /// Several runners.
-pub(super) struct Many {
-    /// By name, in the order in which they get the job.
-    pub(super) nodes: Vec<(String, Runner)>,
-    pub(super) strategy: Strategy,
+pub(super) struct RolloutOptions {
+    /// In the order in which they get the job.
+    pub(super) nodes: Vec<NodeRunner>,
+    pub(super) strategy: RolloutStrategy,
     /// Which of them this is.
     pub(super) own: Option<String>,
 }
 
 /// Where jobs go.
 pub(super) enum Targets {
-    One(Runner),
-    Many(Many),
-}
-
-/// What holds for every runner.
-pub(super) struct Common {
-    pub(super) data_dir: PathBuf,
-    pub(super) timeout: Duration,
-    /// Version 2.
-    pub(super) signed: bool,
-    pub(super) connect_timeout: Duration,
-    pub(super) rejoin: Duration,
-    pub(super) max_files_size: Option<u64>,
+    One(RunnerAddress),
+    Many(RolloutOptions),
 }
 
 /// The options, read.
-pub(super) struct Settings {
-    pub(super) common: Common,
+pub(super) struct RemoteOptions {
+    pub(super) settings: RemoteSettings,
     pub(super) targets: Targets,
 }
 
-impl Settings {
+impl RemoteOptions {
     /// Reads them.
     pub(super) fn of(options: &Options) -> Result<Self, ComponentError> {
         let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
@@ -191,11 +131,14 @@ impl Settings {
             Some(path) => PathBuf::from(path),
             None => default_data_dir()?,
         };
-        let common = Common {
+        let settings = RemoteSettings {
             data_dir: std::path::absolute(&data_dir)
                 .map_err(|error| ComponentError(format!("data_dir: {error}")))?,
             timeout: time("timeout", 24 * 3600)?,
-            signed: given("wire").and_then(Value::as_u64) != Some(1),
+            protocol: match given("wire").and_then(Value::as_u64) {
+                Some(1) => Protocol::V1,
+                _ => Protocol::V2,
+            },
             connect_timeout: time("connect_timeout", 10)?,
             rejoin: time("rejoin", 15)?,
             max_files_size: given("max_files_size")
@@ -203,7 +146,7 @@ impl Settings {
                 .transpose()
                 .map_err(bad("max_files_size"))?,
         };
-        Ok(Self { common, targets: targets(options)? })
+        Ok(Self { settings, targets: targets(options)? })
     }
 }
 
@@ -227,7 +170,7 @@ fn targets(options: &Options) -> Result<Targets, ComponentError> {
         if given("secret").is_none() {
             return wrong("the option `secret` is missing".to_owned());
         }
-        return Ok(Targets::One(Runner::of(&options.0)?));
+        return Ok(Targets::One(runner_address(&options.0)?));
     }
     if let Some(name) = ["secret", "tls"].into_iter().find(|name| given(name).is_some()) {
         return wrong(format!("{name}: every node has its own, under `node`"));
@@ -236,19 +179,18 @@ fn targets(options: &Options) -> Result<Targets, ComponentError> {
     let all = given("node").and_then(Value::as_object).unwrap_or(&empty);
     let wanted = texts(given(way));
     let nodes = if way == "nodes" { named(&wanted, all)? } else { tagged(&wanted, all)? };
-    let mut seen: Vec<(&str, &Url)> = Vec::new();
-    for (name, runner) in &nodes {
-        if let Some((other, _)) = seen.iter().find(|(_, url)| **url == runner.url) {
-            return wrong(format!("{way}: {other} and {name} are the same runner, {}", runner.url));
+    for (n, NodeRunner { name, address }) in nodes.iter().enumerate() {
+        let same = |other: &&NodeRunner| other.address.url == address.url;
+        if let Some(other) = nodes.iter().take(n).find(same) {
+            return wrong(format!("{way}: {} and {name} are the same runner, {}", other.name, address.url));
         }
-        seen.push((name, &runner.url));
     }
     let strategy = given("strategy")
-        .map(Strategy::of)
+        .map(RolloutStrategy::deserialize)
         .transpose()
-        .map_err(|why| ComponentError(format!("strategy: {why}")))?;
+        .map_err(|error| ComponentError(format!("strategy: {error}")))?;
     let own = given("id").and_then(Value::as_str).map(str::to_owned);
-    Ok(Targets::Many(Many { nodes, strategy: strategy.unwrap_or_default(), own }))
+    Ok(Targets::Many(RolloutOptions { nodes, strategy: strategy.unwrap_or_default(), own }))
 }
 
 fn texts(given: Option<&Value>) -> Vec<&str> {
@@ -261,7 +203,7 @@ fn texts(given: Option<&Value>) -> Vec<&str> {
 
 type Nodes = serde_json::Map<String, Value>;
 
-fn named(names: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, ComponentError> {
+fn named(names: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
     if names.is_empty() {
         return Err(ComponentError("nodes: the list is empty".to_owned()));
     }
@@ -273,11 +215,10 @@ fn named(names: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, Component
         let unknown = unknown.join("\", \"");
         return Err(ComponentError(format!("nodes: there is no node \"{unknown}\"; {advice}")));
     }
-    let known = names.iter().filter_map(|name| Some(((*name).to_owned(), all.get(*name)?)));
-    known.map(|(name, node)| Ok((name, Runner::of_node(node)?))).collect()
+    names.iter().filter_map(|name| Some(node_runner(name, all.get(*name)?))).collect()
 }
 
-fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, ComponentError> {
+fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
     let bears = |node: &Value, tag: &str| texts(node.get("tags")).contains(&tag);
     let unknown: Vec<&str> =
         tags.iter().filter(|tag| !all.values().any(|node| bears(node, tag))).copied().collect();
@@ -288,7 +229,32 @@ fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<(String, Runner)>, Component
         )));
     }
     let wanted = all.iter().filter(|(_, node)| tags.iter().any(|tag| bears(node, tag)));
-    wanted.map(|(name, node)| Ok((name.clone(), Runner::of_node(node)?))).collect()
+    wanted.map(|(name, node)| node_runner(name, node)).collect()
+}
+
+/// Of a node, whose options are checked already.
+fn node_runner(name: &str, node: &Value) -> Result<NodeRunner, ComponentError> {
+    let options = node.as_object().ok_or_else(|| ComponentError::new("a node is a map"))?;
+    Ok(NodeRunner { name: name.to_owned(), address: runner_address(options)? })
+}
+
+/// The option `strategy`.
+fn strategy_option() -> OptionSpec {
+    let new = OptionSpec::new;
+    let count = |min| OptionKind::Integer { min, max: 100_000 };
+    let fields = vec![
+        new("max_parallel", count(1), "On how many nodes a job runs at once. Default: on all."),
+        new("canary", count(0), "On how many nodes it must succeed before the others get it.").default(0),
+        new("stop_on_failure", OptionKind::Boolean, "Whether no further node gets it once it has failed on one.").default(false),
+        new(
+            "offline",
+            OptionKind::OneOf(&["fail", "skip", "wait"]),
+            "A node that is offline: the job fails there, is not run there, or waits for it within its `timeout`. On one that \
+             is not trusted, or does not trust us, it always fails.",
+        )
+        .default("fail"),
+    ];
+    new("strategy", OptionKind::Fields(fields), "How a job goes to several nodes.")
 }
 
 fn default_data_dir() -> Result<PathBuf, ComponentError> {

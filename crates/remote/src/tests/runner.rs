@@ -1,18 +1,12 @@
-//! Against a runner of the tests' own. What a real runner does is tested end to end.
-
-mod fake;
-mod fleet;
+//! One runner of the tests' own. What a real runner does is tested end to end.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use herald_core::executor::{Ending, Execution, Executor, FailureKind, NoOutput, Outcome, Stop};
-use herald_core::job::Job;
-use herald_core::param::Params;
-use herald_core::secret::Mask;
-use herald_core::spec::Options;
+use herald_base::ending::Ending;
+use herald_base::stop::Stop;
 use herald_wire::answer::Signer;
 use herald_wire::multipart;
 use herald_wire::secret::Secrets;
@@ -20,44 +14,26 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{Pulse, component};
-use fake::{File, Got, SECRET, fake, raw, secrets, short, with_files, without_output};
+use super::fake::{File, Got, SECRET, fake, raw, secrets, short, with_files, without_output};
+use super::{address, job, settings};
+use crate::{NodeProbe, Protocol, RemoteSettings, RunnerClient, RunnerFailureKind, RunnerOutcome};
 
-fn remote(port: u16, data_dir: &Path, more: &Value) -> Arc<dyn Executor> {
-    let mut options =
-        json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET, "data_dir": data_dir});
-    for (key, value) in more.as_object().unwrap() {
-        options[key] = value.clone();
-    }
-    let Value::Object(options) = options else { unreachable!() };
-    (component().factory)(&Options(options)).unwrap()
+fn runner(port: u16, data_dir: &Path, change: impl FnOnce(&mut RemoteSettings)) -> RunnerClient {
+    let mut settings = settings(data_dir);
+    change(&mut settings);
+    RunnerClient::new(Arc::new(settings), address(&format!("http://127.0.0.1:{port}/path")))
 }
 
-fn execution(id: &str, stop: Stop) -> Execution {
-    let empty = Arc::new(Params::new());
-    let job = Job {
-        id: id.into(),
-        trigger_id: "e".into(),
-        router: "r".into(),
-        trigger: "t".into(),
-        selector: "all".into(),
-        task: "k".into(),
-        executor: "x".into(),
-        trigger_param: Arc::default(),
-        select_param: empty.clone(),
-        job_param: empty,
-        chain_depth: 0,
-        attempt: 3,
-    };
-    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: Arc::new(NoOutput) }
-}
-
-async fn run(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static, data: &Path, more: Value) -> Outcome {
+async fn run(
+    answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static,
+    data: &Path,
+    change: impl FnOnce(&mut RemoteSettings),
+) -> RunnerOutcome {
     let port = fake(answer).await;
-    remote(port, data, &more).execute(execution("job1", Stop::new())).await
+    runner(port, data, change).run(job("job1", Stop::new())).await
 }
 
-fn kind_and_error(outcome: Outcome) -> (FailureKind, String) {
+fn kind_and_error(outcome: RunnerOutcome) -> (RunnerFailureKind, String) {
     let failure = outcome.unwrap_err();
     (failure.kind, failure.error)
 }
@@ -81,22 +57,32 @@ async fn endings_become_outcomes() {
     for (status, body, ending, expected) in [
         (200, json!({"exit_code": 0, "a": 1, "file": {"x": "/there"}}), Some(Ending::Exited(0)), Ok(fine)),
         (200, json!({}), Some(Ending::Background), Ok(json!({}))),
-        (200, json!({"exit_code": 3}), Some(Ending::Exited(3)), Err((FailureKind::Failed, "exit code 3"))),
+        (
+            200,
+            json!({"exit_code": 3}),
+            Some(Ending::Exited(3)),
+            Err((RunnerFailureKind::Failed, "exit code 3")),
+        ),
         (
             200,
             json!({"signal": 9}),
             Some(Ending::Signaled(9)),
-            Err((FailureKind::Failed, "killed by signal 9")),
+            Err((RunnerFailureKind::Failed, "killed by signal 9")),
         ),
-        (200, json!({"signal": 15}), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "timed out"))),
-        (200, json!({"signal": 15}), Some(Ending::Cancelled), Err((FailureKind::Cancelled, "cancelled"))),
-        (500, json!("no such program"), None, Err((FailureKind::Failed, "no such program"))),
-        (500, json!("late"), Some(Ending::TimedOut), Err((FailureKind::TimedOut, "late"))),
-        (404, json!("who?"), None, Err((FailureKind::Lost, "does not know the job"))),
+        (200, json!({"signal": 15}), Some(Ending::TimedOut), Err((RunnerFailureKind::TimedOut, "timed out"))),
+        (
+            200,
+            json!({"signal": 15}),
+            Some(Ending::Cancelled),
+            Err((RunnerFailureKind::Cancelled, "cancelled")),
+        ),
+        (500, json!("no such program"), None, Err((RunnerFailureKind::Failed, "no such program"))),
+        (500, json!("late"), Some(Ending::TimedOut), Err((RunnerFailureKind::TimedOut, "late"))),
+        (404, json!("who?"), None, Err((RunnerFailureKind::Lost, "does not know the job"))),
     ] {
         let text = body.to_string();
         let answer = move |got: Got| short(&got.signer(), status, &text, ending);
-        let outcome = run(answer, data.path(), json!({})).await;
+        let outcome = run(answer, data.path(), |_| {}).await;
         match expected {
             Ok(result) => assert_eq!(Value::Object(outcome.unwrap()), result),
             Err((kind, says)) => {
@@ -123,28 +109,32 @@ async fn answers_that_cannot_be_trusted_fail_the_job() {
             let answer = short(&got.signer(), 200, "{\"exit_code\":0}", None);
             String::from_utf8(answer).unwrap().replace("\"exit_code\":0}", "\"exit_code\":1}").into_bytes()
         }),
-        ("altered status", "signature does not fit", |got| {
+        ("altered status", "signature mismatch", |got| {
             let answer = short(&got.signer(), 500, "{\"exit_code\":0}", None);
             String::from_utf8(answer).unwrap().replacen("500", "200", 1).into_bytes()
         }),
-        ("to another request", "signature does not fit", |got| {
+        ("to another request", "signature mismatch", |got| {
             let mut verified = got.verified();
             verified.tie.signature = "herald=:AAAA:".to_owned();
             short(&Signer::new(&secrets(), &verified), 200, "{\"exit_code\":0}", None)
         }),
-        ("with another secret", "signature does not fit", |got| {
+        ("with another secret", "signature mismatch", |got| {
             let stranger = Secrets::new(["some other secret, long enough"]).unwrap();
             short(&Signer::new(&stranger, &got.verified()), 200, "{\"exit_code\":0}", None)
         }),
-        ("a redirect", "307", |_| raw(307, &[("Location", "http://127.0.0.1:1/")], b"")),
-        ("a web page", "text/html", |_| raw(200, &[("Content-Type", "text/html")], b"hello")),
+        ("a redirect", "/path is not a herald-runner (307 Temporary Redirect)", |_| {
+            raw(307, &[("Location", "http://127.0.0.1:1/")], b"")
+        }),
+        ("a web page", "/path is not a herald-runner (200 OK, text/html)", |_| {
+            raw(200, &[("Content-Type", "text/html")], b"hello")
+        }),
         ("no object", "not a JSON object", |got| short(&got.signer(), 200, "[]", None)),
         ("refused", "reason 4711", |_| raw(401, &[], b"reason 4711")),
     ];
     for (what, says, lie) in cases {
         let data = tempfile::tempdir().unwrap();
-        let (kind, error) = kind_and_error(run(lie, data.path(), json!({})).await);
-        assert_eq!(kind, FailureKind::Failed, "{what}: {error}");
+        let (kind, error) = kind_and_error(run(lie, data.path(), |_| {}).await);
+        assert_eq!(kind, RunnerFailureKind::Failed, "{what}: {error}");
         assert!(error.contains(says), "{what}: {error}");
         assert!(!error.contains(SECRET), "{error}");
     }
@@ -171,7 +161,7 @@ async fn files_land_when_all_is_right_and_only_then() {
         let owned = |files: &[File<'static>]| files.to_vec();
         let (sent, named, after) = (owned(sent), owned(named), owned(after));
         let answer = move |got: Got| with_files(&got.signer(), &sent, &named, &after);
-        let outcome = run(answer, data.path(), json!({})).await;
+        let outcome = run(answer, data.path(), |_| {}).await;
         match says {
             None => {
                 let result = outcome.unwrap();
@@ -182,7 +172,7 @@ async fn files_land_when_all_is_right_and_only_then() {
             }
             Some(says) => {
                 let (kind, error) = kind_and_error(outcome);
-                assert!(kind == FailureKind::Failed && error.contains(says), "{what}: {error}");
+                assert!(kind == RunnerFailureKind::Failed && error.contains(says), "{what}: {error}");
                 assert!(!data.path().join("job1").exists(), "{what}");
             }
         }
@@ -195,7 +185,7 @@ async fn a_bound_on_files_holds() {
     let file: File<'_> = ("a", "a.dat", b"12345");
     for (bound, fits) in [(5, true), (4, false)] {
         let answer = move |got: Got| with_files(&got.signer(), &[file], &[file], &[]);
-        let outcome = run(answer, data.path(), json!({"max_files_size": bound})).await;
+        let outcome = run(answer, data.path(), |settings| settings.max_files_size = Some(bound)).await;
         assert_eq!(outcome.is_ok(), fits, "{outcome:?}");
     }
 }
@@ -227,8 +217,10 @@ async fn truncated_answers_leave_nothing() {
                 }
                 whole[..head + length].to_vec()
             };
-            let (kind, error) = kind_and_error(run(answer, data.path(), json!({"rejoin": "500ms"})).await);
-            let expected = if honest { FailureKind::Failed } else { FailureKind::Lost };
+            let (kind, error) = kind_and_error(
+                run(answer, data.path(), |settings| settings.rejoin = Duration::from_millis(500)).await,
+            );
+            let expected = if honest { RunnerFailureKind::Failed } else { RunnerFailureKind::Lost };
             assert_eq!(kind, expected, "{keep}: {error}");
             assert!(!data.path().join("job1").exists(), "{keep}");
         }
@@ -250,7 +242,7 @@ async fn a_broken_connection_joins_the_job_and_never_starts_it_again() {
             _ => short(&got.signer(), 200, "{\"exit_code\":0}", Some(Ending::Exited(0))),
         }
     };
-    run(answer, data.path(), json!({})).await.unwrap();
+    run(answer, data.path(), |_| {}).await.unwrap();
     let joins = joins.lock().unwrap();
     assert_eq!(joins.iter().map(|(join, _)| *join).collect::<Vec<_>>(), [false, true, true]);
     assert_ne!(joins[1].1, joins[2].1, "each with its own nonce");
@@ -267,7 +259,7 @@ async fn a_busy_runner_is_asked_again() {
             _ => short(&got.signer(), 200, "{\"exit_code\":0}", None),
         }
     };
-    run(answer, data.path(), json!({})).await.unwrap();
+    run(answer, data.path(), |_| {}).await.unwrap();
 }
 
 /// All that is logged on this thread at info and above.
@@ -287,7 +279,7 @@ impl std::io::Write for Log {
 
 /// A job that waits until its time is over: one line in the log, and an error that says what it waited for.
 #[tokio::test]
-async fn waiting_for_a_busy_runner_is_told_once_in_the_log_and_in_the_error() {
+async fn waiting_for_a_busy_runner_is_logged_once_and_part_of_the_error() {
     let log = Log::default();
     let sink = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -303,7 +295,7 @@ async fn waiting_for_a_busy_runner_is_told_once_in_the_log_and_in_the_error() {
         if got.path.ends_with("/cancel") {
             return short(&got.signer(), 200, "{\"state\":\"unknown\"}", None);
         }
-        // After the cancel it would be told so, which is not of interest here.
+        // What it answers after the cancel is not of interest here.
         if counted.fetch_add(1, Ordering::Relaxed) == 2 {
             return short(&got.signer(), 500, "cancelled", Some(Ending::Cancelled));
         }
@@ -311,10 +303,14 @@ async fn waiting_for_a_busy_runner_is_told_once_in_the_log_and_in_the_error() {
         let answer = String::from_utf8(short(&got.signer(), 503, text, None)).unwrap();
         answer.replacen("\r\n", "\r\nRetry-After: 1\r\n", 1).into_bytes()
     };
-    let (kind, error) = kind_and_error(run(answer, data.path(), json!({"timeout": "1500ms"})).await);
-    assert_eq!(kind, FailureKind::TimedOut, "{error}");
+    let (kind, error) = kind_and_error(
+        run(answer, data.path(), |settings| settings.timeout = Duration::from_millis(1500)).await,
+    );
+    assert_eq!(kind, RunnerFailureKind::TimedOut, "{error}");
     assert_eq!(asked.load(Ordering::Relaxed), 3);
-    for says in ["longer than 1.5 s", "busy: the nonce could not be written: No space", "http://127.0.0.1:"] {
+    for says in
+        ["timed out after 1s500ms", "busy: the nonce could not be written: No space", "http://127.0.0.1:"]
+    {
         assert!(error.contains(says), "{error}");
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -326,18 +322,19 @@ async fn waiting_for_a_busy_runner_is_told_once_in_the_log_and_in_the_error() {
 }
 
 #[tokio::test]
-async fn a_runner_that_is_not_there_is_told_with_its_address() {
+async fn a_runner_that_is_offline_is_named_with_its_address() {
     let data = tempfile::tempdir().unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = gone.local_addr().unwrap().port();
     drop(gone);
-    let remote = remote(port, data.path(), &json!({}));
-    let (kind, error) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
-    assert_eq!(kind, FailureKind::Failed);
-    assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("refused"), "{error}");
+    let runner = runner(port, data.path(), |_| {});
+    let (kind, error) = kind_and_error(runner.run(job("j", Stop::new())).await);
+    assert_eq!(kind, RunnerFailureKind::Failed);
+    let expected = format!("the runner http://127.0.0.1:{port}/path cannot be reached: connection refused");
+    assert_eq!(error, expected);
 }
 
-/// Serves the job until its cancel comes, then tells that it was cancelled.
+/// Serves the job until its cancel comes, then answers that it was cancelled.
 async fn cancellable(seen: Arc<Mutex<Vec<String>>>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -367,19 +364,22 @@ async fn cancellable(seen: Arc<Mutex<Vec<String>>>) -> u16 {
 }
 
 #[tokio::test]
-async fn giving_up_sends_a_signed_cancel_and_waits_for_the_last_words() {
-    for (timeout, expected) in [("300ms", FailureKind::TimedOut), ("1h", FailureKind::Cancelled)] {
+async fn a_timeout_or_cancel_sends_a_signed_cancel_and_waits_for_the_result() {
+    for (timeout, expected) in [
+        (Duration::from_millis(300), RunnerFailureKind::TimedOut),
+        (Duration::from_secs(3600), RunnerFailureKind::Cancelled),
+    ] {
         let data = tempfile::tempdir().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let port = cancellable(seen.clone()).await;
-        let remote = remote(port, data.path(), &json!({"timeout": timeout}));
+        let runner = runner(port, data.path(), |settings| settings.timeout = timeout);
         let stop = Stop::new();
         let asked = stop.asked.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(600)).await;
             asked.cancel();
         });
-        let failure = remote.execute(execution("job1", stop)).await.unwrap_err();
+        let failure = runner.run(job("job1", stop)).await.unwrap_err();
         assert_eq!(failure.kind, expected, "{}", failure.error);
         assert_eq!(Value::Object(failure.result), json!({"signal": 15}));
         let seen = seen.lock().unwrap();
@@ -388,11 +388,11 @@ async fn giving_up_sends_a_signed_cancel_and_waits_for_the_last_words() {
 }
 
 #[tokio::test]
-async fn in_version_1_giving_up_closes_the_connection() {
+async fn in_version_1_a_timeout_closes_the_connection() {
     let data = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let runner = tokio::spawn(async move {
+    let peer = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let got = Got::read(&mut stream).await.unwrap();
         let signature = got.headers["x-herald-signature"].as_bytes().to_vec();
@@ -400,34 +400,12 @@ async fn in_version_1_giving_up_closes_the_connection() {
         assert!(!got.headers.contains_key("signature"));
         stream.read(&mut [0; 1]).await.unwrap()
     });
-    let remote = remote(port, data.path(), &json!({"wire": 1, "timeout": "300ms"}));
-    let (kind, _) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
-    assert_eq!(kind, FailureKind::TimedOut);
-    assert_eq!(runner.await.unwrap(), 0, "the connection was closed");
-}
-
-#[test]
-fn options_are_checked() {
-    let good = json!({"host": "https://h/p", "secret": SECRET, "data_dir": "/d"});
-    for (key, value, fine) in [
-        ("host", json!("http://h:1/p?q"), true),
-        ("host", json!("ftp://h"), false),
-        ("host", json!("h"), false),
-        ("secret", json!([SECRET, "another secret, long enough"]), true),
-        ("secret", json!([SECRET, "short"]), false),
-        ("secret", json!(""), false),
-        ("secret", json!([]), false),
-        ("timeout", json!("1h"), true),
-        ("timeout", json!("soon"), false),
-        ("max_files_size", json!("1GiB"), true),
-        ("max_files_size", json!("huge"), false),
-    ] {
-        let mut options = good.clone();
-        options[key] = value.clone();
-        let Value::Object(options) = options else { unreachable!() };
-        let made = (component().factory)(&Options(options));
-        assert_eq!(made.is_ok(), fine, "{key}: {value}: {:?}", made.err().map(|error| error.0));
-    }
+    let client = runner(port, data.path(), |settings| {
+        (settings.protocol, settings.timeout) = (Protocol::V1, Duration::from_millis(300));
+    });
+    let (kind, _) = kind_and_error(client.run(job("j", Stop::new())).await);
+    assert_eq!(kind, RunnerFailureKind::TimedOut);
+    assert_eq!(peer.await.unwrap(), 0, "the connection was closed");
 }
 
 /// A URL with TLS needs the provider and the machine's root certificates; a panic would be found here.
@@ -435,25 +413,25 @@ fn options_are_checked() {
 async fn https_without_a_certificate_that_is_known_is_an_error() {
     let data = tempfile::tempdir().unwrap();
     let port = fake(|_| Vec::new()).await;
-    let host = format!("https://127.0.0.1:{port}/");
-    let remote = remote(port, data.path(), &json!({"host": host, "connect_timeout": "300ms"}));
-    let (kind, error) = kind_and_error(remote.execute(execution("j", Stop::new())).await);
-    assert_eq!(kind, FailureKind::Failed, "{error}");
+    let settings = RemoteSettings { connect_timeout: Duration::from_millis(300), ..settings(data.path()) };
+    let runner = RunnerClient::new(Arc::new(settings), address(&format!("https://127.0.0.1:{port}/")));
+    let (kind, error) = kind_and_error(runner.run(job("j", Stop::new())).await);
+    assert_eq!(kind, RunnerFailureKind::Failed, "{error}");
     assert!(error.contains("cannot be reached"), "{error}");
 }
 
 /// A clock may say anything.
 #[tokio::test]
-async fn a_node_with_an_odd_clock_is_there_all_the_same() {
+async fn a_node_with_an_odd_clock_is_online() {
     for (time_ms, difference) in
         [(1_000_250_i64, 250), (0, -1_000_000), (i64::MIN, i64::MIN), (i64::MAX, i64::MAX - 1_000_000)]
     {
         let says = json!({"state": "ready", "version": "1", "running": 0, "time_ms": time_ms}).to_string();
         let port = fake(move |got| short(&got.signer(), 200, &says, None)).await;
-        let node = json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET});
-        let beat = Pulse::new(&node).unwrap().ask(|| 1_000_000).await.unwrap();
-        assert_eq!(beat.clock_difference_ms, Some(difference), "{time_ms}");
-        assert_eq!(beat.told.unwrap().time_ms, time_ms);
+        let probe = NodeProbe::new(address(&format!("http://127.0.0.1:{port}/path")));
+        let status = probe.status(|| 1_000_000).await.unwrap();
+        assert_eq!(status.clock_difference_ms, Some(difference), "{time_ms}");
+        assert_eq!(status.heartbeat.unwrap().time_ms, time_ms);
     }
 }
 
@@ -461,26 +439,21 @@ async fn a_node_with_an_odd_clock_is_there_all_the_same() {
 #[tokio::test]
 async fn a_node_that_refuses_us_is_shown_with_its_reason() {
     type Answer = fn(Got) -> Vec<u8>;
-    let cases: [(Answer, &str); 5] = [
+    let cases: [(Answer, &str); 6] = [
         (
             |_| raw(401, &[], b"signed 400 s ago; are both clocks right?\n"),
-            "it refuses us, in an answer that is not signed: signed 400 s ago; are both clocks right?",
+            "rejected with 401 Unauthorized: signed 400 s ago; are both clocks right?",
         ),
-        (
-            |_| raw(502, &[], b"<html>\nBad Gateway"),
-            "the answer of the runner is not signed as it must be: the message is not signed (502 Bad Gateway: <html> Bad Gateway)",
-        ),
-        (
-            |_| raw(200, &[], b"{}"),
-            "the answer of the runner is not signed as it must be: the message is not signed",
-        ),
+        (|_| raw(502, &[], b"<html>\nBad Gateway"), "a proxy answered 502 Bad Gateway: <html> Bad Gateway"),
+        (|_| raw(404, &[], b"<html> Not Found"), "not a herald-runner (404 Not Found: <html> Not Found)"),
+        (|_| raw(200, &[], b"{}"), "the answer is not signed"),
         (|got| short(&got.signer(), 503, "too many requests", None), "too many requests"),
-        (|_| Vec::new(), "client error (SendRequest): connection closed before message completed"),
+        (|_| Vec::new(), "connection closed before message completed"),
     ];
     for (answer, expected) in cases {
         let port = fake(answer).await;
-        let node = json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET});
-        let error = Pulse::new(&node).unwrap().ask(|| 0).await.unwrap_err();
-        assert_eq!(error, expected);
+        let probe = NodeProbe::new(address(&format!("http://127.0.0.1:{port}/path")));
+        let error = probe.status(|| 0).await.unwrap_err();
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -1,42 +1,42 @@
-//! The output of one node among several: every line bears the node's name.
+//! The output of one node among several: every line begins with the node's name.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use herald_core::executor::{Output, Stream};
+use herald_base::output::{Output, Stream};
 
-/// The longest line that is waited for to its end.
+/// The longest line that is kept until its end arrives.
 const LONGEST: usize = 64 << 10;
 
 /// Puts `[NODE] ` in front of every line.
-pub(super) struct Labelled {
+pub(super) struct NodePrefix {
     inner: Arc<dyn Output>,
-    label: Vec<u8>,
-    /// Lines whose end has not come, of standard output and of standard error.
-    begun: Mutex<[Vec<u8>; 2]>,
+    prefix: Vec<u8>,
+    /// Lines whose end has not arrived, of standard output and of standard error.
+    partial: Mutex<[Vec<u8>; 2]>,
 }
 
-impl Labelled {
+impl NodePrefix {
     pub(super) fn new(inner: Arc<dyn Output>, node: &str) -> Self {
-        Self { inner, label: format!("[{node}] ").into_bytes(), begun: Mutex::default() }
+        Self { inner, prefix: format!("[{node}] ").into_bytes(), partial: Mutex::default() }
     }
 
-    /// The whole lines that there are now, with their labels.
+    /// The whole lines that there are now, with their prefixes.
     fn lines(&self, stream: Stream, bytes: &[u8], last: bool) -> Vec<u8> {
-        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = match stream {
-            Stream::Stdout => &mut begun[0],
-            Stream::Stderr => &mut begun[1],
+        let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+        let partial = match stream {
+            Stream::Stdout => &mut partial[0],
+            Stream::Stderr => &mut partial[1],
         };
-        begun.extend_from_slice(bytes);
+        partial.extend_from_slice(bytes);
         let mut lines = Vec::new();
-        while let Some(at) = begun.iter().position(|byte| *byte == b'\n') {
-            lines.extend_from_slice(&self.label);
-            lines.extend(begun.drain(..=at));
+        while let Some(at) = partial.iter().position(|byte| *byte == b'\n') {
+            lines.extend_from_slice(&self.prefix);
+            lines.extend(partial.drain(..=at));
         }
-        if (last && !begun.is_empty()) || begun.len() > LONGEST {
-            lines.extend_from_slice(&self.label);
-            lines.append(begun);
+        if (last && !partial.is_empty()) || partial.len() > LONGEST {
+            lines.extend_from_slice(&self.prefix);
+            lines.append(partial);
             lines.push(b'\n');
         }
         lines
@@ -44,7 +44,7 @@ impl Labelled {
 }
 
 #[async_trait]
-impl Output for Labelled {
+impl Output for NodePrefix {
     async fn write(&self, stream: Stream, bytes: &[u8]) {
         let lines = self.lines(stream, bytes, false);
         if !lines.is_empty() {
@@ -80,9 +80,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_line_bears_the_name() {
+    async fn every_line_begins_with_the_name() {
         let kept = Arc::new(Kept::default());
-        let output = Labelled::new(kept.clone(), "web1");
+        let output = NodePrefix::new(kept.clone(), "web1");
         output.write(Stream::Stdout, b"one\ntw").await;
         output.write(Stream::Stderr, b"err").await;
         output.write(Stream::Stdout, b"o\n\n").await;

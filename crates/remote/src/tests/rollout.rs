@@ -4,20 +4,39 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use herald_core::executor::{Executor, Outcome, Stop};
-use herald_core::param::Params;
-use herald_core::spec::Options;
-use herald_core::trigger_param::TriggerParam;
+use herald_base::stop::Stop;
 use herald_net::tls::testing::{Authority, Pair, Validity};
-use herald_net::tls::{ServerFiles, ServerTls};
+use herald_net::tls::{ClientFiles, ServerFiles, ServerTls};
 use herald_wire::job::JobKey;
-use serde_json::{Value, json};
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::super::child::Child;
-use super::super::sent::Sent;
-use super::fake::{Got, SECRET, fake, short};
-use super::{component, execution};
+use super::fake::{Got, fake, short};
+use super::{address, job, settings};
+use crate::rollout::{DispatchLog, NodeResult};
+use crate::{
+    HideSecrets, NodeRunner, RemoteSettings, Rollout, RolloutJob, RolloutStrategy, RunnerAddress,
+    RunnerOutcome,
+};
+
+/// Hides nothing.
+struct NoSecrets;
+
+impl HideSecrets for NoSecrets {
+    fn in_text(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn in_object(&self, object: &Map<String, Value>) -> Map<String, Value> {
+        object.clone()
+    }
+}
+
+fn rollout_job(only_node: Option<&str>) -> RolloutJob {
+    let only_node = only_node.map(str::to_owned);
+    RolloutJob { job: job("job1", Stop::new()), only_node, hide_secrets: Arc::new(NoSecrets) }
+}
 
 /// What a node does with a job.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,15 +51,14 @@ use Node::{Fails, Fine, Forgot, Gone};
 
 /// The nodes n1, n2…, and which of them got the job, in that order; with a `+` where it was only to be joined.
 struct Nodes {
-    section: Value,
+    addresses: Vec<RunnerAddress>,
     ran: Arc<Mutex<Vec<String>>>,
-    own: Option<&'static str>,
     _gone: Vec<TcpSocket>,
 }
 
 impl Nodes {
     async fn start(nodes: &[Node]) -> Self {
-        let (mut section, ran) = (json!({}), Arc::<Mutex<Vec<String>>>::default());
+        let (mut addresses, ran) = (Vec::new(), Arc::<Mutex<Vec<String>>>::default());
         let mut gone = Vec::new();
         for (n, node) in nodes.iter().enumerate() {
             let (name, node) = (format!("n{}", n + 1), *node);
@@ -63,18 +81,19 @@ impl Nodes {
             } else {
                 fake(answer).await
             };
-            section[name] = json!({"host": format!("http://127.0.0.1:{port}/path"), "secret": SECRET});
+            addresses.push(address(&format!("http://127.0.0.1:{port}/path")));
         }
-        Self { section, ran, own: None, _gone: gone }
+        Self { addresses, ran, _gone: gone }
     }
 
-    /// On all of them.
-    fn executor(&self, data: &Path, strategy: &Value) -> Arc<dyn Executor> {
-        let names: Vec<&String> = self.section.as_object().unwrap().keys().collect();
-        let mut options = json!({"nodes": names, "node": self.section, "strategy": strategy, "data_dir": data, "rejoin": "1s"});
-        options["id"] = json!(self.own);
-        let Value::Object(options) = options else { unreachable!() };
-        (component().factory)(&Options(options)).unwrap()
+    /// To all of them.
+    fn rollout(&self, data: &Path, strategy: &Value) -> Rollout {
+        let settings = RemoteSettings { rejoin: Duration::from_secs(1), ..settings(data) };
+        let numbered = self.addresses.iter().enumerate();
+        let nodes =
+            numbered.map(|(n, address)| NodeRunner { name: format!("n{}", n + 1), address: address.clone() });
+        let strategy = RolloutStrategy::deserialize(strategy).unwrap();
+        Rollout::new(Arc::new(settings), nodes.collect(), strategy)
     }
 }
 
@@ -87,7 +106,7 @@ fn nobody() -> (TcpSocket, u16) {
 }
 
 /// The status of every node, in their order, as one text.
-fn statuses(outcome: &Outcome) -> String {
+fn statuses(outcome: &RunnerOutcome) -> String {
     let result = match outcome {
         Ok(result) => result,
         Err(failure) => &failure.result,
@@ -133,18 +152,18 @@ async fn a_node_that_is_not_trusted_or_not_understood_is_not_offline() {
         ("https", issue(&good, "elsewhere", "web1.example", Validity::Good), "is for web1.example"),
         ("https", issue(&good, "expired", "127.0.0.1", Validity::Expired), "expired"),
         ("https", strict, "it wants a client certificate"),
-        ("http", fine, "it does not speak HTTP: is its address https://"),
+        ("http", fine, "no HTTP response: is the runner's address https://"),
     ] {
         let port = secured(files).await;
-        let mut node = json!({"host": format!("{scheme}://127.0.0.1:{port}/path"), "secret": SECRET});
+        let mut node = address(&format!("{scheme}://127.0.0.1:{port}/path"));
         if scheme == "https" {
-            node["tls"] = json!({"ca": file("ca.crt")});
+            node.tls = Some(ClientFiles { ca: Some(file("ca.crt")), identity: None });
         }
         let mut nodes = Nodes::start(&[Fine]).await;
-        nodes.section["n2"] = node;
+        nodes.addresses.push(node);
         for offline in ["fail", "skip", "wait"] {
-            let executor = nodes.executor(folder.path(), &json!({"offline": offline}));
-            let job = executor.execute(execution("job1", Stop::new()));
+            let rollout = nodes.rollout(folder.path(), &json!({"offline": offline}));
+            let job = rollout.run(rollout_job(None));
             let outcome = tokio::time::timeout(Duration::from_secs(20), job).await;
             let outcome = outcome.expect("it does not wait for what will not come");
             assert_eq!(statuses(&outcome), "succeeded failed", "{offline}, {says}");
@@ -154,40 +173,15 @@ async fn a_node_that_is_not_trusted_or_not_understood_is_not_offline() {
     }
 }
 
-/// A request that a peer forwarded is run only here, and so is what follows on its jobs.
 #[tokio::test]
-async fn what_is_for_this_node_alone_stays_here_in_a_chain_too() {
-    let request = |query: Value| json!({"_request": {"query": query}});
-    let follows =
-        |trigger: &str, told: Value| json!({"trigger": trigger, "trigger_param": told, "success": true});
-    let here = request(json!({"node": "1"}));
-    let nested = follows("exe_done", follows("web", here.clone()));
-    for (trigger, told, expected) in [
-        ("web", here.clone(), 1),
-        ("web", request(json!({"node": ""})), 2),
-        ("web", request(json!({})), 2),
-        ("exe_done", follows("web", here.clone()), 1),
-        ("exe_done", nested.clone(), 1),
-        ("exe_done", follows("exe_done", nested), 1),
-        ("exe_done", follows("web", request(json!({}))), 2),
-        ("exe_done", follows("cron", json!({})), 2),
-        ("exe_done", json!({}), 2),
-        // A sender may write whatever he likes.
-        ("web", follows("web", here.clone()), 2),
-        ("exe_done", follows("web", follows("web", here)), 2),
-    ] {
-        let data = tempfile::tempdir().unwrap();
-        let mut nodes = Nodes::start(&[Fine, Fine]).await;
-        nodes.own = Some("n2");
-        let mut execution = execution("job1", Stop::new());
-        let job = Arc::get_mut(&mut execution.job).unwrap();
-        job.trigger = trigger.into();
-        job.trigger_param = Arc::new(TriggerParam::from_json(&told.to_string(), Params::new()).unwrap());
-        nodes.executor(data.path(), &json!({})).execute(execution).await.unwrap();
+async fn a_job_for_one_node_alone_is_sent_to_no_other() {
+    let data = tempfile::tempdir().unwrap();
+    for (only, expected) in [(Some("n2"), &["n2"][..]), (None, &["n1", "n2"]), (Some("n9"), &[])] {
+        let nodes = Nodes::start(&[Fine, Fine]).await;
+        nodes.rollout(data.path(), &json!({})).run(rollout_job(only)).await.unwrap();
         let mut ran = nodes.ran.lock().unwrap().clone();
         ran.sort();
-        let wanted = if expected == 1 { &["n2"][..] } else { &["n1", "n2"] };
-        assert_eq!(ran, wanted, "{trigger} {told}");
+        assert_eq!(ran, expected, "{only:?}");
     }
 }
 
@@ -226,18 +220,18 @@ async fn a_restart_goes_on_where_the_daemon_was_killed() {
         let data = tempfile::tempdir().unwrap();
         let names = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let key = JobKey { job_id: "job1".to_owned(), attempt: 3 };
-        let before = Sent::begin(data.path(), &key, &names(of)).await.unwrap();
+        let before = DispatchLog::create(data.path(), &key, &names(of)).await.unwrap();
         for node in names(sent) {
             before.sends(node.trim_end_matches('!')).await.unwrap();
             if let Some(node) = node.strip_suffix('!') {
-                before.ended(Child::of(node, Ok(Params::new()))).await;
+                before.ended(NodeResult::of(node, Ok(Map::new()))).await;
             }
         }
         drop(before);
         let all = Nodes::start(nodes).await;
-        let outcome = all.executor(data.path(), strategy).recover(execution("job1", Stop::new())).await;
+        let outcome = all.rollout(data.path(), strategy).recover(rollout_job(None)).await;
         let case = format!("{of}; sent to {sent}; {strategy}");
-        let by_name = |outcome: &Outcome| {
+        let by_name = |outcome: &RunnerOutcome| {
             let result = outcome.as_ref().unwrap_or_else(|failure| &failure.result);
             let status = |node: &String| result["node"][node]["status"].as_str().unwrap().to_owned();
             names(of).iter().map(status).collect::<Vec<_>>().join(" ")
@@ -264,9 +258,9 @@ async fn who_gets_a_job_is_written_down_before() {
         short(&got.signer(), 200, "{}", None)
     })
     .await;
-    nodes.section["n2"]["host"] = json!(format!("http://127.0.0.1:{port}/path"));
-    let executor = nodes.executor(data.path(), &json!({"max_parallel": 1, "offline": "skip"}));
-    executor.execute(execution("job1", Stop::new())).await.unwrap();
+    nodes.addresses[1] = address(&format!("http://127.0.0.1:{port}/path"));
+    let rollout = nodes.rollout(data.path(), &json!({"max_parallel": 1, "offline": "skip"}));
+    rollout.run(rollout_job(None)).await.unwrap();
     let head = "{\"nodes\":[\"n1\",\"n2\",\"n3\"]}\n{\"sent\":\"n1\"}\n{\"not_sent\":\"n1\"}\n";
     assert_eq!(*seen.lock().unwrap(), [format!("{head}{{\"sent\":\"n2\"}}\n")]);
     assert!(!file.exists(), "it is over");
@@ -277,8 +271,8 @@ async fn who_gets_a_job_is_written_down_before() {
 async fn without_a_record_nothing_is_started_after_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let all = Nodes::start(&[Fine, Forgot]).await;
-    let executor = all.executor(data.path(), &json!({"max_parallel": 1, "canary": 1}));
-    let outcome = executor.recover(execution("job1", Stop::new())).await;
+    let rollout = all.rollout(data.path(), &json!({"max_parallel": 1, "canary": 1}));
+    let outcome = rollout.recover(rollout_job(None)).await;
     assert_eq!(statuses(&outcome), "succeeded lost");
     assert!(all.ran.lock().unwrap().iter().all(|name| name.starts_with('+')));
 }
@@ -298,8 +292,8 @@ async fn the_next_node_is_canary_where_one_is_skipped() {
     ] {
         let data = tempfile::tempdir().unwrap();
         let all = Nodes::start(nodes).await;
-        let executor = all.executor(data.path(), &json!({"canary": canary, "offline": "skip"}));
-        let outcome = executor.execute(execution("job1", Stop::new())).await;
+        let rollout = all.rollout(data.path(), &json!({"canary": canary, "offline": "skip"}));
+        let outcome = rollout.run(rollout_job(None)).await;
         assert_eq!(statuses(&outcome), expected, "{nodes:?} {canary}");
         assert_eq!(
             all.ran.lock().unwrap().len(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_core::executor::Ending;
+use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
 use herald_wire::disposition::Disposition;
 use herald_wire::manifest::{FileSum, Manifest, Sum};

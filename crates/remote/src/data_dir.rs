@@ -1,20 +1,28 @@
-//! The `data_dir`, off the async threads, and what daemons that were killed left behind in it.
+//! Work in the `data_dir`, off the async threads, and the removal of what killed processes left there.
 
 use std::fs::DirEntry;
 use std::io;
 use std::path::Path;
 
-/// Does something to files.
-pub(super) async fn blocking<T: Send + 'static>(
+/// Runs blocking work on files.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// Shows `remove` what is called like this; it removes what is not in use. `what` is said of it when that fails.
-pub(super) async fn sweep(
+/// Entries of the `data_dir` that may be left over.
+pub(crate) struct Leftovers {
+    /// What their names begin with.
+    pub(crate) prefix: &'static str,
+    /// What they are, for the log.
+    pub(crate) what: &'static str,
+}
+
+/// Calls `remove` for each such entry; it removes those that are not in use.
+pub(crate) async fn sweep(
     data_dir: &Path,
-    (prefix, what): (&'static str, &str),
+    leftovers: Leftovers,
     remove: impl Fn(&DirEntry) -> io::Result<()> + Send + 'static,
 ) {
     let data_dir = data_dir.to_owned();
@@ -25,13 +33,13 @@ pub(super) async fn sweep(
         };
         for entry in entries {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
+            if entry.file_name().to_string_lossy().starts_with(leftovers.prefix) {
                 remove(&entry)?;
             }
         }
         Ok(())
     });
     if let Err(error) = swept.await {
-        tracing::warn!(%error, "{what} could not be removed");
+        tracing::warn!(%error, "cannot remove {}", leftovers.what);
     }
 }

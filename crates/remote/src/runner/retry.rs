@@ -1,48 +1,48 @@
-//! When a broken connection to a running job is made again.
+//! When to reconnect to a running job.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A connection that held longer than this before it broke starts the time for joining anew.
+/// A connection that lasted longer than this before it broke resets the time for reconnecting.
 const STEADY: Duration = Duration::from_secs(5);
-/// How often an answer that breaks off in the middle is asked for again.
-const MOST_CUTS: u32 = 3;
+/// How often an answer that was truncated is requested again.
+const MOST_TRUNCATED: u32 = 3;
 /// The first pause; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The state of one job's connection.
-pub(super) struct Retry {
+pub(super) struct RejoinTimer {
     window: Duration,
     since: Option<Instant>,
     pause: Duration,
-    cuts: u32,
+    truncated: u32,
     /// Something was sent before, so the job must not be started a second time.
     pub(super) join: bool,
 }
 
-impl Retry {
-    /// Gives up when no connection could be made again for `window`.
+impl RejoinTimer {
+    /// Gives up when there was no connection for `window`.
     pub(super) fn new(window: Duration) -> Self {
-        Self { window, since: None, pause: FIRST_PAUSE, cuts: 0, join: false }
+        Self { window, since: None, pause: FIRST_PAUSE, truncated: 0, join: false }
     }
 
-    /// The same for a job that was sent by an earlier process: nothing but joining it will do.
+    /// The same for a job that an earlier process sent: it is only joined.
     pub(super) fn joining(window: Duration) -> Self {
         Self { join: true, ..Self::new(window) }
     }
 
-    /// Waits before the next attempt. `held` is how long the last one did, `cut` whether its answer had begun. False
-    /// when there is no use in another.
-    pub(super) async fn again(&mut self, held: Duration, cut: bool) -> bool {
+    /// Waits before the next attempt. `lasted`: the time of the last one; `truncated`: its answer had begun. False when
+    /// there is to be no other.
+    pub(super) async fn again(&mut self, lasted: Duration, truncated: bool) -> bool {
         self.join = true;
-        self.cuts += u32::from(cut);
-        if held > STEADY {
+        self.truncated += u32::from(truncated);
+        if lasted > STEADY {
             (self.since, self.pause) = (None, FIRST_PAUSE);
         }
         let since = *self.since.get_or_insert_with(Instant::now);
-        if since.elapsed() + self.pause > self.window || self.cuts > MOST_CUTS {
+        if since.elapsed() + self.pause > self.window || self.truncated > MOST_TRUNCATED {
             return false;
         }
         tokio::time::sleep(self.pause).await;
@@ -56,10 +56,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn tries_within_the_window_and_after_a_steady_connection_anew() {
+    async fn tries_within_the_window_and_after_a_steady_connection_again() {
         let (short, long) = (Duration::ZERO, Duration::from_secs(6));
         let begun = Instant::now();
-        let mut retry = Retry::new(Duration::from_secs(15));
+        let mut retry = RejoinTimer::new(Duration::from_secs(15));
         let mut attempts = 0;
         while retry.again(short, false).await {
             attempts += 1;
@@ -67,12 +67,12 @@ mod tests {
         assert_eq!(attempts, 6, "0.2, 0.4, 0.8, 1.6, 3.2, 5");
         assert!(begun.elapsed() <= Duration::from_secs(15));
         assert!(retry.join);
-        assert!(retry.again(long, false).await, "it had held for a while");
+        assert!(retry.again(long, false).await, "it had lasted for a while");
 
-        let mut retry = Retry::new(Duration::from_secs(15));
-        for _ in 0..MOST_CUTS {
+        let mut retry = RejoinTimer::new(Duration::from_secs(15));
+        for _ in 0..MOST_TRUNCATED {
             assert!(retry.again(long, true).await);
         }
-        assert!(!retry.again(long, true).await, "the answer breaks every time");
+        assert!(!retry.again(long, true).await, "the answer is truncated every time");
     }
 }

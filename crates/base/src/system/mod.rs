@@ -1,0 +1,4 @@
+//! The process and the operating system below it.
+
+pub mod failpoint;
+pub mod os_error;

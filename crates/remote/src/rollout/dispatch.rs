@@ -1,0 +1,169 @@
+//! Several runners: one job with a result for each node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_base::output::Output;
+use herald_base::stop::Stop;
+use herald_wire::job::JobKey;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::dispatch_log::{self, DispatchLog, Dispatched};
+use super::node_result::{NodeResult, summary};
+use super::strategy::RolloutStrategy;
+use super::wave::{TargetNode, Wave};
+use crate::job::{HideSecrets, RolloutJob, RunnerJob};
+use crate::outcome::{RunnerFailure, RunnerOutcome};
+use crate::runner::RunnerClient;
+use crate::settings::{RemoteSettings, RunnerAddress};
+
+/// How long dispatch logs are kept that no process opens: a month, and as long as a job may take.
+const KEEP_LOGS: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A node by name, with its runner.
+pub struct NodeRunner {
+    /// The node's name.
+    pub name: String,
+    /// Where its runner is.
+    pub address: RunnerAddress,
+}
+
+/// A node and the client of its runner.
+pub(super) struct NodeClient {
+    pub(super) name: String,
+    pub(super) runner: RunnerClient,
+}
+
+/// Rolls a job out to several nodes.
+pub struct Rollout {
+    nodes: Vec<NodeClient>,
+    strategy: RolloutStrategy,
+    settings: Arc<RemoteSettings>,
+    swept: OnceCell<()>,
+}
+
+impl Rollout {
+    /// To these nodes, in this order.
+    #[must_use]
+    pub fn new(settings: Arc<RemoteSettings>, nodes: Vec<NodeRunner>, strategy: RolloutStrategy) -> Self {
+        let client = |NodeRunner { name, address }| {
+            let runner = RunnerClient::new(settings.clone(), address);
+            NodeClient { name, runner }
+        };
+        let nodes = nodes.into_iter().map(client).collect();
+        Self { nodes, strategy, settings, swept: OnceCell::new() }
+    }
+
+    /// Runs the job on all nodes. The result is `node: {NAME: RESULT}`, with `status` and `error` added to each.
+    ///
+    /// # Errors
+    /// When the job did not succeed on all nodes.
+    pub async fn run(&self, job: RolloutJob) -> RunnerOutcome {
+        let RolloutJob { job, only_node, hide_secrets } = job;
+        let nodes = self.names(only_node.as_deref());
+        let attempt = RolloutAttempt::new(self, job, hide_secrets).await;
+        let log = DispatchLog::create(&self.settings.data_dir, &attempt.key, &nodes).await;
+        let log = log.map_err(RunnerFailure::failed)?;
+        attempt.finish(log, Dispatched { nodes, ..Dispatched::default() }).await
+    }
+
+    /// Continues an attempt that an earlier process began: joins the job where it was sent, and sends it to the others.
+    ///
+    /// # Errors
+    /// When the job did not succeed on all nodes.
+    pub async fn recover(&self, job: RolloutJob) -> RunnerOutcome {
+        let RolloutJob { job, only_node, hide_secrets } = job;
+        job.output.begin_anew().await;
+        let attempt = RolloutAttempt::new(self, job, hide_secrets).await;
+        let (log, dispatched) = match DispatchLog::open(&self.settings.data_dir, &attempt.key).await {
+            Some(opened) => opened,
+            None => {
+                // It is not known who received the job: it may have been every node.
+                let nodes = self.names(only_node.as_deref());
+                let sent = nodes.iter().cloned().collect();
+                (DispatchLog::none(), Dispatched { nodes, sent, ..Dispatched::default() })
+            }
+        };
+        attempt.finish(log, dispatched).await
+    }
+
+    /// The nodes that a new job is for.
+    fn names(&self, only: Option<&str>) -> Vec<String> {
+        let wanted = self.nodes.iter().filter(|node| only.is_none_or(|only| only == node.name));
+        wanted.map(|node| node.name.clone()).collect()
+    }
+
+    /// The nodes that the job is for, those that may have received it first; and the results of those that the
+    /// configuration does not have any longer.
+    fn targets<'a>(&'a self, dispatched: &'a Dispatched) -> (Vec<TargetNode<'a>>, Vec<NodeResult>) {
+        let (mut targets, mut results) = (Vec::new(), Vec::new());
+        for name in &dispatched.nodes {
+            let sent = dispatched.sent.contains(name);
+            let ended = dispatched.ended.get(name);
+            match (self.nodes.iter().find(|node| node.name == *name), ended) {
+                (Some(NodeClient { name, runner }), _) => {
+                    targets.push(TargetNode { name, runner, sent, ended })
+                }
+                (None, Some(ended)) => results.push(ended.clone()),
+                (None, None) if sent => {
+                    let why = "the node was removed from the configuration; it is not known how the job ended there";
+                    results.push(NodeResult::of(name, Err(RunnerFailure::lost(why))));
+                }
+                (None, None) => {
+                    results.push(NodeResult::not_run(name, "the node was removed from the configuration"));
+                }
+            }
+        }
+        targets.sort_by_key(|target| !target.sent);
+        (targets, results)
+    }
+}
+
+/// One attempt at a job on the nodes of a rollout.
+struct RolloutAttempt<'a> {
+    rollout: &'a Rollout,
+    key: JobKey,
+    /// The execution parameters without `node`, as JSON.
+    params: String,
+    stop: Stop,
+    output: Arc<dyn Output>,
+    hide_secrets: Arc<dyn HideSecrets>,
+}
+
+impl<'a> RolloutAttempt<'a> {
+    async fn new(rollout: &'a Rollout, job: RunnerJob, hide_secrets: Arc<dyn HideSecrets>) -> Self {
+        let Rollout { settings, swept, .. } = rollout;
+        swept.get_or_init(|| dispatch_log::sweep(&settings.data_dir, settings.timeout + KEEP_LOGS)).await;
+        let RunnerJob { key, mut params, stop, output } = job;
+        params.shift_remove("node");
+        Self { rollout, key, params: Value::Object(params).to_string(), stop, output, hide_secrets }
+    }
+
+    async fn finish(self, log: DispatchLog, dispatched: Dispatched) -> RunnerOutcome {
+        let Rollout { strategy, settings, .. } = self.rollout;
+        let (targets, mut results) = self.rollout.targets(&dispatched);
+        let wave = Wave {
+            strategy,
+            key: &self.key,
+            params: &self.params,
+            stop: &self.stop,
+            output: &self.output,
+            hide_secrets: &*self.hide_secrets,
+            log: &log,
+            deadline: Instant::now() + settings.timeout,
+        };
+        let rest = wave.canaries(&targets, &mut results).await;
+        if wave.lacks_canaries(&results) {
+            let why = "the job failed on a canary";
+            results.extend(rest.iter().map(|target| NodeResult::not_run(target.name, why)));
+        } else {
+            wave.all(rest, &mut results).await;
+        }
+        log.remove().await;
+        // In the order of the configuration.
+        results.sort_by_key(|result| dispatched.nodes.iter().position(|name| *name == result.node));
+        summary(results)
+    }
+}

@@ -1,0 +1,254 @@
+//! Reads and checks the answer to a request.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use herald_wire::MAX_RESULT;
+use herald_wire::answer::{self, Claim};
+use herald_wire::ending::EndingName;
+use herald_wire::manifest::{self, Manifest};
+use herald_wire::request::RequestTie;
+use herald_wire::secret::Secrets;
+use herald_wire::signature::SignatureError;
+use http::{HeaderMap, StatusCode};
+use reqwest::Response;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::answer_files;
+use super::connect_error::reason;
+use super::fault::Fault;
+use super::staging::Staging;
+
+/// How long no byte of an answer may arrive once it has begun.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest text of an error that is read, in bytes.
+const MAX_TEXT: usize = 64 * 1024;
+/// The longest text of an error that is shown, in characters.
+const MAX_SHOWN: usize = 1000;
+
+/// What an answer must be signed with.
+#[derive(Clone, Copy)]
+pub(super) struct SignedWith<'a> {
+    pub(super) tie: &'a RequestTie,
+    pub(super) secrets: &'a Secrets,
+}
+
+impl SignedWith<'_> {
+    /// The manifest of an answer, once its signature is verified.
+    pub(super) fn verify(&self, claim: &Claim<'_>) -> Result<Manifest, SignatureError> {
+        answer::verify(claim, self.tie, self.secrets)
+    }
+}
+
+/// What an answer must look like.
+#[derive(Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// For version 2.
+    pub(super) signed: Option<SignedWith<'a>>,
+    /// Where files are stored.
+    pub(super) data_dir: &'a Path,
+    /// The most bytes that all files may have together.
+    pub(super) max_files_size: Option<u64>,
+}
+
+/// A job that ran.
+pub(super) struct JobAnswer {
+    /// The result, without `file`.
+    pub(super) result: Map<String, Value>,
+    /// The files, checked but not in place yet.
+    pub(super) staging: Option<Staging>,
+    /// How its process ended; unknown in version 1.
+    pub(super) ending: Option<EndingName>,
+}
+
+pub(super) type AnswerBody = BoxStream<'static, Result<Bytes, std::io::Error>>;
+
+/// Reads an answer to its end.
+pub(super) async fn read(response: Response, expected: Expected<'_>) -> Result<JobAnswer, Fault> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = body(response);
+    if status != StatusCode::OK {
+        return Err(refusal(status, &headers, body, expected).await);
+    }
+    let kind = header(&headers, "content-type").unwrap_or_default().to_ascii_lowercase();
+    match kind.split(';').next().unwrap_or_default().trim() {
+        "application/json" => json(&headers, body, expected).await,
+        "multipart/form-data" => {
+            let kind = header(&headers, "content-type").unwrap_or_default();
+            answer_files::read(kind, body, expected).await
+        }
+        "" => Err(Fault::NotARunner(format!("{status}, without a content type"))),
+        _ => Err(Fault::NotARunner(format!("{status}, {}", printable(&kind)))),
+    }
+}
+
+/// Reads an answer that is one JSON text of at most `limit` bytes.
+pub(super) async fn read_message<T: DeserializeOwned>(
+    response: Response,
+    signed: Option<SignedWith<'_>>,
+    limit: usize,
+) -> Result<T, Fault> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = collect(body(response), limit).await?;
+    let text = || printable(&String::from_utf8_lossy(&bytes));
+    if let Some(signed) = signed
+        && let Err(error) = verify_whole(status, &headers, &bytes, signed)
+    {
+        return Err(error.fault(status, text()));
+    }
+    match status {
+        StatusCode::OK => serde_json::from_slice(&bytes)
+            .map_err(|error| Fault::Invalid(format!("the answer cannot be parsed: {error}"))),
+        StatusCode::NOT_FOUND => Err(Fault::Unknown),
+        StatusCode::BAD_REQUEST => Err(Fault::Refused { why: text(), ending: None }),
+        _ => Err(Fault::Invalid(text())),
+    }
+}
+
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The body, with a limit on how long no byte may arrive.
+fn body(response: Response) -> AnswerBody {
+    let stream = response.bytes_stream().boxed();
+    futures_util::stream::unfold(Some(stream), |stream| async {
+        let mut stream = stream?;
+        match tokio::time::timeout(STALL_TIMEOUT, stream.next()).await {
+            Ok(None) => None,
+            Ok(Some(Ok(piece))) => Some((Ok(piece), Some(stream))),
+            Ok(Some(Err(error))) => Some((Err(std::io::Error::other(reason(&error))), None)),
+            Err(_) => {
+                let why = format!("no data for {} s", STALL_TIMEOUT.as_secs());
+                Some((Err(std::io::Error::other(why)), None))
+            }
+        }
+    })
+    .boxed()
+}
+
+/// The connection broke in the middle of an answer.
+pub(super) fn truncated(error: impl std::fmt::Display) -> Fault {
+    Fault::Truncated(format!("the answer was truncated: {error}"))
+}
+
+/// The whole of a short body.
+async fn collect(mut body: AnswerBody, limit: usize) -> Result<Vec<u8>, Fault> {
+    let mut all = Vec::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(truncated)?;
+        if all.len() + piece.len() > limit {
+            return Err(Fault::Invalid(format!("the answer is larger than {limit} bytes")));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(all)
+}
+
+/// Why an answer does not come from the runner as it is.
+#[derive(Debug, thiserror::Error)]
+enum VerifyError {
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error("the answer does not match its signed manifest")]
+    Altered,
+}
+
+impl VerifyError {
+    /// What it means for an answer with this status and text.
+    fn fault(self, status: StatusCode, text: String) -> Fault {
+        let with_status = || if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+        match self {
+            // A runner that does not know who asks cannot sign what it says.
+            _ if status == StatusCode::UNAUTHORIZED => Fault::Unauthorized(text),
+            // Proxies say this when they get no answer in time, or none at all; the job may well be running.
+            _ if matches!(status.as_u16(), 502..=504) => {
+                Fault::Broken(format!("a proxy answered {}", with_status()))
+            }
+            Self::Signature(SignatureError::Unsigned) if status != StatusCode::OK => {
+                Fault::NotARunner(with_status())
+            }
+            Self::Signature(SignatureError::Unsigned) => {
+                Fault::Invalid("the answer is not signed".to_owned())
+            }
+            error if status == StatusCode::OK => Fault::invalid(error),
+            error => Fault::Invalid(format!("{error} ({})", with_status())),
+        }
+    }
+}
+
+/// The manifest of an answer of one piece, once its signature and its body are verified.
+fn verify_whole(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    signed: SignedWith<'_>,
+) -> Result<Manifest, VerifyError> {
+    let text = header(headers, manifest::HEADER).unwrap_or_default();
+    let input = herald_wire::signature::field(headers, "signature-input");
+    let signature = herald_wire::signature::field(headers, "signature");
+    let claim = Claim {
+        status: status.as_u16(),
+        manifest: text,
+        input: input.as_deref(),
+        signature: signature.as_deref(),
+    };
+    let manifest = signed.verify(&claim)?;
+    if manifest != (Manifest { ending: manifest.ending, ..Manifest::of_body(body, None) }) {
+        return Err(VerifyError::Altered);
+    }
+    Ok(manifest)
+}
+
+async fn json(headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> Result<JobAnswer, Fault> {
+    let body = collect(body, MAX_RESULT).await?;
+    let ending = match expected.signed {
+        Some(signed) => {
+            let verified = verify_whole(StatusCode::OK, headers, &body, signed);
+            verified.map_err(|error| error.fault(StatusCode::OK, String::new()))?.ending
+        }
+        None => None,
+    };
+    Ok(JobAnswer { result: object(&body)?, staging: None, ending })
+}
+
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(mut result)) => {
+            // Paths on the runner are of no use here.
+            result.remove("file");
+            Ok(result)
+        }
+        _ => Err(Fault::Invalid("the result is not a JSON object".to_owned())),
+    }
+}
+
+async fn refusal(status: StatusCode, headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> Fault {
+    let bytes = match collect(body, MAX_TEXT).await {
+        Ok(bytes) => bytes,
+        Err(fault) => return fault,
+    };
+    let text = printable(&String::from_utf8_lossy(&bytes));
+    let why = |text: String| if text.is_empty() { format!("it answered {status}") } else { text };
+    let Some(signed) = expected.signed else { return Fault::Refused { why: why(text), ending: None } };
+    match verify_whole(status, headers, &bytes, signed) {
+        Ok(_) if status == StatusCode::SERVICE_UNAVAILABLE => {
+            let seconds = header(headers, "retry-after").and_then(|value| value.parse().ok()).unwrap_or(2);
+            let pause = Duration::from_secs(seconds).clamp(Duration::from_secs(1), Duration::from_secs(60));
+            Fault::Busy { retry_after: pause, why: why(text) }
+        }
+        Ok(_) if status == StatusCode::NOT_FOUND => Fault::Unknown,
+        Ok(manifest) => Fault::Refused { why: why(text), ending: manifest.ending },
+        Err(error) => error.fault(status, text),
+    }
+}
+
+/// A text from elsewhere, fit for a log line.
+fn printable(text: &str) -> String {
+    let clean = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(MAX_SHOWN).collect()
+}

@@ -1,0 +1,56 @@
+//! Errors of connecting to a runner, and what an error of the HTTP client means.
+
+use std::error::Error;
+
+use herald_base::os_error;
+use herald_net::tls::TlsError;
+
+/// Why no request can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The files of `tls` cannot be used.
+    #[error("tls: {}: {error}", error.option)]
+    Tls {
+        /// Which one, and what is wrong with it.
+        #[from]
+        error: TlsError,
+    },
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
+    Client(String),
+}
+
+/// The meaning of [`is_not_http`].
+const NOT_HTTP: &str = "no HTTP response: is the runner's address https:// rather than http://?";
+
+/// What the HTTP client says without its own wrapping, and without the URL, which may contain a password.
+pub(super) fn reason(error: &reqwest::Error) -> String {
+    if let Some(reason) = herald_net::tls::explain(error) {
+        return reason;
+    }
+    if is_not_http(error) {
+        return NOT_HTTP.to_owned();
+    }
+    let texts: Vec<String> =
+        causes(error).map(ToString::to_string).filter(|text| !is_wrapping(text)).collect();
+    match texts.as_slice() {
+        [] => "the request failed".to_owned(),
+        texts => os_error::plain(&texts.join(": ")),
+    }
+}
+
+/// Texts of the library's layers that add nothing for the user.
+fn is_wrapping(text: &str) -> bool {
+    text.starts_with("client error (") || text == "tcp connect error"
+}
+
+/// Whether what came back does not begin like an HTTP response. In most cases it is TLS.
+pub(super) fn is_not_http(error: &reqwest::Error) -> bool {
+    // The library has no predicate for this.
+    let of_version = |error: &hyper::Error| error.is_parse() && error.to_string().contains("HTTP version");
+    causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(of_version))
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| Error::source(*cause))
+}

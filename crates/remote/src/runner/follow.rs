@@ -1,0 +1,99 @@
+//! Follows the output of a job on its runner.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_base::output::{Output, Stream};
+use herald_wire::job::JobKey;
+use herald_wire::log::LogRequest;
+use tokio::time::Instant;
+
+use super::connection::RunnerConnection;
+use super::fault::Fault;
+
+/// How long a job runs before its output is requested: most end sooner, and need one request instead of two.
+const FIRST_REQUEST: Duration = Duration::from_millis(40);
+/// Between two requests, while there is output: short enough to follow it live, and no flood of requests.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long the runner may wait for output before it answers.
+const WAIT: Duration = Duration::from_secs(10);
+/// After an error.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// How long the rest may take to arrive once the job has ended.
+const REST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Where the runner has dropped output.
+const MISSING: &[u8] = b"\n[herald-runner: output is missing here; its log_limit says how much it keeps]\n";
+
+/// Copies the output of one job from its runner.
+pub(super) struct OutputFollower<'a> {
+    connection: &'a RunnerConnection,
+    key: &'a JobKey,
+    output: &'a Arc<dyn Output>,
+    from: u64,
+    /// An earlier process took output of this attempt, which now comes again from its start.
+    restart: bool,
+    /// Everything has come, or nothing will.
+    complete: bool,
+}
+
+impl<'a> OutputFollower<'a> {
+    pub(super) fn new(
+        connection: &'a RunnerConnection,
+        key: &'a JobKey,
+        output: &'a Arc<dyn Output>,
+        resumed: bool,
+    ) -> Self {
+        Self { connection, key, output, from: 0, restart: resumed, complete: false }
+    }
+
+    /// Follows until the job has ended, or the runner has no output of it.
+    pub(super) async fn follow(&mut self) {
+        tokio::time::sleep(FIRST_REQUEST).await;
+        while !self.complete {
+            let began = Instant::now();
+            match self.request(WAIT).await {
+                Ok(()) => tokio::time::sleep_until(began + PAUSE).await,
+                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+            }
+        }
+    }
+
+    /// Takes what is left once the job has ended.
+    pub(super) async fn rest(&mut self) {
+        let rest = async {
+            while !self.complete {
+                if let Err(fault) = self.request(Duration::ZERO).await {
+                    return Some(fault.to_string());
+                }
+            }
+            None
+        };
+        let missing = tokio::time::timeout(REST_TIMEOUT, rest).await;
+        if let Some(why) = missing.unwrap_or_else(|_| Some("no answer in time".to_owned())) {
+            let (job_id, runner) = (&self.key.job_id, &self.connection.shown);
+            tracing::debug!(%job_id, %runner, why, "cannot read the last output of a job");
+        }
+    }
+
+    async fn request(&mut self, wait: Duration) -> Result<(), Fault> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let request = LogRequest { key: self.key.clone(), from: self.from, wait_ms };
+        let answer = self.connection.log(&request).await?;
+        if std::mem::take(&mut self.restart) {
+            self.output.begin_anew().await;
+        }
+        for piece in &answer.pieces {
+            let bytes = piece.bytes();
+            let bytes = bytes.ok_or_else(|| Fault::Invalid("the output is not valid Base64".to_owned()))?;
+            self.output.write(piece.stream, &bytes).await;
+        }
+        if answer.truncated {
+            self.output.write(Stream::Stderr, MISSING).await;
+        }
+        let progress = answer.next > self.from;
+        self.from = answer.next.max(self.from);
+        // No progress although the runner should not have waited: nothing more will come.
+        self.complete = answer.end || (wait.is_zero() && !progress);
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! One runner: connection, request, answer, result files, output, and whether it is online.
+
+mod answer;
+mod answer_files;
+mod connect_error;
+mod connection;
+mod connector;
+mod fault;
+mod file_sink;
+mod follow;
+mod probe;
+mod request;
+mod retry;
+mod run;
+mod staging;
+mod staging_error;
+
+pub use connect_error::ConnectError;
+pub use fault::Fault;
+pub use probe::{NodeProbe, NodeStatus, ProbeError};
+pub(crate) use request::RunnerRequest;
+pub use run::RunnerClient;

@@ -1,0 +1,337 @@
+//! Runs a job on one runner: sends it, follows and joins it, and cancels it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_base::failpoint;
+use herald_base::output::{Output, Stream};
+use herald_base::stop::Stop;
+use herald_base::unit;
+use herald_wire::ending::EndingName;
+use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::answer::{self, Expected, JobAnswer};
+use super::connect_error::ConnectError;
+use super::connection::{PendingAnswer, RunnerConnection};
+use super::fault::Fault;
+use super::follow::OutputFollower;
+use super::request::RunnerRequest;
+use super::retry::RejoinTimer;
+use super::staging;
+use crate::job::RunnerJob;
+use crate::outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
+use crate::settings::{RemoteSettings, RunnerAddress};
+
+/// How long the runner may take to end a job that is cancelled, and to say how it ended.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
+/// The same when the daemon itself is to end at once.
+const FORCED_CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a runner that accepted a connection may take to answer before it counts as online.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The shortest time for reconnecting to a runner after a restart of the daemon itself.
+const RESUME: Duration = Duration::from_secs(60);
+
+/// The client of one runner. Connects for the first job, so that creating it has no effect.
+pub struct RunnerClient {
+    settings: Arc<RemoteSettings>,
+    address: RunnerAddress,
+    connection: OnceCell<RunnerConnection>,
+}
+
+impl RunnerClient {
+    /// The client of the runner at this address.
+    #[must_use]
+    pub fn new(settings: Arc<RemoteSettings>, address: RunnerAddress) -> Self {
+        Self { settings, address, connection: OnceCell::new() }
+    }
+
+    /// Runs the job to its end.
+    ///
+    /// # Errors
+    /// [`RunnerFailure`]
+    pub async fn run(&self, job: RunnerJob) -> RunnerOutcome {
+        self.attempt(job, false).await
+    }
+
+    /// Joins a job that an earlier process sent, and never starts it. In version 1 it cannot be joined.
+    ///
+    /// # Errors
+    /// [`RunnerFailure`]
+    pub async fn recover(&self, job: RunnerJob) -> RunnerOutcome {
+        self.attempt(job, true).await
+    }
+
+    async fn attempt(&self, job: RunnerJob, resumed: bool) -> RunnerOutcome {
+        let RunnerJob { key, params, stop, output } = job;
+        let request = RunnerRequest::new(key, Value::Object(params).to_string(), resumed);
+        self.run_to_completion(&request, &stop, &output).await
+    }
+
+    async fn connection(&self) -> Result<&RunnerConnection, ConnectError> {
+        let create = || async {
+            staging::sweep(&self.settings.data_dir).await;
+            RunnerConnection::new(self.address.clone(), self.settings.connect_timeout).await
+        };
+        self.connection.get_or_try_init(create).await
+    }
+
+    /// One exchange, to the end of the answer.
+    async fn exchange(
+        &self,
+        connection: &RunnerConnection,
+        body: &str,
+        join: bool,
+    ) -> Result<JobAnswer, Fault> {
+        failpoint!("remote-before-request");
+        let answered = if self.settings.is_signed() {
+            connection.job_v2(body, join).await?
+        } else {
+            connection.job_v1(body).await?
+        };
+        failpoint!("remote-after-answer");
+        let PendingAnswer { response, tie } = answered;
+        let expected = Expected {
+            signed: connection.signed_with(tie.as_ref()),
+            data_dir: &self.settings.data_dir,
+            max_files_size: self.settings.max_files_size,
+        };
+        answer::read(response, expected).await
+    }
+
+    /// Repeats the request until there is a result or a final failure: waits for a runner that is busy, and joins a job
+    /// again whose connection broke.
+    async fn exchange_until_final(
+        &self,
+        connection: &RunnerConnection,
+        request: &RunnerRequest,
+    ) -> Result<JobAnswer, RunnerFailure> {
+        let at = &connection.shown;
+        let window = self.settings.rejoin;
+        let mut retry =
+            if request.resumed { RejoinTimer::joining(window.max(RESUME)) } else { RejoinTimer::new(window) };
+        loop {
+            let began = Instant::now();
+            let fault = match self.exchange(connection, &request.body, retry.join).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            match fault {
+                Fault::Busy { retry_after, why } => {
+                    request.set_busy(at, why);
+                    tokio::time::sleep(retry_after).await;
+                }
+                Fault::Unreachable(_) | Fault::Untrusted(_) if !retry.join => {
+                    request.set_unreachable(matches!(fault, Fault::Unreachable(_)));
+                    let why = format!("the runner {at} cannot be reached: {fault}");
+                    return Err(RunnerFailure::failed(why));
+                }
+                Fault::Unreachable(_) | Fault::Untrusted(_) | Fault::Broken(_) | Fault::Truncated(_)
+                    if self.settings.is_signed() =>
+                {
+                    let truncated = matches!(fault, Fault::Truncated(_));
+                    if !retry.again(began.elapsed(), truncated).await {
+                        let why =
+                            format!("lost the connection to the runner {at}; cannot rejoin the job: {fault}");
+                        return Err(RunnerFailure::lost(why));
+                    }
+                    tracing::debug!(runner = %at, %fault, "the connection broke; joining the job again");
+                }
+                Fault::Unknown => return Err(self.unknown(connection, request).await),
+                final_fault => return Err(failure_of(at, &final_fault)),
+            }
+        }
+    }
+
+    /// The runner does not know a job that was sent to it.
+    async fn unknown(&self, connection: &RunnerConnection, request: &RunnerRequest) -> RunnerFailure {
+        let at = &connection.shown;
+        // The request of the earlier process may still be on its way: the runner is to reject it then.
+        if request.resumed
+            && let Err(fault) = connection.cancel(&request.key).await
+        {
+            tracing::warn!(job_id = %request.key.job_id, runner = %at, %fault, "cannot cancel a lost job");
+        }
+        RunnerFailure::lost(format!(
+            "the runner {at} does not know the job: it was probably restarted, or never received the job"
+        ))
+    }
+
+    /// The job, and what it writes while it runs.
+    async fn follow(
+        &self,
+        connection: &RunnerConnection,
+        request: &RunnerRequest,
+        output: &Arc<dyn Output>,
+    ) -> RunnerOutcome {
+        if !self.settings.is_signed() {
+            // Version 1 has the result only.
+            let outcome = self.complete(connection, request).await;
+            write_result(&outcome, output).await;
+            return outcome;
+        }
+        let mut follower = OutputFollower::new(connection, &request.key, output, request.resumed);
+        let outcome = {
+            let (complete, follow) = (self.complete(connection, request), follower.follow());
+            tokio::pin!(complete, follow);
+            tokio::select! {
+                outcome = &mut complete => outcome,
+                () = follow => complete.await,
+            }
+        };
+        // A job that never ran wrote nothing.
+        if !matches!(&outcome, Err(failure) if failure.result.is_empty()) {
+            follower.rest().await;
+        }
+        outcome
+    }
+
+    /// The job, with its files in place.
+    async fn complete(&self, connection: &RunnerConnection, request: &RunnerRequest) -> RunnerOutcome {
+        let mut answer = self.exchange_until_final(connection, request).await?;
+        failpoint!("remote-after-result");
+        if let Some(staging) = answer.staging.take() {
+            match staging.commit(&request.key.job_id, request.node.as_deref()).await {
+                Ok(paths) => drop(answer.result.insert("file".to_owned(), Value::Object(paths))),
+                Err(error) => {
+                    return Err(RunnerFailure { result: answer.result, ..RunnerFailure::failed(error) });
+                }
+            }
+        }
+        outcome_of(answer.ending, answer.result)
+    }
+
+    /// Ends a job: by a signed cancel in version 2, by closing the connection in version 1.
+    async fn cancel(
+        &self,
+        connection: &RunnerConnection,
+        ended: EndedEarly<'_>,
+        working: impl Future<Output = RunnerOutcome>,
+    ) -> RunnerOutcome {
+        let EndedEarly { request, stop, kind } = ended;
+        let busy = request.busy_note(&connection.shown);
+        let error = match kind {
+            RunnerFailureKind::TimedOut => {
+                format!("timed out after {}; stopped{busy}", unit::text(self.settings.timeout))
+            }
+            _ => format!("cancelled{busy}"),
+        };
+        if !self.settings.is_signed() {
+            return Err(RunnerFailure::new(kind, error));
+        }
+        let both = async {
+            tokio::join!(connection.cancel(&request.key), tokio::time::timeout(CANCEL_TIMEOUT, working))
+        };
+        let forced = async {
+            stop.forced.cancelled().await;
+            tokio::time::sleep(FORCED_CANCEL_TIMEOUT).await;
+        };
+        let ended = tokio::select! {
+            ended = both => ended,
+            () = forced => return Err(RunnerFailure::new(kind, error)),
+        };
+        match ended {
+            // It ended by itself just then.
+            (_, Ok(Ok(result))) => Ok(result),
+            (_, Ok(Err(failure))) => Err(RunnerFailure { kind, error, result: failure.result }),
+            (Ok(()), Err(_)) => Err(RunnerFailure::new(kind, error)),
+            (Err(fault), Err(_)) => {
+                let error =
+                    format!("{error}, but the runner {} could not be notified: {fault}", connection.shown);
+                Err(RunnerFailure::new(kind, error))
+            }
+        }
+    }
+
+    /// The URL of the runner.
+    pub(crate) fn url(&self) -> &reqwest::Url {
+        &self.address.url
+    }
+
+    /// Whether the runner accepts connections, so that a job can be sent to it. Starts nothing.
+    pub(crate) async fn is_reachable(&self) -> bool {
+        // An error on this side is for the attempt to report.
+        let Ok(connection) = self.connection().await else { return true };
+        let timeout = self.settings.connect_timeout + PROBE_TIMEOUT;
+        let answer = tokio::time::timeout(timeout, connection.heartbeat()).await;
+        !matches!(answer, Ok(Err(Fault::Unreachable(_))))
+    }
+
+    /// One attempt at a job, to its end or until it is cancelled.
+    pub(crate) async fn run_to_completion(
+        &self,
+        request: &RunnerRequest,
+        stop: &Stop,
+        output: &Arc<dyn Output>,
+    ) -> RunnerOutcome {
+        if request.resumed && !self.settings.is_signed() {
+            let why = "Herald ended while the job was running; with wire: 1 it cannot be joined again";
+            return Err(RunnerFailure::lost(why));
+        }
+        let connection = self.connection().await.map_err(RunnerFailure::failed)?;
+        let working = self.follow(connection, request, output);
+        tokio::pin!(working);
+        let kind = tokio::select! {
+            outcome = &mut working => return outcome,
+            () = stop.asked() => RunnerFailureKind::Cancelled,
+            () = tokio::time::sleep(self.settings.timeout) => RunnerFailureKind::TimedOut,
+        };
+        self.cancel(connection, EndedEarly { request, stop, kind }, working).await
+    }
+}
+
+/// A request that is cancelled.
+struct EndedEarly<'a> {
+    request: &'a RunnerRequest,
+    stop: &'a Stop,
+    /// Why it is.
+    kind: RunnerFailureKind,
+}
+
+/// The failure of a job whose request cannot be repeated.
+fn failure_of(at: &str, fault: &Fault) -> RunnerFailure {
+    match fault {
+        Fault::Refused { ending, .. } => {
+            let kind = match ending {
+                Some(EndingName::TimedOut) => RunnerFailureKind::TimedOut,
+                Some(EndingName::Cancelled) => RunnerFailureKind::Cancelled,
+                _ => RunnerFailureKind::Failed,
+            };
+            RunnerFailure::new(kind, format!("the runner {at} refused the job: {fault}"))
+        }
+        Fault::Unauthorized(_) => RunnerFailure::failed(format!("the runner {at} refused the job: {fault}")),
+        Fault::NotARunner(what) => RunnerFailure::failed(format!("{at} is not a herald-runner ({what})")),
+        Fault::Invalid(_) => RunnerFailure::failed(format!("invalid answer from the runner {at}: {fault}")),
+        _ => RunnerFailure::failed(format!("lost the connection to the runner {at}: {fault}")),
+    }
+}
+
+/// The outcome of a job that ran.
+fn outcome_of(ending: Option<EndingName>, result: Map<String, Value>) -> RunnerOutcome {
+    let ending = EndingName::with_result(ending, &result);
+    if ending.is_success() {
+        return Ok(result);
+    }
+    let kind = match ending.into() {
+        EndingName::TimedOut => RunnerFailureKind::TimedOut,
+        EndingName::Cancelled => RunnerFailureKind::Cancelled,
+        _ => RunnerFailureKind::Failed,
+    };
+    Err(RunnerFailure { result, ..RunnerFailure::new(kind, ending) })
+}
+
+/// Writes the output that is part of the result.
+async fn write_result(outcome: &RunnerOutcome, output: &Arc<dyn Output>) {
+    let result = match outcome {
+        Ok(result) => result,
+        Err(failure) => &failure.result,
+    };
+    for (key, stream) in [("output", Stream::Stdout), ("stderr", Stream::Stderr)] {
+        if let Some(text) = result.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()) {
+            output.write(stream, text.as_bytes()).await;
+        }
+    }
+}
