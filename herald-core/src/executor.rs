@@ -40,6 +40,25 @@ impl Failure {
     }
 }
 
+/// The longest line that an error ends with, in characters.
+const LONGEST_LINE: usize = 200;
+
+impl Failure {
+    /// Lets the error end with the last line that the job wrote to its standard error, secrets hidden.
+    #[must_use]
+    pub fn ending_with(mut self, line: Option<&str>, mask: &Mask) -> Self {
+        // Hidden before it is cut: a part of a secret would not be known.
+        let line = mask.text(line.unwrap_or_default().trim());
+        if !line.is_empty() {
+            let end = line.char_indices().nth(LONGEST_LINE).map(|(at, _)| at);
+            let kept = end.and_then(|end| line.get(..end)).unwrap_or(&line);
+            let more = if end.is_some() { "…" } else { "" };
+            self.error = format!("{}: {kept}{more}", self.error);
+        }
+        self
+    }
+}
+
 /// How a job ended: its result, or why not.
 pub type Outcome = Result<Params, Failure>;
 
@@ -169,4 +188,29 @@ pub trait Executor: Send + Sync + 'static {
     /// Called once, when Herald stops and no job runs any more: ends what outlives its job, such as processes in
     /// the background. MUST return within a bounded time.
     async fn close(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_ends_with_the_last_line() {
+        let mut mask = Mask::new();
+        mask.add("hunter2222");
+        let long = "x".repeat(300);
+        let cut = format!("exit code 3: {}…", &long[..200]);
+        for (line, error) in [
+            (None, "exit code 3"),
+            (Some("  "), "exit code 3"),
+            (Some(" disk full\n"), "exit code 3: disk full"),
+            (Some("no hunter2222"), "exit code 3: no ***"),
+            (Some(long.as_str()), cut.as_str()),
+        ] {
+            assert_eq!(Failure::new("exit code 3").ending_with(line, &mask).error, error);
+        }
+        let at_the_cut = format!("{}hunter2222", &long[..195]);
+        let error = Failure::new("e").ending_with(Some(&at_the_cut), &mask).error;
+        assert!(!error.contains("hunt"), "{error}");
+    }
 }

@@ -152,7 +152,10 @@ impl Engine {
         };
         drop((ready.param_file.take(), std::mem::take(&mut ready.env_files)));
         let report = match finished {
-            Ok(finished) => self.report(finished.ending, result::result_of(&finished)).await,
+            Ok(finished) => {
+                let report = self.report(finished.ending, result::result_of(&finished)).await;
+                report.map(|report| Report { error_line: result::error_line(&finished), ..report })
+            }
             Err(error) => Err(not_started(error)),
         };
         tidy(report, ready.checkout).await
@@ -261,7 +264,7 @@ impl Engine {
 
     async fn report(&self, ending: Ending, mut result: Map<String, Value>) -> Result<Report, ExecError> {
         if !result.contains_key("file") {
-            return Ok(Report { result, files: Vec::new(), ending, checkout: None });
+            return Ok(Report { result, files: Vec::new(), ending, error_line: None, checkout: None });
         }
         let run_dir = self.0.run_dir.clone();
         let checked = tokio::task::spawn_blocking(move || {
@@ -278,7 +281,7 @@ impl Engine {
             }
             Err(why) => return Err(ExecError::File(why)),
         };
-        Ok(Report { result, files, ending, checkout: None })
+        Ok(Report { result, files, ending, error_line: None, checkout: None })
     }
 
     async fn start_background(&self, ready: Ready) -> Result<Report, ExecError> {
@@ -293,7 +296,7 @@ impl Engine {
             drop(ready);
         });
         let result = Map::from_iter([("pid".to_owned(), Value::from(pid))]);
-        Ok(Report { result, files: Vec::new(), ending: Ending::Background, checkout: None })
+        Ok(Report { result, files: Vec::new(), ending: Ending::Background, error_line: None, checkout: None })
     }
 
     fn unusable(&self, error: &std::io::Error) -> ExecError {

@@ -65,6 +65,8 @@ pub struct Report {
     pub files: Vec<ResultFile>,
     /// How it ended.
     pub ending: Ending,
+    /// The last line of its standard error, where it ended by itself and failed.
+    pub error_line: Option<String>,
     /// A checkout that holds result files lives as long as the report.
     pub(crate) checkout: Option<Folder>,
 }

@@ -36,6 +36,14 @@ pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
     result
 }
 
+/// The last line of standard error of a program that failed by itself.
+pub(crate) fn error_line(finished: &Finished) -> Option<String> {
+    match finished.ending {
+        Ending::Exited(0) | Ending::TimedOut | Ending::Cancelled | Ending::Background => None,
+        Ending::Exited(_) | Ending::Signaled(_) => finished.stderr.last_line(),
+    }
+}
+
 /// Standard output as a JSON object. What was cut is never taken for one.
 fn own(stdout: &Captured) -> Option<Map<String, Value>> {
     let text = stdout.bytes.trim_ascii();
@@ -96,8 +104,8 @@ mod tests {
         Finished {
             ending: Ending::Exited(0),
             exit,
-            stdout: Captured { bytes: stdout.into(), truncated },
-            stderr: Captured { bytes: stderr.into(), truncated: false },
+            stdout: Captured { bytes: stdout.into(), truncated, ..Captured::default() },
+            stderr: Captured { bytes: stderr.into(), ..Captured::default() },
         }
     }
 

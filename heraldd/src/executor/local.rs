@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Output, Stream};
+use herald_core::secret::Mask;
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
@@ -133,7 +134,7 @@ impl Executor for Local {
         let ran = self.engine.run_with_output(&execution.params(), &stop, &output).await;
         herald_core::failpoint!("local-after-run");
         match ran {
-            Ok(report) => outcome(report),
+            Ok(report) => outcome(report, &execution.mask),
             Err(error) => Err(Failure { kind: kind(&error), ..Failure::new(error) }),
         }
     }
@@ -155,7 +156,7 @@ impl Executor for Local {
     }
 }
 
-fn outcome(report: Report) -> Outcome {
+fn outcome(report: Report, mask: &Mask) -> Outcome {
     let (kind, error) = match report.ending {
         Ending::Exited(0) | Ending::Background => return Ok(report.result),
         Ending::Exited(code) => (FailureKind::Failed, format!("exit code {code}")),
@@ -165,7 +166,8 @@ fn outcome(report: Report) -> Outcome {
         }
         Ending::Cancelled => (FailureKind::Cancelled, "it was cancelled".to_owned()),
     };
-    Err(Failure { kind, error, result: report.result })
+    let failure = Failure { kind, error, result: report.result };
+    Err(failure.ending_with(report.error_line.as_deref(), mask))
 }
 
 fn kind(error: &ExecError) -> FailureKind {
@@ -183,7 +185,6 @@ mod tests {
     use super::*;
     use herald_core::job::Job;
     use herald_core::param::Params;
-    use herald_core::secret::Mask;
     use serde_json::json;
 
     fn object(value: &Value) -> Params {
@@ -230,6 +231,14 @@ mod tests {
             (
                 sh("echo '{\"a\":1}'; exit 3"),
                 Err((FailureKind::Failed, "exit code 3", json!({"a": 1, "exit_code": 3}))),
+            ),
+            (
+                sh("echo one >&2; echo ' disk full ' >&2; exit 4"),
+                Err((
+                    FailureKind::Failed,
+                    "exit code 4: disk full",
+                    json!({"output": "", "exit_code": 4, "stderr": "one\n disk full \n"}),
+                )),
             ),
             (
                 sh("kill -9 $$"),
