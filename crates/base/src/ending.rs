@@ -68,6 +68,23 @@ impl fmt::Display for Ending {
     }
 }
 
+/// The longest line that an error ends with, in characters.
+const MAX_LINE: usize = 200;
+
+/// An error that ends with the last line that the job wrote to its standard error: `exit code 3: disk full`. A line of
+/// more than 200 characters is cut; hide secrets before.
+#[must_use]
+pub fn with_last_line(error: &str, line: &str) -> String {
+    let line = line.trim();
+    if line.is_empty() {
+        return error.to_owned();
+    }
+    match line.char_indices().nth(MAX_LINE) {
+        Some((end, _)) => format!("{error}: {}…", &line[..end]),
+        None => format!("{error}: {line}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -154,7 +154,10 @@ impl Engine {
         };
         drop((ready.param_file.take(), std::mem::take(&mut ready.env_files)));
         let report = match finished {
-            Ok(finished) => self.report(finished.ending, result::result_of(&finished)).await,
+            Ok(finished) => {
+                let report = self.report(finished.ending, result::result_of(&finished)).await;
+                report.map(|report| Report { error_line: result::error_line(&finished), ..report })
+            }
             Err(error) => Err(not_started(error)),
         };
         let report = report.map(|report| Report { timeout: job.timeout, ..report });

@@ -28,6 +28,8 @@ pub struct Report {
     pub ending: Ending,
     /// The job's own `timeout`.
     pub timeout: Option<Duration>,
+    /// The last line of its standard error, where it ended by itself and failed.
+    pub error_line: Option<String>,
     /// A checkout that holds result files lives as long as the report.
     pub(crate) checkout: Option<Folder>,
 }
@@ -35,7 +37,7 @@ pub struct Report {
 impl Report {
     /// Of a job without result files.
     pub(crate) fn new(ending: Ending, result: Map<String, Value>) -> Self {
-        Self { result, files: Vec::new(), ending, timeout: None, checkout: None }
+        Self { result, files: Vec::new(), ending, timeout: None, error_line: None, checkout: None }
     }
 
     /// Removes what is kept only for the result files (a Git checkout that holds some of them). Dropping the report

@@ -3,6 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use herald_base::ending::Ending;
 use serde_json::{Map, Value};
 
 use crate::outcome::ResultFile;
@@ -34,6 +35,14 @@ pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
         result.insert("truncated".to_owned(), Value::Bool(true));
     }
     result
+}
+
+/// The last line of standard error of a program that failed by itself.
+pub(crate) fn error_line(finished: &Finished) -> Option<String> {
+    match finished.ending {
+        Ending::Exited(0) | Ending::TimedOut | Ending::Cancelled | Ending::Background => None,
+        Ending::Exited(_) | Ending::Signaled(_) => finished.stderr.last_line(),
+    }
 }
 
 /// Standard output as a JSON object. What was cut is never taken for one.
@@ -93,8 +102,8 @@ mod tests {
         Finished {
             ending: Ending::Exited(0),
             exit,
-            stdout: Captured { bytes: stdout.into(), truncated },
-            stderr: Captured { bytes: stderr.into(), truncated: false },
+            stdout: Captured { bytes: stdout.into(), truncated, ..Captured::default() },
+            stderr: Captured { bytes: stderr.into(), ..Captured::default() },
         }
     }
 

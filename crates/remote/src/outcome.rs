@@ -1,6 +1,9 @@
 //! How a job on a runner ended.
 
+use herald_base::ending::with_last_line;
 use serde_json::{Map, Value};
+
+use crate::job::HideSecrets;
 
 /// How a job ended that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,16 +28,24 @@ pub struct RunnerFailure {
     pub error: String,
     /// What the runner returned all the same: `exit_code`, `output`…
     pub result: Map<String, Value>,
+    /// The last line of its standard error, secrets included.
+    pub error_line: Option<String>,
 }
 
 impl RunnerFailure {
     /// A failure without a result.
     pub(crate) fn new(kind: RunnerFailureKind, error: impl std::fmt::Display) -> Self {
-        Self { kind, error: error.to_string(), result: Map::new() }
+        Self { kind, error: error.to_string(), result: Map::new(), error_line: None }
     }
 
     pub(crate) fn failed(error: impl std::fmt::Display) -> Self {
         Self::new(RunnerFailureKind::Failed, error)
+    }
+
+    /// The same failure, whose error ends with the last line of standard error, secrets hidden.
+    pub(crate) fn with_line(self, hide_secrets: &dyn HideSecrets) -> Self {
+        let line = hide_secrets.in_text(self.error_line.as_deref().unwrap_or_default());
+        Self { error: with_last_line(&self.error, &line), error_line: None, ..self }
     }
 
     pub(crate) fn lost(error: impl std::fmt::Display) -> Self {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use herald_base::ending::Ending;
+pub use herald_base::ending::{Ending, with_last_line};
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 
@@ -40,6 +40,16 @@ impl Failure {
     /// A plain failure without a result.
     pub fn new(error: impl std::fmt::Display) -> Self {
         Self { kind: FailureKind::Failed, error: error.to_string(), result: Params::new() }
+    }
+}
+
+impl Failure {
+    /// Lets the error end with the last line that the job wrote to its standard error, secrets hidden.
+    #[must_use]
+    pub fn ending_with(mut self, line: Option<&str>, mask: &Mask) -> Self {
+        // Hidden before it is cut: a part of a secret would not be known.
+        self.error = with_last_line(&self.error, &mask.text(line.unwrap_or_default()));
+        self
     }
 }
 
@@ -166,5 +176,25 @@ mod tests {
             };
             assert_eq!(outcome_of(ending, second, result.clone()), expected);
         }
+    }
+
+    #[test]
+    fn an_error_ends_with_the_last_line() {
+        let mut mask = Mask::new();
+        mask.add("hunter2222");
+        let long = "x".repeat(300);
+        let cut = format!("exit code 3: {}…", &long[..200]);
+        for (line, error) in [
+            (None, "exit code 3"),
+            (Some("  "), "exit code 3"),
+            (Some(" disk full\n"), "exit code 3: disk full"),
+            (Some("no hunter2222"), "exit code 3: no ***"),
+            (Some(long.as_str()), cut.as_str()),
+        ] {
+            assert_eq!(Failure::new("exit code 3").ending_with(line, &mask).error, error);
+        }
+        let at_the_cut = format!("{}hunter2222", &long[..195]);
+        let error = Failure::new("e").ending_with(Some(&at_the_cut), &mask).error;
+        assert!(!error.contains("hunt"), "{error}");
     }
 }

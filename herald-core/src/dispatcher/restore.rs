@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::event::activation::Name;
 use crate::job::Job;
 use crate::journal::{RecoveredJob, StoredJob, StoredSecrets};
-use crate::value::param::Params;
 use crate::plan::Plan;
+use crate::value::param::Params;
 use crate::value::secret::{MASKED, Mask, is_secret_name};
 use crate::workflow::{About, Route};
 

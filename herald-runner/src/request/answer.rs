@@ -43,18 +43,19 @@ pub struct Short {
     pub body: Bytes,
     json: bool,
     ending: Option<Ending>,
+    error_line: Option<String>,
 }
 
 impl Short {
     /// A reason as text.
     pub fn text(status: StatusCode, text: impl std::fmt::Display) -> Self {
-        Self { status, body: format!("{text}\n").into(), json: false, ending: None }
+        Self { status, body: format!("{text}\n").into(), json: false, ending: None, error_line: None }
     }
 
     /// JSON.
     #[must_use]
     pub fn json(body: Bytes, ending: Option<Ending>) -> Self {
-        Self { status: StatusCode::OK, body, json: true, ending }
+        Self { status: StatusCode::OK, body, json: true, ending, error_line: None }
     }
 
     /// As a response.
@@ -74,7 +75,8 @@ impl Short {
     }
 
     fn sign(&self, signer: &Signer, response: &mut Response<Body>) {
-        let text = Manifest::of_body(&self.body, self.ending).to_text();
+        let manifest = Manifest::of_body(&self.body, self.ending);
+        let text = Manifest { error_line: self.error_line.clone(), ..manifest }.to_text();
         match signer.sign(self.status.as_u16(), &text, SystemClock.unix_seconds()) {
             Ok(signed) => {
                 let headers = [
@@ -101,32 +103,35 @@ fn never(never: Infallible) -> io::Error {
 /// The answer to a job that was taken.
 pub async fn of_job(ended: Arc<Ended>, wire: &Wire) -> Response<Body> {
     let failed = |reason: &str| Short::text(StatusCode::INTERNAL_SERVER_ERROR, reason);
-    let (body, ending) = match ended.as_ref() {
+    let (body, ending, error_line) = match ended.as_ref() {
         Ended::NotRun { reason, ending } => return Short { ending: *ending, ..failed(reason) }.send(wire),
-        Ended::Ran { body, report } => (body.clone(), report.ending),
+        Ended::Ran { body, report } => (body.clone(), report.ending, report.error_line.clone()),
     };
     if ended.files().is_empty() {
-        return Short::json(body, Some(ending)).send(wire);
+        return Short { error_line, ..Short::json(body, Some(ending)) }.send(wire);
     }
+    let manifest = Manifest { error_line, ..Manifest::of_body(&body, Some(ending)) };
     let opened = tokio::task::spawn_blocking(move || files::open_all(ended.files()));
     let opened = match opened.await {
         Ok(Ok(opened)) => opened,
         Ok(Err(reason)) => return failed(&reason).send(wire),
         Err(_) => return failed("the result files could not be opened").send(wire),
     };
-    match multipart(body, opened, ending, wire) {
+    match multipart(body, opened, manifest, wire) {
         Ok((content_type, pieces)) => streamed(&content_type, pieces),
         Err(error) => failed(&format!("the result files cannot be sent: {error}")).send(wire),
     }
 }
 
-fn multipart(body: Bytes, opened: Vec<Opened>, ending: Ending, wire: &Wire) -> io::Result<(String, Pieces)> {
+fn multipart(
+    body: Bytes,
+    opened: Vec<Opened>,
+    manifest: Manifest,
+    wire: &Wire,
+) -> io::Result<(String, Pieces)> {
     match wire {
         Wire::Plain => files::stream_v1(body, opened),
-        Wire::Signed(signer) => {
-            let manifest = Manifest::of_body(&body, Some(ending));
-            files::stream_v2(body, opened, manifest, signer.clone())
-        }
+        Wire::Signed(signer) => files::stream_v2(body, opened, manifest, signer.clone()),
     }
 }
 

@@ -14,8 +14,8 @@ use super::answer::{Answer, ConfigFile, FAILED};
 use super::client::{Daemon, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
-use crate::loading::{self, Loaded};
 use crate::api::model;
+use crate::loading::{self, Loaded};
 use crate::trigger::http::{NoEvent, Recorded, RecordedError};
 use crate::{dry_run, trigger};
 

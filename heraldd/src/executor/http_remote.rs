@@ -58,12 +58,14 @@ struct OnOneRunner(RunnerClient);
 #[async_trait]
 impl Executor for OnOneRunner {
     async fn execute(&self, execution: Execution) -> Outcome {
-        outcome(self.0.run(runner_job(execution)).await)
+        let mask = execution.mask.clone();
+        outcome(self.0.run(runner_job(execution)).await, &mask)
     }
 
     /// In version 2 the runner keeps the job by its id and attempt; in version 1 it cannot be asked for it.
     async fn recover(&self, execution: Execution) -> Outcome {
-        outcome(self.0.recover(runner_job(execution)).await)
+        let mask = execution.mask.clone();
+        outcome(self.0.recover(runner_job(execution)).await, &mask)
     }
 }
 
@@ -85,11 +87,13 @@ impl OnNodes {
 #[async_trait]
 impl Executor for OnNodes {
     async fn execute(&self, execution: Execution) -> Outcome {
-        outcome(self.rollout.run(self.job(execution)).await)
+        let mask = execution.mask.clone();
+        outcome(self.rollout.run(self.job(execution)).await, &mask)
     }
 
     async fn recover(&self, execution: Execution) -> Outcome {
-        outcome(self.rollout.recover(self.job(execution)).await)
+        let mask = execution.mask.clone();
+        outcome(self.rollout.recover(self.job(execution)).await, &mask)
     }
 }
 
@@ -102,16 +106,20 @@ fn runner_job(execution: Execution) -> RunnerJob {
     }
 }
 
-fn outcome(outcome: RunnerOutcome) -> Outcome {
-    outcome.map_err(|failure| Failure {
-        kind: match failure.kind {
-            RunnerFailureKind::Failed => FailureKind::Failed,
-            RunnerFailureKind::TimedOut => FailureKind::TimedOut,
-            RunnerFailureKind::Cancelled => FailureKind::Cancelled,
-            RunnerFailureKind::Lost => FailureKind::Lost,
-        },
-        error: failure.error,
-        result: failure.result,
+fn outcome(outcome: RunnerOutcome, mask: &Mask) -> Outcome {
+    outcome.map_err(|failure| {
+        let line = failure.error_line;
+        let failure = Failure {
+            kind: match failure.kind {
+                RunnerFailureKind::Failed => FailureKind::Failed,
+                RunnerFailureKind::TimedOut => FailureKind::TimedOut,
+                RunnerFailureKind::Cancelled => FailureKind::Cancelled,
+                RunnerFailureKind::Lost => FailureKind::Lost,
+            },
+            error: failure.error,
+            result: failure.result,
+        };
+        failure.ending_with(line.as_deref(), mask)
     })
 }
 

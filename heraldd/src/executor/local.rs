@@ -118,7 +118,11 @@ impl Executor for Local {
         let ran = self.engine.run_with_output(&params, &execution.stop, output).await;
         herald_core::failpoint!("local-after-run");
         match ran {
-            Ok(report) => outcome_of(report.ending, report.timeout, report.result),
+            Ok(report) => {
+                let line = report.error_line;
+                outcome_of(report.ending, report.timeout, report.result)
+                    .map_err(|failure| failure.ending_with(line.as_deref(), &execution.mask))
+            }
             Err(error) => {
                 let kind = error.ending().map_or(FailureKind::Failed, FailureKind::from);
                 Err(Failure { kind, ..Failure::new(error) })
@@ -145,10 +149,11 @@ impl Executor for Local {
 
 #[cfg(test)]
 mod tests {
+    use herald_core::secret::Mask;
+
     use super::*;
     use herald_core::job::Job;
     use herald_core::param::Params;
-    use herald_core::secret::Mask;
     use serde_json::json;
 
     fn object(value: &Value) -> Params {
@@ -195,6 +200,14 @@ mod tests {
             (
                 sh("echo '{\"a\":1}'; exit 3"),
                 Err((FailureKind::Failed, "exit code 3", json!({"a": 1, "exit_code": 3}))),
+            ),
+            (
+                sh("echo one >&2; echo ' disk full ' >&2; exit 4"),
+                Err((
+                    FailureKind::Failed,
+                    "exit code 4: disk full",
+                    json!({"output": "", "exit_code": 4, "stderr": "one\n disk full \n"}),
+                )),
             ),
             (
                 sh("kill -9 $$"),

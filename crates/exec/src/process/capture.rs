@@ -8,6 +8,11 @@ const CHUNK: usize = 4 << 10;
 /// How much is thrown away at once past the limit.
 const WASTE: usize = 64 << 10;
 
+/// The last bytes of a stream that are kept past the limit: a last line is in them.
+const TAIL: usize = 4 << 10;
+/// The longest last line, in characters.
+const LONGEST_LINE: usize = 1000;
+
 /// Where a stream goes while it is read.
 #[derive(Clone, Copy)]
 pub(crate) struct Tap<'a> {
@@ -28,6 +33,32 @@ pub struct Captured {
     pub bytes: Vec<u8>,
     /// Whether there was more.
     pub truncated: bool,
+    /// The last bytes, where there was more.
+    pub tail: Tail,
+}
+
+/// The last bytes of a stream of which more was printed than is kept.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Tail {
+    bytes: Vec<u8>,
+    /// Whether something came before them.
+    cut: bool,
+}
+
+impl Tail {
+    /// Begins with what was kept of the stream.
+    fn of(kept: &[u8]) -> Self {
+        let from = kept.len().saturating_sub(TAIL);
+        Self { bytes: kept.get(from..).unwrap_or_default().to_vec(), cut: from > 0 }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() > 2 * TAIL {
+            self.bytes.drain(..self.bytes.len() - TAIL);
+            self.cut = true;
+        }
+    }
 }
 
 impl Captured {
@@ -45,6 +76,17 @@ impl Captured {
         String::from_utf8_lossy(bytes).into_owned()
     }
 
+    /// The last line that says something, without colours and other control characters; bounded. `None`: there is none, or
+    /// its beginning was not kept.
+    #[must_use]
+    pub fn last_line(&self) -> Option<String> {
+        let (bytes, cut) =
+            if self.truncated { (&self.tail.bytes, self.tail.cut) } else { (&self.bytes, false) };
+        let lines: Vec<&[u8]> =
+            bytes.split(|byte| matches!(byte, b'\n' | b'\r')).skip(usize::from(cut)).collect();
+        lines.iter().rev().map(|line| plain(&String::from_utf8_lossy(line))).find(|line| !line.is_empty())
+    }
+
     /// Reads to the end of the stream, and gives on all of it. What was read stays in `self` when the future is
     /// dropped.
     pub(crate) async fn fill(&mut self, stream: Option<impl AsyncRead + Unpin>, limit: usize, tap: Tap<'_>) {
@@ -60,11 +102,32 @@ impl Captured {
         }
         let mut waste = vec![0; 1];
         while let Ok(read @ 1..) = stream.read(&mut waste).await {
-            self.truncated = true;
-            tap.give(waste.get(..read).unwrap_or_default()).await;
+            let more = waste.get(..read).unwrap_or_default();
+            if !self.truncated {
+                (self.truncated, self.tail) = (true, Tail::of(&self.bytes));
+            }
+            self.tail.push(more);
+            tap.give(more).await;
             waste.resize(WASTE, 0);
         }
     }
+}
+
+/// A line as people read it: without control characters, and without the sequences with which terminals are given colours.
+fn plain(line: &str) -> String {
+    let mut text = String::new();
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' && chars.next_if_eq(&'[').is_some() {
+            // Parameters, and a letter that ends them.
+            while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
+        } else if c == '\t' {
+            text.push(' ');
+        } else if !c.is_control() {
+            text.push(c);
+        }
+    }
+    text.trim().chars().take(LONGEST_LINE).collect()
 }
 
 #[cfg(test)]
@@ -119,6 +182,33 @@ mod tests {
             assert_eq!((captured.text().as_str(), captured.truncated), (kept, truncated), "{input} {limit}");
             assert!(captured.bytes.len() <= limit);
         }
+    }
+
+    #[tokio::test]
+    async fn the_last_line_is_that_of_the_whole_stream() {
+        let long = "x".repeat(5000);
+        let noise = "noise\n".repeat(100_000);
+        for (input, limit, line) in [
+            ("", 9, None),
+            ("\n \r\n\t\n", 9, None),
+            ("disk full", 99, Some("disk full")),
+            ("one\ntwo\r\n\n  \n", 99, Some("two")),
+            ("10 %\r20 %\r", 99, Some("20 %")),
+            ("\u{1b}[1;31mError:\u{1b}[0m it\tbroke\u{7}\n", 99, Some("Error: it broke")),
+            ("one\ntwo\n", 5, Some("two")),
+            ("one\ntwo\n", 0, Some("two")),
+            (&format!("{noise}the end\n"), 1000, Some("the end")),
+            (&format!("a\n{}", &long[..3000]), 10, Some(&long[..1000])),
+            (&format!("a\n{long}{long}"), 10, None),
+        ] {
+            let of = &input[..input.len().min(20)];
+            assert_eq!(
+                captured(input.as_bytes(), limit).await.last_line().as_deref(),
+                line,
+                "{of:?} {limit}"
+            );
+        }
+        assert_eq!(captured(b"\xff\xfe!", 9).await.last_line().as_deref(), Some("\u{fffd}\u{fffd}!"));
     }
 
     #[tokio::test]

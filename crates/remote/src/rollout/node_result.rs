@@ -109,6 +109,6 @@ pub(super) fn summary(nodes: Vec<NodeResult>) -> RunnerOutcome {
     let result: Map<String, Value> = [("node".to_owned(), Value::Object(nodes))].into_iter().collect();
     match error {
         None => Ok(result),
-        Some(error) => Err(RunnerFailure { kind, error, result }),
+        Some(error) => Err(RunnerFailure { result, ..RunnerFailure::new(kind, error) }),
     }
 }

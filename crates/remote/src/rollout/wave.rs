@@ -125,6 +125,7 @@ impl Wave<'_> {
             }
             let outcome = runner.run_to_completion(&request, self.stop, output).await;
             if !request.is_unreachable() {
+                let outcome = outcome.map_err(|failure| failure.with_line(self.hide_secrets));
                 return NodeResult::of(name, outcome);
             }
             self.log.not_sent(name).await;

@@ -63,6 +63,8 @@ pub(super) struct JobAnswer {
     pub(super) staging: Option<Staging>,
     /// How its process ended; unknown in version 1.
     pub(super) ending: Option<EndingName>,
+    /// The last line of its standard error, where it failed by itself.
+    pub(super) error_line: Option<String>,
 }
 
 pub(super) type AnswerBody = BoxStream<'static, Result<Bytes, std::io::Error>>;
@@ -198,7 +200,9 @@ fn verify_whole(
         signature: signature.as_deref(),
     };
     let manifest = signed.verify(&claim)?;
-    if manifest != (Manifest { ending: manifest.ending, ..Manifest::of_body(body, None) }) {
+    // What the body does not say is taken as it is signed.
+    let (ending, error_line) = (manifest.ending, manifest.error_line.clone());
+    if manifest != (Manifest { ending, error_line, ..Manifest::of_body(body, None) }) {
         return Err(VerifyError::Altered);
     }
     Ok(manifest)
@@ -206,14 +210,15 @@ fn verify_whole(
 
 async fn json(headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> Result<JobAnswer, Fault> {
     let body = collect(body, MAX_RESULT).await?;
-    let ending = match expected.signed {
+    let (ending, error_line) = match expected.signed {
         Some(signed) => {
             let verified = verify_whole(StatusCode::OK, headers, &body, signed);
-            verified.map_err(|error| error.fault(StatusCode::OK, String::new()))?.ending
+            let manifest = verified.map_err(|error| error.fault(StatusCode::OK, String::new()))?;
+            (manifest.ending, manifest.error_line)
         }
-        None => None,
+        None => (None, None),
     };
-    Ok(JobAnswer { result: object(&body)?, staging: None, ending })
+    Ok(JobAnswer { result: object(&body)?, staging: None, ending, error_line })
 }
 
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {

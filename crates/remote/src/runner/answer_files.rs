@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 use herald_base::os_error;
 use herald_wire::answer::Claim;
-use herald_wire::ending::EndingName;
 use herald_wire::manifest::{self, FileSum, Manifest};
 use herald_wire::multipart::{Part, Reader};
 use herald_wire::{MAX_FILES, MAX_RESULT};
@@ -67,16 +66,19 @@ async fn parts(kind: &str, body: AnswerBody, expected: Expected<'_>) -> Result<J
             }
         }
     }
-    let ending = match (expected.signed, manifest) {
+    let (ending, error_line) = match (expected.signed, manifest) {
         (None, _) => {
             check_sums(&staging, &sums)?;
-            None
+            (None, None)
         }
         (Some(_), None) => return Err(Fault::Invalid("the answer has no signed manifest".to_owned())),
-        (Some(_), Some(manifest)) => check_manifest(&staging, &result, manifest)?,
+        (Some(_), Some(manifest)) => {
+            check_manifest(&staging, &result, &manifest)?;
+            (manifest.ending, manifest.error_line)
+        }
     };
     let staging = (!staging.files().is_empty()).then_some(staging);
-    Ok(JobAnswer { result: object(&result)?, staging, ending })
+    Ok(JobAnswer { result: object(&result)?, staging, ending, error_line })
 }
 
 /// Stores one file and returns the checksum that came with it.
@@ -124,7 +126,7 @@ async fn signed_manifest(part: &mut Part, signed: SignedWith<'_>) -> Result<Mani
 }
 
 /// Version 2: exactly the files of the manifest, each as it says.
-fn check_manifest(staging: &Staging, result: &[u8], manifest: Manifest) -> Result<Option<EndingName>, Fault> {
+fn check_manifest(staging: &Staging, result: &[u8], manifest: &Manifest) -> Result<(), Fault> {
     if manifest.result != manifest::Sum::of(result) {
         return Err(Fault::Invalid("the result does not match its signed manifest".to_owned()));
     }
@@ -139,6 +141,6 @@ fn check_manifest(staging: &Staging, result: &[u8], manifest: Manifest) -> Resul
     let names = manifest.file.keys().chain(staging.files().keys());
     match names.filter_map(|name| differs(name, manifest.file.get(name))).next() {
         Some(wrong) => Err(Fault::Invalid(wrong)),
-        None => Ok(manifest.ending),
+        None => Ok(()),
     }
 }

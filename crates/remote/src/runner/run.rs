@@ -201,7 +201,7 @@ impl RunnerClient {
                 }
             }
         }
-        outcome_of(answer.ending, answer.result)
+        outcome_of(answer)
     }
 
     /// Ends a job: by a signed cancel in version 2, by closing the connection in version 1.
@@ -236,7 +236,9 @@ impl RunnerClient {
         match ended {
             // It ended by itself just then.
             (_, Ok(Ok(result))) => Ok(result),
-            (_, Ok(Err(failure))) => Err(RunnerFailure { kind, error, result: failure.result }),
+            (_, Ok(Err(failure))) => {
+                Err(RunnerFailure { result: failure.result, ..RunnerFailure::new(kind, error) })
+            }
             (Ok(()), Err(_)) => Err(RunnerFailure::new(kind, error)),
             (Err(fault), Err(_)) => {
                 let error =
@@ -310,7 +312,8 @@ fn failure_of(at: &str, fault: &Fault) -> RunnerFailure {
 }
 
 /// The outcome of a job that ran.
-fn outcome_of(ending: Option<EndingName>, result: Map<String, Value>) -> RunnerOutcome {
+fn outcome_of(answer: JobAnswer) -> RunnerOutcome {
+    let JobAnswer { result, ending, error_line, .. } = answer;
     let ending = EndingName::with_result(ending, &result);
     if ending.is_success() {
         return Ok(result);
@@ -320,7 +323,17 @@ fn outcome_of(ending: Option<EndingName>, result: Map<String, Value>) -> RunnerO
         EndingName::Cancelled => RunnerFailureKind::Cancelled,
         _ => RunnerFailureKind::Failed,
     };
-    Err(RunnerFailure { result, ..RunnerFailure::new(kind, ending) })
+    let error_line = error_line.or_else(|| last_line(&result)).filter(|_| kind == RunnerFailureKind::Failed);
+    Err(RunnerFailure { result, error_line, ..RunnerFailure::new(kind, ending) })
+}
+
+/// The last line of standard error in the result of a runner that does not send it by itself. Of what was cut, the last
+/// line is not known.
+fn last_line(result: &Map<String, Value>) -> Option<String> {
+    let whole = result.get("truncated") != Some(&Value::Bool(true));
+    let stderr = result.get("stderr").and_then(Value::as_str).filter(|_| whole)?;
+    let line = stderr.lines().rev().find(|line| !line.trim().is_empty())?;
+    Some(line.chars().filter(|c| !c.is_control()).collect())
 }
 
 /// Writes the output that is part of the result.

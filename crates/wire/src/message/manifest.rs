@@ -52,6 +52,9 @@ pub struct Manifest {
     /// How the process ended; absent in errors, but for a job that was stopped or timed out before its program ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<EndingName>,
+    /// The last line of the job's standard error, where it failed by itself. Runners that are older do not send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_line: Option<String>,
 }
 
 /// The manifest cannot be read.
@@ -63,7 +66,12 @@ impl Manifest {
     /// An answer without files.
     #[must_use]
     pub fn of_body(body: &[u8], ending: Option<Ending>) -> Self {
-        Self { result: Sum::of(body), file: BTreeMap::new(), ending: ending.map(EndingName::from) }
+        Self {
+            result: Sum::of(body),
+            file: BTreeMap::new(),
+            ending: ending.map(EndingName::from),
+            error_line: None,
+        }
     }
 
     /// As compact JSON in ASCII, fit for a header whatever names the files bear.
@@ -97,6 +105,16 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_line_is_optional() {
+        let without = Manifest::of_body(b"{}", Some(Ending::Exited(3)));
+        assert!(!without.to_text().contains("error_line"), "as before for older daemons");
+        let with = Manifest { error_line: Some("disk \u{fc}ber\u{1b}".to_owned()), ..without };
+        let text = with.to_text();
+        assert!(text.is_ascii());
+        assert_eq!(Manifest::from_text(&text), Ok(with));
+    }
 
     #[test]
     fn any_name_survives_a_header() {

@@ -91,5 +91,8 @@ fn a_node_that_the_configuration_has_no_more_is_not_forgotten() {
     assert_eq!(ended["success"], false, "{ended}");
     let status = ["n1", "n2", "n3"].map(|node| ended["result"]["node"][node]["status"].clone());
     assert_eq!(status, ["succeeded", "lost", "succeeded"], "{ended}");
-    assert!(ended["error"].as_str().unwrap().contains("the node was removed from the configuration"), "{ended}");
+    assert!(
+        ended["error"].as_str().unwrap().contains("the node was removed from the configuration"),
+        "{ended}"
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Trigger};
-use herald_net::serve::{HostRule, Limits};
+use herald_net::serve::{HostRule, ServeOptions};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ pub(super) struct HttpTrigger {
     pub(super) tls: Option<TlsListener>,
     pub(super) path: Option<Pattern>,
     pub(super) check: Arc<RequestCheck>,
-    pub(super) limits: Limits,
+    pub(super) limits: ServeOptions,
     /// What `prepare` bound, for `run`.
     pub(super) held: Mutex<Vec<Held>>,
 }
@@ -50,7 +50,7 @@ impl HttpTrigger {
                 web: given.web,
                 node: options.0.get("id").and_then(Value::as_str).map(str::to_owned),
             }),
-            limits: Limits::default(),
+            limits: ServeOptions::default(),
             held: Mutex::default(),
         })
     }
@@ -96,7 +96,7 @@ impl Trigger for HttpTrigger {
                 "http trigger {} listening on {}{path}{}",
                 answers.activator.trigger(),
                 shared.address,
-                shared.manner
+                shared.tls_suffix
             );
         }
         stop.cancelled().await;

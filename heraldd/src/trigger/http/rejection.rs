@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::auth::Denied;
 use super::body::BodyError;
-use herald_net::serve::{Reply, Stranger, Trouble, error_reply, json_reply};
+use herald_net::serve::{self, HostError, Reply, error_reply, json_reply};
 
 /// Why a request creates no event.
 #[derive(Debug)]
 pub(super) enum RejectedRequest {
     /// The rule about `Host`.
-    Host(Stranger),
+    Host(HostError),
     /// The address of the client is not allowed.
     Address,
     /// A web page of another site made a browser send it.
@@ -47,24 +47,24 @@ pub(super) enum RejectedRequest {
 
 impl RejectedRequest {
     /// Why a body could not be read.
-    pub(super) fn of_body(trouble: &Trouble, max_body: u64, body_time: Duration) -> Self {
-        match trouble {
-            Trouble::TooLarge => Self::TooLarge(max_body),
-            Trouble::TooSlow => Self::TooSlow(body_time),
-            Trouble::Broken(error) => Self::Unreadable(error.to_string()),
+    pub(super) fn of_body(error: &serve::BodyError, max_body: u64, body_time: Duration) -> Self {
+        match error {
+            serve::BodyError::TooLarge => Self::TooLarge(max_body),
+            serve::BodyError::TooSlow => Self::TooSlow(body_time),
+            serve::BodyError::Broken(error) => Self::Unreadable(error.to_string()),
         }
     }
 
     /// The status of the response.
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::Address | Self::CrossSite | Self::Host(Stranger::Unknown) => StatusCode::FORBIDDEN,
+            Self::Address | Self::CrossSite | Self::Host(HostError::NotAllowed) => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied { .. } => StatusCode::UNAUTHORIZED,
             Self::Body(BodyError::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Host(Stranger::Nameless)
+            Self::Host(HostError::Missing)
             | Self::Body(BodyError::Content(_))
             | Self::Unreadable(_)
             | Self::DeliveryId(_) => StatusCode::BAD_REQUEST,
@@ -75,8 +75,8 @@ impl RejectedRequest {
     /// For people.
     pub(super) fn why(&self) -> String {
         match self {
-            Self::Host(Stranger::Nameless) => "exactly one Host header is required".to_owned(),
-            Self::Host(Stranger::Unknown) => {
+            Self::Host(HostError::Missing) => "exactly one Host header is required".to_owned(),
+            Self::Host(HostError::NotAllowed) => {
                 "this Host is not allowed; if requests are sent to that name, add it to `allowed_hosts`".to_owned()
             }
             Self::Address => "requests from this address are not allowed".to_owned(),
