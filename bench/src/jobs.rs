@@ -14,15 +14,15 @@ use crate::program::{Program, request};
 use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
 
-/// Jobs that run at once, for everybody who is measured here.
+/// Jobs that run at once, for every measured program.
 const AT_ONCE: usize = 8;
-/// What the project promises, of the bare loop.
+/// The goal of the project, as a share of the bare loop.
 const SHARE: f64 = 0.8;
 const WEBHOOK: &str = "/usr/bin/webhook";
-/// How long the next job may take.
+/// Time limit for the next job.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let count = options.pick(200, 4000);
     let (daemon, address) = daemon(place)?;
@@ -52,8 +52,8 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Each job that ends is printed by a router on `exe_done`, so that they can be counted: one short line for each, which
-/// costs little beside a process.
+/// A router on `exe_done` prints each finished job, so that they can be counted: one short line for each, which costs
+/// little compared with a process.
 fn daemon(place: &Place) -> Result<(Program, SocketAddr)> {
     let address = free_port()?;
     let config = place.write(
