@@ -39,7 +39,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
         synced.push(rate(bare::copy_and_sync(&source, &place.path("copy.bin"))?));
         ours.push(rate(pair.job("there", LIMIT)?));
         let arrived = only_file(&data)?;
-        ensure!(bare::hash(&arrived)?.0 == sum, "{} is not what was sent", arrived.display());
+        ensure!(bare::hash(&arrived)?.0 == sum, "{} differs from the file that was sent", arrived.display());
         fs::remove_dir_all(&data)?;
         fs::create_dir(&data)?;
     }

@@ -124,7 +124,7 @@ fn take_up(place: &Place, options: &Options) -> Result<Row> {
                 router: {r: {trigger: events, selector: all, task: {t: here}, job_param: {cmd: sleep, arg: 600}}}";
     let mut daemon = Daemon::start(place, "take-up-state", more)?;
     let answers = run(&daemon.load(64, 16), Until::Count(many))?;
-    ensure!(answers.accepted >= many, "only {} of {many} events were taken", answers.accepted);
+    ensure!(answers.accepted >= many, "only {} of {many} events were accepted", answers.accepted);
     let mut times = Vec::new();
     for _ in 0..options.runs {
         // At once: the end of the journal is not in the history yet, the first time.

@@ -54,7 +54,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
         let row = Row::new(what, Unit::PerSecond, Spread::of(&ours)).against("bare hyper", Spread::of(&bare));
         rows.push(if pipeline == 1 { row.goal(Goal::AtLeast(EVENTS_PER_SECOND)) } else { row });
     }
-    rows.push(Row::new("heraldd's memory at the peak of that", Unit::Mebibytes, Spread::one(daemon.peak()?)));
+    rows.push(Row::new("heraldd's peak memory meanwhile", Unit::Mebibytes, Spread::one(daemon.peak()?)));
     rows.extend(durable(place, address, span, options)?);
     Ok(rows)
 }
@@ -107,6 +107,6 @@ fn heraldd(place: &Place, state_dir: &str) -> Result<(Program, SocketAddr)> {
 }
 
 fn check(answers: &Answers) -> Result<()> {
-    ensure!(answers.accepted > 0, "no event was accepted, {} were refused", answers.refused);
+    ensure!(answers.accepted > 0, "no event was accepted, {} were rejected", answers.refused);
     Ok(())
 }

@@ -48,7 +48,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     } else {
         eprintln!("{WEBHOOK} is not installed, so it is not compared with");
     }
-    rows.push(Row::new("heraldd's memory at the peak of that", Unit::Mebibytes, Spread::one(daemon.peak()?)));
+    rows.push(Row::new("heraldd's peak memory meanwhile", Unit::Mebibytes, Spread::one(daemon.peak()?)));
     Ok(rows)
 }
 
@@ -92,7 +92,7 @@ fn herald_jobs(daemon: &Program, address: SocketAddr, count: usize) -> Result<Du
             last = when;
         }
         let answers = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
-        ensure!(answers.accepted == count, "{} of {count} events were refused", answers.refused);
+        ensure!(answers.accepted == count, "{} of {count} events were rejected", answers.refused);
         Ok(last - started)
     })
 }

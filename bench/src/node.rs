@@ -155,7 +155,7 @@ fn plain(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
 
 #[expect(clippy::disallowed_methods, reason = "a node has a clock of its own")]
 fn now() -> Result<i64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is set before 1970")?;
     Ok(i64::try_from(since.as_secs())?)
 }
 

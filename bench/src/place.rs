@@ -18,7 +18,7 @@ impl Place {
     /// Builds missing programs; they are in the folder of this one.
     pub(crate) fn new() -> Result<Self> {
         let this = std::env::current_exe()?;
-        let target = this.parent().and_then(Path::parent).context("bench does not lie in a target folder")?;
+        let target = this.parent().and_then(Path::parent).context("bench is not in a target folder")?;
         let programs = target.join("release");
         if !programs.join("heraldd").exists() || !programs.join("herald-runner").exists() {
             eprintln!("building heraldd and herald-runner…");

@@ -141,7 +141,7 @@ impl Program {
         match self.lines.recv_timeout(limit) {
             Ok(line) => Ok(line),
             Err(RecvTimeoutError::Timeout) => {
-                bail!("{} said nothing for {limit:?}:\n{}", self.name, self.last_lines())
+                bail!("{} printed no such line within {limit:?}:\n{}", self.name, self.last_lines())
             }
             Err(RecvTimeoutError::Disconnected) => bail!("{} ended:\n{}", self.name, self.last_lines()),
         }

@@ -132,14 +132,14 @@ pub(crate) fn full(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         std::thread::sleep(random.millis(0, 60));
         fill(&filler)?;
         until(&rig, 503).context("the disk is full")?;
-        ensure!(ready(&rig)? == 503, "it says that it is ready with a full disk");
+        ensure!(ready(&rig)? == 503, "/readyz reports ready with a full disk");
         fs::remove_file(&filler)?;
         until(&rig, 200).context("there is room again")?;
         clients.stop();
         super::kill::progress("full", round, rounds, &rig);
     }
     rig::end(daemon, Signal::TERM)?;
-    ensure!(rig.sent.refused() >= rounds, "a full disk turned nothing away");
+    ensure!(rig.sent.refused() >= rounds, "no event was rejected with a full disk");
     verdict::reach(&rig, rounds)
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn read_only(place: &Place, rounds: u64, random: &mut Random) -> Resu
         std::thread::sleep(random.millis(20, 80));
         mount.turn_read_only()?;
         until(&rig, 503).context("the disk is read-only")?;
-        ensure!(ready(&rig)? == 503, "it says that it is ready with a disk that is read-only");
+        ensure!(ready(&rig)? == 503, "/readyz reports ready with a read-only disk");
         clients.stop();
         rig::end(daemon, Signal::KILL)?;
         mount.unmount()?;
@@ -200,7 +200,7 @@ fn until(rig: &Rig, status: u16) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("the answer is {last:?} and not {status}, {SOON:?} later")
+    bail!("the response is {last:?} and not {status}, {SOON:?} later")
 }
 
 /// Why the machine does not allow this, if so.

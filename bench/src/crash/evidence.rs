@@ -16,7 +16,7 @@ const FILE: usize = 70_000;
 
 /// Runs as the job. With a folder, it writes two files there and names them in its output.
 pub(crate) fn be_the_job(evidence: &Path, folder: Option<&Path>) -> Result<()> {
-    let params = std::env::var("HERALD_EXECUTE_PARAM").context("this is no job of Herald's")?;
+    let params = std::env::var("HERALD_EXECUTE_PARAM").context("this is not a job of Herald")?;
     let params: Value = serde_json::from_str(&params)?;
     let (id, attempt) = (params["job_id"].as_str().unwrap_or("-"), &params["attempt"]);
     let line = format!("{} {id} {attempt}\n", params["trigger_param"]["n"]);

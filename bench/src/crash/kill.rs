@@ -42,7 +42,7 @@ pub(crate) fn term(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         progress("term", round, rounds, &rig);
     }
     let verdict = verdict::reach(&rig, rounds)?;
-    ensure!(verdict.marked == 0, "{} jobs were lost over an orderly stop", verdict.marked);
+    ensure!(verdict.marked == 0, "{} jobs were lost in a clean stop", verdict.marked);
     Ok(verdict)
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn sweep(rig: &mut Rig, rounds: u64, (time, names): (Duration, &[Stri
     }
     rig.failpoint = None;
     let missed: Vec<&String> = names.iter().filter(|name| !passed.contains(*name)).collect();
-    ensure!(missed.is_empty(), "never came by {missed:?}");
+    ensure!(missed.is_empty(), "these failpoints were never reached: {missed:?}");
     Ok(daemons)
 }
 

@@ -76,7 +76,7 @@ impl Remote {
             for name in ["first", "second"] {
                 let mut files = fs::read_dir(folder.join(name)).with_context(|| format!("{id}/{name}"))?;
                 let file = files.next().with_context(|| format!("{id}/{name} is empty"))??.path();
-                ensure!(fs::read(&file)? == evidence::content(&id, name), "{} is not whole", file.display());
+                ensure!(fs::read(&file)? == evidence::content(&id, name), "{} is incomplete", file.display());
                 whole += 1;
             }
         }
@@ -93,7 +93,7 @@ impl Remote {
     fn reach(&self, rounds: u64) -> Result<Verdict> {
         let verdict = verdict::reach(&self.rig, rounds)?;
         let whole = self.check_files()?;
-        ensure!(whole > 0, "no file came back at all");
+        ensure!(whole > 0, "no file arrived");
         Ok(verdict)
     }
 }

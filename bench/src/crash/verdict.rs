@@ -126,7 +126,7 @@ pub(crate) fn reach(rig: &Rig, rounds: u64) -> Result<Verdict> {
     super::rig::end(daemon, rustix::process::Signal::TERM)?;
     let mut verdict = Verdict { rounds, acknowledged: rig.sent.count(), ..Verdict::default() };
     if !ended {
-        verdict.lost.push(format!("some jobs had no verdict after {LIMIT:?}"));
+        verdict.lost.push(format!("some jobs were not finished after {LIMIT:?}"));
     }
     verdict.events(&rig.sent.acknowledged(), &jobs);
     verdict.starts(&evidence::starts(&rig.evidence())?, &jobs);
@@ -174,17 +174,17 @@ impl Verdict {
                 self.repeated.push(format!("job {id}, attempt {attempt}, was started {times} times"));
             }
             if !status.contains_key(id.as_str()) {
-                self.lost.push(format!("job {id} of event {n} ran, and is not in the history"));
+                self.lost.push(format!("job {id} of event {n} ran, but is not in the history"));
             }
             let first = *job_of.entry(*n).or_insert(id);
             if has_key(*n) && first != id {
-                self.repeated.push(format!("event {n} bears a key and ran as {first} and as {id}"));
+                self.repeated.push(format!("event {n} has a key and ran as {first} and as {id}"));
             }
             *ran.entry(id).or_default() += 1;
         }
         for job in jobs.values().flatten().filter(|job| job.router == "work") {
             if job.status == "succeeded" && !ran.contains_key(job.id.as_str()) {
-                self.lost.push(format!("job {} is said to have succeeded, and never ran", job.id));
+                self.lost.push(format!("job {} is recorded as succeeded, but never ran", job.id));
             }
             self.marked += u64::from(job.status == "lost");
         }
@@ -194,10 +194,10 @@ impl Verdict {
     fn news(&mut self, jobs: &Jobs) {
         let (ended, told) = (count(jobs, "work"), count(jobs, "done"));
         if told < ended {
-            self.lost.push(format!("{ended} jobs ended, and exe_done told of {told}"));
+            self.lost.push(format!("{ended} jobs finished, and exe_done reported {told}"));
         }
         if told > ended {
-            self.repeated.push(format!("{ended} jobs ended, and exe_done told of {told}"));
+            self.repeated.push(format!("{ended} jobs finished, and exe_done reported {told}"));
         }
     }
 
