@@ -1,4 +1,4 @@
-//! What the machine can do without Herald: the measures that its figures are held against.
+//! What the machine can do without Herald: the reference for Herald's figures.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -19,11 +19,11 @@ use sha2::{Digest, Sha256};
 
 use crate::program::Program;
 
-/// What marks the line on which the bare server says its address.
+/// The mark of the line with the address of the bare server.
 pub(crate) const LISTENS: &str = "listens on ";
 
-/// Is a server that reads each request and answers 200 with a constant of the size of heraldd's answer. Says where on
-/// standard error, and never returns while all is well.
+/// Runs as a server that reads each request and answers 200 with a constant of the size of heraldd's response. Prints
+/// its address to standard error, and returns only on errors.
 pub(crate) fn serve() -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     eprintln!("{LISTENS}{}", listener.local_addr()?);
@@ -59,7 +59,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     Ok(response)
 }
 
-/// Starts the bare server as a process of its own, as heraldd is one.
+/// Starts the bare server as a separate process, like heraldd.
 pub(crate) fn server() -> Result<(Program, std::net::SocketAddr)> {
     let program = Program::start(Command::new(std::env::current_exe()?).arg("--serve-bare"), LISTENS)?;
     let (_, line) = program.line(Duration::from_secs(10))?;
@@ -67,7 +67,7 @@ pub(crate) fn server() -> Result<(Program, std::net::SocketAddr)> {
     Ok((program, address))
 }
 
-/// Starts `/bin/true` so often, so many at once, and waits for each. Gives the time it took.
+/// Starts `/bin/true` this often, this many at once, and waits for each. Returns the time.
 pub(crate) fn spawn_and_wait(count: usize, at_once: usize) -> Result<Duration> {
     let left = AtomicUsize::new(count);
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! A large file from the runner to the daemon.
+//! Measures the transfer of a large file from the runner to the daemon.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -15,13 +15,13 @@ use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
 
 const MIB: usize = 1 << 20;
-/// What the project promises: of the slower of hashing and loopback, and of memory on either side in MiB.
+/// The goals of the project: the share of the slower of hashing and loopback, and memory on either side in MiB.
 const SHARE: f64 = 0.8;
 const MEMORY: f64 = 64.0;
-/// How long one transfer may take.
+/// Time limit for one transfer.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let size = options.pick(32, 1024);
     let source = place.path("large.bin");
@@ -39,7 +39,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
         synced.push(rate(bare::copy_and_sync(&source, &place.path("copy.bin"))?));
         ours.push(rate(pair.job("there", LIMIT)?));
         let arrived = only_file(&data)?;
-        ensure!(bare::hash(&arrived)?.0 == sum, "{} is not what was sent", arrived.display());
+        ensure!(bare::hash(&arrived)?.0 == sum, "{} differs from the file that was sent", arrived.display());
         fs::remove_dir_all(&data)?;
         fs::create_dir(&data)?;
     }
@@ -62,7 +62,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     ])
 }
 
-/// Bytes that nobody compresses or skips.
+/// Bytes that cannot be compressed or skipped.
 fn write_large(path: &Path, mebibytes: usize) -> Result<()> {
     let mut file = BufWriter::with_capacity(MIB, File::create(path)?);
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;

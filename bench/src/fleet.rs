@@ -1,4 +1,4 @@
-//! One job on many nodes: from the event to the news that it has ended everywhere, against the slowest node.
+//! Measures one job on many nodes: from the event to the log line that reports its end, compared with the slowest node.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -15,14 +15,14 @@ use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
 
 const NODES: usize = 100;
-/// What each node takes for the job.
+/// The time of each node for the job.
 const TAKES: Duration = Duration::from_millis(200);
-/// What the project promises: at most so many times as long as the slowest node.
+/// The goal of the project: at most so many times as long as the slowest node.
 const TIMES: f64 = 1.5;
 const SECRET: &str = "for-the-length-of-a-measurement";
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let nodes = Nodes::start(NODES, SECRET, TAKES)?;
     let (daemon, address) = heraldd(place, &nodes.addresses)?;
@@ -44,7 +44,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// One job; from just before the event is sent to the line that says that it has ended well on all nodes.
+/// One job: from just before the event is sent to the line that reports its success on all nodes.
 fn job(daemon: &Program, address: SocketAddr) -> Result<Duration> {
     let started = Instant::now();
     let answer = post(address, "/", "{}")?;

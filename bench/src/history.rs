@@ -1,4 +1,4 @@
-//! A long history, and a long queue that is taken up.
+//! Measures heraldd with a long history, and the recovery of a long queue.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -17,17 +17,17 @@ use crate::program::{Program, request};
 use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
 
-/// What the project promises: the first page, taking up 100,000 jobs, in milliseconds; and dispatch with a long history, as a
-/// share of what it is with a short one.
+/// The goals of the project: the first page and the recovery of 100,000 jobs, in milliseconds; and the dispatch rate
+/// with a long history, as a share of the rate with a short one.
 const PAGE: f64 = 20.0;
 const TAKE_UP: f64 = 2000.0;
 const SHARE: f64 = 0.95;
-/// How often a page is asked for.
+/// The number of requests for a page.
 const PAGES: usize = 30;
-/// How long the history may take to take in what was recorded.
+/// Time limit for the history to catch up with the journal.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let mut rows = long(place, options)?;
     rows.push(take_up(place, options)?);
@@ -65,7 +65,7 @@ impl Daemon {
     }
 }
 
-/// The first page of the jobs, in milliseconds; waits for what was recorded before.
+/// Time for the first page of the jobs, in milliseconds, including everything that was recorded before the request.
 pub(crate) fn first_page(socket: &Path) -> Result<f64> {
     let began = Instant::now();
     loop {
@@ -80,7 +80,7 @@ pub(crate) fn first_page(socket: &Path) -> Result<f64> {
     }
 }
 
-/// With ever more jobs in the history: how fast events are taken, and how soon a page is there.
+/// With a growing history: how fast events are accepted, and how long a page takes.
 fn long(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let many = options.pick(20_000, 1_000_000);
     let span = Until::Time(options.pick(Duration::from_millis(500), Duration::from_secs(5)));
@@ -117,14 +117,14 @@ fn long(place: &Place, options: &Options) -> Result<Vec<Row>> {
     ])
 }
 
-/// From the start of the process that follows on a killed one to the first connection that is taken.
+/// Time from the start of a process after a kill to the first accepted connection.
 fn take_up(place: &Place, options: &Options) -> Result<Row> {
     let many = options.pick(2_000, 100_000);
     let more = "max_jobs: 1\nmax_queue: 1000000\nexecutor: {here: {type: local, work_dir: '@DIR@/take-up'}}\n\
                 router: {r: {trigger: events, selector: all, task: {t: here}, job_param: {cmd: sleep, arg: 600}}}";
     let mut daemon = Daemon::start(place, "take-up-state", more)?;
     let answers = run(&daemon.load(64, 16), Until::Count(many))?;
-    ensure!(answers.accepted >= many, "only {} of {many} events were taken", answers.accepted);
+    ensure!(answers.accepted >= many, "only {} of {many} events were accepted", answers.accepted);
     let mut times = Vec::new();
     for _ in 0..options.runs {
         // At once: the end of the journal is not in the history yet, the first time.

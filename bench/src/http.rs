@@ -1,4 +1,4 @@
-//! Events accepted over HTTP, with an executor that does nothing.
+//! Measures how fast events are accepted over HTTP, with an executor that does nothing.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -17,15 +17,15 @@ use crate::program::{Program, request};
 use crate::spread::{Spread, quantile};
 use crate::table::{Goal, Row, Unit};
 
-/// What the project promises on two cores that the load generator shares.
+/// The goal of the project on two cores that the load generator shares.
 const EVENTS_PER_SECOND: f64 = 60_000.0;
-/// What it promises of events that are on the disk: this share of the rate without, and milliseconds.
+/// Its goals for events that are on disk: this share of the rate without, and milliseconds.
 const DURABLE_SHARE: f64 = 0.7;
 const DURABLE_P99: f64 = 20.0;
 const CONNECTIONS: usize = 64;
 const PIPELINED: usize = 16;
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let (daemon, address) = heraldd(place, "none")?;
     let (_bare, bare_address) = bare::server()?;
@@ -54,12 +54,12 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
         let row = Row::new(what, Unit::PerSecond, Spread::of(&ours)).against("bare hyper", Spread::of(&bare));
         rows.push(if pipeline == 1 { row.goal(Goal::AtLeast(EVENTS_PER_SECOND)) } else { row });
     }
-    rows.push(Row::new("heraldd's memory at the peak of that", Unit::Mebibytes, Spread::one(daemon.peak()?)));
+    rows.push(Row::new("heraldd's peak memory meanwhile", Unit::Mebibytes, Spread::one(daemon.peak()?)));
     rows.extend(durable(place, address, span, options)?);
     Ok(rows)
 }
 
-/// The same with every event and job on the disk before it counts, by turns with memory alone.
+/// The same with every event and job on disk before it counts, alternating with memory alone.
 fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) -> Result<Vec<Row>> {
     let (mut daemon, address) = heraldd(place, "'@DIR@/http-state'")?;
     let socket = place.path("http-state/heraldd.sock");
@@ -107,6 +107,6 @@ fn heraldd(place: &Place, state_dir: &str) -> Result<(Program, SocketAddr)> {
 }
 
 fn check(answers: &Answers) -> Result<()> {
-    ensure!(answers.accepted > 0, "no event was accepted, {} were refused", answers.refused);
+    ensure!(answers.accepted > 0, "no event was accepted, {} were rejected", answers.refused);
     Ok(())
 }

@@ -14,15 +14,15 @@ use crate::program::{Program, request};
 use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
 
-/// Jobs that run at once, for everybody who is measured here.
+/// Jobs that run at once, for every measured program.
 const AT_ONCE: usize = 8;
-/// What the project promises, of the bare loop.
+/// The goal of the project, as a share of the bare loop.
 const SHARE: f64 = 0.8;
 const WEBHOOK: &str = "/usr/bin/webhook";
-/// How long the next job may take.
+/// Time limit for the next job.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let count = options.pick(200, 4000);
     let (daemon, address) = daemon(place)?;
@@ -48,12 +48,12 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     } else {
         eprintln!("{WEBHOOK} is not installed, so it is not compared with");
     }
-    rows.push(Row::new("heraldd's memory at the peak of that", Unit::Mebibytes, Spread::one(daemon.peak()?)));
+    rows.push(Row::new("heraldd's peak memory meanwhile", Unit::Mebibytes, Spread::one(daemon.peak()?)));
     Ok(rows)
 }
 
-/// Each job that ends is printed by a router on `exe_done`, so that they can be counted: one short line for each, which
-/// costs little beside a process.
+/// A router on `exe_done` prints each finished job, so that they can be counted: one short line for each, which costs
+/// little compared with a process.
 fn daemon(place: &Place) -> Result<(Program, SocketAddr)> {
     let address = free_port()?;
     let config = place.write(
@@ -92,7 +92,7 @@ fn herald_jobs(daemon: &Program, address: SocketAddr, count: usize) -> Result<Du
             last = when;
         }
         let answers = sender.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
-        ensure!(answers.accepted == count, "{} of {count} events were refused", answers.refused);
+        ensure!(answers.accepted == count, "{} of {count} events were rejected", answers.refused);
         Ok(last - started)
     })
 }

@@ -1,5 +1,5 @@
-//! The load generator: many connections on one thread, the same small request again and again, as little work of its own
-//! as can be.
+//! The load generator: many connections on one thread that repeat the same small request, with as little work of its
+//! own as possible.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -12,22 +12,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-/// Where this stands in a request, each one that is sent has a number of its own, in as many hex digits.
+/// In a request, this text is replaced by a number, different for each request, with as many hex digits.
 pub(crate) const NUMBER: &str = "%%%%%%%%%%%%";
 
-/// The next number. No two loads share one: what is sent twice would be taken for the same delivery, tried again.
+/// The next number. Every load uses other numbers: a repeated one would count as the same delivery, sent again.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// What to send, and how.
 #[derive(Clone)]
 pub(crate) struct Load {
-    /// To whom.
+    /// The address.
     pub(crate) address: SocketAddr,
-    /// The request, whole.
+    /// The whole request.
     pub(crate) request: String,
-    /// How many connections at once.
+    /// Concurrent connections.
     pub(crate) connections: usize,
-    /// How many requests are sent before the first answer is read.
+    /// Requests that are sent before the first response is read.
     pub(crate) pipeline: usize,
 }
 
@@ -40,16 +40,16 @@ pub(crate) enum Until {
     Count(usize),
 }
 
-/// What came back.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Answers {
-    /// Answers with status 200.
+    /// Responses with status 200.
     pub(crate) accepted: usize,
-    /// Answers with another status (429 or 503: back-pressure).
+    /// Responses with another status (429 or 503: back-pressure).
     pub(crate) refused: usize,
-    /// What was counted took so long.
+    /// Time of the counted responses.
     pub(crate) took: Duration,
-    /// How long each answer that was counted took, in milliseconds; of pipelined requests those of a pipeline together.
+    /// Time of each counted response, in milliseconds; pipelined requests of one pipeline count together.
     pub(crate) latencies: Vec<f64>,
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn run(load: &Load, until: Until) -> Result<Answers> {
     outcome.context("the load did not end in time")?
 }
 
-/// What all connections of a run share; they live on one thread.
+/// The state that all connections of a run share; they are on one thread.
 struct Shared {
     counts_from: Instant,
     ends: Option<Instant>,
@@ -172,14 +172,14 @@ async fn talk(mut stream: TcpStream, load: Load, shared: Rc<Shared>) -> Result<(
     }
 }
 
-/// Where the numbers of these requests stand.
+/// The positions of the numbers in these requests.
 fn numbers_in(requests: &[u8]) -> Vec<usize> {
     let windows = requests.windows(NUMBER.len()).enumerate();
     windows.filter(|(_, window)| *window == NUMBER.as_bytes()).map(|(at, _)| at).collect()
 }
 
-/// The length of the answer at the start, when it is there whole. Answers mostly have their `usual` length: where one
-/// of that length fits, its headers are not read.
+/// The length of the first response in the buffer, if it is complete. Most responses have the `usual` length: if one of
+/// that length fits, its headers are not parsed.
 fn answer_length(bytes: &[u8], usual: usize) -> Result<Option<usize>> {
     let fits = usual > 0 && bytes.len() >= usual && bytes[usual - 1] == b'}';
     if fits && (bytes.len() == usual || bytes[usual..].starts_with(b"HTTP/1.1 ")) {

@@ -1,11 +1,11 @@
-//! Measures Herald and prints one table: what it reaches, against what the machine can do in the same run, and against the
-//! goals of the project.
+//! Measures Herald and prints one table: its figures, compared with what the machine can do in the same run and with
+//! the goals of the project.
 //!
 //! ```text
 //! cargo run --release -p bench [-- --quick] [--only http,jobs,…] [--runs N]
 //! ```
 //!
-//! With `crash` it measures nothing, but ends the programs in every way and looks at what is left:
+//! With `crash` it measures nothing, but kills the programs in every way and checks that nothing is lost:
 //!
 //! ```text
 //! cargo run --release -p bench -- crash [--rounds N] [--kinds kill,power,…] [--seed N]
@@ -85,7 +85,7 @@ fn crash(arguments: impl Iterator<Item = String>) -> Result<()> {
     }
 }
 
-/// A job of a crash test (the daemons under test start the program so).
+/// A job of a crash test (the daemons under test start this program as their job).
 fn job(mut arguments: impl Iterator<Item = String>) -> Result<()> {
     let evidence = arguments.next().context("the file for the evidence is missing")?;
     crash::evidence::be_the_job(evidence.as_ref(), arguments.next().as_deref().map(AsRef::as_ref))

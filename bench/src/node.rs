@@ -1,4 +1,4 @@
-//! Many nodes at once: as runners they answer signed jobs, each after the same while, and run nothing.
+//! Many simulated nodes: like runners they answer signed jobs, each after the same time, and run nothing.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// What a job gives.
+/// The result of a job.
 const RESULT: &[u8] = br#"{"exit_code":0}"#;
 const MAX_BODY: usize = 1 << 20;
 
@@ -43,7 +43,7 @@ struct Shared {
 type Ends = Mutex<Option<Instant>>;
 
 impl Nodes {
-    /// Starts so many; each takes so long for a job.
+    /// Starts this many nodes; each takes this long for a job.
     pub(crate) fn start(count: usize, secret: &str, takes: Duration) -> Result<Self> {
         let shared =
             Arc::new(Shared { secrets: Secrets::new([secret])?, takes, took: Mutex::new(Vec::new()) });
@@ -68,7 +68,7 @@ impl Nodes {
         Ok(Self { addresses, shared })
     }
 
-    /// How long each job took since this was asked last.
+    /// How long each job took since the last call.
     pub(crate) fn took(&self) -> Vec<Duration> {
         std::mem::take(&mut self.shared.took.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -102,7 +102,7 @@ async fn answer(request: Request<Incoming>, shared: &Shared, ends: &Ends) -> Res
     };
     let ended = {
         let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
-        // Jobs write nothing: of their output there is only the end to be told.
+        // Jobs write nothing: the only output to report is its end.
         if path != LOG {
             *ends = Some(came + shared.takes);
         }
@@ -156,7 +156,7 @@ fn plain(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
 
 #[expect(clippy::disallowed_methods, reason = "a node has a clock of its own")]
 fn now() -> Result<i64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is set before 1970")?;
     Ok(i64::try_from(since.as_secs())?)
 }
 

@@ -1,19 +1,19 @@
-//! The arguments.
+//! The arguments of the benchmark.
 
 use anyhow::{Result, bail, ensure};
 
-/// What `--help` says.
+/// The text of `--help`.
 pub(crate) const HELP: &str = "\
-Measures heraldd and herald-runner (release builds, built first where they are missing).
+Measures heraldd and herald-runner (release builds, which it builds first if they are missing).
 
   cargo run --release -p bench -- [--quick] [--only SECTIONS] [--runs N]
 
-  --quick           small numbers: shows that everything works, for CI
-  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet (start holds memory too; webhook
-                    compares with Debian's program of that name, which `.ci/install bench` installs)
-  --runs N          how often each figure is taken; its median, lowest and highest are shown (default 5, quick 1)
+  --quick           small numbers: checks that everything works, for CI
+  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet (start measures memory too;
+                    webhook compares with Debian's program of that name, which `.ci/install bench` installs)
+  --runs N          measurements of each figure; the table shows median, lowest and highest (default 5, quick 1)
 
-  cargo run --release -p bench -- crash --help   crashes of every kind instead";
+  cargo run --release -p bench -- crash --help   crash tests";
 
 /// A part of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) enum Section {
     File,
     /// From start to ready, and memory.
     Start,
-    /// A long history, and a long queue that is taken up.
+    /// A long history, and the recovery of a long queue.
     History,
     /// Signed pushes of a forge.
     Webhook,
@@ -68,7 +68,7 @@ impl Section {
 pub(crate) struct Options {
     /// Small numbers.
     pub(crate) quick: bool,
-    /// How often each figure is taken.
+    /// The number of measurements of each figure.
     pub(crate) runs: usize,
     /// In this order.
     pub(crate) sections: Vec<Section>,
@@ -81,12 +81,12 @@ impl Options {
     }
 }
 
-/// What the arguments ask for.
+/// The command in the arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Say how it is used.
+    /// Print the help.
     Help,
-    /// Be the bare server that heraldd is compared with (the program starts itself so).
+    /// Run the bare server that heraldd is compared with (the program starts itself in this mode).
     ServeBare,
     /// Measure.
     Measure(Options),

@@ -1,4 +1,4 @@
-//! Where a run happens: the programs, a folder that goes away afterwards, free ports.
+//! The environment of a run: the programs, a temporary folder, free ports.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,10 +15,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Builds the programs where they are missing; they lie beside this one.
+    /// Builds missing programs; they are in the folder of this one.
     pub(crate) fn new() -> Result<Self> {
         let this = std::env::current_exe()?;
-        let target = this.parent().and_then(Path::parent).context("bench does not lie in a target folder")?;
+        let target = this.parent().and_then(Path::parent).context("bench is not in a target folder")?;
         let programs = target.join("release");
         if !programs.join("heraldd").exists() || !programs.join("herald-runner").exists() {
             eprintln!("building heraldd and herald-runner…");
@@ -33,7 +33,7 @@ impl Place {
         Ok(Self { programs, folder })
     }
 
-    /// With the programs that lie beside this one, built the same way; the folder may be left behind.
+    /// Uses the programs in the folder of this one, built the same way; the temporary folder can be kept.
     pub(crate) fn beside_this_program(keep: bool) -> Result<Self> {
         let this = std::env::current_exe()?;
         let programs = this.parent().context("a program lies in a folder")?.to_owned();

@@ -1,4 +1,4 @@
-//! A program under measurement: started, watched, ended.
+//! A program under test: start, observe, stop.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long a program may take to be ready, and to end.
+/// Time limit for a program to be ready, and to end.
 const SOON: Duration = Duration::from_secs(20);
-/// How many of its last lines are kept, for the case that something goes wrong.
+/// The number of its last lines that are kept for error messages.
 const KEPT_LINES: usize = 20;
 
 /// A running program. Ended when dropped.
@@ -30,7 +30,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it; lines of its standard error that hold `mark` can be waited for.
+    /// Starts it; the caller can wait for lines of its standard error that contain `mark`.
     #[expect(clippy::disallowed_methods, reason = "starting programs is what this one is for")]
     pub(crate) fn start(command: &mut Command, mark: &'static str) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -60,12 +60,12 @@ impl Program {
         Ok(Self { name, child, pid, lines, last, started })
     }
 
-    /// Waits until a connection is taken.
+    /// Waits until a connection is accepted.
     pub(crate) fn wait_for_port(&mut self, address: SocketAddr) -> Result<()> {
         self.wait_for_port_within(address, SOON)
     }
 
-    /// Waits until a connection is taken, no longer than this.
+    /// Waits until a connection is accepted, at most this long.
     pub(crate) fn wait_for_port_within(&mut self, address: SocketAddr, limit: Duration) -> Result<()> {
         while TcpStream::connect(address).is_err() {
             self.still_starting(limit)?;
@@ -87,7 +87,7 @@ impl Program {
         Ok(self.child.try_wait()?.is_some())
     }
 
-    /// Whether every thread of it stands still after a SIGSTOP.
+    /// Whether all of its threads are stopped after a SIGSTOP.
     pub(crate) fn is_halted(&self) -> Result<bool> {
         for thread in fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_nonzero()))? {
             let stat = fs::read_to_string(thread?.path().join("stat"))?;
@@ -111,7 +111,7 @@ impl Program {
         }
     }
 
-    /// Waits until an event is taken: `POST` answered with 200.
+    /// Waits until an event is accepted: a `POST` gets 200.
     pub(crate) fn wait_for_answer(&mut self, address: SocketAddr) -> Result<Instant> {
         loop {
             if let Ok(answer) = post(address, "/", "{}")
@@ -141,24 +141,24 @@ impl Program {
         match self.lines.recv_timeout(limit) {
             Ok(line) => Ok(line),
             Err(RecvTimeoutError::Timeout) => {
-                bail!("{} said nothing for {limit:?}:\n{}", self.name, self.last_lines())
+                bail!("{} printed no such line within {limit:?}:\n{}", self.name, self.last_lines())
             }
             Err(RecvTimeoutError::Disconnected) => bail!("{} ended:\n{}", self.name, self.last_lines()),
         }
     }
 
-    /// What it said last.
+    /// Its last lines.
     pub(crate) fn last_lines(&self) -> String {
         let kept = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().map(|line| format!("  {line}\n")).collect()
     }
 
-    /// Memory in MiB that it uses now.
+    /// Its current memory in MiB.
     pub(crate) fn memory(&self) -> Result<f64> {
         self.status("VmRSS:")
     }
 
-    /// Memory in MiB that it used at most.
+    /// Its peak memory in MiB.
     pub(crate) fn peak(&self) -> Result<f64> {
         self.status("VmHWM:")
     }
@@ -172,7 +172,7 @@ impl Program {
 }
 
 impl Drop for Program {
-    /// TERM, a while, KILL; never more than this one process.
+    /// TERM, a pause, KILL; only this one process.
     fn drop(&mut self) {
         let _ = kill_process(self.pid, Signal::TERM);
         let asked = Instant::now();
@@ -187,12 +187,12 @@ impl Drop for Program {
     }
 }
 
-/// One `POST` of JSON on a connection of its own; the whole answer.
+/// One `POST` of JSON on a separate connection; the whole response.
 pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Result<String> {
     ask(address, &request(address, path, body, true))
 }
 
-/// One request, which says `Connection: close`, on a connection of its own; the whole answer.
+/// One request, which says `Connection: close`, on a separate connection; the whole response.
 pub(crate) fn ask(address: SocketAddr, request: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(SOON))?;

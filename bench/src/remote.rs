@@ -1,4 +1,4 @@
-//! The round trip of one job: from the event to the news that it has ended.
+//! Measures the round trip of one job: from the event to the log line that reports its end.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -13,12 +13,12 @@ use crate::program::{Program, post};
 use crate::spread::{Spread, quantile};
 use crate::table::{Row, Unit};
 
-/// How long one job may take.
+/// Time limit for one job.
 const LIMIT: Duration = Duration::from_secs(30);
-/// What marks the line that says that a job has ended.
+/// The mark of the line that reports the end of a job.
 pub(crate) const ENDED: &str = "\"trigger_param/success\"";
 
-/// A daemon and a runner that know each other.
+/// A daemon and its runner.
 pub(crate) struct Pair {
     /// heraldd: an event with `here` runs `local`, one with `there` runs `remote`.
     pub(crate) daemon: Program,
@@ -60,7 +60,7 @@ impl Pair {
         Ok(Self { daemon, runner, address })
     }
 
-    /// One job; from just before the event is sent to the line that says that it has ended well.
+    /// One job: from just before the event is sent to the line that reports its success.
     pub(crate) fn job(&self, key: &str, limit: Duration) -> Result<Duration> {
         let body = format!("{{\"{key}\":1}}");
         let started = Instant::now();
@@ -72,7 +72,7 @@ impl Pair {
     }
 }
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let count = options.pick(20, 400);
     let pair = Pair::start(place, "remote", "{cmd: /bin/true}")?;

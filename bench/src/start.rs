@@ -1,4 +1,4 @@
-//! From start to ready, and memory.
+//! Measures the time from start to ready, and memory.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use crate::program::Program;
 use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
 
-/// What the project promises: 10,000 routers within so many milliseconds, idle within so many MiB.
+/// The goals of the project: 10,000 routers within so many milliseconds, idle within so many MiB.
 const MILLISECONDS: f64 = 300.0;
 const IDLE: f64 = 25.0;
 const RUNNER_IDLE: f64 = 15.0;
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (routers, goal) in [(10, None), (10_000, Some(Goal::AtMost(MILLISECONDS)))] {
@@ -49,7 +49,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Routers of every day: a trigger that none of the events here comes from, a selector, parameters, a task or two.
+/// Typical routers: a trigger that does not fire here, a selector, parameters, one or two tasks.
 fn configuration(place: &Place, routers: usize) -> Result<(PathBuf, std::net::SocketAddr)> {
     let address = free_port()?;
     let mut text = format!(

@@ -1,11 +1,11 @@
-//! The table that is printed.
+//! The table of results.
 
 use crate::spread::Spread;
 
 /// How a figure is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unit {
-    /// So many a second.
+    /// A rate per second.
     PerSecond,
     /// Milliseconds.
     Milliseconds,
@@ -15,7 +15,7 @@ pub(crate) enum Unit {
     Mebibytes,
 }
 
-/// What a figure should reach.
+/// The goal of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     /// At least so much.
@@ -44,13 +44,13 @@ impl Row {
         Self { what: what.into(), unit, herald, against: None, goal: None }
     }
 
-    /// What the same machine gave for something to compare with, in the same run.
+    /// The reference value of the same machine, in the same run.
     pub(crate) fn against(mut self, name: impl Into<String>, other: Spread) -> Self {
         self.against = Some((name.into(), other));
         self
     }
 
-    /// What it should reach.
+    /// Its goal.
     pub(crate) fn goal(mut self, goal: Goal) -> Self {
         self.goal = Some(goal);
         self

@@ -1,5 +1,5 @@
-//! Signed pushes of a forge that no rule wants, the most common request of all: against Debian's `webhook`, with the same
-//! rule.
+//! Measures signed pushes of a forge that match no rule, the most common request: compared with Debian's `webhook` and
+//! the same rule.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -22,13 +22,13 @@ use crate::table::{Goal, Row, Unit};
 const PUSH: &str = include_str!("../../e2e/data/requests/github-push.http");
 const PATH: &str = "/hooks/push";
 const SECRET: &str = "for-the-length-of-a-measurement";
-/// The branch that both wait for; nobody pushes to it.
+/// The branch in the rule of both programs; no push is for it.
 const NEVER: &str = "refs/heads/never";
 const CONNECTIONS: usize = 64;
-/// Heraldd has each push on the disk before it answers, `webhook` keeps nothing; even so.
+/// The goal, although heraldd has each push on disk before it answers, and `webhook` stores nothing.
 const SHARE: f64 = 2.0;
 
-/// The rows of this section.
+/// Measures the rows of this section.
 pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
     let (mut daemon, address) = heraldd(place)?;
     let other = webhook(place)?;
@@ -106,7 +106,7 @@ struct Other {
     /// Its name and version.
     version: String,
     address: SocketAddr,
-    /// Ends with it.
+    /// Stops the program when dropped.
     _program: Program,
 }
 
@@ -142,7 +142,8 @@ fn webhook(place: &Place) -> Result<Option<Other>> {
     Ok(Some(Other { version, address, _program: program }))
 }
 
-/// That a push is taken and wanted by nobody, and that one with another signature is turned away: both do the whole work.
+/// Checks that a push is accepted and matches no rule, and that a push with a wrong signature is rejected: both
+/// programs do the whole work.
 fn knows_the_secret(address: SocketAddr, unwanted: &str) -> Result<()> {
     let answer = ask(address, &push(address, SECRET, true)?)?;
     ensure!(
@@ -154,7 +155,7 @@ fn knows_the_secret(address: SocketAddr, unwanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// The recorded push to this address, signed, and a delivery of its own each time that it is sent.
+/// The recorded push to this address, signed, with a new delivery id each time it is sent.
 fn push(address: SocketAddr, secret: &str, close: bool) -> Result<String> {
     let (head, body) = PUSH.split_once("\n\n").context("a request has an empty line before its body")?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;

@@ -1,4 +1,4 @@
-//! heraldd as a user sees it: its listeners, and what `print` says in the log.
+//! A running heraldd: its listeners, and what `print` writes to the log.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -18,7 +18,7 @@ executor:
   local_command: {type: local, work_dir: '@DIR@/work'}
 ";
 
-/// A router, to be put under `router:`, that prints how every other job ended.
+/// A router, for the section `router:`, that prints the outcome of every other job.
 pub const DONE: &str = "
   done:
     trigger: exe_done
@@ -53,19 +53,19 @@ impl Daemon {
         Self { program: Program::start(command) }
     }
 
-    /// One whose trigger `manual` runs one job of `local` with these parameters; every end is printed.
+    /// One whose trigger `manual` runs one job of `local` with these parameters; every finished job is printed.
     #[must_use]
     pub fn for_job(place: &Place, job_param: &Value) -> Self {
         Self::start(place, &job_config("local_command", job_param))
     }
 
-    /// Where an `http` trigger listens.
+    /// The address of an `http` trigger.
     pub fn address(&self, trigger: &str) -> SocketAddr {
         let marker = format!("http trigger {trigger} listening on ");
         self.wait_pick(&marker, |line| after(line, &marker)?.parse().ok())
     }
 
-    /// Whether the configuration was refused (with exit code 2), where the contract allows that or a failed job.
+    /// Whether the configuration was rejected (with exit code 2), where the contract allows that or a failed job.
     #[must_use]
     pub fn wait_end_if_refused(&self) -> bool {
         let ready = || self.said("http trigger manual listening on ");
@@ -83,7 +83,7 @@ impl Daemon {
         post_json(self.address("manual"), body.to_string().as_bytes())
     }
 
-    /// Posts to the trigger `manual`, which takes it, and returns the event's id.
+    /// Posts to the trigger `manual`, which accepts it, and returns the event's id.
     pub fn post(&self, body: &Value) -> String {
         let response = self.try_post(body);
         assert_eq!(response.status, 200, "{response:?}\n{}", self.log());
@@ -105,7 +105,7 @@ impl Daemon {
             .collect()
     }
 
-    /// How the job of router `run` that came from this event ended: the parameters of its `exe_done`.
+    /// The outcome of the job of router `run` for this event: the parameters of its `exe_done`.
     pub fn done(&self, event: &str) -> Value {
         let ended = self.wait_print(&format!("exe_done of {event}"), |value| {
             value["trigger"] == "exe_done" && value["trigger_param"]["trigger_id"] == *event

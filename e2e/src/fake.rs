@@ -1,4 +1,4 @@
-//! Servers of the test's own: one that answers as it likes, and one between two programs.
+//! Fake servers: one with given responses, and one between two programs.
 
 use std::io::{BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use crate::http::{Message, connect};
 use crate::wait::{SOON, until};
 
-/// What a server does with a request: an answer, or to hang up without one.
+/// What a server does with a request: respond, or close the connection without a response.
 pub type Handler = dyn Fn(&Message) -> Option<Message> + Send + Sync;
 
-/// A server; every request that came is kept.
+/// A server that keeps every request.
 pub struct Fake {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Message>>>,
@@ -48,7 +48,7 @@ impl Fake {
         Self::start(move |_| Some(answer.clone()))
     }
 
-    /// One between a program and `upstream` that passes each answer through `change`; `None` hangs up instead.
+    /// One between a program and `upstream` that passes each answer through `change`; `None` closes the connection.
     #[must_use]
     pub fn between(
         upstream: SocketAddr,
@@ -61,7 +61,7 @@ impl Fake {
         })
     }
 
-    /// Where it listens.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -73,7 +73,7 @@ impl Fake {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The first request, once it came.
+    /// The first request, once it arrived.
     #[must_use]
     pub fn wait_first(&self) -> Message {
         until("a request", || self.seen().into_iter().next())

@@ -1,4 +1,4 @@
-//! A Git repository of the test's own.
+//! A Git repository for a test.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on bare sockets: what is sent is exactly what the test wrote.
+//! HTTP/1.1 on bare sockets: the bytes on the wire are exactly those of the test.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -232,7 +232,7 @@ pub fn post_json(address: SocketAddr, body: &[u8]) -> Response {
     send(address, &Message::request("POST", "/", &[("Content-Type", "application/json")], body))
 }
 
-/// Whether nobody listens there.
+/// Whether no process listens there.
 #[must_use]
 pub fn closed(address: SocketAddr) -> bool {
     matches!(TcpStream::connect_timeout(&address, SOON), Err(error) if error.kind() == ErrorKind::ConnectionRefused)

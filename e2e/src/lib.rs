@@ -1,6 +1,6 @@
-//! What the end-to-end tests stand on: the built programs, a place of their own for each test, an HTTP client and
-//! servers on bare sockets, and signers of both wire versions that were written from the contract and the RFCs
-//! alone, so that the programs are never checked against themselves.
+//! The support library of the end-to-end tests: the built programs, a folder for each test, an HTTP client and servers
+//! on bare sockets, and signers of both wire versions that were written only from the contract and the RFCs, so that
+//! the programs are never checked against their own code.
 //!
 //! Every wait has a deadline. `HERALD_E2E_BIN` names a folder with other builds of the programs.
 

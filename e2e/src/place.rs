@@ -1,4 +1,4 @@
-//! A folder of a test's own, with what it needs in it.
+//! A folder for a test, with the files that it needs.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::program::{Ended, Program, built, clean, run_to_end};
 
-/// A folder of a test's own. In every text that is written here, `@DIR@` stands for it.
+/// A folder for a test. In every text that is written to it, `@DIR@` is replaced by its path.
 pub struct Place {
     dir: TempDir,
 }
@@ -47,24 +47,24 @@ impl Place {
         path
     }
 
-    /// A text with the folder's name filled in.
+    /// A text with `@DIR@` replaced.
     #[must_use]
     pub fn fill(&self, text: &str) -> String {
         text.replace("@DIR@", self.dir.path().to_str().unwrap())
     }
 
-    /// What a file holds, once it is there and not empty.
+    /// The contents of a file, once it exists and is not empty.
     pub fn wait_file(&self, name: &str) -> String {
         crate::wait::until(name, || self.read(name).filter(|text| !text.is_empty()))
     }
 
-    /// What a file holds, if it is there.
+    /// The contents of a file, if it exists.
     #[must_use]
     pub fn read(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.path(name)).ok()
     }
 
-    /// How many lines a file has; 0 when it is not there.
+    /// The number of lines of a file; 0 if it does not exist.
     #[must_use]
     pub fn count(&self, name: &str) -> usize {
         self.read(name).map_or(0, |text| text.lines().count())
@@ -108,7 +108,7 @@ impl Place {
         command
     }
 
-    /// Runs a program with a configuration that keeps it from starting.
+    /// Runs a program with a configuration that prevents its start.
     #[must_use]
     pub fn refused(&self, program: &str, config: &str) -> Ended {
         let config = self.config(config);
@@ -122,7 +122,7 @@ impl Place {
         run_to_end(self.bare("heraldd").arg("check").arg(config))
     }
 
-    /// Runs a program with these arguments, in which `@DIR@` is filled in as well.
+    /// Runs a program with these arguments, in which `@DIR@` is replaced as well.
     #[must_use]
     pub fn run(&self, program: &str, arguments: &[&str]) -> Ended {
         run_to_end(self.bare(program).args(arguments.iter().map(|argument| self.fill(argument))))

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::wait::SOON;
 
-/// Where a built program or plugin lies. Builds it first where `cargo test` runs alone.
+/// The path of a built program or plugin. Builds it first under plain `cargo test`.
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
     let folder = std::env::var_os("HERALD_E2E_BIN").map_or_else(built_folder, PathBuf::from);
@@ -25,7 +25,7 @@ fn built_folder() -> PathBuf {
         .get_or_init(|| {
             let test = std::env::current_exe().unwrap();
             let folder = test.parent().and_then(Path::parent).unwrap().to_owned();
-            // nextest runs each test in a process of its own: it is told to build before.
+            // nextest runs each test in a separate process, so the build runs before it.
             let alone = std::env::var_os("NEXTEST").is_none() || !folder.join("heraldd").exists();
             if alone {
                 build(&folder);
@@ -45,7 +45,7 @@ fn build(folder: &Path) {
     assert!(cargo.status().unwrap().success(), "the programs do not build");
 }
 
-/// How a program ended and what it said.
+/// The exit code and the output of a program.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit code; `None` after a signal.
@@ -126,7 +126,7 @@ struct Lines {
     changed: Condvar,
 }
 
-/// A program that runs until it is told to stop; dropped, it is stopped.
+/// A program that runs until it is stopped; it is stopped when dropped.
 pub struct Program {
     child: Mutex<Child>,
     pid: u32,
@@ -134,7 +134,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it and listens to both of its streams.
+    /// Starts it and reads both of its streams.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
         let mut child = spawn(command);
@@ -190,7 +190,7 @@ impl Program {
         self.lines.said.lock().unwrap().0.clone()
     }
 
-    /// Everything it said so far.
+    /// Its output so far.
     #[must_use]
     pub fn log(&self) -> String {
         let mut text = String::new();
@@ -201,7 +201,7 @@ impl Program {
         text
     }
 
-    /// Whether it said this.
+    /// Whether its output contains this.
     #[must_use]
     pub fn said(&self, part: &str) -> bool {
         self.lines().iter().any(|line| line.contains(part))
@@ -229,7 +229,7 @@ impl Program {
         status.unwrap_or_else(|| panic!("still running after {SOON:?}; the log:\n{}", self.log())).code()
     }
 
-    /// The most memory it ever held, in MiB.
+    /// Its peak memory, in MiB.
     #[must_use]
     pub fn peak_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
@@ -286,7 +286,7 @@ pub fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Runs a tool of the test's own and returns its standard output, trimmed.
+/// Runs a helper program and returns its standard output, trimmed.
 pub fn tool(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! The requests of forges under `e2e/data/requests`; its README says where they come from.
+//! The requests of forges in `e2e/data/requests`; the README there says where they come from.
 
 use std::fs;
 use std::path::PathBuf;
@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    /// Request, secret, what stands before the body in what is signed, and how the signature is written.
+    /// Request, secret, the text before the body in the signed message, and the encoding of the signature.
     const VECTORS: [(&str, &[u8], &str, &str, &str); 4] = [
         ("bitbucket-vector", b"It's a Secret to Everybody", "", "X-Hub-Signature", "sha256="),
         ("github-vector", b"It's a Secret to Everybody", "", "X-Hub-Signature-256", "sha256="),

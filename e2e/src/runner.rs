@@ -1,4 +1,4 @@
-//! herald-runner as a user sees it.
+//! A running herald-runner.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -48,7 +48,7 @@ impl Runner {
         Self { program, address }
     }
 
-    /// Where it listens.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -39,12 +39,12 @@ pub fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", BASE64_STANDARD.encode(Sha256::digest(body)))
 }
 
-/// What a `Signature-Input` header with one signature says.
+/// The contents of a `Signature-Input` header with one signature.
 #[derive(Debug, Clone)]
 pub struct Input {
     /// The signature's label.
     pub label: String,
-    /// What is covered, without quotes.
+    /// The covered components, without quotes.
     pub components: Vec<String>,
     /// The signature's parameters, in order, as written.
     pub params: Vec<(String, String)>,
@@ -89,7 +89,7 @@ impl Input {
         self
     }
 
-    /// With a nonce that nobody has seen.
+    /// With an unused nonce.
     #[must_use]
     pub fn fresh_nonce(self) -> Self {
         use std::sync::atomic::{AtomicU64, Ordering};

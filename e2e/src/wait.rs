@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should happen at once; generous, since the machine may be busy.
+/// Time limit for anything that should happen at once; generous, because the machine can be busy.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Asks until the answer is there; fails after [`SOON`].
+/// Polls until there is a value; fails after [`SOON`].
 pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     until_within(SOON, what, ask)
 }
 
-/// Asks until the answer is there; fails after `limit`.
+/// Polls until there is a value; fails after `limit`.
 pub fn until_within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -22,7 +22,7 @@ pub fn until_within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Opt
     }
 }
 
-/// Watches for a while that something stays as it is. For sentences of the contract that say "never".
+/// Checks for a while that something does not change. For sentences of the contract that say "never".
 pub fn stays(span: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while started.elapsed() < span {

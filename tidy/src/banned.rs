@@ -1,4 +1,4 @@
-//! Calls, words and names that the house does without.
+//! Rules for banned calls, comments and file names.
 
 use crate::finding::Finding;
 use crate::read::lexer::Kind;
@@ -52,7 +52,7 @@ fn is_plugin_boundary(path: &str) -> bool {
     path.starts_with("plugins/") || in_crate("heraldd") || in_crate("herald-core")
 }
 
-/// Calls where they do not belong. Test code may start processes and read clocks; `unsafe` it may not either.
+/// Calls where they do not belong. Test code may start processes and read clocks; but not use `unsafe`.
 #[must_use]
 pub fn calls(file: &RustFile<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -71,7 +71,7 @@ pub fn calls(file: &RustFile<'_>) -> Vec<Finding> {
     found
 }
 
-/// Reads a body whole: (tokens, what in the same function shows that there is a cap).
+/// Reads a body whole: (tokens, what in the same function shows that there is a limit).
 const WHOLE_READS: [(&[&str], &[&str]); 8] = [
     (&[".", "collect", "(", ")", ".", "await"], &["Limited"]),
     (&[".", "bytes", "(", ")", ".", "await"], &["Limited"]),
@@ -83,7 +83,7 @@ const WHOLE_READS: [(&[&str], &[&str]); 8] = [
     (&["io", "::", "read_to_string"], &["take"]),
 ];
 
-/// Bodies and streams read whole without a cap in sight. Streams of items (`StreamExt::collect`) are
+/// Bodies and streams that are read whole without a visible size limit. Streams of items (`StreamExt::collect`) are
 /// distinguished from bodies by the file's imports.
 #[must_use]
 pub fn whole_reads(file: &RustFile<'_>) -> Vec<Finding> {
@@ -110,7 +110,7 @@ pub fn whole_reads(file: &RustFile<'_>) -> Vec<Finding> {
     found
 }
 
-/// Work that was put off, warnings that were silenced, expectations without a reason.
+/// Unfinished work, silenced warnings, expectations without a reason.
 #[must_use]
 pub fn debts(file: &RustFile<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -153,7 +153,7 @@ fn put_off(line: &str) -> Option<&'static str> {
         .find(|word| line.split(|c: char| !c.is_alphanumeric()).any(|part| part == *word))
 }
 
-/// Files and folders whose name says nothing of what is in them.
+/// Files and folders whose name does not describe their contents.
 #[must_use]
 pub fn names(path: &str) -> Vec<Finding> {
     const EMPTY: [&str; 10] =
@@ -166,7 +166,7 @@ pub fn names(path: &str) -> Vec<Finding> {
         .collect()
 }
 
-/// Work that was put off in files that are no Rust.
+/// Unfinished work in files that are not Rust.
 #[must_use]
 pub fn debts_in_text(path: &str, text: &str) -> Vec<Finding> {
     text.lines()
@@ -176,7 +176,7 @@ pub fn debts_in_text(path: &str, text: &str) -> Vec<Finding> {
         .collect()
 }
 
-/// The place of this checkout, written into a file: it is nowhere else.
+/// The absolute path of this checkout in a file: it does not exist on other machines.
 #[must_use]
 pub fn machine_paths(path: &str, text: &str, root: &str) -> Vec<Finding> {
     if root.matches('/').count() < 2 {

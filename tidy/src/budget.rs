@@ -1,4 +1,4 @@
-//! How long files and functions may be.
+//! Limits for the length of files and functions.
 
 use crate::finding::Finding;
 use crate::read::rust::{Role, RustFile};
@@ -8,7 +8,7 @@ pub const FILE_LINES: usize = 400;
 /// Lines of a function, from `fn` to its closing brace.
 pub const FUNCTION_LINES: usize = 60;
 
-/// Files and functions that are too long. Tests may be long; the programs that measure and hold the rules may not.
+/// Files and functions that are too long. Tests can be long; bench and tidy cannot.
 #[must_use]
 pub fn check(file: &RustFile<'_>) -> Vec<Finding> {
     let mut found = Vec::new();

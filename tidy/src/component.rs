@@ -1,4 +1,4 @@
-//! Components stand alone, and each has its line and its example.
+//! Rules for components: they do not import each other, and each has its line in the table and its example.
 
 use crate::finding::Finding;
 use crate::imports::Import;
@@ -53,7 +53,7 @@ pub fn built_in<'a>(paths: impl Iterator<Item = &'a str>) -> Vec<(&'a str, &'a s
     found
 }
 
-/// Types without their line in the table of built-in types.
+/// Types without a line in the table of built-in types.
 #[must_use]
 pub fn registered(types: &[(&str, &str)], table: &RustFile<'_>) -> Vec<Finding> {
     types

@@ -1,8 +1,8 @@
-//! Which crate of the workspace may depend on which.
+//! Rule for the dependencies between the crates of the workspace.
 
 use crate::finding::Finding;
 
-/// What a crate may depend on among ours.
+/// The crates of the workspace that a crate may depend on.
 struct Arrows {
     /// Its folder.
     from: &'static str,
@@ -12,7 +12,7 @@ struct Arrows {
     tests: &'static [&'static str],
 }
 
-/// Every arrow there is, for crates that are still to come as well. `plugins/*` is each folder there, `crates/*` each
+/// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
 const ARROWS: [Arrows; 18] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
@@ -56,7 +56,7 @@ const ARROWS: [Arrows; 18] = [
     Arrows { from: "e2e", product: &[], tests: &["herald-core", "crates/net", "crates/wire"] },
 ];
 
-/// Forbidden arrows. `manifests`: the `Cargo.toml` of each crate, as path and text.
+/// Forbidden dependencies. `manifests`: the `Cargo.toml` of each crate, as path and text.
 #[must_use]
 pub fn check(manifests: &[(&str, &str)]) -> Vec<Finding> {
     let ours: Vec<(&str, &str)> = manifests
@@ -150,7 +150,7 @@ mod tests {
         format!("[package]\nname = \"{name}\"\n{rest}")
     }
 
-    /// Path, name, the rest of the manifest, how many arrows are wrong.
+    /// Path, name, the rest of the manifest, the number of forbidden dependencies.
     const CASES: [(&str, &str, &str, usize); 19] = [
         (
             "heraldd/Cargo.toml",
@@ -203,7 +203,7 @@ mod tests {
         ("crates/publish/Cargo.toml", "herald-publish", "[dependencies]\nherald-exec.workspace = true\n", 1),
     ];
 
-    /// What a crate reaches along the arrows of its product code.
+    /// The crates that a crate reaches through the dependencies of its product code.
     fn reached(from: &str) -> Vec<&'static str> {
         let mut found: Vec<&str> = Vec::new();
         let mut next = vec![from];

@@ -1,4 +1,4 @@
-//! Documents and examples that keep up with the code.
+//! Rules that keep documents and examples consistent with the repository.
 
 use crate::finding::Finding;
 

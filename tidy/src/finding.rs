@@ -1,8 +1,8 @@
-//! What a rule found.
+//! The findings of the rules.
 
 use std::fmt;
 
-/// One breach of a rule.
+/// One violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// Path from the root of the repository.

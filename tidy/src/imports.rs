@@ -1,4 +1,4 @@
-//! Which file of a crate imports which, and where that goes in a circle.
+//! Rule for imports between files of a crate: no loops.
 //!
 //! `mod x;` says where a file is and imports nothing; every path through `crate::`, `self::`, `super::` or a child
 //! module does, `pub use` included. A path leads to the file of the deepest module that it names.
@@ -139,7 +139,7 @@ fn follow(code: &[Token<'_>], at: usize, base: &[String], leaves: &mut Vec<Modul
     at
 }
 
-/// Every ring of files that import each other, each once, as a finding at its first import.
+/// Every loop of files that import each other, each once, as a finding at its first import.
 #[must_use]
 pub fn loops(imports: &[Import]) -> Vec<Finding> {
     let mut next: BTreeMap<&str, Vec<&Import>> = BTreeMap::new();

@@ -1,8 +1,8 @@
-//! The rules of the repository, held by `cargo nextest run -p tidy`.
+//! The rules of the repository, checked by `cargo nextest run -p tidy`.
 //!
 //! Each rule reads the repository's own files as text and returns [`finding::Finding`]s: file, line, and what to do.
-//! Each has a test on made-up text that shows that it can fail. The rules in [`rules`] count: a count may exceed
-//! neither zero nor the limit that `limits.toml` still grants. `cargo run -p tidy --bin measure` prints the counts.
+//! Each has a test on made-up text that shows that it can fail. The rules in [`rules`] count: a count must be zero,
+//! or at most the limit in `limits.toml`. `cargo run -p tidy --bin measure` prints the counts.
 
 pub mod banned;
 pub mod budget;

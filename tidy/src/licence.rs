@@ -1,8 +1,8 @@
-//! Whether everything that we link may be given away under MIT or Apache-2.0.
+//! Checks that all linked packages can be distributed under MIT or Apache-2.0.
 
 use serde_json::Value;
 
-/// Licences that ask for no more than their text and their names.
+/// Licences that only require their text and the names of the authors.
 const ALLOWED: [&str; 13] = [
     "0BSD",
     "Apache-2.0",

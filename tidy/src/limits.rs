@@ -1,4 +1,4 @@
-//! How much of what the counting rules count may still be there: `tidy/limits.toml`.
+//! The limits of the counting rules: `tidy/limits.toml`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::finding::{Counted, Finding};
 use crate::rules::Rule;
 
-/// Where the limits are.
+/// The file with the limits.
 pub const PATH: &str = "tidy/limits.toml";
 
 const HEAD: &str = "\

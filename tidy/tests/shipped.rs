@@ -1,4 +1,4 @@
-//! What we ship for other programs to read: their own judges read it here. `./test` installs them.
+//! Files that we ship for other programs are checked with those programs' own tools. `./test` installs them.
 
 #![expect(clippy::panic, reason = "a test may give up where it stands")]
 
@@ -10,7 +10,7 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
 }
 
-/// Runs a program to its end; fails with what it said.
+/// Runs a program to its end; fails with its output.
 fn run(command: &mut Command) -> Output {
     let paths = std::env::var("PATH").unwrap_or_default();
     let output = command.env("PATH", format!("{paths}:/usr/sbin:/sbin")).output();
@@ -21,7 +21,7 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-/// At most 2.0 of 10, as `systemd-analyze security` counts.
+/// At most 2.0 of 10 in the rating of `systemd-analyze security`.
 #[test]
 fn units_are_hardened() {
     for name in ["heraldd.service", "herald-runner.service"] {
@@ -32,7 +32,7 @@ fn units_are_hardened() {
     }
 }
 
-/// Every word in the units is one that systemd knows, and knows there.
+/// Every directive in the units is known to systemd, and in the right section.
 #[test]
 fn units_are_understood() {
     for program in ["heraldd", "herald-runner"] {
@@ -50,7 +50,7 @@ fn units_are_understood() {
     }
 }
 
-/// nginx takes the snippet, with a certificate made for this moment.
+/// nginx accepts the configuration, with a certificate made for this test.
 #[test]
 fn nginx_takes_the_snippet() {
     let folder = tempfile::tempdir().unwrap();
@@ -83,7 +83,7 @@ fn nginx_takes_the_snippet() {
     run(Command::new("nginx").args(["-t", "-c", &at("nginx.conf")]));
 }
 
-/// The demo scripts are valid, and the repository is made and made again.
+/// The demo scripts are valid, and the repository can be created, and created again.
 #[test]
 fn the_demo_repository_is_made() {
     let folder = tempfile::tempdir().unwrap();

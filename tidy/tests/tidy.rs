@@ -1,5 +1,4 @@
-//! The rules of the house, held against the repository as it lies here. How each rule works, and that each can fail, is
-//! tested beside it.
+//! Checks the rules on this repository. How each rule works, and that each can fail, is tested beside it.
 
 #![expect(clippy::unwrap_used, reason = "a test may give up where it stands")]
 
@@ -19,7 +18,7 @@ fn tree() -> Tree {
     Tree::read().unwrap()
 }
 
-/// Fails with every finding, a line each.
+/// Fails with all findings, one per line.
 fn none(mut found: Vec<Finding>) {
     found.sort();
     let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
@@ -100,7 +99,7 @@ fn files_and_functions_keep_their_budget() {
     each_file(budget::check);
 }
 
-/// Holds what the counting rules count against `limits.toml`; `measure` prints it in short.
+/// Compares the counts of the counting rules with `limits.toml`; `measure` prints them as tables.
 fn counts(rules: &[&str]) {
     let tree = tree();
     let sources = Sources::read(&tree);

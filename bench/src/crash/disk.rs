@@ -1,5 +1,5 @@
-//! File systems that fail under the state: power loss, a full disk, one that turns read-only. All are images of the
-//! program's own, mounted as root.
+//! Failures of the file system of the `state_dir`: power loss, a full disk, a disk that turns read-only. All use images
+//! that the program creates and mounts as root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use super::rig::{self, Rig};
 use super::verdict::{self, Verdict};
 use crate::place::Place;
 
-/// How soon a daemon has to say that it takes nothing, and how soon that it does again.
+/// Time limit for a daemon to report that it accepts no events, and that it accepts them again.
 const SOON: Duration = Duration::from_secs(20);
-/// The ioctl that ends a file system as a power cut does, `FS_IOC_SHUTDOWN`, and its flag: nothing more is written.
+/// The ioctl that stops a file system like a power cut, `FS_IOC_SHUTDOWN`, and its flag: nothing more is written.
 const SHUTDOWN: &str =
     "import fcntl,os,struct,sys; fcntl.ioctl(os.open(sys.argv[1], 0), 0x8004587D, struct.pack('I', 2))";
 
@@ -78,7 +78,7 @@ impl Mount {
         Ok(())
     }
 
-    /// As after an error that the file system found in itself.
+    /// Like an error that the file system found in itself.
     fn turn_read_only(&self) -> Result<()> {
         let at = self.at.display().to_string();
         let mounts = fs::read_to_string("/proc/mounts")?;
@@ -100,7 +100,7 @@ impl Drop for Mount {
     }
 }
 
-/// Power loss under load, again and again.
+/// Power loss under load, repeatedly.
 pub(crate) fn power(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
     let mount = Mount::ext4(place, "power", "600M")?;
     let rig = Rig::local(place, "power", Some(&mount.at.join("state")))?;
@@ -120,7 +120,8 @@ pub(crate) fn power(place: &Place, rounds: u64, random: &mut Random) -> Result<V
     verdict::reach(&rig, rounds)
 }
 
-/// A full disk under load, and room again: nothing is taken that cannot be recorded, and the daemon goes on by itself.
+/// A full disk under load, and free space again: no event is accepted that cannot be recorded, and the daemon continues
+/// by itself.
 pub(crate) fn full(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
     let mount = Mount::ext4(place, "full", "400M")?;
     let rig = Rig::local(place, "full", Some(&mount.at.join("state")))?;
@@ -131,18 +132,18 @@ pub(crate) fn full(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         std::thread::sleep(random.millis(0, 60));
         fill(&filler)?;
         until(&rig, 503).context("the disk is full")?;
-        ensure!(ready(&rig)? == 503, "it says that it is ready with a full disk");
+        ensure!(ready(&rig)? == 503, "/readyz reports ready with a full disk");
         fs::remove_file(&filler)?;
         until(&rig, 200).context("there is room again")?;
         clients.stop();
         super::kill::progress("full", round, rounds, &rig);
     }
     rig::end(daemon, Signal::TERM)?;
-    ensure!(rig.sent.refused() >= rounds, "a full disk turned nothing away");
+    ensure!(rig.sent.refused() >= rounds, "no event was rejected with a full disk");
     verdict::reach(&rig, rounds)
 }
 
-/// A file system that turns read-only: nothing is taken, and once it is mounted anew everything is there.
+/// A file system that turns read-only: no event is accepted, and once it is mounted again all data is there.
 pub(crate) fn read_only(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
     let mount = Mount::ext4(place, "read-only", "600M")?;
     let rig = Rig::local(place, "read-only", Some(&mount.at.join("state")))?;
@@ -152,7 +153,7 @@ pub(crate) fn read_only(place: &Place, rounds: u64, random: &mut Random) -> Resu
         std::thread::sleep(random.millis(20, 80));
         mount.turn_read_only()?;
         until(&rig, 503).context("the disk is read-only")?;
-        ensure!(ready(&rig)? == 503, "it says that it is ready with a disk that is read-only");
+        ensure!(ready(&rig)? == 503, "/readyz reports ready with a read-only disk");
         clients.stop();
         rig::end(daemon, Signal::KILL)?;
         mount.unmount()?;
@@ -199,7 +200,7 @@ fn until(rig: &Rig, status: u16) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    bail!("the answer is {last:?} and not {status}, {SOON:?} later")
+    bail!("the response is {last:?} and not {status}, {SOON:?} later")
 }
 
 /// Why the machine does not allow this, if so.

@@ -1,4 +1,4 @@
-//! What happened outside of Herald: every start of a job adds a line to a file, whatever Herald knows of it.
+//! Evidence from outside Herald: every start of a job appends a line to a file, whether or not Herald records it.
 //!
 //! The program itself is the job: `bench job FILE [FOLDER]` with the execution parameters in its environment.
 
@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 /// Bytes of each result file.
 const FILE: usize = 70_000;
 
-/// Is the job. With a folder, it leaves two files there and names them in its output.
+/// Runs as the job. With a folder, it writes two files there and names them in its output.
 pub(crate) fn be_the_job(evidence: &Path, folder: Option<&Path>) -> Result<()> {
-    let params = std::env::var("HERALD_EXECUTE_PARAM").context("this is no job of Herald's")?;
+    let params = std::env::var("HERALD_EXECUTE_PARAM").context("this is not a job of Herald")?;
     let params: Value = serde_json::from_str(&params)?;
     let (id, attempt) = (params["job_id"].as_str().unwrap_or("-"), &params["attempt"]);
     let line = format!("{} {id} {attempt}\n", params["trigger_param"]["n"]);
@@ -33,7 +33,7 @@ pub(crate) fn be_the_job(evidence: &Path, folder: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// What a result file of this job holds.
+/// The contents of a result file of this job.
 pub(crate) fn content(id: &str, name: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(FILE + 32);
     let mut block = Sha256::digest(format!("{id} {name}"));

@@ -1,4 +1,4 @@
-//! The daemon is ended in the middle of load, by SIGKILL or by SIGTERM, at random moments, and started again.
+//! Kills the daemon under load, by SIGKILL or SIGTERM, at random moments, and starts it again.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::rig::{self, Rig};
 use super::verdict::{self, Verdict};
 use crate::place::Place;
 
-/// How long a daemon may take to come by a failpoint that none has come by yet.
+/// Time limit for a daemon to reach a failpoint that no daemon has reached yet.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// SIGKILL at a random moment, also before the daemon is ready.
@@ -30,7 +30,7 @@ pub(crate) fn kill(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     verdict::reach(&rig, rounds)
 }
 
-/// SIGTERM at a random moment: the daemon has its grace, so that not even a marked loss is allowed.
+/// SIGTERM at a random moment: the daemon has its grace period, so not even a recorded loss is allowed.
 pub(crate) fn term(place: &Place, rounds: u64, random: &mut Random) -> Result<Verdict> {
     let rig = Rig::local(place, "term", None)?;
     for round in 0..rounds {
@@ -42,12 +42,12 @@ pub(crate) fn term(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         progress("term", round, rounds, &rig);
     }
     let verdict = verdict::reach(&rig, rounds)?;
-    ensure!(verdict.marked == 0, "{} jobs were lost over an orderly stop", verdict.marked);
+    ensure!(verdict.marked == 0, "{} jobs were lost in a clean stop", verdict.marked);
     Ok(verdict)
 }
 
-/// A failpoint at every step between acceptance and verdict of a local job, also while a daemon takes up what the one
-/// before it left.
+/// A failpoint at every step between acceptance and result of a local job, also while a daemon recovers the unfinished
+/// work of the previous one.
 pub(crate) fn failpoints(
     place: &Place,
     rounds: u64,
@@ -60,8 +60,8 @@ pub(crate) fn failpoints(
     verdict::reach(&rig, swept)
 }
 
-/// The daemon ends itself at each failpoint, the first, second or third time that it comes by; one that has not come by after
-/// this time under load is killed. Returns how many daemons that took.
+/// The daemon ends itself at each failpoint, the first, second or third time that it is reached. A daemon that has not
+/// reached it after this time under load is killed. Returns the number of daemons.
 pub(crate) fn sweep(rig: &mut Rig, rounds: u64, (time, names): (Duration, &[String])) -> Result<u64> {
     let mut passed = std::collections::HashSet::new();
     let mut daemons = 0;
@@ -79,11 +79,11 @@ pub(crate) fn sweep(rig: &mut Rig, rounds: u64, (time, names): (Duration, &[Stri
     }
     rig.failpoint = None;
     let missed: Vec<&String> = names.iter().filter(|name| !passed.contains(*name)).collect();
-    ensure!(missed.is_empty(), "never came by {missed:?}");
+    ensure!(missed.is_empty(), "these failpoints were never reached: {missed:?}");
     Ok(daemons)
 }
 
-/// One daemon under load, until it has ended itself or is killed. Returns whether it came by.
+/// One daemon under load, until it has ended itself or is killed. Returns whether it reached the failpoint.
 fn at_failpoint(rig: &Rig, time: Duration) -> Result<bool> {
     let mut daemon = rig.launch()?;
     let clients = daemon.wait_for_port(rig.address).is_ok().then(|| Clients::start(rig.address, &rig.sent));
@@ -97,7 +97,7 @@ fn at_failpoint(rig: &Rig, time: Duration) -> Result<bool> {
     Ok(came_by)
 }
 
-/// Says now and then how far it has come.
+/// Prints the progress from time to time.
 pub(crate) fn progress(kind: &str, round: u64, rounds: u64, rig: &Rig) {
     if (round + 1).is_multiple_of(100) {
         eprintln!("{kind}: {} of {rounds} rounds, {} events acknowledged", round + 1, rig.sent.count());

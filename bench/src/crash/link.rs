@@ -1,4 +1,4 @@
-//! A runner that is killed, and a link to it that is cut, at random moments while jobs with files are under way.
+//! Kills the runner, and cuts the connection to it, at random moments while jobs with files run.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -20,11 +20,11 @@ use super::verdict::{self, Verdict};
 use crate::place::{Place, free_port};
 use crate::program::Program;
 
-/// How long a daemon may take to come by a failpoint on the way of a remote job.
+/// Time limit for a daemon to reach a failpoint of a remote job.
 const REMOTE: Duration = Duration::from_millis(400);
 const SECRET: &str = "for-the-length-of-a-crash-test";
 
-/// A rig whose jobs run on a runner and bring files back.
+/// A rig whose jobs run on a runner and return files.
 struct Remote {
     rig: Rig,
     runner: SocketAddr,
@@ -33,7 +33,7 @@ struct Remote {
 }
 
 impl Remote {
-    /// `through`: whom the daemon talks to, when that is not the runner itself.
+    /// `through`: the address that the daemon connects to, if it is not the runner's.
     fn new(place: &Place, name: &str, runner: SocketAddr, through: SocketAddr) -> Result<Self> {
         let executor = format!(
             "{{type: http_remote, host: 'http://{through}/', secret: {SECRET}, data_dir: '@HERE@/data', rejoin: 20s}}"
@@ -63,7 +63,7 @@ impl Remote {
         Ok(runner)
     }
 
-    /// What landed is whole, under names of its own.
+    /// Result files that arrived are complete, each under its own name.
     fn check_files(&self) -> Result<u64> {
         let data = self.rig.folder.join("data");
         let mut whole = 0;
@@ -76,14 +76,14 @@ impl Remote {
             for name in ["first", "second"] {
                 let mut files = fs::read_dir(folder.join(name)).with_context(|| format!("{id}/{name}"))?;
                 let file = files.next().with_context(|| format!("{id}/{name} is empty"))??.path();
-                ensure!(fs::read(&file)? == evidence::content(&id, name), "{} is not whole", file.display());
+                ensure!(fs::read(&file)? == evidence::content(&id, name), "{} is incomplete", file.display());
                 whole += 1;
             }
         }
         Ok(whole)
     }
 
-    /// Some load without trouble, so that some files come back in any case.
+    /// Some load without faults, so that some files arrive in any case.
     fn calm(&self) {
         let clients = Clients::start(self.rig.address, &self.rig.sent);
         std::thread::sleep(Duration::from_millis(200));
@@ -93,7 +93,7 @@ impl Remote {
     fn reach(&self, rounds: u64) -> Result<Verdict> {
         let verdict = verdict::reach(&self.rig, rounds)?;
         let whole = self.check_files()?;
-        ensure!(whole > 0, "no file came back at all");
+        ensure!(whole > 0, "no file arrived");
         Ok(verdict)
     }
 }
@@ -141,7 +141,7 @@ pub(crate) fn link(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     remote.reach(rounds)
 }
 
-/// The daemon ends itself at the failpoints on the way of a remote job and its files; the runner stays.
+/// The daemon ends itself at the failpoints of a remote job and its files; the runner keeps running.
 pub(crate) fn failpoints(place: &Place, rounds: u64, programs: &Path, names: &[String]) -> Result<Verdict> {
     let address = free_port()?;
     let mut remote = Remote::new(place, "remote-failpoint", address, address)?;
@@ -151,7 +151,7 @@ pub(crate) fn failpoints(place: &Place, rounds: u64, programs: &Path, names: &[S
     remote.reach(swept)
 }
 
-/// Passes bytes on, and cuts each connection once so many have gone either way.
+/// Forwards bytes, and cuts each connection after this many in either direction.
 struct Proxy {
     address: SocketAddr,
     limit: Arc<AtomicU64>,

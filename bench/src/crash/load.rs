@@ -1,7 +1,7 @@
 //! Clients that post numbered events, and remember which of them were acknowledged.
 //!
-//! Every second event bears a key. When its answer did not come, it is sent again after the next start, as a client does
-//! that wants to be sure.
+//! Every second event has a key. If its response did not arrive, it is sent again after the next start, like a reliable
+//! client does.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Connections at once.
+/// Concurrent connections.
 const CLIENTS: usize = 4;
-/// How long an answer may take.
+/// Time limit for a response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was sent over all rounds.
@@ -21,7 +21,7 @@ pub(crate) struct Sent {
     next: AtomicU64,
     /// By number: the event's id, once it was acknowledged.
     acknowledged: Mutex<HashMap<u64, String>>,
-    /// With a key, and without an answer.
+    /// With a key, and without a response.
     unanswered: Mutex<Vec<u64>>,
     refused: AtomicU64,
 }
@@ -32,23 +32,23 @@ impl Sent {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How many were acknowledged.
+    /// The number of acknowledged events.
     pub(crate) fn count(&self) -> u64 {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
-    /// How many were turned away.
+    /// The number of rejected events.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::SeqCst)
     }
 
-    /// An event that is to be sent: one that was not answered, or a new one.
+    /// The next event to send: one without a response, or a new one.
     fn take(&self) -> u64 {
         let unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).pop();
         unanswered.unwrap_or_else(|| self.next.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Sends one event. `None`: there was no answer, and the connection is of no use any more.
+    /// Sends one event. `None`: there was no response, and the connection cannot be used any more.
     pub(crate) fn send(&self, stream: &mut TcpStream) -> Option<u16> {
         let n = self.take();
         let answer = exchange(stream, &request(n));
@@ -73,7 +73,7 @@ impl Sent {
     }
 }
 
-/// Whether the event of this number bears a key.
+/// Whether the event with this number has a key.
 pub(crate) fn has_key(n: u64) -> bool {
     n % 2 == 1
 }
@@ -87,7 +87,7 @@ fn request(n: u64) -> String {
     )
 }
 
-/// The status and the body of the answer. `None`: there is none, or not a whole one.
+/// The status and the body of the response. `None`: there is none, or an incomplete one.
 fn exchange(stream: &mut TcpStream, request: &str) -> Option<(u16, String)> {
     stream.write_all(request.as_bytes()).ok()?;
     let mut bytes = Vec::new();
@@ -119,14 +119,14 @@ pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Clients at work; they end when told, or when nobody answers.
+/// Running clients; they stop on request, or when there is no response.
 pub(crate) struct Clients {
     over: Arc<AtomicBool>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 impl Clients {
-    /// Begins to post.
+    /// Starts to post.
     pub(crate) fn start(address: SocketAddr, sent: &Arc<Sent>) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let client = |_| {
@@ -136,7 +136,7 @@ impl Clients {
                 while !over.load(Ordering::SeqCst) {
                     match sent.send(&mut stream) {
                         Some(200) => {}
-                        // Turned away: there is no hurry.
+                        // Rejected: wait before the next one.
                         Some(_) => std::thread::sleep(Duration::from_millis(2)),
                         None => return,
                     }
@@ -147,7 +147,7 @@ impl Clients {
         Self { over, threads }
     }
 
-    /// Ends the posting, and waits for it.
+    /// Stops the posting, and waits for its end.
     pub(crate) fn stop(self) {
         self.over.store(true, Ordering::SeqCst);
         for thread in self.threads {

@@ -1,5 +1,5 @@
-//! Crashes of every kind, many times over, and what is left afterwards: no event that was acknowledged may be lost, and
-//! nothing may run twice without a mark.
+//! Crash tests: crashes of every kind, many times. No acknowledged event may be lost, and nothing may run twice without
+//! a record.
 
 pub(crate) mod evidence;
 pub(crate) mod load;
@@ -23,10 +23,10 @@ use options::{Kind, Options};
 use random::Random;
 use verdict::Verdict;
 
-/// Runs the kinds that were asked for, and prints a table.
+/// Runs the selected kinds, and prints a table.
 ///
 /// # Errors
-/// When anything was lost or ran twice unmarked.
+/// When anything was lost, or ran twice without a record.
 pub(crate) fn run(options: &Options) -> Result<()> {
     println!("seed {}", options.seed);
     println!("{}", cells(["kind", "rounds", "acknowledged", "lost", "repeated", "marked", "took"]));
@@ -80,7 +80,7 @@ fn line(kind: Kind, verdict: &Verdict, began: Instant) -> String {
     cells([kind.name(), &rounds, &acknowledged, &lost, &repeated, &marked, &took])
 }
 
-/// One line of the table, which is printed as it grows.
+/// One line of the table, which is printed line by line.
 fn cells(cells: [&str; 7]) -> String {
     let [kind, rounds, acknowledged, lost, repeated, marked, took] = cells;
     format!("{kind:<9}  {rounds:>6}  {acknowledged:>12}  {lost:>5}  {repeated:>8}  {marked:>6}  {took:>6}")
@@ -106,7 +106,7 @@ fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The names of all failpoints, from the sources: those on the way of remote jobs and their files, and the others.
+/// The names of all failpoints, from the sources: those of remote jobs and their files, and the others.
 fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
     let mut names = Vec::new();
     for folder in ["herald-core/src", "crates", "heraldd/src"] {

@@ -2,22 +2,22 @@
 
 use anyhow::{Result, bail, ensure};
 
-/// What `bench crash --help` says.
+/// The text of `bench crash --help`.
 pub(crate) const HELP: &str = "\
-Ends heraldd and herald-runner in every way, many times over, and checks that no event that was acknowledged is lost and that
-nothing runs twice without a mark. Prints a line for each kind, and ends with 1 when anything is wrong. `marked` are jobs that ended
-as lost, which is no loss: their process died with the daemon, and everybody is told.
+Kills heraldd and herald-runner in every way, many times, and checks that no acknowledged event is lost and that nothing
+runs twice without a record. Prints a line for each kind; exit code 1 when anything is wrong. `marked` are jobs that
+ended as lost. They do not count as a loss: their process died with the daemon, and this is recorded and reported.
 
   cargo run --release -p bench -- crash [--rounds N] [--kinds KINDS] [--seed N]
 
-  --rounds N      rounds of `kill` (default 1000); the other kinds take a share of it
+  --rounds N      rounds of `kill` (default 1000); the other kinds run a share of it
   --kinds KINDS   some of kill,term,failpoint,runner,link,power,full,read-only (default all)
-  --seed N        the same random moments again
-  --keep          leave the folder of each kind behind, and say where it is
+  --seed N        repeat the random moments of this seed
+  --keep          keep the folder of each kind, and print its path
 
-power, full and read-only mount images of their own: they need root, loop devices and mkfs.ext4.";
+power, full and read-only create and mount file system images: they need root, loop devices and mkfs.ext4.";
 
-/// A way to end things.
+/// A kind of crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// SIGKILL under load.
@@ -71,14 +71,14 @@ pub(crate) struct Options {
     rounds: u64,
     /// In this order.
     pub(crate) kinds: Vec<Kind>,
-    /// Where the random moments begin.
+    /// The seed of the random moments.
     pub(crate) seed: u64,
-    /// Whether folders are left behind.
+    /// Whether folders are kept.
     pub(crate) keep: bool,
 }
 
 impl Options {
-    /// How many rounds this kind gets: some take longer than others.
+    /// The number of rounds of this kind: some take longer than others.
     pub(crate) fn rounds_of(&self, kind: Kind) -> u64 {
         let share = match kind {
             Kind::Kill => 1,
@@ -93,7 +93,7 @@ impl Options {
     }
 }
 
-/// Reads the arguments. `None`: say how it is used.
+/// Reads the arguments. `None`: print the help.
 pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>> {
     let mut options =
         Options { rounds: 1000, kinds: Kind::ALL.to_vec(), seed: u64::from(std::process::id()), keep: false };

@@ -1,4 +1,4 @@
-//! Numbers that look random and come again with the same seed.
+//! Pseudo-random numbers, which are the same for the same seed.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Begins with this seed.
+    /// A generator with this seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -1,4 +1,4 @@
-//! A daemon that is started and ended again and again, with its folder.
+//! A daemon that is started and ended repeatedly, with its folder.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,27 +14,27 @@ use crate::crash::load::Sent;
 use crate::place::{Place, free_port};
 use crate::program::Program;
 
-/// How long a daemon may take to be ready: the leftovers of the last one may need some seconds to end.
+/// Time limit for a daemon to be ready: processes of the previous one can need some seconds to end.
 const READY: Duration = Duration::from_secs(30);
 
-/// What stays over all rounds.
+/// The state that is kept over all rounds.
 pub(crate) struct Rig {
     programs: PathBuf,
-    /// What jobs and the daemon write, but for the state.
+    /// The folder for everything that jobs and the daemon write, except the state.
     pub(crate) folder: PathBuf,
     /// The `state_dir`.
     pub(crate) state: PathBuf,
     /// The http trigger.
     pub(crate) address: SocketAddr,
     config: PathBuf,
-    /// What was sent.
+    /// The events that were sent.
     pub(crate) sent: Arc<Sent>,
-    /// What the daemon is told in its environment.
+    /// The failpoint in the daemon's environment, if any.
     pub(crate) failpoint: Option<String>,
 }
 
 impl Rig {
-    /// With jobs that run here; the state is in this folder, or in one of its own.
+    /// With local jobs; the state is in this folder, or in one of its own.
     pub(crate) fn local(place: &Place, name: &str, state: Option<&Path>) -> Result<Self> {
         let job = format!("cmd: '{}', arg: [job, '@HERE@/starts']", std::env::current_exe()?.display());
         Self::new(place, name, state, "{type: local, work_dir: '@HERE@/work'}", &job)
@@ -70,7 +70,7 @@ impl Rig {
         Ok(Self { programs, folder, state, address, config, sent, failpoint: None })
     }
 
-    /// Programs of another folder from now on.
+    /// Uses the programs of another folder from now on.
     pub(crate) fn with_programs(mut self, programs: &Path) -> Self {
         programs.clone_into(&mut self.programs);
         self
@@ -86,7 +86,7 @@ impl Rig {
         self.state.join("heraldd.sock")
     }
 
-    /// Starts the daemon; it need not be ready when this returns.
+    /// Starts the daemon, without waiting until it is ready.
     pub(crate) fn launch(&self) -> Result<Program> {
         let mut command = Command::new(self.programs.join("heraldd"));
         command.arg("-config").arg(&self.config);
@@ -96,7 +96,7 @@ impl Rig {
         Program::start(&mut command, "no line")
     }
 
-    /// Starts the daemon and waits until it takes connections.
+    /// Starts the daemon and waits until it accepts connections.
     pub(crate) fn start(&self) -> Result<Program> {
         let mut daemon = self.launch()?;
         daemon.wait_for_port_within(self.address, READY)?;
@@ -116,7 +116,7 @@ pub(crate) fn end(mut program: Program, signal: Signal) -> Result<ExitStatus> {
     Ok(status)
 }
 
-/// Halts a program where it is; it has halted when this returns.
+/// Halts a program with SIGSTOP; it has halted when this returns.
 pub(crate) fn halt(program: &mut Program) -> Result<()> {
     program.signal(Signal::STOP)?;
     let began = Instant::now();

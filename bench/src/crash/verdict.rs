@@ -1,4 +1,4 @@
-//! What Herald says of it all in the end, held against what was sent and what ran.
+//! Compares Herald's history with what was sent and what ran.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -13,27 +13,27 @@ use super::evidence;
 use super::load::has_key;
 use super::rig::Rig;
 
-/// How long everything may take to come to its end.
+/// Time limit for all jobs to finish.
 const LIMIT: Duration = Duration::from_secs(120);
-/// How long the news of the last ends may take to be heard.
+/// Time limit for the last `exe_done` events to create their jobs.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// What is wrong. All of it must be nothing.
+/// The result. `lost` and `repeated` must be empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Rounds.
     pub(crate) rounds: u64,
     /// Events that were acknowledged.
     pub(crate) acknowledged: u64,
-    /// Jobs that are marked as lost: that is allowed, and no loss.
+    /// Jobs that are recorded as lost: that is allowed, and does not count as a loss.
     pub(crate) marked: u64,
-    /// What was lost: a sentence each.
+    /// What was lost: a sentence for each.
     pub(crate) lost: Vec<String>,
-    /// What ran twice unmarked: a sentence each.
+    /// What ran twice without a record: a sentence for each.
     pub(crate) repeated: Vec<String>,
 }
 
-/// A job as the history tells it.
+/// A job as the history shows it.
 struct Told {
     id: String,
     router: String,
@@ -64,7 +64,7 @@ fn page(socket: &Path, query: &str) -> Result<Value> {
     }
 }
 
-/// Waits until nothing waits and nothing runs. Returns whether that came about.
+/// Waits until no job is queued or running. Returns whether that happened in time.
 fn all_ended(socket: &Path) -> Result<bool> {
     let began = Instant::now();
     loop {
@@ -100,8 +100,8 @@ fn jobs(socket: &Path) -> Result<Jobs> {
     }
 }
 
-/// All jobs once the news of the last ends have become jobs as well: between an end and the job that hears of it there is a
-/// moment in which nothing waits and nothing runs.
+/// All jobs, once the last `exe_done` events have created their jobs: between the end of a job and the job of its
+/// `exe_done` there is a moment in which no job is queued or running.
 fn settled(socket: &Path) -> Result<Jobs> {
     let began = Instant::now();
     loop {
@@ -117,7 +117,7 @@ fn count(jobs: &Jobs, router: &str) -> usize {
     jobs.values().flatten().filter(|job| job.router == router).count()
 }
 
-/// Lets a last daemon bring everything to its end, and looks at what came of it.
+/// Lets a last daemon finish all jobs, and checks the result.
 pub(crate) fn reach(rig: &Rig, rounds: u64) -> Result<Verdict> {
     let daemon = rig.start()?;
     let socket = rig.socket();
@@ -126,7 +126,7 @@ pub(crate) fn reach(rig: &Rig, rounds: u64) -> Result<Verdict> {
     super::rig::end(daemon, rustix::process::Signal::TERM)?;
     let mut verdict = Verdict { rounds, acknowledged: rig.sent.count(), ..Verdict::default() };
     if !ended {
-        verdict.lost.push(format!("some jobs had no verdict after {LIMIT:?}"));
+        verdict.lost.push(format!("some jobs were not finished after {LIMIT:?}"));
     }
     verdict.events(&rig.sent.acknowledged(), &jobs);
     verdict.starts(&evidence::starts(&rig.evidence())?, &jobs);
@@ -145,7 +145,7 @@ impl Verdict {
         self
     }
 
-    /// Every event that was acknowledged has one job, and that has its verdict.
+    /// Every acknowledged event has one job, and that job is finished.
     fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
         for (n, event) in acknowledged {
             let none = Vec::new();
@@ -162,8 +162,8 @@ impl Verdict {
         }
     }
 
-    /// No attempt was started twice, no event that bears a key ran as two jobs, nothing ran that the history does not
-    /// know, and what succeeded did run.
+    /// No attempt was started twice, no event with a key ran as two jobs, nothing ran that the history does not know,
+    /// and every job that succeeded did run.
     fn starts(&mut self, starts: &HashMap<(u64, String, u32), usize>, jobs: &Jobs) {
         let status: HashMap<&str, &str> =
             jobs.values().flatten().map(|job| (job.id.as_str(), job.status.as_str())).collect();
@@ -174,34 +174,34 @@ impl Verdict {
                 self.repeated.push(format!("job {id}, attempt {attempt}, was started {times} times"));
             }
             if !status.contains_key(id.as_str()) {
-                self.lost.push(format!("job {id} of event {n} ran, and is not in the history"));
+                self.lost.push(format!("job {id} of event {n} ran, but is not in the history"));
             }
             let first = *job_of.entry(*n).or_insert(id);
             if has_key(*n) && first != id {
-                self.repeated.push(format!("event {n} bears a key and ran as {first} and as {id}"));
+                self.repeated.push(format!("event {n} has a key and ran as {first} and as {id}"));
             }
             *ran.entry(id).or_default() += 1;
         }
         for job in jobs.values().flatten().filter(|job| job.router == "work") {
             if job.status == "succeeded" && !ran.contains_key(job.id.as_str()) {
-                self.lost.push(format!("job {} is said to have succeeded, and never ran", job.id));
+                self.lost.push(format!("job {} is recorded as succeeded, but never ran", job.id));
             }
             self.marked += u64::from(job.status == "lost");
         }
     }
 
-    /// `exe_done` told of every end once.
+    /// `exe_done` fired once for every finished job.
     fn news(&mut self, jobs: &Jobs) {
         let (ended, told) = (count(jobs, "work"), count(jobs, "done"));
         if told < ended {
-            self.lost.push(format!("{ended} jobs ended, and exe_done told of {told}"));
+            self.lost.push(format!("{ended} jobs finished, and exe_done reported {told}"));
         }
         if told > ended {
-            self.repeated.push(format!("{ended} jobs ended, and exe_done told of {told}"));
+            self.repeated.push(format!("{ended} jobs finished, and exe_done reported {told}"));
         }
     }
 
-    /// Fails when anything was lost or repeated; says the first of each.
+    /// Fails when anything was lost or repeated; the error names the first of each.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(
             self.lost.is_empty() && self.repeated.is_empty(),
@@ -218,7 +218,8 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    /// What is wrong with: acknowledged (number, event); jobs (event, id, router, status); starts (number, id, attempt, times).
+    /// The problems of: acknowledged (number, event); jobs (event, id, router, status); starts (number, id, attempt,
+    /// times).
     fn wrong(
         acknowledged: &[(u64, &str)],
         jobs: &[(&str, &str, &str, &str)],

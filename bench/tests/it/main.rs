@@ -1,4 +1,4 @@
-//! The crash program with small numbers, as it is called by hand. What it finds wrong ends it with an error.
+//! Runs the crash program with small numbers. It fails if it finds anything wrong.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::Command;

@@ -34,7 +34,7 @@ fn heraldd(place: &Place, arguments: &[&str]) -> Ended {
     run_to_end(place.bare("heraldd").args(arguments))
 }
 
-/// What it prints, where all is well.
+/// Its output, if it succeeds.
 fn printed(place: &Place, arguments: &[&str]) -> String {
     let ended = heraldd(place, arguments);
     assert_eq!(ended.code, Some(0), "{arguments:?}: {}", ended.text());

@@ -1,5 +1,4 @@
-//! The files under `examples/`, as they are shipped, with only folders and ports changed, so that several tests can run at
-//! once.
+//! The files in `examples/`, as shipped, with only folders and ports changed, so that several tests can run at once.
 //!
 //! | what examples/README.md says | test |
 //! |---|---|
@@ -83,7 +82,7 @@ fn heraldd(place: &Place, example: &str) -> Daemon {
     Daemon::run(&mut command(place, "heraldd", example))
 }
 
-/// Makes an example speak to a runner that got another port than the one it names.
+/// Makes an example connect to a runner that got another port than the one in the file.
 fn point_at(place: &Place, example: &str, address: std::net::SocketAddr) {
     let path = format!("examples/{example}");
     let text = place.read(&path).unwrap();

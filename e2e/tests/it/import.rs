@@ -1,4 +1,5 @@
-//! Contract, section 9: `heraldd import`. What comes of a file is loaded, and asked what the original is asked.
+//! Contract, section 9: `heraldd import`. The imported configuration is loaded, and gets the same requests as the
+//! original.
 //!
 //! | sentence | test |
 //! |---|---|
@@ -7,8 +8,8 @@
 //! | … `crontab` … | `a_crontab_runs` |
 //! | names on stderr, with line, what could not be carried over | `what_is_left_out_is_named` |
 //!
-//! Where the program `webhook` is installed (`.ci/install` does so), it is asked the same; otherwise the answers stand in
-//! the table alone.
+//! If the program `webhook` is installed (`.ci/install` installs it), it gets the same requests; otherwise the expected
+//! responses are only those in the table.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -104,7 +105,7 @@ const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PLAIN: (&str, &str) = ("Content-Type", "text/plain");
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// One request, and what both answer; the last is the import's where it differs, as docs/decisions/0014-import.md says.
+/// One request, and the response of both; the last is the import's where it differs, see docs/decisions/0014-import.md.
 struct Case {
     request: Message,
     answer: (u16, &'static str),
@@ -286,7 +287,7 @@ fn original(place: &Place, hooks: &Path) -> Option<(Program, SocketAddr)> {
     })
 }
 
-/// The hooks, served by what was imported.
+/// The hooks, served by the imported configuration.
 fn imported(place: &Place, hooks: &Path) -> (Daemon, SocketAddr) {
     let port = free_port();
     let config = import(place, &["webhook"], hooks).stdout;

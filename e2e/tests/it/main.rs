@@ -1,7 +1,8 @@
-//! The contract, sections 1 to 6 and what is there of 7 and 8, and the examples of the seed, held against the built programs.
+//! Tests the built programs against the contract (sections 1 to 6, and the available parts of 7 and 8) and the examples
+//! of the seed.
 //!
-//! One module for each section; a table at its top names the sentence that each test holds. The tests know the
-//! programs only by what a user sees.
+//! There is one module for each section. A table at its top names the sentence of the contract that each test checks.
+//! The tests use the programs only as a user does.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 

@@ -171,7 +171,7 @@ router:
     }
 }
 
-/// A router that feeds itself, and the highest depth of its jobs once it was refused.
+/// A router that loops, and the highest depth of its jobs once it was rejected.
 fn loop_until_refused(limit: &str) -> (Place, Daemon) {
     let (place, daemon) = start(&format!(
         "{limit}{MANUAL}
@@ -207,7 +207,7 @@ fn max_chain_depth_is_64_by_default() {
     assert_eq!(depths(&daemon), (1..=64).collect::<Vec<u64>>());
 }
 
-/// A chain whose every end makes two jobs: 2^64 of them, were they all to run.
+/// A chain in which every finished job creates two jobs: 2^64 of them, if all ran.
 fn hydra(limits: &str) -> (Place, Daemon) {
     let (place, daemon) = start(&format!(
         "{limits}{MANUAL}

@@ -1,4 +1,4 @@
-//! Contract, section 5: plugins, as a user of the daemon meets them.
+//! Contract, section 5: plugins, as a user of the daemon sees them.
 //!
 //! | sentence | test |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | It may be built in C: a versioned C table with JSON in and out | `a_plugin_in_c` |
 //! | A panic inside it fails that call, not the daemon | `a_panic_fails_that_call_and_not_the_daemon` |
 //! | (nor do bad JSON, two answers, or a call that blocks) | `a_plugin_in_c_that_misbehaves_harms_only_its_own_calls` |
-//! | A file that is no plugin is refused with a sentence that says so | `a_file_that_is_no_plugin_is_refused` |
+//! | A file that is not a plugin is rejected with a message that says so | `a_file_that_is_no_plugin_is_refused` |
 //! | or one of another ABI version | `another_abi_version_is_refused` |
 
 use std::path::PathBuf;

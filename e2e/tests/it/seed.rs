@@ -1,4 +1,4 @@
-//! Seed 004: every example as it is printed there, with only paths, ports and hours changed, so that it can run here.
+//! Seed 004: every example as printed there, with only paths, ports and times changed, so that it can run here.
 //!
 //! | example | test |
 //! |---|---|
@@ -241,7 +241,7 @@ fn a_local_script_from_git() {
     assert!(place.path("lib/heraldd/work/gitrepo").is_dir());
 }
 
-/// The two examples of the seed that speak to each other, with one secret.
+/// The two examples of the seed that connect to each other, with one secret.
 fn remote_pair(place: &Place, script: &str) -> (e2e::program::Program, Daemon) {
     demo_script(place, script);
     let port = e2e::http::free_port();

@@ -1,10 +1,10 @@
-//! Contract, section 7.
+//! Contract, section 7: state that is kept across restarts.
 //!
 //! | sentence | test |
 //! |---|---|
 //! | `state_dir` holds the journal; its default; one daemon at a time, named by its pid | `one_daemon_at_a_time` |
 //! | `state_dir: none` keeps everything in memory, and says so | `none_keeps_everything_in_memory_and_says_so` |
-//! | queued jobs run, in order; a running one becomes `lost` and is not run again; `exe_done` tells of it | `after_a_kill_what_was_queued_runs_and_what_ran_is_lost` |
+//! | queued jobs run, in order; a running one becomes `lost` and is not run again; `exe_done` reports it | `after_a_kill_what_was_queued_runs_and_what_ran_is_lost` |
 //! | processes that outlived a killed daemon are found and ended first | `what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost` |
 //! | a job on a runner survives the daemon's restart: it is joined, and runs once | `a_remote_job_survives_the_death_of_its_daemon` |
 //! | … unless its policy retries `lost` | `a_lost_job_runs_again_where_its_policy_says_so` |
@@ -23,7 +23,7 @@ use e2e::runner::{Runner, remote_config};
 use e2e::wait::until;
 use serde_json::json;
 
-/// Jobs that append their number to a file, one at a time; each waits for a file when told to.
+/// Jobs that append their number to a file, one at a time; on request, each waits for a file.
 const CONFIG: &str = "
 state_dir: '@DIR@/state'
 max_jobs: 1

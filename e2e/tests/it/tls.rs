@@ -6,8 +6,8 @@
 //! | the same on the runner; tls: {ca, client_cert, client_key} on http_remote | `a_job_over_mutual_tls`, `who_is_not_who_it_should_be_gets_nothing` |
 //! | the same on nodes, and on the runner that a daemon is itself | `nodes_and_the_own_runner_speak_tls` |
 //! | what section 4 says of jobs that are given up holds over TLS | `a_job_that_is_given_up_ends_over_tls_too` |
-//! | changed certificates are taken up without a restart | `a_listener_takes_up_changed_files`, `a_runner_and_its_daemon_take_up_changed_files`, `a_reload_changes_the_tls_of_the_api` |
-//! | unencrypted HTTP to an address that is not loopback earns a warning at start | `in_the_clear_earns_a_warning` |
+//! | changed certificates are loaded without a restart | `a_listener_takes_up_changed_files`, `a_runner_and_its_daemon_take_up_changed_files`, `a_reload_changes_the_tls_of_the_api` |
+//! | unencrypted HTTP to an address that is not loopback gets a warning at start | `in_the_clear_earns_a_warning` |
 //! | validation is total (section 2) | `what_is_wrong_is_told_at_its_place` |
 
 use std::net::SocketAddr;
@@ -51,7 +51,7 @@ impl Papers {
         format!("tls: {{cert: '@DIR@/{name}.crt', key: '@DIR@/{name}.key'{more}}}")
     }
 
-    /// `tls` of a client that shows this certificate.
+    /// `tls` of a client that presents this certificate.
     fn client(name: &str) -> String {
         format!(
             "tls: {{ca: '@DIR@/ca.crt', client_cert: '@DIR@/{name}.crt', client_key: '@DIR@/{name}.key'}}"
@@ -69,7 +69,7 @@ impl Papers {
         Daemon::start(&self.place, &self.place.fill(&config))
     }
 
-    /// Asks with curl, which trusts this authority.
+    /// Sends a request with curl, which trusts this authority.
     fn curl(&self, ca: &str, args: &[&str], url: &str) -> Ended {
         let mut curl = Command::new("curl");
         curl.args(["-sS", "--max-time", "20", "--noproxy", "*", "--cacert"]).arg(self.place.path(ca));
@@ -182,7 +182,7 @@ fn a_listener_takes_up_changed_files() {
     let daemon = Daemon::start(&papers.place, &daemon_config(&Papers::listener("server", ""), ""));
     let address = daemon.address("manual");
     assert_taken(&papers.post("ca.crt", &[], address));
-    // A key that does not fit yet changes nothing, and is told, once.
+    // A key that does not match yet changes nothing, and is reported once.
     let (cert, key) = papers.other.sign(&["127.0.0.1"], Validity::Good);
     papers.place.write("server.key", &key);
     until("a word on the key", || {

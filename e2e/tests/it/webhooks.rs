@@ -1,4 +1,4 @@
-//! Contract, section 9: the `http` trigger as a receiver of web hooks, templates and `expr`.
+//! Contract, section 9: the `http` trigger as a receiver of webhooks, templates and `expr`.
 //!
 //! | sentence | test |
 //! |---|---|
@@ -75,7 +75,7 @@ router:
         self.send("POST", path, &[JSON], body.to_string().as_bytes())
     }
 
-    /// The `trigger_param` of the event that this answer speaks of.
+    /// The `trigger_param` of the event in this response.
     fn taken(&self, response: &Response) -> Value {
         assert_eq!(response.status, 200, "{response:?}\n{}", self.daemon.log());
         let id = response.json()["event_id"].as_str().expect("an event_id").to_owned();
@@ -83,7 +83,7 @@ router:
         printed["trigger_param"].clone()
     }
 
-    /// Without what is told of the request.
+    /// Without the description of the request.
     fn taken_alone(&self, response: &Response) -> Value {
         let mut taken = self.taken(response);
         taken.as_object_mut().unwrap().remove("_request");
@@ -314,7 +314,7 @@ fn what_a_web_page_sends_is_turned_away() {
     assert_eq!(from(&[]), 200);
     assert_eq!(from(&[("Sec-Fetch-Site", "cross-site")]), 403);
     assert_eq!(from(&[("Origin", "https://evil.example.com")]), 403);
-    // Whoever proves who they are may come from a page as well.
+    // An authenticated request may come from a page as well.
     let hooks = Hooks::start("methods: GET, auth: {token: t0ken, query: t}");
     assert_eq!(hooks.send("GET", "/?t=t0ken", &[("Sec-Fetch-Site", "cross-site")], b"").status, 200);
     // A password that the browser adds by itself proves nothing of the kind.
@@ -537,7 +537,7 @@ fn an_expression_decides_and_explain_shows_what_it_saw() {
     );
 }
 
-/// A configuration whose job would leave a mark.
+/// A configuration whose job would leave a trace.
 const REHEARSED: &str = "trigger:
   github: {type: http, port: 0, path: '/hooks/{forge}', auth: {provider: github, secret: a-secret-of-github}}
 executor: {here: {type: local, work_dir: '@DIR@/work'}}
@@ -586,7 +586,7 @@ fn a_recorded_request_shows_what_it_would_start() {
     assert!(table.stdout.contains("deploy/run on here would get job_param"), "{table:?}");
     assert!(!table.stdout.contains("t0p-s3cret"));
     assert!(place.read("ran").is_none(), "nothing was started");
-    // Changed on the way, it would be turned away; unchecked it may come from anybody.
+    // A changed request would be rejected; with --unchecked it may come from any client.
     push.set("X-Hub-Signature-256", "sha256=00");
     place.write("push.http", std::str::from_utf8(&push.bytes()).unwrap());
     let refused = ask(&[]);

@@ -1,7 +1,7 @@
-/* A plugin in C that behaves as the test wants it: well, or badly in every way there is. Built with
+/* A plugin in C that behaves as the test requires: correctly, or incorrectly in every possible way. Built with
  *   -DMODE=…   how it describes itself, see `describe`
- *   -DABI=…    the version that it claims
- *   -DSIZE=…   the size of its table that it claims
+ *   -DABI=…    the ABI version in its table
+ *   -DSIZE=…   the size in its table
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -40,7 +40,7 @@ static const char *const manifests[] = {
     /* 5: a reserved name */ "{\"name\":\"lab\",\"triggers\":[{\"type\":\"exe_done\",\"doc\":\"\"}]}",
     /* 6: no name */ "{\"name\":\"\"}",
 };
-/* 7: never returns; 8: returns without an answer; 9: says that it failed; 10: fails with nonsense */
+/* 7: never returns; 8: returns without an answer; 9: reports a failure; 10: fails with invalid data */
 
 static void answer(const struct herald_host *host, uint64_t call, uint32_t status, const char *json) {
     host->answer(call, status, (const uint8_t *)json, strlen(json));
@@ -64,7 +64,7 @@ static void describe(const struct herald_host *host, uint64_t call) {
     }
 }
 
-/* How the two tables look to a C compiler. */
+/* The layout of the two tables for a C compiler. */
 static void layout(const struct herald_host *host, uint64_t call) {
     char text[512];
     snprintf(text, sizeof text,
@@ -168,7 +168,7 @@ static void runs(const struct herald_host *host, uint64_t call) {
     for (n = 0; n < 3; n++)
         if (host->activate(call, (const uint8_t *)odd[n], strlen(odd[n]), NULL, NULL) != HERALD_NOT_AN_OBJECT)
             return answer(host, call, HERALD_ERROR, "{\"error\":\"took what is no object\"}");
-    /* More than fit at once: the host says so, and there is room again soon. */
+    /* More than the queue holds: the host reports this, and there is room again soon. */
     for (n = 0; n < 200;) {
         int size = snprintf(text, sizeof text, "{\"n\":%u}", n);
         switch (host->activate(call, (const uint8_t *)text, (size_t)size, done, &accepted)) {
@@ -225,7 +225,7 @@ static void on_call(const struct herald_host *host, uint64_t call, uint32_t op, 
 
 #ifdef NO_CALL
 #define ON_CALL NULL
-/* Not used, and not complained about. */
+/* Unused, without a warning. */
 const struct herald_plugin another_name = {ABI, SIZE, on_call, NULL};
 #else
 #define ON_CALL on_call

@@ -1,4 +1,4 @@
-//! From a request to an event and its answer.
+//! Turns a request into an event and its response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use sha2::Sha256;
 
 /// The longest body that is accepted, in bytes.
 const MAX_BODY: u64 = 1 << 20;
-/// How long a whole body may take, even byte by byte: with the head's 10 s, a request has 30 s.
+/// Time limit for a whole body, even byte by byte: with the head's 10 s, a request has 30 s.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
 const SIGNATURE: &str = "x-gogs-signature";
 const EVENT: &str = "x-gogs-event";
 const DELIVERY: &str = "x-gogs-delivery";
 
-/// Makes an event of every request that Gogs has signed.
+/// Creates an event from every request that Gogs has signed.
 pub(crate) struct Receiver {
     pub(crate) secrets: Arc<[String]>,
     pub(crate) activator: Activator,
@@ -68,20 +68,20 @@ impl Receiver {
         }
     }
 
-    /// Whether the body bears the signature of one of the secrets, compared in constant time.
+    /// Whether the signature matches the body with one of the secrets, compared in constant time.
     fn is_signed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let Some(signature) = only(headers, SIGNATURE).and_then(|hex| hex::decode(hex).ok()) else {
             return false;
         };
         self.secrets.iter().any(|secret| {
-            // A key of any length is right, so this never fails.
+            // A key of any length is valid, so this never fails.
             Hmac::<Sha256>::new_from_slice(secret.as_bytes())
                 .is_ok_and(|mac| mac.chain_update(body).verify_slice(&signature).is_ok())
         })
     }
 }
 
-/// What the head of a request alone says against it.
+/// The reason to reject a request by its head alone, if there is one.
 fn refusal(method: &Method, headers: &HeaderMap) -> Option<Reply> {
     if method != Method::POST {
         let mut reply = error_reply(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST");

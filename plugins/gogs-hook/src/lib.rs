@@ -1,4 +1,4 @@
-//! Webhooks of [Gogs](https://gogs.io): a trigger that takes them, and a selector by repository, branch and event.
+//! Webhooks of [Gogs](https://gogs.io): a trigger that receives them, and a selector by repository, branch and event.
 //! Both are of type `gogs_hook`.
 
 mod delivery;

@@ -10,7 +10,7 @@ use herald_core::trigger::ComponentError;
 use hyper::Uri;
 use serde_json::Value;
 
-/// What stands before the name of a branch in a push.
+/// The prefix of the branch in the `ref` of a push.
 const HEADS: &str = "refs/heads/";
 
 /// The selector type `gogs_hook`.
@@ -19,8 +19,8 @@ pub fn selector() -> SelectorType {
     let param = |name, doc| OptionSpec::new(name, OptionKind::Texts, doc);
     let description = Description::new(
         "gogs_hook",
-        "Says yes to events of the trigger `gogs_hook` for which every parameter that is given fits. A parameter may \
-         be a list, of which one must fit. All are compared exactly.",
+        "Matches events of the trigger `gogs_hook` for which every given parameter matches. A parameter can be a list, \
+         of which one must be equal. All are compared exactly.",
     )
     .param(
         param(
@@ -31,7 +31,7 @@ pub fn selector() -> SelectorType {
     )
     .param(param("gogs_name", "The repository, with its owner: `owner/name`.").check(each(check_name)))
     .param(
-        param("gogs_branch", "The branch that was pushed to: `main` fits `refs/heads/main` and nothing else.")
+        param("gogs_branch", "The branch that was pushed to: `main` matches `refs/heads/main` and nothing else.")
             .check(each(check_branch)),
     )
     .param(param("gogs_event", "The event, as Gogs calls it: `push`, `release`…").check(each(check_text)))
@@ -58,12 +58,12 @@ router:
       gogs_event: push
 ";
 
-/// One text or each of a list of at least one.
+/// Checks one string, or each of a list of at least one.
 fn each(check: fn(&str) -> Result<(), String>) -> impl Fn(&Value) -> Result<(), String> {
     move |value| {
         let texts = texts(value);
         if texts.is_empty() {
-            return Err("an empty list fits nothing; leave it out to allow all".to_owned());
+            return Err("an empty list matches nothing; omit it to match all".to_owned());
         }
         texts.into_iter().try_for_each(check)
     }
@@ -71,7 +71,7 @@ fn each(check: fn(&str) -> Result<(), String>) -> impl Fn(&Value) -> Result<(), 
 
 fn check_text(text: &str) -> Result<(), String> {
     if text.is_empty() {
-        Err("an empty text fits nothing; leave it out to allow all".to_owned())
+        Err("an empty string matches nothing; omit it to match all".to_owned())
     } else {
         Ok(())
     }
@@ -85,7 +85,7 @@ fn check_host(host: &str) -> Result<(), String> {
 fn check_name(name: &str) -> Result<(), String> {
     match name.split_once('/') {
         Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => Ok(()),
-        _ => Err(format!("\"{name}\" is no repository with its owner; write owner/name")),
+        _ => Err(format!("\"{name}\" is not a repository with its owner; write owner/name")),
     }
 }
 
@@ -106,12 +106,12 @@ impl Selector for GogsHook {
     }
 }
 
-/// Whether one text that is wanted fits the event.
+/// Whether one string of a parameter matches the event.
 type Fits<'a> = &'a dyn Fn(&str) -> bool;
 
 fn decide(event: &Params, wanted: &Params) -> Answer {
     if !event.get("payload").is_some_and(Value::is_object) {
-        return Answer::no("this is no event of Gogs");
+        return Answer::no("not an event of Gogs");
     }
     let found = |path| lookup(event, path).and_then(Value::as_str);
     let fits: [(&str, &str, Fits<'_>); 4] = [
@@ -129,10 +129,10 @@ fn decide(event: &Params, wanted: &Params) -> Answer {
             return Answer::no(no);
         }
     }
-    Answer::yes("everything fits")
+    Answer::yes("all parameters match")
 }
 
-/// Whether a URL is at this host. Hosts are the same in capitals; without a port, any port fits.
+/// Whether a URL is at this host. Hosts are compared without case; without a port, any port matches.
 fn is_at(url: &str, host: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
     let Some(authority) = url.authority() else { return false };

@@ -23,14 +23,14 @@ const SOCKET_MODE: u32 = 0o600;
 pub fn trigger() -> TriggerType {
     let description = Description::new(
         "gogs_hook",
-        "Fires for every webhook of Gogs that bears the right signature, on any path. In the settings of the \
+        "Fires for every webhook of Gogs with a valid signature, on any path. In the settings of the \
          repository in Gogs, the content type must be `application/json` and the secret the same as here.",
     )
     .option(
         OptionSpec::new(
             "secret",
             OptionKind::Secrets,
-            "The secret of the webhook in Gogs. One of a list is enough, so that it can be changed without a gap.",
+            "The secret of the webhook in Gogs. A list of secrets, of which one must match, allows rotation without downtime.",
         )
         .required(),
     )
@@ -43,17 +43,17 @@ pub fn trigger() -> TriggerType {
     .option(OptionSpec::new(
         "port",
         OptionKind::Integer { min: 0, max: 65_535 },
-        "The TCP port; 0 takes any that is free and logs it. Default: 8234, see `host`.",
+        "The TCP port; 0 uses any free port and logs it. Default: 8234, see `host`.",
     ))
     .option(OptionSpec::new(
         "unix_socket",
         OptionKind::FilePath,
-        "A unix socket to listen on, alone or besides the port; only the user of Herald can connect. Its folder must \
-         exist. It never takes the place of another file or of the socket of a program that runs.",
+        "A unix socket to listen on, alone or in addition to the port; only the user of Herald can connect. Its folder \
+         must exist. It never replaces another file or the socket of a running program.",
     ))
     .gives("event", "the event, as Gogs calls it: `push`, `release`…")
-    .gives("delivery", "the id that Gogs gave to this delivery; empty when there is none")
-    .gives("payload", "what Gogs tells, as it came")
+    .gives("delivery", "the id of this delivery from Gogs; empty if there is none")
+    .gives("payload", "the data from Gogs, unchanged")
     .example(EXAMPLE);
     TriggerType::new(description, |options| Ok(Arc::new(GogsHook::new(options.parse()?))))
 }

@@ -17,12 +17,10 @@ pub fn executor() -> ExecutorType {
         "hello",
         "Answers the `greeting` of the event; the answer is the `reply` in the job's result.",
     )
-    .option(OptionSpec::new("reply", OptionKind::Text, "How it answers.").default("and hello to you"))
-    .param(OptionSpec::new(
-        "delay",
-        OptionKind::Duration,
-        "How long it thinks before it answers. Default: not at all.",
-    ))
+    .option(
+        OptionSpec::new("reply", OptionKind::Text, "The answer to the greeting.").default("and hello to you"),
+    )
+    .param(OptionSpec::new("delay", OptionKind::Duration, "The delay before the answer. Default: none."))
     .example(
         "
 trigger:
@@ -64,13 +62,10 @@ impl Executor for Hello {
         let thought = execution.stop.asked.run_until_cancelled(tokio::time::sleep(delay)).await;
         if thought.is_none() {
             let kind = FailureKind::Cancelled;
-            return Err(Failure {
-                kind,
-                ..Failure::new("it was stopped before it had thought of an answer")
-            });
+            return Err(Failure { kind, ..Failure::new("stopped before it answered") });
         }
         let greeting = job.trigger_param.get("greeting").and_then(Value::as_str).unwrap_or("nothing");
-        tracing::info!(job_id = &*job.id, "heard \"{greeting}\"");
+        tracing::info!(job_id = &*job.id, "received \"{greeting}\"");
         let mut result = Params::new();
         result.insert("reply".to_owned(), Value::from(format!("{greeting}: {}", self.reply)));
         Ok(result)

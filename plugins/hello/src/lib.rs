@@ -1,5 +1,5 @@
-//! The smallest plugin: one trigger, one selector, one executor, all of type `hello`. A model for your own; see
-//! README.md beside it.
+//! A minimal plugin: one trigger, one selector, one executor, all of type `hello`. A template for your own plugin; see
+//! its README.md.
 
 mod executor;
 mod selector;

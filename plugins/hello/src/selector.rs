@@ -1,4 +1,4 @@
-//! Lets greetings through, all or those for one name.
+//! Matches greetings, all or those for one name.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use herald_core::trigger::ComponentError;
 /// The selector type `hello`.
 #[must_use]
 pub fn selector() -> SelectorType {
-    let description = Description::new("hello", "Says yes to greetings.")
-        .param(OptionSpec::new("name", OptionKind::Text, "Only greetings for this name. Left out, all."))
+    let description = Description::new("hello", "Matches greetings.")
+        .param(OptionSpec::new("name", OptionKind::Text, "Only greetings for this name. Default: all."))
         .refuse_near_misses()
         .example(
             "
@@ -39,12 +39,12 @@ struct Hello;
 impl Selector for Hello {
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         let Some(greeted) = question.trigger_param.get("name") else {
-            return Ok(Answer::no("this is no greeting"));
+            return Ok(Answer::no("the event is not a greeting"));
         };
         Ok(match question.select_param.get("name") {
-            None => Answer::yes("it is a greeting"),
-            Some(name) if same(name, greeted) => Answer::yes("it is a greeting for that name"),
-            Some(_) => Answer::no("it is a greeting for somebody else"),
+            None => Answer::yes("the event is a greeting"),
+            Some(name) if same(name, greeted) => Answer::yes("the event is a greeting for that name"),
+            Some(_) => Answer::no("the event is a greeting for another name"),
         })
     }
 }

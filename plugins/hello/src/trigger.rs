@@ -1,4 +1,4 @@
-//! Says hello, once or every so often.
+//! Fires with a greeting, once or at an interval.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use tokio_util::sync::CancellationToken;
 /// The trigger type `hello`.
 #[must_use]
 pub fn trigger() -> TriggerType {
-    let description = Description::new("hello", "Says hello when it starts, and then every `interval`, if it has one.")
-        .option(OptionSpec::new("name", OptionKind::Text, "Whom it greets.").default("world"))
+    let description = Description::new("hello", "Fires with a greeting when it starts, and then every `interval`.")
+        .option(OptionSpec::new("name", OptionKind::Text, "The name to greet.").default("world"))
         .option(OptionSpec::new(
             "interval",
             OptionKind::Duration,
-            "How long from one greeting to the next: seconds as a number, or a duration such as `1m30s`. Left out, \
-             there is one greeting.",
+            "The time between greetings: seconds as a number, or a duration such as `1m30s`. Default: there is one \
+             greeting.",
         ))
-        .gives("greeting", "`hello, world`, or whom `name` names")
-        .gives("name", "whom it greets")
-        .gives("counter", "how many greetings there were since the start, from 1")
+        .gives("greeting", "`hello, ` and the name")
+        .gives("name", "the name")
+        .gives("counter", "the number of greetings since the start, from 1")
         .example(
             "
 trigger:
@@ -40,7 +40,7 @@ router:
       greet: hello
 ",
         );
-    // Options were checked against the description; now they become fields.
+    // Options were checked against the description; here they become fields.
     TriggerType::new(description, |options| Ok(Arc::new(options.parse::<Hello>()?)))
 }
 
@@ -54,7 +54,7 @@ struct Hello {
 #[async_trait]
 impl Trigger for Hello {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
-        // Dropping what waits is enough to end it. A trigger that holds something would let go of it here.
+        // Dropping the waiting future is enough to end it. A trigger that holds a resource would release it here.
         stop.run_until_cancelled(self.greet(&activator)).await.unwrap_or(Ok(()))
     }
 }
@@ -66,9 +66,9 @@ impl Hello {
             params.insert("greeting".to_owned(), Value::from(format!("hello, {}", self.name)));
             params.insert("name".to_owned(), Value::from(self.name.as_str()));
             params.insert("counter".to_owned(), Value::from(counter));
-            // Waits while Herald has no room: that is the back-pressure.
+            // Waits while Herald's queue is full: that is the back-pressure.
             if let Err(refused) = activator.activate_when_ready(params).await {
-                tracing::warn!("greeting {counter} was not taken: {refused}");
+                tracing::warn!("greeting {counter} was not accepted: {refused}");
             }
             match self.interval {
                 Some(interval) => tokio::time::sleep(interval).await,

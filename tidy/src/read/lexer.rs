@@ -1,4 +1,4 @@
-//! Rust text as tokens, so that a rule never trips over a comment or a string.
+//! Splits Rust text into tokens, so that a rule never mistakes a comment or a string for code.
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Token<'a> {
     pub line: usize,
 }
 
-/// Every token of a Rust text, comments included. Never fails: what is not Rust comes out as marks.
+/// Every token of a Rust text, comments included. Never fails: text that is not Rust becomes punctuation tokens.
 #[must_use]
 pub fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut lexer = Lexer { text, at: 0, line: 1 };
@@ -132,7 +132,7 @@ fn character(rest: &str) -> Option<usize> {
     Some(prefix + 1 + while_word(inner))
 }
 
-/// From the opening quote to the closing one, escapes minded.
+/// From the opening quote to the closing one, with escapes.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {

@@ -2,7 +2,7 @@
 
 use crate::read::lexer::{Kind, Token, tokens};
 
-/// Whose code a file is.
+/// The kind of code in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Part of a program or a library.
@@ -18,7 +18,7 @@ const TEST_CRATES: [&str; 3] = ["bench", "e2e", "tidy"];
 pub struct RustFile<'a> {
     /// Path from the root of the repository.
     pub path: &'a str,
-    /// Whose code it is.
+    /// The kind of its code.
     pub role: Role,
     /// Tokens outside comments.
     pub code: Vec<Token<'a>>,
@@ -62,7 +62,7 @@ impl<'a> RustFile<'a> {
         (0..self.code.len()).filter(move |&at| self.matches(at, pattern))
     }
 
-    /// Whether these tokens stand at this place. Literals never match, so that no string is taken for code.
+    /// Whether these tokens are at this place. Literals never match, so that no string is mistaken for code.
     #[must_use]
     pub fn matches(&self, at: usize, pattern: &[&str]) -> bool {
         self.code.len() >= at + pattern.len()
@@ -92,7 +92,7 @@ impl<'a> RustFile<'a> {
         self.functions().into_iter().filter(|f| f.first <= at && at <= f.last).max_by_key(|f| f.first)
     }
 
-    /// How many lines stand outside items under `#[cfg(test)]`.
+    /// The number of lines outside items under `#[cfg(test)]`.
     #[must_use]
     pub fn product_lines(&self) -> usize {
         let mut lines = vec![true; self.lines + 2];

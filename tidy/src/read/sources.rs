@@ -3,7 +3,7 @@
 use super::rust::RustFile;
 use super::tree::Tree;
 
-/// What the counting rules look at.
+/// The input of the counting rules.
 pub struct Sources<'a> {
     /// Every text file.
     pub tree: &'a Tree,

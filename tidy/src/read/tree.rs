@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Every text file of the repository.
 pub struct Tree {
-    /// Where the repository lies.
+    /// The root folder of the repository.
     pub root: PathBuf,
     /// Path from the root, and text; sorted by path.
     pub files: Vec<(String, String)>,

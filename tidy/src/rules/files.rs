@@ -1,4 +1,4 @@
-//! How many files lie loose at a crate's root.
+//! Rule for the number of files directly in a crate's `src`.
 
 use std::collections::BTreeMap;
 

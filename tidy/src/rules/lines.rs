@@ -1,4 +1,4 @@
-//! How wide comments and documents are.
+//! Rule for the width of comments and documents.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::read::sources::{Sources, group};
 /// Columns of a line of a comment or a document.
 pub const COLUMNS: usize = 120;
 
-/// Lines of comments and documents that are too long. In Markdown, tables, code and a link across the border are left
+/// Lines of comments and documents that are too long. Tables, a link across the border and code in Markdown are left
 /// out, and so is `docs/reference`, which is generated.
 #[must_use]
 pub fn long(sources: &Sources<'_>) -> Vec<Counted> {
@@ -41,9 +41,15 @@ fn long_comments(file: &RustFile<'_>, text: &str) -> Vec<Counted> {
     commented
         .into_iter()
         .filter_map(|n| Some((n, lines.get(n - 1)?)))
-        .filter(|(_, line)| is_long(line))
+        .filter(|(_, line)| is_long(line) && !is_table_row(line))
         .map(|(n, line)| too_long(file.path, n, line.chars().count()))
         .collect()
+}
+
+/// Whether the line is a row of a table in a documentation comment.
+fn is_table_row(line: &str) -> bool {
+    let line = line.trim_start();
+    ["//! |", "/// |"].iter().any(|start| line.starts_with(start))
 }
 
 fn long_prose(path: &str, text: &str) -> Vec<Counted> {
@@ -61,7 +67,7 @@ fn long_prose(path: &str, text: &str) -> Vec<Counted> {
     found
 }
 
-/// Whether the line goes on beyond the last column, but for one word with a link, which cannot be broken.
+/// Whether the line is longer than the last column. One word with a link may be, because it cannot be broken.
 fn is_long(line: &str) -> bool {
     let Some((border, _)) = line.char_indices().nth(COLUMNS) else { return false };
     let start = line[..border].rfind(' ').map_or(0, |at| at + 1);
@@ -83,6 +89,8 @@ mod tests {
             (format!("// {}xxx\n", words(115)), vec![1]),
             (format!("{code}/// {}xxx\n", words(120)), vec![2]),
             (format!("/* a\n{}xxx */\n", words(120)), vec![2]),
+            (format!("//! | {} |\n/// | {} |\n", words(120), words(120)), vec![]),
+            (format!("// | {} |\n", words(120)), vec![1]),
             (code.clone(), vec![]),
             (format!("// see https://{}\n", "x".repeat(120)), vec![]),
         ] {

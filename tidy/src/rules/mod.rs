@@ -1,4 +1,4 @@
-//! Rules that count. What a rule counts should be zero; what is not yet so has its limit in `tidy/limits.toml`.
+//! Rules that count. A count should be zero; a count that is not zero yet has a limit in `tidy/limits.toml`.
 
 pub mod files;
 pub mod lines;

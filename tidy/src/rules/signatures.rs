@@ -1,4 +1,4 @@
-//! Errors that are texts, and parameters that are tuples.
+//! Rules for signatures: errors that are strings, and parameters that are tuples.
 
 use crate::finding::{Counted, Finding};
 use crate::read::lexer::{Kind, Token};
@@ -6,7 +6,7 @@ use crate::read::rust::{RustFile, closing};
 use crate::read::signature::{Signature, arguments_of, signatures, split};
 use crate::read::sources::{Sources, group};
 
-/// Words of a type that is a text, however it is held.
+/// Words of a type that is a string, in whatever container.
 const TEXT: [&str; 10] = ["String", "str", "Box", "Arc", "Rc", "Cow", "std", "string", "borrow", "sync"];
 
 /// How many functions can fail, and how many of them with a text.

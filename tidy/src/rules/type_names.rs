@@ -1,4 +1,4 @@
-//! A type name means one type in the whole workspace.
+//! Rule: a type name means one type in the whole workspace.
 //!
 //! What counts: structs, enums, unions, traits and type aliases in product code of every crate, private ones too.
 //! Associated types, tests, and the crates that only test or measure (bench, e2e, tidy) are left out.

@@ -1,4 +1,4 @@
-//! Words that messages, comments, documents and names do without, each with its replacement.
+//! Words that are banned from messages, comments, documents and names, each with its replacement.
 //!
 //! A word between backticks is quoted, not used: this is how a document speaks of it.
 

@@ -1,4 +1,4 @@
-//! What the calls answer.
+//! The responses of the API's operations.
 
 use std::os::unix::fs::PermissionsExt;
 

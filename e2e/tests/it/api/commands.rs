@@ -172,7 +172,7 @@ fn hostile_values_stay_on_their_line() {
             }
             assert!(!line.contains('\u{1b}') && !line.contains('\r'), "{line:?}");
         }
-        // What is wrong with a configuration is told in whole, a line of the log for each of its lines.
+        // All problems of a configuration are logged, each of their lines as a line of the log.
         place.config_as("heraldd.yml", &config.replace("selector: all", "selector: al"));
         assert_eq!(heraldd(&place, &["reload"]).code, Some(2));
         daemon.wait_for(&["unknown selector"]);
@@ -208,7 +208,7 @@ fn the_log_bears_ids() {
     );
 }
 
-/// The place, once its daemon can be asked.
+/// The folder, once its daemon responds.
 fn place_ready<'a>(daemon: &Daemon, place: &'a Place) -> &'a Place {
     daemon.address("manual");
     place

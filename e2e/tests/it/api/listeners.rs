@@ -79,7 +79,7 @@ fn a_reload_is_in_force_or_says_what_is_wrong() {
     let place = Place::new();
     let daemon = Daemon::start(&place, &with_api("{port: 0, token: correct-horse-battery}"));
     let address = address(&daemon);
-    // Something wrong: told at its place, and nothing changes.
+    // A mistake: reported at its place, and nothing changes.
     place.config_as("heraldd.yml", &CONFIG.replace("match_value: slow", "match_valu: slow"));
     let refused = ask(&place, "POST", "/v1/reload", "");
     assert_eq!(refused.status, 422, "{refused:?}");

@@ -1,4 +1,4 @@
-//! What jobs write, while they write it.
+//! The output of jobs, while they run.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -130,7 +130,7 @@ fn following_begins_before_the_job_and_goes_on_with_its_attempts() {
     let second = job_with(&place, &daemon.post(&json!({})), "queued");
     let second = second["id"].as_str().unwrap();
     let (mut child, lines) = follow(&place, &[second]);
-    // Whoever comes later follows from the attempt that runs then.
+    // A client that connects later follows from the attempt that runs then.
     let socket = place.path("state/heraldd.sock").display().to_string();
     until("the follower is there", || {
         let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();

@@ -23,7 +23,7 @@ fn while_it_stops_it_says_so_and_still_answers() {
     until("it is not ready any more", || (ready().status == 503).then_some(()));
     assert!(ready().json()["detail"].as_str().unwrap().contains("stopping"), "{:?}", ready());
     assert_eq!(get(&place, "/healthz"), json!({"status": "ok"}), "it lives");
-    // Nobody would take up the configuration any more: that is told at once.
+    // The configuration would not be applied any more: this is reported at once.
     let began = Instant::now();
     let refused = ask(&place, "POST", "/v1/reload", "");
     assert!(refused.status == 503 && began.elapsed() < Duration::from_secs(5), "{refused:?}");

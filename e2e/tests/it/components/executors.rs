@@ -77,7 +77,7 @@ fn print_logs_only_the_print_keys() {
         let line = daemon.wait_pick(&format!("{keys}: {shown:?}"), |line| {
             shown.iter().all(|text| line.contains(text)).then(|| line.to_owned())
         });
-        // What is asked for stands in the JSON; fields of the log line itself may name router and task.
+        // The requested value is in the JSON; fields of the log line itself may name router and task.
         let json = &line[line.find(['{', '"']).unwrap_or(0)..];
         for text in hidden.iter().filter(|text| text.starts_with("value")) {
             assert!(!json.contains(text), "{keys} shows {text}: {line}");

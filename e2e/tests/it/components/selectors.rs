@@ -91,7 +91,7 @@ fn selecting(routers: &str) -> (Place, Daemon) {
     (place, daemon)
 }
 
-/// Every case as an event of its own. Each also carries a value for the other routers, which they say no to.
+/// Every case as an event of its own. Each also carries a value for the other routers, which they do not match.
 fn compare_all(selector: &str, key: &str, invert: bool) {
     let mut routers = String::new();
     let mut no = serde_json::Map::new();

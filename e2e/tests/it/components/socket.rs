@@ -29,7 +29,7 @@ fn request() -> Message {
     Message::request("POST", "/", &[("Content-Type", "application/json")], b"{}")
 }
 
-/// Posts once somebody listens there.
+/// Posts once a process listens there.
 fn post(path: &Path) -> Response {
     until("a listener on the socket", || std::os::unix::net::UnixStream::connect(path).ok());
     send_unix(path, &request())

@@ -1,4 +1,4 @@
-//! Contract, section 2: the forms in which things may be written.
+//! Contract, section 2: the forms in which components and parameters can be written.
 //!
 //! | sentence | test |
 //! |---|---|

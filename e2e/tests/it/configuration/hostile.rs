@@ -1,4 +1,4 @@
-//! Contract, section 2: files that are no configuration, or were made to hurt.
+//! Contract, section 2: files that are not configurations, or are malicious.
 //!
 //! | sentence | test |
 //! |---|---|
@@ -12,7 +12,7 @@ use e2e::program::{Ended, built, clean, run_to_end};
 
 use super::validation::check;
 
-/// Runs the daemon where it may hold at most 4 GiB.
+/// Runs the daemon with at most 4 GiB of memory.
 fn within_bounds(config: &str) -> Ended {
     let place = Place::new();
     let path = place.config(config);

@@ -4,9 +4,9 @@
 //! |---|---|
 //! | ${env:NAME} or ${file:/path} (trailing newline cut) | `references_are_resolved_for_the_tasks_own_script` |
 //! | A secret reaches only the component that its own task names | `references_are_resolved_for_the_tasks_own_script`, `nobody_else_sees_a_secret` |
-//! | what stands under a name that contains password, passphrase, … (a …_file name aside) | `names_make_secrets` |
+//! | a value under a name that contains password, passphrase, … (a …_file name aside) | `names_make_secrets` |
 //! | everywhere else, in logs, print, exe_done, errors, it reads *** | `nobody_else_sees_a_secret`, `names_make_secrets`, `a_report_of_a_mistake_shows_no_secret` |
-//! | A file that group or others can read while it holds a literal secret earns a warning | `a_readable_file_with_a_literal_secret_earns_a_warning` |
+//! | A file that group or others can read while it holds a literal secret gets a warning | `a_readable_file_with_a_literal_secret_earns_a_warning` |
 
 use std::os::unix::fs::PermissionsExt;
 

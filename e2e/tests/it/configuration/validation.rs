@@ -14,7 +14,7 @@
 
 use e2e::place::Place;
 
-/// A configuration with one mistake, which stands between « and »; what else the report has to say.
+/// A configuration with one mistake, which is between « and »; the texts that the report must also contain.
 pub(super) type Case = (&'static str, &'static [&'static str]);
 
 const GOOD: &str = "trigger: {every2s: {type: tick, interval: 2}, manual: {type: http, port: 0}}
@@ -24,8 +24,8 @@ preset: {uptime: {cmd: uptime}}
 
 const ROUTER: &str = "router: {r: {trigger: every2s, selector: all, task: {t: none}}}\n";
 
-/// The configuration is refused with exit code 2 and a report that names file, line, a column within the marked
-/// span, shows the line, and says the rest.
+/// The configuration is rejected with exit code 2 and a report that names file, line, a column within the marked span,
+/// shows the line, and contains the other texts.
 pub(super) fn check((marked, says): Case) {
     let (before, rest) = marked.split_once('«').expect("a mark");
     let inside = rest.split_once('»').expect("the end of a mark").0;

@@ -29,7 +29,7 @@ use e2e::place::Place;
 use e2e::runner::{Runner, SECRET};
 use serde_json::{Value, json};
 
-/// Three runners, and what a configuration says of them.
+/// Three runners, and their section of a configuration.
 struct Nodes {
     place: Place,
     runners: Vec<(Place, Runner)>,
@@ -92,7 +92,7 @@ fn sh(script: &str) -> Value {
     json!({"cmd": "sh", "arg": ["-c", script]})
 }
 
-/// What a script can know of its node.
+/// What a script knows about its node.
 const NODE: &str = "echo $(sed -n 's/.*\"node\": *\"\\([^\"]*\\)\".*/\\1/p' \"$HERALD_EXECUTE_PARAM_FILE\")";
 
 #[test]
@@ -281,7 +281,7 @@ router:
     told("online");
 }
 
-/// A file for three nodes, as seed 000 has it: each is told `-id`, and any of them can be asked.
+/// A file for three nodes, as in seed 000: each has its `-id`, and each of them accepts requests.
 #[test]
 fn one_file_serves_every_node_and_any_can_be_asked() {
     let places = [Place::new(), Place::new(), Place::new()];
@@ -415,7 +415,7 @@ fn mistakes_are_found() {
     }
 }
 
-/// A mistake is told at its place, and nowhere else, in words of which no secret takes a part away.
+/// A mistake is reported at its place, and nowhere else, and no part of the message is masked.
 #[test]
 fn a_mistake_is_told_once() {
     let node = |host: &str, secret: &str| {
@@ -458,7 +458,7 @@ fn a_mistake_is_told_once() {
     }
 }
 
-/// How long something took, for tests that compare.
+/// The time that something took, for tests that compare.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let began = Instant::now();
     let done = work();

@@ -194,7 +194,7 @@ fn a_node_is_killed(rig: &mut Rig) {
     assert_eq!(ended["status"], "lost");
 }
 
-/// It delays its own child alone: the others have ended long before.
+/// It delays only its own request: the others have finished long before.
 fn a_node_is_slow(rig: &mut Rig) {
     let ended = rig.meanwhile(|rig| {
         rig.runners[1].signal("STOP");

@@ -1,4 +1,4 @@
-//! The daemon is killed in the middle of a job on many nodes, and the next one goes on.
+//! The daemon is killed in the middle of a job on many nodes, and the next one continues it.
 
 use e2e::daemon::{DONE, Daemon};
 use e2e::runner::{Runner, SECRET};
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{NODE, Nodes, sh};
 
-/// A daemon with one job on these nodes, by this strategy. It lasts until there is a file `go`, and leaves on each node a
-/// line in a file of the node's name.
+/// A daemon with one job on these nodes, with this strategy. The job runs until there is a file `go`, and appends on
+/// each node a line to a file with the node's name.
 fn daemon(nodes: &Nodes, names: &str, strategy: &str, section: &str) -> Daemon {
     let folder = nodes.place.text_path("");
     let folder = folder.trim_end_matches('/');
@@ -78,7 +78,7 @@ fn a_node_that_was_waited_for_is_waited_for_again() {
     ran_once_on_each(&nodes, &second.done(&event));
 }
 
-/// Whoever takes a node out of the configuration is told that the job is not done.
+/// If a node is removed from the configuration, the job is reported as not done.
 #[test]
 fn a_node_that_the_configuration_has_no_more_is_not_forgotten() {
     let nodes = Nodes::start();

@@ -1,4 +1,4 @@
-//! Contract, section 3: what is run, and what it is told.
+//! Contract, section 3: the program of a job, and its arguments.
 //!
 //! | sentence | test |
 //! |---|---|

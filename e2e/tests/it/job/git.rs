@@ -212,7 +212,7 @@ fn what_is_not_there_is_a_clear_error() {
         let mut job = json!({"cmd": "run/job.sh", "repo": repository.url()});
         job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let daemon = Daemon::for_job(&place, &job);
-        // What can be told from the configuration alone may be told before anything starts.
+        // What follows from the configuration alone may be reported before anything starts.
         if daemon.wait_end_if_refused() {
             assert!(daemon.said(says), "{more}: {}", daemon.log());
             continue;

@@ -1,4 +1,4 @@
-//! Contract, section 3: what comes out of a job.
+//! Contract, section 3: the output and result of a job.
 //!
 //! | sentence | test |
 //! |---|---|
@@ -72,7 +72,7 @@ fn standard_error_is_captured_and_never_mixed_in() {
     assert!(ended.to_string().contains("err-2"), "where a user finds it: {ended}");
 }
 
-/// A job whose output is too long for a log line: what became of it, from `exe_done`, through a script.
+/// A job whose output is too long for a log line: its result, from `exe_done`, through a script.
 fn length_of_output(place: &Place, job_param: &Value) -> Value {
     let measure = place.script(
         "measure.sh",

@@ -15,7 +15,7 @@ use e2e::place::Place;
 use e2e::wait::until;
 use serde_json::json;
 
-/// While `slow` events are under way, others go through at once.
+/// While `slow` events are in progress, others are handled at once.
 fn others_go_through(daemon: &Daemon, slow: usize) {
     for _ in 0..slow {
         daemon.post(&json!({"slow": 1}));

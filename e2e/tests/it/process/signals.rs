@@ -173,7 +173,7 @@ fn a_bad_configuration_is_reported_and_the_old_one_stays() {
         daemon.lines().iter().skip(before).any(|line| line.contains("config.yml")).then_some(())
     });
     daemon.post(&json!({}));
-    // A port that cannot be had is no reason to lose the old one either.
+    // A port that cannot be bound does not close the old one either.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let other = taken.local_addr().unwrap().port();
     place.config(

@@ -1,4 +1,4 @@
-//! Contract, section 4 (and the table of section 3): a job on a runner is a job like on `local`.
+//! Contract, section 4 (and the table of section 3): a job on a runner behaves like a job on `local`.
 //!
 //! | sentence | test |
 //! |---|---|

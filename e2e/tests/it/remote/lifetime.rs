@@ -5,7 +5,7 @@
 //! | timeout (of the executor) | `a_timeout_of_the_daemon_stops_the_runners_job` |
 //! | timeout (job_param) | `a_timeout_of_the_job_is_kept_by_the_runner` |
 //! | shutdown | `a_shutdown_of_the_daemon_stops_the_runners_job` |
-//! | told by a signed cancel in version 2 | `a_cancel_has_to_be_signed` |
+//! | by a signed cancel in version 2 | `a_cancel_has_to_be_signed` |
 //! | In version 2 a connection that merely breaks ends nothing | `a_broken_connection_ends_nothing_in_version_2` |
 //! | The runner itself stops in order | `a_stopped_runner_leaves_no_job_behind` |
 

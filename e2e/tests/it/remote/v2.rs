@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::{assert_failed, captured, files_below, run_remote};
 
-/// A valid request for a job that leaves a line in `@DIR@/ran`, not sent yet, and a runner that would take it.
+/// A valid request for a job that leaves a line in `@DIR@/ran`, not sent yet, and a runner that would accept it.
 struct Caught {
     place: Place,
     runner: Runner,

@@ -33,7 +33,7 @@ fn made<C: ?Sized>(component: &ComponentType<C>, options: &Value) -> Arc<C> {
     made
 }
 
-/// Keeps what it is given, and has room or not as told.
+/// Keeps the events that it gets, and has room or not, as configured.
 #[derive(Default)]
 struct Gate {
     taken: Mutex<Vec<Value>>,
