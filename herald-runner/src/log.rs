@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Where log lines go.
 #[derive(Clone)]
@@ -89,13 +89,27 @@ pub fn start(config: &LogConfig) -> io::Result<LogOutput> {
     use io::IsTerminal as _;
     let output = LogOutput::open(config.output.as_deref())?;
     let colours = output.file.is_none() && io::stderr().is_terminal();
-    let level: LevelFilter = config.level.into();
-    let builder =
-        tracing_subscriber::fmt().with_max_level(level).with_writer(output.clone()).with_ansi(colours);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(filter(config.level))
+        .with_writer(output.clone())
+        .with_ansi(colours);
     // A second subscriber in one process (tests) is of no use and no harm.
     let _ = match config.format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().with_target(false).flatten_event(true).try_init(),
     };
     Ok(output)
+}
+
+/// As tracing says it.
+#[must_use]
+pub fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Off => LevelFilter::OFF,
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
 }

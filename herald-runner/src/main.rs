@@ -10,8 +10,8 @@ fn main() -> ExitCode {
     let args = cli::Args::parse_from(cli::with_two_dashes(std::env::args_os()));
     let checked = match config::load(&args.config) {
         Ok(checked) => checked,
-        Err(report) => {
-            eprint!("{report}");
+        Err(error) => {
+            eprintln!("{}", error.to_string().trim_end());
             return ExitCode::from(2);
         }
     };

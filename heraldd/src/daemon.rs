@@ -93,7 +93,7 @@ impl Daemon {
         let Loaded { config, assembly, registry } = loaded;
         // What the types say of themselves is not needed any more, for as long as the daemon runs.
         drop(registry);
-        let grace = config.settings.shutdown_grace;
+        let grace = config.settings.shutdown_grace();
         let signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
         log_startup(path, &config, &log);
         let clock = Arc::new(SystemClock);
@@ -102,9 +102,10 @@ impl Daemon {
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
         let recovered = state.recover().await?;
-        let fleet = config.settings.fleet;
+        let fleet = config.settings.fleet();
         // Before the dispatcher: jobs that waited may be for this very node.
-        let runner = OwnRunner::start_if(fleet.runner.as_ref()).await.map_err(Error::Start)?;
+        let runner = OwnRunner::start_if(fleet.runner.as_ref()).await;
+        let runner = runner.map_err(|error| Error::Start(format!("{error:#}")))?;
         let outputs = Arc::new(state.logs.clone());
         let setup =
             Setup { recovered, outputs, ..Setup::new(plan.clone(), limits, state.journal(), clock.clone()) };
@@ -196,7 +197,7 @@ impl Daemon {
     async fn apply(&mut self, config: Config, assembly: Assembly) {
         config.warnings.iter().for_each(|warning| self.log.tell(warning, false));
         self.log.reload(&config.settings.log);
-        self.grace = config.settings.shutdown_grace;
+        self.grace = config.settings.shutdown_grace();
         self.state.reload(&config.settings);
         let limits = config.settings.limits();
         let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
@@ -204,8 +205,9 @@ impl Daemon {
         self.serving.api.show(View::new(&assembly, plan.clone()));
         self.dispatcher.handle().replace(plan, limits).await;
         self.assembly.retire_into(assembly);
+        let fleet = config.settings.fleet();
         self.api_settings = config.settings.api;
-        self.apply_fleet(config.settings.fleet).await;
+        self.apply_fleet(fleet).await;
     }
 
     async fn apply_fleet(&mut self, fleet: FleetSettings) {

@@ -23,7 +23,7 @@ fn shown(task: Rehearsed) -> model::RehearsedTask {
     let mask = &task.mask;
     let (answer, why) = match &task.answer {
         Ok(answer) => (if answer.yes { "yes" } else { "no" }, mask.text(&answer.why)),
-        Err(error) => ("error", mask.text(&error.0)),
+        Err(error) => ("error", mask.text(&error.to_string())),
     };
     let (params, error) = match task.job {
         None => (None, None),

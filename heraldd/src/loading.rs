@@ -34,8 +34,8 @@ pub enum Wrong {
 impl From<ReadError> for Wrong {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::File(why) => Self::Whole(why),
             ReadError::Yaml(problems) => Self::Places(problems),
+            other => Self::Whole(other.to_string()),
         }
     }
 }

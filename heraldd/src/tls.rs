@@ -1,87 +1,49 @@
-//! `tls` in the configuration, of listeners and of clients: the options, the files that they name, and what deserves a
-//! warning.
+//! TLS of listeners and of clients: the files that `tls` in the configuration names, as herald-net takes them, and what
+//! about them deserves a warning.
 
-use std::path::PathBuf;
-
+use herald_config::spec::CheckError;
+use herald_config::tls::{self, TlsClientOptions, TlsListenerChecks, TlsListenerOptions};
 use herald_core::problem::{Path, Problem};
-use herald_core::spec::{OptionKind, OptionSpec, Options};
+use herald_core::spec::{OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_net::tls::{ClientFiles, Identity, ServerFiles, ServerTls, TlsError, is_loopback};
 use reqwest::Url;
 use serde_json::Value;
 
-const TLS: &str = "tls";
-const HOST: &str = "host";
+const LISTENER: TlsListenerChecks = TlsListenerChecks {
+    usable: |tls| server_files(tls).check().map_err(|error| check_error(&error)),
+    warnings: |tls| server_files(tls).warnings(),
+    is_loopback,
+    in_the_clear: "this address is not of this machine alone, and what passes there is not encrypted",
+};
 
 /// The option `tls` of everything that listens.
 #[must_use]
 pub fn listener_option() -> OptionSpec {
-    let file = |name: &str, doc: &str| OptionSpec::new(name, OptionKind::FilePath, doc);
-    let fields = vec![
-        file("cert", "The certificate, as PEM, then those that link it to its authority.").required(),
-        file("key", "The private key that fits it, as PEM, without a passphrase.").required(),
-        file(
-            "client_ca",
-            "Authorities, as PEM: only clients with a certificate of one of them come in (mutual TLS).",
-        ),
-    ];
-    let doc = "Speaks HTTPS on the TCP port; a unix socket stays as it is. Changed files are taken up within a second, \
-               for new connections; those that cannot be used change nothing.";
-    OptionSpec::new(TLS, OptionKind::Fields(fields), doc)
-        .check(|tls| listener_files(tls).check().map_err(|error| at_option(&error)))
+    tls::listener_option(LISTENER)
 }
 
 /// The option `tls` of everything that connects to a runner.
 #[must_use]
 pub fn client_option() -> OptionSpec {
-    let file = |name: &str, doc: &str| OptionSpec::new(name, OptionKind::FilePath, doc);
-    let fields = vec![
-        file("ca", "The authorities to trust, as PEM, instead of those that this machine trusts."),
-        file("client_cert", "The certificate to show, as PEM, then those that link it to its authority."),
-        file("client_key", "The private key that fits it, as PEM, without a passphrase."),
-    ];
-    let doc = "Whom to trust over HTTPS, and what to show of oneself. Changed files are taken up within a second; those \
-               that cannot be used change nothing.";
-    OptionSpec::new(TLS, OptionKind::Fields(fields), doc)
-        .check(|tls| client_files(tls).and_then(|files| files.check().map_err(|error| at_option(&error))))
+    tls::client_option(|tls| client_files(tls).check().map_err(|error| check_error(&error)))
 }
 
-/// An error that stands at the option that names the file.
-fn at_option(error: &TlsError) -> String {
-    format!("{}: {error}", error.option)
+/// An error about the option that names the file.
+fn check_error(error: &TlsError) -> CheckError {
+    CheckError::new(error.to_string()).of_option(error.option)
 }
 
-fn path(tls: &Value, name: &str) -> Option<PathBuf> {
-    tls.get(name).and_then(Value::as_str).map(PathBuf::from)
+fn server_files(tls: &TlsListenerOptions) -> ServerFiles {
+    ServerFiles { cert: tls.cert.clone(), key: tls.key.clone(), client_ca: tls.client_ca.clone() }
 }
 
-/// The files of a listener, of a value of [`listener_option`].
-fn listener_files(tls: &Value) -> ServerFiles {
-    ServerFiles {
-        cert: path(tls, "cert").unwrap_or_default(),
-        key: path(tls, "key").unwrap_or_default(),
-        client_ca: path(tls, "client_ca"),
+fn client_files(tls: &TlsClientOptions) -> ClientFiles {
+    let identity = tls.identity.as_ref();
+    ClientFiles {
+        ca: tls.ca.clone(),
+        identity: identity.map(|own| Identity { cert: own.cert.clone(), key: own.key.clone() }),
     }
-}
-
-/// The files of a client, of a value of [`client_option`].
-///
-/// # Errors
-/// When something is missing.
-fn client_files(tls: &Value) -> Result<ClientFiles, String> {
-    let identity = match (path(tls, "client_cert"), path(tls, "client_key")) {
-        (Some(cert), Some(key)) => Some(Identity { cert, key }),
-        (None, None) => None,
-        (Some(_), None) => return Err("client_cert: its `client_key` is missing".to_owned()),
-        (None, Some(_)) => return Err("client_key: its `client_cert` is missing".to_owned()),
-    };
-    let ca = path(tls, "ca");
-    if ca.is_none() && identity.is_none() {
-        return Err(
-            "it names nothing; give `ca`, or `client_cert` and `client_key`, or leave it out".to_owned()
-        );
-    }
-    Ok(ClientFiles { ca, identity })
 }
 
 /// What `tls` of a listener says.
@@ -92,7 +54,7 @@ impl TlsListener {
     /// Of checked options, if they have it.
     #[must_use]
     pub fn of(options: &Options) -> Option<Self> {
-        options.0.get(TLS).map(|tls| Self(listener_files(tls)))
+        TlsListenerOptions::of(options).map(|tls| Self(server_files(&tls)))
     }
 
     /// Reads the files.
@@ -102,8 +64,8 @@ impl TlsListener {
     pub async fn load(&self) -> Result<ServerTls, ComponentError> {
         let files = self.0.clone();
         let loaded = tokio::task::spawn_blocking(move || ServerTls::load(files)).await;
-        let loaded = loaded.map_err(|error| ComponentError(error.to_string()))?;
-        loaded.map_err(|error| ComponentError(format!("tls: {}", at_option(&error))))
+        let loaded = loaded.map_err(ComponentError::new)?;
+        loaded.map_err(|error| ComponentError::of_option("tls", format!("{}: {error}", error.option)))
     }
 }
 
@@ -116,50 +78,32 @@ impl TlsClient {
     ///
     /// # Errors
     /// When something is missing.
-    pub fn read(tls: &Value) -> Result<Self, String> {
-        client_files(tls).map(Self)
+    pub fn read(tls: &Value) -> Result<Self, CheckError> {
+        TlsClientOptions::read(tls).map(|tls| Self(client_files(&tls)))
     }
 }
 
 /// What deserves a warning of something that listens at `host` or a unix socket, by its options. Paths begin there.
 #[must_use]
 pub fn listener_doubts(options: &Options) -> Vec<Problem> {
-    let has = |name: &str| options.0.contains_key(name);
-    if has(TLS) && has("unix_socket") && !has(HOST) && !has("port") {
-        let what = "it counts for nothing, since only a unix socket is listened on";
-        return vec![Problem::warning(Path::top().key(TLS), what).help("give a `port` too, or leave it out")];
-    }
-    match (options.0.get(TLS), options.0.get(HOST).and_then(Value::as_str)) {
-        (Some(tls), _) => of_files(listener_files(tls).warnings()),
-        (None, Some(host)) if !is_loopback(host) => {
-            let what = "this address is not of this machine alone, and what passes there is not encrypted";
-            let help =
-                "give  tls: {cert: …, key: …}  or listen on 127.0.0.1, behind something that speaks HTTPS";
-            vec![Problem::warning(Path::top().key(HOST), what).help(help)]
-        }
-        _ => Vec::new(),
-    }
+    tls::listener_doubts(options, &LISTENER)
 }
 
 /// What deserves a warning of something that connects to the URL `host`, by its options. Paths begin there.
 #[must_use]
 pub fn client_doubts(options: &Options) -> Vec<Problem> {
-    let url = options.0.get(HOST).and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+    let url = options.0.get("host").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
     let in_the_clear = url
         .is_some_and(|url| url.scheme() == "http" && url.host_str().is_some_and(|host| !is_loopback(host)));
-    let files = options.0.get(TLS).and_then(|tls| client_files(tls).ok());
-    let mut doubts = files.map(|files| of_files(files.warnings())).unwrap_or_default();
+    let client = options.0.get("tls").and_then(|tls| TlsClient::read(tls).ok());
+    let mut doubts = client.map(|TlsClient(files)| tls::file_doubts(files.warnings())).unwrap_or_default();
     if in_the_clear {
         let what = "this is another machine, and what is sent there is signed but not encrypted: jobs, their secrets, \
                     their results";
         let help = "write https://; herald-runner speaks it with  tls: {cert: …, key: …}";
-        doubts.push(Problem::warning(Path::top().key(HOST), what).help(help));
+        doubts.push(Problem::warning(Path::top().key("host"), what).help(help));
     }
     doubts
-}
-
-fn of_files(warnings: Vec<String>) -> Vec<Problem> {
-    warnings.into_iter().map(|warning| Problem::warning(Path::top().key(TLS), warning)).collect()
 }
 
 #[cfg(test)]
@@ -221,7 +165,7 @@ mod tests {
                 "client_ca: /none: cannot be read",
             ),
         ] {
-            let said = listener(&tls).err().map(|wrong| wrong.message).unwrap_or_default();
+            let said = listener(&tls).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(said.starts_with(says) && said.is_empty() == says.is_empty(), "{tls}: {said}");
         }
         for (tls, says) in [
@@ -232,7 +176,7 @@ mod tests {
             (json!({"client_cert": pair.cert, "client_key": other.key}), "client_key: "),
             (json!({}), "it names nothing"),
         ] {
-            let said = client(&tls).err().map(|wrong| wrong.message).unwrap_or_default();
+            let said = client(&tls).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(said.starts_with(says) && said.is_empty() == says.is_empty(), "{tls}: {said}");
         }
         let expired = json!({"host": "0.0.0.0", "tls": {"cert": other.cert, "key": other.key}});

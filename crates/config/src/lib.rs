@@ -2,9 +2,17 @@
 //! options, and problems that are shown where the user wrote them.
 
 pub mod component_error;
+pub mod file;
+pub mod flat;
+pub mod listener;
+pub mod log;
 pub mod problem;
+pub mod secret;
 pub mod spec;
+pub mod tls;
 pub mod yaml;
+
+pub use herald_base::unit;
 
 /// A JSON object: the options of a component, or its parameters.
 pub type Params = serde_json::Map<String, serde_json::Value>;

@@ -17,7 +17,7 @@ pub use herald_base::ending::Ending;
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 pub use outcome::{ExecError, ParamProblem, Report, ResultFile};
-pub use param::check;
 pub use param::table::{PARAMS, ParamDoc, ParamKind};
+pub use param::{LARGEST_OUTPUT, check};
 pub use process::capture::Captured;
 pub use process::{environment, program};

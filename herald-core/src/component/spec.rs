@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 pub use herald_config::spec::{
-    Complaint, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, Proof,
+    CheckError, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, Proof,
 };
 
 use crate::component::executor::Executor;

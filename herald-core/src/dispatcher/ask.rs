@@ -86,7 +86,7 @@ pub(super) fn ask(
             Ok(filled) => answered(&activation, &route, &plan, filled).await,
             Err(why) => {
                 let why = mask_of(&plan, &activation.trigger_param).text(&why);
-                (Err(ComponentError(format!("select_param: {why}"))), None)
+                (Err(ComponentError::of_option("select_param", why)), None)
             }
         };
         Answered { activation, route, plan, answer, filled }

@@ -30,7 +30,7 @@ impl Engine {
             Ok(answer) if answer.why.is_empty() => (said(answer.yes), Cow::Borrowed("")),
             Ok(answer) => (said(answer.yes), Cow::Owned(mask.text(&answer.why))),
             Err(error) => {
-                let error = mask.text(&error.0);
+                let error = mask.text(&error.to_string());
                 tracing::warn!(
                     trigger = &*route.trigger,
                     router = &*route.router,

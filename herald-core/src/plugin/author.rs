@@ -109,7 +109,7 @@ impl Plugin {
                 }
             }
         };
-        Some(reply.map_err(|error| Wrong::json(error.0)))
+        Some(reply.map_err(|error| Wrong::json(error.to_string())))
     }
 
     /// A call is to end.
@@ -190,8 +190,8 @@ impl Plugin {
         match check {
             Some(check) => check(&value)
                 .map(|()| b"null".to_vec())
-                .map_err(|complaint| ComponentError(complaint.message)),
-            None => Err(ComponentError(format!("\"{type_name}\" has no check for \"{name}\""))),
+                .map_err(|error| ComponentError::new(error.to_string())),
+            None => Err(ComponentError::new(format!("\"{type_name}\" has no check for \"{name}\""))),
         }
     }
 
@@ -236,7 +236,9 @@ impl Plugin {
                 executor.close().await;
                 Ok(b"null".to_vec())
             }),
-            (op, _) => return Err(ComponentError(format!("the plugin does not know operation {op} here"))),
+            (op, _) => {
+                return Err(ComponentError::new(format!("the plugin does not know operation {op} here")));
+            }
         })
     }
 
@@ -277,7 +279,7 @@ impl Plugin {
 }
 
 fn reply(outcome: Result<Vec<u8>, ComponentError>) -> Reply {
-    outcome.map_err(|error| Wrong::json(error.0))
+    outcome.map_err(|error| Wrong::json(error.to_string()))
 }
 
 fn find<'a, C: ?Sized>(
@@ -287,7 +289,7 @@ fn find<'a, C: ?Sized>(
     types
         .iter()
         .find(|component| component.description.type_name == type_name)
-        .ok_or_else(|| ComponentError(format!("the plugin has no type \"{type_name}\"")))
+        .ok_or_else(|| ComponentError::new(format!("the plugin has no type \"{type_name}\"")))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

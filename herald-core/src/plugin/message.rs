@@ -127,7 +127,7 @@ pub fn json(value: &impl Serialize) -> Vec<u8> {
 /// One sentence about what came instead.
 pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ComponentError> {
     serde_json::from_slice(bytes).map_err(|error| {
-        ComponentError(match error.classify() {
+        ComponentError::new(match error.classify() {
             serde_json::error::Category::Data => format!("JSON of another shape: {error}"),
             _ => format!("no JSON: {error}"),
         })

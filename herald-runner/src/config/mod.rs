@@ -1,29 +1,50 @@
-//! The runner's configuration. Everything that is wrong is found before anything starts, and told at once.
+//! The runner's configuration. Everything that is wrong is found before anything starts, and reported at once.
 
-mod check;
 mod model;
-mod read;
-mod report;
+mod options;
 mod tls;
-mod value;
 
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
 use std::path::Path;
 
-pub use check::parse;
+use herald_config::file::{self, ConfigurationFile, ReadError};
+use herald_config::flat::{self, Checked};
+use herald_config::yaml::Problems;
+
 pub use model::{Config, Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT};
+pub use options::{PORT, check_secret, description, section};
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read, or is not YAML.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// Its options are wrong: every problem at its place.
+    #[error("{0}")]
+    Options(#[from] Problems),
+}
 
 /// Reads and checks a file.
 ///
 /// # Errors
-/// The whole report, for people.
-pub fn load(path: &Path) -> Result<Config, String> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| format!("{name}: cannot be read: {error}\n"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{name}: is not UTF-8 text\n"))?;
-    parse(&text, &name, readable_by_others(path))
+/// Every problem, at once.
+pub fn load(path: &Path) -> Result<Config, LoadError> {
+    Ok(check(file::read(path)?, &|name| std::env::var_os(name))?)
 }
 
-fn readable_by_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o044 != 0)
+/// Checks what a file holds; `variable` gives the value of an environment variable.
+///
+/// # Errors
+/// Every problem, at once.
+pub fn check(
+    file: ConfigurationFile,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Config, Problems> {
+    let Checked { value, warnings } = flat::check(file, &description(), Config::of, variable)?;
+    let warnings = warnings.iter().map(|warning| warning.to_string().trim_end().to_owned()).collect();
+    Ok(Config { warnings, ..value })
 }

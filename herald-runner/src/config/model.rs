@@ -3,48 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use herald_config::log::{LogFormat, LogLevel};
 use herald_net::tls::ServerFiles;
 use herald_wire::secret::Secrets;
 
 /// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that
 /// the answer is there in time too.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Failures.
-    Error,
-    /// What deserves a look.
-    Warn,
-    /// Every job.
-    Info,
-    /// Every request.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-impl From<LogLevel> for tracing_subscriber::filter::LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Error => Self::ERROR,
-            LogLevel::Warn => Self::WARN,
-            LogLevel::Info => Self::INFO,
-            LogLevel::Debug => Self::DEBUG,
-            LogLevel::Trace => Self::TRACE,
-        }
-    }
-}
-
-/// What a log line looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// A JSON object a line.
-    Json,
-}
 
 /// Where the log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +36,7 @@ pub struct Listen {
 }
 
 /// A checked configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where the log goes.
     pub log: LogConfig,
@@ -109,19 +74,7 @@ impl Config {
     /// Whether only secrets and warnings differ.
     #[must_use]
     pub fn same_but_secrets(&self, other: &Self) -> bool {
-        let rest = |config: &Self| {
-            (
-                (config.log.clone(), config.listen.clone(), config.work_dir.clone(), config.allow_v1),
-                (
-                    config.max_body,
-                    config.max_jobs,
-                    config.output_limit,
-                    config.request_timeout,
-                    config.log_limit,
-                ),
-                (config.kill_grace, config.git_timeout, config.keep_results, config.shutdown_grace),
-            )
-        };
-        rest(self) == rest(other)
+        let (secrets, warnings) = (other.secrets.clone(), other.warnings.clone());
+        Self { secrets, warnings, ..self.clone() } == *other
     }
 }

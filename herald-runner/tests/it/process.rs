@@ -24,10 +24,10 @@ fn arguments_and_bad_configurations() {
         (&["--version"], 0, "herald-runner 0."),
         (&[], 2, "--config"),
         (&["--confg", "x"], 2, "--confg"),
-        (&["-config", "/no/such/file.yml"], 2, "/no/such/file.yml: cannot be read"),
-        (&["-config", bad], 2, "bad.yml:1:9: the secret is too short"),
-        (&["--config", bad], 2, "bad.yml:2:1: the key `prot` is not known"),
-        (&["-c", bad], 2, "bad.yml:3:11: `max_jobs` takes a whole number"),
+        (&["-config", "/no/such/file.yml"], 2, "/no/such/file.yml: there is no such file"),
+        (&["-config", bad], 2, "bad.yml:1:9: `secret`: the secret is too short"),
+        (&["--config", bad], 2, "bad.yml:2:1: unknown option `prot` of `herald-runner`"),
+        (&["-c", bad], 2, "bad.yml:3:11: `max_jobs`: expected a whole number"),
     ] {
         let output = output(args);
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

@@ -4,14 +4,52 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use herald_config::secret::{At, SecretResolver};
 use herald_core::activation::{EXE_DONE, INTERNAL};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::Types;
-use herald_core::spec::{ComponentType, Description, OptionKind, Options};
-use serde_json::Value;
+use herald_core::spec::{ComponentType, Description, Options};
+use serde_json::{Map, Value, json};
 
-use super::secret::Secrets;
+use super::section::{References, Section, Shape};
+
+pub(super) const TRIGGER: Section = Section {
+    name: "trigger",
+    holds: "what makes things happen: `NAME: {type: TYPE, OPTION: VALUE, …}`",
+    references: References::Some(resolve),
+    shape: Shape::Other(|registry| schema("What makes things happen.", &registry.triggers)),
+};
+
+pub(super) const SELECTOR: Section = Section {
+    name: "selector",
+    holds: "which events are worth a job, in the same form",
+    references: References::Some(resolve),
+    shape: Shape::Other(|registry| schema("Which events are worth a job.", &registry.selectors)),
+};
+
+pub(super) const EXECUTOR: Section = Section {
+    name: "executor",
+    holds: "what runs the jobs, in the same form",
+    references: References::Some(resolve),
+    shape: Shape::Other(|registry| schema("What runs the jobs.", &registry.executors)),
+};
+
+/// Resolves the references in the options of components.
+fn resolve(resolver: &mut SecretResolver<'_>, components: &mut Value, at: &At<'_>) {
+    for (name, options) in components.as_object_mut().into_iter().flatten() {
+        let at = at.key(name);
+        let type_name = options.get("type").cloned();
+        if let Some(type_name) = &type_name {
+            resolver.refuse(type_name, &at.key("type"));
+        }
+        resolver.resolve(options, &at);
+        // A type named like a secret is none.
+        if let Some(type_name) = type_name {
+            options["type"] = type_name;
+        }
+    }
+}
 
 /// One component: its name in routers, its type, its options with the defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +62,39 @@ pub struct Component {
     pub options: Options,
 }
 
+/// A map from names to components: by `type`, or by the name where that is a type.
+fn schema<C: ?Sized>(doc: &str, types: &Types<C>) -> Value {
+    let names: Vec<&str> = types.names().collect();
+    let by_type: Vec<Value> = types
+        .descriptions()
+        .map(|description| {
+            json!({
+                "if": {"properties": {"type": {"const": description.type_name}}, "required": ["type"]},
+                "then": description.schema(),
+            })
+        })
+        .collect();
+    let by_name: Map<String, Value> = types
+        .descriptions()
+        .map(|description| {
+            let typed = json!({"type": "object", "required": ["type"]});
+            let schema = json!({"if": typed, "then": {"allOf": by_type}, "else": description.schema()});
+            (description.type_name.clone(), schema)
+        })
+        .collect();
+    json!({
+        "description": doc,
+        "type": ["object", "null"],
+        "properties": by_name,
+        "additionalProperties": {
+            "type": "object",
+            "properties": {"type": {"enum": names}},
+            "required": ["type"],
+            "allOf": by_type,
+        },
+    })
+}
+
 /// Constructed components by name.
 pub type Instances<C> = BTreeMap<String, Arc<C>>;
 
@@ -31,15 +102,13 @@ pub type Instances<C> = BTreeMap<String, Arc<C>>;
 pub(super) type Uses<'a> = BTreeMap<&'a str, Path>;
 
 /// The components of one kind as far as they are right.
-pub(super) struct Section<'r, C: ?Sized> {
+pub(super) struct ComponentSection<'r, C: ?Sized> {
     pub(super) components: Vec<Component>,
     /// Those components, constructed.
     pub(super) instances: Instances<C>,
     /// Every name that a router may use.
     pub(super) names: BTreeMap<String, Option<&'r Description>>,
     pub(super) problems: Vec<Problem>,
-    /// Options that their type declares secret, whatever their name.
-    pub(super) secret: Vec<Path>,
 }
 
 /// Reads one section. `kind` is `trigger`, `selector` or `executor`.
@@ -48,14 +117,13 @@ pub(super) fn read<'r, C: ?Sized>(
     section: &Value,
     types: &'r Types<C>,
     uses: &Uses<'_>,
-    (secrets, shared): (&mut Secrets<'_>, &Params),
-) -> Section<'r, C> {
-    let out = Section {
+    (secrets, shared): (&mut SecretResolver<'_>, &Params),
+) -> ComponentSection<'r, C> {
+    let out = ComponentSection {
         components: Vec::new(),
         instances: BTreeMap::new(),
         names: BTreeMap::new(),
         problems: Vec::new(),
-        secret: Vec::new(),
     };
     let mut reader = Reader { kind, types, shared, out };
     let at = Path::top().key(kind);
@@ -76,11 +144,11 @@ struct Reader<'r, 's, C: ?Sized> {
     types: &'r Types<C>,
     /// Sections that components may read.
     shared: &'s Params,
-    out: Section<'r, C>,
+    out: ComponentSection<'r, C>,
 }
 
 impl<'r, C: ?Sized> Reader<'r, '_, C> {
-    fn component(&mut self, name: &str, body: &Value, section: &Path, secrets: &mut Secrets<'_>) {
+    fn component(&mut self, name: &str, body: &Value, section: &Path, secrets: &mut SecretResolver<'_>) {
         let at = section.key(name);
         // Whatever is wrong with it, routers that name it are not wrong for that.
         self.out.names.insert(name.to_owned(), None);
@@ -107,8 +175,7 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
         }
         let Some((component_type, type_name)) = self.type_of(name, given, &at) else { return };
         self.out.names.insert(name.to_owned(), Some(&component_type.description));
-        let given = from_references(&component_type.description, given, &at, secrets);
-        self.note_secrets(&component_type.description, &given, &at, secrets);
+        let given = secrets.typed(&component_type.description, given, &at);
         let (options, problems) = component_type.description.check(&given, &at);
         self.made(component_type, name, type_name, options, problems, &at);
     }
@@ -149,32 +216,6 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
         None
     }
 
-    /// What the type declares secret is secret under any name.
-    fn note_secrets(
-        &mut self,
-        description: &Description,
-        given: &Params,
-        at: &Path,
-        secrets: &mut Secrets<'_>,
-    ) {
-        let kinds = |kind: &OptionKind| matches!(kind, OptionKind::Secret | OptionKind::Secrets);
-        for option in description.options.iter().filter(|option| kinds(&option.kind)) {
-            let at = at.key(&option.name);
-            match given.get(&option.name) {
-                Some(Value::String(secret)) if !secret.is_empty() => secrets.literal(secret, &at),
-                Some(Value::Array(list)) => {
-                    for (n, secret) in list.iter().enumerate() {
-                        if let Some(secret) = secret.as_str().filter(|secret| !secret.is_empty()) {
-                            secrets.literal(secret, &at.index(n));
-                        }
-                    }
-                }
-                _ => {}
-            }
-            self.out.secret.push(at);
-        }
-    }
-
     /// Constructs the component, since only its type knows what else may be wrong. This is the only time in a load.
     fn made(
         &mut self,
@@ -201,7 +242,7 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
                 self.out.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
                 self.out.components.push(Component { name: name.to_owned(), type_name, options });
             }
-            Ok(Err(error)) => self.out.problems.push(made_wrong(&error.to_string(), &options, at)),
+            Ok(Err(error)) => self.out.problems.push(error.problem(&options.0, at)),
             Err(_) => {
                 let message = format!("the type \"{type_name}\" panicked over these options");
                 self.out.problems.push(Problem::error(at.clone(), message).at_key());
@@ -227,36 +268,5 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
                 self.made(component_type, name, name.clone(), options, problems.collect(), at);
             }
         }
-    }
-}
-
-/// The environment and files hold text only: where a number or a switch is wanted, what a reference gave is read as one.
-fn from_references(description: &Description, given: &Params, at: &Path, secrets: &Secrets<'_>) -> Params {
-    let mut given = given.clone();
-    for option in &description.options {
-        let Some(Value::String(text)) = given.get(&option.name) else { continue };
-        if !secrets.is_resolved(&at.key(&option.name)) {
-            continue;
-        }
-        let value = match option.kind {
-            OptionKind::Integer { .. } => text.trim().parse::<i64>().ok().map(Value::from),
-            OptionKind::Boolean => text.trim().parse::<bool>().ok().map(Value::from),
-            _ => None,
-        };
-        if let Some(value) = value {
-            given.insert(option.name.clone(), value);
-        }
-    }
-    given
-}
-
-/// A problem that the type itself found while it was made. Where its sentence begins with an option's name and a
-/// colon, it stands at that option.
-fn made_wrong(error: &str, options: &Options, at: &Path) -> Problem {
-    match error.split_once(": ") {
-        Some((option, why)) if options.0.contains_key(option) => {
-            Problem::error(at.key(option), format!("`{option}`: {why}"))
-        }
-        _ => Problem::error(at.clone(), error).at_key(),
     }
 }

@@ -1,21 +1,29 @@
 //! The configuration: read, resolved and checked as a whole, with every problem at its place.
 
+mod api;
 mod components;
-mod file;
+mod daemon;
 mod fleet;
+mod history;
+mod log;
+mod node;
+mod plugin;
 mod reference;
+mod router;
+mod runner;
 mod schema;
-mod secret;
+mod section;
 mod sections;
-mod settings;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 
+pub use herald_config::file::ReadError;
+use herald_config::file::{self, ConfigurationFile};
+use herald_config::secret::{Lookup, Resolved, SecretResolver};
 use herald_core::executor::Executor;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::{Registry, Types};
@@ -28,36 +36,32 @@ use serde_json::{Map, Value};
 
 use crate::trigger::http;
 
+pub use api::ApiSettings;
 pub use components::{Component, Instances};
-use components::{Section, Uses};
-pub use file::{ReadError, Source, read};
+use components::{ComponentSection, Uses};
+pub use daemon::DaemonSettings;
 pub use fleet::FleetSettings;
+pub use history::HistorySettings;
+pub use log::{LogFormat, LogOutput, LogSettings};
 pub use reference::markdown;
 pub use schema::schema;
-use secret::{At, Lookup, Secrets};
-pub use sections::{ApiSettings, HistorySettings, LogFormat, LogOutput, LogSettings};
-pub use settings::Settings;
+use section::SectionReader;
+pub use sections::Settings;
 
-/// Everything that may stand at the top of the file.
-const SECTIONS: [&str; 17] = [
-    "log",
-    "plugin",
-    "trigger",
-    "selector",
-    "executor",
-    "preset",
-    "router",
-    "max_jobs",
-    "max_queue",
-    "max_chain_depth",
-    "shutdown_grace",
-    "state_dir",
-    "history",
-    "api",
-    "node",
-    "runner",
-    "heartbeat",
-];
+/// A configuration file that is YAML; nothing more is known of it yet.
+pub struct Source {
+    file: ConfigurationFile,
+    /// Which node of the fleet reads it.
+    pub id: Option<String>,
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// When it cannot be read, is not text, or is not YAML: every problem at its place.
+pub fn read(path: &FilePath) -> Result<Source, ReadError> {
+    Ok(Source { file: file::read(path)?, id: None })
+}
 
 /// A configuration in which nothing is wrong.
 pub struct Config {
@@ -87,14 +91,14 @@ pub struct Config {
 /// wrong with the list itself is told by [`check`].
 #[must_use]
 pub fn plugins(source: &Source) -> Vec<PathBuf> {
-    let listed = source.document.value().get("plugin").map(plugin_list);
-    listed.and_then(Result::ok).unwrap_or_default().iter().map(|path| source.folder.join(path)).collect()
+    let listed = source.file.document.value().get("plugin");
+    listed.map(|listed| plugin::paths(listed, &source.file.folder)).unwrap_or_default()
 }
 
 /// The `state_dir` as it is written, for whoever looks for the daemon's socket.
 #[must_use]
 pub fn written_state_dir(source: &Source) -> Option<&str> {
-    source.document.value().get("state_dir")?.as_str()
+    source.file.document.value().get("state_dir")?.as_str()
 }
 
 /// Checks everything else.
@@ -123,16 +127,11 @@ fn check_with(
     not_loaded: &[(usize, String)],
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Config, Problems> {
-    let plugins = plugins(&source);
-    let mut checker = Checker {
-        secrets: Secrets::new(Lookup { variable, folder: source.folder.clone() }),
-        problems: Vec::new(),
-        hidden: Vec::new(),
-    };
-    checker.plugins_not_loaded(source.document.value(), not_loaded);
-    let id = source.id.clone();
-    let parts = match source.document.take_value() {
-        Value::Object(top) => Some(checker.parts(top, plugins, (registry, id.as_deref()))),
+    let lookup = Lookup { variable, folder: source.file.folder.clone() };
+    let mut checker = Checker { secrets: SecretResolver::new(lookup), problems: Vec::new() };
+    checker.plugins_not_loaded(source.file.document.value(), not_loaded);
+    let parts = match source.file.document.take_value() {
+        Value::Object(top) => Some(checker.parts(top, &source, registry)),
         Value::Null => {
             checker.problems.push(Problem::error(Path::top(), "the configuration is empty"));
             None
@@ -143,15 +142,11 @@ fn check_with(
             None
         }
     };
-    checker.hidden.iter().chain(&checker.secrets.literal).for_each(|path| source.document.hide(path));
-    checker.warn_of_readers(&source);
-    let Checker { mut secrets, mut problems, .. } = checker;
-    // Of a value that could not be had, nothing else is worth saying.
-    let without: HashSet<Path> = secrets.problems.iter().map(|problem| problem.path.clone()).collect();
-    problems.retain(|problem| !without.contains(&problem.path));
-    problems.append(&mut secrets.problems);
-    let problems: Vec<Problem> = problems.into_iter().map(|problem| secrets.masked(problem)).collect();
-    let report = source.document.report(&problems);
+    let Checker { secrets, mut problems } = checker;
+    secrets.places().for_each(|path| source.file.document.hide(path));
+    problems.extend(source.file.warning_of_readers(secrets.literals().first()));
+    let Resolved { problems, mask } = secrets.finish(problems);
+    let report = source.file.document.report(&problems);
     match parts {
         Some(Parts { settings: Some(settings), triggers, selectors, executors, workflow })
             if report.errors() == 0 =>
@@ -165,7 +160,7 @@ fn check_with(
                 selector_instances: selectors.instances,
                 executor_instances: executors.instances,
                 workflow,
-                mask: secrets.mask,
+                mask,
                 warnings: report.warnings(),
             })
         }
@@ -176,36 +171,32 @@ fn check_with(
 /// What the sections hold, as far as it is right.
 struct Parts<'r> {
     settings: Option<Settings>,
-    triggers: Section<'r, dyn Trigger>,
-    selectors: Section<'r, dyn Selector>,
-    executors: Section<'r, dyn Executor>,
+    triggers: ComponentSection<'r, dyn Trigger>,
+    selectors: ComponentSection<'r, dyn Selector>,
+    executors: ComponentSection<'r, dyn Executor>,
     workflow: Workflow,
 }
 
 struct Checker<'a> {
-    secrets: Secrets<'a>,
+    secrets: SecretResolver<'a>,
     problems: Vec<Problem>,
-    /// Places of secrets that bear no secret name.
-    hidden: Vec<Path>,
 }
 
 impl Checker<'_> {
     fn parts<'r>(
         &mut self,
         mut top: Map<String, Value>,
-        plugins: Vec<PathBuf>,
-        (registry, id): (&'r Registry, Option<&str>),
+        source: &Source,
+        registry: &'r Registry,
     ) -> Parts<'r> {
         self.unknown_sections(&top);
-        if let Some(Err(problem)) = top.get("plugin").map(plugin_list) {
-            self.problems.push(problem);
-        }
-        self.resolve(&mut top);
-        let settings = settings::read(&top, (plugins, id), &mut self.problems);
-        let shared = fleet::shared(settings.as_ref().map(|settings| &settings.fleet), &top, &self.problems);
+        sections::resolve(&mut self.secrets, &mut top);
+        let settings = self.settings(&top, source);
+        let fleet = settings.as_ref().map(Settings::fleet);
+        let shared = fleet::shared(fleet.as_ref(), &top, &self.problems);
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
-        let [in_trigger, in_selector, in_executor] = uses(router);
+        let [in_trigger, in_selector, in_executor] = router::uses(router);
         let mut triggers =
             self.components(("trigger", section("trigger")), &registry.triggers, (&in_trigger, &shared));
         let mut selectors =
@@ -231,89 +222,45 @@ impl Checker<'_> {
         Parts { settings, triggers, selectors, executors, workflow }
     }
 
-    /// The components of a section.
+    fn settings(&mut self, top: &Map<String, Value>, source: &Source) -> Option<Settings> {
+        let mut reading = SectionReader {
+            top,
+            resolver: &mut self.secrets,
+            folder: &source.file.folder,
+            id: source.id.as_deref(),
+            own_node: None,
+            problems: Vec::new(),
+        };
+        let settings = sections::read(&mut reading).ok();
+        self.problems.append(&mut reading.problems);
+        settings
+    }
+
+    /// The components of a section, and every name that a router may use.
     fn components<'r, C: ?Sized>(
         &mut self,
         (kind, section): (&'static str, &Value),
         types: &'r Types<C>,
         (uses, shared): (&Uses<'_>, &Map<String, Value>),
-    ) -> Section<'r, C> {
+    ) -> ComponentSection<'r, C> {
         let mut read = components::read(kind, section, types, uses, (&mut self.secrets, shared));
         self.problems.append(&mut read.problems);
-        self.hidden.append(&mut read.secret);
         read
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
-        for key in top.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
+        let known = sections::names();
+        for key in top.keys().filter(|key| !known.contains(key)) {
             let help = match key.as_str() {
                 "log_level" => "write  log: {level: …}".to_owned(),
                 "log_output" => "write  log: {output: …}".to_owned(),
-                _ => match near_miss(key, SECTIONS) {
+                _ => match near_miss(key, known.iter().map(String::as_str)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("known are: {}", SECTIONS.join(", ")),
+                    None => format!("known are: {}", known.join(", ")),
                 },
             };
             let problem = Problem::error(Path::top().key(key), format!("unknown section `{key}`"));
             self.problems.push(problem.at_key().help(help));
-        }
-    }
-
-    /// Resolves references where they may stand, and refuses them elsewhere.
-    fn resolve(&mut self, top: &mut Map<String, Value>) {
-        for (section, value) in top.iter_mut() {
-            let at = At::section(section);
-            match section.as_str() {
-                "trigger" | "selector" | "executor" | "preset" => {
-                    for (name, options) in value.as_object_mut().into_iter().flatten() {
-                        self.resolve_options(options, &at.key(name), section != "preset");
-                    }
-                }
-                "router" => {
-                    for (name, router) in value.as_object_mut().into_iter().flatten() {
-                        self.resolve_router(router, &at.key(name));
-                    }
-                }
-                "api" | "node" | "runner" => self.secrets.resolve(value, &at),
-                _ => self.secrets.refuse(value, &at),
-            }
-        }
-    }
-
-    fn resolve_options(&mut self, options: &mut Value, at: &At<'_>, has_type: bool) {
-        if has_type && let Some(type_name) = options.get("type") {
-            self.secrets.refuse(type_name, &at.key("type"));
-            let type_name = type_name.clone();
-            self.secrets.resolve(options, at);
-            // A type named like a secret is none.
-            options["type"] = type_name;
-            return;
-        }
-        self.secrets.resolve(options, at);
-    }
-
-    fn resolve_router(&mut self, router: &mut Value, at: &At<'_>) {
-        for (key, value) in router.as_object_mut().into_iter().flatten() {
-            let at = at.key(key);
-            match key.as_str() {
-                "select_param" | "job_param" => self.secrets.resolve(value, &at),
-                "task" => {
-                    for (task, body) in value.as_object_mut().into_iter().flatten() {
-                        self.resolve_task(body, &at.key(task));
-                    }
-                }
-                _ => self.secrets.refuse(value, &at),
-            }
-        }
-    }
-
-    fn resolve_task(&mut self, body: &mut Value, at: &At<'_>) {
-        let Value::Object(map) = body else { return self.secrets.refuse(body, at) };
-        for (key, value) in map {
-            match key.as_str() {
-                "select_param" | "job_param" => self.secrets.resolve(value, &at.key(key)),
-                _ => self.secrets.refuse(value, &at.key(key)),
-            }
         }
     }
 
@@ -325,19 +272,10 @@ impl Checker<'_> {
             self.problems.push(Problem::error(at, why.clone()));
         }
     }
-
-    fn warn_of_readers(&mut self, source: &Source) {
-        if let (true, Some(first)) = (source.open_to_others, self.secrets.literal.first()) {
-            let warning = Problem::warning(first.clone(), "others may read this file, and it holds a secret");
-            let help =
-                format!("chmod go-rwx {}, or write ${{env:NAME}} or ${{file:/path}} here", source.name);
-            self.problems.push(warning.help(help));
-        }
-    }
 }
 
 /// Triggers that cannot have the port and path of their options beside each other.
-fn clashes(triggers: &Section<'_, dyn Trigger>) -> Vec<Problem> {
+fn clashes(triggers: &ComponentSection<'_, dyn Trigger>) -> Vec<Problem> {
     let in_order = triggers.components.iter().filter_map(|component| {
         let name = component.name.as_str();
         Some((name, &**triggers.instances.get(name)?))
@@ -345,54 +283,4 @@ fn clashes(triggers: &Section<'_, dyn Trigger>) -> Vec<Problem> {
     let at = Path::top().key("trigger");
     let problem = |clash: http::Clash| Problem::error(at.key(&clash.trigger), clash.why).at_key();
     http::clashes(in_order).into_iter().map(problem).collect()
-}
-
-/// One path or a list of them.
-fn plugin_list(value: &Value) -> Result<Vec<&str>, Problem> {
-    let at = Path::top().key("plugin");
-    let path = |value: &'_ Value, at: Path| match value {
-        Value::String(path) if !path.is_empty() => Ok(()),
-        other => Err(Problem::error(at, format!("expected the path of a plugin, found {}", describe(other)))),
-    };
-    match value {
-        Value::Null => Ok(Vec::new()),
-        Value::Array(list) => {
-            list.iter().enumerate().try_for_each(|(n, item)| path(item, at.index(n)))?;
-            Ok(list.iter().filter_map(Value::as_str).collect())
-        }
-        one => {
-            path(one, at)?;
-            Ok(one.as_str().into_iter().collect())
-        }
-    }
-}
-
-fn describe(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "an empty text",
-        other => kind_of(other),
-    }
-}
-
-/// Where the routers use each trigger, selector and executor first.
-fn uses(router: &Value) -> [Uses<'_>; 3] {
-    let [mut triggers, mut selectors, mut executors] = [Uses::new(), Uses::new(), Uses::new()];
-    let top = Path::top().key("router");
-    for (name, body) in router.as_object().into_iter().flatten() {
-        if let Some(used) = body.get("trigger").and_then(Value::as_str) {
-            triggers.entry(used).or_insert_with(|| top.key(name).key("trigger"));
-        }
-        if let Some(used) = body.get("selector").and_then(Value::as_str) {
-            selectors.entry(used).or_insert_with(|| top.key(name).key("selector"));
-        }
-        for (task, body) in body.get("task").and_then(Value::as_object).into_iter().flatten() {
-            let at = || top.key(name).key("task").key(task);
-            if let Some(used) = body.as_str() {
-                executors.entry(used).or_insert_with(at);
-            } else if let Some(used) = body.get("executor").and_then(Value::as_str) {
-                executors.entry(used).or_insert_with(|| at().key("executor"));
-            }
-        }
-    }
-    [triggers, selectors, executors]
 }

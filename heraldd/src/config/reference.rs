@@ -7,7 +7,8 @@ use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::workflow::policy;
 use serde_json::Value;
 
-use super::{fleet, sections, settings};
+use super::section::{Section, Shape};
+use super::sections::SECTIONS;
 
 const HEAD: &str = "\
 # Configuration reference
@@ -19,17 +20,9 @@ One YAML 1.2 file. `heraldd` checks all of it before anything starts, and report
 
 | section | holds |
 |---|---|
-| `log` | what the daemon writes about its work, and where |
-| `history` | how much of the past is kept |
-| `plugin` | shared libraries that add types: one path or a list; relative paths begin at the folder of the file |
-| `trigger` | what makes things happen: `NAME: {type: TYPE, OPTION: VALUE, …}` |
-| `selector` | which events are worth a job, likewise |
-| `executor` | what runs the jobs, likewise |
-| `preset` | parameters by name: `NAME: {KEY: VALUE, …}` |
-| `node` | the servers of a fleet: `NAME: {host: URL, secret: SECRET, tags: [TAG, …]}` |
-| `runner` | makes the daemon a runner, too |
-| `router` | which trigger's events, through which selector, become which tasks |
+";
 
+const FORM: &str = "\
 `type` may be left out where it equals the name. A type that is not configured may be named in a router directly, and
 then takes its default options.
 
@@ -78,20 +71,16 @@ and the function `at(value, \"a.b.0\")`, what stands there, or none. What is sec
 #[must_use]
 pub fn markdown(registry: &Registry) -> String {
     let mut page = HEAD.to_owned();
-    page.push_str("\n## Settings\n\n");
-    page.push_str("At the top of the file:\n\n");
-    options(&mut page, "option", &settings::description().options);
-    page.push_str("\nUnder `log`:\n\n");
-    options(&mut page, "option", &sections::log_description().options);
-    page.push_str("\nUnder `history`:\n\n");
-    options(&mut page, "option", &sections::history_description().options);
-    page.push_str("\nUnder `api`:\n\n");
-    options(&mut page, "option", &sections::api_description().options);
-    page.push_str("\nUnder `node.NAME`, for each server of a fleet:\n\n");
-    options(&mut page, "option", &fleet::node_description().options);
-    page.push_str("\nUnder `runner`, which makes the daemon a runner, too. With `-id NAME`, the secret, and host and port of the URL, are \
-         taken from the own entry under `node` where they are not given here:\n\n");
-    options(&mut page, "option", &fleet::runner_description().options);
+    for section in SECTIONS.iter().filter(|section| !section.holds.is_empty()) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| `{}` | {} |", section.name, cell(section.holds));
+    }
+    page.push('\n');
+    page.push_str(FORM);
+    page.push_str("\n## Settings\n");
+    for section in SECTIONS {
+        settings(&mut page, section);
+    }
     page.push_str("\nUnder `policy` of a router or a task, the task's keys first:\n\n");
     options(&mut page, "key", &policy::description().options);
     page.push_str("\nUnder `retry` there:\n\n");
@@ -102,6 +91,19 @@ pub fn markdown(registry: &Registry) -> String {
     section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
     section(&mut page, "Executors", "`job_param` holds", &registry.executors);
     page
+}
+
+/// The options of a section that is a setting.
+fn settings(page: &mut String, section: &Section) {
+    let name = section.name;
+    let (title, description) = match section.shape {
+        Shape::Options(describe) => (format!("Under `{name}`"), describe()),
+        Shape::Named(describe) => (format!("Under `{name}.NAME`"), describe()),
+        Shape::Top(describe) => ("At the top of the file".to_owned(), describe()),
+        Shape::Other(_) => return,
+    };
+    let _ = write!(page, "\n{title}. {}\n\n", description.doc);
+    options(page, "option", &description.options);
 }
 
 fn section<C: ?Sized>(page: &mut String, title: &str, params: &str, types: &Types<C>) {

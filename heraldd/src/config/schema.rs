@@ -1,57 +1,33 @@
 //! The JSON Schema of the whole file, for editors.
 
-use herald_core::registry::{Registry, Types};
+use herald_core::registry::Registry;
 use herald_core::spec::Description;
 use herald_core::workflow::policy;
 use serde_json::{Map, Value, json};
 
-use super::{fleet, sections, settings};
+use super::section::Shape;
+use super::sections::SECTIONS;
 
 /// The JSON Schema (draft 2020-12) of a configuration that may use these types.
 #[must_use]
 pub fn schema(registry: &Registry) -> Value {
     let mut properties = Map::new();
-    properties.insert("log".to_owned(), section_schema(&sections::log_description()));
-    properties.insert("history".to_owned(), section_schema(&sections::history_description()));
-    properties.insert("api".to_owned(), section_schema(&sections::api_description()));
-    properties.insert("runner".to_owned(), section_schema(&fleet::runner_description()));
-    properties.insert(
-        "node".to_owned(),
-        json!({
-            "description": "The servers of the fleet, by name.",
-            "type": ["object", "null"],
-            "additionalProperties": section_schema(&fleet::node_description()),
-        }),
-    );
-    properties.insert(
-        "plugin".to_owned(),
-        json!({
-            "description": "Shared libraries that add types; relative paths begin at the folder of this file.",
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}, {"type": "null"}],
-        }),
-    );
-    properties.insert("trigger".to_owned(), components("What makes things happen.", &registry.triggers));
-    properties
-        .insert("selector".to_owned(), components("Which events are worth a job.", &registry.selectors));
-    properties.insert("executor".to_owned(), components("What runs the jobs.", &registry.executors));
-    properties.insert(
-        "preset".to_owned(),
-        json!({
-            "description": "Parameters by name, for `select_param` and `job_param` to refer to.",
-            "type": ["object", "null"],
-            "additionalProperties": {"type": "object"},
-        }),
-    );
-    properties.insert(
-        "router".to_owned(),
-        json!({
-            "description": "Which trigger's events, through which selector, become which tasks.",
-            "type": ["object", "null"],
-            "additionalProperties": {"$ref": "#/$defs/router"},
-        }),
-    );
-    for option in settings::description().options {
-        properties.insert(option.name.clone(), option.schema());
+    for section in SECTIONS {
+        let schema = match section.shape {
+            Shape::Options(describe) => section_schema(&describe()),
+            Shape::Named(describe) => json!({
+                "description": format!("{}.", section.holds),
+                "type": ["object", "null"],
+                "additionalProperties": section_schema(&describe()),
+            }),
+            Shape::Top(describe) => {
+                properties
+                    .extend(describe().options.iter().map(|option| (option.name.clone(), option.schema())));
+                continue;
+            }
+            Shape::Other(schema) => schema(registry),
+        };
+        properties.insert(section.name.to_owned(), schema);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -70,39 +46,6 @@ fn section_schema(description: &Description) -> Value {
         properties.shift_remove("type");
     }
     schema
-}
-
-/// A map from names to components: by `type`, or by the name where that is a type.
-fn components<C: ?Sized>(doc: &str, types: &Types<C>) -> Value {
-    let names: Vec<&str> = types.names().collect();
-    let by_type: Vec<Value> = types
-        .descriptions()
-        .map(|description| {
-            json!({
-                "if": {"properties": {"type": {"const": description.type_name}}, "required": ["type"]},
-                "then": description.schema(),
-            })
-        })
-        .collect();
-    let by_name: Map<String, Value> = types
-        .descriptions()
-        .map(|description| {
-            let typed = json!({"type": "object", "required": ["type"]});
-            let schema = json!({"if": typed, "then": {"allOf": by_type}, "else": description.schema()});
-            (description.type_name.clone(), schema)
-        })
-        .collect();
-    json!({
-        "description": doc,
-        "type": ["object", "null"],
-        "properties": by_name,
-        "additionalProperties": {
-            "type": "object",
-            "properties": {"type": {"enum": names}},
-            "required": ["type"],
-            "allOf": by_type,
-        },
-    })
 }
 
 fn policy_schema() -> Value {

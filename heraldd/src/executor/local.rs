@@ -8,7 +8,7 @@ use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, 
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
-use herald_exec::{Engine, Settings};
+use herald_exec::{Engine, LARGEST_OUTPUT, Settings};
 use serde_json::Value;
 
 use super::job_params;
@@ -56,9 +56,10 @@ pub fn component() -> ExecutorType {
             "output_limit",
             OptionKind::Size,
             "How much of standard output and of standard error is kept of each job; what is cut is marked \
-             `truncated: true`.",
+             `truncated: true`. At most 64 MiB.",
         )
-        .default("1MiB"),
+        .default("1MiB")
+        .within_sizes(0, LARGEST_OUTPUT),
     )
     .option(
         OptionSpec::new(
@@ -79,10 +80,10 @@ pub fn component() -> ExecutorType {
 
 fn settings(options: &Options) -> Result<Settings, ComponentError> {
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
-    let bad = |name: &'static str| move |why: UnitError| ComponentError(format!("{name}: {why}"));
+    let bad = |name: &'static str| move |why: UnitError| ComponentError::of_option(name, why);
     let work_dir = match given("work_dir") {
         Some(Value::String(path)) => PathBuf::from(path),
-        Some(_) => return Err(ComponentError("work_dir: expected a path".to_owned())),
+        Some(_) => return Err(ComponentError::of_option("work_dir", "expected a path")),
         None => default_work_dir()?,
     };
     let mut settings = Settings::new(work_dir);
@@ -100,8 +101,9 @@ fn settings(options: &Options) -> Result<Settings, ComponentError> {
 
 fn default_work_dir() -> Result<PathBuf, ComponentError> {
     folder::default().map(|state| state.join("work")).ok_or_else(|| {
-        ComponentError(
-            "work_dir: there is neither $STATE_DIRECTORY nor a home directory; name a folder".to_owned(),
+        ComponentError::of_option(
+            "work_dir",
+            "there is neither $STATE_DIRECTORY nor a home directory; name a folder",
         )
     })
 }

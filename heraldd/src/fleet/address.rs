@@ -15,17 +15,18 @@ use crate::tls::TlsClient;
 pub fn runner_address(options: &Map<String, Value>) -> Result<RunnerAddress, ComponentError> {
     let given = |name: &str| options.get(name).filter(|value| !value.is_null());
     let host = given("host").and_then(Value::as_str).unwrap_or_default();
-    let url = Url::parse(host).map_err(|error| ComponentError(format!("host: {error}")))?;
+    let url = Url::parse(host).map_err(|error| ComponentError::of_option("host", error))?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(ComponentError("host: expected an http:// or https:// URL".to_owned()));
+        return Err(ComponentError::of_option("host", "expected an http:// or https:// URL"));
     }
     let secrets = Secrets::of_value(given("secret").unwrap_or(&Value::Null));
-    let secrets = secrets.map_err(|error| ComponentError(format!("secret: {error}")))?;
+    let secrets = secrets.map_err(|error| ComponentError::of_option("secret", error))?;
     let tls = given("tls").map(TlsClient::read).transpose();
-    let tls = tls.map_err(|error| ComponentError(format!("tls: {error}")))?;
+    let tls = tls.map_err(|error| ComponentError::of_option("tls", error))?;
     if tls.is_some() && url.scheme() == "http" {
-        return Err(ComponentError(
-            "host: it begins with http://, so `tls` has no effect; write https://".to_owned(),
+        return Err(ComponentError::of_option(
+            "host",
+            "it begins with http://, so `tls` has no effect; write https://",
         ));
     }
     Ok(RunnerAddress { url, secrets, tls: tls.map(|TlsClient(files)| files) })

@@ -60,7 +60,7 @@ impl Trigger for PluginTrigger {
             while working.next().await.is_some() {}
         };
         let _ = tokio::time::timeout(LONGEST_AFTERMATH, aftermath).await;
-        self.0.read(answer).map(|_| ()).map_err(|wrong| ComponentError(wrong.error))
+        self.0.read(answer).map(|_| ()).map_err(|wrong| ComponentError::new(wrong.error))
     }
 }
 
@@ -138,7 +138,7 @@ impl PluginExecutor {
 #[async_trait]
 impl Executor for PluginExecutor {
     async fn execute(&self, execution: Execution) -> Outcome {
-        let failed = |error: ComponentError| Failure::new(error.0);
+        let failed = |error: ComponentError| Failure::new(error.to_string());
         let stop = &execution.stop;
         let json = message::execution_json(&execution.job, &execution.mask);
         let mut pending = self.0.begin(op::EXECUTE, json, None).map_err(failed)?;

@@ -75,7 +75,7 @@ impl Remote {
             let check =
                 Check { kind, type_name: type_name.clone(), of, name: name.clone(), value: value.clone() };
             let answer = remote.wait("check a value", op::CHECK, 0, message::json(&check));
-            answer.map(|_| ()).map_err(|error| error.0.into())
+            answer.map(|_| ()).map_err(|error| error.message.into())
         })
     }
 
@@ -97,7 +97,10 @@ impl Remote {
             Err(_) => {
                 calls::forget(call);
                 let seconds = self.patience.setup.as_secs_f32();
-                Err(ComponentError(format!("plugin \"{}\" did not {what} within {seconds} s", self.name)))
+                Err(ComponentError::new(format!(
+                    "plugin \"{}\" did not {what} within {seconds} s",
+                    self.name
+                )))
             }
         }
     }
@@ -106,7 +109,7 @@ impl Remote {
     fn read(&self, answer: Answer) -> Result<Vec<u8>, ComponentError> {
         match answer {
             Answer::Ok(json) => Ok(json),
-            wrong => Err(ComponentError(self.wrong(wrong).error)),
+            wrong => Err(ComponentError::new(self.wrong(wrong).error)),
         }
     }
 
@@ -127,7 +130,7 @@ impl Remote {
     }
 
     fn not_taken(&self, lane: &Lane, why: NotTaken) -> ComponentError {
-        ComponentError(match why {
+        ComponentError::new(match why {
             NotTaken::Full => format!("too many calls wait for {}", self.held(lane)),
             NotTaken::NoThread => format!("the machine gives no thread for plugin \"{}\"", self.name),
         })
@@ -172,7 +175,9 @@ impl Instance {
         let number = remote.next_instance.fetch_add(1, Ordering::Relaxed);
         let create = Create { kind, type_name: type_name.to_owned(), options: options.clone() };
         let what = format!("{kind} of type \"{type_name}\"");
-        remote.wait(&format!("make a {what}"), op::CREATE, number, message::json(&create))?;
+        remote
+            .wait(&format!("make a {what}"), op::CREATE, number, message::json(&create))
+            .map_err(|error| ComponentError::of_text(&error.message, options))?;
         let threads = match kind {
             Kind::Executor => 64,
             Kind::Selector => 8,
@@ -223,9 +228,11 @@ impl Instance {
         let limit = self.patience().answer;
         match tokio::time::timeout(limit, pending.answer()).await {
             Ok(answer) => self.remote.read(answer),
-            Err(_) if pending.has_begun() => {
-                Err(ComponentError(format!("{} did not answer within {} s", self.who(), limit.as_secs_f32())))
-            }
+            Err(_) if pending.has_begun() => Err(ComponentError::new(format!(
+                "{} did not answer within {} s",
+                self.who(),
+                limit.as_secs_f32()
+            ))),
             Err(_) => Err(self.no_thread(limit)),
         }
     }
@@ -233,7 +240,7 @@ impl Instance {
     /// Says that the call had no chance.
     pub(super) fn no_thread(&self, waited: Duration) -> ComponentError {
         let held = self.remote.held(&self.lane);
-        ComponentError(format!("waited {} s for a thread of {held}", waited.as_secs_f32()))
+        ComponentError::new(format!("waited {} s for a thread of {held}", waited.as_secs_f32()))
     }
 
     /// What was asked for, from JSON.
@@ -243,7 +250,7 @@ impl Instance {
 
     /// Says that an answer makes no sense.
     pub(super) fn misunderstood(&self, error: &ComponentError) -> ComponentError {
-        ComponentError(shortened(format!("{} answered with {error}", self.who())))
+        ComponentError::new(shortened(format!("{} answered with {error}", self.who())))
     }
 
     /// What was asked for, or why not.

@@ -104,20 +104,21 @@ impl External {
         let text = |name: &str, default: &str| match options.0.get(name) {
             None | Some(Value::Null) => Ok(default.to_owned()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(_) => Err(ComponentError(format!("{name}: expected a text"))),
+            Some(_) => Err(ComponentError::of_option(name, "expected a text")),
         };
         let program = text("program", "")?;
         if program.is_empty() || program.contains('\0') {
-            return Err(ComponentError("program: name the program to ask".to_owned()));
+            return Err(ComponentError::of_option("program", "name the program to ask"));
         }
         if program.contains('/') && !program.starts_with('/') {
-            return Err(ComponentError(
-                "program: expected a name to be found in PATH, or an absolute path".to_owned(),
+            return Err(ComponentError::of_option(
+                "program",
+                "expected a name to be found in PATH, or an absolute path",
             ));
         }
         let timeout = match options.0.get("timeout") {
             None | Some(Value::Null) => Duration::from_secs(10),
-            Some(value) => unit::duration(value).map_err(|why| ComponentError(format!("timeout: {why}")))?,
+            Some(value) => unit::duration(value).map_err(|why| ComponentError::of_option("timeout", why))?,
         };
         let external = Self {
             program,
@@ -128,13 +129,13 @@ impl External {
             slots: Semaphore::new(AT_ONCE),
         };
         if external.trigger_param_env == external.select_param_env {
-            return Err(ComponentError("select_param_env: is the same as trigger_param_env".to_owned()));
+            return Err(ComponentError::of_option("select_param_env", "is the same as trigger_param_env"));
         }
         Ok(external)
     }
 
     fn failed(&self, why: impl std::fmt::Display) -> ComponentError {
-        ComponentError(format!("external selector `{}`: {why}", self.program))
+        ComponentError::new(format!("external selector `{}`: {why}", self.program))
     }
 
     /// The program with both parameters, and the files that live as long as it does.
@@ -235,7 +236,7 @@ mod tests {
             let answer = selector.select(&question(&json!({"a": 1}))).await;
             match (answer, expected) {
                 (Ok(answer), Ok(yes)) => assert_eq!(answer.yes, yes, "{script}: {}", answer.why),
-                (Err(error), Err(text)) => assert!(error.0.contains(text), "{script}: {error}"),
+                (Err(error), Err(text)) => assert!(error.message.contains(text), "{script}: {error}"),
                 (answer, expected) => panic!("{script}: {answer:?} instead of {expected:?}"),
             }
         }

@@ -38,7 +38,7 @@ impl State {
     /// # Errors
     /// When it cannot be used: another daemon does, say.
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let Some(folder) = settings.state_dir.clone() else {
+        let Some(folder) = settings.daemon.state_dir.clone() else {
             tracing::warn!(
                 "state_dir is none: events, waiting jobs and the history are kept in memory alone, and are lost when \
                  heraldd ends"
@@ -109,7 +109,7 @@ impl State {
     /// Takes up a changed configuration; another `state_dir` takes a restart.
     pub fn reload(&self, settings: &Settings) {
         let now: Option<PathBuf> = self.store.as_ref().map(|store| store.folder().to_owned());
-        if now != settings.state_dir {
+        if now != settings.daemon.state_dir {
             tracing::warn!("a new state_dir takes effect at the next start");
         }
         if let Some(store) = &self.store {

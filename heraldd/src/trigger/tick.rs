@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
-use herald_core::spec::{Complaint, Description, OptionKind, OptionSpec, TriggerType};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Timetable, Trigger};
 use herald_core::unit;
 use jiff::tz::TimeZone;
@@ -61,7 +61,7 @@ router:
     })
 }
 
-fn check_interval(interval: &Value) -> Result<(), Complaint> {
+fn check_interval(interval: &Value) -> Result<(), CheckError> {
     if unit::duration(interval)? < SHORTEST {
         Err("the shortest interval is a millisecond".to_owned().into())
     } else {

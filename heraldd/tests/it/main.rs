@@ -4,3 +4,4 @@
 mod conformance;
 mod generated;
 mod plugin;
+mod runner_options;

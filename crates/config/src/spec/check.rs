@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::wrong::Wrong;
-use super::{Description, OptionKind, OptionSpec, Options};
+use super::url::url;
+use super::value_error::ValueError;
+use super::{CheckError, Description, OptionKind, OptionSpec, Options};
 use crate::Params;
 use crate::problem::{Part, Path, Problem, near_miss};
 use herald_base::secret_name::{MASKED, is_secret_name};
@@ -28,9 +29,22 @@ impl Description {
     /// hold what could be read; use them only when there is no problem.
     #[must_use]
     pub fn check(&self, given: &Params, at: &Path) -> (Options, Vec<Problem>) {
-        let mut problems = Vec::new();
-        let keys = given.keys().filter(|key| *key != TYPE);
-        problems.extend(unknown(keys, &self.options, at, "option", &self.type_name));
+        self.check_keys(given, given.keys().filter(|key| *key != TYPE), at)
+    }
+
+    /// As [`Self::check`], of a map that is no component: `type` in it is an option like any other.
+    #[must_use]
+    pub fn check_map(&self, given: &Params, at: &Path) -> (Options, Vec<Problem>) {
+        self.check_keys(given, given.keys(), at)
+    }
+
+    fn check_keys<'a>(
+        &self,
+        given: &'a Params,
+        keys: impl Iterator<Item = &'a String>,
+        at: &Path,
+    ) -> (Options, Vec<Problem>) {
+        let mut problems = unknown(keys, &self.options, at, "option", &self.type_name);
         let mut options = Params::new();
         for spec in &self.options {
             match given.get(&spec.name) {
@@ -141,7 +155,7 @@ fn check_one<'v>(
     }
     let value = fields(spec, value, at)?;
     let checked = check_kind(&spec.kind, &value).and_then(|changed| match &spec.check {
-        Some(check) => check(changed.as_ref().unwrap_or(&value)).map(|()| changed).map_err(Wrong::from),
+        Some(check) => check(changed.as_ref().unwrap_or(&value)).map(|()| changed).map_err(ValueError::from),
         None => Ok(changed),
     });
     match checked {
@@ -156,24 +170,24 @@ fn check_one<'v>(
 }
 
 /// What is wrong with the value that stands there.
-fn placed(spec: &OptionSpec, value: &Value, at: Path, wrong: Wrong) -> Problem {
-    let mut message = wrong.message;
-    let mut help = wrong.help;
-    if spec.is_secret() && wrong.shows {
+fn placed(spec: &OptionSpec, value: &Value, at: Path, wrong: ValueError) -> Problem {
+    let ValueError { index, error, shows } = wrong;
+    let CheckError { option, mut message, mut help, excerpt, plain } = error;
+    if spec.is_secret() && shows {
         message = without(&message, value);
         help = help.map(|help| without(&help, value));
     }
-    let place = match wrong.index {
+    let place = match index {
         None => at,
         Some(n) => at.index(n),
     };
-    let mut problem = match field_meant(spec, value, &message) {
-        Some((field, why)) => Problem::error(place.key(field), format!("`{field}`: {why}")),
+    let mut problem = match option.filter(|option| value.get(option).is_some()) {
+        Some(option) => Problem::error(place.key(&option), format!("`{option}`: {message}")),
         None => Problem::error(place, format!("`{}`: {message}", spec.name)),
     };
     problem.help = help;
-    problem.excerpt = wrong.excerpt.filter(|_| !spec.is_secret());
-    problem.plain = wrong.plain;
+    problem.excerpt = excerpt.filter(|_| !spec.is_secret());
+    problem.plain = plain;
     problem
 }
 
@@ -201,20 +215,8 @@ fn fields<'v>(
     };
     let at = &at();
     let description = Description { options: options.clone(), ..Description::new(&spec.name, "") };
-    let mut problems = Vec::new();
-    // Inside, `type` is an option like any other.
-    problems.extend(given.get(TYPE).filter(|_| !options.iter().any(|option| option.name == TYPE)).map(
-        |_| Problem::error(at.key(TYPE), format!("unknown option `{TYPE}` of `{}`", spec.name)).at_key(),
-    ));
-    let (options, found) = description.check(given, at);
-    problems.extend(found);
+    let (options, problems) = description.check_map(given, at);
     if problems.is_empty() { Ok(Cow::Owned(Value::Object(options.0))) } else { Err(problems) }
-}
-
-/// Of a check of all fields together: the one that its complaint begins with, and the rest.
-fn field_meant<'a>(spec: &OptionSpec, value: &Value, message: &'a str) -> Option<(&'a str, &'a str)> {
-    let (field, why) = message.split_once(": ")?;
-    (matches!(spec.kind, OptionKind::Fields(_)) && value.get(field).is_some()).then_some((field, why))
 }
 
 /// The message without any text or number of the value.
@@ -229,7 +231,7 @@ fn without(message: &str, value: &Value) -> String {
 }
 
 /// The value where it becomes another one.
-fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, Wrong> {
+fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueError> {
     let same = || Ok(None);
     match kind {
         OptionKind::Any => same(),
@@ -240,38 +242,42 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, Wrong> 
         }
         OptionKind::Boolean => match value {
             Value::Bool(_) => same(),
-            other => Err(Wrong::expected("true or false", other).help("write true or false, without quotes")),
+            other => {
+                Err(ValueError::expected("true or false", other).help("write true or false, without quotes"))
+            }
         },
         OptionKind::Integer { min, max } => integer(value, *min, *max).map(Some),
-        OptionKind::Duration => unit::duration(value).map_err(Wrong::from).and_then(|_| same()),
-        OptionKind::Size => unit::size(value).map_err(Wrong::from).and_then(|_| same()),
+        OptionKind::Duration => unit::duration(value).map_err(ValueError::from).and_then(|_| same()),
+        OptionKind::Size => unit::size(value).map_err(ValueError::from).and_then(|_| same()),
         OptionKind::FilePath => match text(value)? {
-            "" => Err(Wrong::says("a path cannot be empty")),
-            path if path.contains('\0') => Err(Wrong::says("a path cannot hold a zero byte")),
+            "" => Err(ValueError::says("a path cannot be empty")),
+            path if path.contains('\0') => Err(ValueError::says("a path cannot hold a zero byte")),
             _ => same(),
         },
-        OptionKind::Url => url(text(value)?).and_then(|()| same()),
+        OptionKind::Url => url(text(value)?).map_err(ValueError::from).and_then(|()| same()),
         OptionKind::Texts => many(value, "a text or a list of texts", |item| text(item).map(|_| ()), false)
             .and_then(|()| same()),
         OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
         OptionKind::Map | OptionKind::Fields(_) => match value {
             Value::Object(_) => same(),
-            other => Err(Wrong::expected("a map", other)),
+            other => Err(ValueError::expected("a map", other)),
         },
     }
 }
 
-fn text(value: &Value) -> Result<&str, Wrong> {
+fn text(value: &Value) -> Result<&str, ValueError> {
     match value {
         Value::String(text) => Ok(text),
-        Value::Number(_) | Value::Bool(_) => Err(Wrong::expected("a text", value).help("put it in quotes")),
-        other => Err(Wrong::expected("a text", other)),
+        Value::Number(_) | Value::Bool(_) => {
+            Err(ValueError::expected("a text", value).help("put it in quotes"))
+        }
+        other => Err(ValueError::expected("a text", other)),
     }
 }
 
-fn secret(value: &Value) -> Result<(), Wrong> {
+fn secret(value: &Value) -> Result<(), ValueError> {
     match text(value)? {
-        "" => Err(Wrong::says("a secret cannot be empty")),
+        "" => Err(ValueError::says("a secret cannot be empty")),
         _ => Ok(()),
     }
 }
@@ -279,21 +285,21 @@ fn secret(value: &Value) -> Result<(), Wrong> {
 fn many(
     value: &Value,
     what: &str,
-    check: impl Fn(&Value) -> Result<(), Wrong>,
+    check: impl Fn(&Value) -> Result<(), ValueError>,
     refuse_empty: bool,
-) -> Result<(), Wrong> {
+) -> Result<(), ValueError> {
     match value {
-        Value::Array(list) if list.is_empty() && refuse_empty => Err(Wrong::says("the list is empty")),
+        Value::Array(list) if list.is_empty() && refuse_empty => Err(ValueError::says("the list is empty")),
         Value::Array(list) => list
             .iter()
             .enumerate()
-            .try_for_each(|(n, item)| check(item).map_err(|wrong| Wrong { index: Some(n), ..wrong })),
-        Value::Object(_) => Err(Wrong::expected(what, value)),
+            .try_for_each(|(n, item)| check(item).map_err(|wrong| ValueError { index: Some(n), ..wrong })),
+        Value::Object(_) => Err(ValueError::expected(what, value)),
         one => check(one),
     }
 }
 
-fn integer(value: &Value, min: i64, max: i64) -> Result<Value, Wrong> {
+fn integer(value: &Value, min: i64, max: i64) -> Result<Value, ValueError> {
     let bounds = if (min, max) == (i64::MIN, i64::MAX) {
         "a whole number".to_owned()
     } else if max == i64::MAX {
@@ -304,19 +310,19 @@ fn integer(value: &Value, min: i64, max: i64) -> Result<Value, Wrong> {
     let number = match value {
         Value::Number(number) => number,
         Value::String(text) if text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) => {
-            return Err(Wrong::expected(&bounds, value).help(format!(
+            return Err(ValueError::expected(&bounds, value).help(format!(
                 "with a zero in front it is a text; write 0o{text} for octal, or drop the zeros"
             )));
         }
         Value::String(text) if text.parse::<i64>().is_ok() => {
-            return Err(Wrong::expected(&bounds, value).help("write it without quotes"));
+            return Err(ValueError::expected(&bounds, value).help("write it without quotes"));
         }
-        other => return Err(Wrong::expected(&bounds, other)),
+        other => return Err(ValueError::expected(&bounds, other)),
     };
     let whole = number.as_i64().or_else(|| whole_of(number.as_f64()?));
     match whole {
         Some(n) if (min..=max).contains(&n) => Ok(Value::from(n)),
-        _ => Err(Wrong::shows(format!("expected {bounds}, found {}", short(&number.to_string())))),
+        _ => Err(ValueError::shows(format!("expected {bounds}, found {}", short(&number.to_string())))),
     }
 }
 
@@ -327,54 +333,15 @@ fn whole_of(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
 }
 
-fn one_of(text: &str, allowed: &[&str]) -> Result<(), Wrong> {
+fn one_of(text: &str, allowed: &[&str]) -> Result<(), ValueError> {
     if allowed.contains(&text) {
         return Ok(());
     }
-    let wrong = Wrong::shows(format!("\"{}\" is not one of: {}", short(text), allowed.join(", ")));
+    let wrong = ValueError::shows(format!("\"{}\" is not one of: {}", short(text), allowed.join(", ")));
     Err(match near_miss(text, allowed.iter().copied()) {
         Some(meant) => wrong.help(format!("did you mean \"{meant}\"?")),
         None => wrong,
     })
-}
-
-fn url(text: &str) -> Result<(), Wrong> {
-    const EXAMPLE: &str = "write a URL such as https://runner.example.com:8124/";
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(Wrong::shows("this is not a valid URL").help(EXAMPLE));
-    };
-    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
-        return Err(Wrong::shows("a URL here begins with http:// or https://").help(EXAMPLE));
-    }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Wrong::shows("a URL cannot hold spaces"));
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let (host, port) = match host_port.strip_prefix('[') {
-        Some(v6) => {
-            let Some((host, after)) = v6.split_once(']') else {
-                return Err(Wrong::shows("the closing `]` of the address is missing"));
-            };
-            if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return Err(Wrong::shows("the address in `[]` is not a valid IPv6 address"));
-            }
-            (host, after.strip_prefix(':'))
-        }
-        None => match host_port.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (host_port, None),
-        },
-    };
-    if host.is_empty() {
-        return Err(Wrong::shows("this URL names no host").help(EXAMPLE));
-    }
-    match port {
-        Some(port) if port.parse::<u16>().is_err() => {
-            Err(Wrong::shows("the port of this URL is not a valid port"))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Texts of users are cut before they stand in a message.
@@ -387,7 +354,6 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Complaint;
     use super::*;
     use serde_json::json;
 
@@ -412,7 +378,7 @@ mod tests {
             .option(new("odd_token", OptionKind::Any, "Odd and secret.").check(odd))
             .option(
                 new("plain_token", OptionKind::Any, "Secret.")
-                    .check(|_| Err(Complaint::plain("it is too short"))),
+                    .check(|_| Err(CheckError::plain("it is too short"))),
             )
             .option(new("interval", OptionKind::Duration, "How often.").required())
             .option(new("limit", OptionKind::Size, "How much."))
@@ -637,8 +603,8 @@ mod tests {
             new("depth", OptionKind::Integer { min: 1, max: 9 }, "How deep.").default(3),
         ];
         new("tls", OptionKind::Fields(fields), "Files.").check(|tls| match tls["key"].as_str() {
-            Some("bad") => Err("key: it is bad".to_owned()),
-            Some("worse") => Err("it is worse".to_owned()),
+            Some("bad") => Err(CheckError::new("it is bad").of_option("key")),
+            Some("worse") => Err(CheckError::new("it is worse")),
             _ => Ok(()),
         })
     }

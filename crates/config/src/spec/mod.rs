@@ -2,12 +2,16 @@
 //! is made. The reference page and the JSON Schema are generated from these.
 
 mod check;
+mod check_error;
 mod schema;
-mod wrong;
+mod size;
+mod url;
+mod value_error;
 
 use std::sync::Arc;
 
-use herald_base::unit::UnitError;
+pub use check_error::CheckError;
+
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -54,47 +58,7 @@ pub enum OptionKind {
 }
 
 /// A further check of one option's value, after its kind. `Arc`, since plugins check theirs with a closure.
-pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), Complaint> + Send + Sync>;
-
-/// What is wrong with a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
-    /// One sentence without a full stop.
-    pub message: String,
-    /// What to write instead.
-    pub help: Option<String>,
-    /// The part of the value that it is about, as it is written there.
-    pub excerpt: Option<String>,
-    /// Whether nothing of the value stands in the message.
-    pub plain: bool,
-}
-
-impl Complaint {
-    /// In a sentence of the check's own, in which nothing of the value stands: where it looks like a secret that is by
-    /// chance.
-    pub fn plain(message: impl Into<String>) -> Self {
-        Self { plain: true, ..Self::from(message.into()) }
-    }
-
-    /// The same complaint, about this part of the value alone.
-    #[must_use]
-    pub fn within(mut self, excerpt: impl Into<String>) -> Self {
-        self.excerpt = Some(excerpt.into());
-        self
-    }
-}
-
-impl From<String> for Complaint {
-    fn from(message: String) -> Self {
-        Self { message, help: None, excerpt: None, plain: false }
-    }
-}
-
-impl From<UnitError> for Complaint {
-    fn from(error: UnitError) -> Self {
-        Self { help: error.help().map(str::to_owned), ..Self::from(error.message()) }
-    }
-}
+pub type OptionCheck = Arc<dyn Fn(&Value) -> Result<(), CheckError> + Send + Sync>;
 
 /// One option of a component type.
 #[derive(Clone)]
@@ -160,10 +124,16 @@ impl OptionSpec {
         self
     }
 
-    /// A further check of the value, after its kind was found right. Of [`OptionKind::Fields`] a complaint that begins
-    /// with a field's name and a colon is shown at that field.
+    /// Of [`OptionKind::Size`]: within these bounds, both included, in bytes.
     #[must_use]
-    pub fn check<E: Into<Complaint>>(
+    pub fn within_sizes(self, least: u64, most: u64) -> Self {
+        self.check(move |size| size::size_within(size, least, most))
+    }
+
+    /// A further check of the value, after its kind was found right. Of [`OptionKind::Fields`] an error that
+    /// names one of them is shown there.
+    #[must_use]
+    pub fn check<E: Into<CheckError>>(
         mut self,
         check: impl Fn(&Value) -> Result<(), E> + Send + Sync + 'static,
     ) -> Self {

@@ -11,6 +11,7 @@ use super::report::{Finding, Source};
 use super::tree::{DEEPEST, Entry, Kind, Node, NodeId, Tree};
 use super::{merge, scalar, syntax};
 use crate::problem::Severity;
+use crate::secret::Reference;
 use herald_base::secret_name::is_secret_name;
 
 /// The most values that all aliases together may repeat.
@@ -363,12 +364,9 @@ fn narrow(span: &Range<usize>) -> Range<u32> {
     narrow(span.start)..narrow(span.end)
 }
 
-/// `${env:NAME}` and the like name where a secret is and tell nothing of it.
+/// A reference names where a secret is and shows nothing of it.
 fn is_reference(text: &str) -> bool {
-    let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    inner.is_some_and(|inner| {
-        (inner.starts_with("env:") || inner.starts_with("file:")) && !inner.contains(['{', '}'])
-    })
+    matches!(Reference::of(text), Some(Ok(_)))
 }
 
 /// `!`, which only says "not resolved": a text stays a text.

@@ -19,8 +19,8 @@ use crate::process::environment::Environment;
 
 /// The name of the JSON variable when nobody chooses one.
 pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
-/// Captured output is held in memory.
-const LARGEST_OUTPUT: u64 = 1 << 30;
+/// The largest `output_limit`: captured output is held in memory.
+pub const LARGEST_OUTPUT: u64 = 64 << 20;
 const NO_VARIABLE: &str = "is not the name of a variable: it is empty or holds = or NUL";
 
 /// `job_param`, understood.
@@ -267,7 +267,7 @@ impl Reader<'_> {
 fn output_limit(value: &Value) -> Result<u64, String> {
     match unit::size(value).map_err(|error| error.to_string())? {
         size if size <= LARGEST_OUTPUT => Ok(size),
-        _ => Err("is more than 1 GiB: large output belongs into a file".to_owned()),
+        _ => Err("is more than 64 MiB: write large output to a file".to_owned()),
     }
 }
 

@@ -118,6 +118,16 @@ impl Secret {
     }
 }
 
+impl PartialEq for Secrets {
+    /// By their public names: nothing that depends on the secrets themselves is compared.
+    fn eq(&self, other: &Self) -> bool {
+        let ids = |secrets: &Self| secrets.list.iter().map(|secret| secret.id.clone()).collect::<Vec<_>>();
+        ids(self) == ids(other)
+    }
+}
+
+impl Eq for Secrets {}
+
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Secrets({})", self.list.len())

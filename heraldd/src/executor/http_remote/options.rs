@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_core::problem::near_miss;
-use herald_core::spec::{Complaint, OptionKind, OptionSpec, Options};
+use herald_core::spec::{OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
 use herald_remote::{NodeRunner, Protocol, RemoteSettings, RolloutStrategy, RunnerAddress};
-use herald_wire::secret::Secrets;
+use herald_runner::config::check_secret;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -59,10 +59,7 @@ pub(super) fn specs() -> Vec<OptionSpec> {
             OptionKind::Secrets,
             "The runner's secret, at least 16 bytes, with `host`. Of a list all are accepted in answers, and the first one signs.",
         )
-        .check(|secret| match Secrets::of_value(secret) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(Complaint::plain(error.to_string())),
-        }),
+        .check(check_secret),
         OptionSpec::new("nodes", OptionKind::Texts, "The nodes of `node` on which each job runs."),
         OptionSpec::new("tags", OptionKind::Texts, "The same by tag: every node that bears one of these."),
         strategy_option(),
@@ -122,7 +119,7 @@ impl RemoteOptions {
     /// Reads them.
     pub(super) fn of(options: &Options) -> Result<Self, ComponentError> {
         let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
-        let bad = |name: &'static str| move |why: UnitError| ComponentError(format!("{name}: {why}"));
+        let bad = |name: &'static str| move |why: UnitError| ComponentError::of_option(name, why);
         let time = |name: &'static str, default: u64| match given(name) {
             Some(value) => unit::duration(value).map_err(bad(name)),
             None => Ok(Duration::from_secs(default)),
@@ -133,7 +130,7 @@ impl RemoteOptions {
         };
         let settings = RemoteSettings {
             data_dir: std::path::absolute(&data_dir)
-                .map_err(|error| ComponentError(format!("data_dir: {error}")))?,
+                .map_err(|error| ComponentError::of_option("data_dir", error))?,
             timeout: time("timeout", 24 * 3600)?,
             protocol: match given("wire").and_then(Value::as_u64) {
                 Some(1) => Protocol::V1,
@@ -153,27 +150,30 @@ impl RemoteOptions {
 /// Where jobs go: exactly one of `host`, `nodes` and `tags` says it.
 fn targets(options: &Options) -> Result<Targets, ComponentError> {
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
-    let wrong = |why: String| Err(ComponentError(why));
+    let wrong = |option: &str, why: String| Err(ComponentError::of_option(option, why));
     let ways: Vec<&str> =
         ["host", "nodes", "tags"].into_iter().filter(|name| given(name).is_some()).collect();
     let way = match ways.as_slice() {
         [one] => *one,
-        [] => return wrong("name where jobs run: `host` with `secret`, or `nodes`, or `tags`".to_owned()),
+        [] => {
+            let what = "name where jobs run: `host` with `secret`, or `nodes`, or `tags`";
+            return Err(ComponentError::new(what));
+        }
         [first, second, ..] => {
-            return wrong(format!("{second}: jobs run where `{first}` says; give one of them"));
+            return wrong(second, format!("jobs run where `{first}` says; give one of them"));
         }
     };
     if way == "host" {
         if given("strategy").is_some() {
-            return wrong("strategy: it is for `nodes` and `tags`".to_owned());
+            return wrong("strategy", "it is for `nodes` and `tags`".to_owned());
         }
         if given("secret").is_none() {
-            return wrong("the option `secret` is missing".to_owned());
+            return Err(ComponentError::new("the option `secret` is missing"));
         }
         return Ok(Targets::One(runner_address(&options.0)?));
     }
     if let Some(name) = ["secret", "tls"].into_iter().find(|name| given(name).is_some()) {
-        return wrong(format!("{name}: every node has its own, under `node`"));
+        return wrong(name, "every node has its own, under `node`".to_owned());
     }
     let empty = serde_json::Map::new();
     let all = given("node").and_then(Value::as_object).unwrap_or(&empty);
@@ -182,13 +182,13 @@ fn targets(options: &Options) -> Result<Targets, ComponentError> {
     for (n, NodeRunner { name, address }) in nodes.iter().enumerate() {
         let same = |other: &&NodeRunner| other.address.url == address.url;
         if let Some(other) = nodes.iter().take(n).find(same) {
-            return wrong(format!("{way}: {} and {name} are the same runner, {}", other.name, address.url));
+            return wrong(way, format!("{} and {name} are the same runner, {}", other.name, address.url));
         }
     }
     let strategy = given("strategy")
         .map(RolloutStrategy::deserialize)
         .transpose()
-        .map_err(|error| ComponentError(format!("strategy: {error}")))?;
+        .map_err(|error| ComponentError::of_option("strategy", error))?;
     let own = given("id").and_then(Value::as_str).map(str::to_owned);
     Ok(Targets::Many(RolloutOptions { nodes, strategy: strategy.unwrap_or_default(), own }))
 }
@@ -205,7 +205,7 @@ type Nodes = serde_json::Map<String, Value>;
 
 fn named(names: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
     if names.is_empty() {
-        return Err(ComponentError("nodes: the list is empty".to_owned()));
+        return Err(ComponentError::of_option("nodes", "the list is empty"));
     }
     let unknown: Vec<&str> = names.iter().filter(|name| !all.contains_key(**name)).copied().collect();
     if !unknown.is_empty() {
@@ -213,7 +213,7 @@ fn named(names: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError>
         let advice =
             meant.map_or("add it under `node`".to_owned(), |meant| format!("did you mean \"{meant}\"?"));
         let unknown = unknown.join("\", \"");
-        return Err(ComponentError(format!("nodes: there is no node \"{unknown}\"; {advice}")));
+        return Err(ComponentError::of_option("nodes", format!("there is no node \"{unknown}\"; {advice}")));
     }
     names.iter().filter_map(|name| Some(node_runner(name, all.get(*name)?))).collect()
 }
@@ -224,9 +224,8 @@ fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError>
         tags.iter().filter(|tag| !all.values().any(|node| bears(node, tag))).copied().collect();
     if !unknown.is_empty() {
         let unknown = unknown.join("\", \"");
-        return Err(ComponentError(format!(
-            "tags: no node bears the tag \"{unknown}\"; see `tags` under `node`"
-        )));
+        let what = format!("no node bears the tag \"{unknown}\"; see `tags` under `node`");
+        return Err(ComponentError::of_option("tags", what));
     }
     let wanted = all.iter().filter(|(_, node)| tags.iter().any(|tag| bears(node, tag)));
     wanted.map(|(name, node)| node_runner(name, node)).collect()
@@ -270,8 +269,9 @@ fn default_data_dir() -> Result<PathBuf, ComponentError> {
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
     state.map(|state| state.join("heraldd/data")).ok_or_else(|| {
-        ComponentError(
-            "data_dir: there is neither $STATE_DIRECTORY nor a home directory; name a folder".to_owned(),
+        ComponentError::of_option(
+            "data_dir",
+            "there is neither $STATE_DIRECTORY nor a home directory; name a folder",
         )
     })
 }

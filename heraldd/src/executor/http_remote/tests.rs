@@ -29,7 +29,7 @@ fn options_are_checked() {
         options[key] = value.clone();
         let Value::Object(options) = options else { unreachable!() };
         let made = (component().factory)(&Options(options));
-        assert_eq!(made.is_ok(), fine, "{key}: {value}: {:?}", made.err().map(|error| error.0));
+        assert_eq!(made.is_ok(), fine, "{key}: {value}: {:?}", made.err().map(|error| error.to_string()));
     }
 }
 

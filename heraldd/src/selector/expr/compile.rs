@@ -6,7 +6,7 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, ExecutionError, Program};
 use herald_core::param::Params;
 use herald_core::problem::near_miss;
-use herald_core::spec::Complaint;
+use herald_core::spec::CheckError;
 
 use super::{function, value};
 
@@ -46,7 +46,7 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    pub(super) fn new(source: &str) -> Result<Self, Complaint> {
+    pub(super) fn new(source: &str) -> Result<Self, CheckError> {
         if source.trim().is_empty() {
             return Err("the expression is empty".to_owned().into());
         }
@@ -56,8 +56,8 @@ impl Compiled {
         known_names(source, &found.unknown)?;
         known_functions(source, &program)?;
         if let Some((pattern, error)) = found.bad_pattern {
-            let complaint = Complaint::from(format!("the pattern is wrong: {error}"));
-            return Err(complaint.within(pattern));
+            let wrong = CheckError::from(format!("the pattern is wrong: {error}"));
+            return Err(wrong.within(pattern));
         }
         if never_true_or_false(&program.expression().expr) {
             return Err("the expression never gives true or false".to_owned().into());
@@ -69,7 +69,7 @@ impl Compiled {
     }
 }
 
-fn syntax(source: &str, errors: &cel::ParseErrors) -> Complaint {
+fn syntax(source: &str, errors: &cel::ParseErrors) -> CheckError {
     let Some(first) = errors.errors.first() else {
         return "the expression is not CEL".to_owned().into();
     };
@@ -80,23 +80,23 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> Complaint {
         (usize::try_from(first.pos.0).unwrap_or(1), usize::try_from(first.pos.1).unwrap_or(1));
     let line = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
-    let complaint = Complaint::from(format!("this is not CEL, at character {column}: {message}"));
-    if rest.trim().is_empty() { complaint } else { complaint.within(rest) }
+    let wrong = CheckError::from(format!("this is not CEL, at character {column}: {message}"));
+    if rest.trim().is_empty() { wrong } else { wrong.within(rest) }
 }
 
-fn known_names(source: &str, unknown: &[String]) -> Result<(), Complaint> {
+fn known_names(source: &str, unknown: &[String]) -> Result<(), CheckError> {
     if let Some(name) = unknown.iter().min_by_key(|name| source.find(name.as_str())) {
         let meant = near_miss(name, NAMES).map_or_else(
             || "there are trigger_param and select_param".to_owned(),
             |meant| format!("did you mean `{meant}`?"),
         );
-        let complaint = Complaint::from(format!("`{name}` stands for nothing; {meant}"));
-        return Err(complaint.within(name.as_str()));
+        let wrong = CheckError::from(format!("`{name}` stands for nothing; {meant}"));
+        return Err(wrong.within(name.as_str()));
     }
     Ok(())
 }
 
-fn known_functions(source: &str, program: &Program) -> Result<(), Complaint> {
+fn known_functions(source: &str, program: &Program) -> Result<(), CheckError> {
     let references = program.references();
     let mut functions: Vec<&str> = references
         .functions()
@@ -110,8 +110,8 @@ fn known_functions(source: &str, program: &Program) -> Result<(), Complaint> {
         Some(name) => {
             let meant = near_miss(name, function::NAMES.into_iter().chain(STANDARD));
             let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-            let complaint = Complaint::from(format!("there is no function `{name}`{meant}"));
-            Err(complaint.within((*name).to_owned()))
+            let wrong = CheckError::from(format!("there is no function `{name}`{meant}"));
+            Err(wrong.within((*name).to_owned()))
         }
     }
 }
@@ -202,7 +202,7 @@ fn never_true_or_false(expr: &Expr) -> bool {
 }
 
 /// An operator that does not fit its operands whatever the event holds.
-fn types(program: &Program) -> Result<(), Complaint> {
+fn types(program: &Program) -> Result<(), CheckError> {
     let mut context = Context::with_env(environment());
     function::add_to(&mut context);
     for name in NAMES {

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use cel::{Context, ExecutionError, Value as Made};
 use herald_core::param::Params;
 use herald_core::selector::{Answer, Question, Selector};
-use herald_core::spec::{Complaint, Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ router:
     SelectorType::new(description, |_| Ok(Arc::new(Expr::default())))
 }
 
-fn check(value: &Value) -> Result<(), Complaint> {
+fn check(value: &Value) -> Result<(), CheckError> {
     value.as_str().map_or(Ok(()), |source| Compiled::new(source).map(drop))
 }
 
@@ -83,7 +83,7 @@ impl Expr {
         if let Some(compiled) = kept.get(source) {
             return Ok(compiled.clone());
         }
-        let compiled = Compiled::new(source).map_err(|complaint| ComponentError(complaint.message))?;
+        let compiled = Compiled::new(source).map_err(|error| ComponentError::new(error.message))?;
         let compiled = Arc::new(compiled);
         if kept.len() >= KEPT {
             kept.clear();
@@ -104,7 +104,7 @@ impl Selector for Expr {
             return evaluate(&compiled, &trigger_param, &select_param);
         }
         if steps > MOST_STEPS {
-            return Err(ComponentError(format!(
+            return Err(ComponentError::new(format!(
                 "the expression could take about {steps} steps with this event; at most {MOST_STEPS} are taken"
             )));
         }
@@ -114,7 +114,9 @@ impl Selector for Expr {
             Ok(evaluated) => {
                 evaluated.unwrap_or_else(|_| Err(ComponentError::new("the evaluation panicked")))
             }
-            Err(_) => Err(ComponentError(format!("the expression took longer than {} s", LONGEST.as_secs()))),
+            Err(_) => {
+                Err(ComponentError::new(format!("the expression took longer than {} s", LONGEST.as_secs())))
+            }
         }
     }
 }
@@ -132,12 +134,13 @@ fn evaluate(
     match compiled.program.execute(&context) {
         Ok(Made::Bool(true)) => Ok(Answer::yes(format!("it is true{}", saw()))),
         Ok(Made::Bool(false)) => Ok(Answer::no(format!("it is false{}", saw()))),
-        Ok(other) => {
-            Err(ComponentError(format!("the expression gives {}, not true or false", value::kind(&other))))
-        }
+        Ok(other) => Err(ComponentError::new(format!(
+            "the expression gives {}, not true or false",
+            value::kind(&other)
+        ))),
         // An event without the key is not the event that is meant.
         Err(ExecutionError::NoSuchKey(key)) => Ok(Answer::no(format!("there is no key `{key}`{}", saw()))),
-        Err(error) => Err(ComponentError(format!(
+        Err(error) => Err(ComponentError::new(format!(
             "the expression cannot be evaluated: {}{}",
             compile::plain(&error),
             saw()

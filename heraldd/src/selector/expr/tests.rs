@@ -14,7 +14,7 @@ async fn ask(expr: &str, trigger_param: &Value) -> Result<Answer, String> {
         trigger_param: Arc::new(params(trigger_param.clone()).into()),
         select_param: params(json!({"expr": expr, "branches": ["main", "stable"], "secret": "key"})),
     };
-    Expr::default().select(&question).await.map_err(|error| error.0)
+    Expr::default().select(&question).await.map_err(|error| error.message)
 }
 
 #[tokio::test]
@@ -106,15 +106,15 @@ fn mistakes_are_found_when_it_is_compiled() {
         ("1 + 'a' == 2", "does not take a number and a text", None),
         ("trigger_param.a = 1", "not CEL, at character", Some("= 1")),
     ] {
-        let complaint = match Compiled::new(expr) {
-            Err(complaint) => complaint,
+        let error = match Compiled::new(expr) {
+            Err(error) => error,
             Ok(compiled) => {
                 panic!("{expr}: {:?}", compiled.program.execute(&Context::with_env(compile::environment())))
             }
         };
-        assert!(complaint.message.contains(says), "{expr}: {}", complaint.message);
+        assert!(error.message.contains(says), "{expr}: {}", error.message);
         if let Some(within) = within {
-            assert_eq!(complaint.excerpt.as_deref(), Some(within), "{expr}");
+            assert_eq!(error.excerpt.as_deref(), Some(within), "{expr}");
         }
     }
 }

@@ -168,7 +168,7 @@ impl CronTrigger {
             None => TimeZone::system(),
         };
         let schedule = Schedule::parse(&given.cron, given.with_seconds, &zone)
-            .map_err(|what| ComponentError(format!("cron: {what}")))?;
+            .map_err(|what| ComponentError::of_option("cron", what))?;
         let window = given.catch_up_window.unwrap_or(WINDOW);
         let calendar =
             format!("{}\0{}\0{}", given.cron, given.with_seconds, given.time_zone.unwrap_or_default());

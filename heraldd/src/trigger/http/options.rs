@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use herald_core::spec::{Complaint, Description, OptionKind, OptionSpec};
+use herald_config::listener::{self, ListenerOptions};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use http::{HeaderValue, Method};
@@ -19,10 +20,8 @@ use super::request::Headers;
 use crate::tls;
 use herald_net::network::Network;
 
-/// Where it listens unless told.
-pub(super) const HOST: &str = "127.0.0.1";
+/// The port that it listens on unless another one is given.
 pub(super) const PORT: u16 = 8123;
-const SOCKET_MODE: u32 = 0o600;
 const MAX_BODY: u64 = 1 << 20;
 /// A body is held in memory, several at once: more than this in one is a mistake.
 const MOST_BODY: u64 = 1 << 30;
@@ -44,32 +43,7 @@ pub(super) fn add_to(description: Description) -> Description {
 
 fn listening() -> Vec<OptionSpec> {
     let new = OptionSpec::new;
-    vec![
-        new(
-            "host",
-            OptionKind::Text,
-            "The address to listen on. Default: `127.0.0.1`; with `unix_socket` and neither `host` nor `port`, no \
-             TCP port is opened.",
-        )
-        .check(check_host),
-        new(
-            "port",
-            OptionKind::Integer { min: 0, max: 65_535 },
-            "The TCP port; 0 takes any that is free and logs it. Default: 8123, see `host`.",
-        ),
-        new(
-            "unix_socket",
-            OptionKind::FilePath,
-            "A unix socket to listen on, alone or besides the port. Its folder must exist. It never takes the place \
-             of another file or of the socket of a program that runs.",
-        ),
-        new(
-            "unix_socket_mode",
-            OptionKind::Any,
-            "The permissions of the socket's file, in octal: `'0660'` lets its group connect.",
-        )
-        .default("0600")
-        .check(|mode| socket_mode(mode).map(drop)),
+    let requests = vec![
         new(
             "path",
             OptionKind::Text,
@@ -82,7 +56,8 @@ fn listening() -> Vec<OptionSpec> {
              may hold JSON, or Base64 of JSON, whose keys then are parameters too. Default: `[POST]`.")
             .check(|given| methods(given).map(drop)),
         tls::listener_option(),
-    ]
+    ];
+    listener::options(PORT).into_iter().chain(requests).collect()
 }
 
 fn checking() -> Vec<OptionSpec> {
@@ -177,38 +152,12 @@ fn answering() -> Vec<OptionSpec> {
     ]
 }
 
-/// Whether it can be the name or the address of this machine. Whether it is one shows at start only.
-fn check_host(host: &Value) -> Result<(), String> {
-    let host = host.as_str().unwrap_or_default();
-    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
-        return Err("expected an address or a name of this machine, such as 127.0.0.1 or ::1".to_owned());
-    }
-    match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
-            Err("the port stands in `port`, not here".to_owned())
-        }
-        _ => Ok(()),
-    }
-}
-
-pub(super) fn check_max_body(size: &Value) -> Result<(), Complaint> {
+pub(super) fn check_max_body(size: &Value) -> Result<(), CheckError> {
     match unit::size(size)? {
         0 => Err("it must be at least 1".to_owned().into()),
         1..=MOST_BODY => Ok(()),
         _ => Err("it must be at most 1 GiB, since a body is held in memory".to_owned().into()),
     }
-}
-
-/// Octal as text, `0660` or `0o660`; or the number itself, as YAML makes of `0o660`.
-pub(super) fn socket_mode(mode: &Value) -> Result<u32, String> {
-    let number = match mode {
-        Value::String(text) => u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8).ok(),
-        Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
-        _ => None,
-    };
-    number
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| "expected permissions in octal, such as '0660'".to_owned())
 }
 
 /// One text, or a list of them.
@@ -296,10 +245,6 @@ const WEB: [&str; 10] = [
 
 #[derive(Deserialize)]
 struct Plain {
-    host: Option<String>,
-    port: Option<u16>,
-    unix_socket: Option<PathBuf>,
-    unix_socket_mode: Option<Value>,
     #[serde(default, deserialize_with = "unit::de_optional_size")]
     max_body: Option<u64>,
     dedup_window: Option<Value>,
@@ -317,15 +262,13 @@ impl Given {
     pub(super) fn of(options: &herald_core::spec::Options) -> Result<Self, ComponentError> {
         let plain: Plain = options.parse()?;
         let list = |name: &str| options.0.get(name).map(texts).unwrap_or_default();
-        let with_tcp = plain.unix_socket.is_none() || plain.host.is_some() || plain.port.is_some();
-        let host = plain.host.clone().unwrap_or_else(|| HOST.to_owned());
-        let mode = plain.unix_socket_mode.as_ref().map_or(Ok(SOCKET_MODE), socket_mode);
-        let mode = mode.map_err(at("unix_socket_mode"))?;
+        let ListenerOptions { host, port, has_port, unix_socket, unix_socket_mode } =
+            ListenerOptions::of(options, PORT);
         let window = plain.dedup_window.as_ref().map_or(Ok(DEDUP_WINDOW), unit::duration_or_zero);
         Ok(Self {
             allowed_hosts: list("allowed_hosts").into_iter().chain([host.clone()]).collect(),
-            tcp: with_tcp.then(|| (host, plain.port.unwrap_or(PORT))),
-            unix: plain.unix_socket.clone().map(|path| (path, mode)),
+            tcp: has_port.then_some((host, port)),
+            unix: unix_socket.map(|path| (path, unix_socket_mode)),
             max_body: plain.max_body.unwrap_or(MAX_BODY),
             dedup_window: window.map_err(at("dedup_window"))?,
             path: plain.path.as_deref().map(Pattern::read).transpose().map_err(at("path"))?,
@@ -335,7 +278,7 @@ impl Given {
 }
 
 fn at<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> ComponentError {
-    move |what| ComponentError(format!("{name}: {what}"))
+    move |what| ComponentError::of_option(name, what)
 }
 
 impl Web {

@@ -38,7 +38,7 @@ impl Place {
             Self::Tcp(host, port) => bind_tcp(host, *port).await,
             Self::Unix(path, mode) => bind_unix(path, *mode).await.map(Listener::Unix),
         }
-        .map_err(|error| ComponentError(error.to_string()))
+        .map_err(ComponentError::new)
     }
 
     /// Whether it is the same port or socket.
@@ -89,7 +89,7 @@ pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Hel
     if let Some(shared) = there {
         if shared.tls.as_ref() != tls {
             let what = "another trigger listens on the same port with another `tls`, or without; give all of them the same";
-            return Err(ComponentError(what.to_owned()));
+            return Err(ComponentError::new(what.to_owned()));
         }
         return Ok(Held::of(shared));
     }
@@ -246,7 +246,7 @@ impl Mounts {
         if let Some(other) = all.iter().find(same) {
             let what =
                 pattern.as_ref().map_or("every path".to_owned(), |pattern| format!("the path {pattern}"));
-            return Err(ComponentError(format!(
+            return Err(ComponentError::new(format!(
                 "{what} is taken by the trigger \"{}\" on the same port; give them different paths",
                 other.answers.activator.trigger()
             )));

@@ -99,7 +99,7 @@ async fn answers_of_every_sort() {
         ("block", format!("{who} did not answer within 1.5 s")),
     ] {
         let error = ask(&selector, mode).await.unwrap_err();
-        assert!(error.0.starts_with(&said), "{mode}: {error}");
+        assert!(error.message.starts_with(&said), "{mode}: {error}");
     }
     assert!(ask(&selector, "yes").await.unwrap().yes);
 }
@@ -124,11 +124,11 @@ async fn a_plugin_that_blocks_blocks_itself() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     let error = ask(&blocked, "yes").await.unwrap_err();
     assert_eq!(
-        error.0,
+        error.message,
         "waited 1.5 s for a thread of plugin \"lab\", whose 8 threads are held by calls that do not return"
     );
     for asking in asking {
-        assert!(asking.await.unwrap().0.contains("did not answer"));
+        assert!(asking.await.unwrap().message.contains("did not answer"));
     }
 }
 

@@ -32,16 +32,16 @@ async fn a_panic_fails_its_call_only() {
     let selector = made(&plugin.selectors[0], &json!({})).unwrap();
     for mode in ["panic", "panic later", "panic"] {
         let error = ask(&selector, mode).await.unwrap_err();
-        assert!(error.0.contains(panicked), "{mode}: {error}");
+        assert!(error.message.contains(panicked), "{mode}: {error}");
     }
     assert!(ask(&selector, "").await.unwrap().yes);
     let executor = made(&plugin.executors[0], &json!({})).unwrap();
     assert!(run(&executor, "panic").await.unwrap_err().error.contains(panicked));
     assert!(run(&executor, "").await.is_ok());
     let Err(error) = made(&plugin.executors[0], &json!({"fails": false})) else { panic!("it was made") };
-    assert!(error.0.contains(panicked), "{error}");
+    assert!(error.message.contains(panicked), "{error}");
     let Err(error) = made(&plugin.executors[0], &json!({"fails": true})) else { panic!("it was made") };
-    assert_eq!(error.0, "cannot be made");
+    assert_eq!(error.message, "cannot be made");
     let trigger = made(&plugin.triggers[0], &json!({"panics": true})).unwrap();
     let error = check_trigger(trigger, Duration::from_secs(5)).await.unwrap_err();
     assert!(error.contains(panicked), "{error}");
@@ -93,7 +93,7 @@ async fn calls_that_are_given_up_end() {
     // The first is given up by us, the second for taking too long.
     let _ = tokio::time::timeout(Duration::from_millis(100), ask(&selector, "never")).await.unwrap_err();
     let error = ask(&selector, "never").await.unwrap_err();
-    assert!(error.0.contains("did not answer within 1.5 s"), "{error}");
+    assert!(error.message.contains("did not answer within 1.5 s"), "{error}");
     let both = async {
         while ask(&selector, "dropped").await.unwrap().why.parse::<u64>().unwrap() < before + 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -106,7 +106,7 @@ async fn calls_that_are_given_up_end() {
 async fn a_blocked_future_is_given_up() {
     let selector = made(&lab().selectors[0], &json!({})).unwrap();
     let error = ask(&selector, "block").await.unwrap_err();
-    assert!(error.0.contains("did not answer within 1.5 s"), "{error}");
+    assert!(error.message.contains("did not answer within 1.5 s"), "{error}");
     assert!(ask(&selector, "").await.unwrap().yes);
 }
 

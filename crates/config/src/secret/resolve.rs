@@ -1,23 +1,25 @@
-//! Secret references and literal secrets.
+//! Resolves the references in a configuration, and finds the secrets that are written in it.
 //!
 //! A whole value `${env:NAME}` or `${file:/path}` is replaced by what it names. What is secret goes into the mask.
 //! Nothing here remembers the references: whoever keeps a job's parameters for longer keeps the unresolved values of
-//! the document, and gives them to [`Secrets::resolve`] again.
+//! the document, and gives them to [`SecretResolver::resolve`] again.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path as FilePath, PathBuf};
+use std::collections::{HashMap, HashSet};
 
-use herald_core::problem::{Path, Problem};
-use herald_core::secret::{MASKED, Mask, is_secret_name};
+use herald_base::secret_name::{MASKED, is_secret_name};
 use serde_json::Value;
 
+use super::mask::Mask;
+use super::reference::{Lookup, Reference, ReferenceError};
+use crate::Params;
+use crate::problem::{Path, Problem, near_miss};
+use crate::spec::{Description, OptionKind};
+
 /// A place on the way down, which costs nothing until somebody asks for it.
-pub(super) struct At<'a> {
+pub struct At<'a> {
     above: Option<&'a At<'a>>,
-    step: Down<'a>,
+    /// None at the top of the document.
+    step: Option<Down<'a>>,
 }
 
 #[derive(Clone, Copy)]
@@ -27,80 +29,86 @@ enum Down<'a> {
 }
 
 impl<'a> At<'a> {
+    /// The top of the document.
+    #[must_use]
+    pub fn top() -> Self {
+        Self { above: None, step: None }
+    }
+
     /// A section of the file.
-    pub(super) fn section(name: &'a str) -> Self {
-        Self { above: None, step: Down::Key(name) }
+    #[must_use]
+    pub fn section(name: &'a str) -> Self {
+        Self { above: None, step: Some(Down::Key(name)) }
     }
 
     /// One key further.
-    pub(super) fn key(&'a self, key: &'a str) -> Self {
-        Self { above: Some(self), step: Down::Key(key) }
+    #[must_use]
+    pub fn key(&'a self, key: &'a str) -> Self {
+        Self { above: Some(self), step: Some(Down::Key(key)) }
     }
 
     fn index(&'a self, n: usize) -> Self {
-        Self { above: Some(self), step: Down::Index(n) }
+        Self { above: Some(self), step: Some(Down::Index(n)) }
     }
 
     fn path(&self) -> Path {
         let above = self.above.map_or_else(Path::top, At::path);
         match self.step {
-            Down::Key(key) => above.key(key),
-            Down::Index(n) => above.index(n),
+            None => above,
+            Some(Down::Key(key)) => above.key(key),
+            Some(Down::Index(n)) => above.index(n),
         }
     }
 }
 
-/// The largest file that a reference may name.
-const LARGEST: u64 = 1 << 20;
 /// What stands in the place of a secret that could not be had.
 const NOT_THERE: &str = "a secret that could not be had";
 /// The shortest line of a secret of many lines that is hidden by itself.
 const SHORTEST_LINE: usize = 8;
 
-/// Where references lead.
-pub(super) struct Lookup<'a> {
-    /// The value of an environment variable.
-    pub(super) variable: &'a dyn Fn(&str) -> Option<OsString>,
-    /// What relative paths begin at.
-    pub(super) folder: PathBuf,
-}
-
 /// What was found on the way through the values.
-pub(super) struct Secrets<'a> {
+pub struct SecretResolver<'a> {
     lookup: Lookup<'a>,
-    pub(super) mask: Mask,
-    pub(super) problems: Vec<Problem>,
+    mask: Mask,
+    problems: Vec<Problem>,
     /// What references gave, by place.
     resolved: HashMap<Path, String>,
     /// Places of secrets that stand in the file itself.
-    pub(super) literal: Vec<Path>,
+    literal: Vec<Path>,
+    /// Places of values that their description declares secret, whatever their name.
+    declared: Vec<Path>,
 }
 
-impl<'a> Secrets<'a> {
-    pub(super) fn new(lookup: Lookup<'a>) -> Self {
+impl<'a> SecretResolver<'a> {
+    /// Follows references with this.
+    #[must_use]
+    pub fn new(lookup: Lookup<'a>) -> Self {
         Self {
             lookup,
             mask: Mask::new(),
             problems: Vec::new(),
             resolved: HashMap::new(),
             literal: Vec::new(),
+            declared: Vec::new(),
         }
     }
 
     /// What references gave.
-    pub(super) fn references(&self) -> Mask {
+    #[must_use]
+    pub fn references(&self) -> Mask {
         let mut mask = Mask::new();
         self.resolved.values().for_each(|secret| mask.add(secret));
         mask
     }
 
     /// Whether the value at this place came from a reference.
-    pub(super) fn is_resolved(&self, at: &Path) -> bool {
+    #[must_use]
+    pub fn is_resolved(&self, at: &Path) -> bool {
         self.resolved.contains_key(at)
     }
 
     /// Replaces the references in a value and below, and notes what is secret.
-    pub(super) fn resolve(&mut self, value: &mut Value, at: &At<'_>) {
+    pub fn resolve(&mut self, value: &mut Value, at: &At<'_>) {
         self.walk(value, at, None);
     }
 
@@ -140,10 +148,10 @@ impl<'a> Secrets<'a> {
                     }
                 }
             },
-            Some(Err(why)) => self.problems.push(why.at(&at.path())),
+            Some(Err(why)) => self.problems.push(problem(&why, at)),
             Some(Ok(reference)) => match reference.look_up(&self.lookup) {
                 Err(why) => {
-                    self.problems.push(Problem::error(at.path(), why));
+                    self.problems.push(problem(&why, at));
                     // Whatever else reads it finds nothing wrong with it.
                     NOT_THERE.clone_into(text);
                 }
@@ -156,6 +164,89 @@ impl<'a> Secrets<'a> {
         }
     }
 
+    /// Whether a reference or a secret was found wrong.
+    #[must_use]
+    pub fn found_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    /// The places of secrets that stand in the file itself.
+    #[must_use]
+    pub fn literals(&self) -> &[Path] {
+        &self.literal
+    }
+
+    /// The places of everything secret in the file, whatever its name.
+    pub fn places(&self) -> impl Iterator<Item = &Path> {
+        self.literal.iter().chain(&self.declared)
+    }
+
+    /// Options as their description wants them. The environment and files hold text only: where a number or a switch is
+    /// wanted, what a reference gave is read as one. What the description declares secret is secret under any name.
+    #[must_use]
+    pub fn typed(&mut self, description: &Description, given: &Params, at: &Path) -> Params {
+        let mut given = given.clone();
+        self.misspelt(description, &given, at);
+        for option in &description.options {
+            let place = at.key(&option.name);
+            if matches!(option.kind, OptionKind::Secret | OptionKind::Secrets) {
+                self.declare(given.get(&option.name), place);
+                continue;
+            }
+            let Some(Value::String(text)) = given.get(&option.name) else { continue };
+            let value = match option.kind {
+                _ if !self.is_resolved(&place) => None,
+                OptionKind::Integer { .. } => text.trim().parse::<i64>().ok().map(Value::from),
+                OptionKind::Boolean => text.trim().parse::<bool>().ok().map(Value::from),
+                _ => None,
+            };
+            if let Some(value) = value {
+                given.insert(option.name.clone(), value);
+            }
+        }
+        given
+    }
+
+    /// A misspelt name of a secret holds a secret all the same.
+    fn misspelt(&mut self, description: &Description, given: &Params, at: &Path) {
+        let is_known = |key: &str| description.options.iter().any(|option| option.name == key);
+        let secrets = || description.options.iter().filter(|option| option.is_secret());
+        let unknown = given.iter().filter(|(key, _)| !is_known(key));
+        for (key, value) in unknown {
+            if near_miss(key, secrets().map(|option| option.name.as_str())).is_some() {
+                self.declare(Some(value), at.key(key));
+            }
+        }
+    }
+
+    fn declare(&mut self, value: Option<&Value>, at: Path) {
+        match value {
+            Some(Value::String(secret)) if !secret.is_empty() => self.literal(secret, &at),
+            Some(Value::Array(list)) => {
+                for (n, secret) in list.iter().enumerate() {
+                    if let Some(secret) = secret.as_str().filter(|secret| !secret.is_empty()) {
+                        self.literal(secret, &at.index(n));
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.declared.push(at);
+    }
+
+    /// All problems, and the mask of what is secret: those of the references, and `others` but for what is said of
+    /// values that could not be had. None of them shows a secret.
+    #[must_use]
+    pub fn finish(mut self, others: Vec<Problem>) -> Resolved {
+        let own = std::mem::take(&mut self.problems);
+        let without: HashSet<&Path> = own.iter().map(|problem| &problem.path).collect();
+        let others = others.into_iter().filter(|problem| !without.contains(&problem.path));
+        let problems: Vec<Problem> = others.map(|problem| self.masked(problem)).collect();
+        let own = own.iter().map(|problem| self.masked(problem.clone()));
+        let problems = problems.into_iter().chain(own).collect();
+        Resolved { problems, mask: self.mask }
+    }
+
     fn empty(&mut self, name: &str, at: &At<'_>) {
         self.problems.push(
             Problem::error(at.path(), format!("the secret `{name}` is empty"))
@@ -164,7 +255,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// A secret that stands in the file.
-    pub(super) fn literal(&mut self, secret: &str, at: &Path) {
+    pub fn literal(&mut self, secret: &str, at: &Path) {
         if !self.is_resolved(at) {
             self.hide(secret);
             self.literal.push(at.clone());
@@ -186,7 +277,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// Refuses references where none may stand.
-    pub(super) fn refuse(&mut self, value: &Value, at: &At<'_>) {
+    pub fn refuse(&mut self, value: &Value, at: &At<'_>) {
         match value {
             Value::String(text) if Reference::of(text).is_some() => {
                 let help =
@@ -203,7 +294,7 @@ impl<'a> Secrets<'a> {
     }
 
     /// The problem without any secret in its words.
-    pub(super) fn masked(&self, mut problem: Problem) -> Problem {
+    fn masked(&self, mut problem: Problem) -> Problem {
         if problem.plain {
             return problem;
         }
@@ -224,76 +315,20 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// Why a text that looks like a reference is none.
-enum NoReference {
-    Embedded,
-    Nameless(&'static str),
+/// What came of resolving a configuration.
+pub struct Resolved {
+    /// What is wrong; no text holds a secret.
+    pub problems: Vec<Problem>,
+    /// Hides what is secret.
+    pub mask: Mask,
 }
 
-impl NoReference {
-    fn at(self, at: &Path) -> Problem {
-        match self {
-            Self::Embedded => Problem::error(at.clone(), "a secret reference must be the whole value")
-                .help("put the whole text into the variable or the file"),
-            Self::Nameless(what) => Problem::error(at.clone(), format!("the reference names no {what}")),
-        }
+fn problem(error: &ReferenceError, at: &At<'_>) -> Problem {
+    let problem = Problem::error(at.path(), error.to_string());
+    match error.help() {
+        Some(help) => problem.help(help),
+        None => problem,
     }
-}
-
-/// What a reference begins with.
-const BEGINNINGS: [&str; 2] = ["${env:", "${file:"];
-
-/// `${env:NAME}` or `${file:/path}`.
-enum Reference<'a> {
-    Env(&'a str),
-    File(&'a str),
-}
-
-impl<'a> Reference<'a> {
-    /// `None` for a text that has nothing of a reference.
-    fn of(text: &'a str) -> Option<Result<Self, NoReference>> {
-        if !BEGINNINGS.iter().any(|beginning| text.split(beginning).skip(1).any(|rest| !is_shell(rest))) {
-            return None;
-        }
-        let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-        let Some((scheme, name)) = inner.filter(|inner| !inner.contains('}')).and_then(|i| i.split_once(':'))
-        else {
-            return Some(Err(NoReference::Embedded));
-        };
-        Some(match (scheme, name) {
-            ("env", "") => Err(NoReference::Nameless("variable")),
-            ("file", "") => Err(NoReference::Nameless("file")),
-            ("env", name) => Ok(Self::Env(name)),
-            ("file", path) => Ok(Self::File(path)),
-            _ => Err(NoReference::Embedded),
-        })
-    }
-
-    fn look_up(&self, lookup: &Lookup<'_>) -> Result<String, String> {
-        let (what, text) = match self {
-            Self::Env(name) => {
-                let what = format!("the environment variable {name}");
-                let value = (lookup.variable)(name).ok_or_else(|| format!("{what} is not set"))?;
-                let text = value.into_string().map_err(|_| format!("{what} is not UTF-8"))?;
-                (what, text)
-            }
-            Self::File(path) => {
-                let what = format!("the secret file {path}");
-                let text = file(&lookup.folder.join(path)).map_err(|why| format!("{what} {why}"))?;
-                (what, text)
-            }
-        };
-        let secret = text.strip_suffix('\n').map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text));
-        if secret.is_empty() {
-            return Err(format!("{what} is empty"));
-        }
-        Ok(secret.to_owned())
-    }
-}
-
-/// Whether what follows `${env:` is a shell's default value, as in `echo ${env:-prod}`: scripts stand in `arg` too.
-fn is_shell(rest: &str) -> bool {
-    rest.starts_with(['-', '=', '?', '+'])
 }
 
 /// The password of a URL such as `https://user:password@host/x.git`.
@@ -305,22 +340,4 @@ fn password_in_url(text: &str) -> Option<&str> {
     let authority = rest.split(['/', '?', '#']).next()?;
     let (user, _) = authority.rsplit_once('@')?;
     user.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
-}
-
-/// A secret file, whole. A pipe or a device could keep the daemon waiting, and is refused.
-fn file(path: &FilePath) -> Result<String, String> {
-    let explain = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "does not exist".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "may not be read (permission denied)".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    };
-    if !std::fs::metadata(path).map_err(explain)?.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(explain)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(explain)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("is larger than {} MiB", LARGEST >> 20));
-    }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

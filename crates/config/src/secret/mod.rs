@@ -1,0 +1,9 @@
+//! Secrets in a configuration: the references that name them, how they are resolved, and the mask that hides them.
+
+mod mask;
+mod reference;
+mod resolve;
+
+pub use mask::{Mask, REQUEST, SHORTEST_WITHIN};
+pub use reference::{FileError, Lookup, Reference, ReferenceError};
+pub use resolve::{At, Resolved, SecretResolver};

@@ -1,0 +1,141 @@
+//! The settings of the daemon itself that stand at the top of the file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use herald_core::plan::Limits;
+use herald_core::problem::{Path, Problem};
+use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::unit;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::section::{Invalid, References, Section, SectionReader, Shape};
+use crate::state::folder;
+
+pub(super) const SECTION: Section =
+    Section { name: "", holds: "", references: References::Nowhere, shape: Shape::Top(description) };
+
+/// The settings that stand at the top of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonSettings {
+    /// Jobs that run at once.
+    pub max_jobs: usize,
+    /// Events and jobs that wait.
+    pub max_queue: usize,
+    /// The deepest chain of jobs that feed each other.
+    pub max_chain_depth: u32,
+    /// How long running jobs may go on at the end.
+    pub shutdown_grace: Duration,
+    /// How often every node is asked how it is.
+    pub heartbeat: Duration,
+    /// Where the state is kept; none keeps everything in memory.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// The scalar settings at the top of the file.
+fn description() -> Description {
+    let limits = Limits::default();
+    Description::new("heraldd", "Bounds of the daemon itself.")
+        .option(
+            OptionSpec::new(
+                "max_jobs",
+                OptionKind::Integer { min: 1, max: 100_000 },
+                "How many jobs run at once; further ones wait.",
+            )
+            .default(limits.max_jobs),
+        )
+        .option(
+            OptionSpec::new(
+                "max_queue",
+                OptionKind::Integer { min: 1, max: 10_000_000 },
+                "How many events and jobs wait at most; past that, triggers are held back.",
+            )
+            .default(limits.max_queue),
+        )
+        .option(
+            OptionSpec::new(
+                "max_chain_depth",
+                OptionKind::Integer { min: 0, max: 1_000_000 },
+                "How long a chain of jobs that start each other through `exe_done` may get.",
+            )
+            .default(limits.max_chain_depth),
+        )
+        .option(
+            OptionSpec::new(
+                "shutdown_grace",
+                OptionKind::Any,
+                "How long running jobs may go on after SIGTERM before their processes are ended: a duration, or 0 to \
+                 end them at once.",
+            )
+            .default("30s")
+            .check(|grace| unit::duration_or_zero(grace).map(drop)),
+        )
+        .option(OptionSpec::new("heartbeat", OptionKind::Duration, "How often every node of `node` is asked how it is.")
+                .default("15s"),
+        )
+        .option(
+            OptionSpec::new(
+                "state_dir",
+                OptionKind::Text,
+                "The folder of the journal, in which every event and job is recorded before anything is done, so that \
+                 nothing is lost when the daemon or the machine goes down. One daemon at a time uses it. `none` keeps \
+                 everything in memory. Default: `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else \
+                 `$XDG_STATE_HOME/heraldd` (`~/.local/state/heraldd`).",
+            )
+            .check(|folder| match folder.as_str() {
+                Some("") => Err("name a folder, or write none".to_owned()),
+                _ => Ok(()),
+            }),
+        )
+}
+
+#[derive(Deserialize)]
+struct DaemonOptions {
+    max_jobs: usize,
+    max_queue: usize,
+    max_chain_depth: u32,
+    #[serde(deserialize_with = "grace")]
+    shutdown_grace: Duration,
+    #[serde(deserialize_with = "unit::de_duration")]
+    heartbeat: Duration,
+    state_dir: Option<String>,
+}
+
+fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    unit::duration_or_zero(&Value::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// Where the state goes; none is memory.
+fn state_dir(reading: &mut SectionReader<'_, '_>, given: Option<&str>) -> Result<Option<PathBuf>, Invalid> {
+    match given {
+        Some("none") => Ok(None),
+        Some(written) => Ok(Some(folder::absolute(written.as_ref()))),
+        None => match folder::default() {
+            Some(default) => Ok(Some(folder::absolute(&default))),
+            None => {
+                let what = "there is neither $STATE_DIRECTORY nor a home directory to keep the state in";
+                let help = "write  state_dir: /path/of/a/folder  or  state_dir: none";
+                Err(reading.wrong(Problem::error(Path::top(), what).help(help)))
+            }
+        },
+    }
+}
+
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<DaemonSettings, Invalid> {
+    let (description, top) = (description(), Path::top());
+    let known = |key: &str| description.options.iter().any(|option| option.name == key);
+    let given = reading.top.iter().filter(|(key, _)| known(key));
+    let given = given.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let options = reading.options(&description, &given, &top)?;
+    let given: DaemonOptions = reading.parse(&options, &top)?;
+    let state_dir = state_dir(reading, given.state_dir.as_deref())?;
+    Ok(DaemonSettings {
+        max_jobs: given.max_jobs,
+        max_queue: given.max_queue,
+        max_chain_depth: given.max_chain_depth,
+        shutdown_grace: given.shutdown_grace,
+        heartbeat: given.heartbeat,
+        state_dir,
+    })
+}

@@ -1,0 +1,147 @@
+//! What a section of the configuration is: its name, what it holds, where it may refer to secrets, and how it is read.
+//!
+//! A section with settings is one file here: a constant `SECTION` and a function `read`. It becomes known by one line in
+//! [`super::sections`]; schema, reference page, near misses and the resolution of secrets follow from that.
+
+use std::path::Path as FilePath;
+
+use herald_config::secret::{At, SecretResolver};
+use herald_core::param::Params;
+use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::registry::Registry;
+use herald_core::spec::{Description, Options};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// The most options that are listed where a map was expected.
+const FEW: usize = 6;
+
+/// A section, as the table knows it.
+pub(super) struct Section {
+    /// Its key at the top of the file; empty for settings that stand at the top themselves.
+    pub(super) name: &'static str,
+    /// What it holds, for the reference page.
+    pub(super) holds: &'static str,
+    /// Where references to secrets may stand in it.
+    pub(super) references: References,
+    /// What it looks like.
+    pub(super) shape: Shape,
+}
+
+/// Where references to secrets may stand in a section.
+pub(super) enum References {
+    /// Nowhere: they are refused.
+    Nowhere,
+    /// In every value.
+    Everywhere,
+    /// Where this resolves them.
+    Some(fn(&mut SecretResolver<'_>, &mut Value, &At<'_>)),
+}
+
+/// What a section looks like.
+pub(super) enum Shape {
+    /// A map of options.
+    Options(fn() -> Description),
+    /// Maps of options, by name.
+    Named(fn() -> Description),
+    /// No map: settings at the top of the file.
+    Top(fn() -> Description),
+    /// Something else, with this schema.
+    Other(fn(&Registry) -> Value),
+}
+
+/// There are problems with a section; they are in [`SectionReader::problems`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Invalid;
+
+/// The sections while they are read, in the order of the table.
+pub(super) struct SectionReader<'a, 'r> {
+    /// The top of the file, references resolved.
+    pub(super) top: &'a Map<String, Value>,
+    /// What knows which values came from references.
+    pub(super) resolver: &'a mut SecretResolver<'r>,
+    /// The folder at which relative paths begin.
+    pub(super) folder: &'a FilePath,
+    /// Which node of the fleet reads it.
+    pub(super) id: Option<&'a str>,
+    /// The entry of that node, once `node` was read.
+    pub(super) own_node: Option<Value>,
+    /// What is wrong so far.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> SectionReader<'a, '_> {
+    /// What stands under this key; null is nothing.
+    pub(super) fn given(&self, name: &str) -> Option<&'a Value> {
+        self.top.get(name).filter(|value| !value.is_null())
+    }
+
+    /// The section that this describes, checked, with the defaults filled in.
+    pub(super) fn section(&mut self, description: &Description) -> Result<Options, Invalid> {
+        let at = Path::top().key(&description.type_name);
+        let given = match self.given(&description.type_name) {
+            None => Map::new(),
+            Some(Value::Object(map)) => map.clone(),
+            Some(other) => {
+                let problem = not_a_map(description, other, at);
+                return Err(self.wrong(problem));
+            }
+        };
+        self.options(description, &given, &at)
+    }
+
+    /// Options that stand at this place, checked, with the defaults filled in.
+    pub(super) fn options(
+        &mut self,
+        description: &Description,
+        given: &Params,
+        at: &Path,
+    ) -> Result<Options, Invalid> {
+        let given = self.resolver.typed(description, given, at);
+        self.check(description, &given, at)
+    }
+
+    /// As [`Self::options`], of options that do not all stand in the file.
+    pub(super) fn check(
+        &mut self,
+        description: &Description,
+        given: &Params,
+        at: &Path,
+    ) -> Result<Options, Invalid> {
+        let (options, problems) = description.check_map(given, at);
+        let good = problems.is_empty();
+        self.problems.extend(problems);
+        if !good {
+            return Err(Invalid);
+        }
+        let doubts = description.doubts.map(|doubts| doubts(&options)).into_iter().flatten();
+        self.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
+        Ok(options)
+    }
+
+    /// Options as a struct of the section's own.
+    pub(super) fn parse<T: DeserializeOwned>(&mut self, options: &Options, at: &Path) -> Result<T, Invalid> {
+        options.parse().map_err(|error| self.wrong(error.problem(&options.0, at)))
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn wrong(&mut self, problem: Problem) -> Invalid {
+        self.problems.push(problem);
+        Invalid
+    }
+}
+
+fn not_a_map(description: &Description, found: &Value, at: Path) -> Problem {
+    let known: Vec<&str> = description.options.iter().map(|option| &*option.name).collect();
+    let message = match known.split_last() {
+        Some((last, first)) if !first.is_empty() && known.len() <= FEW => {
+            format!("expected a map with {} and {last}", first.join(", "))
+        }
+        _ => format!("expected a map, found {}", kind_of(found)),
+    };
+    let problem = Problem::error(at, message);
+    match description.example.as_str() {
+        "" => problem,
+        example => problem.help(format!("write  {example}")),
+    }
+}
