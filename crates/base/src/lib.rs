@@ -7,7 +7,7 @@ pub mod near_miss;
 pub mod output;
 pub mod secret_name;
 pub mod stop;
-mod system;
+pub mod system;
 pub mod template_mark;
 pub mod unit;
 pub mod value;

@@ -7,8 +7,6 @@ use herald_base::stop::Stop;
 use herald_wire::job::JobKey;
 use serde_json::{Map, Value};
 
-use crate::rollout::NodeResult;
-
 /// One attempt at a job, for one runner.
 pub struct RunnerJob {
     /// The job's id and the number of the attempt.
@@ -38,16 +36,4 @@ pub trait HideSecrets: Send + Sync + 'static {
 
     /// The object without secrets.
     fn in_object(&self, object: &Map<String, Value>) -> Map<String, Value>;
-}
-
-impl dyn HideSecrets {
-    /// The result of a node without secrets.
-    pub(crate) fn in_result(&self, result: &NodeResult) -> NodeResult {
-        NodeResult {
-            error: result.error.as_ref().map(|error| self.in_text(error)),
-            result: self.in_object(&result.result),
-            node: result.node.clone(),
-            status: result.status,
-        }
-    }
 }

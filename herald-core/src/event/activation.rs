@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+pub use crate::event::name::Name;
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
 use crate::event::watch::Watch;
@@ -17,9 +18,6 @@ pub const EXE_DONE: &str = "exe_done";
 pub const NODE_STATE: &str = "node_state";
 /// The triggers that Herald itself activates.
 pub const INTERNAL: [&str; 2] = [EXE_DONE, NODE_STATE];
-
-/// A name or an id, cheap to copy.
-pub type Name = Arc<str>;
 
 /// Something happened: what a trigger hands to the dispatcher.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod exe_done;
+pub mod name;
 pub mod position;
 pub mod trigger_param;
 pub mod watch;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::activation::Name;
+use crate::event::name::Name;
 
 /// A place in a source of events. Positions of one source compare as their bytes do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,7 +9,7 @@
 macro_rules! failpoint {
     ($name:literal) => {
         #[cfg(debug_assertions)]
-        $crate::failpoint::pass($name);
+        $crate::system::failpoint::pass($name);
     };
 }
 

@@ -34,18 +34,18 @@ pub struct Captured {
     /// Whether there was more.
     pub truncated: bool,
     /// The last bytes, where there was more.
-    pub tail: Tail,
+    pub tail: LastBytes,
 }
 
 /// The last bytes of a stream of which more was printed than is kept.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Tail {
+pub struct LastBytes {
     bytes: Vec<u8>,
     /// Whether something came before them.
     cut: bool,
 }
 
-impl Tail {
+impl LastBytes {
     /// Begins with what was kept of the stream.
     fn of(kept: &[u8]) -> Self {
         let from = kept.len().saturating_sub(TAIL);
@@ -104,7 +104,7 @@ impl Captured {
         while let Ok(read @ 1..) = stream.read(&mut waste).await {
             let more = waste.get(..read).unwrap_or_default();
             if !self.truncated {
-                (self.truncated, self.tail) = (true, Tail::of(&self.bytes));
+                (self.truncated, self.tail) = (true, LastBytes::of(&self.bytes));
             }
             self.tail.push(more);
             tap.give(more).await;

@@ -11,5 +11,6 @@ mod wave;
 pub use dispatch::{NodeRunner, Rollout};
 #[cfg(test)]
 pub(crate) use dispatch_log::DispatchLog;
+#[cfg(test)]
 pub(crate) use node_result::NodeResult;
 pub use strategy::{OfflinePolicy, RolloutStrategy};

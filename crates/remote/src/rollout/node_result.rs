@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::job::HideSecrets;
 use crate::outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
 
 /// How it ended on one node.
@@ -41,6 +42,16 @@ impl NodeResult {
                 };
                 Self { node, status, error: Some(failure.error), result: failure.result }
             }
+        }
+    }
+
+    /// The same without secrets, as it is stored.
+    pub(super) fn hidden(&self, hide_secrets: &dyn HideSecrets) -> Self {
+        Self {
+            error: self.error.as_ref().map(|error| hide_secrets.in_text(error)),
+            result: hide_secrets.in_object(&self.result),
+            node: self.node.clone(),
+            status: self.status,
         }
     }
 

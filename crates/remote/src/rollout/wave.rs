@@ -104,7 +104,7 @@ impl Wave<'_> {
         let result = self.send(target, &output).await;
         output.close().await;
         if result.ran() {
-            self.log.ended(self.hide_secrets.in_result(&result)).await;
+            self.log.ended(result.hidden(self.hide_secrets)).await;
         }
         match target.ended {
             // Its runner has forgotten the job, or does not exist any longer.

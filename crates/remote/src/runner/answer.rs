@@ -1,27 +1,20 @@
 //! Reads and checks the answer to a request.
 
-use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use herald_wire::MAX_RESULT;
-use herald_wire::answer::{self, Claim};
-use herald_wire::ending::EndingName;
+use herald_wire::answer::Claim;
 use herald_wire::manifest::{self, Manifest};
-use herald_wire::request::RequestTie;
-use herald_wire::secret::Secrets;
 use herald_wire::signature::SignatureError;
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 
 use super::answer_files;
 use super::connect_error::reason;
 use super::fault::Fault;
-use super::staging::Staging;
+use super::job_answer::{AnswerBody, Expected, JobAnswer, SignedWith, header, object, truncated};
 
 /// How long no byte of an answer may arrive once it has begun.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,45 +22,6 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_TEXT: usize = 64 * 1024;
 /// The longest text of an error that is shown, in characters.
 const MAX_SHOWN: usize = 1000;
-
-/// What an answer must be signed with.
-#[derive(Clone, Copy)]
-pub(super) struct SignedWith<'a> {
-    pub(super) tie: &'a RequestTie,
-    pub(super) secrets: &'a Secrets,
-}
-
-impl SignedWith<'_> {
-    /// The manifest of an answer, once its signature is verified.
-    pub(super) fn verify(&self, claim: &Claim<'_>) -> Result<Manifest, SignatureError> {
-        answer::verify(claim, self.tie, self.secrets)
-    }
-}
-
-/// What an answer must look like.
-#[derive(Clone, Copy)]
-pub(super) struct Expected<'a> {
-    /// For version 2.
-    pub(super) signed: Option<SignedWith<'a>>,
-    /// Where files are stored.
-    pub(super) data_dir: &'a Path,
-    /// The most bytes that all files may have together.
-    pub(super) max_files_size: Option<u64>,
-}
-
-/// A job that ran.
-pub(super) struct JobAnswer {
-    /// The result, without `file`.
-    pub(super) result: Map<String, Value>,
-    /// The files, checked but not in place yet.
-    pub(super) staging: Option<Staging>,
-    /// How its process ended; unknown in version 1.
-    pub(super) ending: Option<EndingName>,
-    /// The last line of its standard error, where it failed by itself.
-    pub(super) error_line: Option<String>,
-}
-
-pub(super) type AnswerBody = BoxStream<'static, Result<Bytes, std::io::Error>>;
 
 /// Reads an answer to its end.
 pub(super) async fn read(response: Response, expected: Expected<'_>) -> Result<JobAnswer, Fault> {
@@ -111,10 +65,6 @@ pub(super) async fn read_message<T: DeserializeOwned>(
     }
 }
 
-pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
 /// The body, with a limit on how long no byte may arrive.
 fn body(response: Response) -> AnswerBody {
     let stream = response.bytes_stream().boxed();
@@ -131,11 +81,6 @@ fn body(response: Response) -> AnswerBody {
         }
     })
     .boxed()
-}
-
-/// The connection broke in the middle of an answer.
-pub(super) fn truncated(error: impl std::fmt::Display) -> Fault {
-    Fault::Truncated(format!("the answer was truncated: {error}"))
 }
 
 /// The whole of a short body.
@@ -219,17 +164,6 @@ async fn json(headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> 
         None => (None, None),
     };
     Ok(JobAnswer { result: object(&body)?, staging: None, ending, error_line })
-}
-
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
-    match serde_json::from_slice(bytes) {
-        Ok(Value::Object(mut result)) => {
-            // Paths on the runner are of no use here.
-            result.remove("file");
-            Ok(result)
-        }
-        _ => Err(Fault::Invalid("the result is not a JSON object".to_owned())),
-    }
 }
 
 async fn refusal(status: StatusCode, headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> Fault {

@@ -10,8 +10,8 @@ use herald_wire::multipart::{Part, Reader};
 use herald_wire::{MAX_FILES, MAX_RESULT};
 use http::StatusCode;
 
-use super::answer::{AnswerBody, Expected, JobAnswer, SignedWith, header, object, truncated};
 use super::fault::Fault;
+use super::job_answer::{AnswerBody, Expected, JobAnswer, SignedWith, header, object, truncated};
 use super::staging::Staging;
 
 /// The longest manifest: its share for each file is a few hundred bytes.

@@ -14,10 +14,11 @@ use http::{HeaderMap, HeaderValue};
 use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
 
-use super::answer::{self, SignedWith};
+use super::answer;
 use super::connect_error::{ConnectError, is_not_http, reason};
 use super::connector::Connector;
 use super::fault::Fault;
+use super::job_answer::SignedWith;
 use crate::settings::RunnerAddress;
 
 /// For all attempts at a cancel together.

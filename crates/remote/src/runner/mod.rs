@@ -8,6 +8,7 @@ mod connector;
 mod fault;
 mod file_sink;
 mod follow;
+mod job_answer;
 mod probe;
 mod request;
 mod retry;

@@ -12,11 +12,12 @@ use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::answer::{self, Expected, JobAnswer};
+use super::answer;
 use super::connect_error::ConnectError;
 use super::connection::{PendingAnswer, RunnerConnection};
 use super::fault::Fault;
 use super::follow::OutputFollower;
+use super::job_answer::{Expected, JobAnswer};
 use super::request::RunnerRequest;
 use super::retry::RejoinTimer;
 use super::staging;

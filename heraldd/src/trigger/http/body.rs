@@ -32,7 +32,7 @@ pub(super) const KINDS: [&str; 5] = ["json", "form", "text", "any", "webhook"];
 
 /// Why a body is not accepted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BodyError {
+pub(super) enum UnusableBody {
     /// Its type is not accepted.
     #[error("{0}")]
     Type(String),
@@ -51,11 +51,11 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
 
 /// Whether the head names a body that is accepted without any further option: `application/json`, with or without
 /// parameters.
-pub(super) fn is_json_alone(headers: &HeaderMap) -> Result<(), BodyError> {
+pub(super) fn is_json_alone(headers: &HeaderMap) -> Result<(), UnusableBody> {
     if content_type(headers).is_some_and(|it| it == "application/json") {
         return Ok(());
     }
-    Err(BodyError::Type(format!("the body must be {EXPECTED_JSON}")))
+    Err(UnusableBody::Type(format!("the body must be {EXPECTED_JSON}")))
 }
 
 fn is_json_like(essence: &str) -> bool {
@@ -67,7 +67,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 impl BodyKind {
     /// Whether a body of the type that the head tells is taken.
-    pub(super) fn takes(self, headers: &HeaderMap) -> Result<(), BodyError> {
+    pub(super) fn takes(self, headers: &HeaderMap) -> Result<(), UnusableBody> {
         let given = content_type(headers).unwrap_or_default();
         let (good, expected) = match self {
             Self::Json => (is_json_like(&given), EXPECTED_JSON),
@@ -81,7 +81,7 @@ impl BodyKind {
             ),
             Self::Any | Self::Webhook => (true, ""),
         };
-        if good { Ok(()) } else { Err(BodyError::Type(format!("the body must be {expected}"))) }
+        if good { Ok(()) } else { Err(UnusableBody::Type(format!("the body must be {expected}"))) }
     }
 
     /// The parameters that a body holds, below those that are known already.
@@ -90,7 +90,7 @@ impl BodyKind {
         headers: &HeaderMap,
         body: &[u8],
         above: Params,
-    ) -> Result<TriggerParam, BodyError> {
+    ) -> Result<TriggerParam, UnusableBody> {
         let mut params = match self {
             Self::Json => return object(body, above),
             Self::Form => form(body)?,
@@ -142,7 +142,7 @@ fn leniently(headers: &HeaderMap, body: &[u8], above: Params) -> TriggerParam {
 }
 
 /// A JSON object, or what it is instead.
-pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, BodyError> {
+pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, UnusableBody> {
     let read = match std::str::from_utf8(body) {
         Ok(text) => TriggerParam::from_json(text, above),
         // It says where.
@@ -152,7 +152,7 @@ pub(super) fn object(body: &[u8], above: Params) -> Result<TriggerParam, BodyErr
         Ok(params) => return Ok(params),
         Err(error) => error,
     };
-    let wrong = |why: String| Err(BodyError::Content(why));
+    let wrong = |why: String| Err(UnusableBody::Content(why));
     let kind = match body.trim_ascii_start().first() {
         None => return wrong("the body is empty; send a JSON object".to_owned()),
         Some(b'{') => return wrong(format!("the body is not JSON: {error}")),
@@ -177,16 +177,16 @@ fn whatever(body: &[u8]) -> Params {
     text(body).unwrap_or_else(|_| one("base64", Value::from(STANDARD.encode(body))))
 }
 
-fn text(body: &[u8]) -> Result<Params, BodyError> {
-    let not_text = |_| BodyError::Content("the body is not text (UTF-8)".to_owned());
+fn text(body: &[u8]) -> Result<Params, UnusableBody> {
+    let not_text = |_| UnusableBody::Content("the body is not text (UTF-8)".to_owned());
     let text = std::str::from_utf8(body).map_err(not_text)?;
     Ok(one("text", Value::from(text)))
 }
 
 /// The fields; of one that is there several times, a list. JSON in the field `payload` gives its keys.
-fn form(body: &[u8]) -> Result<Params, BodyError> {
+fn form(body: &[u8]) -> Result<Params, UnusableBody> {
     if std::str::from_utf8(body).is_err() {
-        return Err(BodyError::Content("the form is not text (UTF-8)".to_owned()));
+        return Err(UnusableBody::Content("the form is not text (UTF-8)".to_owned()));
     }
     let mut params = gathered(form_urlencoded::parse(body).into_owned());
     let payload = params.get("payload").and_then(Value::as_str).map(serde_json::from_str::<Params>);

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use super::auth::Denied;
-use super::body::BodyError;
+use super::body::UnusableBody;
 use herald_net::serve::{self, HostError, Reply, error_reply, json_reply};
 
 /// Why a request creates no event.
@@ -30,7 +30,7 @@ pub(super) enum RejectedRequest {
         basic: bool,
     },
     /// The body is not what the trigger accepts.
-    Body(BodyError),
+    Body(UnusableBody),
     /// The body is compressed.
     Compressed,
     /// The body is longer than `max_body`, in bytes.
@@ -61,11 +61,11 @@ impl RejectedRequest {
             Self::Address | Self::CrossSite | Self::Host(HostError::NotAllowed) => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Denied { .. } => StatusCode::UNAUTHORIZED,
-            Self::Body(BodyError::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Body(UnusableBody::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Host(HostError::Missing)
-            | Self::Body(BodyError::Content(_))
+            | Self::Body(UnusableBody::Content(_))
             | Self::Unreadable(_)
             | Self::DeliveryId(_) => StatusCode::BAD_REQUEST,
             Self::Ping(_) => StatusCode::OK,
@@ -89,7 +89,7 @@ impl RejectedRequest {
                 format!("method not allowed; use {}", names.join(" or "))
             }
             Self::Denied { denied: Denied(why), .. }
-            | Self::Body(BodyError::Type(why) | BodyError::Content(why))
+            | Self::Body(UnusableBody::Type(why) | UnusableBody::Content(why))
             | Self::DeliveryId(why) => why.clone(),
             Self::Compressed => {
                 "compressed bodies are not accepted; send the body without Content-Encoding".to_owned()

@@ -1,0 +1,76 @@
+//! What an answer must look like, and what it is once it was read.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use herald_wire::answer::{self, Claim};
+use herald_wire::ending::EndingName;
+use herald_wire::manifest::Manifest;
+use herald_wire::request::RequestTie;
+use herald_wire::secret::Secrets;
+use herald_wire::signature::SignatureError;
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::staging::Staging;
+
+/// What an answer must be signed with.
+#[derive(Clone, Copy)]
+pub(super) struct SignedWith<'a> {
+    pub(super) tie: &'a RequestTie,
+    pub(super) secrets: &'a Secrets,
+}
+
+impl SignedWith<'_> {
+    /// The manifest of an answer, once its signature is verified.
+    pub(super) fn verify(&self, claim: &Claim<'_>) -> Result<Manifest, SignatureError> {
+        answer::verify(claim, self.tie, self.secrets)
+    }
+}
+
+/// What an answer must look like.
+#[derive(Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// For version 2.
+    pub(super) signed: Option<SignedWith<'a>>,
+    /// Where files are stored.
+    pub(super) data_dir: &'a Path,
+    /// The most bytes that all files may have together.
+    pub(super) max_files_size: Option<u64>,
+}
+
+/// A job that ran.
+pub(super) struct JobAnswer {
+    /// The result, without `file`.
+    pub(super) result: Map<String, Value>,
+    /// The files, checked but not in place yet.
+    pub(super) staging: Option<Staging>,
+    /// How its process ended; unknown in version 1.
+    pub(super) ending: Option<EndingName>,
+    /// The last line of its standard error, where it failed by itself.
+    pub(super) error_line: Option<String>,
+}
+
+pub(super) type AnswerBody = BoxStream<'static, Result<Bytes, std::io::Error>>;
+
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The connection broke in the middle of an answer.
+pub(super) fn truncated(error: impl std::fmt::Display) -> Fault {
+    Fault::Truncated(format!("the answer was truncated: {error}"))
+}
+
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(mut result)) => {
+            // Paths on the runner are of no use here.
+            result.remove("file");
+            Ok(result)
+        }
+        _ => Err(Fault::Invalid("the result is not a JSON object".to_owned())),
+    }
+}
