@@ -1,4 +1,4 @@
-/* Herald plugins, ABI version 1.
+/* Herald plugins, ABI version 2.
  *
  * A plugin is a shared library that exports one constant:
  *
@@ -23,7 +23,20 @@
  * exactly once through `host->answer` with the same number: before `call` returns, or later from a thread of its own.
  * `call` may block, but the number of threads for that is limited for each kind of component (executor 64, selector
  * 8, trigger 4): a long operation should answer later. An answer that comes too late, twice or for an unknown number
- * is ignored. Herald abandons a call after a time limit, except for HERALD_RUN and HERALD_EXECUTE, which have none.
+ * is ignored. Herald abandons a call after a time limit, except for HERALD_RUN, HERALD_EXECUTE and HERALD_RECOVER,
+ * which have none.
+ *
+ * What a plugin may ask for
+ *
+ * While HERALD_RUN is not answered, a trigger creates events with `host->activate` and follows sources of events with
+ * `host->reached` and `host->reach`. While HERALD_EXECUTE or HERALD_RECOVER is not answered, an executor writes to the
+ * output of the job with `host->output`. These functions return at once. On HERALD_ACCEPTED the request is in
+ * progress, and `done` is called once with its result; on any other value it was rejected, and `done` is not called.
+ * How many requests of one call can be in progress is limited (64 of a trigger, 8 of a job): past that they return
+ * HERALD_BUSY.
+ *
+ * Changes in version 2: the JSON of `activate`; `reached`, `reach` and `output`; HERALD_RECOVER; HERALD_INVALID
+ * instead of HERALD_NOT_AN_OBJECT; "refuse_near_misses" was called "params_closed" here by mistake.
  */
 #ifndef HERALD_PLUGIN_H
 #define HERALD_PLUGIN_H
@@ -36,18 +49,18 @@ extern "C" {
 #endif
 
 /* Raised when this file changes in a way that is not an addition at the end. Herald refuses any other version. */
-#define HERALD_PLUGIN_ABI 1u
+#define HERALD_PLUGIN_ABI 2u
 
 /* The operation: the `op` of a call, with request -> answer. A plugin answers an op that it does not know with an
  * error. KIND is "trigger", "selector" or "executor". */
 #define HERALD_DESCRIBE 1u
 /* {} -> {"name": "…", "version": "…", "triggers": [TYPE…], "selectors": [TYPE…], "executors": [TYPE…]}
  *
- * TYPE:   {"type": "…", "doc": "…", "options": [OPTION…], "params": [OPTION…], "params_closed": false,
+ * TYPE:   {"type": "…", "doc": "…", "options": [OPTION…], "params": [OPTION…], "refuse_near_misses": false,
  *          "gives": [{"name": "…", "what": "…"}], "example": "YAML"}
  *         `options` are those of a component in the configuration; `params` are those that it reads from select_param
- *         or job_param, and with `params_closed` no others are allowed; `gives` describes the data of a trigger's
- *         events. All but `type` and `doc` are optional.
+ *         or job_param, and with `refuse_near_misses` another name that is almost one of theirs is an error; `gives`
+ *         describes the data of a trigger's events. All but `type` and `doc` are optional.
  * OPTION: {"name": "…", "kind": OPTIONKIND, "required": false, "default": VALUE, "doc": "…", "check": false}
  *         With `check`, Herald calls HERALD_CHECK with the value once its kind was found valid.
  * OPTIONKIND: "any", "text", "secret", "secrets", "boolean", {"integer": {"min": 0, "max": 9}}, "duration", "size",
@@ -72,9 +85,15 @@ extern "C" {
  * in the job that must not be shown. Answered once the job has ended. */
 #define HERALD_CLOSE 9u
 /* null -> null. No job runs any more: an executor ends everything that outlives its jobs. */
+#define HERALD_RECOVER 10u
+/* As HERALD_EXECUTE, for a job that ran when an earlier process of Herald ended without notice, with the same id and
+ * attempt. The executor must not run it a second time. It waits for the end of what still runs and answers as for
+ * HERALD_EXECUTE, or ends what is left of it. An executor that cannot know how the job ended answers HERALD_ERROR: the
+ * default "kind" is "lost" here. This includes executors that do not know this operation. */
 
 /* The outcome of a call: the `status` of an answer. With HERALD_ERROR the answer is {"error": "one sentence"}; for
- * HERALD_EXECUTE also "kind" ("failed", "timed_out", "cancelled" or "lost"; default "failed") and "result" ({}). */
+ * HERALD_EXECUTE and HERALD_RECOVER also "kind" ("failed", "timed_out", "cancelled" or "lost"; default "failed", and
+ * "lost" for HERALD_RECOVER) and "result" ({}). */
 #define HERALD_OK 0u
 #define HERALD_ERROR 1u
 
@@ -87,19 +106,51 @@ extern "C" {
 /* Nobody waits for the answer any more. */
 #define HERALD_GONE 3u
 
-/* The result of an activation. */
+/* An event, as `host->activate` takes it:
+ *
+ *     {"params": {}, "key": "…", "window_ms": 86400000, "source": "…", "position": "00ff", "due": "RFC 3339"}
+ *
+ * `params` is the data of the event. All others are optional:
+ * - `key` is the name that the sender gave the event. A second event of the same trigger with this key within
+ *   `window_ms` (default: 24 hours) is not created: the result is the id of the first one.
+ * - `source` and `position` record with the event how far a source of events was followed. The source has a name that
+ *   says what is followed and how, so that a changed configuration begins from the start. A position is opaque bytes
+ *   in lowercase hexadecimal; a later position must be lexicographically greater. Herald gives back the latest
+ *   position, also after a restart, with `host->reached`. To keep the order, wait for the result of an event before
+ *   you pass the next one of the same source.
+ * - `due` is when the event was due, where a calendar says so. */
+
+/* The most bytes of a key, of the name of a source, and of a position (as bytes, not as hexadecimal). */
+#define HERALD_MAX_KEY 1024u
+#define HERALD_MAX_SOURCE 1024u
+#define HERALD_MAX_POSITION 1024u
+/* The most bytes of one piece of output. */
+#define HERALD_MAX_OUTPUT 65536u
+
+/* What a job does to its output: the `stream` of `host->output`. */
+#define HERALD_STDOUT 1u
+#define HERALD_STDERR 2u
+/* In HERALD_RECOVER, before anything else is written: what an earlier process wrote is written again from its
+ * beginning, so Herald discards the earlier copy. Takes no bytes. */
+#define HERALD_FROM_START 3u
+
+/* The result of a request. */
 #define HERALD_ACCEPTED 0u
-/* The queue is full: try again later, see `room`. */
+/* The queue is full: try again later, see `room`. For output: as many pieces as allowed are not written yet. */
 #define HERALD_BUSY 1u
 /* Herald or this trigger is stopping. */
 #define HERALD_STOPPING 2u
 /* It could not be recorded; the text says why. */
 #define HERALD_UNRECORDED 3u
-/* The parameters are not a JSON object. */
-#define HERALD_NOT_AN_OBJECT 4u
+/* What was passed is not as described here, or is too long. */
+#define HERALD_INVALID 4u
+/* No position of this source is recorded. */
+#define HERALD_NEW_SOURCE 5u
+/* The call was answered or abandoned, or is not one that may ask for this: the job has ended, for example. */
+#define HERALD_ENDED 6u
 
-/* Called once with the result of an activation. `text` is the event's id with HERALD_ACCEPTED, and otherwise a reason
- * or empty. Must not block. */
+/* Called once with the result of a request. `text` is described at each function; it is a reason or empty when the
+ * result is not HERALD_ACCEPTED. Must not block. */
 typedef void (*herald_done)(void *context, uint32_t status, const uint8_t *text, size_t len);
 
 /* The functions of Herald. Valid until the process ends. */
@@ -112,10 +163,8 @@ struct herald_host {
     void (*answer)(uint64_t call, uint32_t status, const uint8_t *json, size_t len);
     /* Whether the call must end. HERALD_GONE for a call that was answered or never existed. */
     uint32_t (*stop_state)(uint64_t call);
-    /* Activates the trigger whose HERALD_RUN is `call`, with a JSON object. Returns at once. On
-     * HERALD_ACCEPTED the activation is in progress, and `done` is called once with its result; on any other value it
-     * was rejected, and `done` is not called. `done` may be NULL: then the activation waits until the queue has room,
-     * and its result is logged. */
+    /* Creates an event (see above) of the trigger whose HERALD_RUN is `call`; the text of the result is the event's
+     * id. `done` may be NULL: then the event waits until the queue has room, and a failure is logged. */
     uint32_t (*activate)(uint64_t call, const uint8_t *json, size_t len, herald_done done, void *context);
     /* Calls `done` with HERALD_ACCEPTED once the queue has room for an activation of this trigger, or with
      * HERALD_STOPPING. Returns HERALD_ACCEPTED, or the reason why `done` will not be called. */
@@ -124,6 +173,17 @@ struct herald_host {
     uint32_t (*log_level)(void);
     /* Logs one line of UTF-8 text at this level. Never log secrets. */
     void (*log)(uint32_t level, const uint8_t *text, size_t len);
+    /* Asks up to which position a source was followed; the text of the result is the position in hexadecimal. The
+     * result is HERALD_NEW_SOURCE when none is recorded. `done` must not be NULL. */
+    uint32_t (*reached)(uint64_t call, const uint8_t *source, size_t len, herald_done done, void *context);
+    /* Records that a source is followed from a position on, without an event: {"source": "…", "position": "…"}. `done`
+     * may be NULL. */
+    uint32_t (*reach)(uint64_t call, const uint8_t *json, size_t len, herald_done done, void *context);
+    /* Writes to the output of the job whose HERALD_EXECUTE or HERALD_RECOVER is `call`. The bytes may end anywhere, also
+     * within a character; secrets in them are hidden by Herald. `done` is called once they are written; it may be
+     * NULL. All output that was accepted before the answer is written. */
+    uint32_t (*output)(uint64_t call, uint32_t stream, const uint8_t *bytes, size_t len, herald_done done,
+                       void *context);
 };
 
 /* The functions of a plugin. */

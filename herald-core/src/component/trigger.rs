@@ -95,6 +95,21 @@ impl Activator {
         self.accept.accept_event(NewEvent::new(self.trigger.clone(), params)).await
     }
 
+    /// Activates now, with everything that may go with an event. The event is one of this trigger, whatever it names,
+    /// and its key counts among the keys of this trigger.
+    ///
+    /// # Errors
+    /// [`Refused`]: the caller is told at once when there is no room.
+    pub async fn activate_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        let key = event.key.map(|key| Key { name: self.own(&key.name), ..key });
+        self.accept.accept_event(NewEvent { trigger: self.trigger.clone(), key, ..event }).await
+    }
+
+    /// A key of this trigger.
+    fn own(&self, key: &str) -> Name {
+        format!("{}:{key}", self.trigger).into()
+    }
+
     /// Activates now, unless an event of this trigger with this key was taken within the window: then the answer is
     /// that one's id, and nothing runs.
     ///
@@ -106,7 +121,7 @@ impl Activator {
         key: &str,
         window: Duration,
     ) -> Result<Name, Refused> {
-        let key = Key { name: format!("{}:{key}", self.trigger).into(), window };
+        let key = Key { name: self.own(key), window };
         let event = NewEvent { key: Some(key), ..NewEvent::new(self.trigger.clone(), params) };
         self.accept.accept_event(event).await
     }
@@ -121,7 +136,7 @@ impl Activator {
         key: Option<(&str, Duration)>,
         watch: Option<Arc<Watch>>,
     ) -> Result<Name, Refused> {
-        let key = key.map(|(key, window)| Key { name: format!("{}:{key}", self.trigger).into(), window });
+        let key = key.map(|(key, window)| Key { name: self.own(key), window });
         let event = NewEvent { key, watch, ..NewEvent::new(self.trigger.clone(), params) };
         self.accept.accept_event(event).await
     }

@@ -1,4 +1,4 @@
-//! What stands behind the macro: a plugin's types, its components and its calls.
+//! What is behind the macro: a plugin's types, its components and its calls.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -12,17 +12,17 @@ use tokio::task::AbortHandle;
 
 use super::abi::{op, state};
 use super::description::{Manifest, TypeMessage};
-use super::host::{Host, RemoteAccept};
+use super::host::{Host, RemoteAccept, RemoteOutput};
 use super::logging;
 use super::message::{self, Check, Create, Kind, Of, Run, Wrong};
 use crate::clock::SystemClock;
-use crate::component::executor::{Execution, Executor, NoOutput, Stop};
+use crate::component::executor::{Execution, Executor, Stop};
 use crate::component::selector::Selector;
 use crate::component::spec::{ComponentType, ExecutorType, Options, SelectorType, TriggerType};
 use crate::component::trigger::{Activator, ComponentError, Trigger};
 
-/// What is said of a panic. Its own message stands on the standard error: it may hold secrets.
-pub(super) const PANICKED: &str = "the plugin panicked; what it said stands on the standard error of Herald";
+/// The error of a call that panicked. The message of the panic is on standard error only: it may hold secrets.
+pub(super) const PANICKED: &str = "the plugin panicked; its message is on the standard error of Herald";
 
 /// An answer: JSON of what was asked for, or of why not.
 pub(super) type Reply = Result<Vec<u8>, Vec<u8>>;
@@ -143,7 +143,7 @@ impl Plugin {
             .enable_all()
             .build()
             .map_err(|error| {
-                ComponentError::new(format!("the plugin's runtime could not be made: {error}"))
+                ComponentError::new(format!("the plugin's runtime could not be created: {error}"))
             })?;
         // When two make one at once, the other one ends here, unused.
         Ok(self.runtime.get_or_init(|| runtime))
@@ -206,7 +206,7 @@ impl Plugin {
         stop: &Stop,
     ) -> Result<Work, ComponentError> {
         let component = locked(&self.instances).get(&instance).cloned();
-        let component = component.ok_or_else(|| ComponentError::new("there is no such component"))?;
+        let component = component.ok_or_else(|| ComponentError::new("the plugin has no such component"))?;
         Ok(match (op, component) {
             (op::SELECT, Instance::Selector(selector)) => {
                 let question = message::read_question(json)?;
@@ -222,15 +222,20 @@ impl Plugin {
                 let stop = stop.asked.clone();
                 Box::pin(async move { reply(trigger.run(activator, stop).await.map(|()| b"null".to_vec())) })
             }
-            (op::EXECUTE, Instance::Executor(executor)) => {
+            (op::EXECUTE | op::RECOVER, Instance::Executor(executor)) => {
                 let (job, mask) = message::read_execution(json)?;
                 let execution = Execution {
                     job: Arc::new(job),
                     mask: Arc::new(mask),
                     stop: stop.clone(),
-                    output: Arc::new(NoOutput),
+                    output: Arc::new(RemoteOutput { host, call }),
                 };
-                Box::pin(async move { message::outcome_json(executor.execute(execution).await) })
+                Box::pin(async move {
+                    message::outcome_json(match op {
+                        op::RECOVER => executor.recover(execution).await,
+                        _ => executor.execute(execution).await,
+                    })
+                })
             }
             (op::CLOSE, Instance::Executor(executor)) => Box::pin(async move {
                 executor.close().await;
@@ -258,7 +263,7 @@ impl Plugin {
             return Some(reply);
         }
         locked(&self.calls).insert(call, Running { stop, gone: false, task: None });
-        // What was signalled before the call stood in the map.
+        // What was signalled before the call was in the map.
         self.signal(call, host.stop_state(call));
         let task = runtime.spawn(async move {
             let reply = work.await;

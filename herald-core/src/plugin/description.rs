@@ -9,6 +9,30 @@ use serde_json::Value;
 use super::message::{Kind, Of};
 use crate::component::spec::{Description, OptionCheck, OptionKind, OptionSpec};
 
+/// Why the description of a component type makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum DescriptionError {
+    /// The type has no name.
+    #[error("a type without a name")]
+    NoName,
+    /// The name cannot be written in YAML without tricks.
+    #[error("type {0:?} has a name with white space or control characters")]
+    Name(String),
+    /// Two options, or two parameters, have one name.
+    #[error("type \"{type_name}\" has the {list} \"{name}\" twice")]
+    Twice {
+        /// The type.
+        type_name: String,
+        /// Which list.
+        list: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// An option has the name that every component uses for its type.
+    #[error("type \"{0}\" has an option \"type\", which is reserved")]
+    Reserved(String),
+}
+
 /// What a plugin is, and the types that it gives.
 #[derive(Serialize, Deserialize)]
 pub struct Manifest {
@@ -128,22 +152,26 @@ impl TypeMessage {
     /// kept for the life of the process, as the plugin is.
     ///
     /// # Errors
-    /// One sentence, when the description makes no sense.
-    pub fn description(self, check: &dyn Fn(Of, &str) -> OptionCheck) -> Result<Description, String> {
+    /// When the description makes no sense.
+    pub fn description(
+        self,
+        check: &dyn Fn(Of, &str) -> OptionCheck,
+    ) -> Result<Description, DescriptionError> {
         if self.type_name.is_empty() {
-            return Err("a type without a name".to_owned());
+            return Err(DescriptionError::NoName);
         }
         if self.type_name.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(format!("type {:?} has a name that cannot be written", self.type_name));
+            return Err(DescriptionError::Name(self.type_name));
         }
-        for (list, what) in [(&self.options, "option"), (&self.params, "parameter")] {
+        for (options, list) in [(&self.options, "option"), (&self.params, "parameter")] {
             let mut names = BTreeSet::new();
-            if let Some(twice) = list.iter().find(|option| !names.insert(&option.name)) {
-                return Err(format!("type \"{}\" has the {what} \"{}\" twice", self.type_name, twice.name));
+            if let Some(twice) = options.iter().find(|option| !names.insert(&option.name)) {
+                let (type_name, name) = (self.type_name.clone(), twice.name.clone());
+                return Err(DescriptionError::Twice { type_name, list, name });
             }
         }
         if self.options.iter().any(|option| option.name == "type") {
-            return Err(format!("type \"{}\" has an option \"type\", which is taken", self.type_name));
+            return Err(DescriptionError::Reserved(self.type_name));
         }
         let specs = |list: Vec<OptionMessage>, of: Of| -> Vec<OptionSpec> {
             list.into_iter().map(|option| option.spec(&|name| check(of, name))).collect()
@@ -277,13 +305,13 @@ mod tests {
         let kind = json!({"name": "type", "kind": "text", "doc": ""});
         for (message, said) in [
             (json!({"type": "", "doc": ""}), "without a name"),
-            (json!({"type": "a\u{0}b", "doc": ""}), "cannot be written"),
+            (json!({"type": "a\u{0}b", "doc": ""}), "white space or control"),
             (json!({"type": "t", "doc": "", "options": [option, option]}), "option \"a\" twice"),
             (json!({"type": "t", "doc": "", "params": [option, option]}), "parameter \"a\" twice"),
-            (json!({"type": "t", "doc": "", "options": [kind]}), "which is taken"),
+            (json!({"type": "t", "doc": "", "options": [kind]}), "which is reserved"),
         ] {
             let message: TypeMessage = serde_json::from_value(message).unwrap();
-            let error = message.description(&|_, _| Arc::new(|_| Ok(()))).err().unwrap();
+            let error = message.description(&|_, _| Arc::new(|_| Ok(()))).err().unwrap().to_string();
             assert!(error.contains(said), "{error}");
         }
     }

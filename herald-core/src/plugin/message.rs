@@ -278,11 +278,12 @@ pub fn outcome_json(outcome: Outcome) -> Result<Vec<u8>, Vec<u8>> {
     })
 }
 
-/// Why a job did not succeed.
+/// Why a job did not succeed; of this kind, where the plugin names none.
 #[must_use]
-pub fn failure(wrong: Wrong) -> Failure {
+pub fn failure(wrong: Wrong, default_kind: FailureKind) -> Failure {
     let kind = match wrong.kind {
-        None | Some(End::Failed) => FailureKind::Failed,
+        None => default_kind,
+        Some(End::Failed) => FailureKind::Failed,
         Some(End::TimedOut) => FailureKind::TimedOut,
         Some(End::Cancelled) => FailureKind::Cancelled,
         Some(End::Lost) => FailureKind::Lost,

@@ -14,6 +14,8 @@
 //! - A panic fails the call in which it happens, and nothing else. This needs `panic = "unwind"`, which is the default.
 //! - What is logged with [`tracing`] goes to the daemon's log.
 //! - Dropped futures: when the daemon gives a call up, its future is dropped.
+//! - The [`Activator`](crate::trigger::Activator) passes on keys and positions, and the
+//!   [`Output`](crate::executor::Output) of a job writes to its log.
 
 #![expect(unsafe_code, reason = "the plugin boundary is a table of C functions")]
 
@@ -21,6 +23,7 @@ pub mod abi;
 mod author;
 pub mod description;
 mod entry;
+pub mod event_message;
 mod host;
 mod logging;
 pub mod message;

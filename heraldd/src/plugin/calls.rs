@@ -1,28 +1,25 @@
-//! Calls that plugins have not answered yet, and the host's table: the functions that plugins call.
+//! Calls that plugins have not answered yet.
 //!
-//! Plugins name a call by its number only. What a plugin says about a number that is not there any more (answered, given up,
-//! made up) is ignored.
+//! Plugins name a call by its number only. A number that does not exist any more (answered, given up, made up) is
+//! rejected.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use herald_core::param::Params;
-use herald_core::plugin::abi::{self, Done, HostTable, activation, state, status};
-use serde_json::Value;
+use herald_core::activation::NewEvent;
+use herald_core::executor::Stream;
+use herald_core::plugin::abi::{Done, result};
+use herald_core::position::Cursor;
 use tokio::sync::mpsc;
-use tracing::level_filters::LevelFilter;
 
 use super::lane::Lane;
 
-/// The most bytes that a plugin may pass at once.
-const LONGEST_MESSAGE: usize = 64 << 20;
-/// The most bytes of a line that a plugin logs.
-const LONGEST_LINE: usize = 8 << 10;
-/// How many activations of one running trigger may be in hand.
-pub(super) const MOST_WANTS: usize = 64;
+/// How many requests of one running trigger may be in progress.
+pub(super) const MAX_REQUESTS: usize = 64;
+/// How many pieces of output of one job may be unwritten.
+pub(super) const MAX_PIECES: usize = 8;
 
 /// What a plugin answered.
 #[derive(Debug)]
@@ -37,20 +34,57 @@ pub(super) enum Answer {
     Odd(u32),
 }
 
-/// What a running trigger wants.
-pub(super) struct Want {
-    /// The activation's parameters, or nothing: then it wants to know when there is room.
-    pub(super) params: Option<Params>,
-    /// Whom to tell.
-    pub(super) told: Option<Told>,
+/// What a running trigger asks for.
+pub(super) struct TriggerRequest {
+    pub(super) act: TriggerAct,
+    /// Whom to report the result to.
+    pub(super) done: Option<DoneCallback>,
 }
 
-/// Tells a plugin what became of an activation: once, and whatever happens.
-pub(super) struct Told {
+/// What a running trigger can ask for.
+pub(super) enum TriggerAct {
+    /// To create an event.
+    Activate(Box<NewEvent>),
+    /// To know when there is room for an event.
+    AwaitRoom,
+    /// To know up to which position this source was followed.
+    Reached(String),
+    /// To record up to which position a source was followed.
+    Reach(Cursor),
+}
+
+/// Output of a running job.
+pub(super) struct OutputPiece {
+    pub(super) act: OutputAct,
+    /// Whom to report to once it is written.
+    pub(super) done: Option<DoneCallback>,
+}
+
+/// What a running job does to its output.
+pub(super) enum OutputAct {
+    /// It writes these bytes.
+    Write(Stream, Vec<u8>),
+    /// It writes from the beginning what an earlier process wrote.
+    FromStart,
+}
+
+/// What a plugin may ask for while a call is not answered.
+pub(super) enum Requests {
+    /// Nothing.
+    None,
+    /// What a running trigger may.
+    Trigger(mpsc::Sender<TriggerRequest>),
+    /// To write output of a job.
+    Job(mpsc::Sender<OutputPiece>),
+}
+
+/// Reports the result of a request to a plugin: exactly once.
+pub(super) struct DoneCallback {
     done: Done,
     context: Context,
     notes: Lane,
-    open: bool,
+    /// The status for a request that is dropped; nothing once a result was reported.
+    if_dropped: Option<u32>,
 }
 
 /// A pointer of the plugin's, which we only hand back.
@@ -68,29 +102,29 @@ impl Context {
     }
 }
 
-impl Told {
-    /// Tells it. On a thread of the plugin's, so that a `done` that blocks holds up only the plugin.
-    pub(super) fn tell(mut self, status: u32, text: &str) {
+impl DoneCallback {
+    /// Reports it, on a thread of the plugin's, so that a `done` that blocks holds up only the plugin.
+    pub(super) fn report(mut self, status: u32, text: &str) {
         self.send(status, text.to_owned());
     }
 
     fn send(&mut self, status: u32, text: String) {
-        self.open = false;
+        self.if_dropped = None;
         let (done, context) = (self.done, self.context);
         let call = move || {
             let context = context.pointer();
             // SAFETY: the plugin gave the function and the pointer for this one call; the text outlives it.
             unsafe { done(context, status, text.as_ptr(), text.len()) }
         };
-        // When so many notes wait that none is taken any more, the plugin has blocked the thread that tells it.
+        // When so many notes wait that the lane accepts no more, the plugin has blocked the thread for them.
         let _ = self.notes.submit(call);
     }
 }
 
-impl Drop for Told {
+impl Drop for DoneCallback {
     fn drop(&mut self) {
-        if self.open {
-            self.send(activation::STOPPING, String::new());
+        if let Some(status) = self.if_dropped {
+            self.send(status, String::new());
         }
     }
 }
@@ -99,11 +133,11 @@ impl Drop for Told {
 pub(super) struct Waiting {
     /// Who gets the answer.
     pub(super) answer: Box<dyn FnOnce(Answer) + Send>,
-    /// For running triggers: where what they want goes.
-    pub(super) wants: Option<mpsc::Sender<Want>>,
+    /// Where the plugin's requests go.
+    pub(super) requests: Requests,
     /// The lane for notes to the plugin.
     pub(super) notes: Lane,
-    /// One of [`state`].
+    /// One of [`herald_core::plugin::abi::state`].
     pub(super) state: u32,
 }
 
@@ -132,113 +166,65 @@ pub(super) fn forget(call: u64) -> bool {
     waiting.is_some()
 }
 
+/// Removes the call, which is answered now.
+pub(super) fn take(call: u64) -> Option<Waiting> {
+    calls().remove(&call)
+}
+
+/// Whether the call is to end: one of [`herald_core::plugin::abi::state`]. `None`: it was answered or given up.
+pub(super) fn stop_state(call: u64) -> Option<u32> {
+    calls().get(&call).map(|waiting| waiting.state)
+}
+
+/// The function that a plugin wants to be called with a result, and what it is called with.
+#[derive(Clone, Copy)]
+pub(super) struct ReportTo {
+    pub(super) done: Option<Done>,
+    pub(super) context: *mut c_void,
+}
+
+impl ReportTo {
+    fn callback(self, notes: &Lane, if_dropped: u32) -> Option<DoneCallback> {
+        let (context, notes, if_dropped) = (Context(self.context), notes.clone(), Some(if_dropped));
+        self.done.map(|done| DoneCallback { done, context, notes, if_dropped })
+    }
+}
+
+/// Passes on a request of a running trigger. Returns one of [`result`]; its result is reported only when this is
+/// [`result::ACCEPTED`].
+pub(super) fn ask(call: u64, act: TriggerAct, to: ReportTo) -> u32 {
+    let calls = calls();
+    let Some(waiting) = calls.get(&call) else { return result::STOPPING };
+    let Requests::Trigger(requests) = &waiting.requests else { return result::ENDED };
+    match requests.try_reserve() {
+        Ok(place) => {
+            place.send(TriggerRequest { act, done: to.callback(&waiting.notes, result::STOPPING) });
+            result::ACCEPTED
+        }
+        Err(mpsc::error::TrySendError::Full(())) => result::BUSY,
+        Err(mpsc::error::TrySendError::Closed(())) => result::STOPPING,
+    }
+}
+
+/// Passes on output of a running job, as [`ask`] does.
+pub(super) fn put(call: u64, act: OutputAct, to: ReportTo) -> u32 {
+    let calls = calls();
+    let Some(Waiting { requests: Requests::Job(pieces), notes, .. }) = calls.get(&call) else {
+        return result::ENDED;
+    };
+    match pieces.try_reserve() {
+        Ok(place) => {
+            place.send(OutputPiece { act, done: to.callback(notes, result::ENDED) });
+            result::ACCEPTED
+        }
+        Err(mpsc::error::TrySendError::Full(())) => result::BUSY,
+        Err(mpsc::error::TrySendError::Closed(())) => result::ENDED,
+    }
+}
+
 /// Says that the call is to end, for those who ask.
 pub(super) fn set_state(call: u64, state: u32) {
     if let Some(waiting) = calls().get_mut(&call) {
         waiting.state = state;
     }
-}
-
-/// What Herald offers to plugins.
-pub(super) static HOST: HostTable = HostTable {
-    abi: abi::ABI,
-    size: abi::HOST_TABLE_SIZE,
-    answer,
-    stop_state,
-    activate,
-    room,
-    log_level,
-    log,
-};
-
-/// Nothing may unwind into a plugin.
-fn guarded<T>(fallback: T, what: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(what)).unwrap_or(fallback)
-}
-
-unsafe extern "C" fn answer(call: u64, status: u32, json: *const u8, len: usize) {
-    guarded((), || {
-        let Some(waiting) = ({ calls().remove(&call) }) else { return };
-        if len > LONGEST_MESSAGE {
-            return (waiting.answer)(Answer::TooLong);
-        }
-        // SAFETY: the plugin vouches for its bytes until this returns.
-        let json = unsafe { abi::bytes(json, len) }.to_vec();
-        (waiting.answer)(match status {
-            status::OK => Answer::Ok(json),
-            status::ERROR => Answer::Error(json),
-            odd => Answer::Odd(odd),
-        });
-    });
-}
-
-unsafe extern "C" fn stop_state(call: u64) -> u32 {
-    guarded(state::GONE, || calls().get(&call).map_or(state::GONE, |waiting| waiting.state))
-}
-
-unsafe extern "C" fn activate(
-    call: u64,
-    json: *const u8,
-    len: usize,
-    done: Option<Done>,
-    context: *mut c_void,
-) -> u32 {
-    guarded(activation::STOPPING, || {
-        if len > LONGEST_MESSAGE {
-            return activation::NOT_AN_OBJECT;
-        }
-        // SAFETY: the plugin vouches for its bytes until this returns.
-        let json = unsafe { abi::bytes(json, len) };
-        let Ok(Value::Object(params)) = serde_json::from_slice(json) else {
-            return activation::NOT_AN_OBJECT;
-        };
-        want(call, Some(params), done, Context(context))
-    })
-}
-
-unsafe extern "C" fn room(call: u64, done: Option<Done>, context: *mut c_void) -> u32 {
-    guarded(activation::STOPPING, || want(call, None, done, Context(context)))
-}
-
-fn want(call: u64, params: Option<Params>, done: Option<Done>, context: Context) -> u32 {
-    let calls = calls();
-    let Some(waiting) = calls.get(&call) else { return activation::STOPPING };
-    let Some(wants) = &waiting.wants else { return activation::STOPPING };
-    match wants.try_reserve() {
-        Ok(place) => {
-            let notes = waiting.notes.clone();
-            let told = done.map(|done| Told { done, context, notes, open: true });
-            place.send(Want { params, told });
-            activation::ACCEPTED
-        }
-        Err(mpsc::error::TrySendError::Full(())) => activation::BUSY,
-        Err(mpsc::error::TrySendError::Closed(())) => activation::STOPPING,
-    }
-}
-
-unsafe extern "C" fn log_level() -> u32 {
-    match LevelFilter::current() {
-        LevelFilter::OFF => 0,
-        LevelFilter::ERROR => 1,
-        LevelFilter::WARN => 2,
-        LevelFilter::INFO => 3,
-        LevelFilter::DEBUG => 4,
-        _ => 5,
-    }
-}
-
-unsafe extern "C" fn log(level: u32, text: *const u8, len: usize) {
-    guarded((), || {
-        // SAFETY: the plugin vouches for its bytes until this returns; a part of them is as good.
-        let text = unsafe { abi::bytes(text, len.min(LONGEST_LINE)) };
-        let text = String::from_utf8_lossy(text);
-        match level {
-            0 => {}
-            1 => tracing::error!("{text}"),
-            2 => tracing::warn!("{text}"),
-            3 => tracing::info!("{text}"),
-            4 => tracing::debug!("{text}"),
-            _ => tracing::trace!("{text}"),
-        }
-    });
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use herald_core::plugin::abi::{self, Call, PLUGIN_TABLE_SIZE, PluginTable, Signal};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::calls::HOST;
 use super::elf::{self, Verdict};
+use super::host::HOST;
 
 /// A plugin's functions. The library behind them is never unloaded.
 #[derive(Clone, Copy)]
@@ -43,79 +43,100 @@ impl Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FileId(u64, u64);
 
-/// Whether this may be loaded at all, before the machine runs anything of it.
-///
-/// # Errors
-/// One sentence, to be put behind the path.
-pub(super) fn inspect(path: &Path) -> Result<FileId, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
+/// Why a file cannot be used as a plugin. Each is a sentence to be put behind the path.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LibraryError {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] std::io::Error),
+    #[error("is not a regular file")]
+    NotAFile,
+    #[error(
+        "can be written by everybody, who could then run code as Herald; `chmod o-w` the file after you have \
+         checked what it is"
+    )]
+    Writable,
+    #[error(
+        "is in a folder that can be written by everybody, who could then replace it; `chmod o-w` the folder"
+    )]
+    WritableFolder,
+    #[error("is not a plugin: it is not a shared library (ELF)")]
+    NotALibrary,
+    #[error("is not a plugin: it is a shared library whose end is missing; is it still being copied?")]
+    Truncated,
+    #[error("is not a plugin: it cannot be loaded as a shared library ({0})")]
+    NotLoaded(#[source] libloading::Error),
+    #[error("is a shared library, but not a plugin: it does not export `{}`", abi::SYMBOL)]
+    NoSymbol,
+    #[error("is not a plugin: its `{}` is not a table", abi::SYMBOL)]
+    NotATable,
+    #[error(
+        "was built for version {0} of the plugin ABI, and this heraldd has version {ours}; rebuild the plugin \
+         for this heraldd",
+        ours = abi::ABI
+    )]
+    OtherVersion(u32),
+    #[error(
+        "says that its table has {0} bytes, and version {version} of the plugin ABI has {least}; rebuild the \
+         plugin with the header of this heraldd",
+        version = abi::ABI,
+        least = PLUGIN_TABLE_SIZE
+    )]
+    ShortTable(u32),
+    #[error("is not a plugin: the function `call` is missing in its table")]
+    NoCall,
+}
+
+/// Checks a file before any code of it runs.
+pub(super) fn inspect(path: &Path) -> Result<FileId, LibraryError> {
+    let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
-        return Err("is not a regular file".to_owned());
+        return Err(LibraryError::NotAFile);
     }
     if metadata.permissions().mode() & 0o002 != 0 {
-        return Err("may be written by everybody, who could then run code as Herald; \
-                    `chmod o-w` it after you have made sure of what it is"
-            .to_owned());
+        return Err(LibraryError::Writable);
     }
     let folder = path.parent().and_then(|folder| std::fs::metadata(folder).ok());
     if folder.is_some_and(|folder| folder.permissions().mode() & 0o1002 == 0o002) {
-        return Err("lies in a folder that may be written by everybody, who could then replace it; \
-                    `chmod o-w` the folder"
-            .to_owned());
+        return Err(LibraryError::WritableFolder);
     }
-    let verdict = File::open(path).and_then(|mut file| elf::verdict(&mut file, metadata.len()));
-    match verdict.map_err(|error| format!("cannot be read: {error}"))? {
-        Verdict::Foreign if cfg!(target_os = "linux") => {
-            Err("is no plugin: it is not a shared library (ELF) at all".to_owned())
-        }
-        Verdict::Cut => Err("is no plugin: it is a shared library whose end is missing; is it still being \
-                             copied?"
-            .to_owned()),
+    match elf::verdict(&mut File::open(path)?, metadata.len())? {
+        Verdict::Foreign if cfg!(target_os = "linux") => Err(LibraryError::NotALibrary),
+        Verdict::Cut => Err(LibraryError::Truncated),
         Verdict::Foreign | Verdict::Mappable => Ok(FileId(metadata.dev(), metadata.ino())),
     }
 }
 
 /// Loads the library and checks its table.
-///
-/// # Errors
-/// One sentence, to be put behind the path.
-pub(super) fn open(path: &Path) -> Result<Table, String> {
-    // SAFETY: loading runs the library's constructors; whoever lists it under `plugin` trusts it with that.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
-        .map_err(|error| format!("is no plugin: it cannot be loaded as a shared library ({error})"))?;
+pub(super) fn open(path: &Path) -> Result<Table, LibraryError> {
+    // SAFETY: loading runs the library's constructors; listing a file under `plugin` means to trust it with that.
+    let library =
+        unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(LibraryError::NotLoaded)?;
     // Taken out of the library's hands: it stays for the life of the process. Unloading would not unmap it while
     // its threads live, and would leave dangling what they use.
     let library = std::mem::ManuallyDrop::new(library);
-    // SAFETY: only the address is taken, whatever stands there.
+    // SAFETY: only the address is taken, whatever is there.
     let symbol = unsafe { library.get::<*const PluginTable>(abi::SYMBOL.as_bytes()) }
-        .map_err(|_| format!("is a shared library, but no plugin: it does not export `{}`", abi::SYMBOL))?;
+        .map_err(|_| LibraryError::NoSymbol)?;
     checked(*symbol)
 }
 
-fn checked(table: *const PluginTable) -> Result<Table, String> {
+fn checked(table: *const PluginTable) -> Result<Table, LibraryError> {
     if table.is_null() || !table.is_aligned() {
-        return Err(format!("is no plugin: its `{}` is not a table", abi::SYMBOL));
+        return Err(LibraryError::NotATable);
     }
     // SAFETY: every version begins with these two numbers; they are read without a reference to the rest, which
     // another version may not have.
     let (version, size) = unsafe { ((*table).abi, (*table).size) };
     if version != abi::ABI {
-        return Err(format!(
-            "speaks version {version} of the plugin ABI, and this heraldd speaks version {}; \
-             build it for this heraldd",
-            abi::ABI
-        ));
+        return Err(LibraryError::OtherVersion(version));
     }
     if size < PLUGIN_TABLE_SIZE {
-        return Err(format!(
-            "says that its table has {size} bytes, and version {version} of the plugin ABI has {PLUGIN_TABLE_SIZE}; \
-             build it with the header of this heraldd"
-        ));
+        return Err(LibraryError::ShortTable(size));
     }
     // SAFETY: version and size are right, so all fields are there; each field is valid with any bits of a C table.
     let table = unsafe { &*table };
     match table.call {
         Some(call) => Ok(Table { call, signal: table.signal }),
-        None => Err("is no plugin: the function `call` is missing in its table".to_owned()),
+        None => Err(LibraryError::NoCall),
     }
 }

@@ -9,6 +9,7 @@
 mod calls;
 mod component;
 mod elf;
+mod host;
 mod lane;
 mod library;
 mod remote;
@@ -18,14 +19,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use herald_core::activation::INTERNAL;
 use herald_core::executor::Executor;
-use herald_core::plugin::description::{Manifest, TypeMessage};
+use herald_core::plugin::description::{DescriptionError, Manifest, TypeMessage};
 use herald_core::plugin::message::{self, Kind};
 use herald_core::selector::Selector;
 use herald_core::spec::{ComponentType, ExecutorType, SelectorType, TriggerType};
 use herald_core::trigger::{ComponentError, Trigger};
 
 use component::{PluginExecutor, PluginSelector, PluginTrigger};
-use library::FileId;
+use library::{FileId, LibraryError};
 use remote::{Instance, Remote};
 
 pub use remote::Patience;
@@ -99,7 +100,7 @@ pub fn load_with(paths: &[PathBuf], patience: Patience) -> Result<Vec<LoadedPlug
                 errors.push(PluginError { path: path.clone(), why: "is listed twice".to_owned() });
             }
             Ok(plugin) => plugins.push(plugin),
-            Err(why) => errors.push(PluginError { path: path.clone(), why }),
+            Err(error) => errors.push(PluginError { path: path.clone(), why: error.to_string() }),
         }
     }
     if errors.is_empty() { Ok(plugins) } else { Err(PluginErrors(errors)) }
@@ -108,8 +109,27 @@ pub fn load_with(paths: &[PathBuf], patience: Patience) -> Result<Vec<LoadedPlug
 /// What this process has loaded. Nothing is ever unloaded.
 static LOADED: Mutex<Vec<(FileId, LoadedPlugin)>> = Mutex::new(Vec::new());
 
-fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, String> {
-    let path = written.canonicalize().map_err(|error| format!("cannot be read: {error}"))?;
+/// Why a plugin is not loaded. Each is a sentence to be put behind the path.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error("did not describe itself: {0}")]
+    NotDescribed(ComponentError),
+    #[error("describes itself with {0}")]
+    Unreadable(ComponentError),
+    #[error("has no name")]
+    NoName,
+    #[error("has the {kind} type \"{name}\" twice")]
+    TypeTwice { kind: Kind, name: String },
+    #[error("has the trigger type \"{0}\", which is reserved")]
+    Reserved(String),
+    #[error("describes itself incorrectly: {0}")]
+    Description(#[from] DescriptionError),
+}
+
+fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, LoadError> {
+    let path = written.canonicalize().map_err(LibraryError::Unreadable)?;
     let id = library::inspect(&path)?;
     // Held all the time: two loads at once take turns, and load nothing twice.
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,32 +145,30 @@ fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, String> 
     let table = library::open(&path)?;
     let stem = path.file_stem().map_or_else(|| "?".into(), |stem| stem.to_string_lossy().into_owned());
     let nameless = Remote::new(&stem, table, patience);
-    let described = nameless.describe().map_err(|error| format!("did not describe itself: {error}"))?;
-    let manifest: Manifest =
-        message::read(&described).map_err(|error| format!("describes itself with {error}"))?;
-    check(&manifest).map_err(|why| format!("describes itself wrongly: {why}"))?;
+    let described = nameless.describe().map_err(LoadError::NotDescribed)?;
+    let manifest: Manifest = message::read(&described).map_err(LoadError::Unreadable)?;
+    check(&manifest)?;
     let remote = Arc::new(Remote::new(&manifest.name, table, patience));
-    let plugin =
-        assemble(manifest, &path, &remote).map_err(|why| format!("describes itself wrongly: {why}"))?;
+    let plugin = assemble(manifest, &path, &remote)?;
     tracing::debug!("plugin \"{}\" {} was loaded from {}", plugin.name, plugin.version, path.display());
     loaded.push((id, plugin.clone()));
     Ok(plugin)
 }
 
-fn check(manifest: &Manifest) -> Result<(), String> {
+fn check(manifest: &Manifest) -> Result<(), LoadError> {
     if manifest.name.is_empty() || manifest.name.contains(char::is_control) {
-        return Err("it has no name".to_owned());
+        return Err(LoadError::NoName);
     }
-    if let Some((kind, name)) = manifest.doubles().first() {
-        return Err(format!("it has the {kind} type \"{name}\" twice"));
+    if let Some((kind, name)) = manifest.doubles().into_iter().next() {
+        return Err(LoadError::TypeTwice { kind, name });
     }
     if let Some(t) = manifest.triggers.iter().find(|t| INTERNAL.contains(&t.type_name.as_str())) {
-        return Err(format!("the trigger type \"{}\" is reserved", t.type_name));
+        return Err(LoadError::Reserved(t.type_name.clone()));
     }
     Ok(())
 }
 
-fn assemble(manifest: Manifest, path: &Path, remote: &Arc<Remote>) -> Result<LoadedPlugin, String> {
+fn assemble(manifest: Manifest, path: &Path, remote: &Arc<Remote>) -> Result<LoadedPlugin, DescriptionError> {
     let Manifest { name, version, triggers, selectors, executors } = manifest;
     Ok(LoadedPlugin {
         name,
@@ -175,7 +193,7 @@ fn types<C: ?Sized + 'static>(
     remote: &Arc<Remote>,
     kind: Kind,
     wrap: fn(Arc<Instance>) -> Arc<C>,
-) -> Result<Vec<ComponentType<C>>, String> {
+) -> Result<Vec<ComponentType<C>>, DescriptionError> {
     let component = |message: TypeMessage| {
         let type_name = message.type_name.clone();
         let description = message.description(&|of, option| remote.check(kind, &type_name, of, option))?;

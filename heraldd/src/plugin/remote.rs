@@ -10,9 +10,9 @@ use herald_core::plugin::message::{self, Check, Create, Kind, Of, Wrong};
 use herald_core::spec::OptionCheck;
 use herald_core::trigger::ComponentError;
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::calls::{self, Answer, Waiting, Want};
+use super::calls::{self, Answer, Requests, Waiting};
 use super::lane::{Lane, NotTaken};
 use super::library::Table;
 
@@ -84,7 +84,7 @@ impl Remote {
         let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         let answer = Box::new(move |answer| drop(sender.send(answer)));
         let notes = self.desk_notes.clone();
-        let call = calls::register(Waiting { answer, wants: None, notes, state: state::GO_ON });
+        let call = calls::register(Waiting { answer, requests: Requests::None, notes, state: state::GO_ON });
         let table = self.table;
         let task = move || {
             if calls::waits(call) {
@@ -203,13 +203,13 @@ impl Instance {
         self: &Arc<Self>,
         op: u32,
         json: Vec<u8>,
-        wants: Option<mpsc::Sender<Want>>,
+        requests: Requests,
     ) -> Result<Pending, ComponentError> {
         let (answer_to, answer) = oneshot::channel();
         let (begun_to, begun) = oneshot::channel();
         let notes = self.notes.clone();
         let answer_to = Box::new(move |answer| drop(answer_to.send(answer)));
-        let call = calls::register(Waiting { answer: answer_to, wants, notes, state: state::GO_ON });
+        let call = calls::register(Waiting { answer: answer_to, requests, notes, state: state::GO_ON });
         let pending = Pending { instance: self.clone(), call, answer, begun, has_begun: false };
         let (table, number) = (self.remote.table, self.number);
         let task = move || {
@@ -224,7 +224,7 @@ impl Instance {
 
     /// Asks and waits for the answer, for as long as the plugin may take.
     pub(super) async fn ask(self: &Arc<Self>, op: u32, json: Vec<u8>) -> Result<Vec<u8>, ComponentError> {
-        let mut pending = self.begin(op, json, None)?;
+        let mut pending = self.begin(op, json, Requests::None)?;
         let limit = self.patience().answer;
         match tokio::time::timeout(limit, pending.answer()).await {
             Ok(answer) => self.remote.read(answer),

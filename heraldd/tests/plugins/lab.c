@@ -26,7 +26,7 @@ static const char *const manifests[] = {
     /* 0: good */
     "{\"name\":\"lab\",\"version\":\"1.2\","
     "\"triggers\":[{\"type\":\"lab\",\"doc\":\"Fires.\",\"gives\":[{\"name\":\"n\",\"what\":\"a number\"}]}],"
-    "\"selectors\":[{\"type\":\"lab\",\"doc\":\"Selects.\",\"params_closed\":true,"
+    "\"selectors\":[{\"type\":\"lab\",\"doc\":\"Selects.\",\"refuse_near_misses\":true,"
     "\"params\":[{\"name\":\"mode\",\"kind\":\"text\",\"doc\":\"How.\",\"required\":true}]}],"
     "\"executors\":[{\"type\":\"lab\",\"doc\":\"Runs.\",\"options\":["
     "{\"name\":\"format\",\"kind\":{\"one_of\":[\"a\",\"b\"]},\"doc\":\"How.\",\"default\":\"a\"},"
@@ -68,13 +68,16 @@ static void describe(const struct herald_host *host, uint64_t call) {
 static void layout(const struct herald_host *host, uint64_t call) {
     char text[512];
     snprintf(text, sizeof text,
-             "{\"plugin\":[%zu,%zu,%zu,%zu,%zu],\"host\":[%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu],\"given\":[%u,%u]}",
+             "{\"plugin\":[%zu,%zu,%zu,%zu,%zu],\"host\":[%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu,%zu],"
+             "\"given\":[%u,%u]}",
              sizeof(struct herald_plugin), offsetof(struct herald_plugin, abi), offsetof(struct herald_plugin, size),
              offsetof(struct herald_plugin, call), offsetof(struct herald_plugin, signal), sizeof(struct herald_host),
              offsetof(struct herald_host, abi), offsetof(struct herald_host, size),
              offsetof(struct herald_host, answer), offsetof(struct herald_host, stop_state),
              offsetof(struct herald_host, activate), offsetof(struct herald_host, room),
-             offsetof(struct herald_host, log_level), offsetof(struct herald_host, log), host->abi, host->size);
+             offsetof(struct herald_host, log_level), offsetof(struct herald_host, log),
+             offsetof(struct herald_host, reached), offsetof(struct herald_host, reach),
+             offsetof(struct herald_host, output), host->abi, host->size);
     answer(host, call, HERALD_OK, text);
 }
 
@@ -135,6 +138,60 @@ static void selects(const struct herald_host *host, uint64_t call, const uint8_t
     }
 }
 
+/* The result of a request, for one that waits for it. */
+struct result {
+    uint32_t status;
+    char text[64];
+    uint32_t ready;
+};
+
+static void on_result(void *context, uint32_t status, const uint8_t *text, size_t len) {
+    struct result *result = context;
+    result->status = status;
+    if (len >= sizeof result->text)
+        len = sizeof result->text - 1;
+    memcpy(result->text, text, len);
+    result->text[len] = 0;
+    __atomic_store_n(&result->ready, 1, __ATOMIC_SEQ_CST);
+}
+
+static void wait_for(struct result *result) {
+    while (!__atomic_load_n(&result->ready, __ATOMIC_SEQ_CST))
+        usleep(500);
+}
+
+static uint32_t put(const struct herald_host *host, uint64_t call, uint32_t stream, const char *text) {
+    struct result result = {0};
+    uint32_t status = host->output(call, stream, (const uint8_t *)text, strlen(text), on_result, &result);
+    if (status != HERALD_ACCEPTED)
+        return status;
+    wait_for(&result);
+    return result.status;
+}
+
+/* More than may be unwritten: the host says so, and takes the rest later. */
+static void floods(const struct herald_host *host, uint64_t call) {
+    unsigned n, busy = 0;
+    char text[64];
+    for (n = 0; n < 100;) {
+        int size = snprintf(text, sizeof text, "%u\n", n);
+        uint32_t status = host->output(call, HERALD_STDOUT, (const uint8_t *)text, (size_t)size, NULL, NULL);
+        if (status == HERALD_ACCEPTED) {
+            n++;
+        } else if (status == HERALD_BUSY) {
+            busy++;
+            usleep(1000);
+        } else {
+            answer(host, call, HERALD_ERROR, "{\"error\":\"refused\"}");
+            return;
+        }
+    }
+    snprintf(text, sizeof text, "{\"was_busy\":%s}", busy > 0 ? "true" : "false");
+    answer(host, call, HERALD_OK, text);
+}
+
+static uint64_t ended_call;
+
 static void executes(const struct herald_host *host, uint64_t call, const uint8_t *json, size_t len) {
     if (wants(json, len, "layout")) {
         layout(host, call);
@@ -148,9 +205,44 @@ static void executes(const struct herald_host *host, uint64_t call, const uint8_
             sleep(600);
     } else if (wants(json, len, "list")) {
         answer(host, call, HERALD_OK, "[1]");
+    } else if (wants(json, len, "output")) {
+        char text[128];
+        uint32_t out = put(host, call, HERALD_STDOUT, "one\n"), err = put(host, call, HERALD_STDERR, "two\n");
+        uint32_t empty = put(host, call, HERALD_STDOUT, ""), odd = put(host, call, 9, "x");
+        uint32_t too_long = host->output(call, HERALD_STDOUT, (const uint8_t *)"", HERALD_MAX_OUTPUT + 1, NULL, NULL);
+        host->output(call, HERALD_STDOUT, (const uint8_t *)"three\n", 6, NULL, NULL);
+        snprintf(text, sizeof text, "{\"statuses\":[%u,%u,%u,%u,%u]}", out, err, empty, odd, too_long);
+        ended_call = call;
+        answer(host, call, HERALD_OK, text);
+    } else if (wants(json, len, "flood")) {
+        floods(host, call);
+    } else if (wants(json, len, "after its end")) {
+        char text[64];
+        snprintf(text, sizeof text, "{\"statuses\":[%u,%u]}", put(host, ended_call, HERALD_STDOUT, "late\n"),
+                 put(host, call + 1000000, HERALD_STDOUT, "another's\n"));
+        answer(host, call, HERALD_OK, text);
     } else {
         answer(host, call, HERALD_OK, "{\"from\":\"C\",\"n\":18446744073709551617}");
     }
+}
+
+static void recovers(const struct herald_host *host, uint64_t call, const uint8_t *json, size_t len) {
+    if (wants(json, len, "joined")) {
+        put(host, call, HERALD_FROM_START, "");
+        put(host, call, HERALD_STDOUT, "from the start\n");
+        answer(host, call, HERALD_OK, "{\"joined\":true}");
+    } else if (wants(json, len, "failed")) {
+        answer(host, call, HERALD_ERROR, "{\"error\":\"exit code 3\",\"kind\":\"failed\"}");
+    } else {
+        answer(host, call, HERALD_ERROR, "{\"error\":\"nothing is known of it\"}");
+    }
+}
+
+static uint32_t activate(const struct herald_host *host, uint64_t call, const char *json, struct result *result) {
+    uint32_t status = host->activate(call, (const uint8_t *)json, strlen(json), result ? on_result : NULL, result);
+    if (result && status == HERALD_ACCEPTED)
+        wait_for(result);
+    return status;
 }
 
 static uint32_t accepted;
@@ -161,16 +253,51 @@ static void done(void *context, uint32_t status, const uint8_t *text, size_t len
         __atomic_add_fetch((uint32_t *)context, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Goes on where it was: the position is a counter of one byte. */
+static int follows(const struct herald_host *host, uint64_t call) {
+    static const char source[] = "lab counter";
+    struct result reached = {0}, fired = {0};
+    char text[128];
+    unsigned long last = 0;
+    if (host->reached(call, (const uint8_t *)source, strlen(source), NULL, NULL) != HERALD_INVALID)
+        return 0;
+    if (host->reached(call, (const uint8_t *)source, strlen(source), on_result, &reached) != HERALD_ACCEPTED)
+        return 0;
+    wait_for(&reached);
+    if (reached.status == HERALD_ACCEPTED)
+        last = strtoul(reached.text, NULL, 16);
+    else if (reached.status == HERALD_NEW_SOURCE)
+        host->reach(call, (const uint8_t *)"{\"source\":\"lab counter\",\"position\":\"00\"}", 40, NULL, NULL);
+    else
+        return reached.status == HERALD_STOPPING;
+    snprintf(text, sizeof text,
+             "{\"params\":{\"counter\":%lu},\"key\":\"counter-%lu\",\"window_ms\":60000,\"source\":\"%s\","
+             "\"position\":\"%02lx\"}",
+             last + 1, last + 1, source, (last + 1) & 0xff);
+    /* Whether it is accepted is the affair of Herald. */
+    activate(host, call, text, &fired);
+    return 1;
+}
+
 static void runs(const struct herald_host *host, uint64_t call) {
-    static const char *const odd[] = {"[]", "{", "5"};
+    static const char *const odd[] = {
+        "[]", "{", "5", "{\"n\":1}", "{\"params\":[]}", "{\"params\":{},\"source\":\"s\"}",
+        "{\"params\":{},\"source\":\"s\",\"position\":\"XY\"}"};
     char text[64];
     unsigned n;
-    for (n = 0; n < 3; n++)
-        if (host->activate(call, (const uint8_t *)odd[n], strlen(odd[n]), NULL, NULL) != HERALD_NOT_AN_OBJECT)
-            return answer(host, call, HERALD_ERROR, "{\"error\":\"took what is no object\"}");
+    for (n = 0; n < sizeof odd / sizeof *odd; n++)
+        if (activate(host, call, odd[n], NULL) != HERALD_INVALID)
+            return answer(host, call, HERALD_ERROR, "{\"error\":\"took what is not an event\"}");
+    if (host->reach(call, (const uint8_t *)"{}", 2, NULL, NULL) != HERALD_INVALID)
+        return answer(host, call, HERALD_ERROR, "{\"error\":\"took what is not a position\"}");
+    if (host->output(call, HERALD_STDOUT, (const uint8_t *)"x", 1, NULL, NULL) != HERALD_ENDED)
+        return answer(host, call, HERALD_ERROR, "{\"error\":\"took output of a trigger\"}");
+    if (!follows(host, call))
+        return answer(host, call, HERALD_ERROR, "{\"error\":\"does not know positions\"}");
     /* More than the queue holds: the host reports this, and there is room again soon. */
-    for (n = 0; n < 200;) {
-        int size = snprintf(text, sizeof text, "{\"n\":%u}", n);
+    __atomic_store_n(&accepted, 0, __ATOMIC_SEQ_CST);
+    for (n = 0; n < 200 && host->stop_state(call) == HERALD_GO_ON;) {
+        int size = snprintf(text, sizeof text, "{\"params\":{\"n\":%u}}", n);
         switch (host->activate(call, (const uint8_t *)text, (size_t)size, done, &accepted)) {
         case HERALD_ACCEPTED:
             n++;
@@ -184,7 +311,7 @@ static void runs(const struct herald_host *host, uint64_t call) {
     }
     while (__atomic_load_n(&accepted, __ATOMIC_SEQ_CST) < 200 && host->stop_state(call) == HERALD_GO_ON)
         usleep(1000);
-    host->activate(call, (const uint8_t *)"{\"last\":true}", 13, NULL, NULL);
+    activate(host, call, "{\"params\":{\"last\":true}}", NULL);
     while (host->stop_state(call) == HERALD_GO_ON)
         usleep(1000);
     answer(host, call, HERALD_OK, "null");
@@ -208,6 +335,9 @@ static void on_call(const struct herald_host *host, uint64_t call, uint32_t op, 
         break;
     case HERALD_EXECUTE:
         executes(host, call, json, len);
+        break;
+    case HERALD_RECOVER:
+        recovers(host, call, json, len);
         break;
     case HERALD_RUN:
         runs(host, call);

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Stream};
 use herald_core::param::Params;
+use herald_core::position::{Cursor, Position};
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, SelectorType, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Trigger};
@@ -76,6 +77,14 @@ impl Executor for Lab {
                 execution.stop.forced.cancelled().await;
                 Err(stopped("forced"))
             }
+            "output" => {
+                for n in 0..3 {
+                    execution.output.write(Stream::Stdout, format!("line {n}\n").as_bytes()).await;
+                }
+                // Longer than what crosses at once.
+                execution.output.write(Stream::Stderr, &vec![b'x'; 200_000]).await;
+                Ok(Params::new())
+            }
             "log" => {
                 tracing::warn!(number = 5, "said in a plugin");
                 Ok(Params::new())
@@ -88,6 +97,25 @@ impl Executor for Lab {
             }
         }
     }
+
+    async fn recover(&self, execution: Execution) -> Outcome {
+        if mode(&execution.job.job_param) == "panic" {
+            panic!("as it was asked");
+        }
+        execution.output.begin_anew().await;
+        execution.output.write(Stream::Stdout, b"again\n").await;
+        Err(Failure { kind: FailureKind::TimedOut, ..Failure::new("it took too long") })
+    }
+}
+
+/// As [`Lab`], with the default of what it does not say.
+struct Plain;
+
+#[async_trait]
+impl Executor for Plain {
+    async fn execute(&self, _: Execution) -> Outcome {
+        Ok(Params::new())
+    }
 }
 
 struct Fires {
@@ -98,10 +126,19 @@ struct Fires {
 impl Trigger for Fires {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         assert!(!self.panics, "as it was asked");
+        let source = format!("{} numbers", activator.trigger());
         let fire = async {
-            for n in 0_u64.. {
+            let last = activator.reached(&source).await.and_then(|position| position.integer());
+            if last.is_none() {
+                activator
+                    .reach(Cursor { source: source.as_str().into(), position: Position::of_integer(0) })
+                    .await;
+            }
+            for n in last.unwrap_or(0) + 1.. {
                 let Value::Object(params) = json!({"n": n, "name": activator.trigger()}) else { break };
-                let _ = activator.activate_when_ready(params).await;
+                let cursor = Cursor { source: source.as_str().into(), position: Position::of_integer(n) };
+                let _ = activator.activate_at(params.clone(), cursor, None).await;
+                let _ = activator.activate_once(params, &n.to_string(), Duration::from_secs(9)).await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -138,9 +175,13 @@ fn executes() -> ExecutorType {
     })
 }
 
+fn plain() -> ExecutorType {
+    ExecutorType::new(Description::new("plain", "Runs."), |_| Ok(Arc::new(Plain)))
+}
+
 herald_core::plugin! {
     name: "rust lab",
     triggers: [fires],
     selectors: [selects],
-    executors: [executes],
+    executors: [executes, plain],
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use herald_core::activation::{EventSink, Name, Refused};
+use herald_core::activation::{EventSink, Key, Name, NewEvent, Refused};
 use herald_core::clock::SystemClock;
-use herald_core::conformance::{check_executor, check_selector};
+use herald_core::conformance::{check_executor, check_selector, check_trigger};
 use herald_core::executor::FailureKind;
 use herald_core::param::Params;
 use herald_core::plugin::abi::{ABI, HostTable, PluginTable};
+use herald_core::position::{Cursor, Position};
 use herald_core::problem::Path;
 use herald_core::secret::Mask;
 use herald_core::trigger::Activator;
@@ -18,7 +19,7 @@ use heraldd::components;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{ask, execution, in_c, load, made, run};
+use super::{ask, execution, in_c, load, made, run, with_output};
 
 #[tokio::test]
 async fn the_header_and_the_code_agree() {
@@ -47,7 +48,10 @@ async fn the_header_and_the_code_agree() {
             offset_of!(HostTable, activate),
             offset_of!(HostTable, room),
             offset_of!(HostTable, log_level),
-            offset_of!(HostTable, log)
+            offset_of!(HostTable, log),
+            offset_of!(HostTable, reached),
+            offset_of!(HostTable, reach),
+            offset_of!(HostTable, output)
         ])
     );
     assert_eq!(seen["given"], json!([ABI, host]));
@@ -179,11 +183,62 @@ async fn a_job_that_does_not_end_is_left_alone() {
     assert!(run(&executor, "fine").await.is_ok());
 }
 
+#[tokio::test]
+async fn a_job_writes_output_until_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let executor = made(&load(&in_c(folder.path(), &[])).executors[0], &json!({})).unwrap();
+    let (execution, output) = with_output("output");
+    let result = executor.execute(execution).await.unwrap();
+    // Written, written, written (nothing), and two that are not valid.
+    assert_eq!(result["statuses"], json!([0, 0, 0, 4, 4]));
+    let lines = |stream: &str| -> Vec<String> {
+        let kept = output.0.lock().unwrap();
+        kept.iter().filter(|(at, text)| *at == stream && !text.is_empty()).map(|(_, t)| t.clone()).collect()
+    };
+    assert_eq!(
+        (lines("stdout"), lines("stderr")),
+        (vec!["one\n".into(), "three\n".into()], vec!["two\n".into()])
+    );
+
+    let late = run(&executor, "after its end").await.unwrap();
+    assert_eq!(late["statuses"], json!([6, 6]), "HERALD_ENDED");
+    assert_eq!(lines("stdout").len(), 2);
+}
+
+#[tokio::test]
+async fn output_that_comes_too_fast_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let executor = made(&load(&in_c(folder.path(), &[])).executors[0], &json!({})).unwrap();
+    let (execution, output) = with_output("flood");
+    assert_eq!(executor.execute(execution).await.unwrap()["was_busy"], true);
+    let kept = output.0.lock().unwrap();
+    let expected: Vec<String> = (0..100).map(|n| format!("{n}\n")).collect();
+    assert_eq!(kept.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn jobs_of_an_earlier_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let executor = made(&load(&in_c(folder.path(), &[])).executors[0], &json!({})).unwrap();
+    let (execution, output) = with_output("joined");
+    assert_eq!(executor.recover(execution).await.unwrap()["joined"], true);
+    let kept = output.0.lock().unwrap().clone();
+    assert_eq!(kept, [("from the start", String::new()), ("stdout", "from the start\n".to_owned())]);
+    for (mode, kind, error) in
+        [("failed", FailureKind::Failed, "exit code 3"), ("?", FailureKind::Lost, "nothing is known of it")]
+    {
+        let failure = executor.recover(with_output(mode).0).await.unwrap_err();
+        assert_eq!((failure.kind, failure.error.as_str()), (kind, error));
+    }
+}
+
 /// Refuses every second time, and remembers.
 #[derive(Default)]
 struct Gate {
     tries: Mutex<usize>,
     taken: Mutex<Vec<Value>>,
+    keys: Mutex<Vec<Key>>,
+    cursors: Mutex<Vec<Cursor>>,
 }
 
 #[async_trait]
@@ -201,35 +256,71 @@ impl EventSink for Gate {
     }
 
     async fn ready(&self) {}
+
+    async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        assert_eq!(&*event.trigger, "t");
+        self.keys.lock().unwrap().extend(event.key);
+        self.cursors.lock().unwrap().extend(event.cursor);
+        self.accept(event.trigger, event.trigger_param.into_params()).await
+    }
+
+    async fn reached(&self, source: &str) -> Option<Position> {
+        let cursors = self.cursors.lock().unwrap();
+        cursors.iter().rfind(|cursor| &*cursor.source == source).map(|cursor| cursor.position.clone())
+    }
+
+    async fn reach(&self, cursor: Cursor) {
+        self.cursors.lock().unwrap().push(cursor);
+    }
+}
+
+impl Gate {
+    fn numbers(&self, name: &str) -> Vec<u64> {
+        self.taken.lock().unwrap().iter().filter_map(|params| params[name].as_u64()).collect()
+    }
 }
 
 #[tokio::test]
 async fn a_trigger_that_fires_faster_than_it_may() {
     let folder = tempfile::tempdir().unwrap();
     let trigger = made(&load(&in_c(folder.path(), &[])).triggers[0], &json!({})).unwrap();
-    trigger.prepare().await.unwrap();
-    let (gate, stop) = (Arc::new(Gate::default()), CancellationToken::new());
-    let activator = Activator::new("t".into(), gate.clone(), Arc::new(SystemClock));
-    let ending = stop.clone();
-    let task = tokio::spawn(async move { trigger.run(activator, ending).await });
-    let full = async {
-        while gate.taken.lock().unwrap().len() < 201 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), full).await.unwrap();
-    stop.cancel();
-    tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap().unwrap();
-    let taken = gate.taken.lock().unwrap();
-    let numbers: std::collections::BTreeSet<u64> = taken.iter().filter_map(|p| p["n"].as_u64()).collect();
-    assert_eq!(numbers.len(), 200);
-    assert_eq!(taken.iter().filter(|p| p["last"] == true).count(), 1);
+    let gate = Arc::new(Gate::default());
+    // The second time, it goes on where it was.
+    for run in 1..=2_u64 {
+        trigger.prepare().await.unwrap();
+        let stop = CancellationToken::new();
+        let activator = Activator::new("t".into(), gate.clone(), Arc::new(SystemClock));
+        let (ending, running) = (stop.clone(), trigger.clone());
+        let task = tokio::spawn(async move { running.run(activator, ending).await });
+        let full = async {
+            while gate.numbers("n").len() < 200 * usize::try_from(run).unwrap()
+                || gate.taken.lock().unwrap().iter().filter(|p| p["last"] == true).count()
+                    < usize::try_from(run).unwrap()
+            {
+                assert!(!task.is_finished(), "{:?}", gate.taken.lock().unwrap());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), full).await.unwrap();
+        stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap().unwrap();
+        let numbers: std::collections::BTreeSet<u64> = gate.numbers("n").into_iter().collect();
+        assert_eq!(numbers.len(), 200);
+        assert_eq!(gate.numbers("counter"), (1..=run).collect::<Vec<_>>());
+    }
+    let minute = Duration::from_secs(60);
+    let key = |name: &str| Key { name: name.into(), window: minute };
+    assert_eq!(*gate.keys.lock().unwrap(), [key("t:counter-1"), key("t:counter-2")]);
+    let cursor = |at: u8| Cursor { source: "lab counter".into(), position: Position::from_bytes([at]) };
+    assert_eq!(*gate.cursors.lock().unwrap(), [cursor(0), cursor(1), cursor(2)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn components_keep_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let plugin = load(&in_c(folder.path(), &[]));
+    let trigger = made(&plugin.triggers[0], &json!({})).unwrap();
+    check_trigger(trigger, Duration::from_millis(500)).await.unwrap();
     check_selector(made(&plugin.selectors[0], &json!({})).unwrap()).await.unwrap();
     let long = json!({"mode": "stop"}).as_object().cloned();
     check_executor(made(&plugin.executors[0], &json!({})).unwrap(), long).await.unwrap();

@@ -4,14 +4,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use herald_core::activation::{EventSink, Key, Name, NewEvent, Refused};
+use herald_core::clock::SystemClock;
 use herald_core::conformance::{check_executor, check_selector, check_trigger};
 use herald_core::executor::FailureKind;
+use herald_core::param::Params;
+use herald_core::position::{Cursor, Position};
 use herald_core::problem::Path;
 use herald_core::secret::Mask;
+use herald_core::trigger::Activator;
 use heraldd::plugin::LoadedPlugin;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use super::{ask, execution, load, made, question, run};
+use super::{ask, execution, load, made, question, run, with_output};
 
 /// Built by `cargo test` as an example of this crate.
 fn lab() -> LoadedPlugin {
@@ -44,7 +51,7 @@ async fn a_panic_fails_its_call_only() {
     assert_eq!(error.message, "cannot be made");
     let trigger = made(&plugin.triggers[0], &json!({"panics": true})).unwrap();
     let error = check_trigger(trigger, Duration::from_secs(5)).await.unwrap_err();
-    assert!(error.contains(panicked), "{error}");
+    assert!(error.to_string().contains(panicked), "{error}");
 }
 
 #[test]
@@ -84,6 +91,90 @@ async fn both_stages_of_a_stop_arrive() {
     stop.forced.cancel();
     let failure = tokio::time::timeout(Duration::from_secs(10), job).await.unwrap().unwrap().unwrap_err();
     assert_eq!((failure.kind, failure.error.as_str()), (FailureKind::Cancelled, "forced"));
+}
+
+#[tokio::test]
+async fn output_arrives_while_a_job_runs() {
+    let executor = made(&lab().executors[0], &json!({})).unwrap();
+    let (execution, output) = with_output("output");
+    executor.execute(execution).await.unwrap();
+    let kept = output.0.lock().unwrap();
+    let of = |stream: &str| -> String {
+        kept.iter().filter(|(at, _)| *at == stream).map(|(_, text)| &**text).collect()
+    };
+    assert_eq!(of("stdout"), "line 0\nline 1\nline 2\n");
+    assert_eq!(of("stderr"), "x".repeat(200_000));
+}
+
+#[tokio::test]
+async fn jobs_of_an_earlier_process() {
+    let plugin = lab();
+    let executor = made(&plugin.executors[0], &json!({})).unwrap();
+    let (execution, output) = with_output("");
+    let failure = executor.recover(execution).await.unwrap_err();
+    assert_eq!((failure.kind, failure.error.as_str()), (FailureKind::TimedOut, "it took too long"));
+    assert_eq!(output.0.lock().unwrap()[1], ("stdout", "again\n".to_owned()));
+    let failure = executor.recover(with_output("panic").0).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Lost);
+    assert!(failure.error.contains("panicked"), "{}", failure.error);
+    let plain = made(&plugin.executors[1], &json!({})).unwrap();
+    let failure = plain.recover(with_output("").0).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Lost, "the default");
+}
+
+/// Keeps the keys and positions of events.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<NewEvent>>, Mutex<Option<Cursor>>);
+
+#[async_trait]
+impl EventSink for Recorder {
+    async fn accept(&self, _: Name, _: Params) -> Result<Name, Refused> {
+        Err(Refused::Stopping)
+    }
+
+    async fn ready(&self) {}
+
+    async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        if let Some(cursor) = &event.cursor {
+            self.reach(cursor.clone()).await;
+        }
+        self.0.lock().unwrap().push(event);
+        Ok("e".into())
+    }
+
+    async fn reached(&self, source: &str) -> Option<Position> {
+        assert_eq!(source, "t numbers");
+        self.1.lock().unwrap().as_ref().map(|cursor| cursor.position.clone())
+    }
+
+    async fn reach(&self, cursor: Cursor) {
+        *self.1.lock().unwrap() = Some(cursor);
+    }
+}
+
+#[tokio::test]
+async fn keys_and_positions_cross() {
+    let trigger = made(&lab().triggers[0], &json!({"panics": false})).unwrap();
+    let recorder = Arc::new(Recorder::default());
+    let source = "t numbers".into();
+    *recorder.1.lock().unwrap() = Some(Cursor { source, position: Position::of_integer(41) });
+    let stop = CancellationToken::new();
+    let activator = Activator::new("t".into(), recorder.clone(), Arc::new(SystemClock));
+    let ending = stop.clone();
+    let task = tokio::spawn(async move { trigger.run(activator, ending).await });
+    let two = async {
+        while recorder.0.lock().unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), two).await.unwrap();
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), task).await.unwrap().unwrap().unwrap();
+    let events = recorder.0.lock().unwrap();
+    assert_eq!(events[0].cursor.as_ref().unwrap().position, Position::of_integer(42));
+    assert_eq!((&events[0].key, &events[1].cursor), (&None, &None));
+    assert_eq!(events[1].key, Some(Key { name: "t:42".into(), window: Duration::from_secs(9) }));
+    assert_eq!(events[1].trigger_param.get("n"), Some(&json!(42)));
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ mod refusal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use herald_core::activation::Name;
-use herald_core::executor::{Execution, Executor, NoOutput, Stop};
+use herald_core::executor::{Execution, Executor, NoOutput, Output, Stop, Stream};
 use herald_core::job::Job;
 use herald_core::param::Params;
 use herald_core::secret::Mask;
@@ -94,6 +95,30 @@ fn execution(job_param: &Value, mask: Mask) -> Execution {
         attempt: 2,
     };
     Execution { job: Arc::new(job), mask: Arc::new(mask), stop: Stop::new(), output: Arc::new(NoOutput) }
+}
+
+/// Keeps the output of a job.
+#[derive(Default)]
+struct KeptOutput(Mutex<Vec<(&'static str, String)>>);
+
+#[async_trait]
+impl Output for KeptOutput {
+    async fn write(&self, stream: Stream, bytes: &[u8]) {
+        // Slower than the plugin.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.0.lock().unwrap().push((stream.as_str(), String::from_utf8(bytes.to_vec()).unwrap()));
+    }
+
+    async fn begin_anew(&self) {
+        self.0.lock().unwrap().push(("from the start", String::new()));
+    }
+}
+
+/// A job whose output is kept.
+fn with_output(mode: &str) -> (Execution, Arc<KeptOutput>) {
+    let output = Arc::new(KeptOutput::default());
+    let execution = execution(&serde_json::json!({ "mode": mode }), Mask::new());
+    (Execution { output: output.clone(), ..execution }, output)
 }
 
 async fn run(executor: &Arc<dyn Executor>, mode: &str) -> herald_core::executor::Outcome {

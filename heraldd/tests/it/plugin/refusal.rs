@@ -1,4 +1,4 @@
-//! What is no plugin, or not one for this daemon, is refused with a sentence.
+//! What is not a plugin, or not one for this daemon, is rejected with a sentence.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -19,14 +19,14 @@ fn files_that_are_no_plugins() {
     std::fs::create_dir(at("folder.so")).unwrap();
     std::os::unix::fs::symlink(at("missing.so"), at("dangling.so")).unwrap();
     for (path, said) in [
-        (at("text.so"), "is no plugin: it is not a shared library"),
-        (at("empty.so"), "is no plugin: it is not a shared library"),
-        (at("broken.so"), "is no plugin: it cannot be loaded"),
+        (at("text.so"), "is not a plugin: it is not a shared library"),
+        (at("empty.so"), "is not a plugin: it is not a shared library"),
+        (at("broken.so"), "is not a plugin: it cannot be loaded"),
         (at("half.so"), "whose end is missing"),
         (at("folder.so"), "is not a regular file"),
         (at("missing.so"), "cannot be read: No such file"),
         (at("dangling.so"), "cannot be read: No such file"),
-        (in_c(folder.path(), &["-DNO_SYMBOL"]), "but no plugin: it does not export `herald_plugin`"),
+        (in_c(folder.path(), &["-DNO_SYMBOL"]), "but not a plugin: it does not export `herald_plugin`"),
         (in_c(folder.path(), &["-DNO_CALL"]), "the function `call` is missing"),
     ] {
         let why = why_not(&path);
@@ -38,14 +38,14 @@ fn files_that_are_no_plugins() {
 #[test]
 fn other_versions_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    for abi in [0, 2, 4_294_967_295_u32] {
+    for abi in [0, 1, 3, 4_294_967_295_u32] {
         let why = why_not(&in_c(folder.path(), &[&format!("-DABI={abi}u")]));
-        assert!(why.contains(&format!("speaks version {abi} ")), "{why}");
-        assert!(why.contains("this heraldd speaks version 1"), "{why}");
+        assert!(why.contains(&format!("was built for version {abi} of the plugin ABI")), "{why}");
+        assert!(why.contains("this heraldd has version 2; rebuild the plugin"), "{why}");
     }
     // Another version has another size, and is not read any further.
-    let why = why_not(&in_c(folder.path(), &["-DABI=2u", "-DSIZE=8"]));
-    assert!(why.contains("version 2"), "{why}");
+    let why = why_not(&in_c(folder.path(), &["-DABI=3u", "-DSIZE=8"]));
+    assert!(why.contains("version 3"), "{why}");
     for size in [0, 8, 23] {
         let why = why_not(&in_c(folder.path(), &[&format!("-DSIZE={size}")]));
         assert!(why.contains(&format!("has {size} bytes")), "{why}");
@@ -59,9 +59,9 @@ fn plugins_that_describe_themselves_badly() {
         (1, "describes itself with no JSON"),
         (2, "describes itself with JSON of another shape"),
         (3, "unknown variant `colour`"),
-        (4, "it has the selector type \"x\" twice"),
-        (5, "\"exe_done\" is reserved"),
-        (6, "it has no name"),
+        (4, "has the selector type \"x\" twice"),
+        (5, "\"exe_done\", which is reserved"),
+        (6, "has no name"),
         (7, "did not describe itself within 1.5 s"),
         (8, "did not describe itself within 1.5 s"),
         (9, "did not describe itself: it is Sunday"),
@@ -83,7 +83,7 @@ fn what_others_could_replace() {
     assert!(why_not(&library).contains("chmod o-w"), "{}", why_not(&library));
     set(&library, 0o755);
     set(folder.path(), 0o777);
-    assert!(why_not(&library).contains("lies in a folder"), "{}", why_not(&library));
+    assert!(why_not(&library).contains("is in a folder"), "{}", why_not(&library));
     set(folder.path(), 0o700);
     assert!(load_with(&[library], PATIENCE).is_ok());
 }
