@@ -1,11 +1,12 @@
 //! What every component must do, as checks that tests run over each implementation: the built-in ones, those of
 //! plugins, and yours.
 //!
-//! Each check returns what was found wrong as a sentence. Run them on a runtime whose time is not paused.
+//! Each check returns the first violation that it finds. Run them on a runtime whose time is not paused.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,18 +17,36 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SystemClock;
-use crate::component::executor::{Execution, Executor, NoOutput, Outcome, Stop};
+use crate::component::executor::{Execution, Executor, Outcome, Output, Stop, Stream};
 use crate::component::selector::{Question, Selector};
 use crate::component::trigger::{Activator, Trigger};
-use crate::event::activation::{EventSink, Name, Refused};
+use crate::event::activation::{EventSink, Name, NewEvent, Refused};
+use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
 use crate::job::Job;
 use crate::value::param::Params;
 use crate::value::secret::Mask;
 
-/// How long an executor may take to end a job in good order: half of what the dispatcher gives it. One that works
-/// elsewhere may have to tell somebody who does not answer.
-const IN_GOOD_ORDER: Duration = Duration::from_secs(30);
+/// How a component violates its contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ContractViolation(String);
+
+impl From<String> for ContractViolation {
+    fn from(sentence: String) -> Self {
+        Self(sentence)
+    }
+}
+
+impl From<&str> for ContractViolation {
+    fn from(sentence: &str) -> Self {
+        Self(sentence.to_owned())
+    }
+}
+
+/// How long an executor may take to end a job when asked: half of what the dispatcher gives it. One that works
+/// elsewhere may have to wait for somebody who does not answer.
+const WITHIN_GRACE: Duration = Duration::from_secs(30);
 /// How long a component may take to end at once.
 const SOON: Duration = Duration::from_secs(8);
 
@@ -60,11 +79,33 @@ fn number_params() -> Value {
     json!({"numbers": numbers.iter().map(read).collect::<Vec<_>>(), "counter": read(&numbers[0])})
 }
 
-/// Takes activations, counts them, and has room or not as told.
+/// The positions that a trigger has reached in its sources, over several runs.
+#[derive(Default)]
+struct Positions {
+    reached: Mutex<HashMap<Name, Position>>,
+    /// Positions that came before the one that was reached.
+    backward: AtomicUsize,
+}
+
+impl Positions {
+    fn of(&self, source: &str) -> Option<Position> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+    }
+
+    fn reach(&self, cursor: Cursor) {
+        if self.of(&cursor.source).is_some_and(|reached| cursor.position < reached) {
+            self.backward.fetch_add(1, Ordering::SeqCst);
+        }
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner).insert(cursor.source, cursor.position);
+    }
+}
+
+/// Accepts events, counts them, and has room or not as `refuse` says.
 struct Gate {
     taken: AtomicUsize,
     refused: AtomicUsize,
     refuse: fn(usize) -> Option<Refused>,
+    positions: Arc<Positions>,
 }
 
 #[async_trait]
@@ -81,22 +122,51 @@ impl EventSink for Gate {
     async fn ready(&self) {
         sleep(Duration::from_millis(10)).await;
     }
+
+    async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        let event_id = self.accept(event.trigger, Params::new()).await?;
+        if let Some(cursor) = event.cursor {
+            self.positions.reach(cursor);
+        }
+        Ok(event_id)
+    }
+
+    async fn reached(&self, source: &str) -> Option<Position> {
+        self.positions.of(source)
+    }
+
+    async fn reach(&self, cursor: Cursor) {
+        self.positions.reach(cursor);
+    }
 }
 
-/// A trigger ends soon after it is asked to, can be prepared and run again, survives being refused, and is silent
-/// after its end. `settle` is how long one run lasts.
+/// Counts what a job writes.
+#[derive(Default)]
+struct CountedOutput(AtomicUsize);
+
+#[async_trait]
+impl Output for CountedOutput {
+    async fn write(&self, _: Stream, _: &[u8]) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A trigger ends soon after it is asked to, can be prepared and run again, survives being refused, is silent after its
+/// end, and never goes back in a source that it follows. `settle` is how long one run lasts.
 ///
 /// # Errors
-/// What was found wrong.
-pub async fn check_trigger(trigger: Arc<dyn Trigger>, settle: Duration) -> Result<(), String> {
+/// The first violation.
+pub async fn check_trigger(trigger: Arc<dyn Trigger>, settle: Duration) -> Result<(), ContractViolation> {
     let refusals: [fn(usize) -> Option<Refused>; 3] = [
         |_| None,
         |tries| tries.is_multiple_of(2).then_some(Refused::Busy),
         |_| Some(Refused::Unrecorded("disk full".to_owned())),
     ];
+    let positions = Arc::new(Positions::default());
     for refuse in refusals {
         trigger.prepare().await.map_err(|error| format!("cannot be prepared again: {error}"))?;
-        let gate = Arc::new(Gate { taken: 0.into(), refused: 0.into(), refuse });
+        let gate =
+            Arc::new(Gate { taken: 0.into(), refused: 0.into(), refuse, positions: positions.clone() });
         let activator = Activator::new("t".into(), gate.clone(), Arc::new(SystemClock));
         let stop = CancellationToken::new();
         let run = AssertUnwindSafe(trigger.run(activator, stop.clone())).catch_unwind();
@@ -111,7 +181,10 @@ pub async fn check_trigger(trigger: Arc<dyn Trigger>, settle: Duration) -> Resul
         let taken = gate.taken.load(Ordering::SeqCst);
         sleep(Duration::from_millis(200)).await;
         if gate.taken.load(Ordering::SeqCst) > taken {
-            return Err("activated after its end".to_owned());
+            return Err("activated after its end".into());
+        }
+        if positions.backward.load(Ordering::SeqCst) > 0 {
+            return Err("gave a position before the one that it had reached".into());
         }
     }
     Ok(())
@@ -121,8 +194,8 @@ pub async fn check_trigger(trigger: Arc<dyn Trigger>, settle: Duration) -> Resul
 /// the middle of an answer.
 ///
 /// # Errors
-/// What was found wrong.
-pub async fn check_selector(selector: Arc<dyn Selector>) -> Result<(), String> {
+/// The first violation.
+pub async fn check_selector(selector: Arc<dyn Selector>) -> Result<(), ContractViolation> {
     let questions: Vec<Question> = odd_params()
         .into_iter()
         .flat_map(|params| {
@@ -159,41 +232,77 @@ fn question(trigger_param: Arc<TriggerParam>, select_param: Params) -> Question 
     }
 }
 
-/// An executor returns whatever it is given, many times at once, and ends soon once it is asked to, in good order
-/// or at once. `long` are parameters of a job that takes long, where there is such a thing.
+/// An executor returns whatever it is given, many times at once, ends soon once it is asked to, with a grace period or
+/// at once, writes no output after its end, and recovers jobs of which it knows nothing. `long` are parameters of a job
+/// that takes long, where there is such a thing.
 ///
 /// # Errors
-/// What was found wrong.
-pub async fn check_executor(executor: Arc<dyn Executor>, long: Option<Params>) -> Result<(), String> {
+/// The first violation.
+pub async fn check_executor(
+    executor: Arc<dyn Executor>,
+    long: Option<Params>,
+) -> Result<(), ContractViolation> {
+    let output = Arc::new(CountedOutput::default());
     let runs = odd_params().into_iter().enumerate().map(|(n, params)| {
-        let execution = execution(n, params, Stop::new());
+        let execution = execution(n, params, Stop::new(), &output);
         timeout(SOON * 4, AssertUnwindSafe(executor.execute(execution)).catch_unwind())
     });
     for outcome in join_all(runs).await {
         let _: Outcome = outcome.map_err(|_| "did not return")?.map_err(|_| "panicked")?;
     }
+    check_recovery(&*executor, &output).await?;
+    let written = output.0.load(Ordering::SeqCst);
+    sleep(Duration::from_millis(200)).await;
+    if output.0.load(Ordering::SeqCst) > written {
+        return Err("wrote output after the end of the job".into());
+    }
     let Some(long) = long else { return Ok(()) };
     for forced in [false, true] {
         let stop = Stop::new();
-        let run = AssertUnwindSafe(executor.execute(execution(0, long.clone(), stop.clone()))).catch_unwind();
+        let run = AssertUnwindSafe(executor.execute(execution(0, long.clone(), stop.clone(), &output)))
+            .catch_unwind();
         let mut run = std::pin::pin!(run);
         if timeout(Duration::from_millis(500), &mut run).await.is_ok() {
-            return Err("the long job was over at once".to_owned());
+            return Err("the long job was over at once".into());
         }
         stop.asked.cancel();
         if forced {
             stop.forced.cancel();
         }
-        let bound = if forced { SOON } else { IN_GOOD_ORDER };
+        let bound = if forced { SOON } else { WITHIN_GRACE };
         let outcome = timeout(bound, run).await.map_err(|_| "did not end once it was asked to")?;
         if outcome.map_err(|_| "panicked at its end")?.is_ok() {
-            return Err("a job that was stopped counts as a success".to_owned());
+            return Err("a job that was stopped counts as a success".into());
         }
     }
     Ok(())
 }
 
-fn execution(n: usize, params: Params, stop: Stop) -> Execution {
+/// Jobs that this executor never ran, as after a crash just before it got them. It may look for them until it is asked
+/// to end.
+async fn check_recovery(
+    executor: &dyn Executor,
+    output: &Arc<CountedOutput>,
+) -> Result<(), ContractViolation> {
+    let recoveries = odd_params().into_iter().enumerate().map(|(n, params)| async move {
+        let stop = Stop::new();
+        let recovery = executor.recover(execution(1000 + n, params, stop.clone(), output));
+        let mut recovery = std::pin::pin!(AssertUnwindSafe(recovery).catch_unwind());
+        if let Ok(ended) = timeout(Duration::from_millis(500), &mut recovery).await {
+            return Some(ended);
+        }
+        stop.asked.cancel();
+        timeout(WITHIN_GRACE, recovery).await.ok()
+    });
+    for outcome in join_all(recoveries).await {
+        let _: Outcome = outcome
+            .ok_or("did not end the recovery of a job once it was asked to")?
+            .map_err(|_| "panicked in the recovery of a job")?;
+    }
+    Ok(())
+}
+
+fn execution(n: usize, params: Params, stop: Stop, output: &Arc<CountedOutput>) -> Execution {
     let params = Arc::new(params);
     let job = Job {
         id: format!("conformance-{n}").as_str().into(),
@@ -209,5 +318,5 @@ fn execution(n: usize, params: Params, stop: Stop) -> Execution {
         chain_depth: 0,
         attempt: 1,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: Arc::new(NoOutput) }
+    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: output.clone() }
 }
