@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, Stream};
 use herald_core::param::Params;
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec};
 use herald_core::unit;
@@ -15,7 +15,8 @@ use serde_json::Value;
 pub fn executor() -> ExecutorType {
     let description = Description::new(
         "hello",
-        "Answers the `greeting` of the event; the answer is the `reply` in the job's result.",
+        "Answers the `greeting` of the event; the answer is the `reply` in the job's result. What it does is written to \
+         the output of the job at once.",
     )
     .option(
         OptionSpec::new("reply", OptionKind::Text, "The answer to the greeting.").default("and hello to you"),
@@ -59,15 +60,29 @@ impl Executor for Hello {
             None => Duration::ZERO,
             Some(delay) => unit::duration(delay).map_err(|why| Failure::new(format!("`delay`: {why}")))?,
         };
+        let greeting = job.trigger_param.get("greeting").and_then(Value::as_str).unwrap_or("nothing");
+        // `heraldd logs --follow` shows this while the job runs.
+        let line = format!("received \"{greeting}\", answering in {}\n", unit::text(delay));
+        execution.output.write(Stream::Stdout, line.as_bytes()).await;
         let thought = execution.stop.asked.run_until_cancelled(tokio::time::sleep(delay)).await;
         if thought.is_none() {
             let kind = FailureKind::Cancelled;
+            execution.output.write(Stream::Stderr, b"stopped\n").await;
             return Err(Failure { kind, ..Failure::new("stopped before it answered") });
         }
-        let greeting = job.trigger_param.get("greeting").and_then(Value::as_str).unwrap_or("nothing");
-        tracing::info!(job_id = &*job.id, "received \"{greeting}\"");
+        tracing::info!(job_id = &*job.id, "answered \"{greeting}\"");
         let mut result = Params::new();
         result.insert("reply".to_owned(), Value::from(format!("{greeting}: {}", self.reply)));
         Ok(result)
+    }
+
+    /// A greeting that ran when Herald ended was not answered, since the answer is the end. Without this function, the
+    /// job would be `lost`, which is right for most executors that start nothing outside the process.
+    async fn recover(&self, execution: Execution) -> Outcome {
+        drop(execution);
+        Err(Failure {
+            kind: FailureKind::Lost,
+            ..Failure::new("Herald ended before the greeting was answered")
+        })
     }
 }

@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use herald_core::activation::Name;
 use herald_core::conformance::{check_executor, check_selector, check_trigger};
-use herald_core::executor::{Execution, FailureKind, NoOutput, Stop};
+use herald_core::executor::{Execution, FailureKind, NoOutput, Output, Stop, Stream};
 use herald_core::herald::Herald;
 use herald_core::job::Job;
 use herald_core::param::Params;
@@ -89,12 +89,29 @@ fn execution(trigger_param: Value, job_param: Value) -> Execution {
     }
 }
 
+/// Keeps the output of a job.
+#[derive(Default)]
+struct KeptOutput(Mutex<Vec<u8>>);
+
+#[async_trait::async_trait]
+impl Output for KeptOutput {
+    async fn write(&self, _: Stream, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_executor_replies_or_is_stopped() {
     let executor = made(&hello::executor(), json!({"reply": "fine"}));
     let greeting = json!({"greeting": "hello, moon"});
-    let result = executor.execute(execution(greeting.clone(), json!({"delay": "2h"}))).await.unwrap();
+    let kept = Arc::new(KeptOutput::default());
+    let waits = Execution { output: kept.clone(), ..execution(greeting.clone(), json!({"delay": "2h"})) };
+    let result = executor.execute(waits).await.unwrap();
     assert_eq!(Value::Object(result), json!({"reply": "hello, moon: fine"}));
+    assert_eq!(*kept.0.lock().unwrap(), b"received \"hello, moon\", answering in 2h\n");
+
+    let failure = executor.recover(execution(greeting.clone(), json!({}))).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Lost);
 
     let stopped = execution(greeting.clone(), json!({"delay": "2h"}));
     stopped.stop.asked.cancel();
