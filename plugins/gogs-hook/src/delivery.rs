@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use herald_core::activation::Refused;
+use herald_core::activation::{Name, Refused};
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
 use herald_net::serve::{BodyError, Handler, Peer, Reply, error_reply, json_reply, read_whole};
@@ -18,6 +18,8 @@ use sha2::Sha256;
 
 /// The longest body that is accepted, in bytes.
 const MAX_BODY: u64 = 1 << 20;
+/// The longest id of a delivery that is used as its key, in bytes.
+const MAX_ID: usize = 255;
 /// Time limit for a whole body, even byte by byte: with the head's 10 s, a request has 30 s.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,8 @@ const DELIVERY: &str = "x-gogs-delivery";
 /// Creates an event from every request that Gogs has signed.
 pub(crate) struct Receiver {
     pub(crate) secrets: Arc<[String]>,
+    /// How long a delivery is known by its id; zero: not at all.
+    pub(crate) dedup_window: Duration,
     pub(crate) activator: Activator,
 }
 
@@ -62,9 +66,17 @@ impl Receiver {
                 return error_reply(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"));
             }
         };
-        match self.activator.activate(params(&head.headers, payload)).await {
+        match self.activate(delivery_key(&head.headers), params(&head.headers, payload)).await {
             Ok(event_id) => json_reply(StatusCode::OK, json!({ "event_id": &*event_id }).to_string()),
             Err(refused) => rejected(&refused),
+        }
+    }
+
+    /// Creates the event, unless this delivery has created it before: then the result is the id of that event.
+    async fn activate(&self, key: Option<String>, params: Params) -> Result<Name, Refused> {
+        match key.filter(|_| !self.dedup_window.is_zero()) {
+            Some(key) => self.activator.activate_once(params, &key, self.dedup_window).await,
+            None => self.activator.activate(params).await,
         }
     }
 
@@ -121,6 +133,12 @@ fn unread(error: &BodyError) -> Reply {
         BodyError::TooSlow => error_reply(StatusCode::REQUEST_TIMEOUT, &error.to_string()),
         BodyError::Broken(_) => error_reply(StatusCode::BAD_REQUEST, "the body is incomplete"),
     }
+}
+
+/// The key of the delivery, as the trigger `http` forms it; `None`: Gogs sent no id, or one that cannot be used.
+fn delivery_key(headers: &HeaderMap) -> Option<String> {
+    let id = only(headers, DELIVERY)?.trim();
+    (1..=MAX_ID).contains(&id.len()).then(|| format!("{DELIVERY}:{id}"))
 }
 
 fn params(headers: &HeaderMap, payload: Params) -> Params {

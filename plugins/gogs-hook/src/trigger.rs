@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::unit;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{ServeOptions, serve};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::Receiver;
@@ -17,6 +19,8 @@ use crate::delivery::Receiver;
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 8234;
 const SOCKET_MODE: u32 = 0o600;
+/// How long a delivery is known by its id.
+const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The trigger type `gogs_hook`.
 #[must_use]
@@ -51,11 +55,21 @@ pub fn trigger() -> TriggerType {
         "A unix socket to listen on, alone or in addition to the port; only the user of Herald can connect. Its folder \
          must exist. It never replaces another file or the socket of a running program.",
     ))
+    .option(
+        OptionSpec::new(
+            "dedup_window",
+            OptionKind::Any,
+            "How long a delivery is known by its id in `X-Gogs-Delivery`: when it comes again within this time, the \
+             response has the id of the first event, and no second event is created. A duration, or 0 for not at all.",
+        )
+        .default("24h")
+        .check(|window| unit::duration_or_zero(window).map(drop)),
+    )
     .gives("event", "the event, as Gogs calls it: `push`, `release`…")
     .gives("delivery", "the id of this delivery from Gogs; empty if there is none")
     .gives("payload", "the data from Gogs, unchanged")
     .example(EXAMPLE);
-    TriggerType::new(description, |options| Ok(Arc::new(GogsHook::new(options.parse()?))))
+    TriggerType::new(description, |options| Ok(Arc::new(GogsHook::new(options.parse()?)?)))
 }
 
 const EXAMPLE: &str = "
@@ -82,6 +96,7 @@ struct Given {
     host: Option<String>,
     port: Option<u16>,
     unix_socket: Option<PathBuf>,
+    dedup_window: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -95,24 +110,28 @@ struct GogsHook {
     secrets: Arc<[String]>,
     tcp: Option<(String, u16)>,
     unix_socket: Option<PathBuf>,
+    dedup_window: Duration,
     /// What `prepare` got hold of, until `run` takes it.
     prepared: Mutex<Option<Vec<Listener>>>,
 }
 
 impl GogsHook {
-    fn new(given: Given) -> Self {
+    fn new(given: Given) -> Result<Self, ComponentError> {
+        let window = given.dedup_window.as_ref().map_or(Ok(DEDUP_WINDOW), unit::duration_or_zero);
+        let dedup_window = window.map_err(|error| ComponentError::new(format!("`dedup_window`: {error}")))?;
         let secrets = match given.secret {
             OneOrMany::One(secret) => vec![secret],
             OneOrMany::Many(secrets) => secrets,
         };
         let only_socket = given.unix_socket.is_some() && given.host.is_none() && given.port.is_none();
         let host = given.host.unwrap_or_else(|| HOST.to_owned());
-        Self {
+        Ok(Self {
             secrets: secrets.into(),
             tcp: (!only_socket).then(|| (host, given.port.unwrap_or(PORT))),
             unix_socket: given.unix_socket,
+            dedup_window,
             prepared: Mutex::new(None),
-        }
+        })
     }
 
     fn take(&self) -> Option<Vec<Listener>> {
@@ -163,7 +182,7 @@ impl Trigger for GogsHook {
         for listener in &listeners {
             tracing::info!("trigger \"{}\" listens on {}", activator.trigger(), listener.address());
         }
-        let receiver = Receiver { secrets: self.secrets.clone(), activator };
+        let receiver = Receiver { secrets: self.secrets.clone(), dedup_window: self.dedup_window, activator };
         serve(listeners, serve_options(), Arc::new(receiver), stop).await;
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use client::{answer, exchange, post, sign};
-use herald_core::activation::{EventSink, Name, Refused};
+use herald_core::activation::{EventSink, Key, Name, NewEvent, Refused};
 use herald_core::clock::SystemClock;
 use herald_core::conformance::{check_selector, check_trigger};
 use herald_core::param::Params;
@@ -37,6 +37,7 @@ fn made<C: ?Sized>(component: &ComponentType<C>, options: &Value) -> Arc<C> {
 #[derive(Default)]
 struct Gate {
     taken: Mutex<Vec<Value>>,
+    keys: Mutex<Vec<Option<Key>>>,
     refuse: Mutex<Option<Refused>>,
 }
 
@@ -51,6 +52,12 @@ impl EventSink for Gate {
     }
 
     async fn ready(&self) {}
+
+    async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
+        let event_id = self.accept(event.trigger, event.trigger_param.into_params()).await?;
+        self.keys.lock().unwrap().push(event.key);
+        Ok(event_id)
+    }
 }
 
 struct Running {
@@ -106,6 +113,33 @@ async fn takes_what_bears_the_signature() {
     assert_eq!(taken["payload"]["ref"], "refs/heads/main");
     assert_eq!(taken["payload"]["number"].to_string(), "18446744073709551617");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn deliveries_have_a_key() {
+    let signature = sign(SECRET, PUSH);
+    let signed = |id: &str| {
+        let request = String::from_utf8(post(&[("X-Gogs-Signature", &signature)], PUSH)).unwrap();
+        request.replacen("X-Gogs-Delivery: d-1\r\n", id, 1).into_bytes()
+    };
+    let long = format!("X-Gogs-Delivery: {}\r\n", "x".repeat(256));
+    let ids = ["X-Gogs-Delivery: d-2\r\n", "", "X-Gogs-Delivery: \r\n", long.as_str()];
+    for (window, seconds) in
+        [(None, Some(24 * 60 * 60)), (Some(json!("1h")), Some(60 * 60)), (Some(json!(0)), None)]
+    {
+        let mut options = json!({"secret": SECRET});
+        if let Some(window) = window {
+            options["dedup_window"] = window;
+        }
+        let (running, port) = on_a_port(options).await;
+        for id in ids {
+            assert_eq!(send(port, &signed(id)).await.0, 200, "{id}");
+        }
+        let name = Name::from("gogs:x-gogs-delivery:d-2");
+        let key = seconds.map(|seconds| Key { name, window: Duration::from_secs(seconds) });
+        assert_eq!(*running.gate.keys.lock().unwrap(), [key, None, None, None]);
+        running.stop().await;
+    }
 }
 
 #[tokio::test]
