@@ -113,12 +113,12 @@ impl Host {
 }
 
 /// What was asked of the host: in progress, or rejected with this status.
-enum Asked {
+enum HostRequest {
     Accepted(oneshot::Receiver<HostResult>),
     Rejected(u32),
 }
 
-impl Asked {
+impl HostRequest {
     async fn result(self) -> HostResult {
         match self {
             // The host always calls `done`, unless this plugin blocks the thread for that.
@@ -131,16 +131,16 @@ impl Asked {
 }
 
 /// Calls a function of the host that reports its result through [`done`].
-fn ask(function: impl FnOnce(*mut c_void) -> u32) -> Asked {
+fn ask(function: impl FnOnce(*mut c_void) -> u32) -> HostRequest {
     let (sender, receiver) = oneshot::channel::<HostResult>();
     let context: *mut oneshot::Sender<HostResult> = Box::into_raw(Box::new(sender));
     let status = function(context.cast());
     if status == result::ACCEPTED {
-        return Asked::Accepted(receiver);
+        return HostRequest::Accepted(receiver);
     }
     // SAFETY: the host calls `done` only for what it accepted, so the box is still ours.
     drop(unsafe { Box::from_raw(context) });
-    Asked::Rejected(status)
+    HostRequest::Rejected(status)
 }
 
 fn refused(result: HostResult) -> Refused {

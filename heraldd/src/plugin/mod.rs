@@ -109,9 +109,9 @@ pub fn load_with(paths: &[PathBuf], patience: Patience) -> Result<Vec<LoadedPlug
 /// What this process has loaded. Nothing is ever unloaded.
 static LOADED: Mutex<Vec<(FileId, LoadedPlugin)>> = Mutex::new(Vec::new());
 
-/// Why a plugin is not loaded. Each is a sentence to be put behind the path.
+/// Why a plugin cannot be used. Each is a sentence to be put behind the path.
 #[derive(Debug, thiserror::Error)]
-enum LoadError {
+enum UnusablePlugin {
     #[error(transparent)]
     Library(#[from] LibraryError),
     #[error("did not describe itself: {0}")]
@@ -128,7 +128,7 @@ enum LoadError {
     Description(#[from] DescriptionError),
 }
 
-fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, LoadError> {
+fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, UnusablePlugin> {
     let path = written.canonicalize().map_err(LibraryError::Unreadable)?;
     let id = library::inspect(&path)?;
     // Held all the time: two loads at once take turns, and load nothing twice.
@@ -145,8 +145,8 @@ fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, LoadErro
     let table = library::open(&path)?;
     let stem = path.file_stem().map_or_else(|| "?".into(), |stem| stem.to_string_lossy().into_owned());
     let nameless = Remote::new(&stem, table, patience);
-    let described = nameless.describe().map_err(LoadError::NotDescribed)?;
-    let manifest: Manifest = message::read(&described).map_err(LoadError::Unreadable)?;
+    let described = nameless.describe().map_err(UnusablePlugin::NotDescribed)?;
+    let manifest: Manifest = message::read(&described).map_err(UnusablePlugin::Unreadable)?;
     check(&manifest)?;
     let remote = Arc::new(Remote::new(&manifest.name, table, patience));
     let plugin = assemble(manifest, &path, &remote)?;
@@ -155,15 +155,15 @@ fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, LoadErro
     Ok(plugin)
 }
 
-fn check(manifest: &Manifest) -> Result<(), LoadError> {
+fn check(manifest: &Manifest) -> Result<(), UnusablePlugin> {
     if manifest.name.is_empty() || manifest.name.contains(char::is_control) {
-        return Err(LoadError::NoName);
+        return Err(UnusablePlugin::NoName);
     }
     if let Some((kind, name)) = manifest.doubles().into_iter().next() {
-        return Err(LoadError::TypeTwice { kind, name });
+        return Err(UnusablePlugin::TypeTwice { kind, name });
     }
     if let Some(t) = manifest.triggers.iter().find(|t| INTERNAL.contains(&t.type_name.as_str())) {
-        return Err(LoadError::Reserved(t.type_name.clone()));
+        return Err(UnusablePlugin::Reserved(t.type_name.clone()));
     }
     Ok(())
 }

@@ -118,7 +118,7 @@ struct GogsHook {
 impl GogsHook {
     fn new(given: Given) -> Result<Self, ComponentError> {
         let window = given.dedup_window.as_ref().map_or(Ok(DEDUP_WINDOW), unit::duration_or_zero);
-        let dedup_window = window.map_err(|error| ComponentError::new(format!("`dedup_window`: {error}")))?;
+        let dedup_window = window.map_err(|error| ComponentError::of_option("dedup_window", error))?;
         let secrets = match given.secret {
             OneOrMany::One(secret) => vec![secret],
             OneOrMany::Many(secrets) => secrets,
