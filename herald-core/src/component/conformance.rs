@@ -279,7 +279,7 @@ pub async fn check_executor(
 }
 
 /// Jobs that this executor never ran, as after a crash just before it got them. It may look for them until it is asked
-/// to end.
+/// to end at once.
 async fn check_recovery(
     executor: &dyn Executor,
     output: &Arc<CountedOutput>,
@@ -292,7 +292,8 @@ async fn check_recovery(
             return Some(ended);
         }
         stop.asked.cancel();
-        timeout(WITHIN_GRACE, recovery).await.ok()
+        stop.forced.cancel();
+        timeout(SOON, recovery).await.ok()
     });
     for outcome in join_all(recoveries).await {
         let _: Outcome = outcome
