@@ -1,4 +1,4 @@
-//! `all`: says yes to everything.
+//! `all`: matches every event.
 
 use std::sync::Arc;
 
@@ -10,11 +10,10 @@ use herald_core::trigger::ComponentError;
 /// The component type `all`.
 #[must_use]
 pub fn component() -> SelectorType {
-    let description =
-        Description::new("all", "Says yes to every event. It takes any parameters and reads none.")
-            .proof(|_, _| Some(true))
-            .example(
-                "
+    let description = Description::new("all", "Matches every event. Parameters are accepted and ignored.")
+        .proof(|_, _| Some(true))
+        .example(
+            "
 trigger:
   every2s:
     type: tick
@@ -27,7 +26,7 @@ router:
     task:
       print_param: print
 ",
-            );
+        );
     SelectorType::new(description, |_| Ok(Arc::new(All)))
 }
 
@@ -36,7 +35,7 @@ struct All;
 #[async_trait]
 impl Selector for All {
     async fn select(&self, _question: &Question) -> Result<Answer, ComponentError> {
-        Ok(Answer::yes("all says yes to everything"))
+        Ok(Answer::yes("matches every event"))
     }
 }
 

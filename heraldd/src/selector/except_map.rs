@@ -1,4 +1,4 @@
-//! `except_map`: the opposite of `match_map`: says yes unless the key is there and, where a value is given, has
+//! `except_map`: the opposite of `match_map`: matches unless the key is there and, where a value is given, has
 //! that value.
 
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use serde_json::Value;
 pub fn component() -> SelectorType {
     let description = Description::new(
         "except_map",
-        "Says yes unless the `trigger_param` has the key and, if a value is given, the key has that value: the \
-         opposite of `match_map`. An event that lacks the key gets a yes; without `except_key` it always says no.",
+        "Matches unless the `trigger_param` has the key and, if a value is given, the key has that value: the \
+         opposite of `match_map`. An event without the key matches; without `except_key` nothing matches.",
     )
     .param(
         OptionSpec::new(
@@ -24,7 +24,7 @@ pub fn component() -> SelectorType {
             OptionKind::Text,
             "The key to look at. `a/b/c` looks inside maps; a number picks an element of a list.",
         )
-        .missing_means("its answer is always no")
+        .missing_means("it never matches")
         .check(key_is_given),
     )
     .param(OptionSpec::new(
@@ -83,10 +83,16 @@ fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Param
         return Answer::no("except_key is missing");
     };
     match (find(key), select_param.get("except_value")) {
-        (None, _) => Answer::yes("the trigger_param lacks the key"),
-        (Some(_), None) => Answer::no("the trigger_param has the key"),
-        (Some(found), Some(unwanted)) if same(found, unwanted) => Answer::no("the key has the value"),
-        (Some(_), Some(_)) => Answer::yes("the key has another value"),
+        (None, _) => Answer::yes(format!("key \"{key}\" is missing")),
+        (Some(_), None) => Answer::no(format!("key \"{key}\" is there")),
+        (Some(found), Some(unwanted)) => {
+            let shown = |value| super::shown(key.split('/'), value);
+            if same(found, unwanted) {
+                Answer::no(format!("{key} is {}", shown(found)))
+            } else {
+                Answer::yes(format!("{key} is {}, not {}", shown(found), shown(unwanted)))
+            }
+        }
     }
 }
 

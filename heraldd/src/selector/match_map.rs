@@ -1,4 +1,4 @@
-//! `match_map`: says yes when a key of the `trigger_param` is there and, where a value is given, has that value.
+//! `match_map`: matches when a key of the `trigger_param` is there and, where a value is given, has that value.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 pub fn component() -> SelectorType {
     let description = Description::new(
         "match_map",
-        "Says yes when the `trigger_param` has the key and, if a value is given, the key has that value. \
+        "Matches when the `trigger_param` has the key and, if a value is given, the key has that value. \
          Values are compared as values: 5 equals 5.0, lists and maps compare whole.",
     )
     .param(
@@ -23,7 +23,7 @@ pub fn component() -> SelectorType {
             OptionKind::Text,
             "The key to look at. `a/b/c` looks inside maps; a number picks an element of a list.",
         )
-        .missing_means("its answer is always no")
+        .missing_means("it never matches")
         .check(key_is_given),
     )
     .param(OptionSpec::new(
@@ -76,10 +76,16 @@ fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Param
         return Answer::no("match_key is missing");
     };
     match (find(key), select_param.get("match_value")) {
-        (None, _) => Answer::no("the trigger_param lacks the key"),
-        (Some(_), None) => Answer::yes("the trigger_param has the key"),
-        (Some(found), Some(wanted)) if same(found, wanted) => Answer::yes("the key has the value"),
-        (Some(_), Some(_)) => Answer::no("the key has another value"),
+        (None, _) => Answer::no(format!("key \"{key}\" is missing")),
+        (Some(_), None) => Answer::yes(format!("key \"{key}\" is there")),
+        (Some(found), Some(wanted)) => {
+            let shown = |value| super::shown(key.split('/'), value);
+            if same(found, wanted) {
+                Answer::yes(format!("{key} is {}", shown(found)))
+            } else {
+                Answer::no(format!("{key} is {}, not {}", shown(found), shown(wanted)))
+            }
+        }
     }
 }
 
@@ -133,6 +139,29 @@ mod tests {
             assert_eq!(answer.yes, yes, "{select}");
             assert!(!answer.why.is_empty(), "{select}");
         }
+    }
+
+    #[test]
+    fn the_reason_names_keys_and_values_without_secrets() {
+        let event =
+            json!({"ref": "refs/heads/dev", "a": {"n": 5, "api_token": "x"}, "long": "y".repeat(900)});
+        let event = params(event);
+        for (select, why) in [
+            (json!({"match_key": "command"}), "key \"command\" is missing"),
+            (json!({"match_key": "ref"}), "key \"ref\" is there"),
+            (
+                json!({"match_key": "ref", "match_value": "refs/heads/main"}),
+                "ref is \"refs/heads/dev\", not \"refs/heads/main\"",
+            ),
+            (json!({"match_key": "a/n", "match_value": 5}), "a/n is 5"),
+            (json!({"match_key": "a/api_token", "match_value": "z"}), "a/api_token is ***, not ***"),
+            (json!({"match_key": "a", "match_value": 1}), "a is {\"n\":5,\"api_token\":\"***\"}, not 1"),
+        ] {
+            let answer = decide(|key| lookup(&event, key), &params(select.clone()));
+            assert_eq!(answer.why, why, "{select}");
+        }
+        let long = decide(|key| lookup(&event, key), &params(json!({"match_key": "long", "match_value": 1})));
+        assert!(long.why.len() < 90 && long.why.ends_with("…, not 1"), "{}", long.why);
     }
 
     #[test]

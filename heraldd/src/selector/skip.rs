@@ -14,8 +14,8 @@ use serde_json::Value;
 pub fn component() -> SelectorType {
     let description = Description::new(
         "skip",
-        "Lets every (n+1)th event through, by the `counter` that the `tick` trigger gives: says yes when the \
-         counter is a multiple of `skip_number` + 1. An event without a whole, non-negative counter gets a no.",
+        "Lets every (n+1)th event through, by the `counter` that the `tick` trigger gives: matches when the \
+         counter is a multiple of `skip_number` + 1. An event without a whole, non-negative counter does not match.",
     )
     .param(
         OptionSpec::new(
@@ -60,13 +60,13 @@ fn decide(trigger_param: &Params, select_param: &Params) -> Answer {
         return Answer::no("skip_number is missing or not a whole number");
     };
     let Some(counter) = trigger_param.get("counter").and_then(whole) else {
-        return Answer::no("the trigger_param has no counter that is a whole number");
+        return Answer::no("key \"counter\" is missing or not a whole number");
     };
     // One more than a u64 fits into a u128.
     if u128::from(counter).is_multiple_of(u128::from(skip) + 1) {
-        Answer::yes("the counter's turn")
+        Answer::yes(format!("counter {counter} is a multiple of {}", u128::from(skip) + 1))
     } else {
-        Answer::no("skipped")
+        Answer::no(format!("counter {counter} is not a multiple of {}", u128::from(skip) + 1))
     }
 }
 

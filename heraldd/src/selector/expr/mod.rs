@@ -1,4 +1,4 @@
-//! `expr`: says yes when an expression in CEL gives true.
+//! `expr`: matches when an expression in CEL is true.
 
 mod bound;
 mod compile;
@@ -34,7 +34,7 @@ const KEPT: usize = 1000;
 pub fn component() -> SelectorType {
     let description = Description::new(
         "expr",
-        "Says yes when an expression is true. It is written in CEL (Common Expression Language) and speaks of \
+        "Matches when an expression is true. The expression is written in CEL (Common Expression Language) over \
          `trigger_param` and `select_param`. Beside the standard functions there are `at(value, \"a.b.0\")` (what stands \
          there, or null), `text(value)`, `in_cidr(address, \"10.0.0.0/8\")`, `seconds_since(time)` and \
          `hmac_matches(\"sha256\", secret, data, signature)`. A key that is not there makes the answer no; \
@@ -130,16 +130,15 @@ fn evaluate(
     function::add_to(&mut context);
     context.add_variable_from_value("trigger_param", value::of_params(trigger_param));
     context.add_variable_from_value("select_param", value::of_params(select_param));
-    let saw = || seen::told(compiled, trigger_param, select_param);
+    let saw = || seen::describe(compiled, trigger_param, select_param);
     match compiled.program.execute(&context) {
-        Ok(Made::Bool(true)) => Ok(Answer::yes(format!("it is true{}", saw()))),
-        Ok(Made::Bool(false)) => Ok(Answer::no(format!("it is false{}", saw()))),
-        Ok(other) => Err(ComponentError::new(format!(
-            "the expression gives {}, not true or false",
-            value::kind(&other)
-        ))),
+        Ok(Made::Bool(true)) => Ok(Answer::yes(format!("the expression is true{}", saw()))),
+        Ok(Made::Bool(false)) => Ok(Answer::no(format!("the expression is false{}", saw()))),
+        Ok(other) => {
+            Err(ComponentError::new(format!("the expression gives {}, not a boolean", value::kind(&other))))
+        }
         // An event without the key is not the event that is meant.
-        Err(ExecutionError::NoSuchKey(key)) => Ok(Answer::no(format!("there is no key `{key}`{}", saw()))),
+        Err(ExecutionError::NoSuchKey(key)) => Ok(Answer::no(format!("key \"{key}\" is missing{}", saw()))),
         Err(error) => Err(ComponentError::new(format!(
             "the expression cannot be evaluated: {}{}",
             compile::plain(&error),

@@ -1,17 +1,15 @@
-//! What an expression saw, for `explain`.
+//! What an expression read, for the reason that `explain` shows.
 
 use herald_core::param::{Params, lookup};
-use herald_core::secret::{MASKED, Mask, REQUEST, is_secret_name};
-use serde_json::Value;
+use herald_core::secret::{Mask, REQUEST};
 
 use super::compile::Compiled;
 
-/// How many paths are told, and how many characters of each value.
+/// How many paths are shown.
 const PATHS: usize = 6;
-const LONGEST: usize = 60;
 
 /// `: trigger_param.ref is "refs/heads/main", …`; nothing when it looks at nothing.
-pub(super) fn told(compiled: &Compiled, trigger_param: &Params, select_param: &Params) -> String {
+pub(super) fn describe(compiled: &Compiled, trigger_param: &Params, select_param: &Params) -> String {
     let seen: Vec<String> = compiled
         .paths
         .iter()
@@ -19,30 +17,21 @@ pub(super) fn told(compiled: &Compiled, trigger_param: &Params, select_param: &P
         .take(PATHS)
         .map(|path| {
             let params = if path[0] == "trigger_param" { trigger_param } else { select_param };
-            let told = match path[1].as_str() {
+            let shown = match path[1].as_str() {
                 // It may say in other places what the event holds under secret names.
                 REQUEST => shown(&Mask::new().params(params), &path[1..]),
                 _ => shown(params, &path[1..]),
             };
-            format!("{} is {told}", path.join("."))
+            format!("{} is {shown}", path.join("."))
         })
         .collect();
     if seen.is_empty() { String::new() } else { format!(": {}", seen.join(", ")) }
 }
 
 fn shown(params: &Params, path: &[String]) -> String {
-    // A path of steps with slashes in them is not one that `lookup` can follow; it is told as missing.
+    // A path of steps with slashes in them is not one that `lookup` can follow; it is shown as missing.
     match lookup(params, &path.join("/")) {
-        None => "not there".to_owned(),
-        Some(_) if path.iter().any(|step| is_secret_name(step)) => MASKED.to_owned(),
-        Some(value @ (Value::Array(_) | Value::Object(_))) => cut(&Mask::new().value(value).to_string()),
-        Some(value) => cut(&value.to_string()),
-    }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
+        None => "missing".to_owned(),
+        Some(value) => super::super::shown(path.iter().map(String::as_str), value),
     }
 }

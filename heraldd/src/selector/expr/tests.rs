@@ -75,16 +75,19 @@ async fn the_answer_tells_what_was_seen() {
     let event = json!({"ref": "refs/heads/x", "token": "hunter2", "long": "y".repeat(100), "map": {"password": "p", "a": 1},
         "_request": {"body": "token=hunter2"}});
     for (expr, why) in [
-        ("trigger_param.ref == 'y'", "it is false: trigger_param.ref is \"refs/heads/x\""),
-        ("trigger_param._request.body == ''", "it is false: trigger_param._request.body is \"***\""),
-        ("trigger_param.token == 'hunter2'", "it is true: trigger_param.token is ***"),
-        ("select_param.secret == 'z'", "it is false: select_param.secret is ***"),
+        ("trigger_param.ref == 'y'", "the expression is false: trigger_param.ref is \"refs/heads/x\""),
+        (
+            "trigger_param._request.body == ''",
+            "the expression is false: trigger_param._request.body is \"***\"",
+        ),
+        ("trigger_param.token == 'hunter2'", "the expression is true: trigger_param.token is ***"),
+        ("select_param.secret == 'z'", "the expression is false: select_param.secret is ***"),
         (
             "trigger_param.map.a == 1 || trigger_param.map == 3",
-            "it is true: trigger_param.map is {\"password\":\"***\",\"a\":1}, trigger_param.map.a is 1",
+            "the expression is true: trigger_param.map is {\"password\":\"***\",\"a\":1}, trigger_param.map.a is 1",
         ),
-        ("trigger_param.gone == 1", "there is no key `gone`: trigger_param.gone is not there"),
-        ("true", "it is true"),
+        ("trigger_param.gone == 1", "key \"gone\" is missing: trigger_param.gone is missing"),
+        ("true", "the expression is true"),
     ] {
         assert_eq!(ask(expr, &event).await.unwrap().why, why, "{expr}");
     }
