@@ -3,6 +3,8 @@
 //! | sentence | test |
 //! |---|---|
 //! | `check` validates and exits | `check_validates_and_exits`, `check_as_json`, `every_command_refuses_what_the_start_refuses` |
+//! | `check --probe` also tests that folders are writable and ports free | `check_can_test_folders_and_ports` |
+//! | `init` writes a commented starter file | `what_init_writes_is_valid_and_starts` |
 //! | `schema` prints the JSON Schema for editors | `schema_knows_the_types_of_plugins` |
 //! | `graph` prints the routers as Mermaid or DOT | `graph_in_both_languages` |
 //! | `next` needs no running daemon; table, or JSON with `--json` | `next_lists_what_is_due` |
@@ -59,6 +61,61 @@ fn check_validates_and_exits() {
     assert_eq!(ended.code, Some(0), "{}", ended.text());
     assert!(ended.stdout.starts_with("config.yml: ok (0 triggers"), "{}", ended.stdout);
     assert!(ended.stderr.starts_with("config.yml:1:1: warning: there is no router"), "{}", ended.stderr);
+}
+
+#[test]
+fn check_can_test_folders_and_ports() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    place.write("file", "");
+    let config = |port: u16, folder: &str| {
+        place.config(&format!(
+            "state_dir: '@DIR@/state'
+trigger: {{in: {{type: http, port: {port}}}}}
+executor: {{here: {{type: local, work_dir: '@DIR@/{folder}'}}}}
+router: {{r: {{trigger: in, selector: all, task: {{t: here}}, job_param: {{cmd: 'true'}}}}}}
+"
+        ));
+    };
+    config(port, "file/work");
+    // Without the option it is valid.
+    assert_eq!(heraldd(&place, &["check", "config.yml"]).code, Some(0));
+    let ended = heraldd(&place, &["check", "--probe", "config.yml"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.text());
+    assert!(ended.stdout.starts_with("config.yml: ok ("), "{}", ended.text());
+    let lines: Vec<&str> = ended.stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", ended.text());
+    assert!(lines[0].starts_with("probe: executor.here.work_dir: "), "{lines:?}");
+    assert!(lines[0].ends_with("/file is not a folder"), "{lines:?}");
+    let in_use =
+        format!("probe: trigger.in: port {port} on 127.0.0.1 is in use (by a running heraldd?)");
+    assert_eq!(lines[1], in_use);
+    let ended = heraldd(&place, &["check", "--probe", "--json", "config.yml"]);
+    let found: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((ended.code, &found["ok"]), (Some(1), &Value::Bool(true)));
+    assert_eq!(found["probe"].as_array().unwrap().len(), 2, "{found}");
+
+    config(0, "not/yet/there");
+    assert_eq!(heraldd(&place, &["check", "--probe", "config.yml"]).code, Some(0));
+    assert!(!place.path("not").exists(), "a probe creates nothing");
+}
+
+#[test]
+fn what_init_writes_is_valid_and_starts() {
+    let place = Place::new();
+    let written = printed(&place, &["init"]);
+    assert!(written.starts_with("heraldd.yml: written") && written.contains("heraldd check"), "{written}");
+    assert!(printed(&place, &["check", "heraldd.yml"]).starts_with("heraldd.yml: ok (2 triggers"));
+    let text = place.read("heraldd.yml").unwrap();
+    assert_eq!(printed(&place, &["init", "-"]), text);
+    let again = heraldd(&place, &["init"]);
+    assert!(again.code == Some(1) && again.stderr.contains("exists already"), "{}", again.text());
+    // Only the port and the state folder are this test's own.
+    let config = format!("state_dir: '@DIR@/state'\n{}", text.replace("port: 8123", "port: 0"));
+    let daemon = e2e::daemon::Daemon::start(&place, &config);
+    daemon.post(&serde_json::json!({"command": "uptime"}));
+    daemon.wait_print("the job's result", |value| value["trigger_param/result"]["exit_code"] == 0);
 }
 
 #[test]

@@ -8,36 +8,53 @@ use herald_core::problem::Severity;
 use herald_core::yaml::Found;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, BAD_INPUT, ConfigFile, STOPPED};
+use super::answer::{Answer, BAD_INPUT, ConfigFile, FAILED, STOPPED};
+use super::probe;
 use crate::loading::{self, Loaded, Wrong};
 
-/// Check a configuration as the start does, and end: 0 when it is right, 2 when it is not
+/// Validate a configuration; exit 0 if valid, 2 if not
 ///
-/// Plugins are loaded, references to variables and files are resolved, components are made; nothing is started.
-/// What is wrong, and warnings, go to standard error, each with its place.
+/// Plugins are loaded, references to variables and files are resolved, components are created; nothing is started.
+/// Errors and warnings go to standard error, each with its place. With --probe, exit 1 if something that a valid
+/// configuration needs is not available now.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd check /etc/heraldd.yml && systemctl reload heraldd")]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) file: ConfigFile,
-    /// Say all of it as one JSON object: ok, errors, warnings, and how many of what
+    /// Print one JSON object: ok, errors, warnings, counts
     #[arg(long)]
     json: bool,
+    /// Also test that folders are writable and ports free
+    #[arg(long)]
+    probe: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Answer {
     let path = arguments.file.path();
     let loaded = loading::load(path, arguments.file.id(), None);
+    let missing = match &loaded {
+        Ok(loaded) if arguments.probe => probe::failures(&loaded.config),
+        _ => Vec::new(),
+    };
+    let code = match &loaded {
+        Err(_) => BAD_INPUT,
+        Ok(_) if missing.is_empty() => STOPPED,
+        Ok(_) => FAILED,
+    };
     if arguments.json {
-        let code = if loaded.is_ok() { STOPPED } else { BAD_INPUT };
-        let out = serde_json::to_string(&as_json(&loaded)).unwrap_or_default();
+        let out = as_json(&loaded, arguments.probe.then_some(&missing)).to_string();
         return Answer { out, remarks: String::new(), code };
     }
     match loaded {
         Ok(loaded) => {
-            let remarks = loaded.config.warnings.iter().map(ToString::to_string).collect();
+            let mut remarks: String = loaded.config.warnings.iter().map(ToString::to_string).collect();
+            for sentence in &missing {
+                // Writing to a String cannot fail.
+                let _ = writeln!(remarks, "probe: {sentence}");
+            }
             let out = format!("{}: ok ({})", path.display(), in_words(&counts(&loaded)));
-            Answer { out, remarks, code: STOPPED }
+            Answer { out, remarks, code }
         }
         Err(wrong) => Answer::refused(&wrong),
     }
@@ -67,7 +84,8 @@ fn in_words(counts: &[(&str, usize)]) -> String {
     words
 }
 
-fn as_json(loaded: &Result<Loaded, Wrong>) -> Value {
+/// `missing`: what the probe did not find, if there was one.
+fn as_json(loaded: &Result<Loaded, Wrong>, missing: Option<&Vec<String>>) -> Value {
     let of = |found: &[Found], severity: Severity| -> Vec<Value> {
         found.iter().filter(|found| found.severity == severity).map(place).collect()
     };
@@ -76,7 +94,11 @@ fn as_json(loaded: &Result<Loaded, Wrong>) -> Value {
             let warnings = of(&loaded.config.warnings, Severity::Warning);
             let counts = counts(loaded).map(|(what, count)| (format!("{what}s"), Value::from(count)));
             let counts: Map<String, Value> = counts.into_iter().collect();
-            json!({"ok": true, "errors": [], "warnings": warnings, "counts": counts})
+            let mut valid = json!({"ok": true, "errors": [], "warnings": warnings, "counts": counts});
+            if let Some(missing) = missing {
+                valid["probe"] = json!(missing);
+            }
+            valid
         }
         Err(Wrong::Places(problems)) => json!({
             "ok": false,

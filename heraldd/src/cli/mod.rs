@@ -9,13 +9,16 @@ mod events;
 mod graph;
 mod human_time;
 mod import;
+mod init;
 mod jobs;
 mod listing;
 mod logs;
 mod next;
 mod pages;
 mod paint;
+mod probe;
 mod schema;
+mod status;
 mod table;
 mod wait;
 
@@ -55,6 +58,7 @@ struct Arguments {
 /// What is done instead of running the daemon.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Status(status::Arguments),
     Jobs(jobs::List),
     Job(jobs::Show),
     Trigger(events::Activate),
@@ -70,6 +74,7 @@ enum Command {
     Nodes(about::Nodes),
     Info(about::Info),
     Reload(about::Reload),
+    Init(init::Arguments),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Graph(graph::Arguments),
@@ -102,6 +107,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn answer(command: &Command) -> Answer {
     match command {
+        Command::Status(arguments) => status::run(arguments, &SystemClock),
+        Command::Init(arguments) => init::run(arguments),
         Command::Jobs(arguments) => jobs::list(arguments, &SystemClock),
         Command::Job(arguments) => jobs::show(arguments, &SystemClock),
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),

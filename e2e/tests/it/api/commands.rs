@@ -108,6 +108,30 @@ fn the_rest_of_the_command_line() {
 }
 
 #[test]
+fn the_status_on_one_screen() {
+    let place = Place::new();
+    let config = format!(
+        "{CONFIG}  broken:\n    trigger: manual\n    selector: match_map\n    task: {{k: local_command}}\n    \
+         select_param: {{match_key: do, match_value: fail}}\n    job_param: {{cmd: 'false'}}\n"
+    )
+    .replace("trigger:\n  manual:", "trigger:\n  nightly: {type: cron, cron: '30 2 * * *'}\n  manual:");
+    let daemon = Daemon::start(&place, &config);
+    let failed = job_with(&place, &daemon.post(&json!({"do": "fail"})), "failed");
+    let status = heraldd(&place, &["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.text());
+    let path = place.text_path("heraldd.yml");
+    for part in ["accepting events", &path, "0 running, 0 queued", "failed (24 h)  1", "broken", "next\n  nightly  in "] {
+        assert!(status.stdout.contains(part), "{part}: {}", status.text());
+    }
+    let status: Value = serde_json::from_str(&heraldd(&place, &["status", "--json"]).stdout).unwrap();
+    assert_eq!((&status["ready"], &status["reason"]), (&json!(true), &Value::Null));
+    assert_eq!(status["failed"][0]["id"], failed["id"]);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0));
+    assert_eq!(heraldd(&place, &["status"]).code, Some(3));
+}
+
+#[test]
 fn colour_is_for_terminals_that_want_it() {
     let place = Place::new();
     let _daemon = start(&place);

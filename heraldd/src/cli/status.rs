@@ -1,0 +1,194 @@
+//! `heraldd status`: is the daemon well, what failed, and what is due next, on one screen.
+
+use clap::Args;
+use herald_core::clock::Clock;
+use http::Method;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, FAILED, STOPPED};
+use super::client::Daemon;
+use super::paint::{self, Paint};
+use super::{human_time, listing};
+use crate::api::model;
+
+/// How many failed jobs, and how many due times, are shown.
+const SHOWN: usize = 5;
+
+/// Show the health of the running daemon: failed jobs of the last 24 hours, nodes, what is due next
+///
+/// The exit code is 0 when the daemon accepts events, 1 when it does not, 3 when no daemon responds.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd status")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    daemon: Daemon,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the daemon said, call by call.
+struct Report {
+    /// Why events are not accepted; none while they are.
+    not_ready: Option<String>,
+    info: Value,
+    failed: Value,
+    nodes: Value,
+    triggers: Value,
+}
+
+pub(super) fn run(arguments: &Arguments, clock: &dyn Clock) -> Answer {
+    let report = match Report::of(&arguments.daemon) {
+        Ok(report) => report,
+        Err(answer) => return answer,
+    };
+    let code = if report.not_ready.is_some() { FAILED } else { STOPPED };
+    let shown = if arguments.json { Ok(report.as_json().to_string()) } else { report.as_text(clock.now()) };
+    match shown {
+        Ok(out) => Answer { out, remarks: String::new(), code },
+        Err(error) => Answer::strange(&error),
+    }
+}
+
+impl Report {
+    fn of(daemon: &Daemon) -> Result<Self, Answer> {
+        let get = |path: &str| daemon.ask(Method::GET, path, None);
+        let info = get("/v1/info")?;
+        // A daemon that answers at all says here why it accepts nothing.
+        let not_ready = get("/readyz").err();
+        let not_ready = not_ready.map(|answer| answer.remarks.trim_start_matches("heraldd: ").to_owned());
+        Ok(Self {
+            not_ready,
+            info,
+            failed: get("/v1/jobs?status=failed&since=24h&limit=1000")?,
+            nodes: get("/v1/nodes")?,
+            triggers: get("/v1/triggers")?,
+        })
+    }
+
+    fn as_json(&self) -> Value {
+        let failed = self.failed.get("items").cloned().unwrap_or_default();
+        json!({
+            "ready": self.not_ready.is_none(),
+            "reason": self.not_ready,
+            "info": self.info,
+            "failed": failed,
+            "nodes": self.nodes,
+            "triggers": self.triggers,
+        })
+    }
+
+    fn as_text(&self, now: Timestamp) -> Result<String, serde_json::Error> {
+        let paint = Paint::of(&std::io::stdout());
+        let info: model::Info = read(&self.info)?;
+        let failed: model::Page<model::JobSummary> = read(&self.failed)?;
+        let nodes: Vec<model::Node> = read(&self.nodes)?;
+        let triggers: Vec<model::Trigger> = read(&self.triggers)?;
+        let health = match &self.not_ready {
+            None => paint.with(paint::of_status("succeeded"), "accepting events"),
+            Some(why) => paint.with(paint::of_status("failed"), &format!("not accepting events: {why}")),
+        };
+        let since = human_time::ago_of(&info.started_at, now);
+        let mut lines = vec![
+            format!("heraldd {} (pid {}), started {since}: {health}", info.version, info.pid),
+            format!("configuration  {}", info.config),
+            format!("jobs           {} running, {} queued", info.running, info.queued),
+        ];
+        lines.extend(nodes_line(&nodes));
+        lines.push(format!("failed (24 h)  {}", count(&failed)));
+        let mut text = lines.join("\n");
+        if !failed.items.is_empty() {
+            text.push_str("\n\n");
+            text.push_str(&listing::rows(&failed.items[..failed.items.len().min(SHOWN)], now));
+        }
+        let due = due(&triggers, now);
+        if !due.is_empty() {
+            text.push_str("\n\nnext\n");
+            text.push_str(&due.join("\n"));
+        }
+        Ok(text)
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, serde_json::Error> {
+    serde_json::from_value(value.clone())
+}
+
+/// How many jobs failed; one page is counted.
+fn count(failed: &model::Page<model::JobSummary>) -> String {
+    let more = if failed.next_cursor.is_some() { " or more" } else { "" };
+    format!("{}{more}", failed.items.len())
+}
+
+/// `nodes  2 online, 1 offline (web3)`; nothing without a fleet.
+fn nodes_line(nodes: &[model::Node]) -> Option<String> {
+    if nodes.is_empty() {
+        return None;
+    }
+    let of = |state: &str| nodes.iter().filter(|node| node.state == state).collect::<Vec<_>>();
+    let mut line = format!("nodes          {} online", of("online").len());
+    for state in ["offline", "unknown"] {
+        let nodes = of(state);
+        if !nodes.is_empty() {
+            let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+            line.push_str(&format!(", {} {state} ({})", nodes.len(), names.join(", ")));
+        }
+    }
+    Some(line)
+}
+
+/// The next due times of all triggers, soonest first.
+fn due(triggers: &[model::Trigger], now: Timestamp) -> Vec<String> {
+    let mut due: Vec<(Timestamp, &str)> = triggers
+        .iter()
+        .flat_map(|trigger| trigger.next.iter().map(move |at| (at, trigger.name.as_str())))
+        .filter_map(|(at, name)| Some((at.parse().ok()?, name)))
+        .collect();
+    due.sort();
+    due.truncate(SHOWN);
+    due.iter().map(|(at, name)| format!("  {name}  {}", human_time::until(at.duration_since(now)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(not_ready: Option<&str>) -> Report {
+        let trigger = |name: &str, next: &str| json!({"name": name, "type": "cron", "next": [next], "every_seconds": null});
+        let node = |name: &str, state: &str| {
+            json!({"name": name, "host": "http://h/", "tags": [], "state": state, "since": null, "seen_at": null,
+                "version": null, "running": null, "clock_difference_ms": null, "error": null})
+        };
+        Report {
+            not_ready: not_ready.map(str::to_owned),
+            info: json!({"version": "1.0", "pid": 7, "started_at": "2026-11-28T12:00:00Z", "config": "/c.yml",
+                "state_dir": null, "running": 1, "queued": 2}),
+            failed: json!({"items": [], "next_cursor": null}),
+            nodes: json!([node("web1", "online"), node("web2", "offline")]),
+            triggers: json!([
+                trigger("late", "2026-11-28T15:00:00Z"),
+                trigger("soon", "2026-11-28T13:00:30Z")
+            ]),
+        }
+    }
+
+    #[test]
+    fn a_screen_for_people() {
+        let now = "2026-11-28T13:00:00Z".parse().unwrap();
+        let text = report(None).as_text(now).unwrap();
+        for part in [
+            "heraldd 1.0 (pid 7), started 1 hour ago: accepting events",
+            "1 running, 2 queued",
+            "1 online, 1 offline (web2)",
+            "failed (24 h)  0",
+            "  soon  in 30 seconds\n  late  in 2 hours",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let text = report(Some("the disk is full")).as_text(now).unwrap();
+        assert!(text.contains("not accepting events: the disk is full"), "{text}");
+        assert_eq!(report(Some("x")).as_json()["ready"], json!(false));
+    }
+}
