@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use herald_core::executor::Stream;
+use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
@@ -19,6 +20,7 @@ use super::answer::{Answer, Missing, Problem, Usual};
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::log_format::{Format, Teller};
+use super::log_lines::LineParams;
 use super::model;
 use herald_store::history::JobView;
 use herald_store::job_log::LogError;
@@ -50,6 +52,20 @@ pub(super) struct LogQuery {
     #[serde(default)]
     #[param(inline, required = false)]
     format: Format,
+    /// The first line, from 1; with `search`, the first line to look at.
+    #[param(minimum = 1)]
+    from_line: Option<u64>,
+    /// How many lines: 1 to 10000, 1000 unless given.
+    #[param(minimum = 1, maximum = 10000)]
+    lines: Option<usize>,
+    /// Only the last lines, so many: 1 to 10000.
+    #[param(minimum = 1, maximum = 10000)]
+    tail: Option<usize>,
+    /// The lines around this one: the number of a line, or a time (RFC 3339).
+    around: Option<String>,
+    /// Only lines that hold this text; the answer is JSON, with their numbers.
+    #[param(min_length = 1)]
+    search: Option<String>,
 }
 
 fn from_one() -> Object {
@@ -57,11 +73,13 @@ fn from_one() -> Object {
     number.minimum(Some(1)).maximum(Some(u32::MAX)).build()
 }
 
-/// What a job writes, live: with `follow` within moments, until it ends
+/// What a job writes, live: with `follow` within moments, until it ends. Or lines of it, by number, from the end, around a
+/// line or a time, or that hold a text: with `format=json` and with `search` as one JSON object
 #[utoipa::path(get, path = "/v1/jobs/{id}/log", tag = "jobs",
     params(("id" = String, Path, description = "The job's id."), LogQuery),
     responses((status = 200, description = "The output, secrets masked.",
-        content((String = "text/plain"), (model::LogPiece = "application/x-ndjson"))), Usual, Missing))]
+        content((String = "text/plain"), (model::LogPiece = "application/x-ndjson"),
+            (model::LogPage = "application/json"))), Usual, Missing))]
 pub(super) async fn log(
     State(api): State<Arc<Api>>,
     Named(id): Named,
@@ -73,6 +91,14 @@ pub(super) async fn log(
         Which::Stderr => Stream::Stderr,
     });
     let attempt = query.attempt.map_or(job.summary.state.attempt, NonZeroU32::get);
+    let LogQuery { from_line, lines, tail, around, search, .. } = query;
+    if let Some(wanted) = (LineParams { from_line, lines, tail, around, search }).read()? {
+        if query.follow {
+            let sentence = "follow cannot be used with from_line, lines, tail, around or search";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, sentence));
+        }
+        return wanted.answer(&api.logs, &id, attempt, stream, query.format).await;
+    }
     let tail = Tail {
         api,
         id,

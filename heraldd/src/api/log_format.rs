@@ -66,9 +66,10 @@ impl Teller {
     }
 
     fn put(&mut self, told: &mut Vec<u8>, attempt: u32, entry: &Entry) {
-        let (stream, begun) = match entry.stream {
-            Stream::Stdout => ("stdout", &mut self.begun[0]),
-            Stream::Stderr => ("stderr", &mut self.begun[1]),
+        let stream = stream_word(entry.stream);
+        let begun = match entry.stream {
+            Stream::Stdout => &mut self.begun[0],
+            Stream::Stderr => &mut self.begun[1],
         };
         begun.extend_from_slice(&entry.bytes);
         let whole = begun.len() - unfinished(begun);
@@ -78,6 +79,14 @@ impl Teller {
             let (stream, at) = (stream.to_owned(), entry.at.to_string());
             line(told, &LogPiece::Output { attempt, stream, at, text });
         }
+    }
+}
+
+/// The word for a stream.
+pub(super) fn stream_word(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
     }
 }
 

@@ -12,6 +12,7 @@ mod given;
 mod jobs;
 mod log;
 mod log_format;
+mod log_lines;
 pub mod model;
 mod routes;
 mod serve;
