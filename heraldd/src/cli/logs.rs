@@ -13,11 +13,15 @@ use super::client::{Daemon, Stop, step};
 pub(super) struct Arguments {
     #[command(flatten)]
     daemon: Daemon,
-    /// The job's id
+    /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// Go on until the job ends
     #[arg(short, long)]
     follow: bool,
+    /// Only the last lines, so many; with --json as one object
+    #[arg(short = 'n', long, value_name = "LINES", conflicts_with = "follow",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    lines: Option<u32>,
     /// Only this stream
     #[arg(long, value_name = "STREAM")]
     stream: Option<Stream>,
@@ -51,6 +55,9 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
     }
     if let Some(attempt) = arguments.attempt {
         query.append_pair("attempt", &attempt.to_string());
+    }
+    if let Some(lines) = arguments.lines {
+        query.append_pair("tail", &lines.to_string());
     }
     if arguments.json {
         query.append_pair("format", "json");

@@ -79,6 +79,60 @@ fn a_log_has_both_streams_in_order_without_secrets() {
     }
 }
 
+#[test]
+fn lines_of_a_log_are_found_by_number_time_and_text() {
+    let place = Place::new();
+    let script = "i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); echo \"line $i\"; done; sleep 0.2; echo oops >&2; sleep 0.2; echo end";
+    let (_daemon, id) = start(&place, script, "");
+    until("its end", || (get(&place, &format!("/v1/jobs/{id}"))["status"] == "succeeded").then_some(()));
+    let numbers = |from: u32, to: u32| (from..=to).map(|n| format!("line {n}\n")).collect::<String>();
+    for (query, expected) in [
+        ("?from_line=2998", "line 2998\nline 2999\nline 3000\noops\nend\n".to_owned()),
+        ("?from_line=10&lines=2", numbers(10, 11)),
+        ("?lines=3", numbers(1, 3)),
+        ("?tail=2", "oops\nend\n".to_owned()),
+        ("?tail=2&stream=stdout", "line 3000\nend\n".to_owned()),
+        ("?tail=2&stream=stderr", "oops\n".to_owned()),
+        ("?around=1500&lines=3", numbers(1499, 1501)),
+        ("?from_line=4000", String::new()),
+    ] {
+        assert_eq!(log(&place, &id, query), expected, "{query}");
+    }
+    let page = get(&place, &format!("/v1/jobs/{id}/log?search=line%20299&from_line=2991&lines=3"));
+    let texts: Vec<_> = page["lines"].as_array().unwrap().iter().map(|line| &line["text"]).collect();
+    assert_eq!(texts, ["line 2991", "line 2992", "line 2993"], "{page}");
+    assert_eq!(
+        (&page["next_line"], &page["incomplete"], &page["attempt"]),
+        (&json!(2994), &json!(false), &json!(1))
+    );
+    let page = get(&place, &format!("/v1/jobs/{id}/log?tail=1&format=json"));
+    let end = &page["lines"][0];
+    assert_eq!((&end["line"], &end["stream"], &end["text"]), (&json!(3002), &json!("stdout"), &json!("end")));
+    assert_eq!(page["next_line"], Value::Null);
+    let at = end["at"].as_str().unwrap();
+    let around = get(&place, &format!("/v1/jobs/{id}/log?around={at}&lines=1&format=json"));
+    assert_eq!(around["lines"][0]["text"], "end", "{around}");
+
+    let tail = heraldd(&place, &["logs", "-n", "2", &id]);
+    assert_eq!((tail.code, tail.stdout.as_str()), (Some(0), "oops\nend\n"), "{}", tail.text());
+    for query in [
+        "?from_line=0",
+        "?lines=10001",
+        "?tail=1&lines=1",
+        "?tail=1&from_line=1",
+        "?around=soon",
+        "?search=x&tail=1",
+        "?tail=1&follow=true",
+    ] {
+        let answer = ask(&place, "GET", &format!("/v1/jobs/{id}/log{query}"), "");
+        assert_eq!(
+            (answer.status, answer.get("content-type")),
+            (400, Some("application/problem+json")),
+            "{query}"
+        );
+    }
+}
+
 /// A job that writes the time, line after line.
 const TELLS_THE_TIME: &str = "for n in 1 2 3 4 5 6 7 8 9 10; do date +%s%N; sleep 0.1; done; echo end";
 
@@ -157,9 +211,12 @@ fn a_log_is_bounded_and_goes_with_its_job() {
     assert!(kept.bytes().all(|byte| byte == b'x') && remark.contains("log_limit"), "{remark}");
     let files = |place: &Place| {
         let days = std::fs::read_dir(place.path("state/log")).into_iter().flatten();
-        days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap()).count()
+        let files = days.flat_map(|day| std::fs::read_dir(day.unwrap().path()).unwrap());
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(files(&place), 1);
+    // The log, and its line index.
+    let first = files(&place);
+    assert!((1..=2).contains(&first.len()) && first.iter().all(|name| name.starts_with(&id)), "{first:?}");
     daemon.signal("TERM");
     assert_eq!(daemon.wait_end(), Some(0));
     let config = CONFIG.replace("@MORE@", "").replace("{log_limit: 64KiB}", "{max_jobs: 1}");
@@ -168,7 +225,7 @@ fn a_log_is_bounded_and_goes_with_its_job() {
     daemon.post(&json!({}));
     until("the first job's log is gone", || {
         let left = get(&place, "/v1/jobs")["items"].as_array().unwrap().len();
-        (left == 1 && files(&place) == 1).then_some(())
+        (left == 1 && files(&place).len() == 1 && !files(&place)[0].starts_with(&id)).then_some(())
     });
 }
 
