@@ -13,6 +13,7 @@ use herald_core::secret::Mask;
 use jiff::Timestamp;
 
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
+use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
 use super::query::{FoundJob, History, HistoryError, JobQuery};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
@@ -200,6 +201,30 @@ impl Inside {
         }
     }
 
+    fn ids(&self, lookup: &IdLookup) -> Vec<FoundId> {
+        let of_job = |kept: &KeptJob| match lookup.kind {
+            IdKind::Job => FoundId { id: kept.job.id.clone(), job: None },
+            IdKind::Event => FoundId { id: kept.job.trigger_id.clone(), job: Some(kept.job.id.clone()) },
+        };
+        let mut jobs = self.jobs.entries.values().rev().map(|(kept, _)| kept);
+        let events = self.events.entries.keys().rev().filter(|_| lookup.kind == IdKind::Event);
+        let mut events = events.map(|id| FoundId { id: id.clone(), job: None });
+        match &lookup.wanted {
+            WantedId::Latest { router: None } if lookup.kind == IdKind::Event => {
+                events.next().into_iter().collect()
+            }
+            WantedId::Latest { router } => {
+                let latest =
+                    jobs.find(|kept| router.as_deref().is_none_or(|router| *kept.job.router == *router));
+                latest.map(of_job).into_iter().collect()
+            }
+            WantedId::Part(part) => {
+                let jobs = jobs.filter(|kept| part.is_in(&kept.job.id)).map(of_job);
+                newest_first(jobs.chain(events.filter(|found| part.is_in(&found.id))).collect())
+            }
+        }
+    }
+
     fn step(&mut self, record: &Record) {
         let Some((job, step)) = JobStep::of(record) else { return };
         self.jobs.change(&job.id, |kept| {
@@ -261,6 +286,10 @@ impl History for MemoryHistory {
 
     async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
         Ok(self.inside().events.get(id).map(|kept| kept.activation.clone()))
+    }
+
+    async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError> {
+        Ok(self.inside().ids(&lookup))
     }
 
     async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError> {

@@ -4,6 +4,8 @@
 mod column;
 pub(crate) mod index;
 pub(crate) mod job_state;
+mod lookup;
+mod lookup_file;
 mod memory;
 pub(crate) mod query;
 mod read;
@@ -13,6 +15,7 @@ pub(crate) mod trim;
 mod view;
 
 pub use job_state::{AttemptView, JobState, JobStatus};
+pub use lookup::{FoundId, IdKind, IdLookup, IdPart, MOST_CANDIDATES, SHORTEST_PART, WantedId};
 pub use memory::MemoryHistory;
 pub use query::{FoundJob, History, HistoryError, JobQuery, Unreadable};
 pub use trim::{Keep, Trimmed};

@@ -6,6 +6,7 @@ use herald_core::journal::StoredJob;
 use jiff::Timestamp;
 
 use super::job_state::JobStatus;
+use super::lookup::{FoundId, IdLookup};
 use super::view::{EventView, JobPage, JobView};
 
 /// Which jobs, newest first.
@@ -74,6 +75,9 @@ pub trait History: Send + Sync + 'static {
 
     /// One event as its trigger fired it, secrets included, if it is known.
     async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError>;
+
+    /// The ids that a lookup means, the newest first; [`MOST_CANDIDATES`](super::MOST_CANDIDATES) at most.
+    async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError>;
 
     /// One job to run again, if it is known.
     async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError>;

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::column::{name, object};
 use super::job_state::{AttemptView, JobState, JobStatus};
+use super::lookup::{FoundId, IdLookup};
+use super::lookup_file;
 use super::query::{FoundJob, History, HistoryError, JobQuery};
 use super::recover;
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
@@ -41,6 +43,10 @@ impl History for Store {
     async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
         let (id, seal) = (id.to_owned(), self.seal.clone());
         Ok(self.ask(move |connection| recover::activation(connection, &id, &seal)).await?)
+    }
+
+    async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError> {
+        Ok(self.ask(move |connection| lookup_file::ids(connection, &lookup)).await?)
     }
 
     async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError> {

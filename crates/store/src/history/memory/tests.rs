@@ -4,7 +4,7 @@ use herald_core::lifecycle::{Status, Verdict};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::history::{JobStatus, Keep};
+use crate::history::{IdPart, JobStatus, Keep};
 use crate::store::Store;
 
 fn at(millis: i64) -> Timestamp {
@@ -113,8 +113,8 @@ fn lives() -> Vec<Record> {
     ]
 }
 
-#[tokio::test]
-async fn it_answers_as_the_journal_on_disk_does() {
+/// A history on disk and one in memory to which the same was told.
+async fn both() -> (tempfile::TempDir, Store, MemoryHistory) {
     let folder = tempfile::tempdir().unwrap();
     let keep = Keep { time: std::time::Duration::from_secs(3600), jobs: 1000 };
     let clock = herald_core::clock::SystemClock;
@@ -126,6 +126,65 @@ async fn it_answers_as_the_journal_on_disk_does() {
         store.append(&records).await.unwrap();
         recent.append(&records).await.unwrap();
     }
+    (folder, store, recent)
+}
+
+#[tokio::test]
+async fn ids_are_found_by_a_part_of_them() {
+    let (_folder, store, recent) = both().await;
+    let part = |text: &str| WantedId::Part(IdPart::parse(text).unwrap());
+    let latest = |router: Option<&str>| WantedId::Latest { router: router.map(str::to_owned) };
+    for (kind, wanted, expected) in [
+        (IdKind::Job, part("0003"), vec![(3, None)]),
+        (IdKind::Job, part("7000-8000-000000000004"), vec![(4, None)]),
+        (IdKind::Job, part(&id(5)), vec![(5, None)]),
+        (IdKind::Job, part("0190"), (3..9).rev().map(|n| (n, None)).collect()),
+        (IdKind::Job, part("00ff"), vec![]),
+        (IdKind::Job, part(&id(99)), vec![]),
+        // An event is not a job.
+        (IdKind::Job, part(&id(1)), vec![]),
+        (IdKind::Event, part("0001"), vec![(1, None)]),
+        (IdKind::Event, part("0190"), vec![(2, None), (1, None)]),
+        // A job stands for its event.
+        (IdKind::Event, part("0003"), vec![(1, Some(3))]),
+        (IdKind::Event, part(&id(5)), vec![(1, Some(5))]),
+        (IdKind::Job, latest(None), vec![(8, None)]),
+        (IdKind::Job, latest(Some("odd")), vec![(7, None)]),
+        (IdKind::Job, latest(Some("none")), vec![]),
+        (IdKind::Event, latest(None), vec![(2, None)]),
+        (IdKind::Event, latest(Some("odd")), vec![(1, Some(7))]),
+    ] {
+        let lookup = IdLookup { kind, wanted };
+        let found = |n: u64, job: Option<u64>| FoundId { id: id(n), job: job.map(id) };
+        let expected: Vec<FoundId> = expected.into_iter().map(|(n, job)| found(n, job)).collect();
+        assert_eq!(store.ids(lookup.clone()).await.unwrap(), expected, "{lookup:?}");
+        assert_eq!(recent.ids(lookup.clone()).await.unwrap(), expected, "{lookup:?}");
+    }
+    for (text, read) in [
+        ("01Ab-", Some("01ab-")),
+        ("01a", None),
+        ("last", None),
+        ("01900000-0000-7000-8000-0000000000011", None),
+    ] {
+        assert_eq!(IdPart::parse(text).as_ref().map(IdPart::as_str), read);
+    }
+}
+
+#[tokio::test]
+async fn an_ambiguous_part_gives_a_handful_of_candidates() {
+    let (_folder, store, recent) = both().await;
+    let records = Arc::new((20..60).map(queued).collect());
+    store.append(&records).await.unwrap();
+    recent.append(&records).await.unwrap();
+    let lookup = IdLookup { kind: IdKind::Job, wanted: WantedId::Part(IdPart::parse("0190").unwrap()) };
+    let newest: Vec<FoundId> = (52..60).rev().map(|n| FoundId { id: id(n), job: None }).collect();
+    assert_eq!(store.ids(lookup.clone()).await.unwrap(), newest);
+    assert_eq!(recent.ids(lookup).await.unwrap(), newest);
+}
+
+#[tokio::test]
+async fn it_answers_as_the_journal_on_disk_does() {
+    let (_folder, store, recent) = both().await;
     let text = |text: &str| Some(text.to_owned());
     let all = JobQuery { limit: 100, ..JobQuery::default() };
     let mut seen = 0;
