@@ -88,8 +88,7 @@ router: {{r: {{trigger: in, selector: all, task: {{t: here}}, job_param: {{cmd: 
     assert_eq!(lines.len(), 2, "{}", ended.text());
     assert!(lines[0].starts_with("probe: executor.here.work_dir: "), "{lines:?}");
     assert!(lines[0].ends_with("/file is not a folder"), "{lines:?}");
-    let in_use =
-        format!("probe: trigger.in: port {port} on 127.0.0.1 is in use (by a running heraldd?)");
+    let in_use = format!("probe: trigger.in: port {port} on 127.0.0.1 is in use (by a running heraldd?)");
     assert_eq!(lines[1], in_use);
     let ended = heraldd(&place, &["check", "--probe", "--json", "config.yml"]);
     let found: Value = serde_json::from_str(&ended.stdout).unwrap();

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::model;
-use herald_store::history::HistoryError;
+use herald_store::history::{HistoryError, SHORTEST_PART};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -20,6 +20,8 @@ pub(super) struct Problem {
     detail: String,
     /// Whether it is worth another try.
     later: bool,
+    /// What an ambiguous id may mean.
+    candidates: Option<Vec<String>>,
 }
 
 /// What a handler gives.
@@ -27,7 +29,7 @@ pub(super) type Answer<T> = Result<T, Problem>;
 
 impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl std::fmt::Display) -> Self {
-        Self { status, detail: detail.to_string(), later: false }
+        Self { status, detail: detail.to_string(), later: false, candidates: None }
     }
 
     /// Try again later.
@@ -37,8 +39,18 @@ impl Problem {
 
     /// Nothing is known under this id.
     pub(super) fn unknown(what: &str, id: &str) -> Self {
-        let detail = format!("there is no {what} \"{id}\"; it may be older than the history that is kept");
-        Self::new(StatusCode::NOT_FOUND, detail)
+        let help = if id.len() < SHORTEST_PART {
+            format!("a part of an id has {SHORTEST_PART} characters or more")
+        } else {
+            "it may be older than the history that is kept".to_owned()
+        };
+        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} \"{id}\"; {help}"))
+    }
+
+    /// Several ids have this part.
+    pub(super) fn ambiguous(what: &str, part: &str, candidates: Vec<String>) -> Self {
+        let detail = format!("the {what} \"{part}\" is ambiguous; write more of its id");
+        Self { candidates: Some(candidates), ..Self::new(StatusCode::CONFLICT, detail) }
     }
 }
 
@@ -57,6 +69,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             detail: self.detail,
+            candidates: self.candidates,
         };
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -71,6 +84,8 @@ impl IntoResponse for Problem {
 pub(super) struct Usual;
 /// Calls about something that may not be there.
 pub(super) struct Missing;
+/// Calls about a job or an event, whose id may be shortened.
+pub(super) struct UnknownId;
 /// Calls that something may be in the way of.
 pub(super) struct Conflict;
 /// Calls that make an event or a job.
@@ -94,7 +109,9 @@ problems! {
     Usual: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token is missing or wrong (TCP only).",
         405 "The path knows other methods; `Allow` names them.", 503 "Herald cannot answer at the moment; try again later.";
     Missing: 404 "There is nothing of this id or name.";
-    Conflict: 409 "It cannot be done with what there is: the job has ended already, or has not ended yet.";
+    UnknownId: 404 "There is nothing of this id.", 409 "The id is ambiguous: `candidates` lists those that may be meant.";
+    Conflict: 404 "There is nothing of this id.",
+        409 "It cannot be done with what there is: the job has ended already, or has not ended yet. Or the id is ambiguous.";
     Crowded: 429 "So much waits already that nothing more is taken (`max_queue`); try again later.";
     BadBody: 408 "The body did not arrive in time.", 413 "The body is too long.";
 }

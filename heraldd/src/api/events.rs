@@ -10,9 +10,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::answer::{Answer, BadBody, Conflict, Crowded, Missing, Problem, Usual};
+use super::answer::{Answer, BadBody, Conflict, Crowded, Missing, Problem, UnknownId, Usual};
 use super::context::Api;
 use super::given::{Asked, Named, Object};
+use super::id::EventInPath;
 use super::jobs::turned_away;
 use super::model;
 use crate::dry_run;
@@ -21,9 +22,12 @@ use crate::dry_run;
 const REHEARSAL: Duration = Duration::from_secs(60);
 
 /// An event, and for every router that was asked what its selector said and why
-#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(("id" = String, Path, description = "The event's id.")),
-    responses((status = 200, description = "The event.", body = model::Event), Usual, Missing))]
-pub(super) async fn one(State(api): State<Arc<Api>>, Named(id): Named) -> Answer<Json<model::Event>> {
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath),
+    responses((status = 200, description = "The event.", body = model::Event), Usual, UnknownId))]
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    EventInPath { id }: EventInPath,
+) -> Answer<Json<model::Event>> {
     let event = api.history.event(&id).await?;
     event.map(|event| Json(event.into())).ok_or_else(|| Problem::unknown("event", &id))
 }
@@ -40,12 +44,12 @@ pub(super) struct ReplayQuery {
 
 /// What an event of the past would start today; or, with `run`, the same event anew
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events",
-    params(("id" = String, Path, description = "The event's id."), ReplayQuery),
+    params(EventInPath, ReplayQuery),
     responses((status = 200, description = "What it would start, or the id of the new event.", body = model::Replayed), Usual,
-        Missing, Conflict, Crowded))]
+        Conflict, Crowded))]
 pub(super) async fn replay(
     State(api): State<Arc<Api>>,
-    Named(id): Named,
+    EventInPath { id }: EventInPath,
     Asked(query): Asked<ReplayQuery>,
 ) -> Answer<Json<model::Replayed>> {
     let told = api.history.activation(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;

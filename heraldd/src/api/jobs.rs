@@ -14,9 +14,10 @@ use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
-use super::answer::{Answer, Conflict, Crowded, Missing, Problem, Usual};
+use super::answer::{Answer, Conflict, Crowded, Problem, UnknownId, Usual};
 use super::context::Api;
-use super::given::{Asked, Named};
+use super::given::Asked;
+use super::id::JobInPath;
 use super::model::{self, STATUSES};
 use herald_store::history::{JobQuery, JobStatus};
 
@@ -96,19 +97,22 @@ pub(super) async fn list(
 }
 
 /// One job with its attempts, parameters (secrets masked), result and times
-#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path, description = "The job's id.")),
-    responses((status = 200, description = "The job.", body = model::Job), Usual, Missing))]
-pub(super) async fn one(State(api): State<Arc<Api>>, Named(id): Named) -> Answer<Json<model::Job>> {
+#[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(JobInPath),
+    responses((status = 200, description = "The job.", body = model::Job), Usual, UnknownId))]
+pub(super) async fn one(
+    State(api): State<Arc<Api>>,
+    JobInPath { id }: JobInPath,
+) -> Answer<Json<model::Job>> {
     let job = api.history.job(&id).await?;
     job.map(|job| Json(job.into())).ok_or_else(|| Problem::unknown("job", &id))
 }
 
 /// Ends a job that waits or runs
-#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path, description = "The job's id.")),
-    responses((status = 202, description = "It is being ended.", body = model::Cancelling), Usual, Missing, Conflict))]
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(JobInPath),
+    responses((status = 202, description = "It is being ended.", body = model::Cancelling), Usual, Conflict))]
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
-    Named(id): Named,
+    JobInPath { id }: JobInPath,
 ) -> Answer<(StatusCode, Json<model::Cancelling>)> {
     if api.handle.cancel(&id, "it was cancelled through the API").await {
         return Ok((StatusCode::ACCEPTED, Json(model::Cancelling { job_id: id })));
@@ -123,11 +127,11 @@ pub(super) async fn cancel(
 }
 
 /// Runs a job that ended once more, as a new job of the same event, with the parameters that it had
-#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path, description = "The job's id.")),
-    responses((status = 201, description = "The new job.", body = model::Retried), Usual, Missing, Conflict, Crowded))]
+#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(JobInPath),
+    responses((status = 201, description = "The new job.", body = model::Retried), Usual, Conflict, Crowded))]
 pub(super) async fn retry(
     State(api): State<Arc<Api>>,
-    Named(id): Named,
+    JobInPath { id }: JobInPath,
 ) -> Answer<(StatusCode, Json<model::Retried>)> {
     let conflict = |sentence: String| Problem::new(StatusCode::CONFLICT, sentence);
     let found = api.history.stored(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;

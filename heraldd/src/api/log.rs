@@ -16,9 +16,10 @@ use serde::Deserialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Missing, Problem, Usual};
+use super::answer::{Answer, Problem, UnknownId, Usual};
 use super::context::Api;
-use super::given::{Asked, Named};
+use super::given::Asked;
+use super::id::JobInPath;
 use super::log_format::{Format, Teller};
 use super::log_lines::LineParams;
 use super::model;
@@ -76,13 +77,13 @@ fn from_one() -> Object {
 /// What a job writes, live: with `follow` within moments, until it ends. Or lines of it, by number, from the end, around a
 /// line or a time, or that hold a text: with `format=json` and with `search` as one JSON object
 #[utoipa::path(get, path = "/v1/jobs/{id}/log", tag = "jobs",
-    params(("id" = String, Path, description = "The job's id."), LogQuery),
+    params(JobInPath, LogQuery),
     responses((status = 200, description = "The output, secrets masked.",
         content((String = "text/plain"), (model::LogPiece = "application/x-ndjson"),
-            (model::LogPage = "application/json"))), Usual, Missing))]
+            (model::LogPage = "application/json"))), Usual, UnknownId))]
 pub(super) async fn log(
     State(api): State<Arc<Api>>,
-    Named(id): Named,
+    JobInPath { id }: JobInPath,
     Asked(query): Asked<LogQuery>,
 ) -> Answer<Response> {
     let job = api.history.job(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;
@@ -99,7 +100,7 @@ pub(super) async fn log(
         }
         return wanted.answer(&api.logs, &id, attempt, stream, query.format).await;
     }
-    let tail = Tail {
+    let followed = FollowedLog {
         api,
         id,
         attempt,
@@ -109,16 +110,16 @@ pub(super) async fn log(
         last_look: !query.follow,
         teller: Teller::new(query.format),
     };
-    let parts = stream::try_unfold(tail, |mut tail| async move {
-        let part = tail.next().await?;
-        Ok::<_, LogError>(part.map(|part| (part, tail)))
+    let parts = stream::try_unfold(followed, |mut followed| async move {
+        let part = followed.next().await?;
+        Ok::<_, LogError>(part.map(|part| (part, followed)))
     });
     let content_type = [(CONTENT_TYPE, query.format.content_type())];
     Ok((content_type, Body::from_stream(parts)).into_response())
 }
 
 /// Where somebody who reads the output of a job has come to.
-struct Tail {
+struct FollowedLog {
     api: Arc<Api>,
     id: String,
     attempt: u32,
@@ -131,7 +132,7 @@ struct Tail {
     teller: Teller,
 }
 
-impl Tail {
+impl FollowedLog {
     /// The next part of the output, once there is one.
     async fn next(&mut self) -> Result<Option<Bytes>, LogError> {
         while !self.api.closing.is_cancelled() {

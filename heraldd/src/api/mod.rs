@@ -9,6 +9,7 @@ mod context;
 mod document;
 mod events;
 mod given;
+mod id;
 mod jobs;
 mod log;
 mod log_format;

@@ -18,7 +18,7 @@ use crate::state::folder;
 
 /// No daemon answers.
 pub(super) const NOBODY: u8 = 3;
-/// Nothing is known under this name or id.
+/// Nothing has this name or id, or several things have it.
 pub(super) const NOT_FOUND: u8 = 4;
 /// How long an answer may take, and how long it may be.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -146,15 +146,18 @@ fn nobody(why: String) -> Answer {
 fn refused(status: StatusCode, problem: &[u8]) -> Answer {
     let said: Value = serde_json::from_slice(problem).unwrap_or_default();
     let detail = said.get("detail").and_then(Value::as_str).unwrap_or("it was refused");
+    let candidates = said.get("candidates").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let code = match status {
         StatusCode::NOT_FOUND => NOT_FOUND,
+        _ if !candidates.is_empty() => NOT_FOUND,
         // Of an argument, or of the configuration that is to be taken up.
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
             BAD_INPUT
         }
         _ => FAILED,
     };
-    Answer { code, ..failed(format!("heraldd: {detail}")) }
+    let candidates = candidates.iter().filter_map(Value::as_str).map(|id| format!("\n  {id}"));
+    Answer { code, ..failed(format!("heraldd: {detail}{}", candidates.collect::<String>())) }
 }
 
 async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, Trouble> {

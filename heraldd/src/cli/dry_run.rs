@@ -48,7 +48,7 @@ pub(super) struct Try {
 pub(super) struct Replay {
     #[command(flatten)]
     daemon: Daemon,
-    /// The event's id
+    /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
     id: String,
     /// Make a new event of the same trigger with the same parameters
     #[arg(long)]

@@ -7,9 +7,10 @@ use http::Method;
 
 use super::answer::Answer;
 use super::client::{Daemon, step};
+use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
-use super::wait;
+use super::wait::{self, JobTable};
 use crate::api::model;
 
 /// Activate a trigger now
@@ -26,6 +27,8 @@ pub(super) struct Activate {
     /// Wait for the end of the jobs that come of it; the exit code is 1 unless all succeed
     #[arg(short, long)]
     wait: bool,
+    #[command(flatten)]
+    ids: IdLength,
     /// Say it as JSON
     #[arg(long)]
     json: bool,
@@ -37,8 +40,10 @@ pub(super) struct Activate {
 pub(super) struct Explain {
     #[command(flatten)]
     daemon: Daemon,
-    /// The event's id
+    /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
     id: String,
+    #[command(flatten)]
+    ids: IdLength,
     /// The API's answer as it is
     #[arg(long)]
     json: bool,
@@ -52,7 +57,8 @@ pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> Answer {
     };
     match serde_json::from_value::<model::Activated>(said.clone()) {
         Ok(activated) if arguments.wait => {
-            wait::for_event(&arguments.daemon, &activated.event_id, arguments.json, clock)
+            let shown = JobTable { json: arguments.json, ids: arguments.ids };
+            wait::for_event(&arguments.daemon, &activated.event_id, shown, clock)
         }
         Ok(_) if arguments.json => Answer::good(said.to_string()),
         Ok(activated) => Answer::good(activated.event_id),
@@ -87,7 +93,7 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
             decision.task.clone(),
             decision.selector.clone(),
             decision.answer.clone(),
-            decision.job_id.clone().unwrap_or_else(|| "-".to_owned()),
+            decision.job_id.as_ref().map_or_else(|| "-".to_owned(), |id| arguments.ids.of(id)),
             decision.why.clone(),
         ]
     };

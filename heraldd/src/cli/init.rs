@@ -17,13 +17,13 @@ const STARTER: &str = include_str!("starter.yml");
 /// An existing file is never replaced. The file can only be read by its owner, since secrets may be added to it.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd init heraldd.yml && heraldd check heraldd.yml")]
-pub(super) struct Arguments {
+pub(super) struct Init {
     /// The file to write; `-` writes to standard output
     #[arg(value_name = "FILE", default_value = "heraldd.yml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+pub(super) fn run(arguments: &Init) -> Answer {
     let file = arguments.file.as_path();
     if file == Path::new("-") {
         return Answer::good(STARTER);
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn what_is_written_is_valid_private_and_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let arguments = Arguments { file: folder.path().join("heraldd.yml") };
+        let arguments = Init { file: folder.path().join("heraldd.yml") };
         assert_eq!(run(&arguments).code, 0);
         let mode = std::os::unix::fs::PermissionsExt::mode(&arguments.file.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
@@ -70,7 +70,7 @@ mod tests {
         let second = run(&arguments);
         assert!(second.code == FAILED && second.remarks.contains("exists already"), "{second:?}");
         assert_eq!(std::fs::read_to_string(&arguments.file).unwrap(), "mine");
-        let nowhere = run(&Arguments { file: folder.path().join("none/heraldd.yml") });
+        let nowhere = run(&Init { file: folder.path().join("none/heraldd.yml") });
         assert!(nowhere.remarks.contains("folder is missing"), "{nowhere:?}");
     }
 }

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 
 use super::answer::Answer;
 use super::client::{Daemon, step};
+use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
+use super::wait::JobTable;
 use super::{human_time, listing, wait};
 use crate::api::model;
 
@@ -40,6 +42,8 @@ pub(super) struct List {
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
+    #[command(flatten)]
+    ids: IdLength,
     /// The API's answer as it is
     #[arg(long)]
     json: bool,
@@ -51,7 +55,7 @@ pub(super) struct List {
 pub(super) struct Show {
     #[command(flatten)]
     daemon: Daemon,
-    /// The job's id
+    /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// The API's answer as it is
     #[arg(long)]
@@ -64,7 +68,7 @@ pub(super) struct Show {
 pub(super) struct Cancel {
     #[command(flatten)]
     daemon: Daemon,
-    /// The job's id
+    /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// Say it as JSON
     #[arg(long)]
@@ -79,11 +83,13 @@ pub(super) struct Cancel {
 pub(super) struct Retry {
     #[command(flatten)]
     daemon: Daemon,
-    /// The job's id
+    /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// Wait for its end; the exit code is 1 unless it succeeds
     #[arg(short, long)]
     wait: bool,
+    #[command(flatten)]
+    ids: IdLength,
     /// Say it as JSON
     #[arg(long)]
     json: bool,
@@ -115,7 +121,7 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
             Answer { remarks: "there are no such jobs".to_owned(), ..Answer::good("") }
         }
         Ok(page) => {
-            let mut out = listing::rows(&page.items, clock.now());
+            let mut out = listing::rows(&page.items, arguments.ids, clock.now());
             // For people; programs ask for JSON.
             if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
                 out.push_str(&format!("there are more: add --cursor {cursor}\n"));
@@ -207,7 +213,10 @@ pub(super) fn cancel(arguments: &Cancel) -> Answer {
     let path = format!("/v1/jobs/{}/cancel", step(&arguments.id));
     match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) if arguments.json => Answer::good(said.to_string()),
-        Ok(_) => Answer::good(format!("{}: is being ended", arguments.id)),
+        Ok(said) => match serde_json::from_value::<model::Cancelling>(said) {
+            Ok(cancelling) => Answer::good(format!("{}: cancelling", cancelling.job_id)),
+            Err(error) => Answer::strange(&error),
+        },
         Err(answer) => answer,
     }
 }
@@ -223,7 +232,8 @@ pub(super) fn retry(arguments: &Retry, clock: &dyn Clock) -> Answer {
         Err(error) => return Answer::strange(&error),
     };
     if arguments.wait {
-        return wait::for_jobs(&arguments.daemon, vec![job_id], arguments.json, clock);
+        let shown = JobTable { json: arguments.json, ids: arguments.ids };
+        return wait::for_jobs(&arguments.daemon, vec![job_id], shown, clock);
     }
     Answer::good(if arguments.json { said.to_string() } else { job_id })
 }

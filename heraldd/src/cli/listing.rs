@@ -1,6 +1,7 @@
 //! Jobs as a table.
 
 use anstyle::Style;
+use clap::Args;
 use jiff::Timestamp;
 
 use super::human_time;
@@ -8,11 +9,30 @@ use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::api::model;
 
+/// How many digits of an id a table shows: its last ones, which differ most.
+const SHORT_ID: usize = 8;
+
+/// How tables show ids
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(super) struct IdLength {
+    /// Show whole ids, not only their last 8 digits
+    #[arg(long)]
+    full_ids: bool,
+}
+
+impl IdLength {
+    /// The id as a table shows it.
+    pub(super) fn of(self, id: &str) -> String {
+        let from = if self.full_ids { 0 } else { id.len().saturating_sub(SHORT_ID) };
+        id.get(from..).unwrap_or(id).to_owned()
+    }
+}
+
 /// The jobs as a table.
-pub(super) fn rows(jobs: &[model::JobSummary], now: Timestamp) -> String {
+pub(super) fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) -> String {
     let row = |job: &model::JobSummary| {
         [
-            job.id.clone(),
+            ids.of(&job.id),
             job.status.clone(),
             job.router.clone(),
             job.task.clone(),

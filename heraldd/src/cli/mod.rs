@@ -58,7 +58,7 @@ struct Arguments {
 /// What is done instead of running the daemon.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Status(status::Arguments),
+    Status(status::ShowStatus),
     Jobs(jobs::List),
     Job(jobs::Show),
     Trigger(events::Activate),
@@ -74,7 +74,7 @@ enum Command {
     Nodes(about::Nodes),
     Info(about::Info),
     Reload(about::Reload),
-    Init(init::Arguments),
+    Init(init::Init),
     Check(check::Arguments),
     Schema(schema::Arguments),
     Graph(graph::Arguments),

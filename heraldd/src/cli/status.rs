@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, FAILED, STOPPED};
 use super::client::Daemon;
+use super::human_time;
+use super::listing::{self, IdLength};
 use super::paint::{self, Paint};
-use super::{human_time, listing};
 use crate::api::model;
 
 /// How many failed jobs, and how many due times, are shown.
@@ -21,16 +22,18 @@ const SHOWN: usize = 5;
 /// The exit code is 0 when the daemon accepts events, 1 when it does not, 3 when no daemon responds.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd status")]
-pub(super) struct Arguments {
+pub(super) struct ShowStatus {
     #[command(flatten)]
     daemon: Daemon,
+    #[command(flatten)]
+    ids: IdLength,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 /// What the daemon said, call by call.
-struct Report {
+struct DaemonReport {
     /// Why events are not accepted; none while they are.
     not_ready: Option<String>,
     info: Value,
@@ -39,20 +42,24 @@ struct Report {
     triggers: Value,
 }
 
-pub(super) fn run(arguments: &Arguments, clock: &dyn Clock) -> Answer {
-    let report = match Report::of(&arguments.daemon) {
+pub(super) fn run(arguments: &ShowStatus, clock: &dyn Clock) -> Answer {
+    let report = match DaemonReport::of(&arguments.daemon) {
         Ok(report) => report,
         Err(answer) => return answer,
     };
     let code = if report.not_ready.is_some() { FAILED } else { STOPPED };
-    let shown = if arguments.json { Ok(report.as_json().to_string()) } else { report.as_text(clock.now()) };
+    let shown = if arguments.json {
+        Ok(report.as_json().to_string())
+    } else {
+        report.as_text(arguments.ids, clock.now())
+    };
     match shown {
         Ok(out) => Answer { out, remarks: String::new(), code },
         Err(error) => Answer::strange(&error),
     }
 }
 
-impl Report {
+impl DaemonReport {
     fn of(daemon: &Daemon) -> Result<Self, Answer> {
         let get = |path: &str| daemon.ask(Method::GET, path, None);
         let info = get("/v1/info")?;
@@ -80,7 +87,7 @@ impl Report {
         })
     }
 
-    fn as_text(&self, now: Timestamp) -> Result<String, serde_json::Error> {
+    fn as_text(&self, ids: IdLength, now: Timestamp) -> Result<String, serde_json::Error> {
         let paint = Paint::of(&std::io::stdout());
         let info: model::Info = read(&self.info)?;
         let failed: model::Page<model::JobSummary> = read(&self.failed)?;
@@ -101,7 +108,7 @@ impl Report {
         let mut text = lines.join("\n");
         if !failed.items.is_empty() {
             text.push_str("\n\n");
-            text.push_str(&listing::rows(&failed.items[..failed.items.len().min(SHOWN)], now));
+            text.push_str(&listing::rows(&failed.items[..failed.items.len().min(SHOWN)], ids, now));
         }
         let due = due(&triggers, now);
         if !due.is_empty() {
@@ -155,13 +162,13 @@ fn due(triggers: &[model::Trigger], now: Timestamp) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn report(not_ready: Option<&str>) -> Report {
+    fn report(not_ready: Option<&str>) -> DaemonReport {
         let trigger = |name: &str, next: &str| json!({"name": name, "type": "cron", "next": [next], "every_seconds": null});
         let node = |name: &str, state: &str| {
             json!({"name": name, "host": "http://h/", "tags": [], "state": state, "since": null, "seen_at": null,
                 "version": null, "running": null, "clock_difference_ms": null, "error": null})
         };
-        Report {
+        DaemonReport {
             not_ready: not_ready.map(str::to_owned),
             info: json!({"version": "1.0", "pid": 7, "started_at": "2026-11-28T12:00:00Z", "config": "/c.yml",
                 "state_dir": null, "running": 1, "queued": 2}),
@@ -177,7 +184,7 @@ mod tests {
     #[test]
     fn a_screen_for_people() {
         let now = "2026-11-28T13:00:00Z".parse().unwrap();
-        let text = report(None).as_text(now).unwrap();
+        let text = report(None).as_text(IdLength::default(), now).unwrap();
         for part in [
             "heraldd 1.0 (pid 7), started 1 hour ago: accepting events",
             "1 running, 2 queued",
@@ -187,7 +194,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        let text = report(Some("the disk is full")).as_text(now).unwrap();
+        let text = report(Some("the disk is full")).as_text(IdLength::default(), now).unwrap();
         assert!(text.contains("not accepting events: the disk is full"), "{text}");
         assert_eq!(report(Some("x")).as_json()["ready"], json!(false));
     }

@@ -8,15 +8,23 @@ use http::Method;
 
 use super::answer::{Answer, FAILED, STOPPED};
 use super::client::{Daemon, step};
-use super::listing;
+use super::listing::{self, IdLength};
 use crate::api::model;
 
 /// How often the daemon is asked.
 const EVERY: Duration = Duration::from_millis(150);
 const TURN: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
+/// How finished jobs are shown.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JobTable {
+    /// As JSON, not as a table.
+    pub(super) json: bool,
+    pub(super) ids: IdLength,
+}
+
 /// Waits until every selector has answered about the event and every job that came of it has ended.
-pub(super) fn for_event(daemon: &Daemon, event_id: &str, json: bool, clock: &dyn Clock) -> Answer {
+pub(super) fn for_event(daemon: &Daemon, event_id: &str, shown: JobTable, clock: &dyn Clock) -> Answer {
     let path = format!("/v1/events/{}", step(event_id));
     let mut spinner = Spinner::new();
     loop {
@@ -31,14 +39,14 @@ pub(super) fn for_event(daemon: &Daemon, event_id: &str, json: bool, clock: &dyn
         if event.routed_at.is_some() {
             drop(spinner);
             let made = event.decisions.into_iter().filter_map(|decision| decision.job_id).collect();
-            return for_jobs(daemon, made, json, clock);
+            return for_jobs(daemon, made, shown, clock);
         }
         spinner.turn("the selectors are asked");
     }
 }
 
 /// Waits until these jobs have ended. It went well when all of them have succeeded.
-pub(super) fn for_jobs(daemon: &Daemon, ids: Vec<String>, json: bool, clock: &dyn Clock) -> Answer {
+pub(super) fn for_jobs(daemon: &Daemon, ids: Vec<String>, shown: JobTable, clock: &dyn Clock) -> Answer {
     let mut spinner = Spinner::new();
     let mut ended = Vec::new();
     for (number, id) in ids.iter().enumerate() {
@@ -60,11 +68,11 @@ pub(super) fn for_jobs(daemon: &Daemon, ids: Vec<String>, json: bool, clock: &dy
     }
     drop(spinner);
     let good = ended.iter().all(|job| job.status == "succeeded");
-    let out = if json {
+    let out = if shown.json {
         // Texts and numbers: never fails.
         serde_json::to_string(&ended).unwrap_or_default()
     } else {
-        listing::rows(&ended, clock.now())
+        listing::rows(&ended, shown.ids, clock.now())
     };
     let remarks =
         if ids.is_empty() { "no selector said yes, so nothing ran".to_owned() } else { String::new() };

@@ -4,7 +4,7 @@ use e2e::daemon::Daemon;
 use e2e::place::Place;
 use serde_json::{Value, json};
 
-use super::{CONFIG, get, heraldd, job_with, start};
+use super::{CONFIG, ask, get, heraldd, job_with, start};
 
 #[test]
 fn the_command_line_says_the_same() {
@@ -21,7 +21,7 @@ fn the_command_line_says_the_same() {
     let lines: Vec<_> = jobs.stdout.lines().collect();
     assert!(lines[0].starts_with("ID ") && lines[0].contains("STATUS"), "{}", jobs.text());
     assert!(
-        lines[1].contains(id) && lines[1].contains("succeeded") && lines[1].contains("quick"),
+        lines[1].starts_with(&id[28..]) && lines[1].contains("succeeded") && lines[1].contains("quick"),
         "{lines:?}"
     );
     let page: Value = serde_json::from_str(&heraldd(&place, &["jobs", "--json"]).stdout).unwrap();
@@ -30,7 +30,7 @@ fn the_command_line_says_the_same() {
     assert_eq!(shown["result"]["output"], "hello\n");
     let explained = heraldd(&place, &["explain", &event]).stdout;
     let said = |router: &str| explained.lines().find(|line| line.starts_with(router)).unwrap_or_default();
-    assert!(said("quick").contains("yes") && said("quick").contains(id), "{explained}");
+    assert!(said("quick").contains("yes") && said("quick").contains(&id[28..]), "{explained}");
     assert!(said("slow").contains("no"), "{explained}");
 
     let slow = heraldd(&place, &["trigger", "manual", "--json", "-d", r#"{"do": "slow"}"#]);
@@ -71,7 +71,10 @@ fn the_rest_of_the_command_line() {
     let waited = heraldd(&place, &["trigger", "manual", "-d", r#"{"do": "quick"}"#, "--wait"]);
     assert_eq!(waited.code, Some(0), "{}", waited.text());
     let line = waited.stdout.lines().nth(1).unwrap_or_default().to_owned();
-    let (id, rest) = line.split_once(' ').unwrap();
+    let (short, rest) = line.split_once(' ').unwrap();
+    assert_eq!(short.len(), 8);
+    let job = get(&place, &format!("/v1/jobs/{short}"));
+    let id = job["id"].as_str().unwrap();
     assert!(rest.contains("succeeded") && rest.contains("quick"), "{}", waited.text());
     assert!(waited.stderr.is_empty(), "no sign of life where nobody watches: {}", waited.text());
     let nothing = heraldd(&place, &["trigger", "manual", "--wait"]);
@@ -108,6 +111,67 @@ fn the_rest_of_the_command_line() {
 }
 
 #[test]
+fn ids_may_be_short() {
+    let place = Place::new();
+    let daemon = start(&place);
+    let no_job = heraldd(&place, &["job", "last"]);
+    assert_eq!((no_job.code, no_job.stdout.as_str()), (Some(4), ""));
+    let event = daemon.post(&json!({"do": "quick"}));
+    let job = job_with(&place, &event, "succeeded");
+    let id = job["id"].as_str().unwrap();
+    let other = job_with(&place, &daemon.post(&json!({"do": "slow"})), "running");
+    let other = other["id"].as_str().unwrap();
+
+    let shown = |arguments: &[&str], field: &str| {
+        let ended = heraldd(&place, &[arguments, &["--json"]].concat());
+        let value: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.text()));
+        value[field].as_str().unwrap().to_owned()
+    };
+    for part in [&id[28..], &id[20..], &id[..35], &id.to_uppercase(), "last:quick"] {
+        assert_eq!(shown(&["job", part], "id"), id, "{part}");
+        assert_eq!(heraldd(&place, &["logs", part]).stdout, "hello\n", "{part}");
+        // The event that created it.
+        assert_eq!(shown(&["explain", part], "id"), event, "{part}");
+        let replay = heraldd(&place, &["replay", part]);
+        assert_eq!(replay.code, Some(0), "{}", replay.text());
+    }
+    assert_eq!(shown(&["explain", &event[28..]], "id"), event);
+    assert_eq!(shown(&["job", "last"], "id"), other);
+    assert_eq!(shown(&["cancel", "last:slow"], "job_id"), other);
+    assert_eq!(get(&place, "/v1/jobs/last:quick")["id"], id);
+    let retried = shown(&["retry", &id[28..]], "job_id");
+    assert_eq!(shown(&["job", "last:quick"], "id"), retried);
+
+    // Both begin with the same time.
+    let ambiguous = heraldd(&place, &["job", &id[..4]]);
+    assert_eq!((ambiguous.code, ambiguous.stdout.as_str()), (Some(4), ""), "{}", ambiguous.text());
+    let lines: Vec<&str> = ambiguous.stderr.lines().map(str::trim).collect();
+    assert!(lines[0].contains("ambiguous"), "{lines:?}");
+    assert_eq!(lines[1..], [&retried, other, id]);
+    for path in ["/v1/jobs/@", "/v1/jobs/@/log", "/v1/events/@"] {
+        let answer = ask(&place, "GET", &path.replace('@', &id[..4]), "");
+        assert_eq!(
+            (answer.status, answer.get("content-type")),
+            (409, Some("application/problem+json")),
+            "{path}"
+        );
+        assert!(answer.json()["candidates"].as_array().unwrap().len() > 1, "{path}");
+    }
+    for (part, says) in [(&id[33..], "4 characters"), ("ffffffff", "no job"), ("last:none", "no job")] {
+        let ended = heraldd(&place, &["job", part]);
+        assert!(ended.code == Some(4) && ended.stderr.contains(says), "{part}: {}", ended.text());
+    }
+    let table = |arguments: &[&str]| heraldd(&place, arguments).stdout;
+    assert!(table(&["jobs"]).contains(&id[28..]) && !table(&["jobs"]).contains(id));
+    assert!(table(&["jobs", "--full-ids"]).contains(id));
+    assert!(
+        table(&["explain", id, "--full-ids"]).contains(&format!(" {id} ")),
+        "{}",
+        table(&["explain", id])
+    );
+}
+
+#[test]
 fn the_status_on_one_screen() {
     let place = Place::new();
     let config = format!(
@@ -120,7 +184,14 @@ fn the_status_on_one_screen() {
     let status = heraldd(&place, &["status"]);
     assert_eq!(status.code, Some(0), "{}", status.text());
     let path = place.text_path("heraldd.yml");
-    for part in ["accepting events", &path, "0 running, 0 queued", "failed (24 h)  1", "broken", "next\n  nightly  in "] {
+    for part in [
+        "accepting events",
+        &path,
+        "0 running, 0 queued",
+        "failed (24 h)  1",
+        "broken",
+        "next\n  nightly  in ",
+    ] {
         assert!(status.stdout.contains(part), "{part}: {}", status.text());
     }
     let status: Value = serde_json::from_str(&heraldd(&place, &["status", "--json"]).stdout).unwrap();

@@ -8,6 +8,8 @@
 //! | cursor pagination; history, newest first; one job with its attempts, parameters (secrets masked), result; explain | `calls::jobs_and_events_are_told` |
 //! | an OpenAPI 3.1 document at `/v1/openapi.json` | `listeners::the_document_is_the_one_in_the_reference`; a fuzzing client on it: `.ci/fuzz-api` |
 //! | a job's log, live, `stream=`; `logs [-f]` | `logs::*` |
+//! | a job's log by lines: `from_line`, `lines`, `tail`, `around`, `search`; `logs -n` | `logs::lines_of_a_log_are_found_by_number_time_and_text` |
+//! | ids: a unique beginning or end, `last`, `last:ROUTER`; a job's id for its event | `commands::ids_may_be_short` |
 //! | cancel; activate now with a JSON object | `calls::jobs_are_started_and_cancelled` |
 //! | retry | `calls::a_job_runs_once_more` |
 //! | triggers with the next times due, routers, executors, info | `calls::what_is_configured_is_told` |

@@ -12,4 +12,7 @@ pub struct Problem {
     pub title: String,
     /// What is wrong and what to do, for people.
     pub detail: String,
+    /// Where the id is ambiguous: ids that may be meant, the newest first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<Vec<String>>,
 }

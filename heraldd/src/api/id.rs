@@ -1,0 +1,77 @@
+//! The job or event that a path names: by its id, by a part of it, or as the latest.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use herald_store::history::{FoundId, IdKind, IdLookup, IdPart, WantedId};
+use http::request::Parts;
+use utoipa::IntoParams;
+
+use super::answer::{Answer, Problem};
+use super::context::Api;
+use super::given::Named;
+
+/// The job of a path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct JobInPath {
+    /// The job's id; or a beginning or end of it that no other job has, of 4 characters or more; or `last`, or
+    /// `last:ROUTER`, for the newest one.
+    pub(super) id: String,
+}
+
+/// The event of a path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct EventInPath {
+    /// The event's id, or that of a job that it created; or a beginning or end of it that no other has, of 4 characters
+    /// or more; or `last` for the newest one, or `last:ROUTER` for that of the router's newest job.
+    pub(super) id: String,
+}
+
+impl FromRequestParts<Arc<Api>> for JobInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let Named(text) = Named::from_request_parts(parts, api).await?;
+        Ok(Self { id: whole_id(api, IdKind::Job, text).await? })
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for EventInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let Named(text) = Named::from_request_parts(parts, api).await?;
+        Ok(Self { id: whole_id(api, IdKind::Event, text).await? })
+    }
+}
+
+/// The whole id that is meant. What cannot be a part of an id stays as it is, and is unknown.
+async fn whole_id(api: &Api, kind: IdKind, text: String) -> Answer<String> {
+    let what = match kind {
+        IdKind::Job => "job",
+        IdKind::Event => "event",
+    };
+    let wanted = match text.split_once(':') {
+        None if text == "last" => WantedId::Latest { router: None },
+        Some(("last", router)) => WantedId::Latest { router: Some(router.to_owned()) },
+        _ => match IdPart::parse(&text) {
+            // A running job can be cancelled even while the history cannot be read.
+            Some(part) if part.is_whole() && kind == IdKind::Job => return Ok(part.as_str().to_owned()),
+            Some(part) => WantedId::Part(part),
+            None => return Ok(text),
+        },
+    };
+    let found = api.history.ids(IdLookup { kind, wanted }).await?;
+    match found.as_slice() {
+        [] => Err(Problem::unknown(what, &text)),
+        [one] => Ok(one.id.to_string()),
+        several => Err(Problem::ambiguous(what, &text, several.iter().map(candidate).collect())),
+    }
+}
+
+/// The id of which a part was given.
+fn candidate(found: &FoundId) -> String {
+    found.job.as_ref().unwrap_or(&found.id).to_string()
+}
