@@ -162,7 +162,7 @@ impl Daemon {
         let reloaded = self.apply_config().await;
         self.state.metrics.reloaded(reloaded.is_ok());
         match &reloaded {
-            Ok(_) => tracing::info!("the configuration was read again"),
+            Ok(_) => tracing::info!("configuration reloaded"),
             Err(error) => self.log.tell(&format!("the configuration stays as it was: {error}"), true),
         }
         reloaded

@@ -221,7 +221,7 @@ fn next_lists_what_is_due() {
     let table = printed(&place, &["next", "-config", "config.yml", "-n", "2", "--trigger", "nightly"]);
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines.len(), 3, "{table}");
-    assert_eq!(lines[0], ["TIME", "WHEN", "TRIGGER", "WHAT"]);
+    assert_eq!(lines[0], ["TIME", "IN", "TRIGGER", "SCHEDULE"]);
     for line in &lines[1..] {
         assert!(line[0].contains("T02:30:00+0") || line[0].contains("T03:00:00+02:00"), "{table}");
         assert_eq!((line[1], line[line.len() - 6]), ("in", "nightly"), "{table}");

@@ -145,7 +145,7 @@ router:
             .replace("/deploy/web", "/gone"),
     );
     daemon.signal("HUP");
-    daemon.wait_for(&["the configuration was read again"]);
+    daemon.wait_for(&["configuration reloaded"]);
     let response = send(address, &Message::request("POST", "/gone", &[JSON], b"{}"));
     let id = response.json()["event_id"].as_str().unwrap().to_owned();
     assert_eq!(daemon.wait_print("gone", |value| value["trigger_id"] == *id)["trigger"], "gone");

@@ -32,14 +32,14 @@ pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
     Json(api.view().executors.clone())
 }
 
-/// The nodes of the fleet: who is there, since when, and with which version and clock
+/// The nodes of the fleet: state, since when, version, running jobs, clock offset
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::Node>), Usual))]
 pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::Node>> {
     Json(api.nodes.shown())
 }
 
-/// Version, process, configuration, and how much waits and runs
+/// Version, process, configuration, number of running and queued jobs
 #[utoipa::path(get, path = "/v1/info", tag = "daemon",
     responses((status = 200, description = "The daemon.", body = model::Info), Usual))]
 pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::Info> {
@@ -56,10 +56,10 @@ pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::Info> {
     })
 }
 
-/// Reads the configuration again; what is wrong with it is told, and then everything stays as it was
+/// Reloads the configuration; on errors, they are returned and the running configuration is kept
 #[utoipa::path(post, path = "/v1/reload", tag = "configuration",
-    responses((status = 200, description = "It is in force.", body = model::Reloaded),
-        (status = 422, description = "It is wrong, and nothing changed: `detail` tells every problem at its place.",
+    responses((status = 200, description = "The new configuration is in use.", body = model::Reloaded),
+        (status = 422, description = "It is invalid, and nothing changed: `detail` lists every error with its place.",
             body = model::Problem, content_type = "application/problem+json"), Usual))]
 pub(super) async fn reload(State(api): State<Arc<Api>>) -> Answer<Json<model::Reloaded>> {
     let gone =
@@ -73,16 +73,16 @@ pub(super) async fn reload(State(api): State<Arc<Api>>) -> Answer<Json<model::Re
     }
 }
 
-/// Whether the process lives
+/// Liveness probe
 #[utoipa::path(get, path = "/healthz", tag = "daemon",
-    responses((status = 200, description = "It does.", body = model::Health), Usual))]
+    responses((status = 200, description = "The process is alive.", body = model::Health), Usual))]
 pub(super) async fn healthz() -> Json<model::Health> {
     Json(model::Health { status: "ok".to_owned() })
 }
 
-/// Whether an event would be taken now
+/// Readiness probe: whether events are accepted
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
-    responses((status = 200, description = "It would.", body = model::Health), Usual))]
+    responses((status = 200, description = "Events are accepted.", body = model::Health), Usual))]
 pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Answer<Json<model::Health>> {
     if let Some(why) = api.closed_for() {
         return Err(Problem::later(StatusCode::SERVICE_UNAVAILABLE, why));
@@ -96,7 +96,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Answer<Json<model::He
     Err(Problem::later(StatusCode::SERVICE_UNAVAILABLE, why))
 }
 
-/// What is counted, as Prometheus reads it
+/// Metrics for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "daemon",
     responses((status = 200, description = "Prometheus text (0.0.4), or OpenMetrics where `Accept` asks for it.",
         body = String, content_type = "text/plain"), Usual))]

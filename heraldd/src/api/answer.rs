@@ -107,12 +107,12 @@ macro_rules! problems {
 
 problems! {
     Usual: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token is missing or wrong (TCP only).",
-        405 "The path knows other methods; `Allow` names them.", 503 "Herald cannot answer at the moment; try again later.";
+        405 "Method not allowed: `Allow` lists those that are.", 503 "Herald cannot answer at the moment; try again later.";
     Missing: 404 "There is nothing of this id or name.";
     UnknownId: 404 "There is nothing of this id.", 409 "The id is ambiguous: `candidates` lists those that may be meant.";
     Conflict: 404 "There is nothing of this id.",
-        409 "It cannot be done with what there is: the job has ended already, or has not ended yet. Or the id is ambiguous.";
-    Crowded: 429 "So much waits already that nothing more is taken (`max_queue`); try again later.";
+        409 "The job has already finished, or has not finished yet. Or the id is ambiguous: see `candidates`.";
+    Crowded: 429 "The queue is full (`max_queue`); try again later.";
     BadBody: 408 "The body did not arrive in time.", 413 "The body is too long.";
 }
 

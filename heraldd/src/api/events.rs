@@ -1,4 +1,4 @@
-//! Events: what became of one, and making one; the triggers that make them.
+//! Events: what one matched, and creating one; the triggers that create them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::dry_run;
 /// How long the selectors may take to say what an event would start.
 const REHEARSAL: Duration = Duration::from_secs(60);
 
-/// An event, and for every router that was asked what its selector said and why
+/// One event, and for each router of its trigger whether the selector matched, and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath),
     responses((status = 200, description = "The event.", body = model::Event), Usual, UnknownId))]
 pub(super) async fn one(
@@ -36,16 +36,16 @@ pub(super) async fn one(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ReplayQuery {
-    /// Make a new event of the same trigger with the same parameters, rather than show what it would start.
+    /// Create a new event of the same trigger with the same parameters, rather than show which jobs it would create.
     #[serde(default)]
     #[param(required = false)]
     run: bool,
 }
 
-/// What an event of the past would start today; or, with `run`, the same event anew
+/// Shows which jobs a past event would create with the current configuration; with `run`, creates the event again
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events",
     params(EventInPath, ReplayQuery),
-    responses((status = 200, description = "What it would start, or the id of the new event.", body = model::Replayed), Usual,
+    responses((status = 200, description = "The jobs that it would create, or the id of the new event.", body = model::Replayed), Usual,
         Conflict, Crowded))]
 pub(super) async fn replay(
     State(api): State<Arc<Api>>,
@@ -75,14 +75,14 @@ pub(super) async fn replay(
     }
 }
 
-/// All triggers, with the next times at which they are due
+/// All triggers, with their next due times
 #[utoipa::path(get, path = "/v1/triggers", tag = "events",
     responses((status = 200, description = "The triggers, by name.", body = Vec<model::Trigger>), Usual))]
 pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::Trigger>> {
     Json(api.view().triggers(api.clock.now()))
 }
 
-/// Activates a trigger now, with a JSON object as what it tells
+/// Fires a trigger now, with a JSON object as its parameters
 #[utoipa::path(post, path = "/v1/triggers/{name}", tag = "events", params(("name" = String, Path, description = "The trigger's name.")),
     request_body(content = Option<serde_json::Map<String, serde_json::Value>>, description = "The `trigger_param`; nothing is an empty one."),
     responses((status = 200, description = "The event is recorded.", body = model::Activated), Usual, Missing, Crowded, BadBody))]

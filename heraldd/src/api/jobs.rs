@@ -1,4 +1,4 @@
-//! Jobs: what ran, what runs, an end to it, and once more.
+//! Jobs: listing, showing, cancelling and re-running them.
 
 use std::sync::Arc;
 
@@ -36,13 +36,13 @@ pub(super) struct JobsQuery {
     /// Only jobs in this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
     #[param(schema_with = model::status)]
     status: Option<String>,
-    /// Only jobs made since this time (RFC 3339), or for this long (`90m`, `2d`).
+    /// Only jobs created after this time (RFC 3339), or within this long (`90m`, `2d`).
     #[param(schema_with = time_or_ago)]
     since: Option<String>,
-    /// Where the page before ended: its `next_cursor`.
+    /// Continue after this cursor: the `next_cursor` of the page before.
     #[param(pattern = "^[0-9a-fA-F-]{36}$")]
     cursor: Option<String>,
-    /// How many entries: 1 to 1000, 50 unless given.
+    /// Maximum number of entries: 1 to 1000, by default 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
@@ -107,9 +107,9 @@ pub(super) async fn one(
     job.map(|job| Json(job.into())).ok_or_else(|| Problem::unknown("job", &id))
 }
 
-/// Ends a job that waits or runs
+/// Cancels a queued or running job
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(JobInPath),
-    responses((status = 202, description = "It is being ended.", body = model::Cancelling), Usual, Conflict))]
+    responses((status = 202, description = "The job is being cancelled.", body = model::Cancelling), Usual, Conflict))]
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
@@ -126,7 +126,7 @@ pub(super) async fn cancel(
     }
 }
 
-/// Runs a job that ended once more, as a new job of the same event, with the parameters that it had
+/// Re-runs a finished job, as a new job of the same event with the same parameters
 #[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(JobInPath),
     responses((status = 201, description = "The new job.", body = model::Retried), Usual, Conflict, Crowded))]
 pub(super) async fn retry(

@@ -13,7 +13,7 @@ use herald_core::executor::Stream;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
-use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Answer, Problem, UnknownId, Usual};
@@ -63,10 +63,19 @@ pub(super) struct LogQuery {
     #[param(minimum = 1, maximum = 10000)]
     tail: Option<usize>,
     /// The lines around this one: the number of a line, or a time (RFC 3339).
+    #[param(schema_with = line_or_time)]
     around: Option<String>,
     /// Only lines that hold this text; the answer is JSON, with their numbers.
     #[param(min_length = 1)]
     search: Option<String>,
+}
+
+/// What `around` may be, for the document.
+fn line_or_time() -> Schema {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    let line = text().pattern(Some("^[1-9][0-9]{0,9}$"));
+    Schema::AnyOf(AnyOfBuilder::new().item(line).item(time).build())
 }
 
 fn from_one() -> Object {
@@ -74,8 +83,8 @@ fn from_one() -> Object {
     number.minimum(Some(1)).maximum(Some(u32::MAX)).build()
 }
 
-/// What a job writes, live: with `follow` within moments, until it ends. Or lines of it, by number, from the end, around a
-/// line or a time, or that hold a text: with `format=json` and with `search` as one JSON object
+/// The output of a job; with `follow` live, until it ends. Or only some lines of it: by number, from the end, around a line
+/// or a time, or those that contain a text; with `format=json` and with `search` as one JSON object
 #[utoipa::path(get, path = "/v1/jobs/{id}/log", tag = "jobs",
     params(JobInPath, LogQuery),
     responses((status = 200, description = "The output, secrets masked.",

@@ -1,4 +1,4 @@
-//! `heraldd info`, `triggers`, `routers`, `executors`, `reload`: the daemon and what it goes by.
+//! `heraldd info`, `triggers`, `routers`, `executors`, `nodes`, `reload`: the daemon and its configuration.
 
 use clap::Args;
 use herald_core::clock::Clock;
@@ -12,7 +12,7 @@ use super::client::Daemon;
 use super::{human_time, paint, table};
 use crate::api::model;
 
-/// Show the running daemon: version, process, configuration, how much waits and runs
+/// Show the running daemon: version, process, configuration, number of running and queued jobs
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd info")]
 pub(super) struct Info {
@@ -20,7 +20,7 @@ pub(super) struct Info {
     asked: Asked,
 }
 
-/// List the triggers of the running daemon, with the next times at which they are due
+/// List the triggers of the running daemon, with their next run
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd triggers")]
 pub(super) struct Triggers {
@@ -28,7 +28,7 @@ pub(super) struct Triggers {
     asked: Asked,
 }
 
-/// List the routers of the running daemon, a line for each task
+/// List the routers of the running daemon, one line per task
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd routers")]
 pub(super) struct Routers {
@@ -44,9 +44,9 @@ pub(super) struct Executors {
     asked: Asked,
 }
 
-/// List the nodes of the fleet: who is there, since when, with which version and clock
+/// List the nodes of the fleet: state, since when, version, running jobs, clock offset
 ///
-/// CLOCK is by how much the clock of the node is ahead.
+/// CLOCK OFFSET: how far the node's clock is ahead of the daemon's.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd nodes")]
 pub(super) struct Nodes {
@@ -54,9 +54,9 @@ pub(super) struct Nodes {
     asked: Asked,
 }
 
-/// Let the running daemon read its configuration again
+/// Reload the configuration of the running daemon
 ///
-/// What is wrong with it is told, and then everything stays as it was.
+/// On errors, they are printed and the running configuration is kept.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd reload")]
 pub(super) struct Reload {
@@ -68,7 +68,7 @@ pub(super) struct Reload {
 struct Asked {
     #[command(flatten)]
     daemon: Daemon,
-    /// The API's answer as it is
+    /// Print JSON: the response of the API
     #[arg(long)]
     json: bool,
 }
@@ -95,7 +95,7 @@ pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> Answer {
         let since = human_time::ago_of(&info.started_at, clock.now());
         Answer::good(format!(
             "heraldd {} (pid {}), started {since}\nconfiguration  {}\nstate          {}\njobs           {} running, {} \
-             waiting",
+             queued",
             info.version,
             info.pid,
             info.config,
@@ -117,12 +117,12 @@ pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> Answer {
                     let every = std::time::Duration::try_from_secs_f64(every).unwrap_or_default();
                     ("-".to_owned(), human_time::every(every))
                 }
-                (None, None) => ("-".to_owned(), "when asked".to_owned()),
+                (None, None) => ("-".to_owned(), "on demand".to_owned()),
             };
             [trigger.name.clone(), trigger.type_name.clone(), next, when]
         };
         let rows: Vec<table::Row<4>> = triggers.iter().map(row).collect();
-        Answer::good(table::table(["NAME", "TYPE", "NEXT", "WHEN"], &rows))
+        Answer::good(table::table(["NAME", "TYPE", "NEXT RUN", "IN"], &rows))
     })
 }
 
@@ -169,7 +169,7 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
             ]
         };
         let rows: Vec<table::Row<8>> = nodes.iter().map(row).collect();
-        let head = ["NODE", "STATE", "SINCE", "VERSION", "JOBS", "CLOCK", "HOST", "ERROR"];
+        let head = ["NODE", "STATE", "SINCE", "VERSION", "RUNNING", "CLOCK OFFSET", "URL", "ERROR"];
         let paint = paint::Paint::of(&std::io::stdout());
         Answer::good(table::painted(head, &rows, &paint, table::Last::Below, |column, text| {
             match (column, text) {
@@ -184,6 +184,6 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
 pub(super) fn reload(arguments: &Reload) -> Answer {
     arguments.asked.tell(Method::POST, "/v1/reload", |reloaded: model::Reloaded| Answer {
         remarks: reloaded.warnings.join("\n"),
-        ..Answer::good("the configuration was read again")
+        ..Answer::good("configuration reloaded")
     })
 }

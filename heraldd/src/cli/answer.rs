@@ -36,8 +36,7 @@ impl Answer {
 
     /// The daemon says something else than this version expects.
     pub(super) fn strange(error: &serde_json::Error) -> Self {
-        let remarks =
-            format!("heraldd: the daemon's answer is not understood, it may be another version: {error}");
+        let remarks = format!("heraldd: unexpected response of the daemon (version mismatch?): {error}");
         Self { out: String::new(), remarks, code: FAILED }
     }
 
@@ -71,7 +70,7 @@ fn whole_lines(mut text: String) -> String {
 pub(super) struct ConfigFile {
     #[command(flatten)]
     file: OneFile,
-    /// Which node of the fleet reads it, of those under `node`.
+    /// Which node of the fleet this is, by its name under `node`
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
 }
@@ -79,10 +78,10 @@ pub(super) struct ConfigFile {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct OneFile {
-    /// The configuration, a YAML file.
+    /// Configuration file (YAML)
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// The same, without the option.
+    /// Configuration file (same as --config)
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
 }

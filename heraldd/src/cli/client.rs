@@ -16,7 +16,7 @@ use super::answer::{Answer, BAD_INPUT, FAILED};
 use crate::config;
 use crate::state::folder;
 
-/// No daemon answers.
+/// No daemon responds.
 pub(super) const NOBODY: u8 = 3;
 /// Nothing has this name or id, or several things have it.
 pub(super) const NOT_FOUND: u8 = 4;
@@ -59,7 +59,7 @@ impl Daemon {
         };
         folder.map(|folder| folder.join("heraldd.sock")).ok_or_else(|| {
             Answer::refused(
-                &"heraldd: where is the daemon's socket? Name it with --socket, or its configuration with -c",
+                &"heraldd: the daemon's socket is unknown; name it with --socket, or the daemon's configuration with -c",
             )
         })
     }
@@ -69,16 +69,14 @@ impl Daemon {
         let mut said = Vec::new();
         let limited = |bytes: &[u8]| {
             said.extend_from_slice(bytes);
-            if said.len() <= LARGEST { Ok(()) } else { Err(Stop("the answer is too long".to_owned())) }
+            if said.len() <= LARGEST { Ok(()) } else { Err(Stop("the response is too long".to_owned())) }
         };
         self.exchange(
             Call { method, path, body: body.unwrap_or_default(), deadline: Some(DEADLINE) },
             limited,
         )?;
         serde_json::from_slice(&said).map_err(|_| {
-            failed(
-                "heraldd: the daemon answers something else than JSON; it may be another version".to_owned(),
-            )
+            failed("heraldd: unexpected response of the daemon: not JSON (version mismatch?)".to_owned())
         })
     }
 
@@ -103,7 +101,7 @@ impl Daemon {
             Ok(Err(Trouble::Nobody(why))) => Err(nobody(format!("heraldd: {}: {why}", socket.display()))),
             Ok(Err(Trouble::Broken(why))) => Err(failed(format!("heraldd: {}: {why}", socket.display()))),
             Ok(Err(Trouble::Refused(status, problem))) => Err(refused(status, &problem)),
-            Err(_) => Err(nobody(format!("heraldd: no answer within {} s", deadline.as_secs()))),
+            Err(_) => Err(nobody(format!("heraldd: no response within {} s", deadline.as_secs()))),
         }
     }
 }
@@ -145,7 +143,7 @@ fn nobody(why: String) -> Answer {
 
 fn refused(status: StatusCode, problem: &[u8]) -> Answer {
     let said: Value = serde_json::from_slice(problem).unwrap_or_default();
-    let detail = said.get("detail").and_then(Value::as_str).unwrap_or("it was refused");
+    let detail = said.get("detail").and_then(Value::as_str).unwrap_or("request rejected");
     let candidates = said.get("candidates").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let code = match status {
         StatusCode::NOT_FOUND => NOT_FOUND,

@@ -1,4 +1,4 @@
-//! `heraldd try` and `heraldd replay`: what a request, or an event of the past, would start.
+//! `heraldd try` and `heraldd replay`: which jobs a request, or an event of the past, would create.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::loading::{self, Loaded};
 use crate::trigger::http::{NoEvent, Recorded, RecordedError};
 use crate::{dry_run, trigger};
 
-/// Show what a recorded request would start, with the final parameters, and start nothing
+/// Show which jobs a recorded request would create, with their final parameters; creates none
 ///
 /// FILE holds the request as on the wire: the request line, headers, an empty line, the body. It is checked as it would be
 /// if it came now, its signature included. Selectors that run programs run them.
@@ -28,21 +28,21 @@ use crate::{dry_run, trigger};
 pub(super) struct Try {
     #[command(flatten)]
     file: ConfigFile,
-    /// The trigger that gets it, of type `http`
+    /// The `http` trigger that receives it
     #[arg(long, value_name = "NAME")]
     trigger: String,
-    /// The recorded request; - for standard input
+    /// The recorded request; `-` reads standard input
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     request: PathBuf,
     /// Skip authentication and address checks
     #[arg(long)]
     unchecked: bool,
-    /// Say it as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Show what an event of the past would start with the configuration of today, or start it with --run
+/// Show which jobs a past event would create with the current configuration; with --run, create the event again
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd replay 01a20df5-4275-7307-a69e-5d9639df9f78 --run")]
 pub(super) struct Replay {
@@ -50,10 +50,10 @@ pub(super) struct Replay {
     daemon: Daemon,
     /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
     id: String,
-    /// Make a new event of the same trigger with the same parameters
+    /// Create a new event of the same trigger with the same parameters
     #[arg(long)]
     run: bool,
-    /// Say it as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -143,7 +143,7 @@ fn told(rehearsal: &model::Rehearsal, json: bool) -> Answer {
         return Answer::good(serde_json::to_string(rehearsal).unwrap_or_default());
     }
     if rehearsal.tasks.is_empty() {
-        let remarks = format!("no router names the trigger \"{}\"", rehearsal.trigger);
+        let remarks = format!("no router has the trigger \"{}\"", rehearsal.trigger);
         return Answer { remarks, ..Answer::good("") };
     }
     let row = |task: &model::RehearsedTask| {
@@ -151,7 +151,7 @@ fn told(rehearsal: &model::Rehearsal, json: bool) -> Answer {
     };
     let rows: Vec<table::Row<5>> = rehearsal.tasks.iter().map(row).collect();
     let paint = Paint::of(&std::io::stdout());
-    let head = ["ROUTER", "TASK", "SELECTOR", "ANSWER", "WHY"];
+    let head = ["ROUTER", "TASK", "SELECTOR", "MATCHED", "REASON"];
     let mut out = table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
         3 => paint::of_status(text),
         _ => Style::new(),

@@ -1,4 +1,4 @@
-//! `heraldd trigger` and `explain`: make an event, and see what became of it.
+//! `heraldd trigger` and `explain`: fire a trigger, and see what the event matched.
 
 use anstyle::Style;
 use clap::Args;
@@ -13,7 +13,7 @@ use super::table::{self, Last};
 use super::wait::{self, JobTable};
 use crate::api::model;
 
-/// Activate a trigger now
+/// Fire a trigger now
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd trigger manual -d '{\"backup\": \"service1\"}'")]
 pub(super) struct Activate {
@@ -21,20 +21,20 @@ pub(super) struct Activate {
     daemon: Daemon,
     /// The trigger's name
     name: String,
-    /// What it tells: a JSON object
+    /// Event parameters, as a JSON object
     #[arg(short, long, value_name = "JSON")]
     data: Option<String>,
-    /// Wait for the end of the jobs that come of it; the exit code is 1 unless all succeed
+    /// Wait until the jobs that it creates have finished; exit 1 unless all succeed
     #[arg(short, long)]
     wait: bool,
     #[command(flatten)]
     ids: IdLength,
-    /// Say it as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Explain an event: what every selector that was asked said, and why
+/// Explain an event: which routers it matched, and why
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd explain 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Explain {
@@ -44,7 +44,7 @@ pub(super) struct Explain {
     id: String,
     #[command(flatten)]
     ids: IdLength,
-    /// The API's answer as it is
+    /// Print JSON: the response of the API
     #[arg(long)]
     json: bool,
 }
@@ -81,9 +81,9 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
     };
     if event.decisions.is_empty() {
         let what = if event.routed_at.is_some() {
-            format!("no router names the trigger \"{}\"", event.trigger)
+            format!("no router has the trigger \"{}\"", event.trigger)
         } else {
-            "not every selector has answered yet".to_owned()
+            "the selectors are still being evaluated".to_owned()
         };
         return Answer { remarks: what, ..Answer::good("") };
     }
@@ -98,7 +98,7 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
         ]
     };
     let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
-    let head = ["ROUTER", "TASK", "SELECTOR", "ANSWER", "JOB", "WHY"];
+    let head = ["ROUTER", "TASK", "SELECTOR", "MATCHED", "JOB", "REASON"];
     let paint = Paint::of(&std::io::stdout());
     Answer::good(table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
         3 => paint::of_status(text),

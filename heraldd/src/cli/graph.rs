@@ -15,17 +15,17 @@ use crate::loading::{self, Loaded};
 
 /// Print the routers as a graph: trigger, router with its selector, task with its executor
 ///
-/// An edge from a task to a router that listens to exe_done is dotted where only the selector can tell, and missing
-/// where it is sure to refuse.
+/// An edge from a task to a router of the trigger exe_done is dotted where only its selector decides, and missing where
+/// the selector cannot match.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd graph /etc/heraldd.yml --format dot | dot -Tsvg > heraldd.svg")]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
-    /// The language of the graph
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Mermaid)]
     format: Format,
-    /// The graph as JSON instead: `nodes`, and `edges` between their numbers
+    /// Print JSON: `nodes`, and `edges` between their numbers
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }

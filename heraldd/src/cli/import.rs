@@ -50,7 +50,7 @@ enum From {
 
 #[derive(Debug, Args)]
 struct Original {
-    /// The file to read; - for standard input
+    /// The file to read; `-` reads standard input
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `heraldd jobs`, `job`, `cancel`, `retry`: what ran, what runs, an end to it, and once more.
+//! `heraldd jobs`, `job`, `cancel`, `retry`: lists and shows jobs, cancels and re-runs them.
 
 use std::io::IsTerminal;
 
@@ -23,28 +23,28 @@ use crate::api::model;
 pub(super) struct List {
     #[command(flatten)]
     daemon: Daemon,
-    /// Only of this router
+    /// Filter by router
     #[arg(long, value_name = "NAME")]
     router: Option<String>,
-    /// Only of this task
+    /// Filter by task
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
-    /// Only queued, running, succeeded, failed, timed_out, cancelled, lost or rejected ones
+    /// Filter by status: queued, running, succeeded, failed, timed_out, cancelled, lost or rejected
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// Only those made since this time (RFC 3339), or for this long (90m, 2d)
+    /// Only jobs created after this time (RFC 3339), or within this long (90m, 2d)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Where the page before ended: its next_cursor
+    /// Continue after this cursor: the next_cursor of the page before
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
-    /// How many
+    /// Maximum number of jobs
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     #[command(flatten)]
     ids: IdLength,
-    /// The API's answer as it is
+    /// Print JSON: the response of the API
     #[arg(long)]
     json: bool,
 }
@@ -57,12 +57,12 @@ pub(super) struct Show {
     daemon: Daemon,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
-    /// The API's answer as it is
+    /// Print JSON: the response of the API
     #[arg(long)]
     json: bool,
 }
 
-/// End a job that waits or runs
+/// Cancel a queued or running job
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd cancel 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Cancel {
@@ -70,14 +70,14 @@ pub(super) struct Cancel {
     daemon: Daemon,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
-    /// Say it as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Run a job that ended once more, as a new job
+/// Re-run a finished job as a new job
 ///
-/// Prints the new job's id. The new job has the parameters of the old one, and secrets of today's configuration.
+/// Prints the new job's id. The new job has the parameters of the old one and the secrets of the current configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd retry --wait 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Retry {
@@ -85,12 +85,12 @@ pub(super) struct Retry {
     daemon: Daemon,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
-    /// Wait for its end; the exit code is 1 unless it succeeds
+    /// Wait until it has finished; exit 1 unless it succeeds
     #[arg(short, long)]
     wait: bool,
     #[command(flatten)]
     ids: IdLength,
-    /// Say it as JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -118,13 +118,13 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
     }
     match serde_json::from_value::<model::Page<model::JobSummary>>(said) {
         Ok(page) if page.items.is_empty() => {
-            Answer { remarks: "there are no such jobs".to_owned(), ..Answer::good("") }
+            Answer { remarks: "no matching jobs".to_owned(), ..Answer::good("") }
         }
         Ok(page) => {
             let mut out = listing::rows(&page.items, arguments.ids, clock.now());
             // For people; programs ask for JSON.
             if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
-                out.push_str(&format!("there are more: add --cursor {cursor}\n"));
+                out.push_str(&format!("more jobs: add --cursor {cursor}\n"));
             }
             Answer::good(out)
         }
@@ -163,7 +163,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
         ["Event", &of.event_id].map(str::to_owned),
         ["Selector", &job.selector].map(str::to_owned),
         ["Executor", &of.executor].map(str::to_owned),
-        ["Made".to_owned(), time(&Some(of.queued_at.clone()))],
+        ["Created".to_owned(), time(&Some(of.queued_at.clone()))],
     ];
     if job.retry_at.is_some() {
         lines.push(["Next attempt".to_owned(), job.retry_at.clone().unwrap_or_default()]);
@@ -182,13 +182,13 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
             one.attempt.to_string(),
             one.status.clone(),
             time(&Some(one.started_at.clone())),
-            listing::ran(Some(&one.started_at), one.ended_at.as_deref()),
+            listing::duration(Some(&one.started_at), one.ended_at.as_deref()),
             one.error.clone().unwrap_or_default(),
         ]
     };
     let attempts: Vec<table::Row<5>> = job.attempts.iter().map(attempt).collect();
     if !attempts.is_empty() {
-        let head = ["ATTEMPT", "STATUS", "STARTED", "RAN", "ERROR"];
+        let head = ["ATTEMPT", "STATUS", "STARTED", "DURATION", "ERROR"];
         text.push('\n');
         let paint = Paint::of(&std::io::stdout());
         text.push_str(&table::painted(head, &attempts, &paint, Last::Below, |_, text| {

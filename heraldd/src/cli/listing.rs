@@ -37,12 +37,12 @@ pub(super) fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) ->
             job.router.clone(),
             job.task.clone(),
             human_time::short_ago_of(&job.queued_at, now),
-            ran(job.started_at.as_deref(), job.ended_at.as_deref()),
+            duration(job.started_at.as_deref(), job.ended_at.as_deref()),
             job.error.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<table::Row<7>> = jobs.iter().map(row).collect();
-    let head = ["ID", "STATUS", "ROUTER", "TASK", "MADE", "RAN", "ERROR"];
+    let head = ["ID", "STATUS", "ROUTER", "TASK", "CREATED", "DURATION", "ERROR"];
     table::painted(head, &rows, &Paint::of(&std::io::stdout()), Last::Cut, |column, text| match column {
         1 => paint::of_status(text),
         _ => Style::new(),
@@ -50,7 +50,7 @@ pub(super) fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) ->
 }
 
 /// How long an attempt ran, once it has ended.
-pub(super) fn ran(started_at: Option<&str>, ended_at: Option<&str>) -> String {
+pub(super) fn duration(started_at: Option<&str>, ended_at: Option<&str>) -> String {
     let at = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     match (at(started_at), at(ended_at)) {
         (Some(from), Some(to)) => human_time::span(to.duration_since(from)),

@@ -1,4 +1,4 @@
-//! `heraldd logs`: what a job wrote, and writes.
+//! `heraldd logs`: the output of a job.
 
 use std::io::{ErrorKind, Write};
 
@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::answer::Answer;
 use super::client::{Daemon, Stop, step};
 
-/// Print what a job wrote
+/// Print the output of a job
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd logs -f 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Arguments {
@@ -15,20 +15,20 @@ pub(super) struct Arguments {
     daemon: Daemon,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
-    /// Go on until the job ends
+    /// Follow the output until the job ends
     #[arg(short, long)]
     follow: bool,
-    /// Only the last lines, so many; with --json as one object
+    /// Print only the last LINES lines; with --json, as one JSON object
     #[arg(short = 'n', long, value_name = "LINES", conflicts_with = "follow",
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     lines: Option<u32>,
-    /// Only this stream
+    /// Print only this stream
     #[arg(long, value_name = "STREAM")]
     stream: Option<Stream>,
-    /// Which attempt, from 1; otherwise the latest
+    /// The attempt, from 1; the latest by default
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
-    /// An object a line: what was written, when, and to which stream
+    /// Print JSON, one object per line: text, time and stream
     #[arg(long)]
     json: bool,
 }

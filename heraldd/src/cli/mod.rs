@@ -45,10 +45,10 @@ use answer::{Answer, BAD_INPUT, FAILED, STOPPED};
     subcommand_negates_reqs = true
 )]
 struct Arguments {
-    /// The configuration, a YAML file.
+    /// Configuration file (YAML)
     #[arg(short, long, value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// Which node of the fleet this is, of those under `node`
+    /// Which node of the fleet this is, by its name under `node`
     #[arg(long, value_name = "NAME", requires = "config")]
     id: Option<String>,
     #[command(subcommand)]

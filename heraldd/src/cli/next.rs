@@ -1,4 +1,4 @@
-//! `heraldd next`: what is due next, by the configuration alone.
+//! `heraldd next`: the next runs of triggers, from the configuration alone.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,23 +17,23 @@ use super::answer::{Answer, ConfigFile};
 use super::{human_time, table};
 use crate::{loading, local_time};
 
-/// Print the next times at which triggers are due
+/// Print when triggers fire next
 ///
-/// Times of the calendar come first, in order, each with the offset of its trigger's time zone. What fires every so
-/// often is counted from the daemon's start, so only the interval is known. No daemon needs to run.
+/// Calendar times come first, in order, each with the offset of its trigger's time zone. Of triggers with an interval
+/// only the interval is shown: it is counted from the daemon's first start. No daemon needs to run.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd next /etc/heraldd.yml -n 5")]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
-    /// How many times of the calendar
+    /// Maximum number of calendar times
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
-    /// Of this trigger only
+    /// Only this trigger
     #[arg(long, value_name = "NAME")]
     trigger: Option<String>,
-    /// Say it as one JSON object: the times under `due`, intervals under `every`
+    /// Print one JSON object: times in `due`, intervals in `every`
     #[arg(long)]
     json: bool,
 }
@@ -55,7 +55,7 @@ pub(super) fn run(arguments: &Arguments, clock: &dyn Clock) -> Answer {
         return Answer::good(plan.json().to_string());
     }
     if plan.due.is_empty() && plan.every.is_empty() {
-        let remarks = "nothing is due: these triggers wait to be asked".to_owned();
+        let remarks = "nothing is due: these triggers fire on demand".to_owned();
         return Answer { remarks, ..Answer::good("") };
     }
     Answer::good(plan.table())
@@ -66,7 +66,7 @@ fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> Strin
     let help = match near_miss(wanted, names()) {
         Some(meant) => format!("did you mean \"{meant}\"?"),
         None if triggers.is_empty() => "there is none".to_owned(),
-        None => format!("known are: {}", names().collect::<Vec<_>>().join(", ")),
+        None => format!("expected one of: {}", names().collect::<Vec<_>>().join(", ")),
     };
     format!("heraldd: there is no trigger \"{wanted}\"; {help}")
 }
@@ -104,11 +104,11 @@ impl<'a> Plan<'a> {
             [due.time(), human_time::until(left), due.trigger.to_owned(), due.calendar.line().to_owned()]
         });
         let every = self.every.iter().map(|(trigger, period)| {
-            let what = "counted from the start".to_owned();
+            let what = "from first start, kept across restarts".to_owned();
             ["-".to_owned(), human_time::every(*period), (*trigger).to_owned(), what]
         });
         let rows: Vec<table::Row<4>> = due.chain(every).collect();
-        table::table(["TIME", "WHEN", "TRIGGER", "WHAT"], &rows)
+        table::table(["TIME", "IN", "TRIGGER", "SCHEDULE"], &rows)
     }
 
     fn json(&self) -> Value {
@@ -233,10 +233,10 @@ mod tests {
         ]);
         let plan = Plan::of(&triggers, "2026-11-20T12:00:00Z".parse().unwrap(), 1);
         let expected = "\
-TIME                       WHEN                TRIGGER     WHAT
+TIME                       IN                  TRIGGER     SCHEDULE
 2026-11-25T06:30:00+01:00  in 4 days 17 hours  wednesday   30 6 * * 3
--                          every 1h            every_hour  counted from the start
--                          every 2s            every2s     counted from the start
+-                          every 1h            every_hour  from first start, kept across restarts
+-                          every 2s            every2s     from first start, kept across restarts
 ";
         assert_eq!(plan.table(), expected);
         let every = json!([

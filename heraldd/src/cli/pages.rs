@@ -13,7 +13,7 @@ enum Known {
     Fish,
 }
 
-/// Print what makes a shell complete the arguments of heraldd
+/// Generate a shell completion script
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd completions bash > /etc/bash_completion.d/heraldd")]
 pub(super) struct Completions {
@@ -26,7 +26,7 @@ pub(super) struct Completions {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd man next > /usr/local/share/man/man1/heraldd-next.1")]
 pub(super) struct Man {
-    /// The command; without one, the page of heraldd itself
+    /// The command; without it, the page of heraldd itself
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -51,7 +51,8 @@ pub(super) fn man(arguments: &Man, mut heraldd: Command) -> Answer {
             Some(command) => command.clone(),
             None => {
                 let known: Vec<&str> = heraldd.get_subcommands().map(Command::get_name).collect();
-                let why = format!("heraldd: there is no command \"{name}\"; known are: {}", known.join(", "));
+                let why =
+                    format!("heraldd: there is no command \"{name}\"; expected one of: {}", known.join(", "));
                 return Answer::refused(&why);
             }
         },
@@ -60,7 +61,7 @@ pub(super) fn man(arguments: &Man, mut heraldd: Command) -> Answer {
     match clap_mangen::Man::new(page_of).render(&mut page) {
         Ok(()) => Answer::good(String::from_utf8_lossy(&page)),
         Err(error) => {
-            let remarks = format!("heraldd: the page could not be made: {error}");
+            let remarks = format!("heraldd: the page cannot be generated: {error}");
             Answer { out: String::new(), remarks, code: FAILED }
         }
     }

@@ -12,16 +12,16 @@ use crate::{components, config};
 
 /// Print the JSON Schema of the configuration, for editors
 ///
-/// Of a configuration only the list of plugins is read, so it may have mistakes elsewhere.
+/// Only the list of plugins is read from the configuration, so it may have mistakes elsewhere.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd schema -config /etc/heraldd.yml > heraldd.schema.json\n  \
                         (then, for editors with a YAML language server, at the top of the file:\n  \
                         # yaml-language-server: $schema=heraldd.schema.json)")]
 pub(super) struct Arguments {
-    /// A configuration: the types of its plugins are included
+    /// Include the types of the plugins of this configuration
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
-    /// On one line
+    /// Compact output, on one line
     #[arg(long)]
     json: bool,
 }

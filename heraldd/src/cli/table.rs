@@ -88,9 +88,18 @@ fn widths<const N: usize>(rows: &[Row<N>], room: usize, last: Last) -> ([usize; 
     let columns = if below { N.saturating_sub(1) } else { N };
     while whole(&widths[..columns]) > room {
         let over = whole(&widths[..columns]) - room;
-        let flexible = (0..columns).filter(|column| !firm[*column] && widths[*column] > NARROW);
-        let Some(widest) = flexible.max_by_key(|column| widths[*column]) else { break };
-        widths[widest] -= over.min(widths[widest] - NARROW).min(widths[widest].div_ceil(8));
+        let spare = |column: usize, least: usize| match firm[column] {
+            true => 0,
+            false => widths[column].saturating_sub(least),
+        };
+        // The last column is mostly the one that the reader looks for: it keeps some room until the others have none.
+        let least = |column: usize| if column + 1 == columns { TELLING } else { NARROW };
+        let of = |least: &dyn Fn(usize) -> usize| {
+            let flexible = (0..columns).filter(|column| spare(*column, least(*column)) > 0);
+            flexible.max_by_key(|column| widths[*column]).map(|widest| (widest, spare(widest, least(widest))))
+        };
+        let Some((widest, spare)) = of(&least).or_else(|| of(&|_| NARROW)) else { break };
+        widths[widest] -= over.min(spare).min(widths[widest].div_ceil(8));
     }
     (widths, below)
 }
@@ -195,9 +204,9 @@ good  a long…
         let of = [[id, name, "failed", "it broke in the middle of its work"], [id, "b", "-", ""]];
         let expected = format!(
             "\
-ID                                    NAME            STATUS  WHY
-{id}  a name that g…  failed  it broke in t…
-{id}  b               -
+ID                                    NAME        STATUS  WHY
+{id}  a name th…  failed  it broke in the m…
+{id}  b           -
 "
         );
         assert_eq!(plain(head, &of, 76, Last::Cut), expected);
@@ -217,6 +226,27 @@ ID                                    NAME                        STATUS
                 assert!(tables.map(|line| line.width()).max() <= Some(width.max(1)), "{width}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn jobs_keep_all_columns_on_a_terminal_of_80() {
+        let head = ["ID", "STATUS", "ROUTER", "TASK", "CREATED", "DURATION", "ERROR"];
+        let of = [[
+            "270b9a15",
+            "timed_out",
+            "backup_of_the_database",
+            "dump_and_upload",
+            "just now",
+            "12m 40s",
+            "exit code 3: 2 files need formatting",
+        ]];
+        let expected = "\
+ID        STATUS     ROUTER      TASK        CREATED   DURATION  ERROR
+270b9a15  timed_out  backup_of…  dump_and_…  just now  12m 40s   exit code 3: 2…
+";
+        assert_eq!(plain(head, &of, 80, Last::Cut), expected);
+        let text = plain(head, &of, 100, Last::Cut);
+        assert!(text.contains("  exit code 3: 2 files ne"), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Waits for the end of jobs, with a sign of life where a person watches.
+//! Waits until jobs have finished; shows progress on a terminal.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub(super) fn for_event(daemon: &Daemon, event_id: &str, shown: JobTable, clock:
             let made = event.decisions.into_iter().filter_map(|decision| decision.job_id).collect();
             return for_jobs(daemon, made, shown, clock);
         }
-        spinner.turn("the selectors are asked");
+        spinner.turn("evaluating selectors");
     }
 }
 
@@ -74,8 +74,7 @@ pub(super) fn for_jobs(daemon: &Daemon, ids: Vec<String>, shown: JobTable, clock
     } else {
         listing::rows(&ended, shown.ids, clock.now())
     };
-    let remarks =
-        if ids.is_empty() { "no selector said yes, so nothing ran".to_owned() } else { String::new() };
+    let remarks = if ids.is_empty() { "no router matched; nothing ran".to_owned() } else { String::new() };
     Answer { remarks, code: if good { STOPPED } else { FAILED }, ..Answer::good(out) }
 }
 

@@ -199,7 +199,7 @@ impl Metrics {
         );
         registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
-        registry.register("reloads", "Times the configuration was read again", self.reloads.clone());
+        registry.register("reloads", "Configuration reloads", self.reloads.clone());
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the

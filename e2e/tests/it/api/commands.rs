@@ -79,7 +79,7 @@ fn the_rest_of_the_command_line() {
     assert!(waited.stderr.is_empty(), "no sign of life where nobody watches: {}", waited.text());
     let nothing = heraldd(&place, &["trigger", "manual", "--wait"]);
     assert_eq!(nothing.code, Some(0));
-    assert!(nothing.stderr.contains("no selector said yes"), "{}", nothing.text());
+    assert!(nothing.stderr.contains("no router matched"), "{}", nothing.text());
 
     let again = heraldd(&place, &["retry", id]);
     let new = again.stdout.trim();
@@ -242,7 +242,7 @@ fn a_log_and_the_graph_as_json() {
     assert!(schema.stdout.lines().count() == 1 && serde_json::from_str::<Value>(&schema.stdout).is_ok());
     let none = heraldd(&place, &["jobs", "--router", "nobody"]);
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""));
-    assert!(none.stderr.contains("no such jobs"), "{}", none.text());
+    assert!(none.stderr.contains("no matching jobs"), "{}", none.text());
 }
 
 #[test]

@@ -102,9 +102,9 @@ pub struct Retried {
     pub job_id: String,
 }
 
-/// What an accepted wish to cancel is about.
+/// The response to `cancel`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Cancelling {
-    /// The job that is being ended.
+    /// The job that is being cancelled.
     pub job_id: String,
 }
