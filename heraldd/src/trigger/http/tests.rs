@@ -470,7 +470,7 @@ async fn a_taken_port_shows_before_the_start() {
     let server = served().await;
     let port = server.address.unwrap().port();
     let error = trigger(json!({ "port": port })).prepare().await.unwrap_err().to_string();
-    assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("taken"), "{error}");
+    assert!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("in use"), "{error}");
     server.end().await;
     trigger(json!({ "port": port })).prepare().await.unwrap();
 }
