@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::activation::{Activation, Key, Name};
+use crate::event::actor::Actor;
 use crate::event::position::{Cursor, Position};
 use crate::job::Job;
 use crate::job::lifecycle::Verdict;
@@ -111,6 +112,8 @@ pub enum Record {
         mask: Arc<Mask>,
         /// How it ended, secrets hidden.
         verdict: Verdict,
+        /// Who cancelled it, if somebody did of whom that is known.
+        cancelled_by: Option<Arc<Actor>>,
         /// When.
         at: Timestamp,
     },
@@ -209,6 +212,8 @@ pub struct RecoveredJob {
     pub standing: Standing,
     /// When it was made.
     pub queued_at: Timestamp,
+    /// When the attempt that runs started.
+    pub started_at: Option<Timestamp>,
 }
 
 /// Where a job stood when its process ended.

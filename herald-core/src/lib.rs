@@ -17,7 +17,7 @@ mod value;
 pub mod workflow;
 
 pub use component::{conformance, executor, registry, selector, spec, supervisor, trigger};
-pub use event::{activation, exe_done, position, trigger_param, watch};
+pub use event::{activation, actor, exe_done, position, trigger_param, watch};
 pub use herald_base::{failpoint, unit};
 pub use herald_config::{problem, yaml};
 pub use job::{lifecycle, policy, status};

@@ -131,11 +131,14 @@ router:
         }
         assert_eq!(ended["id"], ended["job_id"]);
         assert!(ended["result"].is_object(), "{ended}");
+        assert_eq!((&ended["attempts"], &ended["by"]["via"]), (&json!(1), &json!("manual")), "{ended}");
+        let times = ["queued_at", "started_at", "ended_at"].map(|key| ended[key].as_str().unwrap());
+        assert!(times.iter().all(|time| time.ends_with('Z')), "{ended}");
     }
-    assert_eq!(good["success"], true);
+    assert_eq!((&good["success"], &good["status"]), (&json!(true), &json!("succeeded")));
     assert!(good["error"].is_null() || good["error"] == "", "{good}");
     assert_eq!(good["job_param"], json!({"a": 1}));
-    assert_eq!(bad["success"], false);
+    assert_eq!((&bad["success"], &bad["status"]), (&json!(false), &json!("failed")));
     assert!(bad["error"].as_str().is_some_and(|error| error.contains('3')), "{bad}");
     assert_eq!(bad["result"]["exit_code"], 3, "a failed job still carries its result");
 }

@@ -318,6 +318,8 @@ fn execution(n: usize, params: Params, stop: Stop, output: &Arc<CountedOutput>) 
         job_param: params,
         chain_depth: 0,
         attempt: 1,
+        by: None,
+        rerun: false,
     };
     Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: output.clone() }
 }

@@ -13,7 +13,6 @@ use crate::clock::Clock;
 use crate::event::activation::{EventSink, Key, Name, NewEvent, Refused};
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
-use crate::event::watch::Watch;
 pub use herald_config::component_error::ComponentError;
 
 /// Waits for something to happen and tells the dispatcher.
@@ -81,6 +80,12 @@ impl Activator {
         &self.trigger
     }
 
+    /// The name of the trigger, to keep.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        self.trigger.clone()
+    }
+
     /// The clock that the trigger is to live by.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -92,7 +97,28 @@ impl Activator {
     /// # Errors
     /// [`Refused`]: the caller is told at once when there is no room.
     pub async fn activate(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
-        self.accept.accept_event(NewEvent::new(self.trigger.clone(), params)).await
+        self.submit(self.event(params)).await
+    }
+
+    /// An event of this trigger, for [`Self::submit`].
+    #[must_use]
+    pub fn event(&self, params: impl Into<TriggerParam>) -> NewEvent {
+        NewEvent::new(self.trigger.clone(), params)
+    }
+
+    /// The key of an event of this trigger, remembered for this long.
+    #[must_use]
+    pub fn key(&self, key: &str, window: Duration) -> Key {
+        Key { name: self.own(key), window }
+    }
+
+    /// Activates now, with all that the event has: a key, who caused it… Returns the event's id once it is recorded; with
+    /// a key that was seen within its window, the id of the first event.
+    ///
+    /// # Errors
+    /// [`Refused`]: the caller is told at once when there is no room.
+    pub async fn submit(&self, event: NewEvent) -> Result<Name, Refused> {
+        self.accept.accept_event(event).await
     }
 
     /// Activates now, with everything that may go with an event. The event is one of this trigger, whatever it names,
@@ -121,24 +147,7 @@ impl Activator {
         key: &str,
         window: Duration,
     ) -> Result<Name, Refused> {
-        let key = Key { name: self.own(key), window };
-        let event = NewEvent { key: Some(key), ..NewEvent::new(self.trigger.clone(), params) };
-        self.accept.accept_event(event).await
-    }
-
-    /// As [`Self::activate`], or with a key as [`Self::activate_once`]; `watch` then shows what becomes of the event.
-    ///
-    /// # Errors
-    /// [`Refused`].
-    pub async fn activate_watched(
-        &self,
-        params: impl Into<TriggerParam>,
-        key: Option<(&str, Duration)>,
-        watch: Option<Arc<Watch>>,
-    ) -> Result<Name, Refused> {
-        let key = key.map(|(key, window)| Key { name: self.own(key), window });
-        let event = NewEvent { key, watch, ..NewEvent::new(self.trigger.clone(), params) };
-        self.accept.accept_event(event).await
+        self.submit(NewEvent { key: Some(self.key(key, window)), ..self.event(params) }).await
     }
 
     /// Activates for what a source of events has at this position, as soon as there is room. How far the source was

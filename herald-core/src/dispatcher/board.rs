@@ -4,12 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::pool::Pools;
 use super::timer::{Tick, Timers};
 use crate::component::executor::{Executor, Stop};
 use crate::event::activation::Name;
+use crate::event::actor::Actor;
 use crate::job::Job;
 use crate::job::lifecycle::State;
 use crate::job::policy::Policy;
@@ -38,6 +40,14 @@ pub(super) struct Entry {
     pub(super) broken: Option<String>,
     /// How long it is going to wait for its next attempt.
     pub(super) retry_wait: Option<Duration>,
+    /// When it was created.
+    pub(super) queued_at: Timestamp,
+    /// When its latest attempt started.
+    pub(super) started_at: Option<Timestamp>,
+    /// How many attempts were started.
+    pub(super) attempts: u32,
+    /// Who wants it to end, where that is known.
+    pub(super) cancelled_by: Option<Arc<Actor>>,
 }
 
 /// Where a job is to be found.
@@ -64,11 +74,12 @@ pub(super) struct NewEntry {
     pub(super) mask: Arc<Mask>,
     pub(super) policy: Arc<Policy>,
     pub(super) state: State,
+    pub(super) queued_at: Timestamp,
 }
 
 impl Entry {
     pub(super) fn new(new: NewEntry) -> Self {
-        let NewEntry { job, executor, mask, policy, state } = new;
+        let NewEntry { job, executor, mask, policy, state, queued_at } = new;
         Self {
             pool: pool_of(&policy, &job),
             size: job.trigger_param.size(),
@@ -82,6 +93,10 @@ impl Entry {
             resumed: false,
             broken: None,
             retry_wait: None,
+            queued_at,
+            started_at: None,
+            attempts: 0,
+            cancelled_by: None,
         }
     }
 }

@@ -201,8 +201,8 @@ impl Engine {
             Event::Finished { job_id, attempt, outcome } => {
                 self.apply(&job_id, lifecycle::Event::Finish { attempt, outcome });
             }
-            Event::Cancel { job_id, why, reply } => {
-                let found = self.board.jobs.contains_key(&job_id);
+            Event::Cancel { job_id, why, by, reply } => {
+                let found = self.board.jobs.get_mut(&job_id).map(|entry| entry.cancelled_by = by).is_some();
                 self.apply(&job_id, lifecycle::Event::Cancel(why));
                 let _ = reply.send(found);
             }

@@ -10,6 +10,7 @@ use crate::component::executor::Outcome;
 use crate::component::selector::Answer;
 use crate::component::trigger::ComponentError;
 use crate::event::activation::{Activation, Name, NewEvent, Refused};
+use crate::event::actor::Actor;
 use crate::event::position::Cursor;
 use crate::job::Job;
 use crate::plan::{Limits, Plan};
@@ -28,7 +29,7 @@ pub(super) enum Event {
     /// An executor is through with an attempt.
     Finished { job_id: Name, attempt: u32, outcome: Outcome },
     /// Somebody wants a job to end; the reply says whether there was one to end.
-    Cancel { job_id: Name, why: String, reply: oneshot::Sender<bool> },
+    Cancel { job_id: Name, why: String, by: Option<Arc<Actor>>, reply: oneshot::Sender<bool> },
     /// A new configuration.
     Replace { plan: Arc<Plan>, limits: Limits, reply: oneshot::Sender<()> },
     /// Take no more events; end once nothing is left, or the grace is over.

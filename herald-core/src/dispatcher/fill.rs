@@ -55,7 +55,8 @@ pub(super) fn first_attempt(
     activation: &Activation,
     route: &Route,
     id: Name,
-    (select_param, job_param): (Arc<Params>, Arc<Params>),
+    select_param: Arc<Params>,
+    job_param: Arc<Params>,
 ) -> Job {
     Job {
         id,
@@ -70,6 +71,8 @@ pub(super) fn first_attempt(
         job_param,
         chain_depth: activation.chain_depth,
         attempt: 1,
+        by: activation.by.clone(),
+        rerun: false,
     }
 }
 

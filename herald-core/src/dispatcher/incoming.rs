@@ -28,8 +28,8 @@ impl Engine {
             let _ = reply.send(Err(refused));
             return;
         }
-        let NewEvent { trigger, trigger_param, key, cursor, due, watch } = event;
-        let activation = self.activation(trigger, trigger_param, 0);
+        let NewEvent { trigger, trigger_param, key, cursor, due, by, watch } = event;
+        let activation = Activation { by, ..self.activation(trigger, trigger_param, 0) };
         if let Some(watch) = watch {
             watch.take();
             self.watched.insert(activation.event_id.clone(), Arc::downgrade(&watch));
@@ -60,7 +60,7 @@ impl Engine {
 
     pub(super) fn activation(&self, trigger: Name, params: TriggerParam, chain_depth: u32) -> Activation {
         let event_id = self.ids.next(self.now);
-        Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth }
+        Activation { event_id, trigger, trigger_param: Arc::new(params), chain_depth, by: None }
     }
 
     /// The records of the incoming events.

@@ -10,11 +10,12 @@ use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Engine, Phase};
 use super::event::Answered;
 use super::fill::{first_attempt, mask_of};
-use crate::event::activation::{EXE_DONE, Name, Refused};
-use crate::event::exe_done::exe_done_param;
+use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
+use crate::event::actor::Actor;
+use crate::event::exe_done::{FinishedJob, exe_done_param};
 use crate::failpoint;
 use crate::job::Job;
-use crate::job::lifecycle::{self, Effect, State, Verdict, step};
+use crate::job::lifecycle::{self, Effect, State, Status, Verdict, step};
 use crate::job::policy::Policy;
 use crate::journal::{Decision, Record, SelectorResult};
 use crate::plan::Plan;
@@ -56,7 +57,7 @@ impl Engine {
             Err(why) => (&route.job_param, Some(why.clone())),
         };
         let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
-        let job = first_attempt(activation, route, id.clone(), (select_param.clone(), job_param.clone()));
+        let job = first_attempt(activation, route, id.clone(), select_param.clone(), job_param.clone());
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
         self.admit(job, (plan.clone(), mask), route.policy.clone(), broken);
         id
@@ -78,7 +79,8 @@ impl Engine {
             return self.reject(&Arc::new(job), &mask, why);
         }
         let (id, bounded) = (job.id.clone(), policy.queue_limit.is_some());
-        let entry = Entry::new(NewEntry { job, executor, mask, policy, state: State::Made });
+        let entry =
+            Entry::new(NewEntry { job, executor, mask, policy, state: State::Made, queued_at: self.now });
         self.board.jobs.insert(id.clone(), entry);
         if let Some(why) = broken {
             return self.apply(&id, lifecycle::Event::Break(why));
@@ -114,7 +116,7 @@ impl Engine {
         let (_, effects) = step(State::Made, lifecycle::Event::Reject(why), None);
         for effect in effects {
             if let Effect::RecordEnded(verdict) = effect {
-                self.record_ended(job, mask, verdict);
+                self.record_ended(job, mask, verdict, None);
             }
         }
     }
@@ -156,12 +158,19 @@ impl Engine {
         let (job, at) = (entry.job.clone(), self.now);
         match effect {
             Effect::RecordQueued => self.records.push(Record::Queued { job, mask: mask.clone(), at }),
-            Effect::RecordStarted { .. } => self.records.push(Record::Started { job, at }),
+            Effect::RecordStarted { attempt } => {
+                (entry.started_at, entry.attempts) = (Some(at), attempt);
+                self.records.push(Record::Started { job, at });
+            }
             Effect::RecordAttemptEnded { attempt, verdict, wait } => {
                 let wait = self.with_jitter(id, wait);
                 self.record_attempt_ended(id, &job, (attempt, verdict), wait);
             }
-            Effect::RecordEnded(verdict) => self.record_ended(&job, mask, verdict),
+            Effect::RecordEnded(verdict) => {
+                let cancelled = verdict.status == Status::Cancelled;
+                let by = entry.cancelled_by.take().filter(|_| cancelled);
+                self.record_ended(&job, mask, verdict, by);
+            }
             Effect::Enqueue => self.enqueue(id),
             Effect::EnqueueLater(wait) => {
                 // With the jitter that was recorded.
@@ -173,7 +182,7 @@ impl Engine {
             Effect::AskToStop => self.board.ask_to_stop(id),
             Effect::FreeSlot => self.board.free_slot(id),
             Effect::Dequeue => self.board.dequeue(id),
-            Effect::Feed(verdict) => self.feed(&job, mask, &verdict),
+            Effect::Feed(verdict) => self.feed(id, &verdict),
         }
     }
 
@@ -197,7 +206,13 @@ impl Engine {
         self.records.push(Record::AttemptEnded { job: job.clone(), verdict, retry_at, at: self.now });
     }
 
-    fn record_ended(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, verdict: Verdict) {
+    fn record_ended(
+        &mut self,
+        job: &Arc<Job>,
+        mask: &Arc<Mask>,
+        verdict: Verdict,
+        cancelled_by: Option<Arc<Actor>>,
+    ) {
         failpoint!("dispatcher-after-finish");
         let masked = masked(mask, &verdict);
         self.acts.push(Act::Log(job.clone(), masked.clone()));
@@ -205,19 +220,31 @@ impl Engine {
             job: job.clone(),
             mask: mask.clone(),
             verdict: masked,
+            cancelled_by,
             at: self.now,
         });
     }
 
-    /// Tells of the end of a job, in the same batch of records as the end itself.
-    fn feed(&mut self, job: &Job, mask: &Arc<Mask>, verdict: &Verdict) {
+    /// Fires `exe_done` for a job that ended, in the same batch of records as the end itself.
+    fn feed(&mut self, id: &Name, verdict: &Verdict) {
         let closing = matches!(self.phase, Phase::Closing);
         if (closing && !self.journal.is_durable()) || self.plan.workflow.routes(EXE_DONE).is_empty() {
             return;
         }
-        let params = exe_done_param(job, verdict, mask);
-        let activation =
-            self.activation(Name::from(EXE_DONE), params.into(), job.chain_depth.saturating_add(1));
+        let Some(entry) = self.board.jobs.get(id) else { return };
+        let (job, mask) = (&entry.job, &entry.mask);
+        let params = exe_done_param(&FinishedJob {
+            job,
+            verdict,
+            mask,
+            queued_at: entry.queued_at,
+            started_at: entry.started_at,
+            ended_at: self.now,
+            attempts: entry.attempts,
+        });
+        let depth = job.chain_depth.saturating_add(1);
+        let activation = self.activation(Name::from(EXE_DONE), params.into(), depth);
+        let activation = Activation { by: job.by.clone(), ..activation };
         self.records.push(Record::Accepted {
             activation: activation.clone(),
             mask: mask.clone(),

@@ -30,6 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::event::activation::{EventSink, Name, NewEvent, Refused};
+use crate::event::actor::Actor;
 use crate::event::position::{Cursor, Position};
 use crate::job::Job;
 use crate::journal::Journal;
@@ -102,10 +103,10 @@ impl Drop for Dispatcher {
 }
 
 impl Handle {
-    /// Ends a job, waiting or running. Returns whether there was one of this id.
-    pub async fn cancel(&self, job_id: &str, why: &str) -> bool {
+    /// Ends a job, waiting or running. Returns whether there was one of this id. `by`: who wants that, where it is known.
+    pub async fn cancel(&self, job_id: &str, why: &str, by: Option<Arc<Actor>>) -> bool {
         let (reply, answer) = oneshot::channel();
-        let event = Event::Cancel { job_id: job_id.into(), why: why.to_owned(), reply };
+        let event = Event::Cancel { job_id: job_id.into(), why: why.to_owned(), by, reply };
         self.events.send(event).await.is_ok() && answer.await.unwrap_or(false)
     }
 
@@ -117,12 +118,14 @@ impl Handle {
         }
     }
 
-    /// Runs a job that ended once more, as a new job of the same event. Returns its id once it is recorded.
+    /// Runs a job that ended once more, as a new job of the same event. Returns its id once it is recorded. `by`: who wants
+    /// that, where it is known.
     ///
     /// # Errors
     /// [`Refused`] when it was not taken.
-    pub async fn again(&self, job: Job) -> Result<Name, Refused> {
+    pub async fn again(&self, job: Job, by: Option<Arc<Actor>>) -> Result<Name, Refused> {
         let (reply, answer) = oneshot::channel();
+        let job = Job { rerun: by.is_some() || job.rerun, by: by.or(job.by), ..job };
         let event = Event::Again { job: Box::new(job), reply };
         self.events.send(event).await.map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))

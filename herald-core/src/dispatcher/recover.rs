@@ -37,7 +37,8 @@ impl Engine {
     }
 
     fn take_up_job(&mut self, recovered: RecoveredJob, policy: Arc<Policy>) {
-        let RecoveredJob { stored: StoredJob { job, broken, .. }, standing, .. } = recovered;
+        let RecoveredJob { stored: StoredJob { job, broken, .. }, standing, queued_at, started_at } =
+            recovered;
         let (id, attempt) = (job.id.clone(), job.attempt);
         let executor = self.plan.executors.get(&job.executor).cloned();
         let missing = || format!("there is no executor \"{}\" any more", job.executor);
@@ -52,7 +53,9 @@ impl Engine {
             Some(route) if route.templates.is_some() => mask_of(&plan, &job.trigger_param),
             _ => plan.mask.clone(),
         };
-        let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state });
+        let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state, queued_at });
+        entry.started_at = started_at;
+        entry.attempts = if standing == Standing::Running { attempt } else { attempt.saturating_sub(1) };
         entry.broken = broken;
         entry.resumed = standing == Standing::Running;
         let pool = entry.pool.clone().filter(|_| entry.policy.concurrency.is_some());

@@ -37,7 +37,7 @@ pub async fn rehearse(plan: &Arc<Plan>, activation: &Arc<Activation>) -> Vec<Reh
         let yes = matches!(&answered.answer, Ok(Answer { yes: true, .. }));
         let job = filled.filter(|_| yes).map(|filled| {
             let job_param = filled.job_param?;
-            Ok(first_attempt(activation, route, id, (filled.select_param, job_param)))
+            Ok(first_attempt(activation, route, id, filled.select_param, job_param))
         });
         rehearsed.push(Rehearsed { route: route.clone(), answer: answered.answer, job, mask });
     }

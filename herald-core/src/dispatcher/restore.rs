@@ -225,6 +225,8 @@ mod tests {
             job_param: Arc::new(object(job_param)),
             chain_depth: 0,
             attempt: 1,
+            by: None,
+            rerun: false,
         };
         StoredJob { job, secrets, broken: None }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::event::actor::Actor;
 pub use crate::event::name::Name;
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
@@ -30,6 +31,8 @@ pub struct Activation {
     pub trigger_param: Arc<TriggerParam>,
     /// 0, or for `exe_done` one more than the job that ended.
     pub chain_depth: u32,
+    /// Who or what caused it, where that is known; a chain inherits it.
+    pub by: Option<Arc<Actor>>,
 }
 
 /// The name that its sender gave an event: one that was taken with the same name within the window is not taken again,
@@ -55,6 +58,8 @@ pub struct NewEvent {
     pub cursor: Option<Cursor>,
     /// When it was due, where a calendar says so.
     pub due: Option<Timestamp>,
+    /// Who or what caused it, where that is known.
+    pub by: Option<Arc<Actor>>,
     /// Who wants to see what becomes of it.
     pub watch: Option<Arc<Watch>>,
 }
@@ -63,7 +68,15 @@ impl NewEvent {
     /// An event without a key and without a position.
     #[must_use]
     pub fn new(trigger: Name, trigger_param: impl Into<TriggerParam>) -> Self {
-        Self { trigger, trigger_param: trigger_param.into(), key: None, cursor: None, due: None, watch: None }
+        Self {
+            trigger,
+            trigger_param: trigger_param.into(),
+            key: None,
+            cursor: None,
+            due: None,
+            by: None,
+            watch: None,
+        }
     }
 }
 

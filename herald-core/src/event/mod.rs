@@ -1,6 +1,7 @@
 //! Events: how one comes in, what it says, who watches what comes of it, and those that finished jobs raise.
 
 pub mod activation;
+pub mod actor;
 pub mod exe_done;
 pub mod name;
 pub mod position;

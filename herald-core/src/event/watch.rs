@@ -55,7 +55,7 @@ struct Seen {
 }
 
 impl Watch {
-    /// Watches nothing yet: give it to [`Activator::activate_watched`](crate::trigger::Activator::activate_watched).
+    /// Watches nothing yet: give it to a [`NewEvent`](crate::activation::NewEvent).
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::event::activation::Name;
+use crate::event::actor::Actor;
 use crate::event::trigger_param::TriggerParam;
 use crate::value::param::Params;
 
@@ -40,6 +41,10 @@ pub struct Job {
     pub chain_depth: u32,
     /// From 1.
     pub attempt: u32,
+    /// Who or what caused it, where that is known: who caused its event, or who ran it again.
+    pub by: Option<Arc<Actor>>,
+    /// Whether `by` ran it again, and did not cause its event.
+    pub rerun: bool,
 }
 
 impl Job {

@@ -258,6 +258,8 @@ pub fn read_execution(bytes: &[u8]) -> Result<(Job, Mask), ComponentError> {
         job_param: Arc::new(job.job_param),
         chain_depth: job.chain_depth,
         attempt: job.attempt,
+        by: None,
+        rerun: false,
     };
     Ok((job, mask))
 }

@@ -103,7 +103,7 @@ fn left_to_do(records: &[Record]) -> Recovered {
                 let standing = Standing::Queued { not_before: None };
                 let (job, secrets) = (job.as_ref().clone(), StoredSecrets::Present);
                 let stored = StoredJob { job, secrets, broken: None };
-                jobs.push(RecoveredJob { stored, standing, queued_at: *at });
+                jobs.push(RecoveredJob { stored, standing, queued_at: *at, started_at: None });
             }
             Record::Started { job, .. } => {
                 jobs.iter_mut()

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use herald_core::activation::{EventSink, Refused};
+use herald_core::activation::{EventSink, NewEvent, Refused};
+use herald_core::actor::Actor;
 use herald_core::herald::{Herald, Running};
 use herald_core::plan::Limits;
 use herald_core::secret::Mask;
@@ -129,16 +130,16 @@ async fn a_chain_that_fans_out_stays_within_bounds() {
     activate(running.handle(), json!({})).await;
     // 3^64 jobs were asked for. Within a bounded time there are bounded many, and it still answers.
     tokio::time::timeout(Duration::from_secs(60), running.handle().idle()).await.ok();
-    running.handle().cancel("no such job", "x").await;
+    running.handle().cancel("no such job", "x", None).await;
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn exe_done_tells_of_the_end_with_secrets_hidden() {
-    for (told, success, error, result) in [
-        (json!({}), true, Value::Null, json!({"done": true})),
-        (json!({"fail": "no hunter22"}), false, json!("\"no ***\""), json!({"exit_code": 3})),
-        (json!({"panic": 1}), false, json!("the executor panicked"), json!({})),
+    for (told, success, status, error, result) in [
+        (json!({}), true, "succeeded", Value::Null, json!({"done": true})),
+        (json!({"fail": "no hunter22"}), false, "failed", json!("\"no ***\""), json!({"exit_code": 3})),
+        (json!({"panic": 1}), false, "failed", json!("the executor panicked"), json!({})),
     ] {
         let worker = Worker::default();
         let last = Worker::default();
@@ -169,6 +170,10 @@ async fn exe_done_tells_of_the_end_with_secrets_hidden() {
         assert_eq!(seen.len(), 1, "{told}");
         let tells = &seen[0]["trigger_param"];
         assert_eq!(tells["success"], success, "{told}");
+        assert_eq!(tells["status"], status, "{told}");
+        assert_eq!((&tells["attempts"], &tells["by"]), (&json!(1), &Value::Null), "{told}");
+        let times = ["queued_at", "started_at", "ended_at"].map(|key| tells[key].as_str().unwrap());
+        assert!(times.is_sorted() && times.iter().all(|time| time.ends_with('Z')), "{times:?}");
         assert_eq!(tells["error"], error, "{told}");
         assert_eq!(tells["result"], result, "{told}");
         assert_eq!(tells["job_param"]["password"], "***");
@@ -177,6 +182,23 @@ async fn exe_done_tells_of_the_end_with_secrets_hidden() {
         assert_eq!(tells["attempt"], 1);
         assert_eq!(seen[0]["chain_depth"], 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_inherits_who_caused_it() {
+    let worker = Worker::default();
+    let limits = Limits { max_chain_depth: 2, ..Limits::default() };
+    let herald =
+        simple(&worker).router(Router::new("again", "exe_done", "yes").task("k", "work")).limits(limits);
+    let running = started(herald).await;
+    let by = Some(Arc::new(Actor { user: Some("ann".into()), ..Actor::via("cli".into()) }));
+    let event = NewEvent { by, ..NewEvent::new("t".into(), params(json!({}))) };
+    running.handle().accept_event(event).await.unwrap();
+    running.handle().idle().await;
+    let seen = worker.seen.lock().unwrap();
+    let by = json!({"user": "ann", "via": "cli", "address": null, "reason": null});
+    assert_eq!(seen[1]["trigger_param"]["by"], by);
+    assert_eq!(seen[2]["trigger_param"]["by"], by, "two jobs later");
 }
 
 #[tokio::test(start_paused = true)]

@@ -38,10 +38,10 @@ async fn cancel_ends_a_running_job_and_a_waiting_one() {
     until(&worker, "start r/k", 1).await;
     let first = worker.seen.lock().unwrap()[0]["id"].as_str().unwrap().to_owned();
     activate(handle, json!({})).await;
-    assert!(handle.cancel(&first, "by hand").await);
+    assert!(handle.cancel(&first, "by hand", None).await);
     until(&worker, "stopped r/k", 1).await;
     handle.idle().await;
-    assert!(!handle.cancel(&first, "by hand").await, "it has ended");
+    assert!(!handle.cancel(&first, "by hand", None).await, "it has ended");
     assert_eq!(worker.diary.count("end r/k"), 1);
 }
 

@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, Problem, Usual};
+use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::model;
 use crate::metrics::Format;
@@ -57,13 +58,22 @@ pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::Info> {
 }
 
 /// Reloads the configuration; on errors, they are returned and the running configuration is kept
-#[utoipa::path(post, path = "/v1/reload", tag = "configuration",
+#[utoipa::path(post, path = "/v1/reload", tag = "configuration", params(ReasonQuery),
     responses((status = 200, description = "The new configuration is in use.", body = model::Reloaded),
         (status = 422, description = "It is invalid, and nothing changed: `detail` lists every error with its place.",
             body = model::Problem, content_type = "application/problem+json"), Usual))]
-pub(super) async fn reload(State(api): State<Arc<Api>>) -> Answer<Json<model::Reloaded>> {
+pub(super) async fn reload(
+    State(api): State<Arc<Api>>,
+    CommandActor(by): CommandActor,
+) -> Answer<Json<model::Reloaded>> {
     let gone =
         || Problem::later(StatusCode::SERVICE_UNAVAILABLE, "Herald is stopping, or busy with another reload");
+    tracing::info!(
+        user = by.user.as_deref(),
+        via = &*by.via,
+        reason = by.reason.as_deref(),
+        "reload requested"
+    );
     let (reply, answer) = oneshot::channel();
     api.reload.try_send(reply).map_err(|_| gone())?;
     match answer.await {

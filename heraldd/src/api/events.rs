@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::answer::{Answer, BadBody, Conflict, Crowded, Missing, Problem, UnknownId, Usual};
+use super::caller::{CommandActor, ReasonQuery, RequestActor};
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
@@ -40,6 +41,9 @@ pub(super) struct ReplayQuery {
     #[serde(default)]
     #[param(required = false)]
     run: bool,
+    /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
+    #[expect(dead_code, reason = "described here, and read by `CommandActor`")]
+    reason: Option<String>,
 }
 
 /// Shows which jobs a past event would create with the current configuration; with `run`, creates the event again
@@ -51,6 +55,7 @@ pub(super) async fn replay(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
     Asked(query): Asked<ReplayQuery>,
+    CommandActor(by): CommandActor,
 ) -> Answer<Json<model::Replayed>> {
     let told = api.history.activation(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
     if !query.run {
@@ -68,8 +73,9 @@ pub(super) async fn replay(
         );
         return Err(Problem::new(StatusCode::CONFLICT, why));
     }
-    match api.handle.accept_event(NewEvent::new(told.trigger, Arc::unwrap_or_clone(told.trigger_param))).await
-    {
+    let event =
+        NewEvent { by: Some(by), ..NewEvent::new(told.trigger, Arc::unwrap_or_clone(told.trigger_param)) };
+    match api.handle.accept_event(event).await {
         Ok(event_id) => Ok(Json(model::Replayed { event_id: Some(event_id.to_string()), rehearsal: None })),
         Err(refused) => Err(turned_away(&refused)),
     }
@@ -83,19 +89,20 @@ pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::Tri
 }
 
 /// Fires a trigger now, with a JSON object as its parameters
-#[utoipa::path(post, path = "/v1/triggers/{name}", tag = "events", params(("name" = String, Path, description = "The trigger's name.")),
+#[utoipa::path(post, path = "/v1/triggers/{name}", tag = "events", params(("name" = String, Path, description = "The trigger's name."), ReasonQuery),
     request_body(content = Option<serde_json::Map<String, serde_json::Value>>, description = "The `trigger_param`; nothing is an empty one."),
     responses((status = 200, description = "The event is recorded.", body = model::Activated), Usual, Missing, Crowded, BadBody))]
 pub(super) async fn activate(
     State(api): State<Arc<Api>>,
     Named(name): Named,
+    RequestActor(by): RequestActor,
     Object(params): Object,
 ) -> Answer<Json<model::Activated>> {
     let trigger = api
         .view()
         .trigger(&name)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no trigger \"{name}\"")))?;
-    match api.handle.accept(trigger, params).await {
+    match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
         Err(refused) => Err(turned_away(&refused)),
     }

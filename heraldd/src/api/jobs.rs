@@ -15,6 +15,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
 use super::answer::{Answer, Conflict, Crowded, Problem, UnknownId, Usual};
+use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
@@ -108,13 +109,14 @@ pub(super) async fn one(
 }
 
 /// Cancels a queued or running job
-#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(JobInPath),
+#[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(JobInPath, ReasonQuery),
     responses((status = 202, description = "The job is being cancelled.", body = model::Cancelling), Usual, Conflict))]
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
+    CommandActor(by): CommandActor,
 ) -> Answer<(StatusCode, Json<model::Cancelling>)> {
-    if api.handle.cancel(&id, "it was cancelled through the API").await {
+    if api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await {
         return Ok((StatusCode::ACCEPTED, Json(model::Cancelling { job_id: id })));
     }
     match api.history.job(&id).await? {
@@ -127,11 +129,12 @@ pub(super) async fn cancel(
 }
 
 /// Re-runs a finished job, as a new job of the same event with the same parameters
-#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(JobInPath),
+#[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(JobInPath, ReasonQuery),
     responses((status = 201, description = "The new job.", body = model::Retried), Usual, Conflict, Crowded))]
 pub(super) async fn retry(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
+    CommandActor(by): CommandActor,
 ) -> Answer<(StatusCode, Json<model::Retried>)> {
     let conflict = |sentence: String| Problem::new(StatusCode::CONFLICT, sentence);
     let found = api.history.stored(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;
@@ -146,7 +149,7 @@ pub(super) async fn retry(
     if let Some(why) = broken {
         return Err(conflict(why));
     }
-    match api.handle.again(job).await {
+    match api.handle.again(job, Some(by)).await {
         Ok(job_id) => Ok((StatusCode::CREATED, Json(model::Retried { job_id: job_id.to_string() }))),
         Err(refused) => Err(turned_away(&refused)),
     }

@@ -5,6 +5,7 @@
 
 mod about;
 mod answer;
+mod caller;
 mod context;
 mod document;
 mod events;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use super::answer::Problem;
+use super::caller::ApiCaller;
 use super::context::Api;
 use super::routes;
 use crate::config::ApiSettings;
@@ -167,12 +168,13 @@ struct Door {
 impl Handler for Door {
     type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Response {
+    async fn handle(&self, mut request: Request<Incoming>, peer: &Peer) -> Response {
         if let Some(token) = &self.token
             && !knows(request.headers(), &token.read().unwrap_or_else(PoisonError::into_inner))
         {
             return stranger();
         }
+        request.extensions_mut().insert(ApiCaller { uid: peer.uid, address: peer.address });
         match self.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},

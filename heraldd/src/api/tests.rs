@@ -144,6 +144,7 @@ async fn a_replay_ends_even_if_no_selector_answers() {
         trigger: "tick".into(),
         trigger_param: Arc::default(),
         chain_depth: 0,
+        by: None,
     };
     let mask = api.view().plan.mask.clone();
     let record = Record::Accepted {

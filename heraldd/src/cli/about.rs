@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::client::Daemon;
+use super::client::{Daemon, Reason};
 use super::{human_time, paint, table};
 use crate::api::model;
 
@@ -62,6 +62,8 @@ pub(super) struct Nodes {
 pub(super) struct Reload {
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    reason: Reason,
 }
 
 #[derive(Debug, Args)]
@@ -182,8 +184,12 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
 }
 
 pub(super) fn reload(arguments: &Reload) -> Answer {
-    arguments.asked.tell(Method::POST, "/v1/reload", |reloaded: model::Reloaded| Answer {
-        remarks: reloaded.warnings.join("\n"),
-        ..Answer::good("configuration reloaded")
-    })
+    arguments.asked.tell(
+        Method::POST,
+        &arguments.reason.put("/v1/reload".to_owned()),
+        |reloaded: model::Reloaded| Answer {
+            remarks: reloaded.warnings.join("\n"),
+            ..Answer::good("configuration reloaded")
+        },
+    )
 }

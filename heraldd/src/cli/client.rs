@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use clap::Args;
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::SendRequest;
@@ -23,6 +23,24 @@ pub(super) const NOT_FOUND: u8 = 4;
 /// How long an answer may take, and how long it may be.
 const DEADLINE: Duration = Duration::from_secs(30);
 const LARGEST: usize = 64 << 20;
+
+/// Why something is done
+#[derive(Debug, Args)]
+pub(super) struct Reason {
+    /// Why, in your own words: recorded with what is done, and shown by `heraldd job`
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Reason {
+    /// A path of the API with the reason in its query.
+    pub(super) fn put(&self, path: String) -> String {
+        let Some(reason) = &self.reason else { return path };
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        format!("{path}{mark}{}", query.append_pair("reason", reason).finish())
+    }
+}
 
 /// Which daemon is asked
 #[derive(Debug, Args)]
@@ -198,6 +216,7 @@ async fn ask(
         .method(call.method)
         .uri(call.path)
         .header(HOST, "localhost")
+        .header(USER_AGENT, concat!("heraldd-cli/", env!("CARGO_PKG_VERSION")))
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::copy_from_slice(call.body.as_bytes())))?;
     let response = sender.send_request(request).await?;

@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::answer::{Answer, ConfigFile, FAILED};
-use super::client::{Daemon, step};
+use super::client::{Daemon, Reason, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::api::model;
@@ -53,6 +53,8 @@ pub(super) struct Replay {
     /// Create a new event of the same trigger with the same parameters
     #[arg(long)]
     run: bool,
+    #[command(flatten)]
+    reason: Reason,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -99,7 +101,8 @@ async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: Recorded) -> An
     let plan = Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
     let event_id = Name::from("00000000-0000-7000-8000-000000000000");
     let trigger_param = Arc::new(params.into());
-    let activation = Activation { event_id, trigger: Name::from(name), trigger_param, chain_depth: 0 };
+    let (trigger, by) = (Name::from(name), None);
+    let activation = Activation { event_id, trigger, trigger_param, chain_depth: 0, by };
     told(&dry_run::of(&plan, activation).await, arguments.json)
 }
 
@@ -125,6 +128,7 @@ fn read(path: &Path) -> Result<Recorded, RequestFileError> {
 
 pub(super) fn replay(arguments: &Replay) -> Answer {
     let path = format!("/v1/events/{}/replay?run={}", step(&arguments.id), arguments.run);
+    let path = arguments.reason.put(path);
     let said = match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) => said,
         Err(answer) => return answer,

@@ -6,7 +6,7 @@ use herald_core::clock::Clock;
 use http::Method;
 
 use super::answer::Answer;
-use super::client::{Daemon, step};
+use super::client::{Daemon, Reason, step};
 use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
@@ -27,6 +27,8 @@ pub(super) struct Activate {
     /// Wait until the jobs that it creates have finished; exit 1 unless all succeed
     #[arg(short, long)]
     wait: bool,
+    #[command(flatten)]
+    reason: Reason,
     #[command(flatten)]
     ids: IdLength,
     /// Print JSON
@@ -50,7 +52,7 @@ pub(super) struct Explain {
 }
 
 pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> Answer {
-    let path = format!("/v1/triggers/{}", step(&arguments.name));
+    let path = arguments.reason.put(format!("/v1/triggers/{}", step(&arguments.name)));
     let said = match arguments.daemon.ask(Method::POST, &path, arguments.data.as_deref()) {
         Ok(said) => said,
         Err(answer) => return answer,

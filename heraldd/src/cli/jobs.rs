@@ -9,7 +9,7 @@ use http::Method;
 use jiff::Timestamp;
 
 use super::answer::Answer;
-use super::client::{Daemon, step};
+use super::client::{Daemon, Reason, step};
 use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
@@ -70,6 +70,8 @@ pub(super) struct Cancel {
     daemon: Daemon,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
+    #[command(flatten)]
+    reason: Reason,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -88,6 +90,8 @@ pub(super) struct Retry {
     /// Wait until it has finished; exit 1 unless it succeeds
     #[arg(short, long)]
     wait: bool,
+    #[command(flatten)]
+    reason: Reason,
     #[command(flatten)]
     ids: IdLength,
     /// Print JSON
@@ -149,28 +153,8 @@ pub(super) fn show(arguments: &Show, clock: &dyn Clock) -> Answer {
 
 /// One job in full, for people.
 fn whole(job: &model::Job, now: Timestamp) -> String {
-    let of = &job.summary;
     let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
-    let time = |at: &Option<String>| {
-        at.as_ref().map_or_else(|| "-".to_owned(), |at| format!("{at} ({})", human_time::ago_of(at, now)))
-    };
-    let mut lines = vec![
-        ["Job", &of.id].map(str::to_owned),
-        ["Status", &of.status].map(str::to_owned),
-        ["Router", &of.router].map(str::to_owned),
-        ["Task", &of.task].map(str::to_owned),
-        ["Trigger", &of.trigger].map(str::to_owned),
-        ["Event", &of.event_id].map(str::to_owned),
-        ["Selector", &job.selector].map(str::to_owned),
-        ["Executor", &of.executor].map(str::to_owned),
-        ["Created".to_owned(), time(&Some(of.queued_at.clone()))],
-    ];
-    if job.retry_at.is_some() {
-        lines.push(["Next attempt".to_owned(), job.retry_at.clone().unwrap_or_default()]);
-    }
-    if let Some(error) = &of.error {
-        lines.push(["Error", error].map(str::to_owned));
-    }
+    let lines = properties(job, now);
     let mut text = table::painted(["", ""], &lines, &paint, Last::Cut, |column, text| match column {
         0 => Style::new().bold(),
         _ => paint::of_status(text),
@@ -181,7 +165,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
         [
             one.attempt.to_string(),
             one.status.clone(),
-            time(&Some(one.started_at.clone())),
+            time(&one.started_at, now),
             listing::duration(Some(&one.started_at), one.ended_at.as_deref()),
             one.error.clone().unwrap_or_default(),
         ]
@@ -209,8 +193,55 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
     text
 }
 
+/// The properties of a job that have one value, each with its label.
+fn properties(job: &model::Job, now: Timestamp) -> Vec<table::Row<2>> {
+    let of = &job.summary;
+    let mut lines = vec![
+        ["Job", &of.id].map(str::to_owned),
+        ["Status", &of.status].map(str::to_owned),
+        ["Router", &of.router].map(str::to_owned),
+        ["Task", &of.task].map(str::to_owned),
+        ["Trigger", &of.trigger].map(str::to_owned),
+        ["Event", &of.event_id].map(str::to_owned),
+        ["Selector", &job.selector].map(str::to_owned),
+        ["Executor", &of.executor].map(str::to_owned),
+        ["Created".to_owned(), time(&of.queued_at, now)],
+    ];
+    if job.retry_at.is_some() {
+        lines.push(["Next attempt".to_owned(), job.retry_at.clone().unwrap_or_default()]);
+    }
+    for (label, by) in [("Caused by", &job.by), ("Cancelled by", &job.cancelled_by)] {
+        if let Some(by) = by {
+            lines.push([label.to_owned(), who(by)]);
+        }
+    }
+    if let Some(error) = &of.error {
+        lines.push(["Error", error].map(str::to_owned));
+    }
+    lines
+}
+
+fn time(at: &str, now: Timestamp) -> String {
+    format!("{at} ({})", human_time::ago_of(at, now))
+}
+
+/// One line: who, how, from where, and why.
+fn who(by: &model::RecordedActor) -> String {
+    let mut text = match &by.user {
+        Some(user) => format!("{user} (via {})", by.via),
+        None => format!("via {}", by.via),
+    };
+    if let Some(address) = &by.address {
+        text.push_str(&format!(" from {address}"));
+    }
+    if let Some(reason) = &by.reason {
+        text.push_str(&format!(": {reason}"));
+    }
+    text
+}
+
 pub(super) fn cancel(arguments: &Cancel) -> Answer {
-    let path = format!("/v1/jobs/{}/cancel", step(&arguments.id));
+    let path = arguments.reason.put(format!("/v1/jobs/{}/cancel", step(&arguments.id)));
     match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) if arguments.json => Answer::good(said.to_string()),
         Ok(said) => match serde_json::from_value::<model::Cancelling>(said) {
@@ -222,7 +253,7 @@ pub(super) fn cancel(arguments: &Cancel) -> Answer {
 }
 
 pub(super) fn retry(arguments: &Retry, clock: &dyn Clock) -> Answer {
-    let path = format!("/v1/jobs/{}/retry", step(&arguments.id));
+    let path = arguments.reason.put(format!("/v1/jobs/{}/retry", step(&arguments.id)));
     let said = match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) => said,
         Err(answer) => return answer,

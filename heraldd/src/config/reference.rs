@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use herald_core::exe_done;
 use herald_core::registry::{Registry, Types};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::workflow::policy;
@@ -88,6 +89,12 @@ pub fn markdown(registry: &Registry) -> String {
     page.push_str("\nUnder `concurrency` there:\n\n");
     options(&mut page, "key", &policy::concurrency_description().options);
     section(&mut page, "Triggers", "`trigger_param` holds", &registry.triggers);
+    page.push_str(
+        "\n## Internal triggers\n\nHerald fires these itself; a router names them like any other trigger.\n",
+    );
+    for description in &exe_done::descriptions() {
+        component(&mut page, "`trigger_param` holds", description);
+    }
     section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
     section(&mut page, "Executors", "`job_param` holds", &registry.executors);
     page

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::activation::EXE_DONE;
+use herald_core::exe_done::ONLY_HERE;
 use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
 use herald_core::job::Job;
 use herald_core::param::{Params, lookup};
@@ -22,9 +23,6 @@ use serde_json::Value;
 use super::job_params;
 use crate::tls;
 use options::{RemoteOptions, RolloutOptions, Targets};
-
-/// The parameter of a request that is for this node alone: it came from another one, which has sent it to all others.
-const ONLY_HERE: &str = "_request/query/node";
 
 /// The component type `http_remote`.
 #[must_use]

@@ -177,6 +177,8 @@ mod tests {
             job_param: Arc::new(object(job_param)),
             chain_depth: 0,
             attempt: 1,
+            by: None,
+            rerun: false,
         };
         Execution {
             job: Arc::new(job),

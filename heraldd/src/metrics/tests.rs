@@ -25,6 +25,8 @@ fn job(id: &str, attempt: u32) -> Arc<Job> {
         job_param: Arc::default(),
         chain_depth: 0,
         attempt,
+        by: None,
+        rerun: false,
     })
 }
 
@@ -48,6 +50,7 @@ fn a_life_is_counted() {
         trigger: Name::from("t"),
         trigger_param: Arc::default(),
         chain_depth: 0,
+        by: None,
     };
     let mask = Arc::default();
     let due = Some(at(-500));
@@ -61,6 +64,7 @@ fn a_life_is_counted() {
         job: job(id, attempt),
         mask: Arc::default(),
         verdict: verdict(status),
+        cancelled_by: None,
         at: at(millis),
     };
     let again = Record::AttemptEnded {

@@ -14,6 +14,8 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// Whether the listener can be reached from this machine only, over TCP.
     pub loopback: bool,
+    /// The user whose process it is, on a unix socket.
+    pub uid: Option<u32>,
     /// When its connection was there, TLS handshake included.
     pub connected: Instant,
     slot: Option<Arc<Slot>>,
@@ -23,7 +25,11 @@ impl Peer {
     /// A peer at this address, whose connection is not limited.
     #[must_use]
     pub fn new(address: Option<SocketAddr>, loopback: bool) -> Self {
-        Self { address, loopback, connected: Instant::now(), slot: None }
+        Self { address, loopback, uid: None, connected: Instant::now(), slot: None }
+    }
+
+    pub(super) fn of_user(self, uid: Option<u32>) -> Self {
+        Self { uid, ..self }
     }
 
     pub(super) fn in_slot(self, slot: Arc<Slot>) -> Self {

@@ -92,6 +92,7 @@ struct HttpServer<H> {
 /// Where a connection comes from.
 struct ConnectionOrigin {
     address: Option<SocketAddr>,
+    uid: Option<u32>,
     loopback: bool,
     tls: Option<ServerTls>,
 }
@@ -109,9 +110,8 @@ impl<H: Handler> HttpServer<H> {
                         Some(Ok((stream, address))) => {
                             // Small answers must not wait for an acknowledgement; without it they are only slower.
                             let _ = stream.set_nodelay(true);
-                            let address = Some(address);
-                            self.admit(stream, ConnectionOrigin { address, loopback, tls: listener.tls() })
-                                .await;
+                            let (address, uid, tls) = (Some(address), None, listener.tls());
+                            self.admit(stream, ConnectionOrigin { address, uid, loopback, tls }).await;
                             Ok(())
                         }
                         Some(Err(error)) => Err(error),
@@ -120,7 +120,9 @@ impl<H: Handler> HttpServer<H> {
                 Listener::Unix(unix) => match stop.run_until_cancelled(unix.listener().accept()).await {
                     None => return,
                     Some(Ok((stream, _))) => {
-                        self.admit(stream, ConnectionOrigin { address: None, loopback, tls: None }).await;
+                        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                        self.admit(stream, ConnectionOrigin { address: None, uid, loopback, tls: None })
+                            .await;
                         Ok(())
                     }
                     Some(Err(error)) => Err(error),
@@ -157,15 +159,16 @@ impl<H: Handler> HttpServer<H> {
         // A token of its own: connections that look at one share its lock.
         let stop = self.stop.connections.child_token();
         self.tasks.spawn(async move {
-            let ConnectionOrigin { address, loopback, tls } = origin;
+            let ConnectionOrigin { address, uid, loopback, tls } = origin;
+            let peer = || Peer::new(address, loopback).of_user(uid);
             let connection =
                 ServedConnection { options: &options, handler: &*handler, stop: &stop, slot: &slot };
             let served = async {
                 let Some(tls) = tls else {
-                    return connection.serve(stream, Peer::new(address, loopback)).await;
+                    return connection.serve(stream, peer()).await;
                 };
                 match stop.run_until_cancelled(tls.accept(stream)).await {
-                    Some(Ok(stream)) => connection.serve(stream, Peer::new(address, loopback)).await,
+                    Some(Ok(stream)) => connection.serve(stream, peer()).await,
                     Some(Err(error)) => tracing::debug!(peer = ?address, "TLS handshake failed: {error}"),
                     None => {}
                 }

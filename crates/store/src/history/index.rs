@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::job_state::{AttemptView, JobState, JobStep, StepEnd};
 use crate::journal::entry::{Accepted, Decided, End, Entry, Followed, Id, Queued, millis, time};
 use crate::journal::packed::Packed;
+use crate::journal::stored_actor::StoredActor;
 
 /// Writes what these entries say as one transaction, together with the number of the batch that is taken in next.
 pub(crate) fn take_in(
@@ -43,6 +44,8 @@ pub(crate) fn position(connection: &Connection) -> rusqlite::Result<u64> {
 struct Event<'a> {
     accepted: Accepted<'a>,
     routed: Option<(i64, Vec<Decided<'a>>)>,
+    /// Who or what caused it, as JSON.
+    by: Option<String>,
 }
 
 /// A job that something happened to in this step, as it is at its end.
@@ -53,6 +56,10 @@ struct Job<'a> {
     state: JobState,
     /// Its result, where it ended in this step.
     result: Option<Packed<'a>>,
+    /// Who ran it again, as JSON.
+    by: Option<String>,
+    /// Who cancelled it in this step, as JSON.
+    cancelled_by: Option<String>,
 }
 
 /// An attempt that was followed by another one.
@@ -112,6 +119,24 @@ impl<'a> Step<'a> {
                 self.followed(followed);
                 Ok(())
             }
+            Entry::EventBy { event, by } => {
+                if let Some(found) = self.event(event) {
+                    found.by = Some(actor_json(&by));
+                }
+                Ok(())
+            }
+            Entry::JobBy { job, by } => {
+                if let Some(found) = self.job(job, transaction)? {
+                    found.by = Some(actor_json(&by));
+                }
+                Ok(())
+            }
+            Entry::CancelledBy { job, by } => {
+                if let Some(found) = self.job(job, transaction)? {
+                    found.cancelled_by = Some(actor_json(&by));
+                }
+                Ok(())
+            }
         }
     }
 
@@ -123,7 +148,7 @@ impl<'a> Step<'a> {
     fn job(&mut self, id: Id, transaction: &Transaction<'_>) -> rusqlite::Result<Option<&mut Job<'a>>> {
         if !self.job_places.contains_key(&id) {
             let Some(state) = state_of(transaction, id)? else { return Ok(None) };
-            self.put(Job { id, queued: None, state, result: None });
+            self.put(Job { id, queued: None, state, result: None, by: None, cancelled_by: None });
         }
         Ok(self.job_places.get(&id).and_then(|place| self.jobs.get_mut(*place)))
     }
@@ -147,13 +172,14 @@ impl<'a> Step<'a> {
             self.followed(due.into());
         }
         self.event_places.insert(accepted.id, self.events.len());
-        self.events.push(Event { accepted, routed: None });
+        self.events.push(Event { accepted, routed: None, by: None });
         Ok(())
     }
 
     fn created(&mut self, queued: Queued<'a>) {
         let state = JobState::queued(queued.attempt);
-        self.put(Job { id: queued.id, queued: Some(queued), state, result: None });
+        let id = queued.id;
+        self.put(Job { id, queued: Some(queued), state, result: None, by: None, cancelled_by: None });
     }
 
     fn apply(&mut self, id: Id, step: JobStep<'_>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
@@ -186,10 +212,11 @@ impl<'a> Step<'a> {
 
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO events (id, trigger_name, param, sealed, depth, accepted_at, routed_at, decisions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR IGNORE INTO events (id, trigger_name, param, sealed, depth, accepted_at, routed_at, decisions,
+                 actor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        for Event { accepted, routed } in &self.events {
+        for Event { accepted, routed, by } in &self.events {
             let id = Text::of(accepted.id);
             insert.execute(params![
                 id.as_str(),
@@ -200,6 +227,7 @@ impl<'a> Step<'a> {
                 accepted.at,
                 routed.as_ref().map(|(at, _)| *at),
                 routed.as_ref().map(|(_, decisions)| decisions_json(decisions)),
+                by,
             ])?;
         }
         for job in &self.jobs {
@@ -226,13 +254,24 @@ impl<'a> Step<'a> {
 
 impl Job<'_> {
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        let Self { id, queued, state, result } = self;
+        let Self { id, queued, state, result, by, cancelled_by } = self;
         let id = Text::of(*id);
         let [started_at, ended_at, retry_at] =
             [state.started_at, state.ended_at, state.retry_at].map(|at| at.map(millis));
         let Some(queued) = queued else {
             let (status, attempt, error) = (state.status, state.attempt, &state.error);
-            let values = params![id.as_str(), status, attempt, started_at, ended_at, retry_at, error, result];
+            let values = params![
+                id.as_str(),
+                status,
+                attempt,
+                started_at,
+                ended_at,
+                retry_at,
+                error,
+                result,
+                by,
+                cancelled_by
+            ];
             return transaction.prepare_cached(UPDATE)?.execute(values).map(drop);
         };
         let Queued { event, router, task, trigger, selector, executor, depth, .. } = queued;
@@ -256,6 +295,8 @@ impl Job<'_> {
             retry_at,
             state.error,
             result,
+            by,
+            cancelled_by,
         ];
         transaction.prepare_cached(INSERT)?.execute(values).map(drop)
     }
@@ -263,12 +304,14 @@ impl Job<'_> {
 
 const INSERT: &str =
     "INSERT OR IGNORE INTO jobs (id, event_id, router, task, trigger_name, selector, executor, depth,
-         select_param, job_param, status, attempt, queued_at, started_at, ended_at, retry_at, error, result)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+         select_param, job_param, status, attempt, queued_at, started_at, ended_at, retry_at, error, result,
+         actor, cancelled_by)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
 
 const UPDATE: &str =
     "UPDATE jobs SET status = ?2, attempt = ?3, started_at = ?4, ended_at = ?5, retry_at = ?6, error = ?7,
-                                      result = ifnull(?8, result) WHERE id = ?1";
+                                      result = ifnull(?8, result), actor = ifnull(?9, actor),
+                                      cancelled_by = ifnull(?10, cancelled_by) WHERE id = ?1";
 
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts (job_id, attempt, status, started_at, ended_at, error)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -285,6 +328,11 @@ fn state_of(connection: &Connection, job: Id) -> rusqlite::Result<Option<JobStat
     let sql = "SELECT status, attempt, started_at, ended_at, retry_at, error FROM jobs WHERE id = ?1";
     let state = |row: &rusqlite::Row<'_>| JobState::read(row, 0);
     connection.prepare_cached(sql)?.query_row([Text::of(job).as_str()], state).optional()
+}
+
+fn actor_json(actor: &StoredActor) -> String {
+    // Texts: never fails.
+    serde_json::to_string(actor).unwrap_or_default()
 }
 
 /// Decisions as the history keeps them.

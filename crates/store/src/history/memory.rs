@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use herald_core::activation::{Activation, Name};
+use herald_core::actor::Actor;
 use herald_core::job::Job;
 use herald_core::journal::{Decision, Journal, JournalError, Record, Records, StoredJob, StoredSecrets};
 use herald_core::param::{Params, rough_size};
@@ -57,6 +58,7 @@ struct KeptJob {
     /// Those that were followed by another one.
     attempts: Vec<AttemptView>,
     result: Option<Params>,
+    cancelled_by: Option<Arc<Actor>>,
 }
 
 impl KeptEvent {
@@ -69,6 +71,7 @@ impl KeptEvent {
             accepted_at: self.accepted_at,
             routed_at: self.routed_at,
             decisions: self.decisions,
+            by: self.activation.by.map(|by| by.masked(&self.mask)),
         }
     }
 }
@@ -98,6 +101,8 @@ impl KeptJob {
             job_param: self.mask.params(&self.job.job_param),
             result: self.result,
             attempts: self.attempts.into_iter().chain(self.state.latest_attempt()).collect(),
+            by: self.job.by.as_ref().map(|by| by.masked(&self.mask)),
+            cancelled_by: self.cancelled_by.map(|by| by.masked(&self.mask)),
         }
     }
 }
@@ -185,7 +190,7 @@ impl Inside {
                 decisions.iter().map(|decision| PART + decision.why.len()).sum()
             }),
             Record::Queued { job, mask, at } => self.queued(job, mask, *at),
-            Record::Ended { job, mask, verdict, at } => {
+            Record::Ended { job, mask, verdict, cancelled_by, at } => {
                 if self.jobs.get(&job.id).is_none() {
                     // It was refused before it was queued, or is as old as those that are not kept any more.
                     self.queued(job, mask, *at);
@@ -193,6 +198,7 @@ impl Inside {
                 self.step(record);
                 self.jobs.change(&job.id, |kept| {
                     kept.result = Some(verdict.result.clone());
+                    kept.cancelled_by.clone_from(cancelled_by);
                     PART + rough_size(&verdict.result)
                 });
             }
@@ -245,6 +251,7 @@ impl Inside {
             state: JobState::queued(job.attempt),
             attempts: Vec::new(),
             result: None,
+            cancelled_by: None,
         };
         self.jobs.put(&job.id, kept, size);
     }

@@ -5,7 +5,7 @@ use herald_core::activation::Activation;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
-use super::column::{name, object};
+use super::column::{actor, name, object};
 use super::job_state::{AttemptView, JobState, JobStatus};
 use super::lookup::{FoundId, IdLookup};
 use super::lookup_file;
@@ -105,7 +105,8 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<JobSummaryView> {
 fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {
     let sql = format!(
         "SELECT {SUMMARY}, selector, select_param, job_param, result,
-                (SELECT param FROM events WHERE events.id = jobs.event_id)
+                (SELECT param FROM events WHERE events.id = jobs.event_id),
+                coalesce(actor, (SELECT actor FROM events WHERE events.id = jobs.event_id)), cancelled_by
          FROM jobs WHERE id = ?1"
     );
     let found = connection.prepare_cached(&sql)?.query_row([id], |row| {
@@ -117,6 +118,8 @@ fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {
             job_param: object(row, 16)?,
             result: if row.get_ref(17)? == ValueRef::Null { None } else { Some(object(row, 17)?) },
             attempts: Vec::new(),
+            by: actor(row, 19)?,
+            cancelled_by: actor(row, 20)?,
         })
     });
     let Some(mut job) = found.optional()? else { return Ok(None) };
@@ -146,7 +149,7 @@ fn attempts(connection: &Connection, job: &JobSummaryView) -> rusqlite::Result<V
 fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<EventView>> {
     connection
         .prepare_cached(
-            "SELECT id, trigger_name, param, depth, accepted_at, routed_at, decisions FROM events WHERE id = ?1",
+            "SELECT id, trigger_name, param, depth, accepted_at, routed_at, decisions, actor FROM events WHERE id = ?1",
         )?
         .query_row([id], |row| {
             Ok(EventView {
@@ -160,6 +163,7 @@ fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<EventView
                     .get::<_, Option<String>>(6)?
                     .and_then(|text| serde_json::from_str(&text).ok())
                     .unwrap_or_default(),
+                by: actor(row, 7)?,
             })
         })
         .optional()

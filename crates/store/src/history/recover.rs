@@ -11,7 +11,7 @@ use herald_core::param::Params;
 use herald_core::trigger_param::TriggerParam;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::column::name;
+use super::column::{actor, name};
 use super::job_state::{JobState, JobStatus};
 use super::query::FoundJob;
 use crate::journal::entry::time;
@@ -23,7 +23,8 @@ use crate::store::Store;
 /// What every job is read with.
 const JOB: &str = "
 SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executor, j.depth, j.select_param, j.job_param,
-       j.queued_at, e.param, e.sealed, j.status, j.attempt, j.started_at, j.ended_at, j.retry_at, j.error
+       j.queued_at, e.param, e.sealed, j.status, j.attempt, j.started_at, j.ended_at, j.retry_at, j.error,
+       j.actor, e.actor
 FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
 impl Store {
@@ -59,14 +60,15 @@ fn jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredJob>>
             JobStatus::Running => Standing::Running,
             _ => Standing::Queued { not_before: state.retry_at },
         };
-        Ok(RecoveredJob { stored: job(row, &state, seal)?, standing, queued_at: time(row.get(10)?) })
+        let (queued_at, started_at) = (time(row.get(10)?), state.started_at);
+        Ok(RecoveredJob { stored: job(row, &state, seal)?, standing, queued_at, started_at })
     })?;
     rows.collect()
 }
 
 fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEvent>> {
     let mut statement = reader.prepare(
-        "SELECT id, trigger_name, param, sealed, depth FROM events WHERE routed_at IS NULL ORDER BY id",
+        "SELECT id, trigger_name, param, sealed, depth, actor FROM events WHERE routed_at IS NULL ORDER BY id",
     )?;
     let mut made = reader.prepare("SELECT router, task FROM jobs WHERE event_id = ?1")?;
     let mut rows = statement.query([])?;
@@ -84,6 +86,7 @@ fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEve
             trigger: name(row, 1)?,
             trigger_param: Arc::new(param),
             chain_depth: row.get(4)?,
+            by: actor(row, 5)?.map(Arc::new),
         };
         events.push(RecoveredEvent { activation, made });
     }
@@ -95,9 +98,16 @@ pub(super) fn activation(reader: &Connection, id: &str, seal: &Seal) -> rusqlite
     let row = |row: &Row<'_>| {
         let param = trigger_param(row.get(2)?, row.get(3)?, seal);
         let (event_id, trigger, chain_depth) = (name(row, 0)?, name(row, 1)?, row.get(4)?);
-        Ok(param.map(|param| Activation { event_id, trigger, trigger_param: Arc::new(param), chain_depth }))
+        let by = actor(row, 5)?.map(Arc::new);
+        Ok(param.map(Arc::new).map(|trigger_param| Activation {
+            event_id,
+            trigger,
+            trigger_param,
+            chain_depth,
+            by,
+        }))
     };
-    let sql = "SELECT id, trigger_name, param, sealed, depth FROM events WHERE id = ?1";
+    let sql = "SELECT id, trigger_name, param, sealed, depth, actor FROM events WHERE id = ?1";
     Ok(reader.prepare_cached(sql)?.query_row([id], row).optional()?.flatten())
 }
 
@@ -131,6 +141,7 @@ fn job(row: &Row<'_>, state: &JobState, seal: &Seal) -> rusqlite::Result<StoredJ
         })))
     };
     let (select_param, job_param) = (params(8, "select_param")?, params(9, "job_param")?);
+    let (rerun_by, caused_by) = (actor(row, 19)?, actor(row, 20)?);
     let job = Job {
         id: name(row, 0)?,
         trigger_id: name(row, 1)?,
@@ -144,6 +155,8 @@ fn job(row: &Row<'_>, state: &JobState, seal: &Seal) -> rusqlite::Result<StoredJ
         job_param,
         chain_depth: row.get(7)?,
         attempt: state.attempt,
+        rerun: rerun_by.is_some(),
+        by: rerun_by.or(caused_by).map(Arc::new),
     };
     Ok(StoredJob { job, secrets: StoredSecrets::Hidden, broken })
 }

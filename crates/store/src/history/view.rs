@@ -1,6 +1,7 @@
 //! What the history shows of jobs and events.
 
 use herald_core::activation::Name;
+use herald_core::actor::Actor;
 use herald_core::journal::Decision;
 use herald_core::param::Params;
 use jiff::Timestamp;
@@ -56,6 +57,10 @@ pub struct JobView {
     pub result: Option<Params>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
+    /// Who or what caused it, secrets hidden: who caused its event, or who ran it again. `None` where that is not known.
+    pub by: Option<Actor>,
+    /// Who cancelled it, secrets hidden; `None` unless somebody did of whom that is known.
+    pub cancelled_by: Option<Actor>,
 }
 
 /// An event, and the jobs that it created.
@@ -75,4 +80,6 @@ pub struct EventView {
     pub routed_at: Option<Timestamp>,
     /// The result of the selector for every task of every router that names the trigger.
     pub decisions: Vec<Decision>,
+    /// Who or what caused it, secrets hidden; `None` where that is not known.
+    pub by: Option<Actor>,
 }

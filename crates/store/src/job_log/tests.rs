@@ -31,6 +31,8 @@ fn job(id: &str, attempt: u32) -> Arc<Job> {
         job_param: Arc::default(),
         chain_depth: 0,
         attempt,
+        by: None,
+        rerun: false,
     })
 }
 

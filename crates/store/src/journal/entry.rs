@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::packed::Packed;
 use super::seal::Seal;
+use super::stored_actor::StoredActor;
 
 /// A UUID, as its bytes.
 pub(crate) type Id = [u8; 16];
@@ -62,6 +63,21 @@ pub(crate) enum Entry<'a> {
     /// As versions up to 2 wrote it.
     Reached(#[serde(borrow)] Reached<'a>),
     Followed(#[serde(borrow)] Followed<'a>),
+    /// Who or what caused the event of the entry before.
+    EventBy {
+        event: Id,
+        by: StoredActor,
+    },
+    /// Who ran the job of the entry before again.
+    JobBy {
+        job: Id,
+        by: StoredActor,
+    },
+    /// Who cancelled the job of the entry before.
+    CancelledBy {
+        job: Id,
+        by: StoredActor,
+    },
 }
 
 /// An event that was taken.
@@ -197,11 +213,44 @@ pub(crate) fn millis(at: Timestamp) -> i64 {
 pub(crate) fn encode(records: &[Record], seal: &Seal, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     records.iter().try_fold(into, |bytes, record| {
         let bytes = write(&Entry::of(record, seal)?, bytes)?;
-        match record {
-            Record::Accepted { cursor: Some(cursor), .. } => write(&Entry::followed(cursor), bytes),
-            _ => Ok(bytes),
-        }
+        write_rest(record, bytes)
     })
+}
+
+/// What belongs to a record and is mostly absent has entries of its own.
+fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalError> {
+    match record {
+        Record::Accepted { activation, mask, cursor, .. } => {
+            if let Some(cursor) = cursor {
+                bytes = write(&Entry::followed(cursor), bytes)?;
+            }
+            if let Some(actor) = &activation.by {
+                let (event, by) = (id(&activation.event_id)?, StoredActor::of(actor, mask));
+                bytes = write(&Entry::EventBy { event, by }, bytes)?;
+            }
+        }
+        Record::Queued { job, mask, .. } => bytes = write_rerun(job, mask, bytes)?,
+        Record::Ended { job, mask, verdict, cancelled_by, .. } => {
+            if verdict.status == Status::Rejected {
+                bytes = write_rerun(job, mask, bytes)?;
+            }
+            if let Some(actor) = cancelled_by {
+                bytes = write(
+                    &Entry::CancelledBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) },
+                    bytes,
+                )?;
+            }
+        }
+        _ => {}
+    }
+    Ok(bytes)
+}
+
+fn write_rerun(job: &Job, mask: &Mask, bytes: Vec<u8>) -> Result<Vec<u8>, JournalError> {
+    match job.by.as_ref().filter(|_| job.rerun) {
+        Some(actor) => write(&Entry::JobBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) }, bytes),
+        None => Ok(bytes),
+    }
 }
 
 fn write(entry: &Entry<'_>, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
@@ -238,7 +287,7 @@ impl<'a> Entry<'a> {
                 retry_at: millis(*retry_at),
                 at: millis(*at),
             },
-            Record::Ended { job, mask, verdict, at } if verdict.status == Status::Rejected => {
+            Record::Ended { job, mask, verdict, at, .. } if verdict.status == Status::Rejected => {
                 Self::Refused { job: queued(job, mask, *at)?, end: end(verdict) }
             }
             Record::Ended { job, verdict, at, .. } => {

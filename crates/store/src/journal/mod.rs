@@ -7,3 +7,4 @@ pub(crate) mod log;
 pub(crate) mod packed;
 pub(crate) mod seal;
 pub(crate) mod segment;
+pub(crate) mod stored_actor;

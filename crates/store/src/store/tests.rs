@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::activation::{Activation, Key, Name};
+use herald_core::actor::Actor;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::restore;
 use herald_core::job::Job;
@@ -66,6 +67,7 @@ fn accepted(plan: &Plan, n: u64, param: Value) -> Record {
         trigger: "t".into(),
         trigger_param: Arc::new(object(param).into()),
         chain_depth: 0,
+        by: None,
     };
     Record::Accepted { activation, mask: plan.mask.clone(), key: None, cursor: None, due: None, at: at(0) }
 }
@@ -85,6 +87,8 @@ fn job(plan: &Plan, event: u64, n: u64, attempt: u32) -> Arc<Job> {
         job_param: route.job_param.clone(),
         chain_depth: 0,
         attempt,
+        by: None,
+        rerun: false,
     })
 }
 
@@ -101,7 +105,13 @@ fn routed(event: u64, job_id: Option<Name>) -> Record {
 
 fn ended(plan: &Plan, event: u64, n: u64) -> Record {
     let verdict = Verdict { status: Status::Succeeded, error: None, result: object(json!({"exit_code": 0})) };
-    Record::Ended { job: job(plan, event, n, 1), mask: plan.mask.clone(), verdict, at: at(3) }
+    Record::Ended {
+        job: job(plan, event, n, 1),
+        mask: plan.mask.clone(),
+        verdict,
+        cancelled_by: None,
+        at: at(3),
+    }
 }
 
 fn started(plan: &Plan, event: u64, n: u64, attempt: u32) -> Record {
@@ -514,6 +524,7 @@ fn large_batches(plan: &Plan) -> Vec<Vec<Record>> {
                 job: self::job(plan, 1, 13, 1),
                 mask: plan.mask.clone(),
                 verdict: Verdict { status: Status::Succeeded, error: None, result: object(large("result")) },
+                cancelled_by: None,
                 at: at(3),
             },
         ],
@@ -651,4 +662,68 @@ async fn what_an_earlier_version_stored_is_migrated() {
         let at = store.reached(source).await.unwrap().and_then(|position| position.time());
         assert_eq!(at.map(Timestamp::as_millisecond), Some(millis), "{source}");
     }
+}
+
+/// Who acts in the tests.
+fn actor(user: &str) -> Arc<Actor> {
+    let reason = Some("the key is hunter2222".into());
+    Arc::new(Actor { user: Some(user.into()), reason, ..Actor::via("cli".into()) })
+}
+
+#[tokio::test]
+async fn who_caused_and_who_cancelled_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan("hunter2222");
+    let by = |record: Record| match record {
+        Record::Accepted { activation, mask, key, cursor, due, at } => {
+            let activation = Activation { by: Some(actor("ann")), ..activation };
+            Record::Accepted { activation, mask, key, cursor, due, at }
+        }
+        Record::Queued { job, mask, at } => {
+            let job = Job { by: Some(actor("bob")), rerun: true, ..Job::clone(&job) };
+            Record::Queued { job: Arc::new(job), mask, at }
+        }
+        Record::Ended { job, mask, verdict, at, .. } => {
+            Record::Ended { job, mask, verdict, cancelled_by: Some(actor("eve")), at }
+        }
+        other => other,
+    };
+    let of_event = |record: Record| match record {
+        Record::Queued { job, mask, at } => {
+            let job = Job { by: Some(actor("ann")), ..Job::clone(&job) };
+            Record::Queued { job: Arc::new(job), mask, at }
+        }
+        other => other,
+    };
+    let batches = [
+        vec![by(accepted(&plan, 1, json!({}))), of_event(queued(&plan, 1, 11)), by(queued(&plan, 1, 12))],
+        vec![accepted(&plan, 2, json!({})), queued(&plan, 2, 13), started(&plan, 1, 12, 1)],
+    ];
+    leave_behind(folder.path(), &batches).await;
+    let store = open(folder.path());
+    append(&store, &[by(ended(&plan, 1, 11))]).await.unwrap();
+    let user = |by: &Option<Actor>| {
+        by.as_ref().and_then(|by| by.user.as_deref().map(str::to_owned)).unwrap_or_default()
+    };
+    for (n, caused, cancelled) in [(11, "ann", "eve"), (12, "bob", ""), (13, "", "")] {
+        let job = store.job(&id(n)).await.unwrap().unwrap();
+        assert_eq!((user(&job.by).as_str(), user(&job.cancelled_by).as_str()), (caused, cancelled), "{n}");
+    }
+    let event = store.event(&id(1)).await.unwrap().unwrap();
+    let by = event.by.unwrap();
+    assert_eq!((&*by.via, by.reason.as_deref(), by.address), ("cli", Some("the key is ***"), None));
+    assert_eq!(store.event(&id(2)).await.unwrap().unwrap().by, None);
+    drop(store);
+    let recovered = open(folder.path()).recover().unwrap();
+    let jobs: Vec<_> = recovered
+        .jobs
+        .iter()
+        .map(|found| {
+            let job = &found.stored.job;
+            (job.by.as_ref().and_then(|by| by.user.as_deref()), job.rerun, found.started_at)
+        })
+        .collect();
+    assert_eq!(jobs, [(Some("bob"), true, Some(at(2))), (None, false, None)]);
+    let activation = open(folder.path()).activation(&id(1)).await.unwrap().unwrap();
+    assert_eq!(activation.by.as_ref().and_then(|by| by.user.as_deref()), Some("ann"));
 }

@@ -179,6 +179,7 @@ mod tests {
             trigger: "t".into(),
             trigger_param: Arc::default(),
             chain_depth: 0,
+            by: None,
         };
         let key = Some(Key { name: name.into(), window: Duration::from_secs(10) });
         Record::Accepted { activation, mask: Arc::new(Mask::new()), key, cursor: None, due: None, at: at(0) }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use e2e::place::Place;
 use e2e::wait::until;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CONFIG, ask, get, job_with, start};
 
@@ -118,6 +118,35 @@ fn a_job_runs_once_more() {
     let path = format!("/v1/jobs/{}/retry", running["id"].as_str().unwrap());
     let refused = ask(&place, "POST", &path, "");
     assert_eq!((refused.status, refused.text().contains("has not ended yet")), (409, true), "{refused:?}");
+}
+
+#[test]
+fn who_caused_it_is_recorded() {
+    let place = Place::new();
+    let daemon = start(&place);
+    let event = daemon.post(&json!({"do": "quick"}));
+    let job = job_with(&place, &event, "succeeded");
+    let id = job["id"].as_str().unwrap();
+    let by = json!({"user": null, "via": "manual", "address": "127.0.0.1", "reason": null});
+    assert_eq!(get(&place, &format!("/v1/events/{event}"))["by"], by);
+    let job = get(&place, &format!("/v1/jobs/{id}"));
+    assert_eq!((&job["by"], &job["cancelled_by"]), (&by, &Value::Null));
+
+    let again = ask(&place, "POST", &format!("/v1/jobs/{id}/retry"), r#"{"reason": "the disk is empty"}"#);
+    let again = get(&place, &format!("/v1/jobs/{}", again.json()["job_id"].as_str().unwrap()));
+    let by = &again["by"];
+    assert_eq!(
+        (&by["via"], &by["address"], &by["reason"]),
+        (&json!("api"), &Value::Null, &json!("the disk is empty"))
+    );
+    assert!(by["user"].is_string(), "{by}");
+    assert_eq!(get(&place, &format!("/v1/events/{event}"))["by"]["via"], "manual", "the event's stays");
+
+    let started = ask(&place, "POST", "/v1/triggers/manual?reason=a%20test", r#"{"do": "quick"}"#);
+    let started = started.json()["event_id"].as_str().unwrap().to_owned();
+    assert_eq!(get(&place, &format!("/v1/events/{started}"))["by"]["reason"], "a test");
+    let refused = ask(&place, "POST", "/v1/triggers/manual?reason=two%0Alines", "{}");
+    assert_eq!((refused.status, refused.text().contains("one line")), (400, true), "{refused:?}");
 }
 
 #[test]

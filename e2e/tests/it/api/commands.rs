@@ -65,6 +65,46 @@ fn the_command_line_says_the_same() {
 }
 
 #[test]
+fn who_did_it_and_why_is_shown() {
+    let place = Place::new();
+    let _daemon = start(&place);
+    let because = ["--reason", "the disk & more"];
+    let slow = ["trigger", "manual", "--json", "-d", r#"{"do": "slow"}"#];
+    let slow = heraldd(&place, &[&slow[..], &because].concat());
+    let slow: Value = serde_json::from_str(&slow.stdout).unwrap();
+    let running = job_with(&place, slow["event_id"].as_str().unwrap(), "running");
+    let running = running["id"].as_str().unwrap();
+    assert_eq!(heraldd(&place, &["cancel", running, "--reason", "too slow"]).code, Some(0));
+    job_with(&place, slow["event_id"].as_str().unwrap(), "cancelled");
+    let cancelled = get(&place, &format!("/v1/jobs/{running}"));
+    let (by, ended_by) = (&cancelled["by"], &cancelled["cancelled_by"]);
+    assert_eq!(
+        (&by["via"], &by["reason"], &by["address"]),
+        (&json!("cli"), &json!("the disk & more"), &Value::Null)
+    );
+    assert!(by["user"].is_string() && ended_by["user"] == by["user"], "{cancelled}");
+    assert_eq!(ended_by["reason"], "too slow");
+    assert_eq!(&get(&place, &format!("/v1/events/{}", slow["event_id"].as_str().unwrap()))["by"], by);
+    let shown = heraldd(&place, &["job", running]).stdout;
+    assert!(shown.contains("(via cli): the disk & more") && shown.contains("Cancelled by"), "{shown}");
+    let again: Value = serde_json::from_str(
+        &heraldd(&place, &["retry", running, "--json", "--reason", "the disk is empty"]).stdout,
+    )
+    .unwrap();
+    let again = get(&place, &format!("/v1/jobs/{}", again["job_id"].as_str().unwrap()));
+    assert_eq!((&again["by"]["reason"], &again["by"]["via"]), (&json!("the disk is empty"), &json!("cli")));
+    assert_eq!(again["cancelled_by"], Value::Null);
+    let event = slow["event_id"].as_str().unwrap();
+    let replayed = heraldd(&place, &["replay", event, "--run", "--json", "--reason", "once more"]);
+    let replayed: Value = serde_json::from_str(&replayed.stdout).unwrap();
+    let replayed = get(&place, &format!("/v1/events/{}", replayed["event_id"].as_str().unwrap()));
+    assert_eq!(replayed["by"]["reason"], "once more");
+    assert_eq!(heraldd(&place, &["reload", "--reason", "x"]).code, Some(0));
+    let refused = heraldd(&place, &["cancel", running, "--reason", "two\nlines"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("reason"), "{}", refused.text());
+}
+
+#[test]
 fn the_rest_of_the_command_line() {
     let place = Place::new();
     let _daemon = start(&place);

@@ -12,6 +12,7 @@
 //! | ids: a unique beginning or end, `last`, `last:ROUTER`; a job's id for its event | `commands::ids_may_be_short` |
 //! | cancel; activate now with a JSON object | `calls::jobs_are_started_and_cancelled` |
 //! | retry | `calls::a_job_runs_once_more` |
+//! | `by`: who caused an event or a job, who cancelled it, and why (sections 11, 15) | `calls::who_caused_it_is_recorded`, `commands::who_did_it_and_why_is_shown` |
 //! | triggers with the next times due, routers, executors, info | `calls::what_is_configured_is_told` |
 //! | reload | `listeners::a_reload_is_in_force_or_says_what_is_wrong` |
 //! | a stream of server-sent events | `logs::changes_are_streamed` |

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::actor::RecordedActor;
 use super::job::status;
 
 /// An event, and what became of it.
@@ -26,6 +27,9 @@ pub struct Event {
     pub routed_at: Option<String>,
     /// For every task of every router that names the trigger, what its selector said.
     pub decisions: Vec<Decision>,
+    /// Who or what caused it; null where that is not known.
+    #[serde(default)]
+    pub by: Option<RecordedActor>,
 }
 
 /// What one selector said about one task.

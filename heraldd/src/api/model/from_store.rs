@@ -1,11 +1,13 @@
 //! What the store gives, as the API shows it.
 
 use herald_core::activation::Name;
+use herald_core::actor::Actor;
 use herald_core::journal::{Decision as Decided, SelectorResult};
 use herald_store::changes::RecordedChange;
 use herald_store::history::{AttemptView, EventView, JobPage, JobStatus, JobSummaryView, JobView};
 use jiff::Timestamp;
 
+use super::actor::RecordedActor;
 use super::event::{Change, Decision, Event};
 use super::job::{Attempt, Job, JobSummary};
 use super::page::Page;
@@ -61,6 +63,8 @@ impl From<JobView> for Job {
             job_param: view.job_param,
             result: view.result,
             attempts: view.attempts.into_iter().map(Attempt::from).collect(),
+            by: view.by.map(RecordedActor::from),
+            cancelled_by: view.cancelled_by.map(RecordedActor::from),
         }
     }
 }
@@ -87,6 +91,19 @@ impl From<EventView> for Event {
             accepted_at: view.accepted_at.to_string(),
             routed_at: time(view.routed_at),
             decisions: view.decisions.into_iter().map(Decision::from).collect(),
+            by: view.by.map(RecordedActor::from),
+        }
+    }
+}
+
+impl From<Actor> for RecordedActor {
+    fn from(actor: Actor) -> Self {
+        let optional = |name: Option<Name>| name.as_ref().map(text);
+        Self {
+            user: optional(actor.user),
+            via: text(&actor.via),
+            address: optional(actor.address),
+            reason: optional(actor.reason),
         }
     }
 }

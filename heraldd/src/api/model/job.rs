@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
+use super::actor::RecordedActor;
+
 /// What the status of a job may be.
 pub const STATUSES: [&str; 8] =
     ["queued", "running", "succeeded", "failed", "timed_out", "cancelled", "lost", "rejected"];
@@ -75,6 +77,12 @@ pub struct Job {
     pub retry_at: Option<String>,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// Who or what caused it: who caused its event, or who ran it again. Null where that is not known.
+    #[serde(default)]
+    pub by: Option<RecordedActor>,
+    /// Who cancelled it; null unless somebody did.
+    #[serde(default)]
+    pub cancelled_by: Option<RecordedActor>,
 }
 
 /// One attempt of a job.

@@ -1,6 +1,7 @@
 //! What the control API returns, as data: the server writes it, the command line reads it, the OpenAPI document
 //! describes it. Times are RFC 3339 in UTC; ids are UUIDs of version 7; secrets read `***`.
 
+mod actor;
 mod configured;
 mod daemon;
 mod event;
@@ -11,6 +12,7 @@ mod log_piece;
 mod page;
 mod problem;
 
+pub use actor::RecordedActor;
 pub use configured::{Executor, Router, Task, Trigger};
 pub use daemon::{Health, Info, Node, Reloaded};
 pub use event::{Activated, Change, Decision, Event, Rehearsal, RehearsedTask, Replayed};

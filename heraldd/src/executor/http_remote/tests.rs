@@ -69,6 +69,8 @@ fn what_is_for_this_node_alone_stays_here_in_a_chain_too() {
             job_param: empty,
             chain_depth: 0,
             attempt: 3,
+            by: None,
+            rerun: false,
         };
         assert_eq!(is_only_here(&job), only_here, "{trigger} {params}");
     }

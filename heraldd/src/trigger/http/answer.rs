@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::activation::Refused;
+use herald_core::activation::{NewEvent, Refused};
+use herald_core::actor::Actor;
 use herald_core::trigger::{Activator, CancellationToken};
 use herald_core::watch::Watch;
 use http::header::RETRY_AFTER;
@@ -66,19 +67,22 @@ impl Answers {
     }
 
     async fn activate(&self, accepted: AcceptedRequest) -> Result<Reply, Refused> {
-        let AcceptedRequest { params, key, .. } = accepted;
-        let event_id = match key {
-            Some(key) => self.activator.activate_once(params, &key, self.check.dedup_window).await,
-            None => self.activator.activate(params).await,
-        }?;
+        let event_id = self.activator.submit(self.event(accepted)).await?;
         Ok(event_reply(&event_id))
     }
 
+    fn event(&self, accepted: AcceptedRequest) -> NewEvent {
+        let AcceptedRequest { params, key, client, .. } = accepted;
+        let key = key.map(|key| self.activator.key(&key, self.check.dedup_window));
+        let address = client.map(|client| client.to_string().into());
+        let by = Arc::new(Actor { address, ..Actor::via(self.activator.name()) });
+        NewEvent { key, by: Some(by), ..self.activator.event(params) }
+    }
+
     async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<Reply, Refused> {
-        let AcceptedRequest { params, key, text } = accepted;
-        let watch = Watch::new();
-        let key = key.as_deref().map(|key| (key, self.check.dedup_window));
-        let event_id = self.activator.activate_watched(params, key, Some(watch.clone())).await?.to_string();
+        let (text, watch) = (accepted.text, Watch::new());
+        let event = NewEvent { watch: Some(watch.clone()), ..self.event(accepted) };
+        let event_id = self.activator.submit(event).await?.to_string();
         if !watch.is_of_a_new_event() {
             let duplicate = json!({"event_id": event_id, "duplicate": true});
             return Ok(json_reply(StatusCode::OK, duplicate.to_string()));

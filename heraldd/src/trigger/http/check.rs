@@ -2,6 +2,7 @@
 //! that both decide the same.
 
 use std::error::Error;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub(super) struct AcceptedRequest {
     pub(super) key: Option<String>,
     /// The sender prefers text to JSON.
     pub(super) text: bool,
+    /// The address of the client; `None` on a unix socket.
+    pub(super) client: Option<IpAddr>,
 }
 
 impl RequestCheck {
@@ -67,13 +70,17 @@ impl RequestCheck {
             self.hosts.check(&request).map_err(RejectedRequest::Host)?;
         }
         match &self.web {
-            None => self.accept_json(request).await,
+            None => self.accept_json(request, peer).await,
             Some(web) => self.accept_web(web, request, peer, captures, clock, sender).await,
         }
     }
 
     /// JSON by POST, and nothing more.
-    async fn accept_json<B>(&self, request: Request<B>) -> Result<AcceptedRequest, RejectedRequest>
+    async fn accept_json<B>(
+        &self,
+        request: Request<B>,
+        peer: &Peer,
+    ) -> Result<AcceptedRequest, RejectedRequest>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
@@ -85,7 +92,8 @@ impl RequestCheck {
         let key = self.delivery_id(request.headers())?;
         let body = self.read(request.into_body()).await?;
         let params = body::object(&body, Params::new()).map_err(RejectedRequest::Body)?;
-        Ok(AcceptedRequest { params, key, text: false })
+        let client = peer.address.map(|address| address.ip().to_canonical());
+        Ok(AcceptedRequest { params, key, text: false, client })
     }
 
     async fn accept_web<B>(
@@ -116,7 +124,9 @@ impl RequestCheck {
         let key = named.or_else(|| head.delivery(web, &body, now).filter(|_| counts));
         let text = wants_text(&head.headers);
         let params = head.into_params(web, &body, captures, self.node.as_deref())?;
-        Ok(AcceptedRequest { params, key, text })
+        // On a unix socket the address is known only where a proxy gives it.
+        let client = Some(client).filter(|client| peer.address.is_some() || !client.is_loopback());
+        Ok(AcceptedRequest { params, key, text, client })
     }
 
     /// The name that the sender gives the request, if it counts.

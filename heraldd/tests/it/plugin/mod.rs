@@ -93,6 +93,8 @@ fn execution(job_param: &Value, mask: Mask) -> Execution {
         job_param: Arc::new(params(job_param)),
         chain_depth: 3,
         attempt: 2,
+        by: None,
+        rerun: false,
     };
     Execution { job: Arc::new(job), mask: Arc::new(mask), stop: Stop::new(), output: Arc::new(NoOutput) }
 }

@@ -80,6 +80,8 @@ fn execution(trigger_param: Value, job_param: Value) -> Execution {
         job_param: Arc::new(params(job_param)),
         chain_depth: 0,
         attempt: 1,
+        by: None,
+        rerun: false,
     };
     Execution {
         job: Arc::new(job),

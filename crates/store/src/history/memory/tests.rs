@@ -1,4 +1,5 @@
 use herald_core::activation::Key;
+use herald_core::actor::Actor;
 use herald_core::journal::SelectorResult;
 use herald_core::lifecycle::{Status, Verdict};
 use serde_json::{Value, json};
@@ -25,12 +26,17 @@ fn mask() -> Arc<Mask> {
     Arc::new(mask)
 }
 
+fn actor() -> Arc<Actor> {
+    Arc::new(Actor { reason: Some("hunter2hunter2".into()), ..Actor::via("cli".into()) })
+}
+
 fn accepted(n: u64, param: Value) -> Record {
     let activation = Activation {
         event_id: id(n),
         trigger: "t".into(),
         trigger_param: Arc::new(object(param).into()),
         chain_depth: 0,
+        by: (n == 2).then(actor),
     };
     let key = Some(Key { name: "k".into(), window: std::time::Duration::from_secs(60) });
     Record::Accepted { activation, mask: mask(), key, cursor: None, due: None, at: at(0) }
@@ -50,6 +56,8 @@ fn job(n: u64, attempt: u32) -> Arc<Job> {
         job_param: object(json!({"env": {"X": "it is hunter2hunter2"}})),
         chain_depth: 3,
         attempt,
+        by: (n == 3).then(actor),
+        rerun: n == 3,
     })
 }
 
@@ -67,7 +75,13 @@ fn started(n: u64, attempt: u32) -> Record {
 }
 
 fn ended(n: u64, attempt: u32, status: Status) -> Record {
-    Record::Ended { job: job(n, attempt), mask: mask(), verdict: verdict(status), at: at(30_123) }
+    Record::Ended {
+        job: job(n, attempt),
+        mask: mask(),
+        verdict: verdict(status),
+        cancelled_by: (status == Status::Lost).then(actor),
+        at: at(30_123),
+    }
 }
 
 /// Every kind of life: done, waits, runs, waits for another attempt, at its second one, refused.
