@@ -18,7 +18,7 @@ use crate::journal::entry::time;
 use crate::journal::packed::Packed;
 use crate::journal::seal::Seal;
 use crate::lock::OpenError;
-use crate::store::Store;
+use crate::store::JournalStore;
 
 /// What every job is read with.
 const JOB: &str = "
@@ -26,7 +26,7 @@ SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executo
        j.queued_at, e.param, e.sealed, j.status, j.attempt, j.started_at, j.ended_at, j.retry_at, j.error
 FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
-impl Store {
+impl JournalStore {
     /// What is left to do. Call it once, before anything is appended.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
 use super::result::Outcome;
-use herald_net::serve::{Peer, Reply, error_reply, json_reply};
+use herald_net::serve::{JsonReply, Peer, error_reply, json_reply};
 
 /// When to try again, in seconds, after an event was refused.
 const SOON: HeaderValue = HeaderValue::from_static("1");
@@ -40,7 +40,7 @@ impl Answers {
         request: Request<Incoming>,
         peer: &Peer,
         captures: Vec<(String, String)>,
-    ) -> Reply {
+    ) -> JsonReply {
         let clock = self.activator.clock();
         let accepted = self.check.accept(request, peer, captures, &**clock, SenderCheck::Required).await;
         let accepted = match accepted {
@@ -58,14 +58,14 @@ impl Answers {
         reply.unwrap_or_else(|refused| refused_reply(&refused))
     }
 
-    fn rejected(&self, rejection: &RejectedRequest) -> Reply {
+    fn rejected(&self, rejection: &RejectedRequest) -> JsonReply {
         if let RejectedRequest::Denied { denied: Denied(why), client, .. } = rejection {
             tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {why}");
         }
         rejection.reply()
     }
 
-    async fn activate(&self, accepted: AcceptedRequest) -> Result<Reply, Refused> {
+    async fn activate(&self, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
         let AcceptedRequest { params, key, .. } = accepted;
         let event_id = match key {
             Some(key) => self.activator.activate_once(params, &key, self.check.dedup_window).await,
@@ -74,7 +74,7 @@ impl Answers {
         Ok(event_reply(&event_id))
     }
 
-    async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<Reply, Refused> {
+    async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
         let AcceptedRequest { params, key, text } = accepted;
         let watch = Watch::new();
         let key = key.as_deref().map(|key| (key, self.check.dedup_window));
@@ -105,7 +105,7 @@ impl Answers {
     }
 }
 
-fn event_reply(event_id: &str) -> Reply {
+fn event_reply(event_id: &str) -> JsonReply {
     let mut body = Vec::with_capacity(event_id.len() + 16);
     body.extend_from_slice(b"{\"event_id\":");
     // Into memory, a string: neither fails.
@@ -115,7 +115,7 @@ fn event_reply(event_id: &str) -> Reply {
 }
 
 /// The response where no event was created.
-fn refused_reply(refused: &Refused) -> Reply {
+fn refused_reply(refused: &Refused) -> JsonReply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, SOON),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, LATER),
