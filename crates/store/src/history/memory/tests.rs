@@ -114,7 +114,7 @@ fn lives() -> Vec<Record> {
 }
 
 /// A history on disk and one in memory to which the same was told.
-async fn both() -> (tempfile::TempDir, Store, MemoryHistory) {
+async fn both() -> (tempfile::TempDir, JournalStore, MemoryHistory) {
     let folder = tempfile::tempdir().unwrap();
     let keep = Keep { time: std::time::Duration::from_secs(3600), jobs: 1000 };
     let clock = herald_core::clock::SystemClock;
