@@ -10,7 +10,7 @@ use bytes::Bytes;
 use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
 use herald_wire::log::{LOG, LogAnswer};
-use herald_wire::manifest::{HEADER, Manifest};
+use herald_wire::manifest::{AnswerManifest, HEADER};
 use herald_wire::request::{RequestView, Verified, verify};
 use herald_wire::secret::Secrets;
 use http_body_util::{BodyExt, Full, Limited};
@@ -137,7 +137,7 @@ async fn verified(request: Request<Incoming>, shared: &Shared) -> Result<Verifie
 }
 
 fn signed(body: Vec<u8>, ending: Option<Ending>, signer: &Signer) -> Result<Response<Full<Bytes>>> {
-    let manifest = Manifest::of_body(&body, ending).to_text();
+    let manifest = AnswerManifest::of_body(&body, ending).to_text();
     let signature = signer.sign(200, &manifest, now()?)?;
     let mut response = Response::new(Full::new(Bytes::from(body)));
     let headers = response.headers_mut();

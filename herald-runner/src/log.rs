@@ -1,4 +1,4 @@
-//! Where log lines go: standard error, or a file that can be opened anew after it was moved away.
+//! Where log lines go: standard error, or a file that can be reopened after it was moved away.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,11 +12,11 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// Where log lines go.
 #[derive(Clone)]
-pub struct LogOutput {
+pub struct RunnerLog {
     file: Option<(PathBuf, Arc<Mutex<File>>)>,
 }
 
-impl LogOutput {
+impl RunnerLog {
     /// Opens the file, with its folders, or takes standard error when `path` is none.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Write for LineWriter {
     }
 }
 
-impl<'a> MakeWriter<'a> for LogOutput {
+impl<'a> MakeWriter<'a> for RunnerLog {
     type Writer = LineWriter;
 
     fn make_writer(&'a self) -> LineWriter {
@@ -85,9 +85,9 @@ impl<'a> MakeWriter<'a> for LogOutput {
 ///
 /// # Errors
 /// When the file cannot be opened.
-pub fn start(config: &LogConfig) -> io::Result<LogOutput> {
+pub fn start(config: &LogConfig) -> io::Result<RunnerLog> {
     use io::IsTerminal as _;
-    let output = LogOutput::open(config.output.as_deref())?;
+    let output = RunnerLog::open(config.output.as_deref())?;
     let colours = output.file.is_none() && io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_max_level(filter(config.level))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use herald_base::clock::{Clock as _, SystemClock};
-use herald_exec::{Engine, Settings};
+use herald_exec::{ExecEngine, ExecSettings};
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
 use herald_net::tls::ServerTls;
@@ -15,9 +15,9 @@ use herald_wire::secret::Secrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use crate::config::{self, Config};
-use crate::job::jobs::Jobs;
-use crate::log::{self, LogOutput};
+use crate::config::{self, RunnerConfig};
+use crate::job::jobs::{Jobs, OutputLimits};
+use crate::log::{self, RunnerLog};
 use crate::request::handle::{Service, SharedService, room};
 use crate::request::nonce::Nonces;
 
@@ -35,7 +35,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When it cannot start.
-pub fn run(file: &Path, config: Config) -> anyhow::Result<()> {
+pub fn run(file: &Path, config: RunnerConfig) -> anyhow::Result<()> {
     let output = log::start(&config.log).with_context(|| match &config.log.output {
         Some(path) => format!("cannot open the log {}", path.display()),
         None => "cannot start the log".to_owned(),
@@ -51,8 +51,8 @@ pub fn run(file: &Path, config: Config) -> anyhow::Result<()> {
     result
 }
 
-async fn serve(file: &Path, config: Config, output: &LogOutput) -> anyhow::Result<()> {
-    let mut signals = Signals::new().context("cannot listen to signals")?;
+async fn serve(file: &Path, config: RunnerConfig, output: &RunnerLog) -> anyhow::Result<()> {
+    let mut signals = RunnerSignals::new().context("cannot listen to signals")?;
     let running = Runner::start(&config).await?;
     signals.until_stop(|| reload(file, &config, &running.service, output)).await;
     running.stop(config.shutdown_grace, &mut signals).await?;
@@ -60,17 +60,17 @@ async fn serve(file: &Path, config: Config, output: &LogOutput) -> anyhow::Resul
     Ok(())
 }
 
-/// Who tells a runner that is stopping to end its jobs at once.
-pub trait Impatience {
-    /// Resolves when that is so, each time anew.
-    fn again(&mut self) -> impl Future<Output = ()> + Send;
+/// Requests to kill all jobs of a runner that is stopping.
+pub trait ForceStop {
+    /// Resolves at the next request.
+    fn requested(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// A runner at work, in a program of its own or within another one.
 pub struct Runner {
     service: SharedService,
     jobs: Jobs,
-    engine: Engine,
+    engine: ExecEngine,
     stop: ServerStop,
     serving: JoinHandle<()>,
     _lock: File,
@@ -81,17 +81,17 @@ impl Runner {
     ///
     /// # Errors
     /// When something cannot be had.
-    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+    pub async fn start(config: &RunnerConfig) -> anyhow::Result<Self> {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
         let (work_dir, lock) = claim(&config.work_dir)?;
-        let engine = Engine::new(settings(config, &work_dir));
+        let engine = ExecEngine::new(settings(config, &work_dir));
         engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
         let nonces = Nonces::open(&work_dir, SystemClock.unix_seconds())
             .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
         let listeners = open(&config.listen).await?;
-        let log = (work_dir.clone(), config.log_limit);
+        let log = OutputLimits { folder: work_dir.clone(), bytes: config.log_limit };
         let jobs = Jobs::new(engine.clone(), config.max_jobs, config.keep_results, log);
         let service = Arc::new(Service {
             secrets: RwLock::new(config.secrets.clone()),
@@ -120,11 +120,11 @@ impl Runner {
     ///
     /// # Errors
     /// When the task that serves connections failed.
-    pub async fn stop(self, grace: Duration, impatience: &mut impl Impatience) -> anyhow::Result<()> {
+    pub async fn stop(self, grace: Duration, force_stop: &mut impl ForceStop) -> anyhow::Result<()> {
         let Self { jobs, engine, stop, serving, .. } = self;
         tracing::info!(running = jobs.running(), "the runner is stopping");
         stop.accepting.cancel();
-        drain(&jobs, impatience, grace).await;
+        drain(&jobs, force_stop, grace).await;
         stop.connections.cancel();
         serving.await.context("the task that serves connections failed")?;
         engine.close().await;
@@ -132,8 +132,8 @@ impl Runner {
     }
 }
 
-impl Impatience for Signals {
-    async fn again(&mut self) {
+impl ForceStop for RunnerSignals {
+    async fn requested(&mut self) {
         Self::stop(self).await;
     }
 }
@@ -174,8 +174,8 @@ fn serve_options(request_timeout: Duration) -> ServeOptions {
     }
 }
 
-fn settings(config: &Config, work_dir: &Path) -> Settings {
-    let mut settings = Settings::new(work_dir);
+fn settings(config: &RunnerConfig, work_dir: &Path) -> ExecSettings {
+    let mut settings = ExecSettings::new(work_dir);
     settings.output_limit = config.output_limit;
     settings.kill_grace = config.kill_grace;
     settings.git_timeout = config.git_timeout;
@@ -198,32 +198,32 @@ fn claim(work_dir: &Path) -> anyhow::Result<(std::path::PathBuf, File)> {
 }
 
 /// Running jobs get `grace`, then TERM and after that KILL; a second signal ends them at once.
-async fn drain(jobs: &Jobs, impatience: &mut impl Impatience, grace: Duration) {
+async fn drain(jobs: &Jobs, force_stop: &mut impl ForceStop, grace: Duration) {
     let ended = jobs.drain();
     tokio::pin!(ended);
     tokio::select! {
         () = &mut ended => return,
         () = tokio::time::sleep(grace) => {
-            tracing::warn!(running = jobs.running(), "jobs still run after shutdown_grace; ending them");
+            tracing::warn!(running = jobs.running(), "jobs still running after shutdown_grace; terminating them");
             jobs.stop_all(false);
         }
-        () = impatience.again() => {
-            tracing::warn!(running = jobs.running(), "second signal; ending jobs at once");
+        () = force_stop.requested() => {
+            tracing::warn!(running = jobs.running(), "second signal; killing jobs");
             jobs.stop_all(true);
         }
     }
     loop {
         tokio::select! {
             () = &mut ended => return,
-            () = impatience.again() => jobs.stop_all(true),
+            () = force_stop.requested() => jobs.stop_all(true),
         }
     }
 }
 
-/// SIGHUP: new secrets count from now on, and the log is opened anew. All else needs a restart.
-fn reload(file: &Path, running: &Config, service: &SharedService, output: &LogOutput) {
+/// SIGHUP: new secrets are valid from now on, and the log is reopened. All other options need a restart.
+fn reload(file: &Path, running: &RunnerConfig, service: &SharedService, output: &RunnerLog) {
     if let Err(error) = output.reopen() {
-        tracing::error!(%error, "the log could not be opened anew; the old one stays");
+        tracing::error!(%error, "cannot reopen the log; still writing to the old file");
     }
     match config::load(file) {
         Ok(fresh) => {
@@ -231,24 +231,24 @@ fn reload(file: &Path, running: &Config, service: &SharedService, output: &LogOu
                 tracing::warn!("{warning}");
             }
             *service.secrets.write().unwrap_or_else(PoisonError::into_inner) = fresh.secrets.clone();
-            tracing::info!("configuration read again: the secrets are taken over");
+            tracing::info!("configuration reloaded: secrets updated");
             if !fresh.same_but_secrets(running) {
-                tracing::warn!("other changes in the configuration need a restart");
+                tracing::warn!("configuration changed: options other than the secrets need a restart");
             }
         }
         Err(report) => {
-            tracing::error!("the configuration was read again and is wrong; the old one stays\n{report}")
+            tracing::error!("cannot reload the configuration; keeping the running one\n{report}")
         }
     }
 }
 
-struct Signals {
+struct RunnerSignals {
     term: Signal,
     int: Signal,
     hup: Signal,
 }
 
-impl Signals {
+impl RunnerSignals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,

@@ -14,7 +14,7 @@ const LISTENER: TlsListenerChecks = TlsListenerChecks {
     usable: |tls| server_files(tls).check().map_err(|error| check_error(&error)),
     warnings: |tls| server_files(tls).warnings(),
     is_loopback,
-    in_the_clear: "this address is not of this machine alone, and what passes there is not encrypted",
+    in_the_clear: "listens beyond localhost without TLS: requests are not encrypted",
 };
 
 /// The option `tls` of everything that listens.

@@ -143,7 +143,9 @@ pub fn listener_doubts(options: &Options, checks: &TlsListenerChecks) -> Vec<Pro
         (None, Some(host)) if !(checks.is_loopback)(host) => {
             let help =
                 "give  tls: {cert: …, key: …}  or listen on 127.0.0.1, behind something that speaks HTTPS";
-            vec![Problem::warning(Path::top().key(HOST), checks.in_the_clear).help(help)]
+            vec![
+                Problem::warning(Path::top().key(HOST), format!("{host} {}", checks.in_the_clear)).help(help),
+            ]
         }
         _ => Vec::new(),
     }
@@ -176,7 +178,7 @@ mod tests {
         for (options, says) in [
             (json!({"host": "127.0.0.1"}), None),
             (json!({"port": 80}), None),
-            (json!({"host": "0.0.0.0"}), Some("not encrypted")),
+            (json!({"host": "0.0.0.0"}), Some("0.0.0.0 not encrypted")),
             (json!({"unix_socket": "/s", "tls": {}}), Some("it counts for nothing")),
             (json!({"host": "0.0.0.0", "tls": {}}), Some("it expires")),
         ] {

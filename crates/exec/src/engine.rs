@@ -15,18 +15,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::git::{Git, Source};
+use crate::git::command::inside;
+use crate::git::{Git, GitSource};
 use crate::outcome::{ExecError, ParamProblem, Report};
-use crate::param::visible;
+use crate::param::redact;
 use crate::param::{self, DEFAULT_NAME, EnvFile, JobParam};
 use crate::process::environment::{self, Environment};
-use crate::process::program::{LARGEST_VARIABLE, Owner, Program, StartError};
+use crate::process::program::{LARGEST_VARIABLE, Owner, Program, ProgramError};
 use crate::result;
 use crate::scratch::{Folder, SMALL_FILE, Scratch, TempFile};
 
 /// How an engine works.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ExecSettings {
     /// Holds `run` (the current directory of jobs), `gitrepo` (mirrors) and `tmp` (checkouts and parameter files).
     pub work_dir: PathBuf,
     /// How many bytes of each output stream are kept; a job's own `output_limit` wins.
@@ -37,7 +38,7 @@ pub struct Settings {
     pub git_timeout: Duration,
 }
 
-impl Settings {
+impl ExecSettings {
     /// The defaults: 1 MiB of each stream, 5 s between TERM and KILL, 10 min for Git.
     pub fn new(work_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -51,16 +52,16 @@ impl Settings {
 
 /// Runs jobs on this machine. Clones share one engine.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct ExecEngine(Arc<EngineState>);
 
-struct Inner {
-    settings: Settings,
+struct EngineState {
+    settings: ExecSettings,
     run_dir: PathBuf,
     environment: Environment,
     git: Git,
     scratch: OnceCell<Arc<Scratch>>,
     background: TaskTracker,
-    /// Tells background jobs to end.
+    /// Cancelled when background jobs are to end.
     closing: CancellationToken,
 }
 
@@ -73,20 +74,20 @@ struct Ready {
     checkout: Option<Folder>,
 }
 
-impl Engine {
+impl ExecEngine {
     /// An engine with these settings. Nothing is touched yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: ExecSettings) -> Self {
         // Programs get absolute paths only, whatever the current directory is later.
         let work_dir = std::path::absolute(&settings.work_dir).unwrap_or_else(|_| settings.work_dir.clone());
-        Self(Arc::new(Inner {
+        Self(Arc::new(EngineState {
             run_dir: work_dir.join("run"),
             environment: environment::clean(),
             git: Git::new(work_dir.join("gitrepo"), settings.git_timeout),
             scratch: OnceCell::new(),
             background: TaskTracker::new(),
             closing: CancellationToken::new(),
-            settings: Settings { work_dir, ..settings },
+            settings: ExecSettings { work_dir, ..settings },
         }))
     }
 
@@ -181,7 +182,7 @@ impl Engine {
             }
             None => {
                 let found = environment::find(job.cmd.as_ref(), &env, &self.0.run_dir);
-                (found.map_err(ExecError::Start)?, None)
+                (found.map_err(|error| ExecError::Start(error.to_string()))?, None)
             }
         };
         let env_files = self.lay_out(scratch, &job.env_files, &mut env).await?;
@@ -203,7 +204,7 @@ impl Engine {
     async fn check_out(
         &self,
         scratch: &Arc<Scratch>,
-        source: &Source,
+        source: &GitSource,
         cmd: &str,
         deadline: Option<Instant>,
         stop: &Stop,
@@ -251,7 +252,7 @@ impl Engine {
         params: &Map<String, Value>,
         env: &mut Environment,
     ) -> Result<TempFile, ExecError> {
-        let json = visible::json(params).map_err(|error| ExecError::Start(format!("parameters: {error}")))?;
+        let json = redact::json(params).map_err(|error| ExecError::Start(format!("parameters: {error}")))?;
         let fits = |name: &&str| name.len() + 1 + json.len() < LARGEST_VARIABLE;
         let text = variable.filter(fits).map(|name| (name, String::from_utf8_lossy(&json).into_owned()));
         let file = write(scratch, json).await.map_err(|error| self.unusable(&error))?;
@@ -277,12 +278,12 @@ impl Engine {
         let (files, mut result) = checked.await.map_err(|error| ExecError::File(error.to_string()))?;
         let files = match files {
             Ok(files) => files,
-            // What went wrong first is told; what a failed job left behind may well be incomplete.
+            // The first failure is reported; what a failed job left behind may well be incomplete.
             Err(_) if !ending.is_success() => {
                 result.remove("file");
                 Vec::new()
             }
-            Err(why) => return Err(ExecError::File(why)),
+            Err(error) => return Err(ExecError::File(error.to_string())),
         };
         Ok(Report { files, ..Report::new(ending, result) })
     }
@@ -333,7 +334,7 @@ fn read(params: &Map<String, Value>) -> Result<JobParam, ExecError> {
     }
 }
 
-fn not_started(error: StartError) -> ExecError {
+fn not_started(error: ProgramError) -> ExecError {
     ExecError::Start(error.to_string())
 }
 
@@ -367,20 +368,6 @@ async fn tidy(report: Result<Report, ExecError>, checkout: Option<Folder>) -> Re
 fn lies_in(path: &Path, folder: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real(path).starts_with(real(folder))
-}
-
-/// The program inside of a checkout; symbolic links must not lead out of it.
-fn inside(checkout: &Path, cmd: &str) -> Result<PathBuf, String> {
-    let root = checkout.canonicalize().map_err(|error| format!("cannot be found: {error}"))?;
-    let path = root.join(cmd);
-    match path.canonicalize() {
-        Ok(real) if !real.starts_with(&root) => Err("leads out of the repository".to_owned()),
-        Ok(real) if !real.is_file() => Err("is not a file".to_owned()),
-        // Not the resolved one: programs look at the name under which they were called.
-        Ok(_) => Ok(path),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err("does not exist".to_owned()),
-        Err(error) => Err(format!("cannot be found: {error}")),
-    }
 }
 
 fn make_folders(work_dir: &Path, run_dir: &Path) -> std::io::Result<Arc<Scratch>> {

@@ -1,7 +1,7 @@
 //! Runs a job on this machine: Git checkout, process group, captured output, result.
 //!
 //! The only code of Herald that starts processes and touches checkouts. Of Herald it depends on `herald-base` alone, so
-//! that the daemon and the runner run jobs in exactly the same way: an [`Engine`] takes the execution parameters as
+//! that the daemon and the runner run jobs in exactly the same way: an [`ExecEngine`] takes the execution parameters as
 //! JSON and gives a [`Report`].
 
 mod engine;
@@ -12,7 +12,7 @@ mod process;
 mod result;
 mod scratch;
 
-pub use engine::{Engine, Settings};
+pub use engine::{ExecEngine, ExecSettings};
 pub use herald_base::ending::Ending;
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;

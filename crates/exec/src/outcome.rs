@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_base::ending::Ending;
+use herald_base::os_error;
 use serde_json::{Map, Value};
 
 use crate::scratch::Folder;
@@ -56,16 +57,16 @@ pub enum ExecError {
     #[error("{}", list(.0))]
     Param(Vec<ParamProblem>),
     /// The program could not be started.
-    #[error("{0}")]
+    #[error("{}", os_error::plain(.0))]
     Start(String),
-    /// The Git repository could not be had.
+    /// The Git repository could not be checked out.
     #[error("{0}")]
     Git(String),
     /// The job ran, but the files that it names cannot be sent.
-    #[error("{0}")]
+    #[error("{}", os_error::plain(.0))]
     File(String),
     /// The working directory cannot be used.
-    #[error("{0}")]
+    #[error("{}", os_error::plain(.0))]
     WorkDir(String),
     /// Somebody asked to stop before the program was started.
     #[error("cancelled {0}")]

@@ -1,7 +1,7 @@
 //! From what a program printed to the job's result.
 
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use herald_base::ending::Ending;
 use serde_json::{Map, Value};
@@ -10,8 +10,32 @@ use crate::outcome::ResultFile;
 use crate::process::capture::Captured;
 use crate::process::program::{Exit, Finished};
 
-/// `O_NONBLOCK`: opening must not wait for whoever writes to a pipe.
+/// `O_NONBLOCK`: opening must not wait for the writer of a pipe.
 const NONBLOCK: i32 = 0o4000;
+
+/// Why the result files of a job cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResultFileError {
+    #[error("`file` in the job's output is not a map from names to paths")]
+    NotAMap,
+    #[error("`file` in the job's output: the path of {0:?} is not a string")]
+    PathType(String),
+    #[error("`file` in the job's output has an empty name or path")]
+    Empty,
+    #[error("result file {name:?}: {} {why}", path.display())]
+    Unreadable { name: String, path: PathBuf, why: FileAccessError },
+}
+
+/// Why one file cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileAccessError {
+    #[error("contains a NUL character")]
+    Nul,
+    #[error("is not a regular file")]
+    NotRegular,
+    #[error("cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+}
 
 /// The result: the program's own JSON object, or its `output` as text; then what Herald adds.
 pub(crate) fn result_of(finished: &Finished) -> Map<String, Value> {
@@ -57,38 +81,43 @@ fn own(stdout: &Captured) -> Option<Map<String, Value>> {
 /// Takes the result files out of `result.file` and makes their paths absolute. Blocks.
 ///
 /// # Errors
-/// A sentence that names what cannot be had.
-pub(crate) fn files(result: &mut Map<String, Value>, run_dir: &Path) -> Result<Vec<ResultFile>, String> {
+/// [`ResultFileError`] names the file.
+pub(crate) fn files(
+    result: &mut Map<String, Value>,
+    run_dir: &Path,
+) -> Result<Vec<ResultFile>, ResultFileError> {
     let map = match result.get_mut("file") {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(map)) => map,
-        Some(_) => return Err("`file` in the job's output is not a map from names to paths".to_owned()),
+        Some(_) => return Err(ResultFileError::NotAMap),
     };
     let mut files = Vec::with_capacity(map.len());
     for (name, value) in map {
         let Value::String(given) = value else {
-            return Err(format!("`file` in the job's output: the path of {name:?} is not a text"));
+            return Err(ResultFileError::PathType(name.clone()));
         };
         if name.is_empty() || given.is_empty() {
-            return Err("`file` in the job's output holds an empty name or path".to_owned());
+            return Err(ResultFileError::Empty);
         }
         let path = run_dir.join(given.as_str());
-        readable(&path).map_err(|why| format!("result file {name:?}: {} {why}", path.display()))?;
+        if let Err(why) = readable(&path) {
+            return Err(ResultFileError::Unreadable { name: name.clone(), path, why });
+        }
         *value = Value::String(path.display().to_string());
         files.push(ResultFile { name: name.clone(), path });
     }
     Ok(files)
 }
 
-fn readable(path: &Path) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("cannot be read: {error}");
+fn readable(path: &Path) -> Result<(), FileAccessError> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
-        return Err("holds a NUL character".to_owned());
+        return Err(FileAccessError::Nul);
     }
-    if !std::fs::metadata(path).map_err(told)?.is_file() {
-        return Err("is not a regular file".to_owned());
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(FileAccessError::NotRegular);
     }
-    std::fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path).map(drop).map_err(told)
+    std::fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

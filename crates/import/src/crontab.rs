@@ -289,7 +289,7 @@ fn name(job: &CrontabJob) -> String {
 fn variable(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once('=')?;
     let name = unquoted(name.trim());
-    // A job's schedule is no name.
+    // The schedule of a job is not a name.
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     is_name.then(|| (name.to_owned(), unquoted(value.trim()).to_owned()))
 }

@@ -195,7 +195,7 @@ fn job_param(item: &OriginalValue<'_>, command: &str) -> Value {
     let mut values = Vec::new();
     for (name, value) in bound(item) {
         let place = values.len() + 1;
-        // What does not match is no argument; what does is one, whatever is in it.
+        // A value that does not match is not passed; one that does is one argument, whatever it contains.
         script.push_str(&format!(" ${{{}:+\"${{{place}}}${{{}}}\"}}", place + 1, place + 1));
         values.extend([Value::from(literal(&name)), Value::from(value)]);
     }

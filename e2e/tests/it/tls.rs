@@ -187,11 +187,11 @@ fn a_listener_takes_up_changed_files() {
     papers.place.write("server.key", &key);
     until("a word on the key", || {
         assert_taken(&papers.post("ca.crt", &[], address));
-        daemon.said("does not fit the certificate").then_some(())
+        daemon.said("does not match the certificate").then_some(())
     });
     std::thread::sleep(Duration::from_millis(1100));
     assert_taken(&papers.post("ca.crt", &[], address));
-    let told = daemon.lines().iter().filter(|line| line.contains("does not fit")).count();
+    let told = daemon.lines().iter().filter(|line| line.contains("does not match")).count();
     assert_eq!(told, 1, "{}", daemon.log());
     papers.place.write("server.crt", &cert);
     until("the new pair", || (papers.post("other-ca.crt", &[], address).code == Some(0)).then_some(()));
@@ -405,10 +405,10 @@ fn what_is_wrong_is_told_at_its_place() {
         ),
         ("tls: {cert: 5, key: b}", &["config.yml:5:17: `cert`: expected a text"]),
         ("tls: yes", &["config.yml:5:10: `tls`: expected a map"]),
-        ("tls: {key: '@DIR@/server.key', cert: /none}", &["/none: cannot be read: No such file"]),
+        ("tls: {key: '@DIR@/server.key', cert: /none}", &["/none: cannot be read: no such file"]),
         (
             "tls: {cert: '@DIR@/server.crt', key: '@DIR@/foreign.key'}",
-            &["foreign.key: the key in it does not fit"],
+            &["foreign.key: the key does not match"],
         ),
         ("tls: {cert: '@DIR@/server.key', key: '@DIR@/server.key'}", &["server.key: holds no certificate"]),
     ] {

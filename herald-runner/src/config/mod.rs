@@ -14,7 +14,7 @@ use herald_config::file::{self, ConfigurationFile, ReadError};
 use herald_config::flat::{self, Checked};
 use herald_config::yaml::Problems;
 
-pub use model::{Config, Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT};
+pub use model::{Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT, RunnerConfig};
 pub use options::{PORT, check_secret, description, section};
 
 /// Why a configuration cannot be used.
@@ -32,7 +32,7 @@ pub enum LoadError {
 ///
 /// # Errors
 /// Every problem, at once.
-pub fn load(path: &Path) -> Result<Config, LoadError> {
+pub fn load(path: &Path) -> Result<RunnerConfig, LoadError> {
     Ok(check(file::read(path)?, &|name| std::env::var_os(name))?)
 }
 
@@ -43,8 +43,8 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 pub fn check(
     file: ConfigurationFile,
     variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Config, Problems> {
-    let Checked { value, warnings } = flat::check(file, &description(), Config::of, variable)?;
+) -> Result<RunnerConfig, Problems> {
+    let Checked { value, warnings } = flat::check(file, &description(), RunnerConfig::of, variable)?;
     let warnings = warnings.iter().map(|warning| warning.to_string().trim_end().to_owned()).collect();
-    Ok(Config { warnings, ..value })
+    Ok(RunnerConfig { warnings, ..value })
 }

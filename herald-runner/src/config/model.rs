@@ -37,7 +37,7 @@ pub struct Listen {
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub struct RunnerConfig {
     /// Where the log goes.
     pub log: LogConfig,
     /// Where to listen.
@@ -70,7 +70,7 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
-impl Config {
+impl RunnerConfig {
     /// Whether only secrets and warnings differ.
     #[must_use]
     pub fn same_but_secrets(&self, other: &Self) -> bool {

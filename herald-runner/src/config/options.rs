@@ -14,7 +14,7 @@ use herald_wire::secret::Secrets;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::model::{Config, Listen, LogConfig, LogFormat, REQUEST_TIMEOUT};
+use super::model::{Listen, LogConfig, LogFormat, REQUEST_TIMEOUT, RunnerConfig};
 use super::tls;
 
 /// The port of a runner, unless another one is given.
@@ -157,7 +157,7 @@ struct RunnerOptions {
     request_timeout: Duration,
 }
 
-impl Config {
+impl RunnerConfig {
     /// Of options that were checked against [`description`] or [`section`].
     ///
     /// # Errors

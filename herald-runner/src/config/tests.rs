@@ -12,7 +12,7 @@ fn file(text: &str) -> Result<ConfigurationFile, Problems> {
     ConfigurationFile::of_text(text, "c.yml")
 }
 
-fn read(text: &str) -> Result<Config, String> {
+fn read(text: &str) -> Result<RunnerConfig, String> {
     let checked = file(text).and_then(|file| check(file, &|_| None));
     checked.map_err(|problems| problems.to_string())
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 /// How a job ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum JobEnd {
     /// It ran.
     Ran {
         /// The result as JSON, without `file`.
@@ -27,7 +27,7 @@ pub enum Ended {
     },
 }
 
-impl Ended {
+impl JobEnd {
     pub(crate) fn of(outcome: Result<Report, ExecError>) -> Self {
         let mut report = match outcome {
             Ok(report) => report,
@@ -70,14 +70,14 @@ impl Ended {
 }
 
 /// What the log says about a job: names only, never parameters.
-pub(crate) struct About {
+pub(crate) struct JobLabels {
     pub(crate) id: String,
     pub(crate) attempt: u64,
     pub(crate) router: String,
     pub(crate) task: String,
 }
 
-impl About {
+impl JobLabels {
     pub(crate) fn of(params: &Map<String, Value>) -> Self {
         let text = |key: &str| {
             let text = params.get(key).and_then(Value::as_str).unwrap_or("-");
@@ -88,17 +88,17 @@ impl About {
         Self { id, attempt, router: text("router"), task: text("task") }
     }
 
-    pub(crate) fn log_end(&self, ended: &Ended, took: Duration) {
+    pub(crate) fn log_end(&self, ended: &JobEnd, took: Duration) {
         let Self { id, attempt, router, task } = self;
         match ended {
-            Ended::Ran { report, .. } => {
+            JobEnd::Ran { report, .. } => {
                 let (exit_code, signal) = (report.ending.exit_code(), report.ending.signal());
                 tracing::info!(
                     job_id = %id, attempt, router = %router, task = %task, ending = ?report.ending, exit_code, signal,
                     files = report.files.len(), seconds = took.as_secs_f32(), "job ended"
                 );
             }
-            Ended::NotRun { reason, .. } => {
+            JobEnd::NotRun { reason, .. } => {
                 tracing::warn!(job_id = %id, attempt, router = %router, task = %task, reason, "job could not be run");
             }
         }

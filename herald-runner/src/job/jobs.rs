@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use herald_base::ending::Ending;
 use herald_base::stop::Stop;
-use herald_exec::Engine;
+use herald_exec::ExecEngine;
 use herald_wire::job::{CancelState, JobKey};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::job::ended::{About, Ended};
-use crate::job::output::Log;
+use crate::job::ended::{JobEnd, JobLabels};
+use crate::job::output::OutputLog;
 
 /// The most results that are kept.
 const MOST_KEPT: usize = 10_000;
@@ -30,17 +30,17 @@ const MOST_LOGS: usize = 64;
 
 /// A job that was taken.
 #[derive(Clone)]
-pub struct Handle {
+pub struct JobHandle {
     stop: Stop,
-    ended: watch::Receiver<Option<Arc<Ended>>>,
+    ended: watch::Receiver<Option<Arc<JobEnd>>>,
 }
 
-impl Handle {
+impl JobHandle {
     /// Waits for its end.
-    pub async fn ended(&mut self) -> Arc<Ended> {
+    pub async fn ended(&mut self) -> Arc<JobEnd> {
         match self.ended.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(ended)) => ended.clone(),
-            _ => Arc::new(Ended::not_run("the runner was ended while the job ran")),
+            _ => Arc::new(JobEnd::not_run("the runner stopped while the job ran")),
         }
     }
 
@@ -52,15 +52,15 @@ impl Handle {
 
 /// Why a job was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum SubmitError {
     /// As many run as may.
-    #[error("as many jobs run as this runner takes (max_jobs); try again later")]
+    #[error("the runner is at capacity (max_jobs); try again later")]
     Full,
     /// The runner stops.
     #[error("the runner is stopping")]
     Stopping,
     /// It was only to be joined, and is not here.
-    #[error("this runner does not know the job; it was restarted, or the result is no longer kept")]
+    #[error("unknown job: the runner was restarted, or the result is no longer kept")]
     Unknown,
 }
 
@@ -75,16 +75,16 @@ pub struct Submission {
     pub join: bool,
 }
 
-struct Entry {
-    handle: Handle,
+struct JobEntry {
+    handle: JobHandle,
     running: bool,
     /// What it writes; the output of old jobs is forgotten before their results.
-    log: Option<Arc<Log>>,
+    log: Option<Arc<OutputLog>>,
 }
 
 #[derive(Default)]
-struct Table {
-    jobs: HashMap<JobKey, Entry>,
+struct JobTable {
+    jobs: HashMap<JobKey, JobEntry>,
     /// Those that ended, the oldest first.
     kept: VecDeque<(JobKey, Instant, usize)>,
     kept_bytes: usize,
@@ -97,46 +97,53 @@ struct Table {
     stopping: bool,
 }
 
-struct Shared {
-    table: Mutex<Table>,
-    engine: Engine,
+/// Where and how much of the output of each job is kept for the daemon to read.
+#[derive(Debug, Clone)]
+pub struct OutputLimits {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The most bytes of one job.
+    pub bytes: u64,
+}
+
+struct JobsInner {
+    table: Mutex<JobTable>,
+    engine: ExecEngine,
     max_jobs: usize,
     keep: Duration,
-    /// Where the output of jobs is kept, and how much of each.
-    logs: (PathBuf, u64),
+    output: OutputLimits,
     tasks: TaskTracker,
 }
 
 /// See the module.
 #[derive(Clone)]
 pub struct Jobs {
-    shared: Arc<Shared>,
+    shared: Arc<JobsInner>,
 }
 
 impl Jobs {
-    /// At most `max_jobs` run at once; results are kept for `keep`. Of the output of each job so many bytes can be read,
-    /// and are kept in this folder.
+    /// At most `max_jobs` run at once; results are kept for `keep`.
     #[must_use]
-    pub fn new(engine: Engine, max_jobs: usize, keep: Duration, logs: (PathBuf, u64)) -> Self {
-        let (table, tasks) = (Mutex::new(Table::default()), TaskTracker::new());
-        Self { shared: Arc::new(Shared { table, engine, max_jobs, keep, logs, tasks }) }
+    pub fn new(engine: ExecEngine, max_jobs: usize, keep: Duration, output: OutputLimits) -> Self {
+        let (table, tasks) = (Mutex::new(JobTable::default()), TaskTracker::new());
+        Self { shared: Arc::new(JobsInner { table, engine, max_jobs, keep, output, tasks }) }
     }
 
     /// The output of a job. `None` when it is not known, or no longer kept.
     #[must_use]
-    pub fn log(&self, key: &JobKey) -> Option<Arc<Log>> {
+    pub fn log(&self, key: &JobKey) -> Option<Arc<OutputLog>> {
         self.table().jobs.get(key)?.log.clone()
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, JobTable> {
         self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a job, or joins the one that has the same key.
     ///
     /// # Errors
-    /// [`Refused`] says why it was not taken; nothing runs then.
-    pub fn submit(&self, submission: Submission) -> Result<Handle, Refused> {
+    /// [`SubmitError`] says why it was not taken; nothing runs then.
+    pub fn submit(&self, submission: Submission) -> Result<JobHandle, SubmitError> {
         let Submission { key, params, join } = submission;
         let mut table = self.table();
         table.expire(self.shared.keep);
@@ -144,26 +151,26 @@ impl Jobs {
             return Ok(entry.handle.clone());
         }
         if join {
-            return Err(Refused::Unknown);
+            return Err(SubmitError::Unknown);
         }
         if table.stopping {
-            return Err(Refused::Stopping);
+            return Err(SubmitError::Stopping);
         }
         if table.running >= self.shared.max_jobs {
-            return Err(Refused::Full);
+            return Err(SubmitError::Full);
         }
         let stop = Stop::new();
         let (tell, ended) = watch::channel(None);
-        let handle = Handle { stop: stop.clone(), ended };
-        let (folder, limit) = self.shared.logs.clone();
-        let log = Arc::new(Log::new(folder, limit));
+        let handle = JobHandle { stop: stop.clone(), ended };
+        let OutputLimits { folder, bytes } = self.shared.output.clone();
+        let log = Arc::new(OutputLog::new(folder, bytes));
         table.running += 1;
         table.next += 1;
         let number = table.next;
         table.stops.insert(number, stop.clone());
         if let Some(key) = &key {
             let log = Some(log.clone());
-            table.jobs.insert(key.clone(), Entry { handle: handle.clone(), running: true, log });
+            table.jobs.insert(key.clone(), JobEntry { handle: handle.clone(), running: true, log });
         }
         drop(table);
         let jobs = self.clone();
@@ -178,9 +185,14 @@ impl Jobs {
     }
 
     /// Without `output` nobody can ask for it.
-    async fn run(&self, params: Map<String, Value>, stop: Stop, output: Option<Arc<Log>>) -> Arc<Ended> {
-        let about = About::of(&params);
-        let About { id, attempt, router, task } = &about;
+    async fn run(
+        &self,
+        params: Map<String, Value>,
+        stop: Stop,
+        output: Option<Arc<OutputLog>>,
+    ) -> Arc<JobEnd> {
+        let about = JobLabels::of(&params);
+        let JobLabels { id, attempt, router, task } = &about;
         tracing::info!(job_id = %id, attempt, router = %router, task = %task, "job starts");
         let began = Instant::now();
         let engine = self.shared.engine.clone();
@@ -192,14 +204,14 @@ impl Jobs {
             }
         });
         let ended = match running.await {
-            Ok(outcome) => Ended::of(outcome),
-            Err(_) => Ended::not_run("the runner failed inside while it ran the job; its log says more"),
+            Ok(outcome) => JobEnd::of(outcome),
+            Err(_) => JobEnd::not_run("internal error; see the log of the runner"),
         };
         about.log_end(&ended, began.elapsed());
         Arc::new(ended)
     }
 
-    fn end(&self, key: Option<JobKey>, number: u64, ended: &Arc<Ended>) {
+    fn end(&self, key: Option<JobKey>, number: u64, ended: &Arc<JobEnd>) {
         let mut table = self.table();
         table.running -= 1;
         table.stops.remove(&number);
@@ -226,11 +238,11 @@ impl Jobs {
             return CancelState::Stopping;
         }
         let reason = "the job was cancelled before it began".to_owned();
-        let ended = Ended::NotRun { reason, ending: Some(Ending::Cancelled) };
+        let ended = JobEnd::NotRun { reason, ending: Some(Ending::Cancelled) };
         let size = ended.size();
         let (_, ended) = watch::channel(Some(Arc::new(ended)));
-        let handle = Handle { stop: Stop::new(), ended };
-        table.jobs.insert(key.clone(), Entry { handle, running: false, log: None });
+        let handle = JobHandle { stop: Stop::new(), ended };
+        table.jobs.insert(key.clone(), JobEntry { handle, running: false, log: None });
         table.keep(key.clone(), size);
         table.expire(self.shared.keep);
         CancelState::Unknown
@@ -266,7 +278,7 @@ impl Jobs {
     }
 }
 
-impl Table {
+impl JobTable {
     fn keep_log(&mut self, key: JobKey) {
         self.logs.push_back(key);
         if self.logs.len() > MOST_LOGS

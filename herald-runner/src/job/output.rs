@@ -1,7 +1,7 @@
 //! What a job writes, kept for the daemon to read while the job runs.
 //!
-//! A file without a name in the work folder, so that nothing is left however the runner ends. It holds pieces, each with
-//! a head of five bytes: `o` for standard output, `e` for standard error or `t` where the rest is missing, and the
+//! A file without a name in the work folder, so that nothing is left however the runner ends. It holds pieces, each
+//! with a head of five bytes: `o` for standard output, `e` for standard error or `t` where the rest is missing, and the
 //! length in four bytes, the largest first. A position is an offset in the file.
 
 use std::fs::File;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_base::output::{Output, Stream};
-use herald_wire::log::{LogAnswer, LogPiece, MAX_LOG};
+use herald_wire::log::{LogAnswer, MAX_LOG, OutputPiece};
 use tokio::sync::watch;
 
 /// The length of a head.
@@ -24,8 +24,8 @@ const LARGEST: usize = 32 * 1024;
 const LARGEST_FACTOR: u64 = 4;
 
 /// The output of one attempt.
-pub struct Log {
-    shared: Arc<Shared>,
+pub struct OutputLog {
+    shared: Arc<SpoolFile>,
     length: watch::Sender<Length>,
 }
 
@@ -36,7 +36,7 @@ struct Length {
     ended: bool,
 }
 
-struct Shared {
+struct SpoolFile {
     folder: PathBuf,
     limit: u64,
     spool: Mutex<Spool>,
@@ -52,11 +52,11 @@ struct Spool {
     full: bool,
 }
 
-impl Log {
+impl OutputLog {
     /// Keeps at most `limit` bytes of output, in this folder. Nothing is made before the first byte.
     #[must_use]
     pub fn new(folder: PathBuf, limit: u64) -> Self {
-        let shared = Arc::new(Shared { folder, limit, spool: Mutex::default() });
+        let shared = Arc::new(SpoolFile { folder, limit, spool: Mutex::default() });
         Self { shared, length: watch::Sender::default() }
     }
 
@@ -86,7 +86,7 @@ impl Log {
 }
 
 #[async_trait]
-impl Output for Log {
+impl Output for OutputLog {
     async fn write(&self, stream: Stream, bytes: &[u8]) {
         let (shared, bytes) = (self.shared.clone(), bytes.to_vec());
         let kind = if stream == Stream::Stdout { b'o' } else { b'e' };
@@ -98,7 +98,7 @@ impl Output for Log {
     }
 }
 
-impl Shared {
+impl SpoolFile {
     /// Adds some output, as far as there is room; gives the length of the file, if there is more to read.
     fn write(&self, kind: u8, bytes: &[u8]) -> Option<u64> {
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ impl Shared {
             Ok(()) => spool.kept += fits as u64,
             Err(error) => {
                 spool.full = true;
-                tracing::warn!(%error, "the output of a job cannot be kept for the daemon to read; its result is not touched");
+                tracing::warn!(%error, "cannot store the output of a job for the daemon; its result is not affected");
             }
         }
         Some(spool.length)
@@ -133,8 +133,8 @@ impl Shared {
         let mut rest = bytes.as_slice();
         while let Some((kind, piece, after)) = first(rest)? {
             match kind {
-                b'o' => answer.pieces.push(LogPiece::new(Stream::Stdout, piece)),
-                b'e' => answer.pieces.push(LogPiece::new(Stream::Stderr, piece)),
+                b'o' => answer.pieces.push(OutputPiece::new(Stream::Stdout, piece)),
+                b'e' => answer.pieces.push(OutputPiece::new(Stream::Stderr, piece)),
                 _ => answer.truncated = true,
             }
             answer.next += HEAD + piece.len() as u64;
@@ -164,10 +164,10 @@ fn put(kind: u8, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A piece: its kind, what is in it, and the bytes behind it.
-type Piece<'a> = (u8, &'a [u8], &'a [u8]);
+type OutputFrame<'a> = (u8, &'a [u8], &'a [u8]);
 
 /// The first piece of these bytes. `None` when it is not whole.
-fn first(bytes: &[u8]) -> io::Result<Option<Piece<'_>>> {
+fn first(bytes: &[u8]) -> io::Result<Option<OutputFrame<'_>>> {
     let Some((&[kind, a, b, c, d], rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if !b"oet".contains(&kind) || length > LARGEST {
@@ -186,17 +186,17 @@ fn first(bytes: &[u8]) -> io::Result<Option<Piece<'_>>> {
 mod tests {
     use super::*;
 
-    fn log(limit: u64) -> (tempfile::TempDir, Log) {
+    fn log(limit: u64) -> (tempfile::TempDir, OutputLog) {
         let folder = tempfile::tempdir().unwrap();
-        let log = Log::new(folder.path().to_owned(), limit);
+        let log = OutputLog::new(folder.path().to_owned(), limit);
         (folder, log)
     }
 
-    async fn all(log: &Log) -> (Vec<(Stream, String)>, bool) {
+    async fn all(log: &OutputLog) -> (Vec<(Stream, String)>, bool) {
         let (mut from, mut pieces, mut truncated) = (0, Vec::new(), false);
         loop {
             let answer = log.read(from, Duration::from_secs(10)).await.unwrap();
-            let text = |piece: &LogPiece| String::from_utf8(piece.bytes().unwrap()).unwrap();
+            let text = |piece: &OutputPiece| String::from_utf8(piece.bytes().unwrap()).unwrap();
             pieces.extend(answer.pieces.iter().map(|piece| (piece.stream, text(piece))));
             truncated |= answer.truncated;
             from = answer.next;

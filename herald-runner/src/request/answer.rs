@@ -9,14 +9,14 @@ use futures_util::TryStreamExt as _;
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
-use herald_wire::manifest::{self, Manifest};
+use herald_wire::manifest::{self, AnswerManifest};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 
-use crate::job::ended::Ended;
+use crate::job::ended::JobEnd;
 use crate::request::files::{self, Opened, Pieces};
 
 /// The body of every answer.
@@ -36,7 +36,7 @@ pub enum Wire {
 
 /// A short answer of one piece.
 #[derive(Debug)]
-pub struct Short {
+pub struct SimpleResponse {
     /// The status code.
     pub status: StatusCode,
     /// The body.
@@ -46,7 +46,7 @@ pub struct Short {
     error_line: Option<String>,
 }
 
-impl Short {
+impl SimpleResponse {
     /// A reason as text.
     pub fn text(status: StatusCode, text: impl std::fmt::Display) -> Self {
         Self { status, body: format!("{text}\n").into(), json: false, ending: None, error_line: None }
@@ -75,8 +75,8 @@ impl Short {
     }
 
     fn sign(&self, signer: &Signer, response: &mut Response<Body>) {
-        let manifest = Manifest::of_body(&self.body, self.ending);
-        let text = Manifest { error_line: self.error_line.clone(), ..manifest }.to_text();
+        let manifest = AnswerManifest::of_body(&self.body, self.ending);
+        let text = AnswerManifest { error_line: self.error_line.clone(), ..manifest }.to_text();
         match signer.sign(self.status.as_u16(), &text, SystemClock.unix_seconds()) {
             Ok(signed) => {
                 let headers = [
@@ -101,20 +101,22 @@ fn never(never: Infallible) -> io::Error {
 }
 
 /// The answer to a job that was taken.
-pub async fn of_job(ended: Arc<Ended>, wire: &Wire) -> Response<Body> {
-    let failed = |reason: &str| Short::text(StatusCode::INTERNAL_SERVER_ERROR, reason);
+pub async fn of_job(ended: Arc<JobEnd>, wire: &Wire) -> Response<Body> {
+    let failed = |reason: &str| SimpleResponse::text(StatusCode::INTERNAL_SERVER_ERROR, reason);
     let (body, ending, error_line) = match ended.as_ref() {
-        Ended::NotRun { reason, ending } => return Short { ending: *ending, ..failed(reason) }.send(wire),
-        Ended::Ran { body, report } => (body.clone(), report.ending, report.error_line.clone()),
+        JobEnd::NotRun { reason, ending } => {
+            return SimpleResponse { ending: *ending, ..failed(reason) }.send(wire);
+        }
+        JobEnd::Ran { body, report } => (body.clone(), report.ending, report.error_line.clone()),
     };
     if ended.files().is_empty() {
-        return Short { error_line, ..Short::json(body, Some(ending)) }.send(wire);
+        return SimpleResponse { error_line, ..SimpleResponse::json(body, Some(ending)) }.send(wire);
     }
-    let manifest = Manifest { error_line, ..Manifest::of_body(&body, Some(ending)) };
+    let manifest = AnswerManifest { error_line, ..AnswerManifest::of_body(&body, Some(ending)) };
     let opened = tokio::task::spawn_blocking(move || files::open_all(ended.files()));
     let opened = match opened.await {
         Ok(Ok(opened)) => opened,
-        Ok(Err(reason)) => return failed(&reason).send(wire),
+        Ok(Err(error)) => return failed(&error.to_string()).send(wire),
         Err(_) => return failed("the result files could not be opened").send(wire),
     };
     match multipart(body, opened, manifest, wire) {
@@ -126,7 +128,7 @@ pub async fn of_job(ended: Arc<Ended>, wire: &Wire) -> Response<Body> {
 fn multipart(
     body: Bytes,
     opened: Vec<Opened>,
-    manifest: Manifest,
+    manifest: AnswerManifest,
     wire: &Wire,
 ) -> io::Result<(String, Pieces)> {
     match wire {

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use herald_base::clock::{Clock as _, SystemClock};
+use herald_base::os_error;
 use herald_exec::ResultFile;
 use herald_wire::MAX_FILES;
 use herald_wire::answer::Signer;
-use herald_wire::disposition::{self, Disposition};
-use herald_wire::manifest::{self, FileSum, Manifest};
+use herald_wire::disposition::{self, Disposition, FileNameError};
+use herald_wire::manifest::{self, AnswerManifest, FileSum};
 use herald_wire::multipart;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -38,20 +39,45 @@ pub struct Opened {
     file: File,
 }
 
-/// Opens all files before the first byte of an answer, so that one that is missing can still be told.
+/// Why result files cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFilesError {
+    /// Too many.
+    #[error("the job names {0} result files; at most {MAX_FILES} can be sent")]
+    TooMany(usize),
+    /// One of them cannot be used.
+    #[error("the result file `{name}` ({}) {what}", path.display())]
+    Unusable {
+        /// The job's name for the file.
+        name: String,
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// One of the names cannot be sent.
+    #[error(transparent)]
+    Name(#[from] FileNameError),
+}
+
+/// Opens all files before the first byte of an answer, so that a missing one can still be reported.
 ///
 /// # Errors
-/// A sentence that names the file.
-pub fn open_all(files: &[ResultFile]) -> Result<Vec<Opened>, String> {
+/// [`OpenFilesError`] names the file.
+pub fn open_all(files: &[ResultFile]) -> Result<Vec<Opened>, OpenFilesError> {
     if files.len() > MAX_FILES {
-        return Err(format!("the job names {} result files; at most {MAX_FILES} can be sent", files.len()));
+        return Err(OpenFilesError::TooMany(files.len()));
     }
     files.iter().map(open).collect()
 }
 
-fn open(result: &ResultFile) -> Result<Opened, String> {
+fn open(result: &ResultFile) -> Result<Opened, OpenFilesError> {
     let ResultFile { name, path, .. } = result;
-    let fault = |what: &str| format!("the result file `{name}` ({}) {what}", path.display());
+    let fault = |what: &str| OpenFilesError::Unusable {
+        name: name.clone(),
+        path: path.clone(),
+        what: os_error::plain(what),
+    };
     let filename = path.file_name().ok_or_else(|| fault("has no name"))?;
     let filename = filename.to_str().ok_or_else(|| fault("has a name that is not UTF-8"))?.to_owned();
     disposition::check_names(name, &filename)?;
@@ -71,13 +97,13 @@ fn open(result: &ResultFile) -> Result<Opened, String> {
 
 /// Reads a file piece by piece, hands each to `send` and hashes it. Stops early when `send` returns false.
 fn pass(file: &mut File, path: &Path, mut send: impl FnMut(Bytes) -> bool) -> io::Result<(u64, String)> {
-    let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut hash = Sha256::new();
     let mut size = 0;
     let mut sent = VecDeque::new();
     loop {
         let mut piece = buffer(&mut sent);
-        let read = fill(file, &mut piece).map_err(told)?;
+        let read = fill(file, &mut piece).map_err(named)?;
         if read == 0 {
             return Ok((size, hex::encode(hash.finalize())));
         }
@@ -86,7 +112,7 @@ fn pass(file: &mut File, path: &Path, mut send: impl FnMut(Bytes) -> bool) -> io
         let piece = piece.freeze();
         // It is on its way while it is hashed.
         if !send(piece.clone()) {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the daemon went away"));
+            return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the daemon closed the connection"));
         }
         hash.update(&piece);
         sent.push_back(piece);
@@ -132,7 +158,7 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn stream_v2(
     result: Bytes,
     files: Vec<Opened>,
-    manifest: Manifest,
+    manifest: AnswerManifest,
     signer: Signer,
 ) -> io::Result<(String, Pieces)> {
     let boundary = multipart::boundary()?;
@@ -150,7 +176,7 @@ fn send_v2(
     boundary: &str,
     result: Bytes,
     files: Vec<Opened>,
-    mut manifest: Manifest,
+    mut manifest: AnswerManifest,
     signer: &Signer,
 ) -> io::Result<()> {
     push(out, multipart::part_head(boundary, true, &Disposition::field("result"), JSON, &[]))?;
@@ -174,7 +200,7 @@ fn send_v2(
     push(out, multipart::end(boundary))
 }
 
-/// A multipart answer of version 1: the checksum stands before each file, so each is read twice.
+/// A multipart answer of version 1: the checksum comes before each file, so each is read twice.
 ///
 /// # Errors
 /// When the system gives no randomness.
@@ -214,15 +240,15 @@ fn push(out: &Out, piece: Bytes) -> io::Result<()> {
     if piece.is_empty() {
         return Ok(());
     }
-    let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the daemon went away");
+    let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the daemon closed the connection");
     out.blocking_send(Ok(piece)).map_err(gone)
 }
 
 /// Breaks the answer off, so that it cannot pass as a whole one.
 fn give_up(out: &Out, sent: io::Result<()>) {
     if let Err(error) = sent {
-        tracing::warn!(%error, "the answer could not be sent to its end");
-        // Nobody may be there to be told.
+        tracing::warn!(%error, "cannot send the whole answer");
+        // The receiver may be gone.
         let _ = out.blocking_send(Err(error));
     }
 }

@@ -22,8 +22,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::job::jobs::{Handle, Jobs, Refused, Submission};
-use crate::request::answer::{self, Body, Short, Wire};
+use crate::job::jobs::{JobHandle, Jobs, Submission, SubmitError};
+use crate::request::answer::{self, Body, SimpleResponse, Wire};
 use crate::request::nonce::{self, Nonces};
 
 /// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
@@ -47,7 +47,7 @@ pub struct Service {
     /// The longest body, in bytes.
     pub max_body: usize,
     /// Room for the bodies of all requests that are arriving, beyond the first `ROOM_STEP` of each, in
-    /// `ROOM_UNIT`s: strangers may send, but not fill the memory.
+    /// `ROOM_UNIT`s: unauthenticated clients can send, but not fill the memory.
     pub room: Semaphore,
 }
 
@@ -67,7 +67,7 @@ pub fn room(max_body: usize) -> Semaphore {
 }
 
 /// Stops the job of a version 1 connection when that closes.
-struct StopOnDrop(Option<Handle>);
+struct StopOnDrop(Option<JobHandle>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
@@ -84,9 +84,9 @@ enum Caller {
 }
 
 /// The answer to a request that gets no further.
-struct Denied {
-    short: Short,
-    /// Signed once the caller is known, and the request is no replay.
+struct RequestRejection {
+    short: SimpleResponse,
+    /// Signed once the caller is known, and the request is not a replay.
     wire: Wire,
 }
 
@@ -96,8 +96,9 @@ impl Service {
         let deadline = peer.connected + self.request_timeout;
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
-            let mut response = Short::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST")
-                .send(&Wire::Plain);
+            let mut response =
+                SimpleResponse::text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST")
+                    .send(&Wire::Plain);
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
@@ -124,28 +125,36 @@ impl Service {
                 }
                 self.job(&body, &wire, verified.join).await
             }
-            Err(Denied { short, wire }) => {
+            Err(RequestRejection { short, wire }) => {
                 let path = parts.uri.path();
-                tracing::warn!(status = short.status.as_u16(), path, reason = %String::from_utf8_lossy(&short.body).trim_end(), "request refused");
+                tracing::warn!(status = short.status.as_u16(), path, reason = %String::from_utf8_lossy(&short.body).trim_end(), "request rejected");
                 short.send(&wire)
             }
         }
     }
 
-    async fn receive(&self, parts: &Parts, body: Incoming, deadline: Instant) -> Result<Bytes, Short> {
+    async fn receive(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        deadline: Instant,
+    ) -> Result<Bytes, SimpleResponse> {
         let announced =
             parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let too_long = announced.is_some_and(|length| length > self.max_body as u64);
         match tokio::time::timeout_at(deadline, self.collect(body, too_long)).await {
             Ok(Ok(Some(body))) => Ok(body),
-            Ok(Ok(None)) => Err(Short::text(
+            Ok(Ok(None)) => Err(SimpleResponse::text(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 format_args!("the request is longer than {} bytes (max_body)", self.max_body),
             )),
-            Ok(Err(error)) => {
-                Err(Short::text(StatusCode::BAD_REQUEST, format_args!("the request broke off: {error}")))
+            Ok(Err(error)) => Err(SimpleResponse::text(
+                StatusCode::BAD_REQUEST,
+                format_args!("the request broke off: {error}"),
+            )),
+            Err(_) => {
+                Err(SimpleResponse::text(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive"))
             }
-            Err(_) => Err(Short::text(StatusCode::REQUEST_TIMEOUT, "the request took too long to arrive")),
         }
     }
 
@@ -178,9 +187,9 @@ impl Service {
         Ok((!too_long).then(|| all.freeze()))
     }
 
-    async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, Denied> {
-        let denied = |reason: &dyn std::fmt::Display| Denied {
-            short: Short::text(StatusCode::UNAUTHORIZED, reason),
+    async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, RequestRejection> {
+        let denied = |reason: &dyn std::fmt::Display| RequestRejection {
+            short: SimpleResponse::text(StatusCode::UNAUTHORIZED, reason),
             wire: Wire::Plain,
         };
         let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -189,9 +198,7 @@ impl Service {
                 return Err(denied(&"the request is not signed"));
             };
             if !self.allow_v1 {
-                return Err(denied(
-                    &"this runner does not speak version 1 of the wire (allow_v1: true would allow it)",
-                ));
+                return Err(denied(&"protocol version 1 is disabled (allow_v1)"));
             }
             if !v1::verify(&secrets, signature.as_bytes(), body) {
                 return Err(denied(&"signature mismatch: the secrets differ, or the message was altered"));
@@ -210,10 +217,10 @@ impl Service {
         let signer = Signer::new(&secrets, &verified);
         match self.nonces.remember(&verified.nonce, verified.created, now).await {
             Ok(()) => Ok(Caller::V2(verified, signer)),
-            Err(error @ (nonce::Refused::Seen | nonce::Refused::Forgotten)) => Err(denied(&error)),
+            Err(error @ (nonce::NonceError::Seen | nonce::NonceError::Forgotten)) => Err(denied(&error)),
             // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
-            Err(error @ (nonce::Refused::Full | nonce::Refused::Disk(_))) => Err(Denied {
-                short: Short::text(StatusCode::SERVICE_UNAVAILABLE, error),
+            Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => Err(RequestRejection {
+                short: SimpleResponse::text(StatusCode::SERVICE_UNAVAILABLE, error),
                 wire: Wire::Signed(signer),
             }),
         }
@@ -228,21 +235,21 @@ impl Service {
         // Version 1 has no way to ask again, and its peers may use an id more than once.
         let key = match JobKey::of(&params) {
             Ok(key) => key.filter(|_| signed),
-            Err(error) if signed => return Short::text(StatusCode::BAD_REQUEST, error).send(wire),
+            Err(error) if signed => return SimpleResponse::text(StatusCode::BAD_REQUEST, error).send(wire),
             Err(_) => None,
         };
         if join && key.is_none() {
             let reason = format!("a request with {JOIN} must name a job_id");
-            return Short::text(StatusCode::BAD_REQUEST, reason).send(wire);
+            return SimpleResponse::text(StatusCode::BAD_REQUEST, reason).send(wire);
         }
         let mut handle = match self.jobs.submit(Submission { key, params, join }) {
             Ok(handle) => handle,
             Err(refused) => {
                 let status = match refused {
-                    Refused::Unknown => StatusCode::NOT_FOUND,
-                    Refused::Full | Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+                    SubmitError::Unknown => StatusCode::NOT_FOUND,
+                    SubmitError::Full | SubmitError::Stopping => StatusCode::SERVICE_UNAVAILABLE,
                 };
-                return Short::text(status, refused).send(wire);
+                return SimpleResponse::text(status, refused).send(wire);
             }
         };
         let mut guard = StopOnDrop((!signed).then(|| handle.clone()));
@@ -251,51 +258,55 @@ impl Service {
         answer::of_job(ended, wire).await
     }
 
-    fn cancel(&self, body: &[u8]) -> Short {
+    fn cancel(&self, body: &[u8]) -> SimpleResponse {
         let key = match object(body).map(|params| JobKey::of(&params)) {
             Ok(Ok(Some(key))) => key,
-            Ok(Ok(None)) => return Short::text(StatusCode::BAD_REQUEST, "a cancel must name a job_id"),
-            Ok(Err(error)) => return Short::text(StatusCode::BAD_REQUEST, error),
+            Ok(Ok(None)) => {
+                return SimpleResponse::text(StatusCode::BAD_REQUEST, "a cancel must name a job_id");
+            }
+            Ok(Err(error)) => return SimpleResponse::text(StatusCode::BAD_REQUEST, error),
             Err(short) => return short,
         };
         let state = self.jobs.cancel(&key);
         tracing::info!(job_id = %key.job_id, attempt = key.attempt, ?state, "cancel");
         let body = serde_json::to_string(&CancelAnswer { state }).unwrap_or_default();
-        Short::json(body.into(), None)
+        SimpleResponse::json(body.into(), None)
     }
 
-    fn heartbeat(&self) -> Short {
+    fn heartbeat(&self) -> SimpleResponse {
         let beat = Heartbeat {
             state: if self.jobs.is_stopping() { RunnerState::Stopping } else { RunnerState::Ready },
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.jobs.running(),
             time_ms: SystemClock.unix_millis(),
         };
-        Short::json(serde_json::to_string(&beat).unwrap_or_default().into(), None)
+        SimpleResponse::json(serde_json::to_string(&beat).unwrap_or_default().into(), None)
     }
 
-    async fn log(&self, body: &[u8]) -> Short {
+    async fn log(&self, body: &[u8]) -> SimpleResponse {
         let request: LogRequest = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => {
-                return Short::text(
+                return SimpleResponse::text(
                     StatusCode::BAD_REQUEST,
                     format_args!("a request for output must name a job_id and an attempt: {error}"),
                 );
             }
         };
         let Some(log) = self.jobs.log(&request.key) else {
-            return Short::text(StatusCode::NOT_FOUND, Refused::Unknown);
+            return SimpleResponse::text(StatusCode::NOT_FOUND, SubmitError::Unknown);
         };
         match log.read(request.from, Duration::from_millis(request.wait_ms).min(LONGEST_LOG_WAIT)).await {
-            Ok(answer) => Short::json(serde_json::to_string(&answer).unwrap_or_default().into(), None),
-            Err(error) => Short::text(StatusCode::BAD_REQUEST, error),
+            Ok(answer) => {
+                SimpleResponse::json(serde_json::to_string(&answer).unwrap_or_default().into(), None)
+            }
+            Err(error) => SimpleResponse::text(StatusCode::BAD_REQUEST, error),
         }
     }
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, Short> {
-    let bad = |reason: &dyn std::fmt::Display| Short::text(StatusCode::BAD_REQUEST, reason);
+fn object(body: &[u8]) -> Result<Map<String, Value>, SimpleResponse> {
+    let bad = |reason: &dyn std::fmt::Display| SimpleResponse::text(StatusCode::BAD_REQUEST, reason);
     match serde_json::from_slice(body) {
         Ok(Value::Object(params)) => Ok(params),
         Ok(_) => Err(bad(&"the body is not a JSON object")),
@@ -319,9 +330,10 @@ pub type SharedService = Arc<Service>;
 
 #[cfg(test)]
 mod tests {
-    use herald_exec::{Engine, Settings};
+    use crate::job::jobs::OutputLimits;
+    use herald_exec::{ExecEngine, ExecSettings};
     use herald_wire::answer::Claim;
-    use herald_wire::manifest::{self, Manifest};
+    use herald_wire::manifest::{self, AnswerManifest};
     use herald_wire::request::{Outgoing, SignedRequest};
     use http::HeaderMap;
 
@@ -350,10 +362,10 @@ mod tests {
         Service {
             secrets: RwLock::new(secrets()),
             jobs: Jobs::new(
-                Engine::new(Settings::new(folder)),
+                ExecEngine::new(ExecSettings::new(folder)),
                 1,
                 Duration::from_secs(1),
-                (folder.to_owned(), 1024),
+                OutputLimits { folder: folder.to_owned(), bytes: 1024 },
             ),
             nonces,
             allow_v1: false,
@@ -366,7 +378,7 @@ mod tests {
     async fn denial(service: &Service, headers: &HeaderMap) -> Response<Body> {
         let mut parts = Request::post("/").body(()).unwrap().into_parts().0;
         parts.headers = headers.clone();
-        let Err(Denied { short, wire }) = service.authenticate(&parts, BODY).await else {
+        let Err(RequestRejection { short, wire }) = service.authenticate(&parts, BODY).await else {
             panic!("the request was let in")
         };
         short.send(&wire)
@@ -375,12 +387,12 @@ mod tests {
     /// A daemon comes back after a signed 503. An unsigned one would be a proxy's to it, and the job lost.
     #[tokio::test]
     async fn a_nonce_that_cannot_be_kept_is_a_signed_503_and_a_replay_an_unsigned_401() {
-        type Refusal = fn() -> nonce::Refused;
+        type Refusal = fn() -> nonce::NonceError;
         let cases: [(Refusal, u16); 4] = [
-            (|| nonce::Refused::Full, 503),
-            (|| nonce::Refused::Disk("No space left on device".to_owned()), 503),
-            (|| nonce::Refused::Seen, 401),
-            (|| nonce::Refused::Forgotten, 401),
+            (|| nonce::NonceError::Full, 503),
+            (|| nonce::NonceError::Disk("No space left on device".to_owned()), 503),
+            (|| nonce::NonceError::Seen, 401),
+            (|| nonce::NonceError::Forgotten, 401),
         ];
         let folder = tempfile::tempdir().unwrap();
         for (refusal, status) in cases {
@@ -400,7 +412,7 @@ mod tests {
             let (input, signature) = (header("signature-input"), header("signature"));
             let claim = Claim { status, manifest, input, signature };
             let manifest = herald_wire::answer::verify(&claim, &request.tie, &secrets()).unwrap();
-            assert_eq!(manifest, Manifest::of_body(&body, None));
+            assert_eq!(manifest, AnswerManifest::of_body(&body, None));
         }
     }
 }

@@ -10,17 +10,18 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use herald_base::os_error;
 use herald_wire::digest;
 use herald_wire::request::{MAX_AGE, MAX_SKEW};
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a nonce is kept after its request was signed, in seconds: longer than any such request is taken.
 const KEEP: i64 = MAX_AGE + 2 * MAX_SKEW;
-/// The most nonces that are kept. More requests than this within [`KEEP`] are turned away.
+/// The most nonces that are kept. More requests than this within [`KEEP`] are rejected.
 const MOST: usize = 500_000;
 /// The most that is written in one go.
 const BATCH: usize = 1024;
-/// Lines beyond twice what is alive, after which the file is written anew.
+/// Lines beyond twice what is alive, after which the file is rewritten.
 const SLACK: usize = 4096;
 
 /// The most of a file that is read, in bytes: far more than the runner writes.
@@ -30,12 +31,12 @@ type Hash = [u8; 16];
 
 /// Why a nonce was not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum NonceError {
     /// Seen before.
-    #[error("this request was seen before")]
+    #[error("replayed request: its nonce was used before")]
     Seen,
     /// So old that whether it was seen is no longer known.
-    #[error("the request is older than what this runner remembers; is its clock right?")]
+    #[error("the request is older than the nonces that this runner keeps: check the clocks")]
     Forgotten,
     /// Too many requests within a few minutes.
     #[error("too many requests within a few minutes; try again later")]
@@ -49,7 +50,7 @@ struct Ask {
     hash: Hash,
     created: i64,
     now: i64,
-    answer: oneshot::Sender<Result<(), Refused>>,
+    answer: oneshot::Sender<Result<(), NonceError>>,
 }
 
 /// Remembers nonces.
@@ -65,7 +66,7 @@ impl Nonces {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn open(folder: &Path, now: i64) -> io::Result<Self> {
-        let mut store = Store::open(folder, now, MOST)?;
+        let mut store = NonceStore::open(folder, now, MOST)?;
         let (asks, mut waiting) = mpsc::channel(BATCH);
         std::thread::Builder::new().name("nonces".to_owned()).spawn(move || {
             let mut batch = Vec::new();
@@ -79,9 +80,9 @@ impl Nonces {
     /// Takes a nonce that was never seen, and returns once that is on disk.
     ///
     /// # Errors
-    /// [`Refused`] says why the request must not run.
-    pub async fn remember(&self, nonce: &str, created: i64, now: i64) -> Result<(), Refused> {
-        let gone = || Refused::Disk("its writer has stopped".to_owned());
+    /// [`NonceError`] says why the request must not run.
+    pub async fn remember(&self, nonce: &str, created: i64, now: i64) -> Result<(), NonceError> {
+        let gone = || NonceError::Disk("its writer has stopped".to_owned());
         let mut hash = Hash::default();
         hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
         let (answer, answered) = oneshot::channel();
@@ -93,7 +94,7 @@ impl Nonces {
 #[cfg(test)]
 impl Nonces {
     /// Takes none, for this reason.
-    pub(crate) fn refusing(refusal: fn() -> Refused) -> Self {
+    pub(crate) fn refusing(refusal: fn() -> NonceError) -> Self {
         let (asks, mut waiting) = mpsc::channel::<Ask>(1);
         tokio::spawn(async move {
             while let Some(ask) = waiting.recv().await {
@@ -104,7 +105,7 @@ impl Nonces {
     }
 }
 
-struct Store {
+struct NonceStore {
     folder: PathBuf,
     file: File,
     /// The length of the file up to which its lines are whole.
@@ -116,7 +117,7 @@ struct Store {
     seen: HashMap<Hash, i64>,
 }
 
-impl Store {
+impl NonceStore {
     fn open(folder: &Path, now: i64, most: usize) -> io::Result<Self> {
         let mut file = open_file(&folder.join("nonces"))?;
         let mut bytes = Vec::new();
@@ -179,30 +180,30 @@ impl Store {
         }
         let written = self.append(&text, fresh.len());
         if let Err(error) = &written {
-            tracing::error!(%error, "nonces could not be written; requests are refused until they can");
+            tracing::error!(%error, "cannot write nonces; rejecting requests until they can be written");
             for hash in &fresh {
                 self.seen.remove(hash);
             }
         }
         for (answer, verdict) in answers {
             let verdict = match (&verdict, &written) {
-                (Ok(()), Err(error)) => Err(Refused::Disk(error.to_string())),
+                (Ok(()), Err(error)) => Err(NonceError::Disk(os_error::plain(&error.to_string()))),
                 _ => verdict,
             };
-            // Whoever asked may be gone; the nonce stays used.
+            // The client may be gone; the nonce stays used.
             let _ = answer.send(verdict);
         }
     }
 
-    fn judge(&self, ask: &Ask) -> Result<(), Refused> {
+    fn judge(&self, ask: &Ask) -> Result<(), NonceError> {
         if self.seen.contains_key(&ask.hash) {
-            return Err(Refused::Seen);
+            return Err(NonceError::Seen);
         }
         if ask.created <= self.floor {
-            return Err(Refused::Forgotten);
+            return Err(NonceError::Forgotten);
         }
         if self.seen.len() >= self.most {
-            return Err(Refused::Full);
+            return Err(NonceError::Full);
         }
         Ok(())
     }
@@ -240,7 +241,7 @@ impl Store {
         self.floor = floor;
     }
 
-    /// Writes the file anew, aside, and puts it in place.
+    /// Writes the file again, aside, and moves it into place.
     fn rewrite(&mut self) -> io::Result<()> {
         let (aside, place) = (self.folder.join("nonces.new"), self.folder.join("nonces"));
         let _ = std::fs::remove_file(&aside);
@@ -294,7 +295,7 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    fn ask(store: &mut Store, nonce: &str, created: i64, now: i64) -> Result<(), Refused> {
+    fn ask(store: &mut NonceStore, nonce: &str, created: i64, now: i64) -> Result<(), NonceError> {
         let mut hash = Hash::default();
         hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
         let (answer, mut answered) = oneshot::channel();
@@ -305,52 +306,52 @@ mod tests {
     #[test]
     fn a_nonce_passes_once_across_restarts() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
-        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
         drop(store);
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
-        assert_eq!(ask(&mut store, "a", NOW + 9, NOW), Err(Refused::Seen));
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW + 9, NOW), Err(NonceError::Seen));
         assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
     }
 
     #[test]
     fn a_clock_set_back_makes_nothing_acceptable_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
         assert_eq!(ask(&mut store, "b", NOW + 1000, NOW + 1000), Ok(()));
         assert_eq!(store.seen.len(), 1, "the old one is forgotten");
-        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Forgotten));
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Forgotten));
         drop(store);
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
-        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen), "the file still has it");
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen), "the file still has it");
         assert_eq!(ask(&mut store, "c", NOW + 1, NOW), Ok(()));
         drop(store);
-        drop(Store::open(folder.path(), NOW + 1000, MOST).unwrap());
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
-        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Forgotten), "and now what was forgotten");
+        drop(NonceStore::open(folder.path(), NOW + 1000, MOST).unwrap());
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Forgotten), "and now what was forgotten");
     }
 
     #[test]
     fn half_a_line_is_dropped_and_damage_is_safe() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nonces");
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
         drop(store);
         let good = std::fs::read(&path).unwrap();
 
         std::fs::write(&path, [&good[..], b"1800000000 00ff"].concat()).unwrap();
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
-        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
         assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
 
         for damage in [&b"\0\0\0\0\n"[..], b"x y\n", b"1800000000 zz\n", b"\xff\n"] {
             std::fs::write(&path, [damage, &good[..]].concat()).unwrap();
-            let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
-            assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
-            assert_eq!(ask(&mut store, "c", NOW, NOW), Err(Refused::Forgotten));
+            let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+            assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
+            assert_eq!(ask(&mut store, "c", NOW, NOW), Err(NonceError::Forgotten));
             assert_eq!(ask(&mut store, "c", NOW + 1, NOW), Ok(()));
         }
     }
@@ -358,30 +359,30 @@ mod tests {
     #[test]
     fn the_file_and_the_memory_stay_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), NOW, 3).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, 3).unwrap();
         for n in 0..3 {
             assert_eq!(ask(&mut store, &n.to_string(), NOW, NOW), Ok(()));
         }
-        assert_eq!(ask(&mut store, "3", NOW, NOW), Err(Refused::Full));
+        assert_eq!(ask(&mut store, "3", NOW, NOW), Err(NonceError::Full));
         store.lines = 10_000;
         let later = NOW + KEEP + MAX_SKEW;
         assert_eq!(ask(&mut store, "4", later, later), Ok(()));
         assert_eq!(store.lines, 1, "the file was written anew");
         assert_eq!(std::fs::read_to_string(folder.path().join("nonces")).unwrap().lines().count(), 2);
         drop(store);
-        let mut store = Store::open(folder.path(), later, 3).unwrap();
-        assert_eq!(ask(&mut store, "4", later, later), Err(Refused::Seen));
+        let mut store = NonceStore::open(folder.path(), later, 3).unwrap();
+        assert_eq!(ask(&mut store, "4", later, later), Err(NonceError::Seen));
     }
 
     #[test]
     fn what_cannot_be_written_is_refused_and_not_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = Store::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
         let good = std::mem::replace(&mut store.file, File::open(folder.path().join("nonces")).unwrap());
-        assert!(matches!(ask(&mut store, "a", NOW, NOW), Err(Refused::Disk(_))));
+        assert!(matches!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Disk(_))));
         store.file = good;
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()), "it may be sent again");
-        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(Refused::Seen));
+        assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
     }
 
     #[tokio::test]
@@ -395,6 +396,6 @@ mod tests {
         }
         let results = tasks.join_all().await;
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 50);
-        assert_eq!(results.iter().filter(|result| **result == Err(Refused::Seen)).count(), 50);
+        assert_eq!(results.iter().filter(|result| **result == Err(NonceError::Seen)).count(), 50);
     }
 }

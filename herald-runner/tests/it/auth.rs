@@ -76,7 +76,7 @@ fn a_replay_is_refused_also_after_a_crash() {
     let (request, _) = v2("/", &body, now(), &secrets(), false);
     assert_eq!(runner.send(&request).status, 200);
     let again = runner.send(&request);
-    assert_eq!((again.status, again.text().as_str()), (401, "this request was seen before\n"));
+    assert_eq!((again.status, again.text().as_str()), (401, "replayed request: its nonce was used before\n"));
 
     runner.child.kill().unwrap();
     runner.child.wait().unwrap();

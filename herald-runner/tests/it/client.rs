@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use herald_wire::answer::{self, Claim};
-use herald_wire::manifest::Manifest;
+use herald_wire::manifest::AnswerManifest;
 use herald_wire::request::{self, Outgoing, SignedRequest};
 use herald_wire::secret::Secrets;
 use herald_wire::v1;
@@ -222,11 +222,11 @@ impl Answer {
     }
 
     /// The manifest of an answer without files, once signature and body were found right.
-    pub(crate) fn verify(&self, request: &SignedRequest) -> Manifest {
+    pub(crate) fn verify(&self, request: &SignedRequest) -> AnswerManifest {
         self.verify_with(request, &secrets())
     }
 
-    pub(crate) fn verify_with(&self, request: &SignedRequest, secrets: &Secrets) -> Manifest {
+    pub(crate) fn verify_with(&self, request: &SignedRequest, secrets: &Secrets) -> AnswerManifest {
         let claim = Claim {
             status: self.status,
             manifest: self.header("herald-manifest").expect("a manifest"),
@@ -234,7 +234,7 @@ impl Answer {
             signature: self.header("signature"),
         };
         let manifest = answer::verify(&claim, &request.tie, secrets).unwrap();
-        let of_body = Manifest { ending: manifest.ending, ..Manifest::of_body(&self.body, None) };
+        let of_body = AnswerManifest { ending: manifest.ending, ..AnswerManifest::of_body(&self.body, None) };
         assert_eq!(manifest, of_body);
         manifest
     }

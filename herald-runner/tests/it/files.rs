@@ -1,8 +1,8 @@
 //! Result files on the wire.
 
 use herald_wire::answer::{self, Claim};
-use herald_wire::manifest::Manifest;
-use herald_wire::multipart::Reader;
+use herald_wire::manifest::AnswerManifest;
+use herald_wire::multipart::MultipartReader;
 use herald_wire::request::SignedRequest;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ fn parts(answer: &Answer) -> Vec<Part> {
     let body = bytes::Bytes::from(answer.body.clone());
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let stream = futures_util::stream::iter([Ok::<_, std::io::Error>(body)]);
-        let mut reader = Reader::new(&kind, stream).unwrap();
+        let mut reader = MultipartReader::new(&kind, stream).unwrap();
         let mut parts = Vec::new();
         while let Some(mut part) = reader.next_part().await.unwrap() {
             let header =
@@ -43,7 +43,7 @@ fn parts(answer: &Answer) -> Vec<Part> {
     })
 }
 
-fn verified(answer: &Answer, signed: &SignedRequest) -> (Vec<Part>, Manifest) {
+fn verified(answer: &Answer, signed: &SignedRequest) -> (Vec<Part>, AnswerManifest) {
     let mut parts = parts(answer);
     let last = parts.pop().unwrap();
     assert_eq!(last.name, "manifest");

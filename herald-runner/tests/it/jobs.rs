@@ -172,7 +172,7 @@ fn output_is_read_while_the_job_runs() {
         }
         let said = answer.json();
         for piece in said["pieces"].as_array().unwrap() {
-            let piece: herald_wire::log::LogPiece = serde_json::from_value(piece.clone()).unwrap();
+            let piece: herald_wire::log::OutputPiece = serde_json::from_value(piece.clone()).unwrap();
             seen.push((piece.stream, piece.bytes().unwrap()));
         }
         *from = said["next"].as_u64().unwrap();

@@ -58,7 +58,7 @@ fn a_slow_client_does_not_hold_up_others() {
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
-/// More than there are places for strangers.
+/// More than there are slots for unauthenticated clients.
 #[test]
 fn silent_connections_do_not_hold_up_others() {
     let runner = Runner::start("");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::model::LogPiece;
-use herald_store::job_log::{Chunk, Entry};
+use herald_store::job_log::{Chunk, OutputEntry};
 
 /// Where output is missing.
 const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";
@@ -65,7 +65,7 @@ impl Teller {
         told.into()
     }
 
-    fn put(&mut self, told: &mut Vec<u8>, attempt: u32, entry: &Entry) {
+    fn put(&mut self, told: &mut Vec<u8>, attempt: u32, entry: &OutputEntry) {
         let stream = stream_word(entry.stream);
         let begun = match entry.stream {
             Stream::Stdout => &mut self.begun[0],
@@ -119,7 +119,7 @@ mod tests {
         let at = Timestamp::UNIX_EPOCH;
         let entries = parts
             .iter()
-            .map(|(stream, bytes)| Entry { stream: *stream, at, bytes: bytes.to_vec() })
+            .map(|(stream, bytes)| OutputEntry { stream: *stream, at, bytes: bytes.to_vec() })
             .collect();
         Chunk { entries, ..Chunk::default() }
     }

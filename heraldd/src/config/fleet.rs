@@ -18,7 +18,7 @@ pub struct FleetSettings {
     /// How often each is asked how it is.
     pub heartbeat: Duration,
     /// The runner that this daemon is as well. Holds secrets.
-    pub runner: Option<herald_runner::config::Config>,
+    pub runner: Option<herald_runner::config::RunnerConfig>,
 }
 
 /// The sections that components may read. Where something is wrong with the settings, the nodes are known all the same: one

@@ -2,7 +2,7 @@
 
 use herald_core::problem::{Path, Problem, kind_of};
 use herald_core::spec::Description;
-use herald_runner::config::{Config, PORT};
+use herald_runner::config::{PORT, RunnerConfig};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
@@ -23,7 +23,7 @@ fn description() -> Description {
     )
 }
 
-pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<Config>, Invalid> {
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<RunnerConfig>, Invalid> {
     let at = Path::top().key("runner");
     let given = match reading.top.get("runner") {
         None => return Ok(None),
@@ -49,7 +49,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<Config>
     if !has_secret {
         return Err(Invalid);
     }
-    Config::of(&options).map(Some).map_err(|error| reading.wrong(error.problem(&options.0, &at)))
+    RunnerConfig::of(&options).map(Some).map_err(|error| reading.wrong(error.problem(&options.0, &at)))
 }
 
 /// What the section does not say is as the own node has it.

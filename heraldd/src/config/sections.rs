@@ -50,7 +50,7 @@ sections! {
         /// `node`: every node by name, with the defaults filled in. Holds secrets.
         nodes: Map<String, Value> = node,
         /// `runner`: the runner that this daemon is as well. Holds secrets.
-        runner: Option<herald_runner::config::Config> = runner,
+        runner: Option<herald_runner::config::RunnerConfig> = runner,
     }
     others {
         components::TRIGGER,

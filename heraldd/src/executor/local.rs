@@ -8,7 +8,7 @@ use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, 
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
-use herald_exec::{Engine, LARGEST_OUTPUT, Settings};
+use herald_exec::{ExecEngine, ExecSettings, LARGEST_OUTPUT};
 use serde_json::Value;
 
 use super::job_params;
@@ -75,10 +75,12 @@ pub fn component() -> ExecutorType {
     )
     .example(EXAMPLE);
     let description = job_params().into_iter().fold(description, Description::param);
-    ExecutorType::new(description, |options| Ok(Arc::new(Local { engine: Engine::new(settings(options)?) })))
+    ExecutorType::new(description, |options| {
+        Ok(Arc::new(Local { engine: ExecEngine::new(settings(options)?) }))
+    })
 }
 
-fn settings(options: &Options) -> Result<Settings, ComponentError> {
+fn settings(options: &Options) -> Result<ExecSettings, ComponentError> {
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
     let bad = |name: &'static str| move |why: UnitError| ComponentError::of_option(name, why);
     let work_dir = match given("work_dir") {
@@ -86,7 +88,7 @@ fn settings(options: &Options) -> Result<Settings, ComponentError> {
         Some(_) => return Err(ComponentError::of_option("work_dir", "expected a path")),
         None => default_work_dir()?,
     };
-    let mut settings = Settings::new(work_dir);
+    let mut settings = ExecSettings::new(work_dir);
     if let Some(size) = given("output_limit") {
         settings.output_limit = unit::size(size).map_err(bad("output_limit"))?;
     }
@@ -109,7 +111,7 @@ fn default_work_dir() -> Result<PathBuf, ComponentError> {
 }
 
 struct Local {
-    engine: Engine,
+    engine: ExecEngine,
 }
 
 #[async_trait]

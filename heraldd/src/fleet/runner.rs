@@ -2,13 +2,13 @@
 
 use anyhow::Context as _;
 use herald_core::trigger::CancellationToken;
-use herald_runner::config::Config;
-use herald_runner::runner::{Impatience, Runner};
+use herald_runner::config::RunnerConfig;
+use herald_runner::runner::{ForceStop, Runner};
 
 /// The runner at work, and what it was made from.
 pub struct OwnRunner {
     runner: Runner,
-    config: Config,
+    config: RunnerConfig,
 }
 
 impl OwnRunner {
@@ -16,7 +16,7 @@ impl OwnRunner {
     ///
     /// # Errors
     /// When it cannot have what it needs: the port is taken, say.
-    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+    pub async fn start(config: &RunnerConfig) -> anyhow::Result<Self> {
         let runner = Runner::start(config).await.context("runner")?;
         Ok(Self { runner, config: config.clone() })
     }
@@ -25,7 +25,7 @@ impl OwnRunner {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_if(config: Option<&Config>) -> anyhow::Result<Option<Self>> {
+    pub async fn start_if(config: Option<&RunnerConfig>) -> anyhow::Result<Option<Self>> {
         match config {
             Some(config) => Self::start(config).await.map(Some),
             None => Ok(None),
@@ -33,7 +33,7 @@ impl OwnRunner {
     }
 
     /// Accepts changed secrets; everything else takes a restart, and a line says so.
-    pub fn reload(&mut self, config: Option<&Config>) {
+    pub fn reload(&mut self, config: Option<&RunnerConfig>) {
         let Some(config) = config else {
             tracing::warn!("that this daemon is no runner any more takes effect at the next start");
             return;
@@ -56,8 +56,8 @@ impl OwnRunner {
 /// Becomes impatient once.
 struct Forced(Option<CancellationToken>);
 
-impl Impatience for Forced {
-    async fn again(&mut self) {
+impl ForceStop for Forced {
+    async fn requested(&mut self) {
         match self.0.take() {
             Some(forced) => {
                 forced.cancelled().await;

@@ -11,7 +11,7 @@ use herald_store::changes::Changes;
 use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
-use herald_store::store::{OpenError, Store};
+use herald_store::store::{JournalStore, OpenError};
 
 use crate::config::{HistorySettings, Settings};
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ const LOGS: &str = "log";
 
 /// Where everything is recorded, and what watches it.
 pub struct State {
-    store: Option<Arc<Store>>,
+    store: Option<Arc<JournalStore>>,
     /// What is known while there is no store.
     recent: Arc<MemoryHistory>,
     /// What jobs write.
@@ -50,14 +50,14 @@ impl State {
         let logs = JobLogs::new(Some(folder.join(LOGS)), settings.history.log_limit);
         let keep = keep(&settings.history);
         let at = clock.clone();
-        let open = move || Store::open(&folder, keep, at);
+        let open = move || JournalStore::open(&folder, keep, at);
         let opened = tokio::task::spawn_blocking(open).await;
         let store = opened.map_err(|error| OpenError(error.to_string()))??;
         remove_logs_of_trimmed_jobs(&store, &logs);
         Ok(Self::with(Some(Arc::new(store)), logs, &*clock))
     }
 
-    fn with(store: Option<Arc<Store>>, logs: JobLogs, clock: &dyn Clock) -> Self {
+    fn with(store: Option<Arc<JournalStore>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
         Self { store, recent: Arc::default(), logs, metrics, changes: Changes::default() }
     }
@@ -134,7 +134,7 @@ fn keep(history: &HistorySettings) -> Keep {
 }
 
 /// A job's logs go when the job does.
-fn remove_logs_of_trimmed_jobs(store: &Store, logs: &JobLogs) {
+fn remove_logs_of_trimmed_jobs(store: &JournalStore, logs: &JobLogs) {
     let logs = logs.clone();
     store.on_trim(Arc::new(move |jobs| {
         if let Err(error) = logs.remove(jobs) {

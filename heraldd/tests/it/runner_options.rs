@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use herald_runner::config::Config;
+use herald_runner::config::RunnerConfig;
 use heraldd::loading;
 
 const SECRET: &str = "secret: the_secret_should_be_strong_enough";
 
 /// What herald-runner makes of the line.
-fn by_runner(folder: &Path, line: &str) -> Result<Config, String> {
+fn by_runner(folder: &Path, line: &str) -> Result<RunnerConfig, String> {
     let path = folder.join("runner.yml");
     std::fs::write(&path, format!("{SECRET}\nwork_dir: /w\n{line}\n")).unwrap();
     herald_runner::config::load(&path).map_err(|error| error.to_string())
 }
 
 /// What heraldd makes of the line in its section.
-fn by_daemon(folder: &Path, line: &str) -> Result<Config, String> {
+fn by_daemon(folder: &Path, line: &str) -> Result<RunnerConfig, String> {
     let path = folder.join("heraldd.yml");
     std::fs::write(&path, format!("state_dir: none\nrunner:\n  {SECRET}\n  work_dir: /w\n  {line}\n"))
         .unwrap();

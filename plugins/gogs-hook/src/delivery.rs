@@ -7,7 +7,7 @@ use bytes::Bytes;
 use herald_core::activation::{Name, Refused};
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
-use herald_net::serve::{BodyError, Handler, Peer, Reply, error_reply, json_reply, read_whole};
+use herald_net::serve::{BodyError, Handler, JsonReply, Peer, error_reply, json_reply, read_whole};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -38,13 +38,13 @@ pub(crate) struct Receiver {
 impl Handler for Receiver {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Reply {
+    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> JsonReply {
         self.receive(request).await
     }
 }
 
 impl Receiver {
-    async fn receive(&self, request: Request<Incoming>) -> Reply {
+    async fn receive(&self, request: Request<Incoming>) -> JsonReply {
         let (head, body) = request.into_parts();
         if let Some(refusal) = refusal(&head.method, &head.headers) {
             return refusal;
@@ -94,7 +94,7 @@ impl Receiver {
 }
 
 /// The reason to reject a request by its head alone, if there is one.
-fn refusal(method: &Method, headers: &HeaderMap) -> Option<Reply> {
+fn refusal(method: &Method, headers: &HeaderMap) -> Option<JsonReply> {
     if method != Method::POST {
         let mut reply = error_reply(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use POST");
         reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -124,7 +124,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     }
 }
 
-fn unread(error: &BodyError) -> Reply {
+fn unread(error: &BodyError) -> JsonReply {
     match error {
         BodyError::TooLarge => {
             let sentence = format!("the body is longer than {MAX_BODY} bytes");
@@ -150,7 +150,7 @@ fn params(headers: &HeaderMap, payload: Params) -> Params {
     params
 }
 
-fn rejected(refused: &Refused) -> Reply {
+fn rejected(refused: &Refused) -> JsonReply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, "1"),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "5"),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{ErrorClass, ErrorCode, ObjectType, Oid, Repository};
 
-use super::halt::Halt;
+use super::cancel::CancelFlag;
 
 /// The mode bits of a file that is run.
 const EXECUTABLE: i32 = 0o100;
@@ -29,7 +29,7 @@ pub(crate) enum CheckoutError {
     /// The disk.
     Disk(PathBuf, std::io::Error),
     /// Somebody asked to stop.
-    Halted,
+    Cancelled,
 }
 
 impl From<git2::Error> for CheckoutError {
@@ -39,12 +39,17 @@ impl From<git2::Error> for CheckoutError {
 }
 
 /// Writes all files of `commit` into the empty folder `into`. Submodules stay empty folders.
-pub(crate) fn write(repo: &Repository, commit: Oid, into: &Path, halt: &Halt) -> Result<(), CheckoutError> {
+pub(crate) fn write(
+    repo: &Repository,
+    commit: Oid,
+    into: &Path,
+    cancel: &CancelFlag,
+) -> Result<(), CheckoutError> {
     let mut open = vec![(repo.find_commit(commit)?.tree_id(), into.to_owned())];
     while let Some((tree, folder)) = open.pop() {
         for entry in &repo.find_tree(tree)? {
-            if halt.is_set() {
-                return Err(CheckoutError::Halted);
+            if cancel.is_set() {
+                return Err(CheckoutError::Cancelled);
             }
             let path = folder.join(safe_name(entry.name_bytes(), &folder, into)?);
             match entry.kind() {

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use git2::{CertificateCheckStatus, Cred, CredentialType, RemoteCallbacks};
+use herald_base::os_error;
 
-use super::halt::Halt;
+use super::cancel::CancelFlag;
 use super::known_hosts::{self, Shown};
 use super::url::{RepoUrl, Transport};
 
@@ -53,12 +54,39 @@ impl Credentials {
     }
 }
 
-/// What went wrong inside a callback: libgit2 does not always pass the text on.
-#[derive(Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<Option<String>>>);
+/// Why logging in failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LoginError {
+    #[error("git_ssh_key_file {} cannot be read: {why}", path.display())]
+    KeyFile { path: PathBuf, why: String },
+    #[error("{0}")]
+    Git(String),
+    #[error("{what} is not a private key: no line contains PRIVATE KEY")]
+    NotAKey { what: String },
+    #[error("the private key {what} is encrypted: set git_ssh_key_password")]
+    Encrypted { what: String },
+    #[error("authentication failed at {url}, which requires a login: check git_username and git_password")]
+    Http { url: String },
+    #[error(
+        "authentication failed for user `{user}` at {url}: check git_username, git_ssh_key or git_ssh_key_file, \
+         git_ssh_key_password and git_password"
+    )]
+    Ssh { url: String, user: String },
+}
 
-impl Trouble {
-    fn tell(&self, text: String) -> git2::Error {
+impl LoginError {
+    fn of_git(error: &git2::Error) -> Self {
+        Self::Git(error.message().to_owned())
+    }
+}
+
+/// An error inside a callback: libgit2 does not always pass the text on.
+#[derive(Clone, Default)]
+pub(crate) struct CallbackError(Arc<Mutex<Option<String>>>);
+
+impl CallbackError {
+    fn set(&self, cause: &impl std::fmt::Display) -> git2::Error {
+        let text = cause.to_string();
         let error = git2::Error::from_str(&text);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
         error
@@ -69,8 +97,8 @@ impl Trouble {
     }
 }
 
-/// One way to log in.
-enum Way {
+/// One method to log in.
+enum LoginMethod {
     Password,
     Key { text: String, what: String },
 }
@@ -79,24 +107,24 @@ enum Way {
 pub(crate) fn callbacks<'a>(
     url: &'a RepoUrl,
     credentials: &'a Credentials,
-    halt: &'a Halt,
-    trouble: &Trouble,
+    cancel: &'a CancelFlag,
+    callback_error: &CallbackError,
 ) -> RemoteCallbacks<'a> {
     let mut callbacks = RemoteCallbacks::new();
-    callbacks.transfer_progress(|_| !halt.is_set());
-    callbacks.sideband_progress(|_| !halt.is_set());
-    let (told, mut ways) = (trouble.clone(), None);
+    callbacks.transfer_progress(|_| !cancel.is_set());
+    callbacks.sideband_progress(|_| !cancel.is_set());
+    let (reported, mut methods) = (callback_error.clone(), None);
     callbacks.credentials(move |_, _, allowed| {
-        if halt.is_set() {
+        if cancel.is_set() {
             return Err(git2::Error::from_str("stopped"));
         }
-        let ways = ways.get_or_insert_with(|| ways_in(url, credentials).map(Vec::into_iter));
-        match ways {
-            Ok(ways) => log_in(ways, url, credentials, allowed).map_err(|text| told.tell(text)),
-            Err(text) => Err(told.tell(text.clone())),
+        let methods = methods.get_or_insert_with(|| login_methods(url, credentials).map(Vec::into_iter));
+        match methods {
+            Ok(methods) => log_in(methods, url, credentials, allowed).map_err(|error| reported.set(&error)),
+            Err(error) => Err(reported.set(error)),
         }
     });
-    let told = trouble.clone();
+    let reported = callback_error.clone();
     callbacks.certificate_check(move |shown, _| match (&url.transport, shown.as_hostkey()) {
         (Transport::Ssh { host, port, .. }, Some(cert)) => {
             let key = cert.hostkey().unwrap_or_default();
@@ -109,7 +137,7 @@ pub(crate) fn callbacks<'a>(
             };
             known_hosts::check(credentials.known_hosts.as_deref(), &shown)
                 .map(|()| CertificateCheckStatus::CertificateOk)
-                .map_err(|text| told.tell(text))
+                .map_err(|error| reported.set(&error))
         }
         // TLS certificates are verified by libgit2, against the system's authorities.
         _ => Ok(CertificateCheckStatus::CertificatePassthrough),
@@ -124,43 +152,46 @@ fn kind_of(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(rest.get(..length)?).ok()
 }
 
-/// All ways to log in, in the order of the contract.
-fn ways_in(url: &RepoUrl, credentials: &Credentials) -> Result<Vec<Way>, String> {
-    let mut ways = Vec::new();
+/// All methods to log in, in the order of the contract.
+fn login_methods(url: &RepoUrl, credentials: &Credentials) -> Result<Vec<LoginMethod>, LoginError> {
+    let mut methods = Vec::new();
     let over_ssh = matches!(url.transport, Transport::Ssh { .. });
     // Over http a user name alone may be a token.
     let user_alone = !over_ssh && (credentials.username.is_some() || url.user.is_some());
     if credentials.password(url).is_some() || user_alone {
-        ways.push(Way::Password);
+        methods.push(LoginMethod::Password);
     }
     if !over_ssh {
-        return Ok(ways);
+        return Ok(methods);
     }
     if let Some(text) = &credentials.ssh_key {
-        ways.push(Way::Key { text: with_newline(text), what: "git_ssh_key".to_owned() });
+        methods.push(LoginMethod::Key { text: with_newline(text), what: "git_ssh_key".to_owned() });
     }
     if let Some(file) = &credentials.ssh_key_file {
-        ways.push(key_file(file).map_err(|error| format!("git_ssh_key_file {}: {error}", file.display()))?);
+        methods.push(key_file(file).map_err(|error| LoginError::KeyFile {
+            path: file.clone(),
+            why: os_error::plain(&error.to_string()),
+        })?);
     }
-    if ways.is_empty() {
-        ways.extend(own_keys());
+    if methods.is_empty() {
+        methods.extend(own_keys());
     }
-    Ok(ways)
+    Ok(methods)
 }
 
 /// The keys that `ssh` would use for this user.
-fn own_keys() -> impl Iterator<Item = Way> {
+fn own_keys() -> impl Iterator<Item = LoginMethod> {
     let folder = std::env::home_dir().map(|home| home.join(".ssh"));
     ["id_ed25519", "id_ecdsa", "id_rsa"]
         .into_iter()
         .filter_map(move |name| key_file(&folder.as_ref()?.join(name)).ok())
 }
 
-fn key_file(path: &Path) -> std::io::Result<Way> {
+fn key_file(path: &Path) -> std::io::Result<LoginMethod> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(path)?.take(LARGEST_KEY).read_to_string(&mut text)?;
-    Ok(Way::Key { text: with_newline(&text), what: path.display().to_string() })
+    Ok(LoginMethod::Key { text: with_newline(&text), what: path.display().to_string() })
 }
 
 /// A secret reference cuts the newline that the key format asks for.
@@ -169,52 +200,46 @@ fn with_newline(key: &str) -> String {
 }
 
 fn log_in(
-    ways: &mut std::vec::IntoIter<Way>,
+    methods: &mut std::vec::IntoIter<LoginMethod>,
     url: &RepoUrl,
     credentials: &Credentials,
     allowed: CredentialType,
-) -> Result<Cred, String> {
+) -> Result<Cred, LoginError> {
     let user = credentials.user(url);
     if allowed.contains(CredentialType::USERNAME) {
-        return Cred::username(user).map_err(|error| error.message().to_owned());
+        return Cred::username(user).map_err(|error| LoginError::of_git(&error));
     }
-    let given = ways.as_slice().len();
-    for way in ways.by_ref() {
-        let cred = match way {
-            Way::Password if allowed.contains(CredentialType::USER_PASS_PLAINTEXT) => {
+    for method in methods.by_ref() {
+        let cred = match method {
+            LoginMethod::Password if allowed.contains(CredentialType::USER_PASS_PLAINTEXT) => {
                 Cred::userpass_plaintext(user, credentials.password(url).unwrap_or_default())
             }
-            Way::Key { text, what } if allowed.contains(CredentialType::SSH_MEMORY) => {
+            LoginMethod::Key { text, what } if allowed.contains(CredentialType::SSH_MEMORY) => {
                 check_key(&text, &what, credentials.ssh_key_password.is_some())?;
                 Cred::ssh_key_from_memory(user, None, &text, credentials.ssh_key_password.as_deref())
             }
             _ => continue,
         };
-        return cred.map_err(|error| error.message().to_owned());
+        return cred.map_err(|error| LoginError::of_git(&error));
     }
-    Err(refused(url, user, given > 0))
+    Err(rejected(url, user))
 }
 
-fn refused(url: &RepoUrl, user: &str, given: bool) -> String {
-    let (shown, over_ssh) = (url.shown(), matches!(url.transport, Transport::Ssh { .. }));
-    match (over_ssh, given) {
-        (false, _) => format!(
-            "{shown} asks for a login, and what was given was not enough or was refused: check git_username and git_password"
-        ),
-        (true, _) => format!(
-            "{shown} let `{user}` in neither with a key nor with a password: check git_username, git_ssh_key or \
-             git_ssh_key_file, git_ssh_key_password and git_password"
-        ),
+fn rejected(url: &RepoUrl, user: &str) -> LoginError {
+    let shown = url.shown().to_owned();
+    match url.transport {
+        Transport::Ssh { .. } => LoginError::Ssh { url: shown, user: user.to_owned() },
+        _ => LoginError::Http { url: shown },
     }
 }
 
 /// An encrypted key without a password fails deep inside with a text that says nothing.
-fn check_key(text: &str, what: &str, has_password: bool) -> Result<(), String> {
+fn check_key(text: &str, what: &str, has_password: bool) -> Result<(), LoginError> {
     if !text.contains("PRIVATE KEY-----") {
-        return Err(format!("{what} is not a private key: it has no line with PRIVATE KEY"));
+        return Err(LoginError::NotAKey { what: what.to_owned() });
     }
     if is_encrypted(text) && !has_password {
-        return Err(format!("the private key {what} is encrypted: give git_ssh_key_password"));
+        return Err(LoginError::Encrypted { what: what.to_owned() });
     }
     Ok(())
 }

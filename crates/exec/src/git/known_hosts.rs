@@ -4,11 +4,24 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use herald_base::os_error;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
 /// A known_hosts file is small; a larger one is a mistake.
 const LARGEST: u64 = 16 << 20;
+
+/// Why a server is not trusted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HostKeyError {
+    #[error("there is no home directory with .ssh/known_hosts: set git_known_hosts to a file")]
+    NoHome,
+    #[error("the known hosts file {} cannot be read: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    /// The sentence of a [`Refusal`].
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// What a server showed.
 pub(crate) struct Shown<'a> {
@@ -23,21 +36,20 @@ pub(crate) struct Shown<'a> {
 /// Whether the server's key is in the file (default: the user's own).
 ///
 /// # Errors
-/// A sentence that says what is wrong with it and what to do.
-pub(crate) fn check(file: Option<&Path>, shown: &Shown<'_>) -> Result<(), String> {
+/// [`HostKeyError`] says what is wrong and what to do.
+pub(crate) fn check(file: Option<&Path>, shown: &Shown<'_>) -> Result<(), HostKeyError> {
     let path = match file {
         Some(file) => file.to_owned(),
-        None => default_file().ok_or_else(|| {
-            "there is no home directory to find .ssh/known_hosts in; name a file with git_known_hosts"
-                .to_owned()
-        })?,
+        None => default_file().ok_or(HostKeyError::NoHome)?,
     };
     let text = match read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => String::new(),
-        Err(error) => return Err(format!("the known hosts file {} cannot be read: {error}", path.display())),
+        Err(error) => {
+            return Err(HostKeyError::Unreadable { path, why: os_error::plain(&error.to_string()) });
+        }
     };
-    judge(&text, shown).map_err(|verdict| verdict.explain(&path, shown))
+    judge(&text, shown).map_err(|refusal| HostKeyError::Refused(refusal.explain(&path, shown)))
 }
 
 fn default_file() -> Option<PathBuf> {
@@ -80,7 +92,8 @@ impl Refusal {
             ),
             Self::Changed(line) => format!(
                 "the host key of {place} HAS CHANGED: its {kind} key{print} is not the one in line {line} of {file}. \
-                 Somebody may be listening in, or the server was set up anew; only in the latter case replace that line"
+                 The connection may be intercepted, or the server was reinstalled; replace that line only in the latter \
+                 case"
             ),
             Self::Revoked(line) => {
                 format!("the {kind} key{print} of {place} is marked as revoked in line {line} of {file}")
@@ -95,7 +108,7 @@ fn judge(text: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
     let mut changed = None;
     let mut kinds = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let Some(entry) = Entry::parse(line) else { continue };
+        let Some(entry) = KnownHost::parse(line) else { continue };
         if !entry.is_about(&names) {
             continue;
         }
@@ -117,21 +130,21 @@ fn judge(text: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// The names under which a host may stand in the file.
+/// The names under which a host can be listed in the file.
 fn names(shown: &Shown<'_>) -> Vec<String> {
     let host = shown.host.to_ascii_lowercase();
     let with_port = format!("[{host}]:{}", shown.port);
     if shown.port == 22 { vec![host, with_port] } else { vec![with_port] }
 }
 
-struct Entry<'a> {
+struct KnownHost<'a> {
     marker: Option<&'a str>,
     hosts: &'a str,
     kind: &'a str,
     key: Vec<u8>,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> KnownHost<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
         let first = fields.next().filter(|first| !first.starts_with('#'))?;

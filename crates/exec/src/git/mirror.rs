@@ -11,9 +11,9 @@ use git2::{
     Repository, RepositoryInitOptions,
 };
 
-use super::credential::{Trouble, callbacks};
-use super::halt::Halt;
-use super::source::{FULL, Source, Want};
+use super::cancel::CancelFlag;
+use super::credential::{CallbackError, callbacks};
+use super::source::{FULL, GitSource, Revision};
 use crate::scratch::remove_tree;
 
 /// Where the mirror remembers what it has: never under names that the remote chose.
@@ -31,10 +31,10 @@ pub(crate) enum MirrorError {
     Git(git2::Error),
     /// libgit2 says so of the remote: the mirror is not to blame.
     Remote(git2::Error),
-    /// We say so.
-    Said(String),
+    /// Herald says so.
+    Reason(String),
     /// Somebody asked to stop.
-    Halted,
+    Cancelled,
 }
 
 impl From<git2::Error> for MirrorError {
@@ -49,8 +49,8 @@ pub(crate) struct Mirror {
     path: PathBuf,
 }
 
-/// The lock that keeps two processes from fetching the same at once. Whoever waits for a thread that hangs can take it
-/// away: packs are written aside and renamed, so even a thread that wakes up later does no harm.
+/// The lock that keeps two processes from fetching the same at once. It can be taken away from a thread that hangs:
+/// packs are written aside and renamed, so even a thread that wakes up later does no harm.
 #[derive(Clone, Default)]
 pub(crate) struct FetchLock(Arc<Mutex<Option<File>>>);
 
@@ -59,14 +59,16 @@ impl FetchLock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    fn take(&self, path: &Path, halt: &Halt) -> Result<(), MirrorError> {
-        let unusable = |error: std::io::Error| MirrorError::Said(format!("{}: {error}", path.display()));
+    fn take(&self, path: &Path, cancel: &CancelFlag) -> Result<(), MirrorError> {
+        let unusable = |error: std::io::Error| {
+            MirrorError::Reason(format!("{} cannot be locked: {error}", path.display()))
+        };
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
         let file = file.map_err(unusable)?;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if halt.is_set() => return Err(MirrorError::Halted),
+                Err(TryLockError::WouldBlock) if cancel.is_set() => return Err(MirrorError::Cancelled),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
             }
@@ -76,22 +78,22 @@ impl FetchLock {
     }
 }
 
-/// A reference that the remote tells of.
-struct Head {
+/// A reference that the remote lists.
+struct RemoteRef {
     name: String,
     id: Oid,
     points_to: Option<String>,
 }
 
 /// What to fetch, and what the job then runs.
-struct Plan {
+struct FetchPlan {
     refs: Vec<(String, Oid)>,
     wanted: Option<Oid>,
 }
 
 impl Mirror {
     /// The mirror of this source below `root`.
-    pub(crate) fn of(source: &Source, root: &Path) -> Self {
+    pub(crate) fn of(source: &GitSource, root: &Path) -> Self {
         Self { path: root.join(name_of(&source.url.identity())) }
     }
 
@@ -116,13 +118,15 @@ impl Mirror {
             match self.open() {
                 Ok(repo) => return Ok(repo),
                 Err(error) => {
-                    tracing::warn!(path = %self.path.display(), %error, "a mirror is damaged and is made anew");
+                    tracing::warn!(path = %self.path.display(), %error, "mirror corrupt; re-cloning");
                     self.remove()?;
                 }
             }
         }
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.path);
-        made.map_err(|error| MirrorError::Said(format!("{}: {error}", self.path.display())))?;
+        made.map_err(|error| {
+            MirrorError::Reason(format!("the mirror {} cannot be written: {error}", self.path.display()))
+        })?;
         let mut options = RepositoryInitOptions::new();
         // No template: those bring hooks.
         options.bare(true).no_reinit(false).external_template(false).initial_head("herald");
@@ -131,56 +135,57 @@ impl Mirror {
     }
 
     fn remove(&self) -> Result<(), MirrorError> {
-        remove_tree(&self.path)
-            .map_err(|error| MirrorError::Said(format!("{}: {error}", self.path.display())))
+        remove_tree(&self.path).map_err(|error| {
+            MirrorError::Reason(format!("the mirror {} cannot be written: {error}", self.path.display()))
+        })
     }
 
     /// The exact commit that is asked for, when it is here already: then nobody needs to be asked.
-    pub(crate) fn local(&self, want: &Want) -> Result<Option<Oid>, MirrorError> {
-        match want {
-            Want::Commit(commit) if self.path.exists() => find(&self.open()?, commit),
+    pub(crate) fn local(&self, revision: &Revision) -> Result<Option<Oid>, MirrorError> {
+        match revision {
+            Revision::Commit(commit) if self.path.exists() => find(&self.open()?, commit),
             _ => Ok(None),
         }
     }
 
-    /// Asks the remote what is wanted, and fetches it when it is not here yet. With `anew` the mirror is thrown away
+    /// Asks the remote what is wanted, and fetches it when it is not here yet. With `fresh` the mirror is deleted
     /// first.
     pub(crate) fn fetch(
         &self,
-        source: &Source,
+        source: &GitSource,
         lock: &FetchLock,
-        halt: &Halt,
-        trouble: &Trouble,
-        anew: bool,
+        cancel: &CancelFlag,
+        callback_error: &CallbackError,
+        fresh: bool,
     ) -> Result<Oid, MirrorError> {
-        lock.take(&self.path.with_extension("lock"), halt)?;
-        if anew {
+        lock.take(&self.path.with_extension("lock"), cancel)?;
+        if fresh {
             self.remove()?;
         }
         let repo = self.open_or_make()?;
         self.sweep();
         let url = source.url.dial(source.credentials.user(&source.url));
         let mut remote = repo.remote_anonymous(&url)?;
-        let asked = callbacks(&source.url, &source.credentials, halt, trouble);
+        let asked = callbacks(&source.url, &source.credentials, cancel, callback_error);
         let connection = remote.connect_auth(Direction::Fetch, Some(asked), Some(proxy()));
         let mut connection = connection.map_err(MirrorError::Remote)?;
         let heads = heads(connection.list().map_err(MirrorError::Remote)?);
-        let plan = plan(&heads, &source.want, &repo)?;
-        download(&repo, connection.remote(), &plan, source, halt, trouble)?;
-        let found = match (&plan.wanted, &source.want) {
+        let plan = plan(&heads, &source.revision, &repo)?;
+        download(&repo, connection.remote(), &plan, source, cancel, callback_error)?;
+        let found = match (&plan.wanted, &source.revision) {
             (Some(id), _) => Some(*id),
-            (None, Want::Commit(commit)) => match find(&repo, commit)? {
+            (None, Revision::Commit(commit)) => match find(&repo, commit)? {
                 None if commit.len() == FULL => {
-                    fetch_by_id(&repo, connection.remote(), commit, source, halt, trouble)?
+                    fetch_by_id(&repo, connection.remote(), commit, source, cancel, callback_error)?
                 }
                 found => found,
             },
             (None, _) => None,
         };
         drop(connection);
-        let id = found.ok_or_else(|| not_there(&source.want))?;
+        let id = found.ok_or_else(|| not_there(&source.revision))?;
         commit_of(&repo, id)?
-            .ok_or_else(|| MirrorError::Said("what was asked for is not a commit".to_owned()))
+            .ok_or_else(|| MirrorError::Reason("the requested object is not a commit".to_owned()))
     }
 
     /// What a killed process left in the middle of a fetch. Called under the lock.
@@ -207,9 +212,9 @@ fn proxy<'a>() -> ProxyOptions<'a> {
     options
 }
 
-fn heads(list: &[git2::RemoteHead<'_>]) -> Vec<Head> {
+fn heads(list: &[git2::RemoteHead<'_>]) -> Vec<RemoteRef> {
     list.iter()
-        .map(|head| Head {
+        .map(|head| RemoteRef {
             name: head.name().to_owned(),
             id: head.oid(),
             points_to: head.symref_target().map(str::to_owned),
@@ -217,63 +222,66 @@ fn heads(list: &[git2::RemoteHead<'_>]) -> Vec<Head> {
         .collect()
 }
 
-fn plan(heads: &[Head], want: &Want, repo: &Repository) -> Result<Plan, MirrorError> {
+fn plan(heads: &[RemoteRef], revision: &Revision, repo: &Repository) -> Result<FetchPlan, MirrorError> {
     let named = |name: &str| heads.iter().find(|head| head.name == name);
-    let one = |head: &Head| Plan { refs: vec![(head.name.clone(), head.id)], wanted: Some(head.id) };
-    match want {
-        Want::Default => {
-            let head = named("HEAD").ok_or_else(|| not_there(want))?;
+    let one =
+        |head: &RemoteRef| FetchPlan { refs: vec![(head.name.clone(), head.id)], wanted: Some(head.id) };
+    match revision {
+        Revision::Default => {
+            let head = named("HEAD").ok_or_else(|| not_there(revision))?;
             let branch = head.points_to.as_deref().and_then(named);
             Ok(one(branch.unwrap_or(head)))
         }
-        Want::Name(name) => {
-            // Compared with what the remote tells of, never handed to anything that could take it for an option.
+        Revision::Name(name) => {
+            // Compared with what the remote lists, never handed to anything that could take it for an option.
             let full = [format!("refs/heads/{name}"), format!("refs/tags/{name}")];
             let found =
                 if name.starts_with("refs/") { named(name) } else { full.iter().find_map(|n| named(n)) };
-            Ok(one(found.ok_or_else(|| not_there(want))?))
+            Ok(one(found.ok_or_else(|| not_there(revision))?))
         }
-        Want::Commit(commit) => {
+        Revision::Commit(commit) => {
             let tip = heads.iter().find(|head| head.id.to_string() == *commit && !head.name.ends_with("^{}"));
             if let Some(tip) = tip {
                 return Ok(one(tip));
             }
             if let Some(id) = find(repo, commit)? {
-                return Ok(Plan { refs: Vec::new(), wanted: Some(id) });
+                return Ok(FetchPlan { refs: Vec::new(), wanted: Some(id) });
             }
             let all = heads
                 .iter()
                 .filter(|head| head.name.starts_with("refs/heads/") || head.name.starts_with("refs/tags/"))
                 .filter(|head| !head.name.ends_with("^{}"));
-            Ok(Plan { refs: all.map(|head| (head.name.clone(), head.id)).collect(), wanted: None })
+            Ok(FetchPlan { refs: all.map(|head| (head.name.clone(), head.id)).collect(), wanted: None })
         }
     }
 }
 
-fn not_there(want: &Want) -> MirrorError {
-    MirrorError::Said(match want {
-        Want::Default => "it is empty or has no default branch: name one with git_branch".to_owned(),
-        Want::Name(name) => format!("it has neither a branch nor a tag `{name}`"),
-        Want::Commit(commit) => format!("no branch or tag of it holds the commit {commit}"),
+fn not_there(revision: &Revision) -> MirrorError {
+    MirrorError::Reason(match revision {
+        Revision::Default => "the repository is empty or has no default branch: set git_branch".to_owned(),
+        Revision::Name(name) => format!("the repository has neither a branch nor a tag `{name}`"),
+        Revision::Commit(commit) => {
+            format!("no branch or tag of the repository contains the commit {commit}")
+        }
     })
 }
 
 fn download(
     repo: &Repository,
     remote: &mut Remote<'_>,
-    plan: &Plan,
-    source: &Source,
-    halt: &Halt,
-    trouble: &Trouble,
+    plan: &FetchPlan,
+    source: &GitSource,
+    cancel: &CancelFlag,
+    callback_error: &CallbackError,
 ) -> Result<(), MirrorError> {
     let odb = repo.odb()?;
     let missing: Vec<&str> =
         plan.refs.iter().filter(|(_, id)| !odb.exists(*id)).map(|(name, _)| name.as_str()).collect();
     if !missing.is_empty() {
-        remote.download(&missing, Some(&mut options(source, halt, trouble)))?;
+        remote.download(&missing, Some(&mut options(source, cancel, callback_error)))?;
     }
-    if halt.is_set() {
-        return Err(MirrorError::Halted);
+    if cancel.is_set() {
+        return Err(MirrorError::Cancelled);
     }
     for (name, id) in &plan.refs {
         keep(repo, name, *id)?;
@@ -289,12 +297,12 @@ fn fetch_by_id(
     repo: &Repository,
     remote: &mut Remote<'_>,
     commit: &str,
-    source: &Source,
-    halt: &Halt,
-    trouble: &Trouble,
+    source: &GitSource,
+    cancel: &CancelFlag,
+    callback_error: &CallbackError,
 ) -> Result<Option<Oid>, MirrorError> {
-    if remote.download(&[commit], Some(&mut options(source, halt, trouble))).is_err() {
-        // The server does not, or has no such commit: told as "not there".
+    if remote.download(&[commit], Some(&mut options(source, cancel, callback_error))).is_err() {
+        // The server does not, or has no such commit: reported as missing.
         return Ok(None);
     }
     let found = find(repo, commit)?;
@@ -304,9 +312,13 @@ fn fetch_by_id(
     Ok(found)
 }
 
-fn options<'a>(source: &'a Source, halt: &'a Halt, trouble: &Trouble) -> FetchOptions<'a> {
+fn options<'a>(
+    source: &'a GitSource,
+    cancel: &'a CancelFlag,
+    callback_error: &CallbackError,
+) -> FetchOptions<'a> {
     let mut options = FetchOptions::new();
-    options.remote_callbacks(callbacks(&source.url, &source.credentials, halt, trouble));
+    options.remote_callbacks(callbacks(&source.url, &source.credentials, cancel, callback_error));
     options.proxy_options(proxy()).download_tags(AutotagOption::None).update_fetchhead(false);
     options
 }
@@ -320,7 +332,7 @@ fn keep(repo: &Repository, name: &str, id: Oid) -> Result<(), git2::Error> {
 
 fn find(repo: &Repository, commit: &str) -> Result<Option<Oid>, MirrorError> {
     if commit.len() > FULL {
-        return Err(MirrorError::Said("repositories with SHA-256 names are not supported".to_owned()));
+        return Err(MirrorError::Reason("repositories with SHA-256 names are not supported".to_owned()));
     }
     let found = if commit.len() == FULL {
         repo.find_object(Oid::from_str(commit)?, None)
@@ -331,7 +343,7 @@ fn find(repo: &Repository, commit: &str) -> Result<Option<Oid>, MirrorError> {
         Ok(object) => commit_of(repo, object.id()),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) if error.code() == ErrorCode::Ambiguous => {
-            Err(MirrorError::Said(format!("more than one commit begins with {commit}: give it in full")))
+            Err(MirrorError::Reason(format!("more than one commit begins with {commit}: give it in full")))
         }
         Err(error) => Err(error.into()),
     }

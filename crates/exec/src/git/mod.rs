@@ -3,9 +3,10 @@
 //! One bare mirror for each address lives under `<work_dir>/gitrepo`; a job gets the plain files of its commit, without
 //! a repository around them, so nothing that it does there can reach the mirror or another job.
 
+mod cancel;
 mod checkout;
+pub(crate) mod command;
 mod credential;
-mod halt;
 mod known_hosts;
 mod mirror;
 mod source;
@@ -17,29 +18,30 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use git2::Oid;
+use herald_base::os_error;
 use herald_base::stop::Stop;
 use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::cancel::CancelFlag;
 use self::checkout::{CheckoutError, is_damage};
+use self::credential::CallbackError;
 pub(crate) use self::credential::Credentials;
-use self::credential::Trouble;
-use self::halt::Halt;
 use self::mirror::{FetchLock, Mirror, MirrorError};
-pub(crate) use self::source::{Source, Want, is_commit};
+pub(crate) use self::source::{GitSource, Revision, is_commit};
 use crate::outcome::ExecError;
 
 /// How many Git threads there may be at once.
 const THREADS: usize = 32;
 /// How many of them may hang in the network for one repository, long after their jobs gave up.
 const HUNG: usize = 4;
-/// How long a thread that was told to stop is waited for.
-const HALT_GRACE: Duration = Duration::from_secs(2);
+/// How long to wait for a thread that was asked to stop.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
-/// Halts when dropped: nobody waits for the thread any more.
-struct HaltGuard(Halt);
+/// Cancels when dropped: the result of the thread is no longer needed.
+struct CancelGuard(CancelFlag);
 
-impl Drop for HaltGuard {
+impl Drop for CancelGuard {
     fn drop(&mut self) {
         self.0.set();
     }
@@ -56,8 +58,8 @@ impl Drop for LockGuard {
 
 /// What is known of one repository in this process.
 #[derive(Default)]
-struct Shared {
-    /// Whoever fetches holds it, so that waiting for another job's fetch costs no thread.
+struct RepoState {
+    /// Held while fetching, so that waiting for another job's fetch costs no thread.
     fetching: Arc<tokio::sync::Mutex<()>>,
     /// Threads that are connected.
     connected: Arc<()>,
@@ -68,7 +70,7 @@ pub(crate) struct Git {
     root: PathBuf,
     timeout: Duration,
     threads: Arc<Semaphore>,
-    shared: Mutex<HashMap<PathBuf, Weak<Shared>>>,
+    shared: Mutex<HashMap<PathBuf, Weak<RepoState>>>,
 }
 
 impl Git {
@@ -79,16 +81,16 @@ impl Git {
     /// Puts the files of the commit into the empty folder `into`, and returns the commit's name.
     pub(crate) async fn checkout(
         &self,
-        source: &Source,
+        source: &GitSource,
         into: &Path,
         deadline: Option<Instant>,
         stop: &Stop,
     ) -> Result<String, ExecError> {
         let own = Instant::now() + self.timeout;
         let limit = deadline.map_or(own, |deadline| deadline.min(own));
-        let halt = Halt::default();
-        let guard = HaltGuard(halt.clone());
-        let mut work = Box::pin(self.work(Arc::new(source.clone()), into, &halt));
+        let cancel = CancelFlag::default();
+        let guard = CancelGuard(cancel.clone());
+        let mut work = Box::pin(self.work(Arc::new(source.clone()), into, &cancel));
         let why = tokio::select! {
             done = &mut work => return done.map(|id| id.to_string()),
             () = stop.asked() => ExecError::Cancelled("while getting the Git repository"),
@@ -96,22 +98,22 @@ impl Git {
         };
         drop(guard);
         // It ends at once unless the network hangs; then it is left behind, and may do no harm.
-        let _ = timeout(HALT_GRACE, work).await;
+        let _ = timeout(CANCEL_GRACE, work).await;
         Err(why)
     }
 
-    async fn work(&self, source: Arc<Source>, into: &Path, halt: &Halt) -> Result<Oid, ExecError> {
+    async fn work(&self, source: Arc<GitSource>, into: &Path, cancel: &CancelFlag) -> Result<Oid, ExecError> {
         let url = &source.url;
         if url.is_missing() {
-            return Err(ExecError::Git(format!("Git repository {}: there is no such folder", url.shown())));
+            return Err(ExecError::Git(format!("Git repository {}: the folder does not exist", url.shown())));
         }
         let mirror = Mirror::of(&source, &self.root);
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.attempt(&source, &mirror, into, halt, attempt > 1).await {
+            match self.attempt(&source, &mirror, into, cancel, attempt > 1).await {
                 Err(Failed::Damaged(error)) if attempt == 1 => {
-                    tracing::warn!(path = %mirror.path().display(), %error, "a mirror is damaged and is made anew");
+                    tracing::warn!(path = %mirror.path().display(), %error, "mirror corrupt; re-cloning");
                     empty(into)
                         .map_err(|error| ExecError::WorkDir(format!("{}: {error}", into.display())))?;
                 }
@@ -123,71 +125,72 @@ impl Git {
 
     async fn attempt(
         &self,
-        source: &Arc<Source>,
+        source: &Arc<GitSource>,
         mirror: &Mirror,
         into: &Path,
-        halt: &Halt,
-        anew: bool,
+        cancel: &CancelFlag,
+        fresh: bool,
     ) -> Result<Oid, Failed> {
-        let local = match &source.want {
-            Want::Commit(_) if !anew => {
+        let local = match &source.revision {
+            Revision::Commit(_) if !fresh => {
                 let (mirror, source) = (mirror.clone(), source.clone());
                 // A damaged mirror is found again, and dealt with, under the lock.
-                self.on_thread(move || mirror.local(&source.want).ok().flatten()).await?
+                self.on_thread(move || mirror.local(&source.revision).ok().flatten()).await?
             }
             _ => None,
         };
         let id = match local {
             Some(id) => id,
-            None => self.fetch(source, mirror, halt, anew).await?,
+            None => self.fetch(source, mirror, cancel, fresh).await?,
         };
-        let (mirror, into, halt) = (mirror.clone(), into.to_owned(), halt.clone());
-        self.on_thread(move || checkout::write(&mirror.open()?, id, &into, &halt)).await??;
+        let (mirror, into, cancel) = (mirror.clone(), into.to_owned(), cancel.clone());
+        self.on_thread(move || checkout::write(&mirror.open()?, id, &into, &cancel)).await??;
         Ok(id)
     }
 
     async fn fetch(
         &self,
-        source: &Arc<Source>,
+        source: &Arc<GitSource>,
         mirror: &Mirror,
-        halt: &Halt,
-        anew: bool,
+        cancel: &CancelFlag,
+        fresh: bool,
     ) -> Result<Oid, Failed> {
         let shared = self.shared(mirror.path());
         let alone: OwnedMutexGuard<()> = shared.fetching.clone().lock_owned().await;
         if Arc::strong_count(&shared.connected) > HUNG {
-            return Err(Failed::Said(format!(
-                "{HUNG} earlier connections to it still hang; restart Herald once the server answers again"
+            return Err(Failed::Reason(format!(
+                "{HUNG} earlier connections to the server still hang; restart Herald once the server responds again"
             )));
         }
         let lock = LockGuard(FetchLock::default());
-        let trouble = Trouble::default();
-        let (mirror, asked, told, halt) = (mirror.clone(), source.clone(), trouble.clone(), halt.clone());
+        let callback_error = CallbackError::default();
+        let (mirror, asked, reported, cancel) =
+            (mirror.clone(), source.clone(), callback_error.clone(), cancel.clone());
         // The thread keeps `shared` alive, and counts as connected until it ends.
         let (locked, counted, kept) = (lock.0.clone(), shared.connected.clone(), shared.clone());
         let fetched = self
             .on_thread(move || {
-                let fetched = mirror.fetch(&asked, &locked, &halt, &told, anew);
+                let fetched = mirror.fetch(&asked, &locked, &cancel, &reported, fresh);
                 drop((counted, kept));
                 fetched
             })
             .await?;
         drop((lock, alone));
-        fetched.map_err(|error| match (trouble.take(), error) {
-            (_, MirrorError::Halted) => Failed::Halted,
-            (Some(text), _) | (None, MirrorError::Said(text)) => Failed::Said(text),
+        fetched.map_err(|error| match (callback_error.take(), error) {
+            (_, MirrorError::Cancelled) => Failed::Cancelled,
+            (Some(text), _) | (None, MirrorError::Reason(text)) => Failed::Reason(text),
             (None, MirrorError::Git(error)) if is_damage(&error) => Failed::Damaged(error),
             (None, MirrorError::Git(error) | MirrorError::Remote(error)) => Failed::Git(error),
         })
     }
 
-    fn shared(&self, path: &Path) -> Arc<Shared> {
+    fn shared(&self, path: &Path) -> Arc<RepoState> {
         let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = all.get(path).and_then(Weak::upgrade) {
             return shared;
         }
         all.retain(|_, shared| shared.strong_count() > 0);
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(RepoState::default());
         all.insert(path.to_owned(), Arc::downgrade(&shared));
         shared
     }
@@ -197,7 +200,7 @@ impl Git {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Failed> {
-        let ended = || Failed::Said("a Git thread ended unexpectedly".to_owned());
+        let ended = || Failed::Reason("a Git thread ended unexpectedly".to_owned());
         let permit = self.threads.clone().acquire_owned().await.map_err(|_| ended())?;
         let (done, result) = oneshot::channel();
         std::thread::Builder::new()
@@ -207,7 +210,7 @@ impl Git {
                 let _ = done.send(work());
                 drop(permit);
             })
-            .map_err(|error| Failed::Said(format!("no thread could be started: {error}")))?;
+            .map_err(|error| Failed::Reason(format!("cannot start a thread: {error}")))?;
         result.await.map_err(|_| ended())
     }
 }
@@ -216,18 +219,19 @@ impl Git {
 enum Failed {
     Git(git2::Error),
     Damaged(git2::Error),
-    Said(String),
-    Halted,
+    Reason(String),
+    Cancelled,
 }
 
 impl Failed {
-    fn explain(self, source: &Source) -> ExecError {
+    fn explain(self, source: &GitSource) -> ExecError {
         let text = match self {
             Self::Git(error) | Self::Damaged(error) => error.message().to_owned(),
-            Self::Said(text) => text,
-            Self::Halted => return ExecError::Cancelled("while getting the Git repository"),
+            Self::Reason(text) => text,
+            Self::Cancelled => return ExecError::Cancelled("while getting the Git repository"),
         };
-        let text = source.credentials.mask(text.trim_end_matches(['.', ';', ' ']), &source.url);
+        let text =
+            os_error::plain(&source.credentials.mask(text.trim_end_matches(['.', ';', ' ']), &source.url));
         ExecError::Git(format!("Git repository {}: {text}", source.url.shown()))
     }
 }
@@ -237,11 +241,11 @@ impl From<CheckoutError> for Failed {
         match error {
             CheckoutError::Mirror(error) if is_damage(&error) => Self::Damaged(error),
             CheckoutError::Mirror(error) => Self::Git(error),
-            CheckoutError::Hostile(text) => Self::Said(text),
+            CheckoutError::Hostile(text) => Self::Reason(text),
             CheckoutError::Disk(path, error) => {
-                Self::Said(format!("{} cannot be written: {error}", path.display()))
+                Self::Reason(format!("{} cannot be written: {error}", path.display()))
             }
-            CheckoutError::Halted => Self::Halted,
+            CheckoutError::Cancelled => Self::Cancelled,
         }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const FULL: usize = 40;
 
 /// Which commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Want {
+pub(crate) enum Revision {
     /// The remote's default branch.
     Default,
     /// A branch or tag.
@@ -21,9 +21,9 @@ pub(crate) enum Want {
 
 /// Where a job's program comes from.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Source {
+pub(crate) struct GitSource {
     pub(crate) url: RepoUrl,
-    pub(crate) want: Want,
+    pub(crate) revision: Revision,
     pub(crate) credentials: Credentials,
 }
 

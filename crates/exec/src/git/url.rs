@@ -2,6 +2,33 @@
 
 use std::path::Path;
 
+/// What is wrong with an address. Never repeats the address: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RepoUrlError {
+    #[error("must not be empty or contain spaces or control characters")]
+    Characters,
+    #[error("must not begin with -")]
+    LeadingDash,
+    #[error("file:// needs an absolute path: file:///path")]
+    RelativePath,
+    #[error(
+        "expected https://…, http://…, ssh://…, user@host:path, file:///… or an absolute path; nothing else is allowed"
+    )]
+    Form,
+    #[error("an ssh URL must not contain a password: use git_password")]
+    SshPassword,
+    #[error("the path is missing: ssh://host/path")]
+    NoPath,
+    #[error("the user name of an ssh repository may contain only letters, digits, . _ - +")]
+    User,
+    #[error("the host name is missing or contains characters that are not allowed in host names")]
+    Host,
+    #[error("the port is not a number from 1 to 65535")]
+    Port,
+    #[error("contains an invalid %-escape")]
+    Escape,
+}
+
 /// How a repository is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -34,13 +61,13 @@ impl RepoUrl {
     /// Takes an address apart.
     ///
     /// # Errors
-    /// A sentence that never repeats the address: it may hold a password.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// [`RepoUrlError`] says what is wrong.
+    pub(crate) fn parse(text: &str) -> Result<Self, RepoUrlError> {
         if text.is_empty() || text.chars().any(|c| c.is_control() || c == ' ') {
-            return Err("must not be empty nor hold spaces or control characters".to_owned());
+            return Err(RepoUrlError::Characters);
         }
         if text.starts_with('-') {
-            return Err("must not begin with -".to_owned());
+            return Err(RepoUrlError::LeadingDash);
         }
         if text.starts_with('/') {
             return Ok(Self::local(text.to_owned()));
@@ -52,11 +79,11 @@ impl RepoUrl {
                 "file" => {
                     let path = rest.strip_prefix("localhost").unwrap_or(rest);
                     if !path.starts_with('/') {
-                        return Err("file:// needs an absolute path: file:///path".to_owned());
+                        return Err(RepoUrlError::RelativePath);
                     }
                     Ok(Self::local(decode(path)?))
                 }
-                _ => Err(ALLOWED.to_owned()),
+                _ => Err(RepoUrlError::Form),
             },
             None => Self::scp(text),
         }
@@ -66,7 +93,7 @@ impl RepoUrl {
         Self { bare: path, transport: Transport::Local, user: None, password: None }
     }
 
-    fn http(scheme: &str, rest: &str) -> Result<Self, String> {
+    fn http(scheme: &str, rest: &str) -> Result<Self, RepoUrlError> {
         let (authority, path) = split_authority(rest);
         let (user, password, place) = userinfo(authority)?;
         check_host(place)?;
@@ -74,31 +101,31 @@ impl RepoUrl {
         Ok(Self { bare, transport: Transport::Http, user, password })
     }
 
-    fn ssh(rest: &str) -> Result<Self, String> {
+    fn ssh(rest: &str) -> Result<Self, RepoUrlError> {
         let (authority, path) = split_authority(rest);
         let (user, password, place) = userinfo(authority)?;
         if password.is_some() {
-            return Err("a password has no place in an ssh URL: use git_password".to_owned());
+            return Err(RepoUrlError::SshPassword);
         }
         check_host(place)?;
         if path.len() < 2 || !path.starts_with('/') {
-            return Err("the path is missing: ssh://host/path".to_owned());
+            return Err(RepoUrlError::NoPath);
         }
         let (host, port) = split_port(place)?;
         Self::over_ssh(host, port.unwrap_or(22), user, format!("ssh://{place}{path}"))
     }
 
     /// `user@host:path`, as scp and git write it.
-    fn scp(text: &str) -> Result<Self, String> {
+    fn scp(text: &str) -> Result<Self, RepoUrlError> {
         let bracket = text.find(']').unwrap_or(0);
         let colon = text[bracket..].find(':').map(|at| at + bracket);
         let Some(colon) = colon.filter(|colon| !text[..*colon].contains('/')) else {
-            return Err(ALLOWED.to_owned());
+            return Err(RepoUrlError::Form);
         };
         let (place, path) = (&text[..colon], &text[colon + 1..]);
         // `ext::sh -c …` and the like name a program.
         if path.is_empty() || path.starts_with([':', '-']) {
-            return Err(ALLOWED.to_owned());
+            return Err(RepoUrlError::Form);
         }
         let (user, place) = match place.rsplit_once('@') {
             Some((user, place)) => (Some(user.to_owned()), place),
@@ -108,7 +135,7 @@ impl RepoUrl {
         Self::over_ssh(place, 22, user, format!("{place}:{path}"))
     }
 
-    fn over_ssh(host: &str, port: u16, user: Option<String>, bare: String) -> Result<Self, String> {
+    fn over_ssh(host: &str, port: u16, user: Option<String>, bare: String) -> Result<Self, RepoUrlError> {
         if let Some(user) = &user {
             check_user(user)?;
         }
@@ -116,7 +143,7 @@ impl RepoUrl {
         Ok(Self { bare, transport: Transport::Ssh { host, port, user }, user: None, password: None })
     }
 
-    /// What libgit2 is told to connect to; `user` is who logs in over ssh.
+    /// The address that libgit2 connects to; `user` is who logs in over ssh.
     pub(crate) fn dial(&self, user: &str) -> String {
         match (&self.transport, self.bare.strip_prefix("ssh://")) {
             (Transport::Ssh { .. }, Some(rest)) => format!("ssh://{user}@{rest}"),
@@ -130,7 +157,7 @@ impl RepoUrl {
         self.bare.split(['?', '#']).next().unwrap_or_default()
     }
 
-    /// What tells this repository from others: without a password, so that a changed one finds the same mirror.
+    /// The identity of this repository: without a password, so that a changed one finds the same mirror.
     pub(crate) fn identity(&self) -> String {
         match &self.transport {
             Transport::Ssh { user: Some(user), .. } => format!("{user}@{}", self.bare),
@@ -150,8 +177,6 @@ impl std::fmt::Debug for RepoUrl {
     }
 }
 
-const ALLOWED: &str = "expected https://…, http://…, ssh://…, user@host:path, file:///… or an absolute path; nothing else is allowed";
-
 /// The same address without its password (and for http without its user): what a script may see.
 pub(crate) fn without_credentials(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
@@ -170,7 +195,7 @@ fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
-fn userinfo(authority: &str) -> Result<(Option<String>, Option<String>, &str), String> {
+fn userinfo(authority: &str) -> Result<(Option<String>, Option<String>, &str), RepoUrlError> {
     let Some((info, place)) = authority.rsplit_once('@') else { return Ok((None, None, authority)) };
     let (user, password) = match info.split_once(':') {
         Some((user, password)) => (user, Some(decode(password)?)),
@@ -180,15 +205,15 @@ fn userinfo(authority: &str) -> Result<(Option<String>, Option<String>, &str), S
 }
 
 /// Who logs in over ssh goes back into the address, so it may hold nothing that means something there.
-pub(crate) fn check_user(user: &str) -> Result<(), String> {
+pub(crate) fn check_user(user: &str) -> Result<(), RepoUrlError> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
     if user.is_empty() || user.starts_with('-') || !user.chars().all(fine) {
-        return Err("the user name of an ssh repository may hold letters, digits, . _ - + only".to_owned());
+        return Err(RepoUrlError::User);
     }
     Ok(())
 }
 
-fn check_host(place: &str) -> Result<(), String> {
+fn check_host(place: &str) -> Result<(), RepoUrlError> {
     let (host, _) = split_port(place)?;
     let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let fine = match inner {
@@ -199,26 +224,22 @@ fn check_host(place: &str) -> Result<(), String> {
                 && host.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))
         }
     };
-    if fine {
-        Ok(())
-    } else {
-        Err("the host name is missing or holds characters that no host name has".to_owned())
-    }
+    if fine { Ok(()) } else { Err(RepoUrlError::Host) }
 }
 
-fn split_port(place: &str) -> Result<(&str, Option<u16>), String> {
+fn split_port(place: &str) -> Result<(&str, Option<u16>), RepoUrlError> {
     let from = place.find(']').unwrap_or(0);
     match place[from..].rfind(':').map(|at| at + from) {
         None => Ok((place, None)),
         Some(at) => match place[at + 1..].parse() {
-            Ok(0) | Err(_) => Err("the port is not a number from 1 to 65535".to_owned()),
+            Ok(0) | Err(_) => Err(RepoUrlError::Port),
             Ok(port) => Ok((&place[..at], Some(port))),
         },
     }
 }
 
-fn decode(text: &str) -> Result<String, String> {
-    let bad = || "holds a bad %-escape".to_owned();
+fn decode(text: &str) -> Result<String, RepoUrlError> {
+    let bad = || RepoUrlError::Escape;
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

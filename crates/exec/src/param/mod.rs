@@ -1,7 +1,7 @@
 //! What `job_param` says (contract, section 3): read once, all problems at once.
 
+pub(crate) mod redact;
 pub(crate) mod table;
-pub(crate) mod visible;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use herald_base::unit;
 use serde_json::{Map, Value};
 
 use crate::git::url::{RepoUrl, check_user};
-use crate::git::{Credentials, Source, Want, is_commit};
+use crate::git::{Credentials, GitSource, Revision, is_commit};
 use crate::outcome::ParamProblem;
 use crate::process::environment::Environment;
 
@@ -21,9 +21,36 @@ use crate::process::environment::Environment;
 pub(crate) const DEFAULT_NAME: &str = "HERALD_EXECUTE_PARAM";
 /// The largest `output_limit`: captured output is held in memory.
 pub const LARGEST_OUTPUT: u64 = 64 << 20;
-const NO_VARIABLE: &str = "is not the name of a variable: it is empty or holds = or NUL";
+const NO_VARIABLE: &str = "is not a valid variable name: must not be empty or contain = or NUL";
 
-/// `job_param`, understood.
+/// What is wrong with the value of one parameter. Never repeats the value: it may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum ParamValueError {
+    #[error("must not be empty")]
+    Empty,
+    #[error("expected a string")]
+    NotString,
+    #[error("expected a boolean (true or false)")]
+    NotBoolean,
+    #[error("expected a string, a number or a boolean, found {0}")]
+    NotScalar(&'static str),
+    #[error("must not contain a NUL character")]
+    Nul,
+    #[error("is more than 64 MiB: write large output to a file")]
+    TooMuchOutput,
+    #[error(transparent)]
+    Unit(#[from] unit::UnitError),
+    #[error("expected a string, or a map with `base64` and a string")]
+    NotContent,
+    #[error("is not valid Base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    #[error("must be relative to the repository when `repo` is set")]
+    AbsoluteInRepo,
+    #[error("must not contain .. when `repo` is set: it would lead out of the repository")]
+    OutOfRepo,
+}
+
+/// `job_param`, parsed.
 pub(crate) struct JobParam {
     pub(crate) cmd: String,
     pub(crate) args: Vec<OsString>,
@@ -35,7 +62,7 @@ pub(crate) struct JobParam {
     pub(crate) background: bool,
     pub(crate) timeout: Option<Duration>,
     pub(crate) output_limit: Option<u64>,
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<GitSource>,
 }
 
 /// A file for the time of the job.
@@ -57,7 +84,7 @@ pub fn check(job_param: &Map<String, Value>) -> Vec<ParamProblem> {
 /// # Errors
 /// All problems.
 pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<ParamProblem>> {
-    let mut reader = Reader { map: job_param, problems: Vec::new() };
+    let mut reader = ParamReader { map: job_param, problems: Vec::new() };
     let cmd = reader.text("cmd");
     if cmd.is_none() && !reader.has_problem("cmd") {
         reader.problem("cmd", "is missing: it names the program to run");
@@ -77,7 +104,7 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
     if let (Some(cmd), Some(_)) = (&cmd, &source)
         && let Err(problem) = check_inside(cmd)
     {
-        reader.problem("cmd", problem);
+        reader.problem("cmd", problem.to_string());
     }
     match cmd {
         Some(cmd) if reader.problems.is_empty() => {
@@ -88,15 +115,15 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
     }
 }
 
-/// Whether a path stays inside of a checkout, as far as its text tells.
-fn check_inside(cmd: &str) -> Result<(), &'static str> {
+/// Whether a path stays inside of a checkout, as far as its text shows.
+fn check_inside(cmd: &str) -> Result<(), ParamValueError> {
     use std::path::{Component, Path};
     let mut components = Path::new(cmd).components();
     if cmd.starts_with('/') {
-        return Err("must be relative to the repository when `repo` is given");
+        return Err(ParamValueError::AbsoluteInRepo);
     }
     if components.any(|part| part == Component::ParentDir) {
-        return Err("must not hold .. when `repo` is given: it would lead out of the repository");
+        return Err(ParamValueError::OutOfRepo);
     }
     Ok(())
 }
@@ -107,12 +134,12 @@ fn is_env_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-struct Reader<'a> {
+struct ParamReader<'a> {
     map: &'a Map<String, Value>,
     problems: Vec<ParamProblem>,
 }
 
-impl Reader<'_> {
+impl ParamReader<'_> {
     fn problem(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.problems.push(ParamProblem::new(key, message));
     }
@@ -137,14 +164,14 @@ impl Reader<'_> {
 
     fn text(&mut self, key: &str) -> Option<String> {
         self.with(key, |value| match value {
-            Value::String(text) if text.is_empty() => Err("must not be empty".to_owned()),
+            Value::String(text) if text.is_empty() => Err(ParamValueError::Empty),
             Value::String(text) => no_nul(text).map(str::to_owned),
-            _ => Err("expected a text".to_owned()),
+            _ => Err(ParamValueError::NotString),
         })
     }
 
     fn flag(&mut self, key: &str) -> bool {
-        let flag = self.with(key, |value| value.as_bool().ok_or_else(|| "expected true or false".to_owned()));
+        let flag = self.with(key, |value| value.as_bool().ok_or(ParamValueError::NotBoolean));
         flag.unwrap_or(false)
     }
 
@@ -158,7 +185,7 @@ impl Reader<'_> {
         for (index, value) in list.iter().enumerate() {
             match scalar(value) {
                 Ok(text) => args.push(text.into()),
-                Err(message) => self.problem(format!("arg/{index}"), message),
+                Err(error) => self.problem(format!("arg/{index}"), error.to_string()),
             }
         }
         args
@@ -169,7 +196,7 @@ impl Reader<'_> {
             None | Some(Value::Null) => return Vec::new(),
             Some(Value::Object(map)) => map,
             Some(_) => {
-                self.problem("env", "expected a map from names to texts");
+                self.problem("env", "expected a map from names to strings");
                 return Vec::new();
             }
         };
@@ -180,7 +207,7 @@ impl Reader<'_> {
             }
             match scalar(value) {
                 Ok(text) => env.push((name.into(), text.into())),
-                Err(message) => self.problem(format!("env/{name}"), message),
+                Err(error) => self.problem(format!("env/{name}"), error.to_string()),
             }
         }
         env
@@ -191,7 +218,7 @@ impl Reader<'_> {
             None | Some(Value::Null) => return Vec::new(),
             Some(Value::Object(map)) => map,
             Some(_) => {
-                self.problem("env_file", "expected a map from names of variables to texts");
+                self.problem("env_file", "expected a map from variable names to strings");
                 return Vec::new();
             }
         };
@@ -202,13 +229,13 @@ impl Reader<'_> {
             }
             match content(value) {
                 Ok(content) => files.push(EnvFile { name: name.clone(), content }),
-                Err(message) => self.problem(format!("env_file/{name}"), message),
+                Err(error) => self.problem(format!("env_file/{name}"), error.to_string()),
             }
         }
         files
     }
 
-    fn source(&mut self) -> Option<Source> {
+    fn source(&mut self) -> Option<GitSource> {
         let (repo, git_repo) = (self.text("repo"), self.text("git_repo"));
         if let (Some(one), Some(other)) = (&repo, &git_repo)
             && one != other
@@ -224,23 +251,23 @@ impl Reader<'_> {
             ssh_key_password: self.text("git_ssh_key_password"),
             known_hosts: self.text("git_known_hosts").map(PathBuf::from),
         };
-        let want = self.want();
+        let revision = self.revision();
         let url = match RepoUrl::parse(repo.as_deref().or(git_repo.as_deref())?) {
             Ok(url) => url,
-            Err(message) => {
-                self.problem(key, message);
+            Err(error) => {
+                self.problem(key, error.to_string());
                 return None;
             }
         };
         if let (crate::git::url::Transport::Ssh { .. }, Some(user)) = (&url.transport, &credentials.username)
-            && let Err(message) = check_user(user)
+            && let Err(error) = check_user(user)
         {
-            self.problem("git_username", message);
+            self.problem("git_username", error.to_string());
         }
-        Some(Source { url, want, credentials })
+        Some(GitSource { url, revision, credentials })
     }
 
-    fn want(&mut self) -> Want {
+    fn revision(&mut self) -> Revision {
         let branch = self.text("git_branch");
         if let Some(branch) = &branch
             && !git2::Reference::is_valid_name(&format!("refs/heads/{branch}"))
@@ -257,47 +284,47 @@ impl Reader<'_> {
             );
         }
         match (commit, branch) {
-            (Some(commit), _) => Want::Commit(commit),
-            (None, Some(branch)) => Want::Name(branch),
-            (None, None) => Want::Default,
+            (Some(commit), _) => Revision::Commit(commit),
+            (None, Some(branch)) => Revision::Name(branch),
+            (None, None) => Revision::Default,
         }
     }
 }
 
-fn output_limit(value: &Value) -> Result<u64, String> {
-    match unit::size(value).map_err(|error| error.to_string())? {
+fn output_limit(value: &Value) -> Result<u64, ParamValueError> {
+    match unit::size(value)? {
         size if size <= LARGEST_OUTPUT => Ok(size),
-        _ => Err("is more than 64 MiB: write large output to a file".to_owned()),
+        _ => Err(ParamValueError::TooMuchOutput),
     }
 }
 
-fn no_nul(text: &str) -> Result<&str, String> {
-    if text.contains('\0') { Err("must not hold a NUL character".to_owned()) } else { Ok(text) }
+fn no_nul(text: &str) -> Result<&str, ParamValueError> {
+    if text.contains('\0') { Err(ParamValueError::Nul) } else { Ok(text) }
 }
 
-fn scalar(value: &Value) -> Result<String, String> {
+fn scalar(value: &Value) -> Result<String, ParamValueError> {
     match value {
         Value::String(text) => no_nul(text).map(str::to_owned),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Null => Err("expected a text, found nothing".to_owned()),
-        Value::Array(_) => Err("expected a text, a number or true or false, found a list".to_owned()),
-        Value::Object(_) => Err("expected a text, a number or true or false, found a map".to_owned()),
+        Value::Null => Err(ParamValueError::NotScalar("nothing")),
+        Value::Array(_) => Err(ParamValueError::NotScalar("a list")),
+        Value::Object(_) => Err(ParamValueError::NotScalar("a map")),
     }
 }
 
-/// What a file of `env_file` holds: a text as it is, or what its Base64 stands for. NUL is fine in a file.
-fn content(value: &Value) -> Result<Vec<u8>, String> {
+/// What a file of `env_file` contains: a string as it is, or decoded Base64. NUL is allowed in a file.
+fn content(value: &Value) -> Result<Vec<u8>, ParamValueError> {
     let encoded = match value {
         Value::String(text) => return Ok(text.clone().into_bytes()),
         Value::Object(map) if map.len() == 1 => map.get("base64"),
         value => return scalar(value).map(String::into_bytes),
     };
     let Some(Value::String(text)) = encoded else {
-        return Err("expected a text, or `base64` and a text".to_owned());
+        return Err(ParamValueError::NotContent);
     };
     let digits: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    STANDARD.decode(digits).map_err(|error| format!("is not Base64: {error}"))
+    Ok(STANDARD.decode(digits)?)
 }
 
 #[cfg(test)]
@@ -363,7 +390,7 @@ mod tests {
     fn commit_wins_over_branch() {
         let param = json!({"cmd": "x", "repo": "/a", "git_branch": "b", "git_commit": "abcdef0"});
         let read = read(param.as_object().unwrap()).unwrap_or_else(|_| panic!("fine"));
-        assert!(matches!(read.source.unwrap().want, Want::Commit(commit) if commit == "abcdef0"));
+        assert!(matches!(read.source.unwrap().revision, Revision::Commit(commit) if commit == "abcdef0"));
     }
 
     #[test]

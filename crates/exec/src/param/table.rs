@@ -1,4 +1,4 @@
-//! The parameters of `job_param`, as data for whoever documents them.
+//! The parameters of `job_param`, as data for the documentation.
 
 /// What values a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub const PARAMS: [ParamDoc; 19] = [
         "env_file",
         ParamKind::Map,
         "Files for the time of the job, readable for this user alone: the variable of each name holds the path of a \
-         file with the text, or with what `base64: TEXT` stands for.",
+         file with the string, or with the bytes that `base64: STRING` encodes.",
     ),
     doc(
         "param_env_name",

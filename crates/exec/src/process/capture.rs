@@ -76,8 +76,8 @@ impl Captured {
         String::from_utf8_lossy(bytes).into_owned()
     }
 
-    /// The last line that says something, without colours and other control characters; bounded. `None`: there is none, or
-    /// its beginning was not kept.
+    /// The last line that is not empty, without colours and other control characters; bounded. `None`: there is none,
+    /// or its beginning was not kept.
     #[must_use]
     pub fn last_line(&self) -> Option<String> {
         let (bytes, cut) =
@@ -113,7 +113,7 @@ impl Captured {
     }
 }
 
-/// A line as people read it: without control characters, and without the sequences with which terminals are given colours.
+/// A line as people read it: without control characters, and without the escape sequences of terminal colours.
 fn plain(line: &str) -> String {
     let mut text = String::new();
     let mut chars = line.chars().peekable();

@@ -50,7 +50,7 @@ pub(crate) struct Child {
     process: Option<AsyncFd<OwnedFd>>,
     pub(crate) stdout: Option<ChildStdout>,
     pub(crate) stderr: Option<ChildStderr>,
-    /// Tells of it should this process be killed.
+    /// Records the group, should this process be killed.
     pub(crate) record: Option<TempFile>,
 }
 
@@ -121,7 +121,7 @@ impl Child {
     }
 
     /// After the main process ended by itself: what is left in its group gets a moment, then TERM, then KILL.
-    pub(crate) async fn end_leftovers(&self, grace: Duration, forced: &CancellationToken) {
+    pub(crate) async fn end_orphans(&self, grace: Duration, forced: &CancellationToken) {
         if self.group.is_empty() {
             return;
         }

@@ -9,6 +9,22 @@ const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "TZ", "USER", "SHELL", "TMPDI
 /// Where programs are when nobody says so.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Why a program was not found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindProgramError {
+    /// The only file of that name is not executable.
+    #[error("{} is not executable (chmod +x)", .0.display())]
+    NotExecutable(PathBuf),
+    /// No folder of PATH has it.
+    #[error("program `{}` was not found in PATH ({})", name.display(), path.display())]
+    NotFound {
+        /// The program.
+        name: OsString,
+        /// The value of PATH.
+        path: OsString,
+    },
+}
+
 /// Environment variables: names and values.
 pub type Environment = Vec<(OsString, OsString)>;
 
@@ -31,8 +47,8 @@ pub fn clean() -> Environment {
 /// to `dir`.
 ///
 /// # Errors
-/// A sentence that says where it was looked for.
-pub fn find(name: &OsStr, environment: &Environment, dir: &Path) -> Result<PathBuf, String> {
+/// [`FindProgramError`] says where it was looked for.
+pub fn find(name: &OsStr, environment: &Environment, dir: &Path) -> Result<PathBuf, FindProgramError> {
     let as_path = Path::new(name);
     if as_path.components().count() != 1 || name.as_encoded_bytes().contains(&b'/') {
         return Ok(dir.join(as_path));
@@ -49,9 +65,7 @@ pub fn find(name: &OsStr, environment: &Environment, dir: &Path) -> Result<PathB
         }
     }
     Err(match refused {
-        Some(file) => format!("{} is not executable (chmod +x)", file.display()),
-        None => {
-            format!("program `{}` was not found in PATH ({})", as_path.display(), Path::new(path).display())
-        }
+        Some(file) => FindProgramError::NotExecutable(file),
+        None => FindProgramError::NotFound { name: name.to_owned(), path: path.to_owned() },
     })
 }

@@ -49,7 +49,7 @@ pub struct Program {
     pub owner: Option<Owner>,
 }
 
-/// Who ends what a killed process left running: see [`crate::Engine::open`].
+/// Who ends what a killed process left running: see [`crate::ExecEngine::open`].
 #[derive(Clone)]
 pub struct Owner(pub(crate) Arc<Scratch>);
 
@@ -69,17 +69,17 @@ pub struct Finished {
 /// Why a program could not be started: one sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct StartError {
+pub struct ProgramError {
     message: String,
     pub(crate) too_large: bool,
 }
 
 impl Program {
-    /// Runs the program to its end. Whoever drops the future kills what it started.
+    /// Runs the program to its end. Dropping the future kills the processes of the program.
     ///
     /// # Errors
     /// When it could not be started.
-    pub async fn run(&self, stop: &Stop) -> Result<Finished, StartError> {
+    pub async fn run(&self, stop: &Stop) -> Result<Finished, ProgramError> {
         self.run_with_output(stop, &NoOutput).await
     }
 
@@ -87,17 +87,17 @@ impl Program {
     ///
     /// # Errors
     /// When it could not be started.
-    pub async fn run_with_output(&self, stop: &Stop, output: &dyn Output) -> Result<Finished, StartError> {
+    pub async fn run_with_output(&self, stop: &Stop, output: &dyn Output) -> Result<Finished, ProgramError> {
         let mut child = self.start(Stdio::piped, Stdio::piped).await?;
         self.supervise(&mut child, stop, output).await.map_err(|error| self.explain(&error))
     }
 
     /// Starts the program without reading its output; [`Self::end_of`] is to follow.
-    pub(crate) async fn start_silent(&self) -> Result<Child, StartError> {
+    pub(crate) async fn start_silent(&self) -> Result<Child, ProgramError> {
         self.start(Stdio::null, Stdio::null).await
     }
 
-    async fn start(&self, stdout: fn() -> Stdio, stderr: fn() -> Stdio) -> Result<Child, StartError> {
+    async fn start(&self, stdout: fn() -> Stdio, stderr: fn() -> Stdio) -> Result<Child, ProgramError> {
         let mut command = Command::new(&self.path);
         command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
         command.current_dir(&self.dir).stdout(stdout()).stderr(stderr());
@@ -147,7 +147,7 @@ impl Program {
             biased;
             exit = child.wait() => {
                 let exit = exit?;
-                child.end_leftovers(self.kill_grace, &stop.forced).await;
+                child.end_orphans(self.kill_grace, &stop.forced).await;
                 return Ok((exit.into(), exit));
             }
             () = stop.asked() => Ending::Cancelled,
@@ -156,7 +156,7 @@ impl Program {
         Ok((ending, child.end(self.kill_grace, &stop.forced).await?))
     }
 
-    fn explain(&self, error: &std::io::Error) -> StartError {
+    fn explain(&self, error: &std::io::Error) -> ProgramError {
         let file = self.path.display();
         let too_large = error.kind() == ErrorKind::ArgumentListTooLong;
         let message = match error.kind() {
@@ -166,7 +166,7 @@ impl Program {
             }
             ErrorKind::NotFound => format!("{file} does not exist"),
             ErrorKind::PermissionDenied => {
-                format!("{file} may not be run: {}", denied(&self.path))
+                format!("{file} cannot be executed: {}", denied(&self.path))
             }
             ErrorKind::ExecutableFileBusy => format!("{file} is still open for writing"),
             _ if too_large => format!(
@@ -178,15 +178,15 @@ impl Program {
             }
             _ => format!("{file} could not be started: {error}"),
         };
-        StartError { message, too_large }
+        ProgramError { message, too_large }
     }
 }
 
 fn denied(path: &Path) -> &'static str {
     if path.is_dir() {
-        "it is a directory"
+        "is a directory"
     } else if path.is_file() {
-        "it is not executable (chmod +x), or lies on a file system mounted noexec"
+        "not executable (chmod +x), or on a file system mounted noexec"
     } else {
         "permission denied"
     }

@@ -1,7 +1,7 @@
 //! What lives only as long as a job: checkouts and parameter files, in a folder that belongs to one [`Scratch`] and is
 //! swept by the next one once its owner is dead.
 
-pub(crate) mod leftover;
+pub(crate) mod orphans;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -80,11 +80,12 @@ impl Scratch {
         }
     }
 
-    /// Records the leader of a process group, for whoever has to end it should this process be killed. `None`: it
-    /// cannot be written, and only the mark in its environment tells. Blocks, but hardly where there is memory for it.
+    /// Records the leader of a process group, so that a later process can end the group should this one be killed.
+    /// `None`: the record cannot be written, and only the mark in the environment identifies the group. Blocks, but
+    /// hardly where there is memory for it.
     pub(crate) fn record(self: &Arc<Self>, leader: Pid) -> Option<TempFile> {
         let owner = self.memory.as_ref().unwrap_or(self);
-        owner.write(leftover::RECORD, leftover::record(leader).as_bytes()).ok()
+        owner.write(orphans::RECORD, orphans::record(leader).as_bytes()).ok()
     }
 
     fn own_file(self: &Arc<Self>, content: &[u8]) -> std::io::Result<TempFile> {
@@ -227,9 +228,9 @@ fn sweep(all: &Path) {
         let alive = lock_file(&entry.path().join(LOCK))
             .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
         if !alive {
-            let ended = leftover::end(&entry.path());
+            let ended = orphans::end(&entry.path());
             if ended > 0 {
-                tracing::warn!(ended, "ended processes that jobs of a killed Herald had left running");
+                tracing::warn!(ended, "killed orphaned job processes of a previous run");
             }
             remove_or_say(&entry.path(), None);
         }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use herald_exec::{Engine, ExecError, Report, Settings, Stop};
+use herald_exec::{ExecEngine, ExecError, ExecSettings, Report, Stop};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 /// An engine and its working directory.
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
-    pub(crate) engine: Engine,
+    pub(crate) engine: ExecEngine,
 }
 
 impl Bench {
@@ -19,13 +19,13 @@ impl Bench {
         Self::with(|_| {})
     }
 
-    pub(crate) fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut ExecSettings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut settings = Settings::new(dir.path());
+        let mut settings = ExecSettings::new(dir.path());
         settings.kill_grace = Duration::from_millis(300);
         settings.git_timeout = Duration::from_secs(60);
         change(&mut settings);
-        Self { dir, engine: Engine::new(settings) }
+        Self { dir, engine: ExecEngine::new(settings) }
     }
 
     pub(crate) async fn run(&self, job_param: Value) -> Result<Report, ExecError> {

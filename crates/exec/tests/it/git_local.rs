@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_exec::{Ending, Engine, Settings, Stop};
+use herald_exec::{Ending, ExecEngine, ExecSettings, Stop};
 use serde_json::json;
 
 use crate::fixture::{Bench, Repo, list, merged, params};
@@ -62,13 +62,16 @@ async fn what_is_not_there_is_told() {
     repo.commit_all();
     let empty = Repo::new();
     for (choice, part) in [
-        (json!({"git_branch": "nope"}), "it has neither a branch nor a tag `nope`"),
+        (json!({"git_branch": "nope"}), "the repository has neither a branch nor a tag `nope`"),
         (json!({"git_branch": "--upload-pack=touch"}), "neither a branch nor a tag"),
-        (json!({"git_commit": "1234567890123456789012345678901234567890"}), "no branch or tag of it holds"),
-        (json!({"git_commit": "1234567"}), "no branch or tag of it holds"),
+        (
+            json!({"git_commit": "1234567890123456789012345678901234567890"}),
+            "no branch or tag of the repository contains",
+        ),
+        (json!({"git_commit": "1234567"}), "no branch or tag of the repository contains"),
         (json!({"git_commit": "1".repeat(64)}), "SHA-256"),
         (json!({"repo": empty.url()}), "is empty or has no default branch"),
-        (json!({"repo": "/no/such/folder"}), "there is no such folder"),
+        (json!({"repo": "/no/such/folder"}), "the folder does not exist"),
         (json!({"repo": "/etc"}), "Git repository /etc: "),
         (json!({"cmd": "nope"}), "does not exist"),
         (json!({"cmd": "dir"}), "is not a file"),
@@ -179,7 +182,7 @@ async fn two_processes_share_a_mirror() {
     let mut jobs = tokio::task::JoinSet::new();
     // Engines know nothing of each other, as if each were another process.
     for _ in 0..8 {
-        let engine = Engine::new(Settings::new(bench.dir.path()));
+        let engine = ExecEngine::new(ExecSettings::new(bench.dir.path()));
         let job = params(json!({"repo": repo.url(), "cmd": "run.sh"}));
         jobs.spawn(async move { engine.run(&job, &Stop::default()).await.unwrap().result });
     }

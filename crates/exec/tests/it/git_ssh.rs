@@ -187,8 +187,8 @@ async fn clone_then_fetch() {
 async fn keys_that_do_not_fit() {
     let (sshd, repo, keys) = (Sshd::start("host"), Repo::printing("one"), keys());
     for (more, part) in [
-        (json!({"git_ssh_key": keys.text("stranger")}), "in neither with a key nor with a password"),
-        (json!({"git_ssh_key_file": keys.path("locked")}), "is encrypted: give git_ssh_key_password"),
+        (json!({"git_ssh_key": keys.text("stranger")}), "authentication failed for user `"),
+        (json!({"git_ssh_key_file": keys.path("locked")}), "is encrypted: set git_ssh_key_password"),
         (json!({"git_ssh_key": keys.text("locked")}), "git_ssh_key is encrypted"),
         (json!({"git_ssh_key_file": "/no/such/key"}), "git_ssh_key_file /no/such/key"),
         (json!({"git_ssh_key": "hunter2 hunter2"}), "is not a private key"),

@@ -205,7 +205,7 @@ async fn result_files() {
     assert_eq!(report.result["file"], json!({"one": path}));
     for (file, part) in [
         ("{\"one\": \"missing\"}", "\"one\""),
-        ("{\"one\": 1}", "is not a text"),
+        ("{\"one\": 1}", "is not a string"),
         ("[]", "is not a map"),
         ("{\"one\": \".\"}", "is not a regular file"),
     ] {

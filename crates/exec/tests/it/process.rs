@@ -193,7 +193,7 @@ async fn no_descriptor_reaches_a_job() {
     let bench = Bench::new();
     let _held = std::fs::File::open("/etc/hostname").unwrap();
     let result = bench.result(json!({"cmd": "ls", "arg": ["/proc/self/fd"]})).await;
-    // Whoever started this test may have left some open for all its children.
+    // The process that started this test may have left some open for all its children.
     let inherited = |number: &str| {
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap_or_default();
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("02000000");
@@ -244,7 +244,7 @@ async fn a_file_that_is_written_just_now_is_tried_again() {
 #[tokio::test]
 async fn two_engines_share_a_work_dir() {
     let one = Bench::new();
-    let mut settings = herald_exec::Settings::new(one.dir.path());
+    let mut settings = herald_exec::ExecSettings::new(one.dir.path());
     settings.kill_grace = Duration::from_millis(300);
     let script =
         "echo x > begun; while [ -e begun ]; do sleep 0.02; done; cat \"$HERALD_EXECUTE_PARAM_FILE\"";
@@ -254,7 +254,7 @@ async fn two_engines_share_a_work_dir() {
     });
     eventually("it runs", || one.run_dir().join("begun").exists()).await;
     // Another process opens the same folder and sweeps.
-    let two = herald_exec::Engine::new(settings);
+    let two = herald_exec::ExecEngine::new(settings);
     two.open().await.unwrap();
     std::fs::remove_file(one.run_dir().join("begun")).unwrap();
     assert_eq!(job.await.unwrap().unwrap().result["job_id"], json!("j1"));

@@ -89,7 +89,7 @@ impl Formula {
         }
     }
 
-    /// In CEL; what all must hold on the outside stands on lines of its own.
+    /// In CEL; the outermost conditions that must all hold are on lines of their own.
     pub(super) fn cel(&self) -> String {
         match self {
             All(parts) => parts.iter().map(Self::inside).collect::<Vec<_>>().join("\n&& "),

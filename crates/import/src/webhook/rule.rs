@@ -30,7 +30,7 @@ pub(super) struct RuleReader<'a> {
 }
 
 /// What a rule gives.
-struct Verdict {
+struct RuleConditions {
     holds: Formula,
     /// It looks at something that is missing.
     missing: Formula,
@@ -40,7 +40,7 @@ struct Verdict {
     turned: bool,
 }
 
-impl Verdict {
+impl RuleConditions {
     fn plain(holds: Formula) -> Self {
         Self { holds, missing: Known(false), fails: Known(false), turned: false }
     }
@@ -64,13 +64,13 @@ impl RuleReader<'_> {
         self.rule(rule).unless_it_fails()
     }
 
-    fn rule(&mut self, rule: &OriginalValue<'_>) -> Verdict {
+    fn rule(&mut self, rule: &OriginalValue<'_>) -> RuleConditions {
         rule.only(&["and", "or", "not", "match"]);
         let kinds = ["and", "or", "not", "match"];
         let mut given = kinds.iter().filter_map(|kind| Some((*kind, rule.get(kind)?)));
         let Some((kind, inner)) = given.next() else {
             rule.omit("an empty rule is never satisfied, as in the original");
-            return Verdict::plain(Known(false));
+            return RuleConditions::plain(Known(false));
         };
         for (other, item) in given {
             item.omit(format!("`{other}` beside `{kind}`; the original ignores it as well"));
@@ -80,14 +80,14 @@ impl RuleReader<'_> {
             "or" => self.or(&rule.list_at("or")),
             "not" => {
                 let verdict = self.rule(&inner);
-                Verdict { holds: verdict.holds.not(), turned: true, ..verdict }
+                RuleConditions { holds: verdict.holds.not(), turned: true, ..verdict }
             }
             _ => self.matching(&inner),
         }
     }
 
-    fn and(&mut self, rules: &[OriginalValue<'_>]) -> Verdict {
-        let mut verdict = Verdict::plain(Known(true));
+    fn and(&mut self, rules: &[OriginalValue<'_>]) -> RuleConditions {
+        let mut verdict = RuleConditions::plain(Known(true));
         for rule in rules {
             let next = self.rule(rule);
             let so_far = verdict.holds;
@@ -98,8 +98,8 @@ impl RuleReader<'_> {
         verdict
     }
 
-    fn or(&mut self, rules: &[OriginalValue<'_>]) -> Verdict {
-        let mut verdict = Verdict::plain(Known(false));
+    fn or(&mut self, rules: &[OriginalValue<'_>]) -> RuleConditions {
+        let mut verdict = RuleConditions::plain(Known(false));
         // What it takes to come to the next one at all.
         let mut reached = Known(true);
         for rule in rules {
@@ -114,9 +114,9 @@ impl RuleReader<'_> {
         verdict
     }
 
-    fn matching(&mut self, rule: &OriginalValue<'_>) -> Verdict {
+    fn matching(&mut self, rule: &OriginalValue<'_>) -> RuleConditions {
         if self.checked_by_trigger == Some(std::ptr::from_ref(rule.value)) {
-            return Verdict::plain(Known(true));
+            return RuleConditions::plain(Known(true));
         }
         rule.only(&MATCH);
         let kind = rule.text_at("type").unwrap_or_default();
@@ -146,7 +146,10 @@ impl RuleReader<'_> {
                 // What is missing reads `null`.
                 let there = if value == "null" { there } else { Known(true) };
                 let value = if secret() { self.secret(value) } else { cel_text(&value) };
-                Verdict { holds: there.and(Formula::Equal(text, value, true)), ..missing_only(missing) }
+                RuleConditions {
+                    holds: there.and(Formula::Equal(text, value, true)),
+                    ..missing_only(missing)
+                }
             }
             "regex" => {
                 let pattern = match go_regex::from_go(&rule.text_at("regex").unwrap_or_default()) {
@@ -154,7 +157,7 @@ impl RuleReader<'_> {
                     Err(why) => return Self::never(rule, &why.to_string()),
                 };
                 let holds = there.and(Formula::Holds(format!("{text}.matches({})", cel_text(&pattern))));
-                Verdict { holds, ..missing_only(missing) }
+                RuleConditions { holds, ..missing_only(missing) }
             }
             other => match algorithm(other) {
                 Some(algorithm) => self.signature(rule, algorithm, there, &text),
@@ -162,7 +165,7 @@ impl RuleReader<'_> {
                     rule.omit(format!(
                         "unknown type `{other}`: the rule is never satisfied, as in the original"
                     ));
-                    Verdict { holds: Known(false), ..missing_only(missing) }
+                    RuleConditions { holds: Known(false), ..missing_only(missing) }
                 }
             },
         }
@@ -174,7 +177,7 @@ impl RuleReader<'_> {
         algorithm: &str,
         there: Formula,
         text: &str,
-    ) -> Verdict {
+    ) -> RuleConditions {
         let secret = rule.text_at("secret").unwrap_or_default();
         if secret.is_empty() {
             return Self::never(rule, "the secret is missing");
@@ -184,10 +187,10 @@ impl RuleReader<'_> {
         let body = "trigger_param._request.body";
         let holds = Formula::Holds(format!("hmac_matches(\"{algorithm}\", {secret}, {body}, {text})"));
         let fails = there.clone().and(holds.clone().not());
-        Verdict { holds, missing: there.not(), fails, turned: false }
+        RuleConditions { holds, missing: there.not(), fails, turned: false }
     }
 
-    fn addresses(&mut self, rule: &OriginalValue<'_>) -> Verdict {
+    fn addresses(&mut self, rule: &OriginalValue<'_>) -> RuleConditions {
         let ranges = rule.text_at("ip-range").unwrap_or_default();
         let mut holds = Known(false);
         for range in ranges.split_whitespace() {
@@ -203,11 +206,11 @@ impl RuleReader<'_> {
             let address = "trigger_param._request.remote_address";
             holds = holds.or(Formula::Holds(format!("in_cidr({address}, {})", cel_text(&whole))));
         }
-        Verdict::plain(holds)
+        RuleConditions::plain(holds)
     }
 
     /// Signed over the body and the header Date, which must be of the last five minutes.
-    fn scalr(&mut self, rule: &OriginalValue<'_>) -> Verdict {
+    fn scalr(&mut self, rule: &OriginalValue<'_>) -> RuleConditions {
         let secret = rule.text_at("secret").unwrap_or_default();
         if secret.is_empty() {
             return Self::never(rule, "the secret is missing");
@@ -232,13 +235,13 @@ impl RuleReader<'_> {
         let there = there("x-signature").and(there("date"));
         let good = signed.and(known).and(young("<= 300.0")).and(young(">= -300.0"));
         let fails = there.clone().and(good.clone().not());
-        Verdict { holds: there.and(good), missing: Known(false), fails, turned: false }
+        RuleConditions { holds: there.and(good), missing: Known(false), fails, turned: false }
     }
 
     /// A rule with which the original answers every request with an error.
-    fn never(rule: &OriginalValue<'_>, why: &str) -> Verdict {
+    fn never(rule: &OriginalValue<'_>, why: &str) -> RuleConditions {
         rule.omit(format!("{why}: this rule is never satisfied"));
-        Verdict { fails: Known(true), ..Verdict::plain(Known(false)) }
+        RuleConditions { fails: Known(true), ..RuleConditions::plain(Known(false)) }
     }
 
     /// The path under which the expression finds this secret.
@@ -254,8 +257,8 @@ impl RuleReader<'_> {
     }
 }
 
-fn missing_only(missing: Formula) -> Verdict {
-    Verdict { missing, ..Verdict::plain(Known(false)) }
+fn missing_only(missing: Formula) -> RuleConditions {
+    RuleConditions { missing, ..RuleConditions::plain(Known(false)) }
 }
 
 /// The algorithm of a type of rule that checks a signature.

@@ -16,6 +16,6 @@ mod server;
 pub use body::{BodyError, read_whole};
 pub use host::{HostError, HostRule};
 pub use options::{ServeOptions, ServerStop};
-pub use peer::{Peer, Waiting};
-pub use reply::{JSON, Reply, error_reply, json_reply};
+pub use peer::{ClientWaiting, Peer};
+pub use reply::{JSON, JsonReply, error_reply, json_reply};
 pub use server::{Handler, serve};

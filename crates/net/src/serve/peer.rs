@@ -38,12 +38,12 @@ impl Peer {
 
     /// While this exists, the client waits for the server: its connection does not count as idle.
     #[must_use]
-    pub fn waiting(&self) -> Waiting {
+    pub fn waiting(&self) -> ClientWaiting {
         let state = self.slot.as_ref().map(|slot| slot.state().clone());
         if let Some(state) = &state {
             state.begin_waiting();
         }
-        Waiting(state)
+        ClientWaiting(state)
     }
 
     /// The client has proved who it is. From now on its connection is not counted among the limited ones, nor evicted:
@@ -57,9 +57,9 @@ impl Peer {
 
 /// A client waits for the server.
 #[derive(Debug)]
-pub struct Waiting(Option<Arc<SlotState>>);
+pub struct ClientWaiting(Option<Arc<SlotState>>);
 
-impl Drop for Waiting {
+impl Drop for ClientWaiting {
     fn drop(&mut self) {
         if let Some(state) = &self.0 {
             state.end_waiting();

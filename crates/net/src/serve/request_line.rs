@@ -1,8 +1,8 @@
 //! The first request line of a connection, with what should have been escaped.
 //!
 //! People type `curl -g 'http://…?d={"shell":"…"}'`, and curl sends the quotation marks as they are, which the HTTP
-//! library does not accept. In the URL of a GET they mean nothing else, so they are escaped here. Later requests on the same
-//! connection come from programs, which escape by themselves.
+//! library does not accept. In the URL of a GET they mean nothing else, so they are escaped here. Later requests on the
+//! same connection come from programs, which escape by themselves.
 
 use std::io::Result;
 use std::pin::Pin;
@@ -14,13 +14,13 @@ const GET: &[u8] = b"GET ";
 
 /// How far a connection has been read.
 pub(super) struct RequestLine {
-    at: At,
+    at: RequestPosition,
     /// What was escaped and had no room yet.
     pending: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
-enum At {
+enum RequestPosition {
     /// So many bytes of [`GET`] have come.
     Method(usize),
     /// In the URL.
@@ -31,7 +31,7 @@ enum At {
 
 impl RequestLine {
     pub(super) fn new() -> Self {
-        Self { at: At::Method(0), pending: Vec::new() }
+        Self { at: RequestPosition::Method(0), pending: Vec::new() }
     }
 
     /// Reads from the stream.
@@ -58,18 +58,18 @@ impl RequestLine {
     /// What the bytes should have been. `None`: just that.
     fn escape(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut at = 0;
-        while let (At::Method(seen), Some(byte)) = (self.at, bytes.get(at)) {
+        while let (RequestPosition::Method(seen), Some(byte)) = (self.at, bytes.get(at)) {
             self.at = match GET.get(seen) {
-                Some(expected) if expected == byte && seen + 1 == GET.len() => At::Url,
-                Some(expected) if expected == byte => At::Method(seen + 1),
-                _ => At::Behind,
+                Some(expected) if expected == byte && seen + 1 == GET.len() => RequestPosition::Url,
+                Some(expected) if expected == byte => RequestPosition::Method(seen + 1),
+                _ => RequestPosition::Behind,
             };
             at += 1;
         }
-        let At::Url = self.at else { return None };
+        let RequestPosition::Url = self.at else { return None };
         let end = bytes[at..].iter().position(|byte| *byte == b'\n').map(|length| at + length);
         if end.is_some() {
-            self.at = At::Behind;
+            self.at = RequestPosition::Behind;
         }
         let (line, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
         if !line[at..].iter().any(|byte| b"\"<>".contains(byte)) {

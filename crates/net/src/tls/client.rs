@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use rustls::sign::SingleCertAndKey;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::tls::pem::{Named, TlsError, pair};
+use crate::tls::pem::{TlsError, TlsFile, pair};
 use crate::tls::provider::provider;
 use crate::tls::watch::Watched;
 
@@ -30,13 +30,13 @@ pub struct ClientFiles {
 }
 
 impl ClientFiles {
-    fn ca(&self) -> Option<Named<'_>> {
-        self.ca.as_ref().map(|file| Named { option: "ca", file })
+    fn ca(&self) -> Option<TlsFile<'_>> {
+        self.ca.as_ref().map(|file| TlsFile { option: "ca", file })
     }
 
-    fn identity(&self) -> Option<[Named<'_>; 2]> {
+    fn identity(&self) -> Option<[TlsFile<'_>; 2]> {
         let Identity { cert, key } = self.identity.as_ref()?;
-        Some([Named { option: "client_cert", file: cert }, Named { option: "client_key", file: key }])
+        Some([TlsFile { option: "client_cert", file: cert }, TlsFile { option: "client_key", file: key }])
     }
 
     fn all(&self) -> Vec<PathBuf> {

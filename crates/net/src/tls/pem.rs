@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use herald_base::os_error;
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
@@ -30,23 +31,25 @@ pub struct TlsError {
 
 /// A file and the option that names it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Named<'a> {
+pub(crate) struct TlsFile<'a> {
     pub(crate) option: &'static str,
     pub(crate) file: &'a Path,
 }
 
-impl Named<'_> {
+impl TlsFile<'_> {
     fn wrong(&self, what: impl Into<String>) -> TlsError {
         TlsError { option: self.option, file: self.file.to_owned(), what: what.into() }
     }
 
     fn read(&self) -> Result<Vec<u8>, TlsError> {
-        let unreadable = |error: std::io::Error| self.wrong(format!("cannot be read: {error}"));
+        let unreadable = |error: std::io::Error| {
+            self.wrong(format!("cannot be read: {}", os_error::plain(&error.to_string())))
+        };
         let mut bytes = Vec::new();
         let file = File::open(self.file).map_err(unreadable)?;
         file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() as u64 > MOST {
-            return Err(self.wrong("is larger than 1 MiB, so it is no such file"));
+            return Err(self.wrong("is larger than 1 MiB: not a certificate or key"));
         }
         Ok(bytes)
     }
@@ -138,7 +141,7 @@ impl Named<'_> {
 }
 
 /// A certificate, those that link it to its authority, and the key that fits it.
-pub(crate) fn pair(cert: Named<'_>, key: Named<'_>) -> Result<CertifiedKey, TlsError> {
+pub(crate) fn pair(cert: TlsFile<'_>, key: TlsFile<'_>) -> Result<CertifiedKey, TlsError> {
     let chain = cert.certificates()?;
     let der = key.key()?;
     let signing = provider()
@@ -149,7 +152,7 @@ pub(crate) fn pair(cert: Named<'_>, key: Named<'_>) -> Result<CertifiedKey, TlsE
     match pair.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(pair),
         Err(rustls::Error::InconsistentKeys(_)) => Err(key.wrong(format!(
-            "the key in it does not fit the certificate in {}; the server's own certificate must be the first one there",
+            "the key does not match the certificate in {}; the server's own certificate must be the first one there",
             cert.file.display()
         ))),
         Err(error) => Err(cert.wrong(format!("the certificate cannot be used: {error}"))),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 pub use tokio_rustls::server::TlsStream as Secured;
 
-use crate::tls::pem::{Named, TlsError, pair};
+use crate::tls::pem::{TlsError, TlsFile, pair};
 use crate::tls::provider::provider;
 use crate::tls::watch::Watched;
 
@@ -35,20 +35,20 @@ pub struct ServerFiles {
 }
 
 impl ServerFiles {
-    fn cert(&self) -> Named<'_> {
-        Named { option: "cert", file: &self.cert }
+    fn cert(&self) -> TlsFile<'_> {
+        TlsFile { option: "cert", file: &self.cert }
     }
 
-    fn key(&self) -> Named<'_> {
-        Named { option: "key", file: &self.key }
+    fn key(&self) -> TlsFile<'_> {
+        TlsFile { option: "key", file: &self.key }
     }
 
-    fn client_ca(&self) -> Option<Named<'_>> {
-        self.client_ca.as_ref().map(|file| Named { option: "client_ca", file })
+    fn client_ca(&self) -> Option<TlsFile<'_>> {
+        self.client_ca.as_ref().map(|file| TlsFile { option: "client_ca", file })
     }
 
     fn make(&self) -> Result<ServerConfig, TlsError> {
-        let wrong = |named: Named<'_>, error: &dyn std::fmt::Display| TlsError {
+        let wrong = |named: TlsFile<'_>, error: &dyn std::fmt::Display| TlsError {
             option: named.option,
             file: named.file.to_owned(),
             what: format!("cannot be used: {error}"),

@@ -58,7 +58,7 @@ async fn broken_and_half_written_files_keep_the_old_pair() {
     ];
     for (what, step) in steps {
         step();
-        // Looked at until it is told, and once more.
+        // Checked until the change is reported, and once more.
         for _ in 0..3 {
             later().await;
             let connection = connect(&server, &client, "localhost").await.unwrap();

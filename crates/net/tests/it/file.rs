@@ -15,7 +15,7 @@ fn errors_name_the_file_and_what_is_wrong() {
     let sealed = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let file = fixture.path().join("odd.pem");
     for (option, text, says) in [
-        ("cert", None, "cannot be read: No such file"),
+        ("cert", None, "cannot be read: no such file"),
         ("cert", Some(""), "is empty"),
         ("cert", Some("nonsense"), "is not PEM"),
         ("cert", Some("0\u{3}DER"), "openssl x509 -inform der"),
@@ -25,7 +25,7 @@ fn errors_name_the_file_and_what_is_wrong() {
         ("key", None, "cannot be read"),
         ("key", Some(&cert), "holds no private key"),
         ("key", Some(sealed), "encrypted with a passphrase"),
-        ("key", Some(&key), "does not fit the certificate in "),
+        ("key", Some(&key), "does not match the certificate in "),
         ("client_ca", Some("nonsense"), "is not PEM"),
         ("client_ca", Some(broken), "certificate 1 in it is broken"),
         ("client_ca", Some(&key), "holds no certificate"),

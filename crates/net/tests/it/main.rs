@@ -80,7 +80,7 @@ async fn connect(server: &ServerTls, client: &ClientTls, name: &str) -> Result<C
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connecting = async {
         let mut stream = connector.connect(name, here).await?;
-        // In TLS 1.3 a client that is turned away learns it only now.
+        // In TLS 1.3 a client that is rejected learns this only now.
         let mut word = [0; 5];
         stream.read_exact(&mut word).await?;
         Ok::<_, std::io::Error>(stream)

@@ -155,7 +155,8 @@ impl DispatchLog {
         self.note(&DispatchEntry::NotSent(node.to_owned())).await;
     }
 
-    /// It ended on this node with this result, without secrets. When this line is lost or too long, the runner is asked.
+    /// The job ended on this node with this result, without secrets. When this line is lost or too long, the runner is
+    /// asked.
     pub(crate) async fn ended(&self, result: NodeResult) {
         self.note(&DispatchEntry::Ended(result)).await;
     }

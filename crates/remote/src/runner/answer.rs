@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use herald_wire::MAX_RESULT;
 use herald_wire::answer::Claim;
-use herald_wire::manifest::{self, Manifest};
+use herald_wire::manifest::{self, AnswerManifest};
 use herald_wire::signature::SignatureError;
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;
@@ -134,7 +134,7 @@ fn verify_whole(
     headers: &HeaderMap,
     body: &[u8],
     signed: SignedWith<'_>,
-) -> Result<Manifest, VerifyError> {
+) -> Result<AnswerManifest, VerifyError> {
     let text = header(headers, manifest::HEADER).unwrap_or_default();
     let input = herald_wire::signature::field(headers, "signature-input");
     let signature = herald_wire::signature::field(headers, "signature");
@@ -147,7 +147,7 @@ fn verify_whole(
     let manifest = signed.verify(&claim)?;
     // What the body does not say is taken as it is signed.
     let (ending, error_line) = (manifest.ending, manifest.error_line.clone());
-    if manifest != (Manifest { ending, error_line, ..Manifest::of_body(body, None) }) {
+    if manifest != (AnswerManifest { ending, error_line, ..AnswerManifest::of_body(body, None) }) {
         return Err(VerifyError::Altered);
     }
     Ok(manifest)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::StreamExt as _;
 use herald_base::os_error;
 use herald_wire::answer::Claim;
-use herald_wire::manifest::{self, FileSum, Manifest};
-use herald_wire::multipart::{Part, Reader};
+use herald_wire::manifest::{self, AnswerManifest, FileSum};
+use herald_wire::multipart::{MultipartPart, MultipartReader};
 use herald_wire::{MAX_FILES, MAX_RESULT};
 use http::StatusCode;
 
@@ -36,7 +36,7 @@ pub(super) async fn read(kind: &str, body: AnswerBody, expected: Expected<'_>) -
 }
 
 async fn parts(kind: &str, body: AnswerBody, expected: Expected<'_>) -> Result<JobAnswer, Fault> {
-    let mut reader = Reader::new(kind, body)?;
+    let mut reader = MultipartReader::new(kind, body)?;
     let first = reader.next_part().await?.filter(|part| part.disposition.name == "result");
     let mut first =
         first.ok_or_else(|| Fault::Invalid("the answer does not begin with the result".to_owned()))?;
@@ -82,7 +82,11 @@ async fn parts(kind: &str, body: AnswerBody, expected: Expected<'_>) -> Result<J
 }
 
 /// Stores one file and returns the checksum that came with it.
-async fn file(part: &mut Part, staging: &mut Staging, left: &mut u64) -> Result<Option<String>, Fault> {
+async fn file(
+    part: &mut MultipartPart,
+    staging: &mut Staging,
+    left: &mut u64,
+) -> Result<Option<String>, Fault> {
     let name = part.disposition.name.clone();
     let filename = part.disposition.filename.clone();
     let filename =
@@ -111,7 +115,7 @@ fn check_sums(staging: &Staging, sums: &BTreeMap<String, Option<String>>) -> Res
     Ok(())
 }
 
-async fn signed_manifest(part: &mut Part, signed: SignedWith<'_>) -> Result<Manifest, Fault> {
+async fn signed_manifest(part: &mut MultipartPart, signed: SignedWith<'_>) -> Result<AnswerManifest, Fault> {
     let (input, signature) = (header(part.headers(), "signature-input"), header(part.headers(), "signature"));
     let (input, signature) = (input.map(str::to_owned), signature.map(str::to_owned));
     let text = part.bytes(MAX_MANIFEST).await?;
@@ -126,7 +130,7 @@ async fn signed_manifest(part: &mut Part, signed: SignedWith<'_>) -> Result<Mani
 }
 
 /// Version 2: exactly the files of the manifest, each as it says.
-fn check_manifest(staging: &Staging, result: &[u8], manifest: &Manifest) -> Result<(), Fault> {
+fn check_manifest(staging: &Staging, result: &[u8], manifest: &AnswerManifest) -> Result<(), Fault> {
     if manifest.result != manifest::Sum::of(result) {
         return Err(Fault::Invalid("the result does not match its signed manifest".to_owned()));
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use herald_wire::answer::{self, Claim};
 use herald_wire::ending::EndingName;
-use herald_wire::manifest::Manifest;
+use herald_wire::manifest::AnswerManifest;
 use herald_wire::request::RequestTie;
 use herald_wire::secret::Secrets;
 use herald_wire::signature::SignatureError;
@@ -25,7 +25,7 @@ pub(super) struct SignedWith<'a> {
 
 impl SignedWith<'_> {
     /// The manifest of an answer, once its signature is verified.
-    pub(super) fn verify(&self, claim: &Claim<'_>) -> Result<Manifest, SignatureError> {
+    pub(super) fn verify(&self, claim: &Claim<'_>) -> Result<AnswerManifest, SignatureError> {
         answer::verify(claim, self.tie, self.secrets)
     }
 }

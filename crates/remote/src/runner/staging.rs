@@ -87,8 +87,8 @@ impl Staging {
     }
 
     /// Puts all files in place as `<data_dir>/<job_id>/<name>/<filename>`, or
-    /// `<data_dir>/<job_id>/<node>/<name>/<filename>` for one of several nodes, and returns their paths by name. Files of an
-    /// earlier attempt are replaced.
+    /// `<data_dir>/<job_id>/<node>/<name>/<filename>` for one of several nodes, and returns their paths by name. Files
+    /// of an earlier attempt are replaced.
     pub(super) async fn commit(
         self,
         job_id: &str,

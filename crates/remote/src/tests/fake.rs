@@ -5,7 +5,7 @@ use std::sync::Arc;
 use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
 use herald_wire::disposition::Disposition;
-use herald_wire::manifest::{FileSum, Manifest, Sum};
+use herald_wire::manifest::{AnswerManifest, FileSum, Sum};
 use herald_wire::multipart;
 use herald_wire::request::{self, RequestView, Verified};
 use herald_wire::secret::Secrets;
@@ -80,11 +80,11 @@ pub(super) fn raw(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8>
 
 /// An answer without files as a good runner gives it.
 pub(super) fn short(signer: &Signer, status: u16, body: &str, ending: Option<Ending>) -> Vec<u8> {
-    let manifest = Manifest::of_body(body.as_bytes(), ending).to_text();
+    let manifest = AnswerManifest::of_body(body.as_bytes(), ending).to_text();
     let signed = signer.sign(status, &manifest, 0).unwrap();
     let headers = [
         ("Content-Type", "application/json"),
-        ("Herald-Manifest", &manifest),
+        ("Herald-AnswerManifest", &manifest),
         ("Signature-Input", &signed.input),
         ("Signature", &signed.signature),
     ];
@@ -101,7 +101,7 @@ pub(super) fn with_files(
     after: &[File<'_>],
 ) -> Vec<u8> {
     let result = b"{\"exit_code\":0}";
-    let mut manifest = Manifest::of_body(result, Some(Ending::Exited(0)));
+    let mut manifest = AnswerManifest::of_body(result, Some(Ending::Exited(0)));
     for (name, filename, content) in named {
         let Sum { size, sha256 } = Sum::of(content);
         manifest.file.insert((*name).to_owned(), FileSum { filename: (*filename).to_owned(), size, sha256 });

@@ -10,18 +10,20 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use uuid::Uuid;
 
 use super::job_state::{AttemptView, JobState, JobStep, StepEnd};
-use crate::journal::entry::{Accepted, Decided, End, Entry, Followed, Id, Queued, millis, time};
+use crate::journal::entry::{
+    Accepted, AttemptEnd, Decided, Followed, Id, JournalEntry, Queued, millis, time,
+};
 use crate::journal::packed::Packed;
 use crate::journal::stored_actor::StoredActor;
 
 /// Writes what these entries say as one transaction, together with the number of the batch that is taken in next.
 pub(crate) fn take_in(
     connection: &mut Connection,
-    entries: Vec<Entry<'_>>,
+    entries: Vec<JournalEntry<'_>>,
     next: u64,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut step = Step::default();
+    let mut step = IndexStep::default();
     for entry in entries {
         step.take(entry, &transaction)?;
     }
@@ -41,7 +43,7 @@ pub(crate) fn position(connection: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// An event of this step.
-struct Event<'a> {
+struct EventRows<'a> {
     accepted: Accepted<'a>,
     routed: Option<(i64, Vec<Decided<'a>>)>,
     /// Who or what caused it, as JSON.
@@ -49,7 +51,7 @@ struct Event<'a> {
 }
 
 /// A job that something happened to in this step, as it is at its end.
-struct Job<'a> {
+struct JobRow<'a> {
     id: Id,
     /// `None`: its row is there already.
     queued: Option<Queued<'a>>,
@@ -63,59 +65,59 @@ struct Job<'a> {
 }
 
 /// An attempt that was followed by another one.
-struct Attempt {
+struct AttemptRow {
     job: Id,
     view: AttemptView,
 }
 
 /// What is gathered before it is written.
 #[derive(Default)]
-struct Step<'a> {
-    events: Vec<Event<'a>>,
+struct IndexStep<'a> {
+    events: Vec<EventRows<'a>>,
     event_places: HashMap<Id, usize>,
-    jobs: Vec<Job<'a>>,
+    jobs: Vec<JobRow<'a>>,
     job_places: HashMap<Id, usize>,
-    attempts: Vec<Attempt>,
+    attempts: Vec<AttemptRow>,
     positions: HashMap<Cow<'a, str>, Cow<'a, [u8]>>,
 }
 
-impl<'a> Step<'a> {
+impl<'a> IndexStep<'a> {
     /// What concerns events of earlier steps is written at once; the rest is gathered.
-    fn take(&mut self, entry: Entry<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    fn take(&mut self, entry: JournalEntry<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match entry {
-            Entry::Accepted(accepted) => self.accepted(accepted, transaction),
-            Entry::Routed { event, decisions, at } => match self.event(event) {
+            JournalEntry::Accepted(accepted) => self.accepted(accepted, transaction),
+            JournalEntry::Routed { event, decisions, at } => match self.event(event) {
                 Some(found) => {
                     found.routed = Some((at, decisions));
                     Ok(())
                 }
                 None => routed(transaction, event, &decisions, at),
             },
-            Entry::Queued(queued) => {
+            JournalEntry::Queued(queued) => {
                 self.created(queued);
                 Ok(())
             }
-            Entry::Started { job, attempt, at } => {
+            JournalEntry::Started { job, attempt, at } => {
                 self.apply(job, JobStep::Started { attempt, at: time(at) }, transaction)
             }
-            Entry::AttemptEnded { job, attempt, end, retry_at, at } => {
+            JournalEntry::AttemptEnded { job, attempt, end, retry_at, at } => {
                 let end = StepEnd { status: end.status, error: end.error.map(Cow::Owned), at: time(at) };
                 let step = JobStep::AttemptEnded { attempt, end, retry_at: time(retry_at) };
                 self.apply(job, step, transaction)
             }
-            Entry::Ended { job, end, at } => self.ended(job, end, at, transaction),
-            Entry::Refused { job, end } => {
+            JournalEntry::Ended { job, end, at } => self.ended(job, end, at, transaction),
+            JournalEntry::Refused { job, end } => {
                 let (id, at) = (job.id, job.at);
                 if self.job(id, transaction)?.is_none() {
                     self.created(job);
                 }
                 self.ended(id, end, at, transaction)
             }
-            Entry::Reached(reached) => {
+            JournalEntry::Reached(reached) => {
                 self.followed(reached.into());
                 Ok(())
             }
-            Entry::Followed(followed) => {
+            JournalEntry::Followed(followed) => {
                 self.followed(followed);
                 Ok(())
             }
@@ -140,20 +142,20 @@ impl<'a> Step<'a> {
         }
     }
 
-    fn event(&mut self, id: Id) -> Option<&mut Event<'a>> {
+    fn event(&mut self, id: Id) -> Option<&mut EventRows<'a>> {
         self.event_places.get(&id).and_then(|place| self.events.get_mut(*place))
     }
 
     /// A job of this step, or of the history; `None` when it is not kept any more.
-    fn job(&mut self, id: Id, transaction: &Transaction<'_>) -> rusqlite::Result<Option<&mut Job<'a>>> {
+    fn job(&mut self, id: Id, transaction: &Transaction<'_>) -> rusqlite::Result<Option<&mut JobRow<'a>>> {
         if !self.job_places.contains_key(&id) {
             let Some(state) = state_of(transaction, id)? else { return Ok(None) };
-            self.put(Job { id, queued: None, state, result: None, by: None, cancelled_by: None });
+            self.put(JobRow { id, queued: None, state, result: None, by: None, cancelled_by: None });
         }
         Ok(self.job_places.get(&id).and_then(|place| self.jobs.get_mut(*place)))
     }
 
-    fn put(&mut self, job: Job<'a>) {
+    fn put(&mut self, job: JobRow<'a>) {
         self.job_places.insert(job.id, self.jobs.len());
         self.jobs.push(job);
     }
@@ -166,27 +168,27 @@ impl<'a> Step<'a> {
         if let Some(key) = &accepted.key {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO keys (name, event_id, until) VALUES (?1, ?2, ?3)")?
-                .execute(params![key.name, Text::of(accepted.id).as_str(), key.until])?;
+                .execute(params![key.name, IdText::of(accepted.id).as_str(), key.until])?;
         }
         if let Some(due) = accepted.due.take() {
             self.followed(due.into());
         }
         self.event_places.insert(accepted.id, self.events.len());
-        self.events.push(Event { accepted, routed: None, by: None });
+        self.events.push(EventRows { accepted, routed: None, by: None });
         Ok(())
     }
 
     fn created(&mut self, queued: Queued<'a>) {
         let state = JobState::queued(queued.attempt);
         let id = queued.id;
-        self.put(Job { id, queued: Some(queued), state, result: None, by: None, cancelled_by: None });
+        self.put(JobRow { id, queued: Some(queued), state, result: None, by: None, cancelled_by: None });
     }
 
     fn apply(&mut self, id: Id, step: JobStep<'_>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         if let Some(job) = self.job(id, transaction)?
             && let Some(view) = job.state.apply(step)
         {
-            self.attempts.push(Attempt { job: id, view });
+            self.attempts.push(AttemptRow { job: id, view });
         }
         Ok(())
     }
@@ -194,12 +196,12 @@ impl<'a> Step<'a> {
     fn ended(
         &mut self,
         id: Id,
-        end: End<'a>,
+        end: AttemptEnd<'a>,
         at: i64,
         transaction: &Transaction<'_>,
     ) -> rusqlite::Result<()> {
         let Some(job) = self.job(id, transaction)? else { return Ok(()) };
-        let End { status, error, result } = end;
+        let AttemptEnd { status, error, result } = end;
         job.state
             .apply(JobStep::Ended { end: StepEnd { status, error: error.map(Cow::Owned), at: time(at) } });
         job.result = Some(result);
@@ -216,8 +218,8 @@ impl<'a> Step<'a> {
                  actor)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?;
-        for Event { accepted, routed, by } in &self.events {
-            let id = Text::of(accepted.id);
+        for EventRows { accepted, routed, by } in &self.events {
+            let id = IdText::of(accepted.id);
             insert.execute(params![
                 id.as_str(),
                 accepted.trigger,
@@ -233,9 +235,9 @@ impl<'a> Step<'a> {
         for job in &self.jobs {
             job.write(transaction)?;
         }
-        for Attempt { job, view } in &self.attempts {
+        for AttemptRow { job, view } in &self.attempts {
             transaction.prepare_cached(ATTEMPT)?.execute(params![
-                Text::of(*job).as_str(),
+                IdText::of(*job).as_str(),
                 view.attempt,
                 view.status,
                 view.started_at.map(millis),
@@ -252,10 +254,10 @@ impl<'a> Step<'a> {
     }
 }
 
-impl Job<'_> {
+impl JobRow<'_> {
     fn write(&self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let Self { id, queued, state, result, by, cancelled_by } = self;
-        let id = Text::of(*id);
+        let id = IdText::of(*id);
         let [started_at, ended_at, retry_at] =
             [state.started_at, state.ended_at, state.retry_at].map(|at| at.map(millis));
         let Some(queued) = queued else {
@@ -275,7 +277,7 @@ impl Job<'_> {
             return transaction.prepare_cached(UPDATE)?.execute(values).map(drop);
         };
         let Queued { event, router, task, trigger, selector, executor, depth, .. } = queued;
-        let event = Text::of(*event);
+        let event = IdText::of(*event);
         let values = params![
             id.as_str(),
             event.as_str(),
@@ -319,7 +321,7 @@ const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts (job_id, attempt, status, 
 fn routed(connection: &Connection, event: Id, decisions: &[Decided<'_>], at: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE events SET routed_at = ?2, decisions = ?3 WHERE id = ?1")?
-        .execute(params![Text::of(event).as_str(), at, decisions_json(decisions)])
+        .execute(params![IdText::of(event).as_str(), at, decisions_json(decisions)])
         .map(drop)
 }
 
@@ -327,7 +329,7 @@ fn routed(connection: &Connection, event: Id, decisions: &[Decided<'_>], at: i64
 fn state_of(connection: &Connection, job: Id) -> rusqlite::Result<Option<JobState>> {
     let sql = "SELECT status, attempt, started_at, ended_at, retry_at, error FROM jobs WHERE id = ?1";
     let state = |row: &rusqlite::Row<'_>| JobState::read(row, 0);
-    connection.prepare_cached(sql)?.query_row([Text::of(job).as_str()], state).optional()
+    connection.prepare_cached(sql)?.query_row([IdText::of(job).as_str()], state).optional()
 }
 
 fn actor_json(actor: &StoredActor) -> String {
@@ -345,7 +347,7 @@ fn decisions_json(decisions: &[Decided<'_>]) -> String {
             selector: Name::from(&*decided.selector),
             said: decided.said,
             why: Cow::Owned(decided.why.to_string()),
-            job_id: decided.job.map(|job| Name::from(Text::of(job).as_str())),
+            job_id: decided.job.map(|job| Name::from(IdText::of(job).as_str())),
         })
         .collect();
     // Texts and lists: never fails.
@@ -353,9 +355,9 @@ fn decisions_json(decisions: &[Decided<'_>]) -> String {
 }
 
 /// An id as it is written everywhere else.
-struct Text([u8; uuid::fmt::Hyphenated::LENGTH]);
+struct IdText([u8; uuid::fmt::Hyphenated::LENGTH]);
 
-impl Text {
+impl IdText {
     fn of(id: Id) -> Self {
         let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
         Uuid::from_bytes(id).as_hyphenated().encode_lower(&mut text);

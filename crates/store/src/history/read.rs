@@ -13,7 +13,7 @@ use super::query::{FoundJob, History, HistoryError, JobQuery};
 use super::recover;
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 use crate::journal::entry::{millis, time};
-use crate::store::Store;
+use crate::store::JournalStore;
 
 /// The most entries of one page.
 const MOST: usize = 1000;
@@ -22,7 +22,7 @@ const SUMMARY: &str = "id, event_id, router, task, trigger_name, executor, depth
                        ended_at, retry_at, error";
 
 #[async_trait]
-impl History for Store {
+impl History for JournalStore {
     async fn jobs(&self, query: JobQuery) -> Result<JobPage, HistoryError> {
         if !query.has_valid_cursor() {
             return Err(HistoryError::Cursor);

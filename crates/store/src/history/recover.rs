@@ -18,7 +18,7 @@ use crate::journal::entry::time;
 use crate::journal::packed::Packed;
 use crate::journal::seal::Seal;
 use crate::lock::OpenError;
-use crate::store::Store;
+use crate::store::JournalStore;
 
 /// What every job is read with.
 const JOB: &str = "
@@ -27,7 +27,7 @@ SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executo
        j.actor, e.actor
 FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
-impl Store {
+impl JournalStore {
     /// What is left to do. Call it once, before anything is appended.
     ///
     /// # Errors

@@ -10,20 +10,20 @@ use crate::journal::entry::millis;
 /// How much of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// How long a job is kept after it was made.
+    /// How long a job is kept after it was created.
     pub time: Duration,
     /// How many jobs are kept; those that have not ended always are.
     pub jobs: u64,
 }
 
-/// Is told the jobs that are no longer kept: the id of each, and how many attempts it had.
+/// Receives the jobs that are no longer kept: the id of each, and how many attempts it had.
 pub type Trimmed = std::sync::Arc<dyn Fn(&[(String, u32)]) + Send + Sync>;
 
 /// Rows that one step deletes at most: a few milliseconds.
 const STEP: i64 = 200;
 
 /// What one step did.
-pub(crate) struct Step {
+pub(crate) struct TrimStep {
     /// Whether there may be more to do.
     pub(crate) more: bool,
     /// The jobs that went.
@@ -31,7 +31,7 @@ pub(crate) struct Step {
 }
 
 /// Deletes some of what is too old or too much. Jobs that have not ended stay, and so do events that are not routed.
-pub(crate) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<Step> {
+pub(crate) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> rusqlite::Result<TrimStep> {
     let oldest = now.checked_sub(keep.time).map_or(i64::MIN, millis);
     let transaction = connection.transaction()?;
     let total: i64 = count(&transaction)?;
@@ -62,7 +62,7 @@ pub(crate) fn some(connection: &mut Connection, keep: Keep, now: Timestamp) -> r
         )?
         .execute(params![STEP, millis(now)])?;
     transaction.commit()?;
-    Ok(Step { more: jobs.len() + events + keys > 0, jobs })
+    Ok(TrimStep { more: jobs.len() + events + keys > 0, jobs })
 }
 
 /// An event goes with the last of its jobs. One without any goes when it is older than the oldest job, or too old, or

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use uuid::{Uuid, Version};
 
-/// The id of a job whose log can be kept: a UUID of version 7, which tells its day.
+/// The id of a job whose log can be kept: a UUID of version 7, which contains its day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct JobId(Uuid);
 
@@ -31,14 +31,14 @@ impl JobId {
     }
 }
 
-/// `2026-11-24`, for the years that four digits can tell.
+/// `2026-11-24`, for the years with four digits.
 fn day_of(id: &Uuid) -> Option<String> {
     let (seconds, _) = id.get_timestamp()?.to_unix();
     let time = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     Some(time.strftime("%Y-%m-%d").to_string())
 }
 
-/// The job and the attempt that the name of a file tells.
+/// The job and the attempt of a file, by its name.
 fn split(name: &str) -> Option<(JobId, u32)> {
     let (id, attempt) = name.strip_suffix(".log")?.rsplit_once('-')?;
     let number = attempt.parse().ok()?;

@@ -7,9 +7,9 @@ use herald_core::executor::Stream;
 use jiff::Timestamp;
 
 use crate::job_log::address::Address;
-use crate::job_log::frame::{self, Frame, Kind, VERSION_LINE};
+use crate::job_log::frame::{self, FrameKind, LogFrame, VERSION_LINE};
 use crate::job_log::line_index::{IndexWriter, LineCounter};
-use crate::job_log::place::{Place, open_file};
+use crate::job_log::place::{LogPlace, open_file};
 
 /// Pieces of one stream that come within this time share a frame.
 const TOGETHER_MICROS: i64 = 1_000;
@@ -20,7 +20,7 @@ const LARGEST_BEYOND: u64 = 64 * 1024;
 
 /// Output that is on its way to the log, without secrets.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(super) struct PendingOutput {
     pub(super) stream: Stream,
     pub(super) at: Timestamp,
     pub(super) bytes: Vec<u8>,
@@ -29,7 +29,7 @@ pub(super) struct Piece {
 /// Writes one log. All here blocks on the disk.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    place: Place,
+    place: LogPlace,
     address: Address,
     limit: u64,
     file: Option<File>,
@@ -42,15 +42,15 @@ pub(super) struct Keeper {
     full: bool,
     /// Output was lost, and the log does not say so yet.
     missing: bool,
-    /// The daemon's own log has told of a loss.
-    told: bool,
+    /// The loss was logged in the daemon's own log.
+    loss_logged: bool,
     /// What is there when the log is opened is dropped.
     anew: bool,
 }
 
 impl Keeper {
     /// Nothing is made before the first output.
-    pub(super) fn new(place: Place, address: Address, limit: u64) -> Self {
+    pub(super) fn new(place: LogPlace, address: Address, limit: u64) -> Self {
         let (file, length, kept) = (None, 0, 0);
         Self {
             place,
@@ -62,7 +62,7 @@ impl Keeper {
             kept,
             full: false,
             missing: false,
-            told: false,
+            loss_logged: false,
             anew: false,
         }
     }
@@ -78,7 +78,7 @@ impl Keeper {
     }
 
     /// Writes what came. What cannot be written is dropped, and the log is marked as soon as that is possible.
-    pub(super) fn append(&mut self, pieces: Vec<Piece>) {
+    pub(super) fn append(&mut self, pieces: Vec<PendingOutput>) {
         if self.full {
             return;
         }
@@ -97,7 +97,7 @@ impl Keeper {
             let fits = usize::try_from(room).unwrap_or(usize::MAX).min(piece.bytes.len());
             let bytes = piece.bytes.get(..fits).unwrap_or_default();
             if !bytes.is_empty() {
-                Frame { kind: Kind::Output(piece.stream), at: piece.at, bytes }.put(&mut out);
+                LogFrame { kind: FrameKind::Output(piece.stream), at: piece.at, bytes }.put(&mut out);
             }
             room -= fits as u64;
             self.full = self.full || fits < piece.bytes.len();
@@ -129,7 +129,7 @@ impl Keeper {
 
     fn lost(&mut self, why: &io::Error) {
         self.missing = true;
-        if !std::mem::replace(&mut self.told, true) {
+        if !std::mem::replace(&mut self.loss_logged, true) {
             tracing::warn!("output of a job is lost, because its log cannot be written: {why}");
         }
     }
@@ -137,8 +137,8 @@ impl Keeper {
     /// Opens the log, once. One that is there already is gone on with behind its last whole frame.
     fn open(&mut self) -> io::Result<()> {
         match &self.place {
-            Place::Memory(_) if self.length > 0 => return Ok(()),
-            Place::Memory(logs) => {
+            LogPlace::Memory(_) if self.length > 0 => return Ok(()),
+            LogPlace::Memory(logs) => {
                 let length = logs.open(self.address);
                 if length > 0 {
                     let bytes = logs.read(self.address, 0, length).unwrap_or_default();
@@ -146,8 +146,8 @@ impl Keeper {
                     return Ok(());
                 }
             }
-            Place::Folder(_) if self.file.is_some() => return Ok(()),
-            Place::Folder(folder) => {
+            LogPlace::Folder(_) if self.file.is_some() => return Ok(()),
+            LogPlace::Folder(folder) => {
                 let mut file = open_file(folder, self.address)?;
                 if self.anew {
                     file.set_len(0)?;
@@ -169,18 +169,18 @@ impl Keeper {
     /// Adds all of it or nothing.
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &self.place {
-            Place::Memory(logs) => {
+            LogPlace::Memory(logs) => {
                 if !logs.append(self.address, bytes) {
                     self.full = true;
                     return Err(io::Error::other("there is no more room for it in memory"));
                 }
             }
-            Place::Folder(folder) => {
+            LogPlace::Folder(folder) => {
                 let Some(file) = &mut self.file else {
                     return Err(io::Error::other("its file is not open"));
                 };
                 if let Err(why) = file.write_all(bytes) {
-                    // Half a frame would hide what follows. If it cannot be cut, opening anew cuts it.
+                    // Half a frame would hide what follows. If it cannot be cut off, reopening cuts it off.
                     if file.set_len(self.length).is_err() || self.length == 0 {
                         self.file = None;
                     }
@@ -198,12 +198,12 @@ impl Keeper {
 }
 
 fn mark(at: Timestamp, out: &mut Vec<u8>) {
-    Frame { kind: Kind::Truncated, at, bytes: &[] }.put(out);
+    LogFrame { kind: FrameKind::Truncated, at, bytes: &[] }.put(out);
 }
 
 /// Pieces of one stream that came at about the same time, as one.
-fn together(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
+fn together(pieces: Vec<PendingOutput>) -> Vec<PendingOutput> {
+    let mut joined: Vec<PendingOutput> = Vec::with_capacity(pieces.len());
     for piece in pieces {
         match joined.last_mut() {
             Some(last)
@@ -228,7 +228,7 @@ fn whole(log: &mut impl Read, mut on_frames: impl FnMut(&[u8])) -> io::Result<(u
         if VERSION_LINE.starts_with(&buffer) {
             return Ok((0, 0));
         }
-        return Err(io::Error::other("a file of another kind or version stands in its place"));
+        return Err(io::Error::other("the file is of another kind or version"));
     }
     let (mut length, mut kept) = (buffer.len() as u64, 0);
     buffer.clear();

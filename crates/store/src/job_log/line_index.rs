@@ -15,7 +15,7 @@ use std::path::Path;
 use herald_core::executor::Stream;
 
 use crate::job_log::address::Address;
-use crate::job_log::frame::{self, Kind};
+use crate::job_log::frame::{self, FrameKind};
 
 /// What every index begins with.
 const VERSION_LINE: &[u8] = b"herald log lines 1\n";
@@ -99,9 +99,9 @@ impl LineCounter {
             }
             let ends = memchr::memchr_iter(b'\n', found.bytes).count() as u64;
             match found.kind {
-                Kind::Output(Stream::Stdout) => self.now.stdout += ends,
-                Kind::Output(Stream::Stderr) => self.now.stderr += ends,
-                Kind::Truncated => {}
+                FrameKind::Output(Stream::Stdout) => self.now.stdout += ends,
+                FrameKind::Output(Stream::Stderr) => self.now.stderr += ends,
+                FrameKind::Truncated => {}
             }
             self.now.offset += size as u64;
             at += size;
@@ -234,13 +234,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::job_log::frame::Frame;
+    use crate::job_log::frame::LogFrame;
 
     fn frames(count: i64, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         for n in 0..count {
-            let kind = Kind::Output(if n % 2 == 0 { Stream::Stdout } else { Stream::Stderr });
-            Frame { kind, at: Timestamp::from_microsecond(n).unwrap(), bytes }.put(&mut out);
+            let kind = FrameKind::Output(if n % 2 == 0 { Stream::Stdout } else { Stream::Stderr });
+            LogFrame { kind, at: Timestamp::from_microsecond(n).unwrap(), bytes }.put(&mut out);
         }
         out
     }

@@ -1,7 +1,7 @@
 //! Reads a log by lines: a range, the last ones, those around a line or a time, and those that hold a text.
 //!
-//! Lines are numbered from 1: those of the output of both streams, in the order in which it was written, or those of one
-//! stream. The line index leads to the right place, so that no more than some 64 KiB before it are read.
+//! Lines are numbered from 1: those of the output of both streams, in the order in which it was written, or those of
+//! one stream. The line index leads to the right place, so that no more than some 64 KiB before it are read.
 
 use std::ops::ControlFlow;
 
@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 
 use crate::job_log::address::Address;
-use crate::job_log::frame::{self, Kind, VERSION_LINE};
+use crate::job_log::frame::{self, FrameKind, VERSION_LINE};
 use crate::job_log::line_index::{BYTES, Checkpoint, LineCounter, LineIndex, UnusableIndex};
-use crate::job_log::place::Place;
+use crate::job_log::place::LogPlace;
 use crate::job_log::read::LogError;
 
 /// Bytes of a log that are read at once.
@@ -106,7 +106,7 @@ impl LineSlice<'_> {
 
 /// A log to be read by lines.
 pub(super) struct LineReader<'a> {
-    place: &'a Place,
+    place: &'a LogPlace,
     address: Address,
     stream: Option<Stream>,
     index: Option<LineIndex>,
@@ -115,7 +115,7 @@ pub(super) struct LineReader<'a> {
 impl<'a> LineReader<'a> {
     /// `is_live`: somebody is writing the log, and its index. `None` when there is no log.
     pub(super) fn open(
-        place: &'a Place,
+        place: &'a LogPlace,
         address: Address,
         stream: Option<Stream>,
         is_live: bool,
@@ -125,7 +125,7 @@ impl<'a> LineReader<'a> {
             return Err(LogError::Format);
         }
         let mut reader = Self { place, address, stream, index: None };
-        let Place::Folder(folder) = place else { return Ok(Some(reader)) };
+        let LogPlace::Folder(folder) = place else { return Ok(Some(reader)) };
         let path = address.index_path(folder);
         let length = std::fs::metadata(address.path(folder))?.len();
         let is_near = |index: &LineIndex| {
@@ -262,13 +262,13 @@ impl<'a> LineReader<'a> {
             while let Some((found, size)) = frame::first(block.get(at..).unwrap_or_default()) {
                 at += size;
                 match found.kind {
-                    Kind::Truncated => is_incomplete = true,
-                    Kind::Output(stream) if self.stream.is_none_or(|wanted| wanted == stream) => {
+                    FrameKind::Truncated => is_incomplete = true,
+                    FrameKind::Output(stream) if self.stream.is_none_or(|wanted| wanted == stream) => {
                         if lines.take(stream, found.at, found.bytes).is_break() {
                             return Ok(is_incomplete);
                         }
                     }
-                    Kind::Output(_) => {}
+                    FrameKind::Output(_) => {}
                 }
             }
             if at == 0 {

@@ -21,7 +21,7 @@ impl LiveLogs {
         Live { logs: self.clone(), address, wake }
     }
 
-    /// Tells of new output; nothing for a log that is not open. It ends when the log is closed.
+    /// Signals new output; nothing for a log that is not open. It ends when the log is closed.
     pub(super) fn watch(&self, address: Address) -> Option<watch::Receiver<()>> {
         self.lock().get(&address).map(|wake| wake.subscribe())
     }

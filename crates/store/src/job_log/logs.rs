@@ -18,9 +18,9 @@ use crate::job_log::keeper::Keeper;
 use crate::job_log::lines::{LineQuery, LineReader, LineSearch, LogLines};
 use crate::job_log::live::LiveLogs;
 use crate::job_log::memory::MemoryLogs;
-use crate::job_log::place::Place;
+use crate::job_log::place::LogPlace;
 use crate::job_log::read::{Chunk, LogError, read_chunk};
-use crate::job_log::sink::{LogSink, Shared};
+use crate::job_log::sink::{LogSink, SinkContext};
 
 /// The most bytes that all logs in memory take.
 const MEMORY: usize = 16 << 20;
@@ -30,10 +30,10 @@ const WRITERS: usize = 16;
 /// Keeps what jobs write, and gives it to who asks. Clones share everything.
 #[derive(Clone)]
 pub struct JobLogs {
-    place: Place,
+    place: LogPlace,
     limit: Arc<AtomicU64>,
     live: LiveLogs,
-    shared: Arc<Shared>,
+    shared: Arc<SinkContext>,
     secrets: SearchCache,
 }
 
@@ -51,9 +51,9 @@ impl JobLogs {
     /// As [`JobLogs::new`], with the time of this clock.
     #[must_use]
     pub fn with_clock(folder: Option<PathBuf>, limit: u64, clock: Arc<dyn Clock>) -> Self {
-        let place =
-            folder.map_or_else(|| Place::Memory(MemoryLogs::new(MEMORY)), |path| Place::Folder(path.into()));
-        let shared = Arc::new(Shared { clock, writers: Arc::new(Semaphore::new(WRITERS)) });
+        let place = folder
+            .map_or_else(|| LogPlace::Memory(MemoryLogs::new(MEMORY)), |path| LogPlace::Folder(path.into()));
+        let shared = Arc::new(SinkContext { clock, writers: Arc::new(Semaphore::new(WRITERS)) });
         let limit = Arc::new(AtomicU64::new(limit));
         Self { place, limit, live: LiveLogs::default(), shared, secrets: Arc::default() }
     }
@@ -165,7 +165,7 @@ impl JobLogs {
     }
 
     /// Removes the logs of these jobs (the id of each, and how many attempts it had), and the folders of days that are
-    /// empty then. What is no id of a job is left out. Blocks on the disk.
+    /// empty then. Anything that is not the id of a job is skipped. Blocks on the disk.
     ///
     /// # Errors
     /// [`LogError`] when a file cannot be removed; some may be removed then.
@@ -188,13 +188,13 @@ impl JobLogs {
     /// # Errors
     /// [`LogError`] when a folder cannot be read or removed.
     pub async fn sweep(&self) -> Result<usize, LogError> {
-        Ok(self.on_disk(Place::sweep).await??)
+        Ok(self.on_disk(LogPlace::sweep).await??)
     }
 
     /// Does what waits for the disk on a thread that may wait.
     async fn on_disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Place) -> T + Send + 'static,
+        work: impl FnOnce(&LogPlace) -> T + Send + 'static,
     ) -> Result<T, LogError> {
         let place = self.place.clone();
         let done = tokio::task::spawn_blocking(move || work(&place)).await;

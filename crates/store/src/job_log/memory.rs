@@ -8,15 +8,15 @@ use crate::job_log::address::{Address, JobId};
 /// What the administration of one log may cost, in bytes: many small ones are bounded too.
 const PER_LOG: usize = 256;
 
-/// The logs of the latest attempts, in total no larger than told.
+/// The logs of the latest attempts, in total no larger than the limit.
 #[derive(Debug, Clone)]
 pub(super) struct MemoryLogs {
     most: usize,
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<MemoryState>>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct MemoryState {
     logs: HashMap<Address, (u64, Vec<u8>)>,
     /// By age: the oldest goes first.
     ages: BTreeSet<(u64, Address)>,
@@ -24,7 +24,7 @@ struct Held {
     total: usize,
 }
 
-impl Held {
+impl MemoryState {
     fn forget(&mut self, address: Address) {
         if let Some((age, bytes)) = self.logs.remove(&address) {
             self.ages.remove(&(age, address));
@@ -98,7 +98,7 @@ impl MemoryLogs {
         addresses.iter().for_each(|address| logs.forget(*address));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

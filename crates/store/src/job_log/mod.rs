@@ -51,7 +51,7 @@ mod sink;
 
 pub use lines::{LineQuery, LineSearch, LineStart, LogLine, LogLines, MOST_LINES};
 pub use logs::JobLogs;
-pub use read::{Chunk, Entry, LogError};
+pub use read::{Chunk, LogError, OutputEntry};
 
 #[cfg(test)]
 mod tests;

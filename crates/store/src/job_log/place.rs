@@ -12,7 +12,7 @@ use crate::job_log::memory::MemoryLogs;
 
 /// Where logs are kept. All here blocks on the disk.
 #[derive(Debug, Clone)]
-pub(super) enum Place {
+pub(super) enum LogPlace {
     Folder(Arc<Path>),
     Memory(MemoryLogs),
 }
@@ -32,7 +32,7 @@ pub(super) fn open_file(folder: &Path, address: Address) -> io::Result<File> {
     }
 }
 
-impl Place {
+impl LogPlace {
     /// Up to `most` bytes of a log from a position; `None` when there is no such log.
     pub(super) fn read(&self, address: Address, from: u64, most: usize) -> io::Result<Option<Vec<u8>>> {
         let folder = match self {

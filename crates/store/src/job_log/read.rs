@@ -6,15 +6,15 @@ use herald_core::executor::Stream;
 use jiff::Timestamp;
 
 use crate::job_log::address::Address;
-use crate::job_log::frame::{self, Kind, VERSION_LINE};
-use crate::job_log::place::Place;
+use crate::job_log::frame::{self, FrameKind, VERSION_LINE};
+use crate::job_log::place::LogPlace;
 
 /// The most bytes of a log that one chunk is made from.
 pub(super) const CHUNK: usize = 256 * 1024;
 
 /// Some output of one stream, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct OutputEntry {
     /// Where the job wrote it.
     pub stream: Stream,
     /// When Herald took it.
@@ -27,7 +27,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Chunk {
     /// In the order in which they came; may be empty although more follows, when only one stream was asked for.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<OutputEntry>,
     /// Where to read on.
     pub next: u64,
     /// Whether the log is closed and this is its end.
@@ -51,7 +51,7 @@ pub enum LogError {
 
 /// Reads whole frames from a position. `is_live` says whether somebody was writing before this was called.
 pub(super) fn read_chunk(
-    place: &Place,
+    place: &LogPlace,
     address: Address,
     from: u64,
     stream: Option<Stream>,
@@ -72,11 +72,11 @@ pub(super) fn read_chunk(
     let mut chunk = Chunk::default();
     while let Some((found, size)) = frame::first(bytes.get(at..).unwrap_or_default()) {
         match found.kind {
-            Kind::Truncated => chunk.truncated = true,
-            Kind::Output(kind) if stream.is_none_or(|wanted| wanted == kind) => {
-                chunk.entries.push(Entry { stream: kind, at: found.at, bytes: found.bytes.to_vec() });
+            FrameKind::Truncated => chunk.truncated = true,
+            FrameKind::Output(kind) if stream.is_none_or(|wanted| wanted == kind) => {
+                chunk.entries.push(OutputEntry { stream: kind, at: found.at, bytes: found.bytes.to_vec() });
             }
-            Kind::Output(_) => {}
+            FrameKind::Output(_) => {}
         }
         at += size;
     }

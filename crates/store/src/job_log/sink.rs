@@ -11,7 +11,7 @@ use herald_core::secret_stream::{SecretSearch, SecretStream};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::job_log::keeper::{Keeper, Piece};
+use crate::job_log::keeper::{Keeper, PendingOutput};
 use crate::job_log::live::Live;
 
 /// The most bytes that are taken at once.
@@ -24,7 +24,7 @@ const BATCH: usize = 256 * 1024;
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What every sink shares.
-pub(super) struct Shared {
+pub(super) struct SinkContext {
     pub(super) clock: Arc<dyn Clock>,
     /// Bounds how many threads wait for the disk.
     pub(super) writers: Arc<Semaphore>,
@@ -32,20 +32,20 @@ pub(super) struct Shared {
 
 /// The output of one attempt.
 pub(super) struct LogSink {
-    shared: Arc<Shared>,
+    shared: Arc<SinkContext>,
     full: Arc<AtomicBool>,
-    state: Mutex<State>,
+    state: Mutex<SinkState>,
 }
 
-struct State {
+struct SinkState {
     streams: Option<[SecretStream; 2]>,
-    phase: Phase,
+    phase: SinkPhase,
 }
 
-enum Phase {
+enum SinkPhase {
     /// Nothing was written yet.
     Silent(Box<(Keeper, Live, SecretSource)>),
-    Writing(mpsc::Sender<Piece>, JoinHandle<()>),
+    Writing(mpsc::Sender<PendingOutput>, JoinHandle<()>),
     Closed,
 }
 
@@ -53,15 +53,15 @@ enum Phase {
 pub(super) type SecretSource = Box<dyn FnOnce() -> Arc<SecretSearch> + Send>;
 
 impl LogSink {
-    pub(super) fn new(shared: Arc<Shared>, keeper: Keeper, live: Live, secrets: SecretSource) -> Self {
-        let phase = Phase::Silent(Box::new((keeper, live, secrets)));
-        Self { shared, full: Arc::default(), state: Mutex::new(State { streams: None, phase }) }
+    pub(super) fn new(shared: Arc<SinkContext>, keeper: Keeper, live: Live, secrets: SecretSource) -> Self {
+        let phase = SinkPhase::Silent(Box::new((keeper, live, secrets)));
+        Self { shared, full: Arc::default(), state: Mutex::new(SinkState { streams: None, phase }) }
     }
 
     /// Where pieces go; starts what writes them. `None` once closed.
-    fn sender(&self, state: &mut State) -> Option<mpsc::Sender<Piece>> {
-        if matches!(state.phase, Phase::Silent(_)) {
-            let Phase::Silent(parts) = std::mem::replace(&mut state.phase, Phase::Closed) else {
+    fn sender(&self, state: &mut SinkState) -> Option<mpsc::Sender<PendingOutput>> {
+        if matches!(state.phase, SinkPhase::Silent(_)) {
+            let SinkPhase::Silent(parts) = std::mem::replace(&mut state.phase, SinkPhase::Closed) else {
                 return None;
             };
             let (keeper, live, secrets) = *parts;
@@ -70,17 +70,19 @@ impl LogSink {
             let (sender, pieces) = mpsc::channel(QUEUE);
             let task = write_all(pieces, keeper, live, self.shared.clone(), self.full.clone());
             // It ends by itself when the sender is dropped and what was sent is written.
-            state.phase = Phase::Writing(sender, tokio::spawn(task));
+            state.phase = SinkPhase::Writing(sender, tokio::spawn(task));
         }
         match &state.phase {
-            Phase::Writing(sender, _) => Some(sender.clone()),
+            SinkPhase::Writing(sender, _) => Some(sender.clone()),
             _ => None,
         }
     }
 
     async fn end(&self) {
         let mut state = self.state.lock().await;
-        let Phase::Writing(sender, task) = std::mem::replace(&mut state.phase, Phase::Closed) else { return };
+        let SinkPhase::Writing(sender, task) = std::mem::replace(&mut state.phase, SinkPhase::Closed) else {
+            return;
+        };
         for (stream, masked) in
             [Stream::Stdout, Stream::Stderr].into_iter().zip(state.streams.iter_mut().flatten())
         {
@@ -88,7 +90,7 @@ impl LogSink {
             masked.finish(&mut bytes);
             if !bytes.is_empty() {
                 // When nobody takes it any more, it is lost like all that came before it.
-                let _ = sender.send(Piece { stream, at: self.shared.clock.now(), bytes }).await;
+                let _ = sender.send(PendingOutput { stream, at: self.shared.clock.now(), bytes }).await;
             }
         }
         drop(sender);
@@ -115,14 +117,14 @@ impl Output for LogSink {
             let mut shown = Vec::with_capacity(part.len());
             masked.write(part, &mut shown);
             if !shown.is_empty() {
-                permit.send(Piece { stream, at: self.shared.clock.now(), bytes: shown });
+                permit.send(PendingOutput { stream, at: self.shared.clock.now(), bytes: shown });
             }
         }
     }
 
     async fn begin_anew(&self) {
         // What was written by now was written in this process.
-        if let Phase::Silent(parts) = &mut self.state.lock().await.phase {
+        if let SinkPhase::Silent(parts) = &mut self.state.lock().await.phase {
             parts.0.begin_anew();
         }
     }
@@ -136,16 +138,16 @@ impl Output for LogSink {
 
 /// Writes what comes until the sender is gone.
 async fn write_all(
-    mut pieces: mpsc::Receiver<Piece>,
+    mut pieces: mpsc::Receiver<PendingOutput>,
     mut keeper: Keeper,
     live: Live,
-    shared: Arc<Shared>,
+    shared: Arc<SinkContext>,
     full: Arc<AtomicBool>,
 ) {
     loop {
         let first = pieces.recv().await;
         let is_last = first.is_none();
-        let mut batch: Vec<Piece> = first.into_iter().collect();
+        let mut batch: Vec<PendingOutput> = first.into_iter().collect();
         let mut size: usize = batch.iter().map(|piece| piece.bytes.len()).sum();
         while size < BATCH
             && let Ok(piece) = pieces.try_recv()

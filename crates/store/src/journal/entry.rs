@@ -25,7 +25,7 @@ pub(crate) type Id = [u8; 16];
 
 /// A record. All times are milliseconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Entry<'a> {
+pub(crate) enum JournalEntry<'a> {
     Accepted(#[serde(borrow)] Accepted<'a>),
     Routed {
         event: Id,
@@ -43,14 +43,14 @@ pub(crate) enum Entry<'a> {
         job: Id,
         attempt: u32,
         #[serde(borrow)]
-        end: End<'a>,
+        end: AttemptEnd<'a>,
         retry_at: i64,
         at: i64,
     },
     Ended {
         job: Id,
         #[serde(borrow)]
-        end: End<'a>,
+        end: AttemptEnd<'a>,
         at: i64,
     },
     /// A job was refused, perhaps before it was queued.
@@ -58,7 +58,7 @@ pub(crate) enum Entry<'a> {
         #[serde(borrow)]
         job: Queued<'a>,
         #[serde(borrow)]
-        end: End<'a>,
+        end: AttemptEnd<'a>,
     },
     /// As versions up to 2 wrote it.
     Reached(#[serde(borrow)] Reached<'a>),
@@ -93,7 +93,7 @@ pub(crate) struct Accepted<'a> {
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) depth: u32,
     pub(crate) key: Option<KeyUntil>,
-    /// As versions up to 2 wrote it; since then [`Entry::Followed`] comes next.
+    /// As versions up to 2 wrote it; since then [`JournalEntry::Followed`] comes next.
     #[serde(borrow)]
     pub(crate) due: Option<Reached<'a>>,
     pub(crate) at: i64,
@@ -167,7 +167,7 @@ pub(crate) struct Decided<'a> {
 
 /// How an attempt ended.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct End<'a> {
+pub(crate) struct AttemptEnd<'a> {
     #[serde(with = "status_word")]
     pub(crate) status: Status,
     pub(crate) error: Option<String>,
@@ -212,7 +212,7 @@ pub(crate) fn millis(at: Timestamp) -> i64 {
 /// A batch as bytes.
 pub(crate) fn encode(records: &[Record], seal: &Seal, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     records.iter().try_fold(into, |bytes, record| {
-        let bytes = write(&Entry::of(record, seal)?, bytes)?;
+        let bytes = write(&JournalEntry::of(record, seal)?, bytes)?;
         write_rest(record, bytes)
     })
 }
@@ -222,11 +222,11 @@ fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalErr
     match record {
         Record::Accepted { activation, mask, cursor, .. } => {
             if let Some(cursor) = cursor {
-                bytes = write(&Entry::followed(cursor), bytes)?;
+                bytes = write(&JournalEntry::followed(cursor), bytes)?;
             }
             if let Some(actor) = &activation.by {
                 let (event, by) = (id(&activation.event_id)?, StoredActor::of(actor, mask));
-                bytes = write(&Entry::EventBy { event, by }, bytes)?;
+                bytes = write(&JournalEntry::EventBy { event, by }, bytes)?;
             }
         }
         Record::Queued { job, mask, .. } => bytes = write_rerun(job, mask, bytes)?,
@@ -236,7 +236,7 @@ fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalErr
             }
             if let Some(actor) = cancelled_by {
                 bytes = write(
-                    &Entry::CancelledBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) },
+                    &JournalEntry::CancelledBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) },
                     bytes,
                 )?;
             }
@@ -248,17 +248,17 @@ fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalErr
 
 fn write_rerun(job: &Job, mask: &Mask, bytes: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     match job.by.as_ref().filter(|_| job.rerun) {
-        Some(actor) => write(&Entry::JobBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) }, bytes),
+        Some(actor) => write(&JournalEntry::JobBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) }, bytes),
         None => Ok(bytes),
     }
 }
 
-fn write(entry: &Entry<'_>, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
+fn write(entry: &JournalEntry<'_>, into: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     postcard::to_extend(entry, into).map_err(|error| JournalError(format!("a record: {error}")))
 }
 
 /// The entries of a batch.
-pub(crate) fn decode<'a>(mut bytes: &'a [u8], into: &mut Vec<Entry<'a>>) -> postcard::Result<()> {
+pub(crate) fn decode<'a>(mut bytes: &'a [u8], into: &mut Vec<JournalEntry<'a>>) -> postcard::Result<()> {
     while !bytes.is_empty() {
         let (entry, rest) = postcard::take_from_bytes(bytes)?;
         into.push(entry);
@@ -267,7 +267,7 @@ pub(crate) fn decode<'a>(mut bytes: &'a [u8], into: &mut Vec<Entry<'a>>) -> post
     Ok(())
 }
 
-impl<'a> Entry<'a> {
+impl<'a> JournalEntry<'a> {
     fn of(record: &'a Record, seal: &Seal) -> Result<Self, JournalError> {
         Ok(match record {
             Record::Accepted { .. } => Self::Accepted(accepted(record, seal)?),
@@ -367,9 +367,9 @@ fn decided(decision: &Decision) -> Result<Decided<'_>, JournalError> {
 }
 
 /// A verdict is masked already.
-fn end(verdict: &Verdict) -> End<'_> {
+fn end(verdict: &Verdict) -> AttemptEnd<'_> {
     let result = &verdict.result;
-    End {
+    AttemptEnd {
         status: verdict.status,
         error: verdict.error.clone(),
         result: if result.is_empty() { NOTHING } else { Packed::pack(json(result)) },

@@ -1,8 +1,8 @@
 //! The log: every batch is appended to a file and synced before it counts. The history follows behind and takes the
 //! files away.
 //!
-//! After an error nobody knows whether a batch stands on the disk. It is cut off; and the next file says with which
-//! batch it begins, so that whatever of that number stands in an earlier file counts no more.
+//! After an error it is unknown whether a batch is on the disk. It is cut off; and the next file says with which batch
+//! it begins, so that a batch of that number in an earlier file is ignored.
 
 use std::collections::VecDeque;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk_space;
-use super::segment::{self, Frames, HEAD, Reader, SegmentError};
+use super::segment::{self, Frames, HEAD, SegmentError, SegmentReader};
 use crate::lock::OpenError;
 
 /// From this size on another file is begun: 16 MiB.
@@ -25,17 +25,17 @@ const PROBE: usize = 64 << 10;
 
 /// A file of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Segment {
+struct LogSegment {
     path: PathBuf,
     first: u64,
 }
 
 /// The files, oldest first.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Segments(Arc<Mutex<VecDeque<Segment>>>);
+pub(crate) struct Segments(Arc<Mutex<VecDeque<LogSegment>>>);
 
 impl Segments {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Segment>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<LogSegment>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,7 +58,7 @@ impl Segments {
 }
 
 /// Appends batches.
-pub(crate) struct Log {
+pub(crate) struct JournalLog {
     folder: PathBuf,
     segments: Segments,
     /// The number of the next batch.
@@ -83,7 +83,7 @@ pub(crate) fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("journal")
 }
 
-impl Log {
+impl JournalLog {
     /// The files that are there, of which those behind `next` are still to be followed.
     pub(crate) fn open(state_dir: &Path) -> Result<Self, OpenError> {
         let folder = folder(state_dir);
@@ -95,8 +95,8 @@ impl Log {
         let files = list(&folder).map_err(|error| unusable(&folder, &error))?;
         let (segments, last) = (Segments::default(), files.last().map(|(number, _)| *number));
         for (number, path) in files {
-            match Reader::open(&path) {
-                Ok(Some(reader)) => segments.lock().push_back(Segment { first: reader.first, path }),
+            match SegmentReader::open(&path) {
+                Ok(Some(reader)) => segments.lock().push_back(LogSegment { first: reader.first, path }),
                 // It was being made; nothing was ever in it.
                 Ok(None) if Some(number) == last => {
                     std::fs::remove_file(&path).map_err(|error| unusable(&path, &error))?;
@@ -133,7 +133,7 @@ impl Log {
     /// Appends batches; when this returns they are on the disk. Returns the number of the first.
     ///
     /// # Errors
-    /// When the disk refuses; nothing of them stands then.
+    /// When writing fails; none of them is in the log then.
     pub(crate) fn append(&mut self, frames: &mut Frames) -> io::Result<u64> {
         let first = self.next;
         disk_space::check(&self.folder)?;
@@ -205,7 +205,7 @@ impl Log {
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
-        self.segments.lock().push_back(Segment { path: path.clone(), first: self.next });
+        self.segments.lock().push_back(LogSegment { path: path.clone(), first: self.next });
         Ok(Active { file, path, length: HEAD as u64, allocated: allocated.max(HEAD as u64) })
     }
 
@@ -238,7 +238,7 @@ fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 /// Follows the log from batch to batch.
 pub(crate) struct Follower {
     segments: Segments,
-    reader: Option<Reader>,
+    reader: Option<SegmentReader>,
     /// The number of the next batch.
     pub(crate) next: u64,
 }
@@ -257,7 +257,7 @@ impl Follower {
         loop {
             let reader = match self.successor() {
                 Some(segment) => {
-                    let opened = Reader::open(&segment.path)?;
+                    let opened = SegmentReader::open(&segment.path)?;
                     let reader = opened.ok_or_else(|| damaged(&segment.path))?;
                     self.reader.insert(reader)
                 }
@@ -283,7 +283,7 @@ impl Follower {
     }
 
     /// The file to go on with, when it is not the present one: the latest that begins with the next batch or before.
-    fn successor(&self) -> Option<Segment> {
+    fn successor(&self) -> Option<LogSegment> {
         let segments = self.segments.lock();
         let segment = segments.iter().rev().find(|segment| segment.first <= self.next)?;
         let present = self.reader.as_ref().map(|reader| reader.first);
@@ -298,8 +298,8 @@ impl Follower {
         let segments = self.segments.lock();
         let folder = segments.front().and_then(|segment| segment.path.parent()).map(Path::to_owned);
         SegmentError::Strange(format!(
-            "batch {} of {} is missing or damaged; what follows on it cannot be taken up. Bring the folder back from a \
-             backup, together with journal.db; or move it away, and what it holds is given up",
+            "batch {} of {} is missing or damaged; the batches after it cannot be recovered. Restore the folder from a \
+             backup, together with journal.db; or move it away and lose its contents",
             self.next,
             folder.unwrap_or_default().display()
         ))
@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn a_batch_that_failed_counts_no_more_once_another_has_its_number() {
         let state_dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(state_dir.path()).unwrap();
+        let mut log = JournalLog::open(state_dir.path()).unwrap();
         log.begin_at(5);
         assert_eq!(log.append(&mut frame(b"five")).unwrap(), 5);
         // As if the disk had failed after it had taken all of it, and would not even cut it off.
@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(log.append(&mut frame(b"seven")).unwrap(), 7);
         let expected = [&b"five"[..], b"six", b"seven"];
         assert_eq!(all(&log.segments(), 5).unwrap(), expected);
-        let again = Log::open(state_dir.path()).unwrap().segments();
+        let again = JournalLog::open(state_dir.path()).unwrap().segments();
         assert_eq!(all(&again, 5).unwrap(), expected);
         assert_eq!(all(&again, 6).unwrap(), expected[1..]);
         assert!(all(&again, 8).unwrap().is_empty());
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn files_are_filled_followed_and_removed() {
         let state_dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(state_dir.path()).unwrap();
+        let mut log = JournalLog::open(state_dir.path()).unwrap();
         let segments = log.segments();
         let large = vec![7; 9 << 20];
         for _ in 0..5 {
@@ -378,13 +378,13 @@ mod tests {
     #[test]
     fn a_hole_in_the_log_is_found() {
         let state_dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(state_dir.path()).unwrap();
+        let mut log = JournalLog::open(state_dir.path()).unwrap();
         for _ in 0..5 {
             log.append(&mut frame(&vec![7; 9 << 20])).unwrap();
         }
         let files = list(&folder(state_dir.path())).unwrap();
         std::fs::remove_file(&files[1].1).unwrap();
-        let again = Log::open(state_dir.path()).unwrap().segments();
+        let again = JournalLog::open(state_dir.path()).unwrap().segments();
         assert!(all(&again, 0).unwrap_err().contains("batch 2 of"));
     }
 }

@@ -19,7 +19,7 @@ const LONGEST: usize = 1 << 30;
 const MARK: u8 = 0xff;
 /// The mark and the length.
 const HEAD: usize = 5;
-/// A byte of LZ4 stands for so many at most.
+/// A byte of LZ4 decodes to at most so many.
 const MOST: usize = 255;
 
 /// A text, packed where that makes it smaller.
@@ -161,7 +161,7 @@ mod tests {
         (0..length).map(|_| next()).collect()
     }
 
-    /// What comes out of the history when this goes in, and as which type it stands there.
+    /// What comes out of the history when this goes in, and as which type it is stored.
     fn stored(packed: &Packed<'_>) -> (Packed<'static>, String) {
         let history = rusqlite::Connection::open_in_memory().unwrap();
         history.execute_batch("CREATE TABLE texts (text TEXT NOT NULL)").unwrap();

@@ -1,7 +1,7 @@
 //! Seals what only this machine may read again: parameters of events that hold secrets.
 //!
 //! ChaCha20-Poly1305 under a key that lies beside the journal (`seal.key`, 0600). It keeps secrets out of the
-//! journal's file, its copies and its backups; it does not protect from whoever can read the key as well.
+//! journal's file, its copies and its backups; it does not protect from someone who can read the key as well.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};

@@ -1,8 +1,8 @@
 //! One file of the log: a head, then frames, each one batch of records.
 //!
 //! All numbers are little-endian. The head is `HRLDJRNL`, the version of the format in four bytes, the number of the
-//! first batch in eight, and the CRC-32 of these in four. A frame is the length of its content in four bytes, the CRC-32
-//! of the rest in four, the number of the batch in eight, and the content ([`super::entry`]).
+//! first batch in eight, and the CRC-32 of these in four. A frame is the length of its content in four bytes, the
+//! CRC-32 of the rest in four, the number of the batch in eight, and the content ([`super::entry`]).
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -11,10 +11,11 @@ use std::path::Path;
 
 /// The version of the format. Newer ones are refused: a log is empty after every clean stop.
 pub(crate) const VERSION: u32 = 3;
-/// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind [`Entry::Reached`].
+/// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind
+/// [`JournalEntry::Reached`].
 /// What they hold is the same otherwise.
 ///
-/// [`Entry::Reached`]: super::entry::Entry::Reached
+/// [`JournalEntry::Reached`]: super::entry::JournalEntry::Reached
 const OLDEST: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"HRLDJRNL";
@@ -107,7 +108,7 @@ pub(crate) enum SegmentError {
 
 /// Reads the frames of one file.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct SegmentReader {
     file: File,
     /// The number of the first batch.
     pub(crate) first: u64,
@@ -115,7 +116,7 @@ pub(crate) struct Reader {
     pub(crate) at: u64,
 }
 
-impl Reader {
+impl SegmentReader {
     /// Opens a file. `None`: it holds nothing but an unfinished head, as after a crash while it was made.
     ///
     /// # Errors
@@ -129,7 +130,7 @@ impl Reader {
         let version = u32_at(head, 8);
         if known && !(OLDEST..=VERSION).contains(&version) && version != 0 {
             return Err(SegmentError::Strange(format!(
-                "it is of version {version}, and this heraldd knows versions up to {VERSION}: start the heraldd that wrote it \
+                "version {version} is not supported; this heraldd supports versions up to {VERSION}: start the heraldd that wrote it \
                  once more and stop it cleanly"
             )));
         }
@@ -139,8 +140,7 @@ impl Reader {
         if frame.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let why =
-            if known { "it is damaged: its beginning cannot be read" } else { "it is no journal of heraldd" };
+        let why = if known { "damaged: its beginning cannot be read" } else { "not a journal of heraldd" };
         Err(SegmentError::Strange(why.to_owned()))
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::progress::{Progress, Turn};
 use super::unindexed::Unindexed;
-use crate::history::trim::{self, Step};
+use crate::history::trim::{self, TrimStep};
 use crate::history::{index, schema};
 use crate::journal::log::{Follower, SEGMENT, Segments};
 use crate::journal::segment::SegmentError;
@@ -22,7 +22,7 @@ const STEP: usize = 2 << 20;
 const IDLE: Duration = Duration::from_millis(500);
 /// Steps in a row after which it looks after the past all the same.
 const BUSY_STEPS: u32 = 16;
-/// Keys that are read at a time.
+/// KeyFilter that are read at a time.
 const NAMES: usize = 1000;
 /// Not sooner again.
 const LEARN_AGAIN: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ pub(crate) enum IndexError {
     Journal(#[from] SegmentError),
     /// A batch has another format.
     #[error("a batch is not valid: {0}")]
-    Batch(#[from] postcard::Error),
+    RecordBatch(#[from] postcard::Error),
     /// A batch is missing.
     #[error("batch {0} of the journal is missing")]
     Missing(u64),
@@ -57,7 +57,7 @@ pub(crate) struct Indexer {
     pub(crate) path: PathBuf,
     /// The folder of the log.
     pub(crate) folder: PathBuf,
-    /// None after an error: what the connection believes of the file may be wrong then, so it is opened anew.
+    /// None after an error: what the connection believes of the file may be wrong then, so it is reopened.
     pub(crate) connection: Option<Connection>,
     pub(crate) follower: Follower,
     pub(crate) segments: Segments,
@@ -151,7 +151,7 @@ impl Indexer {
                     continue;
                 }
                 Turn::Rest => {}
-                Turn::End(before) => return self.end(before),
+                Turn::AttemptEnd(before) => return self.end(before),
             }
             steps = 0;
             self.learn_keys();
@@ -235,7 +235,7 @@ impl Indexer {
     fn trim(&mut self) -> bool {
         let Some(connection) = &mut self.connection else { return false };
         match trim::some(connection, self.progress.keep(), self.clock.now()) {
-            Ok(Step { more, jobs }) => {
+            Ok(TrimStep { more, jobs }) => {
                 if let (Some(trimmed), false) = (self.progress.trimmed(), jobs.is_empty()) {
                     trimmed(&jobs);
                 }

@@ -12,14 +12,14 @@ const HASHES: u32 = 5;
 const MANY: (usize, usize) = (1 << 20, 16 << 20);
 
 /// A filter over names.
-pub(crate) struct Keys {
+pub(crate) struct KeyFilter {
     filter: BloomFilter<RandomState>,
     /// How many names were put into it, and for how many it is made.
     count: usize,
     most: usize,
 }
 
-impl Keys {
+impl KeyFilter {
     /// Empty, with room for twice as many names as there are.
     pub(crate) fn for_twice(names: usize) -> Self {
         let most = names.saturating_mul(2).clamp(MANY.0, MANY.1);
@@ -37,7 +37,7 @@ impl Keys {
         self.count += 1;
     }
 
-    /// Whether it holds so many names that it should begin anew, without those that nobody remembers by now.
+    /// Whether it holds so many names that it should be re-created, without those that are forgotten by now.
     pub(crate) fn is_full(&self) -> bool {
         self.count >= self.most
     }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_there_is_never_denied() {
-        let mut keys = Keys::for_twice(0);
+        let mut keys = KeyFilter::for_twice(0);
         (0..200_000).filter(|n| n % 2 == 0).for_each(|n| keys.put(&format!("t:{n}")));
         let held = |rest| (0..200_000).filter(|n| n % 2 == rest && keys.may_hold(&format!("t:{n}"))).count();
         assert_eq!(held(0), 100_000);
@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn it_is_made_for_twice_as_many() {
         for (names, most) in [(0, 1 << 20), (1_000_000, 2_000_000), (usize::MAX, 16 << 20)] {
-            assert_eq!(Keys::for_twice(names).most, most, "{names}");
+            assert_eq!(KeyFilter::for_twice(names).most, most, "{names}");
         }
-        let mut keys = Keys::for_twice(0);
+        let mut keys = KeyFilter::for_twice(0);
         (0..1 << 20).for_each(|n: u32| keys.put(&n.to_string()));
         assert!(keys.is_full());
         let wrong = (0..10_000).filter(|n| keys.may_hold(&format!("new {n}"))).count();

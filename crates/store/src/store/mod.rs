@@ -27,13 +27,13 @@ use tokio::sync::oneshot;
 
 use indexer::Indexer;
 use progress::{Progress, TooFarBehind};
-use unindexed::{Seen, Unindexed};
+use unindexed::{KeyLookup, Unindexed};
 
 use crate::history::query::Unreadable;
 use crate::history::schema;
 use crate::history::trim::{Keep, Trimmed};
 use crate::journal::entry::{self, millis};
-use crate::journal::log::{self, Follower, Log};
+use crate::journal::log::{self, Follower, JournalLog};
 use crate::journal::seal::Seal;
 use crate::journal::segment::Frames;
 pub use crate::lock::OpenError;
@@ -46,7 +46,7 @@ const GROUP: usize = 4 << 20;
 /// How long a question waits for what was recorded just before it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Batch {
+struct RecordBatch {
     records: Records,
     /// How many failures its sender knew of.
     failures: u64,
@@ -54,10 +54,10 @@ struct Batch {
 }
 
 /// The journal and the history.
-pub struct Store {
+pub struct JournalStore {
     folder: PathBuf,
-    batches: Mutex<Option<SyncSender<Batch>>>,
-    /// How many failures of the log were told.
+    batches: Mutex<Option<SyncSender<RecordBatch>>>,
+    /// How many failures of the log were reported.
     failures: AtomicU64,
     /// For short questions and for pages; used on threads that may block.
     pub(crate) reader: Arc<Mutex<Connection>>,
@@ -68,7 +68,7 @@ pub struct Store {
     _lock: Lock,
 }
 
-impl Store {
+impl JournalStore {
     /// Takes the folder, makes what is missing in it, takes the end of the log into the history, and starts the
     /// threads.
     ///
@@ -78,7 +78,7 @@ impl Store {
         let lock = lock::lock(folder)?;
         let path = lock::file(folder);
         let mut connection = schema::open(&path)?;
-        let mut log = Log::open(folder)?;
+        let mut log = JournalLog::open(folder)?;
         let segments = log.segments();
         let next = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
@@ -99,7 +99,7 @@ impl Store {
             learn_at: Instant::now(),
         };
         let (batches, receiver) = sync_channel(CHANNEL);
-        let writer = Writer {
+        let writer = JournalWriter {
             log,
             seal: seal.clone(),
             progress: progress.clone(),
@@ -134,7 +134,7 @@ impl Store {
         self.progress.set_keep(keep);
     }
 
-    /// Tells this one of jobs that are no longer kept, on the thread of the history.
+    /// Calls this with jobs that are no longer kept, on the thread of the history.
     pub fn on_trim(&self, trimmed: Trimmed) {
         self.progress.set_trimmed(trimmed);
     }
@@ -148,7 +148,7 @@ impl Store {
         self.ask_file(question).await
     }
 
-    /// Asks the file something, off the async threads. What was recorded just now may not be in it yet.
+    /// Asks the file something, off the async threads. What was recorded just now is perhaps not in the file yet.
     async fn ask_file<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -161,7 +161,7 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Drop for JournalStore {
     /// What was sent is written, and taken into the history, before the files are closed.
     fn drop(&mut self) {
         // Without a sender the writer ends.
@@ -178,12 +178,12 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle
 }
 
 #[async_trait]
-impl Journal for Store {
+impl Journal for JournalStore {
     async fn append(&self, records: &Records) -> Result<(), JournalError> {
         let (reply, answer) = oneshot::channel();
         let gone = || JournalError("the journal's thread has ended".to_owned());
         let failures = self.failures.load(Ordering::SeqCst);
-        let batch = Batch { records: records.clone(), failures, reply };
+        let batch = RecordBatch { records: records.clone(), failures, reply };
         let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner).clone();
         batches.ok_or_else(gone)?.try_send(batch).map_err(|error| match error {
             TrySendError::Full(_) => JournalError("the journal is too slow".to_owned()),
@@ -199,9 +199,9 @@ impl Journal for Store {
 
     async fn seen(&self, key: &str, now: Timestamp) -> Result<Option<Name>, JournalError> {
         match self.unindexed.seen(key, now) {
-            Seen::By(event) => return Ok(Some(event)),
-            Seen::Never => return Ok(None),
-            Seen::Perhaps => {}
+            KeyLookup::By(event) => return Ok(Some(event)),
+            KeyLookup::Never => return Ok(None),
+            KeyLookup::Perhaps => {}
         }
         let key = key.to_owned();
         let found = self.ask_file(move |connection| {
@@ -234,27 +234,27 @@ impl Journal for Store {
 }
 
 /// The thread that writes.
-struct Writer {
-    log: Log,
+struct JournalWriter {
+    log: JournalLog,
     seal: Arc<Seal>,
     progress: Progress,
     unindexed: Arc<Unindexed>,
-    /// Batches whose senders knew of fewer failures are refused: they follow on one that does not stand.
+    /// Batches whose senders knew of fewer failures are refused: they follow one that was not written.
     failures: u64,
 }
 
-impl Drop for Writer {
+impl Drop for JournalWriter {
     /// However it ends, the history is not to wait for more.
     fn drop(&mut self) {
         self.progress.close();
     }
 }
 
-impl Writer {
-    fn run(mut self, batches: &Receiver<Batch>) {
+impl JournalWriter {
+    fn run(mut self, batches: &Receiver<RecordBatch>) {
         while let Ok(first) = batches.recv() {
             let (group, written) = self.write(first, batches);
-            for Batch { records, reply, .. } in group {
+            for RecordBatch { records, reply, .. } in group {
                 // Their sender frees them, where they were made.
                 drop(records);
                 // It may be gone.
@@ -263,8 +263,12 @@ impl Writer {
         }
     }
 
-    /// Writes a batch and what else has come meanwhile: all of it is synced together, and stands or falls together.
-    fn write(&mut self, first: Batch, batches: &Receiver<Batch>) -> (Vec<Batch>, Result<(), JournalError>) {
+    /// Writes a batch and what else has come meanwhile: all of it is synced together, and succeeds or fails together.
+    fn write(
+        &mut self,
+        first: RecordBatch,
+        batches: &Receiver<RecordBatch>,
+    ) -> (Vec<RecordBatch>, Result<(), JournalError>) {
         let (mut group, mut frames) = (vec![first], Frames::default());
         let mut encoded =
             self.progress.make_way().map_err(|error| JournalError(format!("the journal: {error}")));
@@ -283,7 +287,7 @@ impl Writer {
         (group, written)
     }
 
-    fn encode(&self, batch: &Batch, frames: &mut Frames) -> Result<(), JournalError> {
+    fn encode(&self, batch: &RecordBatch, frames: &mut Frames) -> Result<(), JournalError> {
         if batch.failures < self.failures {
             return Err(JournalError("an earlier batch could not be recorded".to_owned()));
         }
@@ -293,7 +297,7 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, group: &[Batch], frames: &mut Frames) -> Result<(), JournalError> {
+    fn append(&mut self, group: &[RecordBatch], frames: &mut Frames) -> Result<(), JournalError> {
         let explain = |error: std::io::Error| JournalError(format!("the journal: {error}"));
         if frames.len() == 0 {
             return self.log.probe().map_err(explain);

@@ -18,17 +18,17 @@ const BRAKE: Duration = Duration::from_millis(5);
 /// With so many bytes nothing more is taken.
 const MOST: u64 = 512 << 20;
 
-/// Shared by who writes the log, who follows it, and who asks.
+/// ProgressInner by who writes the log, who follows it, and who asks.
 #[derive(Clone)]
-pub(crate) struct Progress(Arc<Shared>);
+pub(crate) struct Progress(Arc<ProgressInner>);
 
-struct Shared {
-    state: Mutex<State>,
+struct ProgressInner {
+    state: Mutex<ProgressState>,
     changed: Condvar,
     taken_in: watch::Sender<u64>,
 }
 
-struct State {
+struct ProgressState {
     /// The number of the next batch of the log.
     written: u64,
     last_written: Instant,
@@ -57,13 +57,13 @@ pub(crate) enum Turn {
     /// Nothing for now: look after the past.
     Rest,
     /// The end: take in what is left before this number.
-    End(u64),
+    AttemptEnd(u64),
 }
 
 impl Progress {
     /// All that was written before `next` is taken in.
     pub(crate) fn new(next: u64, keep: Keep) -> Self {
-        let state = State {
+        let state = ProgressState {
             written: next,
             last_written: Instant::now(),
             bytes_behind: 0,
@@ -75,14 +75,14 @@ impl Progress {
             closing: false,
         };
         let (taken_in, _) = watch::channel(next);
-        Self(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), taken_in }))
+        Self(Arc::new(ProgressInner { state: Mutex::new(state), changed: Condvar::new(), taken_in }))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut ProgressState)) {
         change(&mut self.state());
         self.0.changed.notify_all();
     }
@@ -168,7 +168,7 @@ impl Progress {
         loop {
             let now = Instant::now();
             if state.closing {
-                return Turn::End(state.written);
+                return Turn::AttemptEnd(state.written);
             }
             if std::mem::take(&mut state.wants_spare) {
                 return Turn::Prepare;
@@ -200,12 +200,12 @@ impl Progress {
         self.state().keep
     }
 
-    /// Tells this one of jobs that are no longer kept.
+    /// Sets the receiver of jobs that are no longer kept.
     pub(crate) fn set_trimmed(&self, trimmed: Trimmed) {
         self.change(|state| state.trimmed = Some(trimmed));
     }
 
-    /// Who is told of jobs that are no longer kept.
+    /// The receiver of jobs that are no longer kept.
     pub(crate) fn trimmed(&self) -> Option<Trimmed> {
         self.state().trimmed.clone()
     }

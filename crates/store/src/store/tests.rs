@@ -19,7 +19,7 @@ use herald_core::workflow::{Known, read};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Store;
+use super::JournalStore;
 use crate::history::{History, JobPage, JobQuery, JobStatus, Keep};
 
 const KEEP: Keep = Keep { time: Duration::from_secs(86_400), jobs: 1000 };
@@ -36,12 +36,12 @@ fn object(value: Value) -> Params {
     value.as_object().unwrap().clone()
 }
 
-async fn append(store: &Store, records: &[Record]) -> Result<(), JournalError> {
+async fn append(store: &JournalStore, records: &[Record]) -> Result<(), JournalError> {
     store.append(&Records::new(records.to_vec())).await
 }
 
-fn open(folder: &Path) -> Store {
-    Store::open(folder, KEEP, Arc::new(SystemClock)).unwrap()
+fn open(folder: &Path) -> JournalStore {
+    JournalStore::open(folder, KEEP, Arc::new(SystemClock)).unwrap()
 }
 
 /// A configuration with one router, whose secret is this.
@@ -266,7 +266,7 @@ async fn the_history_is_bounded_and_what_lives_stays() {
     let plan = plan("hunter2222");
     let keep = Keep { jobs: 10, ..KEEP };
     let now = SystemClock.now();
-    let store = Store::open(folder.path(), keep, Arc::new(SystemClock)).unwrap();
+    let store = JournalStore::open(folder.path(), keep, Arc::new(SystemClock)).unwrap();
     let retime = |record: Record| match record {
         Record::Queued { job, mask, .. } => Record::Queued { job, mask, at: now },
         other => other,
@@ -297,7 +297,7 @@ async fn the_history_is_bounded_and_what_lives_stays() {
 fn one_daemon_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path());
-    let second = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+    let second = JournalStore::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
     assert!(
         second.contains(&format!("pid {}", std::process::id())) && second.contains("state_dir"),
         "{second}"
@@ -314,11 +314,11 @@ fn a_newer_or_damaged_journal_is_refused_and_left_as_it_is() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
-    let error = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+    let error = JournalStore::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
     assert!(error.contains("version 99"), "{error}");
     let garbage = vec![b'x'; 8192];
     std::fs::write(&path, &garbage).unwrap();
-    let error = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+    let error = JournalStore::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
     assert!(error.contains("journal.db"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), garbage);
 }
@@ -395,7 +395,7 @@ async fn leave_behind(folder: &Path, batches: &[Vec<Record>]) {
     std::fs::write(folder.join("journal.db-wal"), wal).unwrap();
 }
 
-async fn events(store: &Store, most: u64) -> Vec<u64> {
+async fn events(store: &JournalStore, most: u64) -> Vec<u64> {
     let mut found = Vec::new();
     for n in 1..=most {
         if store.event(&id(n)).await.unwrap().is_some() {
@@ -456,7 +456,7 @@ async fn damage_in_the_middle_of_the_log_is_told_and_nothing_is_touched() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         std::fs::write(&path, &bytes).unwrap();
-        let error = Store::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
+        let error = JournalStore::open(folder.path(), KEEP, Arc::new(SystemClock)).err().unwrap().to_string();
         assert!(error.contains(says), "{what}: {error}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}");
     }
@@ -609,7 +609,7 @@ async fn the_log_of_an_older_version_is_taken_in() {
         let sum = crc32fast::hash(&bytes[..20]);
         bytes[20..24].copy_from_slice(&sum.to_le_bytes());
         std::fs::write(&path, &bytes).unwrap();
-        match (Store::open(folder.path(), KEEP, Arc::new(SystemClock)), says) {
+        match (JournalStore::open(folder.path(), KEEP, Arc::new(SystemClock)), says) {
             (Ok(store), None) => assert_eq!(events(&store, 3).await, [1, 2, 3]),
             (Err(error), Some(says)) => assert!(error.to_string().contains(says), "{error}"),
             (found, _) => panic!("version {version}: {:?}", found.err()),

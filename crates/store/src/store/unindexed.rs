@@ -9,21 +9,21 @@ use herald_core::journal::Record;
 use herald_core::position::{Cursor, Position};
 use jiff::Timestamp;
 
-use super::keys::Keys;
+use super::keys::KeyFilter;
 use crate::journal::entry::millis;
 
-/// With more keys on their way into the history it is no time to learn.
+/// With more keys than this on their way into the history, nothing is learned.
 const FEW: usize = 10_000;
 
 #[derive(Default)]
-struct Table {
+struct UnindexedKeys {
     /// By key: the event, and until when it is remembered.
     keys: HashMap<Name, (Name, i64)>,
     positions: HashMap<Name, Position>,
     /// The keys of the history and those above, once they are learned.
-    known: Option<Keys>,
+    known: Option<KeyFilter>,
     /// What is to take its place.
-    learning: Option<Keys>,
+    learning: Option<KeyFilter>,
     /// In the order of their batches, to be forgotten once those are in the history.
     order: VecDeque<(u64, What)>,
 }
@@ -35,7 +35,7 @@ enum What {
 
 /// Whether a key was seen.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum KeyLookup {
     /// This event has it.
     By(Name),
     /// No event has it whose window is not over.
@@ -46,10 +46,10 @@ pub(crate) enum Seen {
 
 /// See the module. Its bound is that of the log.
 #[derive(Default)]
-pub(crate) struct Unindexed(Mutex<Table>);
+pub(crate) struct Unindexed(Mutex<UnindexedKeys>);
 
 impl Unindexed {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, UnindexedKeys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -69,7 +69,7 @@ impl Unindexed {
             if let Some((key, event, at)) = key {
                 let window = i64::try_from(key.window.as_millis()).unwrap_or(i64::MAX);
                 table.keys.insert(key.name.clone(), (event.clone(), millis(at).saturating_add(window)));
-                let Table { known, learning, .. } = &mut **table;
+                let UnindexedKeys { known, learning, .. } = &mut **table;
                 known.iter_mut().chain(learning).for_each(|keys| keys.put(&key.name));
                 table.order.push_back((number, What::Key { name: key.name.clone(), event: event.clone() }));
             }
@@ -102,23 +102,23 @@ impl Unindexed {
     }
 
     /// Whether an event had this key.
-    pub(crate) fn seen(&self, key: &str, now: Timestamp) -> Seen {
+    pub(crate) fn seen(&self, key: &str, now: Timestamp) -> KeyLookup {
         let table = self.table();
         match table.keys.get(key) {
-            Some((event, until)) if *until > millis(now) => Seen::By(event.clone()),
+            Some((event, until)) if *until > millis(now) => KeyLookup::By(event.clone()),
             // What the history may have of it was over even earlier.
-            Some(_) => Seen::Never,
-            None if table.known.as_ref().is_some_and(|known| !known.may_hold(key)) => Seen::Never,
-            None => Seen::Perhaps,
+            Some(_) => KeyLookup::Never,
+            None if table.known.as_ref().is_some_and(|known| !known.may_hold(key)) => KeyLookup::Never,
+            None => KeyLookup::Perhaps,
         }
     }
 
-    /// Whether [`Self::learn`] is worth it: nothing was learned yet, or so much that it is better learned anew.
+    /// Whether [`Self::learn`] is worth it: nothing was learned yet, or so much that it is better to learn again.
     pub(crate) fn wants_to_learn(&self) -> bool {
         let table = self.table();
         // Those that are on their way are put in under the lock.
         let few = table.keys.len() <= FEW;
-        few && table.known.as_ref().is_none_or(Keys::is_full)
+        few && table.known.as_ref().is_none_or(KeyFilter::is_full)
     }
 
     /// Learns which keys the history has, `there` about: `read` gives it some at a time, and nothing once there are no
@@ -132,7 +132,7 @@ impl Unindexed {
         there: usize,
         mut read: impl FnMut() -> Result<Vec<String>, E>,
     ) -> Result<(), E> {
-        let mut keys = Keys::for_twice(there);
+        let mut keys = KeyFilter::for_twice(there);
         {
             let mut table = self.table();
             table.keys.keys().for_each(|name| keys.put(name));
@@ -193,9 +193,9 @@ mod tests {
     fn the_history_is_asked_only_about_what_it_may_know() {
         let unindexed = Unindexed::default();
         unindexed.wrote(1, &[record("new", "e1")]);
-        assert_eq!(unindexed.seen("other", at(0)), Seen::Perhaps, "nothing is known of the history yet");
+        assert_eq!(unindexed.seen("other", at(0)), KeyLookup::Perhaps, "nothing is known of the history yet");
         assert_eq!(unindexed.learn(0, || Err("the disk")), Err("the disk"));
-        assert_eq!(unindexed.seen("other", at(0)), Seen::Perhaps);
+        assert_eq!(unindexed.seen("other", at(0)), KeyLookup::Perhaps);
         assert!(unindexed.wants_to_learn());
 
         let mut pages = vec![vec!["old".to_owned()], vec!["older".to_owned()]];
@@ -206,18 +206,18 @@ mod tests {
         });
         assert!(learned.is_ok() && !unindexed.wants_to_learn());
         for (name, second, seen) in [
-            ("new", 0, Seen::By("e1".into())),
-            ("newer", 9, Seen::By("e2".into())),
-            ("newer", 10, Seen::Never),
-            ("old", 0, Seen::Perhaps),
-            ("older", 0, Seen::Perhaps),
-            ("other", 0, Seen::Never),
+            ("new", 0, KeyLookup::By("e1".into())),
+            ("newer", 9, KeyLookup::By("e2".into())),
+            ("newer", 10, KeyLookup::Never),
+            ("old", 0, KeyLookup::Perhaps),
+            ("older", 0, KeyLookup::Perhaps),
+            ("other", 0, KeyLookup::Never),
         ] {
             assert_eq!(unindexed.seen(name, at(second)), seen, "{name} at {second}");
         }
         unindexed.took_in(3);
         for name in ["new", "newer"] {
-            assert_eq!(unindexed.seen(name, at(0)), Seen::Perhaps, "{name} is in the history now");
+            assert_eq!(unindexed.seen(name, at(0)), KeyLookup::Perhaps, "{name} is in the history now");
         }
     }
 }

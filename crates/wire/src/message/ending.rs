@@ -52,7 +52,7 @@ impl EndingName {
     }
 }
 
-/// What is a number but fits no process counts as -1, which is no success.
+/// A number that is not a valid exit code or signal counts as -1: a failure.
 fn number(result: &Map<String, Value>, key: &str) -> Option<i32> {
     let number = result.get(key)?.as_number()?;
     Some(number.as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or(-1))

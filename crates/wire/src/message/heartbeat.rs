@@ -1,11 +1,11 @@
-//! How a runner is.
+//! The status of a runner.
 //!
-//! A signed POST of `{}` to `<path>/heartbeat`; the signed answer holds what the runner says of itself. The request bears
-//! `Herald-Join: only`, so that a runner that does not know it starts nothing.
+//! A signed POST of `{}` to `<path>/heartbeat`; the signed answer holds the status of the runner. The request has the
+//! header `Herald-Join: only`, so that a runner that does not know it starts nothing.
 
 use serde::{Deserialize, Serialize};
 
-/// What is appended to the path of a runner to ask how it is.
+/// What is appended to the path of a runner to request its status.
 pub const HEARTBEAT: &str = "/heartbeat";
 /// The longest answer, in bytes.
 pub const MAX_HEARTBEAT: usize = 16 * 1024;

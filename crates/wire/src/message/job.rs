@@ -24,13 +24,13 @@ pub struct JobKey {
 /// Why execution parameters do not say which job they are about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The id is no text.
-    #[error("the job_id is not a text")]
+    /// The id is not a string.
+    #[error("the job_id is not a string")]
     Kind,
     /// The id cannot be a folder's name.
     #[error("the job_id cannot be used as a name: {0}")]
     Name(#[from] NameError),
-    /// The attempt is no whole number from 1.
+    /// The attempt is not a whole number from 1.
     #[error("the attempt is not a whole number from 1")]
     Attempt,
 }
@@ -57,7 +57,7 @@ impl JobKey {
     }
 }
 
-/// The answer to a cancel: what became of the job.
+/// The answer to a cancel: the status of the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CancelState {
@@ -72,7 +72,7 @@ pub enum CancelState {
 /// The body of the answer to a cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelAnswer {
-    /// What became of the job.
+    /// The status of the job.
     pub state: CancelState,
 }
 

@@ -33,21 +33,21 @@ pub struct LogRequest {
 
 /// Some output of one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogPiece {
+pub struct OutputPiece {
     /// Where the job wrote it.
     pub stream: Stream,
     /// What it wrote, in Base64: begins and ends anywhere, also within a character.
     data: String,
 }
 
-impl LogPiece {
+impl OutputPiece {
     /// Of these bytes.
     #[must_use]
     pub fn new(stream: Stream, bytes: &[u8]) -> Self {
         Self { stream, data: STANDARD.encode(bytes) }
     }
 
-    /// The bytes; `None` when it is no Base64.
+    /// The bytes; `None` when they are not valid Base64.
     #[must_use]
     pub fn bytes(&self) -> Option<Vec<u8>> {
         STANDARD.decode(&self.data).ok()
@@ -58,7 +58,7 @@ impl LogPiece {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogAnswer {
     /// In the order in which it was written.
-    pub pieces: Vec<LogPiece>,
+    pub pieces: Vec<OutputPiece>,
     /// Where to read on.
     pub next: u64,
     /// Whether the job has ended and this is the rest.
@@ -79,12 +79,12 @@ mod tests {
         let text = r#"{"job_id":"a","attempt":2,"from":7,"wait_ms":10}"#;
         assert_eq!(serde_json::to_string(&request).unwrap(), text);
         assert_eq!(serde_json::from_str::<LogRequest>(text).unwrap(), request);
-        let pieces = vec![LogPiece::new(Stream::Stdout, b"a\xff"), LogPiece::new(Stream::Stderr, b"")];
+        let pieces = vec![OutputPiece::new(Stream::Stdout, b"a\xff"), OutputPiece::new(Stream::Stderr, b"")];
         let answer = LogAnswer { pieces, next: 9, end: true, truncated: false };
         let text = r#"{"pieces":[{"stream":"stdout","data":"Yf8="},{"stream":"stderr","data":""}],"next":9,"end":true,"truncated":false}"#;
         assert_eq!(serde_json::to_string(&answer).unwrap(), text);
         let read: LogAnswer = serde_json::from_str(text).unwrap();
         assert_eq!(read.pieces[0].bytes().unwrap(), b"a\xff");
-        assert_eq!(LogPiece { stream: Stream::Stdout, data: "no base64!".to_owned() }.bytes(), None);
+        assert_eq!(OutputPiece { stream: Stream::Stdout, data: "no base64!".to_owned() }.bytes(), None);
     }
 }

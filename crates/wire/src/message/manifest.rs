@@ -43,7 +43,7 @@ pub struct FileSum {
 
 /// What was sent in an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manifest {
+pub struct AnswerManifest {
     /// The body, or in a multipart answer the part `result`.
     pub result: Sum,
     /// The files, by the names that the job gave them.
@@ -62,7 +62,7 @@ pub struct Manifest {
 #[error("the manifest of the answer cannot be read: {0}")]
 pub struct ManifestError(String);
 
-impl Manifest {
+impl AnswerManifest {
     /// An answer without files.
     #[must_use]
     pub fn of_body(body: &[u8], ending: Option<Ending>) -> Self {
@@ -93,7 +93,7 @@ impl Manifest {
         text
     }
 
-    /// Reads what [`Manifest::to_text`] wrote.
+    /// Reads what [`AnswerManifest::to_text`] wrote.
     ///
     /// # Errors
     /// When it is not a manifest.
@@ -108,31 +108,31 @@ mod tests {
 
     #[test]
     fn the_last_line_is_optional() {
-        let without = Manifest::of_body(b"{}", Some(Ending::Exited(3)));
+        let without = AnswerManifest::of_body(b"{}", Some(Ending::Exited(3)));
         assert!(!without.to_text().contains("error_line"), "as before for older daemons");
-        let with = Manifest { error_line: Some("disk \u{fc}ber\u{1b}".to_owned()), ..without };
+        let with = AnswerManifest { error_line: Some("disk \u{fc}ber\u{1b}".to_owned()), ..without };
         let text = with.to_text();
         assert!(text.is_ascii());
-        assert_eq!(Manifest::from_text(&text), Ok(with));
+        assert_eq!(AnswerManifest::from_text(&text), Ok(with));
     }
 
     #[test]
     fn any_name_survives_a_header() {
-        let mut manifest = Manifest::of_body(b"{}", Some(Ending::TimedOut));
+        let mut manifest = AnswerManifest::of_body(b"{}", Some(Ending::TimedOut));
         for filename in ["a.dat", "ü.dat", "a\nb\r\t", "\"q\" \\ b", "\u{7f}", "🦀", "\u{2028}"] {
             let sum = FileSum { filename: filename.to_owned(), size: u64::MAX, sha256: "00".to_owned() };
             manifest.file.insert(filename.to_owned(), sum);
         }
         let text = manifest.to_text();
         assert!(text.bytes().all(|b| (0x20..0x7f).contains(&b)), "{text}");
-        assert_eq!(Manifest::from_text(&text).unwrap(), manifest);
+        assert_eq!(AnswerManifest::from_text(&text).unwrap(), manifest);
     }
 
     #[test]
     fn the_text_is_stable() {
-        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited(0)));
+        let manifest = AnswerManifest::of_body(b"{\"exit_code\":0}", Some(Ending::Exited(0)));
         assert_eq!(manifest.to_text(), include_str!("../../tests/golden/manifest.json").trim_end());
-        assert!(Manifest::from_text("{}").is_err());
-        assert!(Manifest::from_text(r#"{"result":{"size":-1,"sha256":""}}"#).is_err());
+        assert!(AnswerManifest::from_text("{}").is_err());
+        assert!(AnswerManifest::from_text(r#"{"result":{"size":-1,"sha256":""}}"#).is_err());
     }
 }

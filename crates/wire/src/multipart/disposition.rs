@@ -4,7 +4,7 @@
 //! Quotes and backslashes are escaped with a backslash, as the Go original writes and reads them. A name with
 //! control characters cannot stand in a header; it is sent as `filename*` (RFC 8187), which Go reads as well.
 
-use crate::name;
+use crate::name::{self, NameError};
 
 /// Why a Content-Disposition was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +35,7 @@ pub struct Disposition {
 }
 
 impl Disposition {
-    /// A part that is no file.
+    /// A part that is not a file.
     #[must_use]
     pub fn field(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
@@ -65,7 +65,7 @@ impl Disposition {
         if !kind.trim().eq_ignore_ascii_case("form-data") {
             return Err(DispositionError::Kind);
         }
-        let mut found = Found::default();
+        let mut found = DispositionParams::default();
         while let Some(after) = rest.trim_start().strip_prefix(';') {
             let after = after.trim_start();
             if after.is_empty() {
@@ -165,14 +165,14 @@ fn extended(value: &str) -> Result<String, DispositionError> {
 
 /// The parameters met so far, plain and extended.
 #[derive(Default)]
-struct Found {
+struct DispositionParams {
     plain: [Option<String>; 3],
     extended: [Option<String>; 3],
 }
 
 const KEYS: [&str; 3] = ["name", "filename", "sha256sum"];
 
-impl Found {
+impl DispositionParams {
     fn set(&mut self, key: &str, value: String) -> Result<(), DispositionError> {
         let (slots, key, value) = match key.strip_suffix('*') {
             Some(key) => (&mut self.extended, key, extended(&value)?),
@@ -195,14 +195,40 @@ impl Found {
     }
 }
 
+/// A name that a result file cannot have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileNameError {
+    /// The name of the part.
+    #[error("the name {name:?} of a result file cannot be used: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: NameError,
+    },
+    /// The file name.
+    #[error("the file name {filename:?} of the result file {name:?} cannot be used: {why}")]
+    Filename {
+        /// The name of the part.
+        name: String,
+        /// The file name.
+        filename: String,
+        /// What is wrong with it.
+        why: NameError,
+    },
+}
+
 /// Whether a part's name and filename can become `<name>/<filename>`.
 ///
 /// # Errors
-/// What is wrong with which.
-pub fn check_names(name: &str, filename: &str) -> Result<(), String> {
-    name::check(name).map_err(|e| format!("the name {name:?} of a result file cannot be used: {e}"))?;
-    name::check(filename)
-        .map_err(|e| format!("the name {filename:?} of the result file {name:?} cannot be used: {e}"))
+/// [`FileNameError`] says what is wrong with which.
+pub fn check_names(name: &str, filename: &str) -> Result<(), FileNameError> {
+    name::check(name).map_err(|why| FileNameError::Name { name: name.to_owned(), why })?;
+    name::check(filename).map_err(|why| FileNameError::Filename {
+        name: name.to_owned(),
+        filename: filename.to_owned(),
+        why,
+    })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ const MAX_HEAD: usize = 2 * 1024 * 1024;
 /// Why a multipart answer was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum MultipartError {
-    /// It is no multipart, or breaks off.
+    /// The body is not a multipart body, or is truncated.
     #[error("the multipart answer cannot be read: {0}")]
     Malformed(String),
     /// A part's Content-Disposition is wrong.
@@ -130,12 +130,12 @@ where
 }
 
 /// Reads a multipart body part by part, in constant memory.
-pub struct Reader {
+pub struct MultipartReader {
     multipart: multer::Multipart<'static>,
     head_bytes: Arc<AtomicUsize>,
 }
 
-impl Reader {
+impl MultipartReader {
     /// Of a body with this Content-Type.
     ///
     /// # Errors
@@ -154,26 +154,26 @@ impl Reader {
     /// The next part. The one before must have been read to its end.
     ///
     /// # Errors
-    /// When the body breaks off or is no multipart.
-    pub async fn next_part(&mut self) -> Result<Option<Part>, MultipartError> {
+    /// When the body is truncated or not a multipart body.
+    pub async fn next_part(&mut self) -> Result<Option<MultipartPart>, MultipartError> {
         self.head_bytes.store(0, Ordering::Relaxed);
         let Some(field) = self.multipart.next_field().await? else { return Ok(None) };
         let header = field.headers().get(http::header::CONTENT_DISPOSITION);
         let header = header.ok_or(DispositionError::Nameless)?;
         let disposition = Disposition::parse(header.as_bytes())?;
-        Ok(Some(Part { disposition, field, head_bytes: self.head_bytes.clone() }))
+        Ok(Some(MultipartPart { disposition, field, head_bytes: self.head_bytes.clone() }))
     }
 }
 
 /// One part of a multipart body.
-pub struct Part {
+pub struct MultipartPart {
     /// Its name and that of its file.
     pub disposition: Disposition,
     field: multer::Field<'static>,
     head_bytes: Arc<AtomicUsize>,
 }
 
-impl Part {
+impl MultipartPart {
     /// All its headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
@@ -232,7 +232,7 @@ mod tests {
     async fn read(body: &[u8], piece: usize) -> Result<Parts, MultipartError> {
         let pieces: Vec<Result<Bytes, std::io::Error>> =
             body.chunks(piece.max(1)).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        let mut reader = Reader::new(&content_type(BOUNDARY), futures_util::stream::iter(pieces))?;
+        let mut reader = MultipartReader::new(&content_type(BOUNDARY), futures_util::stream::iter(pieces))?;
         let mut parts = Vec::new();
         while let Some(mut part) = reader.next_part().await? {
             let content = part.bytes(1 << 20).await?;
@@ -290,7 +290,7 @@ mod tests {
         assert!(error.contains("does not end"), "{error}");
 
         assert!(
-            Reader::new(
+            MultipartReader::new(
                 "application/json",
                 futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::new())])
             )

@@ -1,21 +1,22 @@
 //! Answers of version 2: signed over their status, the request's signature, and a manifest.
 //!
 //! The signature covers `"@status"`, `"signature";req;key="<label of the request's signature>"` and
-//! `"herald-manifest"`. An answer with one body carries the three headers Herald-Manifest, Signature-Input and
+//! `"herald-manifest"`. An answer with one body carries the three headers Herald-AnswerManifest, Signature-Input and
 //! Signature. An answer with files is multipart/form-data; its last part, `manifest`, holds the manifest as its body
 //! and the other two as its own headers, so that files can be hashed while they are sent.
 
-use crate::message::manifest::{self, Manifest};
+use crate::message::manifest::{self, AnswerManifest};
 use crate::signing::request::{RequestTie, Verified};
 use crate::signing::secret::Secrets;
 use crate::signing::signature::{
-    self, Component, LABEL, Params, Presented, SECOND_LABEL, SignatureError, Signed,
+    self, LABEL, MessageSignature, SECOND_LABEL, SignatureError, SignatureParams, Signed, SignedComponent,
+    SigningKey,
 };
 
-const STATUS: Component<'static> = Component::new("@status");
-const MANIFEST: Component<'static> = Component::new(manifest::HEADER);
+const STATUS: SignedComponent<'static> = SignedComponent::new("@status");
+const MANIFEST: SignedComponent<'static> = SignedComponent::new(manifest::HEADER);
 
-fn value(component: &Component<'_>, tie: &RequestTie, status: u16, manifest: &str) -> Option<String> {
+fn value(component: &SignedComponent<'_>, tie: &RequestTie, status: u16, manifest: &str) -> Option<String> {
     match (component.name, component.req, component.key) {
         ("@status", false, None) => Some(status.to_string()),
         (manifest::HEADER, false, None) => Some(manifest.to_owned()),
@@ -25,8 +26,8 @@ fn value(component: &Component<'_>, tie: &RequestTie, status: u16, manifest: &st
     }
 }
 
-fn tied<'a>(tie: &'a RequestTie) -> Component<'a> {
-    Component { name: "signature", req: true, key: Some(&tie.label) }
+fn tied<'a>(tie: &'a RequestTie) -> SignedComponent<'a> {
+    SignedComponent { name: "signature", req: true, key: Some(&tie.label) }
 }
 
 /// Signs the answer to one request.
@@ -45,7 +46,7 @@ impl Signer {
     }
 
     /// Signs with the first secret. When the request was signed with another one, a second signature with that one
-    /// stands beside it, so that a daemon which does not know the new secret yet can verify the answer too.
+    /// is added, so that a daemon which does not know the new secret yet can verify the answer too.
     ///
     /// # Errors
     /// When the request's label cannot be named.
@@ -67,10 +68,16 @@ impl Signer {
         manifest: &str,
         now: i64,
     ) -> Result<Signed, SignatureError> {
-        let params = Params { created: now, nonce: None, keyid: self.secrets.key_id(secret) };
-        let resolve = |component: &Component<'_>| value(component, &self.tie, status, manifest);
+        let params = SignatureParams { created: now, nonce: None, keyid: self.secrets.key_id(secret) };
+        let resolve = |component: &SignedComponent<'_>| value(component, &self.tie, status, manifest);
         let components = [STATUS, tied(&self.tie), MANIFEST];
-        signature::sign(label, &components, &params, &resolve, (&self.secrets, secret))
+        signature::sign(
+            label,
+            &components,
+            &params,
+            &resolve,
+            SigningKey { secrets: &self.secrets, index: secret },
+        )
     }
 }
 
@@ -91,8 +98,12 @@ pub struct Claim<'a> {
 ///
 /// # Errors
 /// When no signature of it is right, or the manifest cannot be read.
-pub fn verify(claim: &Claim<'_>, tie: &RequestTie, secrets: &Secrets) -> Result<Manifest, SignatureError> {
-    let presented = Presented::all(claim.input, claim.signature)?;
+pub fn verify(
+    claim: &Claim<'_>,
+    tie: &RequestTie,
+    secrets: &Secrets,
+) -> Result<AnswerManifest, SignatureError> {
+    let presented = MessageSignature::all(claim.input, claim.signature)?;
     let mut verdict = Err(SignatureError::Unsigned);
     for one in &presented {
         verdict = verify_one(one, claim, tie, secrets);
@@ -101,11 +112,11 @@ pub fn verify(claim: &Claim<'_>, tie: &RequestTie, secrets: &Secrets) -> Result<
         }
     }
     verdict?;
-    Manifest::from_text(claim.manifest).map_err(|error| SignatureError::Manifest(error.to_string()))
+    AnswerManifest::from_text(claim.manifest).map_err(|error| SignatureError::Manifest(error.to_string()))
 }
 
 fn verify_one(
-    one: &Presented,
+    one: &MessageSignature,
     claim: &Claim<'_>,
     tie: &RequestTie,
     secrets: &Secrets,
@@ -113,9 +124,9 @@ fn verify_one(
     one.require(&STATUS)?;
     one.require(&MANIFEST)?;
     // With or without the key, both bind the answer to this very request.
-    let whole = Component { key: None, ..tied(tie) };
+    let whole = SignedComponent { key: None, ..tied(tie) };
     one.require(&tied(tie)).or_else(|error| one.require(&whole).map_err(|_| error))?;
-    let resolve = |component: &Component<'_>| value(component, tie, claim.status, claim.manifest);
+    let resolve = |component: &SignedComponent<'_>| value(component, tie, claim.status, claim.manifest);
     one.verify(&resolve, secrets).map(|_| ())
 }
 
@@ -144,7 +155,8 @@ mod tests {
     #[test]
     fn the_golden_answer() {
         let secrets = secrets(&["the_secret_should_be_strong_enough"]);
-        let manifest = Manifest::of_body(b"{\"exit_code\":0}", Some(herald_base::ending::Ending::Exited(0)));
+        let manifest =
+            AnswerManifest::of_body(b"{\"exit_code\":0}", Some(herald_base::ending::Ending::Exited(0)));
         let text = manifest.to_text();
         let signed = Signer::new(&secrets, &request(0)).sign(200, &text, NOW).unwrap();
         let shown = format!(
@@ -159,8 +171,8 @@ mod tests {
     fn alterations_are_found() {
         let secrets = secrets(&["the_secret_should_be_strong_enough"]);
         let tie = request(0).tie;
-        let text = Manifest::of_body(b"{}", None).to_text();
-        let other_text = Manifest::of_body(b"{ }", None).to_text();
+        let text = AnswerManifest::of_body(b"{}", None).to_text();
+        let other_text = AnswerManifest::of_body(b"{ }", None).to_text();
         let signed = Signer::new(&secrets, &request(0)).sign(200, &text, NOW).unwrap();
         let good = claim(&signed, &text);
         let thin = signed.input.replace(" \"herald-manifest\"", "");
@@ -192,7 +204,7 @@ mod tests {
     #[test]
     fn a_secret_changes_without_a_gap() {
         let (new, old) = ("the new secret, long enough", "the old secret, long enough");
-        let text = Manifest::of_body(b"{}", None).to_text();
+        let text = AnswerManifest::of_body(b"{}", None).to_text();
         let runner = secrets(&[new, old]);
         let signed = Signer::new(&runner, &request(1)).sign(200, &text, NOW).unwrap();
         for known in [&[old][..], &[new], &[old, new], &[new, old]] {

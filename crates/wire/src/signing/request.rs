@@ -5,7 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::message::job::{JOIN, JOIN_ONLY};
 use crate::signing::digest;
 use crate::signing::secret::Secrets;
-use crate::signing::signature::{self, Component, LABEL, Params, Presented, SignatureError};
+use crate::signing::signature::{
+    self, LABEL, MessageSignature, SignatureError, SignatureParams, SignedComponent, SigningKey,
+};
 
 /// How old a request may be, in seconds.
 pub const MAX_AGE: i64 = 300;
@@ -16,16 +18,16 @@ const MAX_NONCE: usize = 256;
 /// The bytes of chance in a nonce of ours.
 const NONCE_BYTES: usize = 16;
 
-const METHOD: Component<'static> = Component::new("@method");
-const PATH: Component<'static> = Component::new("@path");
-const DIGEST: Component<'static> = Component::new("content-digest");
+const METHOD: SignedComponent<'static> = SignedComponent::new("@method");
+const PATH: SignedComponent<'static> = SignedComponent::new("@path");
+const DIGEST: SignedComponent<'static> = SignedComponent::new("content-digest");
 
 /// A request as a signature sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestView<'a> {
     /// Such as `POST`.
     pub method: &'a str,
-    /// As it stands in the request line, without the query.
+    /// As in the request line, without the query.
     pub path: &'a str,
     /// Without the question mark.
     pub query: Option<&'a str>,
@@ -36,7 +38,7 @@ pub struct RequestView<'a> {
 }
 
 impl RequestView<'_> {
-    fn resolve(&self, component: &Component<'_>, scheme: &str) -> Option<String> {
+    fn resolve(&self, component: &SignedComponent<'_>, scheme: &str) -> Option<String> {
         if component.req {
             return None;
         }
@@ -128,9 +130,10 @@ pub fn sign(request: &Outgoing<'_>, secrets: &Secrets) -> Result<SignedRequest, 
     let mut components = vec![METHOD, PATH, DIGEST];
     if request.join {
         insert(&mut headers, JOIN, JOIN_ONLY)?;
-        components.push(Component::new(JOIN));
+        components.push(SignedComponent::new(JOIN));
     }
-    let params = Params { created: request.now, nonce: Some(request.nonce), keyid: secrets.key_id(0) };
+    let params =
+        SignatureParams { created: request.now, nonce: Some(request.nonce), keyid: secrets.key_id(0) };
     let view = RequestView {
         method: request.method,
         path: request.path,
@@ -138,8 +141,8 @@ pub fn sign(request: &Outgoing<'_>, secrets: &Secrets) -> Result<SignedRequest, 
         authority: None,
         headers: &headers,
     };
-    let resolve = |component: &Component<'_>| view.resolve(component, "");
-    let signed = signature::sign(LABEL, &components, &params, &resolve, (secrets, 0))?;
+    let resolve = |component: &SignedComponent<'_>| view.resolve(component, "");
+    let signed = signature::sign(LABEL, &components, &params, &resolve, SigningKey { secrets, index: 0 })?;
     insert(&mut headers, "signature-input", &signed.input)?;
     insert(&mut headers, "signature", &signed.signature)?;
     Ok(SignedRequest { headers, tie: RequestTie { label: LABEL.to_owned(), signature: signed.signature } })
@@ -175,7 +178,7 @@ pub fn is_signed(headers: &HeaderMap) -> bool {
 /// Verifies a request: method, path, digest and body, age, and any further component that it covers.
 ///
 /// # Errors
-/// When no signature of it is right; tells about the first.
+/// When no signature is valid; the error is that of the first.
 pub fn verify(
     view: &RequestView<'_>,
     body: &[u8],
@@ -184,7 +187,7 @@ pub fn verify(
 ) -> Result<Verified, SignatureError> {
     let input = signature::field(view.headers, "signature-input");
     let header = signature::field(view.headers, "signature");
-    let presented = Presented::all(input.as_deref(), header.as_deref())?;
+    let presented = MessageSignature::all(input.as_deref(), header.as_deref())?;
     let mut verdict = Err(SignatureError::Unsigned);
     for one in &presented {
         match verify_one(one, view, secrets, now) {
@@ -201,7 +204,7 @@ pub fn verify(
 }
 
 fn verify_one(
-    one: &Presented,
+    one: &MessageSignature,
     view: &RequestView<'_>,
     secrets: &Secrets,
     now: i64,
@@ -211,7 +214,7 @@ fn verify_one(
     }
     let join = view.headers.contains_key(JOIN);
     if join {
-        one.require(&Component::new(JOIN))?;
+        one.require(&SignedComponent::new(JOIN))?;
     }
     let created = one.integer("created")?.ok_or(SignatureError::Parameter("created"))?;
     let nonce = one.text("nonce")?.filter(|nonce| (1..=MAX_NONCE).contains(&nonce.len()));
@@ -228,12 +231,13 @@ fn verify_one(
 /// A runner does not know whether a proxy in front of it was asked over https, so a signature that covers the scheme
 /// is tried with both.
 fn verify_schemes(
-    one: &Presented,
+    one: &MessageSignature,
     view: &RequestView<'_>,
     secrets: &Secrets,
 ) -> Result<usize, SignatureError> {
-    let with =
-        |scheme: &str| one.verify(&|component: &Component<'_>| view.resolve(component, scheme), secrets);
+    let with = |scheme: &str| {
+        one.verify(&|component: &SignedComponent<'_>| view.resolve(component, scheme), secrets)
+    };
     with("http").or_else(|error| if error == SignatureError::Forged { with("https") } else { Err(error) })
 }
 
@@ -352,11 +356,19 @@ mod tests {
             insert(&mut headers, "content-digest", &digest::content_digest(BODY)).unwrap();
             insert(&mut headers, "content-type", " application/json ").unwrap();
             insert(&mut headers, "host", "Runner.Example:80").unwrap();
-            let components: Vec<Component<'_>> = names.iter().map(|name| Component::new(name)).collect();
-            let params = Params { created: NOW, nonce: Some("n"), keyid: "whatever" };
+            let components: Vec<SignedComponent<'_>> =
+                names.iter().map(|name| SignedComponent::new(name)).collect();
+            let params = SignatureParams { created: NOW, nonce: Some("n"), keyid: "whatever" };
             let request = RequestView { query: Some("a=b"), ..view(&headers) };
-            let resolve = |component: &Component<'_>| request.resolve(component, scheme);
-            let signed = signature::sign("sig1", &components, &params, &resolve, (&secrets, 0)).unwrap();
+            let resolve = |component: &SignedComponent<'_>| request.resolve(component, scheme);
+            let signed = signature::sign(
+                "sig1",
+                &components,
+                &params,
+                &resolve,
+                SigningKey { secrets: &secrets, index: 0 },
+            )
+            .unwrap();
             let mut sent = headers.clone();
             insert(&mut sent, "signature-input", &signed.input).unwrap();
             insert(&mut sent, "signature", &signed.signature).unwrap();

@@ -77,7 +77,7 @@ impl Secrets {
         }
     }
 
-    /// Public name of the secret that signs: tells which one it was without telling anything about it.
+    /// Public name of the secret that signs: identifies the secret and reveals nothing about it.
     #[must_use]
     pub fn key_id(&self, index: usize) -> &str {
         self.list.get(index).map_or("", |secret| &secret.id)

@@ -61,7 +61,7 @@ pub enum SignatureError {
 
 /// One thing that a signature covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Component<'a> {
+pub struct SignedComponent<'a> {
     /// A header's name in lower case, or a derived component such as `@method`.
     pub name: &'a str,
     /// In an answer: taken from the request.
@@ -70,7 +70,7 @@ pub struct Component<'a> {
     pub key: Option<&'a str>,
 }
 
-impl<'a> Component<'a> {
+impl<'a> SignedComponent<'a> {
     /// A component of the message itself.
     #[must_use]
     pub const fn new(name: &'a str) -> Self {
@@ -103,12 +103,12 @@ impl<'a> Component<'a> {
 
 /// The parameters of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Params<'a> {
+pub struct SignatureParams<'a> {
     /// Seconds since 1970.
     pub created: i64,
     /// Never the same twice.
     pub nonce: Option<&'a str>,
-    /// Tells which secret signed.
+    /// The name of the secret that signed.
     pub keyid: &'a str,
 }
 
@@ -122,30 +122,39 @@ pub struct Signed {
 }
 
 /// Finds the value of a component.
-pub type Resolve<'a> = &'a dyn Fn(&Component<'_>) -> Option<String>;
+pub type Resolve<'a> = &'a dyn Fn(&SignedComponent<'_>) -> Option<String>;
 
-/// Signs a message with the secret at `index`.
+/// The secret that signs.
+#[derive(Debug, Clone, Copy)]
+pub struct SigningKey<'a> {
+    /// All secrets.
+    pub secrets: &'a Secrets,
+    /// The place of the one that signs.
+    pub index: usize,
+}
+
+/// Signs a message.
 ///
 /// # Errors
 /// When a component cannot be found or written.
 pub fn sign(
     label: &str,
-    components: &[Component<'_>],
-    params: &Params<'_>,
+    components: &[SignedComponent<'_>],
+    params: &SignatureParams<'_>,
     resolve: Resolve<'_>,
-    secrets: (&Secrets, usize),
+    key: SigningKey<'_>,
 ) -> Result<Signed, SignatureError> {
     let list = inner_list(components, params).ok_or(SignatureError::Malformed("Signature-Input"))?;
     let base = base(&list, resolve)?;
-    let signature = secrets.0.sign(secrets.1, base.as_bytes());
+    let signature = key.secrets.sign(key.index, base.as_bytes());
     Ok(Signed {
         input: format!("{label}={}", serialize(&list)),
         signature: format!("{label}=:{}:", STANDARD.encode(signature)),
     })
 }
 
-fn inner_list(components: &[Component<'_>], given: &Params<'_>) -> Option<InnerList> {
-    let items = components.iter().map(Component::item).collect::<Option<Vec<_>>>()?;
+fn inner_list(components: &[SignedComponent<'_>], given: &SignatureParams<'_>) -> Option<InnerList> {
+    let items = components.iter().map(SignedComponent::item).collect::<Option<Vec<_>>>()?;
     let mut params = Parameters::new();
     params.insert(key("created")?, BareItem::Integer(given.created.try_into().ok()?));
     if let Some(nonce) = given.nonce {
@@ -176,7 +185,8 @@ fn base(list: &InnerList, resolve: Resolve<'_>) -> Result<String, SignatureError
     let mut seen = Vec::new();
     for item in &list.items {
         let identifier = item.serialize();
-        let known = Component::of(item).filter(|component| !component.name.chars().any(char::is_uppercase));
+        let known =
+            SignedComponent::of(item).filter(|component| !component.name.chars().any(char::is_uppercase));
         let value = known.and_then(|component| resolve(&component)).filter(|value| !value.contains('\n'));
         let Some(value) = value.filter(|_| !seen.contains(&identifier)) else {
             return Err(SignatureError::Component(identifier));
@@ -191,7 +201,7 @@ fn base(list: &InnerList, resolve: Resolve<'_>) -> Result<String, SignatureError
 
 /// A signature that a message bears, not yet verified.
 #[derive(Debug, Clone)]
-pub struct Presented {
+pub struct MessageSignature {
     /// Its label.
     pub label: String,
     list: InnerList,
@@ -199,7 +209,7 @@ pub struct Presented {
     pub signature: Vec<u8>,
 }
 
-impl Presented {
+impl MessageSignature {
     /// The signatures of a message, by label.
     ///
     /// # Errors
@@ -228,15 +238,15 @@ impl Presented {
     }
 
     /// What it covers; components that are not known here are left out.
-    pub fn components(&self) -> impl Iterator<Item = Component<'_>> {
-        self.list.items.iter().filter_map(Component::of)
+    pub fn components(&self) -> impl Iterator<Item = SignedComponent<'_>> {
+        self.list.items.iter().filter_map(SignedComponent::of)
     }
 
     /// Checks that it covers this.
     ///
     /// # Errors
     /// When it does not.
-    pub fn require(&self, wanted: &Component<'_>) -> Result<(), SignatureError> {
+    pub fn require(&self, wanted: &SignedComponent<'_>) -> Result<(), SignatureError> {
         if self.components().any(|component| component == *wanted) {
             return Ok(());
         }
@@ -302,7 +312,7 @@ pub fn field(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// The value of a component that is a header, or one member of it.
 #[must_use]
-pub fn field_component(headers: &HeaderMap, component: &Component<'_>) -> Option<String> {
+pub fn field_component(headers: &HeaderMap, component: &SignedComponent<'_>) -> Option<String> {
     let value = field(headers, component.name)?;
     match component.key {
         None => Some(value),
@@ -334,7 +344,7 @@ mod tests {
         let input =
             r#"sig-b25=("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret""#;
         let signature = "sig-b25=:pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=:";
-        let resolve = |component: &Component<'_>| {
+        let resolve = |component: &SignedComponent<'_>| {
             let value = match component.name {
                 "date" => "Tue, 20 Apr 2021 02:07:55 GMT",
                 "@authority" => "example.com",
@@ -343,7 +353,7 @@ mod tests {
             };
             Some(value.to_owned())
         };
-        let presented = Presented::all(Some(input), Some(signature)).unwrap();
+        let presented = MessageSignature::all(Some(input), Some(signature)).unwrap();
         let [one] = presented.as_slice() else { panic!("{presented:?}") };
         assert_eq!(
             base(&one.list, &resolve).unwrap(),
@@ -353,14 +363,15 @@ mod tests {
         assert_eq!(one.integer("created"), Ok(Some(1_618_884_473)));
         assert_eq!(one.text("keyid"), Ok(Some("test-shared-secret")));
 
-        let other = |component: &Component<'_>| resolve(component).map(|value| value.replace("json", "jsom"));
+        let other =
+            |component: &SignedComponent<'_>| resolve(component).map(|value| value.replace("json", "jsom"));
         assert_eq!(one.verify(&other, &secrets), Err(SignatureError::Forged));
     }
 
     #[test]
     fn what_cannot_be_read_or_is_not_known_is_refused() {
         let secrets = Secrets::new(["a secret of sixteen bytes"]).unwrap();
-        let resolve = |component: &Component<'_>| (component.name == "a").then(|| "1".to_owned());
+        let resolve = |component: &SignedComponent<'_>| (component.name == "a").then(|| "1".to_owned());
         let bytes = "x=:AAAA:";
         for (input, signature, expected) in [
             ("x=(\"a\")", "y=:AAAA:", SignatureError::Malformed("Signature")),
@@ -377,10 +388,10 @@ mod tests {
             ("x=(\"a\";sf)", bytes, SignatureError::Component("\"a\";sf".to_owned())),
             ("x=(a)", bytes, SignatureError::Component("a".to_owned())),
         ] {
-            let verdict = Presented::all(Some(input), Some(signature))
+            let verdict = MessageSignature::all(Some(input), Some(signature))
                 .and_then(|all| all.first().unwrap().verify(&resolve, &secrets));
             assert_eq!(verdict, Err(expected), "{input}");
         }
-        assert_eq!(Presented::all(None, Some(bytes)).err(), Some(SignatureError::Unsigned));
+        assert_eq!(MessageSignature::all(None, Some(bytes)).err(), Some(SignatureError::Unsigned));
     }
 }

@@ -17,7 +17,7 @@ use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
 use super::result::Outcome;
-use herald_net::serve::{Peer, Reply, error_reply, json_reply};
+use herald_net::serve::{JsonReply, Peer, error_reply, json_reply};
 
 /// When to try again, in seconds, after an event was refused.
 const SOON: HeaderValue = HeaderValue::from_static("1");
@@ -41,7 +41,7 @@ impl Answers {
         request: Request<Incoming>,
         peer: &Peer,
         captures: Vec<(String, String)>,
-    ) -> Reply {
+    ) -> JsonReply {
         let clock = self.activator.clock();
         let accepted = self.check.accept(request, peer, captures, &**clock, SenderCheck::Required).await;
         let accepted = match accepted {
@@ -59,14 +59,14 @@ impl Answers {
         reply.unwrap_or_else(|refused| refused_reply(&refused))
     }
 
-    fn rejected(&self, rejection: &RejectedRequest) -> Reply {
+    fn rejected(&self, rejection: &RejectedRequest) -> JsonReply {
         if let RejectedRequest::Denied { denied: Denied(why), client, .. } = rejection {
             tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {why}");
         }
         rejection.reply()
     }
 
-    async fn activate(&self, accepted: AcceptedRequest) -> Result<Reply, Refused> {
+    async fn activate(&self, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
         let event_id = self.activator.submit(self.event(accepted)).await?;
         Ok(event_reply(&event_id))
     }
@@ -79,7 +79,7 @@ impl Answers {
         NewEvent { key, by: Some(by), ..self.activator.event(params) }
     }
 
-    async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<Reply, Refused> {
+    async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
         let (text, watch) = (accepted.text, Watch::new());
         let event = NewEvent { watch: Some(watch.clone()), ..self.event(accepted) };
         let event_id = self.activator.submit(event).await?.to_string();
@@ -109,7 +109,7 @@ impl Answers {
     }
 }
 
-fn event_reply(event_id: &str) -> Reply {
+fn event_reply(event_id: &str) -> JsonReply {
     let mut body = Vec::with_capacity(event_id.len() + 16);
     body.extend_from_slice(b"{\"event_id\":");
     // Into memory, a string: neither fails.
@@ -119,7 +119,7 @@ fn event_reply(event_id: &str) -> Reply {
 }
 
 /// The response where no event was created.
-fn refused_reply(refused: &Refused) -> Reply {
+fn refused_reply(refused: &Refused) -> JsonReply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, SOON),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, LATER),

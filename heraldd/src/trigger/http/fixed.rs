@@ -8,7 +8,7 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use herald_net::serve::Reply;
+use herald_net::serve::JsonReply;
 
 /// What is answered in place of Herald's own words.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -84,7 +84,7 @@ impl Fixed {
 
 impl Words {
     /// The reply in these words, as far as there are any.
-    pub(super) fn put(&self, mut reply: Reply) -> Reply {
+    pub(super) fn put(&self, mut reply: JsonReply) -> JsonReply {
         if let Some(body) = &self.body {
             reply = text_reply(reply.status(), body.clone());
         }
@@ -103,7 +103,7 @@ impl Words {
 }
 
 /// A reply that is text.
-pub(super) fn text_reply(status: StatusCode, body: impl Into<Bytes>) -> Reply {
+pub(super) fn text_reply(status: StatusCode, body: impl Into<Bytes>) -> JsonReply {
     let mut reply = Response::new(Full::new(body.into()));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

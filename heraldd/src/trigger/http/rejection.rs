@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::auth::Denied;
 use super::body::UnusableBody;
-use herald_net::serve::{self, HostError, Reply, error_reply, json_reply};
+use herald_net::serve::{self, HostError, JsonReply, error_reply, json_reply};
 
 /// Why a request creates no event.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl RejectedRequest {
     }
 
     /// The response.
-    pub(super) fn reply(&self) -> Reply {
+    pub(super) fn reply(&self) -> JsonReply {
         if let Self::Ping(response) = self {
             return json_reply(StatusCode::OK, response.to_string());
         }

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::fixed::{Fixed, text_reply};
-use herald_net::serve::{Reply, json_reply};
+use herald_net::serve::{JsonReply, json_reply};
 
 /// What became of it: the jobs that have ended, and those that have not.
 pub(super) struct Outcome {
@@ -47,7 +47,7 @@ impl Outcome {
     }
 
     /// The answer.
-    pub(super) fn reply(&self, text: bool, fixed: &Fixed) -> Reply {
+    pub(super) fn reply(&self, text: bool, fixed: &Fixed) -> JsonReply {
         let good = self.all_succeeded();
         let status = if good { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
         let matched = self.ended.len() + self.open.len();

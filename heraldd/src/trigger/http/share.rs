@@ -18,7 +18,7 @@ use super::answer::Answers;
 use super::path::{Pattern, clash, precedence};
 use crate::tls::TlsListener;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
-use herald_net::serve::{self, Handler, Peer, Reply, ServeOptions, error_reply};
+use herald_net::serve::{self, Handler, JsonReply, Peer, ServeOptions, error_reply};
 
 /// How long a request waits for triggers that are going to be mounted.
 const LONGEST_COMING: Duration = Duration::from_secs(2);
@@ -283,7 +283,7 @@ impl Mounts {
 impl Handler for Mounts {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Reply {
+    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> JsonReply {
         if *self.coming.borrow() > 0 {
             let mut coming = self.coming.subscribe();
             // Late ones are not waited for any longer; the sender is ours.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::history::{IdPart, JobStatus, Keep};
-use crate::store::Store;
+use crate::store::JournalStore;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(1_800_000_000_000 + millis).unwrap()
@@ -128,11 +128,11 @@ fn lives() -> Vec<Record> {
 }
 
 /// A history on disk and one in memory to which the same was told.
-async fn both() -> (tempfile::TempDir, Store, MemoryHistory) {
+async fn both() -> (tempfile::TempDir, JournalStore, MemoryHistory) {
     let folder = tempfile::tempdir().unwrap();
     let keep = Keep { time: std::time::Duration::from_secs(3600), jobs: 1000 };
     let clock = herald_core::clock::SystemClock;
-    let store = Store::open(folder.path(), keep, Arc::new(clock)).unwrap();
+    let store = JournalStore::open(folder.path(), keep, Arc::new(clock)).unwrap();
     let recent = MemoryHistory::default();
     recent.begin();
     for record in lives() {

@@ -6,7 +6,7 @@ use herald_core::executor::Stream;
 use jiff::Timestamp;
 
 use super::*;
-use crate::job_log::frame::Frame;
+use crate::job_log::frame::LogFrame;
 use crate::job_log::line_index::IndexWriter;
 use crate::job_log::memory::MemoryLogs;
 
@@ -27,23 +27,23 @@ fn log(pieces: &[(Stream, &[u8])]) -> Vec<u8> {
     let mut bytes = VERSION_LINE.to_vec();
     for (n, (stream, piece)) in pieces.iter().enumerate() {
         let at = at(i64::try_from(n).unwrap());
-        Frame { kind: Kind::Output(*stream), at, bytes: piece }.put(&mut bytes);
+        LogFrame { kind: FrameKind::Output(*stream), at, bytes: piece }.put(&mut bytes);
     }
     bytes
 }
 
 /// The same log in a folder, without an index, and in memory.
-fn places(folder: &Path, log: &[u8]) -> [Place; 2] {
+fn places(folder: &Path, log: &[u8]) -> [LogPlace; 2] {
     let path = address().path(folder);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, log).unwrap();
     let memory = MemoryLogs::new(64 << 20);
     memory.open(address());
     assert!(memory.append(address(), log));
-    [Place::Folder(Arc::from(folder)), Place::Memory(memory)]
+    [LogPlace::Folder(Arc::from(folder)), LogPlace::Memory(memory)]
 }
 
-fn read(place: &Place, query: LineQuery) -> LogLines {
+fn read(place: &LogPlace, query: LineQuery) -> LogLines {
     LineReader::open(place, address(), query.stream, false).unwrap().unwrap().lines(query).unwrap()
 }
 
@@ -112,7 +112,7 @@ fn what_is_searched_for_is_found_with_its_number() {
 fn long_lines_are_cut_and_missing_output_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = log(&[(OUT, &vec![b'x'; 3 * LONGEST_LINE]), (OUT, b"\nnext\n")]);
-    Frame { kind: Kind::Truncated, at: at(9), bytes: &[] }.put(&mut bytes);
+    LogFrame { kind: FrameKind::Truncated, at: at(9), bytes: &[] }.put(&mut bytes);
     for place in places(folder.path(), &bytes) {
         let found = read(&place, LineQuery { start: LineStart::Line(1), lines: 10, stream: None });
         let lengths: Vec<_> = found.lines.iter().map(|line| (line.bytes.len(), line.is_cut)).collect();
@@ -128,7 +128,7 @@ fn many(lines: usize) -> (Vec<u8>, Vec<String>) {
     (log(&pieces), texts)
 }
 
-fn assert_all_right(place: &Place, texts: &[String], what: &str) {
+fn assert_all_right(place: &LogPlace, texts: &[String], what: &str) {
     for start in [1, 2, 255, 256, 257, 258, 1_000, texts.len() - 1, texts.len(), texts.len() + 1] {
         let query = LineQuery { start: LineStart::Line(start as u64), lines: 3, stream: Some(OUT) };
         let expected: Vec<(u64, String)> = texts
@@ -191,14 +191,14 @@ fn any_lines_of_a_large_log_are_read_at_once() {
     let block = (0..320).map(|n| format!("{n:04} {}\n", "y".repeat(94))).collect::<String>();
     let mut bytes = VERSION_LINE.to_vec();
     while bytes.len() < 100 << 20 {
-        Frame { kind: Kind::Output(OUT), at: at(1), bytes: block.as_bytes() }.put(&mut bytes);
+        LogFrame { kind: FrameKind::Output(OUT), at: at(1), bytes: block.as_bytes() }.put(&mut bytes);
     }
     std::fs::write(&path, &bytes).unwrap();
     let (mut counter, mut checkpoints) = (LineCounter::default(), Vec::new());
     counter.count(&bytes[VERSION_LINE.len()..], &mut checkpoints);
     drop(IndexWriter::begin(folder.path(), address(), counter, &checkpoints));
     let lines = (bytes.len() / (block.len() + frame::AROUND) * 320) as u64;
-    let place = Place::Folder(Arc::from(folder.path()));
+    let place = LogPlace::Folder(Arc::from(folder.path()));
     for start in [LineStart::Line(lines / 2), LineStart::Tail, LineStart::Around(lines - 1_000)] {
         // The machine may be busy with something else.
         let quick = (0..50).any(|_| {

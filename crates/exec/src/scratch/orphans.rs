@@ -50,7 +50,7 @@ pub(crate) fn end(folder: &Path) -> usize {
             std::thread::sleep(LOOK);
         }
     }
-    tracing::error!(processes = ?left(prefix.0, &groups), "could not end what a killed Herald had left running");
+    tracing::error!(processes = ?left(prefix.0, &groups), "could not kill orphaned job processes of a previous run");
     first.len()
 }
 
@@ -81,7 +81,7 @@ fn recorded(folder: &Path) -> Vec<(Pid, u64)> {
 /// The living processes of the owner.
 fn left(prefix: &str, groups: &[(Pid, u64)]) -> HashSet<Pid> {
     // A group lives on under its leader's number while that is the same process; without its leader its members are
-    // told by their mark.
+    // identified by their mark.
     let alive: HashSet<Pid> = groups
         .iter()
         .filter(|(leader, started)| stat(*leader).is_some_and(|now| now.started == *started))

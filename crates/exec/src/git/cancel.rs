@@ -1,13 +1,13 @@
-//! Tells threads that nobody waits for them any more.
+//! Stops threads whose result is no longer needed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Tells a thread to stop.
+/// Set to stop a thread.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Halt(Arc<AtomicBool>);
+pub(crate) struct CancelFlag(Arc<AtomicBool>);
 
-impl Halt {
+impl CancelFlag {
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
