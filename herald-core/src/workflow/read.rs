@@ -12,7 +12,7 @@ use crate::event::activation::{INTERNAL, Name};
 use crate::job::policy::Policy;
 use crate::template::{Compiler, For, Template};
 use crate::value::param::Params;
-use herald_config::problem::{Path, Problem, Step, near_miss};
+use herald_config::problem::{Path, PathStep, Problem, near_miss};
 
 const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.
@@ -304,7 +304,7 @@ impl<'a> Reader<'a> {
         found.extend(description.into_iter().flat_map(|it| it.check_params(&merged, &Path::top())));
         for mut problem in found {
             problem.path = match problem.path.0.first() {
-                Some(Step::Key(key)) => match origin.get(key.as_str()) {
+                Some(PathStep::Key(key)) => match origin.get(key.as_str()) {
                     Some(layer) => layer.join(&problem.path),
                     None => task_at.clone(),
                 },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use herald_config::secret::{At, SecretResolver};
+use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::activation::{EXE_DONE, INTERNAL};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
@@ -36,7 +36,7 @@ pub(super) const EXECUTOR: Section = Section {
 };
 
 /// Resolves the references in the options of components.
-fn resolve(resolver: &mut SecretResolver<'_>, components: &mut Value, at: &At<'_>) {
+fn resolve(resolver: &mut SecretResolver<'_>, components: &mut Value, at: &LazyPath<'_>) {
     for (name, options) in components.as_object_mut().into_iter().flatten() {
         let at = at.key(name);
         let type_name = options.get("type").cloned();

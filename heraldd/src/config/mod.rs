@@ -31,7 +31,7 @@ use herald_core::secret::Mask;
 use herald_core::selector::Selector;
 use herald_core::trigger::Trigger;
 use herald_core::workflow::{self, Known, Workflow};
-use herald_core::yaml::{Found, Problems};
+use herald_core::yaml::{LocatedProblem, Problems};
 use serde_json::{Map, Value};
 
 use crate::trigger::http;
@@ -84,7 +84,7 @@ pub struct Config {
     /// What hides the secrets of this configuration.
     pub mask: Mask,
     /// What is doubtful.
-    pub warnings: Vec<Found>,
+    pub warnings: Vec<LocatedProblem>,
 }
 
 /// The plugins that the file lists, as paths to open. They are needed before anything else can be checked; what is
