@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::ask;
-use super::fill::first_attempt;
+use super::fill::{JobParamError, first_attempt};
 use crate::clock::IdMaker;
 use crate::component::selector::Answer;
 use crate::component::trigger::ComponentError;
@@ -20,7 +20,7 @@ pub struct Rehearsed {
     /// What its selector says.
     pub answer: Result<Answer, ComponentError>,
     /// The job that would be made, where the selector says yes; or why it would fail at once.
-    pub job: Option<Result<Job, String>>,
+    pub job: Option<Result<Job, JobParamError>>,
     /// What hides its secrets.
     pub mask: Arc<Mask>,
 }
@@ -37,7 +37,7 @@ pub async fn rehearse(plan: &Arc<Plan>, activation: &Arc<Activation>) -> Vec<Reh
         let yes = matches!(&answered.answer, Ok(Answer { yes: true, .. }));
         let job = filled.filter(|_| yes).map(|filled| {
             let job_param = filled.job_param?;
-            Ok(first_attempt(activation, route, id, (filled.select_param, job_param)))
+            Ok(first_attempt(activation, route, id, filled.select_param, job_param))
         });
         rehearsed.push(Rehearsed { route: route.clone(), answer: answered.answer, job, mask });
     }

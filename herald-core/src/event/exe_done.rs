@@ -1,4 +1,4 @@
-//! What `exe_done` tells of a finished job.
+//! The event `exe_done` of a finished job.
 
 use serde_json::Value;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use herald_core::activation::{EventSink, Refused};
-use herald_core::herald::{Herald, Running};
+use herald_core::herald::{Herald, RunningHerald};
 use herald_core::plan::Limits;
 use herald_core::secret::Mask;
 use herald_core::workflow::Router;
@@ -21,7 +21,7 @@ fn simple(worker: &Worker) -> Herald {
         .router(Router::new("r", "t", "yes").task("k", "work"))
 }
 
-async fn started(herald: Herald) -> Running {
+async fn started(herald: Herald) -> RunningHerald {
     herald.start().await.unwrap()
 }
 
