@@ -8,7 +8,7 @@ use uuid::{ContextV7, Uuid};
 
 use crate::event::activation::Name;
 
-/// A wall clock for tests: starts where told and moves with [`tokio::time`], so that a paused runtime moves it
+/// A wall clock for tests: starts at the given time and moves with [`tokio::time`], so that a paused runtime moves it
 /// without waiting.
 #[derive(Debug, Clone, Copy)]
 pub struct TestClock {

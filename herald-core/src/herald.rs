@@ -17,7 +17,7 @@ use crate::journal::{Journal, MemoryJournal};
 use crate::plan::{Limits, Plan};
 use crate::value::param::Params;
 use crate::value::secret::Mask;
-use crate::workflow::{Known, Router, read};
+use crate::workflow::{KnownComponents, Router, read};
 use herald_config::problem::{Problem, Severity};
 use herald_config::yaml::Document;
 
@@ -181,8 +181,8 @@ impl Herald {
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start(self) -> Result<Running, StartError> {
-        let known = Known {
+    pub async fn start(self) -> Result<RunningHerald, StartError> {
+        let known = KnownComponents {
             triggers: self.triggers.keys().map(|name| (name.to_string(), None)).collect(),
             selectors: self.selectors.keys().map(|name| (name.to_string(), None)).collect(),
             executors: self.executors.keys().map(|name| (name.to_string(), None)).collect(),
@@ -209,17 +209,17 @@ impl Herald {
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), self.clock);
         let prepared = Supervisor::prepare(self.triggers).await;
         triggers.run(prepared.map_err(|(name, error)| StartError::Trigger { name, error })?);
-        Ok(Running { dispatcher, triggers })
+        Ok(RunningHerald { dispatcher, triggers })
     }
 }
 
 /// A Herald at work.
-pub struct Running {
+pub struct RunningHerald {
     dispatcher: Dispatcher,
     triggers: Supervisor,
 }
 
-impl Running {
+impl RunningHerald {
     /// The way to activate, cancel and wait.
     #[must_use]
     pub fn handle(&self) -> &Handle {

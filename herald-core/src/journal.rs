@@ -49,13 +49,13 @@ pub enum SelectorResult {
     Error,
 }
 
-/// One thing that stands from now on. What holds secrets comes with what hides them: a journal stores nothing that
+/// One thing that is so from now on. What holds secrets comes with what hides them: a journal stores nothing that
 /// the mask would change.
 #[derive(Debug, Clone)]
 pub enum Record {
     /// An event was taken.
     Accepted {
-        /// The event. What its trigger told may hold secrets.
+        /// The event. What its trigger gave may hold secrets.
         activation: Activation,
         /// What hides them.
         mask: Arc<Mask>,
@@ -121,10 +121,10 @@ pub enum Record {
     Reached(Cursor),
 }
 
-/// Records that stand or fall together, to be shared with whoever writes them.
+/// Records that are written all or not at all, shared with the code that writes them.
 pub type Records = Arc<Vec<Record>>;
 
-/// The journal could not record; nothing of the batch stands.
+/// The journal could not record; nothing of the batch is recorded.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct JournalError(pub String);
@@ -133,10 +133,10 @@ pub struct JournalError(pub String);
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// Records the batch, whole or not at all, in this order. When it returns, the records are as durable as this
-    /// journal makes them. An empty batch asks, after a failure, whether more would stand.
+    /// journal makes them. An empty batch asks, after a failure, whether more would be recorded.
     ///
-    /// A call may be made while earlier ones are under way; all MUST come to stand in the order in which they were first polled. Once
-    /// one has failed, those that were first polled before it returned MUST fail as well.
+    /// A call may be made while earlier ones are under way; all MUST be recorded in the order in which they were first
+    /// polled. Once one has failed, those that were first polled before it returned MUST fail as well.
     ///
     /// # Errors
     /// [`JournalError`]: the dispatcher turns new events away, holds back what it was about to do, and tries
@@ -146,7 +146,7 @@ pub trait Journal: Send + Sync + 'static {
     /// The event that was taken with a key of this name and whose window is not over, if there is one.
     ///
     /// # Errors
-    /// [`JournalError`] when it cannot be known: the event is then turned away.
+    /// [`JournalError`] when it cannot be known: the event is then rejected.
     async fn seen(&self, key: &str, now: Timestamp) -> Result<Option<Name>, JournalError> {
         let _ = (key, now);
         Ok(None)
@@ -167,7 +167,7 @@ pub trait Journal: Send + Sync + 'static {
     }
 }
 
-/// What an earlier process left undone, as its journal tells it.
+/// Unfinished work of the previous run, read from its journal.
 #[derive(Default)]
 pub struct Recovered {
     /// Events that were taken and of which not all selectors had answered, oldest first.

@@ -33,7 +33,7 @@ fn shown(task: Rehearsed) -> model::RehearsedTask {
             ["id", "job_id", "trigger_param"].into_iter().for_each(|key| drop(params.shift_remove(key)));
             (Some(params), None)
         }
-        Some(Err(why)) => (None, Some(mask.text(&why))),
+        Some(Err(why)) => (None, Some(mask.text(&why.to_string()))),
     };
     model::RehearsedTask {
         router: task.route.router.to_string(),

@@ -34,7 +34,7 @@ pub trait Output: Send + Sync + 'static {
 
     /// What was taken so far comes again from its beginning: an earlier process took it, and did not know how far it
     /// had come.
-    async fn begin_anew(&self) {}
+    async fn restart(&self) {}
 
     /// The attempt is over: what was taken can be read by others when this returns. MUST return within a bounded
     /// time.

@@ -1,6 +1,6 @@
-//! Which names stand for secrets.
+//! Which names mark values as secret.
 
-/// What stands in the place of a secret.
+/// What is shown in place of a secret.
 pub const MASKED: &str = "***";
 
 /// Whether a value under this name is secret: it contains password, passphrase, secret, token, ssh_key,

@@ -8,7 +8,7 @@ pub fn is_template(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// Whether a template stands anywhere in it.
+/// Whether a template is anywhere in it.
 #[must_use]
 pub fn holds_template(value: &Value) -> bool {
     match value {

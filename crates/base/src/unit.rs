@@ -215,7 +215,7 @@ fn bare(text: &str) -> Option<&str> {
 fn nanos_of_seconds(number: &str) -> Option<u128> {
     match number.split_once(['e', 'E']) {
         None => amount(number, NANOS[4].1, false),
-        // Whoever writes an exponent does not count nanoseconds.
+        // A number with an exponent is not counted in nanoseconds.
         Some(_) => Duration::try_from_secs_f64(number.parse().ok()?).ok().map(|d| d.as_nanos()),
     }
 }

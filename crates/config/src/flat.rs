@@ -8,16 +8,16 @@ use crate::Params;
 use crate::component_error::ComponentError;
 use crate::file::ConfigurationFile;
 use crate::problem::{Path, Problem, kind_of};
-use crate::secret::{At, Lookup, Resolved, SecretResolver};
+use crate::secret::{LazyPath, Lookup, Resolved, SecretResolver};
 use crate::spec::{Description, Options};
-use crate::yaml::{Found, Problems};
+use crate::yaml::{LocatedProblem, Problems};
 
 /// What a configuration says when nothing is wrong with it.
 pub struct Checked<T> {
     /// What its options were resolved into.
     pub value: T,
     /// What is doubtful.
-    pub warnings: Vec<Found>,
+    pub warnings: Vec<LocatedProblem>,
 }
 
 /// Checks a file against a description and resolves its options; `variable` gives the value of an environment variable.
@@ -33,7 +33,7 @@ pub fn check<T>(
     let mut resolver = SecretResolver::new(Lookup { variable, folder: file.folder.clone() });
     let (given, mut problems) = given(file.document.take_value());
     let (mut given, mut value, top) = (Value::Object(given), None, Path::top());
-    resolver.resolve(&mut given, &At::top());
+    resolver.resolve(&mut given, &LazyPath::top());
     if let (Value::Object(given), true) = (given, problems.is_empty()) {
         let given = resolver.typed(description, &given, &top);
         let (options, found) = description.check_map(&given, &top);

@@ -89,7 +89,7 @@ fn check_host(host: &Value) -> Result<(), CheckError> {
     }
     match host.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
-            Err(CheckError::new("the port stands in `port`, not here"))
+            Err(CheckError::new("the port belongs in `port`"))
         }
         _ => Ok(()),
     }

@@ -82,7 +82,7 @@ fn check_level(value: &Value) -> Result<(), CheckError> {
     }
     let known = NAMES.join(", ");
     Err(CheckError::new(match near_miss(&given.to_ascii_lowercase(), NAMES) {
-        Some(meant) => format!("there is no such level; did you mean \"{meant}\"?"),
-        None => format!("there is no such level; known are: {known}"),
+        Some(meant) => format!("unknown level; did you mean \"{meant}\"?"),
+        None => format!("unknown level; expected one of: {known}"),
     }))
 }

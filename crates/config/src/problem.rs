@@ -7,7 +7,7 @@ pub use herald_base::value::kind_of;
 
 /// One step into a document: a key of a map or a place in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum PathStep {
     /// A key of a map.
     Key(String),
     /// A place in a list, from 0.
@@ -16,7 +16,7 @@ pub enum Step {
 
 /// A path into a document, from its top.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Path(pub Vec<Step>);
+pub struct Path(pub Vec<PathStep>);
 
 impl Path {
     /// The top of the document.
@@ -29,7 +29,7 @@ impl Path {
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
-        steps.push(Step::Key(key.to_owned()));
+        steps.push(PathStep::Key(key.to_owned()));
         Self(steps)
     }
 
@@ -37,7 +37,7 @@ impl Path {
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
         let mut steps = self.0.clone();
-        steps.push(Step::Index(index));
+        steps.push(PathStep::Index(index));
         Self(steps)
     }
 
@@ -52,9 +52,9 @@ impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if n == 0 => write!(f, "{key}")?,
-                Step::Key(key) => write!(f, ".{key}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
+                PathStep::Key(key) if n == 0 => write!(f, "{key}")?,
+                PathStep::Key(key) => write!(f, ".{key}")?,
+                PathStep::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
@@ -63,7 +63,7 @@ impl fmt::Display for Path {
 
 /// Which part of a map entry a problem is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum EntryPart {
     /// The key: an unknown option, say.
     Key,
     /// The value: a wrong kind, say.
@@ -85,7 +85,7 @@ pub struct Problem {
     /// Where.
     pub path: Path,
     /// Key or value at that path.
-    pub part: Part,
+    pub part: EntryPart,
     /// Error or warning.
     pub severity: Severity,
     /// What is wrong, as one sentence without a full stop.
@@ -94,7 +94,7 @@ pub struct Problem {
     pub help: Option<String>,
     /// The part of the value that it is about, as it is written there.
     pub excerpt: Option<String>,
-    /// Whether nothing that a user wrote stands in the words.
+    /// Whether the message holds nothing that a user wrote.
     pub plain: bool,
 }
 
@@ -103,7 +103,7 @@ impl Problem {
     pub fn error(path: Path, message: impl Into<String>) -> Self {
         Self {
             path,
-            part: Part::Value,
+            part: EntryPart::Value,
             severity: Severity::Error,
             message: message.into(),
             help: None,
@@ -120,7 +120,7 @@ impl Problem {
     /// The same problem, about the key instead of the value.
     #[must_use]
     pub fn at_key(mut self) -> Self {
-        self.part = Part::Key;
+        self.part = EntryPart::Key;
         self
     }
 
@@ -131,7 +131,7 @@ impl Problem {
         self
     }
 
-    /// The same problem, in whose words nothing stands that a user wrote: what looks like a secret there is none.
+    /// The same problem, whose message holds nothing that a user wrote: what looks like a secret there is not one.
     #[must_use]
     pub fn plain(mut self) -> Self {
         self.plain = true;

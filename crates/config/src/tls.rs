@@ -65,8 +65,8 @@ pub fn listener_option(checks: TlsListenerChecks) -> OptionSpec {
             "Authorities, as PEM: only clients with a certificate of one of them come in (mutual TLS).",
         ),
     ];
-    let doc = "Speaks HTTPS on the TCP port; a unix socket stays as it is. Changed files are taken up within a second, \
-               for new connections; those that cannot be used change nothing.";
+    let doc = "Speaks HTTPS on the TCP port; a unix socket stays as it is. Changed files are used for new connections \
+               within a second; files that are not valid change nothing.";
     OptionSpec::new(TLS, OptionKind::Fields(fields), doc)
         .check(move |tls| (checks.usable)(&TlsListenerOptions::read(tls)))
 }
@@ -80,8 +80,8 @@ pub fn client_option(usable: fn(&TlsClientOptions) -> Result<(), CheckError>) ->
         file("client_cert", "The certificate to show, as PEM, then those that link it to its authority."),
         file("client_key", "The private key that fits it, as PEM, without a passphrase."),
     ];
-    let doc = "Whom to trust over HTTPS, and what to show of oneself. Changed files are taken up within a second; those \
-               that cannot be used change nothing.";
+    let doc = "Whom to trust over HTTPS, and what to show of oneself. Changed files are used within a second; \
+               files that are not valid change nothing.";
     OptionSpec::new(TLS, OptionKind::Fields(fields), doc)
         .check(move |tls| TlsClientOptions::read(tls).and_then(|files| usable(&files)))
 }

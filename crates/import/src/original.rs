@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use herald_config::problem::{Part, Path};
+use herald_config::problem::{EntryPart, Path};
 use herald_config::yaml::Document;
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ impl<'a> OriginalValue<'a> {
     }
 
     pub(super) fn line(&self) -> usize {
-        self.file.document.locate(&self.path, Part::Key).line
+        self.file.document.locate(&self.path, EntryPart::Key).line
     }
 
     /// The value of a key, which may be written in either case, as the originals read it. Null counts as missing.

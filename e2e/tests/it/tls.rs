@@ -403,7 +403,7 @@ fn what_is_wrong_is_told_at_its_place() {
             "tls: {cert: a, key: b, clientca: c}",
             &["config.yml:5:28: unknown option `clientca` of `tls`", "did you mean `client_ca`?"],
         ),
-        ("tls: {cert: 5, key: b}", &["config.yml:5:17: `cert`: expected a text"]),
+        ("tls: {cert: 5, key: b}", &["config.yml:5:17: `cert`: expected a string"]),
         ("tls: yes", &["config.yml:5:10: `tls`: expected a map"]),
         ("tls: {key: '@DIR@/server.key', cert: /none}", &["/none: cannot be read: no such file"]),
         (

@@ -6,17 +6,17 @@ use crate::component::spec::{ComponentType, Description, ExecutorType, SelectorT
 
 /// The types of one kind. The first one registered under a name stays: plugins are registered before the
 /// built-in types, and so are asked before them.
-pub struct Types<C: ?Sized> {
+pub struct ComponentTypes<C: ?Sized> {
     types: BTreeMap<String, ComponentType<C>>,
 }
 
-impl<C: ?Sized> Default for Types<C> {
+impl<C: ?Sized> Default for ComponentTypes<C> {
     fn default() -> Self {
         Self { types: BTreeMap::new() }
     }
 }
 
-impl<C: ?Sized> Types<C> {
+impl<C: ?Sized> ComponentTypes<C> {
     /// Adds a type, unless one of that name is there. Returns whether it was added.
     pub fn add(&mut self, component: ComponentType<C>) -> bool {
         let name = component.description.type_name.clone();
@@ -57,11 +57,11 @@ impl<C: ?Sized> Types<C> {
 #[derive(Default)]
 pub struct Registry {
     /// Triggers.
-    pub triggers: Types<dyn crate::component::trigger::Trigger>,
+    pub triggers: ComponentTypes<dyn crate::component::trigger::Trigger>,
     /// Selectors.
-    pub selectors: Types<dyn crate::component::selector::Selector>,
+    pub selectors: ComponentTypes<dyn crate::component::selector::Selector>,
     /// Executors.
-    pub executors: Types<dyn crate::component::executor::Executor>,
+    pub executors: ComponentTypes<dyn crate::component::executor::Executor>,
 }
 
 impl Registry {

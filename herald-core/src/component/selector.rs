@@ -21,7 +21,7 @@ pub struct Question {
     pub router: Name,
     /// The task's name.
     pub task: Name,
-    /// What the trigger told.
+    /// What the trigger gave.
     pub trigger_param: Arc<TriggerParam>,
     /// What this task says to its selector, secrets included.
     pub select_param: Arc<Params>,

@@ -18,8 +18,9 @@ pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + S
 pub struct ComponentType<C: ?Sized> {
     /// What people read.
     pub description: Description,
-    /// How one is made. An error that begins with an option's name and a colon is shown at that option. Called after the options were checked; MUST NOT take hold of ports or files yet, so that
-    /// a configuration can be checked without side effects.
+    /// How one is made. An error that begins with an option's name and a colon is shown at that option. Called after
+    /// the options were checked; MUST NOT take hold of ports or files yet, so that a configuration can be checked
+    /// without side effects.
     pub factory: Factory<C>,
 }
 

@@ -25,18 +25,18 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 pub struct Supervisor {
     accept: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
-    running: BTreeMap<Name, Running>,
+    running: BTreeMap<Name, RunningTrigger>,
 }
 
 /// Triggers that hold what they need and wait to be run.
 pub struct Prepared(Vec<(Name, Arc<dyn Trigger>)>);
 
-struct Running {
+struct RunningTrigger {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Drop for Running {
+impl Drop for RunningTrigger {
     fn drop(&mut self) {
         self.stop.cancel();
         self.task.abort();
@@ -70,7 +70,7 @@ impl Supervisor {
             let stop = CancellationToken::new();
             let activator = Activator::new(name.clone(), self.accept.clone(), self.clock.clone());
             let task = tokio::spawn(supervise(name.clone(), trigger, activator, stop.clone()));
-            self.running.insert(name, Running { stop, task });
+            self.running.insert(name, RunningTrigger { stop, task });
         }
     }
 

@@ -29,14 +29,22 @@ type NextId<'a> = &'a (dyn Fn() -> Name + Sync);
 
 type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
-/// Asks about every route of the event, except for the tasks that have their job already. Answers that come at once are returned; how many are still to come as
-/// [`Event::Answered`] is the second value.
+/// Where the answers of slow selectors go.
+#[derive(Clone, Copy)]
+pub(super) struct LaterAnswers<'a> {
+    pub(super) events: &'a mpsc::Sender<Event>,
+    pub(super) tasks: &'a TaskTracker,
+    pub(super) end: &'a CancellationToken,
+}
+
+/// Asks about every route of the event, except for the tasks that have their job already. Answers that come at once are
+/// returned; the second value is how many are still to come as [`Event::Answered`].
 pub(super) async fn ask_all(
     activation: &Arc<Activation>,
-    (plan, made, next_id): (&Arc<Plan>, &HashSet<(Name, Name)>, NextId<'_>),
-    events: &mpsc::Sender<Event>,
-    tasks: &TaskTracker,
-    end: &CancellationToken,
+    plan: &Arc<Plan>,
+    made: &HashSet<(Name, Name)>,
+    next_id: NextId<'_>,
+    later: LaterAnswers<'_>,
 ) -> (Vec<Answered>, usize) {
     let mut answered = Vec::new();
     let mut slow: Vec<Asking> = Vec::new();
@@ -53,9 +61,9 @@ pub(super) async fn ask_all(
     }
     let to_come = slow.len();
     if to_come > 0 {
-        let (events, end) = (events.clone(), end.clone());
+        let (events, end) = (later.events.clone(), later.end.clone());
         // Owned by the tracker; ends with its answers or with the dispatcher.
-        tasks.spawn(async move {
+        later.tasks.spawn(async move {
             let deliver = async {
                 let mut slow: FuturesUnordered<Asking> = slow.into_iter().collect();
                 while let Some(answered) = slow.next().await {
@@ -85,7 +93,7 @@ pub(super) fn ask(
         let (answer, filled) = match filled {
             Ok(filled) => answered(&activation, &route, &plan, filled).await,
             Err(why) => {
-                let why = mask_of(&plan, &activation.trigger_param).text(&why);
+                let why = mask_of(&plan, &activation.trigger_param).text(&why.to_string());
                 (Err(ComponentError::of_option("select_param", why)), None)
             }
         };

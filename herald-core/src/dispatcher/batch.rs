@@ -41,7 +41,7 @@ pub(super) struct Writing {
 }
 
 /// Waits for a batch; for ever when there is none.
-pub(super) async fn stands(writing: Option<&mut Writing>) -> Written {
+pub(super) async fn recorded(writing: Option<&mut Writing>) -> Written {
     match writing {
         Some(writing) => (&mut writing.append).await,
         None => std::future::pending().await,

@@ -34,7 +34,7 @@ pub(super) struct Entry {
     /// Rough bytes of its parameters.
     pub(super) size: usize,
     pub(super) place: Place,
-    /// An earlier process started this attempt: it is taken up, not started.
+    /// An earlier process started this attempt: it is resumed, not started.
     pub(super) resumed: bool,
     /// Why it cannot be run at all.
     pub(super) broken: Option<String>,
@@ -345,7 +345,7 @@ impl Board {
         events
     }
 
-    /// Asks a job to end in good order.
+    /// Asks a job to end within its grace period.
     pub(super) fn ask_to_stop(&self, id: &Name) {
         if let Some(entry) = self.jobs.get(id) {
             entry.stop.asked.cancel();

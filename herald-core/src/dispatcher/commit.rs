@@ -20,6 +20,14 @@ const RETRY: Duration = Duration::from_millis(500);
 /// synced together.
 const MOST_WRITING: usize = 4;
 
+/// A batch that the journal did not record.
+struct FailedBatch {
+    records: Records,
+    /// How many of the records are transitions; those of incoming events follow.
+    transitions: usize,
+    batch: Batch,
+}
+
 impl Engine {
     /// Whether another batch may be on its way. After a failure one tries whether it is over.
     pub(super) fn may_write(&self) -> bool {
@@ -94,37 +102,38 @@ impl Engine {
     }
 
     /// The journal is through with the first of the batches.
-    pub(super) async fn wrote_first(&mut self, (appended, records): Written) {
+    pub(super) async fn wrote_first(&mut self, written: Written) {
         let Some(Writing { batch, transitions, .. }) = self.writing.pop_front() else { return };
+        let (appended, records) = written;
         match appended {
             Ok(()) => {
                 if self.held.take().is_some() {
-                    tracing::info!("the journal records again");
+                    tracing::info!("journal writable again");
                 }
                 failpoint!("dispatcher-after-append");
                 self.written.push_back(batch);
             }
-            Err(error) => self.failed(error, (records, transitions, batch)).await,
+            Err(error) => self.failed(error, FailedBatch { records, transitions, batch }).await,
         }
     }
 
-    /// Nothing of a batch stands, nor of those that followed it.
-    async fn failed(&mut self, error: JournalError, first: (Records, usize, Batch)) {
+    /// Nothing of a batch is recorded, nor of those that followed it.
+    async fn failed(&mut self, error: JournalError, first: FailedBatch) {
         if self.held.is_none() {
-            tracing::error!("the journal cannot record; new events are turned away: {error}");
+            tracing::error!("journal write failed; rejecting new events: {error}");
         }
         let mut failed = vec![first];
         while let Some(Writing { append, batch, transitions }) = self.writing.pop_front() {
             match append.await {
                 (Ok(()), _) => self.written.push_back(batch),
-                (Err(_), records) => failed.push((records, transitions, batch)),
+                (Err(_), records) => failed.push(FailedBatch { records, transitions, batch }),
             }
         }
         // The transitions are made: they are written later, and before what followed on them meanwhile.
         let (later_records, later_acts): (Vec<Record>, Vec<Act>) =
             (std::mem::take(&mut self.records), std::mem::take(&mut self.acts));
         let mut incoming = std::mem::take(&mut self.incoming);
-        for (records, transitions, batch) in failed {
+        for FailedBatch { records, transitions, batch } in failed {
             let records = Records::unwrap_or_clone(records);
             self.records.extend(records.into_iter().take(transitions));
             self.acts.extend(batch.acts);

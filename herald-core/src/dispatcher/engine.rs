@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::arrival::{IncomingEvent, RecentKeys};
-use super::ask::ask_all;
-use super::batch::{Act, Batch, Writing, stands};
+use super::ask::{LaterAnswers, ask_all};
+use super::batch::{Act, Batch, Writing, recorded};
 use super::board::{Board, Origin};
 use super::event::{Answered, Event, Standing};
 use super::perform::{Start, begin, report};
@@ -171,7 +171,7 @@ impl Engine {
         let writing = self.writing.front_mut();
         let written = tokio::select! {
             biased;
-            written = stands(writing) => written,
+            written = recorded(writing) => written,
             _ = receiver.recv_many(batch, BATCH), if takes_more => return,
             () = at(until) => return,
         };
@@ -239,8 +239,8 @@ impl Engine {
     pub(super) async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
         let activation = Arc::new(activation);
         let next_id = || self.ids.next(self.now);
-        let (answered, to_come) =
-            ask_all(&activation, (&self.plan, made, &next_id), &self.events, &self.tasks, &self.end).await;
+        let later = LaterAnswers { events: &self.events, tasks: &self.tasks, end: &self.end };
+        let (answered, to_come) = ask_all(&activation, &self.plan, made, &next_id, later).await;
         failpoint!("dispatcher-after-route");
         if to_come > 0 {
             let size = activation.trigger_param.size();

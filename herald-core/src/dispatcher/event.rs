@@ -18,7 +18,7 @@ use crate::workflow::Route;
 
 /// What can happen to the dispatcher. Nothing else reaches its state.
 pub(super) enum Event {
-    /// A trigger tells that something happened.
+    /// A trigger fired.
     Activate { event: NewEvent, reply: oneshot::Sender<Result<Name, Refused>> },
     /// A source of events is followed from here on.
     Reach(Cursor),
@@ -61,6 +61,6 @@ pub(super) struct Answered {
     pub(super) route: Arc<Route>,
     pub(super) plan: Arc<Plan>,
     pub(super) answer: Result<Answer, ComponentError>,
-    /// What became of the templates, where there are any.
+    /// The templates, filled in, where there are any.
     pub(super) filled: Option<Filled>,
 }

@@ -6,22 +6,27 @@ use crate::event::activation::{Activation, Name};
 use crate::event::trigger_param::TriggerParam;
 use crate::job::Job;
 use crate::plan::Plan;
-use crate::template::{Scope, Template};
+use crate::template::{RenderError, Scope, Template};
 use crate::value::param::Params;
 use crate::value::secret::Mask;
-use crate::workflow::{About, Route};
+use crate::workflow::{EventContext, Route};
 
 /// Parameters up to this rough size are filled in on the spot; with larger ones it may take a while, and happens
 /// elsewhere.
 const SMALL: usize = 64 << 10;
 
-/// What an event made of the templates of a route.
+/// Why the `job_param` of a job could not be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("job_param: {0}")]
+pub struct JobParamError(#[from] pub RenderError);
+
+/// The templates of a route, filled in for an event.
 pub(super) struct Filled {
     /// The id that the job gets, since templates may speak of it.
     pub(super) job_id: Name,
     pub(super) select_param: Arc<Params>,
     /// Why not, when it could not be: the job then fails. As it was written, until it is filled in.
-    pub(super) job_param: Result<Arc<Params>, String>,
+    pub(super) job_param: Result<Arc<Params>, JobParamError>,
     /// Hides what the templates may have taken from secret parameters, too.
     pub(super) mask: Arc<Mask>,
 }
@@ -32,7 +37,7 @@ pub(super) async fn for_selector(
     route: &Route,
     plan: &Plan,
     job_id: Name,
-) -> Result<Filled, String> {
+) -> Result<Filled, RenderError> {
     let template = route.templates.as_ref().and_then(|templates| templates.select_param.clone());
     let select_param = match template {
         None => route.select_param.clone(),
@@ -83,24 +88,24 @@ impl Filled {
         let Some(template) = template else { return };
         let scope = route.job_scope(about(activation), &self.job_id, &self.select_param);
         let rendered = render(template, scope, activation.trigger_param.size()).await;
-        self.job_param = rendered.map_err(|why| format!("job_param: {why}"));
+        self.job_param = rendered.map_err(JobParamError);
     }
 }
 
-fn about(activation: &Activation) -> About<'_> {
-    About {
+fn about(activation: &Activation) -> EventContext<'_> {
+    EventContext {
         event_id: &activation.event_id,
         trigger_param: &activation.trigger_param,
         chain_depth: activation.chain_depth,
     }
 }
 
-async fn render(template: Template, scope: Scope, size: usize) -> Result<Arc<Params>, String> {
+async fn render(template: Template, scope: Scope, size: usize) -> Result<Arc<Params>, RenderError> {
     let rendered = if size <= SMALL {
         template.render(&scope)
     } else {
         let rendering = tokio::task::spawn_blocking(move || template.render(&scope)).await;
-        rendering.unwrap_or_else(|_| Err("rendering the template panicked".to_owned()))
+        rendering.unwrap_or_else(|_| Err(RenderError::Panicked))
     };
     rendered.map(Arc::new)
 }

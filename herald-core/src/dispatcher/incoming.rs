@@ -76,7 +76,7 @@ impl Engine {
         }));
     }
 
-    /// Shows whoever watches the event which jobs it made.
+    /// Shows the watcher of the event which jobs it created.
     pub(super) fn show_routed(&mut self, event_id: &Name, decisions: &[Decision]) {
         let Some(watch) = self.watched.get(event_id).map(std::sync::Weak::upgrade) else { return };
         if let Some(watch) = &watch {
@@ -91,7 +91,7 @@ impl Engine {
         }
     }
 
-    /// Shows whoever watches the event of a job how the job ended.
+    /// Shows the watcher of the event of a job how the job ended.
     pub(super) fn show_ended(&mut self, job: &Arc<Job>, verdict: &Verdict) {
         let Some(watch) = self.watched.get(&job.trigger_id).map(std::sync::Weak::upgrade) else { return };
         if let Some(watch) = &watch {

@@ -1,4 +1,4 @@
-//! The loop's dealings with single jobs: made, refused, moved through their life, started, told of.
+//! What the loop does with single jobs: create, reject, move through their life, start, report.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Engine {
                     task = &*route.task,
                     selector = &*route.selector,
                     event_id = &*activation.event_id,
-                    "selector failed, taken as no: {error}"
+                    "selector error, treated as no match: {error}"
                 );
                 (SelectorResult::Error, Cow::Owned(error))
             }
@@ -54,23 +54,17 @@ impl Engine {
         let filled_in = filled.as_ref().map_or(Ok(&route.job_param), |filled| filled.job_param.as_ref());
         let (job_param, broken) = match filled_in {
             Ok(job_param) => (job_param, None),
-            Err(why) => (&route.job_param, Some(why.clone())),
+            Err(why) => (&route.job_param, Some(why.to_string())),
         };
         let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
         let job = first_attempt(activation, route, id.clone(), select_param.clone(), job_param.clone());
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
-        self.admit(job, (plan.clone(), mask), route.policy.clone(), broken);
+        self.admit(job, plan, mask, route.policy.clone(), broken);
         id
     }
 
     /// `broken`: why the job cannot be run at all, and fails at once.
-    fn admit(
-        &mut self,
-        job: Job,
-        (plan, mask): (Arc<Plan>, Arc<Mask>),
-        policy: Arc<Policy>,
-        broken: Option<String>,
-    ) {
+    fn admit(&mut self, job: Job, plan: &Plan, mask: Arc<Mask>, policy: Arc<Policy>, broken: Option<String>) {
         let Some(executor) = plan.executors.get(&job.executor).cloned() else {
             let why = format!("there is no executor \"{}\"", job.executor);
             return self.reject(&Arc::new(job), &mask, why);
@@ -102,7 +96,7 @@ impl Engine {
                 limits.max_chain_depth
             ))
         } else if job.chain_depth > 0 && !self.board.has_room(limits, Origin::Chain, 0) {
-            Some(format!("a chain may not go on while so much is waiting (max_queue {})", limits.max_queue))
+            Some(format!("queue full (max_queue {}): the chain of jobs ends here", limits.max_queue))
         } else if matches!(self.phase, Phase::Closing) && !self.journal.is_durable() {
             Some("Herald is stopping".to_owned())
         } else {
@@ -135,7 +129,7 @@ impl Engine {
             Some(route) if route.templates.is_some() => mask_of(&plan, &job.trigger_param),
             _ => plan.mask.clone(),
         };
-        self.admit(Job { id: id.clone(), attempt: 1, ..job }, (plan, mask), policy, None);
+        self.admit(Job { id: id.clone(), attempt: 1, ..job }, &plan, mask, policy, None);
         self.acts.push(Act::Reply(reply, id));
     }
 
@@ -164,7 +158,7 @@ impl Engine {
             }
             Effect::RecordAttemptEnded { attempt, verdict, wait } => {
                 let wait = self.with_jitter(id, wait);
-                self.record_attempt_ended(id, &job, (attempt, verdict), wait);
+                self.record_attempt_ended(id, &job, attempt, &verdict, wait);
             }
             Effect::RecordEnded(verdict) => {
                 let cancelled = verdict.status == Status::Cancelled;
@@ -190,12 +184,13 @@ impl Engine {
         &mut self,
         id: &Name,
         job: &Arc<Job>,
-        (attempt, verdict): (u32, Verdict),
+        attempt: u32,
+        verdict: &Verdict,
         wait: std::time::Duration,
     ) {
         failpoint!("dispatcher-after-finish");
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
-        let verdict = masked(&entry.mask, &verdict);
+        let verdict = masked(&entry.mask, verdict);
         let next = Job { attempt: attempt.saturating_add(1), ..job.as_ref().clone() };
         entry.job = Arc::new(next);
         entry.stop = crate::component::executor::Stop::new();
@@ -260,7 +255,8 @@ impl Engine {
     }
 
     /// Starts waiting jobs while there are places. At the end, what a durable journal keeps waits for the next process,
-    /// except for what follows on jobs that were running: whoever wants to hear of their end hears it within the grace.
+    /// except for what follows on jobs that were running: their `exe_done` events are still delivered within the grace
+    /// period.
     pub(super) fn schedule(&mut self) {
         let open = matches!(self.phase, Phase::Open) || !self.journal.is_durable();
         let closing = matches!(self.phase, Phase::Closing);

@@ -39,6 +39,7 @@ use crate::value::param::Params;
 use engine::Engine;
 use event::Event;
 pub use event::Standing;
+pub use fill::JobParamError;
 pub use rehearse::{Rehearsed, rehearse};
 pub use restore::{RestoredJob, restore};
 pub use setup::Setup;
@@ -46,7 +47,7 @@ pub use setup::Setup;
 /// Events on their way to the loop; senders wait past that.
 const CHANNEL: usize = 1024;
 
-/// A running dispatcher. Dropping it ends the loop at once; [`Dispatcher::stop`] ends it in good order.
+/// A running dispatcher. Dropping it ends the loop at once; [`Dispatcher::stop`] ends it cleanly.
 pub struct Dispatcher {
     handle: Handle,
     task: JoinHandle<()>,
@@ -80,7 +81,8 @@ impl Dispatcher {
     }
 
     /// Takes no more events from outside and goes on until nothing is left, for `grace` at most; then ends what
-    /// still runs. With a durable journal, what waits stays for the next process. As soon as `force` resolves, everything is ended at once.
+    /// still runs. With a durable journal, what waits stays for the next process. As soon as `force` resolves,
+    /// everything is ended at once.
     pub async fn stop(mut self, grace: Duration, force: impl Future<Output = ()>) {
         let events = self.handle.events.clone();
         if events.send(Event::Drain { grace }).await.is_err() {

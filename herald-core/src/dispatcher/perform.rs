@@ -12,7 +12,7 @@ use super::event::Event;
 use crate::component::executor::{Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop};
 use crate::event::activation::Name;
 
-/// How long an executor may take to end in good order before it is told to end at once.
+/// How long an executor may take to end cleanly before it is asked to end at once.
 const LONGEST_END: Duration = Duration::from_secs(60);
 /// How long it may take to end at once before it is left alone.
 const LONGEST_FORCED_END: Duration = Duration::from_secs(10);

@@ -33,7 +33,7 @@ impl Engine {
             self.acts.push(Act::Route(event.activation, event.made));
         }
         failpoint!("dispatcher-after-take-up");
-        tracing::info!(events, jobs, "taking up what an earlier process left");
+        tracing::info!(events, jobs, "recovering unfinished work of the previous run");
     }
 
     fn take_up_job(&mut self, recovered: RecoveredJob, policy: Arc<Policy>) {
@@ -77,7 +77,7 @@ impl Engine {
     }
 }
 
-/// Stands in for an executor that is not configured any more.
+/// Takes the place of an executor that is not configured any more.
 struct Gone;
 
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ask::ask;
-use super::fill::first_attempt;
+use super::fill::{JobParamError, first_attempt};
 use crate::clock::IdMaker;
 use crate::component::selector::Answer;
 use crate::component::trigger::ComponentError;
@@ -20,7 +20,7 @@ pub struct Rehearsed {
     /// What its selector says.
     pub answer: Result<Answer, ComponentError>,
     /// The job that would be made, where the selector says yes; or why it would fail at once.
-    pub job: Option<Result<Job, String>>,
+    pub job: Option<Result<Job, JobParamError>>,
     /// What hides its secrets.
     pub mask: Arc<Mask>,
 }

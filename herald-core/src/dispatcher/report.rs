@@ -1,4 +1,4 @@
-//! The log line that tells of the end of a job.
+//! The log line about the end of a job.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::job::Job;
 use crate::job::lifecycle::{Status, Verdict};
 
-/// Refusals come in floods (a chain that branches); one line a second tells of them.
+/// Refusals come in floods (a chain that branches); one line a second reports them.
 const REFUSAL_EVERY: Duration = Duration::from_secs(1);
 
 /// Writes the lines.

@@ -12,7 +12,7 @@ use crate::journal::{RecoveredJob, StoredJob, StoredSecrets};
 use crate::plan::Plan;
 use crate::value::param::Params;
 use crate::value::secret::{MASKED, Mask, is_secret_name};
-use crate::workflow::{About, Route};
+use crate::workflow::{EventContext, Route};
 
 /// A stored job as it can run, or why it cannot.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Today {
         };
         let Some(templates) = &route.templates else { return today };
         today.mask = Arc::new(job.trigger_param.with_secrets(mask));
-        let about = || About {
+        let about = || EventContext {
             event_id: &job.trigger_id,
             trigger_param: &job.trigger_param,
             chain_depth: job.chain_depth,
@@ -187,7 +187,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workflow::{Known, read};
+    use crate::workflow::{KnownComponents, read};
 
     fn object(value: Value) -> Params {
         value.as_object().unwrap().clone()
@@ -199,7 +199,7 @@ mod tests {
             "trigger": "t", "selector": "all", "task": {"k": "local"},
             "job_param": {"cmd": "true", "git_password": secret, "arg": [secret, "plain"], "env": {"X": "a"}},
         }});
-        let known = Known {
+        let known = KnownComponents {
             triggers: [("t".to_owned(), None)].into(),
             selectors: [("all".to_owned(), None)].into(),
             executors: [("local".to_owned(), None)].into(),

@@ -19,7 +19,7 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     /// What takes the output of jobs.
     pub outputs: Arc<dyn Outputs>,
-    /// What an earlier process left undone; it is taken up first.
+    /// Unfinished work of the previous run; it is resumed first.
     pub recovered: Recovered,
 }
 

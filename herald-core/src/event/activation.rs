@@ -13,9 +13,9 @@ use crate::event::trigger_param::TriggerParam;
 use crate::event::watch::Watch;
 use crate::value::param::Params;
 
-/// The internal trigger that tells of every finished job. Its name is reserved.
+/// The internal trigger that fires for every finished job. Its name is reserved.
 pub const EXE_DONE: &str = "exe_done";
-/// The trigger that tells of nodes that come and go. Reserved likewise.
+/// The internal trigger that fires for nodes that come and go. Its name is reserved, too.
 pub const NODE_STATE: &str = "node_state";
 /// The triggers that Herald itself activates.
 pub const INTERNAL: [&str; 2] = [EXE_DONE, NODE_STATE];
@@ -27,7 +27,7 @@ pub struct Activation {
     pub event_id: Name,
     /// The trigger's name.
     pub trigger: Name,
-    /// What the trigger tells.
+    /// The parameters that the trigger gives.
     pub trigger_param: Arc<TriggerParam>,
     /// 0, or for `exe_done` one more than the job that ended.
     pub chain_depth: u32,
@@ -50,9 +50,9 @@ pub struct Key {
 pub struct NewEvent {
     /// The trigger's name.
     pub trigger: Name,
-    /// What the trigger tells.
+    /// The parameters that the trigger gives.
     pub trigger_param: TriggerParam,
-    /// Names the event for whoever sent it.
+    /// Names the event for its sender.
     pub key: Option<Key>,
     /// The source that the event comes from, and its position there. It is recorded with the event.
     pub cursor: Option<Cursor>,
@@ -84,7 +84,7 @@ impl NewEvent {
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
     /// As many events and jobs wait as `max_queue` allows.
-    #[error("too much is waiting already (max_queue); try again later")]
+    #[error("queue full (max_queue); try again later")]
     Busy,
     /// The dispatcher stops.
     #[error("Herald is stopping")]

@@ -142,16 +142,13 @@ fn exe_done_description() -> Description {
 router:
   failed:
     trigger: exe_done
-    selector: backup_failed
+    selector: expr
+    select_param:
+      expr: trigger_param.router == 'backup' && trigger_param.status in ['failed', 'timed_out', 'lost']
     task:
       print_error: print
     job_param:
       print_key: trigger_param/error
-
-selector:
-  backup_failed:
-    type: expr
-    expr: trigger_param.router == 'backup' && trigger_param.status in ['failed', 'timed_out', 'lost']
 ",
     )
 }

@@ -1,13 +1,13 @@
-//! What a trigger tells, taken apart only as far as somebody looks at it.
+//! The parameters of an event, parsed only as far as they are read.
 //!
-//! Most events are wanted by nobody: a push to a branch that no router waits for, say. All that is needed of such a one is
-//! its text, for the journal, and the value that the selector compares. So a JSON object that came as text stays one, as
-//! long as it is of moderate size and plain. It was read once, from end to end, by the same rules: whatever [`serde_json`]
-//! would not take is turned away at once.
+//! Most events match no router: a push to a branch that no router waits for, say. All that is needed of such a one is
+//! its text, for the journal, and the value that the selector compares. So a JSON object that came as text stays one,
+//! as long as it is of moderate size and plain. It was validated once, from end to end, by the same rules: what
+//! [`serde_json`] would not accept is rejected at once.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -26,48 +26,48 @@ const MOST_NODES: usize = 2000;
 const MOST_KEYS: usize = 64;
 /// For a value whose text is longer, the whole is taken apart: nothing large is there twice.
 const SMALL: usize = 512;
-/// Room in the text for what stands above it.
+/// Room in the text for what is added to it.
 const MORE: usize = 1 << 10;
 /// Objects of which [`serde_json`] makes something else (a number, say) have keys that begin with this.
 const PRIVATE: &str = "$serde_json::";
 
-/// A JSON object: what a trigger tells of an event. It reads like [`Params`]; [`Self::get`] and [`Self::lookup`] take no
-/// more of it apart than they need.
+/// A JSON object: the parameters that a trigger gives an event. It reads like [`Params`]; [`Self::get`] and
+/// [`Self::lookup`] parse no more of it than they need.
 #[derive(Clone)]
 pub struct TriggerParam(Form);
 
 #[derive(Clone)]
 enum Form {
     Whole(Arc<Params>),
-    Text(Text),
+    ObjectText(ObjectText),
 }
 
 /// A JSON object whose names are none of secrets, and its own keys each another one.
 #[derive(Clone)]
-struct Text {
+struct ObjectText {
     json: String,
-    entries: Vec<Entry>,
+    entries: Vec<TextEntry>,
     /// What it takes in memory, taken apart or not, roughly.
     size: usize,
     whole: OnceLock<Arc<Params>>,
 }
 
 #[derive(Clone)]
-struct Entry {
+struct TextEntry {
     key: String,
     /// Where the value begins and ends in the text.
-    place: (usize, usize),
+    place: Range<usize>,
     value: OnceLock<Value>,
 }
 
 impl TriggerParam {
-    /// What this JSON object holds, and what stands above it: of keys that both have, those of `above` count.
+    /// What this JSON object holds, and `above`: of keys that both have, those of `above` count.
     ///
     /// # Errors
     /// When it is not JSON, or no object.
     pub fn from_json(json: &str, above: Params) -> Result<Self, serde_json::Error> {
-        if let Some(text) = Text::read(json, &above) {
-            return Ok(Self(Form::Text(text)));
+        if let Some(text) = ObjectText::read(json, &above) {
+            return Ok(Self(Form::ObjectText(text)));
         }
         let mut params: Params = serde_json::from_str(json)?;
         params.extend(above);
@@ -79,7 +79,7 @@ impl TriggerParam {
     pub fn get(&self, key: &str) -> Option<&Value> {
         match &self.0 {
             Form::Whole(params) => params.get(key),
-            Form::Text(text) => text.get(key),
+            Form::ObjectText(text) => text.get(key),
         }
     }
 
@@ -88,7 +88,7 @@ impl TriggerParam {
     pub fn lookup(&self, path: &str) -> Option<&Value> {
         match &self.0 {
             Form::Whole(params) => lookup(params, path),
-            Form::Text(text) => {
+            Form::ObjectText(text) => {
                 let (key, rest) = path.split_once('/').map_or((path, None), |(key, rest)| (key, Some(rest)));
                 rest.map_or(text.get(key), |rest| within(text.get(key)?, rest))
             }
@@ -100,28 +100,28 @@ impl TriggerParam {
     pub fn params(&self) -> &Arc<Params> {
         match &self.0 {
             Form::Whole(params) => params,
-            Form::Text(text) => text.whole(),
+            Form::ObjectText(text) => text.whole(),
         }
     }
 
-    /// It as JSON, unless this mask hides something in it. It is not taken apart where the text alone shows that; and what
-    /// of the text does not count (of a key that is there twice, the first value) is told only then.
+    /// It as JSON, unless this mask hides something in it. It is not parsed where the text alone shows that; and what
+    /// of the text does not count (of a duplicate key, the first value) is in the result only then.
     #[must_use]
     pub fn open_json(&self, mask: &Mask) -> Option<Cow<'_, str>> {
         match &self.0 {
-            Form::Text(text) if !mask.may_hide_in(&text.json) => Some(Cow::Borrowed(&text.json)),
+            Form::ObjectText(text) if !mask.may_hide_in(&text.json) => Some(Cow::Borrowed(&text.json)),
             // Texts, numbers, lists and maps: never fails.
             _ if mask.hides_nothing_in(self.params()) => serde_json::to_string(&**self).ok().map(Cow::Owned),
             _ => None,
         }
     }
 
-    /// This mask, and what stands under secret names in here besides: templates may have put it elsewhere.
+    /// This mask, and the values under secret names in here: templates may have put them elsewhere, too.
     #[must_use]
     pub fn with_secrets(&self, mask: &Mask) -> Mask {
         match &self.0 {
             Form::Whole(params) => mask.with_secrets_of(params),
-            Form::Text(_) => mask.clone(),
+            Form::ObjectText(_) => mask.clone(),
         }
     }
 
@@ -130,7 +130,7 @@ impl TriggerParam {
     pub fn size(&self) -> usize {
         match &self.0 {
             Form::Whole(params) => rough_size(params),
-            Form::Text(text) => text.size,
+            Form::ObjectText(text) => text.size,
         }
     }
 
@@ -143,9 +143,9 @@ impl TriggerParam {
     }
 }
 
-impl Text {
-    /// `None`: it has to be taken apart at once. Because it cannot be, because a name in it is one of a secret, because it is
-    /// large, or too odd to know where its values are.
+impl ObjectText {
+    /// `None`: it has to be parsed at once. Because it is not valid, because a name in it is one of a secret, because
+    /// it is large, or too unusual to know where its values are.
     fn read(json: &str, above: &Params) -> Option<Self> {
         // As JSON has white space.
         let json = json.trim_matches([' ', '\t', '\r', '\n']);
@@ -155,7 +155,7 @@ impl Text {
         }
         let mut count = Count::default();
         let mut reader = serde_json::Deserializer::from_str(json);
-        let keys = reader.deserialize_map(Keys(&mut count)).ok()?;
+        let keys = reader.deserialize_map(KeysVisitor(&mut count)).ok()?;
         reader.end().ok()?;
         let mut text = Self {
             json: String::with_capacity(json.len() + if above.is_empty() { 0 } else { MORE }),
@@ -168,7 +168,7 @@ impl Text {
         let keys = keys.into_iter().map(|key| Some((key, begin(key)?)));
         text.find(&keys.collect::<Option<Vec<_>>>()?)?;
         text.put(above)?;
-        text.size += text.json.capacity() + text.entries.len() * size_of::<Entry>();
+        text.size += text.json.capacity() + text.entries.len() * size_of::<TextEntry>();
         (text.json.len() <= LONGEST).then_some(text)
     }
 
@@ -184,7 +184,7 @@ impl Text {
             let value = rest.trim_start().strip_prefix(':')?.trim_start();
             let begin = end - value.len();
             let value = value.trim_end().strip_suffix(mark)?.trim_end();
-            self.add((*key).to_owned(), (begin, begin + value.len()), OnceLock::new())?;
+            self.add((*key).to_owned(), begin..begin + value.len(), OnceLock::new())?;
         }
         Some(())
     }
@@ -201,24 +201,24 @@ impl Text {
             self.json.push(':');
             let begin = self.json.len();
             self.json.push_str(&serde_json::to_string(value).ok()?);
-            self.add(key.clone(), (begin, self.json.len()), OnceLock::from(value.clone()))?;
+            self.add(key.clone(), begin..self.json.len(), OnceLock::from(value.clone()))?;
             self.json.push('}');
         }
         Some(())
     }
 
     /// `None`: there are too many, or the key is there already.
-    fn add(&mut self, key: String, place: (usize, usize), value: OnceLock<Value>) -> Option<()> {
+    fn add(&mut self, key: String, place: Range<usize>, value: OnceLock<Value>) -> Option<()> {
         if self.entries.len() == MOST_KEYS || self.entries.iter().any(|entry| entry.key == key) {
             return None;
         }
-        self.entries.push(Entry { key, place, value });
+        self.entries.push(TextEntry { key, place, value });
         Some(())
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
-        let (begin, end) = entry.place;
+        let Range { start: begin, end } = entry.place;
         if entry.value.get().is_none() && (self.whole.get().is_some() || end - begin > SMALL) {
             return self.whole().get(key);
         }
@@ -287,9 +287,9 @@ impl Count {
 }
 
 /// Reads an object and gives its keys.
-struct Keys<'c>(&'c mut Count);
+struct KeysVisitor<'c>(&'c mut Count);
 
-impl<'de> Visitor<'de> for Keys<'_> {
+impl<'de> Visitor<'de> for KeysVisitor<'_> {
     type Value = Vec<&'de str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -298,7 +298,7 @@ impl<'de> Visitor<'de> for Keys<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut keys = Vec::with_capacity(16);
-        while let Some(key) = map.next_key_seed(Key(&mut *self.0))? {
+        while let Some(key) = map.next_key_seed(PlainKey(&mut *self.0))? {
             keys.push(key);
             map.next_value_seed(Any(&mut *self.0))?;
         }
@@ -307,9 +307,9 @@ impl<'de> Visitor<'de> for Keys<'_> {
 }
 
 /// A name of no secret, in the text itself: one with escapes would have to be written elsewhere.
-struct Key<'c>(&'c mut Count);
+struct PlainKey<'c>(&'c mut Count);
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for PlainKey<'_> {
     type Value = &'de str;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'de str, D::Error> {
@@ -317,7 +317,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Key<'_> {
+impl<'de> Visitor<'de> for PlainKey<'_> {
     type Value = &'de str;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -383,7 +383,7 @@ impl<'de> Visitor<'de> for Any<'_> {
     /// Numbers that fit no 64 bits come as maps as well, and are texts in there.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.0.add(0)?;
-        while map.next_key_seed(Key(&mut *self.0))?.is_some() {
+        while map.next_key_seed(PlainKey(&mut *self.0))?.is_some() {
             map.next_value_seed(Any(&mut *self.0))?;
         }
         Ok(())
@@ -410,7 +410,7 @@ mod tests {
     }
 
     fn is_text(param: &TriggerParam) -> bool {
-        matches!(param.0, Form::Text(_))
+        matches!(param.0, Form::ObjectText(_))
     }
 
     /// What is read at once is the measure of everything.
@@ -458,7 +458,7 @@ mod tests {
             (r#"{"a":{"\u0061":1}}"#, false),
             // Secrets are hidden in what was taken apart.
             (r#"{"token":1}"#, false),
-            (r#"{"a":[{"Api-Key":1}]}"#, false),
+            (r#"{"a":[{"Api-PlainKey":1}]}"#, false),
             // What serde_json makes a number of.
             (r#"{"a":{"$serde_json::private::Number":"5"}}"#, false),
             (r#"{"a":{"$serde_json::private::Number":"x"}}"#, false),
@@ -554,7 +554,7 @@ mod tests {
             (r#"{"a":"a\/b\"c"}"#, false),
             (r#"{"a":"\n"}"#, true),
             (r#"{"a":1E5}"#, false),
-            // What does not count is not told either.
+            // What does not count is not reported either.
             (r#"{"a":"hunter22","a":"x"}"#, true),
             (r#"{"a":{"b":"hunter22","b":"x"}}"#, true),
             (r#"{"token":null}"#, true),

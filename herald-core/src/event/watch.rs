@@ -1,6 +1,6 @@
 //! Watching one event: which jobs it made, and how they ended.
 //!
-//! Whoever sends an event may wait for what becomes of it. Nothing waits for the watcher: when it is dropped, the event
+//! The sender of an event may wait for its result. Nothing waits for the watcher: when it is dropped, the event
 //! goes on all the same.
 
 use std::collections::HashMap;
@@ -42,12 +42,12 @@ pub struct Made {
 /// One event as it is watched.
 #[derive(Debug, Default)]
 pub struct Watch {
-    seen: Mutex<Seen>,
+    seen: Mutex<WatchState>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct WatchState {
     taken: bool,
     /// The jobs that it made, in order; `None` until all selectors have answered.
     jobs: Option<Vec<Made>>,
@@ -118,12 +118,12 @@ impl Watch {
         self.seen().all().is_some()
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, WatchState> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
+impl WatchState {
     fn all(&self) -> Option<Vec<Ended>> {
         self.jobs.as_ref()?.iter().map(|made| self.ended.get(&made.job_id).cloned()).collect()
     }

@@ -1,8 +1,8 @@
 //! The life of a job as a pure function: state and event give state and effects.
 //!
-//! accepted → queued → running → succeeded | failed | timed_out | cancelled | lost, and from running back to queued where
-//! the policy grants another attempt. What is to be recorded comes
-//! out as an effect before what is to be done, and the dispatcher does nothing before the record stands.
+//! accepted → queued → running → succeeded | failed | timed_out | cancelled | lost, and from running back to queued
+//! where the policy grants another attempt. What is to be recorded is an effect before what is to be done, and the
+//! dispatcher does nothing before it is recorded.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl From<Outcome> for Verdict {
     }
 }
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// A selector said yes; nothing is recorded yet.
@@ -72,7 +72,7 @@ pub enum State {
 pub enum Event {
     /// It is taken in.
     Admit,
-    /// It is turned away, for this reason.
+    /// It is rejected, for this reason.
     Reject(String),
     /// It cannot be run at all, for this reason: what its templates speak of is not there.
     Break(String),

@@ -31,7 +31,7 @@ pub struct Job {
     pub task: Name,
     /// Executor name.
     pub executor: Name,
-    /// What the trigger told.
+    /// What the trigger gave.
     pub trigger_param: Arc<TriggerParam>,
     /// What the task said to its selector.
     pub select_param: Arc<Params>,

@@ -69,14 +69,43 @@ fn number_made(number: &Number) -> Made {
     }
 }
 
+/// Why a value of a template has no form in JSON: the end of a sentence about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotJson {
+    /// It is nested too deeply.
+    #[error("is nested deeper than {DEEPEST}")]
+    TooDeep,
+    /// It holds something that is not defined.
+    #[error("holds something that is not defined")]
+    Undefined,
+    /// Infinity, or not a number.
+    #[error("is not a number in JSON")]
+    Number,
+    /// Bytes that are not text.
+    #[error("is not a string: its bytes are not UTF-8")]
+    Bytes,
+    /// A kind of value that JSON does not have.
+    #[error("gives {0}, which JSON does not have")]
+    Kind(String),
+    /// Its parts could not be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl NotJson {
+    fn unreadable(error: &minijinja::Error) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}
+
 /// What a template made, as JSON.
-pub(super) fn to_json(made: &Made) -> Result<Value, String> {
+pub(super) fn to_json(made: &Made) -> Result<Value, NotJson> {
     json(made, 0)
 }
 
-fn json(made: &Made, depth: usize) -> Result<Value, String> {
+fn json(made: &Made, depth: usize) -> Result<Value, NotJson> {
     if depth > DEEPEST {
-        return Err(format!("is nested deeper than {DEEPEST}"));
+        return Err(NotJson::TooDeep);
     }
     if let Some(digits) = made.downcast_object_ref::<Digits>() {
         return Ok(Value::Number(digits.0.clone()));
@@ -85,27 +114,25 @@ fn json(made: &Made, depth: usize) -> Result<Value, String> {
         return Ok(Value::Object(whole.0.as_ref().clone()));
     }
     match made.kind() {
-        ValueKind::Undefined => Err("holds something that is not defined".to_owned()),
+        ValueKind::Undefined => Err(NotJson::Undefined),
         ValueKind::None => Ok(Value::Null),
         ValueKind::Bool => Ok(Value::Bool(made.is_true())),
         // Its text is the number: an integer of up to 128 bits, or a float.
-        ValueKind::Number => {
-            made.to_string().parse().map(Value::Number).map_err(|_| "is no number of JSON".to_owned())
-        }
+        ValueKind::Number => made.to_string().parse().map(Value::Number).map_err(|_| NotJson::Number),
         ValueKind::String => Ok(Value::String(made.as_str().unwrap_or_default().to_owned())),
         ValueKind::Seq | ValueKind::Iterable => {
-            let items = made.try_iter().map_err(|error| error.to_string())?;
+            let items = made.try_iter().map_err(|error| NotJson::unreadable(&error))?;
             items.map(|item| json(&item, depth + 1)).collect()
         }
         ValueKind::Map => {
-            let keys = made.try_iter().map_err(|error| error.to_string())?;
+            let keys = made.try_iter().map_err(|error| NotJson::unreadable(&error))?;
             let entry = |key: Made| {
-                let value = made.get_item(&key).map_err(|error| error.to_string())?;
+                let value = made.get_item(&key).map_err(|error| NotJson::unreadable(&error))?;
                 Ok((key.to_string(), json(&value, depth + 1)?))
             };
-            keys.map(entry).collect::<Result<Params, String>>().map(Value::Object)
+            keys.map(entry).collect::<Result<Params, NotJson>>().map(Value::Object)
         }
-        ValueKind::Bytes => Err("is not text: bytes that are no UTF-8".to_owned()),
-        other => Err(format!("gives {other}, which JSON does not know")),
+        ValueKind::Bytes => Err(NotJson::Bytes),
+        other => Err(NotJson::Kind(other.to_string())),
     }
 }

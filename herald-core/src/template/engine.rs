@@ -9,8 +9,9 @@ use super::convert::{self, Lazy};
 use super::filter;
 use crate::value::param::Params;
 
-/// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is made counts as well, before
-/// it is made: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for [`LONGEST`].
+/// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is created counts as
+/// well, beforehand: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for
+/// [`LONGEST`].
 const FUEL: u64 = 500_000;
 /// Where expressions live that stand alone.
 pub(super) static ALONE: LazyLock<Environment<'static>> = LazyLock::new(environment);
@@ -27,13 +28,14 @@ fn environment() -> Environment<'static> {
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_formatter(|out, _, value| write_json(out, value));
     environment.set_fuel(Some(FUEL));
-    // Errors then tell which part of the text they are about.
+    // Errors then name the part of the text that they are about.
     environment.set_debug(true);
     filter::add_to(&mut environment);
     environment
 }
 
-/// Within a text, values that are no texts look as they do in JSON, from which they come: MiniJinja writes them as Python does.
+/// Within a text, values that are not strings look as they do in JSON, from which they come: MiniJinja writes them as
+/// Python does.
 fn write_json(out: &mut Output<'_>, value: &Made) -> Result<(), Error> {
     let written = match value.as_str() {
         Some(text) => out.write_str(text),
@@ -47,7 +49,7 @@ fn write_json(out: &mut Output<'_>, value: &Made) -> Result<(), Error> {
     written.map_err(Error::from)
 }
 
-/// What templates may speak of.
+/// The variables of templates.
 #[derive(Clone)]
 pub struct Scope(pub(super) Made);
 

@@ -38,7 +38,7 @@ fn wrong(why: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidOperation, why.into())
 }
 
-/// That a value is there. Whoever calls names it.
+/// Whether a value is there. The caller names it in the error.
 fn there(value: &Made) -> Result<&Made, Error> {
     if value.is_undefined() { Err(ErrorKind::UndefinedError.into()) } else { Ok(value) }
 }
@@ -99,7 +99,7 @@ fn quote(text: &Made) -> Result<String, Error> {
     })
 }
 
-/// What a group of a pattern matches; undefined when the pattern does not match. Group 1 unless told, or the whole match
+/// What a group of a pattern matches; undefined when the pattern does not match. By default group 1, or the whole match
 /// where there are no groups.
 fn regex(text: &Made, pattern: &str, group: Option<usize>) -> Result<Made, Error> {
     let regex = compiled(pattern)?;
@@ -112,8 +112,8 @@ fn regex(text: &Made, pattern: &str, group: Option<usize>) -> Result<Made, Error
     Ok(found.map_or(Made::UNDEFINED, |found| Made::from(found.as_str())))
 }
 
-/// What is wrong with a pattern that stands in a template as it is (`regex('(', 1)`), and the pattern: it need not wait for an
-/// event.
+/// What is wrong with a pattern that is written in a template as it is (`regex('(', 1)`), and the pattern: that can be
+/// known before any event.
 pub(super) fn wrong_pattern(template: &str) -> Option<(String, String)> {
     const CALL: &str = r#"\bregex\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*(?:,\s*(\d+)\s*)?[,)]"#;
     static CALLS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(CALL).ok());

@@ -6,7 +6,7 @@
 mod convert;
 mod engine;
 mod filter;
-mod told;
+mod render_error;
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,11 +15,13 @@ use serde_json::Value;
 
 use crate::event::activation::Name;
 use crate::value::param::Params;
+pub use convert::NotJson;
 pub use engine::Scope;
 use engine::{ALONE, LENIENT, is_global};
 pub use herald_base::template_mark::{holds_template, is_template};
 use herald_config::problem::{Path, Problem, near_miss};
-use told::{plain, told, unknown, wrong};
+pub use render_error::RenderError;
+use render_error::{plain, render_error, unknown, wrong};
 
 /// The longest text that a template may give, in bytes.
 const LONGEST: usize = 16 << 20;
@@ -103,27 +105,29 @@ struct Compiling<'a> {
 }
 
 impl Compiling<'_> {
-    fn map(&mut self, params: &Params, at: &Path) -> Node {
-        Node::Map(params.iter().map(|(key, value)| (key.clone(), self.node(value, &at.key(key)))).collect())
+    fn map(&mut self, params: &Params, at: &Path) -> TemplateNode {
+        TemplateNode::Map(
+            params.iter().map(|(key, value)| (key.clone(), self.node(value, &at.key(key)))).collect(),
+        )
     }
 
-    fn node(&mut self, value: &Value, at: &Path) -> Node {
+    fn node(&mut self, value: &Value, at: &Path) -> TemplateNode {
         match value {
-            _ if !holds_template(value) => Node::Fixed(value.clone()),
-            Value::String(text) if (self.is_secret)(text) => Node::Fixed(value.clone()),
+            _ if !holds_template(value) => TemplateNode::Fixed(value.clone()),
+            Value::String(text) if (self.is_secret)(text) => TemplateNode::Fixed(value.clone()),
             Value::String(text) => self.text(text, at).unwrap_or_else(|problem| {
                 self.problems.push(*problem);
-                Node::Fixed(Value::Null)
+                TemplateNode::Fixed(Value::Null)
             }),
-            Value::Array(list) => {
-                Node::List(list.iter().enumerate().map(|(n, item)| self.node(item, &at.index(n))).collect())
-            }
+            Value::Array(list) => TemplateNode::List(
+                list.iter().enumerate().map(|(n, item)| self.node(item, &at.index(n))).collect(),
+            ),
             Value::Object(map) => self.map(map, at),
-            other => Node::Fixed(other.clone()),
+            other => TemplateNode::Fixed(other.clone()),
         }
     }
 
-    fn text(&mut self, text: &str, at: &Path) -> Result<Node, Box<Problem>> {
+    fn text(&mut self, text: &str, at: &Path) -> Result<TemplateNode, Box<Problem>> {
         if let Some((why, pattern)) = filter::wrong_pattern(text) {
             let problem = Problem::error(at.clone(), format!("the template is wrong: {why}"));
             return Err(Box::new(problem.within(pattern)));
@@ -135,7 +139,7 @@ impl Compiling<'_> {
             let tried =
                 LENIENT.compile_expression_owned(inner.to_owned()).and_then(|e| e.eval(Made::UNDEFINED));
             unknown(tried.err(), inner, at)?;
-            return Ok(Node::Alone(Arc::new(expression), inner.into()));
+            return Ok(TemplateNode::Alone(Arc::new(expression), inner.into()));
         }
         let name = self.compiler.count.to_string();
         let texts = self.compiler.texts.get_or_insert_with(|| ALONE.clone());
@@ -145,10 +149,10 @@ impl Compiling<'_> {
         let undeclared = texts.get_template(&name).map(|template| template.undeclared_variables(false));
         self.names(undeclared.unwrap_or_default(), text, at)?;
         unknown(LENIENT.render_str(text, Made::UNDEFINED).err(), text, at)?;
-        Ok(Node::Text(name.into()))
+        Ok(TemplateNode::Text(name.into()))
     }
 
-    /// Names that stand for nothing.
+    /// Names that are not defined.
     fn names(
         &self,
         undeclared: std::collections::HashSet<String>,
@@ -160,11 +164,10 @@ impl Compiling<'_> {
             undeclared.iter().filter(|name| !known.contains(&name.as_str()) && !is_global(name)).collect();
         unknown.sort_by_key(|name| text.find(name.as_str()));
         let Some(name) = unknown.first() else { return Ok(()) };
-        let problem =
-            Problem::error(at.clone(), format!("the template speaks of `{name}`, which is not there"));
+        let problem = Problem::error(at.clone(), format!("unknown variable `{name}`"));
         let help = match near_miss(name, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("there are: {}", known.join(", ")),
+            None => format!("expected one of: {}", known.join(", ")),
         };
         Err(Box::new(problem.within(name.as_str()).help(help)))
     }
@@ -184,61 +187,70 @@ fn alone(text: &str) -> Option<&str> {
 /// Parameters with templates in them.
 #[derive(Clone)]
 pub struct Template {
-    node: Node,
+    node: TemplateNode,
     texts: Arc<OnceLock<Environment<'static>>>,
 }
 
 #[derive(Clone)]
-enum Node {
+enum TemplateNode {
     Fixed(Value),
     /// A text with templates in it, by the name of the template.
     Text(Name),
     /// One expression and nothing else, and how it was written.
     Alone(Arc<Expression<'static, 'static>>, Name),
-    List(Vec<Node>),
-    Map(Vec<(String, Node)>),
+    List(Vec<TemplateNode>),
+    Map(Vec<(String, TemplateNode)>),
 }
 
 impl Template {
     /// The parameters, with every template filled in.
     ///
     /// # Errors
-    /// One sentence: which parameter, and what is wrong. It may hold what the parameters hold.
-    pub fn render(&self, scope: &Scope) -> Result<Params, String> {
+    /// [`RenderError`] names the parameter. It may hold what the parameters hold.
+    pub fn render(&self, scope: &Scope) -> Result<Params, RenderError> {
         match self.fill(&self.node, scope, &Path::top())? {
             Value::Object(params) => Ok(params),
             _ => Ok(Params::new()),
         }
     }
 
-    fn fill(&self, node: &Node, scope: &Scope, at: &Path) -> Result<Value, String> {
+    fn fill(&self, node: &TemplateNode, scope: &Scope, at: &Path) -> Result<Value, RenderError> {
         match node {
-            Node::Fixed(value) => Ok(value.clone()),
-            Node::Alone(expression, source) => {
-                let made =
-                    expression.eval(scope.0.clone()).map_err(|error| told(&error, source, scope, at))?;
+            TemplateNode::Fixed(value) => Ok(value.clone()),
+            TemplateNode::Alone(expression, source) => {
+                let made = expression.eval(scope.0.clone());
+                let made = made.map_err(|error| render_error(&error, source, scope, at))?;
                 if made.is_undefined() {
-                    return Err(format!("{at}: `{source}` is not defined"));
+                    return Err(RenderError::Undefined { at: at.clone(), name: source.to_string() });
                 }
-                convert::to_json(&made).map_err(|why| format!("{at}: `{source}` {why}"))
+                convert::to_json(&made).map_err(|error| RenderError::NotJson {
+                    at: at.clone(),
+                    expression: source.to_string(),
+                    error,
+                })
             }
-            Node::Text(name) => {
-                let texts = self.texts.get().ok_or("the templates were never finished")?;
-                let template = texts.get_template(name).map_err(|error| plain(&error))?;
+            TemplateNode::Text(name) => {
+                let texts = self.texts.get().ok_or(RenderError::NotFinished)?;
+                let template = texts.get_template(name).map_err(|error| RenderError::Failed {
+                    at: at.clone(),
+                    part: None,
+                    message: plain(&error),
+                })?;
                 let text = template.render(scope.0.clone());
-                let text = text.map_err(|error| told(&error, template.source(), scope, at))?;
+                let text = text.map_err(|error| render_error(&error, template.source(), scope, at))?;
                 if text.len() > LONGEST {
-                    return Err(format!("{at}: the text is longer than {LONGEST} bytes"));
+                    return Err(RenderError::TooLong { at: at.clone() });
                 }
                 Ok(Value::String(text))
             }
-            Node::List(nodes) => {
+            TemplateNode::List(nodes) => {
                 nodes.iter().enumerate().map(|(n, node)| self.fill(node, scope, &at.index(n))).collect()
             }
-            Node::Map(nodes) => {
-                let filled =
-                    |(key, node): &(String, Node)| Ok((key.clone(), self.fill(node, scope, &at.key(key))?));
-                nodes.iter().map(filled).collect::<Result<Params, String>>().map(Value::Object)
+            TemplateNode::Map(nodes) => {
+                let filled = |(key, node): &(String, TemplateNode)| {
+                    Ok((key.clone(), self.fill(node, scope, &at.key(key))?))
+                };
+                nodes.iter().map(filled).collect::<Result<Params, RenderError>>().map(Value::Object)
             }
         }
     }

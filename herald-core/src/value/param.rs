@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 /// A JSON object: `trigger_param`, `select_param`, `job_param`, or a result.
-pub type Params = Map<String, Value>;
+pub use herald_config::Params;
 
 /// Finds the value at a path such as `a/b/c`; a number in the path picks an element of a list.
 ///

@@ -34,8 +34,8 @@ impl SecretSearch {
     }
 
     /// How the secrets stand to the bytes from here to the end of what has come.
-    fn look(&self, rest: &[u8]) -> Seen {
-        let mut seen = Seen::default();
+    fn look(&self, rest: &[u8]) -> SecretsHere {
+        let mut seen = SecretsHere::default();
         let Some(list) = rest.first().and_then(|first| self.by_first.get(usize::from(*first))) else {
             return seen;
         };
@@ -76,10 +76,10 @@ impl std::fmt::Debug for SecretSearch {
     }
 }
 
-/// What a look at one place tells.
+/// What was found at one place.
 #[derive(Default)]
-struct Seen {
-    /// The length of the longest secret that stands here; 0 for none.
+struct SecretsHere {
+    /// The length of the longest secret that is here; 0 for none.
     longest: usize,
     /// Whether a secret may begin here whose end has not come yet.
     may_begin: bool,
@@ -117,7 +117,7 @@ impl SecretStream {
         }
     }
 
-    /// The stream is over: adds what was held back, of which no more can become a secret. It begins anew then.
+    /// The stream is over: adds what was held back, of which no more can become a secret. It begins again then.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let short = if self.may_be_short { self.search.is_short(&self.held) } else { None };
         if let Some(length) = short {

@@ -1,6 +1,6 @@
 //! Finds chains of routers on `exe_done` that are sure to feed themselves.
 
-use super::model::{Known, Route};
+use super::model::{KnownComponents, Route};
 use crate::event::activation::EXE_DONE;
 use herald_config::problem::{Path, Problem};
 
@@ -9,7 +9,7 @@ use herald_config::problem::{Path, Problem};
 const MOST_PAIRS_OF: usize = 1000;
 
 /// A warning for every route that lets its own jobs through, and one for every ring of several routes.
-pub(super) fn warnings(routes: &[Route], known: &Known<'_>) -> Vec<Problem> {
+pub(super) fn warnings(routes: &[Route], known: &KnownComponents<'_>) -> Vec<Problem> {
     let chained: Vec<&Route> = routes.iter().filter(|route| &*route.trigger == EXE_DONE).collect();
     let mut problems = Vec::new();
     let mut feeds_itself = vec![false; chained.len()];
@@ -33,13 +33,13 @@ pub(super) fn warnings(routes: &[Route], known: &Known<'_>) -> Vec<Problem> {
 }
 
 /// Whether a job of `from` is sure to make a job of `to` when it ends.
-fn feeds(from: &Route, to: &Route, known: &Known<'_>) -> bool {
-    // What a template will be, nobody knows yet.
+fn feeds(from: &Route, to: &Route, known: &KnownComponents<'_>) -> bool {
+    // What a template will be is not known yet.
     if to.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
         return false;
     }
     let proof = known.selectors.get(&*to.selector).copied().flatten().and_then(|d| d.proof);
-    proof.is_some_and(|proof| proof(&from.told(), &to.select_param) == Some(true))
+    proof.is_some_and(|proof| proof(&from.exe_done_params(), &to.select_param) == Some(true))
 }
 
 /// One ring through each strongly connected set of two or more: the shortest from its first member back to it.

@@ -6,6 +6,6 @@ pub mod policy;
 mod read;
 mod scope;
 
-pub use model::{Known, Route, Router, Templates, Workflow};
+pub use model::{KnownComponents, Route, Router, Templates, Workflow};
 pub use read::read;
-pub use scope::About;
+pub use scope::EventContext;

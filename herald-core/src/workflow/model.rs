@@ -15,7 +15,7 @@ use crate::value::secret::Mask;
 /// Every name that a router may use: configured components, and types that may be named without one; with the
 /// description of their type, where there is one (components written in code have none).
 #[derive(Default)]
-pub struct Known<'a> {
+pub struct KnownComponents<'a> {
     /// Triggers. `exe_done` is always known.
     pub triggers: BTreeMap<String, Option<&'a Description>>,
     /// Selectors.
@@ -38,9 +38,9 @@ pub struct Route {
     pub task: Name,
     /// Executor name.
     pub executor: Name,
-    /// What the selector is told, presets merged, secrets included.
+    /// The parameters of the selector, presets merged, secrets included.
     pub select_param: Arc<Params>,
-    /// What the executor is told, presets merged, secrets included.
+    /// The parameters of the executor, presets merged, secrets included.
     pub job_param: Arc<Params>,
     /// What is demanded of its jobs.
     pub policy: Arc<Policy>,
@@ -57,9 +57,9 @@ pub struct Templates {
 }
 
 impl Route {
-    /// What `exe_done` is sure to tell of a job of this route, secrets included.
+    /// What the event `exe_done` of a job of this route is sure to hold, secrets included.
     #[must_use]
-    pub fn told(&self) -> Params {
+    pub fn exe_done_params(&self) -> Params {
         let text = |name: &Name| Value::String(name.to_string());
         [
             ("router", text(&self.router)),
@@ -150,14 +150,14 @@ impl Router {
         self
     }
 
-    /// What the selector is told (a JSON object).
+    /// The parameters of the selector (a JSON object).
     #[must_use]
     pub fn select_param(mut self, params: Value) -> Self {
         self.body.insert("select_param".to_owned(), params);
         self
     }
 
-    /// What the executors are told (a JSON object).
+    /// The parameters of the executors (a JSON object).
     #[must_use]
     pub fn job_param(mut self, params: Value) -> Self {
         self.body.insert("job_param".to_owned(), params);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::component::spec::{Description, OptionKind, OptionSpec};
+use crate::component::spec::{CheckError, Description, OptionKind, OptionSpec};
 use crate::job::lifecycle::Status;
 use crate::job::policy::{Concurrency, OnFull, Policy, Retry};
 use crate::value::param::Params;
@@ -104,7 +104,7 @@ pub fn concurrency_description() -> Description {
         )
 }
 
-fn ends(on: &Value) -> Result<Vec<Status>, String> {
+fn ends(on: &Value) -> Result<Vec<Status>, CheckError> {
     let list = match on {
         Value::Array(list) => list.iter().collect(),
         one => vec![one],
@@ -113,7 +113,7 @@ fn ends(on: &Value) -> Result<Vec<Status>, String> {
         Some("failed") => Ok(Status::Failed),
         Some("timed_out") => Ok(Status::TimedOut),
         Some("lost") => Ok(Status::Lost),
-        _ => Err(format!("{value} is none of failed, timed_out and lost")),
+        _ => Err(CheckError::new(format!("{value} is not valid; expected one of: failed, timed_out, lost"))),
     };
     list.into_iter().map(end).collect()
 }

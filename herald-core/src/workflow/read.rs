@@ -5,14 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::model::{Known, Route, Templates, Workflow};
+use super::model::{KnownComponents, Route, Templates, Workflow};
 use super::{cycle, policy};
 use crate::component::spec::Description;
 use crate::event::activation::{INTERNAL, Name};
 use crate::job::policy::Policy;
 use crate::template::{Compiler, For, Template};
 use crate::value::param::Params;
-use herald_config::problem::{Path, Problem, Step, near_miss};
+use herald_config::problem::{Path, PathStep, Problem, kind_of, near_miss};
 
 const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.
@@ -21,8 +21,8 @@ const TASK_KEYS: [&str; 4] = ["executor", "select_param", "job_param", "policy"]
 
 /// Reads the `router` and `preset` sections (JSON null: absent). The workflow holds what could be read; use it
 /// only when no problem is an error. Paths begin with `router` or `preset`.
-pub fn read(router: &Value, preset: &Value, known: &Known<'_>) -> (Workflow, Vec<Problem>) {
-    let mut reader = Reader {
+pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Workflow, Vec<Problem>) {
+    let mut reader = WorkflowReader {
         known,
         presets: HashMap::new(),
         names: HashSet::new(),
@@ -51,8 +51,8 @@ pub fn read(router: &Value, preset: &Value, known: &Known<'_>) -> (Workflow, Vec
     (Workflow::new(routes), problems)
 }
 
-struct Reader<'a> {
-    known: &'a Known<'a>,
+struct WorkflowReader<'a> {
+    known: &'a KnownComponents<'a>,
     presets: HashMap<&'a str, &'a Params>,
     /// Names seen so far, so that ten thousand routers share one `print`.
     names: HashSet<Name>,
@@ -67,7 +67,7 @@ struct Layer<'a> {
     at: Path,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> WorkflowReader<'a> {
     fn read_presets(&mut self, preset: &'a Value) {
         let top = Path::top().key("preset");
         match preset {
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
                             }
                             self.presets.insert(name, params);
                         }
-                        // Known all the same, so that one mistake is not told twice.
+                        // Known all the same, so that one mistake is not reported twice.
                         other => {
                             if !other.is_null() {
                                 self.wrong(&top.key(name), "a map of parameters", other);
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Templates in presets are right even where nobody uses them, or where something else stands above them.
+    /// Templates in presets are checked even where the preset is not used, or where something else replaces them.
     fn check_presets(&mut self) {
         let is_secret = |text: &str| self.known.secrets.is_some_and(|mask| mask.is_secret(text));
         let mut compiler = Compiler::default();
@@ -140,8 +140,8 @@ impl<'a> Reader<'a> {
             let select_spec = selector.as_deref().and_then(|s| known.selectors.get(s).copied().flatten());
             let job_spec = known.executors.get(&*executor).copied().flatten();
             let (select_param, select_template) =
-                self.merge((&own_select, &select), (select_spec, For::Selector), &task_at);
-            let (job_param, job_template) = self.merge((&own_job, &job), (job_spec, For::Job), &task_at);
+                self.merge(&own_select, &select, select_spec, For::Selector, &task_at);
+            let (job_param, job_template) = self.merge(&own_job, &job, job_spec, For::Job, &task_at);
             let templates = (select_template.is_some() || job_template.is_some())
                 .then(|| Box::new(Templates { select_param: select_template, job_param: job_template }));
             if let (Some(trigger), Some(selector)) = (&trigger, &selector) {
@@ -283,8 +283,10 @@ impl<'a> Reader<'a> {
     /// component's own description. Each problem is reported where the value was written.
     fn merge(
         &mut self,
-        (own, router): (&[Layer<'a>], &[Layer<'a>]),
-        (description, whose): (Option<&Description>, For),
+        own: &[Layer<'a>],
+        router: &[Layer<'a>],
+        description: Option<&Description>,
+        whose: For,
         task_at: &Path,
     ) -> (Arc<Params>, Option<Template>) {
         let mut merged = Params::new();
@@ -304,7 +306,7 @@ impl<'a> Reader<'a> {
         found.extend(description.into_iter().flat_map(|it| it.check_params(&merged, &Path::top())));
         for mut problem in found {
             problem.path = match problem.path.0.first() {
-                Some(Step::Key(key)) => match origin.get(key.as_str()) {
+                Some(PathStep::Key(key)) => match origin.get(key.as_str()) {
                     Some(layer) => layer.join(&problem.path),
                     None => task_at.clone(),
                 },
@@ -322,7 +324,7 @@ impl<'a> Reader<'a> {
         for key in body.keys().filter(|key| !known.contains(&key.as_str())) {
             let help = match near_miss(key, known.iter().copied()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("known are: {}", known.join(", ")),
+                None => format!("valid keys: {}", known.join(", ")),
             };
             self.problems
                 .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));
@@ -330,15 +332,8 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&mut self, at: &Path, expected: &str, found: &Value) {
-        let found = match found {
-            Value::Null => "nothing",
-            Value::Bool(_) => "true or false",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a text",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "a map",
-        };
-        self.problems.push(Problem::error(at.clone(), format!("expected {expected}, found {found}")));
+        let message = format!("expected {expected}, found {}", kind_of(found));
+        self.problems.push(Problem::error(at.clone(), message));
     }
 
     fn name(&mut self, name: &str) -> Name {

@@ -1,4 +1,4 @@
-//! What the templates of a route may speak of.
+//! The variables of the templates of a route.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::value::param::Params;
 
 /// The event for which templates are filled in.
 #[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
+pub struct EventContext<'a> {
     /// The event's id.
     pub event_id: &'a Name,
-    /// What its trigger told.
+    /// What its trigger gave.
     pub trigger_param: &'a TriggerParam,
     /// How many jobs came before it.
     pub chain_depth: u32,
@@ -24,13 +24,13 @@ pub struct About<'a> {
 impl Route {
     /// For `select_param`.
     #[must_use]
-    pub fn select_scope(&self, about: About<'_>) -> Scope {
+    pub fn select_scope(&self, about: EventContext<'_>) -> Scope {
         Scope::new(&self.plain(about), &[("trigger_param", about.trigger_param.params())])
     }
 
     /// For `job_param`: `select_param` is filled in already.
     #[must_use]
-    pub fn job_scope(&self, about: About<'_>, job_id: &Name, select_param: &Arc<Params>) -> Scope {
+    pub fn job_scope(&self, about: EventContext<'_>, job_id: &Name, select_param: &Arc<Params>) -> Scope {
         let mut plain = self.plain(about).to_vec();
         plain.extend([
             ("id", text(job_id)),
@@ -42,7 +42,7 @@ impl Route {
         Scope::new(&plain, &[("trigger_param", about.trigger_param.params()), ("select_param", select_param)])
     }
 
-    fn plain(&self, about: About<'_>) -> [(&'static str, Value); 5] {
+    fn plain(&self, about: EventContext<'_>) -> [(&'static str, Value); 5] {
         [
             ("trigger_id", text(about.event_id)),
             ("router", text(&self.router)),

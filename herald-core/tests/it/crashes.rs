@@ -18,20 +18,20 @@ use herald_core::journal::{
     StoredSecrets,
 };
 use herald_core::plan::{Limits, Plan};
-use herald_core::workflow::{Known, read};
+use herald_core::workflow::{KnownComponents, read};
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::doubles::{Yes, params};
 
 /// Keeps every record beyond the death of dispatchers, and dies itself when its time has come: before or after a
-/// batch stands.
+/// batch is recorded.
 #[derive(Default)]
 struct Ledger {
     records: Mutex<Vec<Record>>,
     /// Writes until the crash.
     left: AtomicI64,
-    /// Whether the last batch stands although nobody was told.
+    /// Whether the last batch is recorded although that was not reported.
     after: bool,
     /// How long a write takes, so that others begin meanwhile.
     takes: Duration,
@@ -39,7 +39,7 @@ struct Ledger {
     fails: Vec<i64>,
     /// Writes come one after the other, as they were begun.
     turn: tokio::sync::Mutex<u64>,
-    /// Failures that were told.
+    /// Failures that were reported.
     told: AtomicU64,
 }
 
@@ -168,7 +168,7 @@ fn plan(runner: &Runner) -> Plan {
         "once": {"trigger": "t", "selector": "yes", "task": {"k": "plain"}},
         "done": {"trigger": "exe_done", "selector": "first", "task": {"k": "plain"}},
     });
-    let known = Known {
+    let known = KnownComponents {
         triggers: [("t".to_owned(), None)].into(),
         selectors: [("yes".to_owned(), None), ("first".to_owned(), None)].into(),
         executors: [("work".to_owned(), None), ("plain".to_owned(), None)].into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herald_core::activation::{EventSink, NewEvent, Refused};
 use herald_core::actor::Actor;
-use herald_core::herald::{Herald, Running};
+use herald_core::herald::{Herald, RunningHerald};
 use herald_core::plan::Limits;
 use herald_core::secret::Mask;
 use herald_core::workflow::Router;
@@ -22,7 +22,7 @@ fn simple(worker: &Worker) -> Herald {
         .router(Router::new("r", "t", "yes").task("k", "work"))
 }
 
-async fn started(herald: Herald) -> Running {
+async fn started(herald: Herald) -> RunningHerald {
     herald.start().await.unwrap()
 }
 

@@ -76,7 +76,7 @@ impl Selector for Shows {
     }
 }
 
-/// Misbehaves as told: `panic`, `error`, `never`, or waits that many milliseconds and says yes.
+/// Misbehaves as its parameters say: `panic`, `error`, `never`, or waits that many milliseconds and says yes.
 pub struct Odd(pub &'static str);
 
 #[async_trait]
@@ -128,7 +128,7 @@ impl Executor for Worker {
     }
 }
 
-/// Notes records in a diary, and fails while told to.
+/// Notes records in a diary, and fails while it is set to.
 #[derive(Clone, Default)]
 pub struct Scribe {
     pub diary: Diary,

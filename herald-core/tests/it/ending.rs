@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::doubles::{Worker, Yes, activate, params};
 
-async fn started(worker: &Worker, max_jobs: usize) -> herald_core::herald::Running {
+async fn started(worker: &Worker, max_jobs: usize) -> herald_core::herald::RunningHerald {
     Herald::new()
         .trigger("t", crate::triggers::Quiet)
         .selector("yes", Yes)
@@ -78,7 +78,7 @@ async fn force_ends_at_once_and_an_executor_that_does_not_obey_is_left_alone() {
         workflow: herald_core::workflow::read(
             &json!({"r": {"trigger": "t", "selector": "yes", "task": {"k": "work"}}}),
             &json!(null),
-            &herald_core::workflow::Known {
+            &herald_core::workflow::KnownComponents {
                 triggers: [("t".to_owned(), None)].into(),
                 selectors: [("yes".to_owned(), None)].into(),
                 executors: [("work".to_owned(), None)].into(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::activation::{EventSink, Key, NewEvent};
-use herald_core::herald::{Herald, Running};
+use herald_core::herald::{Herald, RunningHerald};
 use herald_core::journal::{MemoryJournal, Record, SelectorResult};
 use herald_core::workflow::Router;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::doubles::{Worker, Yes, activate, params};
 
 struct Bench {
-    running: Running,
+    running: RunningHerald,
     worker: Worker,
     journal: Arc<MemoryJournal>,
     begun: Instant,

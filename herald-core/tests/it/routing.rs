@@ -1,14 +1,14 @@
 //! Routers from code and from YAML; presets and their priorities; what is wrong with them.
 
 use herald_core::herald::{Herald, StartError};
-use herald_core::workflow::{Known, Router, read};
+use herald_core::workflow::{KnownComponents, Router, read};
 use serde_json::{Value, json};
 
 use crate::doubles::{Worker, Yes};
 use crate::triggers::Quiet;
 
-fn known() -> Known<'static> {
-    Known {
+fn known() -> KnownComponents<'static> {
+    KnownComponents {
         triggers: [("t".to_owned(), None)].into(),
         selectors: [("yes".to_owned(), None), ("match_map".to_owned(), None)].into(),
         executors: [("work".to_owned(), None), ("print".to_owned(), None)].into(),
@@ -74,7 +74,7 @@ fn problems_come_all_at_once_and_say_where() {
             "router.a.trigger: unknown trigger \"tt\" (did you mean \"t\"?)",
             "router.b.selector: unknown selector \"yess\" (did you mean \"yes\"?)",
             "router.b.task.k: unknown executor \"wrk\" (did you mean \"work\"?)",
-            "router.b.task.l.extra: unknown key `extra` (known are: executor, select_param, job_param, policy)",
+            "router.b.task.l.extra: unknown key `extra` (valid keys: executor, select_param, job_param, policy)",
             "router.b.triger: unknown key `triger` (did you mean `trigger`?)",
             "router.b: `trigger` is missing",
             "router.c.job_param: unknown preset \"nightli\" (did you mean \"nightly\"?)",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::activation::{EventSink, NewEvent};
-use herald_core::herald::{Herald, Running};
+use herald_core::herald::{Herald, RunningHerald};
 use herald_core::journal::{MemoryJournal, Record, SelectorResult};
 use herald_core::watch::Watch;
 use herald_core::workflow::Router;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::doubles::{Holds, Shows, Worker, Yes, activate, params};
 
 struct Bench {
-    running: Running,
+    running: RunningHerald,
     worker: Worker,
     journal: Arc<MemoryJournal>,
 }
@@ -136,7 +136,7 @@ async fn whoever_watches_an_event_sees_its_jobs_end() {
     let tasks: Vec<String> = watch.ended().await.iter().map(|ended| ended.task.to_string()).collect();
     assert_eq!(tasks, ["a", "b"]);
     assert_eq!(bench.watched(json!({"x": 2})).await.matched().await, 0);
-    // Whoever goes away is not waited for.
+    // A caller that goes away is not waited for.
     drop(bench.watched(json!({"x": 1})).await);
     assert_eq!(bench.ends().await.len(), 4);
 }

@@ -71,7 +71,7 @@ fn every_problem_has_its_place() {
         ("secret:\n", "c.yml:1:1: the secret `secret` is empty"),
         ("secret: ''\n", "c.yml:1:9: the secret `secret` is empty"),
         ("secret: short\n", "c.yml:1:9: `secret`: the secret is too short (5 bytes"),
-        ("secret: 123456789012345\n", "c.yml:1:9: `secret`: expected a text, found a number"),
+        ("secret: 123456789012345\n", "c.yml:1:9: `secret`: expected a string, found a number"),
         ("secret: []\n", "c.yml:1:9: `secret`: the list is empty"),
         (
             "secret: [the_secret_should_be_strong_enough, short]\n",
@@ -95,10 +95,10 @@ fn every_problem_has_its_place() {
     for (line, expected) in [
         ("port: 70000\n", "c.yml:2:7: `port`: expected a whole number from 0 to 65535, found 70000"),
         ("port: [1]\n", "c.yml:2:7: `port`: expected a whole number from 0 to 65535, found a list"),
-        ("allow_v1: yes\n", "c.yml:2:11: `allow_v1`: expected true or false, found a text"),
-        ("allow_v1: 'true'\n", "c.yml:2:11: `allow_v1`: expected true or false"),
+        ("allow_v1: yes\n", "c.yml:2:11: `allow_v1`: expected a boolean, found a string"),
+        ("allow_v1: 'true'\n", "c.yml:2:11: `allow_v1`: expected a boolean"),
         ("host:\n", "c.yml:2:1: `host` has no value"),
-        ("log_level: loud\n", "c.yml:2:12: `log_level`: there is no such level"),
+        ("log_level: loud\n", "c.yml:2:12: `log_level`: unknown level"),
         ("kill_grace: 0\n", "c.yml:2:13: `kill_grace`: a duration must be more than zero"),
         ("max_body: many\n", "c.yml:2:11: `max_body`: "),
         ("max_body: 2GiB\n", "c.yml:2:11: `max_body`: it must be at most 1024 MiB"),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use herald_core::problem::Severity;
-use herald_core::yaml::Found;
+use herald_core::yaml::LocatedProblem;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, BAD_INPUT, ConfigFile, FAILED, STOPPED};
@@ -86,7 +86,7 @@ fn in_words(counts: &[(&str, usize)]) -> String {
 
 /// `missing`: what the probe did not find, if there was one.
 fn as_json(loaded: &Result<Loaded, Wrong>, missing: Option<&Vec<String>>) -> Value {
-    let of = |found: &[Found], severity: Severity| -> Vec<Value> {
+    let of = |found: &[LocatedProblem], severity: Severity| -> Vec<Value> {
         found.iter().filter(|found| found.severity == severity).map(place).collect()
     };
     match loaded {
@@ -110,7 +110,7 @@ fn as_json(loaded: &Result<Loaded, Wrong>, missing: Option<&Vec<String>>) -> Val
     }
 }
 
-fn place(found: &Found) -> Value {
+fn place(found: &LocatedProblem) -> Value {
     let mut place = json!({"line": found.line, "column": found.column, "message": found.message});
     if let Some(help) = &found.help {
         place["help"] = Value::from(help.as_str());

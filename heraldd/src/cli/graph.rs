@@ -217,7 +217,7 @@ impl Graph {
 /// Whether the end of a job of `from` makes one of these routes of one router happen.
 fn done(from: &Route, routes: &[&Route], proof: Option<Proof>) -> Option<Edge> {
     let Some(proof) = proof else { return Some(Edge::MayBeDone) };
-    let told = from.told();
+    let told = from.exe_done_params();
     let answers: Vec<_> = routes.iter().map(|to| proof(&told, &to.select_param)).collect();
     if answers.contains(&Some(true)) {
         Some(Edge::Done)

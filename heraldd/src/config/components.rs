@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use herald_config::secret::{At, SecretResolver};
+use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::activation::{EXE_DONE, INTERNAL};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
-use herald_core::registry::Types;
+use herald_core::registry::ComponentTypes;
 use herald_core::spec::{ComponentType, Description, Options};
 use serde_json::{Map, Value, json};
 
@@ -36,7 +36,7 @@ pub(super) const EXECUTOR: Section = Section {
 };
 
 /// Resolves the references in the options of components.
-fn resolve(resolver: &mut SecretResolver<'_>, components: &mut Value, at: &At<'_>) {
+fn resolve(resolver: &mut SecretResolver<'_>, components: &mut Value, at: &LazyPath<'_>) {
     for (name, options) in components.as_object_mut().into_iter().flatten() {
         let at = at.key(name);
         let type_name = options.get("type").cloned();
@@ -63,7 +63,7 @@ pub struct Component {
 }
 
 /// A map from names to components: by `type`, or by the name where that is a type.
-fn schema<C: ?Sized>(doc: &str, types: &Types<C>) -> Value {
+fn schema<C: ?Sized>(doc: &str, types: &ComponentTypes<C>) -> Value {
     let names: Vec<&str> = types.names().collect();
     let by_type: Vec<Value> = types
         .descriptions()
@@ -115,7 +115,7 @@ pub(super) struct ComponentSection<'r, C: ?Sized> {
 pub(super) fn read<'r, C: ?Sized>(
     kind: &'static str,
     section: &Value,
-    types: &'r Types<C>,
+    types: &'r ComponentTypes<C>,
     uses: &Uses<'_>,
     (secrets, shared): (&mut SecretResolver<'_>, &Params),
 ) -> ComponentSection<'r, C> {
@@ -141,7 +141,7 @@ pub(super) fn read<'r, C: ?Sized>(
 
 struct Reader<'r, 's, C: ?Sized> {
     kind: &'static str,
-    types: &'r Types<C>,
+    types: &'r ComponentTypes<C>,
     /// Sections that components may read.
     shared: &'s Params,
     out: ComponentSection<'r, C>,
@@ -250,7 +250,7 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
         }
     }
 
-    /// Types stand for themselves with default options; those that routers use are made.
+    /// ComponentTypes stand for themselves with default options; those that routers use are made.
     fn bare_types(&mut self, uses: &Uses<'_>) {
         for description in self.types.descriptions() {
             let name = &description.type_name;

@@ -26,12 +26,12 @@ use herald_config::file::{self, ConfigurationFile};
 use herald_config::secret::{Lookup, Resolved, SecretResolver};
 use herald_core::executor::Executor;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
-use herald_core::registry::{Registry, Types};
+use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::secret::Mask;
 use herald_core::selector::Selector;
 use herald_core::trigger::Trigger;
-use herald_core::workflow::{self, Known, Workflow};
-use herald_core::yaml::{Found, Problems};
+use herald_core::workflow::{self, KnownComponents, Workflow};
+use herald_core::yaml::{LocatedProblem, Problems};
 use serde_json::{Map, Value};
 
 use crate::trigger::http;
@@ -84,7 +84,7 @@ pub struct Config {
     /// What hides the secrets of this configuration.
     pub mask: Mask,
     /// What is doubtful.
-    pub warnings: Vec<Found>,
+    pub warnings: Vec<LocatedProblem>,
 }
 
 /// The plugins that the file lists, as paths to open. They are needed before anything else can be checked; what is
@@ -205,7 +205,7 @@ impl Checker<'_> {
             self.components(("executor", section("executor")), &registry.executors, (&in_executor, &shared));
         self.problems.extend(clashes(&triggers));
         let references = self.secrets.references();
-        let known = Known {
+        let known = KnownComponents {
             triggers: std::mem::take(&mut triggers.names),
             selectors: std::mem::take(&mut selectors.names),
             executors: std::mem::take(&mut executors.names),
@@ -240,7 +240,7 @@ impl Checker<'_> {
     fn components<'r, C: ?Sized>(
         &mut self,
         (kind, section): (&'static str, &Value),
-        types: &'r Types<C>,
+        types: &'r ComponentTypes<C>,
         (uses, shared): (&Uses<'_>, &Map<String, Value>),
     ) -> ComponentSection<'r, C> {
         let mut read = components::read(kind, section, types, uses, (&mut self.secrets, shared));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use herald_core::exe_done;
-use herald_core::registry::{Registry, Types};
+use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::workflow::policy;
 use serde_json::Value;
@@ -113,7 +113,7 @@ fn settings(page: &mut String, section: &Section) {
     options(page, "option", &description.options);
 }
 
-fn section<C: ?Sized>(page: &mut String, title: &str, params: &str, types: &Types<C>) {
+fn section<C: ?Sized>(page: &mut String, title: &str, params: &str, types: &ComponentTypes<C>) {
     // Writing to a String cannot fail.
     let _ = write!(page, "\n## {title}\n");
     for description in types.descriptions() {

@@ -1,6 +1,6 @@
 //! The sections `preset` and `router`: where they may refer to secrets, and which components the routers use.
 
-use herald_config::secret::{At, SecretResolver};
+use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::problem::Path;
 use serde_json::{Value, json};
 
@@ -33,19 +33,19 @@ pub(super) const ROUTER: Section = Section {
     }),
 };
 
-fn resolve_presets(resolver: &mut SecretResolver<'_>, presets: &mut Value, at: &At<'_>) {
+fn resolve_presets(resolver: &mut SecretResolver<'_>, presets: &mut Value, at: &LazyPath<'_>) {
     for (name, preset) in presets.as_object_mut().into_iter().flatten() {
         resolver.resolve(preset, &at.key(name));
     }
 }
 
-fn resolve_routers(resolver: &mut SecretResolver<'_>, routers: &mut Value, at: &At<'_>) {
+fn resolve_routers(resolver: &mut SecretResolver<'_>, routers: &mut Value, at: &LazyPath<'_>) {
     for (name, router) in routers.as_object_mut().into_iter().flatten() {
         resolve_router(resolver, router, &at.key(name));
     }
 }
 
-fn resolve_router(resolver: &mut SecretResolver<'_>, router: &mut Value, at: &At<'_>) {
+fn resolve_router(resolver: &mut SecretResolver<'_>, router: &mut Value, at: &LazyPath<'_>) {
     for (key, value) in router.as_object_mut().into_iter().flatten() {
         let at = at.key(key);
         match key.as_str() {
@@ -60,7 +60,7 @@ fn resolve_router(resolver: &mut SecretResolver<'_>, router: &mut Value, at: &At
     }
 }
 
-fn resolve_task(resolver: &mut SecretResolver<'_>, body: &mut Value, at: &At<'_>) {
+fn resolve_task(resolver: &mut SecretResolver<'_>, body: &mut Value, at: &LazyPath<'_>) {
     let Value::Object(map) = body else { return resolver.refuse(body, at) };
     for (key, value) in map {
         match key.as_str() {

@@ -5,7 +5,7 @@
 
 use std::path::Path as FilePath;
 
-use herald_config::secret::{At, SecretResolver};
+use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of};
 use herald_core::registry::Registry;
@@ -35,7 +35,7 @@ pub(super) enum References {
     /// In every value.
     Everywhere,
     /// Where this resolves them.
-    Some(fn(&mut SecretResolver<'_>, &mut Value, &At<'_>)),
+    Some(fn(&mut SecretResolver<'_>, &mut Value, &LazyPath<'_>)),
 }
 
 /// What a section looks like.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_config::secret::{At, SecretResolver};
+use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::plan::Limits;
 use serde_json::{Map, Value};
 
@@ -103,7 +103,7 @@ pub(super) fn names() -> Vec<String> {
 /// Resolves references where they may stand, and refuses them elsewhere.
 pub(super) fn resolve(resolver: &mut SecretResolver<'_>, top: &mut Map<String, Value>) {
     for (name, value) in top.iter_mut() {
-        let at = At::section(name);
+        let at = LazyPath::section(name);
         let section = SECTIONS.iter().find(|section| section.name == name);
         match section.map_or(&References::Nowhere, |section| &section.references) {
             References::Nowhere => resolver.refuse(value, &at),

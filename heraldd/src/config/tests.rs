@@ -216,16 +216,16 @@ fn one_problem_each() {
         ("log_level: INFO", "1:1: unknown section `log_level` (write  log: {level: …})"),
         ("log: INFO", "1:6: expected a map with level, output and format (write  log: {level: info})"),
         ("log: {levl: info}", "1:7: unknown option `levl` of `log` (did you mean `level`?)"),
-        ("log: {level: inof}", "1:14: `level`: there is no such level; did you mean \"info\"?"),
+        ("log: {level: inof}", "1:14: `level`: unknown level; did you mean \"info\"?"),
         ("log: {format: xml}", "1:15: `format`: \"xml\" is not one of: text, json"),
         ("max_jobs: 0", "1:11: `max_jobs`: expected a whole number from 1 to 100000, found 0"),
-        ("max_jobs: many", "1:11: `max_jobs`: expected a whole number from 1 to 100000, found a text"),
+        ("max_jobs: many", "1:11: `max_jobs`: expected a whole number from 1 to 100000, found a string"),
         ("plugin: {a: 1}", "1:9: expected the path of a plugin, found a map"),
         ("plugin: [a.so, '']", "1:16: expected the path of a plugin, found an empty text"),
         ("trigger: [tick]", "1:10: expected a map of triggers by name, found a list"),
         (
             "trigger: {a: tick}",
-            "1:14: expected the options of trigger \"a\" as a map, found a text (write  NAME: {type: TYPE, OPTION: VALUE})",
+            "1:14: expected the options of trigger \"a\" as a map, found a string (write  NAME: {type: TYPE, OPTION: VALUE})",
         ),
         ("trigger: {a: {type: tik}}", "1:21: unknown trigger type \"tik\" (did you mean \"tick\"?)"),
         (
@@ -283,7 +283,7 @@ fn routers_name_what_exists() {
         ),
         (
             "{trigger: tick, selector: all, task: {t: print}, job_param: {print_key: 5}}",
-            "1:85: `print_key`: expected a text, found a number (put it in quotes)",
+            "1:85: `print_key`: expected a string, found a number (put it in quotes)",
         ),
         (
             "{trigger: tick, selector: all, task: {t: print}, select_param: prest}",

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::Params;
 use herald_base::secret_name::{MASKED, is_secret_name};
 
-/// The parameter that tells of the request which an event came with.
+/// The parameter that describes the request which an event came with.
 pub const REQUEST: &str = "_request";
 /// What of it is as it came.
 const RAW: [&str; 2] = ["body", "body_base64"];
@@ -40,7 +40,7 @@ impl Mask {
         self.values.contains(text)
     }
 
-    /// This mask, and what stands under secret names in these parameters besides: templates may have put it elsewhere.
+    /// This mask, and the values under secret names in these parameters: templates may have put them elsewhere, too.
     #[must_use]
     pub fn with_secrets_of(&self, params: &Params) -> Self {
         let mut mask = self.clone();
@@ -105,7 +105,8 @@ impl Mask {
         }
     }
 
-    /// Whether one of the known secrets may stand in this JSON text. What JSON could write in another way counts as there.
+    /// Whether this JSON text may hold one of the known secrets. What JSON could write in another way counts as
+    /// held.
     #[must_use]
     pub fn may_hide_in(&self, json: &str) -> bool {
         if self.values.is_empty() {
@@ -208,8 +209,8 @@ impl Mask {
         params.iter().map(shown).collect()
     }
 
-    /// A request as an event tells of it. What stands under secret names in the event stands in the request once more, and
-    /// under other names: in the path, in the query, and in texts as they came, whatever they are encoded in.
+    /// A request as an event shows it. The values under secret names in the event are in the request once more, under
+    /// other names: in the path, in the query, and in raw strings, whatever they are encoded in.
     fn request(&self, request: &Params, event: &Params) -> Params {
         let others: Params = event
             .iter()
@@ -233,7 +234,7 @@ impl Mask {
     fn entry(&self, key: &str, value: &Value) -> Value {
         match value {
             _ if !is_secret_name(key) => self.value(value),
-            // An absent secret is no secret, and seeing that it is absent helps.
+            // An absent secret need not be hidden, and seeing that it is absent helps.
             Value::Null => Value::Null,
             _ => Value::String(MASKED.to_owned()),
         }
@@ -335,7 +336,7 @@ mod tests {
             let event = event.as_object().unwrap();
             assert_eq!(Value::Object(Mask::new().params(event)), shown);
             assert_eq!(Mask::new().hides_nothing_in(event), Value::Object(event.clone()) == shown);
-            // As it stands in the parameters of a job.
+            // As it is in the parameters of a job.
             assert_eq!(Mask::new().value(&json!({"trigger_param": event})), json!({"trigger_param": shown}));
         }
     }

@@ -6,4 +6,4 @@ mod resolve;
 
 pub use mask::{Mask, REQUEST, SHORTEST_WITHIN};
 pub use reference::{FileError, Lookup, Reference, ReferenceError};
-pub use resolve::{At, Resolved, SecretResolver};
+pub use resolve::{LazyPath, Resolved, SecretResolver};

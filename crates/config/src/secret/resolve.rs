@@ -1,8 +1,8 @@
 //! Resolves the references in a configuration, and finds the secrets that are written in it.
 //!
 //! A whole value `${env:NAME}` or `${file:/path}` is replaced by what it names. What is secret goes into the mask.
-//! Nothing here remembers the references: whoever keeps a job's parameters for longer keeps the unresolved values of
-//! the document, and gives them to [`SecretResolver::resolve`] again.
+//! Nothing here remembers the references: code that keeps a job's parameters for longer keeps the unresolved values of
+//! the document, and passes them to [`SecretResolver::resolve`] again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,8 +16,8 @@ use crate::problem::{Path, Problem, near_miss};
 use crate::spec::{Description, OptionKind};
 
 /// A place on the way down, which costs nothing until somebody asks for it.
-pub struct At<'a> {
-    above: Option<&'a At<'a>>,
+pub struct LazyPath<'a> {
+    above: Option<&'a LazyPath<'a>>,
     /// None at the top of the document.
     step: Option<Down<'a>>,
 }
@@ -28,7 +28,7 @@ enum Down<'a> {
     Index(usize),
 }
 
-impl<'a> At<'a> {
+impl<'a> LazyPath<'a> {
     /// The top of the document.
     #[must_use]
     pub fn top() -> Self {
@@ -52,7 +52,7 @@ impl<'a> At<'a> {
     }
 
     fn path(&self) -> Path {
-        let above = self.above.map_or_else(Path::top, At::path);
+        let above = self.above.map_or_else(Path::top, LazyPath::path);
         match self.step {
             None => above,
             Some(Down::Key(key)) => above.key(key),
@@ -61,8 +61,8 @@ impl<'a> At<'a> {
     }
 }
 
-/// What stands in the place of a secret that could not be had.
-const NOT_THERE: &str = "a secret that could not be had";
+/// The value in place of a secret that could not be read.
+const NOT_THERE: &str = "a secret that could not be read";
 /// The shortest line of a secret of many lines that is hidden by itself.
 const SHORTEST_LINE: usize = 8;
 
@@ -73,7 +73,7 @@ pub struct SecretResolver<'a> {
     problems: Vec<Problem>,
     /// What references gave, by place.
     resolved: HashMap<Path, String>,
-    /// Places of secrets that stand in the file itself.
+    /// Places of secrets that are written in the file itself.
     literal: Vec<Path>,
     /// Places of values that their description declares secret, whatever their name.
     declared: Vec<Path>,
@@ -108,12 +108,12 @@ impl<'a> SecretResolver<'a> {
     }
 
     /// Replaces the references in a value and below, and notes what is secret.
-    pub fn resolve(&mut self, value: &mut Value, at: &At<'_>) {
+    pub fn resolve(&mut self, value: &mut Value, at: &LazyPath<'_>) {
         self.walk(value, at, None);
     }
 
-    /// `under` is the secret name that the value stands under.
-    fn walk(&mut self, value: &mut Value, at: &At<'_>, under: Option<&str>) {
+    /// `under` is the secret name that the value is under.
+    fn walk(&mut self, value: &mut Value, at: &LazyPath<'_>, under: Option<&str>) {
         match value {
             Value::String(text) => self.text(text, at, under),
             Value::Number(number) if under.is_some() => self.literal(&number.to_string(), &at.path()),
@@ -137,7 +137,7 @@ impl<'a> SecretResolver<'a> {
         }
     }
 
-    fn text(&mut self, text: &mut String, at: &At<'_>, under: Option<&str>) {
+    fn text(&mut self, text: &mut String, at: &LazyPath<'_>, under: Option<&str>) {
         match Reference::of(text) {
             None => match under {
                 Some(name) if text.is_empty() => self.empty(name, at),
@@ -247,14 +247,14 @@ impl<'a> SecretResolver<'a> {
         Resolved { problems, mask: self.mask }
     }
 
-    fn empty(&mut self, name: &str, at: &At<'_>) {
+    fn empty(&mut self, name: &str, at: &LazyPath<'_>) {
         self.problems.push(
             Problem::error(at.path(), format!("the secret `{name}` is empty"))
                 .help("write it, or a reference such as ${env:NAME} or ${file:/path}"),
         );
     }
 
-    /// A secret that stands in the file.
+    /// A secret that is written in the file.
     pub fn literal(&mut self, secret: &str, at: &Path) {
         if !self.is_resolved(at) {
             self.hide(secret);
@@ -277,7 +277,7 @@ impl<'a> SecretResolver<'a> {
     }
 
     /// Refuses references where none may stand.
-    pub fn refuse(&mut self, value: &Value, at: &At<'_>) {
+    pub fn refuse(&mut self, value: &Value, at: &LazyPath<'_>) {
         match value {
             Value::String(text) if Reference::of(text).is_some() => {
                 let help =
@@ -323,7 +323,7 @@ pub struct Resolved {
     pub mask: Mask,
 }
 
-fn problem(error: &ReferenceError, at: &At<'_>) -> Problem {
+fn problem(error: &ReferenceError, at: &LazyPath<'_>) -> Problem {
     let problem = Problem::error(at.path(), error.to_string());
     match error.help() {
         Some(help) => problem.help(help),

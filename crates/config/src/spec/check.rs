@@ -8,7 +8,7 @@ use super::url::url;
 use super::value_error::ValueError;
 use super::{CheckError, Description, OptionKind, OptionSpec, Options};
 use crate::Params;
-use crate::problem::{Part, Path, Problem, near_miss};
+use crate::problem::{EntryPart, Path, Problem, near_miss};
 use herald_base::secret_name::{MASKED, is_secret_name};
 use herald_base::template_mark::holds_template;
 use herald_base::unit;
@@ -32,7 +32,7 @@ impl Description {
         self.check_keys(given, given.keys().filter(|key| *key != TYPE), at)
     }
 
-    /// As [`Self::check`], of a map that is no component: `type` in it is an option like any other.
+    /// As [`Self::check`], of a map that is not a component: `type` in it is an option like any other.
     #[must_use]
     pub fn check_map(&self, given: &Params, at: &Path) -> (Options, Vec<Problem>) {
         self.check_keys(given, given.keys(), at)
@@ -76,8 +76,11 @@ impl Description {
         for spec in &self.params {
             match given.get(&spec.name) {
                 Some(value) if holds_template(value) && spec.is_code => {
-                    let message = format!("`{}` is no template, since it is compiled beforehand", spec.name);
-                    let help = "speak of the event in it; or put the template into a parameter of your own, and speak of that";
+                    let message = format!(
+                        "`{}` cannot be a template: it is compiled when the configuration is loaded",
+                        spec.name
+                    );
+                    let help = "use the event in it directly, or put the template into a parameter of your own and use that";
                     problems.push(Problem::error(at.key(&spec.name), message).help(help).within("{{"));
                 }
                 // What it will be is known once it is filled in: the component then finds what is wrong with it.
@@ -132,7 +135,7 @@ fn unknown<'a>(
             let list: Vec<&str> = names().collect();
             problem.help(match list.is_empty() {
                 true => format!("`{type_name}` has no {what}s"),
-                false => format!("known are: {}", list.join(", ")),
+                false => format!("expected one of: {}", list.join(", ")),
             })
         })
         .collect()
@@ -169,7 +172,7 @@ fn check_one<'v>(
     }
 }
 
-/// What is wrong with the value that stands there.
+/// What is wrong with the value, at its place.
 fn placed(spec: &OptionSpec, value: &Value, at: Path, wrong: ValueError) -> Problem {
     let ValueError { index, error, shows } = wrong;
     let CheckError { option, mut message, mut help, excerpt, plain } = error;
@@ -191,15 +194,15 @@ fn placed(spec: &OptionSpec, value: &Value, at: Path, wrong: ValueError) -> Prob
     problem
 }
 
-/// Checks each of several values by itself, so that all that are wrong are told, each where it stands. What concerns them
-/// together is for the check of the whole list.
+/// Checks each of several values by itself, so that every wrong one is reported at its own place. What concerns them
+/// together is left to the check of the whole list.
 fn each(spec: &OptionSpec, value: &Value, at: &dyn Fn() -> Path) -> Vec<Problem> {
     let (OptionKind::Texts | OptionKind::Secrets, Value::Array(list)) = (&spec.kind, value) else {
         return Vec::new();
     };
     let found = list.iter().enumerate().filter_map(|(n, item)| {
         let problems = check_one(spec, item, &|| at().index(n)).err()?;
-        Some(problems.into_iter().map(|problem| Problem { part: Part::Value, ..problem }))
+        Some(problems.into_iter().map(|problem| Problem { part: EntryPart::Value, ..problem }))
     });
     found.flatten().collect()
 }
@@ -243,7 +246,7 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
         OptionKind::Boolean => match value {
             Value::Bool(_) => same(),
             other => {
-                Err(ValueError::expected("true or false", other).help("write true or false, without quotes"))
+                Err(ValueError::expected("a boolean", other).help("write true or false, without quotes"))
             }
         },
         OptionKind::Integer { min, max } => integer(value, *min, *max).map(Some),
@@ -255,8 +258,10 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
             _ => same(),
         },
         OptionKind::Url => url(text(value)?).map_err(ValueError::from).and_then(|()| same()),
-        OptionKind::Texts => many(value, "a text or a list of texts", |item| text(item).map(|_| ()), false)
-            .and_then(|()| same()),
+        OptionKind::Texts => {
+            many(value, "a string or a list of strings", |item| text(item).map(|_| ()), false)
+                .and_then(|()| same())
+        }
         OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
         OptionKind::Map | OptionKind::Fields(_) => match value {
             Value::Object(_) => same(),
@@ -269,9 +274,9 @@ fn text(value: &Value) -> Result<&str, ValueError> {
     match value {
         Value::String(text) => Ok(text),
         Value::Number(_) | Value::Bool(_) => {
-            Err(ValueError::expected("a text", value).help("put it in quotes"))
+            Err(ValueError::expected("a string", value).help("put it in quotes"))
         }
-        other => Err(ValueError::expected("a text", other)),
+        other => Err(ValueError::expected("a string", other)),
     }
 }
 
@@ -311,7 +316,7 @@ fn integer(value: &Value, min: i64, max: i64) -> Result<Value, ValueError> {
         Value::Number(number) => number,
         Value::String(text) if text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) => {
             return Err(ValueError::expected(&bounds, value).help(format!(
-                "with a zero in front it is a text; write 0o{text} for octal, or drop the zeros"
+                "with a leading zero it is a string; write 0o{text} for octal, or drop the zeros"
             )));
         }
         Value::String(text) if text.parse::<i64>().is_ok() => {
@@ -433,12 +438,12 @@ mod tests {
                 json!({"intervall": 2}),
                 "t.intervall: unknown option `intervall` of `thing` (did you mean `interval`?)",
             ),
-            (json!({"text": 5}), "t.text: `text`: expected a text, found a number (put it in quotes)"),
-            (json!({"text": ["x"]}), "t.text: `text`: expected a text, found a list"),
+            (json!({"text": 5}), "t.text: `text`: expected a string, found a number (put it in quotes)"),
+            (json!({"text": ["x"]}), "t.text: `text`: expected a string, found a list"),
             (json!({"text": null}), "t.text: `text` has no value (leave it out for the default)"),
             (json!({"interval": null}), "t.interval: `interval` has no value (How often.)"),
             (json!({"key": ""}), "t.key: `key`: a secret cannot be empty"),
-            (json!({"key": 12345}), "t.key: `key`: expected a text, found a number (put it in quotes)"),
+            (json!({"key": 12345}), "t.key: `key`: expected a string, found a number (put it in quotes)"),
             (json!({"secret": []}), "t.secret: `secret`: the list is empty"),
             (json!({"secret": ["a", ""]}), "t.secret[1]: `secret`: a secret cannot be empty"),
             (
@@ -447,7 +452,7 @@ mod tests {
             ),
             (
                 json!({"flag": "yes"}),
-                "t.flag: `flag`: expected true or false, found a text (write true or false, without quotes)",
+                "t.flag: `flag`: expected a boolean, found a string (write true or false, without quotes)",
             ),
         ]);
     }
@@ -464,11 +469,11 @@ mod tests {
                 json!(["a", "abcd", 5, "efgh"]),
                 &[
                     "t.names[1]: `names`: long",
-                    "t.names[2]: `names`: expected a text, found a number (put it in quotes)",
+                    "t.names[2]: `names`: expected a string, found a number (put it in quotes)",
                     "t.names[3]: `names`: long",
                 ][..],
             ),
-            (json!(["a", ["b"]]), &["t.names[1]: `names`: expected a text, found a list"]),
+            (json!(["a", ["b"]]), &["t.names[1]: `names`: expected a string, found a list"]),
             (json!("abcd"), &["t.names: `names`: long"]),
             (json!(["a", null]), &["t.names[1]: `names` has no value (leave it out for the default)"]),
             (json!(["a", "b"]), &[]),
@@ -488,7 +493,7 @@ mod tests {
         let given = json!({"program": "a == '{{ trigger_param.b }}'", "text": "{{ trigger_param.b }}"});
         let found = description.check_params(given.as_object().unwrap(), &Path::top().key("p"));
         let [problem] = found.as_slice() else { panic!("{found:?}") };
-        assert!(problem.to_string().starts_with("p.program: `program` is no template"), "{problem}");
+        assert!(problem.to_string().starts_with("p.program: `program` cannot be a template"), "{problem}");
     }
 
     #[test]
@@ -498,12 +503,12 @@ mod tests {
             (json!({"port": 1.5}), "t.port: `port`: expected a whole number from 0 to 65535, found 1.5"),
             (
                 json!({"port": "80"}),
-                "t.port: `port`: expected a whole number from 0 to 65535, found a text (write it without quotes)",
+                "t.port: `port`: expected a whole number from 0 to 65535, found a string (write it without quotes)",
             ),
             (
                 json!({"port": "0660"}),
-                "t.port: `port`: expected a whole number from 0 to 65535, found a text \
-                 (with a zero in front it is a text; write 0o0660 for octal, or drop the zeros)",
+                "t.port: `port`: expected a whole number from 0 to 65535, found a string \
+                 (with a leading zero it is a string; write 0o0660 for octal, or drop the zeros)",
             ),
             (json!({"count": 0}), "t.count: `count`: expected a whole number from 1, found 0"),
             (json!({"odd": 1e300}), "t.odd: `odd`: expected a whole number, found 1e300"),
@@ -523,14 +528,14 @@ mod tests {
             (json!({"file": "a\0"}), "t.file: `file`: a path cannot hold a zero byte"),
             (
                 json!({"names": ["a", 5]}),
-                "t.names[1]: `names`: expected a text, found a number (put it in quotes)",
+                "t.names[1]: `names`: expected a string, found a number (put it in quotes)",
             ),
             (
                 json!({"format": "jsn"}),
                 "t.format: `format`: \"jsn\" is not one of: text, json (did you mean \"json\"?)",
             ),
             (json!({"format": "xml"}), "t.format: `format`: \"xml\" is not one of: text, json"),
-            (json!({"env": "A=1"}), "t.env: `env`: expected a map, found a text"),
+            (json!({"env": "A=1"}), "t.env: `env`: expected a map, found a string"),
         ]);
     }
 
@@ -562,7 +567,10 @@ mod tests {
         );
         let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(texts[0].contains("unknown option `x` of `thing` (known are: any, text, key,"), "{texts:?}");
+        assert!(
+            texts[0].contains("unknown option `x` of `thing` (expected one of: any, text, key,"),
+            "{texts:?}"
+        );
         assert!(texts.iter().any(|t| t == "trigger.t: the option `interval` of `thing` is missing (interval: How often.)"));
     }
 
@@ -628,12 +636,12 @@ mod tests {
             ),
             (
                 json!({"cert": 1, "key": "k", "depth": 0}),
-                &["t.tls.cert: `cert`: expected a text", "t.tls.depth: "],
+                &["t.tls.cert: `cert`: expected a string", "t.tls.depth: "],
             ),
             (json!({"cert": "c", "key": "k", "type": "x"}), &["t.tls.type: unknown option `type` of `tls`"]),
             (json!({"cert": "c", "key": "bad"}), &["t.tls.key: `key`: it is bad"]),
             (json!({"cert": "c", "key": "worse"}), &["t.tls: `tls`: it is worse"]),
-            (json!(true), &["t.tls: `tls`: expected a map, found true or false"]),
+            (json!(true), &["t.tls: `tls`: expected a map, found a boolean"]),
             (Value::Null, &["t.tls: `tls` has no value"]),
         ] {
             let said: Vec<String> = checked(given.clone()).1.iter().map(ToString::to_string).collect();

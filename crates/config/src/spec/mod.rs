@@ -47,7 +47,7 @@ pub enum OptionKind {
     FilePath,
     /// An `http://` or `https://` URL.
     Url,
-    /// One text or a list of texts.
+    /// One string or a list of strings.
     Texts,
     /// One of these texts.
     OneOf(&'static [&'static str]),

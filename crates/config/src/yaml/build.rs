@@ -7,8 +7,9 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_yaml::granit_parser::{Event, ScalarStyle, ScanError, Tag};
 
-use super::report::{Finding, Source};
-use super::tree::{DEEPEST, Entry, Kind, Node, NodeId, Tree};
+use super::report::{Finding, SourceText};
+use super::scalar::ScalarError;
+use super::tree::{DEEPEST, MapEntry, NodeId, NodeKind, Tree, YamlNode};
 use super::{merge, scalar, syntax};
 use crate::problem::Severity;
 use crate::secret::Reference;
@@ -42,18 +43,18 @@ struct Anchor {
 }
 
 /// A collection whose end has not come yet.
-struct Frame {
+struct OpenNode {
     node: NodeId,
     anchor: usize,
     /// Whether everything inside is secret.
     secret: bool,
     weight: Weight,
-    open: Open,
+    open: Collection,
 }
 
-enum Open {
+enum Collection {
     List(Vec<NodeId>),
-    Map { entries: Vec<Entry>, merges: Vec<NodeId>, next: Next },
+    Map { entries: Vec<MapEntry>, merges: Vec<NodeId>, next: Next },
 }
 
 /// What the next node of a map is.
@@ -83,7 +84,7 @@ pub(super) struct Reading {
 #[derive(Default)]
 pub(super) struct Builder {
     tree: Tree,
-    stack: Vec<Frame>,
+    stack: Vec<OpenNode>,
     anchors: HashMap<usize, Anchor>,
     repeated: Weight,
     documents: usize,
@@ -102,12 +103,12 @@ impl Builder {
         self.over
     }
 
-    pub(super) fn finish(mut self, source: &mut Source) -> Reading {
+    pub(super) fn finish(mut self, source: &mut SourceText) -> Reading {
         if self.documents == 0 && self.findings.is_empty() {
             self.tree.root = None;
         }
         if self.syntax_error {
-            // No tree tells what is secret from here on, so the text alone must.
+            // There is no tree from here on that shows what is secret: it is found in the text alone.
             self.secret.extend(source.secret_looking_places());
             if let Some(end) = self.after_secret {
                 self.secret.push(end..source.text_len());
@@ -147,27 +148,30 @@ impl Builder {
             Event::Scalar(text, style, anchor, tag) => self.scalar(text, style, anchor, tag.as_deref(), span),
             Event::SequenceStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "seq", &span);
-                self.begin(Open::List(Vec::new()), anchor, span);
+                self.begin(Collection::List(Vec::new()), anchor, span);
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.check_tag(tag.as_deref(), "map", &span);
-                let open = Open::Map { entries: Vec::new(), merges: Vec::new(), next: Next::Key };
+                let open = Collection::Map { entries: Vec::new(), merges: Vec::new(), next: Next::Key };
                 self.begin(open, anchor, span);
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
-                self.found(span.clone(), format!("no anchor `&{name}` stands above this alias"));
-                let node = self.node(Kind::Scalar(Value::Null), &span);
+                self.found(
+                    span.clone(),
+                    format!("unknown anchor `&{name}`: an anchor must come before its alias"),
+                );
+                let node = self.node(NodeKind::Scalar(Value::Null), &span);
                 self.place(node, Weight::default());
             }
             _ => {}
         }
     }
 
-    fn node(&mut self, kind: Kind, span: &Range<usize>) -> NodeId {
+    fn node(&mut self, kind: NodeKind, span: &Range<usize>) -> NodeId {
         let id = NodeId::try_from(self.tree.nodes.len()).unwrap_or(NodeId::MAX);
-        self.tree.nodes.push(Node { span: narrow(span), kind });
+        self.tree.nodes.push(YamlNode { span: narrow(span), kind });
         id
     }
 
@@ -176,19 +180,20 @@ impl Builder {
             && tag.core_suffix() != Some(expected)
             && !is_plain_tag(tag)
         {
-            self.found(span.clone(), format!("the tag `{}` is not known here", tag_text(tag)));
+            self.found(span.clone(), ScalarError::UnknownTag(tag_text(tag)).to_string());
         }
     }
 
     /// Whether the value that comes next is secret.
     fn in_secret(&self) -> bool {
         self.stack.last().is_some_and(|frame| {
-            frame.secret || matches!(frame.open, Open::Map { next: Next::Value { secret: true, .. }, .. })
+            frame.secret
+                || matches!(frame.open, Collection::Map { next: Next::Value { secret: true, .. }, .. })
         })
     }
 
     fn awaits_key(&self) -> bool {
-        matches!(self.stack.last(), Some(Frame { open: Open::Map { next: Next::Key, .. }, .. }))
+        matches!(self.stack.last(), Some(OpenNode { open: Collection::Map { next: Next::Key, .. }, .. }))
     }
 
     fn scalar(
@@ -202,7 +207,7 @@ impl Builder {
         let plain = style == ScalarStyle::Plain && tag.is_none();
         if self.awaits_key() {
             if anchor != 0 {
-                let node = self.node(Kind::Scalar(Value::String(text.clone().into_owned())), &span);
+                let node = self.node(NodeKind::Scalar(Value::String(text.clone().into_owned())), &span);
                 let weight = Weight { values: 1, bytes: text.len() as u64, depth: 0 };
                 self.anchors.insert(anchor, Anchor { node, weight: Some(weight) });
             }
@@ -220,15 +225,14 @@ impl Builder {
             Some(tag) => match tag.core_suffix() {
                 Some(core) => scalar::tagged(&text, core),
                 None if is_plain_tag(tag) => Ok(Value::String(text.into_owned())),
-                None => Err(format!("the tag `{}` is not known here", tag_text(tag))),
+                None => Err(ScalarError::UnknownTag(tag_text(tag))),
             },
         };
-        let value = value.unwrap_or_else(|message| {
-            let message = if secret { "this is no value of its kind".to_owned() } else { message };
-            self.found(span.clone(), message);
+        let value = value.unwrap_or_else(|error| {
+            self.found(span.clone(), if secret { error.without_value() } else { error.to_string() });
             Value::Null
         });
-        let node = self.node(Kind::Scalar(value), &span);
+        let node = self.node(NodeKind::Scalar(value), &span);
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { node, weight: Some(weight) });
         }
@@ -251,27 +255,27 @@ impl Builder {
     }
 
     fn set_next(&mut self, to: Next) {
-        if let Some(Frame { open: Open::Map { next, .. }, .. }) = self.stack.last_mut() {
+        if let Some(OpenNode { open: Collection::Map { next, .. }, .. }) = self.stack.last_mut() {
             *next = to;
         }
     }
 
-    fn begin(&mut self, open: Open, anchor: usize, span: Range<usize>) {
+    fn begin(&mut self, open: Collection, anchor: usize, span: Range<usize>) {
         if self.stack.len() >= DEEPEST {
             return self.fatal(span, syntax::too_deep());
         }
-        // A section's entries bear names that people chose: a router called `refresh_token` is no secret.
-        let named_part = self.stack.len() == 2 && matches!(open, Open::Map { .. });
+        // People choose the names of a section's entries: a router called `refresh_token` is not a secret.
+        let named_part = self.stack.len() == 2 && matches!(open, Collection::Map { .. });
         let secret = self.in_secret() && !named_part;
         let kind = match open {
-            Open::List(_) => Kind::List(Vec::new()),
-            Open::Map { .. } => Kind::Map { entries: Vec::new(), order: Vec::new() },
+            Collection::List(_) => NodeKind::List(Vec::new()),
+            Collection::Map { .. } => NodeKind::Map { entries: Vec::new(), order: Vec::new() },
         };
         let node = self.node(kind, &span);
         if anchor != 0 {
             self.anchors.insert(anchor, Anchor { node, weight: None });
         }
-        self.stack.push(Frame {
+        self.stack.push(OpenNode {
             node,
             anchor,
             secret,
@@ -283,8 +287,8 @@ impl Builder {
     fn end(&mut self) {
         let Some(frame) = self.stack.pop() else { return };
         let kind = match frame.open {
-            Open::List(items) => Kind::List(items),
-            Open::Map { entries, merges, .. } => {
+            Collection::List(items) => NodeKind::List(items),
+            Collection::Map { entries, merges, .. } => {
                 self.tree.shares |= !merges.is_empty();
                 merge::finish(&self.tree, entries, &merges, &mut self.findings)
             }
@@ -300,23 +304,22 @@ impl Builder {
 
     fn alias(&mut self, id: usize, span: Range<usize>) {
         let Some((target, weight)) = self.anchors.get(&id).map(|anchor| (anchor.node, anchor.weight)) else {
-            return self.found(span, "no anchor stands above this alias".to_owned());
+            return self.found(span, "unknown anchor: an anchor must come before its alias".to_owned());
         };
         if self.awaits_key() {
             match &self.tree.node(target).kind {
-                Kind::Scalar(Value::String(text)) => {
+                NodeKind::Scalar(Value::String(text)) => {
                     let text = text.clone();
                     return self.key(&text, false, &span);
                 }
                 _ => {
-                    self.found(span, "a key must be a text".to_owned());
+                    self.found(span, "a key must be a string".to_owned());
                     return self.set_next(Next::Refused);
                 }
             }
         }
         let Some(weight) = weight else {
-            return self
-                .fatal(span, "this alias stands inside what it names, so it would never end".to_owned());
+            return self.fatal(span, "this alias is inside its own anchor and would never end".to_owned());
         };
         self.repeated.add(weight);
         if self.repeated.values > MOST_REPEATED || self.repeated.bytes > MOST_REPEATED_BYTES {
@@ -331,7 +334,7 @@ impl Builder {
             self.secret = places;
         }
         self.tree.shares = true;
-        let node = self.node(Kind::Alias(target), &span);
+        let node = self.node(NodeKind::Alias(target), &span);
         self.place(node, weight);
     }
 
@@ -343,16 +346,16 @@ impl Builder {
         };
         frame.weight.add(weight);
         match &mut frame.open {
-            Open::List(items) => items.push(id),
-            Open::Map { entries, merges, next } => match std::mem::replace(next, Next::Key) {
-                Next::Value { key, at, .. } => entries.push(Entry { key, at, value: id }),
+            Collection::List(items) => items.push(id),
+            Collection::Map { entries, merges, next } => match std::mem::replace(next, Next::Key) {
+                Next::Value { key, at, .. } => entries.push(MapEntry { key, at, value: id }),
                 Next::Merge => merges.push(id),
                 Next::Refused => {}
                 Next::Key => {
                     *next = Next::Refused;
                     let span = &self.tree.nodes[id as usize].span;
                     let span = span.start as usize..span.end as usize;
-                    self.found(span, "a key must be a text, not a list or a map".to_owned());
+                    self.found(span, "a key must be a string, not a list or a map".to_owned());
                 }
             },
         }

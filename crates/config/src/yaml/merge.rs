@@ -1,7 +1,7 @@
 //! The end of a map: its duplicate keys, and what `<<` merges into it.
 
-use super::report::{Finding, Source};
-use super::tree::{Entry, Kind, NodeId, Tree};
+use super::report::{Finding, SourceText};
+use super::tree::{MapEntry, NodeId, NodeKind, Tree};
 use crate::problem::Severity;
 
 /// Up to so many entries, looking through a map is faster than sorting it.
@@ -10,10 +10,10 @@ const FEW: usize = 8;
 /// Finds duplicates (the first one stays), and merges what `<<` names: a map's own keys win, then what is named first.
 pub(super) fn finish(
     tree: &Tree,
-    mut entries: Vec<Entry>,
+    mut entries: Vec<MapEntry>,
     merges: &[NodeId],
     findings: &mut Vec<Finding>,
-) -> Kind {
+) -> NodeKind {
     let order = by_key(&entries);
     let mut unique = true;
     for (first, later) in repeats(&entries, &order) {
@@ -23,11 +23,11 @@ pub(super) fn finish(
             span: later.at.start as usize..later.at.end as usize,
             severity: Severity::Error,
             message: format!("duplicate key \"{}\"", later.key),
-            help: Some(Source::place_mark(first.at.start as usize)),
+            help: Some(SourceText::place_mark(first.at.start as usize)),
         });
     }
     if unique && merges.is_empty() {
-        return Kind::Map { entries, order };
+        return NodeKind::Map { entries, order };
     }
     for merged in merges {
         merge(tree, *merged, &mut entries, findings);
@@ -39,17 +39,17 @@ pub(super) fn finish(
     let mut keep = keep.into_iter();
     entries.retain(|_| keep.next().unwrap_or(true));
     let order = by_key(&entries);
-    Kind::Map { entries, order }
+    NodeKind::Map { entries, order }
 }
 
 /// Adds the entries of a map, or of each map of a list.
-fn merge(tree: &Tree, id: NodeId, entries: &mut Vec<Entry>, findings: &mut Vec<Finding>) {
+fn merge(tree: &Tree, id: NodeId, entries: &mut Vec<MapEntry>, findings: &mut Vec<Finding>) {
     match &tree.node(tree.target(id)).kind {
-        Kind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
-        Kind::List(items) => {
+        NodeKind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
+        NodeKind::List(items) => {
             for item in items {
                 match &tree.node(tree.target(*item)).kind {
-                    Kind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
+                    NodeKind::Map { entries: more, .. } => entries.extend(more.iter().cloned()),
                     _ => findings.push(refused(tree, *item)),
                 }
             }
@@ -69,7 +69,7 @@ fn refused(tree: &Tree, id: NodeId) -> Finding {
 }
 
 /// The places of the entries, sorted by key; equal keys in the order in which they were written. Empty for few.
-fn by_key(entries: &[Entry]) -> Vec<u32> {
+fn by_key(entries: &[MapEntry]) -> Vec<u32> {
     if entries.len() <= FEW {
         return Vec::new();
     }
@@ -80,7 +80,7 @@ fn by_key(entries: &[Entry]) -> Vec<u32> {
 }
 
 /// Every entry whose key stood before, with the first one of that key.
-fn repeats(entries: &[Entry], order: &[u32]) -> Vec<(u32, u32)> {
+fn repeats(entries: &[MapEntry], order: &[u32]) -> Vec<(u32, u32)> {
     let mut repeats = Vec::new();
     let Some(mut first) = order.first().copied() else {
         for (later, entry) in (0_u32..).zip(entries) {

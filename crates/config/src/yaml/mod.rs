@@ -1,4 +1,4 @@
-//! Reads YAML 1.2 into JSON values and remembers where everything stood, so that a problem found later can be shown
+//! Reads YAML 1.2 into JSON values and remembers where everything was, so that a problem found later can be shown
 //! where the user wrote it.
 //!
 //! What is not plain YAML 1.2 (core schema):
@@ -23,22 +23,22 @@ use std::ops::Range;
 use serde_json::Value;
 use serde_yaml::granit_parser::{Event, Parser, options};
 
-use crate::problem::{Part, Path, Problem};
+use crate::problem::{EntryPart, Path, Problem};
 use build::{Builder, Reading};
-use report::{Finding, Source};
-pub use report::{Found, Problems};
+use report::{Finding, SourceText};
+pub use report::{LocatedProblem, Problems};
 use tree::{DEEPEST, Tree};
 
 /// One YAML document with the place of everything in it.
 pub struct Document {
-    source: Source,
+    source: SourceText,
     tree: Tree,
     value: Value,
     /// What is wrong with the text itself.
     findings: Vec<Finding>,
 }
 
-/// Where something stands in a document.
+/// Where something is in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// From 1.
@@ -62,15 +62,15 @@ impl Document {
     }
 
     /// As [`Self::parse`], but where the text could be read to its end although something is wrong with it (a
-    /// duplicate key, say), the document is given all the same, so that what its content gets wrong can be told
-    /// together with it. Every [`Self::report`] then holds what is wrong with the text: use the content only when a
+    /// duplicate key, say), the document is given all the same, so that what is wrong with its content can be
+    /// reported with it. Every [`Self::report`] then holds what is wrong with the text: use the content only when a
     /// report has no errors.
     ///
     /// # Errors
     /// What keeps the text from being read to its end, and all that is wrong before.
     pub fn parse_as_far_as_possible(text: &str, file_name: &str) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut source = Source::new(file_name, text);
+        let mut source = SourceText::new(file_name, text);
         let Reading { mut tree, findings, to_the_end } = read_tree(text, &mut source);
         if !to_the_end {
             return Err(source.report(findings));
@@ -90,9 +90,9 @@ impl Document {
         self.value.take()
     }
 
-    /// What stands at a path, or the nearest thing above it that exists.
+    /// What is at a path, or the nearest thing above it that exists.
     #[must_use]
-    pub fn locate(&self, path: &Path, part: Part) -> Location {
+    pub fn locate(&self, path: &Path, part: EntryPart) -> Location {
         let span = self.tree.locate(path, part);
         let (line, column) = self.source.position(span.start);
         Location { line, column, span }
@@ -103,7 +103,7 @@ impl Document {
         self.tree.texts_below(path, &mut self.source.secret);
     }
 
-    /// The place of a problem: of the part of the value that it is about, where that stands there as it is.
+    /// The place of a problem: of the part of the value that it is about, where that is in the text as it is.
     fn span_of(&self, problem: &Problem) -> Range<usize> {
         let span = self.tree.locate(&problem.path, problem.part);
         let excerpt = problem.excerpt.as_deref().filter(|excerpt| !excerpt.is_empty());
@@ -124,7 +124,7 @@ impl Document {
             message: problem.message.clone(),
             help: problem.help.clone(),
         });
-        // What could not be read is not told a second time for not being there.
+        // What could not be read is not reported a second time as missing.
         let unread = |finding: &Finding| self.findings.iter().any(|own| own.span == finding.span);
         let findings = findings.filter(|finding| !unread(finding));
         self.source.report(self.findings.iter().cloned().chain(findings).collect())
@@ -132,7 +132,7 @@ impl Document {
 }
 
 /// The tree as far as it could be read, and what is wrong.
-fn read_tree(text: &str, source: &mut Source) -> Reading {
+fn read_tree(text: &str, source: &mut SourceText) -> Reading {
     let mut builder = Builder::default();
     if u32::try_from(text.len()).is_err() {
         builder.fatal(0..0, "the file is larger than 4 GiB".to_owned());

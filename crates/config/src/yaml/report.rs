@@ -10,20 +10,20 @@ use herald_base::secret_name::{MASKED, is_secret_name};
 
 /// The most characters of a line that are shown.
 const LONGEST_LINE: usize = 120;
-/// How much of a cut line stands before the mark.
+/// How much of a cut line is shown before the mark.
 const BEFORE_MARK: usize = 60;
-/// Stands before a place in advice, until the line is known.
+/// Comes before a place in advice, until the line is known.
 const PLACE_MARK: char = '\u{0}';
 
 /// Everything that is wrong with a text, in the order of its places. It holds no secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problems {
-    found: Vec<Found>,
+    found: Vec<LocatedProblem>,
 }
 
 /// One problem at its place in a text. Shown, it is what people read: place, problem, the line, advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct LocatedProblem {
     /// How bad it is.
     pub severity: Severity,
     /// Where it begins: the line, from 1.
@@ -37,7 +37,7 @@ pub struct Found {
     text: String,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for LocatedProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -46,7 +46,7 @@ impl fmt::Display for Found {
 impl Problems {
     /// Errors and warnings.
     #[must_use]
-    pub fn found(&self) -> &[Found] {
+    pub fn found(&self) -> &[LocatedProblem] {
         &self.found
     }
 
@@ -58,7 +58,7 @@ impl Problems {
 
     /// The warnings alone.
     #[must_use]
-    pub fn warnings(&self) -> Vec<Found> {
+    pub fn warnings(&self) -> Vec<LocatedProblem> {
         self.found.iter().filter(|found| found.severity == Severity::Warning).cloned().collect()
     }
 }
@@ -87,14 +87,14 @@ pub(super) struct Finding {
 }
 
 /// A text, where its lines begin, and which parts of it are never shown.
-pub(super) struct Source {
+pub(super) struct SourceText {
     file: String,
     text: String,
     lines: Vec<usize>,
     pub(super) secret: Vec<Range<usize>>,
 }
 
-impl Source {
+impl SourceText {
     pub(super) fn new(file: &str, text: &str) -> Self {
         let bytes = text.as_bytes();
         let ends = bytes.iter().enumerate().filter(|(n, byte)| match byte {
@@ -136,7 +136,7 @@ impl Source {
         Problems { found: findings.iter().map(|finding| self.found(finding, &secret)).collect() }
     }
 
-    fn found(&self, finding: &Finding, secret: &[Range<usize>]) -> Found {
+    fn found(&self, finding: &Finding, secret: &[Range<usize>]) -> LocatedProblem {
         let (line, column) = self.position(finding.span.start);
         let severity = finding.severity;
         let mark = match severity {
@@ -155,12 +155,12 @@ impl Source {
         if let Some(help) = &help {
             let _ = writeln!(text, "{blank} = help: {help}");
         }
-        Found { severity, line, column, message, help, text }
+        LocatedProblem { severity, line, column, message, help, text }
     }
 
     fn advice(&self, help: &str) -> String {
         match help.strip_prefix(PLACE_MARK).and_then(|at| at.parse().ok()) {
-            Some(at) => format!("it stands in line {} already", self.position(at).0),
+            Some(at) => format!("first defined on line {}", self.position(at).0),
             None => one_line(help),
         }
     }
@@ -197,7 +197,7 @@ impl Source {
         cut(&cells, span.start.max(start) >= end)
     }
 
-    /// What is shown of a part of a line, character by character, and whether the mark stands below it.
+    /// What is shown of a part of a line, character by character, and whether the mark is below it.
     fn cells(&self, part: Range<usize>, span: &Range<usize>, cells: &mut Vec<(String, bool)>) {
         let Some(text) = self.text.get(part.clone()) else { return };
         for (n, c) in text.char_indices() {

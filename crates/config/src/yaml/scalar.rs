@@ -4,8 +4,35 @@ use std::str::FromStr;
 
 use serde_json::{Number, Value};
 
+/// Why a scalar has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ScalarError {
+    /// Its tag says that it is something that it is not.
+    #[error("this is not a valid !!{0}")]
+    NotOfItsTag(String),
+    /// Its tag is not one of the core schema.
+    #[error("unknown tag `{0}`")]
+    UnknownTag(String),
+    /// A hexadecimal or octal number does not fit into 64 bits.
+    #[error("this {0} number is larger than 64 bits")]
+    TooLarge(&'static str),
+    /// Infinity, or not a number.
+    #[error("`{0}` is a number that JSON cannot hold; quote it if a string is meant")]
+    NotInJson(String),
+    /// The number does not fit into any type of number.
+    #[error("`{0}` is not a number that can be kept")]
+    NotKept(String),
+}
+
+impl ScalarError {
+    /// The message where the scalar is secret.
+    pub(super) fn without_value(&self) -> String {
+        "this is not a valid value of its kind".to_owned()
+    }
+}
+
 /// What an untagged plain scalar means.
-pub(super) fn plain(text: &str) -> Result<Value, String> {
+pub(super) fn plain(text: &str) -> Result<Value, ScalarError> {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Ok(Value::Null),
         "true" | "True" | "TRUE" => Ok(Value::Bool(true)),
@@ -16,7 +43,7 @@ pub(super) fn plain(text: &str) -> Result<Value, String> {
 }
 
 /// What a scalar with a tag such as `!!int` means.
-pub(super) fn tagged(text: &str, tag: &str) -> Result<Value, String> {
+pub(super) fn tagged(text: &str, tag: &str) -> Result<Value, ScalarError> {
     let value = match tag {
         "str" => return Ok(Value::String(text.to_owned())),
         _ => plain(text)?,
@@ -26,7 +53,7 @@ pub(super) fn tagged(text: &str, tag: &str) -> Result<Value, String> {
         ("int", Value::Number(number)) => !number.to_string().contains(['.', 'e', 'E']),
         _ => false,
     };
-    if fits { Ok(value) } else { Err(format!("this is no !!{tag}")) }
+    if fits { Ok(value) } else { Err(ScalarError::NotOfItsTag(tag.to_owned())) }
 }
 
 fn may_be_number(text: &str) -> bool {
@@ -34,7 +61,7 @@ fn may_be_number(text: &str) -> bool {
 }
 
 /// A number, or a text when it only looks like one.
-fn number(text: &str) -> Result<Value, String> {
+fn number(text: &str) -> Result<Value, ScalarError> {
     let as_text = || Ok(Value::String(text.to_owned()));
     for (prefix, radix, name) in [("0x", 16, "hexadecimal"), ("0o", 8, "octal")] {
         if let Some(digits) = text.strip_prefix(prefix) {
@@ -43,7 +70,7 @@ fn number(text: &str) -> Result<Value, String> {
             }
             return u64::from_str_radix(digits, radix)
                 .map(Value::from)
-                .map_err(|_| format!("this {name} number is larger than 64 bits"));
+                .map_err(|_| ScalarError::TooLarge(name));
         }
     }
     let (minus, rest) = match text.as_bytes().first() {
@@ -52,11 +79,11 @@ fn number(text: &str) -> Result<Value, String> {
         _ => ("", text),
     };
     match rest {
-        ".inf" | ".Inf" | ".INF" => return Err(not_in_json(text)),
-        ".nan" | ".NaN" | ".NAN" if rest == text => return Err(not_in_json(text)),
+        ".inf" | ".Inf" | ".INF" => return Err(ScalarError::NotInJson(text.to_owned())),
+        ".nan" | ".NaN" | ".NAN" if rest == text => return Err(ScalarError::NotInJson(text.to_owned())),
         _ => {}
     }
-    let Some(parts) = Decimal::of(rest) else { return as_text() };
+    let Some(parts) = NumberParts::of(rest) else { return as_text() };
     if parts.whole.len() > 1 && parts.whole.starts_with('0') {
         return as_text();
     }
@@ -70,23 +97,17 @@ fn number(text: &str) -> Result<Value, String> {
             format!("{minus}{whole}.{fraction}{exponent}")
         }
     };
-    Number::from_str(&json)
-        .map(Value::Number)
-        .map_err(|_| format!("`{text}` is not a number that can be kept"))
-}
-
-fn not_in_json(text: &str) -> String {
-    format!("`{text}` is a number that JSON cannot hold; quote it if a text is meant")
+    Number::from_str(&json).map(Value::Number).map_err(|_| ScalarError::NotKept(text.to_owned()))
 }
 
 /// `[0-9]* (. [0-9]*)? ([eE] [-+]? [0-9]+)?` with at least one digit before the exponent.
-struct Decimal<'a> {
+struct NumberParts<'a> {
     whole: &'a str,
     fraction: Option<&'a str>,
     exponent: Option<&'a str>,
 }
 
-impl<'a> Decimal<'a> {
+impl<'a> NumberParts<'a> {
     fn of(text: &'a str) -> Option<Self> {
         let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {

@@ -22,20 +22,20 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "close the quote above, or indent this line",
         ),
         ErrorKind::MappingValueNotAllowed => (
-            "a `:` that begins a value cannot stand here",
-            "quote a text that holds `: `, and check the indentation of this line and the one before",
+            "a `:` that begins a value is not allowed here",
+            "quote a string that holds `: `, and check the indentation of this line and the one before",
         ),
         ErrorKind::SimpleKeyExpected | ErrorKind::InvalidSimpleKey => {
             ("a `:` is missing after this key", "write  key: value  and check the indentation")
         }
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => {
-            ("this line does not fit what stands before it", "check its indentation")
+            ("this line does not fit the lines before it", "check its indentation")
         }
         ErrorKind::ExpectedBlockSequenceEntry => {
             ("a list entry must begin with `- `", "check the indentation")
         }
         ErrorKind::ExpectedNodeContent => {
-            ("a value is missing or cannot begin like this", "quote it if it is a text")
+            ("a value is missing or cannot begin like this", "quote it if it is a string")
         }
         ErrorKind::ExpectedFlowMappingSeparator => {
             ("a `,` or the closing `}` is missing", "check the braces")
@@ -54,7 +54,7 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
         }
         ErrorKind::UnexpectedCharacter { character } => {
             let message = format!("`{}` cannot begin a value", character.escape_default());
-            return (message, Some("quote the text that begins with it"));
+            return (message, Some("quote the string that begins with it"));
         }
         ErrorKind::UnknownQuotedScalarEscape => (
             "this escape is not known in double quotes",

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::{Document, Problems};
-use crate::problem::{Part, Path, Problem};
+use crate::problem::{EntryPart, Path, Problem};
 
 fn parse(text: &str) -> Result<Document, Problems> {
     Document::parse(text, "c.yml")
@@ -82,18 +82,18 @@ fn what_is_refused_and_where() {
         ("a: @x", "c.yml:1:4: `@` cannot begin a value"),
         ("a: \"\\q\"", "c.yml:1:4: this escape is not known in double quotes"),
         ("a: 1\nb\nc: 2", "c.yml:2:1: a `:` is missing after this key"),
-        ("a: *x", "c.yml:1:4: no anchor `&x` stands above this alias"),
-        ("a: &x [1, *x]", "c.yml:1:11: this alias stands inside what it names, so it would never end"),
-        ("a: &x\n  <<: *x", "c.yml:2:7: this alias stands inside what it names, so it would never end"),
+        ("a: *x", "c.yml:1:4: unknown anchor `&x`: an anchor must come before its alias"),
+        ("a: &x [1, *x]", "c.yml:1:11: this alias is inside its own anchor and would never end"),
+        ("a: &x\n  <<: *x", "c.yml:2:7: this alias is inside its own anchor and would never end"),
         ("a: {<<: 5}", "c.yml:1:9: `<<` takes a map or a list of maps"),
         ("a: {<<: [{b: 1}, 5]}", "c.yml:1:18: `<<` takes a map or a list of maps"),
-        ("? [a, b]\n: 1", "c.yml:1:3: a key must be a text, not a list or a map"),
+        ("? [a, b]\n: 1", "c.yml:1:3: a key must be a string, not a list or a map"),
         ("a: {~: 1}", "c.yml:1:5: a key is missing before this `:`"),
-        ("a: .inf", "c.yml:1:4: `.inf` is a number that JSON cannot hold; quote it if a text is meant"),
-        ("a: !!int x", "c.yml:1:10: this is no !!int"),
-        ("a: !thing x", "c.yml:1:11: the tag `!thing` is not known here"),
-        ("a: !thing {b: 1}", "c.yml:1:11: the tag `!thing` is not known here"),
-        ("a: !!seq {b: 1}", "c.yml:1:10: the tag `!!seq` is not known here"),
+        ("a: .inf", "c.yml:1:4: `.inf` is a number that JSON cannot hold; quote it if a string is meant"),
+        ("a: !!int x", "c.yml:1:10: this is not a valid !!int"),
+        ("a: !thing x", "c.yml:1:11: unknown tag `!thing`"),
+        ("a: !thing {b: 1}", "c.yml:1:11: unknown tag `!thing`"),
+        ("a: !!seq {b: 1}", "c.yml:1:10: unknown tag `!!seq`"),
         ("ä: 1\nä: 2", "c.yml:2:1: duplicate key \"ä\""),
         ("a: {\"b\": 1, b: 2}", "c.yml:1:13: duplicate key \"b\""),
     ] {
@@ -110,13 +110,13 @@ fn all_duplicates_and_unknown_aliases_at_once() {
         heads("a: 1\nb: {x: 1, x: *n}\na: 2\na: 3\nc: *m\n"),
         [
             "c.yml:2:11: duplicate key \"x\"",
-            "c.yml:2:14: no anchor `&n` stands above this alias",
+            "c.yml:2:14: unknown anchor `&n`: an anchor must come before its alias",
             "c.yml:3:1: duplicate key \"a\"",
             "c.yml:4:1: duplicate key \"a\"",
-            "c.yml:5:4: no anchor `&m` stands above this alias",
+            "c.yml:5:4: unknown anchor `&m`: an anchor must come before its alias",
         ]
     );
-    // Duplicates before a syntax error are told with it.
+    // Duplicates before a syntax error are reported with it.
     assert_eq!(heads("a: {x: 1, x: 2}\nb: [").len(), 2);
 }
 
@@ -129,7 +129,7 @@ fn the_whole_text_of_a_problem() {
             "  |\n",
             "3 |   every2s: {type: cron}\n",
             "  |   ^^^^^^^\n",
-            "  = help: it stands in line 2 already\n",
+            "  = help: first defined on line 2\n",
         )
     );
 }
@@ -175,29 +175,29 @@ fn places_of_keys_and_values() {
     .unwrap();
     let r = Path::top().key("router").key("r");
     for (path, part, line, column) in [
-        (r.clone(), Part::Key, 3, 3),
-        // A block map is told at its name.
-        (r.clone(), Part::Value, 3, 3),
-        (r.key("task").key("t"), Part::Value, 4, 15),
-        (r.key("task").key("t"), Part::Key, 4, 12),
-        (r.key("list").index(1).key("b"), Part::Value, 5, 19),
-        (r.key("al").key("k"), Part::Value, 1, 11),
-        (r.key("al"), Part::Value, 6, 9),
-        (r.key("empty"), Part::Value, 7, 5),
-        (r.key("m").key("k"), Part::Key, 1, 8),
+        (r.clone(), EntryPart::Key, 3, 3),
+        // A block map is reported at its name.
+        (r.clone(), EntryPart::Value, 3, 3),
+        (r.key("task").key("t"), EntryPart::Value, 4, 15),
+        (r.key("task").key("t"), EntryPart::Key, 4, 12),
+        (r.key("list").index(1).key("b"), EntryPart::Value, 5, 19),
+        (r.key("al").key("k"), EntryPart::Value, 1, 11),
+        (r.key("al"), EntryPart::Value, 6, 9),
+        (r.key("empty"), EntryPart::Value, 7, 5),
+        (r.key("m").key("k"), EntryPart::Key, 1, 8),
         // Nothing is there: the nearest thing above.
-        (r.key("absent"), Part::Value, 3, 3),
-        (r.key("absent").key("deeper"), Part::Key, 3, 3),
-        (r.key("list").index(7), Part::Value, 5, 5),
-        (Path::top().key("nothing"), Part::Key, 1, 1),
-        (Path::top(), Part::Value, 1, 1),
+        (r.key("absent"), EntryPart::Value, 3, 3),
+        (r.key("absent").key("deeper"), EntryPart::Key, 3, 3),
+        (r.key("list").index(7), EntryPart::Value, 5, 5),
+        (Path::top().key("nothing"), EntryPart::Key, 1, 1),
+        (Path::top(), EntryPart::Value, 1, 1),
     ] {
         let found = document.locate(&path, part);
         assert_eq!((found.line, found.column), (line, column), "{path} {part:?}");
     }
 }
 
-fn shown(text: &str, path: &Path, part: Part) -> String {
+fn shown(text: &str, path: &Path, part: EntryPart) -> String {
     let mut problem = Problem::error(path.clone(), "wrong");
     problem.part = part;
     parse(text).unwrap().report(&[problem]).to_string()
@@ -239,7 +239,7 @@ fn lines_are_shown_without_secrets() {
         ),
         ("p: &p hunter22\ne: {git_password: *p}", &Path::top().key("p"), "p: &p ***", "      ^^^"),
     ] {
-        let text = shown(yaml, path, Part::Value);
+        let text = shown(yaml, path, EntryPart::Value);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[2].split_once("| ").unwrap().1, line, "{yaml}");
         assert_eq!(lines[3].split_once("| ").unwrap().1, mark, "{yaml}");
@@ -251,7 +251,7 @@ fn lines_are_shown_without_secrets() {
 fn names_of_parts_are_not_secret() {
     let text = "router:\n  refresh_token: {trigger: t, job_param: {token: hunter22}}\n";
     let path = Path::top().key("router").key("refresh_token").key("trigger");
-    let text = shown(text, &path, Part::Value);
+    let text = shown(text, &path, EntryPart::Value);
     assert!(text.contains("refresh_token: {trigger: t, job_param: {token: ***}}"), "{text}");
 }
 
@@ -293,7 +293,7 @@ fn syntax_errors_show_no_secrets() {
 fn hostile_lines_stay_readable() {
     let long = format!("{}: {{{}: 1}}", "a".repeat(200), "b".repeat(300));
     let path = Path::top().key(&"a".repeat(200));
-    let text = shown(&long, &path, Part::Value);
+    let text = shown(&long, &path, EntryPart::Value);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines.iter().skip(1).all(|line| line.chars().count() < 140), "{text}");
     let line = lines[2].split_once("| ").unwrap().1;
@@ -303,7 +303,7 @@ fn hostile_lines_stay_readable() {
     assert!(line.starts_with('…') && line.ends_with('…'), "{line}");
 
     // Wide characters take two columns; control and bidi characters are not sent to the terminal.
-    let text = shown("任务: {a: \"\u{202e}\", b: 5}", &Path::top().key("任务").key("b"), Part::Value);
+    let text = shown("任务: {a: \"\u{202e}\", b: 5}", &Path::top().key("任务").key("b"), EntryPart::Value);
     assert_eq!(text, "c.yml:1:17: wrong\n  |\n1 | 任务: {a: \"\u{fffd}\", b: 5}\n  |                   ^\n");
     let text = refused("\"a\\n\\e[31m\": 1\n\"a\\n\\e[31m\": 2");
     assert!(text.starts_with("c.yml:2:1: duplicate key \"a\u{fffd}\u{fffd}[31m\"\n"), "{text}");
@@ -322,16 +322,16 @@ fn ten_thousand_routers_are_read_in_no_time() {
     let parsed = begun.elapsed();
     for n in 0..10_000 {
         let path = Path::top().key("router").key(&format!("router_{n}")).key("task");
-        assert_eq!(document.locate(&path, Part::Key).line, 6 * n + 5);
+        assert_eq!(document.locate(&path, EntryPart::Key).line, 6 * n + 5);
     }
-    // Only printed: a busy machine is no failure.
+    // Only printed: a busy machine is not a failure.
     eprintln!("read {} bytes in {parsed:?}, located 10,000 in {:?}", text.len(), begun.elapsed() - parsed);
 }
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
 
-    /// Whatever stands there, it is read or refused with a text that begins with the place.
+    /// Whatever the text is, it is read, or refused with a message that begins with the place.
     #[test]
     fn no_text_is_too_odd(pieces in proptest::collection::vec(0..PIECES.len(), 0..40)) {
         let text: String = pieces.iter().map(|n| PIECES[*n]).collect();

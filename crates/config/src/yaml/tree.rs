@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use crate::problem::{Part, Path, Step};
+use crate::problem::{EntryPart, Path, PathStep};
 
 /// The deepest nesting of maps and lists, aliases followed. JSON readers stop at 128.
 pub(super) const DEEPEST: usize = 100;
@@ -13,19 +13,19 @@ pub(super) const DEEPEST: usize = 100;
 pub(super) type NodeId = u32;
 
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     /// In bytes. The end of a collection is that of its first token.
     pub(super) span: Range<u32>,
-    pub(super) kind: Kind,
+    pub(super) kind: NodeKind,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Scalar(Value),
     List(Vec<NodeId>),
     Map {
         /// As written, then what was merged in.
-        entries: Vec<Entry>,
+        entries: Vec<MapEntry>,
         /// The same, by key; empty when there are so few that looking through them is faster.
         order: Vec<u32>,
     },
@@ -33,30 +33,30 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct MapEntry {
     pub(super) key: Box<str>,
-    /// Where the key stands, in bytes.
+    /// Where the key is, in bytes.
     pub(super) at: Range<u32>,
     pub(super) value: NodeId,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    pub(super) nodes: Vec<Node>,
+    pub(super) nodes: Vec<YamlNode>,
     pub(super) root: Option<NodeId>,
-    /// Whether some value stands in more than one place.
+    /// Whether some value is in more than one place.
     pub(super) shares: bool,
 }
 
 impl Tree {
-    pub(super) fn node(&self, id: NodeId) -> &Node {
+    pub(super) fn node(&self, id: NodeId) -> &YamlNode {
         &self.nodes[id as usize]
     }
 
-    /// The node itself, or what an alias stands for. Aliases of aliases do not exist.
+    /// The node itself, or what an alias refers to. Aliases of aliases do not exist.
     pub(super) fn target(&self, id: NodeId) -> NodeId {
         match self.node(id).kind {
-            Kind::Alias(target) => target,
+            NodeKind::Alias(target) => target,
             _ => id,
         }
     }
@@ -68,32 +68,32 @@ impl Tree {
 
     fn value_of(&mut self, id: NodeId) -> Value {
         let kind = match &mut self.nodes[id as usize].kind {
-            Kind::Scalar(value) if self.shares => return value.clone(),
-            Kind::Scalar(value) => return value.take(),
-            Kind::Alias(target) => {
+            NodeKind::Scalar(value) if self.shares => return value.clone(),
+            NodeKind::Scalar(value) => return value.take(),
+            NodeKind::Alias(target) => {
                 let target = *target;
                 return self.value_of(target);
             }
             // Lent, so that the nodes inside can be reached.
-            kind => std::mem::replace(kind, Kind::Scalar(Value::Null)),
+            kind => std::mem::replace(kind, NodeKind::Scalar(Value::Null)),
         };
         let value = match &kind {
-            Kind::List(items) => Value::Array(items.iter().map(|item| self.value_of(*item)).collect()),
-            Kind::Map { entries, .. } => {
+            NodeKind::List(items) => Value::Array(items.iter().map(|item| self.value_of(*item)).collect()),
+            NodeKind::Map { entries, .. } => {
                 let mut map = Map::with_capacity(entries.len());
                 for entry in entries {
                     map.insert(entry.key.to_string(), self.value_of(entry.value));
                 }
                 Value::Object(map)
             }
-            Kind::Scalar(_) | Kind::Alias(_) => Value::Null,
+            NodeKind::Scalar(_) | NodeKind::Alias(_) => Value::Null,
         };
         self.nodes[id as usize].kind = kind;
         value
     }
 
-    fn entry(&self, map: NodeId, key: &str) -> Option<&Entry> {
-        let Kind::Map { entries, order } = &self.node(map).kind else { return None };
+    fn entry(&self, map: NodeId, key: &str) -> Option<&MapEntry> {
+        let NodeKind::Map { entries, order } = &self.node(map).kind else { return None };
         if order.is_empty() {
             return entries.iter().find(|entry| *entry.key == *key);
         }
@@ -102,17 +102,17 @@ impl Tree {
     }
 
     /// The place of a key or value in bytes; of the nearest thing above where the path leads nowhere.
-    pub(super) fn locate(&self, path: &Path, part: Part) -> Range<usize> {
+    pub(super) fn locate(&self, path: &Path, part: EntryPart) -> Range<usize> {
         let Some(mut at) = self.root else { return 0..0 };
-        // Where the last key on the way stands.
+        // Where the last key on the way is.
         let mut key = None;
         let mut whole = true;
         for step in &path.0 {
             let inside = self.target(at);
             let next = match step {
-                Step::Key(name) => self.entry(inside, name).map(|entry| (entry.value, Some(&entry.at))),
-                Step::Index(n) => match &self.node(inside).kind {
-                    Kind::List(items) => items.get(*n).map(|item| (*item, None)),
+                PathStep::Key(name) => self.entry(inside, name).map(|entry| (entry.value, Some(&entry.at))),
+                PathStep::Index(n) => match &self.node(inside).kind {
+                    NodeKind::List(items) => items.get(*n).map(|item| (*item, None)),
                     _ => None,
                 },
             };
@@ -125,8 +125,8 @@ impl Tree {
         }
         let value = &self.node(at).span;
         let span = match key {
-            // What is missing inside a map is told at the map's own name.
-            Some(key) if part == Part::Key || !whole || value.is_empty() => key,
+            // What is missing inside a map is reported at the map's own name.
+            Some(key) if part == EntryPart::Key || !whole || value.is_empty() => key,
             _ => value,
         };
         span.start as usize..span.end as usize
@@ -138,8 +138,8 @@ impl Tree {
         for step in &path.0 {
             let inside = self.target(at);
             let next = match (step, &self.node(inside).kind) {
-                (Step::Key(name), _) => self.entry(inside, name).map(|entry| entry.value),
-                (Step::Index(n), Kind::List(items)) => items.get(*n).copied(),
+                (PathStep::Key(name), _) => self.entry(inside, name).map(|entry| entry.value),
+                (PathStep::Index(n), NodeKind::List(items)) => items.get(*n).copied(),
                 _ => None,
             };
             let Some(next) = next else { return };
@@ -158,10 +158,10 @@ impl Tree {
             }
             let node = self.node(id);
             match &node.kind {
-                Kind::Scalar(_) => places.push(node.span.start as usize..node.span.end as usize),
-                Kind::List(items) => open.extend(items),
-                Kind::Map { entries, .. } => open.extend(entries.iter().map(|entry| entry.value)),
-                Kind::Alias(target) => open.push(*target),
+                NodeKind::Scalar(_) => places.push(node.span.start as usize..node.span.end as usize),
+                NodeKind::List(items) => open.extend(items),
+                NodeKind::Map { entries, .. } => open.extend(entries.iter().map(|entry| entry.value)),
+                NodeKind::Alias(target) => open.push(*target),
             }
         }
     }

@@ -75,7 +75,7 @@ impl Rollout {
     /// When the job did not succeed on all nodes.
     pub async fn recover(&self, job: RolloutJob) -> RunnerOutcome {
         let RolloutJob { job, only_node, hide_secrets } = job;
-        job.output.begin_anew().await;
+        job.output.restart().await;
         let attempt = RolloutAttempt::new(self, job, hide_secrets).await;
         let (log, dispatched) = match DispatchLog::open(&self.settings.data_dir, &attempt.key).await {
             Some(opened) => opened,

@@ -53,7 +53,7 @@ impl Output for NodePrefix {
     }
 
     /// What the other nodes wrote stays: after a restart of the daemon, a node's output may be there twice.
-    async fn begin_anew(&self) {}
+    async fn restart(&self) {}
 
     async fn close(&self) {
         for stream in [Stream::Stdout, Stream::Stderr] {

@@ -80,7 +80,7 @@ impl<'a> OutputFollower<'a> {
         let request = LogRequest { key: self.key.clone(), from: self.from, wait_ms };
         let answer = self.connection.log(&request).await?;
         if std::mem::take(&mut self.restart) {
-            self.output.begin_anew().await;
+            self.output.restart().await;
         }
         for piece in &answer.pieces {
             let bytes = piece.bytes();

@@ -121,19 +121,19 @@ impl<'a> IndexStep<'a> {
                 self.followed(followed);
                 Ok(())
             }
-            Entry::EventBy { event, by } => {
+            JournalEntry::EventBy { event, by } => {
                 if let Some(found) = self.event(event) {
                     found.by = Some(actor_json(&by));
                 }
                 Ok(())
             }
-            Entry::JobBy { job, by } => {
+            JournalEntry::JobBy { job, by } => {
                 if let Some(found) = self.job(job, transaction)? {
                     found.by = Some(actor_json(&by));
                 }
                 Ok(())
             }
-            Entry::CancelledBy { job, by } => {
+            JournalEntry::CancelledBy { job, by } => {
                 if let Some(found) = self.job(job, transaction)? {
                     found.cancelled_by = Some(actor_json(&by));
                 }

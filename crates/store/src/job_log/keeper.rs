@@ -68,7 +68,7 @@ impl Keeper {
     }
 
     /// What an earlier process kept is dropped with the first output.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.anew = true;
     }
 

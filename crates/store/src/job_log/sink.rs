@@ -122,10 +122,10 @@ impl Output for LogSink {
         }
     }
 
-    async fn begin_anew(&self) {
+    async fn restart(&self) {
         // What was written by now was written in this process.
         if let SinkPhase::Silent(parts) = &mut self.state.lock().await.phase {
-            parts.0.begin_anew();
+            parts.0.restart();
         }
     }
 

@@ -218,9 +218,9 @@ async fn what_comes_again_from_its_beginning_is_kept_once() {
     let logs = JobLogs::new(Some(folder.path().to_owned()), 100);
     for (write, expected) in [("one", "one"), ("", "one"), ("one two", "one two")] {
         let sink = open(&logs, 1);
-        sink.begin_anew().await;
+        sink.restart().await;
         sink.write(OUT, write.as_bytes()).await;
-        sink.begin_anew().await;
+        sink.restart().await;
         sink.close().await;
         assert_eq!(text(&all(&logs, 1, None).await), expected);
     }

@@ -15,7 +15,7 @@ use herald_core::param::Params;
 use herald_core::plan::Plan;
 use herald_core::position::{Cursor, Position};
 use herald_core::secret::Mask;
-use herald_core::workflow::{Known, read};
+use herald_core::workflow::{KnownComponents, read};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ fn plan(secret: &str) -> Plan {
         "trigger": "t", "selector": "all", "task": {"k": "local"},
         "job_param": {"cmd": "true", "git_password": secret, "arg": [secret, "plain"]},
     }});
-    let known = Known {
+    let known = KnownComponents {
         triggers: [("t".to_owned(), None)].into(),
         selectors: [("all".to_owned(), None)].into(),
         executors: [("local".to_owned(), None)].into(),

@@ -1,4 +1,4 @@
-//! What is wrong with a template, in words that name the part of it.
+//! What is wrong with a template, in messages that name the part of it.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -6,10 +6,65 @@ use std::sync::LazyLock;
 use minijinja::ErrorKind;
 use regex::{Match, Regex};
 
+use super::LONGEST;
+use super::convert::NotJson;
 use super::engine::{ALONE, Scope};
 use herald_config::problem::{Path, Problem};
 
-/// A name of a filter, a function or a test that nobody knows.
+/// Why a template could not be rendered: which parameter, and what is wrong. It may hold what the parameters hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// Something in it is not defined.
+    #[error("{at}: `{name}` is not defined")]
+    Undefined {
+        /// The parameter.
+        at: Path,
+        /// What is not defined, as it is written in the template.
+        name: String,
+    },
+    /// It takes too many steps.
+    #[error(
+        "{at}: the template exceeded the step limit (each step counts, and each created string by its length)"
+    )]
+    StepLimit {
+        /// The parameter.
+        at: Path,
+    },
+    /// The string that it gives is too long.
+    #[error("{at}: the string is longer than {LONGEST} bytes")]
+    TooLong {
+        /// The parameter.
+        at: Path,
+    },
+    /// What it gives has no form in JSON.
+    #[error("{at}: `{expression}` {error}")]
+    NotJson {
+        /// The parameter.
+        at: Path,
+        /// The expression, as it is written in the template.
+        expression: String,
+        /// Why not.
+        error: NotJson,
+    },
+    /// A part of it failed.
+    #[error("{at}: {}{message}", part.as_ref().map(|part| format!("`{part}`: ")).unwrap_or_default())]
+    Failed {
+        /// The parameter.
+        at: Path,
+        /// The part, as it is written in the template.
+        part: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// The templates were never finished.
+    #[error("the templates were never finished")]
+    NotFinished,
+    /// Rendering it panicked.
+    #[error("rendering the template panicked")]
+    Panicked,
+}
+
+/// A name of a filter, a function or a test that does not exist.
 pub(super) fn unknown(error: Option<minijinja::Error>, text: &str, at: &Path) -> Result<(), Box<Problem>> {
     match error {
         Some(error)
@@ -31,7 +86,7 @@ pub(super) fn wrong(error: &minijinja::Error, text: &str, at: &Path) -> Box<Prob
     Box::new(if part.is_empty() { problem } else { problem.within(part) })
 }
 
-/// The error without the number that stands for a name.
+/// The error without the number that is used as its name.
 pub(super) fn plain(error: &minijinja::Error) -> String {
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -40,26 +95,26 @@ pub(super) fn plain(error: &minijinja::Error) -> String {
 }
 
 /// Why a template could not be rendered. What is not defined is named, also where a filter stumbled over it.
-pub(super) fn told(error: &minijinja::Error, source: &str, scope: &Scope, at: &Path) -> String {
+pub(super) fn render_error(error: &minijinja::Error, source: &str, scope: &Scope, at: &Path) -> RenderError {
+    let undefined = |name: &str| RenderError::Undefined { at: at.clone(), name: name.to_owned() };
     let range = error.range();
     let part =
         range.clone().and_then(|range| whole_name(source, range)).filter(|part| !part.trim().is_empty());
     let argument = range.clone().and_then(|range| undefined_argument(source, range, scope));
     match (error.kind(), part) {
-        (ErrorKind::OutOfFuel, _) => {
-            format!(
-                "{at}: the template does more than it may (each step counts, and each text that is made by its length)"
-            )
-        }
-        _ if let Some(argument) = argument => format!("{at}: `{argument}` is not defined"),
+        (ErrorKind::OutOfFuel, _) => RenderError::StepLimit { at: at.clone() },
+        _ if let Some(argument) = argument => undefined(argument),
         (ErrorKind::UndefinedError, part) => {
             let part = part.unwrap_or(source);
             let before = range.and_then(|range| source.get(..range.end)).unwrap_or(source);
             let named = undefined_paths(part, scope).next().or_else(|| undefined_paths(before, scope).last());
-            format!("{at}: `{}` is not defined", named.unwrap_or(part.trim()))
+            undefined(named.unwrap_or(part.trim()))
         }
-        (_, Some(part)) => format!("{at}: `{}`: {}", part.trim(), plain(error)),
-        (_, None) => format!("{at}: {}", plain(error)),
+        (_, part) => RenderError::Failed {
+            at: at.clone(),
+            part: part.map(|part| part.trim().to_owned()),
+            message: plain(error),
+        },
     }
 }
 
