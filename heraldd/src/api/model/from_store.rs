@@ -6,8 +6,8 @@ use herald_store::changes::RecordedChange;
 use herald_store::history::{AttemptView, EventView, JobPage, JobStatus, JobSummaryView, JobView};
 use jiff::Timestamp;
 
-use super::event::{Change, Decision, Event};
-use super::job::{Attempt, Job, JobSummary};
+use super::event::{Change, DecisionResource, EventResource};
+use super::job::{AttemptResource, JobResource, JobSummary};
 use super::page::Page;
 
 fn text(name: &Name) -> String {
@@ -50,7 +50,7 @@ impl From<JobSummaryView> for JobSummary {
     }
 }
 
-impl From<JobView> for Job {
+impl From<JobView> for JobResource {
     fn from(view: JobView) -> Self {
         Self {
             retry_at: time(view.summary.state.retry_at),
@@ -60,12 +60,12 @@ impl From<JobView> for Job {
             select_param: view.select_param,
             job_param: view.job_param,
             result: view.result,
-            attempts: view.attempts.into_iter().map(Attempt::from).collect(),
+            attempts: view.attempts.into_iter().map(AttemptResource::from).collect(),
         }
     }
 }
 
-impl From<AttemptView> for Attempt {
+impl From<AttemptView> for AttemptResource {
     fn from(view: AttemptView) -> Self {
         Self {
             attempt: view.attempt,
@@ -77,7 +77,7 @@ impl From<AttemptView> for Attempt {
     }
 }
 
-impl From<EventView> for Event {
+impl From<EventView> for EventResource {
     fn from(view: EventView) -> Self {
         Self {
             id: text(&view.id),
@@ -86,12 +86,12 @@ impl From<EventView> for Event {
             chain_depth: view.chain_depth,
             accepted_at: view.accepted_at.to_string(),
             routed_at: time(view.routed_at),
-            decisions: view.decisions.into_iter().map(Decision::from).collect(),
+            decisions: view.decisions.into_iter().map(DecisionResource::from).collect(),
         }
     }
 }
 
-impl From<Decided> for Decision {
+impl From<Decided> for DecisionResource {
     fn from(decided: Decided) -> Self {
         let answer = match decided.said {
             SelectorResult::Match => "yes",

@@ -52,7 +52,8 @@ pub struct JobSummary {
 
 /// A job in full.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Job {
+#[schema(as = Job)]
+pub struct JobResource {
     /// What lists show of it.
     #[serde(flatten)]
     pub summary: JobSummary,
@@ -74,12 +75,13 @@ pub struct Job {
     #[schema(format = DateTime)]
     pub retry_at: Option<String>,
     /// Its attempts, oldest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptResource>,
 }
 
 /// One attempt of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Attempt {
+#[schema(as = Attempt)]
+pub struct AttemptResource {
     /// From 1.
     pub attempt: u32,
     /// `running`, or how it ended.
