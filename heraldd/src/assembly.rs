@@ -12,31 +12,31 @@ use herald_core::selector::Selector;
 use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
-use crate::config::{Component, Config, Instances};
+use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
 
 /// One component and what it was made from.
-struct Part<C: ?Sized> {
-    made_from: Component,
+struct AssembledComponent<C: ?Sized> {
+    made_from: ConfiguredComponent,
     component: Arc<C>,
 }
 
-impl<C: ?Sized> Clone for Part<C> {
+impl<C: ?Sized> Clone for AssembledComponent<C> {
     fn clone(&self) -> Self {
         Self { made_from: self.made_from.clone(), component: self.component.clone() }
     }
 }
 
-type Parts<C> = BTreeMap<Name, Part<C>>;
+type AssembledComponents<C> = BTreeMap<Name, AssembledComponent<C>>;
 
 /// All components of a configuration, by name.
 #[derive(Clone)]
 pub struct Assembly {
-    triggers: Parts<dyn Trigger>,
-    selectors: Parts<dyn Selector>,
-    executors: Parts<dyn Executor>,
+    triggers: AssembledComponents<dyn Trigger>,
+    selectors: AssembledComponents<dyn Selector>,
+    executors: AssembledComponents<dyn Executor>,
     /// Executors of earlier configurations, whose jobs may still run.
     retired: Vec<Arc<dyn Executor>>,
 }
@@ -45,7 +45,7 @@ impl Assembly {
     /// The components that the check of the configuration constructed; those that are the same in `before` are taken
     /// from there.
     #[must_use]
-    pub fn build(config: &Config, before: Option<&Self>) -> Self {
+    pub fn build(config: &DaemonConfig, before: Option<&Self>) -> Self {
         Self {
             triggers: parts(&config.triggers, &config.trigger_instances, before.map(|b| &b.triggers)),
             selectors: parts(&config.selectors, &config.selector_instances, before.map(|b| &b.selectors)),
@@ -57,7 +57,8 @@ impl Assembly {
     /// What the dispatcher goes by.
     #[must_use]
     pub fn plan(&self, workflow: Workflow, mask: Mask) -> Plan {
-        let by_name = |(name, part): (&Name, &Part<dyn Selector>)| (name.clone(), part.component.clone());
+        let by_name =
+            |(name, part): (&Name, &AssembledComponent<dyn Selector>)| (name.clone(), part.component.clone());
         Plan {
             workflow,
             selectors: self.selectors.iter().map(by_name).collect::<HashMap<_, _>>(),
@@ -79,7 +80,7 @@ impl Assembly {
     /// All triggers, with their types.
     #[must_use]
     pub fn typed_triggers(&self) -> Vec<(Name, String, Arc<dyn Trigger>)> {
-        let typed = |(name, part): (&Name, &Part<dyn Trigger>)| {
+        let typed = |(name, part): (&Name, &AssembledComponent<dyn Trigger>)| {
             (name.clone(), part.made_from.type_name.clone(), part.component.clone())
         };
         self.triggers.iter().map(typed).collect()
@@ -133,19 +134,23 @@ impl Assembly {
     }
 }
 
-fn holds<C: ?Sized>(parts: &Parts<C>, name: &Name, made_from: &Component) -> bool {
+fn holds<C: ?Sized>(parts: &AssembledComponents<C>, name: &Name, made_from: &ConfiguredComponent) -> bool {
     parts.get(name).is_some_and(|part| part.made_from == *made_from)
 }
 
-fn parts<C: ?Sized>(wanted: &[Component], instances: &Instances<C>, before: Option<&Parts<C>>) -> Parts<C> {
-    let part = |made_from: &Component| {
+fn parts<C: ?Sized>(
+    wanted: &[ConfiguredComponent],
+    instances: &Instances<C>,
+    before: Option<&AssembledComponents<C>>,
+) -> AssembledComponents<C> {
+    let part = |made_from: &ConfiguredComponent| {
         let name = Name::from(made_from.name.as_str());
         let kept = before.and_then(|before| before.get(&name)).filter(|part| part.made_from == *made_from);
         let part = match kept {
             Some(part) => part.clone(),
             None => {
                 let component = instances.get(&made_from.name)?.clone();
-                Part { made_from: made_from.clone(), component }
+                AssembledComponent { made_from: made_from.clone(), component }
             }
         };
         Some((name, part))

@@ -12,13 +12,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, ReloadRequest, Serving, SocketError, View};
+use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
-use crate::config::{ApiSettings, Config, FleetSettings};
-use crate::fleet::{Heartbeats, Nodes, OwnRunner};
+use crate::config::{ApiSettings, DaemonConfig, FleetSettings};
+use crate::fleet::{Heartbeats, NodeRegistry, OwnRunner};
 use crate::loading::{self, Loaded};
-use crate::log::Log;
-use crate::state::State;
+use crate::log::DaemonLog;
+use crate::state::DaemonState;
 use herald_store::store::OpenError;
 
 /// Why the daemon did not run, or stopped.
@@ -44,8 +44,8 @@ impl From<SocketError> for Error {
     }
 }
 
-impl From<loading::Wrong> for Error {
-    fn from(wrong: loading::Wrong) -> Self {
+impl From<loading::ConfigLoadError> for Error {
+    fn from(wrong: loading::ConfigLoadError) -> Self {
         Self::Configuration(wrong.to_string())
     }
 }
@@ -57,7 +57,8 @@ impl From<loading::Wrong> for Error {
 pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
     herald_net::tls::install_provider();
     let loaded = loading::load(path, id, None)?;
-    let log = Log::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
+    let log =
+        DaemonLog::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -76,29 +77,29 @@ struct Daemon {
     triggers: Supervisor,
     assembly: Assembly,
     grace: Duration,
-    log: Log,
+    log: DaemonLog,
     serving: Serving,
-    nodes: Arc<Nodes>,
+    nodes: Arc<NodeRegistry>,
     heartbeats: Heartbeats,
     runner: Option<OwnRunner>,
     api_settings: Option<ApiSettings>,
     /// Wishes to reload that come through the API, one at a time.
     reloads: mpsc::Receiver<ReloadRequest>,
     /// Dropped last: it is open until everything has ended.
-    state: State,
+    state: DaemonState,
 }
 
 impl Daemon {
-    async fn start_and_serve(path: &Path, loaded: Loaded, log: Log) -> Result<(), Error> {
+    async fn start_and_serve(path: &Path, loaded: Loaded, log: DaemonLog) -> Result<(), Error> {
         let Loaded { config, assembly, registry } = loaded;
         // What the types say of themselves is not needed any more, for as long as the daemon runs.
         drop(registry);
         let grace = config.settings.shutdown_grace();
-        let signals = Signals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
+        let signals = DaemonSignals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
         log_startup(path, &config, &log);
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
-        let state = State::open(&config.settings, clock.clone()).await?;
+        let state = DaemonState::open(&config.settings, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
         let recovered = state.recover().await?;
@@ -113,7 +114,7 @@ impl Daemon {
         let api_settings = config.settings.api;
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
-        let nodes = Arc::<Nodes>::default();
+        let nodes = Arc::<NodeRegistry>::default();
         let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
         let serving = Serving::start(state.folder(), api_settings.as_ref(), api).await?;
         let accept = Arc::new(dispatcher.handle().clone());
@@ -145,7 +146,7 @@ impl Daemon {
         Ok(())
     }
 
-    async fn until_stopped(mut self, mut signals: Signals) {
+    async fn until_stopped(mut self, mut signals: DaemonSignals) {
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
@@ -158,23 +159,26 @@ impl Daemon {
     }
 
     /// Applies a changed configuration, and gives its warnings. On errors the running configuration is kept.
-    async fn reload(&mut self) -> Result<Vec<String>, String> {
+    async fn reload(&mut self) -> Result<Vec<String>, ReloadError> {
         let reloaded = self.apply_config().await;
         self.state.metrics.reloaded(reloaded.is_ok());
         match &reloaded {
             Ok(_) => tracing::info!("configuration reloaded"),
-            Err(error) => self.log.tell(&format!("the configuration stays as it was: {error}"), true),
+            Err(error) => self
+                .log
+                .report(&format!("configuration not reloaded, the running one is kept: {error}"), true),
         }
         reloaded
     }
 
-    async fn apply_config(&mut self) -> Result<Vec<String>, String> {
+    async fn apply_config(&mut self) -> Result<Vec<String>, ReloadError> {
         let (path, id, before) = (self.path.clone(), self.id.clone(), self.assembly.clone());
         let load = move || loading::load(&path, id.as_deref(), Some(&before));
         let loaded = tokio::task::spawn_blocking(load).await;
-        let loaded = loaded.map_err(|error| error.to_string())?;
-        let Loaded { config, assembly, .. } = loaded.map_err(|wrong| format!("\n{wrong}"))?;
-        self.serve_at(config.settings.api.as_ref()).await?;
+        let loaded = loaded.map_err(|error| ReloadError::Load(error.to_string()))?;
+        let Loaded { config, assembly, .. } = loaded.map_err(ReloadError::Configuration)?;
+        let served = self.serve_at(config.settings.api.as_ref()).await;
+        served.map_err(|error| ReloadError::Listen(error.to_string()))?;
         self.triggers.stop(self.assembly.triggers_gone(&assembly)).await;
         match Supervisor::prepare(assembly.triggers_new(&self.assembly)).await {
             Ok(prepared) => {
@@ -185,17 +189,17 @@ impl Daemon {
             }
             Err((name, error)) => {
                 self.roll_back(&assembly).await;
-                Err(format!("trigger \"{name}\": {error}"))
+                Err(ReloadError::Trigger { name: name.to_string(), error: error.to_string() })
             }
         }
     }
 
-    async fn serve_at(&mut self, api: Option<&ApiSettings>) -> Result<(), String> {
-        self.serving.reload(api).await.map_err(|error| error.to_string())
+    async fn serve_at(&mut self, api: Option<&ApiSettings>) -> Result<(), SocketError> {
+        self.serving.reload(api).await
     }
 
-    async fn apply(&mut self, config: Config, assembly: Assembly) {
-        config.warnings.iter().for_each(|warning| self.log.tell(warning, false));
+    async fn apply(&mut self, config: DaemonConfig, assembly: Assembly) {
+        config.warnings.iter().for_each(|warning| self.log.report(warning, false));
         self.log.reload(&config.settings.log);
         self.grace = config.settings.shutdown_grace();
         self.state.reload(&config.settings);
@@ -213,7 +217,7 @@ impl Daemon {
     async fn apply_fleet(&mut self, fleet: FleetSettings) {
         match (&mut self.runner, &fleet.runner) {
             (Some(runner), settings) => runner.reload(settings.as_ref()),
-            (None, Some(_)) => tracing::warn!("that this daemon is a runner takes effect at the next start"),
+            (None, Some(_)) => tracing::warn!("`runner` was added: restart required"),
             (None, None) => {}
         }
         if !self.heartbeats.go_by(&fleet) {
@@ -232,14 +236,14 @@ impl Daemon {
         match Supervisor::prepare(self.assembly.triggers_new(failed)).await {
             Ok(prepared) => self.triggers.run(prepared),
             Err((name, error)) => {
-                tracing::error!("trigger \"{name}\" could not be taken up again: {error}")
+                tracing::error!("trigger \"{name}\" could not be restored: {error}")
             }
         }
     }
 
-    async fn stop(mut self, mut signals: Signals) {
+    async fn stop(mut self, mut signals: DaemonSignals) {
         self.serving.api.close_for(Some("Herald is stopping"));
-        // Whoever waits for a reload is told at once that there is none.
+        // A request that waits for a reload is answered at once: there is none.
         self.reloads.close();
         while self.reloads.try_recv().is_ok() {}
         tracing::info!(grace = ?self.grace, "stopping: running jobs may finish; a second signal ends them at once");
@@ -274,8 +278,8 @@ impl Daemon {
 /// What the control API speaks of.
 fn api(
     path: &Path,
-    state: &State,
-    nodes: &Arc<Nodes>,
+    state: &DaemonState,
+    nodes: &Arc<NodeRegistry>,
     dispatcher: &Dispatcher,
     clock: Arc<dyn Clock>,
     view: View,
@@ -299,19 +303,19 @@ fn api(
     })
 }
 
-fn log_startup(path: &Path, config: &Config, log: &Log) {
+fn log_startup(path: &Path, config: &DaemonConfig, log: &DaemonLog) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
-    config.warnings.iter().for_each(|warning| log.tell(warning, false));
+    config.warnings.iter().for_each(|warning| log.report(warning, false));
 }
 
 /// The signals that the daemon answers.
-struct Signals {
+struct DaemonSignals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-impl Signals {
+impl DaemonSignals {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,

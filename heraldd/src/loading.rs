@@ -7,13 +7,13 @@ use herald_core::yaml::Problems;
 
 use crate::assembly::Assembly;
 use crate::components;
-use crate::config::{self, Config, ReadError, Source};
+use crate::config::{self, ConfigSource, DaemonConfig, ReadError};
 use crate::plugin::{self, LoadedPlugin};
 
 /// A configuration that was read and checked, with what it needs.
 pub struct Loaded {
     /// The configuration.
-    pub config: Config,
+    pub config: DaemonConfig,
     /// The types that it could use.
     pub registry: Registry,
     /// Its components.
@@ -22,7 +22,7 @@ pub struct Loaded {
 
 /// Why a configuration cannot be used. The text is for people.
 #[derive(Debug, thiserror::Error)]
-pub enum Wrong {
+pub enum ConfigLoadError {
     /// What has no place in the text: there is no such file, say.
     #[error("{0}")]
     Whole(String),
@@ -31,7 +31,7 @@ pub enum Wrong {
     Places(Problems),
 }
 
-impl From<ReadError> for Wrong {
+impl From<ReadError> for ConfigLoadError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Yaml(problems) => Self::Places(problems),
@@ -41,7 +41,7 @@ impl From<ReadError> for Wrong {
 }
 
 /// The types that a configuration may use.
-pub struct Types {
+pub struct ComponentTypes {
     /// Those of its plugins, and the built-in ones.
     pub registry: Registry,
     /// Plugins that could not be loaded: their place in [`config::plugins`], and why.
@@ -50,7 +50,7 @@ pub struct Types {
 
 /// Loads the plugins of a configuration. Blocks.
 #[must_use]
-pub fn types(source: &Source) -> Types {
+pub fn types(source: &ConfigSource) -> ComponentTypes {
     let mut plugins: Vec<LoadedPlugin> = Vec::new();
     let mut not_loaded = Vec::new();
     for (place, path) in config::plugins(source).iter().enumerate() {
@@ -59,18 +59,20 @@ pub fn types(source: &Source) -> Types {
             Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.why))),
         }
     }
-    Types { registry: components::registry(&plugins), not_loaded }
+    ComponentTypes { registry: components::registry(&plugins), not_loaded }
 }
 
-/// Reads and checks a configuration; `id` is which node of the fleet this is. Components that are the same as in `before` are kept. Blocks.
+/// Reads and checks a configuration; `id` is which node of the fleet this is. Components that are the same as in
+/// `before` are kept. Blocks.
 ///
 /// # Errors
 /// Every problem that was found.
-pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<Loaded, Wrong> {
+pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<Loaded, ConfigLoadError> {
     let mut source = config::read(path)?;
     source.id = id.map(str::to_owned);
-    let Types { registry, not_loaded } = types(&source);
-    let config = config::check_with_plugins(source, &registry, &not_loaded).map_err(Wrong::Places)?;
+    let ComponentTypes { registry, not_loaded } = types(&source);
+    let config =
+        config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;
     let assembly = Assembly::build(&config, before);
     Ok(Loaded { config, registry, assembly })
 }

@@ -14,7 +14,7 @@ use super::answer::{Answer, Problem, Usual};
 use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::model;
-use crate::metrics::Format;
+use crate::metrics::MetricsFormat;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
@@ -78,7 +78,7 @@ pub(super) async fn reload(
     api.reload.try_send(reply).map_err(|_| gone())?;
     match answer.await {
         Ok(Ok(warnings)) => Ok(Json(model::Reloaded { warnings })),
-        Ok(Err(problems)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, problems)),
+        Ok(Err(problems)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, problems.to_string())),
         Err(_) => Err(gone()),
     }
 }
@@ -111,7 +111,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Answer<Json<model::He
     responses((status = 200, description = "Prometheus text (0.0.4), or OpenMetrics where `Accept` asks for it.",
         body = String, content_type = "text/plain"), Usual))]
 pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    let format = Format::asked_for(&headers);
+    let format = MetricsFormat::asked_for(&headers);
     let text = api.metrics.render(api.standing().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

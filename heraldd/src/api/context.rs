@@ -7,21 +7,19 @@ use std::time::Duration;
 use herald_core::clock::Clock;
 use herald_core::dispatcher::{Handle, Standing};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::reload::ReloadRequest;
 use super::view::View;
-use crate::fleet::Nodes;
+use crate::fleet::NodeRegistry;
 use crate::metrics::Metrics;
 use herald_store::changes::Changes;
 use herald_store::history::History;
 use herald_store::job_log::JobLogs;
 
-/// How long the dispatcher may take to say how it stands.
+/// How long the dispatcher may take to report its state.
 const LONGEST_WORD: Duration = Duration::from_secs(2);
-
-/// A wish to read the configuration again; the answer holds its warnings, or what is wrong with it.
-pub type ReloadRequest = oneshot::Sender<Result<Vec<String>, String>>;
 
 /// What the API speaks of.
 pub struct Api {
@@ -34,7 +32,7 @@ pub struct Api {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// How every node of the fleet is.
-    pub nodes: Arc<Nodes>,
+    pub nodes: Arc<NodeRegistry>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What is recorded right now.
@@ -77,7 +75,7 @@ impl Api {
         *self.closed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the dispatcher stands; `None` when it does not answer in time.
+    /// The state of the dispatcher; `None` when it does not answer in time.
     pub(super) async fn standing(&self) -> Option<Standing> {
         tokio::time::timeout(LONGEST_WORD, self.handle.standing()).await.ok().flatten()
     }

@@ -6,7 +6,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::model;
 
-/// What stands at its top.
+/// Its head.
 pub(super) fn head() -> OpenApi {
     let mut info = Info::new("Herald's control API", env!("CARGO_PKG_VERSION"));
     info.description = Some(

@@ -16,6 +16,7 @@ mod log;
 mod log_format;
 mod log_lines;
 pub mod model;
+mod reload;
 mod routes;
 mod serve;
 mod stream;
@@ -24,7 +25,8 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use context::{Api, ReloadRequest};
+pub use context::Api;
+pub use reload::{ReloadError, ReloadRequest};
 pub use routes::openapi;
 pub use serve::{Serving, SocketError};
 pub use view::View;

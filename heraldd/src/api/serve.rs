@@ -116,7 +116,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Ends it in good order.
+    /// Stops it cleanly.
     pub async fn stop(self) {
         self.api.closing.cancel();
         for server in self.socket.into_iter().chain(self.tcp.map(|tcp| tcp.server)) {
@@ -186,7 +186,7 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
 
-/// Digests are compared, so that the time that takes tells nothing of the token.
+/// Digests are compared, so that the time that takes reveals nothing about the token.
 fn knows(headers: &HeaderMap, token: &[u8; 32]) -> bool {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.split_once(' '));

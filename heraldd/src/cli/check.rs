@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, BAD_INPUT, ConfigFile, FAILED, STOPPED};
 use super::probe;
-use crate::loading::{self, Loaded, Wrong};
+use crate::loading::{self, ConfigLoadError, Loaded};
 
 /// Validate a configuration; exit 0 if valid, 2 if not
 ///
@@ -85,7 +85,7 @@ fn in_words(counts: &[(&str, usize)]) -> String {
 }
 
 /// `missing`: what the probe did not find, if there was one.
-fn as_json(loaded: &Result<Loaded, Wrong>, missing: Option<&Vec<String>>) -> Value {
+fn as_json(loaded: &Result<Loaded, ConfigLoadError>, missing: Option<&Vec<String>>) -> Value {
     let of = |found: &[LocatedProblem], severity: Severity| -> Vec<Value> {
         found.iter().filter(|found| found.severity == severity).map(place).collect()
     };
@@ -100,13 +100,15 @@ fn as_json(loaded: &Result<Loaded, Wrong>, missing: Option<&Vec<String>>) -> Val
             }
             valid
         }
-        Err(Wrong::Places(problems)) => json!({
+        Err(ConfigLoadError::Places(problems)) => json!({
             "ok": false,
             "errors": of(problems.found(), Severity::Error),
             "warnings": of(problems.found(), Severity::Warning),
         }),
         // It has no place in the text, so none is made up.
-        Err(Wrong::Whole(why)) => json!({"ok": false, "errors": [{"message": why}], "warnings": []}),
+        Err(ConfigLoadError::Whole(why)) => {
+            json!({"ok": false, "errors": [{"message": why}], "warnings": []})
+        }
     }
 }
 

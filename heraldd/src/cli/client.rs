@@ -62,7 +62,7 @@ impl Daemon {
         let written = match &self.config {
             Some(path) => {
                 let source = config::read(path)
-                    .map_err(|wrong| Answer::refused(&crate::loading::Wrong::from(wrong)))?;
+                    .map_err(|wrong| Answer::refused(&crate::loading::ConfigLoadError::from(wrong)))?;
                 config::written_state_dir(&source).map(str::to_owned)
             }
             None => None,

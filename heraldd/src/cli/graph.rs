@@ -10,7 +10,7 @@ use herald_core::workflow::Route;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, ConfigFile};
-use crate::config::Component;
+use crate::config::ConfiguredComponent;
 use crate::loading::{self, Loaded};
 
 /// Print the routers as a graph: trigger, router with its selector, task with its executor
@@ -85,7 +85,7 @@ struct Graph {
 impl Graph {
     fn of(loaded: &Loaded) -> Self {
         let config = &loaded.config;
-        let type_of = |components: &[Component], name: &str| {
+        let type_of = |components: &[ConfiguredComponent], name: &str| {
             let component = components.iter().find(|component| component.name == name);
             component.map_or_else(String::new, |component| component.type_name.clone())
         };

@@ -80,11 +80,13 @@ struct ComponentChecks;
 
 impl ValueChecks for ComponentChecks {
     fn schedule(&self, text: &str) -> Result<(), RejectedValue> {
-        Schedule::parse(text, false, &TimeZone::UTC).map(drop).map_err(RejectedValue)
+        Schedule::parse(text, false, &TimeZone::UTC)
+            .map(drop)
+            .map_err(|error| RejectedValue(error.to_string()))
     }
 
     fn time_zone(&self, name: &str) -> Result<(), RejectedValue> {
-        time_zone(name).map(drop).map_err(RejectedValue)
+        time_zone(name).map(drop).map_err(|error| RejectedValue(error.to_string()))
     }
 
     fn network(&self, text: &str) -> Result<(), RejectedValue> {

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use serde_json::Value;
 
-use crate::config::{Component, Config};
+use crate::config::{ConfiguredComponent, DaemonConfig};
 
 /// The options that name a folder which is written to.
 const FOLDERS: [&str; 2] = ["work_dir", "data_dir"];
 
 /// Everything that could not be had, a sentence each.
-pub(super) fn failures(config: &Config) -> Vec<String> {
+pub(super) fn failures(config: &DaemonConfig) -> Vec<String> {
     let folders = folders(config).into_iter().filter_map(|(owner, folder)| {
         Some(format!("{owner}: {} {}", folder.display(), not_writable(&folder)?))
     });
@@ -25,7 +25,7 @@ pub(super) fn failures(config: &Config) -> Vec<String> {
 }
 
 /// Each folder that is written to, with what needs it.
-fn folders(config: &Config) -> BTreeSet<(String, PathBuf)> {
+fn folders(config: &DaemonConfig) -> BTreeSet<(String, PathBuf)> {
     let mut folders = BTreeSet::new();
     if let Some(folder) = &config.settings.daemon.state_dir {
         folders.insert(("state_dir".to_owned(), folder.clone()));
@@ -61,7 +61,7 @@ struct Listens {
 }
 
 /// Each TCP address that the daemon will listen on. Triggers may share one.
-fn ports(config: &Config) -> Vec<Listens> {
+fn ports(config: &DaemonConfig) -> Vec<Listens> {
     let mut ports: Vec<Listens> = config.triggers.iter().filter_map(of_trigger).collect();
     if let Some(api) = &config.settings.api {
         ports.push(Listens { owner: "api".to_owned(), host: api.host.clone(), port: api.port });
@@ -71,7 +71,7 @@ fn ports(config: &Config) -> Vec<Listens> {
     ports
 }
 
-fn of_trigger(trigger: &Component) -> Option<Listens> {
+fn of_trigger(trigger: &ConfiguredComponent) -> Option<Listens> {
     let option = |name: &str| trigger.options.0.get(name);
     let port = option("port")?.as_u64().and_then(|port| u16::try_from(port).ok())?;
     let host = option("host").and_then(Value::as_str).unwrap_or("127.0.0.1").to_owned();

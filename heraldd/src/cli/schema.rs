@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::answer::Answer;
-use crate::loading::{self, Types, Wrong};
+use crate::loading::{self, ComponentTypes, ConfigLoadError};
 use crate::{components, config};
 
 /// Print the JSON Schema of the configuration, for editors
@@ -38,10 +38,10 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
     }
 }
 
-fn with_plugins(path: &Path) -> Result<Value, Wrong> {
+fn with_plugins(path: &Path) -> Result<Value, ConfigLoadError> {
     let source = config::read(path)?;
     let paths = config::plugins(&source);
-    let Types { registry, not_loaded } = loading::types(&source);
+    let ComponentTypes { registry, not_loaded } = loading::types(&source);
     if not_loaded.is_empty() {
         return Ok(config::schema(&registry));
     }
@@ -51,5 +51,5 @@ fn with_plugins(path: &Path) -> Result<Value, Wrong> {
         // Writing to a String cannot fail.
         let _ = writeln!(report, "{}: plugin {plugin}: {why}", path.display());
     }
-    Err(Wrong::Whole(report))
+    Err(ConfigLoadError::Whole(report))
 }

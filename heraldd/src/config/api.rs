@@ -80,7 +80,7 @@ fn description() -> Description {
 fn check_token(token: &Value) -> Result<(), CheckError> {
     match token.as_str() {
         Some(token) if token.chars().count() < SHORTEST_TOKEN => Err(CheckError::new(format!(
-            "whoever knows it can run every job: at least {SHORTEST_TOKEN} characters, please (openssl rand -hex 32)"
+            "a token needs at least {SHORTEST_TOKEN} characters, since it allows running every job (openssl rand -hex 32)"
         ))),
         Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Err(CheckError::new("only visible ASCII characters without blanks can be sent"))

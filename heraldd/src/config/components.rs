@@ -53,7 +53,7 @@ fn resolve(resolver: &mut SecretResolver<'_>, components: &mut Value, at: &LazyP
 
 /// One component: its name in routers, its type, its options with the defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Component {
+pub struct ConfiguredComponent {
     /// Its name.
     pub name: String,
     /// Its type.
@@ -103,7 +103,7 @@ pub(super) type Uses<'a> = BTreeMap<&'a str, Path>;
 
 /// The components of one kind as far as they are right.
 pub(super) struct ComponentSection<'r, C: ?Sized> {
-    pub(super) components: Vec<Component>,
+    pub(super) components: Vec<ConfiguredComponent>,
     /// Those components, constructed.
     pub(super) instances: Instances<C>,
     /// Every name that a router may use.
@@ -117,7 +117,8 @@ pub(super) fn read<'r, C: ?Sized>(
     section: &Value,
     types: &'r ComponentTypes<C>,
     uses: &Uses<'_>,
-    (secrets, shared): (&mut SecretResolver<'_>, &Params),
+    secrets: &mut SecretResolver<'_>,
+    shared: &Params,
 ) -> ComponentSection<'r, C> {
     let out = ComponentSection {
         components: Vec::new(),
@@ -125,7 +126,7 @@ pub(super) fn read<'r, C: ?Sized>(
         names: BTreeMap::new(),
         problems: Vec::new(),
     };
-    let mut reader = Reader { kind, types, shared, out };
+    let mut reader = ComponentReader { kind, types, shared, out };
     let at = Path::top().key(kind);
     match section {
         Value::Null => {}
@@ -139,7 +140,7 @@ pub(super) fn read<'r, C: ?Sized>(
     reader.out
 }
 
-struct Reader<'r, 's, C: ?Sized> {
+struct ComponentReader<'r, 's, C: ?Sized> {
     kind: &'static str,
     types: &'r ComponentTypes<C>,
     /// Sections that components may read.
@@ -147,7 +148,7 @@ struct Reader<'r, 's, C: ?Sized> {
     out: ComponentSection<'r, C>,
 }
 
-impl<'r, C: ?Sized> Reader<'r, '_, C> {
+impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
     fn component(&mut self, name: &str, body: &Value, section: &Path, secrets: &mut SecretResolver<'_>) {
         let at = section.key(name);
         // Whatever is wrong with it, routers that name it are not wrong for that.
@@ -240,7 +241,7 @@ impl<'r, C: ?Sized> Reader<'r, '_, C> {
                 let doubts = component_type.description.doubts.map(|doubts| doubts(&options));
                 let doubts = doubts.unwrap_or_default().into_iter();
                 self.out.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
-                self.out.components.push(Component { name: name.to_owned(), type_name, options });
+                self.out.components.push(ConfiguredComponent { name: name.to_owned(), type_name, options });
             }
             Ok(Err(error)) => self.out.problems.push(error.problem(&options.0, at)),
             Err(_) => {

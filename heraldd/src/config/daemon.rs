@@ -1,4 +1,4 @@
-//! The settings of the daemon itself that stand at the top of the file.
+//! The settings of the daemon itself, at the top of the file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::state::folder;
 pub(super) const SECTION: Section =
     Section { name: "", holds: "", references: References::Nowhere, shape: Shape::Top(description) };
 
-/// The settings that stand at the top of the file.
+/// The settings at the top of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonSettings {
     /// Jobs that run at once.

@@ -21,8 +21,8 @@ pub struct FleetSettings {
     pub runner: Option<herald_runner::config::RunnerConfig>,
 }
 
-/// The sections that components may read. Where something is wrong with the settings, the nodes are known all the same: one
-/// that is wrong itself by its name and tags, since its mistakes are told already.
+/// The sections that components may read. With wrong settings the nodes are still known, an invalid one by its name and
+/// tags, since its problems are reported already.
 pub(super) fn shared(
     read: Option<&FleetSettings>,
     top: &Map<String, Value>,

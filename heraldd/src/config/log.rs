@@ -24,14 +24,14 @@ pub struct LogSettings {
     /// The least important lines that are written.
     pub level: LevelFilter,
     /// Where it goes.
-    pub output: LogOutput,
+    pub output: DaemonLogOutput,
     /// Text or JSON.
     pub format: LogFormat,
 }
 
 /// Where the log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LogOutput {
+pub enum DaemonLogOutput {
     /// Standard error.
     Stderr,
     /// Standard output.
@@ -40,7 +40,7 @@ pub enum LogOutput {
     File(PathBuf),
 }
 
-impl LogOutput {
+impl DaemonLogOutput {
     /// The names of the two streams are not files: to write `stderr` does not mean one of that name.
     fn of(output: Option<PathBuf>) -> Self {
         match output {
@@ -78,7 +78,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<LogSettings, I
     let level = LogLevel::named(&given.level).map(herald_runner::log::filter);
     Ok(LogSettings {
         level: level.unwrap_or(LevelFilter::INFO),
-        output: LogOutput::of(given.output),
+        output: DaemonLogOutput::of(given.output),
         format: given.format,
     })
 }

@@ -37,19 +37,19 @@ use serde_json::{Map, Value};
 use crate::trigger::http;
 
 pub use api::ApiSettings;
-pub use components::{Component, Instances};
 use components::{ComponentSection, Uses};
+pub use components::{ConfiguredComponent, Instances};
 pub use daemon::DaemonSettings;
 pub use fleet::FleetSettings;
 pub use history::HistorySettings;
-pub use log::{LogFormat, LogOutput, LogSettings};
+pub use log::{DaemonLogOutput, LogFormat, LogSettings};
 pub use reference::markdown;
 pub use schema::schema;
 use section::SectionReader;
-pub use sections::Settings;
+pub use sections::AllSettings;
 
 /// A configuration file that is YAML; nothing more is known of it yet.
-pub struct Source {
+pub struct ConfigSource {
     file: ConfigurationFile,
     /// Which node of the fleet reads it.
     pub id: Option<String>,
@@ -59,20 +59,20 @@ pub struct Source {
 ///
 /// # Errors
 /// When it cannot be read, is not text, or is not YAML: every problem at its place.
-pub fn read(path: &FilePath) -> Result<Source, ReadError> {
-    Ok(Source { file: file::read(path)?, id: None })
+pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
+    Ok(ConfigSource { file: file::read(path)?, id: None })
 }
 
 /// A configuration in which nothing is wrong.
-pub struct Config {
+pub struct DaemonConfig {
     /// The daemon's own settings.
-    pub settings: Settings,
+    pub settings: AllSettings,
     /// Triggers that are configured, or named by their type in a router.
-    pub triggers: Vec<Component>,
-    /// Selectors, likewise.
-    pub selectors: Vec<Component>,
-    /// Executors, likewise.
-    pub executors: Vec<Component>,
+    pub triggers: Vec<ConfiguredComponent>,
+    /// Selectors, in the same way.
+    pub selectors: Vec<ConfiguredComponent>,
+    /// Executors, in the same way.
+    pub executors: Vec<ConfiguredComponent>,
     /// The triggers, constructed.
     pub trigger_instances: Instances<dyn Trigger>,
     /// The selectors, constructed.
@@ -88,16 +88,16 @@ pub struct Config {
 }
 
 /// The plugins that the file lists, as paths to open. They are needed before anything else can be checked; what is
-/// wrong with the list itself is told by [`check`].
+/// wrong with the list itself is reported by [`check`].
 #[must_use]
-pub fn plugins(source: &Source) -> Vec<PathBuf> {
+pub fn plugins(source: &ConfigSource) -> Vec<PathBuf> {
     let listed = source.file.document.value().get("plugin");
     listed.map(|listed| plugin::paths(listed, &source.file.folder)).unwrap_or_default()
 }
 
-/// The `state_dir` as it is written, for whoever looks for the daemon's socket.
+/// The `state_dir` as it is written, to find the daemon's socket.
 #[must_use]
-pub fn written_state_dir(source: &Source) -> Option<&str> {
+pub fn written_state_dir(source: &ConfigSource) -> Option<&str> {
     source.file.document.value().get("state_dir")?.as_str()
 }
 
@@ -105,7 +105,7 @@ pub fn written_state_dir(source: &Source) -> Option<&str> {
 ///
 /// # Errors
 /// Every problem, at once.
-pub fn check(source: Source, registry: &Registry) -> Result<Config, Problems> {
+pub fn check(source: ConfigSource, registry: &Registry) -> Result<DaemonConfig, Problems> {
     check_with(source, registry, &[], &|name| std::env::var_os(name))
 }
 
@@ -114,19 +114,19 @@ pub fn check(source: Source, registry: &Registry) -> Result<Config, Problems> {
 /// # Errors
 /// Every problem, at once.
 pub fn check_with_plugins(
-    source: Source,
+    source: ConfigSource,
     registry: &Registry,
     not_loaded: &[(usize, String)],
-) -> Result<Config, Problems> {
+) -> Result<DaemonConfig, Problems> {
     check_with(source, registry, not_loaded, &|name| std::env::var_os(name))
 }
 
 fn check_with(
-    mut source: Source,
+    mut source: ConfigSource,
     registry: &Registry,
     not_loaded: &[(usize, String)],
     variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Config, Problems> {
+) -> Result<DaemonConfig, Problems> {
     let lookup = Lookup { variable, folder: source.file.folder.clone() };
     let mut checker = Checker { secrets: SecretResolver::new(lookup), problems: Vec::new() };
     checker.plugins_not_loaded(source.file.document.value(), not_loaded);
@@ -148,10 +148,10 @@ fn check_with(
     let Resolved { problems, mask } = secrets.finish(problems);
     let report = source.file.document.report(&problems);
     match parts {
-        Some(Parts { settings: Some(settings), triggers, selectors, executors, workflow })
+        Some(ConfigParts { settings: Some(settings), triggers, selectors, executors, workflow })
             if report.errors() == 0 =>
         {
-            Ok(Config {
+            Ok(DaemonConfig {
                 settings,
                 triggers: triggers.components,
                 selectors: selectors.components,
@@ -169,8 +169,8 @@ fn check_with(
 }
 
 /// What the sections hold, as far as it is right.
-struct Parts<'r> {
-    settings: Option<Settings>,
+struct ConfigParts<'r> {
+    settings: Option<AllSettings>,
     triggers: ComponentSection<'r, dyn Trigger>,
     selectors: ComponentSection<'r, dyn Selector>,
     executors: ComponentSection<'r, dyn Executor>,
@@ -186,23 +186,20 @@ impl Checker<'_> {
     fn parts<'r>(
         &mut self,
         mut top: Map<String, Value>,
-        source: &Source,
+        source: &ConfigSource,
         registry: &'r Registry,
-    ) -> Parts<'r> {
+    ) -> ConfigParts<'r> {
         self.unknown_sections(&top);
         sections::resolve(&mut self.secrets, &mut top);
         let settings = self.settings(&top, source);
-        let fleet = settings.as_ref().map(Settings::fleet);
+        let fleet = settings.as_ref().map(AllSettings::fleet);
         let shared = fleet::shared(fleet.as_ref(), &top, &self.problems);
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = router::uses(router);
-        let mut triggers =
-            self.components(("trigger", section("trigger")), &registry.triggers, (&in_trigger, &shared));
-        let mut selectors =
-            self.components(("selector", section("selector")), &registry.selectors, (&in_selector, &shared));
-        let mut executors =
-            self.components(("executor", section("executor")), &registry.executors, (&in_executor, &shared));
+        let mut triggers = self.components("trigger", &top, &registry.triggers, &in_trigger, &shared);
+        let mut selectors = self.components("selector", &top, &registry.selectors, &in_selector, &shared);
+        let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &shared);
         self.problems.extend(clashes(&triggers));
         let references = self.secrets.references();
         let known = KnownComponents {
@@ -219,10 +216,10 @@ impl Checker<'_> {
                     .help("add one under `router`"),
             );
         }
-        Parts { settings, triggers, selectors, executors, workflow }
+        ConfigParts { settings, triggers, selectors, executors, workflow }
     }
 
-    fn settings(&mut self, top: &Map<String, Value>, source: &Source) -> Option<Settings> {
+    fn settings(&mut self, top: &Map<String, Value>, source: &ConfigSource) -> Option<AllSettings> {
         let mut reading = SectionReader {
             top,
             resolver: &mut self.secrets,
@@ -239,11 +236,14 @@ impl Checker<'_> {
     /// The components of a section, and every name that a router may use.
     fn components<'r, C: ?Sized>(
         &mut self,
-        (kind, section): (&'static str, &Value),
+        kind: &'static str,
+        top: &Map<String, Value>,
         types: &'r ComponentTypes<C>,
-        (uses, shared): (&Uses<'_>, &Map<String, Value>),
+        uses: &Uses<'_>,
+        shared: &Map<String, Value>,
     ) -> ComponentSection<'r, C> {
-        let mut read = components::read(kind, section, types, uses, (&mut self.secrets, shared));
+        let section = top.get(kind).unwrap_or(&Value::Null);
+        let mut read = components::read(kind, section, types, uses, &mut self.secrets, shared);
         self.problems.append(&mut read.problems);
         read
     }
@@ -256,7 +256,7 @@ impl Checker<'_> {
                 "log_output" => "write  log: {output: …}".to_owned(),
                 _ => match near_miss(key, known.iter().map(String::as_str)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("known are: {}", known.join(", ")),
+                    None => format!("expected one of: {}", known.join(", ")),
                 },
             };
             let problem = Problem::error(Path::top().key(key), format!("unknown section `{key}`"));

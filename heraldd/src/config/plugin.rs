@@ -19,7 +19,7 @@ pub(super) const SECTION: Section = Section {
     }),
 };
 
-/// The paths to open, of what stands under `plugin`; none where the list is wrong.
+/// The paths to open, from the value of `plugin`; none where the list is wrong.
 pub(super) fn paths(value: &Value, folder: &FilePath) -> Vec<PathBuf> {
     list(value).unwrap_or_default().iter().map(|path| folder.join(path)).collect()
 }

@@ -44,8 +44,8 @@ router:
     task:
       NAME: EXECUTOR
       NAME: {executor: NAME, select_param: {}, job_param: {}, policy: {}}
-    select_param: {}        # what the selector is told
-    job_param: {}           # what the executors are told
+    select_param: {}        # parameters of the selector
+    job_param: {}           # parameters of the executors
     policy: {}              # timeout, retry, concurrency, debounce, queue_limit
 ```
 
@@ -63,9 +63,9 @@ fails the job and is named. Beside MiniJinja's own filters there are
 | `tojson`, `fromjson` | JSON text of a value, and back |
 | `b64encode`, `b64decode` | Base64, and back |
 | `quote` | one word for a shell |
-| `regex(pattern, group)` | what the group matches (group 1 unless told); undefined when nothing does |
+| `regex(pattern, group)` | what the group matches (group 1 by default); undefined when nothing does |
 
-and the function `at(value, \"a.b.0\")`, what stands there, or none. What is secret in the configuration is never taken for a template.
+and the function `at(value, \"a.b.0\")`, the value there, or none. What is secret in the configuration is never taken for a template.
 ";
 
 /// The reference page for these types, as Markdown.

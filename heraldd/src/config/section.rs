@@ -71,7 +71,7 @@ pub(super) struct SectionReader<'a, 'r> {
 }
 
 impl<'a> SectionReader<'a, '_> {
-    /// What stands under this key; null is nothing.
+    /// The value of this key; null is nothing.
     pub(super) fn given(&self, name: &str) -> Option<&'a Value> {
         self.top.get(name).filter(|value| !value.is_null())
     }

@@ -18,7 +18,7 @@ macro_rules! sections {
     ) => {
         /// The settings of the daemon itself.
         #[derive(Debug, Clone, PartialEq)]
-        pub struct Settings {
+        pub struct AllSettings {
             /// Which node of the fleet this is.
             pub id: Option<String>,
             $($(#[$doc])* pub $field: $settings,)*
@@ -28,16 +28,16 @@ macro_rules! sections {
         pub(super) const SECTIONS: &[&Section] = &[$(&$file::SECTION,)* $(&$other,)*];
 
         /// Reads the settings.
-        pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Settings, Invalid> {
+        pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AllSettings, Invalid> {
             $(let $field = $file::read(reading);)*
-            Ok(Settings { id: reading.id.map(str::to_owned), $($field: $field?,)* })
+            Ok(AllSettings { id: reading.id.map(str::to_owned), $($field: $field?,)* })
         }
     };
 }
 
 sections! {
     settings {
-        /// What stands at the top of the file.
+        /// The settings at the top of the file.
         daemon: daemon::DaemonSettings = daemon,
         /// `log`
         log: log::LogSettings = log,
@@ -61,7 +61,7 @@ sections! {
     }
 }
 
-impl Settings {
+impl AllSettings {
     /// The bounds that the dispatcher keeps.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -91,7 +91,7 @@ impl Settings {
     }
 }
 
-/// Everything that may stand at the top of the file.
+/// Every key that the top of the file may have.
 pub(super) fn names() -> Vec<String> {
     let names = SECTIONS.iter().map(|section| match section.shape {
         Shape::Top(describe) => describe().options.into_iter().map(|option| option.name).collect(),
@@ -100,7 +100,7 @@ pub(super) fn names() -> Vec<String> {
     names.flatten().collect()
 }
 
-/// Resolves references where they may stand, and refuses them elsewhere.
+/// Resolves references where they are allowed, and refuses them elsewhere.
 pub(super) fn resolve(resolver: &mut SecretResolver<'_>, top: &mut Map<String, Value>) {
     for (name, value) in top.iter_mut() {
         let at = LazyPath::section(name);

@@ -96,12 +96,12 @@ impl Place {
         path
     }
 
-    fn source(&self, yaml: &str) -> Source {
+    fn source(&self, yaml: &str) -> ConfigSource {
         read(&self.write("config.yml", yaml)).unwrap()
     }
 
     /// The configuration, or the problems with paths that begin at the folder.
-    fn check(&self, yaml: &str) -> Result<Config, String> {
+    fn check(&self, yaml: &str) -> Result<DaemonConfig, String> {
         let variable = |name: &str| match name {
             "PASSWORD" => Some(OsString::from("hunter22")),
             "SHORT" => Some(OsString::from("zz")),
@@ -116,7 +116,7 @@ impl Place {
     }
 }
 
-fn good(yaml: &str) -> Config {
+fn good(yaml: &str) -> DaemonConfig {
     Place::new().check(yaml).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
@@ -145,7 +145,7 @@ fn with_router(rest: &str) -> String {
     format!("{rest}\nrouter:\n  r: {{trigger: tick, selector: all, task: {{t: print}}}}\n")
 }
 
-fn names(components: &[Component]) -> Vec<(&str, &str)> {
+fn names(components: &[ConfiguredComponent]) -> Vec<(&str, &str)> {
     components.iter().map(|component| (&*component.name, &*component.type_name)).collect()
 }
 
@@ -190,7 +190,7 @@ fn settings() {
     )));
     let settings = config.settings;
     assert_eq!(settings.log.level, tracing::level_filters::LevelFilter::DEBUG);
-    assert_eq!(settings.log.output, LogOutput::File(PathBuf::from("/tmp/x.log")));
+    assert_eq!(settings.log.output, DaemonLogOutput::File(PathBuf::from("/tmp/x.log")));
     assert_eq!(settings.log.format, LogFormat::Json);
     let limits = settings.limits();
     assert_eq!((limits.max_jobs, limits.max_queue, limits.max_chain_depth), (3, 4, 0));
@@ -198,7 +198,7 @@ fn settings() {
     assert!(settings.plugins[0].ends_with("libx.so") && settings.plugins[0].is_absolute());
     assert_eq!(settings.plugins[1], PathBuf::from("/abs/liby.so"));
     assert_eq!(good(&with_router("log:\nplugin: a.so")).settings.plugins.len(), 1);
-    for (output, expected) in [("stdout", LogOutput::Stdout), ("stderr", LogOutput::Stderr)] {
+    for (output, expected) in [("stdout", DaemonLogOutput::Stdout), ("stderr", DaemonLogOutput::Stderr)] {
         assert_eq!(good(&with_router(&format!("log: {{output: {output}}}"))).settings.log.output, expected);
     }
     for (grace, millis) in [("0", 0), ("0s", 0), ("1.5", 1500)] {
@@ -212,7 +212,7 @@ fn one_problem_each() {
     let known_sections = sections::names().join(", ");
     for (yaml, expected) in [
         ("triger: {}", "1:1: unknown section `triger` (did you mean `trigger`?)"),
-        ("foo: {}", &*format!("1:1: unknown section `foo` (known are: {known_sections})")),
+        ("foo: {}", &*format!("1:1: unknown section `foo` (expected one of: {known_sections})")),
         ("log_level: INFO", "1:1: unknown section `log_level` (write  log: {level: …})"),
         ("log: INFO", "1:6: expected a map with level, output and format (write  log: {level: info})"),
         ("log: {levl: info}", "1:7: unknown option `levl` of `log` (did you mean `level`?)"),
@@ -292,7 +292,7 @@ fn routers_name_what_exists() {
     ] {
         assert_eq!(said(&format!("router: {{r: {router}}}")), [expected], "{router}");
     }
-    // A component that is wrong itself is not told again where it is used.
+    // A component that is wrong itself is not reported again where it is used.
     assert_eq!(
         said("trigger: {a: {type: tik}}\nrouter: {r: {trigger: a, selector: all, task: {t: print}}}").len(),
         1
@@ -566,7 +566,7 @@ fn ten_thousand_routers() {
     let begun = std::time::Instant::now();
     let config = place.check(&yaml).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(config.workflow.routes("exe_done").len(), 10_000);
-    // Only printed: a busy machine is no failure.
+    // Only printed: a busy machine does not fail the test.
     eprintln!("10,000 routers were read and checked in {:?}", begun.elapsed());
 }
 

@@ -12,8 +12,8 @@ use herald_core::spec::{Description, ExecutorType};
 pub fn component() -> ExecutorType {
     let description = Description::new(
         "none",
-        "Does nothing and succeeds with an empty result. Useful to try out routers: what it would have done is \
-         told by `exe_done`. It takes any parameters and reads none.",
+        "Does nothing and succeeds with an empty result. Useful to try out routers: the parameters of each job are \
+         in its `exe_done` event. It takes any parameters and reads none.",
     )
     .example(
         "

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::param::{Params, lookup};
-use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec};
+use herald_core::spec::{CheckError, Description, ExecutorType, OptionKind, OptionSpec};
 use serde_json::Value;
 
 /// How many bytes of JSON are written; what is longer is cut, with a mark.
@@ -24,7 +24,7 @@ pub fn component() -> ExecutorType {
         OptionSpec::new(
             "print_key",
             OptionKind::Texts,
-            "Print only this. One key prints its value; a list prints a map from each key to its value. `a/b/c` \
+            "PrintExecutor only this. One key prints its value; a list prints a map from each key to its value. `a/b/c` \
              looks inside maps, as in `trigger_param/result`; a key that does not exist prints `null`.",
         )
         .check(keys_are_given),
@@ -46,24 +46,24 @@ router:
       print_key: trigger_param/counter
 ",
     );
-    ExecutorType::new(description, |_| Ok(Arc::new(Print)))
+    ExecutorType::new(description, |_| Ok(Arc::new(PrintExecutor)))
 }
 
-fn keys_are_given(keys: &Value) -> Result<(), String> {
+fn keys_are_given(keys: &Value) -> Result<(), CheckError> {
     let is_empty = |key: &Value| key.as_str() == Some("");
     if is_empty(keys) || keys.as_array().is_some_and(|list| list.iter().any(is_empty)) {
-        return Err("a key must not be empty".to_owned());
+        return Err(CheckError::new("a key must not be empty"));
     }
     if keys.as_array().is_some_and(Vec::is_empty) {
-        return Err("name at least one key, or leave print_key out to print everything".to_owned());
+        return Err(CheckError::new("name at least one key, or leave print_key out to print everything"));
     }
     Ok(())
 }
 
-struct Print;
+struct PrintExecutor;
 
 #[async_trait]
-impl Executor for Print {
+impl Executor for PrintExecutor {
     async fn execute(&self, execution: Execution) -> Outcome {
         let job = &execution.job;
         let line = one_line(&wanted(&execution.masked_params(), job.job_param.get("print_key")), LONGEST);
@@ -86,10 +86,10 @@ fn wanted(params: &Params, print_key: Option<&Value>) -> Value {
 
 /// JSON on one line of at most `longest` bytes, without anything that a terminal would obey.
 fn one_line(value: &Value, longest: usize) -> String {
-    let mut start = Start { kept: Vec::new(), longest, seen: 0 };
+    let mut start = BoundedBuffer { kept: Vec::new(), longest, seen: 0 };
     // Writing into memory does not fail, and neither does JSON from JSON.
     let _ = serde_json::to_writer(&mut start, value);
-    let Start { mut kept, seen, .. } = start;
+    let BoundedBuffer { mut kept, seen, .. } = start;
     if let Err(error) = std::str::from_utf8(&kept) {
         kept.truncate(error.valid_up_to());
     }
@@ -109,13 +109,13 @@ fn one_line(value: &Value, longest: usize) -> String {
 }
 
 /// Keeps the beginning of what is written and counts the rest.
-struct Start {
+struct BoundedBuffer {
     kept: Vec<u8>,
     longest: usize,
     seen: usize,
 }
 
-impl Write for Start {
+impl Write for BoundedBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let room = self.longest - self.kept.len();
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);

@@ -1,4 +1,4 @@
-//! Asks every node how it is, again and again, and tells `node_state` of those that come and go.
+//! Probes every node at an interval, and fires `node_state` for those that come and go.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::address::runner_address;
-use super::standing::Nodes;
+use super::standing::NodeRegistry;
 use crate::config::FleetSettings;
 
 /// Before a node that did not answer counts as gone, it is asked once more: a single answer may get lost.
@@ -26,8 +26,8 @@ pub struct Heartbeats {
 
 /// What every task needs.
 #[derive(Clone)]
-struct Asking {
-    nodes: Arc<Nodes>,
+struct NodeProber {
+    nodes: Arc<NodeRegistry>,
     accept: Arc<dyn EventSink>,
     clock: Arc<dyn Clock>,
     every: Duration,
@@ -38,13 +38,13 @@ impl Heartbeats {
     #[must_use]
     pub fn start(
         settings: &FleetSettings,
-        nodes: &Arc<Nodes>,
+        nodes: &Arc<NodeRegistry>,
         accept: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         nodes.configure(&settings.nodes);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        let asking = Asking { nodes: nodes.clone(), accept, clock, every: settings.heartbeat };
+        let asking = NodeProber { nodes: nodes.clone(), accept, clock, every: settings.heartbeat };
         for (name, options) in &settings.nodes {
             let address = options.as_object().map(runner_address);
             match address.unwrap_or_else(|| Err(ComponentError::new("a node is a map"))) {
@@ -75,7 +75,7 @@ impl Heartbeats {
     }
 }
 
-impl Asking {
+impl NodeProber {
     async fn go_on(&self, name: &str, probe: &NodeProbe) {
         loop {
             let status = self.probe(name, probe).await;
@@ -88,7 +88,7 @@ impl Asking {
             if let Some(params) = changed {
                 tracing::info!(node = name, state = %params["state"].as_str().unwrap_or_default(), "node_state");
                 if let Err(refused) = self.accept.accept(NODE_STATE.into(), params).await {
-                    tracing::error!(node = name, "node_state could not be told: {refused}");
+                    tracing::error!(node = name, "could not fire node_state: {refused}");
                 }
             }
             tokio::time::sleep(self.every).await;

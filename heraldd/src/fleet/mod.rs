@@ -8,4 +8,4 @@ mod standing;
 pub use address::runner_address;
 pub use heartbeat::Heartbeats;
 pub use runner::OwnRunner;
-pub use standing::Nodes;
+pub use standing::NodeRegistry;

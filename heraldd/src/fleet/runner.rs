@@ -35,7 +35,7 @@ impl OwnRunner {
     /// Accepts changed secrets; everything else takes a restart, and a line says so.
     pub fn reload(&mut self, config: Option<&RunnerConfig>) {
         let Some(config) = config else {
-            tracing::warn!("that this daemon is no runner any more takes effect at the next start");
+            tracing::warn!("`runner` was removed: restart required");
             return;
         };
         self.runner.take_secrets(config.secrets.clone());
@@ -44,11 +44,11 @@ impl OwnRunner {
         }
     }
 
-    /// Ends it in good order; once `forced` is cancelled, its jobs are ended at once.
+    /// Stops it cleanly; once `forced` is cancelled, its jobs are ended at once.
     pub async fn stop(self, forced: CancellationToken) {
         let grace = self.config.shutdown_grace;
         if let Err(error) = self.runner.stop(grace, &mut Forced(Some(forced))).await {
-            tracing::error!("the runner did not stop in good order: {error:#}");
+            tracing::error!("the runner did not stop cleanly: {error:#}");
         }
     }
 }

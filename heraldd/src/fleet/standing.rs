@@ -32,7 +32,7 @@ impl Presence {
 
 /// What is known of a node.
 #[derive(Debug, Clone)]
-struct Node {
+struct KnownNode {
     host: String,
     tags: Vec<String>,
     presence: Presence,
@@ -42,7 +42,7 @@ struct Node {
     error: Option<String>,
 }
 
-impl Node {
+impl KnownNode {
     fn heartbeat(&self) -> Option<&Heartbeat> {
         self.status.as_ref()?.heartbeat.as_ref()
     }
@@ -50,11 +50,11 @@ impl Node {
 
 /// How every node is.
 #[derive(Debug, Default)]
-pub struct Nodes {
-    nodes: RwLock<BTreeMap<String, Node>>,
+pub struct NodeRegistry {
+    nodes: RwLock<BTreeMap<String, KnownNode>>,
 }
 
-impl Nodes {
+impl NodeRegistry {
     /// These are the nodes from now on. What is known of those that were there stays.
     pub(super) fn configure(&self, nodes: &Map<String, Value>) {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
@@ -71,8 +71,8 @@ impl Nodes {
             let (host, fresh) = (text("host"), Presence::Unknown);
             let kept = before.remove(name).filter(|node| node.host == host);
             let node = match kept {
-                Some(node) => Node { tags, ..node },
-                None => Node {
+                Some(node) => KnownNode { tags, ..node },
+                None => KnownNode {
                     host,
                     tags,
                     presence: fresh,
@@ -144,7 +144,7 @@ impl Nodes {
     }
 }
 
-fn shown(name: &str, node: &Node) -> model::Node {
+fn shown(name: &str, node: &KnownNode) -> model::Node {
     let heartbeat = node.heartbeat();
     let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
     model::Node {
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn nodes_come_and_go() {
-        let nodes = Nodes::default();
+        let nodes = NodeRegistry::default();
         let one = json!({"web1": {"host": "http://u:secret@web1:8124/", "tags": ["web"]}});
         nodes.configure(one.as_object().unwrap());
         assert_eq!(nodes.shown()[0].state, "unknown");

@@ -15,8 +15,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-use crate::config::{LogFormat, LogOutput, LogSettings};
-use queue::{Writer, queue};
+use crate::config::{DaemonLogOutput, LogFormat, LogSettings};
+use queue::{LogQueueWriter, queue};
 
 /// Bytes that wait for a slow disk or terminal; past that, lines are dropped rather than jobs held up. Room for the
 /// longest line that `print` writes.
@@ -25,16 +25,16 @@ const WAITING: usize = 32 << 20;
 const GATHER: Duration = Duration::from_millis(2);
 
 /// The log of a running daemon. Dropping it writes out what waits.
-pub struct Log {
+pub struct DaemonLog {
     level: reload::Handle<LevelFilter, Layered>,
     reopen: Arc<AtomicBool>,
     settings: LogSettings,
-    _writer: Writer,
+    _writer: LogQueueWriter,
 }
 
 type Layered = tracing_subscriber::layer::Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
 
-impl Log {
+impl DaemonLog {
     /// Opens the output and makes this the log of the process.
     ///
     /// # Errors
@@ -46,16 +46,16 @@ impl Log {
             LogFormat::Json => dropped_as_json,
         };
         let (lines, writer) = match &settings.output {
-            LogOutput::File(path) => {
+            DaemonLogOutput::File(path) => {
                 queue(LogFile::open(path, reopen.clone())?, WAITING, GATHER, say_dropped)
             }
-            LogOutput::Stdout => queue(io::stdout(), WAITING, GATHER, say_dropped),
-            LogOutput::Stderr => queue(io::stderr(), WAITING, GATHER, say_dropped),
+            DaemonLogOutput::Stdout => queue(io::stdout(), WAITING, GATHER, say_dropped),
+            DaemonLogOutput::Stderr => queue(io::stderr(), WAITING, GATHER, say_dropped),
         };
         let colour = match settings.output {
-            LogOutput::File(_) => false,
-            LogOutput::Stdout => io::stdout().is_terminal(),
-            LogOutput::Stderr => io::stderr().is_terminal(),
+            DaemonLogOutput::File(_) => false,
+            DaemonLogOutput::Stdout => io::stdout().is_terminal(),
+            DaemonLogOutput::Stderr => io::stderr().is_terminal(),
         };
         let lines = move || lines.clone();
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
@@ -73,13 +73,13 @@ impl Log {
         Ok(Self { level, reopen, settings: settings.clone(), _writer: writer })
     }
 
-    /// Tells what is wrong at length: in JSON as one object, in text a line of the log for each line of it.
-    pub fn tell(&self, what: &impl std::fmt::Display, is_error: bool) {
-        let told = |text: &str| if is_error { tracing::error!("{text}") } else { tracing::warn!("{text}") };
+    /// Logs a long problem report: in JSON as one object, in text a line of the log for each line of it.
+    pub fn report(&self, what: &impl std::fmt::Display, is_error: bool) {
+        let log = |text: &str| if is_error { tracing::error!("{text}") } else { tracing::warn!("{text}") };
         let text = what.to_string();
         match self.settings.format {
-            LogFormat::Json => told(text.trim()),
-            LogFormat::Text => text.lines().map(str::trim_end).filter(|line| !line.is_empty()).for_each(told),
+            LogFormat::Json => log(text.trim()),
+            LogFormat::Text => text.lines().map(str::trim_end).filter(|line| !line.is_empty()).for_each(log),
         }
     }
 
@@ -134,7 +134,7 @@ fn dropped_as_json(lines: u64) -> String {
         .to_string()
 }
 
-/// A file that is opened again when told to.
+/// A file that is opened again on request.
 struct LogFile {
     path: PathBuf,
     file: File,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn dropped_lines_are_told_in_the_format_of_the_log() {
+    fn dropped_lines_are_reported_in_the_format_of_the_log() {
         assert!(dropped_as_text(7).contains(" WARN 7 log lines were dropped"));
         let line: serde_json::Value = serde_json::from_str(&dropped_as_json(7)).unwrap();
         assert_eq!((&line["level"], &line["dropped"]), (&json!("WARN"), &json!(7)));

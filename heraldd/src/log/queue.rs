@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const LONGEST_END: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedLines {
     bytes: Vec<u8>,
     /// Lines that found no room since the last ones were written.
     dropped: u64,
@@ -18,27 +18,27 @@ struct Waiting {
 }
 
 #[derive(Default)]
-struct Shared {
-    waiting: Mutex<Waiting>,
+struct LogQueueState {
+    waiting: Mutex<QueuedLines>,
     changed: Condvar,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl LogQueueState {
+    fn lock(&self) -> MutexGuard<'_, QueuedLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Takes lines. Past the bound they are dropped and counted, rather than jobs held up.
 #[derive(Clone)]
-pub(super) struct Queue {
-    shared: Arc<Shared>,
+pub(super) struct LogQueue {
+    shared: Arc<LogQueueState>,
     bound: usize,
 }
 
 /// Owns the thread that writes. Dropping it writes out what waits, within a bounded time.
-pub(super) struct Writer {
-    shared: Arc<Shared>,
+pub(super) struct LogQueueWriter {
+    shared: Arc<LogQueueState>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -50,14 +50,14 @@ pub(super) fn queue(
     bound: usize,
     gather: Duration,
     say_dropped: fn(u64) -> String,
-) -> (Queue, Writer) {
-    let shared = Arc::new(Shared::default());
+) -> (LogQueue, LogQueueWriter) {
+    let shared = Arc::new(LogQueueState::default());
     let theirs = shared.clone();
     let thread = spawn(move || write_all(&theirs, output, gather, say_dropped));
-    (Queue { shared: shared.clone(), bound }, Writer { shared, thread: Some(thread) })
+    (LogQueue { shared: shared.clone(), bound }, LogQueueWriter { shared, thread: Some(thread) })
 }
 
-impl Write for Queue {
+impl Write for LogQueue {
     /// One call is one line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut waiting = self.shared.lock();
@@ -77,7 +77,12 @@ impl Write for Queue {
     }
 }
 
-fn write_all(shared: &Shared, mut output: impl Write, gather: Duration, say_dropped: fn(u64) -> String) {
+fn write_all(
+    shared: &LogQueueState,
+    mut output: impl Write,
+    gather: Duration,
+    say_dropped: fn(u64) -> String,
+) {
     let mut written_at: Option<Instant> = None;
     loop {
         let mut waiting = shared.lock();
@@ -106,12 +111,12 @@ fn write_all(shared: &Shared, mut output: impl Write, gather: Duration, say_drop
     }
 }
 
-impl Drop for Writer {
+impl Drop for LogQueueWriter {
     fn drop(&mut self) {
         let mut waiting = self.shared.lock();
         waiting.ended = true;
         self.shared.changed.notify_all();
-        let done = |waiting: &mut Waiting| !waiting.written_out;
+        let done = |waiting: &mut QueuedLines| !waiting.written_out;
         let end = self.shared.changed.wait_timeout_while(waiting, LONGEST_END, done);
         let (waiting, _) = end.unwrap_or_else(PoisonError::into_inner);
         if waiting.written_out

@@ -23,14 +23,14 @@ use prometheus_client::registry::{Registry, Unit};
 
 /// How the numbers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum MetricsFormat {
     /// Prometheus' own text, version 0.0.4.
     Prometheus,
     /// OpenMetrics 1.0.
     OpenMetrics,
 }
 
-impl Format {
+impl MetricsFormat {
     /// What the request asks for.
     #[must_use]
     pub fn asked_for(headers: &HeaderMap) -> Self {
@@ -84,7 +84,7 @@ const ENDS: [Status; 6] =
     [Status::Succeeded, Status::Failed, Status::TimedOut, Status::Cancelled, Status::Lost, Status::Rejected];
 
 /// A job that has not ended.
-struct Open {
+struct OpenJob {
     /// When it came into the state that it is in.
     since: Timestamp,
     running: bool,
@@ -106,7 +106,7 @@ pub struct Metrics {
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
-    open: Mutex<HashMap<Name, Open>>,
+    open: Mutex<HashMap<Name, OpenJob>>,
     /// What is configured, until its counts have begun.
     configured: Mutex<Option<Arc<Plan>>>,
 }
@@ -169,8 +169,8 @@ impl Metrics {
         registry.register("events", "Events that were recorded", self.events.clone());
         registry.register("jobs_ended", "Jobs that ended, by how", self.ended.clone());
         registry.register("job_retries", "Attempts that were followed by another one", self.retries.clone());
-        registry.register("jobs", "Jobs that wait (queued) or run (running)", self.jobs.clone());
-        registry.register("queue_depth", "Jobs that wait, in all", self.queue_depth.clone());
+        registry.register("jobs", "Queued and running jobs", self.jobs.clone());
+        registry.register("queue_depth", "Queued jobs", self.queue_depth.clone());
         registry.register("jobs_running", "Jobs that run, in all", self.running.clone());
         let seconds = Unit::Seconds;
         registry.register_with_unit(
@@ -203,7 +203,7 @@ impl Metrics {
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the
-    /// increase. They are made when somebody looks: whoever has thousands of routers and no Prometheus pays nothing.
+    /// increase. They are created at the first scrape: with thousands of routers and no Prometheus they cost nothing.
     pub fn configured(&self, plan: Arc<Plan>) {
         *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
     }
@@ -234,7 +234,7 @@ impl Metrics {
         let mut open = self.open();
         for recovered in jobs {
             let job = &recovered.stored.job;
-            open.insert(job.id.clone(), Open { since: recovered.queued_at, running: false });
+            open.insert(job.id.clone(), OpenJob { since: recovered.queued_at, running: false });
             self.jobs_in(&job.router, "queued").inc();
         }
     }
@@ -245,9 +245,9 @@ impl Metrics {
         self.reloads.get_or_create(&OfResult { result }).inc();
     }
 
-    /// All numbers as text. `standing` is how the dispatcher stands, if it says so.
+    /// All numbers as text. `standing` is the state of the dispatcher, if it answers.
     #[must_use]
-    pub fn render(&self, standing: Option<&Standing>, format: Format) -> String {
+    pub fn render(&self, standing: Option<&Standing>, format: MetricsFormat) -> String {
         self.begin();
         let number =
             |of: fn(&Standing) -> usize| standing.map_or(0, |now| i64::try_from(of(now)).unwrap_or(i64::MAX));
@@ -258,12 +258,12 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         match format {
-            Format::OpenMetrics => text,
-            Format::Prometheus => prometheus(&text),
+            MetricsFormat::OpenMetrics => text,
+            MetricsFormat::Prometheus => prometheus(&text),
         }
     }
 
-    fn record(&self, record: &Record, open: &mut HashMap<Name, Open>) {
+    fn record(&self, record: &Record, open: &mut HashMap<Name, OpenJob>) {
         match record {
             Record::Accepted { activation, due, at, .. } => {
                 let of = OfTrigger { trigger: activation.trigger.clone() };
@@ -273,13 +273,13 @@ impl Metrics {
                 }
             }
             Record::Queued { job, at, .. } => {
-                open.insert(job.id.clone(), Open { since: *at, running: false });
+                open.insert(job.id.clone(), OpenJob { since: *at, running: false });
                 self.jobs_in(&job.router, "queued").inc();
             }
             Record::Started { job, at } => {
                 if let Some(entry) = open.get_mut(&job.id) {
                     self.wait.get_or_create(&of(&job.router)).observe(seconds(entry.since, *at));
-                    *entry = Open { since: *at, running: true };
+                    *entry = OpenJob { since: *at, running: true };
                     self.jobs_in(&job.router, "queued").dec();
                     self.jobs_in(&job.router, "running").inc();
                 }
@@ -288,7 +288,7 @@ impl Metrics {
                 self.retries.get_or_create(&of(&job.router)).inc();
                 if let Some(entry) = open.get_mut(&job.id) {
                     self.leave(&job.router, entry, *at);
-                    *entry = Open { since: *retry_at, running: false };
+                    *entry = OpenJob { since: *retry_at, running: false };
                     self.jobs_in(&job.router, "queued").inc();
                 }
             }
@@ -304,7 +304,7 @@ impl Metrics {
         }
     }
 
-    fn leave(&self, router: &Name, entry: &Open, at: Timestamp) {
+    fn leave(&self, router: &Name, entry: &OpenJob, at: Timestamp) {
         if entry.running {
             self.run.get_or_create(&of(router)).observe(seconds(entry.since, at));
         }
@@ -315,7 +315,7 @@ impl Metrics {
         self.jobs.get_or_create(&OfState { router: router.clone(), state })
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Name, Open>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<Name, OpenJob>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -328,8 +328,8 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
 }
 
-/// OpenMetrics as Prometheus' older text has it: there the names of counters and infos have their endings also where
-/// their types are told, and units and the end are not told.
+/// OpenMetrics in Prometheus' older text format: there the `# TYPE` lines of counters and infos have the name with its
+/// suffix, and there are no units and no end mark.
 fn prometheus(open: &str) -> String {
     let types = open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '));
     let endings: HashMap<&str, &str> = types

@@ -36,7 +36,7 @@ fn verdict(status: Status) -> Verdict {
 
 /// The lines of the text that begin so.
 fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
-    let text = metrics.render(None, Format::Prometheus);
+    let text = metrics.render(None, MetricsFormat::Prometheus);
     text.lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
 }
 
@@ -119,9 +119,9 @@ fn every_metric_is_in_the_reference(metrics: &Metrics) {
 fn both_formats_name_counters_as_their_readers_expect() {
     let metrics = Metrics::new(at(0));
     metrics.not_recorded();
-    let open = metrics.render(None, Format::OpenMetrics);
+    let open = metrics.render(None, MetricsFormat::OpenMetrics);
     assert!(open.contains("# TYPE herald_journal_failures counter\n") && open.ends_with("# EOF\n"), "{open}");
-    let old = metrics.render(None, Format::Prometheus);
+    let old = metrics.render(None, MetricsFormat::Prometheus);
     assert!(old.contains("# TYPE herald_journal_failures_total counter\n"), "{old}");
     assert!(old.contains("\nherald_journal_failures_total 1\n"), "{old}");
     let version = env!("CARGO_PKG_VERSION");
@@ -138,7 +138,7 @@ fn both_formats_name_counters_as_their_readers_expect() {
     }
     assert!(!old.contains("# EOF") && !old.contains("# UNIT") && !old.contains(" info\n"), "{old}");
     let mut headers = HeaderMap::new();
-    assert_eq!(Format::asked_for(&headers), Format::Prometheus);
+    assert_eq!(MetricsFormat::asked_for(&headers), MetricsFormat::Prometheus);
     headers.insert(ACCEPT, "application/openmetrics-text;version=1.0.0,text/plain;q=0.5".parse().unwrap());
-    assert_eq!(Format::asked_for(&headers), Format::OpenMetrics);
+    assert_eq!(MetricsFormat::asked_for(&headers), MetricsFormat::OpenMetrics);
 }

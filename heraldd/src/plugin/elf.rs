@@ -22,7 +22,7 @@ pub(super) enum Verdict {
     Foreign,
     /// Its end is missing.
     Cut,
-    /// Nothing speaks against mapping it. What is wrong with it otherwise, the dynamic linker tells.
+    /// It can be mapped. Other problems are reported by the dynamic linker.
     Mappable,
 }
 

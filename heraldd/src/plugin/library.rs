@@ -25,7 +25,7 @@ impl Table {
         unsafe { (self.call)(&raw const HOST, call, op, instance, json.as_ptr(), json.len()) }
     }
 
-    /// Tells the plugin that a call is to end.
+    /// Signals the plugin that a call is to end.
     pub(super) fn signal(self, call: u64, state: u32) {
         if let Some(signal) = self.signal {
             // SAFETY: as above.
@@ -33,7 +33,7 @@ impl Table {
         }
     }
 
-    /// Whether the plugin can be told.
+    /// Whether the plugin takes signals.
     pub(super) fn has_signal(self) -> bool {
         self.signal.is_some()
     }

@@ -30,7 +30,7 @@ pub struct Patience {
     pub answer: Duration,
     /// To get a thread for a job or a trigger while others block theirs.
     pub thread: Duration,
-    /// To end a job at once when it is told to.
+    /// To end a job at once when it is asked to.
     pub end: Duration,
 }
 
@@ -152,7 +152,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// One component of a plugin. The plugin is told when it is dropped.
+/// One component of a plugin. The plugin is notified when it is dropped.
 pub(super) struct Instance {
     remote: Arc<Remote>,
     number: u64,
@@ -270,7 +270,7 @@ impl Drop for Instance {
     }
 }
 
-/// A call that was begun. Dropped before its answer, it is given up, and the plugin is told.
+/// A call that was begun. Dropped before its answer, it is given up, and the plugin is notified.
 pub(super) struct Pending {
     instance: Arc<Instance>,
     call: u64,
@@ -286,13 +286,13 @@ impl Pending {
         (&mut self.answer).await.unwrap_or(Answer::Odd(u32::MAX))
     }
 
-    /// Whether a thread has taken up the call.
+    /// Whether a thread has started the call.
     pub(super) fn has_begun(&mut self) -> bool {
         self.has_begun = self.has_begun || self.begun.try_recv().is_ok();
         self.has_begun
     }
 
-    /// Waits until a thread has taken up the call. May be dropped and called again.
+    /// Waits until a thread has started the call. May be dropped and called again.
     pub(super) async fn begun(&mut self) {
         if !self.has_begun {
             let _ = (&mut self.begun).await;
@@ -305,7 +305,7 @@ impl Pending {
         calls::set_state(self.call, state);
         let (table, call) = (self.instance.remote.table, self.call);
         if table.has_signal() {
-            // The order is kept: one thread tells. When it is blocked, the plugin has blocked it.
+            // The order is kept: one thread sends the signals. When it is blocked, the plugin has blocked it.
             let _ = self.instance.notes.submit(move || table.signal(call, state));
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::param::{Params, lookup, same};
 use herald_core::selector::{Answer, Question, Selector};
-use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
 
@@ -61,9 +61,9 @@ router:
     SelectorType::new(description, |_| Ok(Arc::new(ExceptMap)))
 }
 
-fn key_is_given(key: &Value) -> Result<(), String> {
+fn key_is_given(key: &Value) -> Result<(), CheckError> {
     match key.as_str() {
-        Some("") => Err("the key must not be empty".to_owned()),
+        Some("") => Err(CheckError::new("the key must not be empty")),
         _ => Ok(()),
     }
 }
@@ -77,7 +77,7 @@ impl Selector for ExceptMap {
     }
 }
 
-/// `find`: what stands at a path.
+/// `find`: the value at a path.
 fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Params) -> Answer {
     let Some(key) = select_param.get("except_key").and_then(Value::as_str) else {
         return Answer::no("except_key is missing");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::selector::{Answer, Question, Selector};
-use herald_core::spec::{Description, OptionKind, OptionSpec, Options, SelectorType};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, Options, SelectorType};
 use herald_core::trigger::ComponentError;
 use herald_core::unit;
 use herald_exec::environment::{self, Environment};
@@ -82,12 +82,16 @@ pub fn component() -> SelectorType {
     SelectorType::new(description, |options| Ok(Arc::new(External::new(options)?)))
 }
 
-fn is_env_name(value: &Value) -> Result<(), String> {
+fn is_env_name(value: &Value) -> Result<(), CheckError> {
     let name = value.as_str().unwrap_or_default();
     let fine = !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if fine { Ok(()) } else { Err("must be letters, digits and _, without a digit in front".to_owned()) }
+    if fine {
+        Ok(())
+    } else {
+        Err(CheckError::new("must be letters, digits and _, without a digit in front"))
+    }
 }
 
 struct External {
@@ -104,7 +108,7 @@ impl External {
         let text = |name: &str, default: &str| match options.0.get(name) {
             None | Some(Value::Null) => Ok(default.to_owned()),
             Some(Value::String(text)) => Ok(text.clone()),
-            Some(_) => Err(ComponentError::of_option(name, "expected a text")),
+            Some(_) => Err(ComponentError::of_option(name, "expected a string")),
         };
         let program = text("program", "")?;
         if program.is_empty() || program.contains('\0') {

@@ -13,14 +13,14 @@ use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
 use herald_store::store::{JournalStore, OpenError};
 
-use crate::config::{HistorySettings, Settings};
+use crate::config::{AllSettings, HistorySettings};
 use crate::metrics::Metrics;
 
 /// The folder of the job logs in `state_dir`.
 const LOGS: &str = "log";
 
 /// Where everything is recorded, and what watches it.
-pub struct State {
+pub struct DaemonState {
     store: Option<Arc<JournalStore>>,
     /// What is known while there is no store.
     recent: Arc<MemoryHistory>,
@@ -32,12 +32,12 @@ pub struct State {
     pub changes: Changes,
 }
 
-impl State {
+impl DaemonState {
     /// Takes hold of `state_dir`.
     ///
     /// # Errors
     /// When it cannot be used: another daemon does, say.
-    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(settings: &AllSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let Some(folder) = settings.daemon.state_dir.clone() else {
             tracing::warn!(
                 "state_dir is none: events, waiting jobs and the history are kept in memory alone, and are lost when \
@@ -63,7 +63,7 @@ impl State {
     }
 
     /// In memory the history is kept only where the API shows it.
-    fn keep_recent(&self, settings: &Settings) {
+    fn keep_recent(&self, settings: &AllSettings) {
         if settings.api.is_some() {
             self.recent.begin();
         }
@@ -107,7 +107,7 @@ impl State {
     }
 
     /// Takes up a changed configuration; another `state_dir` takes a restart.
-    pub fn reload(&self, settings: &Settings) {
+    pub fn reload(&self, settings: &AllSettings) {
         let now: Option<PathBuf> = self.store.as_ref().map(|store| store.folder().to_owned());
         if now != settings.daemon.state_dir {
             tracing::warn!("a new state_dir takes effect at the next start");

@@ -56,8 +56,8 @@ router:
 ",
     );
     TriggerType::new(description, |options| {
-        let Given { interval } = options.parse()?;
-        Ok(Arc::new(Tick { interval: interval.max(SHORTEST), zone: TimeZone::system() }))
+        let TickOptions { interval } = options.parse()?;
+        Ok(Arc::new(TickTrigger { interval: interval.max(SHORTEST), zone: TimeZone::system() }))
     })
 }
 
@@ -70,7 +70,7 @@ fn check_interval(interval: &Value) -> Result<(), CheckError> {
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct TickOptions {
     #[serde(default = "one_second", deserialize_with = "unit::de_duration")]
     interval: Duration,
 }
@@ -79,12 +79,12 @@ fn one_second() -> Duration {
     Duration::from_secs(1)
 }
 
-struct Tick {
+struct TickTrigger {
     interval: Duration,
     zone: TimeZone,
 }
 
-impl Tick {
+impl TickTrigger {
     async fn fire(&self, activator: &Activator) {
         let mut due = Instant::now() + self.interval;
         let mut counter: u64 = 1;
@@ -115,7 +115,7 @@ fn missed(delay: Duration, interval: Duration) -> u32 {
 }
 
 #[async_trait]
-impl Trigger for Tick {
+impl Trigger for TickTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -139,15 +139,15 @@ mod tests {
     use jiff::Timestamp;
     use serde_json::json;
 
-    /// Takes activations; each takes as long as told.
+    /// Takes activations; each takes as long as configured.
     #[derive(Default)]
-    struct Taken {
+    struct AcceptedTicks {
         params: Mutex<Vec<Params>>,
         busy_for: Mutex<Vec<Duration>>,
     }
 
     #[async_trait]
-    impl EventSink for Taken {
+    impl EventSink for AcceptedTicks {
         async fn accept(&self, _: Name, params: Params) -> Result<Name, Refused> {
             let busy = self.busy_for.lock().unwrap().pop();
             if let Some(busy) = busy {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     /// What is taken within `lasting` of a trigger with this interval.
-    async fn fired(interval: Value, lasting: Duration, taken: Taken) -> Vec<(u64, Timestamp)> {
+    async fn fired(interval: Value, lasting: Duration, taken: AcceptedTicks) -> Vec<(u64, Timestamp)> {
         let options = Options([("interval".to_owned(), interval)].into_iter().collect());
         let tick = (component().factory)(&options).unwrap();
         let taken = Arc::new(taken);
@@ -190,20 +190,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn fires_once_an_interval_and_counts() {
-        let fired = fired(json!("1m30s"), Duration::from_secs(300), Taken::default()).await;
+        let fired = fired(json!("1m30s"), Duration::from_secs(300), AcceptedTicks::default()).await;
         assert_eq!(fired, at(&[(1, "00:01:30"), (2, "00:03:00"), (3, "00:04:30")]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn missed_ticks_are_left_out_and_the_beat_is_kept() {
-        let taken = Taken { busy_for: Mutex::new(vec![Duration::from_secs(5)]), ..Taken::default() };
+        let taken =
+            AcceptedTicks { busy_for: Mutex::new(vec![Duration::from_secs(5)]), ..AcceptedTicks::default() };
         let fired = fired(json!(2), Duration::from_secs(13), taken).await;
         assert_eq!(fired, at(&[(1, "00:00:02"), (2, "00:00:08"), (3, "00:00:10"), (4, "00:00:12")]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn fractions_do_not_drift() {
-        let fired = fired(json!(0.25), Duration::from_millis(10_100), Taken::default()).await;
+        let fired = fired(json!(0.25), Duration::from_millis(10_100), AcceptedTicks::default()).await;
         assert_eq!(fired.len(), 40);
         assert_eq!(fired.last(), at(&[(40, "00:00:10")]).first());
     }

@@ -1,5 +1,5 @@
-//! Papers that are generated from the components' own descriptions stand as they would be generated now.
-//! `HERALD_UPDATE=1 cargo test -p heraldd --test it generated` writes them anew.
+//! Documents that are generated from the components' own descriptions are up to date.
+//! `HERALD_UPDATE=1 cargo test -p heraldd --test it generated` writes them again.
 
 use std::path::Path;
 

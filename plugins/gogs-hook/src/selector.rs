@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::param::{Params, lookup};
 use herald_core::selector::{Answer, Question, Selector};
-use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use hyper::Uri;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub fn selector() -> SelectorType {
     .param(param("gogs_event", "The event, as Gogs calls it: `push`, `release`…").check(each(check_text)))
     .refuse_near_misses()
     .example(EXAMPLE);
-    SelectorType::new(description, |_| Ok(Arc::new(GogsHook)))
+    SelectorType::new(description, |_| Ok(Arc::new(GogsHookSelector)))
 }
 
 const EXAMPLE: &str = "
@@ -59,48 +59,52 @@ router:
 ";
 
 /// Checks one string, or each of a list of at least one.
-fn each(check: fn(&str) -> Result<(), String>) -> impl Fn(&Value) -> Result<(), String> {
+fn each(check: fn(&str) -> Result<(), CheckError>) -> impl Fn(&Value) -> Result<(), CheckError> {
     move |value| {
         let texts = texts(value);
         if texts.is_empty() {
-            return Err("an empty list matches nothing; omit it to match all".to_owned());
+            return Err(CheckError::new("an empty list matches nothing; omit it to match all"));
         }
         texts.into_iter().try_for_each(check)
     }
 }
 
-fn check_text(text: &str) -> Result<(), String> {
+fn check_text(text: &str) -> Result<(), CheckError> {
     if text.is_empty() {
-        Err("an empty string matches nothing; omit it to match all".to_owned())
+        Err(CheckError::new("an empty string matches nothing; omit it to match all"))
     } else {
         Ok(())
     }
 }
 
-fn check_host(host: &str) -> Result<(), String> {
+fn check_host(host: &str) -> Result<(), CheckError> {
     check_text(host)?;
-    if host.contains('/') { Err("write the host only, such as gogs.example.com".to_owned()) } else { Ok(()) }
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    match name.split_once('/') {
-        Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => Ok(()),
-        _ => Err(format!("\"{name}\" is not a repository with its owner; write owner/name")),
+    if host.contains('/') {
+        Err(CheckError::new("write the host only, such as gogs.example.com"))
+    } else {
+        Ok(())
     }
 }
 
-fn check_branch(branch: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), CheckError> {
+    match name.split_once('/') {
+        Some((owner, name)) if !owner.is_empty() && !name.is_empty() && !name.contains('/') => Ok(()),
+        _ => Err(CheckError::new(format!("\"{name}\" is not a repository with its owner; write owner/name"))),
+    }
+}
+
+fn check_branch(branch: &str) -> Result<(), CheckError> {
     check_text(branch)?;
     match branch.strip_prefix(HEADS) {
-        Some(name) => Err(format!("write the branch only: {name}")),
+        Some(name) => Err(CheckError::new(format!("write the branch only: {name}"))),
         None => Ok(()),
     }
 }
 
-struct GogsHook;
+struct GogsHookSelector;
 
 #[async_trait]
-impl Selector for GogsHook {
+impl Selector for GogsHookSelector {
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         Ok(decide(&question.trigger_param, &question.select_param))
     }

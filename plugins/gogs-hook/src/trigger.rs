@@ -69,7 +69,7 @@ pub fn trigger() -> TriggerType {
     .gives("delivery", "the id of this delivery from Gogs; empty if there is none")
     .gives("payload", "the data from Gogs, unchanged")
     .example(EXAMPLE);
-    TriggerType::new(description, |options| Ok(Arc::new(GogsHook::new(options.parse()?)?)))
+    TriggerType::new(description, |options| Ok(Arc::new(GogsHookTrigger::new(options.parse()?)?)))
 }
 
 const EXAMPLE: &str = "
@@ -91,7 +91,7 @@ router:
 ";
 
 #[derive(Deserialize)]
-struct Given {
+struct GogsHookOptions {
     secret: OneOrMany,
     host: Option<String>,
     port: Option<u16>,
@@ -106,7 +106,7 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-struct GogsHook {
+struct GogsHookTrigger {
     secrets: Arc<[String]>,
     tcp: Option<(String, u16)>,
     unix_socket: Option<PathBuf>,
@@ -115,8 +115,8 @@ struct GogsHook {
     prepared: Mutex<Option<Vec<Listener>>>,
 }
 
-impl GogsHook {
-    fn new(given: Given) -> Result<Self, ComponentError> {
+impl GogsHookTrigger {
+    fn new(given: GogsHookOptions) -> Result<Self, ComponentError> {
         let window = given.dedup_window.as_ref().map_or(Ok(DEDUP_WINDOW), unit::duration_or_zero);
         let dedup_window = window.map_err(|error| ComponentError::of_option("dedup_window", error))?;
         let secrets = match given.secret {
@@ -167,7 +167,7 @@ fn serve_options() -> ServeOptions {
 }
 
 #[async_trait]
-impl Trigger for GogsHook {
+impl Trigger for GogsHookTrigger {
     async fn prepare(&self) -> Result<(), ComponentError> {
         let listeners = self.bind().await?;
         *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(listeners);

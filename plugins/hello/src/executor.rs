@@ -44,16 +44,16 @@ router:
     );
     ExecutorType::new(description, |options| {
         let reply = options.0.get("reply").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Arc::new(Hello { reply }))
+        Ok(Arc::new(HelloExecutor { reply }))
     })
 }
 
-struct Hello {
+struct HelloExecutor {
     reply: String,
 }
 
 #[async_trait]
-impl Executor for Hello {
+impl Executor for HelloExecutor {
     async fn execute(&self, execution: Execution) -> Outcome {
         let job = &execution.job;
         let delay = match job.job_param.get("delay") {

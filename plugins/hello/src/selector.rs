@@ -30,13 +30,13 @@ router:
       name: moon
 ",
         );
-    SelectorType::new(description, |_| Ok(Arc::new(Hello)))
+    SelectorType::new(description, |_| Ok(Arc::new(HelloSelector)))
 }
 
-struct Hello;
+struct HelloSelector;
 
 #[async_trait]
-impl Selector for Hello {
+impl Selector for HelloSelector {
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         let Some(greeted) = question.trigger_param.get("name") else {
             return Ok(Answer::no("the event is not a greeting"));

@@ -41,25 +41,25 @@ router:
 ",
         );
     // Options were checked against the description; here they become fields.
-    TriggerType::new(description, |options| Ok(Arc::new(options.parse::<Hello>()?)))
+    TriggerType::new(description, |options| Ok(Arc::new(options.parse::<HelloTrigger>()?)))
 }
 
 #[derive(Deserialize)]
-struct Hello {
+struct HelloTrigger {
     name: String,
     #[serde(default, deserialize_with = "unit::de_optional_duration")]
     interval: Option<Duration>,
 }
 
 #[async_trait]
-impl Trigger for Hello {
+impl Trigger for HelloTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         // Dropping the waiting future is enough to end it. A trigger that holds a resource would release it here.
         stop.run_until_cancelled(self.greet(&activator)).await.unwrap_or(Ok(()))
     }
 }
 
-impl Hello {
+impl HelloTrigger {
     async fn greet(&self, activator: &Activator) -> Result<(), ComponentError> {
         for counter in 1_u64.. {
             let mut params = Params::new();

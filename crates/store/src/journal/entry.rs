@@ -248,7 +248,9 @@ fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalErr
 
 fn write_rerun(job: &Job, mask: &Mask, bytes: Vec<u8>) -> Result<Vec<u8>, JournalError> {
     match job.by.as_ref().filter(|_| job.rerun) {
-        Some(actor) => write(&JournalEntry::JobBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) }, bytes),
+        Some(actor) => {
+            write(&JournalEntry::JobBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) }, bytes)
+        }
         None => Ok(bytes),
     }
 }

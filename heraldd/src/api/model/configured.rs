@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 
 /// A trigger.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Trigger {
+#[schema(as = Trigger)]
+pub struct TriggerResource {
     /// Its name.
     pub name: String,
     /// Its type.
@@ -20,22 +21,24 @@ pub struct Trigger {
 
 /// One task of a router.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Task {
+#[schema(as = Task)]
+pub struct TaskResource {
     /// Its name.
     pub task: String,
     /// Executor name.
     pub executor: String,
-    /// What its selector is told, secrets hidden.
+    /// The parameters of its selector, secrets hidden.
     #[schema(value_type = Object)]
     pub select_param: Map<String, Value>,
-    /// What its executor is told, secrets hidden.
+    /// The parameters of its executor, secrets hidden.
     #[schema(value_type = Object)]
     pub job_param: Map<String, Value>,
 }
 
 /// A router.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Router {
+#[schema(as = Router)]
+pub struct RouterResource {
     /// Its name.
     pub name: String,
     /// Trigger name.
@@ -43,12 +46,13 @@ pub struct Router {
     /// Selector name.
     pub selector: String,
     /// Its tasks.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<TaskResource>,
 }
 
 /// An executor.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Executor {
+#[schema(as = Executor)]
+pub struct ExecutorResource {
     /// Its name.
     pub name: String,
     /// Its type.

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 /// A node of the fleet, as far as it is known.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Node {
+#[schema(as = Node)]
+pub struct NodeResource {
     /// Its name.
     pub name: String,
     /// The URL of its runner.
@@ -30,7 +31,8 @@ pub struct Node {
 
 /// The daemon itself.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Info {
+#[schema(as = Info)]
+pub struct DaemonInfo {
     /// `heraldd`'s version.
     pub version: String,
     /// Its process id.

@@ -7,14 +7,15 @@ use utoipa::ToSchema;
 use super::actor::RecordedActor;
 use super::job::status;
 
-/// An event, and what became of it.
+/// An event and its results.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Event {
+#[schema(as = Event)]
+pub struct EventResource {
     /// The event's id.
     pub id: String,
     /// Trigger name.
     pub trigger: String,
-    /// What the trigger told, secrets hidden.
+    /// The parameters from the trigger, secrets hidden.
     #[schema(value_type = Object)]
     pub trigger_param: Map<String, Value>,
     /// How many jobs came before it in its chain; 0 for what came from outside.
@@ -26,7 +27,7 @@ pub struct Event {
     #[schema(format = DateTime)]
     pub routed_at: Option<String>,
     /// For every task of every router that names the trigger, what its selector said.
-    pub decisions: Vec<Decision>,
+    pub decisions: Vec<DecisionResource>,
     /// Who or what caused it; null where that is not known.
     #[serde(default)]
     pub by: Option<RecordedActor>,
@@ -34,7 +35,8 @@ pub struct Event {
 
 /// What one selector said about one task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Decision {
+#[schema(as = Decision)]
+pub struct DecisionResource {
     /// Router name.
     pub router: String,
     /// Task name.
@@ -54,7 +56,7 @@ pub struct Decision {
 pub struct Rehearsal {
     /// The trigger.
     pub trigger: String,
-    /// What it tells, secrets masked.
+    /// Its parameters, secrets masked.
     #[schema(value_type = Object)]
     pub trigger_param: Map<String, Value>,
     /// What each task that was asked would do.

@@ -8,8 +8,8 @@ use herald_store::history::{AttemptView, EventView, JobPage, JobStatus, JobSumma
 use jiff::Timestamp;
 
 use super::actor::RecordedActor;
-use super::event::{Change, Decision, Event};
-use super::job::{Attempt, Job, JobSummary};
+use super::event::{Change, DecisionResource, EventResource};
+use super::job::{AttemptResource, JobResource, JobSummary};
 use super::page::Page;
 
 fn text(name: &Name) -> String {
@@ -52,7 +52,7 @@ impl From<JobSummaryView> for JobSummary {
     }
 }
 
-impl From<JobView> for Job {
+impl From<JobView> for JobResource {
     fn from(view: JobView) -> Self {
         Self {
             retry_at: time(view.summary.state.retry_at),
@@ -62,14 +62,14 @@ impl From<JobView> for Job {
             select_param: view.select_param,
             job_param: view.job_param,
             result: view.result,
-            attempts: view.attempts.into_iter().map(Attempt::from).collect(),
+            attempts: view.attempts.into_iter().map(AttemptResource::from).collect(),
             by: view.by.map(RecordedActor::from),
             cancelled_by: view.cancelled_by.map(RecordedActor::from),
         }
     }
 }
 
-impl From<AttemptView> for Attempt {
+impl From<AttemptView> for AttemptResource {
     fn from(view: AttemptView) -> Self {
         Self {
             attempt: view.attempt,
@@ -81,7 +81,7 @@ impl From<AttemptView> for Attempt {
     }
 }
 
-impl From<EventView> for Event {
+impl From<EventView> for EventResource {
     fn from(view: EventView) -> Self {
         Self {
             id: text(&view.id),
@@ -90,7 +90,7 @@ impl From<EventView> for Event {
             chain_depth: view.chain_depth,
             accepted_at: view.accepted_at.to_string(),
             routed_at: time(view.routed_at),
-            decisions: view.decisions.into_iter().map(Decision::from).collect(),
+            decisions: view.decisions.into_iter().map(DecisionResource::from).collect(),
             by: view.by.map(RecordedActor::from),
         }
     }
@@ -108,7 +108,7 @@ impl From<Actor> for RecordedActor {
     }
 }
 
-impl From<Decided> for Decision {
+impl From<Decided> for DecisionResource {
     fn from(decided: Decided) -> Self {
         let answer = match decided.said {
             SelectorResult::Match => "yes",

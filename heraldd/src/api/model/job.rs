@@ -54,7 +54,8 @@ pub struct JobSummary {
 
 /// A job in full.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Job {
+#[schema(as = Job)]
+pub struct JobResource {
     /// What lists show of it.
     #[serde(flatten)]
     pub summary: JobSummary,
@@ -76,7 +77,7 @@ pub struct Job {
     #[schema(format = DateTime)]
     pub retry_at: Option<String>,
     /// Its attempts, oldest first.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<AttemptResource>,
     /// Who or what caused it: who caused its event, or who ran it again. Null where that is not known.
     #[serde(default)]
     pub by: Option<RecordedActor>,
@@ -87,7 +88,8 @@ pub struct Job {
 
 /// One attempt of a job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Attempt {
+#[schema(as = Attempt)]
+pub struct AttemptResource {
     /// From 1.
     pub attempt: u32,
     /// `running`, or how it ended.

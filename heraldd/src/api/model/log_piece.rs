@@ -6,7 +6,8 @@ use utoipa::ToSchema;
 /// What a job wrote, piece by piece (`format=json` of its log): one object a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum LogPiece {
+#[schema(as = LogPiece)]
+pub enum LogPieceResource {
     /// Some output.
     Output {
         /// The attempt that wrote it, from 1.
@@ -16,8 +17,8 @@ pub enum LogPiece {
         /// When Herald took it.
         #[schema(format = DateTime)]
         at: String,
-        /// What was written, secrets masked; begins and ends anywhere, but not within a character. What is no UTF-8
-        /// reads `\u{fffd}`.
+        /// What was written, secrets masked; begins and ends anywhere, but not within a character. Bytes that
+        /// are not UTF-8 read `\u{fffd}`.
         text: String,
     },
     /// Output is missing here; `history.log_limit` says how much is kept.

@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 /// An error, as RFC 9457 has it (`application/problem+json`).
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Problem {
+#[schema(as = Problem)]
+pub struct ProblemDetails {
     /// The HTTP status.
     pub status: u16,
     /// What the status is called.

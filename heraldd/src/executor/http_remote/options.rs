@@ -66,14 +66,14 @@ pub(super) fn specs() -> Vec<OptionSpec> {
         OptionSpec::new(
             "data_dir",
             OptionKind::FilePath,
-            "Result files land here as `<job_id>/<name>/<filename>`; of a job on many nodes also stands here, while it runs, \
-             which of them got it. Default: `$STATE_DIRECTORY/data`, else \
+            "Result files are stored here as `<job_id>/<name>/<filename>`; while a job on several nodes runs, also which of \
+             them got it. Default: `$STATE_DIRECTORY/data`, else \
              `/var/lib/heraldd/data` for root, else `$XDG_STATE_HOME/heraldd/data` (`~/.local/state`).",
         ),
         OptionSpec::new(
             "timeout",
             OptionKind::Duration,
-            "For the whole job, its files included; after it the runner is told to stop the job. A `timeout` in \
+            "For the whole job, its files included; after it the runner is asked to stop the job. A `timeout` in \
              `job_param` counts on the runner.",
         )
         .default("24h"),
@@ -201,9 +201,9 @@ fn texts(given: Option<&Value>) -> Vec<&str> {
     }
 }
 
-type Nodes = serde_json::Map<String, Value>;
+type NodeOptions = serde_json::Map<String, Value>;
 
-fn named(names: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
+fn named(names: &[&str], all: &NodeOptions) -> Result<Vec<NodeRunner>, ComponentError> {
     if names.is_empty() {
         return Err(ComponentError::of_option("nodes", "the list is empty"));
     }
@@ -218,7 +218,7 @@ fn named(names: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError>
     names.iter().filter_map(|name| Some(node_runner(name, all.get(*name)?))).collect()
 }
 
-fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
+fn tagged(tags: &[&str], all: &NodeOptions) -> Result<Vec<NodeRunner>, ComponentError> {
     let bears = |node: &Value, tag: &str| texts(node.get("tags")).contains(&tag);
     let unknown: Vec<&str> =
         tags.iter().filter(|tag| !all.values().any(|node| bears(node, tag))).copied().collect();

@@ -51,7 +51,7 @@ impl Compiled {
             return Err("the expression is empty".to_owned().into());
         }
         let program = ENVIRONMENT.compile(source).map_err(|errors| syntax(source, &errors))?;
-        let mut found = Found::default();
+        let mut found = ExpressionVisitor::default();
         found.visit(program.expression(), 0);
         known_names(source, &found.unknown)?;
         known_functions(source, &program)?;
@@ -87,10 +87,10 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> CheckError {
 fn known_names(source: &str, unknown: &[String]) -> Result<(), CheckError> {
     if let Some(name) = unknown.iter().min_by_key(|name| source.find(name.as_str())) {
         let meant = near_miss(name, NAMES).map_or_else(
-            || "there are trigger_param and select_param".to_owned(),
+            || "expected one of: trigger_param, select_param".to_owned(),
             |meant| format!("did you mean `{meant}`?"),
         );
-        let wrong = CheckError::from(format!("`{name}` stands for nothing; {meant}"));
+        let wrong = CheckError::from(format!("unknown variable `{name}`; {meant}"));
         return Err(wrong.within(name.as_str()));
     }
     Ok(())
@@ -218,7 +218,7 @@ fn types(program: &Program) -> Result<(), CheckError> {
     }
 }
 
-/// The error as a part of a sentence. Values are told by their kind: they may be secret.
+/// The error as a part of a sentence. Values are named by their kind: they may be secret.
 pub(super) fn plain(error: &ExecutionError) -> String {
     let text = match error {
         ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
@@ -245,18 +245,18 @@ pub(super) fn plain(error: &ExecutionError) -> String {
 
 /// What a walk through an expression finds.
 #[derive(Default)]
-struct Found {
+struct ExpressionVisitor {
     loops: u32,
     longest_literal: usize,
     paths: Vec<Vec<String>>,
     bad_pattern: Option<(String, String)>,
-    /// Names that stand for nothing.
+    /// Names of no variable.
     unknown: Vec<String>,
     /// Names that loops around it give.
     bound: Vec<String>,
 }
 
-impl Found {
+impl ExpressionVisitor {
     /// `loops`: how many stand around it.
     fn visit(&mut self, expr: &IdedExpr, loops: u32) {
         self.loops = self.loops.max(loops);

@@ -26,7 +26,7 @@ pub(super) fn add_to(context: &mut Context<'_, '_>) {
     let _ = context.add_function("text", text);
 }
 
-/// What stands at a path such as `push_data.tag` or `commits.0.id`, or null.
+/// The value at a path such as `push_data.tag` or `commits.0.id`, or null.
 fn at(value: Made, path: Arc<String>) -> Made {
     let json = json(&value);
     let found = json.as_ref().and_then(|json| dotted(json, &path));

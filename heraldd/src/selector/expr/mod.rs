@@ -35,14 +35,14 @@ pub fn component() -> SelectorType {
     let description = Description::new(
         "expr",
         "Matches when an expression is true. The expression is written in CEL (Common Expression Language) over \
-         `trigger_param` and `select_param`. Beside the standard functions there are `at(value, \"a.b.0\")` (what stands \
+         `trigger_param` and `select_param`. Beside the standard functions there are `at(value, \"a.b.0\")` (the value \
          there, or null), `text(value)`, `in_cidr(address, \"10.0.0.0/8\")`, `seconds_since(time)` and \
-         `hmac_matches(\"sha256\", secret, data, signature)`. A key that is not there makes the answer no; \
-         `has(trigger_param.key)` asks for it. An expression that could take too long with the event at hand is not \
-         evaluated, and the answer is no.",
+         `hmac_matches(\"sha256\", secret, data, signature)`. With a missing key it does not match; \
+         `has(trigger_param.key)` tests for one. An expression that could take too long with the given event is not \
+         evaluated and does not match.",
     )
     .param(
-        OptionSpec::new("expr", OptionKind::Text, "The expression. It is compiled when the configuration is read, and is no template.")
+        OptionSpec::new("expr", OptionKind::Text, "The expression. It is compiled when the configuration is loaded, and is not a template.")
             .required()
             .code()
             .check(check),

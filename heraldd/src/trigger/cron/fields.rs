@@ -1,5 +1,7 @@
 //! The fields of a cron line: what classic cron allows, in sentences that name the field and the value that is
-//! wrong. What passes is handed on in numbers, so that whoever computes with it need not know names.
+//! wrong. What passes is handed on in numbers, so that the computation needs no names.
+
+use super::cron_error::CronError;
 
 /// One field's bounds and names.
 struct FieldKind {
@@ -47,17 +49,17 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Reads five fields, or six with a leading one for seconds.
-    pub(super) fn read(line: &str, with_seconds: bool) -> Result<Self, String> {
+    pub(super) fn read(line: &str, with_seconds: bool) -> Result<Self, CronError> {
         let mut texts: Vec<&str> = line.split_whitespace().collect();
         let wanted = if with_seconds { 6 } else { 5 };
         if texts.len() != wanted {
-            return Err(wrong_count(texts.len(), with_seconds));
+            return Err(CronError::new(wrong_count(texts.len(), with_seconds)));
         }
         if !with_seconds {
             texts.insert(0, "0");
         }
         let mut fields = KINDS.iter().zip(texts).map(|(kind, text)| kind.read(text));
-        let mut next = || fields.next().unwrap_or_else(|| Err("a field is missing".to_owned()));
+        let mut next = || fields.next().unwrap_or_else(|| Err(CronError::new("a field is missing")));
         Ok(Self {
             second: next()?,
             minute: next()?,
@@ -107,16 +109,13 @@ fn wrong_count(found: usize, with_seconds: bool) -> String {
 }
 
 impl FieldKind {
-    fn read(&self, text: &str) -> Result<Field, String> {
+    fn read(&self, text: &str) -> Result<Field, CronError> {
         let mut field = Field { text: String::new(), star: text.starts_with('*'), values: 0 };
         let alone = !text.contains(',');
         for item in text.split(',') {
-            let numbers = self.item(item, alone, &mut field.values).map_err(|what| {
-                if alone {
-                    format!("{} field: {what}", self.name)
-                } else {
-                    format!("{} field, in `{text}`: {what}", self.name)
-                }
+            let numbers = self.item(item, alone, &mut field.values).map_err(|error| {
+                let place = if alone { String::new() } else { format!(", in `{text}`") };
+                error.within(&format!("{} field{place}", self.name))
             })?;
             if !field.text.is_empty() {
                 field.text.push(',');
@@ -127,9 +126,9 @@ impl FieldKind {
     }
 
     /// Reads one item of a list: adds its values and returns it in numbers.
-    fn item(&self, item: &str, alone: bool, values: &mut u64) -> Result<String, String> {
+    fn item(&self, item: &str, alone: bool, values: &mut u64) -> Result<String, CronError> {
         if item.is_empty() {
-            return Err("an empty item in a list".to_owned());
+            return Err(CronError::new("an empty item in a list"));
         }
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (range, Some(self.step(item, step)?)),
@@ -149,15 +148,15 @@ impl FieldKind {
         })
     }
 
-    fn step(&self, item: &str, step: &str) -> Result<usize, String> {
+    fn step(&self, item: &str, step: &str) -> Result<usize, CronError> {
         match step.parse::<u16>() {
-            Ok(0) => Err(format!("the step of `{item}` must be at least 1")),
+            Ok(0) => Err(CronError::new(format!("the step of `{item}` must be at least 1"))),
             Ok(number) if step.bytes().all(|b| b.is_ascii_digit()) => Ok(usize::from(number)),
-            _ => Err(format!("the step of `{item}` is not a whole number")),
+            _ => Err(CronError::new(format!("the step of `{item}` is not a whole number"))),
         }
     }
 
-    fn range(&self, item: &str, range: &str, stepped: bool) -> Result<(u32, u32), String> {
+    fn range(&self, item: &str, range: &str, stepped: bool) -> Result<(u32, u32), CronError> {
         if range == "*" {
             return Ok((self.least, self.most));
         }
@@ -172,21 +171,23 @@ impl FieldKind {
             to = SUNDAY_AGAIN;
         }
         if from > to {
-            return Err(format!("the range `{range}` runs backwards; write two, with a comma"));
+            return Err(CronError::new(format!(
+                "the range `{range}` runs backwards; write two, with a comma"
+            )));
         }
         Ok((from, to))
     }
 
-    fn value(&self, item: &str, text: &str) -> Result<u32, String> {
+    fn value(&self, item: &str, text: &str) -> Result<u32, CronError> {
         if let Some(place) = self.names.iter().position(|name| name.eq_ignore_ascii_case(text)) {
             return Ok(self.names_from + u32::try_from(place).unwrap_or(0));
         }
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(self.no_value(item, text));
+            return Err(CronError::new(self.no_value(item, text)));
         }
         match text.parse::<u32>() {
             Ok(number) if (self.least..=self.most).contains(&number) => Ok(number),
-            _ => Err(format!("`{text}` is not between {} and {}", self.least, self.most)),
+            _ => Err(CronError::new(format!("`{text}` is not between {} and {}", self.least, self.most))),
         }
     }
 

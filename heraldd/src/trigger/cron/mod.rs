@@ -1,5 +1,6 @@
 //! `cron`: fires by the calendar.
 
+mod cron_error;
 mod fields;
 pub mod schedule;
 
@@ -11,7 +12,7 @@ use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::param::Params;
 use herald_core::position::{Cursor, Position};
-use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigger};
 use herald_core::unit;
 use jiff::tz::TimeZone;
@@ -29,11 +30,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const ON_TIME: SignedDuration = SignedDuration::from_mins(1);
 /// The most times that are caught up with at once.
 const MOST: usize = 10_000;
-/// A clock that is set back by more than this earns a warning.
+/// A clock that is set back by more than this is logged as a warning.
 const SET_BACK: SignedDuration = SignedDuration::from_mins(5);
-/// How long to wait when an event could not be recorded.
 /// How long ago something may have been due that is caught up with.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
+/// How long to wait when an event could not be recorded.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The component type `cron`.
@@ -73,7 +74,7 @@ pub fn component() -> TriggerType {
     )
     .gives("cron", "the line, as it was configured")
     .gives("time", "when it fired: RFC 3339, with the offset of the time zone")
-    .gives("scheduled_at", "when it was due, likewise")
+    .gives("scheduled_at", "when it was due, in the same form")
     .example(
         "
 trigger:
@@ -91,7 +92,7 @@ router:
 ",
     );
     TriggerType::new(catching_up(description), |options| {
-        let given: Given = options.parse()?;
+        let given: CronOptions = options.parse()?;
         Ok(Arc::new(CronTrigger::new(given)?))
     })
 }
@@ -118,20 +119,22 @@ fn catching_up(description: Description) -> Description {
 }
 
 /// The number of fields is checked with `with_seconds`, when the trigger is made; here either will do.
-fn check_line(line: &Value) -> Result<(), String> {
+fn check_line(line: &Value) -> Result<(), CheckError> {
     let line = line.as_str().unwrap_or_default();
     let plain = Schedule::parse(line, false, &TimeZone::UTC);
     let Err(error) = plain else { return Ok(()) };
     let fields = line.split_whitespace().filter(|field| !field.contains('=')).count();
-    if fields == 6 { Schedule::parse(line, true, &TimeZone::UTC).map(drop) } else { Err(error) }
+    let read = if fields == 6 { Schedule::parse(line, true, &TimeZone::UTC).map(drop) } else { Err(error) };
+    read.map_err(|error| CheckError::new(error.to_string()))
 }
 
-fn check_zone(name: &Value) -> Result<(), String> {
-    schedule::time_zone(name.as_str().unwrap_or_default()).map(drop)
+fn check_zone(name: &Value) -> Result<(), CheckError> {
+    let zone = schedule::time_zone(name.as_str().unwrap_or_default());
+    zone.map(drop).map_err(|error| CheckError::new(error.to_string()))
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct CronOptions {
     cron: String,
     #[serde(default)]
     with_seconds: bool,
@@ -157,12 +160,12 @@ struct CronTrigger {
     schedule: Schedule,
     catch_up: CatchUp,
     window: SignedDuration,
-    /// What tells this calendar from a changed one, after the trigger's name.
+    /// What distinguishes this calendar from a changed one, after the trigger's name.
     calendar: String,
 }
 
 impl CronTrigger {
-    fn new(given: Given) -> Result<Self, ComponentError> {
+    fn new(given: CronOptions) -> Result<Self, ComponentError> {
         let zone = match &given.time_zone {
             Some(name) => schedule::time_zone(name).map_err(ComponentError::new)?,
             None => TimeZone::system(),

@@ -14,23 +14,24 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+pub use super::cron_error::CronError;
 use super::fields::Fields;
 
 /// A cron line that was read and found to be due some time.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     zone: TimeZone,
-    kind: Kind,
+    kind: ScheduleKind,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum ScheduleKind {
     Every(SignedDuration),
-    Calendar(Box<Calendar>),
+    Calendar(Box<CronCalendar>),
 }
 
 #[derive(Debug, Clone)]
-struct Calendar {
+struct CronCalendar {
     cron: Cron,
     /// Names hours and minutes: at an overlap it fires the first time only.
     fixed_time: bool,
@@ -44,7 +45,7 @@ impl Schedule {
     ///
     /// # Errors
     /// One sentence that says what is wrong; also when the line is never due, as on 30 February.
-    pub fn parse(line: &str, with_seconds: bool, zone: &TimeZone) -> Result<Self, String> {
+    pub fn parse(line: &str, with_seconds: bool, zone: &TimeZone) -> Result<Self, CronError> {
         let mut line = line.trim();
         let mut zone = zone.clone();
         if let Some(rest) = line.strip_prefix("CRON_TZ=").or_else(|| line.strip_prefix("TZ=")) {
@@ -53,11 +54,11 @@ impl Schedule {
             line = rest.trim();
         }
         if line.is_empty() {
-            return Err("there is no cron line".to_owned());
+            return Err(CronError::new("there is no cron line"));
         }
         let kind = match line.strip_prefix('@') {
             Some(_) => nickname(line)?,
-            None => Kind::Calendar(Box::new(Calendar::new(&Fields::read(line, with_seconds)?)?)),
+            None => ScheduleKind::Calendar(Box::new(CronCalendar::new(&Fields::read(line, with_seconds)?)?)),
         };
         Ok(Self { zone, kind })
     }
@@ -72,8 +73,8 @@ impl Schedule {
     #[must_use]
     pub fn period(&self) -> Option<SignedDuration> {
         match &self.kind {
-            Kind::Every(period) => Some(*period),
-            Kind::Calendar(_) => None,
+            ScheduleKind::Every(period) => Some(*period),
+            ScheduleKind::Calendar(_) => None,
         }
     }
 
@@ -82,8 +83,8 @@ impl Schedule {
     #[must_use]
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         match &self.kind {
-            Kind::Every(period) => whole_second(after).checked_add(*period).ok(),
-            Kind::Calendar(calendar) => calendar.next_after(&self.zone, after),
+            ScheduleKind::Every(period) => whole_second(after).checked_add(*period).ok(),
+            ScheduleKind::Calendar(calendar) => calendar.next_after(&self.zone, after),
         }
     }
 
@@ -97,7 +98,7 @@ impl Schedule {
     #[must_use]
     pub fn last_between(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
         let first = self.next_after(after).filter(|first| *first <= until)?;
-        if let Kind::Every(period) = &self.kind {
+        if let ScheduleKind::Every(period) = &self.kind {
             let times = until.duration_since(first).as_secs() / period.as_secs();
             return first.checked_add(SignedDuration::from_secs(times * period.as_secs())).ok();
         }
@@ -120,17 +121,23 @@ impl Schedule {
 /// The time zone of this IANA name.
 ///
 /// # Errors
-/// When there is none; the nearest name is told.
-pub fn time_zone(name: &str) -> Result<TimeZone, String> {
+/// When there is none; the message has the nearest name.
+pub fn time_zone(name: &str) -> Result<TimeZone, CronError> {
     TimeZone::get(name).map_err(|_| {
-        let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
-        match near_miss(name, known.iter().map(String::as_str)) {
-            Some(near) => format!("there is no time zone `{name}`; did you mean `{near}`?"),
-            None if known.is_empty() => {
-                format!("there is no time zone `{name}`: this machine has no time zone data (package tzdata)")
+        CronError::new({
+            let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.to_string()).collect();
+            match near_miss(name, known.iter().map(String::as_str)) {
+                Some(near) => format!("there is no time zone `{name}`; did you mean `{near}`?"),
+                None if known.is_empty() => {
+                    format!(
+                        "there is no time zone `{name}`: this machine has no time zone data (package tzdata)"
+                    )
+                }
+                None => {
+                    format!("there is no time zone `{name}`; give a name such as `Europe/Berlin` or `UTC`")
+                }
             }
-            None => format!("there is no time zone `{name}`; give a name such as `Europe/Berlin` or `UTC`"),
-        }
+        })
     })
 }
 
@@ -144,43 +151,46 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-fn nickname(line: &str) -> Result<Kind, String> {
+fn nickname(line: &str) -> Result<ScheduleKind, CronError> {
     let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let name = name.to_ascii_lowercase();
     let rest = rest.trim();
     if name == "@every" {
-        return every(rest).map(Kind::Every);
+        return every(rest).map(ScheduleKind::Every);
     }
     if let Some((_, fields)) = NICKNAMES.iter().find(|(known, _)| *known == name) {
         if !rest.is_empty() {
-            return Err(format!("nothing may follow `{name}`"));
+            return Err(CronError::new(format!("nothing may follow `{name}`")));
         }
-        return Calendar::new(&Fields::read(fields, false)?)
-            .map(|calendar| Kind::Calendar(Box::new(calendar)));
+        return CronCalendar::new(&Fields::read(fields, false)?)
+            .map(|calendar| ScheduleKind::Calendar(Box::new(calendar)));
     }
     if name == "@reboot" {
-        return Err(
-            "`@reboot` names no time; let the system start such a job, with a systemd unit say".to_owned()
-        );
+        let what = "`@reboot` names no time; let the system start such a job, with a systemd unit say";
+        return Err(CronError::new(what));
     }
     let known = NICKNAMES.iter().map(|(known, _)| *known).chain(["@every"]);
-    Err(match near_miss(&name, known) {
+    Err(CronError::new(match near_miss(&name, known) {
         Some(near) => format!("`{name}` is not known; did you mean `{near}`?"),
         None => {
             format!("`{name}` is not known; there are @yearly, @monthly, @weekly, @daily, @hourly and @every")
         }
-    })
+    }))
 }
 
-fn every(text: &str) -> Result<SignedDuration, String> {
+fn every(text: &str) -> Result<SignedDuration, CronError> {
     if text.is_empty() {
-        return Err("`@every` needs a duration, as in `@every 1h30m`".to_owned());
+        return Err(CronError::new("`@every` needs a duration, as in `@every 1h30m`"));
     }
-    let period = unit::duration(&text.into()).map_err(|what| format!("`@every {text}`: {what}"))?;
+    let period = unit::duration(&text.into())
+        .map_err(|error| CronError::new(error.to_string()).within(&format!("`@every {text}`")))?;
     if period < Duration::from_secs(1) || period.subsec_nanos() != 0 {
-        return Err(format!("`@every {text}`: the duration must be whole seconds, at least one"));
+        return Err(CronError::new(format!(
+            "`@every {text}`: the duration must be whole seconds, at least one"
+        )));
     }
-    SignedDuration::try_from(period).map_err(|_| format!("`@every {text}`: the duration is too long"))
+    SignedDuration::try_from(period)
+        .map_err(|_| CronError::new(format!("`@every {text}`: the duration is too long")))
 }
 
 fn whole_second(at: Timestamp) -> Timestamp {
@@ -188,18 +198,18 @@ fn whole_second(at: Timestamp) -> Timestamp {
         .unwrap_or(at)
 }
 
-impl Calendar {
-    fn new(fields: &Fields) -> Result<Self, String> {
+impl CronCalendar {
+    fn new(fields: &Fields) -> Result<Self, CronError> {
         const ALL_HOURS: u64 = (1 << 24) - 1;
         if !fields.has_a_day() {
-            return Err("this is never due: no month that it names has such a day".to_owned());
+            return Err(CronError::new("this is never due: no month that it names has such a day"));
         }
         let parser = CronParser::builder()
             .seconds(Seconds::Required)
             .year(Year::Disallowed)
             .dom_and_dow(fields.both_days())
             .build();
-        let cron = parser.parse(&fields.line()).map_err(|error| error.to_string())?;
+        let cron = parser.parse(&fields.line()).map_err(|error| CronError::new(error.to_string()))?;
         Ok(Self {
             cron,
             fixed_time: !fields.minute.star && !fields.hour.star,

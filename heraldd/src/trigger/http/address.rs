@@ -25,7 +25,7 @@ impl Addresses {
         if self.trusted.is_empty() || (peer.address.is_some() && !is_trusted(direct)) {
             return direct;
         }
-        // Each proxy appends whom it got the request from: from the end on, the first that is no proxy of ours.
+        // Each proxy appends whom it got the request from: from the end on, the first that is not one of our proxies.
         let mut client = direct;
         for hop in forwarded(headers).rev() {
             let Some(address) = hop else { break };

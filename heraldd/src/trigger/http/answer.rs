@@ -12,11 +12,11 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::auth::Denied;
+use super::auth::AuthError;
 use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
-use super::result::Outcome;
+use super::result::EventResult;
 use herald_net::serve::{JsonReply, Peer, error_reply, json_reply};
 
 /// When to try again, in seconds, after an event was refused.
@@ -60,7 +60,7 @@ impl Answers {
     }
 
     fn rejected(&self, rejection: &RejectedRequest) -> JsonReply {
-        if let RejectedRequest::Denied { denied: Denied(why), client, .. } = rejection {
+        if let RejectedRequest::Denied { denied: AuthError(why), client, .. } = rejection {
             tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {why}");
         }
         rejection.reply()
@@ -103,7 +103,7 @@ impl Answers {
                     Some(Ok(ended)) => (ended, Vec::new()),
                     _ => watch.so_far(),
                 };
-                Ok(Outcome { event_id, ended, open }.reply(text, &web.fixed))
+                Ok(EventResult { event_id, ended, open }.reply(text, &web.fixed))
             }
         }
     }

@@ -66,7 +66,7 @@ const EXPECTED_JSON: &str = "JSON, sent with the header `Content-Type: applicati
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl BodyKind {
-    /// Whether a body of the type that the head tells is taken.
+    /// Whether a body of the type in the headers is accepted.
     pub(super) fn takes(self, headers: &HeaderMap) -> Result<(), UnusableBody> {
         let given = content_type(headers).unwrap_or_default();
         let (good, expected) = match self {
@@ -210,8 +210,8 @@ pub(super) fn gathered(pairs: impl IntoIterator<Item = (String, String)>) -> Par
     params
 }
 
-/// The parameters of a GET: the query. `d` may hold JSON, or Base64 of JSON: then it is taken for what it holds, and the
-/// keys of an object are parameters of their own, unless the query names them.
+/// The parameters of a GET: the query. `d` may hold JSON, or Base64 of JSON: then its value counts, and the keys
+/// of an object are parameters of their own, unless the query names them.
 pub(super) fn query(pairs: &[(String, String)]) -> Params {
     let mut params = gathered(pairs.iter().cloned());
     let held = params.get("d").and_then(Value::as_str).and_then(held);

@@ -13,7 +13,7 @@ use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Body;
 
-use super::head::Head;
+use super::head::RequestHead;
 use super::options::Web;
 use super::rejection::RejectedRequest;
 use super::result::wants_text;
@@ -111,7 +111,7 @@ impl RequestCheck {
         let checked = sender == SenderCheck::Required;
         let client = web.addresses.client(peer, request.headers());
         let (parts, incoming) = request.into_parts();
-        let head = Head::new(parts.method, &parts.uri, parts.headers, client);
+        let head = RequestHead::new(parts.method, &parts.uri, parts.headers, client);
         let now = clock.now();
         head.check_head(web, now, checked)?;
         if head.method != Method::GET {

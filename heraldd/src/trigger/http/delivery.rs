@@ -17,16 +17,21 @@ const HEADERS: [&str; 8] = [
 /// The longest name.
 const LONGEST: usize = 255;
 
+/// A header with the name of a request is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the header {header} must be there once, with 1 to {LONGEST} visible ASCII characters")]
+pub(super) struct InvalidDeliveryId {
+    header: &'static str,
+}
+
 /// The name of the request, with its header: two senders may use the same words.
-pub(super) fn id(headers: &HeaderMap) -> Result<Option<String>, String> {
+pub(super) fn id(headers: &HeaderMap) -> Result<Option<String>, InvalidDeliveryId> {
     for header in HEADERS {
         let mut values = headers.get_all(header).iter();
         let Some(value) = values.next() else { continue };
         let text = value.to_str().map(str::trim).unwrap_or_default();
         if values.next().is_some() || text.is_empty() || text.len() > LONGEST {
-            return Err(format!(
-                "the header {header} must be there once, with 1 to {LONGEST} visible ASCII characters"
-            ));
+            return Err(InvalidDeliveryId { header });
         }
         return Ok(Some(format!("{header}:{text}")));
     }

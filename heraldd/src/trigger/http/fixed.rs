@@ -1,7 +1,7 @@
 //! Answers in words of the user's own, for callers that expect them: the option `answer`.
 
 use bytes::Bytes;
-use herald_core::spec::{OptionKind, OptionSpec};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -14,7 +14,7 @@ use herald_net::serve::JsonReply;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Fixed {
-    /// When a router wanted the event, and nothing failed.
+    /// When a router matched the event, and nothing failed.
     pub(super) matched: Words,
     /// When none did.
     pub(super) unmatched: Words,
@@ -47,9 +47,9 @@ pub(super) fn spec() -> OptionSpec {
         new(
             "matched",
             OptionKind::Fields(words()),
-            "When a router wants the event (and with `respond: result` its jobs succeed).",
+            "When a router matched the event (and with `respond: result` its jobs succeed).",
         ),
-        new("unmatched", OptionKind::Fields(words()), "When no router wants it."),
+        new("unmatched", OptionKind::Fields(words()), "When no router matched the event."),
         new("failed", OptionKind::Fields(words()), "With `respond: result`, when a job did not succeed."),
         new(
             "plain",
@@ -65,20 +65,22 @@ pub(super) fn spec() -> OptionSpec {
     )
 }
 
-fn check_headers(headers: &Value) -> Result<(), String> {
+fn check_headers(headers: &Value) -> Result<(), CheckError> {
     let Value::Object(headers) = headers else { return Ok(()) };
     for (name, value) in headers {
-        HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not the name of a header"))?;
-        let value = value.as_str().ok_or_else(|| format!("{name}: expected a text"))?;
-        HeaderValue::from_str(value).map_err(|_| format!("{name}: this cannot stand in a header"))?;
+        HeaderName::try_from(name.as_str())
+            .map_err(|_| CheckError::new(format!("`{name}` is not the name of a header")))?;
+        let value = value.as_str().ok_or_else(|| CheckError::new(format!("{name}: expected a string")))?;
+        HeaderValue::from_str(value)
+            .map_err(|_| CheckError::new(format!("{name}: not a valid header value")))?;
     }
     Ok(())
 }
 
 impl Fixed {
     /// Reads the option, whose parts are checked already.
-    pub(super) fn of(given: &Value) -> Result<Self, String> {
-        serde_json::from_value(given.clone()).map_err(|error| error.to_string())
+    pub(super) fn of(given: &Value) -> Result<Self, CheckError> {
+        serde_json::from_value(given.clone()).map_err(|error| CheckError::new(error.to_string()))
     }
 }
 

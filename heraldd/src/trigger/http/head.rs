@@ -11,14 +11,14 @@ use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::auth::{Denied, Presented};
+use super::auth::{AuthError, RequestCredentials};
 use super::body::{self, BodyKind};
 use super::options::Web;
 use super::rejection::RejectedRequest;
-use super::request::{REQUEST, Told};
+use super::request::{REQUEST, RequestDescription};
 
 /// The head of a request, read.
-pub(super) struct Head {
+pub(super) struct RequestHead {
     pub(super) method: Method,
     path: String,
     pub(super) headers: HeaderMap,
@@ -26,7 +26,7 @@ pub(super) struct Head {
     pub(super) client: IpAddr,
 }
 
-impl Head {
+impl RequestHead {
     pub(super) fn new(method: Method, uri: &Uri, headers: HeaderMap, client: IpAddr) -> Self {
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         Self { method, path: uri.path().to_owned(), headers, query: query.into_owned().collect(), client }
@@ -40,7 +40,7 @@ impl Head {
         if !web.methods.contains(&self.method) {
             return Err(RejectedRequest::Method(web.methods.clone()));
         }
-        // A browser adds the password of HTTP Basic by itself, whoever wrote the page.
+        // A browser adds the password of HTTP Basic by itself, on any page.
         let by_itself = web.auth.as_ref().is_none_or(|auth| auth.is_basic());
         if checked && by_itself && is_cross_site(&self.headers) {
             return Err(RejectedRequest::CrossSite);
@@ -71,7 +71,7 @@ impl Head {
         }
     }
 
-    fn denied(&self, web: &Web, denied: Denied) -> RejectedRequest {
+    fn denied(&self, web: &Web, denied: AuthError) -> RejectedRequest {
         let basic = web.auth.as_ref().is_some_and(|auth| auth.is_basic());
         RejectedRequest::Denied { denied, client: self.client, basic }
     }
@@ -102,7 +102,7 @@ impl Head {
         web.auth.as_ref()?.delivery(&self.presented(body, now))
     }
 
-    /// What the event tells. `captures`: what the path holds; `node`: the name of this node.
+    /// The parameters of the event. `captures`: what the path holds; `node`: the name of this node.
     pub(super) fn into_params(
         mut self,
         web: &Web,
@@ -110,17 +110,17 @@ impl Head {
         captures: Vec<(String, String)>,
         node: Option<&str>,
     ) -> Result<TriggerParam, RejectedRequest> {
-        // The token is for the door alone.
+        // The token is for authentication alone.
         if let Some(parameter) = web.auth.as_ref().and_then(|auth| auth.query_parameter()) {
             self.query.retain(|(name, _)| name != parameter);
         }
         if web.body == BodyKind::Webhook {
             self.keep_firsts();
         }
-        // What the path says was decided by whoever wrote the URL, and stands above the body.
+        // The values in the path were chosen with the URL, and override the body.
         let mut above: Params =
             captures.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-        let told = Told {
+        let described = RequestDescription {
             method: &self.method,
             path: &self.path,
             query: &self.query,
@@ -129,7 +129,7 @@ impl Head {
             body: web.keep_raw.then_some(body),
             node,
         };
-        above.insert(REQUEST.to_owned(), told.param(&web.headers));
+        above.insert(REQUEST.to_owned(), described.param(&web.headers));
         if self.has_body(web) {
             return web.body.read(&self.as_typed(web), body, above).map_err(RejectedRequest::Body);
         }
@@ -138,13 +138,13 @@ impl Head {
         Ok(params.into())
     }
 
-    fn presented<'a>(&'a self, body: &'a [u8], now: Timestamp) -> Presented<'a> {
-        Presented { headers: &self.headers, query: &self.query, body, now }
+    fn presented<'a>(&'a self, body: &'a [u8], now: Timestamp) -> RequestCredentials<'a> {
+        RequestCredentials { headers: &self.headers, query: &self.query, body, now }
     }
 }
 
-/// Whether a web page of another site made a browser send the request: a page can do that to any address that the browser
-/// reaches, with GET, a form or text. Browsers say so; programs say nothing of the kind.
+/// Whether a web page of another site made a browser send the request: a page can do that to any address that the
+/// browser reaches, with GET, a form or text. Browsers say so; programs say nothing of the kind.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     match (text("sec-fetch-site"), text("origin")) {

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
 use super::check::RequestCheck;
-use super::options::Given;
+use super::options::HttpOptions;
 use super::path::{self, Pattern};
-use super::share::{self, Held, Place};
+use super::share::{self, ListenAddress, ListenerUse};
 use crate::tls::TlsListener;
 
 /// How long a whole body may take, even byte by byte.
@@ -23,23 +23,23 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// An `http` trigger.
 pub(super) struct HttpTrigger {
-    pub(super) places: Vec<Place>,
+    pub(super) listen_addresses: Vec<ListenAddress>,
     pub(super) tls: Option<TlsListener>,
     pub(super) path: Option<Pattern>,
     pub(super) check: Arc<RequestCheck>,
     pub(super) limits: ServeOptions,
     /// What `prepare` bound, for `run`.
-    pub(super) held: Mutex<Vec<Held>>,
+    pub(super) held: Mutex<Vec<ListenerUse>>,
 }
 
 impl HttpTrigger {
     /// Reads the options.
     pub(super) fn new(options: &Options) -> Result<Self, ComponentError> {
-        let given = Given::of(options)?;
-        let tcp = given.tcp.map(|(host, port)| Place::Tcp(host, port));
-        let unix = given.unix.map(|(path, mode)| Place::Unix(path, mode));
+        let given = HttpOptions::of(options)?;
+        let tcp = given.tcp.map(|(host, port)| ListenAddress::Tcp(host, port));
+        let unix = given.unix.map(|(path, mode)| ListenAddress::Unix(path, mode));
         Ok(Self {
-            places: tcp.into_iter().chain(unix).collect(),
+            listen_addresses: tcp.into_iter().chain(unix).collect(),
             tls: TlsListener::of(options),
             path: given.path,
             check: Arc::new(RequestCheck {
@@ -61,15 +61,15 @@ impl HttpTrigger {
         trigger.downcast_ref()
     }
 
-    async fn hold_all(&self) -> Result<Vec<Held>, ComponentError> {
+    async fn hold_all(&self) -> Result<Vec<ListenerUse>, ComponentError> {
         let mut held = Vec::new();
-        for place in &self.places {
-            held.push(share::hold(place, self.tls.as_ref()).await?);
+        for address in &self.listen_addresses {
+            held.push(share::hold(address, self.tls.as_ref()).await?);
         }
         Ok(held)
     }
 
-    fn take(&self) -> Vec<Held> {
+    fn take(&self) -> Vec<ListenerUse> {
         std::mem::take(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -114,23 +114,23 @@ pub struct Clash {
     pub why: String,
 }
 
-/// A place of a trigger, by its name.
-struct PlaceClaim<'a> {
+/// The address of a trigger, by its name.
+struct AddressClaim<'a> {
     name: &'a str,
     trigger: &'a HttpTrigger,
-    place: &'a Place,
+    address: &'a ListenAddress,
 }
 
 /// Those of these triggers that cannot have the port and path of their options, since one before them has them.
 /// Triggers of other types are passed over.
 #[must_use]
 pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger + 'static))>) -> Vec<Clash> {
-    let mut claims: Vec<PlaceClaim<'a>> = Vec::new();
+    let mut claims: Vec<AddressClaim<'a>> = Vec::new();
     let mut clashes = Vec::new();
     for (name, trigger) in triggers {
         let Some(trigger) = HttpTrigger::of(trigger) else { continue };
-        for place in trigger.places.iter().filter(|place| place.can_be_shared()) {
-            let claim = PlaceClaim { name, trigger, place };
+        for address in trigger.listen_addresses.iter().filter(|address| address.can_be_shared()) {
+            let claim = AddressClaim { name, trigger, address };
             clashes.extend(claim.clash(&claims).map(|why| Clash { trigger: name.to_owned(), why }));
             claims.push(claim);
         }
@@ -138,20 +138,20 @@ pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger
     clashes
 }
 
-impl PlaceClaim<'_> {
+impl AddressClaim<'_> {
     /// Why it cannot be had besides these.
-    fn clash(&self, others: &[PlaceClaim<'_>]) -> Option<String> {
-        let here = || others.iter().filter(|other| self.place.is_like(other.place));
+    fn clash(&self, others: &[AddressClaim<'_>]) -> Option<String> {
+        let here = || others.iter().filter(|other| self.address.is_like(other.address));
         let other_tls =
-            |other: &&PlaceClaim<'_>| self.place.is_tcp() && self.trigger.tls != other.trigger.tls;
+            |other: &&AddressClaim<'_>| self.address.is_tcp() && self.trigger.tls != other.trigger.tls;
         let same_path =
-            |other: &&PlaceClaim<'_>| path::clash(other.trigger.path.as_ref(), self.trigger.path.as_ref());
-        if let Some(PlaceClaim { name, .. }) = here().find(other_tls) {
+            |other: &&AddressClaim<'_>| path::clash(other.trigger.path.as_ref(), self.trigger.path.as_ref());
+        if let Some(AddressClaim { name, .. }) = here().find(other_tls) {
             return Some(format!(
                 "same port as the trigger \"{name}\", with another `tls`; give both the same"
             ));
         }
-        here().find(same_path).map(|PlaceClaim { name, .. }| {
+        here().find(same_path).map(|AddressClaim { name, .. }| {
             format!("same port and the same path as the trigger \"{name}\"; give them different paths")
         })
     }

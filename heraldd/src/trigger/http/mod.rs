@@ -40,7 +40,7 @@ fn describe() -> Description {
          is safely accepted. Requests need `Content-Type: application/json`, so that a web page in a browser cannot \
          send them. Of a key that an object has twice, the last one counts. Without `auth` there is no access control: do \
          not open the port to the world. With any option from `path` to `keep_raw`, with `respond: result` or `answer` it is a \
-         receiver of web hooks: the request is told as `_request`, the answer says how many tasks wanted the event \
+         webhook receiver: the request is described in `_request`, the response says how many tasks matched \
          (`matched`), and a ping is answered and runs nothing.",
     );
     let description = options::add_to(description.section("id"));

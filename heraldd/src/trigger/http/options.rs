@@ -47,7 +47,7 @@ fn listening() -> Vec<OptionSpec> {
         new(
             "path",
             OptionKind::Text,
-            "The path of the requests, such as `/deploy/{app}`; what stands at `{app}` goes into the parameters under \
+            "The path of the requests, such as `/deploy/{app}`; the value at `{app}` goes into the parameters under \
              that name. Triggers with different paths may share host and port; of several that fit, the one that writes \
              out more counts. Default: every path.",
         )
@@ -67,8 +67,8 @@ fn checking() -> Vec<OptionSpec> {
         new(
             "allow_ips",
             OptionKind::Texts,
-            "Networks such as `10.0.0.0/8`, or addresses: requests from elsewhere are turned away with 403. Default: \
-             everybody.",
+            "Networks such as `10.0.0.0/8`, or addresses: requests from elsewhere are rejected with 403. Default: \
+             all are allowed.",
         )
         .check(|given| networks(given).map(drop)),
         new(
@@ -81,7 +81,7 @@ fn checking() -> Vec<OptionSpec> {
             "allowed_hosts",
             OptionKind::Texts,
             "Names that requests may bear in `Host` when it listens on a loopback address, besides `localhost`, \
-             loopback addresses and `host`: the name of a reverse proxy, say. Other names are turned away, since a \
+             loopback addresses and `host`: the name of a reverse proxy, say. Other names are rejected, since a \
              web page can make a browser send requests under its own name.",
         ),
     ]
@@ -108,14 +108,14 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "headers",
             OptionKind::Texts,
-            "The headers that are told as `_request/headers/NAME`, in small letters; `'*'` for all but those with \
-             secrets. Default: the usual ones of senders of web hooks.",
+            "The headers that go into `_request/headers/NAME`, in small letters; `'*'` for all but those with \
+             secrets. Default: the usual ones of webhook senders.",
         )
         .check(|given| Headers::read(&texts(given)).map(drop)),
         new(
             "keep_raw",
             OptionKind::Boolean,
-            "Whether the body, as it came, is told as `_request/body` (`_request/body_base64` when it is no text).",
+            "Whether the raw body goes into `_request/body` (`_request/body_base64` when it is not text).",
         )
         .default(false),
         new(
@@ -169,26 +169,34 @@ fn texts(given: &Value) -> Vec<String> {
     }
 }
 
-fn content_type(given: &Value) -> Result<HeaderValue, String> {
+fn content_type(given: &Value) -> Result<HeaderValue, CheckError> {
     let text = given.as_str().unwrap_or_default();
-    HeaderValue::from_str(text).map_err(|_| "expected a type such as application/json".to_owned())
+    HeaderValue::from_str(text).map_err(|_| CheckError::new("expected a type such as application/json"))
 }
 
-fn networks(given: &Value) -> Result<Vec<Network>, String> {
+fn networks(given: &Value) -> Result<Vec<Network>, CheckError> {
     texts(given)
         .iter()
-        .map(|text| text.parse().map_err(|error: herald_net::network::NetworkError| error.to_string()))
+        .map(|text| {
+            text.parse()
+                .map_err(|error: herald_net::network::NetworkError| CheckError::new(error.to_string()))
+        })
         .collect()
 }
 
-fn methods(given: &Value) -> Result<Vec<Method>, String> {
+fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
     let names = texts(given);
     if names.is_empty() {
-        return Err("name at least one method".to_owned());
+        return Err(CheckError::new("name at least one method"));
     }
     let read = |name: &String| match METHODS.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        Some(known) => Method::from_bytes(known.as_bytes()).map_err(|error| error.to_string()),
-        None => Err(format!("`{name}` is not one of: {}", METHODS.join(", "))),
+        Some(known) => {
+            Method::from_bytes(known.as_bytes()).map_err(|error| CheckError::new(error.to_string()))
+        }
+        None => {
+            let expected = METHODS.join(", ");
+            Err(CheckError::new(format!("`{name}` is not a method; expected one of: {expected}")))
+        }
     };
     names.iter().map(read).collect()
 }
@@ -203,7 +211,7 @@ pub(super) enum Respond {
 }
 
 /// The options, read.
-pub(super) struct Given {
+pub(super) struct HttpOptions {
     /// Host and port.
     pub(super) tcp: Option<(String, u16)>,
     /// Path and permissions.
@@ -257,7 +265,7 @@ struct Plain {
     respond_timeout: Option<Value>,
 }
 
-impl Given {
+impl HttpOptions {
     /// Reads them.
     pub(super) fn of(options: &herald_core::spec::Options) -> Result<Self, ComponentError> {
         let plain: Plain = options.parse()?;

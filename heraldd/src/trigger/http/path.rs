@@ -1,36 +1,42 @@
 //! Paths with captures, such as `/deploy/{app}`.
 
+use herald_core::spec::CheckError;
 use percent_encoding::percent_decode_str;
 
 /// Which requests a trigger is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     text: String,
-    segments: Vec<Segment>,
+    segments: Vec<PathSegment>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+enum PathSegment {
     Literal(String),
     Capture(String),
 }
 
 impl Pattern {
     /// Reads `/deploy/{app}`.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix('/').ok_or("a path begins with `/`, such as /deploy/{app}")?;
+    pub(super) fn read(text: &str) -> Result<Self, CheckError> {
+        let rest = text
+            .strip_prefix('/')
+            .ok_or_else(|| CheckError::new("a path begins with `/`, such as /deploy/{app}"))?;
         if text.contains(['?', '#']) || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err("a path holds neither `?` nor `#` nor blanks".to_owned());
+            return Err(CheckError::new("a path holds neither `?` nor `#` nor spaces"));
         }
         let mut segments = Vec::new();
         for part in rest.split('/') {
             let segment = match part.strip_prefix('{').map(|name| name.strip_suffix('}')) {
-                Some(Some(name)) if is_name(name) => Segment::Capture(name.to_owned()),
-                None if !part.contains(['{', '}']) => Segment::Literal(decoded(part)),
-                _ => return Err(format!("`{part}`: a capture is a whole part of the path, such as {{app}}")),
+                Some(Some(name)) if is_name(name) => PathSegment::Capture(name.to_owned()),
+                None if !part.contains(['{', '}']) => PathSegment::Literal(decoded(part)),
+                _ => {
+                    let what = format!("`{part}`: a capture is a whole part of the path, such as {{app}}");
+                    return Err(CheckError::new(what));
+                }
             };
-            if segments.contains(&segment) && matches!(segment, Segment::Capture(_)) {
-                return Err(format!("`{part}` is there twice"));
+            if segments.contains(&segment) && matches!(segment, PathSegment::Capture(_)) {
+                return Err(CheckError::new(format!("`{part}` is there twice")));
             }
             segments.push(segment);
         }
@@ -44,8 +50,8 @@ impl Pattern {
         for segment in &self.segments {
             let part = decoded(parts.next()?);
             match segment {
-                Segment::Literal(literal) if *literal == part => {}
-                Segment::Capture(name) if !part.is_empty() => captures.push((name.as_str(), part)),
+                PathSegment::Literal(literal) if *literal == part => {}
+                PathSegment::Capture(name) if !part.is_empty() => captures.push((name.as_str(), part)),
                 _ => return None,
             }
         }
@@ -54,15 +60,15 @@ impl Pattern {
 
     /// Of two that fit, the one that says more comes first: what is written out, before what is captured.
     pub(super) fn rank(&self) -> impl Ord + use<> {
-        self.segments.iter().map(|segment| matches!(segment, Segment::Capture(_))).collect::<Vec<bool>>()
+        self.segments.iter().map(|segment| matches!(segment, PathSegment::Capture(_))).collect::<Vec<bool>>()
     }
 
     /// Whether every path that fits one fits the other.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.segments.len() == other.segments.len()
             && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Literal(a), Segment::Literal(b)) => a == b,
-                (Segment::Capture(_), Segment::Capture(_)) => true,
+                (PathSegment::Literal(a), PathSegment::Literal(b)) => a == b,
+                (PathSegment::Capture(_), PathSegment::Capture(_)) => true,
                 _ => false,
             })
     }
@@ -74,8 +80,8 @@ impl std::fmt::Display for Pattern {
     }
 }
 
-/// Of several triggers whose paths match a request, the one with the least precedence value receives it: those without a
-/// path come last.
+/// Of several triggers whose paths match a request, the one with the least precedence value receives it: those without
+/// a path come last.
 pub(super) fn precedence(pattern: Option<&Pattern>) -> impl Ord + use<> {
     (pattern.is_none(), pattern.map(Pattern::rank))
 }
@@ -95,7 +101,7 @@ fn is_name(name: &str) -> bool {
         && chars.all(|c| c.is_alphanumeric() || c == '_')
 }
 
-/// What is no UTF-8 once it is decoded fits no literal.
+/// A part that is not UTF-8 once it is decoded matches no literal.
 fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
 }

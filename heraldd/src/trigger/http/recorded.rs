@@ -14,7 +14,7 @@ use http_body_util::Full;
 use super::check::SenderCheck;
 use super::http_trigger::HttpTrigger;
 use super::path::precedence;
-use super::share::Place;
+use super::share::ListenAddress;
 use herald_net::serve::Peer;
 
 /// A request as it was recorded: the bytes of HTTP/1.1, with either kind of line end.
@@ -147,10 +147,11 @@ impl HttpTrigger {
     ) -> Option<&'a str> {
         let own = precedence(self.path.as_ref());
         let receives = |other: &HttpTrigger| {
-            let shares =
-                |place: &Place| place.can_be_shared() && self.places.iter().any(|own| own.is_like(place));
+            let shares = |address: &ListenAddress| {
+                address.can_be_shared() && self.listen_addresses.iter().any(|own| own.is_like(address))
+            };
             let matches = other.path.as_ref().is_none_or(|pattern| pattern.captures(path).is_some());
-            matches && precedence(other.path.as_ref()) < own && other.places.iter().any(shares)
+            matches && precedence(other.path.as_ref()) < own && other.listen_addresses.iter().any(shares)
         };
         let others = triggers.iter().filter_map(|(name, trigger)| Some((*name, HttpTrigger::of(*trigger)?)));
         others
@@ -162,9 +163,9 @@ impl HttpTrigger {
     /// A client on this machine: over TCP where the trigger has a port, else over the unix socket.
     fn local_peer(&self) -> Peer {
         let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let host = self.places.iter().find_map(|place| match place {
-            Place::Tcp(host, _) => Some(host),
-            Place::Unix(..) => None,
+        let host = self.listen_addresses.iter().find_map(|address| match address {
+            ListenAddress::Tcp(host, _) => Some(host),
+            ListenAddress::Unix(..) => None,
         });
         Peer::new(host.map(|_| local), host.is_some_and(|host| is_loopback(host)))
     }

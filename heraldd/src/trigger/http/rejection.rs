@@ -7,8 +7,9 @@ use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::auth::Denied;
+use super::auth::AuthError;
 use super::body::UnusableBody;
+use super::delivery::InvalidDeliveryId;
 use herald_net::serve::{self, HostError, JsonReply, error_reply, json_reply};
 
 /// Why a request creates no event.
@@ -24,7 +25,7 @@ pub(super) enum RejectedRequest {
     Method(Vec<Method>),
     /// The sender did not prove who it is.
     Denied {
-        denied: Denied,
+        denied: AuthError,
         client: IpAddr,
         /// Browsers are to ask for a password.
         basic: bool,
@@ -40,7 +41,7 @@ pub(super) enum RejectedRequest {
     /// The connection failed while the body was read.
     Unreadable(String),
     /// The header that names the delivery is not valid.
-    DeliveryId(String),
+    DeliveryId(InvalidDeliveryId),
     /// A sender only tries whether the receiver answers; the response that it expects.
     Ping(Value),
 }
@@ -88,9 +89,9 @@ impl RejectedRequest {
                 let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
                 format!("method not allowed; use {}", names.join(" or "))
             }
-            Self::Denied { denied: Denied(why), .. }
-            | Self::Body(UnusableBody::Type(why) | UnusableBody::Content(why))
-            | Self::DeliveryId(why) => why.clone(),
+            Self::Denied { denied: AuthError(why), .. }
+            | Self::Body(UnusableBody::Type(why) | UnusableBody::Content(why)) => why.clone(),
+            Self::DeliveryId(error) => error.to_string(),
             Self::Compressed => {
                 "compressed bodies are not accepted; send the body without Content-Encoding".to_owned()
             }

@@ -1,4 +1,4 @@
-//! What is told of a request: `trigger_param._request`.
+//! The description of a request: `trigger_param._request`.
 
 use std::net::IpAddr;
 
@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use herald_core::param::Params;
 use herald_core::secret::is_secret_name;
+use herald_core::spec::CheckError;
 use http::{HeaderMap, HeaderName, Method};
 use serde_json::{Value, json};
 
@@ -13,8 +14,8 @@ use super::body::gathered;
 
 /// The key.
 pub(super) const REQUEST: &str = herald_core::secret::REQUEST;
-/// The headers that are told unless others are chosen: what a request is, and what senders of web hooks say of theirs.
-const TOLD: [&str; 18] = [
+/// The default headers in it: what a request is, and what webhook senders say about theirs.
+const DEFAULT_HEADERS: [&str; 18] = [
     "content-type",
     "user-agent",
     "x-github-event",
@@ -37,7 +38,7 @@ const TOLD: [&str; 18] = [
 /// What `*` leaves out: these prove who somebody is.
 const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
-/// Which headers are told.
+/// Which headers are in it.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Headers {
     #[default]
@@ -48,19 +49,20 @@ pub(super) enum Headers {
 
 impl Headers {
     /// Reads the option `headers`.
-    pub(super) fn read(names: &[String]) -> Result<Self, String> {
+    pub(super) fn read(names: &[String]) -> Result<Self, CheckError> {
         if names.iter().any(|name| name == "*") {
             return Ok(Self::All);
         }
         let read = |name: &String| {
-            HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not the name of a header"))
+            let read = HeaderName::try_from(name.as_str());
+            read.map_err(|_| CheckError::new(format!("`{name}` is not the name of a header")))
         };
         Ok(Self::Named(names.iter().map(read).collect::<Result<_, _>>()?))
     }
 
-    fn told(&self, headers: &HeaderMap) -> Params {
+    fn chosen(&self, headers: &HeaderMap) -> Params {
         let wanted = |name: &HeaderName| match self {
-            Self::Usual => TOLD.contains(&name.as_str()),
+            Self::Usual => DEFAULT_HEADERS.contains(&name.as_str()),
             Self::All => !PRIVATE.contains(&name.as_str()) && !is_secret_name(name.as_str()),
             Self::Named(names) => names.contains(name),
         };
@@ -73,8 +75,8 @@ impl Headers {
     }
 }
 
-/// What there is to tell.
-pub(super) struct Told<'a> {
+/// The parts of a request that are described.
+pub(super) struct RequestDescription<'a> {
     pub(super) method: &'a Method,
     pub(super) path: &'a str,
     pub(super) query: &'a [(String, String)],
@@ -86,14 +88,14 @@ pub(super) struct Told<'a> {
     pub(super) node: Option<&'a str>,
 }
 
-impl Told<'_> {
-    /// As a parameter. A body that is no text is told in Base64, as `body_base64`.
+impl RequestDescription<'_> {
+    /// As a parameter. A body that is not text is given in Base64, as `body_base64`.
     pub(super) fn param(&self, headers: &Headers) -> Value {
         let mut param = json!({
             "method": self.method.as_str(),
             "path": self.path,
             "query": gathered(self.query.iter().cloned()),
-            "headers": headers.told(self.headers),
+            "headers": headers.chosen(self.headers),
             "remote_address": self.client.to_string(),
         });
         if let Some(body) = self.body {
@@ -137,7 +139,7 @@ mod tests {
                 json!({"content-type": "text/plain", "x-github-event": "push", "x-own": ["1", "2"]}),
             ),
         ] {
-            assert_eq!(Value::Object(chosen.told(&headers)), told, "{chosen:?}");
+            assert_eq!(Value::Object(chosen.chosen(&headers)), told, "{chosen:?}");
         }
         assert!(Headers::read(&["a b".to_owned()]).is_err());
     }

@@ -1,4 +1,4 @@
-//! What became of an event, for whoever sent it: `respond: result`.
+//! The result of an event, as the response to its request: `respond: result`.
 
 use herald_core::param::Params;
 use herald_core::status::Status;
@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use super::fixed::{Fixed, text_reply};
 use herald_net::serve::{JsonReply, json_reply};
 
-/// What became of it: the jobs that have ended, and those that have not.
-pub(super) struct Outcome {
+/// The result of an event: its finished jobs, and the unfinished ones.
+pub(super) struct EventResult {
     pub(super) event_id: String,
     pub(super) ended: Vec<Ended>,
     pub(super) open: Vec<Made>,
 }
 
-/// Whether the caller rather wants text than JSON (RFC 9110, 12.5.1): what is preferred, or else what is named more exactly, or
-/// first.
+/// Whether the caller prefers text to JSON (RFC 9110, 12.5.1): by quality, then by which is named more exactly, then by
+/// which comes first.
 pub(super) fn wants_text(headers: &HeaderMap) -> bool {
     let given = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<(String, f32)> = given.flat_map(|value| value.split(',')).map(range).collect();
@@ -41,7 +41,7 @@ fn range(one: &str) -> (String, f32) {
     (name, quality.and_then(|quality| quality.trim().parse().ok()).unwrap_or(1.0))
 }
 
-impl Outcome {
+impl EventResult {
     fn all_succeeded(&self) -> bool {
         self.open.is_empty() && self.ended.iter().all(|ended| ended.status == Status::Succeeded)
     }
@@ -100,7 +100,7 @@ impl Outcome {
             )
         }));
         if all.is_empty() {
-            all.push("no router wants this event\n".to_owned());
+            all.push("no router matched this event\n".to_owned());
         }
         all.join("\n")
     }
@@ -109,17 +109,28 @@ impl Outcome {
 /// What Herald adds to what a job wrote, and to what a node's part of a job wrote.
 const ADDED: [&str; 6] = ["exit_code", "signal", "stderr", "truncated", "status", "error"];
 
+/// A job, or the part of a job on one node.
+struct JobPart<'a> {
+    status: &'a str,
+    error: Option<&'a str>,
+    result: &'a Params,
+    /// The keys that Herald added to the result.
+    added: &'a [&'a str],
+}
+
 fn blocks(ended: &Ended) -> Vec<String> {
     let name = format!("{}/{}", ended.router, ended.task);
     match nodes(ended) {
         None => {
-            vec![block(&name, (ended.status.as_str(), ended.error.as_deref()), (&ended.result, &ADDED[..4]))]
+            let (status, error) = (ended.status.as_str(), ended.error.as_deref());
+            vec![block(&name, &JobPart { status, error, result: &ended.result, added: &ADDED[..4] })]
         }
         Some(nodes) => nodes
             .map(|(node, child)| {
                 let text = |key: &str| child.get(key).and_then(Value::as_str);
-                let ending = (text("status").unwrap_or("?"), text("error"));
-                block(&format!("{name} on {node}"), ending, (child, &ADDED))
+                let (status, error) = (text("status").unwrap_or("?"), text("error"));
+                let part = JobPart { status, error, result: child, added: &ADDED };
+                block(&format!("{name} on {node}"), &part)
             })
             .collect(),
     }
@@ -135,7 +146,8 @@ fn nodes(ended: &Ended) -> Option<impl Iterator<Item = (&String, &Params)>> {
         .then(|| nodes.iter().filter_map(|(node, child)| child.as_object().map(|child| (node, child))))
 }
 
-fn block(name: &str, (status, error): (&str, Option<&str>), (result, added): (&Params, &[&str])) -> String {
+fn block(name: &str, part: &JobPart<'_>) -> String {
+    let JobPart { status, error, result, added } = *part;
     let mut block = format!("== {name}: {status}\n");
     if let Some(error) = error {
         block.push_str(&format!("-- {error}\n"));
@@ -206,7 +218,7 @@ mod tests {
         let made =
             |n| Made { job_id: format!("j{n}").as_str().into(), router: "r".into(), task: "late".into() };
         let open = (0..open).map(made).collect();
-        let outcome = Outcome { event_id: "e".to_owned(), ended, open };
+        let outcome = EventResult { event_id: "e".to_owned(), ended, open };
         let reply = outcome.reply(text, &Fixed::of(&fixed).unwrap());
         let status = reply.status().as_u16();
         let body = reply.into_body().collect().await.unwrap().to_bytes();
@@ -263,7 +275,7 @@ mod tests {
                 200,
                 "{\"status\":\"green\",\"output\":\"x\",\"error\":\"e\",\"n\":{\"a\":1.0}}\n",
             ),
-            (vec![], 0, json!({}), 200, "no router wants this event\n"),
+            (vec![], 0, json!({}), 200, "no router matched this event\n"),
             (vec![good(), nodes()], 0, json!({"plain": true}), 200, "fine\n1\n2\n"),
             (vec![good()], 0, json!({"matched": {"status": 201, "body": "OK"}}), 201, "OK"),
             (vec![bad()], 0, json!({"failed": {"status": 500, "body": "no"}}), 500, "no"),

@@ -25,14 +25,14 @@ const LONGEST_COMING: Duration = Duration::from_secs(2);
 
 /// Where triggers listen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Place {
+pub(super) enum ListenAddress {
     /// Host and port.
     Tcp(String, u16),
     /// Path and permissions.
     Unix(PathBuf, u32),
 }
 
-impl Place {
+impl ListenAddress {
     async fn bind(&self) -> Result<Listener, ComponentError> {
         match self {
             Self::Tcp(host, port) => bind_tcp(host, *port).await,
@@ -61,10 +61,11 @@ impl Place {
 
 /// The listeners of this process. Triggers know nothing of each other; what they share is the port, and a process has
 /// each port once.
-static HELD: LazyLock<tokio::sync::Mutex<HashMap<Place, Weak<Shared>>>> = LazyLock::new(Default::default);
+static HELD: LazyLock<tokio::sync::Mutex<HashMap<ListenAddress, Weak<SharedListener>>>> =
+    LazyLock::new(Default::default);
 
 /// A listener.
-pub(super) struct Shared {
+pub(super) struct SharedListener {
     pub(super) address: String,
     /// What may follow the address.
     pub(super) tls_suffix: &'static str,
@@ -81,65 +82,68 @@ enum Listening {
 }
 
 /// The listener at this place: one that is there already, or a new one. On a port all speak the same TLS, or none.
-pub(super) async fn hold(place: &Place, tls: Option<&TlsListener>) -> Result<Held, ComponentError> {
-    let tls = tls.filter(|_| place.is_tcp());
+pub(super) async fn hold(
+    address: &ListenAddress,
+    tls: Option<&TlsListener>,
+) -> Result<ListenerUse, ComponentError> {
+    let tls = tls.filter(|_| address.is_tcp());
     let mut held = HELD.lock().await;
     held.retain(|_, shared| shared.strong_count() > 0);
-    let there = held.get(place).and_then(Weak::upgrade).filter(|shared| !shared.has_ended());
+    let there = held.get(address).and_then(Weak::upgrade).filter(|shared| !shared.has_ended());
     if let Some(shared) = there {
         if shared.tls.as_ref() != tls {
             let what = "another trigger listens on the same port with another `tls`, or without; give all of them the same";
             return Err(ComponentError::new(what.to_owned()));
         }
-        return Ok(Held::of(shared));
+        return Ok(ListenerUse::of(shared));
     }
     let loaded = match tls {
         Some(tls) => Some(tls.load().await?),
         None => None,
     };
-    let listener = place.bind().await?;
+    let listener = address.bind().await?;
     let listener = if loaded.is_some() { listener.with_tls(loaded) } else { listener };
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(SharedListener {
         address: listener.address(),
         tls_suffix: listener.tls_suffix(),
         tls: tls.cloned(),
         listening: Mutex::new(Listening::Bound(listener)),
         mounts: Arc::default(),
     });
-    if place.can_be_shared() {
-        held.insert(place.clone(), Arc::downgrade(&shared));
+    if address.can_be_shared() {
+        held.insert(address.clone(), Arc::downgrade(&shared));
     }
-    Ok(Held::of(shared))
+    Ok(ListenerUse::of(shared))
 }
 
-/// A listener in the hands of a trigger that is going to be mounted: requests wait for it for a moment, rather than be told
-/// that nobody is there.
-pub(super) struct Held {
-    shared: Arc<Shared>,
+/// A listener in use by a trigger that is going to be mounted: requests wait for it for a moment, instead of a response
+/// that no trigger matches.
+pub(super) struct ListenerUse {
+    shared: Arc<SharedListener>,
 }
 
-impl Held {
-    fn of(shared: Arc<Shared>) -> Self {
+impl ListenerUse {
+    fn of(shared: Arc<SharedListener>) -> Self {
         shared.mounts.coming.send_modify(|coming| *coming += 1);
         Self { shared }
     }
 }
 
-impl std::ops::Deref for Held {
-    type Target = Arc<Shared>;
+impl std::ops::Deref for ListenerUse {
+    type Target = Arc<SharedListener>;
 
-    fn deref(&self) -> &Arc<Shared> {
+    fn deref(&self) -> &Arc<SharedListener> {
         &self.shared
     }
 }
 
-impl Drop for Held {
+impl Drop for ListenerUse {
     fn drop(&mut self) {
         self.shared.mounts.coming.send_modify(|coming| *coming -= 1);
     }
 }
 
-impl Shared {
+impl SharedListener {
     /// Answers the requests whose path fits, until the mount is taken away.
     pub(super) fn mount(
         self: &Arc<Self>,
@@ -184,7 +188,7 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedListener {
     fn drop(&mut self) {
         if let Listening::Serving(stop, task) = &*self.listening() {
             stop.cancel();
@@ -195,12 +199,12 @@ impl Drop for Shared {
 
 /// One trigger at a listener.
 pub(super) struct Mounted {
-    shared: Arc<Shared>,
+    shared: Arc<SharedListener>,
     number: u64,
 }
 
 impl Mounted {
-    /// Takes it away. The last one ends the listener in good order.
+    /// Takes it away. The last one ends the listener cleanly.
     pub(super) async fn end(self) {
         let shared = self.shared.clone();
         drop(self);

@@ -20,12 +20,12 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::http_trigger::HttpTrigger;
-use super::share::Place;
+use super::share::ListenAddress;
 use super::{describe, options};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Takes events or refuses them, as told; a gate may hold it up.
+/// Takes events or refuses them, as configured; a gate may hold it up.
 #[derive(Default)]
 struct Taken {
     params: Mutex<Vec<Params>>,
@@ -286,7 +286,7 @@ async fn too_large_is_said_before_the_body_is_sent() {
     let mut stream = server.connect().await;
     stream.write_all(head.as_bytes()).await.unwrap();
     assert_eq!(parts(&answer(&mut stream).await).0, 413);
-    // A client that asks first is told without being asked for the body.
+    // A client that asks first gets the response without sending the body.
     let expecting = head.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
     let mut stream = server.connect().await;
     stream.write_all(expecting.as_bytes()).await.unwrap();
@@ -481,7 +481,7 @@ fn options_are_checked() {
         assert_eq!(options::check_max_body(&size).is_ok(), fine, "{size}");
     }
     let default = trigger(json!({}));
-    assert_eq!(default.places, [Place::Tcp("127.0.0.1".to_owned(), 8123)]);
+    assert_eq!(default.listen_addresses, [ListenAddress::Tcp("127.0.0.1".to_owned(), 8123)]);
     assert_eq!(default.check.max_body, 1 << 20);
 }
 

@@ -145,7 +145,7 @@ async fn jobs() {
     let failure = run(&executor, "list").await.unwrap_err();
     assert!(failure.error.contains("of another shape"), "{}", failure.error);
 
-    // Many at once that block their threads, and all are told to stop.
+    // Many at once that block their threads, and all are asked to stop.
     let running: Vec<_> = (0..20)
         .map(|_| {
             let (executor, execution) = (executor.clone(), execution(&json!({"mode": "stop"}), Mask::new()));

@@ -83,10 +83,10 @@ fn bad_lines_say_what_is_wrong() {
         ("TZ=../../etc/passwd 0 0 * * *", "there is no time zone"),
     ] {
         let error = Schedule::parse(line, false, &TimeZone::UTC).expect_err(line);
-        assert!(error.contains(says), "{line}: {error}");
+        assert!(error.to_string().contains(says), "{line}: {error}");
     }
     let error = Schedule::parse("0 0 * * *", true, &TimeZone::UTC).unwrap_err();
-    assert!(error.contains("six fields"), "{error}");
+    assert!(error.to_string().contains("six fields"), "{error}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_end_of_the_calendar_is_an_end() {
     assert_eq!(schedule("@every 1h", UTC).next_after(Timestamp::MAX), None);
 }
 
-/// A field as text, with the values that it stands for.
+/// A field as text, with the values that it means.
 fn field(least: u32, most: u32) -> impl Strategy<Value = (String, Vec<u32>)> {
     prop_oneof![
         Just(("*".to_owned(), (least..=most).collect())),
@@ -155,7 +155,7 @@ impl Minutes {
         let local = self.zone.to_datetime(at);
         let fixed = !self.fields[0].0.starts_with('*') && !self.fields[1].0.starts_with('*');
         let every_hour = self.fields[1].1.iter().collect::<std::collections::BTreeSet<_>>().len() == 24;
-        // The first instant after a gap stands for all that the gap left out.
+        // The first instant after a gap replaces all that the gap left out.
         let mut left_out = before.with().second(0).build().unwrap() + SignedDuration::from_mins(1);
         let mut gap_names = false;
         while left_out < local {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::proof::{Denied, Presented, header, is_one_of};
+use super::proof::{AuthError, RequestCredentials, header, is_one_of};
 
 pub(super) struct Basic {
     pub(super) user: String,
@@ -11,12 +11,12 @@ pub(super) struct Basic {
 }
 
 impl Basic {
-    pub(super) fn check(&self, request: &Presented<'_>) -> Result<(), Denied> {
-        let wrong = || Denied::because("user or password is wrong");
+    pub(super) fn check(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
+        let wrong = || AuthError::because("user or password is wrong");
         let given = header(request, "authorization")?;
         let (scheme, encoded) = given.split_once(' ').ok_or_else(wrong)?;
         if !scheme.eq_ignore_ascii_case("basic") {
-            return Err(Denied::because("expected `Authorization: Basic …`"));
+            return Err(AuthError::because("expected `Authorization: Basic …`"));
         }
         let decoded = STANDARD.decode(encoded.trim()).map_err(|_| wrong())?;
         let decoded = String::from_utf8(decoded).map_err(|_| wrong())?;

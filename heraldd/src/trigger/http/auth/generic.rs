@@ -1,6 +1,6 @@
 //! An HMAC of the body in a header, however a sender writes it.
 
-use super::proof::{Denied, Presented, WRONG, header};
+use super::proof::{AuthError, RequestCredentials, WRONG, header};
 use crate::signature::{Algorithm, Encoding, matches};
 
 pub(super) struct Generic {
@@ -13,18 +13,18 @@ pub(super) struct Generic {
 }
 
 impl Generic {
-    pub(super) fn check(&self, request: &Presented<'_>) -> Result<(), Denied> {
+    pub(super) fn check(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
         let given = header(request, &self.header)?;
         let mut stripped =
             self.prefixes.iter().filter_map(|prefix| given.strip_prefix(prefix.as_str())).peekable();
         if stripped.peek().is_none() {
             let prefixes = self.prefixes.join("` or `");
-            return Err(Denied(format!("the header {} does not begin with `{prefixes}`", self.header)));
+            return Err(AuthError(format!("the header {} does not begin with `{prefixes}`", self.header)));
         }
         let mut checked = stripped.map(|signature| {
             signed(self.algorithm, &self.secrets, &[request.body], signature, self.encoding)
         });
-        checked.find(Result::is_ok).unwrap_or_else(|| Err(Denied::because(WRONG)))
+        checked.find(Result::is_ok).unwrap_or_else(|| Err(AuthError::because(WRONG)))
     }
 }
 
@@ -35,7 +35,7 @@ pub(super) fn signed(
     parts: &[&[u8]],
     signature: &str,
     encoding: Encoding,
-) -> Result<(), Denied> {
+) -> Result<(), AuthError> {
     let fits = |secret: &String| matches(algorithm, secret.as_bytes(), parts, signature, encoding);
-    if secrets.iter().any(fits) { Ok(()) } else { Err(Denied::because(WRONG)) }
+    if secrets.iter().any(fits) { Ok(()) } else { Err(AuthError::because(WRONG)) }
 }

@@ -1,7 +1,7 @@
 //! Who may call: tokens, Basic, HMACs, and the schemes of those that send web hooks.
 //!
-//! Each scheme is a pure check of a request in a file of its own. Any secret may be a list: all are accepted, so that one
-//! can be changed without a gap. Secrets and signatures are compared in constant time.
+//! Each scheme is a pure check of a request in a file of its own. Any secret may be a list: all are accepted, for
+//! rotation without downtime. Secrets and signatures are compared in constant time.
 
 mod basic;
 mod bitbucket;
@@ -18,7 +18,7 @@ mod stripe;
 mod token;
 
 pub(super) use options::spec;
-pub(super) use proof::{Denied, Presented};
+pub(super) use proof::{AuthError, RequestCredentials};
 pub(super) use scheme::Auth;
 
 #[cfg(test)]

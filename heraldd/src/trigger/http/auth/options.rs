@@ -1,15 +1,15 @@
 //! The option `auth`.
 
-use herald_core::spec::{OptionKind, OptionSpec};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec};
 use http::HeaderName;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::basic::Basic;
 use super::generic::Generic;
-use super::scheme::{Auth, Provider, Way};
+use super::scheme::{Auth, AuthMethod, Provider};
 use super::standard_webhooks;
-use super::token::{Place, Token};
+use super::token::{Token, TokenLocation};
 use crate::signature::{Algorithm, Encoding};
 
 const PROVIDERS: [&str; 9] =
@@ -20,23 +20,27 @@ pub(crate) fn spec() -> OptionSpec {
     let new = OptionSpec::new;
     let basic = vec![
         new("user", OptionKind::Text, "The user.").required(),
-        new("password", OptionKind::Secrets, "The password, or a list of those that count.").required(),
+        new("password", OptionKind::Secrets, "The password, or a list of those accepted.").required(),
     ];
     let hmac = vec![
         new("header", OptionKind::Text, "The header with the signature.").required().check(header),
         new("algorithm", OptionKind::OneOf(&Algorithm::NAMES), "The hash below the HMAC.").default("sha256"),
         new("encoding", OptionKind::OneOf(&["hex", "base64"]), "How the signature is written.")
             .default("hex"),
-        new("prefix", OptionKind::Texts, "What stands before it, such as `sha256=`, or a list of what may.")
-            .default(""),
-        new("secret", OptionKind::Secrets, "The secret, or a list of those that count.").required(),
+        new(
+            "prefix",
+            OptionKind::Texts,
+            "The prefix of the signature, such as `sha256=`, or a list of those accepted.",
+        )
+        .default(""),
+        new("secret", OptionKind::Secrets, "The secret, or a list of those accepted.").required(),
     ];
     let fields = vec![
-        new("token", OptionKind::Secrets, "A token that the caller shows as it is, or a list of those that count."),
+        new("token", OptionKind::Secrets, "A token that the caller sends, or a list of those accepted."),
         new(
             "header",
             OptionKind::Text,
-            "The header with the token; `Bearer` may stand before it there. Default: `Authorization`, unless `query` is given.",
+            "The header with the token, with or without `Bearer` before it. Default: `Authorization`, unless `query` is given.",
         )
         .check(header),
         new("query", OptionKind::Text, "The parameter of the query with the token (which proxies may log)."),
@@ -45,22 +49,22 @@ pub(crate) fn spec() -> OptionSpec {
         new(
             "provider",
             OptionKind::OneOf(&PROVIDERS),
-            "The scheme of a sender of web hooks. Where it tells the time, requests older than 5 minutes are refused.",
+            "The scheme of a webhook sender. Where it includes a timestamp, requests older than 5 minutes are rejected.",
         ),
-        new("secret", OptionKind::Secrets, "The secret that the provider signs with, or a list of those that count."),
+        new("secret", OptionKind::Secrets, "The secret that the provider signs with, or a list of those accepted."),
     ];
     new(
         "auth",
         OptionKind::Fields(fields),
-        "What the caller must show, one of: a token (`token` with `header` or `query`), `basic`, `hmac`, or `provider` with \
-         its `secret`. Everything else is answered with 401.",
+        "How callers authenticate, one of: a token (`token` with `header` or `query`), `basic`, `hmac`, or `provider` \
+         with its `secret`. Other requests are rejected with 401.",
     )
     .check(|auth| read(auth).map(drop))
 }
 
-fn header(name: &Value) -> Result<(), String> {
+fn header(name: &Value) -> Result<(), CheckError> {
     let name = name.as_str().unwrap_or_default();
-    HeaderName::try_from(name).map(drop).map_err(|_| "this is not the name of a header".to_owned())
+    HeaderName::try_from(name).map(drop).map_err(|_| CheckError::new("this is not the name of a header"))
 }
 
 #[derive(Deserialize)]
@@ -80,24 +84,24 @@ impl Texts {
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct AuthOptions {
     token: Option<Texts>,
     header: Option<String>,
     query: Option<String>,
-    basic: Option<GivenBasic>,
-    hmac: Option<GivenHmac>,
+    basic: Option<BasicOptions>,
+    hmac: Option<HmacOptions>,
     provider: Option<String>,
     secret: Option<Texts>,
 }
 
 #[derive(Deserialize)]
-struct GivenBasic {
+struct BasicOptions {
     user: String,
     password: Texts,
 }
 
 #[derive(Deserialize)]
-struct GivenHmac {
+struct HmacOptions {
     header: String,
     algorithm: String,
     encoding: String,
@@ -106,45 +110,47 @@ struct GivenHmac {
 }
 
 /// Reads the option, whose parts are checked already.
-pub(super) fn read(auth: &Value) -> Result<Auth, String> {
-    let given: Given = serde_json::from_value(auth.clone()).map_err(|error| error.to_string())?;
+pub(super) fn read(auth: &Value) -> Result<Auth, CheckError> {
+    let given: AuthOptions =
+        serde_json::from_value(auth.clone()).map_err(|error| CheckError::new(error.to_string()))?;
     let ways = [given.token.is_some(), given.basic.is_some(), given.hmac.is_some(), given.provider.is_some()];
     if ways.iter().filter(|there| **there).count() != 1 {
-        return Err("give exactly one of: token, basic, hmac, provider".to_owned());
+        return Err(CheckError::new("give exactly one of: token, basic, hmac, provider"));
     }
     if given.token.is_none() && (given.header.is_some() || given.query.is_some()) {
-        return Err("`header` and `query` say where a `token` stands; there is none".to_owned());
+        return Err(CheckError::new("`header` and `query` need a `token`"));
     }
     match (given.provider, given.secret) {
         (Some(name), Some(secret)) => {
-            let provider = Provider::named(&name).ok_or_else(|| format!("there is no provider {name}"))?;
+            let provider =
+                Provider::named(&name).ok_or_else(|| CheckError::new(format!("unknown provider {name}")))?;
             let secrets = secret.list();
             if provider == Provider::StandardWebhooks {
                 secrets.iter().try_for_each(|secret| standard_webhooks::key(secret).map(drop))?;
             }
-            return Ok(Auth(Way::Provider(provider, secrets)));
+            return Ok(Auth(AuthMethod::Provider(provider, secrets)));
         }
-        (Some(_), None) => return Err("a provider needs its `secret`".to_owned()),
-        (None, Some(_)) => return Err("`secret` goes with `provider`, or into `hmac`".to_owned()),
+        (Some(_), None) => return Err(CheckError::new("a provider needs its `secret`")),
+        (None, Some(_)) => return Err(CheckError::new("`secret` goes with `provider`, or into `hmac`")),
         (None, None) => {}
     }
     if let Some(token) = given.token {
         let place = match (given.header, given.query) {
             (Some(_), Some(_)) => {
-                return Err("a token stands in a `header` or in the `query`, not in both".to_owned());
+                return Err(CheckError::new("a token is in a `header` or in the `query`, not in both"));
             }
-            (None, Some(name)) => Place::Query(name),
-            (header, None) => Place::Header(header.unwrap_or_else(|| "authorization".to_owned())),
+            (None, Some(name)) => TokenLocation::Query(name),
+            (header, None) => TokenLocation::Header(header.unwrap_or_else(|| "authorization".to_owned())),
         };
-        return Ok(Auth(Way::Token(Token { place, tokens: token.list() })));
+        return Ok(Auth(AuthMethod::Token(Token { place, tokens: token.list() })));
     }
     if let Some(basic) = given.basic {
-        return Ok(Auth(Way::Basic(Basic { user: basic.user, passwords: basic.password.list() })));
+        return Ok(Auth(AuthMethod::Basic(Basic { user: basic.user, passwords: basic.password.list() })));
     }
-    let hmac = given.hmac.ok_or("give one of: token, basic, hmac, provider")?;
-    Ok(Auth(Way::Hmac(Generic {
+    let hmac = given.hmac.ok_or_else(|| CheckError::new("give one of: token, basic, hmac, provider"))?;
+    Ok(Auth(AuthMethod::Hmac(Generic {
         header: hmac.header,
-        algorithm: Algorithm::named(&hmac.algorithm).ok_or("there is no such algorithm")?,
+        algorithm: Algorithm::named(&hmac.algorithm).ok_or_else(|| CheckError::new("unknown algorithm"))?,
         encoding: if hmac.encoding == "base64" { Encoding::Base64 } else { Encoding::Hex },
         prefixes: hmac.prefix.list(),
         secrets: hmac.secret.list(),
@@ -153,7 +159,7 @@ pub(super) fn read(auth: &Value) -> Result<Auth, String> {
 
 impl Auth {
     /// Reads the option `auth`.
-    pub(crate) fn of(auth: &Value) -> Result<Self, String> {
+    pub(crate) fn of(auth: &Value) -> Result<Self, CheckError> {
         read(auth)
     }
 }

@@ -6,13 +6,13 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-/// How old a signed request may be, and how far in the future, where its scheme tells the time.
+/// How old a signed request may be, and how far in the future, where its scheme has a timestamp.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-/// Said of a signature that does not fit.
-pub(super) const WRONG: &str = "the signature does not fit the body and the secret";
+/// The message for a signature that does not match.
+pub(super) const WRONG: &str = "signature mismatch: wrong secret or altered message";
 
 /// A request, as far as it proves who sent it.
-pub(crate) struct Presented<'a> {
+pub(crate) struct RequestCredentials<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Names and values of the query, decoded.
     pub(crate) query: &'a [(String, String)],
@@ -22,23 +22,23 @@ pub(crate) struct Presented<'a> {
 
 /// Why a request is rejected: one sentence that does not reveal the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Denied(pub(crate) String);
+pub(crate) struct AuthError(pub(crate) String);
 
-impl Denied {
+impl AuthError {
     pub(super) fn because(why: &str) -> Self {
         Self(why.to_owned())
     }
 }
 
 /// The one value of a header.
-pub(super) fn header<'a>(request: &'a Presented<'_>, name: &str) -> Result<&'a str, Denied> {
+pub(super) fn header<'a>(request: &'a RequestCredentials<'_>, name: &str) -> Result<&'a str, AuthError> {
     let mut values = request.headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => {
-            value.to_str().map(str::trim).map_err(|_| Denied(format!("the header {name} is not readable")))
+            value.to_str().map(str::trim).map_err(|_| AuthError(format!("the header {name} is not readable")))
         }
-        (None, _) => Err(Denied(format!("the header {name} is missing"))),
-        (Some(_), Some(_)) => Err(Denied(format!("the header {name} is there twice"))),
+        (None, _) => Err(AuthError(format!("the header {name} is missing"))),
+        (Some(_), Some(_)) => Err(AuthError(format!("the header {name} is there twice"))),
     }
 }
 
@@ -49,13 +49,14 @@ pub(super) fn is_one_of(secrets: &[String], given: &str) -> bool {
 }
 
 /// Refuses what was signed too long ago, or in the future. `seconds`: since 1970.
-pub(super) fn in_time(seconds: &str, now: Timestamp) -> Result<(), Denied> {
-    let signed: i64 =
-        seconds.parse().map_err(|_| Denied::because("the time of the signature is no number of seconds"))?;
+pub(super) fn in_time(seconds: &str, now: Timestamp) -> Result<(), AuthError> {
+    let signed: i64 = seconds
+        .parse()
+        .map_err(|_| AuthError::because("the timestamp of the signature is not a number of seconds"))?;
     let window = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
     if now.as_second().saturating_sub(signed).saturating_abs() <= window {
         Ok(())
     } else {
-        Err(Denied(format!("the signature is older than {} minutes, or the clocks differ", window / 60)))
+        Err(AuthError(format!("the signature is older than {} minutes, or the clocks differ", window / 60)))
     }
 }

@@ -2,15 +2,15 @@
 
 use super::basic::Basic;
 use super::generic::Generic;
-use super::proof::{Denied, Presented};
+use super::proof::{AuthError, RequestCredentials};
 use super::token::Token;
 use super::{bitbucket, forge, github, gitlab, slack, standard_webhooks, stripe};
 
 /// What a caller must show.
-pub(crate) struct Auth(pub(super) Way);
+pub(crate) struct Auth(pub(super) AuthMethod);
 
 /// The ways.
-pub(super) enum Way {
+pub(super) enum AuthMethod {
     Token(Token),
     Basic(Basic),
     Hmac(Generic),
@@ -48,7 +48,7 @@ impl Provider {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, provider)| *provider)
     }
 
-    fn check(self, secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
+    fn check(self, secrets: &[String], request: &RequestCredentials<'_>) -> Result<(), AuthError> {
         match self {
             Self::GitHub => github::check(secrets, request),
             Self::GitLab => gitlab::check(secrets, request),
@@ -64,42 +64,43 @@ impl Provider {
 }
 
 impl Auth {
-    /// What the head of a request alone proves or not: whoever shows no token sends no body either.
-    pub(crate) fn check_head(&self, request: &Presented<'_>) -> Result<(), Denied> {
+    /// Checks what the head of a request alone can prove: a request without a token is rejected before its body.
+    pub(crate) fn check_head(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
         match &self.0 {
-            Way::Token(token) => token.check(request),
-            Way::Basic(basic) => basic.check(request),
-            Way::Hmac(_) | Way::Provider(..) => Ok(()),
+            AuthMethod::Token(token) => token.check(request),
+            AuthMethod::Basic(basic) => basic.check(request),
+            AuthMethod::Hmac(_) | AuthMethod::Provider(..) => Ok(()),
         }
     }
 
     /// What the body proves as well.
-    pub(crate) fn check_whole(&self, request: &Presented<'_>) -> Result<(), Denied> {
+    pub(crate) fn check_whole(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
         match &self.0 {
-            Way::Token(_) | Way::Basic(_) => Ok(()),
-            Way::Hmac(generic) => generic.check(request),
-            Way::Provider(provider, secrets) => provider.check(secrets, request),
+            AuthMethod::Token(_) | AuthMethod::Basic(_) => Ok(()),
+            AuthMethod::Hmac(generic) => generic.check(request),
+            AuthMethod::Provider(provider, secrets) => provider.check(secrets, request),
         }
     }
 
     /// The parameter of the query that holds the token: it is not for anybody else.
     pub(crate) fn query_parameter(&self) -> Option<&str> {
         match &self.0 {
-            Way::Token(token) => token.query(),
+            AuthMethod::Token(token) => token.query(),
             _ => None,
         }
     }
 
     /// The header that proves it, which is shown to nobody unless it is asked for by name.
     pub(crate) fn is_basic(&self) -> bool {
-        matches!(self.0, Way::Basic(_))
+        matches!(self.0, AuthMethod::Basic(_))
     }
 
-    /// A name for the delivery where the sender gives none in a header: the same delivery comes again with the same name.
-    pub(crate) fn delivery(&self, request: &Presented<'_>) -> Option<String> {
+    /// A name for the delivery where the sender gives none in a header: a repeated delivery
+    /// has the same name.
+    pub(crate) fn delivery(&self, request: &RequestCredentials<'_>) -> Option<String> {
         match &self.0 {
-            Way::Provider(Provider::Slack, _) => slack::delivery(request),
-            Way::Provider(Provider::Stripe, _) => stripe::delivery(request),
+            AuthMethod::Provider(Provider::Slack, _) => slack::delivery(request),
+            AuthMethod::Provider(Provider::Stripe, _) => stripe::delivery(request),
             _ => None,
         }
     }

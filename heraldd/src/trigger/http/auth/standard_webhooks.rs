@@ -5,11 +5,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use herald_core::spec::CheckError;
 
-use super::proof::{Denied, Presented, WRONG, header, in_time};
+use super::proof::{AuthError, RequestCredentials, WRONG, header, in_time};
 use crate::signature::{Algorithm, Encoding, matches};
 
-pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), Denied> {
+pub(super) fn check(secrets: &[String], request: &RequestCredentials<'_>) -> Result<(), AuthError> {
     let (id, time) = (header(request, "webhook-id")?, header(request, "webhook-timestamp")?);
     let given = header(request, "webhook-signature")?;
     let parts: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", request.body];
@@ -18,15 +19,15 @@ pub(super) fn check(secrets: &[String], request: &Presented<'_>) -> Result<(), D
         keys.iter().any(|key| matches(Algorithm::Sha256, key, &parts, signature, Encoding::Base64))
     });
     if !fits {
-        return Err(Denied::because(WRONG));
+        return Err(AuthError::because(WRONG));
     }
     in_time(time, request.now)
 }
 
-/// The key that a secret stands for.
-pub(super) fn key(secret: &str) -> Result<Vec<u8>, String> {
+/// The key that a secret encodes.
+pub(super) fn key(secret: &str) -> Result<Vec<u8>, CheckError> {
     let encoded = secret.strip_prefix("whsec_").unwrap_or(secret);
-    STANDARD
-        .decode(encoded)
-        .map_err(|_| "a secret of standard_webhooks is Base64, with or without `whsec_` in front".to_owned())
+    STANDARD.decode(encoded).map_err(|_| {
+        CheckError::new("a secret of standard_webhooks is Base64, with or without `whsec_` in front")
+    })
 }

@@ -1,14 +1,14 @@
 //! A token in a header or in the query.
 
-use super::proof::{Denied, Presented, header, is_one_of};
+use super::proof::{AuthError, RequestCredentials, header, is_one_of};
 
-/// Where the token stands, and what it may be.
+/// Where the token is expected, and the accepted ones.
 pub(super) struct Token {
-    pub(super) place: Place,
+    pub(super) place: TokenLocation,
     pub(super) tokens: Vec<String>,
 }
 
-pub(super) enum Place {
+pub(super) enum TokenLocation {
     Header(String),
     Query(String),
 }
@@ -16,21 +16,23 @@ pub(super) enum Place {
 impl Token {
     pub(super) fn query(&self) -> Option<&str> {
         match &self.place {
-            Place::Query(name) => Some(name),
-            Place::Header(_) => None,
+            TokenLocation::Query(name) => Some(name),
+            TokenLocation::Header(_) => None,
         }
     }
 
     /// In a header with or without `Bearer` or `token` in front, as forges and scripts write it.
-    pub(super) fn check(&self, request: &Presented<'_>) -> Result<(), Denied> {
+    pub(super) fn check(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
         let given = match &self.place {
-            Place::Header(name) => header(request, name)?,
-            Place::Query(name) => {
+            TokenLocation::Header(name) => header(request, name)?,
+            TokenLocation::Query(name) => {
                 let mut values = request.query.iter().filter(|(key, _)| key == name);
                 match (values.next(), values.next()) {
                     (Some((_, value)), None) => value.as_str(),
-                    (None, _) => return Err(Denied(format!("the parameter {name} is missing in the query"))),
-                    _ => return Err(Denied(format!("the parameter {name} is there twice"))),
+                    (None, _) => {
+                        return Err(AuthError(format!("the parameter {name} is missing in the query")));
+                    }
+                    _ => return Err(AuthError(format!("the parameter {name} is there twice"))),
                 }
             }
         };
@@ -41,7 +43,7 @@ impl Token {
         if is_one_of(&self.tokens, given) | is_one_of(&self.tokens, bare) {
             Ok(())
         } else {
-            Err(Denied::because("the token is wrong"))
+            Err(AuthError::because("the token is wrong"))
         }
     }
 }
