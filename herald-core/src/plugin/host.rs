@@ -237,7 +237,7 @@ impl Output for RemoteOutput {
         }
     }
 
-    async fn begin_anew(&self) {
+    async fn restart(&self) {
         self.put(stream::FROM_START, &[]).await;
     }
 }

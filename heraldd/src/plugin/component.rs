@@ -240,7 +240,7 @@ async fn write_all(mut pieces: mpsc::Receiver<OutputPiece>, output: &dyn Output)
     while let Some(OutputPiece { act, done }) = pieces.recv().await {
         match act {
             OutputAct::Write(stream, bytes) => output.write(stream, &bytes).await,
-            OutputAct::FromStart => output.begin_anew().await,
+            OutputAct::FromStart => output.restart().await,
         }
         if let Some(done) = done {
             done.report(result::ACCEPTED, "");

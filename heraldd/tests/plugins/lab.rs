@@ -102,7 +102,7 @@ impl Executor for Lab {
         if mode(&execution.job.job_param) == "panic" {
             panic!("as it was asked");
         }
-        execution.output.begin_anew().await;
+        execution.output.restart().await;
         execution.output.write(Stream::Stdout, b"again\n").await;
         Err(Failure { kind: FailureKind::TimedOut, ..Failure::new("it took too long") })
     }

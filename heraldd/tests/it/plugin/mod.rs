@@ -109,7 +109,7 @@ impl Output for KeptOutput {
         self.0.lock().unwrap().push((stream.as_str(), String::from_utf8(bytes.to_vec()).unwrap()));
     }
 
-    async fn begin_anew(&self) {
+    async fn restart(&self) {
         self.0.lock().unwrap().push(("from the start", String::new()));
     }
 }
