@@ -177,7 +177,7 @@ async fn a_wrong_policy_is_told_at_its_place() {
         (json!({"timeout": "soon"}), "router.r.policy.timeout"),
         (json!({"retries": 3}), "unknown"),
         (json!({"retry": {"delay": "1s"}}), "max"),
-        (json!({"retry": {"max": 1, "on": ["cancelled"]}}), "failed, timed_out and lost"),
+        (json!({"retry": {"max": 1, "on": ["cancelled"]}}), "expected one of: failed, timed_out, lost"),
         (json!({"concurrency": {"limit": 0}}), "router.r.policy.concurrency.limit"),
         (json!({"concurrency": {"limit": 1, "on_full": "wait"}}), "on_full"),
         (json!({"queue_limit": -1}), "queue_limit"),
