@@ -126,7 +126,7 @@ fn a_reload_takes_over_new_secrets_and_survives_a_bad_file() {
 
     std::fs::write(&config, before.replace(SECRET, "quite another secret of length")).unwrap();
     runner.signal("HUP");
-    crate::client::wait_for("the reload", || runner.log().contains("taken over"));
+    crate::client::wait_for("the reload", || runner.log().contains("secrets updated"));
     let (request, _) = v2("/", "{}", now(), &secrets(), false);
     assert_eq!(runner.send(&request).status, 401);
 }
