@@ -41,7 +41,7 @@ impl From<ReadError> for ConfigLoadError {
 }
 
 /// The types that a configuration may use.
-pub struct ComponentTypes {
+pub struct AvailableTypes {
     /// Those of its plugins, and the built-in ones.
     pub registry: Registry,
     /// Plugins that could not be loaded: their place in [`config::plugins`], and why.
@@ -50,7 +50,7 @@ pub struct ComponentTypes {
 
 /// Loads the plugins of a configuration. Blocks.
 #[must_use]
-pub fn types(source: &ConfigSource) -> ComponentTypes {
+pub fn types(source: &ConfigSource) -> AvailableTypes {
     let mut plugins: Vec<LoadedPlugin> = Vec::new();
     let mut not_loaded = Vec::new();
     for (place, path) in config::plugins(source).iter().enumerate() {
@@ -59,7 +59,7 @@ pub fn types(source: &ConfigSource) -> ComponentTypes {
             Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.why))),
         }
     }
-    ComponentTypes { registry: components::registry(&plugins), not_loaded }
+    AvailableTypes { registry: components::registry(&plugins), not_loaded }
 }
 
 /// Reads and checks a configuration; `id` is which node of the fleet this is. Components that are the same as in
@@ -70,7 +70,7 @@ pub fn types(source: &ConfigSource) -> ComponentTypes {
 pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<Loaded, ConfigLoadError> {
     let mut source = config::read(path)?;
     source.id = id.map(str::to_owned);
-    let ComponentTypes { registry, not_loaded } = types(&source);
+    let AvailableTypes { registry, not_loaded } = types(&source);
     let config =
         config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;
     let assembly = Assembly::build(&config, before);

@@ -20,11 +20,9 @@ pub use engine::Scope;
 use engine::{ALONE, LENIENT, is_global};
 pub use herald_base::template_mark::{holds_template, is_template};
 use herald_config::problem::{Path, Problem, near_miss};
+use render_error::LONGEST;
 pub use render_error::RenderError;
 use render_error::{plain, render_error, unknown, wrong};
-
-/// The longest text that a template may give, in bytes.
-const LONGEST: usize = 16 << 20;
 
 /// What `select_param` may speak of, and what `job_param` may.
 const FOR_SELECTOR: [&str; 6] = ["trigger_id", "router", "trigger", "selector", "task", "trigger_param"];

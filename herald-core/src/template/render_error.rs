@@ -6,10 +6,12 @@ use std::sync::LazyLock;
 use minijinja::ErrorKind;
 use regex::{Match, Regex};
 
-use super::LONGEST;
 use super::convert::NotJson;
 use super::engine::{ALONE, Scope};
 use herald_config::problem::{Path, Problem};
+
+/// The longest text that a template may give, in bytes.
+pub(super) const LONGEST: usize = 16 << 20;
 
 /// Why a template could not be rendered: which parameter, and what is wrong. It may hold what the parameters hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

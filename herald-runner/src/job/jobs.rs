@@ -83,7 +83,7 @@ struct JobEntry {
 }
 
 #[derive(Default)]
-struct JobTable {
+struct RunningJobs {
     jobs: HashMap<JobKey, JobEntry>,
     /// Those that ended, the oldest first.
     kept: VecDeque<(JobKey, Instant, usize)>,
@@ -107,7 +107,7 @@ pub struct OutputLimits {
 }
 
 struct JobsInner {
-    table: Mutex<JobTable>,
+    table: Mutex<RunningJobs>,
     engine: ExecEngine,
     max_jobs: usize,
     keep: Duration,
@@ -125,7 +125,7 @@ impl Jobs {
     /// At most `max_jobs` run at once; results are kept for `keep`.
     #[must_use]
     pub fn new(engine: ExecEngine, max_jobs: usize, keep: Duration, output: OutputLimits) -> Self {
-        let (table, tasks) = (Mutex::new(JobTable::default()), TaskTracker::new());
+        let (table, tasks) = (Mutex::new(RunningJobs::default()), TaskTracker::new());
         Self { shared: Arc::new(JobsInner { table, engine, max_jobs, keep, output, tasks }) }
     }
 
@@ -135,7 +135,7 @@ impl Jobs {
         self.table().jobs.get(key)?.log.clone()
     }
 
-    fn table(&self) -> MutexGuard<'_, JobTable> {
+    fn table(&self) -> MutexGuard<'_, RunningJobs> {
         self.shared.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -278,7 +278,7 @@ impl Jobs {
     }
 }
 
-impl JobTable {
+impl RunningJobs {
     fn keep_log(&mut self, key: JobKey) {
         self.logs.push_back(key);
         if self.logs.len() > MOST_LOGS

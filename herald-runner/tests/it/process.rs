@@ -148,7 +148,7 @@ fn the_log_can_be_moved_away() {
     let moved = log.with_extension("old");
     std::fs::rename(&log, &moved).unwrap();
     assert!(spawn(Command::new("kill").arg("-HUP").arg(child.id().to_string())).wait().unwrap().success());
-    wait_for("the new log", || crate::client::read(&log).contains("taken over"));
+    wait_for("the new log", || crate::client::read(&log).contains("configuration reloaded"));
     for line in crate::client::read(&moved).lines() {
         assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::answer::Answer;
-use crate::loading::{self, ComponentTypes, ConfigLoadError};
+use crate::loading::{self, AvailableTypes, ConfigLoadError};
 use crate::{components, config};
 
 /// Print the JSON Schema of the configuration, for editors
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments) -> Answer {
 fn with_plugins(path: &Path) -> Result<Value, ConfigLoadError> {
     let source = config::read(path)?;
     let paths = config::plugins(&source);
-    let ComponentTypes { registry, not_loaded } = loading::types(&source);
+    let AvailableTypes { registry, not_loaded } = loading::types(&source);
     if not_loaded.is_empty() {
         return Ok(config::schema(&registry));
     }

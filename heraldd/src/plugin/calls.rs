@@ -54,7 +54,7 @@ pub(super) enum TriggerAct {
 }
 
 /// Output of a running job.
-pub(super) struct OutputPiece {
+pub(super) struct PluginOutput {
     pub(super) act: OutputAct,
     /// Whom to report to once it is written.
     pub(super) done: Option<DoneCallback>,
@@ -75,7 +75,7 @@ pub(super) enum Requests {
     /// What a running trigger may.
     Trigger(mpsc::Sender<TriggerRequest>),
     /// To write output of a job.
-    Job(mpsc::Sender<OutputPiece>),
+    Job(mpsc::Sender<PluginOutput>),
 }
 
 /// Reports the result of a request to a plugin: exactly once.
@@ -214,7 +214,7 @@ pub(super) fn put(call: u64, act: OutputAct, to: ReportTo) -> u32 {
     };
     match pieces.try_reserve() {
         Ok(place) => {
-            place.send(OutputPiece { act, done: to.callback(notes, result::ENDED) });
+            place.send(PluginOutput { act, done: to.callback(notes, result::ENDED) });
             result::ACCEPTED
         }
         Err(mpsc::error::TrySendError::Full(())) => result::BUSY,

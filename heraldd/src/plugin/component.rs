@@ -16,7 +16,7 @@ use herald_core::trigger::{Activator, ComponentError, Trigger};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::calls::{MAX_PIECES, MAX_REQUESTS, OutputAct, OutputPiece, Requests, TriggerAct, TriggerRequest};
+use super::calls::{MAX_PIECES, MAX_REQUESTS, OutputAct, PluginOutput, Requests, TriggerAct, TriggerRequest};
 use super::remote::{Instance, Pending};
 
 /// How long requests that were made before the answer of a call may take after it.
@@ -236,8 +236,8 @@ impl PluginExecutor {
 }
 
 /// Writes what comes until the call is over.
-async fn write_all(mut pieces: mpsc::Receiver<OutputPiece>, output: &dyn Output) {
-    while let Some(OutputPiece { act, done }) = pieces.recv().await {
+async fn write_all(mut pieces: mpsc::Receiver<PluginOutput>, output: &dyn Output) {
+    while let Some(PluginOutput { act, done }) = pieces.recv().await {
         match act {
             OutputAct::Write(stream, bytes) => output.write(stream, &bytes).await,
             OutputAct::FromStart => output.restart().await,

@@ -75,7 +75,7 @@ async fn what_is_not_there_is_told() {
         (json!({"repo": "/etc"}), "Git repository /etc: "),
         (json!({"cmd": "nope"}), "does not exist"),
         (json!({"cmd": "dir"}), "is not a file"),
-        (json!({"cmd": "dir/plain"}), "is not executable"),
+        (json!({"cmd": "dir/plain"}), "not executable"),
         (json!({"cmd": "out"}), "leads out of the repository"),
         (json!({"cmd": "up/env"}), "leads out of the repository"),
         (json!({"cmd": "/bin/sh"}), "must be relative to the repository"),

@@ -150,7 +150,7 @@ async fn programs_that_cannot_be_started() {
     for (job_param, part) in [
         (json!({"cmd": "no-such-program"}), "`no-such-program` was not found in PATH"),
         (json!({"cmd": "./nothing"}), "does not exist"),
-        (json!({"cmd": "./plain"}), "is not executable (chmod +x)"),
+        (json!({"cmd": "./plain"}), "not executable (chmod +x)"),
         (json!({"cmd": "./bad"}), "nor a script with a #! line"),
         (json!({"cmd": "./lost"}), "names an interpreter"),
         (json!({"cmd": "/"}), "it is a directory"),

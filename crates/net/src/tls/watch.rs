@@ -18,10 +18,10 @@ type Make<C> = dyn Fn() -> Result<C, TlsError> + Send + Sync;
 pub(crate) struct Watched<C> {
     files: Vec<PathBuf>,
     make: Box<Make<C>>,
-    state: Mutex<WatchState<C>>,
+    state: Mutex<WatchedFiles<C>>,
 }
 
-struct WatchState<C> {
+struct WatchedFiles<C> {
     made: Arc<C>,
     /// What it was made of.
     of: Vec<Option<Stamp>>,
@@ -42,11 +42,11 @@ impl<C: Send + Sync + 'static> Watched<C> {
     ) -> Result<Arc<Self>, TlsError> {
         let of = stamps(&files);
         let made = Arc::new(make()?);
-        let state = WatchState { made, of, looked: Instant::now(), broken: None };
+        let state = WatchedFiles { made, of, looked: Instant::now(), broken: None };
         Ok(Arc::new(Self { files, make: Box::new(make), state: Mutex::new(state) }))
     }
 
-    fn state(&self) -> MutexGuard<'_, WatchState<C>> {
+    fn state(&self) -> MutexGuard<'_, WatchedFiles<C>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -84,7 +84,7 @@ pub(super) fn short(signer: &Signer, status: u16, body: &str, ending: Option<End
     let signed = signer.sign(status, &manifest, 0).unwrap();
     let headers = [
         ("Content-Type", "application/json"),
-        ("Herald-AnswerManifest", &manifest),
+        ("Herald-Manifest", &manifest),
         ("Signature-Input", &signed.input),
         ("Signature", &signed.signature),
     ];
