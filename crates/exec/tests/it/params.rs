@@ -153,7 +153,7 @@ async fn programs_that_cannot_be_started() {
         (json!({"cmd": "./plain"}), "not executable (chmod +x)"),
         (json!({"cmd": "./bad"}), "nor a script with a #! line"),
         (json!({"cmd": "./lost"}), "names an interpreter"),
-        (json!({"cmd": "/"}), "it is a directory"),
+        (json!({"cmd": "/"}), "is a directory"),
         (json!({"cmd": "true", "arg": "x".repeat(200_000)}), "larger than 128 KiB"),
         (json!({"cmd": "true", "env": {"A": "x".repeat(200_000)}}), "larger than 128 KiB"),
     ] {

@@ -450,7 +450,7 @@ async fn damage_in_the_middle_of_the_log_is_told_and_nothing_is_touched() {
     for (what, at, says) in [
         ("the middle of the first batch", 60, "batch 0 of"),
         ("its name", 0, "not a journal of heraldd"),
-        ("its version", 8, "of version"),
+        ("its version", 8, "is not supported"),
         ("its first number", 12, "beginning cannot be read"),
     ] {
         let mut bytes = whole.clone();
