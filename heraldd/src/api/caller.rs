@@ -41,6 +41,7 @@ pub(super) struct ApiCaller {
 #[into_params(parameter_in = Query)]
 pub(super) struct ReasonQuery {
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
+    #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
 }
 

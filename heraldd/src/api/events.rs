@@ -43,6 +43,7 @@ pub(super) struct ReplayQuery {
     run: bool,
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
     #[expect(dead_code, reason = "described here, and read by `CommandActor`")]
+    #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
 }
 
