@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::Answer;
-use super::client::{Daemon, Reason};
+use super::client::{DaemonSocket, Reason};
 use super::{human_time, paint, table};
 use crate::api::model;
 
@@ -17,7 +17,7 @@ use crate::api::model;
 #[command(after_help = "Example:\n  heraldd info")]
 pub(super) struct Info {
     #[command(flatten)]
-    asked: Asked,
+    asked: ApiQuestion,
 }
 
 /// List the triggers of the running daemon, with their next run
@@ -25,7 +25,7 @@ pub(super) struct Info {
 #[command(after_help = "Example:\n  heraldd triggers")]
 pub(super) struct Triggers {
     #[command(flatten)]
-    asked: Asked,
+    asked: ApiQuestion,
 }
 
 /// List the routers of the running daemon, one line per task
@@ -33,7 +33,7 @@ pub(super) struct Triggers {
 #[command(after_help = "Example:\n  heraldd routers")]
 pub(super) struct Routers {
     #[command(flatten)]
-    asked: Asked,
+    asked: ApiQuestion,
 }
 
 /// List the executors of the running daemon
@@ -41,7 +41,7 @@ pub(super) struct Routers {
 #[command(after_help = "Example:\n  heraldd executors")]
 pub(super) struct Executors {
     #[command(flatten)]
-    asked: Asked,
+    asked: ApiQuestion,
 }
 
 /// List the nodes of the fleet: state, since when, version, running jobs, clock offset
@@ -51,7 +51,7 @@ pub(super) struct Executors {
 #[command(after_help = "Example:\n  heraldd nodes")]
 pub(super) struct Nodes {
     #[command(flatten)]
-    asked: Asked,
+    asked: ApiQuestion,
 }
 
 /// Reload the configuration of the running daemon
@@ -61,21 +61,21 @@ pub(super) struct Nodes {
 #[command(after_help = "Example:\n  heraldd reload")]
 pub(super) struct Reload {
     #[command(flatten)]
-    asked: Asked,
+    asked: ApiQuestion,
     #[command(flatten)]
     reason: Reason,
 }
 
 #[derive(Debug, Args)]
-struct Asked {
+struct ApiQuestion {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// Print JSON: the response of the API
     #[arg(long)]
     json: bool,
 }
 
-impl Asked {
+impl ApiQuestion {
     /// The answer as it is, or as `shown` has it.
     fn tell<T: DeserializeOwned>(&self, method: Method, path: &str, shown: impl Fn(T) -> Answer) -> Answer {
         let said: Value = match self.daemon.ask(method, path, None) {

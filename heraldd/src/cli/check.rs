@@ -19,7 +19,7 @@ use crate::loading::{self, ConfigLoadError, Loaded};
 /// configuration needs is not available now.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd check /etc/heraldd.yml && systemctl reload heraldd")]
-pub(super) struct Arguments {
+pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) file: ConfigFile,
     /// Print one JSON object: ok, errors, warnings, counts
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     probe: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+pub(super) fn run(arguments: &CheckArguments) -> Answer {
     let path = arguments.file.path();
     let loaded = loading::load(path, arguments.file.id(), None);
     let missing = match &loaded {

@@ -44,7 +44,7 @@ impl Reason {
 
 /// Which daemon is asked
 #[derive(Debug, Args)]
-pub(super) struct Daemon {
+pub(super) struct DaemonSocket {
     /// The daemon's control socket. Default: `$HERALD_SOCKET`, else `heraldd.sock` in the state_dir
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     socket: Option<PathBuf>,
@@ -53,7 +53,7 @@ pub(super) struct Daemon {
     config: Option<PathBuf>,
 }
 
-impl Daemon {
+impl DaemonSocket {
     fn socket(&self) -> Result<PathBuf, Answer> {
         let named = || std::env::var_os("HERALD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(socket) = self.socket.clone().or_else(|| self.config.is_none().then(named).flatten()) {

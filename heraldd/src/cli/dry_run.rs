@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::answer::{Answer, ConfigFile, FAILED};
-use super::client::{Daemon, Reason, step};
+use super::client::{DaemonSocket, Reason, step};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::api::model;
@@ -47,7 +47,7 @@ pub(super) struct Try {
 #[command(after_help = "Example:\n  heraldd replay 01a20df5-4275-7307-a69e-5d9639df9f78 --run")]
 pub(super) struct Replay {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
     id: String,
     /// Create a new event of the same trigger with the same parameters

@@ -6,7 +6,7 @@ use herald_core::clock::Clock;
 use http::Method;
 
 use super::answer::Answer;
-use super::client::{Daemon, Reason, step};
+use super::client::{DaemonSocket, Reason, step};
 use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
@@ -18,7 +18,7 @@ use crate::api::model;
 #[command(after_help = "Example:\n  heraldd trigger manual -d '{\"backup\": \"service1\"}'")]
 pub(super) struct Activate {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The trigger's name
     name: String,
     /// Event parameters, as a JSON object
@@ -41,7 +41,7 @@ pub(super) struct Activate {
 #[command(after_help = "Example:\n  heraldd explain 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Explain {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
     id: String,
     #[command(flatten)]

@@ -19,7 +19,7 @@ use crate::loading::{self, Loaded};
 /// the selector cannot match.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd graph /etc/heraldd.yml --format dot | dot -Tsvg > heraldd.svg")]
-pub(super) struct Arguments {
+pub(super) struct GraphArguments {
     #[command(flatten)]
     file: ConfigFile,
     /// Output format
@@ -38,7 +38,7 @@ enum Format {
     Dot,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+pub(super) fn run(arguments: &GraphArguments) -> Answer {
     match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => {
             let graph = Graph::of(&loaded);

@@ -24,7 +24,7 @@ const LONGEST: u64 = 16 << 20;
 #[command(
     after_help = "Example:\n  heraldd import webhook /etc/webhook.conf >heraldd.yml && heraldd check heraldd.yml"
 )]
-pub(super) struct Arguments {
+pub(super) struct ImportArguments {
     #[command(subcommand)]
     from: From,
 }
@@ -55,7 +55,7 @@ struct Original {
     file: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+pub(super) fn run(arguments: &ImportArguments) -> Answer {
     let (From::Webhook(original) | From::MultiNodeWebhook(original) | From::Crontab { original, .. }) =
         &arguments.from;
     let path = &original.file;

@@ -9,7 +9,7 @@ use http::Method;
 use jiff::Timestamp;
 
 use super::answer::Answer;
-use super::client::{Daemon, Reason, step};
+use super::client::{DaemonSocket, Reason, step};
 use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
@@ -22,7 +22,7 @@ use crate::api::model;
 #[command(after_help = "Example:\n  heraldd jobs --status failed --since 1d")]
 pub(super) struct List {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// Filter by router
     #[arg(long, value_name = "NAME")]
     router: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct List {
 #[command(after_help = "Example:\n  heraldd job 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Show {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// Print JSON: the response of the API
@@ -67,7 +67,7 @@ pub(super) struct Show {
 #[command(after_help = "Example:\n  heraldd cancel 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Cancel {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     #[command(flatten)]
@@ -84,7 +84,7 @@ pub(super) struct Cancel {
 #[command(after_help = "Example:\n  heraldd retry --wait 01a20df5-4275-7307-a69e-5d9639df9f78")]
 pub(super) struct Retry {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// Wait until it has finished; exit 1 unless it succeeds

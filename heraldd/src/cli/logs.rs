@@ -5,14 +5,14 @@ use std::io::{ErrorKind, Write};
 use clap::{Args, ValueEnum};
 
 use super::answer::Answer;
-use super::client::{Daemon, Stop, step};
+use super::client::{DaemonSocket, Stop, step};
 
 /// Print the output of a job
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd logs -f 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct Arguments {
+pub(super) struct LogsArguments {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
     id: String,
     /// Follow the output until the job ends
@@ -39,7 +39,7 @@ enum Stream {
     Stderr,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+pub(super) fn run(arguments: &LogsArguments) -> Answer {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if arguments.follow {
         query.append_pair("follow", "true");

@@ -23,7 +23,7 @@ use crate::{loading, local_time};
 /// only the interval is shown: it is counted from the daemon's first start. No daemon needs to run.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd next /etc/heraldd.yml -n 5")]
-pub(super) struct Arguments {
+pub(super) struct NextArguments {
     #[command(flatten)]
     file: ConfigFile,
     /// Maximum number of calendar times
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, clock: &dyn Clock) -> Answer {
+pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> Answer {
     let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => loaded,
         Err(wrong) => return Answer::refused(&wrong),

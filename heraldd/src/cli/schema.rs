@@ -17,7 +17,7 @@ use crate::{components, config};
 #[command(after_help = "Example:\n  heraldd schema -config /etc/heraldd.yml > heraldd.schema.json\n  \
                         (then, for editors with a YAML language server, at the top of the file:\n  \
                         # yaml-language-server: $schema=heraldd.schema.json)")]
-pub(super) struct Arguments {
+pub(super) struct SchemaArguments {
     /// Include the types of the plugins of this configuration
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Answer {
+pub(super) fn run(arguments: &SchemaArguments) -> Answer {
     let schema = match &arguments.config {
         None => Ok(config::schema(&components::registry(&[]))),
         Some(path) => with_plugins(path),

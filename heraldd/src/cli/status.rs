@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, FAILED, STOPPED};
-use super::client::Daemon;
+use super::client::DaemonSocket;
 use super::human_time;
 use super::listing::{self, IdLength};
 use super::paint::{self, Paint};
@@ -24,7 +24,7 @@ const SHOWN: usize = 5;
 #[command(after_help = "Example:\n  heraldd status")]
 pub(super) struct ShowStatus {
     #[command(flatten)]
-    daemon: Daemon,
+    daemon: DaemonSocket,
     #[command(flatten)]
     ids: IdLength,
     /// Print JSON
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &ShowStatus, clock: &dyn Clock) -> Answer {
 }
 
 impl DaemonReport {
-    fn of(daemon: &Daemon) -> Result<Self, Answer> {
+    fn of(daemon: &DaemonSocket) -> Result<Self, Answer> {
         let get = |path: &str| daemon.ask(Method::GET, path, None);
         let info = get("/v1/info")?;
         // A daemon that answers at all says here why it accepts nothing.

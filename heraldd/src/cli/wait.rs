@@ -7,7 +7,7 @@ use herald_core::clock::Clock;
 use http::Method;
 
 use super::answer::{Answer, FAILED, STOPPED};
-use super::client::{Daemon, step};
+use super::client::{DaemonSocket, step};
 use super::listing::{self, IdLength};
 use crate::api::model;
 
@@ -24,7 +24,7 @@ pub(super) struct JobTable {
 }
 
 /// Waits until every selector has answered about the event and every job that came of it has ended.
-pub(super) fn for_event(daemon: &Daemon, event_id: &str, shown: JobTable, clock: &dyn Clock) -> Answer {
+pub(super) fn for_event(daemon: &DaemonSocket, event_id: &str, shown: JobTable, clock: &dyn Clock) -> Answer {
     let path = format!("/v1/events/{}", step(event_id));
     let mut spinner = Spinner::new();
     loop {
@@ -46,7 +46,12 @@ pub(super) fn for_event(daemon: &Daemon, event_id: &str, shown: JobTable, clock:
 }
 
 /// Waits until these jobs have ended. It went well when all of them have succeeded.
-pub(super) fn for_jobs(daemon: &Daemon, ids: Vec<String>, shown: JobTable, clock: &dyn Clock) -> Answer {
+pub(super) fn for_jobs(
+    daemon: &DaemonSocket,
+    ids: Vec<String>,
+    shown: JobTable,
+    clock: &dyn Clock,
+) -> Answer {
     let mut spinner = Spinner::new();
     let mut ended = Vec::new();
     for (number, id) in ids.iter().enumerate() {
