@@ -8,7 +8,7 @@ use herald_wire::secret::Secrets;
 use reqwest::Url;
 
 /// A runner, and the secrets shared with it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RunnerAddress {
     /// An `http://` or `https://` URL; its path is kept.
     pub url: Url,

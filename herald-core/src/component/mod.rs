@@ -1,6 +1,7 @@
 //! Components: the three kinds and their types, how one is described and made, and how triggers are kept running.
 
 pub mod conformance;
+pub mod context;
 pub mod executor;
 pub mod registry;
 pub mod selector;

@@ -7,12 +7,13 @@ pub use herald_config::spec::{
     CheckError, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, Proof,
 };
 
+use crate::component::context::Context;
 use crate::component::executor::Executor;
 use crate::component::selector::Selector;
 use crate::component::trigger::{ComponentError, Trigger};
 
-/// How a component is made from its options. `Arc`, since plugins make theirs with a closure.
-pub type Factory<C> = Arc<dyn Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync>;
+/// How a component is made from its options and its context. `Arc`, since plugins make theirs with a closure.
+pub type Factory<C> = Arc<dyn Fn(&Options, &Context) -> Result<Arc<C>, ComponentError> + Send + Sync>;
 
 /// A component type: its description and how one is made.
 pub struct ComponentType<C: ?Sized> {
@@ -31,10 +32,18 @@ impl<C: ?Sized> Clone for ComponentType<C> {
 }
 
 impl<C: ?Sized> ComponentType<C> {
-    /// A type with this description and factory.
+    /// A type with this description, made from its options alone.
     pub fn new(
         description: Description,
         factory: impl Fn(&Options) -> Result<Arc<C>, ComponentError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_context(description, move |options, _| factory(options))
+    }
+
+    /// A type with this description, made from its options and from what its [`Context`] holds.
+    pub fn with_context(
+        description: Description,
+        factory: impl Fn(&Options, &Context) -> Result<Arc<C>, ComponentError> + Send + Sync + 'static,
     ) -> Self {
         Self { description, factory: Arc::new(factory) }
     }

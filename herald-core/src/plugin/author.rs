@@ -166,10 +166,18 @@ impl Plugin {
     fn create(&self, instance: u64, json: &[u8]) -> Result<Vec<u8>, ComponentError> {
         let Create { kind, type_name, options } = message::read(json)?;
         let options = Options(options);
+        // Nothing is shared over the boundary: a plugin has its options alone.
+        let context = crate::component::context::Context::default();
         let made = match kind {
-            Kind::Trigger => Instance::Trigger((find(&self.triggers, &type_name)?.factory)(&options)?),
-            Kind::Selector => Instance::Selector((find(&self.selectors, &type_name)?.factory)(&options)?),
-            Kind::Executor => Instance::Executor((find(&self.executors, &type_name)?.factory)(&options)?),
+            Kind::Trigger => {
+                Instance::Trigger((find(&self.triggers, &type_name)?.factory)(&options, &context)?)
+            }
+            Kind::Selector => {
+                Instance::Selector((find(&self.selectors, &type_name)?.factory)(&options, &context)?)
+            }
+            Kind::Executor => {
+                Instance::Executor((find(&self.executors, &type_name)?.factory)(&options, &context)?)
+            }
         };
         locked(&self.instances).insert(instance, made);
         Ok(b"null".to_vec())

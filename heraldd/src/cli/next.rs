@@ -148,6 +148,7 @@ fn merge<'a>(calendars: &[(&'a str, &'a dyn Calendar)], now: Timestamp, count: u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herald_core::context::Context;
     use herald_core::spec::Options;
 
     fn triggers(of: &[(&str, Value)]) -> Vec<(Name, Arc<dyn Trigger>)> {
@@ -156,7 +157,7 @@ mod tests {
             let mut options = options.as_object().unwrap().clone();
             let type_name = options.remove("type").unwrap();
             let component_type = registry.triggers.get(type_name.as_str().unwrap()).unwrap();
-            (Name::from(*name), (component_type.factory)(&Options(options)).unwrap())
+            (Name::from(*name), (component_type.factory)(&Options(options), &Context::default()).unwrap())
         });
         made.collect()
     }

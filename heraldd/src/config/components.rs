@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::activation::{EXE_DONE, INTERNAL};
+use herald_core::context::{Context, Taken};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::ComponentTypes;
@@ -60,6 +61,8 @@ pub struct ConfiguredComponent {
     pub type_name: String,
     /// Its options, secrets included.
     pub options: Options,
+    /// What it took from its context.
+    pub taken: Taken,
 }
 
 /// A map from names to components: by `type`, or by the name where that is a type.
@@ -118,7 +121,7 @@ pub(super) fn read<'r, C: ?Sized>(
     types: &'r ComponentTypes<C>,
     uses: &Uses<'_>,
     secrets: &mut SecretResolver<'_>,
-    shared: &Params,
+    context: &Context,
 ) -> ComponentSection<'r, C> {
     let out = ComponentSection {
         components: Vec::new(),
@@ -126,7 +129,7 @@ pub(super) fn read<'r, C: ?Sized>(
         names: BTreeMap::new(),
         problems: Vec::new(),
     };
-    let mut reader = ComponentReader { kind, types, shared, out };
+    let mut reader = ComponentReader { kind, types, context, out };
     let at = Path::top().key(kind);
     match section {
         Value::Null => {}
@@ -143,8 +146,8 @@ pub(super) fn read<'r, C: ?Sized>(
 struct ComponentReader<'r, 's, C: ?Sized> {
     kind: &'static str,
     types: &'r ComponentTypes<C>,
-    /// Sections that components may read.
-    shared: &'s Params,
+    /// What components may take besides their options.
+    context: &'s Context,
     out: ComponentSection<'r, C>,
 }
 
@@ -223,25 +226,27 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
         component_type: &ComponentType<C>,
         name: &str,
         type_name: String,
-        mut options: Options,
+        options: Options,
         problems: Vec<Problem>,
         at: &Path,
     ) {
-        for name in &component_type.description.sections {
-            if let Some(section) = self.shared.get(*name) {
-                options.0.insert((*name).to_owned(), section.clone());
-            }
-        }
         if !problems.is_empty() {
             return self.out.problems.extend(problems);
         }
-        match catch_unwind(AssertUnwindSafe(|| (component_type.factory)(&options))) {
+        let made = catch_unwind(AssertUnwindSafe(|| (component_type.factory)(&options, self.context)));
+        let taken = self.context.taken();
+        match made {
             Ok(Ok(instance)) => {
                 self.out.instances.insert(name.to_owned(), instance);
                 let doubts = component_type.description.doubts.map(|doubts| doubts(&options));
                 let doubts = doubts.unwrap_or_default().into_iter();
                 self.out.problems.extend(doubts.map(|doubt| Problem { path: at.join(&doubt.path), ..doubt }));
-                self.out.components.push(ConfiguredComponent { name: name.to_owned(), type_name, options });
+                self.out.components.push(ConfiguredComponent {
+                    name: name.to_owned(),
+                    type_name,
+                    options,
+                    taken,
+                });
             }
             Ok(Err(error)) => self.out.problems.push(error.problem(&options.0, at)),
             Err(_) => {

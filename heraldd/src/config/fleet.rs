@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use herald_core::context::Context;
 use herald_core::problem::{Path, Problem, Severity};
-use serde_json::{Map, Value, json};
+use herald_remote::RunnerAddress;
+use herald_wire::secret::Secrets;
+use serde_json::{Map, Value};
+
+use super::node;
+use crate::fleet::{ConfiguredNode, Nodes, OwnNode};
 
 /// The secret of a node that is wrong, for those who only look whether it is there.
 const NO_SECRET: &str = "no secret: the node is wrong";
@@ -13,41 +19,47 @@ const NO_SECRET: &str = "no secret: the node is wrong";
 pub struct FleetSettings {
     /// Which node this is.
     pub id: Option<String>,
-    /// Every node by name, with the defaults filled in. Holds secrets.
-    pub nodes: Map<String, Value>,
+    /// Every node. Holds secrets.
+    pub nodes: Nodes,
     /// How often each is asked how it is.
     pub heartbeat: Duration,
     /// The runner that this daemon is as well. Holds secrets.
     pub runner: Option<herald_runner::config::RunnerConfig>,
 }
 
-/// The sections that components may read. With wrong settings the nodes are still known, an invalid one by its name and
-/// tags, since its problems are reported already.
-pub(super) fn shared(
+/// What components are given. With wrong settings the nodes are still known, an invalid one by its name and tags, since
+/// its problems are reported already.
+pub(super) fn context(
     read: Option<&FleetSettings>,
     top: &Map<String, Value>,
     problems: &[Problem],
-) -> Map<String, Value> {
-    let at = Path::top().key("node");
+) -> Context {
+    let mut context = Context::default();
+    context.share(read.map_or_else(|| as_written(top, problems), |read| read.nodes.clone()));
+    if let Some(id) = read.and_then(|read| read.id.clone()) {
+        context.share(OwnNode(id));
+    }
+    context
+}
+
+fn as_written(top: &Map<String, Value>, problems: &[Problem]) -> Nodes {
+    let section = Path::top().key("node");
     let is_wrong = |name: &str| {
-        let at = at.key(name);
+        let at = section.key(name);
         let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
         errors.into_iter().any(|problem| problem.path.0.starts_with(&at.0))
     };
-    let as_written = || {
-        let written = top.get("node").and_then(Value::as_object).into_iter().flatten();
-        let usable = written.enumerate().map(|(n, (name, node))| {
-            let stand_in =
-                || json!({"host": format!("http://n{n}.invalid/"), "secret": NO_SECRET, "tags": node.get("tags")});
-            (name.clone(), if is_wrong(name) { stand_in() } else { node.clone() })
-        });
-        usable.collect()
-    };
-    let nodes = read.map_or_else(as_written, |read| read.nodes.clone());
-    let mut shared = Map::new();
-    shared.insert("node".to_owned(), Value::Object(nodes));
-    if let Some(id) = read.and_then(|read| read.id.clone()) {
-        shared.insert("id".to_owned(), Value::from(id));
-    }
-    shared
+    let written = top.get("node").and_then(Value::as_object).into_iter().flatten();
+    let usable = written.enumerate().filter_map(|(n, (name, body))| {
+        let right = body.as_object().filter(|_| !is_wrong(name)).and_then(|body| node::of(name, body).ok());
+        right.or_else(|| stand_in(n, name, body))
+    });
+    Nodes(usable.collect())
+}
+
+/// In the place of a node that is wrong. Its URL is that of no other one.
+fn stand_in(n: usize, name: &str, body: &Value) -> Option<ConfiguredNode> {
+    let url = format!("http://n{n}.invalid/").parse().ok()?;
+    let runner = RunnerAddress { url, secrets: Secrets::new([NO_SECRET]).ok()?, tls: None };
+    Some(ConfiguredNode { name: name.to_owned(), runner, tags: node::tags(body.get("tags")) })
 }

@@ -24,6 +24,7 @@ use std::path::{Path as FilePath, PathBuf};
 pub use herald_config::file::ReadError;
 use herald_config::file::{self, ConfigurationFile};
 use herald_config::secret::{Lookup, Resolved, SecretResolver};
+use herald_core::context::Context;
 use herald_core::executor::Executor;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::{ComponentTypes, Registry};
@@ -193,13 +194,13 @@ impl Checker<'_> {
         sections::resolve(&mut self.secrets, &mut top);
         let settings = self.settings(&top, source);
         let fleet = settings.as_ref().map(AllSettings::fleet);
-        let shared = fleet::shared(fleet.as_ref(), &top, &self.problems);
+        let context = fleet::context(fleet.as_ref(), &top, &self.problems);
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = router::uses(router);
-        let mut triggers = self.components("trigger", &top, &registry.triggers, &in_trigger, &shared);
-        let mut selectors = self.components("selector", &top, &registry.selectors, &in_selector, &shared);
-        let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &shared);
+        let mut triggers = self.components("trigger", &top, &registry.triggers, &in_trigger, &context);
+        let mut selectors = self.components("selector", &top, &registry.selectors, &in_selector, &context);
+        let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &context);
         self.problems.extend(clashes(&triggers));
         let references = self.secrets.references();
         let known = KnownComponents {
@@ -240,10 +241,10 @@ impl Checker<'_> {
         top: &Map<String, Value>,
         types: &'r ComponentTypes<C>,
         uses: &Uses<'_>,
-        shared: &Map<String, Value>,
+        context: &Context,
     ) -> ComponentSection<'r, C> {
         let section = top.get(kind).unwrap_or(&Value::Null);
-        let mut read = components::read(kind, section, types, uses, &mut self.secrets, shared);
+        let mut read = components::read(kind, section, types, uses, &mut self.secrets, context);
         self.problems.append(&mut read.problems);
         read
     }

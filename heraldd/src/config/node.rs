@@ -2,10 +2,12 @@
 
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
+use herald_core::trigger::ComponentError;
 use herald_runner::config::check_secret;
 use serde_json::{Map, Value};
 
 use super::section::{Invalid, References, Section, SectionReader, Shape};
+use crate::fleet::{ConfiguredNode, Nodes, runner_address};
 use crate::tls;
 
 pub(super) const SECTION: Section = Section {
@@ -33,7 +35,7 @@ fn description() -> Description {
         .doubts(tls::client_doubts)
 }
 
-pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Map<String, Value>, Invalid> {
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Nodes, Invalid> {
     let at = Path::top().key("node");
     let given = match reading.given("node") {
         None => Map::new(),
@@ -43,7 +45,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Map<String, Va
             return Err(reading.wrong(Problem::error(at, message)));
         }
     };
-    let nodes: Vec<_> = given.iter().map(|(name, body)| (name, one(reading, name, body, &at))).collect();
+    let nodes: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
     if let Some(id) = reading.id.filter(|id| !given.contains_key(*id)) {
         let message = format!("there is no node \"{id}\", and -id says that this is it");
         let problem = Problem::error(at, message);
@@ -52,13 +54,15 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Map<String, Va
             None => problem.help("add it under `node`, or name one that is there"),
         }));
     }
-    // The own node counts for the runner even where another one is wrong.
-    let own = nodes.iter().find(|(name, _)| Some(name.as_str()) == reading.id);
-    reading.own_node = own.and_then(|(_, node)| node.as_ref().ok().cloned());
-    nodes.into_iter().map(|(name, node)| Ok((name.clone(), node?))).collect()
+    Ok(Nodes(nodes.into_iter().collect::<Result<_, _>>()?))
 }
 
-fn one(reading: &mut SectionReader<'_, '_>, name: &str, body: &Value, at: &Path) -> Result<Value, Invalid> {
+fn one(
+    reading: &mut SectionReader<'_, '_>,
+    name: &str,
+    body: &Value,
+    at: &Path,
+) -> Result<ConfiguredNode, Invalid> {
     let at = at.key(name);
     let Value::Object(body) = body else {
         let message = format!("expected a map with host and secret, found {}", kind_of(body));
@@ -70,5 +74,25 @@ fn one(reading: &mut SectionReader<'_, '_>, name: &str, body: &Value, at: &Path)
         reading.wrong(Problem::error(at.clone(), message).at_key())
     });
     let options = reading.options(&description(), body, &at)?;
-    named.map(|()| Value::Object(options.0))
+    named?;
+    // The own node counts for the runner even where another one is wrong.
+    if reading.id == Some(name) {
+        reading.own_node = Some(options.0.clone());
+    }
+    of(name, &options.0).map_err(|error| reading.wrong(error.problem(&options.0, &at)))
+}
+
+/// A node of these options, which are checked already.
+pub(super) fn of(name: &str, options: &Map<String, Value>) -> Result<ConfiguredNode, ComponentError> {
+    let runner = runner_address(options)?;
+    Ok(ConfiguredNode { name: name.to_owned(), runner, tags: tags(options.get("tags")) })
+}
+
+/// A tag, or a list of them.
+pub(super) fn tags(given: Option<&Value>) -> Vec<String> {
+    match given {
+        Some(Value::String(tag)) => vec![tag.clone()],
+        Some(Value::Array(tags)) => tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -53,7 +53,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<RunnerC
 }
 
 /// What the section does not say is as the own node has it.
-fn take_from_own_node(given: &mut Map<String, Value>, own: &Value) {
+fn take_from_own_node(given: &mut Map<String, Value>, own: &Map<String, Value>) {
     let url = own.get("host").and_then(Value::as_str).and_then(|host| Url::parse(host).ok());
     if let Some(url) = url {
         let host = url.host_str().unwrap_or("127.0.0.1").trim_matches(['[', ']']);

@@ -65,7 +65,7 @@ pub(super) struct SectionReader<'a, 'r> {
     /// Which node of the fleet reads it.
     pub(super) id: Option<&'a str>,
     /// The entry of that node, once `node` was read.
-    pub(super) own_node: Option<Value>,
+    pub(super) own_node: Option<Params>,
     /// What is wrong so far.
     pub(super) problems: Vec<Problem>,
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
 use super::{api, components, daemon, history, log, node, plugin, router, runner};
+use crate::fleet::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
 macro_rules! sections {
@@ -47,8 +48,8 @@ sections! {
         plugins: Vec<std::path::PathBuf> = plugin,
         /// `api`: the control API over TCP; none serves it on the socket alone.
         api: Option<api::ApiSettings> = api,
-        /// `node`: every node by name, with the defaults filled in. Holds secrets.
-        nodes: Map<String, Value> = node,
+        /// `node`: every node. Holds secrets.
+        nodes: Nodes = node,
         /// `runner`: the runner that this daemon is as well. Holds secrets.
         runner: Option<herald_runner::config::RunnerConfig> = runner,
     }

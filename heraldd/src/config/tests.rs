@@ -628,3 +628,42 @@ fn components_are_constructed_once_in_a_load() {
     assert!(Arc::ptr_eq(&assembly.triggers()[0].1, &again.triggers()[0].1));
     assert_eq!(CONSTRUCTED.load(Ordering::Relaxed), 1);
 }
+
+/// What a component takes from its context counts as its options do; what it does not take, does not.
+#[test]
+fn a_component_is_made_again_at_a_reload_if_what_it_took_has_changed() {
+    let registry = crate::components::registry(&[]);
+    let place = Place::new();
+    let load = |nodes: &str, id: Option<&str>| {
+        let yaml = format!(
+            "node: {nodes}\n\
+             trigger: {{web: {{type: http, port: 0}}}}\n\
+             executor: {{far: {{type: http_remote, nodes: [one], data_dir: /d}}, near: {{type: local, work_dir: /w}}}}\n\
+             router: {{r: {{trigger: web, selector: all, task: {{a: far, b: near}}, job_param: {{cmd: x}}}}}}\n"
+        );
+        let mut source = place.source(&yaml);
+        source.id = id.map(str::to_owned);
+        check_with(source, &registry, &[], &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
+    };
+    let one = "{one: {host: 'https://h:1/', secret: 0123456789abcdef}}";
+    for (nodes, id, executors_kept, triggers_kept) in [
+        (one, None, true, true),
+        ("{one: {host: 'https://h:2/', secret: 0123456789abcdef}}", None, false, true),
+        ("{one: {host: 'https://h:1/', secret: fedcba9876543210}}", None, false, true),
+        (one, Some("one"), false, false),
+    ] {
+        let before = crate::assembly::Assembly::build(&load(one, None), None);
+        let after = crate::assembly::Assembly::build(&load(nodes, id), Some(&before));
+        let kept = |name: &str| {
+            let plan = |assembly: &crate::assembly::Assembly| {
+                assembly.plan(Workflow::default(), Mask::default()).executors
+                    [&herald_core::activation::Name::from(name)]
+                    .clone()
+            };
+            Arc::ptr_eq(&plan(&before), &plan(&after))
+        };
+        assert_eq!(kept("far"), executors_kept, "{nodes} {id:?}");
+        assert!(kept("near"), "{nodes} {id:?}");
+        assert_eq!(after.triggers_new(&before).is_empty(), triggers_kept, "{nodes} {id:?}");
+    }
+}

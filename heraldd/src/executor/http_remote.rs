@@ -37,9 +37,8 @@ pub fn component() -> ExecutorType {
         options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
     let description = description.doubts(tls::client_doubts);
     let description = job_params().into_iter().fold(description, Description::param);
-    let description = description.section("node").section("id");
-    ExecutorType::new(description, |options| {
-        let RemoteOptions { settings, targets } = RemoteOptions::of(options)?;
+    ExecutorType::with_context(description, |options, context| {
+        let RemoteOptions { settings, targets } = RemoteOptions::of(options, context)?;
         let settings = Arc::new(settings);
         Ok(match targets {
             Targets::One(address) => Arc::new(OnOneRunner(RunnerClient::new(settings, address))),

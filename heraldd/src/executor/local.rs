@@ -153,6 +153,7 @@ impl Executor for Local {
 
 #[cfg(test)]
 mod tests {
+    use herald_core::context::Context;
     use herald_core::secret::Mask;
 
     use super::*;
@@ -192,7 +193,7 @@ mod tests {
 
     fn local(work_dir: &std::path::Path) -> Arc<dyn Executor> {
         let options = Options(object(&json!({"work_dir": work_dir, "kill_grace": "200ms"})));
-        (component().factory)(&options).unwrap()
+        (component().factory)(&options, &Context::default()).unwrap()
     }
 
     #[tokio::test]

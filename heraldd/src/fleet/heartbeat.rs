@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use herald_core::activation::{EventSink, NODE_STATE};
 use herald_core::clock::Clock;
-use herald_core::trigger::ComponentError;
 use herald_remote::{NodeProbe, NodeStatus, ProbeError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::address::runner_address;
 use super::standing::NodeRegistry;
 use crate::config::FleetSettings;
 
@@ -45,19 +43,12 @@ impl Heartbeats {
         nodes.configure(&settings.nodes);
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let asking = NodeProber { nodes: nodes.clone(), accept, clock, every: settings.heartbeat };
-        for (name, options) in &settings.nodes {
-            let address = options.as_object().map(runner_address);
-            match address.unwrap_or_else(|| Err(ComponentError::new("a node is a map"))) {
-                Ok(address) => {
-                    let (asking, name, stop) = (asking.clone(), name.clone(), stop.clone());
-                    tasks.spawn(async move {
-                        let probe = NodeProbe::new(address);
-                        stop.run_until_cancelled(asking.go_on(&name, &probe)).await;
-                    });
-                }
-                // It was checked already.
-                Err(error) => tracing::error!(node = name, "the node cannot be probed: {error}"),
-            }
+        for node in settings.nodes.0.clone() {
+            let (asking, stop) = (asking.clone(), stop.clone());
+            tasks.spawn(async move {
+                let probe = NodeProbe::new(node.runner);
+                stop.run_until_cancelled(asking.go_on(&node.name, &probe)).await;
+            });
         }
         Self { stop, tasks, settings: settings.clone() }
     }

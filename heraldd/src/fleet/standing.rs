@@ -7,8 +7,9 @@ use herald_core::param::Params;
 use herald_remote::{NodeStatus, ProbeError};
 use herald_wire::heartbeat::Heartbeat;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::node::{ConfiguredNode, Nodes};
 use crate::api::model;
 
 /// Whether a node is there.
@@ -56,19 +57,12 @@ pub struct NodeRegistry {
 
 impl NodeRegistry {
     /// These are the nodes from now on. What is known of those that were there stays.
-    pub(super) fn configure(&self, nodes: &Map<String, Value>) {
+    pub(super) fn configure(&self, nodes: &Nodes) {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *known);
-        for (name, options) in nodes {
-            let text = |key: &str| options.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let tags = match options.get("tags") {
-                Some(Value::String(tag)) => vec![tag.clone()],
-                Some(Value::Array(tags)) => {
-                    tags.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-                }
-                _ => Vec::new(),
-            };
-            let (host, fresh) = (text("host"), Presence::Unknown);
+        for ConfiguredNode { name, runner, tags } in &nodes.0 {
+            let tags = tags.clone();
+            let (host, fresh) = (runner.url.to_string(), Presence::Unknown);
             let kept = before.remove(name).filter(|node| node.host == host);
             let node = match kept {
                 Some(node) => KnownNode { tags, ..node },
@@ -177,10 +171,18 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herald_remote::RunnerAddress;
     use herald_wire::heartbeat::RunnerState;
+    use herald_wire::secret::Secrets;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    fn node(url: &str) -> Nodes {
+        let secrets = Secrets::new(["0123456789abcdef"]).unwrap();
+        let runner = RunnerAddress { url: url.parse().unwrap(), secrets, tls: None };
+        Nodes(vec![ConfiguredNode { name: "web1".to_owned(), runner, tags: vec!["web".to_owned()] }])
     }
 
     fn online() -> Result<NodeStatus, ProbeError> {
@@ -192,8 +194,8 @@ mod tests {
     #[test]
     fn nodes_come_and_go() {
         let nodes = NodeRegistry::default();
-        let one = json!({"web1": {"host": "http://u:secret@web1:8124/", "tags": ["web"]}});
-        nodes.configure(one.as_object().unwrap());
+        let one = node("http://u:secret@web1:8124/");
+        nodes.configure(&one);
         assert_eq!(nodes.shown()[0].state, "unknown");
         let steps: [(Result<NodeStatus, ProbeError>, Option<&str>, &str); 6] = [
             (online(), None, "online"),
@@ -212,9 +214,9 @@ mod tests {
         assert_eq!((shown.since.as_deref(), shown.running), (Some("1970-01-01T00:00:04Z"), Some(2)));
         assert_eq!((shown.host.as_str(), shown.clock_difference_ms), ("http://web1:8124/", Some(-5)));
         // A reload keeps what is known, unless the node is another one.
-        nodes.configure(one.as_object().unwrap());
+        nodes.configure(&one);
         assert!(nodes.is_online("web1"));
-        nodes.configure(json!({"web1": {"host": "http://other:8124/"}}).as_object().unwrap());
+        nodes.configure(&node("http://other:8124/"));
         assert!(!nodes.is_online("web1"));
         assert!(nodes.note("nobody", online(), at(9)).is_none());
     }

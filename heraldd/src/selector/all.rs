@@ -42,13 +42,14 @@ impl Selector for All {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herald_core::context::Context;
     use herald_core::param::Params;
     use herald_core::spec::Options;
 
     #[tokio::test]
     async fn always_yes() {
         let component = component();
-        let all = (component.factory)(&Options::default()).unwrap();
+        let all = (component.factory)(&Options::default(), &Context::default()).unwrap();
         let empty = Arc::new(Params::new());
         let question = Question {
             event_id: "e".into(),

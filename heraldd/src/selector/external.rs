@@ -195,6 +195,7 @@ impl Selector for External {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herald_core::context::Context;
     use herald_core::param::Params;
     use serde_json::json;
     use std::os::unix::fs::PermissionsExt;
@@ -216,7 +217,7 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let mut options = more.as_object().cloned().unwrap_or_default();
         options.insert("program".to_owned(), json!(program));
-        (component().factory)(&Options(options)).unwrap()
+        (component().factory)(&Options(options), &Context::default()).unwrap()
     }
 
     #[tokio::test]

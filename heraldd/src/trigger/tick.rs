@@ -130,6 +130,7 @@ impl Trigger for TickTrigger {
 
 #[cfg(test)]
 mod tests {
+    use herald_core::context::Context;
     use std::sync::Mutex;
 
     use super::*;
@@ -163,7 +164,7 @@ mod tests {
     /// What is taken within `lasting` of a trigger with this interval.
     async fn fired(interval: Value, lasting: Duration, taken: AcceptedTicks) -> Vec<(u64, Timestamp)> {
         let options = Options([("interval".to_owned(), interval)].into_iter().collect());
-        let tick = (component().factory)(&options).unwrap();
+        let tick = (component().factory)(&options, &Context::default()).unwrap();
         let taken = Arc::new(taken);
         let clock = TestClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let activator = Activator::new("t".into(), taken.clone(), Arc::new(clock));

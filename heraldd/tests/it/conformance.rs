@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herald_core::conformance::{check_executor, check_selector, check_trigger};
+use herald_core::context::Context;
 use herald_core::problem::Path;
 use herald_core::spec::{ExecutorType, Options, SelectorType, TriggerType};
 use heraldd::{executor, selector, trigger};
@@ -14,19 +15,23 @@ fn options(given: Value) -> Options {
 
 async fn trigger_conforms(component: TriggerType, given: Value) {
     let name = component.description.type_name.clone();
-    let made = (component.factory)(&options(given)).unwrap();
+    let made = (component.factory)(&options(given), &Context::default()).unwrap();
     check_trigger(made, Duration::from_millis(1500)).await.unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
 }
 
 async fn selector_conforms(component: SelectorType, given: Value) {
     let name = component.description.type_name.clone();
-    let made = (component.factory)(&options(given)).unwrap();
+    let made = (component.factory)(&options(given), &Context::default()).unwrap();
     check_selector(made).await.unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
 }
 
 async fn executor_conforms(component: ExecutorType, given: Value, long: Option<Value>) {
     let name = component.description.type_name.clone();
-    let made = (component.factory)(&component.description.check(&options(given).0, &Path::top()).0).unwrap();
+    let made = (component.factory)(
+        &component.description.check(&options(given).0, &Path::top()).0,
+        &Context::default(),
+    )
+    .unwrap();
     check_executor(made, long.map(|long| options(long).0))
         .await
         .unwrap_or_else(|wrong| panic!("{name}: {wrong}"));

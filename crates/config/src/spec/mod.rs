@@ -191,8 +191,6 @@ pub struct Description {
     pub doubts: Option<Doubts>,
     /// For triggers: what the `trigger_param` holds, as (name, what).
     pub gives: Vec<(String, String)>,
-    /// Sections of the configuration that it reads: each is given to it as an option of that name.
-    pub sections: Vec<&'static str>,
     /// A YAML snippet that shows it at work: a whole configuration that validates.
     pub example: String,
 }
@@ -210,16 +208,8 @@ impl Description {
             proof: None,
             doubts: None,
             gives: Vec::new(),
-            sections: Vec::new(),
             example: String::new(),
         }
-    }
-
-    /// Gives it this section of the configuration.
-    #[must_use]
-    pub fn section(mut self, name: &'static str) -> Self {
-        self.sections.push(name);
-        self
     }
 
     /// Adds an option.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use herald_core::context::Context;
 use herald_core::param::Params;
 use herald_core::selector::{Question, Selector};
 use herald_core::spec::Options;
@@ -123,7 +124,7 @@ impl ImportedRule {
         let router = &document.value()["router"]["h"];
         let select_param = router["select_param"].as_object().cloned().unwrap_or_default();
         let component = if router["selector"] == "all" { all::component() } else { expr::component() };
-        let selector = (component.factory)(&Options::default()).unwrap();
+        let selector = (component.factory)(&Options::default(), &Context::default()).unwrap();
         let expr = select_param.get("expr").unwrap_or(&Value::Null).to_string();
         Self { selector, select_param: Arc::new(select_param), expr }
     }

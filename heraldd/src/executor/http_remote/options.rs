@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_core::context::Context;
 use herald_core::problem::near_miss;
 use herald_core::spec::{OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
@@ -12,7 +13,7 @@ use herald_runner::config::check_secret;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::fleet::runner_address;
+use crate::fleet::{ConfiguredNode, Nodes, OwnNode, runner_address};
 use crate::tls;
 
 /// A whole configuration.
@@ -117,7 +118,7 @@ pub(super) struct RemoteOptions {
 
 impl RemoteOptions {
     /// Reads them.
-    pub(super) fn of(options: &Options) -> Result<Self, ComponentError> {
+    pub(super) fn of(options: &Options, context: &Context) -> Result<Self, ComponentError> {
         let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
         let bad = |name: &'static str| move |why: UnitError| ComponentError::of_option(name, why);
         let time = |name: &'static str, default: u64| match given(name) {
@@ -143,12 +144,12 @@ impl RemoteOptions {
                 .transpose()
                 .map_err(bad("max_files_size"))?,
         };
-        Ok(Self { settings, targets: targets(options)? })
+        Ok(Self { settings, targets: targets(options, context)? })
     }
 }
 
 /// Where jobs go: exactly one of `host`, `nodes` and `tags` says it.
-fn targets(options: &Options) -> Result<Targets, ComponentError> {
+fn targets(options: &Options, context: &Context) -> Result<Targets, ComponentError> {
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
     let wrong = |option: &str, why: String| Err(ComponentError::of_option(option, why));
     let ways: Vec<&str> =
@@ -175,10 +176,9 @@ fn targets(options: &Options) -> Result<Targets, ComponentError> {
     if let Some(name) = ["secret", "tls"].into_iter().find(|name| given(name).is_some()) {
         return wrong(name, "every node has its own, under `node`".to_owned());
     }
-    let empty = serde_json::Map::new();
-    let all = given("node").and_then(Value::as_object).unwrap_or(&empty);
+    let all = context.get::<Nodes>().unwrap_or_default();
     let wanted = texts(given(way));
-    let nodes = if way == "nodes" { named(&wanted, all)? } else { tagged(&wanted, all)? };
+    let nodes = if way == "nodes" { named(&wanted, &all)? } else { tagged(&wanted, &all)? };
     for (n, NodeRunner { name, address }) in nodes.iter().enumerate() {
         let same = |other: &&NodeRunner| other.address.url == address.url;
         if let Some(other) = nodes.iter().take(n).find(same) {
@@ -189,7 +189,7 @@ fn targets(options: &Options) -> Result<Targets, ComponentError> {
         .map(RolloutStrategy::deserialize)
         .transpose()
         .map_err(|error| ComponentError::of_option("strategy", error))?;
-    let own = given("id").and_then(Value::as_str).map(str::to_owned);
+    let own = context.get::<OwnNode>().map(|own| own.0.clone());
     Ok(Targets::Many(RolloutOptions { nodes, strategy: strategy.unwrap_or_default(), own }))
 }
 
@@ -201,40 +201,34 @@ fn texts(given: Option<&Value>) -> Vec<&str> {
     }
 }
 
-type NodeOptions = serde_json::Map<String, Value>;
-
-fn named(names: &[&str], all: &NodeOptions) -> Result<Vec<NodeRunner>, ComponentError> {
+fn named(names: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
     if names.is_empty() {
         return Err(ComponentError::of_option("nodes", "the list is empty"));
     }
-    let unknown: Vec<&str> = names.iter().filter(|name| !all.contains_key(**name)).copied().collect();
+    let unknown: Vec<&str> = names.iter().filter(|name| all.get(name).is_none()).copied().collect();
     if !unknown.is_empty() {
-        let meant = unknown.iter().find_map(|name| near_miss(name, all.keys().map(String::as_str)));
+        let meant = unknown.iter().find_map(|name| near_miss(name, all.0.iter().map(|node| &*node.name)));
         let advice =
             meant.map_or("add it under `node`".to_owned(), |meant| format!("did you mean \"{meant}\"?"));
         let unknown = unknown.join("\", \"");
         return Err(ComponentError::of_option("nodes", format!("there is no node \"{unknown}\"; {advice}")));
     }
-    names.iter().filter_map(|name| Some(node_runner(name, all.get(*name)?))).collect()
+    Ok(names.iter().filter_map(|name| all.get(name)).map(node_runner).collect())
 }
 
-fn tagged(tags: &[&str], all: &NodeOptions) -> Result<Vec<NodeRunner>, ComponentError> {
-    let bears = |node: &Value, tag: &str| texts(node.get("tags")).contains(&tag);
-    let unknown: Vec<&str> =
-        tags.iter().filter(|tag| !all.values().any(|node| bears(node, tag))).copied().collect();
+fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError> {
+    let unknown: Vec<&str> = tags.iter().filter(|tag| all.tagged(tag).next().is_none()).copied().collect();
     if !unknown.is_empty() {
         let unknown = unknown.join("\", \"");
         let what = format!("no node bears the tag \"{unknown}\"; see `tags` under `node`");
         return Err(ComponentError::of_option("tags", what));
     }
-    let wanted = all.iter().filter(|(_, node)| tags.iter().any(|tag| bears(node, tag)));
-    wanted.map(|(name, node)| node_runner(name, node)).collect()
+    let wanted = all.0.iter().filter(|node| node.tags.iter().any(|tag| tags.contains(&&**tag)));
+    Ok(wanted.map(node_runner).collect())
 }
 
-/// Of a node, whose options are checked already.
-fn node_runner(name: &str, node: &Value) -> Result<NodeRunner, ComponentError> {
-    let options = node.as_object().ok_or_else(|| ComponentError::new("a node is a map"))?;
-    Ok(NodeRunner { name: name.to_owned(), address: runner_address(options)? })
+fn node_runner(node: &ConfiguredNode) -> NodeRunner {
+    NodeRunner { name: node.name.clone(), address: node.runner.clone() }
 }
 
 /// The option `strategy`.

@@ -1,5 +1,6 @@
 //! The options, and which nodes a job is for. What runs there is tested in `herald-remote`, and end to end.
 
+use herald_core::context::Context;
 use herald_core::param::Params;
 use herald_core::spec::Options;
 use herald_core::trigger_param::TriggerParam;
@@ -28,7 +29,7 @@ fn options_are_checked() {
         let mut options = good.clone();
         options[key] = value.clone();
         let Value::Object(options) = options else { unreachable!() };
-        let made = (component().factory)(&Options(options));
+        let made = (component().factory)(&Options(options), &Context::default());
         assert_eq!(made.is_ok(), fine, "{key}: {value}: {:?}", made.err().map(|error| error.to_string()));
     }
 }

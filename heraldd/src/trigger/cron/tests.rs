@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use super::*;
 use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::TestClock;
+use herald_core::context::Context;
 use herald_core::position::{Cursor, Position};
 use herald_core::spec::Options;
 use serde_json::json;
@@ -69,7 +70,7 @@ fn options(value: Value) -> Options {
 }
 
 fn start(given: Value, now: &str, taken: Taken) -> Running {
-    let cron = (component().factory)(&options(given)).unwrap();
+    let cron = (component().factory)(&options(given), &Context::default()).unwrap();
     let taken = Arc::new(taken);
     let clock = TestClock::at(now.parse().unwrap());
     let clock = Arc::new(SetClock { clock, moved: Mutex::new(SignedDuration::ZERO) });
@@ -212,7 +213,11 @@ fn options_are_checked() {
         (json!({"cron": "* * * * *", "time_zone": "Mars/Olympus"}), false),
         (json!({"cron": "* * * * *", "time_zone": "America/New_York"}), true),
     ] {
-        assert_eq!((component().factory)(&options(given.clone())).is_ok(), fine, "{given}");
+        assert_eq!(
+            (component().factory)(&options(given.clone()), &Context::default()).is_ok(),
+            fine,
+            "{given}"
+        );
     }
     for (line, fine) in [
         (json!("* * * * *"), true),

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_core::context::Context;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Trigger};
 use herald_net::serve::{HostRule, ServeOptions};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
@@ -16,6 +16,7 @@ use super::check::RequestCheck;
 use super::options::HttpOptions;
 use super::path::{self, Pattern};
 use super::share::{self, ListenAddress, ListenerUse};
+use crate::fleet::OwnNode;
 use crate::tls::TlsListener;
 
 /// How long a whole body may take, even byte by byte.
@@ -34,7 +35,7 @@ pub(super) struct HttpTrigger {
 
 impl HttpTrigger {
     /// Reads the options.
-    pub(super) fn new(options: &Options) -> Result<Self, ComponentError> {
+    pub(super) fn new(options: &Options, context: &Context) -> Result<Self, ComponentError> {
         let given = HttpOptions::of(options)?;
         let tcp = given.tcp.map(|(host, port)| ListenAddress::Tcp(host, port));
         let unix = given.unix.map(|(path, mode)| ListenAddress::Unix(path, mode));
@@ -48,7 +49,7 @@ impl HttpTrigger {
                 body_time: BODY_TIME,
                 dedup_window: given.dedup_window,
                 web: given.web,
-                node: options.0.get("id").and_then(Value::as_str).map(str::to_owned),
+                node: context.get::<OwnNode>().map(|own| own.0.clone()),
             }),
             limits: ServeOptions::default(),
             held: Mutex::default(),

@@ -30,7 +30,9 @@ pub use recorded::{NoEvent, Recorded, RecordedError, dry_run};
 #[must_use]
 pub fn component() -> TriggerType {
     let description = describe().doubts(tls::listener_doubts);
-    TriggerType::new(description, |options| Ok(Arc::new(HttpTrigger::new(options)?)))
+    TriggerType::with_context(description, |options, context| {
+        Ok(Arc::new(HttpTrigger::new(options, context)?))
+    })
 }
 
 fn describe() -> Description {
@@ -43,7 +45,7 @@ fn describe() -> Description {
          webhook receiver: the request is described in `_request`, the response says how many tasks matched \
          (`matched`), and a ping is answered and runs nothing.",
     );
-    let description = options::add_to(description.section("id"));
+    let description = options::add_to(description);
     description
         .gives("*", "the keys of the object that was posted; the fields of a form; the query of a GET; captures of the path")
         .gives("_request", "web hooks: `method`, `path`, `query`, `headers`, `remote_address`, `body` where it is kept, `node` with `-id`")

@@ -174,12 +174,14 @@ impl HttpTrigger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use herald_core::context::Context;
     use herald_core::spec::Options;
     use serde_json::{Value, json};
 
     /// The parameters, or the status of the response.
     async fn params(given: &Value, request: &[u8], checked: bool) -> Result<Params, u16> {
-        let trigger = HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap();
+        let trigger =
+            HttpTrigger::new(&Options(given.as_object().unwrap().clone()), &Context::default()).unwrap();
         let request = Recorded::read(request).unwrap();
         let triggers: [(&str, &dyn Trigger); 1] = [("hook", &trigger)];
         dry_run(triggers, "hook", request, checked).await.map_err(|no_event| match no_event {
@@ -316,7 +318,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_most_exact_path_on_a_port_receives_the_request() {
-        let made = |given: Value| HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap();
+        let made = |given: Value| {
+            HttpTrigger::new(&Options(given.as_object().unwrap().clone()), &Context::default()).unwrap()
+        };
         let all = made(json!({"port": 8123}));
         let any = made(json!({"port": 8123, "path": "/deploy/{app}"}));
         let web = made(json!({"port": 8123, "path": "/deploy/web"}));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_core::activation::{EventSink, Name, Refused};
 use herald_core::clock::SystemClock;
+use herald_core::context::Context;
 use herald_core::param::Params;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Trigger};
@@ -61,7 +62,7 @@ struct Server {
 }
 
 fn trigger(given: Value) -> HttpTrigger {
-    HttpTrigger::new(&Options(given.as_object().unwrap().clone())).unwrap()
+    HttpTrigger::new(&Options(given.as_object().unwrap().clone()), &Context::default()).unwrap()
 }
 
 /// Limits that a test can wait for.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::activation::Name;
+use herald_core::context::Context;
 use herald_core::executor::{Execution, Executor, NoOutput, Output, Stop, Stream};
 use herald_core::job::Job;
 use herald_core::param::Params;
@@ -60,7 +61,7 @@ fn params(value: &Value) -> Params {
 }
 
 fn made<C: ?Sized>(component: &ComponentType<C>, options: &Value) -> Result<Arc<C>, ComponentError> {
-    (component.factory)(&Options(params(options)))
+    (component.factory)(&Options(params(options)), &Context::default())
 }
 
 fn question(task: &str, select_param: &Value) -> Question {

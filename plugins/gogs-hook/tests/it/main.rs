@@ -13,6 +13,7 @@ use client::{answer, exchange, post, sign};
 use herald_core::activation::{EventSink, Key, Name, NewEvent, Refused};
 use herald_core::clock::SystemClock;
 use herald_core::conformance::{check_selector, check_trigger};
+use herald_core::context::Context;
 use herald_core::param::Params;
 use herald_core::spec::ComponentType;
 use herald_core::trigger::{Activator, ComponentError, Trigger};
@@ -29,7 +30,7 @@ fn made<C: ?Sized>(component: &ComponentType<C>, options: &Value) -> Arc<C> {
     let path = herald_core::problem::Path::top();
     let (options, problems) = component.description.check(options.as_object().unwrap(), &path);
     assert!(problems.is_empty(), "{problems:?}");
-    let Ok(made) = (component.factory)(&options) else { panic!("it cannot be made") };
+    let Ok(made) = (component.factory)(&options, &Context::default()) else { panic!("it cannot be made") };
     made
 }
 

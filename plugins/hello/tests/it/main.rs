@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use herald_core::activation::Name;
 use herald_core::conformance::{check_executor, check_selector, check_trigger};
+use herald_core::context::Context;
 use herald_core::executor::{Execution, FailureKind, NoOutput, Output, Stop, Stream};
 use herald_core::herald::Herald;
 use herald_core::job::Job;
@@ -25,7 +26,7 @@ fn params(value: Value) -> Params {
 fn made<C: ?Sized>(component: &ComponentType<C>, options: Value) -> Arc<C> {
     let (options, problems) = component.description.check(&params(options), &Path::top());
     assert!(problems.is_empty(), "{problems:?}");
-    let Ok(made) = (component.factory)(&options) else { panic!("it cannot be made") };
+    let Ok(made) = (component.factory)(&options, &Context::default()) else { panic!("it cannot be made") };
     made
 }
 
@@ -132,7 +133,10 @@ fn examples_name_real_options_and_options_are_documented() {
     check(&hello::trigger().description);
     check(&hello::selector().description);
     check(&hello::executor().description);
-    assert!((hello::trigger().factory)(&Options::default()).is_err(), "options without defaults filled in");
+    assert!(
+        (hello::trigger().factory)(&Options::default(), &Context::default()).is_err(),
+        "options without defaults filled in"
+    );
 }
 
 /// Linked in and registered in code, without any loader.
