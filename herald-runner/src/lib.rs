@@ -5,6 +5,5 @@
 pub mod cli;
 pub mod config;
 pub mod job;
-pub mod log;
 pub mod request;
 pub mod runner;

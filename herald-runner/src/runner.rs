@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_exec::{ExecEngine, ExecSettings};
+use herald_log::ProgramLog;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
 use herald_net::tls::ServerTls;
@@ -17,7 +18,6 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, RunnerConfig};
 use crate::job::jobs::{Jobs, OutputLimits};
-use crate::log::{self, RunnerLog};
 use crate::request::handle::{Service, SharedService, room};
 use crate::request::nonce::Nonces;
 
@@ -36,25 +36,23 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// # Errors
 /// When it cannot start.
 pub fn run(file: &Path, config: RunnerConfig) -> anyhow::Result<()> {
-    let output = log::start(&config.log).with_context(|| match &config.log.output {
-        Some(path) => format!("cannot open the log {}", path.display()),
-        None => "cannot start the log".to_owned(),
-    })?;
+    let log = ProgramLog::start(&config.log, false)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    let result = runtime.block_on(serve(file, config, &output));
+    let result = runtime.block_on(serve(file, config, &log));
     if let Err(error) = &result {
-        tracing::error!("{error:#}");
+        log.report(&format_args!("{error:#}"), true);
     }
     // What still hangs on a blocking thread must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(file: &Path, config: RunnerConfig, output: &RunnerLog) -> anyhow::Result<()> {
+async fn serve(file: &Path, config: RunnerConfig, log: &ProgramLog) -> anyhow::Result<()> {
     let mut signals = RunnerSignals::new().context("cannot listen to signals")?;
+    config.warnings.iter().for_each(|warning| log.report(warning, false));
     let running = Runner::start(&config).await?;
-    signals.until_stop(|| reload(file, &config, &running.service, output)).await;
+    signals.until_stop(|| reload(file, &config, &running.service, log)).await;
     running.stop(config.shutdown_grace, &mut signals).await?;
     tracing::info!("stopped");
     Ok(())
@@ -82,9 +80,6 @@ impl Runner {
     /// # Errors
     /// When something cannot be had.
     pub async fn start(config: &RunnerConfig) -> anyhow::Result<Self> {
-        for warning in &config.warnings {
-            tracing::warn!("{warning}");
-        }
         let (work_dir, lock) = claim(&config.work_dir)?;
         let engine = ExecEngine::new(settings(config, &work_dir));
         engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
@@ -221,15 +216,11 @@ async fn drain(jobs: &Jobs, force_stop: &mut impl ForceStop, grace: Duration) {
 }
 
 /// SIGHUP: new secrets are valid from now on, and the log is reopened. All other options need a restart.
-fn reload(file: &Path, running: &RunnerConfig, service: &SharedService, output: &RunnerLog) {
-    if let Err(error) = output.reopen() {
-        tracing::error!(%error, "cannot reopen the log; still writing to the old file");
-    }
+fn reload(file: &Path, running: &RunnerConfig, service: &SharedService, log: &ProgramLog) {
+    log.reopen();
     match config::load(file) {
         Ok(fresh) => {
-            for warning in &fresh.warnings {
-                tracing::warn!("{warning}");
-            }
+            fresh.warnings.iter().for_each(|warning| log.report(warning, false));
             *service.secrets.write().unwrap_or_else(PoisonError::into_inner) = fresh.secrets.clone();
             tracing::info!("configuration reloaded: secrets updated");
             if !fresh.same_but_secrets(running) {
@@ -237,7 +228,10 @@ fn reload(file: &Path, running: &RunnerConfig, service: &SharedService, output: 
             }
         }
         Err(report) => {
-            tracing::error!("cannot reload the configuration; keeping the running one\n{report}")
+            log.report(
+                &format_args!("cannot reload the configuration; keeping the running one\n{report}"),
+                true,
+            );
         }
     }
 }

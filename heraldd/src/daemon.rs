@@ -8,6 +8,7 @@ use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::plan::Plan;
 use herald_core::supervisor::Supervisor;
+use herald_log::ProgramLog;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,6 @@ use crate::assembly::Assembly;
 use crate::config::{ApiSettings, DaemonConfig, FleetSettings};
 use crate::fleet::{Heartbeats, NodeRegistry, OwnRunner};
 use crate::loading::{self, Loaded};
-use crate::log::DaemonLog;
 use crate::state::DaemonState;
 use herald_store::store::OpenError;
 
@@ -57,8 +57,8 @@ impl From<loading::ConfigLoadError> for Error {
 pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
     herald_net::tls::install_provider();
     let loaded = loading::load(path, id, None)?;
-    let log =
-        DaemonLog::start(&loaded.config.settings.log).map_err(|error| Error::Start(error.to_string()))?;
+    let log = ProgramLog::start(&loaded.config.settings.log, true);
+    let log = log.map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -77,7 +77,7 @@ struct Daemon {
     triggers: Supervisor,
     assembly: Assembly,
     grace: Duration,
-    log: DaemonLog,
+    log: ProgramLog,
     serving: Serving,
     nodes: Arc<NodeRegistry>,
     heartbeats: Heartbeats,
@@ -90,7 +90,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start_and_serve(path: &Path, loaded: Loaded, log: DaemonLog) -> Result<(), Error> {
+    async fn start_and_serve(path: &Path, loaded: Loaded, log: ProgramLog) -> Result<(), Error> {
         let Loaded { config, assembly, registry } = loaded;
         // What the types say of themselves is not needed any more, for as long as the daemon runs.
         drop(registry);
@@ -200,6 +200,7 @@ impl Daemon {
 
     async fn apply(&mut self, config: DaemonConfig, assembly: Assembly) {
         config.warnings.iter().for_each(|warning| self.log.report(warning, false));
+        self.log.reopen();
         self.log.reload(&config.settings.log);
         self.grace = config.settings.shutdown_grace();
         self.state.reload(&config.settings);
@@ -303,7 +304,7 @@ fn api(
     })
 }
 
-fn log_startup(path: &Path, config: &DaemonConfig, log: &DaemonLog) {
+fn log_startup(path: &Path, config: &DaemonConfig, log: &ProgramLog) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
     config.warnings.iter().for_each(|warning| log.report(warning, false));
 }

@@ -1,6 +1,9 @@
-//! What kind a JSON value is of.
+//! JSON values: objects of parameters, and what kind a value is of.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// A JSON object: parameters, options, or a result.
+pub type Params = Map<String, Value>;
 
 /// What a value is, for people.
 #[must_use]

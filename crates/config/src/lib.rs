@@ -13,6 +13,4 @@ pub mod tls;
 pub mod yaml;
 
 pub use herald_base::unit;
-
-/// A JSON object: the options of a component, or its parameters.
-pub type Params = serde_json::Map<String, serde_json::Value>;
+pub use herald_base::value::Params;

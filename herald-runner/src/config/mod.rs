@@ -14,7 +14,7 @@ use herald_config::file::{self, ConfigurationFile, ReadError};
 use herald_config::flat::{self, Checked};
 use herald_config::yaml::Problems;
 
-pub use model::{Listen, LogConfig, LogFormat, LogLevel, REQUEST_TIMEOUT, RunnerConfig};
+pub use model::{Listen, REQUEST_TIMEOUT, RunnerConfig};
 pub use options::{PORT, check_secret, description, section};
 
 /// Why a configuration cannot be used.

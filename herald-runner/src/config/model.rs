@@ -3,24 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use herald_config::log::{LogFormat, LogLevel};
+use herald_log::LogSettings;
 use herald_net::tls::ServerFiles;
 use herald_wire::secret::Secrets;
 
 /// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that
 /// the answer is there in time too.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// Where the log goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogConfig {
-    /// `log_level`
-    pub level: LogLevel,
-    /// `log_output`; none is standard error.
-    pub output: Option<PathBuf>,
-    /// `log_format`
-    pub format: LogFormat,
-}
 
 /// Where the runner listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +27,8 @@ pub struct Listen {
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunnerConfig {
-    /// Where the log goes.
-    pub log: LogConfig,
+    /// `log_level`, `log_output` and `log_format`.
+    pub log: LogSettings,
     /// Where to listen.
     pub listen: Listen,
     /// `secret`: the first one signs, all are accepted.

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use herald_config::component_error::ComponentError;
 use herald_config::listener::{self, ListenerOptions};
-use herald_config::log::{self, LogLevel};
+use herald_config::log::{self, LogFormat, LogLevel};
 use herald_config::spec::{CheckError, Description, OptionKind, OptionSpec, Options};
 use herald_config::tls::TlsListenerOptions;
 use herald_config::unit;
 use herald_exec::LARGEST_OUTPUT;
+use herald_log::{LogOutput, LogSettings};
 use herald_wire::secret::Secrets;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::model::{Listen, LogConfig, LogFormat, REQUEST_TIMEOUT, RunnerConfig};
+use super::model::{Listen, REQUEST_TIMEOUT, RunnerConfig};
 use super::tls;
 
 /// The port of a runner, unless another one is given.
@@ -168,9 +169,9 @@ impl RunnerConfig {
         let listener = ListenerOptions::of(options, PORT);
         let work_dir = given.work_dir.or_else(default_work_dir);
         Ok(Self {
-            log: LogConfig {
+            log: LogSettings {
                 level: level.unwrap_or(LogLevel::Info),
-                output: given.log_output,
+                output: given.log_output.map_or(LogOutput::Stderr, LogOutput::File),
                 format: given.log_format.unwrap_or(LogFormat::Text),
             },
             listen: Listen {

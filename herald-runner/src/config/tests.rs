@@ -2,6 +2,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_config::log::{LogFormat, LogLevel};
+use herald_log::LogOutput;
 use herald_net::tls::testing::{Authority, Validity};
 
 use super::*;
@@ -27,7 +29,8 @@ fn the_example_of_the_seed() {
     .unwrap();
     assert_eq!(config.listen.tcp, Some(("0.0.0.0".to_owned(), 8124)));
     assert_eq!(config.work_dir, PathBuf::from("/var/lib/herald-runner/work"));
-    assert_eq!(config.log.output, Some(PathBuf::from("/var/log/herald-runner/herald-runner.log")));
+    let log = PathBuf::from("/var/log/herald-runner/herald-runner.log");
+    assert_eq!(config.log.output, LogOutput::File(log));
     assert!(!config.allow_v1);
 }
 
@@ -42,7 +45,7 @@ fn defaults() {
     assert_eq!((config.git_timeout, config.keep_results), (seconds(600), seconds(3600)));
     assert_eq!((config.shutdown_grace, config.request_timeout), (seconds(30), REQUEST_TIMEOUT));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Info, LogFormat::Text));
-    assert_eq!((config.log.output.as_ref(), config.warnings.len()), (None, 0));
+    assert_eq!((&config.log.output, config.warnings.len()), (&LogOutput::Stderr, 0));
 }
 
 #[test]

@@ -16,8 +16,9 @@ use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::api::model;
 use crate::loading::{self, Loaded};
-use crate::trigger::http::{NoEvent, Recorded, RecordedError};
+use crate::trigger::http::NoEvent;
 use crate::{dry_run, trigger};
+use herald_webhook::recorded::{RecordedRequest, RecordingError};
 
 /// Show which jobs a recorded request would create, with their final parameters; creates none
 ///
@@ -76,7 +77,7 @@ pub(super) fn try_request(arguments: &Try) -> Answer {
     }
 }
 
-async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: Recorded) -> Answer {
+async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest) -> Answer {
     let name = arguments.trigger.as_str();
     let triggers = loaded.assembly.triggers();
     let triggers = triggers.iter().map(|(name, trigger)| (&**name, &**trigger));
@@ -112,10 +113,10 @@ enum RequestFileError {
     #[error(transparent)]
     File(#[from] std::io::Error),
     #[error(transparent)]
-    Content(#[from] RecordedError),
+    Content(#[from] RecordingError),
 }
 
-fn read(path: &Path) -> Result<Recorded, RequestFileError> {
+fn read(path: &Path) -> Result<RecordedRequest, RequestFileError> {
     const MOST: u64 = 64 << 20;
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
@@ -123,7 +124,7 @@ fn read(path: &Path) -> Result<Recorded, RequestFileError> {
     } else {
         std::fs::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
     }
-    Ok(Recorded::read(&bytes)?)
+    Ok(RecordedRequest::read(&bytes)?)
 }
 
 pub(super) fn replay(arguments: &Replay) -> Answer {

@@ -12,7 +12,7 @@ use herald_net::network::Network;
 use jiff::tz::TimeZone;
 
 use super::answer::{Answer, BAD_INPUT, STOPPED};
-use crate::trigger::cron::schedule::{Schedule, time_zone};
+use herald_schedule::schedule::{Schedule, time_zone};
 
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 16 << 20;

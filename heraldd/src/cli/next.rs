@@ -10,12 +10,13 @@ use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::problem::near_miss;
 use herald_core::trigger::{Calendar, Timetable, Trigger};
+use herald_schedule::local_time;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, ConfigFile};
 use super::{human_time, table};
-use crate::{loading, local_time};
+use crate::loading;
 
 /// Print when triggers fire next
 ///

@@ -43,7 +43,7 @@ pub use components::{ConfiguredComponent, Instances};
 pub use daemon::DaemonSettings;
 pub use fleet::FleetSettings;
 pub use history::HistorySettings;
-pub use log::{DaemonLogOutput, LogFormat, LogSettings};
+pub use log::{LogOutput, LogSettings};
 pub use reference::markdown;
 pub use schema::schema;
 use section::SectionReader;

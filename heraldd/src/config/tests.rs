@@ -189,16 +189,16 @@ fn settings() {
         "shutdown_grace: 1m\nplugin: [libx.so, /abs/liby.so]\n",
     )));
     let settings = config.settings;
-    assert_eq!(settings.log.level, tracing::level_filters::LevelFilter::DEBUG);
-    assert_eq!(settings.log.output, DaemonLogOutput::File(PathBuf::from("/tmp/x.log")));
-    assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!(settings.log.level, herald_config::log::LogLevel::Debug);
+    assert_eq!(settings.log.output, LogOutput::File(PathBuf::from("/tmp/x.log")));
+    assert_eq!(settings.log.format, herald_config::log::LogFormat::Json);
     let limits = settings.limits();
     assert_eq!((limits.max_jobs, limits.max_queue, limits.max_chain_depth), (3, 4, 0));
     assert_eq!(settings.shutdown_grace(), std::time::Duration::from_secs(60));
     assert!(settings.plugins[0].ends_with("libx.so") && settings.plugins[0].is_absolute());
     assert_eq!(settings.plugins[1], PathBuf::from("/abs/liby.so"));
     assert_eq!(good(&with_router("log:\nplugin: a.so")).settings.plugins.len(), 1);
-    for (output, expected) in [("stdout", DaemonLogOutput::Stdout), ("stderr", DaemonLogOutput::Stderr)] {
+    for (output, expected) in [("stdout", LogOutput::Stdout), ("stderr", LogOutput::Stderr)] {
         assert_eq!(good(&with_router(&format!("log: {{output: {output}}}"))).settings.log.output, expected);
     }
     for (grace, millis) in [("0", 0), ("0s", 0), ("1.5", 1500)] {

@@ -9,13 +9,12 @@ use herald_core::param::Params;
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Timetable, Trigger};
 use herald_core::unit;
+use herald_schedule::local_time;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-
-use crate::local_time;
 
 /// Timers do not count finer.
 const SHORTEST: Duration = Duration::from_millis(1);

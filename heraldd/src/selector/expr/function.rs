@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::value::{json, of};
-use crate::signature::{Algorithm, Encoding, matches};
 use herald_net::network::Network;
+use herald_webhook::signature::{Algorithm, Encoding, matches};
 
 /// Their names.
 pub(super) const NAMES: [&str; 5] = ["at", "hmac_matches", "in_cidr", "seconds_since", "text"];

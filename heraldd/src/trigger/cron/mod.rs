@@ -1,9 +1,5 @@
 //! `cron`: fires by the calendar.
 
-mod cron_error;
-mod fields;
-pub mod schedule;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,21 +11,17 @@ use herald_core::position::{Cursor, Position};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigger};
 use herald_core::unit;
+use herald_schedule::catch_up::{CatchUp, DueTimes, due};
+use herald_schedule::local_time;
+use herald_schedule::schedule::{Schedule, time_zone};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::local_time;
-use schedule::Schedule;
-
 /// The wall clock is looked at this often while waiting: it may be set, and the machine may sleep.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// How late something may fire that is not caught up with.
-const ON_TIME: SignedDuration = SignedDuration::from_mins(1);
-/// The most times that are caught up with at once.
-const MOST: usize = 10_000;
 /// A clock that is set back by more than this is logged as a warning.
 const SET_BACK: SignedDuration = SignedDuration::from_mins(5);
 /// How long ago something may have been due that is caught up with.
@@ -129,7 +121,7 @@ fn check_line(line: &Value) -> Result<(), CheckError> {
 }
 
 fn check_zone(name: &Value) -> Result<(), CheckError> {
-    let zone = schedule::time_zone(name.as_str().unwrap_or_default());
+    let zone = time_zone(name.as_str().unwrap_or_default());
     zone.map(drop).map_err(|error| CheckError::new(error.to_string()))
 }
 
@@ -145,16 +137,6 @@ struct CronOptions {
     catch_up_window: Option<Duration>,
 }
 
-/// What happens to times that passed while nothing could fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum CatchUp {
-    None,
-    #[default]
-    Last,
-    All,
-}
-
 struct CronTrigger {
     line: String,
     schedule: Schedule,
@@ -167,7 +149,7 @@ struct CronTrigger {
 impl CronTrigger {
     fn new(given: CronOptions) -> Result<Self, ComponentError> {
         let zone = match &given.time_zone {
-            Some(name) => schedule::time_zone(name).map_err(ComponentError::new)?,
+            Some(name) => time_zone(name).map_err(ComponentError::new)?,
             None => TimeZone::system(),
         };
         let schedule = Schedule::parse(&given.cron, given.with_seconds, &zone)
@@ -220,34 +202,6 @@ impl CronTrigger {
         }
     }
 
-    /// The times after `last` up to now that are to fire, oldest first; and whether any was left out.
-    fn due(&self, last: Timestamp, now: Timestamp) -> (Vec<Timestamp>, bool) {
-        let Some(latest) = self.schedule.last_between(last, now).or_else(|| self.schedule.next_after(last))
-        else {
-            return (Vec::new(), false);
-        };
-        let lateness = |due: Timestamp| now.duration_since(due);
-        // An interval has no times of its own: it fires once.
-        let all = self.catch_up == CatchUp::All && self.schedule.period().is_none();
-        if !all {
-            let most = if self.catch_up == CatchUp::None { ON_TIME } else { self.window };
-            let fires = lateness(latest) <= most;
-            return (if fires { vec![latest] } else { Vec::new() }, !fires);
-        }
-        let begin = now.checked_sub(self.window).map_or(last, |begin| begin.max(last));
-        let mut times = Vec::new();
-        let mut at = begin;
-        while let Some(next) = self.schedule.next_after(at).filter(|next| *next <= now) {
-            if times.len() == MOST {
-                return (times, true);
-            }
-            times.push(next);
-            at = next;
-        }
-        let left_out = self.schedule.next_after(last).is_some_and(|first| first <= begin);
-        (times, left_out)
-    }
-
     /// Fires one time after the other.
     async fn fire(&self, activator: &Activator) {
         let clock = activator.clock();
@@ -261,7 +215,7 @@ impl CronTrigger {
             }
         };
         while let Some(now) = self.wait(activator.trigger(), &**clock, last).await {
-            let (times, left_out) = self.due(last, now);
+            let DueTimes { times, left_out } = due(&self.schedule, self.catch_up, self.window, last, now);
             if left_out {
                 tracing::warn!(
                     trigger = activator.trigger(),

@@ -12,7 +12,6 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::auth::AuthError;
 use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
@@ -60,8 +59,8 @@ impl Answers {
     }
 
     fn rejected(&self, rejection: &RejectedRequest) -> JsonReply {
-        if let RejectedRequest::Denied { denied: AuthError(why), client, .. } = rejection {
-            tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {why}");
+        if let RejectedRequest::Denied { denied, client, .. } = rejection {
+            tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {denied}");
         }
         rejection.reply()
     }

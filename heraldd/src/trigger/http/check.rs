@@ -17,8 +17,8 @@ use super::head::RequestHead;
 use super::options::Web;
 use super::rejection::RejectedRequest;
 use super::result::wants_text;
-use super::{body, delivery};
 use herald_net::serve::{HostRule, Peer, read_whole};
+use herald_webhook::{body, delivery};
 
 /// What a trigger requires of a request.
 pub(super) struct RequestCheck {
@@ -91,7 +91,8 @@ impl RequestCheck {
         check_encoding(request.headers())?;
         let key = self.delivery_id(request.headers())?;
         let body = self.read(request.into_body()).await?;
-        let params = body::object(&body, Params::new()).map_err(RejectedRequest::Body)?;
+        let params =
+            body::object(&body, Params::new(), TriggerParam::from_json).map_err(RejectedRequest::Body)?;
         let client = peer.address.map(|address| address.ip().to_canonical());
         Ok(AcceptedRequest { params, key, text: false, client })
     }

@@ -5,17 +5,20 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use herald_core::param::Params;
+use herald_core::secret::REQUEST;
 use herald_core::trigger_param::TriggerParam;
+use herald_webhook::auth::{AuthError, RequestCredentials};
+use herald_webhook::body::{self, BodyKind};
+use herald_webhook::cross_site::is_cross_site;
+use herald_webhook::ping::ping;
+use herald_webhook::request::RequestDescription;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::auth::{AuthError, RequestCredentials};
-use super::body::{self, BodyKind};
 use super::options::Web;
 use super::rejection::RejectedRequest;
-use super::request::{REQUEST, RequestDescription};
 
 /// The head of a request, read.
 pub(super) struct RequestHead {
@@ -131,7 +134,10 @@ impl RequestHead {
         };
         above.insert(REQUEST.to_owned(), described.param(&web.headers));
         if self.has_body(web) {
-            return web.body.read(&self.as_typed(web), body, above).map_err(RejectedRequest::Body);
+            return web
+                .body
+                .read(&self.as_typed(web), body, above, TriggerParam::from_json)
+                .map_err(RejectedRequest::Body);
         }
         let mut params = body::query(&self.query);
         params.extend(above);
@@ -140,61 +146,5 @@ impl RequestHead {
 
     fn presented<'a>(&'a self, body: &'a [u8], now: Timestamp) -> RequestCredentials<'a> {
         RequestCredentials { headers: &self.headers, query: &self.query, body, now }
-    }
-}
-
-/// Whether a web page of another site made a browser send the request: a page can do that to any address that the
-/// browser reaches, with GET, a form or text. Browsers say so; programs say nothing of the kind.
-fn is_cross_site(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => origin.split_once("://").map(|(_, host)| host) != text("host"),
-        (None, None) => false,
-    }
-}
-
-/// A sender that only tries whether somebody is there: GitHub, Gogs and Gitea with a header, Bitbucket's servers with
-/// another, Slack with a challenge in the body, which it wants back.
-fn ping(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
-    let says =
-        |name: &str, value: &str| headers.get(name).is_some_and(|given| given.as_bytes() == value.as_bytes());
-    let events = ["x-github-event", "x-gitea-event", "x-forgejo-event", "x-gogs-event"];
-    if events.iter().any(|name| says(name, "ping")) || says("x-event-key", "diagnostics:ping") {
-        return Some(json!({"ping": true}));
-    }
-    if headers.contains_key("x-slack-signature") {
-        let event: Value = serde_json::from_slice(body).ok()?;
-        if event.get("type").and_then(Value::as_str) == Some("url_verification") {
-            return Some(json!({"challenge": event.get("challenge")?}));
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::{HeaderName, HeaderValue};
-
-    #[test]
-    fn what_web_pages_send() {
-        for (given, cross) in [
-            (&[][..], false),
-            (&[("host", "127.0.0.1:8123")], false),
-            (&[("sec-fetch-site", "cross-site")], true),
-            (&[("sec-fetch-site", "same-site")], true),
-            (&[("sec-fetch-site", "same-origin"), ("origin", "https://x")], false),
-            (&[("sec-fetch-site", "none")], false),
-            (&[("origin", "https://evil.example.com"), ("host", "127.0.0.1:8123")], true),
-            (&[("origin", "http://127.0.0.1:8123"), ("host", "127.0.0.1:8123")], false),
-            (&[("origin", "null"), ("host", "127.0.0.1:8123")], true),
-        ] {
-            let mut headers = HeaderMap::new();
-            for (name, value) in given {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-            }
-            assert_eq!(is_cross_site(&headers), cross, "{given:?}");
-        }
     }
 }

@@ -9,12 +9,12 @@ use herald_core::context::Context;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Trigger};
 use herald_net::serve::{HostRule, ServeOptions};
+use herald_webhook::path::{self, Pattern};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
 use super::check::RequestCheck;
 use super::options::HttpOptions;
-use super::path::{self, Pattern};
 use super::share::{self, ListenAddress, ListenerUse};
 use crate::fleet::OwnNode;
 use crate::tls::TlsListener;

@@ -1,19 +1,14 @@
 //! `http`: fires when somebody sends a request: a JSON object, or a web hook.
 
-mod address;
 mod answer;
 mod auth;
-mod body;
 mod check;
-mod delivery;
 mod fixed;
 mod head;
 mod http_trigger;
 mod options;
-mod path;
 mod recorded;
 mod rejection;
-mod request;
 mod result;
 mod share;
 
@@ -24,7 +19,7 @@ use herald_core::spec::{Description, TriggerType};
 use crate::tls;
 use http_trigger::HttpTrigger;
 pub use http_trigger::{Clash, clashes};
-pub use recorded::{NoEvent, Recorded, RecordedError, dry_run};
+pub use recorded::{NoEvent, dry_run};
 
 /// The component type `http`.
 #[must_use]

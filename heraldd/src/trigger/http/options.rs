@@ -11,14 +11,15 @@ use http::{HeaderValue, Method};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::address::Addresses;
-use super::auth::{self, Auth};
-use super::body::{self, BodyKind};
+use super::auth;
 use super::fixed::{self, Fixed};
-use super::path::Pattern;
-use super::request::Headers;
 use crate::tls;
 use herald_net::network::Network;
+use herald_webhook::auth::Auth;
+use herald_webhook::body::{self, BodyKind};
+use herald_webhook::client_address::Addresses;
+use herald_webhook::path::Pattern;
+use herald_webhook::request::Headers;
 
 /// The port that it listens on unless another one is given.
 pub(super) const PORT: u16 = 8123;
@@ -51,7 +52,10 @@ fn listening() -> Vec<OptionSpec> {
              that name. Triggers with different paths may share host and port; of several that fit, the one that writes \
              out more counts. Default: every path.",
         )
-        .check(|path| Pattern::read(path.as_str().unwrap_or_default()).map(drop)),
+        .check(|path| {
+            let read = Pattern::read(path.as_str().unwrap_or_default());
+            read.map(drop).map_err(|error| CheckError::new(error.to_string()))
+        }),
         new("methods", OptionKind::Texts, "The methods that are taken. With GET the query is the parameters; `d` in it \
              may hold JSON, or Base64 of JSON, whose keys then are parameters too. Default: `[POST]`.")
             .check(|given| methods(given).map(drop)),
@@ -111,7 +115,10 @@ fn receiving() -> Vec<OptionSpec> {
             "The headers that go into `_request/headers/NAME`, in small letters; `'*'` for all but those with \
              secrets. Default: the usual ones of webhook senders.",
         )
-        .check(|given| Headers::read(&texts(given)).map(drop)),
+        .check(|given| {
+            let read = Headers::read(&texts(given));
+            read.map(drop).map_err(|error| CheckError::new(error.to_string()))
+        }),
         new(
             "keep_raw",
             OptionKind::Boolean,
@@ -311,7 +318,7 @@ impl Web {
         let read = |name: &'static str| given(name).map(networks).transpose().map_err(at(name));
         Ok(Some(Self {
             methods: given("methods").map_or(Ok(vec![Method::POST]), methods).map_err(at("methods"))?,
-            auth: given("auth").map(Auth::of).transpose().map_err(at("auth"))?,
+            auth: given("auth").map(auth::read).transpose().map_err(at("auth"))?,
             addresses: Addresses {
                 allowed: read("allow_ips")?,
                 trusted: read("trusted_proxies")?.unwrap_or_default(),

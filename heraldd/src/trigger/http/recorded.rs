@@ -2,84 +2,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use bytes::Bytes;
 use herald_core::clock::SystemClock;
 use herald_core::param::Params;
 use herald_core::trigger::Trigger;
 use herald_core::trigger_param::TriggerParam;
 use herald_net::tls::is_loopback;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use http_body_util::Full;
+use herald_webhook::path::precedence;
+use herald_webhook::recorded::RecordedRequest;
+use http::StatusCode;
 
 use super::check::SenderCheck;
 use super::http_trigger::HttpTrigger;
-use super::path::precedence;
 use super::share::ListenAddress;
 use herald_net::serve::Peer;
-
-/// A request as it was recorded: the bytes of HTTP/1.1, with either kind of line end.
-pub struct Recorded(Request<Full<Bytes>>);
-
-/// Why a recording is not a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {what}")]
-pub struct RecordedError {
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub what: String,
-}
-
-impl RecordedError {
-    fn at(line: usize, what: impl Into<String>) -> Self {
-        Self { line, what: what.into() }
-    }
-}
-
-impl Recorded {
-    /// Reads one. The body is all that follows the first empty line.
-    ///
-    /// # Errors
-    /// What is wrong, with its line.
-    pub fn read(bytes: &[u8]) -> Result<Self, RecordedError> {
-        let mut lines = Vec::new();
-        let mut rest = bytes;
-        loop {
-            let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-            rest = rest.get(end + 1..).unwrap_or_default();
-            if line.is_empty() {
-                break;
-            }
-            let line = std::str::from_utf8(line);
-            lines.push(line.map_err(|_| RecordedError::at(lines.len() + 1, "not text (UTF-8)"))?);
-        }
-        let mut request = request_line(lines.first().copied().unwrap_or_default())?;
-        for (n, line) in lines.iter().enumerate().skip(1) {
-            let wrong = |what: &str| RecordedError::at(n + 1, what);
-            let (name, value) = line.split_once(':').ok_or_else(|| wrong("expected NAME: VALUE"))?;
-            let name = HeaderName::try_from(name).map_err(|_| wrong("not a valid header name"))?;
-            let value = HeaderValue::from_str(value.trim()).map_err(|_| wrong("not a valid header value"))?;
-            request.headers_mut().append(name, value);
-        }
-        *request.body_mut() = Full::from(rest.to_vec());
-        Ok(Self(request))
-    }
-}
-
-/// A request without headers and body.
-fn request_line(line: &str) -> Result<Request<Full<Bytes>>, RecordedError> {
-    let expected = || RecordedError::at(1, "expected a request line such as POST /hook HTTP/1.1");
-    let mut words = line.split(' ');
-    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(expected()) };
-    let mut request = Request::new(Full::default());
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| expected())?;
-    let uri = target.parse::<Uri>();
-    *request.uri_mut() = uri.map_err(|error| RecordedError::at(1, format!("{target}: {error}")))?;
-    let old = words.next().is_some_and(|version| version == "HTTP/1.0");
-    *request.version_mut() = if old { Version::HTTP_10 } else { Version::HTTP_11 };
-    Ok(request)
-}
 
 /// Why a recorded request would create no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -111,14 +46,14 @@ pub enum NoEvent {
 pub async fn dry_run<'a>(
     triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger + 'static))>,
     name: &str,
-    request: Recorded,
+    request: RecordedRequest,
     checked: bool,
 ) -> Result<Params, NoEvent> {
     let triggers: Vec<_> = triggers.into_iter().collect();
     let found = triggers.iter().find(|(trigger, _)| *trigger == name);
     let (_, trigger) = found.ok_or_else(|| NoEvent::Unknown(name.to_owned()))?;
     let trigger = HttpTrigger::of(*trigger).ok_or_else(|| NoEvent::OtherType(name.to_owned()))?;
-    let Recorded(request) = request;
+    let RecordedRequest(request) = request;
     if let Some(receiver) = trigger.receiver_instead(&triggers, request.uri().path()) {
         return Err(NoEvent::OtherTrigger(receiver.to_owned()));
     }
@@ -182,7 +117,7 @@ mod tests {
     async fn params(given: &Value, request: &[u8], checked: bool) -> Result<Params, u16> {
         let trigger =
             HttpTrigger::new(&Options(given.as_object().unwrap().clone()), &Context::default()).unwrap();
-        let request = Recorded::read(request).unwrap();
+        let request = RecordedRequest::read(request).unwrap();
         let triggers: [(&str, &dyn Trigger); 1] = [("hook", &trigger)];
         dry_run(triggers, "hook", request, checked).await.map_err(|no_event| match no_event {
             NoEvent::Response { status, .. } => status.as_u16(),
@@ -219,13 +154,6 @@ mod tests {
             ),
         ] {
             assert_eq!(own_params(&given, request, checked).await, told, "{given}");
-        }
-        for (bytes, says) in [
-            (&b""[..], "line 1"),
-            (b"x\n\n", "line 1"),
-            (b"GET / HTTP/1.1\nbad\n\n", "line 2: expected NAME"),
-        ] {
-            assert!(Recorded::read(bytes).err().unwrap().to_string().contains(says));
         }
     }
 
@@ -337,7 +265,7 @@ mod tests {
         ] {
             let request =
                 format!("POST {path} HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n{{}}");
-            let recorded = Recorded::read(request.as_bytes()).unwrap();
+            let recorded = RecordedRequest::read(request.as_bytes()).unwrap();
             let found = dry_run(triggers, name, recorded, true).await.err();
             assert_eq!(found, receiver.map(|name| NoEvent::OtherTrigger(name.to_owned())), "{name} {path}");
         }

@@ -7,10 +7,10 @@ use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::auth::AuthError;
-use super::body::UnusableBody;
-use super::delivery::InvalidDeliveryId;
 use herald_net::serve::{self, HostError, JsonReply, error_reply, json_reply};
+use herald_webhook::auth::AuthError;
+use herald_webhook::body::UnusableBody;
+use herald_webhook::delivery::InvalidDeliveryId;
 
 /// Why a request creates no event.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ impl RejectedRequest {
                 let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
                 format!("method not allowed; use {}", names.join(" or "))
             }
-            Self::Denied { denied: AuthError(why), .. }
-            | Self::Body(UnusableBody::Type(why) | UnusableBody::Content(why)) => why.clone(),
+            Self::Denied { denied, .. } => denied.to_string(),
+            Self::Body(error) => error.to_string(),
             Self::DeliveryId(error) => error.to_string(),
             Self::Compressed => {
                 "compressed bodies are not accepted; send the body without Content-Encoding".to_owned()

@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
-use super::path::{Pattern, clash, precedence};
 use crate::tls::TlsListener;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{self, Handler, JsonReply, Peer, ServeOptions, error_reply};
+use herald_webhook::path::{Pattern, clash, precedence};
 
 /// How long a request waits for triggers that are going to be mounted.
 const LONGEST_COMING: Duration = Duration::from_secs(2);

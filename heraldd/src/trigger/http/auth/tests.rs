@@ -1,4 +1,5 @@
 use super::*;
+use herald_webhook::auth::RequestCredentials;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,8 +30,10 @@ impl Case<'_> {
         let (options, problems) =
             description.check(given.as_object().unwrap(), &herald_core::problem::Path::top());
         assert_eq!(problems, [], "{}", self.auth);
-        let auth = Auth::of(&options.0["auth"]).unwrap();
-        auth.check_head(&request).and_then(|()| auth.check_whole(&request)).map_err(|denied| denied.0)
+        let auth = read(&options.0["auth"]).unwrap();
+        auth.check_head(&request)
+            .and_then(|()| auth.check_whole(&request))
+            .map_err(|denied| denied.to_string())
     }
 }
 
@@ -227,7 +230,7 @@ fn senders_without_delivery_ids_get_one() {
             body: body.as_bytes(),
             now: Timestamp::UNIX_EPOCH,
         };
-        assert_eq!(Auth::of(&auth).unwrap().delivery(&request).as_deref(), id, "{auth} {body}");
+        assert_eq!(read(&auth).unwrap().delivery(&request).as_deref(), id, "{auth} {body}");
     }
 }
 
@@ -242,6 +245,6 @@ fn what_is_refused() {
         (json!({"basic": {"user": "u", "password": "p"}, "header": "X"}), "need a `token`"),
         (json!({"provider": "standard_webhooks", "secret": "§"}), "Base64"),
     ] {
-        assert!(options::read(&auth).err().unwrap().to_string().contains(says), "{auth}");
+        assert!(read(&auth).err().unwrap().to_string().contains(says), "{auth}");
     }
 }

@@ -1,0 +1,49 @@
+//! An HMAC of the body in a header, however a sender writes it.
+
+use super::proof::{AuthError, RequestCredentials, WRONG, header};
+use crate::signature::{Algorithm, Encoding, matches};
+
+/// A header with an HMAC of the body.
+pub struct HmacHeader {
+    /// The name of the header.
+    pub header: String,
+    /// The hash below the HMAC.
+    pub algorithm: Algorithm,
+    /// How the signature is written.
+    pub encoding: Encoding,
+    /// The prefixes of the signature; one of them is required.
+    pub prefixes: Vec<String>,
+    /// The accepted secrets.
+    pub secrets: Vec<String>,
+}
+
+impl HmacHeader {
+    pub(super) fn check(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
+        let given = header(request, &self.header)?;
+        let mut stripped =
+            self.prefixes.iter().filter_map(|prefix| given.strip_prefix(prefix.as_str())).peekable();
+        if stripped.peek().is_none() {
+            let prefixes = self.prefixes.join("` or `");
+            return Err(AuthError::new(format!(
+                "the header {} does not begin with `{prefixes}`",
+                self.header
+            )));
+        }
+        let mut checked = stripped.map(|signature| {
+            signed(self.algorithm, &self.secrets, &[request.body], signature, self.encoding)
+        });
+        checked.find(Result::is_ok).unwrap_or_else(|| Err(AuthError::new(WRONG)))
+    }
+}
+
+/// Whether one of the secrets made the signature.
+pub(super) fn signed(
+    algorithm: Algorithm,
+    secrets: &[String],
+    parts: &[&[u8]],
+    signature: &str,
+    encoding: Encoding,
+) -> Result<(), AuthError> {
+    let fits = |secret: &String| matches(algorithm, secret.as_bytes(), parts, signature, encoding);
+    if secrets.iter().any(fits) { Ok(()) } else { Err(AuthError::new(WRONG)) }
+}

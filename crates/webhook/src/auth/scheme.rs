@@ -1,0 +1,139 @@
+//! What a caller must show: one of the ways to prove who it is.
+
+use super::basic::Basic;
+use super::generic::HmacHeader;
+use super::proof::{AuthError, RequestCredentials};
+use super::token::Token;
+use super::{bitbucket, forge, github, gitlab, slack, standard_webhooks, stripe};
+
+/// What a caller must show.
+pub enum Auth {
+    /// A token.
+    Token(Token),
+    /// A user and a password.
+    Basic(Basic),
+    /// A signature of the body.
+    Hmac(HmacHeader),
+    /// What a provider sends, with the accepted secrets.
+    Provider(Provider, Vec<String>),
+}
+
+/// A sender of web hooks whose scheme is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// GitHub.
+    GitHub,
+    /// GitLab.
+    GitLab,
+    /// Gitea.
+    Gitea,
+    /// Forgejo.
+    Forgejo,
+    /// Gogs.
+    Gogs,
+    /// Bitbucket.
+    Bitbucket,
+    /// Slack.
+    Slack,
+    /// Stripe.
+    Stripe,
+    /// Any sender that follows Standard Webhooks.
+    StandardWebhooks,
+}
+
+impl Provider {
+    const ALL: [(&'static str, Self); 9] = [
+        ("github", Self::GitHub),
+        ("gitlab", Self::GitLab),
+        ("gitea", Self::Gitea),
+        ("forgejo", Self::Forgejo),
+        ("gogs", Self::Gogs),
+        ("bitbucket", Self::Bitbucket),
+        ("slack", Self::Slack),
+        ("stripe", Self::Stripe),
+        ("standard_webhooks", Self::StandardWebhooks),
+    ];
+
+    /// The names, as configurations have them.
+    pub const NAMES: [&'static str; 9] = {
+        let mut names = [""; 9];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].0;
+            at += 1;
+        }
+        names
+    };
+
+    /// By its name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, provider)| *provider)
+    }
+
+    fn check(self, secrets: &[String], request: &RequestCredentials<'_>) -> Result<(), AuthError> {
+        match self {
+            Self::GitHub => github::check(secrets, request),
+            Self::GitLab => gitlab::check(secrets, request),
+            Self::Gitea => forge::check(&["x-gitea-signature"], secrets, request),
+            Self::Forgejo => forge::check(&["x-forgejo-signature", "x-gitea-signature"], secrets, request),
+            Self::Gogs => forge::check(&["x-gogs-signature"], secrets, request),
+            Self::Bitbucket => bitbucket::check(secrets, request),
+            Self::Slack => slack::check(secrets, request),
+            Self::Stripe => stripe::check(secrets, request),
+            Self::StandardWebhooks => standard_webhooks::check(secrets, request),
+        }
+    }
+}
+
+impl Auth {
+    /// Checks what the head of a request alone can prove: a request without a token is rejected before its body.
+    ///
+    /// # Errors
+    /// Why the request is rejected.
+    pub fn check_head(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
+        match self {
+            Self::Token(token) => token.check(request),
+            Self::Basic(basic) => basic.check(request),
+            Self::Hmac(_) | Self::Provider(..) => Ok(()),
+        }
+    }
+
+    /// Checks what needs the body.
+    ///
+    /// # Errors
+    /// Why the request is rejected.
+    pub fn check_whole(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
+        match self {
+            Self::Token(_) | Self::Basic(_) => Ok(()),
+            Self::Hmac(generic) => generic.check(request),
+            Self::Provider(provider, secrets) => provider.check(secrets, request),
+        }
+    }
+
+    /// The parameter of the query that holds the token: it is for authentication alone.
+    #[must_use]
+    pub fn query_parameter(&self) -> Option<&str> {
+        match self {
+            Self::Token(token) => token.query(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is HTTP Basic, for which a browser asks its user.
+    #[must_use]
+    pub fn is_basic(&self) -> bool {
+        matches!(self, Self::Basic(_))
+    }
+
+    /// A name for the delivery where the sender gives none in a header: a repeated delivery
+    /// has the same name.
+    #[must_use]
+    pub fn delivery(&self, request: &RequestCredentials<'_>) -> Option<String> {
+        match self {
+            Self::Provider(Provider::Slack, _) => slack::delivery(request),
+            Self::Provider(Provider::Stripe, _) => stripe::delivery(request),
+            _ => None,
+        }
+    }
+}
