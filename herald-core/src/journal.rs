@@ -209,7 +209,7 @@ pub struct RecoveredJob {
     /// The job.
     pub stored: StoredJob,
     /// Where it stood.
-    pub standing: Standing,
+    pub interrupted: InterruptedState,
     /// When it was made.
     pub queued_at: Timestamp,
     /// When the attempt that runs started.
@@ -218,7 +218,7 @@ pub struct RecoveredJob {
 
 /// Where a job stood when its process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum InterruptedState {
     /// It waited, perhaps until this time.
     Queued {
         /// Not before this time, when it waits for another attempt.

@@ -15,7 +15,7 @@ use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
 pub use herald_config::component_error::ComponentError;
 
-/// Waits for something to happen and tells the dispatcher.
+/// Waits for something to happen and fires.
 #[async_trait]
 pub trait Trigger: Any + Send + Sync {
     /// Takes hold of what the trigger needs (a port, say), so that a failure shows before anything starts.
@@ -95,7 +95,7 @@ impl Activator {
     /// Activates now. Returns the event's id once it is recorded.
     ///
     /// # Errors
-    /// [`Refused`]: the caller is told at once when there is no room.
+    /// [`Refused`], at once when there is no room.
     pub async fn activate(&self, params: impl Into<TriggerParam>) -> Result<Name, Refused> {
         self.submit(self.event(params)).await
     }
@@ -112,11 +112,11 @@ impl Activator {
         Key { name: self.own(key), window }
     }
 
-    /// Activates now, with all that the event has: a key, who caused it… Returns the event's id once it is recorded; with
-    /// a key that was seen within its window, the id of the first event.
+    /// Activates now, with all that the event has: a key, who caused it… Returns the event's id once it is recorded;
+    /// with a key that was seen within its window, the id of the first event.
     ///
     /// # Errors
-    /// [`Refused`]: the caller is told at once when there is no room.
+    /// [`Refused`], at once when there is no room.
     pub async fn submit(&self, event: NewEvent) -> Result<Name, Refused> {
         self.accept.accept_event(event).await
     }
@@ -125,7 +125,7 @@ impl Activator {
     /// and its key counts among the keys of this trigger.
     ///
     /// # Errors
-    /// [`Refused`]: the caller is told at once when there is no room.
+    /// [`Refused`], at once when there is no room.
     pub async fn activate_event(&self, event: NewEvent) -> Result<Name, Refused> {
         let key = event.key.map(|key| Key { name: self.own(&key.name), ..key });
         self.accept.accept_event(NewEvent { trigger: self.trigger.clone(), key, ..event }).await
@@ -140,7 +140,7 @@ impl Activator {
     /// that one's id, and nothing runs.
     ///
     /// # Errors
-    /// [`Refused`]: the caller is told at once when there is no room.
+    /// [`Refused`], at once when there is no room.
     pub async fn activate_once(
         &self,
         params: impl Into<TriggerParam>,

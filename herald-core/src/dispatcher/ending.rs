@@ -28,7 +28,7 @@ impl Engine {
         let ids: Vec<Name> =
             self.board.jobs.iter().filter(|(_, entry)| ends(entry)).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            self.apply(&id, lifecycle::Event::Cancel("Herald was stopped".to_owned()));
+            self.apply(&id, lifecycle::JobEvent::Cancel("Herald was stopped".to_owned()));
         }
     }
 

@@ -16,7 +16,7 @@ use super::arrival::{IncomingEvent, RecentKeys};
 use super::ask::{LaterAnswers, ask_all};
 use super::batch::{Act, Batch, Writing, recorded};
 use super::board::{Board, Origin};
-use super::event::{Answered, Event, Standing};
+use super::event::{Answered, DispatcherStatus, Event};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::setup::Setup;
@@ -190,7 +190,7 @@ impl Engine {
             Event::Activate { event, reply } => self.take_in(event, reply),
             Event::Reach(cursor) => self.records.push(Record::Reached(cursor)),
             Event::Again { job, reply } => self.run_again(*job, reply),
-            Event::Ask { reply } => drop(reply.send(self.standing())),
+            Event::Ask { reply } => drop(reply.send(self.status())),
             Event::Answered(answered) => {
                 let decision = self.decide(&answered);
                 let event_id = answered.activation.event_id.clone();
@@ -199,11 +199,11 @@ impl Engine {
                 }
             }
             Event::Finished { job_id, attempt, outcome } => {
-                self.apply(&job_id, lifecycle::Event::Finish { attempt, outcome });
+                self.apply(&job_id, lifecycle::JobEvent::Finish { attempt, outcome });
             }
             Event::Cancel { job_id, why, by, reply } => {
                 let found = self.board.jobs.get_mut(&job_id).map(|entry| entry.cancelled_by = by).is_some();
-                self.apply(&job_id, lifecycle::Event::Cancel(why));
+                self.apply(&job_id, lifecycle::JobEvent::Cancel(why));
                 let _ = reply.send(found);
             }
             Event::Replace { plan, limits, reply } => {
@@ -227,8 +227,8 @@ impl Engine {
         }
     }
 
-    fn standing(&self) -> Standing {
-        Standing {
+    fn status(&self) -> DispatcherStatus {
+        DispatcherStatus {
             running: self.board.running,
             waiting: self.board.waiting(),
             held: self.held.as_ref().map(|(why, _)| why.clone()),
@@ -280,7 +280,7 @@ impl Engine {
         if let Some(why) = &entry.broken {
             let kind = if resumed { FailureKind::Lost } else { FailureKind::Failed };
             let outcome = Err(Failure { kind, ..Failure::new(why) });
-            return self.apply(id, lifecycle::Event::Finish { attempt: number, outcome });
+            return self.apply(id, lifecycle::JobEvent::Finish { attempt: number, outcome });
         }
         let (executor, mask) = (entry.executor.clone(), entry.mask.clone());
         let instant = executor.is_instant() && !resumed;
@@ -290,7 +290,7 @@ impl Engine {
         let timeout = entry.policy.timeout;
         let mut attempt = begin(Start { executor, execution, timeout, resumed });
         if instant && let Poll::Ready(outcome) = poll!(&mut attempt) {
-            return self.apply(id, lifecycle::Event::Finish { attempt: number, outcome });
+            return self.apply(id, lifecycle::JobEvent::Finish { attempt: number, outcome });
         }
         // Owned by the tracker; the attempt ends once the job is asked to stop.
         self.tasks.spawn(report(attempt, id.clone(), number, self.events.clone()));

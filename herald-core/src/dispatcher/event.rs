@@ -37,14 +37,14 @@ pub(super) enum Event {
     /// End at once.
     Force,
     /// Tell how things stand.
-    Ask { reply: oneshot::Sender<Standing> },
+    Ask { reply: oneshot::Sender<DispatcherStatus> },
     /// Tell when nothing waits and nothing runs.
     WhenIdle { reply: oneshot::Sender<()> },
 }
 
 /// How things stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct DispatcherStatus {
     /// Jobs that run.
     pub running: usize,
     /// Jobs that wait.

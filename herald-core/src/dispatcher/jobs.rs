@@ -77,9 +77,9 @@ impl Engine {
             Entry::new(NewEntry { job, executor, mask, policy, state: State::Made, queued_at: self.now });
         self.board.jobs.insert(id.clone(), entry);
         if let Some(why) = broken {
-            return self.apply(&id, lifecycle::Event::Break(why));
+            return self.apply(&id, lifecycle::JobEvent::Break(why));
         }
-        self.apply(&id, lifecycle::Event::Admit);
+        self.apply(&id, lifecycle::JobEvent::Admit);
         if bounded {
             // What can start at once does not wait, and the next one of this turn must see that.
             self.schedule();
@@ -107,7 +107,7 @@ impl Engine {
     }
 
     fn reject(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, why: String) {
-        let (_, effects) = step(State::Made, lifecycle::Event::Reject(why), None);
+        let (_, effects) = step(State::Made, lifecycle::JobEvent::Reject(why), None);
         for effect in effects {
             if let Effect::RecordEnded(verdict) = effect {
                 self.record_ended(job, mask, verdict, None);
@@ -134,7 +134,7 @@ impl Engine {
     }
 
     /// Lets the life cycle decide about one job, and notes what follows.
-    pub(super) fn apply(&mut self, id: &Name, event: lifecycle::Event) {
+    pub(super) fn apply(&mut self, id: &Name, event: lifecycle::JobEvent) {
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
         let (state, effects) = step(entry.state, event, entry.policy.retry.as_ref());
         entry.state = state;
@@ -267,7 +267,7 @@ impl Engine {
                 (false, false) => self.board.next_of_chain(),
             };
             let Some(id) = next else { break };
-            self.apply(&id, lifecycle::Event::Start);
+            self.apply(&id, lifecycle::JobEvent::Start);
         }
     }
 }

@@ -37,8 +37,8 @@ use crate::journal::Journal;
 use crate::plan::{Limits, Plan};
 use crate::value::param::Params;
 use engine::Engine;
+pub use event::DispatcherStatus;
 use event::Event;
-pub use event::Standing;
 pub use fill::JobParamError;
 pub use rehearse::{Rehearsed, rehearse};
 pub use restore::{RestoredJob, restore};
@@ -105,7 +105,8 @@ impl Drop for Dispatcher {
 }
 
 impl Handle {
-    /// Ends a job, waiting or running. Returns whether there was one of this id. `by`: who wants that, where it is known.
+    /// Ends a job, waiting or running. Returns whether there was one of this id. `by`: who wants that, where it is
+    /// known.
     pub async fn cancel(&self, job_id: &str, why: &str, by: Option<Arc<Actor>>) -> bool {
         let (reply, answer) = oneshot::channel();
         let event = Event::Cancel { job_id: job_id.into(), why: why.to_owned(), by, reply };
@@ -120,8 +121,8 @@ impl Handle {
         }
     }
 
-    /// Runs a job that ended once more, as a new job of the same event. Returns its id once it is recorded. `by`: who wants
-    /// that, where it is known.
+    /// Runs a job that ended once more, as a new job of the same event. Returns its id once it is recorded. `by`: who
+    /// wants that, where it is known.
     ///
     /// # Errors
     /// [`Refused`] when it was not taken.
@@ -134,7 +135,7 @@ impl Handle {
     }
 
     /// How things stand. `None` when the dispatcher is gone.
-    pub async fn standing(&self) -> Option<Standing> {
+    pub async fn status(&self) -> Option<DispatcherStatus> {
         let (reply, answer) = oneshot::channel();
         self.events.send(Event::Ask { reply }).await.ok()?;
         answer.await.ok()

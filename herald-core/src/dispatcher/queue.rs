@@ -71,7 +71,7 @@ impl Engine {
         }
         if first && on_full == OnFull::Skip {
             let why = format!("skipped: {limit} of its pool run already (concurrency)");
-            return self.apply(id, lifecycle::Event::Reject(why));
+            return self.apply(id, lifecycle::JobEvent::Reject(why));
         }
         let older = self.board.pools.waiting(&pool);
         entry_waits(&mut self.board, id);
@@ -84,7 +84,7 @@ impl Engine {
     }
 
     fn cancel_for_newer(&mut self, id: &Name, why: &str) {
-        self.apply(id, lifecycle::Event::Cancel(why.to_owned()));
+        self.apply(id, lifecycle::JobEvent::Cancel(why.to_owned()));
     }
 }
 

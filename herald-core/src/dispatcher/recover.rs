@@ -13,7 +13,7 @@ use crate::component::executor::{Execution, Executor, Failure, Outcome};
 use crate::failpoint;
 use crate::job::lifecycle::State;
 use crate::job::policy::Policy;
-use crate::journal::{Recovered, RecoveredJob, Standing, StoredJob};
+use crate::journal::{InterruptedState, Recovered, RecoveredJob, StoredJob};
 
 impl Engine {
     /// Puts everything back where it stood; what is to be done follows in the first turn.
@@ -37,15 +37,15 @@ impl Engine {
     }
 
     fn take_up_job(&mut self, recovered: RecoveredJob, policy: Arc<Policy>) {
-        let RecoveredJob { stored: StoredJob { job, broken, .. }, standing, queued_at, started_at } =
+        let RecoveredJob { stored: StoredJob { job, broken, .. }, interrupted, queued_at, started_at } =
             recovered;
         let (id, attempt) = (job.id.clone(), job.attempt);
         let executor = self.plan.executors.get(&job.executor).cloned();
         let missing = || format!("there is no executor \"{}\" any more", job.executor);
         let broken = broken.or_else(|| executor.is_none().then(missing));
-        let state = match standing {
-            Standing::Queued { .. } => State::Queued { attempt },
-            Standing::Running => State::Running { attempt, stopping: false },
+        let state = match interrupted {
+            InterruptedState::Queued { .. } => State::Queued { attempt },
+            InterruptedState::Running => State::Running { attempt, stopping: false },
         };
         let executor = executor.unwrap_or_else(|| Arc::new(Gone));
         let (plan, route) = (self.plan.clone(), self.plan.workflow.route(&job.router, &job.task));
@@ -55,24 +55,25 @@ impl Engine {
         };
         let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state, queued_at });
         entry.started_at = started_at;
-        entry.attempts = if standing == Standing::Running { attempt } else { attempt.saturating_sub(1) };
+        entry.attempts =
+            if interrupted == InterruptedState::Running { attempt } else { attempt.saturating_sub(1) };
         entry.broken = broken;
-        entry.resumed = standing == Standing::Running;
+        entry.resumed = interrupted == InterruptedState::Running;
         let pool = entry.pool.clone().filter(|_| entry.policy.concurrency.is_some());
         self.board.jobs.insert(id.clone(), entry);
-        match standing {
-            Standing::Running => {
+        match interrupted {
+            InterruptedState::Running => {
                 self.board.take_place(&id);
                 if let Some(pool) = pool {
                     self.board.pools.enter_anyway(&pool);
                 }
                 self.acts.push(Act::Execute(id));
             }
-            Standing::Queued { not_before: Some(at) } => {
+            InterruptedState::Queued { not_before: Some(at) } => {
                 let wait = at.duration_since(self.now);
                 self.enqueue_later(&id, wait.try_into().unwrap_or_default());
             }
-            Standing::Queued { not_before: None } => self.enqueue(&id),
+            InterruptedState::Queued { not_before: None } => self.enqueue(&id),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::value::secret::Mask;
 const MOST_LINKS: u32 = 8;
 /// In place of the others: the id of the event that holds them.
 const CUT: &str = "_cut";
-/// The parameter of a request that is for this node alone: it came from another one, which has sent it to all others. What
-/// follows on its jobs is for this node alone, too.
+/// The parameter of a request that is for this node alone: it came from another one, which has sent it to all others.
+/// What follows on its jobs is for this node alone, too.
 pub const ONLY_HERE: &str = "_request/query/node";
 
 /// A job that is over.
@@ -84,8 +84,8 @@ fn cut(params: &mut Params, job: &Job) {
     }
 }
 
-/// What is kept of the `trigger_param` of this job: [`ONLY_HERE`] of the request with which the chain began, at the place
-/// where executors look for it. `None`: that request is for all nodes.
+/// What is kept of the `trigger_param` of this job: [`ONLY_HERE`] of the request with which the chain began, at the
+/// place where executors look for it. `None`: that request is for all nodes.
 fn kept(link: &Params) -> Option<Params> {
     let first = link.get("trigger")?.as_str()?;
     let (mut trigger, mut origin) = (first, link.get("trigger_param")?.as_object()?);

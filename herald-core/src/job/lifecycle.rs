@@ -69,7 +69,7 @@ pub enum State {
 
 /// What happens to a job.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub enum JobEvent {
     /// It is taken in.
     Admit,
     /// It is rejected, for this reason.
@@ -133,39 +133,39 @@ pub enum Effect {
 /// One step, by this policy. An event that does not fit the state (a late answer of an attempt that was given up, a
 /// second cancel) changes nothing and has no effect.
 #[must_use]
-pub fn step(state: State, event: Event, retry: Option<&Retry>) -> (State, Vec<Effect>) {
+pub fn step(state: State, event: JobEvent, retry: Option<&Retry>) -> (State, Vec<Effect>) {
     match (state, event) {
-        (State::Made, Event::Admit) => {
+        (State::Made, JobEvent::Admit) => {
             (State::Queued { attempt: 1 }, vec![Effect::RecordQueued, Effect::Enqueue])
         }
         // No `exe_done`: a chain that is refused because it is too long must not go on by being refused.
-        (State::Made, Event::Reject(why)) => {
+        (State::Made, JobEvent::Reject(why)) => {
             let verdict = Verdict::without_result(Status::Rejected, why);
             (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict)])
         }
-        (State::Made, Event::Break(why)) => {
+        (State::Made, JobEvent::Break(why)) => {
             let verdict = Verdict::without_result(Status::Failed, why);
             let effects =
                 vec![Effect::RecordQueued, Effect::RecordEnded(verdict.clone()), Effect::Feed(verdict)];
             (State::Ended(Status::Failed), effects)
         }
-        (State::Queued { .. }, Event::Reject(why)) => {
+        (State::Queued { .. }, JobEvent::Reject(why)) => {
             let verdict = Verdict::without_result(Status::Rejected, why);
             (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict), Effect::Dequeue])
         }
-        (State::Queued { attempt }, Event::Start) => {
+        (State::Queued { attempt }, JobEvent::Start) => {
             let effects = vec![Effect::RecordStarted { attempt }, Effect::Execute { attempt }];
             (State::Running { attempt, stopping: false }, effects)
         }
-        (State::Queued { .. }, Event::Cancel(why)) => {
+        (State::Queued { .. }, JobEvent::Cancel(why)) => {
             let verdict = Verdict::without_result(Status::Cancelled, why);
             let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::Dequeue, Effect::Feed(verdict)];
             (State::Ended(Status::Cancelled), effects)
         }
-        (State::Running { attempt, stopping: false }, Event::Cancel(_)) => {
+        (State::Running { attempt, stopping: false }, JobEvent::Cancel(_)) => {
             (State::Running { attempt, stopping: true }, vec![Effect::AskToStop])
         }
-        (State::Running { attempt, stopping }, Event::Finish { attempt: finished, outcome })
+        (State::Running { attempt, stopping }, JobEvent::Finish { attempt: finished, outcome })
             if attempt == finished =>
         {
             finish(attempt, stopping, Verdict::from(outcome), retry)
@@ -206,15 +206,15 @@ mod tests {
         ]
     }
 
-    fn any_event() -> impl Strategy<Value = Event> {
-        let finish = |(attempt, outcome)| Event::Finish { attempt, outcome };
+    fn any_event() -> impl Strategy<Value = JobEvent> {
+        let finish = |(attempt, outcome)| JobEvent::Finish { attempt, outcome };
         prop_oneof![
-            1 => Just(Event::Admit),
-            1 => Just(Event::Reject("no".into())),
-            1 => Just(Event::Break("no".into())),
-            2 => Just(Event::Start),
+            1 => Just(JobEvent::Admit),
+            1 => Just(JobEvent::Reject("no".into())),
+            1 => Just(JobEvent::Break("no".into())),
+            2 => Just(JobEvent::Start),
             3 => (1u32..4, any_outcome()).prop_map(finish),
-            1 => Just(Event::Cancel("stop".into())),
+            1 => Just(JobEvent::Cancel("stop".into())),
         ]
     }
 
@@ -291,7 +291,7 @@ mod tests {
         ] {
             let running = State::Running { attempt: 1, stopping: false };
             let outcome = Err(Failure { kind, ..Failure::new("why") });
-            let (state, _) = step(running, Event::Finish { attempt: 1, outcome }, None);
+            let (state, _) = step(running, JobEvent::Finish { attempt: 1, outcome }, None);
             let State::Ended(ended) = state else { panic!("{state:?}") };
             assert_eq!(ended.as_str(), status);
         }
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_late_answer_of_another_attempt_changes_nothing() {
         let running = State::Running { attempt: 2, stopping: true };
-        let late = Event::Finish { attempt: 1, outcome: Ok(Params::new()) };
+        let late = JobEvent::Finish { attempt: 1, outcome: Ok(Params::new()) };
         assert_eq!(step(running, late, None), (running, Vec::new()));
     }
 
@@ -322,7 +322,7 @@ mod tests {
         ] {
             let outcome = Err(Failure { kind, ..Failure::new("why") });
             let state = State::Running { attempt, stopping };
-            let (next, effects) = step(state, Event::Finish { attempt, outcome }, Some(&retry));
+            let (next, effects) = step(state, JobEvent::Finish { attempt, outcome }, Some(&retry));
             let wait = effects.iter().find_map(|effect| match effect {
                 Effect::EnqueueLater(wait) => Some(*wait),
                 _ => None,

@@ -102,7 +102,7 @@ pub type Call = unsafe extern "C" fn(
     len: usize,
 );
 
-/// Tells a plugin that a call is to end.
+/// Notifies a plugin that a call is to end.
 pub type Signal = unsafe extern "C" fn(call: u64, state: u32);
 
 /// What Herald offers to plugins.
@@ -124,7 +124,7 @@ pub struct HostTable {
         done: Option<Done>,
         context: *mut c_void,
     ) -> u32,
-    /// Tells when there is room for an activation.
+    /// Reports when there is room for an activation.
     pub room: unsafe extern "C" fn(call: u64, done: Option<Done>, context: *mut c_void) -> u32,
     /// The most talkative level that is logged.
     pub log_level: unsafe extern "C" fn() -> u32,
@@ -166,7 +166,7 @@ pub struct PluginTable {
     pub size: u32,
     /// Calls the plugin.
     pub call: Option<Call>,
-    /// Tells it that a call is to end.
+    /// Notifies it that a call is to end.
     pub signal: Option<Signal>,
 }
 

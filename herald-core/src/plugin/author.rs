@@ -14,7 +14,7 @@ use super::abi::{op, state};
 use super::description::{Manifest, TypeMessage};
 use super::host::{Host, RemoteAccept, RemoteOutput};
 use super::logging;
-use super::message::{self, Check, Create, Kind, Of, Run, Wrong};
+use super::message::{self, CallError, Check, ComponentKind, Create, Of, Run};
 use crate::clock::SystemClock;
 use crate::component::executor::{Execution, Executor, Stop};
 use crate::component::selector::Selector;
@@ -25,8 +25,8 @@ use crate::component::trigger::{Activator, ComponentError, Trigger};
 pub(super) const PANICKED: &str = "the plugin panicked; its message is on the standard error of Herald";
 
 /// An answer: JSON of what was asked for, or of why not.
-pub(super) type Reply = Result<Vec<u8>, Vec<u8>>;
-type Work = Pin<Box<dyn Future<Output = Reply> + Send>>;
+pub(super) type CallAnswer = Result<Vec<u8>, Vec<u8>>;
+type Work = Pin<Box<dyn Future<Output = CallAnswer> + Send>>;
 
 /// A plugin in Rust. Made by [`crate::plugin!`].
 pub struct Plugin {
@@ -36,12 +36,12 @@ pub struct Plugin {
     selectors: Vec<SelectorType>,
     executors: Vec<ExecutorType>,
     runtime: OnceLock<Runtime>,
-    instances: Mutex<HashMap<u64, Instance>>,
+    instances: Mutex<HashMap<u64, ComponentInstance>>,
     calls: Mutex<HashMap<u64, Running>>,
 }
 
 #[derive(Clone)]
-enum Instance {
+enum ComponentInstance {
     Trigger(Arc<dyn Trigger>),
     Selector(Arc<dyn Selector>),
     Executor(Arc<dyn Executor>),
@@ -85,10 +85,10 @@ impl Plugin {
         op: u32,
         instance: u64,
         json: &[u8],
-    ) -> Option<Reply> {
+    ) -> Option<CallAnswer> {
         let runtime = match self.runtime() {
             Ok(runtime) => runtime,
-            Err(error) => return Some(Err(Wrong::json(error))),
+            Err(error) => return Some(Err(CallError::json(error))),
         };
         // For what an author does at once: a timer, a task.
         let _inside = runtime.enter();
@@ -109,7 +109,7 @@ impl Plugin {
                 }
             }
         };
-        Some(reply.map_err(|error| Wrong::json(error.to_string())))
+        Some(reply.map_err(|error| CallError::json(error.to_string())))
     }
 
     /// A call is to end.
@@ -169,14 +169,14 @@ impl Plugin {
         // Nothing is shared over the boundary: a plugin has its options alone.
         let context = crate::component::context::Context::default();
         let made = match kind {
-            Kind::Trigger => {
-                Instance::Trigger((find(&self.triggers, &type_name)?.factory)(&options, &context)?)
+            ComponentKind::Trigger => {
+                ComponentInstance::Trigger((find(&self.triggers, &type_name)?.factory)(&options, &context)?)
             }
-            Kind::Selector => {
-                Instance::Selector((find(&self.selectors, &type_name)?.factory)(&options, &context)?)
+            ComponentKind::Selector => {
+                ComponentInstance::Selector((find(&self.selectors, &type_name)?.factory)(&options, &context)?)
             }
-            Kind::Executor => {
-                Instance::Executor((find(&self.executors, &type_name)?.factory)(&options, &context)?)
+            ComponentKind::Executor => {
+                ComponentInstance::Executor((find(&self.executors, &type_name)?.factory)(&options, &context)?)
             }
         };
         locked(&self.instances).insert(instance, made);
@@ -186,9 +186,9 @@ impl Plugin {
     fn check(&self, json: &[u8]) -> Result<Vec<u8>, ComponentError> {
         let Check { kind, type_name, of, name, value } = message::read(json)?;
         let description = match kind {
-            Kind::Trigger => &find(&self.triggers, &type_name)?.description,
-            Kind::Selector => &find(&self.selectors, &type_name)?.description,
-            Kind::Executor => &find(&self.executors, &type_name)?.description,
+            ComponentKind::Trigger => &find(&self.triggers, &type_name)?.description,
+            ComponentKind::Selector => &find(&self.selectors, &type_name)?.description,
+            ComponentKind::Executor => &find(&self.executors, &type_name)?.description,
         };
         let list = match of {
             Of::Options => &description.options,
@@ -216,21 +216,21 @@ impl Plugin {
         let component = locked(&self.instances).get(&instance).cloned();
         let component = component.ok_or_else(|| ComponentError::new("the plugin has no such component"))?;
         Ok(match (op, component) {
-            (op::SELECT, Instance::Selector(selector)) => {
+            (op::SELECT, ComponentInstance::Selector(selector)) => {
                 let question = message::read_question(json)?;
                 Box::pin(async move { reply(selector.select(&question).await.map(message::answer_json)) })
             }
-            (op::PREPARE, Instance::Trigger(trigger)) => {
+            (op::PREPARE, ComponentInstance::Trigger(trigger)) => {
                 Box::pin(async move { reply(trigger.prepare().await.map(|()| b"null".to_vec())) })
             }
-            (op::RUN, Instance::Trigger(trigger)) => {
+            (op::RUN, ComponentInstance::Trigger(trigger)) => {
                 let Run { trigger: name } = message::read(json)?;
                 let accept = Arc::new(RemoteAccept { host, call });
                 let activator = Activator::new(name.as_str().into(), accept, Arc::new(SystemClock));
                 let stop = stop.asked.clone();
                 Box::pin(async move { reply(trigger.run(activator, stop).await.map(|()| b"null".to_vec())) })
             }
-            (op::EXECUTE | op::RECOVER, Instance::Executor(executor)) => {
+            (op::EXECUTE | op::RECOVER, ComponentInstance::Executor(executor)) => {
                 let (job, mask) = message::read_execution(json)?;
                 let execution = Execution {
                     job: Arc::new(job),
@@ -245,7 +245,7 @@ impl Plugin {
                     })
                 })
             }
-            (op::CLOSE, Instance::Executor(executor)) => Box::pin(async move {
+            (op::CLOSE, ComponentInstance::Executor(executor)) => Box::pin(async move {
                 executor.close().await;
                 Ok(b"null".to_vec())
             }),
@@ -263,10 +263,10 @@ impl Plugin {
         call: u64,
         work: Work,
         stop: Stop,
-    ) -> Option<Reply> {
+    ) -> Option<CallAnswer> {
         let caught = AssertUnwindSafe(work).catch_unwind();
         let mut work: Work =
-            Box::pin(caught.map(|reply| reply.unwrap_or_else(|_| Err(Wrong::json(PANICKED)))));
+            Box::pin(caught.map(|reply| reply.unwrap_or_else(|_| Err(CallError::json(PANICKED)))));
         if let Poll::Ready(reply) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return Some(reply);
         }
@@ -291,8 +291,8 @@ impl Plugin {
     }
 }
 
-fn reply(outcome: Result<Vec<u8>, ComponentError>) -> Reply {
-    outcome.map_err(|error| Wrong::json(error.to_string()))
+fn reply(outcome: Result<Vec<u8>, ComponentError>) -> CallAnswer {
+    outcome.map_err(|error| CallError::json(error.to_string()))
 }
 
 fn find<'a, C: ?Sized>(

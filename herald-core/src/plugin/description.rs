@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::message::{Kind, Of};
+use super::message::{ComponentKind, Of};
 use crate::component::spec::{Description, OptionCheck, OptionKind, OptionSpec};
 
 /// Why the description of a component type makes no sense.
@@ -55,11 +55,11 @@ pub struct Manifest {
 impl Manifest {
     /// The type names that come more than once within one kind.
     #[must_use]
-    pub fn doubles(&self) -> Vec<(Kind, String)> {
+    pub fn doubles(&self) -> Vec<(ComponentKind, String)> {
         let kinds = [
-            (Kind::Trigger, &self.triggers),
-            (Kind::Selector, &self.selectors),
-            (Kind::Executor, &self.executors),
+            (ComponentKind::Trigger, &self.triggers),
+            (ComponentKind::Selector, &self.selectors),
+            (ComponentKind::Executor, &self.executors),
         ];
         let mut doubles = Vec::new();
         for (kind, types) in kinds {

@@ -5,12 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::abi::{self, HostTable};
 use super::author::{PANICKED, Plugin};
 use super::host::Host;
-use super::message::Wrong;
+use super::message::CallError;
 
 /// What the macro puts behind [`abi::PluginTable::call`].
 ///
 /// # Safety
-/// As `include/herald_plugin.h` says: `host` points to the host's table, `json` to `len` bytes that stay until this returns.
+/// As `include/herald_plugin.h` says: `host` points to the host's table, `json` to `len` bytes that stay until this
+/// returns.
 pub unsafe fn call(
     plugin: fn() -> &'static Plugin,
     host: *const HostTable,
@@ -25,7 +26,7 @@ pub unsafe fn call(
     // SAFETY: the caller vouches for the bytes.
     let json = unsafe { abi::bytes(json, len) };
     let reply = catch_unwind(AssertUnwindSafe(|| plugin().call(host, call, op, instance, json)));
-    if let Some(reply) = reply.unwrap_or_else(|_| Some(Err(Wrong::json(PANICKED)))) {
+    if let Some(reply) = reply.unwrap_or_else(|_| Some(Err(CallError::json(PANICKED)))) {
         host.answer(call, &reply);
     }
 }

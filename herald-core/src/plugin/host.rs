@@ -32,8 +32,8 @@ impl Host {
     /// The host behind this table; `None` when the table is not of our version.
     ///
     /// # Safety
-    /// `table` is null, or points to a table that begins with two 32 bit numbers, that is as long as the second of them says
-    /// when the first one is [`abi::ABI`], and that stays for the life of the process.
+    /// `table` is null, or points to a table that begins with two 32 bit numbers, that is as long as the second of them
+    /// says when the first one is [`abi::ABI`], and that stays for the life of the process.
     pub(super) unsafe fn new(table: *const HostTable) -> Option<Self> {
         if table.is_null() {
             return None;

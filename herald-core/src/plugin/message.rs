@@ -16,7 +16,7 @@ use crate::value::secret::Mask;
 /// The kinds of components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ComponentKind {
     /// Triggers.
     Trigger,
     /// Selectors.
@@ -25,7 +25,7 @@ pub enum Kind {
     Executor,
 }
 
-impl std::fmt::Display for Kind {
+impl std::fmt::Display for ComponentKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Trigger => "trigger",
@@ -39,7 +39,7 @@ impl std::fmt::Display for Kind {
 #[derive(Serialize, Deserialize)]
 pub struct Create {
     /// Of which kind.
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// Of which type.
     #[serde(rename = "type")]
     pub type_name: String,
@@ -51,7 +51,7 @@ pub struct Create {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Of {
-    /// What stands in the configuration of the component.
+    /// The options of the component in the configuration.
     Options,
     /// What it reads of `select_param` or `job_param`.
     Params,
@@ -61,11 +61,11 @@ pub enum Of {
 #[derive(Serialize, Deserialize)]
 pub struct Check {
     /// Of which kind of component.
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// Of which type.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// In which list the option stands.
+    /// Which list the option belongs to.
     pub of: Of,
     /// The option.
     pub name: String,
@@ -82,7 +82,7 @@ pub struct Run {
 
 /// Why something was not done.
 #[derive(Default, Serialize, Deserialize)]
-pub struct Wrong {
+pub struct CallError {
     /// One sentence.
     pub error: String,
     /// For jobs: how it ended.
@@ -93,7 +93,7 @@ pub struct Wrong {
     pub result: Params,
 }
 
-impl Wrong {
+impl CallError {
     /// As JSON.
     #[must_use]
     pub fn json(error: impl std::fmt::Display) -> Vec<u8> {
@@ -276,13 +276,13 @@ pub fn outcome_json(outcome: Outcome) -> Result<Vec<u8>, Vec<u8>> {
             FailureKind::Cancelled => End::Cancelled,
             FailureKind::Lost => End::Lost,
         };
-        json(&Wrong { error: failure.error, kind: Some(kind), result: failure.result })
+        json(&CallError { error: failure.error, kind: Some(kind), result: failure.result })
     })
 }
 
 /// Why a job did not succeed; of this kind, where the plugin names none.
 #[must_use]
-pub fn failure(wrong: Wrong, default_kind: FailureKind) -> Failure {
+pub fn failure(wrong: CallError, default_kind: FailureKind) -> Failure {
     let kind = match wrong.kind {
         None => default_kind,
         Some(End::Failed) => FailureKind::Failed,

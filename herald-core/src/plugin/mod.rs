@@ -6,8 +6,8 @@
 //! `cdylib`.
 //!
 //! Behind the macro is a C table with JSON in and out ([`abi`], and `include/herald_plugin.h` for authors in other
-//! languages). A plugin shares neither runtime nor allocator nor log with the daemon, so it may come from another version
-//! of the compiler. What the author need not care for:
+//! languages). A plugin shares neither runtime nor allocator nor log with the daemon, so it may come from another
+//! version of the compiler. What the author need not care for:
 //!
 //! - Asynchronous code runs on a runtime of the plugin's own, made at the first call, which lives as long as the
 //!   process.

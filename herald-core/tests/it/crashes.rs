@@ -14,8 +14,8 @@ use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::executor::{Execution, Executor, Failure, Outcome};
 use herald_core::journal::{
-    Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob, Standing, StoredJob,
-    StoredSecrets,
+    InterruptedState, Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob,
+    StoredJob, StoredSecrets,
 };
 use herald_core::plan::{Limits, Plan};
 use herald_core::workflow::{KnownComponents, read};
@@ -100,20 +100,20 @@ fn left_to_do(records: &[Record]) -> Recovered {
                 for event in events.iter_mut().filter(|e| e.activation.event_id == job.trigger_id) {
                     event.made.insert((job.router.clone(), job.task.clone()));
                 }
-                let standing = Standing::Queued { not_before: None };
+                let interrupted = InterruptedState::Queued { not_before: None };
                 let (job, secrets) = (job.as_ref().clone(), StoredSecrets::Present);
                 let stored = StoredJob { job, secrets, broken: None };
-                jobs.push(RecoveredJob { stored, standing, queued_at: *at, started_at: None });
+                jobs.push(RecoveredJob { stored, interrupted, queued_at: *at, started_at: None });
             }
             Record::Started { job, .. } => {
                 jobs.iter_mut()
                     .filter(|j| j.stored.job.id == job.id)
-                    .for_each(|j| j.standing = Standing::Running);
+                    .for_each(|j| j.interrupted = InterruptedState::Running);
             }
             Record::AttemptEnded { job, retry_at, .. } => {
                 for recovered in jobs.iter_mut().filter(|j| j.stored.job.id == job.id) {
                     recovered.stored.job.attempt = job.attempt + 1;
-                    recovered.standing = Standing::Queued { not_before: Some(*retry_at) };
+                    recovered.interrupted = InterruptedState::Queued { not_before: Some(*retry_at) };
                 }
             }
             Record::Ended { job, .. } => jobs.retain(|j| j.stored.job.id != job.id),

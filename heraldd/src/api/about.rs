@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use herald_core::dispatcher::Standing;
+use herald_core::dispatcher::DispatcherStatus;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use tokio::sync::oneshot;
 
-use super::answer::{Answer, Problem, Usual};
+use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::model;
@@ -18,35 +18,37 @@ use crate::metrics::MetricsFormat;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
-    responses((status = 200, description = "The routers, by name.", body = Vec<model::Router>), Usual))]
-pub(super) async fn routers(State(api): State<Arc<Api>>) -> Answer<Json<Vec<model::Router>>> {
+    responses((status = 200, description = "The routers, by name.", body = Vec<model::RouterResource>), CommonErrors))]
+pub(super) async fn routers(State(api): State<Arc<Api>>) -> HandlerResult<Json<Vec<model::RouterResource>>> {
     let view = api.view();
     // Of ten thousand routers this takes a while.
     let routers = tokio::task::spawn_blocking(move || view.routers()).await;
-    routers.map(Json).map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    routers
+        .map(Json)
+        .map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 /// The executors
 #[utoipa::path(get, path = "/v1/executors", tag = "configuration",
-    responses((status = 200, description = "The executors, by name.", body = Vec<model::Executor>), Usual))]
-pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Executor>> {
+    responses((status = 200, description = "The executors, by name.", body = Vec<model::ExecutorResource>), CommonErrors))]
+pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::ExecutorResource>> {
     Json(api.view().executors.clone())
 }
 
 /// The nodes of the fleet: state, since when, version, running jobs, clock offset
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
-    responses((status = 200, description = "The nodes, by name.", body = Vec<model::Node>), Usual))]
-pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::Node>> {
+    responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
+pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
     Json(api.nodes.shown())
 }
 
 /// Version, process, configuration, number of running and queued jobs
 #[utoipa::path(get, path = "/v1/info", tag = "daemon",
-    responses((status = 200, description = "The daemon.", body = model::Info), Usual))]
-pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::Info> {
-    let standing = api.standing().await;
-    let count = |of: fn(&Standing) -> usize| standing.as_ref().map_or(0, |now| of(now) as u64);
-    Json(model::Info {
+    responses((status = 200, description = "The daemon.", body = model::DaemonInfo), CommonErrors))]
+pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo> {
+    let status = api.status().await;
+    let count = |of: fn(&DispatcherStatus) -> usize| status.as_ref().map_or(0, |now| of(now) as u64);
+    Json(model::DaemonInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started_at: api.started_at.to_string(),
@@ -61,13 +63,17 @@ pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::Info> {
 #[utoipa::path(post, path = "/v1/reload", tag = "configuration", params(ReasonQuery),
     responses((status = 200, description = "The new configuration is in use.", body = model::Reloaded),
         (status = 422, description = "It is invalid, and nothing changed: `detail` lists every error with its place.",
-            body = model::Problem, content_type = "application/problem+json"), Usual))]
+            body = model::ProblemDetails, content_type = "application/problem+json"), CommonErrors))]
 pub(super) async fn reload(
     State(api): State<Arc<Api>>,
     CommandActor(by): CommandActor,
-) -> Answer<Json<model::Reloaded>> {
-    let gone =
-        || Problem::later(StatusCode::SERVICE_UNAVAILABLE, "Herald is stopping, or busy with another reload");
+) -> HandlerResult<Json<model::Reloaded>> {
+    let gone = || {
+        ErrorResponse::later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Herald is stopping, or busy with another reload",
+        )
+    };
     tracing::info!(
         user = by.user.as_deref(),
         via = &*by.via,
@@ -78,40 +84,40 @@ pub(super) async fn reload(
     api.reload.try_send(reply).map_err(|_| gone())?;
     match answer.await {
         Ok(Ok(warnings)) => Ok(Json(model::Reloaded { warnings })),
-        Ok(Err(problems)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, problems.to_string())),
+        Ok(Err(problems)) => Err(ErrorResponse::new(StatusCode::UNPROCESSABLE_ENTITY, problems.to_string())),
         Err(_) => Err(gone()),
     }
 }
 
 /// Liveness probe
 #[utoipa::path(get, path = "/healthz", tag = "daemon",
-    responses((status = 200, description = "The process is alive.", body = model::Health), Usual))]
+    responses((status = 200, description = "The process is alive.", body = model::Health), CommonErrors))]
 pub(super) async fn healthz() -> Json<model::Health> {
     Json(model::Health { status: "ok".to_owned() })
 }
 
 /// Readiness probe: whether events are accepted
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
-    responses((status = 200, description = "Events are accepted.", body = model::Health), Usual))]
-pub(super) async fn readyz(State(api): State<Arc<Api>>) -> Answer<Json<model::Health>> {
+    responses((status = 200, description = "Events are accepted.", body = model::Health), CommonErrors))]
+pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::Health>> {
     if let Some(why) = api.closed_for() {
-        return Err(Problem::later(StatusCode::SERVICE_UNAVAILABLE, why));
+        return Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why));
     }
-    let why = match api.standing().await {
+    let why = match api.status().await {
         None => "the dispatcher does not answer: the disk of the journal may be stuck".to_owned(),
-        Some(Standing { stopping: true, .. }) => "Herald is stopping".to_owned(),
-        Some(Standing { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
+        Some(DispatcherStatus { stopping: true, .. }) => "Herald is stopping".to_owned(),
+        Some(DispatcherStatus { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
         Some(_) => return Ok(Json(model::Health { status: "ready".to_owned() })),
     };
-    Err(Problem::later(StatusCode::SERVICE_UNAVAILABLE, why))
+    Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why))
 }
 
 /// Metrics for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "daemon",
     responses((status = 200, description = "Prometheus text (0.0.4), or OpenMetrics where `Accept` asks for it.",
-        body = String, content_type = "text/plain"), Usual))]
+        body = String, content_type = "text/plain"), CommonErrors))]
 pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let format = MetricsFormat::asked_for(&headers);
-    let text = api.metrics.render(api.standing().await.as_ref(), format);
+    let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

@@ -15,7 +15,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
 
 /// An error: what is wrong and what to do.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct ErrorResponse {
     status: StatusCode,
     detail: String,
     /// Whether it is worth another try.
@@ -25,9 +25,9 @@ pub(super) struct Problem {
 }
 
 /// What a handler gives.
-pub(super) type Answer<T> = Result<T, Problem>;
+pub(super) type HandlerResult<T> = Result<T, ErrorResponse>;
 
-impl Problem {
+impl ErrorResponse {
     pub(super) fn new(status: StatusCode, detail: impl std::fmt::Display) -> Self {
         Self { status, detail: detail.to_string(), later: false, candidates: None }
     }
@@ -54,7 +54,7 @@ impl Problem {
     }
 }
 
-impl From<HistoryError> for Problem {
+impl From<HistoryError> for ErrorResponse {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Cursor => Self::new(StatusCode::BAD_REQUEST, error),
@@ -63,9 +63,9 @@ impl From<HistoryError> for Problem {
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
-        let body = model::Problem {
+        let body = model::ProblemDetails {
             status: self.status.as_u16(),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             detail: self.detail,
@@ -81,15 +81,15 @@ impl IntoResponse for Problem {
 }
 
 /// What every call may answer: the request is wrong, its token is, or the daemon cannot tell at the moment.
-pub(super) struct Usual;
-/// Calls about something that may not be there.
+pub(super) struct CommonErrors;
+/// Calls about something that may be missing.
 pub(super) struct Missing;
 /// Calls about a job or an event, whose id may be shortened.
 pub(super) struct UnknownId;
 /// Calls that something may be in the way of.
 pub(super) struct Conflict;
 /// Calls that make an event or a job.
-pub(super) struct Crowded;
+pub(super) struct TooManyRequests;
 /// Calls with a body.
 pub(super) struct BadBody;
 
@@ -106,13 +106,13 @@ macro_rules! problems {
 }
 
 problems! {
-    Usual: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token is missing or wrong (TCP only).",
+    CommonErrors: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token is missing or wrong (TCP only).",
         405 "Method not allowed: `Allow` lists those that are.", 503 "Herald cannot answer at the moment; try again later.";
     Missing: 404 "There is nothing of this id or name.";
     UnknownId: 404 "There is nothing of this id.", 409 "The id is ambiguous: `candidates` lists those that may be meant.";
     Conflict: 404 "There is nothing of this id.",
         409 "The job has already finished, or has not finished yet. Or the id is ambiguous: see `candidates`.";
-    Crowded: 429 "The queue is full (`max_queue`); try again later.";
+    TooManyRequests: 429 "The queue is full (`max_queue`); try again later.";
     BadBody: 408 "The body did not arrive in time.", 413 "The body is too long.";
 }
 

@@ -13,7 +13,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::answer::Problem;
+use super::answer::ErrorResponse;
 use herald_net::serve::read_whole;
 
 /// Gives the reason where neither the query nor the body can.
@@ -52,18 +52,18 @@ pub(super) struct RequestActor(pub(super) Arc<Actor>);
 pub(super) struct CommandActor(pub(super) Arc<Actor>);
 
 impl<S: Send + Sync> FromRequestParts<S> for RequestActor {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ErrorResponse> {
         let reason = given(parts)?;
         actor(parts, reason).await.map(Self)
     }
 }
 
 impl<S: Send + Sync> FromRequest<S> for CommandActor {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ErrorResponse> {
         let (parts, body) = request.into_parts();
         let mut reason = given(&parts)?;
         if reason.is_none() {
@@ -75,12 +75,12 @@ impl<S: Send + Sync> FromRequest<S> for CommandActor {
     }
 }
 
-fn bad(why: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, why)
+fn bad(why: &str) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::BAD_REQUEST, why)
 }
 
 /// The reason in the query, else in the header.
-fn given(parts: &Parts) -> Result<Option<String>, Problem> {
+fn given(parts: &Parts) -> Result<Option<String>, ErrorResponse> {
     let query = parts.uri.query().unwrap_or_default();
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "reason");
     if let Some((_, reason)) = asked {
@@ -90,7 +90,7 @@ fn given(parts: &Parts) -> Result<Option<String>, Problem> {
     header.transpose().map_err(|_| bad("the header Herald-Reason is not valid UTF-8"))
 }
 
-async fn actor(parts: &Parts, reason: Option<String>) -> Result<Arc<Actor>, Problem> {
+async fn actor(parts: &Parts, reason: Option<String>) -> Result<Arc<Actor>, ErrorResponse> {
     let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > LONGEST) {
         return Err(bad("reason: expected at most 500 characters"));
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    async fn by(uri: &str, headers: &[(&str, &str)], caller: ApiCaller) -> Result<Arc<Actor>, Problem> {
+    async fn by(uri: &str, headers: &[(&str, &str)], caller: ApiCaller) -> Result<Arc<Actor>, ErrorResponse> {
         let mut request = http::Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use herald_core::clock::Clock;
-use herald_core::dispatcher::{Handle, Standing};
+use herald_core::dispatcher::{DispatcherStatus, Handle};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -76,7 +76,7 @@ impl Api {
     }
 
     /// The state of the dispatcher; `None` when it does not answer in time.
-    pub(super) async fn standing(&self) -> Option<Standing> {
-        tokio::time::timeout(LONGEST_WORD, self.handle.standing()).await.ok().flatten()
+    pub(super) async fn status(&self) -> Option<DispatcherStatus> {
+        tokio::time::timeout(LONGEST_WORD, self.handle.status()).await.ok().flatten()
     }
 }

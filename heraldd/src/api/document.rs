@@ -27,7 +27,7 @@ pub(super) fn head() -> OpenApi {
 /// Adds what no call names by itself: the schema of errors, which are named in code, and who may come in.
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
-    components.schemas.insert(model::Problem::name().into_owned(), model::Problem::schema());
+    components.schemas.insert(model::ProblemDetails::name().into_owned(), model::ProblemDetails::schema());
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("The `token` of the `api` section. On the socket none is asked for."));

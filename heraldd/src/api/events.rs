@@ -10,12 +10,14 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::answer::{Answer, BadBody, Conflict, Crowded, Missing, Problem, UnknownId, Usual};
+use super::answer::{
+    BadBody, CommonErrors, Conflict, ErrorResponse, HandlerResult, Missing, TooManyRequests, UnknownId,
+};
 use super::caller::{CommandActor, ReasonQuery, RequestActor};
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
-use super::jobs::turned_away;
+use super::jobs::rejected;
 use super::model;
 use crate::dry_run;
 
@@ -24,13 +26,13 @@ const REHEARSAL: Duration = Duration::from_secs(60);
 
 /// One event, and for each router of its trigger whether the selector matched, and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath),
-    responses((status = 200, description = "The event.", body = model::Event), Usual, UnknownId))]
+    responses((status = 200, description = "The event.", body = model::EventResource), CommonErrors, UnknownId))]
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
-) -> Answer<Json<model::Event>> {
+) -> HandlerResult<Json<model::EventResource>> {
     let event = api.history.event(&id).await?;
-    event.map(|event| Json(event.into())).ok_or_else(|| Problem::unknown("event", &id))
+    event.map(|event| Json(event.into())).ok_or_else(|| ErrorResponse::unknown("event", &id))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -50,61 +52,60 @@ pub(super) struct ReplayQuery {
 /// Shows which jobs a past event would create with the current configuration; with `run`, creates the event again
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events",
     params(EventInPath, ReplayQuery),
-    responses((status = 200, description = "The jobs that it would create, or the id of the new event.", body = model::Replayed), Usual,
-        Conflict, Crowded))]
+    responses((status = 200, description = "The jobs that it would create, or the id of the new event.", body = model::Replayed), CommonErrors,
+        Conflict, TooManyRequests))]
 pub(super) async fn replay(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
     Asked(query): Asked<ReplayQuery>,
     CommandActor(by): CommandActor,
-) -> Answer<Json<model::Replayed>> {
-    let told = api.history.activation(&id).await?.ok_or_else(|| Problem::unknown("event", &id))?;
+) -> HandlerResult<Json<model::Replayed>> {
+    let past = api.history.activation(&id).await?.ok_or_else(|| ErrorResponse::unknown("event", &id))?;
     if !query.run {
         let plan = api.view().plan.clone();
-        let rehearsal = tokio::time::timeout(REHEARSAL, dry_run::of(&plan, told)).await.map_err(|_| {
+        let rehearsal = tokio::time::timeout(REHEARSAL, dry_run::of(&plan, past)).await.map_err(|_| {
             let why = format!("the selectors did not all answer within {} s", REHEARSAL.as_secs());
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+            ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, why)
         })?;
         return Ok(Json(model::Replayed { event_id: None, rehearsal: Some(rehearsal) }));
     }
-    if INTERNAL.contains(&&*told.trigger) {
+    if INTERNAL.contains(&&*past.trigger) {
         let why = format!(
-            "{} tells of what Herald itself saw; run the job or the event that led to it again",
-            told.trigger
+            "{} reports what Herald itself saw; run the job or the event that led to it again",
+            past.trigger
         );
-        return Err(Problem::new(StatusCode::CONFLICT, why));
+        return Err(ErrorResponse::new(StatusCode::CONFLICT, why));
     }
     let event =
-        NewEvent { by: Some(by), ..NewEvent::new(told.trigger, Arc::unwrap_or_clone(told.trigger_param)) };
+        NewEvent { by: Some(by), ..NewEvent::new(past.trigger, Arc::unwrap_or_clone(past.trigger_param)) };
     match api.handle.accept_event(event).await {
         Ok(event_id) => Ok(Json(model::Replayed { event_id: Some(event_id.to_string()), rehearsal: None })),
-        Err(refused) => Err(turned_away(&refused)),
+        Err(refused) => Err(rejected(&refused)),
     }
 }
 
 /// All triggers, with their next due times
 #[utoipa::path(get, path = "/v1/triggers", tag = "events",
-    responses((status = 200, description = "The triggers, by name.", body = Vec<model::Trigger>), Usual))]
-pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::Trigger>> {
+    responses((status = 200, description = "The triggers, by name.", body = Vec<model::TriggerResource>), CommonErrors))]
+pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::TriggerResource>> {
     Json(api.view().triggers(api.clock.now()))
 }
 
 /// Fires a trigger now, with a JSON object as its parameters
 #[utoipa::path(post, path = "/v1/triggers/{name}", tag = "events", params(("name" = String, Path, description = "The trigger's name."), ReasonQuery),
     request_body(content = Option<serde_json::Map<String, serde_json::Value>>, description = "The `trigger_param`; nothing is an empty one."),
-    responses((status = 200, description = "The event is recorded.", body = model::Activated), Usual, Missing, Crowded, BadBody))]
+    responses((status = 200, description = "The event is recorded.", body = model::Activated), CommonErrors, Missing, TooManyRequests, BadBody))]
 pub(super) async fn activate(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     RequestActor(by): RequestActor,
     Object(params): Object,
-) -> Answer<Json<model::Activated>> {
-    let trigger = api
-        .view()
-        .trigger(&name)
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("there is no trigger \"{name}\"")))?;
+) -> HandlerResult<Json<model::Activated>> {
+    let trigger = api.view().trigger(&name).ok_or_else(|| {
+        ErrorResponse::new(StatusCode::NOT_FOUND, format!("there is no trigger \"{name}\""))
+    })?;
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
-        Err(refused) => Err(turned_away(&refused)),
+        Err(refused) => Err(rejected(&refused)),
     }
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::answer::Problem;
+use super::answer::ErrorResponse;
 use herald_net::serve::{BodyError, read_whole};
 
 /// The longest body, and how long it may take.
@@ -20,11 +20,11 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 pub(super) struct Named(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ErrorResponse> {
         let named: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
-        let Path(name) = named.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+        let Path(name) = named.map_err(|why| ErrorResponse::new(StatusCode::BAD_REQUEST, why.body_text()))?;
         Ok(Self(name))
     }
 }
@@ -33,15 +33,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 pub(super) struct Asked<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ErrorResponse> {
         // As a form sends fields that nobody filled in.
         let given = parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.ends_with('='));
         let given = given.collect::<Vec<_>>().join("&");
         let uri = http::Uri::builder().path_and_query(format!("/?{given}")).build();
         let asked: Result<Query<T>, QueryRejection> = Query::try_from_uri(&uri.unwrap_or_default());
-        let Query(query) = asked.map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+        let Query(query) =
+            asked.map_err(|why| ErrorResponse::new(StatusCode::BAD_REQUEST, why.body_text()))?;
         Ok(Self(query))
     }
 }
@@ -50,9 +51,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 pub(super) struct Object(pub(super) Params);
 
 impl<S: Send + Sync> FromRequest<S> for Object {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ErrorResponse> {
         let body = match read_whole(request.into_body(), MAX_BODY, BODY_TIME).await {
             Ok(body) => body,
             Err(error) => return Err(unread(&error)),
@@ -61,15 +62,19 @@ impl<S: Send + Sync> FromRequest<S> for Object {
             return Ok(Self(Params::new()));
         }
         serde_json::from_slice(&body).map(Self).map_err(|error| {
-            Problem::new(StatusCode::BAD_REQUEST, format!("the body must be a JSON object: {error}"))
+            ErrorResponse::new(StatusCode::BAD_REQUEST, format!("the body must be a JSON object: {error}"))
         })
     }
 }
 
-fn unread(error: &BodyError) -> Problem {
+fn unread(error: &BodyError) -> ErrorResponse {
     match error {
-        BodyError::TooLarge => Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB"),
-        BodyError::TooSlow => Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
-        BodyError::Broken(_) => Problem::new(StatusCode::BAD_REQUEST, "the body could not be read"),
+        BodyError::TooLarge => {
+            ErrorResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB")
+        }
+        BodyError::TooSlow => {
+            ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
+        }
+        BodyError::Broken(_) => ErrorResponse::new(StatusCode::BAD_REQUEST, "the body could not be read"),
     }
 }

@@ -7,7 +7,7 @@ use herald_store::history::{FoundId, IdKind, IdLookup, IdPart, WantedId};
 use http::request::Parts;
 use utoipa::IntoParams;
 
-use super::answer::{Answer, Problem};
+use super::answer::{ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Named;
 
@@ -30,25 +30,25 @@ pub(super) struct EventInPath {
 }
 
 impl FromRequestParts<Arc<Api>> for JobInPath {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ErrorResponse> {
         let Named(text) = Named::from_request_parts(parts, api).await?;
         Ok(Self { id: whole_id(api, IdKind::Job, text).await? })
     }
 }
 
 impl FromRequestParts<Arc<Api>> for EventInPath {
-    type Rejection = Problem;
+    type Rejection = ErrorResponse;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ErrorResponse> {
         let Named(text) = Named::from_request_parts(parts, api).await?;
         Ok(Self { id: whole_id(api, IdKind::Event, text).await? })
     }
 }
 
 /// The whole id that is meant. What cannot be a part of an id stays as it is, and is unknown.
-async fn whole_id(api: &Api, kind: IdKind, text: String) -> Answer<String> {
+async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String> {
     let what = match kind {
         IdKind::Job => "job",
         IdKind::Event => "event",
@@ -65,9 +65,9 @@ async fn whole_id(api: &Api, kind: IdKind, text: String) -> Answer<String> {
     };
     let found = api.history.ids(IdLookup { kind, wanted }).await?;
     match found.as_slice() {
-        [] => Err(Problem::unknown(what, &text)),
+        [] => Err(ErrorResponse::unknown(what, &text)),
         [one] => Ok(one.id.to_string()),
-        several => Err(Problem::ambiguous(what, &text, several.iter().map(candidate).collect())),
+        several => Err(ErrorResponse::ambiguous(what, &text, several.iter().map(candidate).collect())),
     }
 }
 

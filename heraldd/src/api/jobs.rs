@@ -14,7 +14,7 @@ use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 
-use super::answer::{Answer, Conflict, Crowded, Problem, UnknownId, Usual};
+use super::answer::{CommonErrors, Conflict, ErrorResponse, HandlerResult, TooManyRequests, UnknownId};
 use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::given::Asked;
@@ -34,7 +34,7 @@ pub(super) struct JobsQuery {
     router: Option<String>,
     /// Only jobs of this task.
     task: Option<String>,
-    /// Only jobs in this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
+    /// Only this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
     #[param(schema_with = model::status)]
     status: Option<String>,
     /// Only jobs created after this time (RFC 3339), or within this long (`90m`, `2d`).
@@ -56,16 +56,24 @@ fn time_or_ago() -> Schema {
     Schema::AnyOf(AnyOfBuilder::new().item(time).item(ago).build())
 }
 
+/// What is wrong with a query for jobs.
+#[derive(Debug, thiserror::Error)]
+enum JobsQueryError {
+    #[error("status: expected one of {}", STATUSES.join(", "))]
+    Status,
+    #[error("limit: expected a number from 1 to {LARGEST_PAGE}")]
+    Limit,
+    #[error("since: expected a time such as 2026-11-24T12:00:00Z, or how long ago, such as 90m")]
+    Since,
+}
+
 impl JobsQuery {
-    fn read(self, now: Timestamp) -> Result<JobQuery, String> {
-        let parse = |word: &String| {
-            let unknown = || format!("status: expected one of {}", STATUSES.join(", "));
-            JobStatus::parse(word).ok_or_else(unknown)
-        };
+    fn read(self, now: Timestamp) -> Result<JobQuery, JobsQueryError> {
+        let parse = |word: &String| JobStatus::parse(word).ok_or(JobsQueryError::Status);
         let status = self.status.as_ref().map(parse).transpose()?;
         let limit = self.limit.unwrap_or(PAGE);
         if !(1..=LARGEST_PAGE).contains(&limit) {
-            return Err(format!("limit: expected a number from 1 to {LARGEST_PAGE}"));
+            return Err(JobsQueryError::Limit);
         }
         let since = self.since.map(|since| read_since(&since, now)).transpose()?;
         let Self { router, task, cursor, .. } = self;
@@ -74,70 +82,68 @@ impl JobsQuery {
 }
 
 /// A time, or how long ago.
-fn read_since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+fn read_since(text: &str, now: Timestamp) -> Result<Timestamp, JobsQueryError> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
-    // A number alone would be seconds, but whoever writes 2026 means a year.
+    // A number alone would be seconds, but 2026 means a year.
     let ago = text.ends_with(char::is_alphabetic).then(|| unit::duration(&Value::from(text)).ok()).flatten();
-    ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or_else(|| {
-        "since: expected a time such as 2026-11-24T12:00:00Z, or how long ago, such as 90m".to_owned()
-    })
+    ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or(JobsQueryError::Since)
 }
 
 /// The jobs that are known, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
-    responses((status = 200, description = "A page of jobs.", body = model::Page<model::JobSummary>), Usual))]
+    responses((status = 200, description = "A page of jobs.", body = model::Page<model::JobSummary>), CommonErrors))]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     Asked(query): Asked<JobsQuery>,
-) -> Answer<Json<model::Page<model::JobSummary>>> {
+) -> HandlerResult<Json<model::Page<model::JobSummary>>> {
     let query = query.read(api.clock.now());
-    let query = query.map_err(|sentence| Problem::new(StatusCode::BAD_REQUEST, sentence))?;
+    let query = query.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, error))?;
     Ok(Json(api.history.jobs(query).await?.into()))
 }
 
 /// One job with its attempts, parameters (secrets masked), result and times
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(JobInPath),
-    responses((status = 200, description = "The job.", body = model::Job), Usual, UnknownId))]
+    responses((status = 200, description = "The job.", body = model::JobResource), CommonErrors, UnknownId))]
 pub(super) async fn one(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
-) -> Answer<Json<model::Job>> {
+) -> HandlerResult<Json<model::JobResource>> {
     let job = api.history.job(&id).await?;
-    job.map(|job| Json(job.into())).ok_or_else(|| Problem::unknown("job", &id))
+    job.map(|job| Json(job.into())).ok_or_else(|| ErrorResponse::unknown("job", &id))
 }
 
 /// Cancels a queued or running job
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(JobInPath, ReasonQuery),
-    responses((status = 202, description = "The job is being cancelled.", body = model::Cancelling), Usual, Conflict))]
+    responses((status = 202, description = "The job is being cancelled.", body = model::Cancelling), CommonErrors, Conflict))]
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
     CommandActor(by): CommandActor,
-) -> Answer<(StatusCode, Json<model::Cancelling>)> {
+) -> HandlerResult<(StatusCode, Json<model::Cancelling>)> {
     if api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await {
         return Ok((StatusCode::ACCEPTED, Json(model::Cancelling { job_id: id })));
     }
     match api.history.job(&id).await? {
         Some(job) => {
             let sentence = format!("the job has ended already: {}", job.summary.state.status.as_str());
-            Err(Problem::new(StatusCode::CONFLICT, sentence))
+            Err(ErrorResponse::new(StatusCode::CONFLICT, sentence))
         }
-        None => Err(Problem::unknown("job", &id)),
+        None => Err(ErrorResponse::unknown("job", &id)),
     }
 }
 
 /// Re-runs a finished job, as a new job of the same event with the same parameters
 #[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(JobInPath, ReasonQuery),
-    responses((status = 201, description = "The new job.", body = model::Retried), Usual, Conflict, Crowded))]
+    responses((status = 201, description = "The new job.", body = model::Retried), CommonErrors, Conflict, TooManyRequests))]
 pub(super) async fn retry(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
     CommandActor(by): CommandActor,
-) -> Answer<(StatusCode, Json<model::Retried>)> {
-    let conflict = |sentence: String| Problem::new(StatusCode::CONFLICT, sentence);
-    let found = api.history.stored(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;
+) -> HandlerResult<(StatusCode, Json<model::Retried>)> {
+    let conflict = |sentence: String| ErrorResponse::new(StatusCode::CONFLICT, sentence);
+    let found = api.history.stored(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
     if !found.ended {
         return Err(conflict("the job has not ended yet; cancel it first, or wait".to_owned()));
     }
@@ -145,21 +151,21 @@ pub(super) async fn retry(
     // Templates may take a while.
     let restored = tokio::task::spawn_blocking(move || restore(&plan, found.stored)).await;
     let RestoredJob { job, broken } =
-        restored.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+        restored.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
     if let Some(why) = broken {
         return Err(conflict(why));
     }
     match api.handle.again(job, Some(by)).await {
         Ok(job_id) => Ok((StatusCode::CREATED, Json(model::Retried { job_id: job_id.to_string() }))),
-        Err(refused) => Err(turned_away(&refused)),
+        Err(refused) => Err(rejected(&refused)),
     }
 }
 
 /// Why nothing came of a wish for an event or a job.
-pub(super) fn turned_away(refused: &Refused) -> Problem {
+pub(super) fn rejected(refused: &Refused) -> ErrorResponse {
     match refused {
-        Refused::Busy => Problem::later(StatusCode::TOO_MANY_REQUESTS, refused),
-        _ => Problem::later(StatusCode::SERVICE_UNAVAILABLE, refused),
+        Refused::Busy => ErrorResponse::later(StatusCode::TOO_MANY_REQUESTS, refused),
+        _ => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, refused),
     }
 }
 
@@ -175,7 +181,7 @@ mod tests {
             let asked: JobsQuery = axum::extract::Query::try_from_uri(&format!("/?{query}").parse().unwrap())
                 .map_err(|error| error.body_text())?
                 .0;
-            asked.read(now)
+            asked.read(now).map_err(|error| error.to_string())
         };
         for (query, router, since, limit) in [
             ("", None, None, 50),

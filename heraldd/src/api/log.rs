@@ -16,11 +16,11 @@ use serde::Deserialize;
 use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Answer, Problem, UnknownId, Usual};
+use super::answer::{CommonErrors, ErrorResponse, HandlerResult, UnknownId};
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
-use super::log_format::{Format, Teller};
+use super::log_format::{Format, OutputFormatter};
 use super::log_lines::LineParams;
 use super::model;
 use herald_store::history::JobView;
@@ -83,19 +83,19 @@ fn from_one() -> Object {
     number.minimum(Some(1)).maximum(Some(u32::MAX)).build()
 }
 
-/// The output of a job; with `follow` live, until it ends. Or only some lines of it: by number, from the end, around a line
-/// or a time, or those that contain a text; with `format=json` and with `search` as one JSON object
+/// The output of a job; with `follow` live, until it ends. Or only some lines of it: by number, from the end, around a
+/// line or a time, or those that contain a text; with `format=json` and with `search` as one JSON object
 #[utoipa::path(get, path = "/v1/jobs/{id}/log", tag = "jobs",
     params(JobInPath, LogQuery),
     responses((status = 200, description = "The output, secrets masked.",
-        content((String = "text/plain"), (model::LogPiece = "application/x-ndjson"),
-            (model::LogPage = "application/json"))), Usual, UnknownId))]
+        content((String = "text/plain"), (model::LogPieceResource = "application/x-ndjson"),
+            (model::LogPage = "application/json"))), CommonErrors, UnknownId))]
 pub(super) async fn log(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
     Asked(query): Asked<LogQuery>,
-) -> Answer<Response> {
-    let job = api.history.job(&id).await?.ok_or_else(|| Problem::unknown("job", &id))?;
+) -> HandlerResult<Response> {
+    let job = api.history.job(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
     let stream = query.stream.map(|which| match which {
         Which::Stdout => Stream::Stdout,
         Which::Stderr => Stream::Stderr,
@@ -105,7 +105,7 @@ pub(super) async fn log(
     if let Some(wanted) = (LineParams { from_line, lines, tail, around, search }).read()? {
         if query.follow {
             let sentence = "follow cannot be used with from_line, lines, tail, around or search";
-            return Err(Problem::new(StatusCode::BAD_REQUEST, sentence));
+            return Err(ErrorResponse::new(StatusCode::BAD_REQUEST, sentence));
         }
         return wanted.answer(&api.logs, &id, attempt, stream, query.format).await;
     }
@@ -117,7 +117,7 @@ pub(super) async fn log(
         stream,
         from: 0,
         last_look: !query.follow,
-        teller: Teller::new(query.format),
+        formatter: OutputFormatter::new(query.format),
     };
     let parts = stream::try_unfold(followed, |mut followed| async move {
         let part = followed.next().await?;
@@ -138,7 +138,7 @@ struct FollowedLog {
     from: u64,
     /// Nothing more will come, or is waited for: what there is now is the rest.
     last_look: bool,
-    teller: Teller,
+    formatter: OutputFormatter,
 }
 
 impl FollowedLog {
@@ -166,7 +166,7 @@ impl FollowedLog {
         let Some(chunk) = chunk else { return Ok(None) };
         let progress = chunk.next > self.from;
         self.from = chunk.next;
-        Ok(progress.then(|| self.teller.tell(self.attempt, &chunk)))
+        Ok(progress.then(|| self.formatter.part(self.attempt, &chunk)))
     }
 
     /// Waits until the job may have written more; notices when it has ended, or is at its next attempt.

@@ -1,17 +1,17 @@
-//! How the output of a job is told: as it was written, or piece by piece as JSON.
+//! Formats of the output of a job: as it was written, or piece by piece as JSON.
 
 use bytes::Bytes;
 use herald_core::executor::Stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::model::LogPiece;
+use super::model::LogPieceResource;
 use herald_store::job_log::{Chunk, OutputEntry};
 
 /// Where output is missing.
 const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";
 
-/// How output is told.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
@@ -30,42 +30,42 @@ impl Format {
     }
 }
 
-/// Tells the output of a job, part by part.
+/// Formats the output of a job, part by part.
 #[derive(Debug, Default)]
-pub(super) struct Teller {
+pub(super) struct OutputFormatter {
     format: Format,
     /// For standard output and standard error: the beginning of a character whose rest is yet to come.
     begun: [Vec<u8>; 2],
 }
 
-impl Teller {
+impl OutputFormatter {
     pub(super) fn new(format: Format) -> Self {
         Self { format, ..Self::default() }
     }
 
     /// The next part of this attempt's output.
-    pub(super) fn tell(&mut self, attempt: u32, chunk: &Chunk) -> Bytes {
-        let mut told = Vec::new();
+    pub(super) fn part(&mut self, attempt: u32, chunk: &Chunk) -> Bytes {
+        let mut out = Vec::new();
         match self.format {
             Format::Text => {
-                chunk.entries.iter().for_each(|entry| told.extend_from_slice(&entry.bytes));
+                chunk.entries.iter().for_each(|entry| out.extend_from_slice(&entry.bytes));
                 if chunk.truncated {
-                    told.extend_from_slice(MISSING);
+                    out.extend_from_slice(MISSING);
                 }
             }
             Format::Json => {
                 for entry in &chunk.entries {
-                    self.put(&mut told, attempt, entry);
+                    self.put(&mut out, attempt, entry);
                 }
                 if chunk.truncated {
-                    line(&mut told, &LogPiece::Missing { attempt });
+                    line(&mut out, &LogPieceResource::Missing { attempt });
                 }
             }
         }
-        told.into()
+        out.into()
     }
 
-    fn put(&mut self, told: &mut Vec<u8>, attempt: u32, entry: &OutputEntry) {
+    fn put(&mut self, out: &mut Vec<u8>, attempt: u32, entry: &OutputEntry) {
         let stream = stream_word(entry.stream);
         let begun = match entry.stream {
             Stream::Stdout => &mut self.begun[0],
@@ -77,7 +77,7 @@ impl Teller {
         begun.drain(..whole);
         if !text.is_empty() {
             let (stream, at) = (stream.to_owned(), entry.at.to_string());
-            line(told, &LogPiece::Output { attempt, stream, at, text });
+            line(out, &LogPieceResource::Output { attempt, stream, at, text });
         }
     }
 }
@@ -90,10 +90,10 @@ pub(super) fn stream_word(stream: Stream) -> &'static str {
     }
 }
 
-fn line(told: &mut Vec<u8>, piece: &LogPiece) {
+fn line(out: &mut Vec<u8>, piece: &LogPieceResource) {
     // Texts and numbers: never fails.
-    told.extend(serde_json::to_vec(piece).unwrap_or_default());
-    told.push(b'\n');
+    out.extend(serde_json::to_vec(piece).unwrap_or_default());
+    out.push(b'\n');
 }
 
 /// How many bytes at the end begin a character that is not whole.
@@ -125,19 +125,19 @@ mod tests {
     }
 
     #[test]
-    fn text_is_told_as_it_was_written() {
-        let mut teller = Teller::new(Format::Text);
+    fn text_is_as_it_was_written() {
+        let mut formatter = OutputFormatter::new(Format::Text);
         let mut part = chunk(&[(Stream::Stdout, b"a\xff"), (Stream::Stderr, b"b")]);
-        assert_eq!(teller.tell(1, &part), &b"a\xffb"[..]);
+        assert_eq!(formatter.part(1, &part), &b"a\xffb"[..]);
         part.truncated = true;
-        assert!(teller.tell(1, &part).ends_with(MISSING));
+        assert!(formatter.part(1, &part).ends_with(MISSING));
     }
 
     #[test]
-    fn json_is_told_in_whole_characters() {
+    fn json_has_whole_characters() {
         use Stream::{Stderr, Stdout};
-        let mut teller = Teller::new(Format::Json);
-        let mut told = Vec::new();
+        let mut formatter = OutputFormatter::new(Format::Json);
+        let mut out = Vec::new();
         let euro = "\u{20ac}".as_bytes();
         for part in [
             chunk(&[(Stdout, b"one\ntwo"), (Stderr, &euro[..1])]),
@@ -146,10 +146,10 @@ mod tests {
             chunk(&[(Stdout, b"x")]),
             Chunk { truncated: true, ..Chunk::default() },
         ] {
-            told.extend(teller.tell(2, &part));
+            out.extend(formatter.part(2, &part));
         }
         let lines: Vec<Value> =
-            serde_json::Deserializer::from_slice(&told).into_iter().map(Result::unwrap).collect();
+            serde_json::Deserializer::from_slice(&out).into_iter().map(Result::unwrap).collect();
         let piece = |stream: &str, text: &str| json!({"kind": "output", "attempt": 2, "stream": stream, "at": "1970-01-01T00:00:00Z", "text": text});
         assert_eq!(
             lines,
@@ -161,6 +161,6 @@ mod tests {
                 json!({"kind": "missing", "attempt": 2}),
             ]
         );
-        assert_eq!(told.iter().filter(|byte| **byte == b'\n').count(), 5, "an object a line");
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 5, "an object a line");
     }
 }

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 
-use super::answer::{Answer, Problem};
+use super::answer::{ErrorResponse, HandlerResult};
 use super::log_format::{Format, stream_word};
 use super::model;
 
@@ -36,7 +36,7 @@ pub(super) enum WantedLines {
 
 impl LineParams {
     /// `None`: the request does not speak of lines.
-    pub(super) fn read(self) -> Answer<Option<WantedLines>> {
+    pub(super) fn read(self) -> HandlerResult<Option<WantedLines>> {
         let Self { from_line, lines, tail, around, search } = self;
         let starts = [from_line.is_some(), tail.is_some(), around.is_some()];
         if !starts.contains(&true) && lines.is_none() && search.is_none() {
@@ -74,14 +74,14 @@ impl LineParams {
 }
 
 /// A line, or a time.
-fn read_around(text: &str) -> Answer<LineStart> {
+fn read_around(text: &str) -> HandlerResult<LineStart> {
     let line = text.parse::<u64>().ok().filter(|line| *line > 0).map(LineStart::Around);
     let start = line.or_else(|| text.parse::<Timestamp>().ok().map(LineStart::AroundTime));
     start.ok_or_else(|| bad("around: expected the number of a line, or a time such as 2026-11-24T12:00:00Z"))
 }
 
-fn bad(sentence: impl std::fmt::Display) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, sentence)
+fn bad(sentence: impl std::fmt::Display) -> ErrorResponse {
+    ErrorResponse::new(StatusCode::BAD_REQUEST, sentence)
 }
 
 impl WantedLines {
@@ -93,7 +93,7 @@ impl WantedLines {
         attempt: u32,
         stream: Option<Stream>,
         format: Format,
-    ) -> Answer<Response> {
+    ) -> HandlerResult<Response> {
         let (found, is_json) = match self {
             Self::Range { start, lines } => {
                 let query = LineQuery { start, lines, stream };
@@ -104,7 +104,7 @@ impl WantedLines {
                 (logs.search(job_id, attempt, search).await, true)
             }
         };
-        let unreadable = |error: LogError| Problem::later(StatusCode::SERVICE_UNAVAILABLE, error);
+        let unreadable = |error: LogError| ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error);
         let found = found.map_err(unreadable)?.unwrap_or_default();
         if is_json {
             return Ok(Json(as_json(attempt, &found)).into_response());

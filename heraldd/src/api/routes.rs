@@ -10,7 +10,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Problem, Usual};
+use super::answer::{CommonErrors, ErrorResponse};
 use super::context::Api;
 use super::{about, document, events, jobs, log, stream};
 
@@ -46,7 +46,7 @@ pub fn openapi() -> OpenApi {
 
 /// This document
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "daemon",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/json"), Usual))]
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object, content_type = "application/json"), CommonErrors))]
 async fn openapi_json() -> Response {
     static TEXT: OnceLock<String> = OnceLock::new();
     // Texts and maps: never fails.
@@ -58,9 +58,12 @@ async fn openapi_json() -> Response {
 pub(super) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
+        .fallback(|| async { ErrorResponse::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path knows other methods; `Allow` names them")
+            ErrorResponse::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path knows other methods; `Allow` names them",
+            )
         })
         .with_state(api)
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-use super::answer::Problem;
+use super::answer::ErrorResponse;
 use super::caller::ApiCaller;
 use super::context::Api;
 use super::routes;
@@ -146,9 +146,9 @@ impl Drop for Server {
 
 impl Server {
     fn start(listener: Listener, api: &Arc<Api>, token: Option<Arc<RwLock<[u8; 32]>>>) -> Self {
-        let door = Arc::new(Door { router: routes::served(api.clone()), token });
+        let checked = Arc::new(TokenCheck { router: routes::served(api.clone()), token });
         let stop = CancellationToken::new();
-        let serve = serve::serve(vec![listener], ServeOptions::default(), door, stop.clone());
+        let serve = serve::serve(vec![listener], ServeOptions::default(), checked, stop.clone());
         Self { task: tokio::spawn(serve), stop }
     }
 
@@ -159,20 +159,20 @@ impl Server {
 }
 
 /// Lets in who may come in.
-struct Door {
+struct TokenCheck {
     router: Router,
     /// The digest of what callers must know; on the socket the file's mode decides.
     token: Option<Arc<RwLock<[u8; 32]>>>,
 }
 
-impl Handler for Door {
+impl Handler for TokenCheck {
     type Body = Body;
 
     async fn handle(&self, mut request: Request<Incoming>, peer: &Peer) -> Response {
         if let Some(token) = &self.token
             && !knows(request.headers(), &token.read().unwrap_or_else(PoisonError::into_inner))
         {
-            return stranger();
+            return unauthorized();
         }
         request.extensions_mut().insert(ApiCaller { uid: peer.uid, address: peer.address });
         match self.router.clone().call(request).await {
@@ -195,9 +195,9 @@ fn knows(headers: &HeaderMap, token: &[u8; 32]) -> bool {
     })
 }
 
-fn stranger() -> Response {
+fn unauthorized() -> Response {
     let detail = "send the `token` of the `api` section as  Authorization: Bearer TOKEN";
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    let mut response = ErrorResponse::new(StatusCode::UNAUTHORIZED, detail).into_response();
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -8,17 +8,17 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt};
 
-use super::answer::Usual;
+use super::answer::CommonErrors;
 use super::context::Api;
 use super::model::Change;
 
 /// How often something is sent when nothing happens, so that nobody on the way takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Events and jobs as they are recorded, as server-sent events: `event` is `event`, `job` or `missed`, `data` a change in JSON
+/// Events and jobs as they are recorded, as server-sent events named `event`, `job` or `missed`, with a change as JSON
 #[utoipa::path(get, path = "/v1/stream", tag = "events",
     responses((status = 200, description = "It goes on until you close it, or Herald ends.", body = Change,
-        content_type = "text/event-stream"), Usual))]
+        content_type = "text/event-stream"), CommonErrors))]
 pub(super) async fn stream(
     State(api): State<Arc<Api>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

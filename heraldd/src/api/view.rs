@@ -20,14 +20,14 @@ pub struct View {
     pub(super) plan: Arc<Plan>,
     /// Name, type, component.
     triggers: Vec<(Name, String, Arc<dyn Trigger>)>,
-    pub(super) executors: Vec<model::Executor>,
+    pub(super) executors: Vec<model::ExecutorResource>,
 }
 
 impl View {
     /// Of these components and this plan.
     #[must_use]
     pub fn new(assembly: &Assembly, plan: Arc<Plan>) -> Self {
-        let executor = |(name, type_name): (Name, &str)| model::Executor {
+        let executor = |(name, type_name): (Name, &str)| model::ExecutorResource {
             name: name.to_string(),
             type_name: type_name.to_owned(),
         };
@@ -44,7 +44,7 @@ impl View {
     }
 
     /// All triggers, with what is due after this time.
-    pub(super) fn triggers(&self, now: Timestamp) -> Vec<model::Trigger> {
+    pub(super) fn triggers(&self, now: Timestamp) -> Vec<model::TriggerResource> {
         let shown = |(name, type_name, trigger): &(Name, String, Arc<dyn Trigger>)| {
             let (mut next, mut every_seconds) = (Vec::new(), None);
             match trigger.timetable() {
@@ -60,22 +60,27 @@ impl View {
                 }
                 None => {}
             }
-            model::Trigger { name: name.to_string(), type_name: type_name.clone(), next, every_seconds }
+            model::TriggerResource {
+                name: name.to_string(),
+                type_name: type_name.clone(),
+                next,
+                every_seconds,
+            }
         };
         self.triggers.iter().map(shown).collect()
     }
 
     /// All routers. Made when they are asked for: there may be ten thousand, and nobody who asks.
-    pub(super) fn routers(&self) -> Vec<model::Router> {
-        let mut routers: BTreeMap<&str, model::Router> = BTreeMap::new();
+    pub(super) fn routers(&self) -> Vec<model::RouterResource> {
+        let mut routers: BTreeMap<&str, model::RouterResource> = BTreeMap::new();
         for route in self.plan.workflow.all() {
-            let router = routers.entry(&route.router).or_insert_with(|| model::Router {
+            let router = routers.entry(&route.router).or_insert_with(|| model::RouterResource {
                 name: route.router.to_string(),
                 trigger: route.trigger.to_string(),
                 selector: route.selector.to_string(),
                 tasks: Vec::new(),
             });
-            router.tasks.push(model::Task {
+            router.tasks.push(model::TaskResource {
                 task: route.task.to_string(),
                 executor: route.executor.to_string(),
                 select_param: self.plan.mask.params(&route.select_param),

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::Answer;
 use super::client::{DaemonSocket, Reason};
+use super::command_output::CommandOutput;
 use super::{human_time, paint, table};
 use crate::api::model;
 
@@ -77,25 +77,30 @@ struct ApiQuestion {
 
 impl ApiQuestion {
     /// The answer as it is, or as `shown` has it.
-    fn tell<T: DeserializeOwned>(&self, method: Method, path: &str, shown: impl Fn(T) -> Answer) -> Answer {
+    fn show<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        shown: impl Fn(T) -> CommandOutput,
+    ) -> CommandOutput {
         let said: Value = match self.daemon.ask(method, path, None) {
             Ok(said) => said,
             Err(answer) => return answer,
         };
         if self.json {
-            return Answer::good(said.to_string());
+            return CommandOutput::good(said.to_string());
         }
         match serde_json::from_value::<T>(said) {
             Ok(said) => shown(said),
-            Err(error) => Answer::strange(&error),
+            Err(error) => CommandOutput::unexpected(&error),
         }
     }
 }
 
-pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> Answer {
-    arguments.asked.tell(Method::GET, "/v1/info", |info: model::Info| {
+pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> CommandOutput {
+    arguments.asked.show(Method::GET, "/v1/info", |info: model::DaemonInfo| {
         let since = human_time::ago_of(&info.started_at, clock.now());
-        Answer::good(format!(
+        CommandOutput::good(format!(
             "heraldd {} (pid {}), started {since}\nconfiguration  {}\nstate          {}\njobs           {} running, {} \
              queued",
             info.version,
@@ -108,10 +113,10 @@ pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> Answer {
     })
 }
 
-pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> Answer {
+pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
-    arguments.asked.tell(Method::GET, "/v1/triggers", |triggers: Vec<model::Trigger>| {
-        let row = |trigger: &model::Trigger| {
+    arguments.asked.show(Method::GET, "/v1/triggers", |triggers: Vec<model::TriggerResource>| {
+        let row = |trigger: &model::TriggerResource| {
             let due = trigger.next.first().and_then(|at| at.parse::<Timestamp>().ok());
             let (next, when) = match (due, trigger.every_seconds) {
                 (Some(due), _) => (due.to_string(), human_time::until(due.duration_since(now))),
@@ -124,12 +129,12 @@ pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> Answer {
             [trigger.name.clone(), trigger.type_name.clone(), next, when]
         };
         let rows: Vec<table::Row<4>> = triggers.iter().map(row).collect();
-        Answer::good(table::table(["NAME", "TYPE", "NEXT RUN", "IN"], &rows))
+        CommandOutput::good(table::table(["NAME", "TYPE", "NEXT RUN", "IN"], &rows))
     })
 }
 
-pub(super) fn routers(arguments: &Routers) -> Answer {
-    arguments.asked.tell(Method::GET, "/v1/routers", |routers: Vec<model::Router>| {
+pub(super) fn routers(arguments: &Routers) -> CommandOutput {
+    arguments.asked.show(Method::GET, "/v1/routers", |routers: Vec<model::RouterResource>| {
         let lines = routers.iter().flat_map(|router| {
             router.tasks.iter().map(|task| {
                 [
@@ -142,23 +147,23 @@ pub(super) fn routers(arguments: &Routers) -> Answer {
             })
         });
         let rows: Vec<table::Row<5>> = lines.collect();
-        Answer::good(table::table(["ROUTER", "TRIGGER", "SELECTOR", "TASK", "EXECUTOR"], &rows))
+        CommandOutput::good(table::table(["ROUTER", "TRIGGER", "SELECTOR", "TASK", "EXECUTOR"], &rows))
     })
 }
 
-pub(super) fn executors(arguments: &Executors) -> Answer {
-    arguments.asked.tell(Method::GET, "/v1/executors", |executors: Vec<model::Executor>| {
-        let row = |executor: &model::Executor| [executor.name.clone(), executor.type_name.clone()];
+pub(super) fn executors(arguments: &Executors) -> CommandOutput {
+    arguments.asked.show(Method::GET, "/v1/executors", |executors: Vec<model::ExecutorResource>| {
+        let row = |executor: &model::ExecutorResource| [executor.name.clone(), executor.type_name.clone()];
         let rows: Vec<table::Row<2>> = executors.iter().map(row).collect();
-        Answer::good(table::table(["NAME", "TYPE"], &rows))
+        CommandOutput::good(table::table(["NAME", "TYPE"], &rows))
     })
 }
 
-pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
+pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
-    arguments.asked.tell(Method::GET, "/v1/nodes", |nodes: Vec<model::Node>| {
+    arguments.asked.show(Method::GET, "/v1/nodes", |nodes: Vec<model::NodeResource>| {
         let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
-        let row = |node: &model::Node| {
+        let row = |node: &model::NodeResource| {
             [
                 node.name.clone(),
                 node.state.clone(),
@@ -173,7 +178,7 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
         let rows: Vec<table::Row<8>> = nodes.iter().map(row).collect();
         let head = ["NODE", "STATE", "SINCE", "VERSION", "RUNNING", "CLOCK OFFSET", "URL", "ERROR"];
         let paint = paint::Paint::of(&std::io::stdout());
-        Answer::good(table::painted(head, &rows, &paint, table::Last::Below, |column, text| {
+        CommandOutput::good(table::painted(head, &rows, &paint, table::Last::Below, |column, text| {
             match (column, text) {
                 (1, "online") => paint::of_status("succeeded"),
                 (1, "offline") => paint::of_status("failed"),
@@ -183,13 +188,13 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> Answer {
     })
 }
 
-pub(super) fn reload(arguments: &Reload) -> Answer {
-    arguments.asked.tell(
+pub(super) fn reload(arguments: &Reload) -> CommandOutput {
+    arguments.asked.show(
         Method::POST,
         &arguments.reason.put("/v1/reload".to_owned()),
-        |reloaded: model::Reloaded| Answer {
+        |reloaded: model::Reloaded| CommandOutput {
             remarks: reloaded.warnings.join("\n"),
-            ..Answer::good("configuration reloaded")
+            ..CommandOutput::good("configuration reloaded")
         },
     )
 }

@@ -8,7 +8,7 @@ use herald_core::problem::Severity;
 use herald_core::yaml::LocatedProblem;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, BAD_INPUT, ConfigFile, FAILED, STOPPED};
+use super::command_output::{BAD_INPUT, CommandOutput, ConfigFile, FAILED, STOPPED};
 use super::probe;
 use crate::loading::{self, ConfigLoadError, Loaded};
 
@@ -30,7 +30,7 @@ pub(super) struct CheckArguments {
     probe: bool,
 }
 
-pub(super) fn run(arguments: &CheckArguments) -> Answer {
+pub(super) fn run(arguments: &CheckArguments) -> CommandOutput {
     let path = arguments.file.path();
     let loaded = loading::load(path, arguments.file.id(), None);
     let missing = match &loaded {
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Answer {
     };
     if arguments.json {
         let out = as_json(&loaded, arguments.probe.then_some(&missing)).to_string();
-        return Answer { out, remarks: String::new(), code };
+        return CommandOutput { out, remarks: String::new(), code };
     }
     match loaded {
         Ok(loaded) => {
@@ -54,9 +54,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Answer {
                 let _ = writeln!(remarks, "probe: {sentence}");
             }
             let out = format!("{}: ok ({})", path.display(), in_words(&counts(&loaded)));
-            Answer { out, remarks, code }
+            CommandOutput { out, remarks, code }
         }
-        Err(wrong) => Answer::refused(&wrong),
+        Err(wrong) => CommandOutput::refused(&wrong),
     }
 }
 

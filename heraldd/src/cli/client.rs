@@ -12,7 +12,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
-use super::answer::{Answer, BAD_INPUT, FAILED};
+use super::command_output::{BAD_INPUT, CommandOutput, FAILED};
 use crate::config;
 use crate::state::folder;
 
@@ -54,7 +54,7 @@ pub(super) struct DaemonSocket {
 }
 
 impl DaemonSocket {
-    fn socket(&self) -> Result<PathBuf, Answer> {
+    fn socket(&self) -> Result<PathBuf, CommandOutput> {
         let named = || std::env::var_os("HERALD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(socket) = self.socket.clone().or_else(|| self.config.is_none().then(named).flatten()) {
             return Ok(socket);
@@ -62,7 +62,7 @@ impl DaemonSocket {
         let written = match &self.config {
             Some(path) => {
                 let source = config::read(path)
-                    .map_err(|wrong| Answer::refused(&crate::loading::ConfigLoadError::from(wrong)))?;
+                    .map_err(|wrong| CommandOutput::refused(&crate::loading::ConfigLoadError::from(wrong)))?;
                 config::written_state_dir(&source).map(str::to_owned)
             }
             None => None,
@@ -70,27 +70,31 @@ impl DaemonSocket {
         let folder = match written.as_deref() {
             Some("none") => {
                 let why = "heraldd: with `state_dir: none` a daemon has no control socket";
-                return Err(Answer::refused(&why));
+                return Err(CommandOutput::refused(&why));
             }
             Some(folder) => Some(folder::absolute(Path::new(folder))),
             None => folder::default(),
         };
         folder.map(|folder| folder.join("heraldd.sock")).ok_or_else(|| {
-            Answer::refused(
+            CommandOutput::refused(
                 &"heraldd: the daemon's socket is unknown; name it with --socket, or the daemon's configuration with -c",
             )
         })
     }
 
     /// Asks the daemon. The answer of the error kind is ready to be given.
-    pub(super) fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, Answer> {
+    pub(super) fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, CommandOutput> {
         let mut said = Vec::new();
         let limited = |bytes: &[u8]| {
             said.extend_from_slice(bytes);
-            if said.len() <= LARGEST { Ok(()) } else { Err(Stop("the response is too long".to_owned())) }
+            if said.len() <= LARGEST {
+                Ok(())
+            } else {
+                Err(ReadAborted("the response is too long".to_owned()))
+            }
         };
         self.exchange(
-            Call { method, path, body: body.unwrap_or_default(), deadline: Some(DEADLINE) },
+            DaemonRequest { method, path, body: body.unwrap_or_default(), deadline: Some(DEADLINE) },
             limited,
         )?;
         serde_json::from_slice(&said).map_err(|_| {
@@ -102,12 +106,16 @@ impl DaemonSocket {
     pub(super) fn follow(
         &self,
         path: &str,
-        take: impl FnMut(&[u8]) -> Result<(), Stop>,
-    ) -> Result<(), Answer> {
-        self.exchange(Call { method: Method::GET, path, body: "", deadline: None }, take)
+        take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
+    ) -> Result<(), CommandOutput> {
+        self.exchange(DaemonRequest { method: Method::GET, path, body: "", deadline: None }, take)
     }
 
-    fn exchange(&self, call: Call<'_>, take: impl FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Answer> {
+    fn exchange(
+        &self,
+        call: DaemonRequest<'_>,
+        take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
+    ) -> Result<(), CommandOutput> {
         let socket = self.socket()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(format!("heraldd: {error}")))?;
@@ -116,16 +124,20 @@ impl DaemonSocket {
             runtime.block_on(async { tokio::time::timeout(deadline, exchange(&socket, call, take)).await });
         match asked {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(Trouble::Nobody(why))) => Err(nobody(format!("heraldd: {}: {why}", socket.display()))),
-            Ok(Err(Trouble::Broken(why))) => Err(failed(format!("heraldd: {}: {why}", socket.display()))),
-            Ok(Err(Trouble::Refused(status, problem))) => Err(refused(status, &problem)),
+            Ok(Err(RequestFailure::Nobody(why))) => {
+                Err(nobody(format!("heraldd: {}: {why}", socket.display())))
+            }
+            Ok(Err(RequestFailure::Broken(why))) => {
+                Err(failed(format!("heraldd: {}: {why}", socket.display())))
+            }
+            Ok(Err(RequestFailure::Refused(status, problem))) => Err(refused(status, &problem)),
             Err(_) => Err(nobody(format!("heraldd: no response within {} s", deadline.as_secs()))),
         }
     }
 }
 
 /// One question.
-struct Call<'a> {
+struct DaemonRequest<'a> {
     method: Method,
     path: &'a str,
     body: &'a str,
@@ -133,10 +145,10 @@ struct Call<'a> {
     deadline: Option<Duration>,
 }
 
-/// Whoever takes the answer wants no more of it, and why.
-pub(super) struct Stop(pub(super) String);
+/// The reader of a response needs no more of it, and why.
+pub(super) struct ReadAborted(pub(super) String);
 
-enum Trouble {
+enum RequestFailure {
     /// No daemon listens there.
     Nobody(String),
     /// The connection.
@@ -145,40 +157,40 @@ enum Trouble {
     Refused(StatusCode, Bytes),
 }
 
-impl<E: std::error::Error> From<E> for Trouble {
+impl<E: std::error::Error> From<E> for RequestFailure {
     fn from(error: E) -> Self {
         Self::Broken(error.to_string())
     }
 }
 
-fn failed(why: String) -> Answer {
-    Answer { out: String::new(), remarks: why, code: FAILED }
+fn failed(why: String) -> CommandOutput {
+    CommandOutput { out: String::new(), remarks: why, code: FAILED }
 }
 
-fn nobody(why: String) -> Answer {
-    Answer { code: NOBODY, ..failed(why) }
+fn nobody(why: String) -> CommandOutput {
+    CommandOutput { code: NOBODY, ..failed(why) }
 }
 
-fn refused(status: StatusCode, problem: &[u8]) -> Answer {
+fn refused(status: StatusCode, problem: &[u8]) -> CommandOutput {
     let said: Value = serde_json::from_slice(problem).unwrap_or_default();
     let detail = said.get("detail").and_then(Value::as_str).unwrap_or("request rejected");
     let candidates = said.get("candidates").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let code = match status {
         StatusCode::NOT_FOUND => NOT_FOUND,
         _ if !candidates.is_empty() => NOT_FOUND,
-        // Of an argument, or of the configuration that is to be taken up.
+        // Of an argument, or of the configuration that is to be applied.
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
             BAD_INPUT
         }
         _ => FAILED,
     };
     let candidates = candidates.iter().filter_map(Value::as_str).map(|id| format!("\n  {id}"));
-    Answer { code, ..failed(format!("heraldd: {detail}{}", candidates.collect::<String>())) }
+    CommandOutput { code, ..failed(format!("heraldd: {detail}{}", candidates.collect::<String>())) }
 }
 
-async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, Trouble> {
+async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, RequestFailure> {
     tokio::net::UnixStream::connect(socket).await.map_err(|error| {
-        Trouble::Nobody(match error.kind() {
+        RequestFailure::Nobody(match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
                 "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
                     .to_owned()
@@ -190,9 +202,9 @@ async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, Trouble> {
 
 async fn exchange(
     socket: &Path,
-    call: Call<'_>,
-    take: impl FnMut(&[u8]) -> Result<(), Stop>,
-) -> Result<(), Trouble> {
+    call: DaemonRequest<'_>,
+    take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
+) -> Result<(), RequestFailure> {
     let stream = connect(socket).await?;
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let asking = ask(sender, call, take);
@@ -209,9 +221,9 @@ async fn exchange(
 
 async fn ask(
     mut sender: SendRequest<Full<Bytes>>,
-    call: Call<'_>,
-    mut take: impl FnMut(&[u8]) -> Result<(), Stop>,
-) -> Result<(), Trouble> {
+    call: DaemonRequest<'_>,
+    mut take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
+) -> Result<(), RequestFailure> {
     let request = Request::builder()
         .method(call.method)
         .uri(call.path)
@@ -224,12 +236,12 @@ async fn ask(
     let mut body = response.into_body();
     if !status.is_success() {
         let problem = Limited::new(body, LARGEST).collect().await;
-        let mut problem = problem.map_err(|error| Trouble::Broken(error.to_string()))?.aggregate();
-        return Err(Trouble::Refused(status, problem.copy_to_bytes(problem.remaining())));
+        let mut problem = problem.map_err(|error| RequestFailure::Broken(error.to_string()))?.aggregate();
+        return Err(RequestFailure::Refused(status, problem.copy_to_bytes(problem.remaining())));
     }
     while let Some(frame) = body.frame().await {
         if let Ok(bytes) = frame?.into_data() {
-            take(&bytes).map_err(|Stop(why)| Trouble::Broken(why))?;
+            take(&bytes).map_err(|ReadAborted(why)| RequestFailure::Broken(why))?;
         }
     }
     Ok(())

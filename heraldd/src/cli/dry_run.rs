@@ -10,8 +10,8 @@ use herald_core::activation::{Activation, Name};
 use http::Method;
 use serde_json::Value;
 
-use super::answer::{Answer, ConfigFile, FAILED};
 use super::client::{DaemonSocket, Reason, step};
+use super::command_output::{CommandOutput, ConfigFile, FAILED};
 use super::paint::{self, Paint};
 use super::table::{self, Last};
 use crate::api::model;
@@ -22,8 +22,8 @@ use herald_webhook::recorded::{RecordedRequest, RecordingError};
 
 /// Show which jobs a recorded request would create, with their final parameters; creates none
 ///
-/// FILE holds the request as on the wire: the request line, headers, an empty line, the body. It is checked as it would be
-/// if it came now, its signature included. Selectors that run programs run them.
+/// FILE holds the request as on the wire: the request line, headers, an empty line, the body. It is checked as it would
+/// be if it came now, its signature included. Selectors that run programs run them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd try /etc/heraldd.yml --trigger github --request push.http")]
 pub(super) struct Try {
@@ -61,42 +61,42 @@ pub(super) struct Replay {
     json: bool,
 }
 
-pub(super) fn try_request(arguments: &Try) -> Answer {
+pub(super) fn try_request(arguments: &Try) -> CommandOutput {
     let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => loaded,
-        Err(wrong) => return Answer::refused(&wrong),
+        Err(wrong) => return CommandOutput::refused(&wrong),
     };
     let recorded = match read(&arguments.request) {
         Ok(recorded) => recorded,
-        Err(why) => return Answer::refused(&format!("{}: {why}", arguments.request.display())),
+        Err(why) => return CommandOutput::refused(&format!("{}: {why}", arguments.request.display())),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(try_recorded(arguments, loaded, recorded)),
-        Err(error) => Answer { remarks: error.to_string(), code: FAILED, ..Answer::good("") },
+        Err(error) => CommandOutput { remarks: error.to_string(), code: FAILED, ..CommandOutput::good("") },
     }
 }
 
-async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest) -> Answer {
+async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest) -> CommandOutput {
     let name = arguments.trigger.as_str();
     let triggers = loaded.assembly.triggers();
     let triggers = triggers.iter().map(|(name, trigger)| (&**name, &**trigger));
     let params = match trigger::http::dry_run(triggers, name, recorded, !arguments.unchecked).await {
         Ok(params) => params,
-        Err(error @ (NoEvent::Unknown(_) | NoEvent::OtherType(_))) => return Answer::refused(&error),
+        Err(error @ (NoEvent::Unknown(_) | NoEvent::OtherType(_))) => return CommandOutput::refused(&error),
         Err(NoEvent::OtherTrigger(other)) => {
             let remarks = format!("the trigger \"{other}\" on the same port receives this path");
-            return Answer { remarks, code: FAILED, ..Answer::good("") };
+            return CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
         }
         Err(NoEvent::Response { status, why }) if status.is_success() => {
-            return Answer {
+            return CommandOutput {
                 remarks: format!("the response would be {status}, without an event: {why}"),
-                ..Answer::good("")
+                ..CommandOutput::good("")
             };
         }
         Err(NoEvent::Response { status, why }) => {
             let remarks = format!("the request would be rejected with {status}: {why}");
-            return Answer { remarks, code: FAILED, ..Answer::good("") };
+            return CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
         }
     };
     let plan = Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
@@ -104,7 +104,7 @@ async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest
     let trigger_param = Arc::new(params.into());
     let (trigger, by) = (Name::from(name), None);
     let activation = Activation { event_id, trigger, trigger_param, chain_depth: 0, by };
-    told(&dry_run::of(&plan, activation).await, arguments.json)
+    show(&dry_run::of(&plan, activation).await, arguments.json)
 }
 
 /// Why there is no recorded request.
@@ -127,7 +127,7 @@ fn read(path: &Path) -> Result<RecordedRequest, RequestFileError> {
     Ok(RecordedRequest::read(&bytes)?)
 }
 
-pub(super) fn replay(arguments: &Replay) -> Answer {
+pub(super) fn replay(arguments: &Replay) -> CommandOutput {
     let path = format!("/v1/events/{}/replay?run={}", step(&arguments.id), arguments.run);
     let path = arguments.reason.put(path);
     let said = match arguments.daemon.ask(Method::POST, &path, None) {
@@ -135,21 +135,21 @@ pub(super) fn replay(arguments: &Replay) -> Answer {
         Err(answer) => return answer,
     };
     match serde_json::from_value::<model::Replayed>(said.clone()) {
-        Ok(_) if arguments.json => Answer::good(said.to_string()),
-        Ok(model::Replayed { event_id: Some(event_id), .. }) => Answer::good(event_id),
-        Ok(model::Replayed { rehearsal: Some(rehearsal), .. }) => told(&rehearsal, false),
-        Ok(_) => Answer::good(""),
-        Err(error) => Answer::strange(&error),
+        Ok(_) if arguments.json => CommandOutput::good(said.to_string()),
+        Ok(model::Replayed { event_id: Some(event_id), .. }) => CommandOutput::good(event_id),
+        Ok(model::Replayed { rehearsal: Some(rehearsal), .. }) => show(&rehearsal, false),
+        Ok(_) => CommandOutput::good(""),
+        Err(error) => CommandOutput::unexpected(&error),
     }
 }
 
-fn told(rehearsal: &model::Rehearsal, json: bool) -> Answer {
+fn show(rehearsal: &model::Rehearsal, json: bool) -> CommandOutput {
     if json {
-        return Answer::good(serde_json::to_string(rehearsal).unwrap_or_default());
+        return CommandOutput::good(serde_json::to_string(rehearsal).unwrap_or_default());
     }
     if rehearsal.tasks.is_empty() {
         let remarks = format!("no router has the trigger \"{}\"", rehearsal.trigger);
-        return Answer { remarks, ..Answer::good("") };
+        return CommandOutput { remarks, ..CommandOutput::good("") };
     }
     let row = |task: &model::RehearsedTask| {
         [task.router.clone(), task.task.clone(), task.selector.clone(), task.answer.clone(), task.why.clone()]
@@ -173,5 +173,5 @@ fn told(rehearsal: &model::Rehearsal, json: bool) -> Answer {
             (None, None) => {}
         }
     }
-    Answer::good(out)
+    CommandOutput::good(out)
 }

@@ -5,8 +5,8 @@ use clap::Args;
 use herald_core::clock::Clock;
 use http::Method;
 
-use super::answer::Answer;
 use super::client::{DaemonSocket, Reason, step};
+use super::command_output::CommandOutput;
 use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
@@ -51,7 +51,7 @@ pub(super) struct Explain {
     json: bool,
 }
 
-pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> Answer {
+pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
     let path = arguments.reason.put(format!("/v1/triggers/{}", step(&arguments.name)));
     let said = match arguments.daemon.ask(Method::POST, &path, arguments.data.as_deref()) {
         Ok(said) => said,
@@ -62,24 +62,24 @@ pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> Answer {
             let shown = JobTable { json: arguments.json, ids: arguments.ids };
             wait::for_event(&arguments.daemon, &activated.event_id, shown, clock)
         }
-        Ok(_) if arguments.json => Answer::good(said.to_string()),
-        Ok(activated) => Answer::good(activated.event_id),
-        Err(error) => Answer::strange(&error),
+        Ok(_) if arguments.json => CommandOutput::good(said.to_string()),
+        Ok(activated) => CommandOutput::good(activated.event_id),
+        Err(error) => CommandOutput::unexpected(&error),
     }
 }
 
-pub(super) fn explain(arguments: &Explain) -> Answer {
+pub(super) fn explain(arguments: &Explain) -> CommandOutput {
     let path = format!("/v1/events/{}", step(&arguments.id));
     let said = match arguments.daemon.ask(Method::GET, &path, None) {
         Ok(said) => said,
         Err(answer) => return answer,
     };
     if arguments.json {
-        return Answer::good(said.to_string());
+        return CommandOutput::good(said.to_string());
     }
-    let event = match serde_json::from_value::<model::Event>(said) {
+    let event = match serde_json::from_value::<model::EventResource>(said) {
         Ok(event) => event,
-        Err(error) => return Answer::strange(&error),
+        Err(error) => return CommandOutput::unexpected(&error),
     };
     if event.decisions.is_empty() {
         let what = if event.routed_at.is_some() {
@@ -87,9 +87,9 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
         } else {
             "the selectors are still being evaluated".to_owned()
         };
-        return Answer { remarks: what, ..Answer::good("") };
+        return CommandOutput { remarks: what, ..CommandOutput::good("") };
     }
-    let row = |decision: &model::Decision| {
+    let row = |decision: &model::DecisionResource| {
         [
             decision.router.clone(),
             decision.task.clone(),
@@ -102,7 +102,7 @@ pub(super) fn explain(arguments: &Explain) -> Answer {
     let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
     let head = ["ROUTER", "TASK", "SELECTOR", "MATCHED", "JOB", "REASON"];
     let paint = Paint::of(&std::io::stdout());
-    Answer::good(table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
+    CommandOutput::good(table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
         3 => paint::of_status(text),
         _ => Style::new(),
     }))

@@ -9,7 +9,7 @@ use herald_core::spec::Proof;
 use herald_core::workflow::Route;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, ConfigFile};
+use super::command_output::{CommandOutput, ConfigFile};
 use crate::config::ConfiguredComponent;
 use crate::loading::{self, Loaded};
 
@@ -23,37 +23,37 @@ pub(super) struct GraphArguments {
     #[command(flatten)]
     file: ConfigFile,
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Mermaid)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
+    format: GraphFormat,
     /// Print JSON: `nodes`, and `edges` between their numbers
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+enum GraphFormat {
     /// For Markdown pages
     Mermaid,
     /// For Graphviz
     Dot,
 }
 
-pub(super) fn run(arguments: &GraphArguments) -> Answer {
+pub(super) fn run(arguments: &GraphArguments) -> CommandOutput {
     match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => {
             let graph = Graph::of(&loaded);
-            Answer::good(match arguments.format {
+            CommandOutput::good(match arguments.format {
                 _ if arguments.json => graph.json().to_string(),
-                Format::Mermaid => graph.mermaid(),
-                Format::Dot => graph.dot(),
+                GraphFormat::Mermaid => graph.mermaid(),
+                GraphFormat::Dot => graph.dot(),
             })
         }
-        Err(wrong) => Answer::refused(&wrong),
+        Err(wrong) => CommandOutput::refused(&wrong),
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum GraphNodeKind {
     Trigger,
     Router,
     Task,
@@ -61,7 +61,7 @@ enum Kind {
 
 /// A box with one or two lines.
 struct Node {
-    kind: Kind,
+    kind: GraphNodeKind,
     lines: Vec<String>,
 }
 
@@ -107,13 +107,14 @@ impl Graph {
             triggers.insert(&trigger.name, 0);
         }
         for (name, node) in &mut triggers {
-            *node = graph.node(Kind::Trigger, named(name, type_of(&config.triggers, name)));
+            *node = graph.node(GraphNodeKind::Trigger, named(name, type_of(&config.triggers, name)));
         }
         let mut tasks: Vec<(usize, &Route)> = Vec::new();
         let mut listeners = Vec::new();
         for (name, routes) in &routers {
             let Some(first) = routes.first() else { continue };
-            let router = graph.node(Kind::Router, vec![(*name).to_owned(), first.selector.to_string()]);
+            let router =
+                graph.node(GraphNodeKind::Router, vec![(*name).to_owned(), first.selector.to_string()]);
             match triggers.get(&*first.trigger) {
                 Some(trigger) => graph.edges.push((*trigger, router, Edge::Leads)),
                 None if &*first.trigger == EXE_DONE => {
@@ -123,7 +124,7 @@ impl Graph {
             }
             for route in routes {
                 let lines = vec![route.task.to_string(), route.executor.to_string()];
-                let task = graph.node(Kind::Task, lines);
+                let task = graph.node(GraphNodeKind::Task, lines);
                 graph.edges.push((router, task, Edge::Leads));
                 tasks.push((task, route));
             }
@@ -137,7 +138,7 @@ impl Graph {
         graph
     }
 
-    fn node(&mut self, kind: Kind, lines: Vec<String>) -> usize {
+    fn node(&mut self, kind: GraphNodeKind, lines: Vec<String>) -> usize {
         self.nodes.push(Node { kind, lines });
         self.nodes.len() - 1
     }
@@ -147,9 +148,9 @@ impl Graph {
         for (n, node) in self.nodes.iter().enumerate() {
             let label = node.lines.iter().map(|line| for_mermaid(line)).collect::<Vec<_>>().join("<br>");
             let (open, close) = match node.kind {
-                Kind::Trigger => ("([", "])"),
-                Kind::Router => ("{{", "}}"),
-                Kind::Task => ("[", "]"),
+                GraphNodeKind::Trigger => ("([", "])"),
+                GraphNodeKind::Router => ("{{", "}}"),
+                GraphNodeKind::Task => ("[", "]"),
             };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "    n{n}{open}\"{label}\"{close}");
@@ -168,17 +169,17 @@ impl Graph {
     fn json(&self) -> Value {
         let node = |(n, node): (usize, &Node)| {
             let kind = match node.kind {
-                Kind::Trigger => "trigger",
-                Kind::Router => "router",
-                Kind::Task => "task",
+                GraphNodeKind::Trigger => "trigger",
+                GraphNodeKind::Router => "router",
+                GraphNodeKind::Task => "task",
             };
             // A trigger that bears the name of its type has one line.
             let name = node.lines.first();
             let of = node.lines.last();
             match node.kind {
-                Kind::Trigger => json!({"id": n, "kind": kind, "name": name, "type": of}),
-                Kind::Router => json!({"id": n, "kind": kind, "name": name, "selector": of}),
-                Kind::Task => json!({"id": n, "kind": kind, "name": name, "executor": of}),
+                GraphNodeKind::Trigger => json!({"id": n, "kind": kind, "name": name, "type": of}),
+                GraphNodeKind::Router => json!({"id": n, "kind": kind, "name": name, "selector": of}),
+                GraphNodeKind::Task => json!({"id": n, "kind": kind, "name": name, "executor": of}),
             }
         };
         let edge = |(from, to, edge): &(usize, usize, Edge)| {
@@ -194,9 +195,9 @@ impl Graph {
         for (n, node) in self.nodes.iter().enumerate() {
             let label = node.lines.iter().map(|line| for_dot(line)).collect::<Vec<_>>().join("\\n");
             let shape = match node.kind {
-                Kind::Trigger => "ellipse",
-                Kind::Router => "hexagon",
-                Kind::Task => "box",
+                GraphNodeKind::Trigger => "ellipse",
+                GraphNodeKind::Router => "hexagon",
+                GraphNodeKind::Task => "box",
             };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "    n{n} [label=\"{label}\", shape={shape}];");
@@ -217,8 +218,8 @@ impl Graph {
 /// Whether the end of a job of `from` makes one of these routes of one router happen.
 fn done(from: &Route, routes: &[&Route], proof: Option<Proof>) -> Option<Edge> {
     let Some(proof) = proof else { return Some(Edge::MayBeDone) };
-    let told = from.exe_done_params();
-    let answers: Vec<_> = routes.iter().map(|to| proof(&told, &to.select_param)).collect();
+    let done = from.exe_done_params();
+    let answers: Vec<_> = routes.iter().map(|to| proof(&done, &to.select_param)).collect();
     if answers.contains(&Some(true)) {
         Some(Edge::Done)
     } else if answers.iter().all(|answer| *answer == Some(false)) {

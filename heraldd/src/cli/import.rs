@@ -11,7 +11,7 @@ use herald_import::{crontab, multi_node, webhook};
 use herald_net::network::Network;
 use jiff::tz::TimeZone;
 
-use super::answer::{Answer, BAD_INPUT, STOPPED};
+use super::command_output::{BAD_INPUT, CommandOutput, STOPPED};
 use herald_schedule::schedule::{Schedule, time_zone};
 
 /// The longest file that is read, in bytes.
@@ -55,14 +55,14 @@ struct Original {
     file: PathBuf,
 }
 
-pub(super) fn run(arguments: &ImportArguments) -> Answer {
+pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
     let (From::Webhook(original) | From::MultiNodeWebhook(original) | From::Crontab { original, .. }) =
         &arguments.from;
     let path = &original.file;
     let text = match text_of(path) {
         Ok(text) => text,
         Err(error) => {
-            return Answer::refused(&format!("heraldd: {} cannot be read: {error}", path.display()));
+            return CommandOutput::refused(&format!("heraldd: {} cannot be read: {error}", path.display()));
         }
     };
     let name = path.display().to_string();
@@ -116,14 +116,14 @@ fn users() -> Vec<String> {
     file.lines().filter_map(|line| line.split(':').next()).map(str::to_owned).collect()
 }
 
-fn answer(name: &str, imported: Result<Imported, ImportError>) -> Answer {
+fn answer(name: &str, imported: Result<Imported, ImportError>) -> CommandOutput {
     match imported {
         Ok(Imported { yaml, omissions }) => {
             let remarks =
                 omissions.iter().map(|left| format!("{name}:{}: {}\n", left.line, left.what)).collect();
-            Answer { out: yaml, remarks, code: STOPPED }
+            CommandOutput { out: yaml, remarks, code: STOPPED }
         }
-        Err(why) => Answer { out: String::new(), remarks: why.to_string(), code: BAD_INPUT },
+        Err(why) => CommandOutput { out: String::new(), remarks: why.to_string(), code: BAD_INPUT },
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::answer::{Answer, FAILED};
+use super::command_output::{CommandOutput, FAILED};
 
 /// The file that is written.
 const STARTER: &str = include_str!("starter.yml");
@@ -23,17 +23,19 @@ pub(super) struct Init {
     file: PathBuf,
 }
 
-pub(super) fn run(arguments: &Init) -> Answer {
+pub(super) fn run(arguments: &Init) -> CommandOutput {
     let file = arguments.file.as_path();
     if file == Path::new("-") {
-        return Answer::good(STARTER);
+        return CommandOutput::good(STARTER);
     }
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     match opened.and_then(|mut opened| opened.write_all(STARTER.as_bytes()).and_then(|()| opened.sync_all()))
     {
         Ok(()) => {
             let file = file.display();
-            Answer::good(format!("{file}: written; next:  heraldd check {file}  and  heraldd -config {file}"))
+            CommandOutput::good(format!(
+                "{file}: written; next:  heraldd check {file}  and  heraldd -config {file}"
+            ))
         }
         Err(error) => {
             let why = match error.kind() {
@@ -43,7 +45,7 @@ pub(super) fn run(arguments: &Init) -> Answer {
                 ErrorKind::NotFound => "the folder is missing; create it first".to_owned(),
                 kind => format!("cannot be written: {kind}"),
             };
-            Answer {
+            CommandOutput {
                 out: String::new(),
                 remarks: format!("heraldd: {}: {why}", file.display()),
                 code: FAILED,

@@ -8,8 +8,8 @@ use herald_core::clock::Clock;
 use http::Method;
 use jiff::Timestamp;
 
-use super::answer::Answer;
 use super::client::{DaemonSocket, Reason, step};
+use super::command_output::CommandOutput;
 use super::listing::IdLength;
 use super::paint::{self, Paint};
 use super::table::{self, Last};
@@ -20,7 +20,7 @@ use crate::api::model;
 /// List jobs, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd jobs --status failed --since 1d")]
-pub(super) struct List {
+pub(super) struct ListArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// Filter by router
@@ -52,7 +52,7 @@ pub(super) struct List {
 /// Show one job: its attempts, parameters and result
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd job 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct Show {
+pub(super) struct ShowArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -65,7 +65,7 @@ pub(super) struct Show {
 /// Cancel a queued or running job
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd cancel 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct Cancel {
+pub(super) struct CancelArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -82,7 +82,7 @@ pub(super) struct Cancel {
 /// Prints the new job's id. The new job has the parameters of the old one and the secrets of the current configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd retry --wait 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct Retry {
+pub(super) struct RetryArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -99,7 +99,7 @@ pub(super) struct Retry {
     json: bool,
 }
 
-pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
+pub(super) fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (key, value) in [
         ("router", &arguments.router),
@@ -118,11 +118,11 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
         Err(answer) => return answer,
     };
     if arguments.json {
-        return Answer::good(said.to_string());
+        return CommandOutput::good(said.to_string());
     }
     match serde_json::from_value::<model::Page<model::JobSummary>>(said) {
         Ok(page) if page.items.is_empty() => {
-            Answer { remarks: "no matching jobs".to_owned(), ..Answer::good("") }
+            CommandOutput { remarks: "no matching jobs".to_owned(), ..CommandOutput::good("") }
         }
         Ok(page) => {
             let mut out = listing::rows(&page.items, arguments.ids, clock.now());
@@ -130,29 +130,29 @@ pub(super) fn list(arguments: &List, clock: &dyn Clock) -> Answer {
             if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
                 out.push_str(&format!("more jobs: add --cursor {cursor}\n"));
             }
-            Answer::good(out)
+            CommandOutput::good(out)
         }
-        Err(error) => Answer::strange(&error),
+        Err(error) => CommandOutput::unexpected(&error),
     }
 }
 
-pub(super) fn show(arguments: &Show, clock: &dyn Clock) -> Answer {
+pub(super) fn show(arguments: &ShowArguments, clock: &dyn Clock) -> CommandOutput {
     let path = format!("/v1/jobs/{}", step(&arguments.id));
     let said = match arguments.daemon.ask(Method::GET, &path, None) {
         Ok(said) => said,
         Err(answer) => return answer,
     };
     if arguments.json {
-        return Answer::good(said.to_string());
+        return CommandOutput::good(said.to_string());
     }
-    match serde_json::from_value::<model::Job>(said) {
-        Ok(job) => Answer::good(whole(&job, clock.now())),
-        Err(error) => Answer::strange(&error),
+    match serde_json::from_value::<model::JobResource>(said) {
+        Ok(job) => CommandOutput::good(whole(&job, clock.now())),
+        Err(error) => CommandOutput::unexpected(&error),
     }
 }
 
 /// One job in full, for people.
-fn whole(job: &model::Job, now: Timestamp) -> String {
+fn whole(job: &model::JobResource, now: Timestamp) -> String {
     let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
     let lines = properties(job, now);
     let mut text = table::painted(["", ""], &lines, &paint, Last::Cut, |column, text| match column {
@@ -161,7 +161,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
     });
     // The head of this one is empty.
     text.drain(..=text.find('\n').unwrap_or(0));
-    let attempt = |one: &model::Attempt| {
+    let attempt = |one: &model::AttemptResource| {
         [
             one.attempt.to_string(),
             one.status.clone(),
@@ -194,7 +194,7 @@ fn whole(job: &model::Job, now: Timestamp) -> String {
 }
 
 /// The properties of a job that have one value, each with its label.
-fn properties(job: &model::Job, now: Timestamp) -> Vec<table::Row<2>> {
+fn properties(job: &model::JobResource, now: Timestamp) -> Vec<table::Row<2>> {
     let of = &job.summary;
     let mut lines = vec![
         ["Job", &of.id].map(str::to_owned),
@@ -240,19 +240,19 @@ fn who(by: &model::RecordedActor) -> String {
     text
 }
 
-pub(super) fn cancel(arguments: &Cancel) -> Answer {
+pub(super) fn cancel(arguments: &CancelArguments) -> CommandOutput {
     let path = arguments.reason.put(format!("/v1/jobs/{}/cancel", step(&arguments.id)));
     match arguments.daemon.ask(Method::POST, &path, None) {
-        Ok(said) if arguments.json => Answer::good(said.to_string()),
+        Ok(said) if arguments.json => CommandOutput::good(said.to_string()),
         Ok(said) => match serde_json::from_value::<model::Cancelling>(said) {
-            Ok(cancelling) => Answer::good(format!("{}: cancelling", cancelling.job_id)),
-            Err(error) => Answer::strange(&error),
+            Ok(cancelling) => CommandOutput::good(format!("{}: cancelling", cancelling.job_id)),
+            Err(error) => CommandOutput::unexpected(&error),
         },
         Err(answer) => answer,
     }
 }
 
-pub(super) fn retry(arguments: &Retry, clock: &dyn Clock) -> Answer {
+pub(super) fn retry(arguments: &RetryArguments, clock: &dyn Clock) -> CommandOutput {
     let path = arguments.reason.put(format!("/v1/jobs/{}/retry", step(&arguments.id)));
     let said = match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) => said,
@@ -260,11 +260,11 @@ pub(super) fn retry(arguments: &Retry, clock: &dyn Clock) -> Answer {
     };
     let job_id = match serde_json::from_value::<model::Retried>(said.clone()) {
         Ok(retried) => retried.job_id,
-        Err(error) => return Answer::strange(&error),
+        Err(error) => return CommandOutput::unexpected(&error),
     };
     if arguments.wait {
         let shown = JobTable { json: arguments.json, ids: arguments.ids };
         return wait::for_jobs(&arguments.daemon, vec![job_id], shown, clock);
     }
-    Answer::good(if arguments.json { said.to_string() } else { job_id })
+    CommandOutput::good(if arguments.json { said.to_string() } else { job_id })
 }

@@ -2,10 +2,10 @@
 
 use std::io::{ErrorKind, Write};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::answer::Answer;
-use super::client::{DaemonSocket, Stop, step};
+use super::client::{DaemonSocket, ReadAborted, step};
+use super::command_output::CommandOutput;
 
 /// Print the output of a job
 #[derive(Debug, Args)]
@@ -23,8 +23,8 @@ pub(super) struct LogsArguments {
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     lines: Option<u32>,
     /// Print only this stream
-    #[arg(long, value_name = "STREAM")]
-    stream: Option<Stream>,
+    #[arg(long, value_name = "STREAM", value_parser = ["stdout", "stderr"])]
+    stream: Option<String>,
     /// The attempt, from 1; the latest by default
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
@@ -33,25 +33,13 @@ pub(super) struct LogsArguments {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Stream {
-    Stdout,
-    Stderr,
-}
-
-pub(super) fn run(arguments: &LogsArguments) -> Answer {
+pub(super) fn run(arguments: &LogsArguments) -> CommandOutput {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if arguments.follow {
         query.append_pair("follow", "true");
     }
-    if let Some(stream) = arguments.stream {
-        query.append_pair(
-            "stream",
-            match stream {
-                Stream::Stdout => "stdout",
-                Stream::Stderr => "stderr",
-            },
-        );
+    if let Some(stream) = &arguments.stream {
+        query.append_pair("stream", stream);
     }
     if let Some(attempt) = arguments.attempt {
         query.append_pair("attempt", &attempt.to_string());
@@ -68,11 +56,11 @@ pub(super) fn run(arguments: &LogsArguments) -> Answer {
     let followed = arguments.daemon.follow(&path, |bytes| {
         stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
             seen_enough = error.kind() == ErrorKind::BrokenPipe;
-            Stop(format!("the output could not be written: {error}"))
+            ReadAborted(format!("the output could not be written: {error}"))
         })
     });
     match followed {
         Err(answer) if !seen_enough => answer,
-        _ => Answer::good(""),
+        _ => CommandOutput::good(""),
     }
 }

@@ -1,9 +1,9 @@
 //! The command line: arguments in, exit code out.
 
 mod about;
-mod answer;
 mod check;
 mod client;
+mod command_output;
 mod dry_run;
 mod events;
 mod graph;
@@ -32,7 +32,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use herald_core::clock::SystemClock;
 
 use crate::daemon;
-use answer::{Answer, BAD_INPUT, FAILED, STOPPED};
+use command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 
 /// The Herald daemon: something happened, so run something, somewhere.
 #[derive(Debug, Parser)]
@@ -59,12 +59,12 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::ShowStatus),
-    Jobs(jobs::List),
-    Job(jobs::Show),
+    Jobs(jobs::ListArguments),
+    Job(jobs::ShowArguments),
     Trigger(events::Activate),
     Logs(logs::LogsArguments),
-    Cancel(jobs::Cancel),
-    Retry(jobs::Retry),
+    Cancel(jobs::CancelArguments),
+    Retry(jobs::RetryArguments),
     Explain(events::Explain),
     Try(dry_run::Try),
     Replay(dry_run::Replay),
@@ -105,7 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn answer(command: &Command) -> Answer {
+fn answer(command: &Command) -> CommandOutput {
     match command {
         Command::Status(arguments) => status::run(arguments, &SystemClock),
         Command::Init(arguments) => init::run(arguments),
@@ -152,7 +152,7 @@ fn run_daemon(config: &std::path::Path, id: Option<&str>) -> ExitCode {
 fn read_anywhere(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments = with_two_dashes(arguments);
     let text = |place: usize| arguments.get(place).and_then(|argument: &OsString| argument.to_str());
-    // The file is the next argument, or stands in the same one.
+    // The file is the next argument, or in the same one.
     let behind = match text(1) {
         Some("--config" | "-c") => 3,
         Some(joined) if joined.starts_with("--config=") || is_short(joined) => 2,

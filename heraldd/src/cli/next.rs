@@ -14,7 +14,7 @@ use herald_schedule::local_time;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, ConfigFile};
+use super::command_output::{CommandOutput, ConfigFile};
 use super::{human_time, table};
 use crate::loading;
 
@@ -39,27 +39,27 @@ pub(super) struct NextArguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> Answer {
+pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput {
     let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
         Ok(loaded) => loaded,
-        Err(wrong) => return Answer::refused(&wrong),
+        Err(wrong) => return CommandOutput::refused(&wrong),
     };
     let mut triggers = loaded.assembly.triggers();
     if let Some(wanted) = &arguments.trigger {
         if !triggers.iter().any(|(name, _)| **name == **wanted) {
-            return Answer::refused(&no_such_trigger(wanted, &triggers));
+            return CommandOutput::refused(&no_such_trigger(wanted, &triggers));
         }
         triggers.retain(|(name, _)| **name == **wanted);
     }
-    let plan = Plan::of(&triggers, clock.now(), usize::try_from(arguments.count).unwrap_or(usize::MAX));
+    let runs = NextRuns::of(&triggers, clock.now(), usize::try_from(arguments.count).unwrap_or(usize::MAX));
     if arguments.json {
-        return Answer::good(plan.json().to_string());
+        return CommandOutput::good(runs.json().to_string());
     }
-    if plan.due.is_empty() && plan.every.is_empty() {
+    if runs.due.is_empty() && runs.every.is_empty() {
         let remarks = "nothing is due: these triggers fire on demand".to_owned();
-        return Answer { remarks, ..Answer::good("") };
+        return CommandOutput { remarks, ..CommandOutput::good("") };
     }
-    Answer::good(plan.table())
+    CommandOutput::good(runs.table())
 }
 
 fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> String {
@@ -73,7 +73,7 @@ fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> Strin
 }
 
 /// What is due, as far as that is known.
-struct Plan<'a> {
+struct NextRuns<'a> {
     now: Timestamp,
     due: Vec<Due<'a>>,
     every: Vec<(&'a str, Duration)>,
@@ -86,7 +86,7 @@ struct Due<'a> {
     calendar: &'a dyn Calendar,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> NextRuns<'a> {
     fn of(triggers: &'a [(Name, Arc<dyn Trigger>)], now: Timestamp, count: usize) -> Self {
         let (mut calendars, mut every) = (Vec::new(), Vec::new());
         for (name, trigger) in triggers {
@@ -219,8 +219,8 @@ mod tests {
         for (given, now, expected) in cases {
             let given: Vec<_> = given.iter().map(|(name, line, zone)| (*name, cron(line, zone))).collect();
             let triggers = triggers(&given);
-            let plan = Plan::of(&triggers, now.parse().unwrap(), 4);
-            let due: Vec<_> = plan.due.iter().map(|due| format!("{} {}", due.time(), due.trigger)).collect();
+            let runs = NextRuns::of(&triggers, now.parse().unwrap(), 4);
+            let due: Vec<_> = runs.due.iter().map(|due| format!("{} {}", due.time(), due.trigger)).collect();
             assert_eq!(due, expected, "{given:?}");
         }
     }
@@ -233,14 +233,14 @@ mod tests {
             ("every2s", json!({"type": "tick", "interval": 2})),
             ("wednesday", cron("30 6 * * 3", "Europe/Berlin")),
         ]);
-        let plan = Plan::of(&triggers, "2026-11-20T12:00:00Z".parse().unwrap(), 1);
+        let runs = NextRuns::of(&triggers, "2026-11-20T12:00:00Z".parse().unwrap(), 1);
         let expected = "\
 TIME                       IN                  TRIGGER     SCHEDULE
 2026-11-25T06:30:00+01:00  in 4 days 17 hours  wednesday   30 6 * * 3
 -                          every 1h            every_hour  from first start, kept across restarts
 -                          every 2s            every2s     from first start, kept across restarts
 ";
-        assert_eq!(plan.table(), expected);
+        assert_eq!(runs.table(), expected);
         let every = json!([
             {"trigger": "every_hour", "every_seconds": 3600.0},
             {"trigger": "every2s", "every_seconds": 2.0},
@@ -248,6 +248,6 @@ TIME                       IN                  TRIGGER     SCHEDULE
         let due = json!([{
             "time": "2026-11-25T06:30:00+01:00", "in_seconds": 408_600, "trigger": "wednesday", "cron": "30 6 * * 3",
         }]);
-        assert_eq!(plan.json(), json!({"due": due, "every": every}));
+        assert_eq!(runs.json(), json!({"due": due, "every": every}));
     }
 }

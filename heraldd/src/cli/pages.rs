@@ -3,7 +3,7 @@
 use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
 
-use super::answer::{Answer, FAILED};
+use super::command_output::{CommandOutput, FAILED};
 
 /// Shells for which there are completions.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -31,7 +31,7 @@ pub(super) struct Man {
     command: Option<String>,
 }
 
-pub(super) fn completions(arguments: &Completions, mut heraldd: Command) -> Answer {
+pub(super) fn completions(arguments: &Completions, mut heraldd: Command) -> CommandOutput {
     let shell = match arguments.shell {
         Known::Bash => Shell::Bash,
         Known::Zsh => Shell::Zsh,
@@ -39,10 +39,10 @@ pub(super) fn completions(arguments: &Completions, mut heraldd: Command) -> Answ
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut heraldd, "heraldd", &mut script);
-    Answer::good(String::from_utf8_lossy(&script))
+    CommandOutput::good(String::from_utf8_lossy(&script))
 }
 
-pub(super) fn man(arguments: &Man, mut heraldd: Command) -> Answer {
+pub(super) fn man(arguments: &Man, mut heraldd: Command) -> CommandOutput {
     // Gives the commands their whole names: heraldd-next.
     heraldd.build();
     let page_of = match &arguments.command {
@@ -53,16 +53,16 @@ pub(super) fn man(arguments: &Man, mut heraldd: Command) -> Answer {
                 let known: Vec<&str> = heraldd.get_subcommands().map(Command::get_name).collect();
                 let why =
                     format!("heraldd: there is no command \"{name}\"; expected one of: {}", known.join(", "));
-                return Answer::refused(&why);
+                return CommandOutput::refused(&why);
             }
         },
     };
     let mut page = Vec::new();
     match clap_mangen::Man::new(page_of).render(&mut page) {
-        Ok(()) => Answer::good(String::from_utf8_lossy(&page)),
+        Ok(()) => CommandOutput::good(String::from_utf8_lossy(&page)),
         Err(error) => {
             let remarks = format!("heraldd: the page cannot be generated: {error}");
-            Answer { out: String::new(), remarks, code: FAILED }
+            CommandOutput { out: String::new(), remarks, code: FAILED }
         }
     }
 }

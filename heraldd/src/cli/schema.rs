@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::command_output::CommandOutput;
 use crate::loading::{self, AvailableTypes, ConfigLoadError};
 use crate::{components, config};
 
@@ -26,15 +26,15 @@ pub(super) struct SchemaArguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &SchemaArguments) -> Answer {
+pub(super) fn run(arguments: &SchemaArguments) -> CommandOutput {
     let schema = match &arguments.config {
         None => Ok(config::schema(&components::registry(&[]))),
         Some(path) => with_plugins(path),
     };
     match schema {
-        Ok(schema) if arguments.json => Answer::good(schema.to_string()),
-        Ok(schema) => Answer::good(format!("{schema:#}")),
-        Err(wrong) => Answer::refused(&wrong),
+        Ok(schema) if arguments.json => CommandOutput::good(schema.to_string()),
+        Ok(schema) => CommandOutput::good(format!("{schema:#}")),
+        Err(wrong) => CommandOutput::refused(&wrong),
     }
 }
 

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, FAILED, STOPPED};
 use super::client::DaemonSocket;
+use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::human_time;
 use super::listing::{self, IdLength};
 use super::paint::{self, Paint};
@@ -42,7 +42,7 @@ struct DaemonReport {
     triggers: Value,
 }
 
-pub(super) fn run(arguments: &ShowStatus, clock: &dyn Clock) -> Answer {
+pub(super) fn run(arguments: &ShowStatus, clock: &dyn Clock) -> CommandOutput {
     let report = match DaemonReport::of(&arguments.daemon) {
         Ok(report) => report,
         Err(answer) => return answer,
@@ -54,13 +54,13 @@ pub(super) fn run(arguments: &ShowStatus, clock: &dyn Clock) -> Answer {
         report.as_text(arguments.ids, clock.now())
     };
     match shown {
-        Ok(out) => Answer { out, remarks: String::new(), code },
-        Err(error) => Answer::strange(&error),
+        Ok(out) => CommandOutput { out, remarks: String::new(), code },
+        Err(error) => CommandOutput::unexpected(&error),
     }
 }
 
 impl DaemonReport {
-    fn of(daemon: &DaemonSocket) -> Result<Self, Answer> {
+    fn of(daemon: &DaemonSocket) -> Result<Self, CommandOutput> {
         let get = |path: &str| daemon.ask(Method::GET, path, None);
         let info = get("/v1/info")?;
         // A daemon that answers at all says here why it accepts nothing.
@@ -89,10 +89,10 @@ impl DaemonReport {
 
     fn as_text(&self, ids: IdLength, now: Timestamp) -> Result<String, serde_json::Error> {
         let paint = Paint::of(&std::io::stdout());
-        let info: model::Info = read(&self.info)?;
+        let info: model::DaemonInfo = read(&self.info)?;
         let failed: model::Page<model::JobSummary> = read(&self.failed)?;
-        let nodes: Vec<model::Node> = read(&self.nodes)?;
-        let triggers: Vec<model::Trigger> = read(&self.triggers)?;
+        let nodes: Vec<model::NodeResource> = read(&self.nodes)?;
+        let triggers: Vec<model::TriggerResource> = read(&self.triggers)?;
         let health = match &self.not_ready {
             None => paint.with(paint::of_status("succeeded"), "accepting events"),
             Some(why) => paint.with(paint::of_status("failed"), &format!("not accepting events: {why}")),
@@ -130,7 +130,7 @@ fn count(failed: &model::Page<model::JobSummary>) -> String {
 }
 
 /// `nodes  2 online, 1 offline (web3)`; nothing without a fleet.
-fn nodes_line(nodes: &[model::Node]) -> Option<String> {
+fn nodes_line(nodes: &[model::NodeResource]) -> Option<String> {
     if nodes.is_empty() {
         return None;
     }
@@ -147,7 +147,7 @@ fn nodes_line(nodes: &[model::Node]) -> Option<String> {
 }
 
 /// The next due times of all triggers, soonest first.
-fn due(triggers: &[model::Trigger], now: Timestamp) -> Vec<String> {
+fn due(triggers: &[model::TriggerResource], now: Timestamp) -> Vec<String> {
     let mut due: Vec<(Timestamp, &str)> = triggers
         .iter()
         .flat_map(|trigger| trigger.next.iter().map(move |at| (at, trigger.name.as_str())))

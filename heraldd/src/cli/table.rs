@@ -13,7 +13,7 @@ pub(super) type Row<const N: usize> = [String; N];
 pub(super) enum Last {
     /// It is cut: a row stays a line.
     Cut,
-    /// It is told below its row, whole.
+    /// It is shown below its row, whole.
     Below,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn painted<const N: usize>(
     text
 }
 
-/// How wide the columns are, and whether the last one is told below. Where there is no room the widest columns give
+/// How wide the columns are, and whether the last one is shown below. Where there is no room the widest columns give
 /// way, except ids, which are there to be copied.
 fn widths<const N: usize>(rows: &[Row<N>], room: usize, last: Last) -> ([usize; N], bool) {
     let mut widths = [0; N];

@@ -6,8 +6,8 @@ use std::time::Duration;
 use herald_core::clock::Clock;
 use http::Method;
 
-use super::answer::{Answer, FAILED, STOPPED};
 use super::client::{DaemonSocket, step};
+use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::listing::{self, IdLength};
 use crate::api::model;
 
@@ -24,7 +24,12 @@ pub(super) struct JobTable {
 }
 
 /// Waits until every selector has answered about the event and every job that came of it has ended.
-pub(super) fn for_event(daemon: &DaemonSocket, event_id: &str, shown: JobTable, clock: &dyn Clock) -> Answer {
+pub(super) fn for_event(
+    daemon: &DaemonSocket,
+    event_id: &str,
+    shown: JobTable,
+    clock: &dyn Clock,
+) -> CommandOutput {
     let path = format!("/v1/events/{}", step(event_id));
     let mut spinner = Spinner::new();
     loop {
@@ -32,9 +37,9 @@ pub(super) fn for_event(daemon: &DaemonSocket, event_id: &str, shown: JobTable, 
             Ok(said) => said,
             Err(answer) => return answer,
         };
-        let event = match serde_json::from_value::<model::Event>(said) {
+        let event = match serde_json::from_value::<model::EventResource>(said) {
             Ok(event) => event,
-            Err(error) => return Answer::strange(&error),
+            Err(error) => return CommandOutput::unexpected(&error),
         };
         if event.routed_at.is_some() {
             drop(spinner);
@@ -51,7 +56,7 @@ pub(super) fn for_jobs(
     ids: Vec<String>,
     shown: JobTable,
     clock: &dyn Clock,
-) -> Answer {
+) -> CommandOutput {
     let mut spinner = Spinner::new();
     let mut ended = Vec::new();
     for (number, id) in ids.iter().enumerate() {
@@ -60,9 +65,9 @@ pub(super) fn for_jobs(
                 Ok(said) => said,
                 Err(answer) => return answer,
             };
-            let job = match serde_json::from_value::<model::Job>(said) {
+            let job = match serde_json::from_value::<model::JobResource>(said) {
                 Ok(job) => job.summary,
-                Err(error) => return Answer::strange(&error),
+                Err(error) => return CommandOutput::unexpected(&error),
             };
             if job.ended_at.is_some() {
                 ended.push(job);
@@ -80,7 +85,7 @@ pub(super) fn for_jobs(
         listing::rows(&ended, shown.ids, clock.now())
     };
     let remarks = if ids.is_empty() { "no router matched; nothing ran".to_owned() } else { String::new() };
-    Answer { remarks, code: if good { STOPPED } else { FAILED }, ..Answer::good(out) }
+    CommandOutput { remarks, code: if good { STOPPED } else { FAILED }, ..CommandOutput::good(out) }
 }
 
 /// Shows on a terminal that something goes on.

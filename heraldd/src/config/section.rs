@@ -1,7 +1,7 @@
 //! What a section of the configuration is: its name, what it holds, where it may refer to secrets, and how it is read.
 //!
-//! A section with settings is one file here: a constant `SECTION` and a function `read`. It becomes known by one line in
-//! [`super::sections`]; schema, reference page, near misses and the resolution of secrets follow from that.
+//! A section with settings is one file here: a constant `SECTION` and a function `read`. It becomes known by one line
+//! in [`super::sections`]; schema, reference page, near misses and the resolution of secrets follow from that.
 
 use std::path::Path as FilePath;
 

@@ -363,8 +363,8 @@ fn the_password_of_a_url_is_a_secret() {
         let yaml = with_router(&format!("preset: {{p: {{repo: '{url}'}}}}"));
         assert_eq!(good(&yaml).mask.text(&format!("fetch {url}")), shown);
     }
-    let told = bad("preset: {p: {repo: 'https://u:s3cretpass@h'}, q: 5}");
-    assert!(told.contains("preset: {p: {repo: ***}, q: 5}") && !told.contains("s3cretpass"), "{told}");
+    let report = bad("preset: {p: {repo: 'https://u:s3cretpass@h'}, q: 5}");
+    assert!(report.contains("preset: {p: {repo: ***}, q: 5}") && !report.contains("s3cretpass"), "{report}");
 }
 
 #[test]
@@ -401,7 +401,7 @@ fn references_are_resolved_and_masked() {
 }
 
 #[test]
-fn an_empty_preset_is_a_preset_and_a_wrong_one_is_told_once() {
+fn an_empty_preset_is_a_preset_and_a_wrong_one_is_reported_once() {
     let used = |preset: &str| {
         let router = "router: {r: {trigger: tick, selector: all, task: {t: print}, job_param: p}}";
         format!("preset: {{p: {preset}}}\n{router}\n")

@@ -133,8 +133,8 @@ impl HideSecrets for HiddenByMask {
     }
 }
 
-/// Whether the request that led to this job is for this node alone. `exe_done` has the parameters of a job, and in these
-/// those of the job before it.
+/// Whether the request that led to this job is for this node alone. `exe_done` has the parameters of a job, and in
+/// these those of the job before it.
 fn is_only_here(job: &Job) -> bool {
     let mut trigger = &*job.trigger;
     let mut params = &**job.trigger_param.params();

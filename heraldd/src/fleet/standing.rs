@@ -108,7 +108,7 @@ impl NodeRegistry {
         if before == presence || before == Presence::Unknown {
             return None;
         }
-        let told = json!({
+        let params = json!({
             "node": name,
             "state": presence.as_str(),
             "before": before.as_str(),
@@ -118,8 +118,8 @@ impl NodeRegistry {
             "tags": node.tags,
             "error": node.error,
         });
-        match told {
-            Value::Object(told) => Some(told),
+        match params {
+            Value::Object(params) => Some(params),
             _ => None,
         }
     }
@@ -132,16 +132,16 @@ impl NodeRegistry {
 
     /// All of them, by name.
     #[must_use]
-    pub fn shown(&self) -> Vec<model::Node> {
+    pub fn shown(&self) -> Vec<model::NodeResource> {
         let known = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         known.iter().map(|(name, node)| shown(name, node)).collect()
     }
 }
 
-fn shown(name: &str, node: &KnownNode) -> model::Node {
+fn shown(name: &str, node: &KnownNode) -> model::NodeResource {
     let heartbeat = node.heartbeat();
     let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    model::Node {
+    model::NodeResource {
         name: name.to_owned(),
         host: without_password(&node.host),
         tags: node.tags.clone(),
@@ -205,9 +205,9 @@ mod tests {
             (online(), Some("online"), "online"),
             (online(), None, "online"),
         ];
-        for (n, (asked, told, state)) in steps.into_iter().enumerate() {
+        for (n, (asked, params, state)) in steps.into_iter().enumerate() {
             let found = nodes.note("web1", asked, at(i64::try_from(n).unwrap()));
-            assert_eq!(found.as_ref().map(|params| params["state"].as_str().unwrap()), told, "{n}");
+            assert_eq!(found.as_ref().map(|params| params["state"].as_str().unwrap()), params, "{n}");
             assert_eq!(nodes.shown()[0].state, state, "{n}");
         }
         let shown = &nodes.shown()[0];

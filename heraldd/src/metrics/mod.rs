@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use herald_core::activation::Name;
-use herald_core::dispatcher::Standing;
+use herald_core::dispatcher::DispatcherStatus;
 use herald_core::journal::{Record, RecoveredJob};
 use herald_core::lifecycle::Status;
 use herald_core::plan::Plan;
@@ -245,15 +245,16 @@ impl Metrics {
         self.reloads.get_or_create(&OfResult { result }).inc();
     }
 
-    /// All numbers as text. `standing` is the state of the dispatcher, if it answers.
+    /// All numbers as text. `status` is the state of the dispatcher, if it answers.
     #[must_use]
-    pub fn render(&self, standing: Option<&Standing>, format: MetricsFormat) -> String {
+    pub fn render(&self, status: Option<&DispatcherStatus>, format: MetricsFormat) -> String {
         self.begin();
-        let number =
-            |of: fn(&Standing) -> usize| standing.map_or(0, |now| i64::try_from(of(now)).unwrap_or(i64::MAX));
+        let number = |of: fn(&DispatcherStatus) -> usize| {
+            status.map_or(0, |now| i64::try_from(of(now)).unwrap_or(i64::MAX))
+        };
         self.queue_depth.set(number(|now| now.waiting));
         self.running.set(number(|now| now.running));
-        self.recording.set(i64::from(standing.is_some_and(|now| now.held.is_none())));
+        self.recording.set(i64::from(status.is_some_and(|now| now.held.is_none())));
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -341,9 +342,9 @@ fn prometheus(open: &str) -> String {
         .collect();
     let mut text = String::with_capacity(open.len());
     for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
-        let told = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
-        let told = told.and_then(|told| told.split_once(' '));
-        match told.and_then(|(name, rest)| Some((name, endings.get(name)?, rest))) {
+        let comment = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
+        let comment = comment.and_then(|comment| comment.split_once(' '));
+        match comment.and_then(|(name, rest)| Some((name, endings.get(name)?, rest))) {
             Some((name, ending, rest)) => {
                 let (kind, _) = line.split_at(7);
                 // Only OpenMetrics knows the type.

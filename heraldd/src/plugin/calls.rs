@@ -14,7 +14,7 @@ use herald_core::plugin::abi::{Done, result};
 use herald_core::position::Cursor;
 use tokio::sync::mpsc;
 
-use super::lane::Lane;
+use super::thread_pool::ThreadPool;
 
 /// How many requests of one running trigger may be in progress.
 pub(super) const MAX_REQUESTS: usize = 64;
@@ -23,7 +23,7 @@ pub(super) const MAX_PIECES: usize = 8;
 
 /// What a plugin answered.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum CallResult {
     /// What was asked for, as JSON.
     Ok(Vec<u8>),
     /// Why not, as JSON.
@@ -82,7 +82,7 @@ pub(super) enum Requests {
 pub(super) struct DoneCallback {
     done: Done,
     context: Context,
-    notes: Lane,
+    notes: ThreadPool,
     /// The status for a request that is dropped; nothing once a result was reported.
     if_dropped: Option<u32>,
 }
@@ -116,7 +116,7 @@ impl DoneCallback {
             // SAFETY: the plugin gave the function and the pointer for this one call; the text outlives it.
             unsafe { done(context, status, text.as_ptr(), text.len()) }
         };
-        // When so many notes wait that the lane accepts no more, the plugin has blocked the thread for them.
+        // When so many notes wait that the pool accepts no more, the plugin has blocked the thread for them.
         let _ = self.notes.submit(call);
     }
 }
@@ -132,11 +132,11 @@ impl Drop for DoneCallback {
 /// A call that waits for its answer.
 pub(super) struct Waiting {
     /// Who gets the answer.
-    pub(super) answer: Box<dyn FnOnce(Answer) + Send>,
+    pub(super) answer: Box<dyn FnOnce(CallResult) + Send>,
     /// Where the plugin's requests go.
     pub(super) requests: Requests,
-    /// The lane for notes to the plugin.
-    pub(super) notes: Lane,
+    /// The pool for notes to the plugin.
+    pub(super) notes: ThreadPool,
     /// One of [`herald_core::plugin::abi::state`].
     pub(super) state: u32,
 }
@@ -184,7 +184,7 @@ pub(super) struct ReportTo {
 }
 
 impl ReportTo {
-    fn callback(self, notes: &Lane, if_dropped: u32) -> Option<DoneCallback> {
+    fn callback(self, notes: &ThreadPool, if_dropped: u32) -> Option<DoneCallback> {
         let (context, notes, if_dropped) = (Context(self.context), notes.clone(), Some(if_dropped));
         self.done.map(|done| DoneCallback { done, context, notes, if_dropped })
     }

@@ -130,7 +130,7 @@ async fn activate_when_ready(event: NewEvent, activator: &Activator) -> Result<N
 
 /// Waits until a thread has begun the call, within bounds.
 async fn begun(instance: &Instance, pending: &mut Pending) -> Result<(), ComponentError> {
-    let limit = instance.patience().thread;
+    let limit = instance.timeouts().thread;
     match tokio::time::timeout(limit, pending.begun()).await {
         Ok(()) => Ok(()),
         Err(_) => Err(instance.no_thread(limit)),
@@ -206,7 +206,7 @@ impl PluginExecutor {
         let (mut asked, mut forced) = (false, false);
         let left_alone = async {
             stop.forced.cancelled().await;
-            tokio::time::sleep(self.0.patience().end).await;
+            tokio::time::sleep(self.0.timeouts().end).await;
         };
         let mut left_alone = std::pin::pin!(left_alone);
         let mut writing = std::pin::pin!(write_all(pieces, &*execution.output));

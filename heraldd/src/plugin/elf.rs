@@ -17,7 +17,7 @@ const LOAD: u64 = 1;
 
 /// What a file is, by its head.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ElfCheck {
     /// No shared library.
     Foreign,
     /// Its end is missing.
@@ -30,24 +30,24 @@ pub(super) enum Verdict {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn verdict(file: &mut (impl Read + Seek), length: u64) -> io::Result<Verdict> {
+pub(super) fn check(file: &mut (impl Read + Seek), length: u64) -> io::Result<ElfCheck> {
     let mut head = Vec::with_capacity(HEAD);
     file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     if !head.starts_with(&MAGIC) {
-        return Ok(Verdict::Foreign);
+        return Ok(ElfCheck::Foreign);
     }
     // The linker refuses what is shorter, or of another class or byte order than this machine, before it maps anything.
-    let [_, _, _, _, class, order, ..] = *head.as_slice() else { return Ok(Verdict::Mappable) };
+    let [_, _, _, _, class, order, ..] = *head.as_slice() else { return Ok(ElfCheck::Mappable) };
     let native = if cfg!(target_endian = "little") { 1 } else { 2 };
     if head.len() < HEAD || class != 2 || order != native || !cfg!(target_pointer_width = "64") {
-        return Ok(Verdict::Mappable);
+        return Ok(ElfCheck::Mappable);
     }
     let (at, size, count) = (number(&head, 32, 8), number(&head, 54, 2), number(&head, 56, 2));
     if size != SEGMENT as u64 {
-        return Ok(Verdict::Mappable);
+        return Ok(ElfCheck::Mappable);
     }
     if at.checked_add(size * count).is_none_or(|end| end > length) {
-        return Ok(Verdict::Cut);
+        return Ok(ElfCheck::Cut);
     }
     let mut segments = Vec::new();
     file.seek(SeekFrom::Start(at))?;
@@ -56,7 +56,7 @@ pub(super) fn verdict(file: &mut (impl Read + Seek), length: u64) -> io::Result<
         let end = number(segment, 8, 8).checked_add(number(segment, 32, 8));
         number(segment, 0, 4) == LOAD && end.is_none_or(|end| end > length)
     });
-    Ok(if cut { Verdict::Cut } else { Verdict::Mappable })
+    Ok(if cut { ElfCheck::Cut } else { ElfCheck::Mappable })
 }
 
 /// The number of so many bytes in this machine's order; 0 past the end.
@@ -74,27 +74,27 @@ mod tests {
     #[test]
     fn a_library_is_whole_until_a_byte_of_its_segments_is_missing() {
         let whole = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let check = |bytes: &[u8]| verdict(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
-        assert_eq!(check(&whole), Verdict::Mappable);
+        let check = |bytes: &[u8]| check(&mut Cursor::new(bytes), bytes.len() as u64).unwrap();
+        assert_eq!(check(&whole), ElfCheck::Mappable);
         // Wherever the segments end: what follows them is of no use when it is run.
         let (mut cut, mut mappable) = (HEAD, whole.len());
         while mappable - cut > 1 {
             let middle = usize::midpoint(cut, mappable);
             match check(&whole[..middle]) {
-                Verdict::Cut => cut = middle,
+                ElfCheck::Cut => cut = middle,
                 _ => mappable = middle,
             }
         }
         assert!(mappable > 4096, "{mappable}");
         for length in [HEAD, HEAD + 1, 1000, 4096, mappable / 2, mappable - 1] {
-            assert_eq!(check(&whole[..length]), Verdict::Cut, "{length}");
+            assert_eq!(check(&whole[..length]), ElfCheck::Cut, "{length}");
         }
         for (bytes, expected) in [
-            (&b""[..], Verdict::Foreign),
-            (b"\x7fEL", Verdict::Foreign),
-            (b"#!/bin/sh\n", Verdict::Foreign),
-            (b"\x7fELF", Verdict::Mappable),
-            (b"\x7fELF and then nothing", Verdict::Mappable),
+            (&b""[..], ElfCheck::Foreign),
+            (b"\x7fEL", ElfCheck::Foreign),
+            (b"#!/bin/sh\n", ElfCheck::Foreign),
+            (b"\x7fELF", ElfCheck::Mappable),
+            (b"\x7fELF and then nothing", ElfCheck::Mappable),
         ] {
             assert_eq!(check(bytes), expected);
         }
@@ -113,7 +113,7 @@ mod tests {
             let mut lying = whole.clone();
             lying[field].fill(0xff);
             let length = lying.len() as u64;
-            assert_eq!(verdict(&mut Cursor::new(&lying), length).unwrap(), Verdict::Cut, "{what}");
+            assert_eq!(check(&mut Cursor::new(&lying), length).unwrap(), ElfCheck::Cut, "{what}");
         }
     }
 }

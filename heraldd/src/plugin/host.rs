@@ -10,7 +10,7 @@ use herald_core::plugin::abi::{
 use herald_core::plugin::event_message::{self, EventMessageError};
 use tracing::level_filters::LevelFilter;
 
-use super::calls::{self, Answer, OutputAct, ReportTo, TriggerAct};
+use super::calls::{self, CallResult, OutputAct, ReportTo, TriggerAct};
 
 /// The most bytes that a plugin may pass at once.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -41,14 +41,14 @@ unsafe extern "C" fn answer(call: u64, status: u32, json: *const u8, len: usize)
     guarded((), || {
         let Some(waiting) = calls::take(call) else { return };
         if len > MAX_MESSAGE {
-            return (waiting.answer)(Answer::TooLong);
+            return (waiting.answer)(CallResult::TooLong);
         }
         // SAFETY: the plugin vouches for its bytes until this returns.
         let json = unsafe { abi::bytes(json, len) }.to_vec();
         (waiting.answer)(match status {
-            status::OK => Answer::Ok(json),
-            status::ERROR => Answer::Error(json),
-            odd => Answer::Odd(odd),
+            status::OK => CallResult::Ok(json),
+            status::ERROR => CallResult::Error(json),
+            odd => CallResult::Odd(odd),
         });
     });
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use herald_core::plugin::abi::{self, Call, PLUGIN_TABLE_SIZE, PluginTable, Signal};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::elf::{self, Verdict};
+use super::elf::{self, ElfCheck};
 use super::host::HOST;
 
 /// A plugin's functions. The library behind them is never unloaded.
@@ -20,8 +20,8 @@ pub(super) struct Table {
 impl Table {
     /// Calls the plugin. It may block, and must answer sooner or later.
     pub(super) fn call(self, call: u64, op: u32, instance: u64, json: &[u8]) {
-        // SAFETY: the table was checked when it was opened, ours lives for ever, and the bytes outlive the call. That the
-        // plugin keeps the rules of the header is what loading it trusts it with.
+        // SAFETY: the table was checked when it was opened, ours lives for ever, and the bytes outlive the call. That
+        // the plugin keeps the rules of the header is what loading it trusts it with.
         unsafe { (self.call)(&raw const HOST, call, op, instance, json.as_ptr(), json.len()) }
     }
 
@@ -99,10 +99,10 @@ pub(super) fn inspect(path: &Path) -> Result<FileId, LibraryError> {
     if folder.is_some_and(|folder| folder.permissions().mode() & 0o1002 == 0o002) {
         return Err(LibraryError::WritableFolder);
     }
-    match elf::verdict(&mut File::open(path)?, metadata.len())? {
-        Verdict::Foreign if cfg!(target_os = "linux") => Err(LibraryError::NotALibrary),
-        Verdict::Cut => Err(LibraryError::Truncated),
-        Verdict::Foreign | Verdict::Mappable => Ok(FileId(metadata.dev(), metadata.ino())),
+    match elf::check(&mut File::open(path)?, metadata.len())? {
+        ElfCheck::Foreign if cfg!(target_os = "linux") => Err(LibraryError::NotALibrary),
+        ElfCheck::Cut => Err(LibraryError::Truncated),
+        ElfCheck::Foreign | ElfCheck::Mappable => Ok(FileId(metadata.dev(), metadata.ino())),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Loads plugins: shared libraries with the C table of `herald_core::plugin`.
 //!
-//! A plugin that misbehaves harms only itself: it is called on threads of its own that it may block, with deadlines; what it
-//! answers is checked; a panic in it fails the call. It is trusted like the daemon's own code all the same: it runs in the
-//! same process.
+//! A plugin that misbehaves harms only itself: it is called on threads of its own that it may block, with deadlines;
+//! what it answers is checked; a panic in it fails the call. It is trusted like the daemon's own code all the same: it
+//! runs in the same process.
 
 #![expect(unsafe_code, reason = "the plugin boundary is a table of C functions")]
 
@@ -10,9 +10,9 @@ mod calls;
 mod component;
 mod elf;
 mod host;
-mod lane;
 mod library;
 mod remote;
+mod thread_pool;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use herald_core::activation::INTERNAL;
 use herald_core::executor::Executor;
 use herald_core::plugin::description::{DescriptionError, Manifest, TypeMessage};
-use herald_core::plugin::message::{self, Kind};
+use herald_core::plugin::message::{self, ComponentKind};
 use herald_core::selector::Selector;
 use herald_core::spec::{ComponentType, ExecutorType, SelectorType, TriggerType};
 use herald_core::trigger::{ComponentError, Trigger};
@@ -29,7 +29,7 @@ use component::{PluginExecutor, PluginSelector, PluginTrigger};
 use library::{FileId, LibraryError};
 use remote::{Instance, Remote};
 
-pub use remote::Patience;
+pub use remote::CallTimeouts;
 
 /// A plugin and the types that it gives, to be registered before the built-in ones.
 #[derive(Clone)]
@@ -85,17 +85,17 @@ impl std::error::Error for PluginErrors {}
 /// # Errors
 /// All that is wrong, of every plugin.
 pub fn load(paths: &[PathBuf]) -> Result<Vec<LoadedPlugin>, PluginErrors> {
-    load_with(paths, Patience::default())
+    load_with(paths, CallTimeouts::default())
 }
 
-/// Like [`load`], with other patience.
+/// Like [`load`], with other time limits.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with(paths: &[PathBuf], patience: Patience) -> Result<Vec<LoadedPlugin>, PluginErrors> {
+pub fn load_with(paths: &[PathBuf], timeouts: CallTimeouts) -> Result<Vec<LoadedPlugin>, PluginErrors> {
     let (mut plugins, mut errors) = (Vec::<LoadedPlugin>::new(), Vec::new());
     for path in paths {
-        match load_one(path, patience) {
+        match load_one(path, timeouts) {
             Ok(plugin) if plugins.iter().any(|other| other.path == plugin.path) => {
                 errors.push(PluginError { path: path.clone(), why: "is listed twice".to_owned() });
             }
@@ -121,14 +121,14 @@ enum UnusablePlugin {
     #[error("has no name")]
     NoName,
     #[error("has the {kind} type \"{name}\" twice")]
-    TypeTwice { kind: Kind, name: String },
+    TypeTwice { kind: ComponentKind, name: String },
     #[error("has the trigger type \"{0}\", which is reserved")]
     Reserved(String),
     #[error("describes itself incorrectly: {0}")]
     Description(#[from] DescriptionError),
 }
 
-fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, UnusablePlugin> {
+fn load_one(written: &Path, timeouts: CallTimeouts) -> Result<LoadedPlugin, UnusablePlugin> {
     let path = written.canonicalize().map_err(LibraryError::Unreadable)?;
     let id = library::inspect(&path)?;
     // Held all the time: two loads at once take turns, and load nothing twice.
@@ -144,11 +144,11 @@ fn load_one(written: &Path, patience: Patience) -> Result<LoadedPlugin, Unusable
     }
     let table = library::open(&path)?;
     let stem = path.file_stem().map_or_else(|| "?".into(), |stem| stem.to_string_lossy().into_owned());
-    let nameless = Remote::new(&stem, table, patience);
+    let nameless = Remote::new(&stem, table, timeouts);
     let described = nameless.describe().map_err(UnusablePlugin::NotDescribed)?;
     let manifest: Manifest = message::read(&described).map_err(UnusablePlugin::Unreadable)?;
     check(&manifest)?;
-    let remote = Arc::new(Remote::new(&manifest.name, table, patience));
+    let remote = Arc::new(Remote::new(&manifest.name, table, timeouts));
     let plugin = assemble(manifest, &path, &remote)?;
     tracing::debug!("plugin \"{}\" {} was loaded from {}", plugin.name, plugin.version, path.display());
     loaded.push((id, plugin.clone()));
@@ -174,13 +174,13 @@ fn assemble(manifest: Manifest, path: &Path, remote: &Arc<Remote>) -> Result<Loa
         name,
         version,
         path: path.to_owned(),
-        triggers: types(triggers, remote, Kind::Trigger, |instance| {
+        triggers: types(triggers, remote, ComponentKind::Trigger, |instance| {
             Arc::new(PluginTrigger(instance)) as Arc<dyn Trigger>
         })?,
-        selectors: types(selectors, remote, Kind::Selector, |instance| {
+        selectors: types(selectors, remote, ComponentKind::Selector, |instance| {
             Arc::new(PluginSelector(instance)) as Arc<dyn Selector>
         })?,
-        executors: types(executors, remote, Kind::Executor, |instance| {
+        executors: types(executors, remote, ComponentKind::Executor, |instance| {
             Arc::new(PluginExecutor(instance)) as Arc<dyn Executor>
         })?,
     })
@@ -191,7 +191,7 @@ fn assemble(manifest: Manifest, path: &Path, remote: &Arc<Remote>) -> Result<Loa
 fn types<C: ?Sized + 'static>(
     messages: Vec<TypeMessage>,
     remote: &Arc<Remote>,
-    kind: Kind,
+    kind: ComponentKind,
     wrap: fn(Arc<Instance>) -> Arc<C>,
 ) -> Result<Vec<ComponentType<C>>, DescriptionError> {
     let component = |message: TypeMessage| {

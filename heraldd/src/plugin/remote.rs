@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use herald_core::param::Params;
 use herald_core::plugin::abi::{op, state};
-use herald_core::plugin::message::{self, Check, Create, Kind, Of, Wrong};
+use herald_core::plugin::message::{self, CallError, Check, ComponentKind, Create, Of};
 use herald_core::spec::OptionCheck;
 use herald_core::trigger::ComponentError;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::calls::{self, Answer, Requests, Waiting};
-use super::lane::{Lane, NotTaken};
+use super::calls::{self, CallResult, Requests, Waiting};
 use super::library::Table;
+use super::thread_pool::{NotTaken, ThreadPool};
 
 /// The longest sentence of a plugin that is passed on, in characters.
 const LONGEST_SENTENCE: usize = 2000;
@@ -23,7 +23,7 @@ const DESK_THREADS: usize = 4;
 
 /// How long a plugin may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct CallTimeouts {
     /// To describe its types, make a component or check a value.
     pub setup: Duration,
     /// To answer as a selector, to prepare a trigger, to close an executor.
@@ -34,7 +34,7 @@ pub struct Patience {
     pub end: Duration,
 }
 
-impl Default for Patience {
+impl Default for CallTimeouts {
     fn default() -> Self {
         Self {
             setup: Duration::from_secs(10),
@@ -50,17 +50,17 @@ impl Default for Patience {
 pub(super) struct Remote {
     name: String,
     table: Table,
-    patience: Patience,
+    timeouts: CallTimeouts,
     next_instance: AtomicU64,
     /// For all that belongs to no component.
-    desk: Lane,
-    desk_notes: Lane,
+    desk: ThreadPool,
+    desk_notes: ThreadPool,
 }
 
 impl Remote {
-    pub(super) fn new(name: &str, table: Table, patience: Patience) -> Self {
-        let (desk, desk_notes) = (Lane::new(name, DESK_THREADS), Lane::new(name, 1));
-        Self { name: name.to_owned(), table, patience, next_instance: AtomicU64::new(1), desk, desk_notes }
+    pub(super) fn new(name: &str, table: Table, timeouts: CallTimeouts) -> Self {
+        let (desk, desk_notes) = (ThreadPool::new(name, DESK_THREADS), ThreadPool::new(name, 1));
+        Self { name: name.to_owned(), table, timeouts, next_instance: AtomicU64::new(1), desk, desk_notes }
     }
 
     /// Asks what the plugin is; blocks.
@@ -69,7 +69,13 @@ impl Remote {
     }
 
     /// A check that asks the plugin; it blocks.
-    pub(super) fn check(self: &Arc<Self>, kind: Kind, type_name: &str, of: Of, name: &str) -> OptionCheck {
+    pub(super) fn check(
+        self: &Arc<Self>,
+        kind: ComponentKind,
+        type_name: &str,
+        of: Of,
+        name: &str,
+    ) -> OptionCheck {
         let (remote, type_name, name) = (self.clone(), type_name.to_owned(), name.to_owned());
         Arc::new(move |value| {
             let check =
@@ -92,11 +98,11 @@ impl Remote {
             }
         };
         self.desk.submit(task).map_err(|why| self.not_taken(&self.desk, why))?;
-        match receiver.recv_timeout(self.patience.setup) {
+        match receiver.recv_timeout(self.timeouts.setup) {
             Ok(answer) => self.read(answer),
             Err(_) => {
                 calls::forget(call);
-                let seconds = self.patience.setup.as_secs_f32();
+                let seconds = self.timeouts.setup.as_secs_f32();
                 Err(ComponentError::new(format!(
                     "plugin \"{}\" did not {what} within {seconds} s",
                     self.name
@@ -106,41 +112,41 @@ impl Remote {
     }
 
     /// What was asked for, or why not as a sentence.
-    fn read(&self, answer: Answer) -> Result<Vec<u8>, ComponentError> {
+    fn read(&self, answer: CallResult) -> Result<Vec<u8>, ComponentError> {
         match answer {
-            Answer::Ok(json) => Ok(json),
+            CallResult::Ok(json) => Ok(json),
             wrong => Err(ComponentError::new(self.wrong(wrong).error)),
         }
     }
 
-    fn wrong(&self, answer: Answer) -> Wrong {
+    fn wrong(&self, answer: CallResult) -> CallError {
         let name = &self.name;
         let error = match answer {
-            Answer::Error(json) => match message::read::<Wrong>(&json) {
-                Ok(wrong) => return Wrong { error: shortened(wrong.error), ..wrong },
+            CallResult::Error(json) => match message::read::<CallError>(&json) {
+                Ok(wrong) => return CallError { error: shortened(wrong.error), ..wrong },
                 Err(error) => format!("plugin \"{name}\" failed, and why it did is {error}"),
             },
-            Answer::TooLong => format!("the answer of plugin \"{name}\" is too long"),
-            Answer::Odd(status) => {
+            CallResult::TooLong => format!("the answer of plugin \"{name}\" is too long"),
+            CallResult::Odd(status) => {
                 format!("plugin \"{name}\" answered with status {status}, which does not exist")
             }
-            Answer::Ok(_) => format!("plugin \"{name}\" failed"),
+            CallResult::Ok(_) => format!("plugin \"{name}\" failed"),
         };
-        Wrong { error, ..Wrong::default() }
+        CallError { error, ..CallError::default() }
     }
 
-    fn not_taken(&self, lane: &Lane, why: NotTaken) -> ComponentError {
+    fn not_taken(&self, pool: &ThreadPool, why: NotTaken) -> ComponentError {
         ComponentError::new(match why {
-            NotTaken::Full => format!("too many calls wait for {}", self.held(lane)),
+            NotTaken::Full => format!("too many calls wait for {}", self.held(pool)),
             NotTaken::NoThread => format!("the machine gives no thread for plugin \"{}\"", self.name),
         })
     }
 
-    fn held(&self, lane: &Lane) -> String {
+    fn held(&self, pool: &ThreadPool) -> String {
         format!(
             "plugin \"{}\", whose {} threads are held by calls that do not return",
             self.name,
-            lane.most_threads()
+            pool.most_threads()
         )
     }
 }
@@ -159,16 +165,16 @@ pub(super) struct Instance {
     /// `selector of type "x"`.
     what: String,
     /// For calls, which may block.
-    lane: Lane,
+    pool: ThreadPool,
     /// For notes, which may not.
-    notes: Lane,
+    notes: ThreadPool,
 }
 
 impl Instance {
     /// Makes the component; blocks.
     pub(super) fn create(
         remote: &Arc<Remote>,
-        kind: Kind,
+        kind: ComponentKind,
         type_name: &str,
         options: &Params,
     ) -> Result<Self, ComponentError> {
@@ -179,18 +185,18 @@ impl Instance {
             .wait(&format!("make a {what}"), op::CREATE, number, message::json(&create))
             .map_err(|error| ComponentError::of_text(&error.message, options))?;
         let threads = match kind {
-            Kind::Executor => 64,
-            Kind::Selector => 8,
-            Kind::Trigger => 4,
+            ComponentKind::Executor => 64,
+            ComponentKind::Selector => 8,
+            ComponentKind::Trigger => 4,
         };
         let thread_name = format!("{} {type_name}", remote.name);
-        let (lane, notes) = (Lane::new(&thread_name, threads), Lane::new(&thread_name, 1));
-        Ok(Self { remote: remote.clone(), number, what, lane, notes })
+        let (pool, notes) = (ThreadPool::new(&thread_name, threads), ThreadPool::new(&thread_name, 1));
+        Ok(Self { remote: remote.clone(), number, what, pool, notes })
     }
 
     /// How long the plugin may take.
-    pub(super) fn patience(&self) -> Patience {
-        self.remote.patience
+    pub(super) fn timeouts(&self) -> CallTimeouts {
+        self.remote.timeouts
     }
 
     /// Whose fault it is.
@@ -218,14 +224,14 @@ impl Instance {
                 table.call(call, op, number, &json);
             }
         };
-        self.lane.submit(task).map_err(|why| self.remote.not_taken(&self.lane, why))?;
+        self.pool.submit(task).map_err(|why| self.remote.not_taken(&self.pool, why))?;
         Ok(pending)
     }
 
     /// Asks and waits for the answer, for as long as the plugin may take.
     pub(super) async fn ask(self: &Arc<Self>, op: u32, json: Vec<u8>) -> Result<Vec<u8>, ComponentError> {
         let mut pending = self.begin(op, json, Requests::None)?;
-        let limit = self.patience().answer;
+        let limit = self.timeouts().answer;
         match tokio::time::timeout(limit, pending.answer()).await {
             Ok(answer) => self.remote.read(answer),
             Err(_) if pending.has_begun() => Err(ComponentError::new(format!(
@@ -239,7 +245,7 @@ impl Instance {
 
     /// Says that the call had no chance.
     pub(super) fn no_thread(&self, waited: Duration) -> ComponentError {
-        let held = self.remote.held(&self.lane);
+        let held = self.remote.held(&self.pool);
         ComponentError::new(format!("waited {} s for a thread of {held}", waited.as_secs_f32()))
     }
 
@@ -254,9 +260,9 @@ impl Instance {
     }
 
     /// What was asked for, or why not.
-    pub(super) fn read(&self, answer: Answer) -> Result<Vec<u8>, Wrong> {
+    pub(super) fn read(&self, answer: CallResult) -> Result<Vec<u8>, CallError> {
         match answer {
-            Answer::Ok(json) => Ok(json),
+            CallResult::Ok(json) => Ok(json),
             wrong => Err(self.remote.wrong(wrong)),
         }
     }
@@ -266,7 +272,7 @@ impl Drop for Instance {
     fn drop(&mut self) {
         // Nobody waits for an answer, so the call has no number.
         let (table, number) = (self.remote.table, self.number);
-        let _ = self.lane.submit(move || table.call(0, op::DESTROY, number, b"null"));
+        let _ = self.pool.submit(move || table.call(0, op::DESTROY, number, b"null"));
     }
 }
 
@@ -274,16 +280,16 @@ impl Drop for Instance {
 pub(super) struct Pending {
     instance: Arc<Instance>,
     call: u64,
-    answer: oneshot::Receiver<Answer>,
+    answer: oneshot::Receiver<CallResult>,
     begun: oneshot::Receiver<()>,
     has_begun: bool,
 }
 
 impl Pending {
     /// The answer. May be dropped and called again until it has come.
-    pub(super) async fn answer(&mut self) -> Answer {
+    pub(super) async fn answer(&mut self) -> CallResult {
         // The sender is dropped unused only when the call is given up, and then nobody asks.
-        (&mut self.answer).await.unwrap_or(Answer::Odd(u32::MAX))
+        (&mut self.answer).await.unwrap_or(CallResult::Odd(u32::MAX))
     }
 
     /// Whether a thread has started the call.

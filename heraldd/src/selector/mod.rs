@@ -13,8 +13,8 @@ pub mod skip;
 /// How many characters of a value a reason shows.
 const MAX_SHOWN: usize = 60;
 
-/// A value for the reason of a selector: as JSON, cut to 60 characters, hidden where a step of its path is a secret name.
-/// Values of the configuration's secrets are masked by the dispatcher.
+/// A value for the reason of a selector: as JSON, cut to 60 characters, hidden where a step of its path is a secret
+/// name. Values of the configuration's secrets are masked by the dispatcher.
 fn shown<'a>(mut path: impl Iterator<Item = &'a str>, value: &Value) -> String {
     if path.any(is_secret_name) {
         return MASKED.to_owned();

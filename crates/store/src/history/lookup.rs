@@ -16,7 +16,7 @@ const WHOLE: usize = 36;
 pub enum IdKind {
     /// A job.
     Job,
-    /// An event; a job stands for the event that created it.
+    /// An event; a job means the event that created it.
     Event,
 }
 

@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError};
 
 use herald_core::activation::Activation;
 use herald_core::job::Job;
-use herald_core::journal::{Recovered, RecoveredEvent, RecoveredJob, Standing, StoredJob, StoredSecrets};
+use herald_core::journal::{
+    InterruptedState, Recovered, RecoveredEvent, RecoveredJob, StoredJob, StoredSecrets,
+};
 use herald_core::param::Params;
 use herald_core::trigger_param::TriggerParam;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -56,12 +58,12 @@ fn jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredJob>>
     let mut statement = reader.prepare(&sql)?;
     let rows = statement.query_map([], |row| {
         let state = JobState::read(row, 13)?;
-        let standing = match state.status {
-            JobStatus::Running => Standing::Running,
-            _ => Standing::Queued { not_before: state.retry_at },
+        let interrupted = match state.status {
+            JobStatus::Running => InterruptedState::Running,
+            _ => InterruptedState::Queued { not_before: state.retry_at },
         };
         let (queued_at, started_at) = (time(row.get(10)?), state.started_at);
-        Ok(RecoveredJob { stored: job(row, &state, seal)?, standing, queued_at, started_at })
+        Ok(RecoveredJob { stored: job(row, &state, seal)?, interrupted, queued_at, started_at })
     })?;
     rows.collect()
 }

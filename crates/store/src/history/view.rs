@@ -57,7 +57,8 @@ pub struct JobView {
     pub result: Option<Params>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
-    /// Who or what caused it, secrets hidden: who caused its event, or who ran it again. `None` where that is not known.
+    /// Who or what caused it, secrets hidden: who caused its event, or who ran it again. `None` where that is not
+    /// known.
     pub by: Option<Actor>,
     /// Who cancelled it, secrets hidden; `None` unless somebody did of whom that is known.
     pub cancelled_by: Option<Actor>,

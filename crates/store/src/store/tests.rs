@@ -8,7 +8,7 @@ use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::restore;
 use herald_core::job::Job;
 use herald_core::journal::{
-    Decision, Journal, JournalError, Record, Records, SelectorResult, Standing, StoredJob,
+    Decision, InterruptedState, Journal, JournalError, Record, Records, SelectorResult, StoredJob,
 };
 use herald_core::lifecycle::{Status, Verdict};
 use herald_core::param::Params;
@@ -157,16 +157,16 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
     let jobs: Vec<_> = recovered
         .jobs
         .iter()
-        .map(|found| (found.standing, restored(&found.stored)))
-        .map(|(standing, found)| (found.job.id, standing, found.job.attempt, found.broken))
+        .map(|found| (found.interrupted, restored(&found.stored)))
+        .map(|(interrupted, found)| (found.job.id, interrupted, found.job.attempt, found.broken))
         .collect();
     assert_eq!(
         jobs,
         [
-            (id(11), Standing::Queued { not_before: None }, 1, None),
-            (id(12), Standing::Running, 1, None),
-            (id(13), Standing::Queued { not_before: Some(at(60)) }, 2, None),
-            (id(15), Standing::Queued { not_before: None }, 1, None),
+            (id(11), InterruptedState::Queued { not_before: None }, 1, None),
+            (id(12), InterruptedState::Running, 1, None),
+            (id(13), InterruptedState::Queued { not_before: Some(at(60)) }, 2, None),
+            (id(15), InterruptedState::Queued { not_before: None }, 1, None),
         ]
     );
     let first = restored(&recovered.jobs[0].stored).job;
@@ -644,8 +644,12 @@ async fn what_an_earlier_version_stored_is_migrated() {
     let told = store.activation(first).await.unwrap().unwrap();
     assert_eq!(told.trigger_param.get("token"), Some(&json!("s3cret-of-mine")), "sealed, and still readable");
     let recovered = store.recover().unwrap();
-    let jobs: Vec<_> = recovered.jobs.iter().map(|found| (&*found.stored.job.task, found.standing)).collect();
-    assert_eq!(jobs, [("k", Standing::Running), ("k", Standing::Queued { not_before: None })]);
+    let jobs: Vec<_> =
+        recovered.jobs.iter().map(|found| (&*found.stored.job.task, found.interrupted)).collect();
+    assert_eq!(
+        jobs,
+        [("k", InterruptedState::Running), ("k", InterruptedState::Queued { not_before: None })]
+    );
     let page = store.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
     let statuses: Vec<_> = page.jobs.iter().map(|job| (&*job.task, job.state.status.as_str())).collect();
     assert_eq!(statuses, [("p", "succeeded"), ("k", "queued"), ("p", "succeeded"), ("k", "running")]);

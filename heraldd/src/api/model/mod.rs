@@ -13,18 +13,11 @@ mod page;
 mod problem;
 
 pub use actor::RecordedActor;
-pub use configured::{
-    ExecutorResource as Executor, RouterResource as Router, TaskResource as Task, TriggerResource as Trigger,
-};
-pub use daemon::{DaemonInfo as Info, Health, NodeResource as Node, Reloaded};
-pub use event::{
-    Activated, Change, DecisionResource as Decision, EventResource as Event, Rehearsal, RehearsedTask,
-    Replayed,
-};
-pub use job::{
-    AttemptResource as Attempt, Cancelling, JobResource as Job, JobSummary, Retried, STATUSES, status,
-};
+pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
+pub use daemon::{DaemonInfo, Health, NodeResource, Reloaded};
+pub use event::{Activated, Change, DecisionResource, EventResource, Rehearsal, RehearsedTask, Replayed};
+pub use job::{AttemptResource, Cancelling, JobResource, JobSummary, Retried, STATUSES, status};
 pub use log_page::{LogPage, LogPageLine};
-pub use log_piece::LogPieceResource as LogPiece;
+pub use log_piece::LogPieceResource;
 pub use page::Page;
-pub use problem::ProblemDetails as Problem;
+pub use problem::ProblemDetails;

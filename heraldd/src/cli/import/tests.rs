@@ -32,7 +32,10 @@ fn crontabs_of_the_system_lie_in_places_of_their_own() {
 fn notes_have_places() {
     let omissions = vec![Omission { line: 3, what: "x".to_owned() }];
     let shown = answer("f.json", Ok(Imported { yaml: "a: 1\n".to_owned(), omissions }));
-    assert_eq!(shown, Answer { out: "a: 1\n".to_owned(), remarks: "f.json:3: x\n".to_owned(), code: 0 });
+    assert_eq!(
+        shown,
+        CommandOutput { out: "a: 1\n".to_owned(), remarks: "f.json:3: x\n".to_owned(), code: 0 }
+    );
     assert_eq!(answer("f", Err(ImportError::Syntax { problems: "no".to_owned() })).code, 2);
 }
 

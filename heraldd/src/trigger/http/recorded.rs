@@ -136,7 +136,7 @@ mod tests {
     async fn recorded_requests() {
         let push = b"POST /deploy/web?x=1 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n{\"a\": 1}";
         let token = json!({"path": "/deploy/{app}", "auth": {"token": "t0ken"}});
-        for (given, request, checked, told) in [
+        for (given, request, checked, expected) in [
             (json!({}), &push[..], true, Ok(json!({"a": 1}))),
             (json!({"path": "/deploy/{app}"}), push, true, Ok(json!({"a": 1, "app": "web"}))),
             (json!({"path": "/other"}), push, true, Err(404)),
@@ -153,13 +153,13 @@ mod tests {
                 Err(200),
             ),
         ] {
-            assert_eq!(own_params(&given, request, checked).await, told, "{given}");
+            assert_eq!(own_params(&given, request, checked).await, expected, "{given}");
         }
     }
 
     #[tokio::test]
     async fn bodies_as_webhook_takes_them() {
-        for (given, request, told) in [
+        for (given, request, expected) in [
             (
                 json!({"methods": "GET", "body": "webhook"}),
                 &b"GET /?a=1 HTTP/1.1\nHost: localhost\n\n"[..],
@@ -181,7 +181,7 @@ mod tests {
                 json!({"b": 1}),
             ),
         ] {
-            assert_eq!(own_params(&given, request, true).await.unwrap(), told, "{given}");
+            assert_eq!(own_params(&given, request, true).await.unwrap(), expected, "{given}");
         }
         let given = json!({"methods": "GET", "body": "webhook", "headers": ["x-a"]});
         let request = b"GET /?a=1&b=2&a=3 HTTP/1.1\nHost: localhost\nX-A: 1\nX-A: 2\n\n";

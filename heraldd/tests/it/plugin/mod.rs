@@ -19,11 +19,11 @@ use herald_core::secret::Mask;
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{ComponentType, Options};
 use herald_core::trigger::ComponentError;
-use heraldd::plugin::{LoadedPlugin, Patience, load_with};
+use heraldd::plugin::{CallTimeouts, LoadedPlugin, load_with};
 use serde_json::Value;
 
 /// Short, for what is late here is late for ever.
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: CallTimeouts = CallTimeouts {
     setup: Duration::from_millis(1500),
     answer: Duration::from_millis(1500),
     thread: Duration::from_millis(1500),
@@ -48,12 +48,12 @@ fn in_c(folder: &Path, definitions: &[&str]) -> PathBuf {
 }
 
 fn load(path: &Path) -> LoadedPlugin {
-    let mut loaded = load_with(&[path.to_owned()], PATIENCE).unwrap_or_else(|errors| panic!("{errors}"));
+    let mut loaded = load_with(&[path.to_owned()], TIMEOUTS).unwrap_or_else(|errors| panic!("{errors}"));
     loaded.pop().unwrap()
 }
 
 fn why_not(path: &Path) -> String {
-    load_with(&[path.to_owned()], PATIENCE).err().unwrap().to_string()
+    load_with(&[path.to_owned()], TIMEOUTS).err().unwrap().to_string()
 }
 
 fn params(value: &Value) -> Params {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use heraldd::plugin::load_with;
 
-use super::{PATIENCE, in_c, why_not};
+use super::{TIMEOUTS, in_c, why_not};
 
 #[test]
 fn files_that_are_no_plugins() {
@@ -85,7 +85,7 @@ fn what_others_could_replace() {
     set(folder.path(), 0o777);
     assert!(why_not(&library).contains("is in a folder"), "{}", why_not(&library));
     set(folder.path(), 0o700);
-    assert!(load_with(&[library], PATIENCE).is_ok());
+    assert!(load_with(&[library], TIMEOUTS).is_ok());
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn everything_is_reported_at_once() {
     std::fs::write(&text, "text").unwrap();
     let missing = folder.path().join("missing.so");
     let errors =
-        load_with(&[text.clone(), good.clone(), missing.clone(), good.clone()], PATIENCE).err().unwrap();
+        load_with(&[text.clone(), good.clone(), missing.clone(), good.clone()], TIMEOUTS).err().unwrap();
     let paths: Vec<_> = errors.0.iter().map(|error| &error.path).collect();
     assert_eq!(paths, [&text, &missing, &good]);
     assert_eq!(errors.0[2].why, "is listed twice");

@@ -127,7 +127,7 @@ fn lives() -> Vec<Record> {
     ]
 }
 
-/// A history on disk and one in memory to which the same was told.
+/// A history on disk and one in memory that have the same records.
 async fn both() -> (tempfile::TempDir, JournalStore, MemoryHistory) {
     let folder = tempfile::tempdir().unwrap();
     let keep = Keep { time: std::time::Duration::from_secs(3600), jobs: 1000 };
@@ -159,7 +159,7 @@ async fn ids_are_found_by_a_part_of_them() {
         (IdKind::Job, part(&id(1)), vec![]),
         (IdKind::Event, part("0001"), vec![(1, None)]),
         (IdKind::Event, part("0190"), vec![(2, None), (1, None)]),
-        // A job stands for its event.
+        // A job means its event.
         (IdKind::Event, part("0003"), vec![(1, Some(3))]),
         (IdKind::Event, part(&id(5)), vec![(1, Some(5))]),
         (IdKind::Job, latest(None), vec![(8, None)]),

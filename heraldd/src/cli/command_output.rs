@@ -15,7 +15,7 @@ pub(super) const BAD_INPUT: u8 = 2;
 
 /// What a command says, and how it ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct CommandOutput {
     /// For standard output.
     pub(super) out: String,
     /// For standard error.
@@ -23,7 +23,7 @@ pub(super) struct Answer {
     pub(super) code: u8,
 }
 
-impl Answer {
+impl CommandOutput {
     /// What was asked for.
     pub(super) fn good(out: impl Into<String>) -> Self {
         Self { out: out.into(), remarks: String::new(), code: STOPPED }
@@ -35,7 +35,7 @@ impl Answer {
     }
 
     /// The daemon says something else than this version expects.
-    pub(super) fn strange(error: &serde_json::Error) -> Self {
+    pub(super) fn unexpected(error: &serde_json::Error) -> Self {
         let remarks = format!("heraldd: unexpected response of the daemon (version mismatch?): {error}");
         Self { out: String::new(), remarks, code: FAILED }
     }

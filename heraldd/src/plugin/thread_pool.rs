@@ -4,16 +4,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many tasks may wait in one lane.
+/// How many tasks may wait in one pool.
 const MOST_WAITING: usize = 4096;
 /// How long a thread waits for work before it ends.
 const LONGEST_IDLE: Duration = Duration::from_secs(10);
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// A queue of tasks and the threads that work it off. Tasks that are queued are done even when the lane was dropped.
+/// A queue of tasks and the threads that work it off. Tasks that are queued are done even when the pool was dropped.
 #[derive(Clone)]
-pub(super) struct Lane(Arc<Inner>);
+pub(super) struct ThreadPool(Arc<Inner>);
 
 struct Inner {
     /// The threads' name.
@@ -39,14 +39,14 @@ pub(super) enum NotTaken {
     NoThread,
 }
 
-impl Lane {
-    /// A lane that has at most so many threads, and none yet.
+impl ThreadPool {
+    /// A pool that has at most so many threads, and none yet.
     pub(super) fn new(name: &str, most_threads: usize) -> Self {
         let (queue, came) = (Mutex::default(), Condvar::new());
         Self(Arc::new(Inner { name: name.to_owned(), most_threads, queue, came }))
     }
 
-    /// Does this on a thread of the lane.
+    /// Does this on a thread of the pool.
     pub(super) fn submit(&self, task: impl FnOnce() + Send + 'static) -> Result<(), NotTaken> {
         let mut queue = self.0.queue();
         if queue.waiting.len() >= MOST_WAITING {
@@ -68,7 +68,7 @@ impl Lane {
         Ok(())
     }
 
-    /// How many threads the lane may have.
+    /// How many threads the pool may have.
     pub(super) fn most_threads(&self) -> usize {
         self.0.most_threads
     }
@@ -117,14 +117,14 @@ mod tests {
 
     #[test]
     fn blocked_threads_hold_up_nobody_until_all_are() {
-        let lane = Lane::new("test", 3);
+        let pool = ThreadPool::new("test", 3);
         let (sender, receiver) = mpsc::channel();
         let mut gates = Vec::new();
         for n in 0..2 {
             let (open, gate) = mpsc::channel::<()>();
             gates.push(open);
             let sender = sender.clone();
-            lane.submit(move || {
+            pool.submit(move || {
                 let _ = gate.recv();
                 let _ = sender.send(n);
             })
@@ -132,11 +132,11 @@ mod tests {
         }
         for n in 10..20 {
             let sender = sender.clone();
-            lane.submit(move || sender.send(n).unwrap()).unwrap();
+            pool.submit(move || sender.send(n).unwrap()).unwrap();
         }
         let quick: Vec<i32> = (0..10).map(|_| receiver.recv_timeout(LONG).unwrap()).collect();
         assert_eq!(quick, (10..20).collect::<Vec<_>>());
-        assert!(lane.0.queue().threads <= 3);
+        assert!(pool.0.queue().threads <= 3);
         drop(gates);
         let mut slow: Vec<i32> = (0..2).map(|_| receiver.recv_timeout(LONG).unwrap()).collect();
         slow.sort_unstable();
@@ -145,28 +145,28 @@ mod tests {
 
     #[test]
     fn tasks_that_wait_are_bounded() {
-        let lane = Lane::new("test", 1);
+        let pool = ThreadPool::new("test", 1);
         let (open, gate) = mpsc::channel::<()>();
         let (begun, first) = mpsc::channel();
-        lane.submit(move || {
+        pool.submit(move || {
             let _ = begun.send(());
             let _ = gate.recv();
         })
         .unwrap();
         first.recv_timeout(LONG).unwrap();
         for _ in 0..MOST_WAITING {
-            lane.submit(|| ()).unwrap();
+            pool.submit(|| ()).unwrap();
         }
-        assert_eq!(lane.submit(|| ()), Err(NotTaken::Full));
+        assert_eq!(pool.submit(|| ()), Err(NotTaken::Full));
         drop(open);
     }
 
     #[test]
     fn a_panic_ends_no_thread() {
-        let lane = Lane::new("test", 1);
-        lane.submit(|| panic!("as the test wants it")).unwrap();
+        let pool = ThreadPool::new("test", 1);
+        pool.submit(|| panic!("as the test wants it")).unwrap();
         let (sender, receiver) = mpsc::channel();
-        lane.submit(move || sender.send(()).unwrap()).unwrap();
+        pool.submit(move || sender.send(()).unwrap()).unwrap();
         receiver.recv_timeout(LONG).unwrap();
     }
 }
