@@ -16,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{ApiSettings, DaemonConfig, FleetSettings};
-use crate::fleet::{Heartbeats, NodeRegistry, OwnRunner};
+use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
 use crate::state::DaemonState;
+use herald_remote::NodeRegistry;
 use herald_store::store::OpenError;
 
 /// Why the daemon did not run, or stopped.

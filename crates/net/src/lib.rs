@@ -3,6 +3,6 @@
 pub mod listen;
 pub mod loopback;
 pub mod network;
-mod os_error;
 pub mod serve;
+pub mod socket_client;
 pub mod tls;

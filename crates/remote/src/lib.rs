@@ -1,11 +1,12 @@
 //! Runs jobs on other machines: the client of one herald-runner ([`RunnerClient`]), the rollout of one job to several
-//! ([`Rollout`]), and the question whether a runner is online ([`NodeProbe`]).
+//! ([`Rollout`]), and the question which runners are online ([`NodeProbe`], [`NodeRegistry`]).
 //!
 //! What a runner executes is a JSON object of execution parameters, which this crate does not interpret. Result files
 //! arrive in the `data_dir` of [`RemoteSettings`], checked and complete.
 
 mod data_dir;
 mod job;
+mod node_registry;
 mod outcome;
 mod rollout;
 mod runner;
@@ -14,6 +15,7 @@ mod settings;
 mod tests;
 
 pub use job::{HideSecrets, RolloutJob, RunnerJob};
+pub use node_registry::{KnownNode, NodeRegistry, Presence};
 pub use outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
 pub use rollout::{NodeRunner, OfflinePolicy, Rollout, RolloutStrategy};
 pub use runner::{ConnectError, Fault, NodeProbe, NodeStatus, ProbeError, RunnerClient};

@@ -78,13 +78,13 @@ fn silent_connections_that_take_all_descriptors_do_not_hold_up_others() {
     let bound = Rlimit { current: Some(open + 10), maximum: Some(open + 10) };
     prlimit(Pid::from_raw(id), Resource::Nofile, bound).unwrap();
     let silent: Vec<_> = (0..30).map(|_| runner.connect()).collect();
-    wait_for("the first warning", || runner.log().contains("Too many open files"));
+    wait_for("the first warning", || runner.log().contains("too many open files"));
     let began = Instant::now();
     // A cancel needs no descriptors of its own.
     assert_eq!(runner.v2("/cancel", &json!({"job_id": "a", "attempt": 1})).status, 200);
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     let log = runner.log();
-    let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains("Too many open files"));
+    let warnings = log.lines().filter(|line| line.contains("WARN") && line.contains("too many open files"));
     assert!((1..=3).contains(&warnings.count()), "not one for each attempt:\n{log}");
     drop(silent);
 }

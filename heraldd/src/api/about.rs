@@ -39,7 +39,7 @@ pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
 pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
-    Json(api.nodes.shown())
+    Json(api.nodes.nodes().into_iter().map(model::NodeResource::from).collect())
 }
 
 /// Version, process, configuration, number of running and queued jobs

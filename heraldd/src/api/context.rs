@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::reload::ReloadRequest;
 use super::view::View;
-use crate::fleet::NodeRegistry;
 use crate::metrics::Metrics;
+use herald_remote::NodeRegistry;
 use herald_store::changes::Changes;
 use herald_store::history::History;
 use herald_store::job_log::JobLogs;

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::client::{DaemonSocket, Reason};
 use super::command_output::CommandOutput;
-use super::{human_time, paint, table};
 use crate::api::model;
+use herald_terminal::terminal::{Terminal, status_style};
+use herald_terminal::{human_time, table};
 
 /// Show the running daemon: version, process, configuration, number of running and queued jobs
 #[derive(Debug, Args)]
@@ -177,14 +178,18 @@ pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> CommandOutput {
         };
         let rows: Vec<table::Row<8>> = nodes.iter().map(row).collect();
         let head = ["NODE", "STATE", "SINCE", "VERSION", "RUNNING", "CLOCK OFFSET", "URL", "ERROR"];
-        let paint = paint::Paint::of(&std::io::stdout());
-        CommandOutput::good(table::painted(head, &rows, &paint, table::Last::Below, |column, text| {
-            match (column, text) {
-                (1, "online") => paint::of_status("succeeded"),
-                (1, "offline") => paint::of_status("failed"),
+        let terminal = Terminal::of(&std::io::stdout());
+        CommandOutput::good(table::painted(
+            head,
+            &rows,
+            &terminal,
+            table::LastColumn::Below,
+            |column, text| match (column, text) {
+                (1, "online") => status_style("succeeded"),
+                (1, "offline") => status_style("failed"),
                 _ => anstyle::Style::new(),
-            }
-        }))
+            },
+        ))
     })
 }
 

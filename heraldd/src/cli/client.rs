@@ -1,20 +1,18 @@
 //! The way to a running daemon: its control socket.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use clap::Args;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::SendRequest;
-use hyper_util::rt::TokioIo;
+use herald_net::socket_client::{self, SocketRequest, SocketRequestError};
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::command_output::{BAD_INPUT, CommandOutput, FAILED};
 use crate::config;
 use crate::state::folder;
+pub(super) use herald_net::socket_client::ReadAborted;
 
 /// No daemon responds.
 pub(super) const NOBODY: u8 = 3;
@@ -23,6 +21,7 @@ pub(super) const NOT_FOUND: u8 = 4;
 /// How long an answer may take, and how long it may be.
 const DEADLINE: Duration = Duration::from_secs(30);
 const LARGEST: usize = 64 << 20;
+const USER_AGENT: &str = concat!("heraldd-cli/", env!("CARGO_PKG_VERSION"));
 
 /// Why something is done
 #[derive(Debug, Args)]
@@ -93,10 +92,7 @@ impl DaemonSocket {
                 Err(ReadAborted("the response is too long".to_owned()))
             }
         };
-        self.exchange(
-            DaemonRequest { method, path, body: body.unwrap_or_default(), deadline: Some(DEADLINE) },
-            limited,
-        )?;
+        self.exchange(method, path, body.unwrap_or_default(), Some(DEADLINE), limited)?;
         serde_json::from_slice(&said).map_err(|_| {
             failed("heraldd: unexpected response of the daemon: not JSON (version mismatch?)".to_owned())
         })
@@ -108,58 +104,33 @@ impl DaemonSocket {
         path: &str,
         take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
     ) -> Result<(), CommandOutput> {
-        self.exchange(DaemonRequest { method: Method::GET, path, body: "", deadline: None }, take)
+        self.exchange(Method::GET, path, "", None, take)
     }
 
+    /// `deadline`: how long the whole response may take.
     fn exchange(
         &self,
-        call: DaemonRequest<'_>,
+        method: Method,
+        path: &str,
+        body: &str,
+        deadline: Option<Duration>,
         take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
     ) -> Result<(), CommandOutput> {
         let socket = self.socket()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(format!("heraldd: {error}")))?;
-        let deadline = call.deadline.unwrap_or(Duration::MAX);
-        let asked =
-            runtime.block_on(async { tokio::time::timeout(deadline, exchange(&socket, call, take)).await });
-        match asked {
+        let deadline = deadline.unwrap_or(Duration::MAX);
+        let request = SocketRequest { method, path, body, user_agent: USER_AGENT, max_error: LARGEST };
+        let exchange =
+            async { tokio::time::timeout(deadline, socket_client::request(&socket, request, take)).await };
+        let at = |why: String| format!("heraldd: {}: {why}", socket.display());
+        match runtime.block_on(exchange) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(RequestFailure::Nobody(why))) => {
-                Err(nobody(format!("heraldd: {}: {why}", socket.display())))
-            }
-            Ok(Err(RequestFailure::Broken(why))) => {
-                Err(failed(format!("heraldd: {}: {why}", socket.display())))
-            }
-            Ok(Err(RequestFailure::Refused(status, problem))) => Err(refused(status, &problem)),
+            Ok(Err(SocketRequestError::Connect(error))) => Err(nobody(at(unreachable(&error)))),
+            Ok(Err(SocketRequestError::Broken(why))) => Err(failed(at(why))),
+            Ok(Err(SocketRequestError::Status(status, problem))) => Err(refused(status, &problem)),
             Err(_) => Err(nobody(format!("heraldd: no response within {} s", deadline.as_secs()))),
         }
-    }
-}
-
-/// One question.
-struct DaemonRequest<'a> {
-    method: Method,
-    path: &'a str,
-    body: &'a str,
-    /// How long the whole answer may take.
-    deadline: Option<Duration>,
-}
-
-/// The reader of a response needs no more of it, and why.
-pub(super) struct ReadAborted(pub(super) String);
-
-enum RequestFailure {
-    /// No daemon listens there.
-    Nobody(String),
-    /// The connection.
-    Broken(String),
-    /// The daemon says no, and why.
-    Refused(StatusCode, Bytes),
-}
-
-impl<E: std::error::Error> From<E> for RequestFailure {
-    fn from(error: E) -> Self {
-        Self::Broken(error.to_string())
     }
 }
 
@@ -188,63 +159,15 @@ fn refused(status: StatusCode, problem: &[u8]) -> CommandOutput {
     CommandOutput { code, ..failed(format!("heraldd: {detail}{}", candidates.collect::<String>())) }
 }
 
-async fn connect(socket: &Path) -> Result<tokio::net::UnixStream, RequestFailure> {
-    tokio::net::UnixStream::connect(socket).await.map_err(|error| {
-        RequestFailure::Nobody(match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
-                    .to_owned()
-            }
-            _ => error.to_string(),
-        })
-    })
-}
-
-async fn exchange(
-    socket: &Path,
-    call: DaemonRequest<'_>,
-    take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
-) -> Result<(), RequestFailure> {
-    let stream = connect(socket).await?;
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let asking = ask(sender, call, take);
-    tokio::pin!(connection);
-    tokio::pin!(asking);
-    tokio::select! {
-        asked = &mut asking => asked,
-        ended = &mut connection => {
-            ended?;
-            asking.await
+/// Why there is no connection.
+fn unreachable(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
+                .to_owned()
         }
+        _ => error.to_string(),
     }
-}
-
-async fn ask(
-    mut sender: SendRequest<Full<Bytes>>,
-    call: DaemonRequest<'_>,
-    mut take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
-) -> Result<(), RequestFailure> {
-    let request = Request::builder()
-        .method(call.method)
-        .uri(call.path)
-        .header(HOST, "localhost")
-        .header(USER_AGENT, concat!("heraldd-cli/", env!("CARGO_PKG_VERSION")))
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::copy_from_slice(call.body.as_bytes())))?;
-    let response = sender.send_request(request).await?;
-    let status = response.status();
-    let mut body = response.into_body();
-    if !status.is_success() {
-        let problem = Limited::new(body, LARGEST).collect().await;
-        let mut problem = problem.map_err(|error| RequestFailure::Broken(error.to_string()))?.aggregate();
-        return Err(RequestFailure::Refused(status, problem.copy_to_bytes(problem.remaining())));
-    }
-    while let Some(frame) = body.frame().await {
-        if let Ok(bytes) = frame?.into_data() {
-            take(&bytes).map_err(|ReadAborted(why)| RequestFailure::Broken(why))?;
-        }
-    }
-    Ok(())
 }
 
 /// A part of a path, whatever is in it.

@@ -12,12 +12,12 @@ use serde_json::Value;
 
 use super::client::{DaemonSocket, Reason, step};
 use super::command_output::{CommandOutput, ConfigFile, FAILED};
-use super::paint::{self, Paint};
-use super::table::{self, Last};
 use crate::api::model;
 use crate::loading::{self, Loaded};
 use crate::trigger::http::NoEvent;
 use crate::{dry_run, trigger};
+use herald_terminal::table::{self, LastColumn};
+use herald_terminal::terminal::{Terminal, status_style};
 use herald_webhook::recorded::{RecordedRequest, RecordingError};
 
 /// Show which jobs a recorded request would create, with their final parameters; creates none
@@ -155,10 +155,10 @@ fn show(rehearsal: &model::Rehearsal, json: bool) -> CommandOutput {
         [task.router.clone(), task.task.clone(), task.selector.clone(), task.answer.clone(), task.why.clone()]
     };
     let rows: Vec<table::Row<5>> = rehearsal.tasks.iter().map(row).collect();
-    let paint = Paint::of(&std::io::stdout());
+    let terminal = Terminal::of(&std::io::stdout());
     let head = ["ROUTER", "TASK", "SELECTOR", "MATCHED", "REASON"];
-    let mut out = table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
-        3 => paint::of_status(text),
+    let mut out = table::painted(head, &rows, &terminal, LastColumn::Below, |column, text| match column {
+        3 => status_style(text),
         _ => Style::new(),
     });
     for task in &rehearsal.tasks {

@@ -8,10 +8,10 @@ use http::Method;
 use super::client::{DaemonSocket, Reason, step};
 use super::command_output::CommandOutput;
 use super::listing::IdLength;
-use super::paint::{self, Paint};
-use super::table::{self, Last};
 use super::wait::{self, JobTable};
 use crate::api::model;
+use herald_terminal::table::{self, LastColumn};
+use herald_terminal::terminal::{Terminal, status_style};
 
 /// Fire a trigger now
 #[derive(Debug, Args)]
@@ -101,9 +101,15 @@ pub(super) fn explain(arguments: &Explain) -> CommandOutput {
     };
     let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
     let head = ["ROUTER", "TASK", "SELECTOR", "MATCHED", "JOB", "REASON"];
-    let paint = Paint::of(&std::io::stdout());
-    CommandOutput::good(table::painted(head, &rows, &paint, Last::Below, |column, text| match column {
-        3 => paint::of_status(text),
-        _ => Style::new(),
-    }))
+    let terminal = Terminal::of(&std::io::stdout());
+    CommandOutput::good(table::painted(
+        head,
+        &rows,
+        &terminal,
+        LastColumn::Below,
+        |column, text| match column {
+            3 => status_style(text),
+            _ => Style::new(),
+        },
+    ))
 }

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use super::client::{DaemonSocket, Reason, step};
 use super::command_output::CommandOutput;
 use super::listing::IdLength;
-use super::paint::{self, Paint};
-use super::table::{self, Last};
 use super::wait::JobTable;
-use super::{human_time, listing, wait};
+use super::{listing, wait};
 use crate::api::model;
+use herald_terminal::human_time;
+use herald_terminal::table::{self, LastColumn};
+use herald_terminal::terminal::{Terminal, status_style};
 
 /// List jobs, newest first
 #[derive(Debug, Args)]
@@ -153,12 +154,13 @@ pub(super) fn show(arguments: &ShowArguments, clock: &dyn Clock) -> CommandOutpu
 
 /// One job in full, for people.
 fn whole(job: &model::JobResource, now: Timestamp) -> String {
-    let paint = Paint { width: usize::MAX, ..Paint::of(&std::io::stdout()) };
+    let terminal = Terminal { width: usize::MAX, ..Terminal::of(&std::io::stdout()) };
     let lines = properties(job, now);
-    let mut text = table::painted(["", ""], &lines, &paint, Last::Cut, |column, text| match column {
-        0 => Style::new().bold(),
-        _ => paint::of_status(text),
-    });
+    let mut text =
+        table::painted(["", ""], &lines, &terminal, LastColumn::Cut, |column, text| match column {
+            0 => Style::new().bold(),
+            _ => status_style(text),
+        });
     // The head of this one is empty.
     text.drain(..=text.find('\n').unwrap_or(0));
     let attempt = |one: &model::AttemptResource| {
@@ -174,9 +176,9 @@ fn whole(job: &model::JobResource, now: Timestamp) -> String {
     if !attempts.is_empty() {
         let head = ["ATTEMPT", "STATUS", "STARTED", "DURATION", "ERROR"];
         text.push('\n');
-        let paint = Paint::of(&std::io::stdout());
-        text.push_str(&table::painted(head, &attempts, &paint, Last::Below, |_, text| {
-            paint::of_status(text)
+        let terminal = Terminal::of(&std::io::stdout());
+        text.push_str(&table::painted(head, &attempts, &terminal, LastColumn::Below, |_, text| {
+            status_style(text)
         }));
     }
     for (name, params) in [
@@ -186,7 +188,7 @@ fn whole(job: &model::JobResource, now: Timestamp) -> String {
         ("result", job.result.as_ref()),
     ] {
         if let Some(params) = params.filter(|params| !params.is_empty()) {
-            let name = paint.with(Style::new().bold(), name);
+            let name = terminal.with(Style::new().bold(), name);
             text.push_str(&format!("\n{name}: {}\n", table::json(params)));
         }
     }

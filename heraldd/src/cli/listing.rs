@@ -4,10 +4,10 @@ use anstyle::Style;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::human_time;
-use super::paint::{self, Paint};
-use super::table::{self, Last};
 use crate::api::model;
+use herald_terminal::human_time;
+use herald_terminal::table::{self, LastColumn};
+use herald_terminal::terminal::{Terminal, status_style};
 
 /// How many digits of an id a table shows: its last ones, which differ most.
 const SHORT_ID: usize = 8;
@@ -43,9 +43,11 @@ pub(super) fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) ->
     };
     let rows: Vec<table::Row<7>> = jobs.iter().map(row).collect();
     let head = ["ID", "STATUS", "ROUTER", "TASK", "CREATED", "DURATION", "ERROR"];
-    table::painted(head, &rows, &Paint::of(&std::io::stdout()), Last::Cut, |column, text| match column {
-        1 => paint::of_status(text),
-        _ => Style::new(),
+    table::painted(head, &rows, &Terminal::of(&std::io::stdout()), LastColumn::Cut, |column, text| {
+        match column {
+            1 => status_style(text),
+            _ => Style::new(),
+        }
     })
 }
 

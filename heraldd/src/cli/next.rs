@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::command_output::{CommandOutput, ConfigFile};
-use super::{human_time, table};
 use crate::loading;
+use herald_terminal::{human_time, table};
 
 /// Print when triggers fire next
 ///

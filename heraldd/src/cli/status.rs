@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::client::DaemonSocket;
 use super::command_output::{CommandOutput, FAILED, STOPPED};
-use super::human_time;
 use super::listing::{self, IdLength};
-use super::paint::{self, Paint};
 use crate::api::model;
+use herald_terminal::human_time;
+use herald_terminal::terminal::{Terminal, status_style};
 
 /// How many failed jobs, and how many due times, are shown.
 const SHOWN: usize = 5;
@@ -88,14 +88,14 @@ impl DaemonReport {
     }
 
     fn as_text(&self, ids: IdLength, now: Timestamp) -> Result<String, serde_json::Error> {
-        let paint = Paint::of(&std::io::stdout());
+        let terminal = Terminal::of(&std::io::stdout());
         let info: model::DaemonInfo = read(&self.info)?;
         let failed: model::Page<model::JobSummary> = read(&self.failed)?;
         let nodes: Vec<model::NodeResource> = read(&self.nodes)?;
         let triggers: Vec<model::TriggerResource> = read(&self.triggers)?;
         let health = match &self.not_ready {
-            None => paint.with(paint::of_status("succeeded"), "accepting events"),
-            Some(why) => paint.with(paint::of_status("failed"), &format!("not accepting events: {why}")),
+            None => terminal.with(status_style("succeeded"), "accepting events"),
+            Some(why) => terminal.with(status_style("failed"), &format!("not accepting events: {why}")),
         };
         let since = human_time::ago_of(&info.started_at, now);
         let mut lines = vec![

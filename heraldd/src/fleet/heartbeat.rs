@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use herald_core::activation::{EventSink, NODE_STATE};
 use herald_core::clock::Clock;
-use herald_remote::{NodeProbe, NodeStatus, ProbeError};
+use herald_remote::{KnownNode, NodeProbe, NodeRegistry, NodeStatus, ProbeError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::standing::NodeRegistry;
 use crate::config::FleetSettings;
 
 /// Before a node that did not answer counts as gone, it is asked once more: a single answer may get lost.
@@ -40,7 +39,11 @@ impl Heartbeats {
         accept: Arc<dyn EventSink>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        nodes.configure(&settings.nodes);
+        nodes.configure(
+            settings.nodes.0.iter().map(|node| {
+                KnownNode::new(node.name.clone(), node.runner.url.to_string(), node.tags.clone())
+            }),
+        );
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let asking = NodeProber { nodes: nodes.clone(), accept, clock, every: settings.heartbeat };
         for node in settings.nodes.0.clone() {

@@ -4,10 +4,8 @@ mod address;
 mod heartbeat;
 mod node;
 mod runner;
-mod standing;
 
 pub use address::runner_address;
 pub use heartbeat::Heartbeats;
 pub use node::{ConfiguredNode, Nodes, OwnNode};
 pub use runner::OwnRunner;
-pub use standing::NodeRegistry;

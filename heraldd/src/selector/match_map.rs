@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::param::{Params, lookup, same};
+use herald_core::param::{Params, lookup};
 use herald_core::selector::{Answer, Question, Selector};
-use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
+use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
+
+use super::{has_value, key_is_given};
 
 /// The component type `match_map`.
 #[must_use]
@@ -54,13 +56,6 @@ router:
     SelectorType::new(description, |_| Ok(Arc::new(MatchMap)))
 }
 
-fn key_is_given(key: &Value) -> Result<(), CheckError> {
-    match key.as_str() {
-        Some("") => Err(CheckError::new("the key must not be empty")),
-        _ => Ok(()),
-    }
-}
-
 struct MatchMap;
 
 #[async_trait]
@@ -72,20 +67,9 @@ impl Selector for MatchMap {
 
 /// `find`: the value at a path.
 fn decide<'a>(find: impl FnOnce(&str) -> Option<&'a Value>, select_param: &Params) -> Answer {
-    let Some(key) = select_param.get("match_key").and_then(Value::as_str) else {
-        return Answer::no("match_key is missing");
-    };
-    match (find(key), select_param.get("match_value")) {
-        (None, _) => Answer::no(format!("key \"{key}\" is missing")),
-        (Some(_), None) => Answer::yes(format!("key \"{key}\" is there")),
-        (Some(found), Some(wanted)) => {
-            let shown = |value| super::shown(key.split('/'), value);
-            if same(found, wanted) {
-                Answer::yes(format!("{key} is {}", shown(found)))
-            } else {
-                Answer::no(format!("{key} is {}, not {}", shown(found), shown(wanted)))
-            }
-        }
+    match select_param.get("match_key").and_then(Value::as_str) {
+        None => Answer::no("match_key is missing"),
+        Some(key) => has_value(find, key, select_param.get("match_value")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a listener could not be opened.
 
-use crate::os_error;
+use herald_base::os_error;
 
 /// A listener could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ impl ListenReason {
 
     /// What the operating system says, behind these words.
     pub(super) fn system(before: &str, error: &std::io::Error) -> Self {
-        Self::new(format!("{before}{}", os_error::sentence(error)))
+        Self::new(format!("{before}{}", os_error::plain(&error.to_string())))
     }
 }
 

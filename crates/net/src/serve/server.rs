@@ -22,12 +22,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::listen::Listener;
-use crate::os_error;
 use crate::serve::client_stream::ClientStream;
 use crate::serve::connection_slots::{ConnectionSlots, Slot};
 use crate::serve::options::{ServeOptions, ServerStop};
 use crate::serve::peer::Peer;
 use crate::tls::ServerTls;
+use herald_base::os_error;
 
 /// How long to wait when no connection can be accepted, for want of file descriptors say.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -138,7 +138,7 @@ impl<H: Handler> HttpServer<H> {
     /// Connections that send nothing must not keep out those that wait for their descriptors.
     fn accept_failed(&self, listener: &Listener, error: &io::Error, warned: &mut Option<Instant>) {
         let evicted = is_shortage(error) && self.slots.evict_oldest();
-        let (address, error) = (listener.address(), os_error::sentence(error));
+        let (address, error) = (listener.address(), os_error::plain(&error.to_string()));
         if warned.is_none_or(|at| at.elapsed() >= WARN_AGAIN) {
             *warned = Some(Instant::now());
             tracing::warn!("cannot accept connections on {address}: {error}");

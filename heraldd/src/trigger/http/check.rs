@@ -20,6 +20,14 @@ use super::result::wants_text;
 use herald_net::serve::{HostRule, Peer, read_whole};
 use herald_webhook::{body, delivery};
 
+/// A body as it arrives.
+pub(super) trait RequestBody:
+    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin
+{
+}
+
+impl<B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin> RequestBody for B {}
+
 /// What a trigger requires of a request.
 pub(super) struct RequestCheck {
     /// Checked on loopback listeners.
@@ -55,17 +63,14 @@ pub(super) struct AcceptedRequest {
 
 impl RequestCheck {
     /// Checks a request and reads it. `captures` are the values in its path.
-    pub(super) async fn accept<B>(
+    pub(super) async fn accept<B: RequestBody>(
         &self,
         request: Request<B>,
         peer: &Peer,
         captures: Vec<(String, String)>,
         clock: &dyn Clock,
         sender: SenderCheck,
-    ) -> Result<AcceptedRequest, RejectedRequest>
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-    {
+    ) -> Result<AcceptedRequest, RejectedRequest> {
         if sender == SenderCheck::Required && peer.loopback {
             self.hosts.check(&request).map_err(RejectedRequest::Host)?;
         }
@@ -76,14 +81,11 @@ impl RequestCheck {
     }
 
     /// JSON by POST, and nothing more.
-    async fn accept_json<B>(
+    async fn accept_json<B: RequestBody>(
         &self,
         request: Request<B>,
         peer: &Peer,
-    ) -> Result<AcceptedRequest, RejectedRequest>
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-    {
+    ) -> Result<AcceptedRequest, RejectedRequest> {
         if request.method() != Method::POST {
             return Err(RejectedRequest::Method(vec![Method::POST]));
         }
@@ -97,7 +99,7 @@ impl RequestCheck {
         Ok(AcceptedRequest { params, key, text: false, client })
     }
 
-    async fn accept_web<B>(
+    async fn accept_web<B: RequestBody>(
         &self,
         web: &Web,
         request: Request<B>,
@@ -105,10 +107,7 @@ impl RequestCheck {
         captures: Vec<(String, String)>,
         clock: &dyn Clock,
         sender: SenderCheck,
-    ) -> Result<AcceptedRequest, RejectedRequest>
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-    {
+    ) -> Result<AcceptedRequest, RejectedRequest> {
         let checked = sender == SenderCheck::Required;
         let client = web.addresses.client(peer, request.headers());
         let (parts, incoming) = request.into_parts();
@@ -139,10 +138,7 @@ impl RequestCheck {
     }
 
     /// The whole body.
-    async fn read<B>(&self, body: B) -> Result<Bytes, RejectedRequest>
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
-    {
+    async fn read<B: RequestBody>(&self, body: B) -> Result<Bytes, RejectedRequest> {
         let read = read_whole(body, self.max_body, self.body_time).await;
         read.map_err(|trouble| RejectedRequest::of_body(&trouble, self.max_body, self.body_time))
     }

@@ -1,28 +1,30 @@
-//! How every node is, as far as it is known.
+//! What is known of every node: whether it is online, since when, and what it reported.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use herald_core::param::Params;
-use herald_remote::{NodeStatus, ProbeError};
+use herald_base::value::Params;
 use herald_wire::heartbeat::Heartbeat;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::node::{ConfiguredNode, Nodes};
-use crate::api::model;
+use crate::runner::{NodeStatus, ProbeError};
 
-/// Whether a node is there.
+/// Whether a node is online.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presence {
+pub enum Presence {
     /// It was not asked yet.
     Unknown,
+    /// It answered.
     Online,
+    /// It did not answer.
     Offline,
 }
 
 impl Presence {
-    fn as_str(self) -> &'static str {
+    /// Its name in the API and in `node_state`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
             Self::Online => "online",
@@ -33,23 +35,41 @@ impl Presence {
 
 /// What is known of a node.
 #[derive(Debug, Clone)]
-struct KnownNode {
-    host: String,
-    tags: Vec<String>,
-    presence: Presence,
-    since: Option<Timestamp>,
-    seen_at: Option<Timestamp>,
-    status: Option<NodeStatus>,
-    error: Option<String>,
+pub struct KnownNode {
+    /// Its name.
+    pub name: String,
+    /// The URL of its runner.
+    pub host: String,
+    /// What it is for.
+    pub tags: Vec<String>,
+    /// Whether it is online.
+    pub presence: Presence,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// When it answered last.
+    pub seen_at: Option<Timestamp>,
+    /// What it answered last.
+    pub status: Option<NodeStatus>,
+    /// Why it did not answer.
+    pub error: Option<String>,
 }
 
 impl KnownNode {
-    fn heartbeat(&self) -> Option<&Heartbeat> {
+    /// A node that was not asked yet.
+    #[must_use]
+    pub fn new(name: String, host: String, tags: Vec<String>) -> Self {
+        let presence = Presence::Unknown;
+        Self { name, host, tags, presence, since: None, seen_at: None, status: None, error: None }
+    }
+
+    /// What it reported last.
+    #[must_use]
+    pub fn heartbeat(&self) -> Option<&Heartbeat> {
         self.status.as_ref()?.heartbeat.as_ref()
     }
 }
 
-/// How every node is.
+/// The nodes of a fleet and what is known of them.
 #[derive(Debug, Default)]
 pub struct NodeRegistry {
     nodes: RwLock<BTreeMap<String, KnownNode>>,
@@ -57,36 +77,21 @@ pub struct NodeRegistry {
 
 impl NodeRegistry {
     /// These are the nodes from now on. What is known of those that were there stays.
-    pub(super) fn configure(&self, nodes: &Nodes) {
+    pub fn configure(&self, nodes: impl IntoIterator<Item = KnownNode>) {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *known);
-        for ConfiguredNode { name, runner, tags } in &nodes.0 {
-            let tags = tags.clone();
-            let (host, fresh) = (runner.url.to_string(), Presence::Unknown);
-            let kept = before.remove(name).filter(|node| node.host == host);
+        for node in nodes {
+            let kept = before.remove(&node.name).filter(|kept| kept.host == node.host);
             let node = match kept {
-                Some(node) => KnownNode { tags, ..node },
-                None => KnownNode {
-                    host,
-                    tags,
-                    presence: fresh,
-                    since: None,
-                    seen_at: None,
-                    status: None,
-                    error: None,
-                },
+                Some(kept) => KnownNode { tags: node.tags, ..kept },
+                None => node,
             };
-            known.insert(name.clone(), node);
+            known.insert(node.name.clone(), node);
         }
     }
 
     /// Notes the status of a node, or why there is none. Where the node came or went, the parameters of `node_state`.
-    pub(super) fn note(
-        &self,
-        name: &str,
-        status: Result<NodeStatus, ProbeError>,
-        now: Timestamp,
-    ) -> Option<Params> {
+    pub fn note(&self, name: &str, status: Result<NodeStatus, ProbeError>, now: Timestamp) -> Option<Params> {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let node = known.get_mut(name)?;
         let (before, presence) =
@@ -124,36 +129,19 @@ impl NodeRegistry {
         }
     }
 
-    /// Whether the node is known to be there.
-    pub(super) fn is_online(&self, name: &str) -> bool {
+    /// Whether the node is known to be online.
+    #[must_use]
+    pub fn is_online(&self, name: &str) -> bool {
         let known = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         known.get(name).is_some_and(|node| node.presence == Presence::Online)
     }
 
-    /// All of them, by name.
+    /// All of them, by name. URLs are without users and passwords.
     #[must_use]
-    pub fn shown(&self) -> Vec<model::NodeResource> {
+    pub fn nodes(&self) -> Vec<KnownNode> {
         let known = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        known.iter().map(|(name, node)| shown(name, node)).collect()
-    }
-}
-
-fn shown(name: &str, node: &KnownNode) -> model::NodeResource {
-    let heartbeat = node.heartbeat();
-    let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    model::NodeResource {
-        name: name.to_owned(),
-        host: without_password(&node.host),
-        tags: node.tags.clone(),
-        state: node.presence.as_str().to_owned(),
-        since: text(node.since),
-        seen_at: text(node.seen_at),
-        version: heartbeat.map(|heartbeat| heartbeat.version.clone()),
-        running: heartbeat
-            .filter(|_| node.presence == Presence::Online)
-            .map(|heartbeat| heartbeat.running as u64),
-        clock_difference_ms: node.status.as_ref().and_then(|status| status.clock_difference_ms),
-        error: node.error.clone(),
+        let shown = |node: &KnownNode| KnownNode { host: without_password(&node.host), ..node.clone() };
+        known.values().map(shown).collect()
     }
 }
 
@@ -171,18 +159,14 @@ fn without_password(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herald_remote::RunnerAddress;
     use herald_wire::heartbeat::RunnerState;
-    use herald_wire::secret::Secrets;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn node(url: &str) -> Nodes {
-        let secrets = Secrets::new(["0123456789abcdef"]).unwrap();
-        let runner = RunnerAddress { url: url.parse().unwrap(), secrets, tls: None };
-        Nodes(vec![ConfiguredNode { name: "web1".to_owned(), runner, tags: vec!["web".to_owned()] }])
+    fn node(url: &str) -> [KnownNode; 1] {
+        [KnownNode::new("web1".to_owned(), url.to_owned(), vec!["web".to_owned()])]
     }
 
     fn online() -> Result<NodeStatus, ProbeError> {
@@ -195,8 +179,8 @@ mod tests {
     fn nodes_come_and_go() {
         let nodes = NodeRegistry::default();
         let one = node("http://u:secret@web1:8124/");
-        nodes.configure(&one);
-        assert_eq!(nodes.shown()[0].state, "unknown");
+        nodes.configure(one.clone());
+        assert_eq!(nodes.nodes()[0].presence.as_str(), "unknown");
         let steps: [(Result<NodeStatus, ProbeError>, Option<&str>, &str); 6] = [
             (online(), None, "online"),
             (online(), None, "online"),
@@ -208,15 +192,18 @@ mod tests {
         for (n, (asked, params, state)) in steps.into_iter().enumerate() {
             let found = nodes.note("web1", asked, at(i64::try_from(n).unwrap()));
             assert_eq!(found.as_ref().map(|params| params["state"].as_str().unwrap()), params, "{n}");
-            assert_eq!(nodes.shown()[0].state, state, "{n}");
+            assert_eq!(nodes.nodes()[0].presence.as_str(), state, "{n}");
         }
-        let shown = &nodes.shown()[0];
-        assert_eq!((shown.since.as_deref(), shown.running), (Some("1970-01-01T00:00:04Z"), Some(2)));
-        assert_eq!((shown.host.as_str(), shown.clock_difference_ms), ("http://web1:8124/", Some(-5)));
+        let shown = &nodes.nodes()[0];
+        assert_eq!(
+            (shown.since, shown.heartbeat().map(|heartbeat| heartbeat.running)),
+            (Some(at(4)), Some(2))
+        );
+        assert_eq!((shown.host.as_str(), shown.status.clone()), ("http://web1:8124/", online().ok()));
         // A reload keeps what is known, unless the node is another one.
-        nodes.configure(&one);
+        nodes.configure(one);
         assert!(nodes.is_online("web1"));
-        nodes.configure(&node("http://other:8124/"));
+        nodes.configure(node("http://other:8124/"));
         assert!(!nodes.is_online("web1"));
         assert!(nodes.note("nobody", online(), at(9)).is_none());
     }

@@ -6,20 +6,23 @@ use anstyle::{AnsiColor, Style};
 
 /// What the output can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Paint {
-    pub(super) colour: bool,
+pub struct Terminal {
+    /// Whether it shows colours.
+    pub colour: bool,
     /// Columns.
-    pub(super) width: usize,
+    pub width: usize,
 }
 
-impl Paint {
+impl Terminal {
     /// A pipe or a file.
-    pub(super) fn none() -> Self {
+    #[must_use]
+    pub fn none() -> Self {
         Self { colour: false, width: usize::MAX }
     }
 
     /// Standard output as it is: see <https://no-color.org>.
-    pub(super) fn of(stdout: &Stdout) -> Self {
+    #[must_use]
+    pub fn of(stdout: &Stdout) -> Self {
         if !stdout.is_terminal() {
             return Self::none();
         }
@@ -31,13 +34,15 @@ impl Paint {
     }
 
     /// The text in this style.
-    pub(super) fn with(&self, style: Style, text: &str) -> String {
+    #[must_use]
+    pub fn with(&self, style: Style, text: &str) -> String {
         if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
 
 /// How a job's status looks.
-pub(super) fn of_status(status: &str) -> Style {
+#[must_use]
+pub fn status_style(status: &str) -> Style {
     match status {
         "succeeded" | "yes" => AnsiColor::Green.on_default(),
         "failed" | "timed_out" | "lost" | "error" => AnsiColor::Red.on_default(),

@@ -3,14 +3,14 @@
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::paint::Paint;
+use crate::terminal::Terminal;
 
 /// A row of the table; its cells hold what a user wrote, so nothing in them may move the cursor.
-pub(super) type Row<const N: usize> = [String; N];
+pub type Row<const N: usize> = [String; N];
 
 /// What becomes of a last column for which there is no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Last {
+pub enum LastColumn {
     /// It is cut: a row stays a line.
     Cut,
     /// It is shown below its row, whole.
@@ -25,38 +25,40 @@ const TELLING: usize = 24;
 const GAP: usize = 2;
 
 /// The head and the rows for standard output as it is, each a line. The last column is not filled up.
-pub(super) fn table<const N: usize>(head: [&str; N], rows: &[Row<N>]) -> String {
-    painted(head, rows, &Paint::of(&std::io::stdout()), Last::Cut, |_, _| Style::new())
+#[must_use]
+pub fn table<const N: usize>(head: [&str; N], rows: &[Row<N>]) -> String {
+    painted(head, rows, &Terminal::of(&std::io::stdout()), LastColumn::Cut, |_, _| Style::new())
 }
 
 /// As [`table`], for this output: in colour where it takes any (`style` says which, by column and text), and no wider
 /// than it is.
-pub(super) fn painted<const N: usize>(
+#[must_use]
+pub fn painted<const N: usize>(
     head: [&str; N],
     rows: &[Row<N>],
-    paint: &Paint,
-    last: Last,
+    terminal: &Terminal,
+    last: LastColumn,
     style: impl Fn(usize, &str) -> Style,
 ) -> String {
     let head = head.map(str::to_owned);
     let rows: Vec<Row<N>> =
         std::iter::once(&head).chain(rows).map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    let (widths, below) = widths(&rows, paint.width, last);
+    let (widths, below) = widths(&rows, terminal.width, last);
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
-        let (mut line, mut room, mut blanks) = (String::new(), paint.width, 0);
+        let (mut line, mut room, mut blanks) = (String::new(), terminal.width, 0);
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
             let style = if number == 0 { Style::new().bold() } else { style(column, cell) };
             if below && column + 1 == N {
                 if number > 0 && !cell.is_empty() {
-                    line.push_str(&format!("\n    {}", paint.with(style, cell)));
+                    line.push_str(&format!("\n    {}", terminal.with(style, cell)));
                 }
                 break;
             }
             let shown = cut(cell, width.min(room));
             if !shown.is_empty() {
                 line.push_str(&" ".repeat(blanks));
-                line.push_str(&paint.with(style, &shown));
+                line.push_str(&terminal.with(style, &shown));
                 blanks = 0;
             }
             blanks += width - shown.width() + GAP;
@@ -70,7 +72,7 @@ pub(super) fn painted<const N: usize>(
 
 /// How wide the columns are, and whether the last one is shown below. Where there is no room the widest columns give
 /// way, except ids, which are there to be copied.
-fn widths<const N: usize>(rows: &[Row<N>], room: usize, last: Last) -> ([usize; N], bool) {
+fn widths<const N: usize>(rows: &[Row<N>], room: usize, last: LastColumn) -> ([usize; N], bool) {
     let mut widths = [0; N];
     let mut firm = [false; N];
     for row in rows {
@@ -80,7 +82,7 @@ fn widths<const N: usize>(rows: &[Row<N>], room: usize, last: Last) -> ([usize; 
         }
     }
     let whole = |widths: &[usize]| widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
-    let below = last == Last::Below && {
+    let below = last == LastColumn::Below && {
         let before: usize = widths.iter().take(N.saturating_sub(1)).map(|width| width + GAP).sum();
         whole(&widths) > room
             && room.saturating_sub(before) < widths.last().copied().unwrap_or(0).min(TELLING)
@@ -139,7 +141,8 @@ fn moves(c: char) -> bool {
 }
 
 /// JSON for people on several lines; what would move the cursor is written as JSON writes it in ASCII.
-pub(super) fn json(value: &impl serde::Serialize) -> String {
+#[must_use]
+pub fn json(value: &impl serde::Serialize) -> String {
     // What is shown are maps of texts and numbers: never fails.
     let json = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut text = String::with_capacity(json.len());
@@ -161,8 +164,8 @@ mod tests {
         of.iter().map(|cells| cells.map(str::to_owned)).collect()
     }
 
-    fn plain<const N: usize>(head: [&str; N], of: &[[&str; N]], width: usize, last: Last) -> String {
-        painted(head, &rows(of), &Paint { colour: false, width }, last, |_, _| Style::new())
+    fn plain<const N: usize>(head: [&str; N], of: &[[&str; N]], width: usize, last: LastColumn) -> String {
+        painted(head, &rows(of), &Terminal { colour: false, width }, last, |_, _| Style::new())
     }
 
     #[test]
@@ -174,8 +177,8 @@ A      NAME    LAST
 22222  日本語
 3      a\u{fffd}\u{fffd}b    y
 ";
-        assert_eq!(plain(["A", "NAME", "LAST"], &of, usize::MAX, Last::Below), expected);
-        assert_eq!(plain(["A", "B", "C"], &[], 80, Last::Cut), "A  B  C\n");
+        assert_eq!(plain(["A", "NAME", "LAST"], &of, usize::MAX, LastColumn::Below), expected);
+        assert_eq!(plain(["A", "B", "C"], &[], 80, LastColumn::Cut), "A  B  C\n");
     }
 
     #[test]
@@ -185,15 +188,15 @@ A      NAME    LAST
             (0, "bad") => anstyle::AnsiColor::Red.on_default(),
             _ => Style::new(),
         };
-        let paint = Paint { colour: true, width: 13 };
+        let terminal = Terminal { colour: true, width: 13 };
         let expected = "\
 \u{1b}[1mA\u{1b}[0m     \u{1b}[1mB\u{1b}[0m
 good  a long…
 \u{1b}[31mbad\u{1b}[0m   日本語…
 ";
-        assert_eq!(painted(["A", "B"], &rows, &paint, Last::Cut, style), expected);
-        let narrow = Paint { colour: false, width: 3 };
-        assert_eq!(painted(["A", "B"], &rows[..1], &narrow, Last::Cut, style), "A\ngo…\n");
+        assert_eq!(painted(["A", "B"], &rows, &terminal, LastColumn::Cut, style), expected);
+        let narrow = Terminal { colour: false, width: 3 };
+        assert_eq!(painted(["A", "B"], &rows[..1], &narrow, LastColumn::Cut, style), "A\ngo…\n");
     }
 
     #[test]
@@ -209,7 +212,7 @@ ID                                    NAME        STATUS  WHY
 {id}  b           -
 "
         );
-        assert_eq!(plain(head, &of, 76, Last::Cut), expected);
+        assert_eq!(plain(head, &of, 76, LastColumn::Cut), expected);
         let expected = format!(
             "\
 ID                                    NAME                        STATUS
@@ -218,9 +221,9 @@ ID                                    NAME                        STATUS
 {id}  b                           -
 "
         );
-        assert_eq!(plain(head, &of, 72, Last::Below), expected);
+        assert_eq!(plain(head, &of, 72, LastColumn::Below), expected);
         for width in 0..130 {
-            for last in [Last::Cut, Last::Below] {
+            for last in [LastColumn::Cut, LastColumn::Below] {
                 let text = plain(head, &of, width, last);
                 let tables = text.lines().filter(|line| !line.starts_with("    "));
                 assert!(tables.map(|line| line.width()).max() <= Some(width.max(1)), "{width}: {text}");
@@ -244,8 +247,8 @@ ID                                    NAME                        STATUS
 ID        STATUS     ROUTER      TASK        CREATED   DURATION  ERROR
 270b9a15  timed_out  backup_of…  dump_and_…  just now  12m 40s   exit code 3: 2…
 ";
-        assert_eq!(plain(head, &of, 80, Last::Cut), expected);
-        let text = plain(head, &of, 100, Last::Cut);
+        assert_eq!(plain(head, &of, 80, LastColumn::Cut), expected);
+        let text = plain(head, &of, 100, LastColumn::Cut);
         assert!(text.contains("  exit code 3: 2 files ne"), "{text}");
     }
 

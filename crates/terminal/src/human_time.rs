@@ -3,7 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 /// How far away something is that is yet to come: its two largest units, rounded down.
-pub(super) fn until(left: SignedDuration) -> String {
+#[must_use]
+pub fn until(left: SignedDuration) -> String {
     match length(left, 2) {
         Some(length) => format!("in {length}"),
         None => "in less than a second".to_owned(),
@@ -11,7 +12,8 @@ pub(super) fn until(left: SignedDuration) -> String {
 }
 
 /// How long ago something was: its largest unit, rounded down.
-pub(super) fn ago(past: SignedDuration) -> String {
+#[must_use]
+pub fn ago(past: SignedDuration) -> String {
     match length(past, 1) {
         Some(length) => format!("{length} ago"),
         None => "just now".to_owned(),
@@ -19,12 +21,14 @@ pub(super) fn ago(past: SignedDuration) -> String {
 }
 
 /// How long ago a time of the API was; the text itself where it is none.
-pub(super) fn ago_of(at: &str, now: Timestamp) -> String {
+#[must_use]
+pub fn ago_of(at: &str, now: Timestamp) -> String {
     at.parse::<Timestamp>().map_or_else(|_| at.to_owned(), |at| ago(now.duration_since(at)))
 }
 
 /// As [`ago_of`], where there is little room: `21s ago`.
-pub(super) fn short_ago_of(at: &str, now: Timestamp) -> String {
+#[must_use]
+pub fn short_ago_of(at: &str, now: Timestamp) -> String {
     let Ok(at) = at.parse::<Timestamp>() else { return at.to_owned() };
     let seconds = now.duration_since(at).as_secs();
     match seconds {
@@ -37,7 +41,8 @@ pub(super) fn short_ago_of(at: &str, now: Timestamp) -> String {
 }
 
 /// How long something took: `12 ms`, `3.4 s`, `5m 12s`, `2h 3m`.
-pub(super) fn span(took: SignedDuration) -> String {
+#[must_use]
+pub fn span(took: SignedDuration) -> String {
     let millis = took.as_millis().max(0);
     match millis {
         ..1000 => format!("{millis} ms"),
@@ -48,7 +53,8 @@ pub(super) fn span(took: SignedDuration) -> String {
 }
 
 /// By how much a clock is ahead: `+1.2 s`.
-pub(super) fn ahead(millis: i64) -> String {
+#[must_use]
+pub fn ahead(millis: i64) -> String {
     let sign = if millis < 0 { "-" } else { "+" };
     format!("{sign}{}", span(SignedDuration::from_millis(millis.saturating_abs())))
 }
@@ -69,7 +75,8 @@ fn length(span: SignedDuration, units_shown: usize) -> Option<String> {
 }
 
 /// How often something comes: `every 1m 30s`.
-pub(super) fn every(period: std::time::Duration) -> String {
+#[must_use]
+pub fn every(period: std::time::Duration) -> String {
     let period = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
     format!("every {period:#}")
 }
