@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod loading;
 pub mod metrics;
 pub mod plugin;
+pub mod runner_address;
 pub mod selector;
 pub mod state;
 pub mod tls;

@@ -6,6 +6,7 @@
 
 mod data_dir;
 mod job;
+mod node;
 mod node_registry;
 mod outcome;
 mod rollout;
@@ -15,6 +16,7 @@ mod settings;
 mod tests;
 
 pub use job::{HideSecrets, RolloutJob, RunnerJob};
+pub use node::{ConfiguredNode, Nodes, OwnNode};
 pub use node_registry::{KnownNode, NodeRegistry, Presence};
 pub use outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
 pub use rollout::{NodeRunner, OfflinePolicy, Rollout, RolloutStrategy};

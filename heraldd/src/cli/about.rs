@@ -50,7 +50,7 @@ pub(super) struct Executors {
 /// CLOCK OFFSET: how far the node's clock is ahead of the daemon's.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd nodes")]
-pub(super) struct Nodes {
+pub(super) struct NodesArguments {
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -160,7 +160,7 @@ pub(super) fn executors(arguments: &Executors) -> CommandOutput {
     })
 }
 
-pub(super) fn nodes(arguments: &Nodes, clock: &dyn Clock) -> CommandOutput {
+pub(super) fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
     arguments.asked.show(Method::GET, "/v1/nodes", |nodes: Vec<model::NodeResource>| {
         let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());

@@ -68,7 +68,7 @@ enum Command {
     Triggers(about::Triggers),
     Routers(about::Routers),
     Executors(about::Executors),
-    Nodes(about::Nodes),
+    Nodes(about::NodesArguments),
     Info(about::Info),
     Reload(about::Reload),
     Init(init::Init),

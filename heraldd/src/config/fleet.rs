@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use herald_core::context::Context;
 use herald_core::problem::{Path, Problem, Severity};
-use herald_remote::RunnerAddress;
+use herald_remote::{ConfiguredNode, Nodes, OwnNode, RunnerAddress};
 use herald_wire::secret::Secrets;
 use serde_json::{Map, Value};
 
 use super::node;
-use crate::fleet::{ConfiguredNode, Nodes, OwnNode};
 
 /// The secret of a node that is wrong, for those who only look whether it is there.
 const NO_SECRET: &str = "no secret: the node is wrong";

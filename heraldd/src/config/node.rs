@@ -7,8 +7,9 @@ use herald_runner::config::check_secret;
 use serde_json::{Map, Value};
 
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use crate::fleet::{ConfiguredNode, Nodes, runner_address};
+use crate::runner_address::runner_address;
 use crate::tls;
+use herald_remote::{ConfiguredNode, Nodes};
 
 pub(super) const SECTION: Section = Section {
     name: "node",

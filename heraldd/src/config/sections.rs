@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
 use super::{api, components, daemon, history, log, node, plugin, router, runner};
-use crate::fleet::Nodes;
+use herald_remote::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
 macro_rules! sections {

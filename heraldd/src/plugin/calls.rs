@@ -81,7 +81,7 @@ pub(super) enum Requests {
 /// Reports the result of a request to a plugin: exactly once.
 pub(super) struct DoneCallback {
     done: Done,
-    context: Context,
+    context: PluginPointer,
     notes: ThreadPool,
     /// The status for a request that is dropped; nothing once a result was reported.
     if_dropped: Option<u32>,
@@ -89,14 +89,14 @@ pub(super) struct DoneCallback {
 
 /// A pointer of the plugin's, which we only hand back.
 #[derive(Clone, Copy)]
-struct Context(*mut c_void);
+struct PluginPointer(*mut c_void);
 
 // SAFETY: it is never followed here, and the header says that `done` may be called from any thread.
-unsafe impl Send for Context {}
+unsafe impl Send for PluginPointer {}
 // SAFETY: as above; a shared one gives nothing but a copy.
-unsafe impl Sync for Context {}
+unsafe impl Sync for PluginPointer {}
 
-impl Context {
+impl PluginPointer {
     fn pointer(self) -> *mut c_void {
         self.0
     }
@@ -185,7 +185,7 @@ pub(super) struct ReportTo {
 
 impl ReportTo {
     fn callback(self, notes: &ThreadPool, if_dropped: u32) -> Option<DoneCallback> {
-        let (context, notes, if_dropped) = (Context(self.context), notes.clone(), Some(if_dropped));
+        let (context, notes, if_dropped) = (PluginPointer(self.context), notes.clone(), Some(if_dropped));
         self.done.map(|done| DoneCallback { done, context, notes, if_dropped })
     }
 }

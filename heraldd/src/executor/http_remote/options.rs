@@ -8,12 +8,14 @@ use herald_core::problem::near_miss;
 use herald_core::spec::{OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
-use herald_remote::{NodeRunner, Protocol, RemoteSettings, RolloutStrategy, RunnerAddress};
+use herald_remote::{
+    ConfiguredNode, NodeRunner, Nodes, OwnNode, Protocol, RemoteSettings, RolloutStrategy, RunnerAddress,
+};
 use herald_runner::config::check_secret;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::fleet::{ConfiguredNode, Nodes, OwnNode, runner_address};
+use crate::runner_address::runner_address;
 use crate::tls;
 
 /// A whole configuration.

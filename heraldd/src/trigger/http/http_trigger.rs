@@ -16,8 +16,8 @@ use super::answer::Answers;
 use super::check::RequestCheck;
 use super::options::HttpOptions;
 use super::share::{self, ListenAddress, ListenerUse};
-use crate::fleet::OwnNode;
 use crate::tls::TlsListener;
+use herald_remote::OwnNode;
 
 /// How long a whole body may take, even byte by byte.
 const BODY_TIME: Duration = Duration::from_secs(30);

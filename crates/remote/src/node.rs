@@ -1,6 +1,6 @@
 //! The nodes of a fleet, as they are configured; shared with the components that name them.
 
-use herald_remote::RunnerAddress;
+use crate::settings::RunnerAddress;
 
 /// All nodes, in the order of the configuration.
 #[derive(Debug, Clone, Default, PartialEq)]
