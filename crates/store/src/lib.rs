@@ -10,3 +10,5 @@ mod journal;
 mod lock;
 pub mod observed;
 pub mod store;
+
+pub use journal::count_entries;

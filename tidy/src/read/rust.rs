@@ -12,7 +12,7 @@ pub enum Role {
 }
 
 /// Crates that only test or measure.
-const TEST_CRATES: [&str; 3] = ["bench", "e2e", "tidy"];
+const TEST_CRATES: [&str; 4] = ["bench", "e2e", "fuzz", "tidy"];
 
 /// A Rust file, read.
 pub struct RustFile<'a> {

@@ -37,7 +37,7 @@ pub fn area(path: &str) -> &str {
 #[must_use]
 pub fn group(path: &str) -> &str {
     match area(path) {
-        "bench" | "e2e" | "tidy" => "tools",
+        "bench" | "e2e" | "fuzz" | "tidy" => "tools",
         "herald-core" | "heraldd" | "herald-runner" => "product",
         folder if folder.starts_with("crates/") || folder.starts_with("plugins/") => "product",
         other => other,

@@ -18,4 +18,5 @@ pub use host::{HostError, HostRule};
 pub use options::{ServeOptions, ServerStop};
 pub use peer::{ClientWaiting, Peer};
 pub use reply::{JSON, JsonReply, error_reply, json_reply};
+pub use request_line::RequestLine;
 pub use server::{Handler, serve};

@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 const GET: &[u8] = b"GET ";
 
-/// How far a connection has been read.
-pub(super) struct RequestLine {
+/// The first request line of a connection, while it is read: what should have been escaped in its URL is.
+pub struct RequestLine {
     at: RequestPosition,
     /// What was escaped and had no room yet.
     pending: Vec<u8>,
@@ -29,13 +29,24 @@ enum RequestPosition {
     Behind,
 }
 
+impl Default for RequestLine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RequestLine {
-    pub(super) fn new() -> Self {
+    /// Of a connection of which nothing was read yet.
+    #[must_use]
+    pub fn new() -> Self {
         Self { at: RequestPosition::Method(0), pending: Vec::new() }
     }
 
     /// Reads from the stream.
-    pub(super) fn poll_read<S: AsyncRead + Unpin>(
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         stream: &mut S,
         cx: &mut Context<'_>,

@@ -8,3 +8,15 @@ pub(crate) mod packed;
 pub(crate) mod seal;
 pub(crate) mod segment;
 pub(crate) mod stored_actor;
+
+use herald_core::journal::JournalError;
+
+/// How many entries a batch of the journal holds: the content of one frame of a segment.
+///
+/// # Errors
+/// When it is damaged.
+pub fn count_entries(batch: &[u8]) -> Result<usize, JournalError> {
+    let mut entries = Vec::new();
+    entry::decode(batch, &mut entries).map_err(|error| JournalError(format!("a batch: {error}")))?;
+    Ok(entries.len())
+}

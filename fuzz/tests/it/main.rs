@@ -1,0 +1,4 @@
+//! The tests of the parsers.
+
+#[cfg(test)]
+mod corpora;
