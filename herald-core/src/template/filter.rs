@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
-use minijinja::value::Kwargs;
+use minijinja::value::{Kwargs, Rest};
 use minijinja::{Environment, Error, ErrorKind, State, Value as Made, filters};
 use regex::Regex;
 
@@ -21,6 +21,8 @@ const LARGEST_PATTERN: usize = 1 << 20;
 pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("tojson", to_json_text);
     environment.add_filter("fromjson", from_json_text);
+    environment.add_filter("json_object", json_object);
+    environment.add_filter("json_object_at", json_object_at);
     environment.add_filter("b64encode", b64encode);
     environment.add_filter("b64decode", b64decode);
     environment.add_filter("quote", quote);
@@ -66,6 +68,34 @@ fn from_json_text(text: &str) -> Result<Made, Error> {
     let json: serde_json::Value =
         serde_json::from_str(text).map_err(|error| wrong(format!("this is not JSON: {error}")))?;
     Ok(to_made(&json))
+}
+
+/// The first JSON object of a text. Anything else stays as it is.
+fn json_object(value: &Made) -> Result<Made, Error> {
+    let object = there(value)?.as_str().and_then(first_object);
+    Ok(object.map_or_else(|| value.clone(), |object| to_made(&object)))
+}
+
+/// The map, where the texts under these keys are the JSON objects that they hold.
+fn json_object_at(map: &Made, keys: Rest<String>) -> Result<Made, Error> {
+    match to_json(map).map_err(|why| wrong(format!("the value {why}")))? {
+        serde_json::Value::Object(mut map) => {
+            for key in keys.iter() {
+                let Some(value) = map.get_mut(key) else { continue };
+                if let Some(object) = value.as_str().and_then(first_object) {
+                    *value = object;
+                }
+            }
+            Ok(to_made(&serde_json::Value::Object(map)))
+        }
+        _ => Err(wrong("only a map has values under keys")),
+    }
+}
+
+/// What follows the object does not count.
+fn first_object(text: &str) -> Option<serde_json::Value> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<param::Params>();
+    values.next()?.ok().map(serde_json::Value::Object)
 }
 
 fn b64encode(text: &Made) -> Result<String, Error> {

@@ -32,6 +32,27 @@ fn render(value: Value) -> Result<Value, String> {
 }
 
 #[test]
+fn json_objects_in_texts() {
+    for (template, made) in [
+        ("{{ trigger_param.text | json_object }}", json!({"tag": "v1.2"})),
+        ("{{ '{\"b\": 5} {junk' | json_object }}", json!({"b": 5})),
+        ("{{ '[1]' | json_object }}", json!("[1]")),
+        ("{{ 'not json' | json_object }}", json!("not json")),
+        ("{{ '' | json_object }}", json!("")),
+        ("{{ trigger_param.list | json_object }}", json!(["a", "b c"])),
+        ("{{ trigger_param.nothing | json_object }}", json!(null)),
+        (
+            "{{ {'a': '{\"b\":1}', 'c': 'x', 'd': '{}'} | json_object_at('a', 'c', 'gone') }}",
+            json!({"a": {"b": 1}, "c": "x", "d": "{}"}),
+        ),
+    ] {
+        assert_eq!(render(json!(template)).unwrap(), made, "{template}");
+    }
+    let error = render(json!("{{ 5 | json_object_at('a') }}")).unwrap_err();
+    assert!(error.contains("only a map has values under keys"), "{error}");
+}
+
+#[test]
 fn texts_are_filled_in_and_lone_expressions_keep_their_type() {
     for (template, made) in [
         ("{{ trigger_param.ref }}", json!("refs/heads/main")),

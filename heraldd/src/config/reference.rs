@@ -29,7 +29,8 @@ then takes its default options.
 
 A value of a component, a preset, `select_param` or `job_param` may be a reference: `${env:NAME}` or `${file:/path}`
 (a trailing line break is cut; a relative path begins at the folder of the file). A reference is always the whole value,
-and what it gives is secret.
+and what it gives is secret. Where `${env:` or `${file:` is meant as text, as in a script, write `$${env:` or `$${file:`;
+the default values of a shell (`${env:-x}`) are text anyway.
 
 YAML 1.2 means: `yes`, `no`, `on` and `off` are texts; `0o755` is octal, and `0755` is a text; `<<` merges maps; a key
 is always a text; numbers keep all their digits.
@@ -61,6 +62,9 @@ fails the job and is named. Beside MiniJinja's own filters there are
 | filter | gives |
 |---|---|
 | `tojson`, `fromjson` | JSON text of a value, and back |
+| `json_object` | the first JSON object in a text; anything else stays as it is |
+| `json_object_at(key, …)` | a map, with `json_object` of its values under these keys |
+| `without(key)` | a map without this key |
 | `b64encode`, `b64decode` | Base64, and back |
 | `quote` | one word for a shell |
 | `regex(pattern, group)` | what the group matches (group 1 by default); undefined when nothing does |

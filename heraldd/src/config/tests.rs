@@ -432,11 +432,11 @@ fn references_that_lead_nowhere() {
         ("${file:/dev/zero}", "the secret file /dev/zero is not a regular file"),
         (
             "x${env:PASSWORD}",
-            "a secret reference must be the whole value (put the whole text into the variable or the file)",
+            "a secret reference must be the whole value (put the whole text into the variable or the file; `$${` instead of `${` is plain text)",
         ),
         (
             "${env:PASSWORD}${env:PASSWORD}",
-            "a secret reference must be the whole value (put the whole text into the variable or the file)",
+            "a secret reference must be the whole value (put the whole text into the variable or the file; `$${` instead of `${` is plain text)",
         ),
     ] {
         let yaml = with_router(&format!("preset: {{p: {{a: {{b: '{value}'}}}}}}"));

@@ -5,5 +5,5 @@ mod reference;
 mod resolve;
 
 pub use mask::{Mask, REQUEST, SHORTEST_WITHIN};
-pub use reference::{FileError, Lookup, Reference, ReferenceError};
+pub use reference::{FileError, Lookup, Reference, ReferenceError, escaped};
 pub use resolve::{LazyPath, Resolved, SecretResolver};

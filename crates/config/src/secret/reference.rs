@@ -1,4 +1,5 @@
-//! References to secrets: `${env:NAME}` and `${file:/path}`. This is the only place that reads them.
+//! References to secrets: `${env:NAME}` and `${file:/path}`. This is the only place that reads them, and the text
+//! `$${env:NAME}` (or `$${file:…}`) that is written where `${env:NAME}` is meant as text.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -60,7 +61,9 @@ impl ReferenceError {
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Embedded => Some("put the whole text into the variable or the file"),
+            Self::Embedded => {
+                Some("put the whole text into the variable or the file; `$${` instead of `${` is plain text")
+            }
             _ => None,
         }
     }
@@ -103,10 +106,10 @@ impl From<std::io::Error> for FileError {
 }
 
 impl<'a> Reference<'a> {
-    /// Reads a text as a reference; `None` for a text that has nothing of one.
+    /// Reads a text as a reference; `None` for a text that has nothing of one, or only escaped ones.
     #[must_use]
     pub fn of(text: &'a str) -> Option<Result<Self, ReferenceError>> {
-        if !BEGINNINGS.iter().any(|beginning| text.split(beginning).skip(1).any(|rest| !is_shell(rest))) {
+        if !beginnings(text).any(|at| !is_escaped(text, at)) {
             return None;
         }
         let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
@@ -141,6 +144,58 @@ impl<'a> Reference<'a> {
             }
         }
     }
+}
+
+/// A text that is meant when this one is written: each `$${env:` and `$${file:` in it is short of one `$`. `None` when
+/// there is none.
+#[must_use]
+pub fn unescaped(text: &str) -> Option<String> {
+    let escaped: Vec<usize> = sorted(beginnings(text).filter(|at| is_escaped(text, *at)));
+    if escaped.is_empty() {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for at in escaped {
+        out.push_str(text.get(from..at - 1).unwrap_or_default());
+        from = at;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    Some(out)
+}
+
+/// How this text is written in a configuration so that nothing in it is a reference.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for at in sorted(beginnings(text)) {
+        out.push_str(text.get(from..at).unwrap_or_default());
+        out.push('$');
+        from = at;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+/// Where a text holds what a reference begins with.
+fn beginnings(text: &str) -> impl Iterator<Item = usize> {
+    BEGINNINGS.iter().flat_map(move |beginning| {
+        let found = text.match_indices(beginning);
+        found
+            .filter(|(at, _)| !is_shell(text.get(at + beginning.len()..).unwrap_or_default()))
+            .map(|(at, _)| at)
+    })
+}
+
+fn is_escaped(text: &str, at: usize) -> bool {
+    text.get(..at).is_some_and(|before| before.ends_with('$'))
+}
+
+fn sorted(places: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut places: Vec<usize> = places.collect();
+    places.sort_unstable();
+    places
 }
 
 /// The text without the line break at its end, unless nothing remains.
@@ -183,8 +238,39 @@ mod tests {
             ("${env:}", Some(Err(ReferenceError::NoName("variable")))),
             ("x${env:NAME}", Some(Err(ReferenceError::Embedded))),
             ("${env:A}${env:B}", Some(Err(ReferenceError::Embedded))),
+            ("$${env:NAME}", None),
+            ("a $${file:/x} $$${env:B}", None),
+            ("$${env:A}${env:B}", Some(Err(ReferenceError::Embedded))),
+            ("$${env:-prod}", None),
         ] {
             assert_eq!(Reference::of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_that_only_look_like_references() {
+        for (plain, written) in [
+            ("plain $x ${y}", "plain $x ${y}"),
+            ("${env:A}", "$${env:A}"),
+            ("a ${file:/b} ${env:", "a $${file:/b} $${env:"),
+            ("$${env:A}", "$$${env:A}"),
+            ("$$${env:A}${file:b}", "$$$${env:A}$${file:b}"),
+            ("$${env:-prod}", "$${env:-prod}"),
+            ("é${env:ü}", "é$${env:ü}"),
+        ] {
+            assert_eq!(escaped(plain), written);
+            assert_eq!(Reference::of(written), None, "{written}");
+            assert_eq!(unescaped(written).unwrap_or_else(|| written.to_owned()), plain);
+        }
+        assert_eq!(unescaped("${env:A}"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_can_be_written(text in r"([$]{0,3}(\{(env|file):)?[-a=}é]{0,2}){0,5}") {
+            let written = escaped(&text);
+            proptest::prop_assert_eq!(Reference::of(&written), None);
+            proptest::prop_assert_eq!(unescaped(&written).unwrap_or(written), text);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Resolves the references in a configuration, and finds the secrets that are written in it.
 //!
-//! A whole value `${env:NAME}` or `${file:/path}` is replaced by what it names. What is secret goes into the mask.
+//! A whole value `${env:NAME}` or `${file:/path}` is replaced by what it names, and `$${env:NAME}` by the text
+//! `${env:NAME}`. What is secret goes into the mask.
 //! Nothing here remembers the references: code that keeps a job's parameters for longer keeps the unresolved values of
 //! the document, and passes them to [`SecretResolver::resolve`] again.
 
@@ -10,7 +11,7 @@ use herald_base::secret_name::{MASKED, is_secret_name};
 use serde_json::Value;
 
 use super::mask::Mask;
-use super::reference::{Lookup, Reference, ReferenceError};
+use super::reference::{Lookup, Reference, ReferenceError, unescaped};
 use crate::Params;
 use crate::problem::{Path, Problem, near_miss};
 use crate::spec::{Description, OptionKind};
@@ -139,15 +140,12 @@ impl<'a> SecretResolver<'a> {
 
     fn text(&mut self, text: &mut String, at: &LazyPath<'_>, under: Option<&str>) {
         match Reference::of(text) {
-            None => match under {
-                Some(name) if text.is_empty() => self.empty(name, at),
-                Some(_) => self.literal(text, &at.path()),
-                None => {
-                    if let Some(password) = password_in_url(text) {
-                        self.literal(password, &at.path());
-                    }
+            None => {
+                if let Some(plain) = unescaped(text) {
+                    *text = plain;
                 }
-            },
+                self.written(text, at, under);
+            }
             Some(Err(why)) => self.problems.push(problem(&why, at)),
             Some(Ok(reference)) => match reference.look_up(&self.lookup) {
                 Err(why) => {
@@ -161,6 +159,19 @@ impl<'a> SecretResolver<'a> {
                     *text = secret;
                 }
             },
+        }
+    }
+
+    /// A text that is not a reference.
+    fn written(&mut self, text: &str, at: &LazyPath<'_>, under: Option<&str>) {
+        match under {
+            Some(name) if text.is_empty() => self.empty(name, at),
+            Some(_) => self.literal(text, &at.path()),
+            None => {
+                if let Some(password) = password_in_url(text) {
+                    self.literal(password, &at.path());
+                }
+            }
         }
     }
 

@@ -95,9 +95,16 @@ pub(super) struct Builder {
     after_secret: Option<usize>,
     syntax_error: bool,
     over: bool,
+    /// Whether a plain scalar that JSON has no number for is a text.
+    keeps_texts: bool,
 }
 
 impl Builder {
+    /// One for which a plain scalar that JSON has no number for is a text.
+    pub(super) fn with_texts() -> Self {
+        Self { keeps_texts: true, ..Self::default() }
+    }
+
     /// Whether there is no use in going on.
     pub(super) fn is_over(&self) -> bool {
         self.over
@@ -220,7 +227,10 @@ impl Builder {
         }
         let weight = Weight { values: 1, bytes: text.len() as u64, depth: 0 };
         let value = match tag {
-            None if plain => scalar::plain(&text),
+            None if plain => match scalar::plain(&text) {
+                Err(_) if self.keeps_texts => Ok(Value::String(text.into_owned())),
+                value => value,
+            },
             None => Ok(Value::String(text.into_owned())),
             Some(tag) => match tag.core_suffix() {
                 Some(core) => scalar::tagged(&text, core),

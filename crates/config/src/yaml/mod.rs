@@ -61,6 +61,16 @@ impl Document {
         if document.findings.is_empty() { Ok(document) } else { Err(document.report(&[])) }
     }
 
+    /// As [`Self::parse`], for a file that was not written for Herald: a plain scalar that looks like a number and is
+    /// none that JSON can hold (`.inf`, a hexadecimal number of 20 digits) is a text.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_texts(text: &str, file_name: &str) -> Result<Self, Problems> {
+        let document = Self::read(text, file_name, Builder::with_texts())?;
+        if document.findings.is_empty() { Ok(document) } else { Err(document.report(&[])) }
+    }
+
     /// As [`Self::parse`], but where the text could be read to its end although something is wrong with it (a
     /// duplicate key, say), the document is given all the same, so that what is wrong with its content can be
     /// reported with it. Every [`Self::report`] then holds what is wrong with the text: use the content only when a
@@ -69,9 +79,13 @@ impl Document {
     /// # Errors
     /// What keeps the text from being read to its end, and all that is wrong before.
     pub fn parse_as_far_as_possible(text: &str, file_name: &str) -> Result<Self, Problems> {
+        Self::read(text, file_name, Builder::default())
+    }
+
+    fn read(text: &str, file_name: &str, builder: Builder) -> Result<Self, Problems> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut source = SourceText::new(file_name, text);
-        let Reading { mut tree, findings, to_the_end } = read_tree(text, &mut source);
+        let Reading { mut tree, findings, to_the_end } = read_tree(text, &mut source, builder);
         if !to_the_end {
             return Err(source.report(findings));
         }
@@ -96,6 +110,15 @@ impl Document {
         let span = self.tree.locate(path, part);
         let (line, column) = self.source.position(span.start);
         Location { line, column, span }
+    }
+
+    /// How the plain scalar at a path is written: `1e3`, say, whatever number that is. `None` for texts in quotes or
+    /// over several lines, lists and maps.
+    #[must_use]
+    pub fn plain_text(&self, path: &Path) -> Option<&str> {
+        let written = self.source.text(self.tree.scalar(path)?)?;
+        let is_plain = !written.starts_with(['"', '\'', '|', '>']) && !written.contains('\n');
+        is_plain.then_some(written)
     }
 
     /// Never shows the value at this path in a report, as if its name were secret.
@@ -132,8 +155,7 @@ impl Document {
 }
 
 /// The tree as far as it could be read, and what is wrong.
-fn read_tree(text: &str, source: &mut SourceText) -> Reading {
-    let mut builder = Builder::default();
+fn read_tree(text: &str, source: &mut SourceText, mut builder: Builder) -> Reading {
     if u32::try_from(text.len()).is_err() {
         builder.fatal(0..0, "the file is larger than 4 GiB".to_owned());
         return builder.finish(source);

@@ -204,6 +204,33 @@ fn shown(text: &str, path: &Path, part: EntryPart) -> String {
 }
 
 #[test]
+fn what_is_no_number_can_be_a_text() {
+    let text = "[.inf, -.NAN, 0x10000000000000000, 0x1F, 1e3]";
+    let read = Document::parse_texts(text, "f").unwrap();
+    assert_eq!(read.value()[0], ".inf");
+    assert_eq!(read.value()[2], "0x10000000000000000");
+    assert_eq!(read.value()[3], 31);
+    assert!(Document::parse_texts("{a: 1, a: 2}", "f").is_err());
+}
+
+#[test]
+fn plain_scalars_as_they_are_written() {
+    let text =
+        "a: 1e3\nb: ['0x1F', 0x1F, \"5\", !!int 5, &x True, *x]\nc: {d: ~}\n<<: {m: 1_0}\nl: é 2.50 # no\n";
+    let document = parse(text).unwrap();
+    let plain = |path: Path| document.plain_text(&path).map(str::to_owned);
+    let list = |n: usize| plain(Path::top().key("b").index(n));
+    assert_eq!(plain(Path::top().key("a")).as_deref(), Some("1e3"));
+    let read: Vec<Option<String>> = (0..7).map(list).collect();
+    let written = [None, Some("0x1F"), None, Some("5"), Some("True"), Some("True"), None];
+    assert_eq!(read.iter().map(Option::as_deref).collect::<Vec<_>>(), written);
+    assert_eq!(plain(Path::top().key("c").key("d")).as_deref(), Some("~"));
+    assert_eq!(plain(Path::top().key("m")).as_deref(), Some("1_0"));
+    assert_eq!(plain(Path::top().key("l")).as_deref(), Some("é 2.50"));
+    assert_eq!((plain(Path::top().key("b")), plain(Path::top().key("gone"))), (None, None));
+}
+
+#[test]
 fn lines_are_shown_without_secrets() {
     let password = Path::top().key("e").key("git_password");
     for (yaml, path, line, mark) in [

@@ -134,18 +134,26 @@ impl Tree {
 
     /// Adds the places of all scalars at and below a path.
     pub(super) fn texts_below(&self, path: &Path, places: &mut Vec<Range<usize>>) {
-        let Some(mut at) = self.root else { return };
-        for step in &path.0 {
+        if let Some(at) = self.find(path) {
+            self.scalars(at, places);
+        }
+    }
+
+    /// The place of the scalar at a path, aliases followed; `None` when it is something else.
+    pub(super) fn scalar(&self, path: &Path) -> Option<Range<usize>> {
+        let node = self.node(self.target(self.find(path)?));
+        matches!(node.kind, NodeKind::Scalar(_)).then(|| node.span.start as usize..node.span.end as usize)
+    }
+
+    fn find(&self, path: &Path) -> Option<NodeId> {
+        path.0.iter().try_fold(self.root?, |at, step| {
             let inside = self.target(at);
-            let next = match (step, &self.node(inside).kind) {
+            match (step, &self.node(inside).kind) {
                 (PathStep::Key(name), _) => self.entry(inside, name).map(|entry| entry.value),
                 (PathStep::Index(n), NodeKind::List(items)) => items.get(*n).copied(),
                 _ => None,
-            };
-            let Some(next) = next else { return };
-            at = next;
-        }
-        self.scalars(at, places);
+            }
+        })
     }
 
     pub(super) fn scalars(&self, id: NodeId, places: &mut Vec<Range<usize>>) {
