@@ -100,7 +100,8 @@ fn receiving() -> Vec<OptionSpec> {
             "What the body is: `json`, an object; `form`, whose fields are the parameters (the keys of JSON in a field \
              `payload` as well); `text`, which is the parameter `text`; `any`, whatever comes; `webhook`, as adnanh/webhook takes \
              it: what its Content-Type says, without parameters where it is something else, with the first of several values, \
-             and with GET no parameters out of the query.",
+             and with GET no parameters out of the query; and `GET /` on its port is answered with `OK`, unless a trigger has \
+             that path.",
         )
         .default("json"),
         new(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herald_core::trigger::ComponentError;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::sync::watch;
@@ -15,9 +15,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
+use super::fixed::text_reply;
 use crate::tls::TlsListener;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{self, Handler, JsonReply, Peer, ServeOptions, error_reply};
+use herald_webhook::body::BodyKind;
 use herald_webhook::path::{Pattern, clash, precedence};
 
 /// How long a request waits for triggers that are going to be mounted.
@@ -270,6 +272,15 @@ impl Mounts {
         self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
+    /// Whether it is what load balancers ask the program webhook, on a port of triggers that stand in for it.
+    fn is_webhook_probe(&self, request: &Request<Incoming>) -> bool {
+        let is_probe = request.uri().path() == "/" && [Method::GET, Method::HEAD].contains(request.method());
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        let stands_in =
+            |mount: &Mount| mount.answers.check.web.as_ref().is_some_and(|web| web.body == BodyKind::Webhook);
+        is_probe && all.iter().any(stands_in)
+    }
+
     /// Who answers this path, and what its captures hold.
     fn find(&self, path: &str) -> Option<(Arc<Answers>, Captures)> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
@@ -295,6 +306,7 @@ impl Handler for Mounts {
         }
         match self.find(request.uri().path()) {
             Some((answers, captures)) => answers.answer(request, peer, captures).await,
+            None if self.is_webhook_probe(&request) => text_reply(StatusCode::OK, "OK"),
             None => error_reply(StatusCode::NOT_FOUND, "no trigger is for this path"),
         }
     }

@@ -160,6 +160,26 @@ fn parts(answer: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
+async fn what_load_balancers_ask_the_program_webhook() {
+    let get = |method: &str, path: &str| {
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    };
+    let server =
+        start(trigger(json!({"port": 0, "path": "/hooks/a", "body": "webhook"})), Taken::default()).await;
+    let answer = server.send(&get("GET", "/")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nOK"), "{answer}");
+    let answer = server.send(&get("HEAD", "/")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    for (method, path) in [("POST", "/"), ("GET", "/x"), ("GET", "/hooks")] {
+        let answer = server.send(&get(method, path)).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    }
+    assert!(server.end().await.is_empty());
+    let server = start(trigger(json!({"port": 0, "path": "/hooks/a"})), Taken::default()).await;
+    assert!(server.send(&get("GET", "/")).await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
 async fn an_object_becomes_an_event() {
     let server = served().await;
     for (n, target) in ["/", "/any/path?with=query"].iter().enumerate() {
