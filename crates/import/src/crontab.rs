@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::escape::literal;
+use super::escape::{literal, parameter};
 use super::imported::{Imported, Omission};
 use super::value_checks::{RejectedValue, ValueChecks};
 use super::yaml_writer::YamlWriter;
@@ -105,7 +105,7 @@ impl<'a> CrontabReader<'a> {
     }
 
     fn omit(&mut self, line: usize, what: impl Into<String>) {
-        self.omissions.push(Omission { line, what: what.into() });
+        self.omissions.push(Omission::warning(line, what));
     }
 
     /// Notes what is not known of a crontab without users in it.
@@ -166,7 +166,7 @@ impl<'a> CrontabReader<'a> {
                 if name == "HOME" {
                     self.home = Some(value.clone());
                 }
-                self.env.insert(name.to_owned(), Value::from(literal(&value)));
+                self.env.insert(name.to_owned(), Value::from(parameter(name, literal(&value))));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! What an import gives: a configuration, and notes on what differs from the original.
 
+use herald_config::problem::Severity;
+
 /// A configuration, and what it does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
@@ -16,11 +18,33 @@ pub struct Omission {
     pub line: usize,
     /// What, and what to do about it.
     pub what: String,
+    /// An error where the original answers every request with one, so that a hook rejects requests.
+    pub severity: Severity,
+}
+
+impl Omission {
+    /// Something that differs, or is left out.
+    pub fn warning(line: usize, what: impl Into<String>) -> Self {
+        Self { line, what: what.into(), severity: Severity::Warning }
+    }
+
+    /// Something that is an error in the original already.
+    pub fn error(line: usize, what: impl Into<String>) -> Self {
+        Self { line, what: what.into(), severity: Severity::Error }
+    }
 }
 
 /// Why a file cannot be imported: sentences with their places.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
+    /// It is not text.
+    #[error("{file}:{line}: not UTF-8")]
+    NotUtf8 {
+        /// The name of the file.
+        file: String,
+        /// The first line that is not, from 1.
+        line: usize,
+    },
     /// It is neither JSON nor YAML.
     #[error("{problems}")]
     Syntax {

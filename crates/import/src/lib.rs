@@ -7,6 +7,7 @@ mod go_regex;
 pub mod imported;
 pub mod multi_node;
 mod original;
+pub mod source_text;
 pub mod value_checks;
 pub mod webhook;
 mod yaml_writer;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::escape::{literal, path, template_text};
+use super::escape::{literal, name, path, template_text, without_references};
 use super::go_regex;
 use super::imported::{ImportError, Imported};
 use super::original::{OriginalFile, OriginalValue};
@@ -50,10 +50,10 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, ImportError> {
                 "type": "http", "host": "0.0.0.0", "port": port, "path": path(&format!("/{key}")), "methods": ["GET", "POST"],
                 "body": "any", "keep_raw": true, "dedup_window": 0, "respond": "result", "respond_timeout": LONGEST_WAIT,
             });
-            writer.entry(2, key, &trigger);
+            writer.entry(2, &name(key), &trigger);
         }
         writer.section("router");
-        hooks.iter().for_each(|(key, router)| writer.entry(2, key, router));
+        hooks.iter().for_each(|(key, router)| writer.entry(2, &name(key), router));
     }
     Ok(Imported { yaml: writer.finish(), omissions: file.into_omissions() })
 }
@@ -115,19 +115,26 @@ fn write_nodes(writer: &mut YamlWriter, nodes: &[OriginalNode]) {
     writer.section("node");
     for node in nodes {
         let host = format!("http://{}:{NODE_PORT}", node.host);
-        writer.entry(2, &node.id, &json!({"host": host, "secret": SECRET}));
+        let mut entry = without_references(&json!({ "host": host }));
+        entry["secret"] = Value::from(SECRET);
+        writer.entry_with_references(2, &node_name(&node.id), &entry);
     }
     writer.section("runner");
     writer.comment(2, "Address and secret are those of the own node.");
     writer.entry(2, "work_dir", &json!("/var/lib/heraldd/runner"));
     writer.section("executor");
     for node in nodes {
-        writer.entry(2, &executor(&node.id), &json!({"type": "http_remote", "nodes": [node.id]}));
+        writer.entry(2, &executor(&node.id), &json!({"type": "http_remote", "nodes": [node_name(&node.id)]}));
     }
 }
 
+/// The name of a node in the configuration, which holds no slash there.
+fn node_name(id: &str) -> String {
+    name(id).replace('/', "_")
+}
+
 fn executor(node: &str) -> String {
-    format!("on_{node}")
+    format!("on_{}", node_name(node))
 }
 
 /// Keys and routers.
@@ -152,7 +159,7 @@ fn hooks(top: &OriginalValue<'_>, nodes: &[OriginalNode]) -> Vec<(String, Value)
             continue;
         }
         let router = json!({
-            "trigger": key, "selector": "expr", "select_param": {"expr": ONLY_HERE}, "task": tasks,
+            "trigger": name(&key), "selector": "expr", "select_param": {"expr": ONLY_HERE}, "task": tasks,
         });
         hooks.push((key, router));
     }
@@ -174,13 +181,14 @@ fn tasks(hook: &OriginalValue<'_>, nodes: &[OriginalNode]) -> Map<String, Value>
             at.omit("display: the response contains the command's output all the same");
         }
         let task = json!({
-            "executor": executor(&id), "select_param": {"node": id}, "job_param": job_param(&item, &command),
+            "executor": executor(&id), "select_param": {"node": literal(&node_name(&id))},
+            "job_param": job_param(&item, &command),
         });
-        let name = (1..)
+        let task_name = (1..)
             .map(|n| if n == 1 { id.clone() } else { format!("{id}_{n}") })
             .find(|name| !tasks.contains_key(name))
             .unwrap_or_default();
-        tasks.insert(name, task);
+        tasks.insert(task_name, task);
     }
     tasks
 }
@@ -201,7 +209,7 @@ fn job_param(item: &OriginalValue<'_>, command: &str) -> Value {
     }
     let mut arg = vec![Value::from("-c"), Value::from(literal(&script))];
     if !values.is_empty() {
-        arg.push(Value::from(item.text_at("id").unwrap_or_default()));
+        arg.push(Value::from(literal(&item.text_at("id").unwrap_or_default())));
         arg.extend(values);
     }
     json!({"cmd": "bash", "arg": arg})

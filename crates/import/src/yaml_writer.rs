@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::escape::without_references;
+
 /// Lists and maps up to this length are written on one line.
 const LONGEST_FLOW: usize = 90;
 /// Words that YAML readers, old ones too, read as something else than a string.
@@ -37,8 +39,13 @@ impl YamlWriter {
         self.text.push_str(&format!("{name}:\n"));
     }
 
-    /// A key and its value.
+    /// A key and its value. A text in it that looks like a reference to a secret stays a text.
     pub(super) fn entry(&mut self, indent: usize, key: &str, value: &Value) {
+        self.entry_with_references(indent, key, &without_references(value));
+    }
+
+    /// A key and its value, in which `${env:NAME}` is a reference to a secret.
+    pub(super) fn entry_with_references(&mut self, indent: usize, key: &str, value: &Value) {
         self.text.push_str(&format!("{:indent$}{}:", "", scalar_text(key)));
         self.value(indent, value);
     }
@@ -47,7 +54,7 @@ impl YamlWriter {
         match value {
             Value::Object(map) if !map.is_empty() && !fits(value) => {
                 self.text.push('\n');
-                map.iter().for_each(|(key, value)| self.entry(indent + 2, key, value));
+                map.iter().for_each(|(key, value)| self.entry_with_references(indent + 2, key, value));
             }
             Value::Array(list) if !list.is_empty() && !fits(value) => {
                 self.text.push('\n');
@@ -225,12 +232,15 @@ mod tests {
         writer.section("top");
         writer.comment(2, "one\ntwo \u{1b}[31m");
         for (key, value) in value.as_object().unwrap() {
-            writer.entry(2, key, value);
+            writer.entry_with_references(2, key, value);
         }
         for text in TEXTS {
-            writer.entry(2, &format!("k{text}"), &json!({*text: text, "a": text, "b": [text]}));
+            let value = json!({*text: text, "a": text, "b": [text]});
+            writer.entry_with_references(2, &format!("k{text}"), &value);
         }
+        writer.entry(2, "no reference", &json!("${env:X}"));
         let text = writer.finish();
+        assert!(text.ends_with("  no reference: '$${env:X}'\n"), "{text}");
         let read = Document::parse(&text, "out").unwrap_or_else(|problems| panic!("{problems}\n{text}"));
         assert_eq!(read.value()["top"]["map"], value["map"], "{text}");
         for given in TEXTS {

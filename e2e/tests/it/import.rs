@@ -98,7 +98,23 @@ const HOOKS: &str = r#"[
      {"source": "string", "name": "cat /proc/$$/environ | tr '\\0' '\\n' >@DIR@/names; grep ^HOOK_ @DIR@/names | sed 's,=/.*,=/,' | sort; cat $(sed -n 's,^HOOK_HEAD.MSG=,,p' @DIR@/names)"}],
    "pass-environment-to-command": [{"source": "header", "name": "X-Own"}, {"source": "payload", "name": "head.msg"}],
    "pass-file-to-command": [{"source": "payload", "name": "head.msg"}]},
-  {"id": "sendgrid/dir", "execute-command": "true", "response-message": "in a folder"}
+  {"id": "sendgrid/dir", "execute-command": "true", "response-message": "in a folder"},
+  {"id": "fallback", "execute-command": "/bin/sh", "include-command-output-in-response": true,
+   "pass-arguments-to-command": [{"source": "string", "name": "-c"}, {"source": "string", "name": "printf '[%s]' \"$MSG\" '${env:MSG}'"}],
+   "pass-environment-to-command": [{"source": "payload", "name": "msg", "envname": "MSG"}, {"source": "url", "name": "msg", "envname": "MSG"}]},
+  {"id": "empty", "execute-command": "true", "response-message": "ran", "trigger-rule-mismatch-http-response-code": 403,
+   "trigger-rule": {"match": {"type": "value", "value": "", "parameter": {"source": "header", "name": "X-Deploy-Token"}}}},
+  {"id": "parsed", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "parse-parameters-as-json": [{"source": "payload", "name": "a"}, {"source": "url", "name": "q"}],
+   "pass-arguments-to-command": [{"source": "payload", "name": "a"}, {"source": "payload", "name": "a.b"},
+     {"source": "entire-payload"}, {"source": "url", "name": "q.c"}, {"source": "entire-query"}]},
+  {"id": "passed-token", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "pass-arguments-to-command": [{"source": "url", "name": "token"}],
+   "trigger-rule": {"match": {"type": "value", "value": "abc", "parameter": {"source": "url", "name": "token"}}}},
+  {"id": "large", "execute-command": "/bin/sh", "include-command-output-in-response": true,
+   "pass-arguments-to-command": [{"source": "string", "name": "-c"}, {"source": "string", "name": "head -c 3000000 /dev/zero | tr '\\0' a"}]},
+  {"id": "headers", "execute-command": "@DIR@/say", "include-command-output-in-response": true,
+   "pass-arguments-to-command": [{"source": "entire-headers"}, {"source": "header", "name": "Host"}]}
 ]"#;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -236,6 +252,33 @@ fn payloads() -> Vec<Case> {
     ]
 }
 
+/// Texts that become something else easily.
+fn texts() -> Vec<Case> {
+    let token = |value: &str| ("X-Deploy-Token", value.to_owned());
+    let (empty, other) = (token(""), token("x"));
+    vec![
+        case("fallback", &[JSON], r#"{"msg":"hello"}"#, 200, "[hello][${env:MSG}]"),
+        case("fallback?msg=q", &[JSON], "{}", 200, "[q][${env:MSG}]"),
+        case("fallback?msg=q", &[JSON], r#"{"msg":"hello"}"#, 200, "[q][${env:MSG}]"),
+        case("fallback", &[JSON], "{}", 200, "[][${env:MSG}]"),
+        case("empty", &[JSON, (empty.0, &empty.1)], "{}", 200, "ran"),
+        case("empty", &[JSON, (other.0, &other.1)], "{}", 403, UNSATISFIED),
+        case("empty", &[JSON], "{}", 403, UNSATISFIED),
+        case("parsed", &[JSON], r#"{"a":"not json"}"#, 200, r#"[not json][][{"a":"not json"}][][{}]"#),
+        case("parsed", &[JSON], r#"{"a":""}"#, 200, r#"[][][{"a":""}][][{}]"#),
+        case("parsed", &[JSON], r#"{"a":"[1]"}"#, 200, r#"[[1]][][{"a":"[1]"}][][{}]"#),
+        case(
+            "parsed?q=%7B%22c%22%3A%22d%22%7D",
+            &[JSON],
+            r#"{"a":"{\"b\":1} junk"}"#,
+            200,
+            r#"[{"b":1}][1][{"a":{"b":1}}][d][{"q":{"c":"d"}}]"#,
+        ),
+        case("passed-token?token=abc", &[JSON], "{}", 200, "[abc]"),
+        case("passed-token?token=abd", &[JSON], "{}", 200, UNSATISFIED),
+    ]
+}
+
 fn senders() -> Vec<Case> {
     let body = r#"{"ref":"refs/heads/main"}"#;
     let other = r#"{"ref":"refs/heads/x"}"#;
@@ -311,7 +354,7 @@ fn webhook_and_its_import_answer_alike() {
     let hooks = place.write("hooks.json", HOOKS);
     let original = original(&place, &hooks);
     let (daemon, address) = imported(&place, &hooks);
-    for case in commands().into_iter().chain(rules()).chain(payloads()).chain(senders()) {
+    for case in commands().into_iter().chain(rules()).chain(payloads()).chain(texts()).chain(senders()) {
         if let Some((program, address)) = &original {
             assert_answer("webhook", &case, &send(*address, &case.request), &program.log());
         }
@@ -323,6 +366,19 @@ fn webhook_and_its_import_answer_alike() {
         if case.answer.1 == "I got it" {
             assert_eq!(ours.get("x-answer"), Some("yes"), "{ours:?}");
         }
+    }
+    for (_, address) in original.iter().map(|(_, address)| ("webhook", *address)).chain([("import", address)])
+    {
+        let root = send(address, &Message::request("GET", "/", &[], b""));
+        assert_eq!((root.status, root.text().trim_end().to_owned()), (200, "OK".to_owned()));
+        let large = send(address, &Message::request("GET", "/hooks/large", &[], b""));
+        assert_eq!((large.status, large.text().trim_end().len()), (200, 3_000_000));
+        let headers = send(address, &Message::request("GET", "/hooks/headers", &[("X-Own", "1")], b""));
+        let text = headers.text().to_ascii_lowercase();
+        assert!(
+            text.contains(r#""x-own":"1""#) && text.ends_with("}][]") && !text.contains("host"),
+            "{text}"
+        );
     }
     let put = Message::request("PUT", "/hooks/message", &[JSON], b"{}");
     assert_eq!(send(address, &put).status, 405);
@@ -400,6 +456,25 @@ fn what_is_left_out_is_named() {
         place.config(&ended.stdout);
         let checked = run_to_end(place.bare("heraldd").args(["check", "config.yml"]));
         assert_eq!(checked.code, Some(0), "{kind}: {}\n{}", checked.text(), ended.stdout);
+    }
+    let rule = r#"{"not": {"match": {"type": "ip-whitelist", "ip-range": "127.0.0.0/33"}}}"#;
+    place.write("f", &format!("[{{\"id\": \"a\", \"execute-command\": \"/x\",\n\"trigger-rule\": {rule}}}]"));
+    let ended = run_to_end(place.bare("heraldd").args(["import", "webhook", "f"]));
+    assert_eq!(ended.code, Some(1), "{}", ended.text());
+    assert!(ended.stderr.contains("f:2: error: `127.0.0.0/33` is not a valid address"), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("expr: 'false'") && !ended.stdout.contains("selector: all"),
+        "{}",
+        ended.stdout
+    );
+    let latin = [&b"# Sicherung f\xfcr alle\n0 3 * * * /x"[..], &b"\n"[..], &b" \xe4\n"[..]];
+    for (parts, code, said) in
+        [(&latin[..2], 0, "# Sicherung f\u{fc}r alle"), (&[latin[0], latin[2]], 2, "f:2: not UTF-8")]
+    {
+        std::fs::write(place.path("f"), parts.concat()).unwrap();
+        let ended = run_to_end(place.bare("heraldd").args(["import", "crontab", "f"]));
+        assert_eq!(ended.code, Some(code), "{}", ended.text());
+        assert!(ended.text().contains(said), "{}", ended.text());
     }
     for (kind, text) in [("webhook", "{}"), ("webhook", "[{"), ("multi-node-webhook", "[]")] {
         place.write("f", text);

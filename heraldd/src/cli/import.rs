@@ -5,13 +5,14 @@ use std::io::{self, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use herald_config::problem::Severity;
 use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
-use herald_import::{crontab, multi_node, webhook};
+use herald_import::{crontab, multi_node, source_text, webhook};
 use herald_net::network::Network;
 use jiff::tz::TimeZone;
 
-use super::command_output::{BAD_INPUT, CommandOutput, STOPPED};
+use super::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_schedule::schedule::{Schedule, time_zone};
 
 /// The longest file that is read, in bytes.
@@ -19,7 +20,8 @@ const LONGEST: u64 = 16 << 20;
 
 /// Translate another program's configuration and print it; note differences on standard error
 ///
-/// The exit code is 0 even where something could not be translated, and 2 when the file cannot be read as that format.
+/// The exit code is 0 even where something could not be translated; 1 when a rule is an error in the original already,
+/// so that its hook rejects requests; and 2 when the file cannot be read as that format.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  heraldd import webhook /etc/webhook.conf >heraldd.yml && heraldd check heraldd.yml"
@@ -59,19 +61,25 @@ pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
     let (From::Webhook(original) | From::MultiNodeWebhook(original) | From::Crontab { original, .. }) =
         &arguments.from;
     let path = &original.file;
-    let text = match text_of(path) {
-        Ok(text) => text,
+    let bytes = match bytes_of(path) {
+        Ok(bytes) => bytes,
         Err(error) => {
             return CommandOutput::refused(&format!("heraldd: {} cannot be read: {error}", path.display()));
         }
     };
     let name = path.display().to_string();
-    let imported = match &arguments.from {
-        From::Webhook(_) => webhook::import(&text, &name, &ComponentChecks),
-        From::MultiNodeWebhook(_) => multi_node::import(&text, &name),
-        From::Crontab { system, .. } => Ok(crontab_of(path, &text, *system)),
-    };
-    answer(&name, imported)
+    answer(&name, imported(&arguments.from, &bytes, &name))
+}
+
+/// `name` is that of the file.
+fn imported(from: &From, bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
+    match from {
+        From::Webhook(_) => webhook::import(source_text::utf8(bytes, name)?, name, &ComponentChecks),
+        From::MultiNodeWebhook(_) => multi_node::import(source_text::utf8(bytes, name)?, name),
+        From::Crontab { system, original } => {
+            Ok(crontab_of(&original.file, &source_text::crontab(bytes, name)?, *system))
+        }
+    }
 }
 
 /// The checks of the daemon's own components.
@@ -100,7 +108,7 @@ fn crontab_of(path: &Path, text: &str, system: bool) -> Imported {
     let mut imported = crontab::import(text, system || by_place, &users(), &ComponentChecks);
     if by_place {
         let what = "read as a system crontab, with a user in each line, because of its path".to_owned();
-        imported.omissions.insert(0, Omission { line: 1, what });
+        imported.omissions.insert(0, Omission::warning(1, what));
     }
     imported
 }
@@ -119,22 +127,24 @@ fn users() -> Vec<String> {
 fn answer(name: &str, imported: Result<Imported, ImportError>) -> CommandOutput {
     match imported {
         Ok(Imported { yaml, omissions }) => {
-            let remarks =
-                omissions.iter().map(|left| format!("{name}:{}: {}\n", left.line, left.what)).collect();
-            CommandOutput { out: yaml, remarks, code: STOPPED }
+            let mark = |left: &Omission| if left.severity == Severity::Error { "error: " } else { "" };
+            let remark = |left: &Omission| format!("{name}:{}: {}{}\n", left.line, mark(left), left.what);
+            let wrong = omissions.iter().any(|left| left.severity == Severity::Error);
+            let remarks = omissions.iter().map(remark).collect();
+            CommandOutput { out: yaml, remarks, code: if wrong { FAILED } else { STOPPED } }
         }
         Err(why) => CommandOutput { out: String::new(), remarks: why.to_string(), code: BAD_INPUT },
     }
 }
 
-fn text_of(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        stdin().lock().take(LONGEST + 1).read_to_string(&mut text)
+        stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes)
     } else {
-        File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)
+        File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)
     }?;
-    if read as u64 > LONGEST { Err(io::Error::other("larger than 16 MiB")) } else { Ok(text) }
+    if read as u64 > LONGEST { Err(io::Error::other("larger than 16 MiB")) } else { Ok(bytes) }
 }
 
 #[cfg(test)]

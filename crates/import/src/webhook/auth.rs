@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::reference::RequestReference;
+use super::reference::{RequestReference, uses_query};
 use super::rule::algorithm;
 use crate::original::OriginalValue;
 
@@ -26,7 +26,18 @@ pub(super) struct TriggerAuth {
 
 impl TriggerAuth {
     pub(super) fn of(hook: &OriginalValue<'_>) -> Option<Self> {
-        Self::in_rule(&hook.get("trigger-rule")?)
+        let auth = Self::in_rule(&hook.get("trigger-rule")?)?;
+        // The trigger takes a token out of the query.
+        let query = auth.option.get("query").and_then(Value::as_str);
+        let again = query.and_then(|name| QueryUse { name, except: auth.rule }.in_hook(hook));
+        if let Some(at) = again {
+            at.omit(
+                "this uses the query parameter that a rule compares with a token: the rule stays a rule instead of `auth`, \
+                 so that a request with a wrong token is an event that is recorded, and is not answered with 401",
+            );
+            return None;
+        }
+        Some(auth)
     }
 
     fn in_rule(rule: &OriginalValue<'_>) -> Option<Self> {
@@ -37,10 +48,9 @@ impl TriggerAuth {
             return None;
         }
         let rule = rule.get("match")?;
-        let text = |key: &str| rule.get(key)?.value.as_str().map(str::to_owned);
+        let text = |key: &str| rule.get(key)?.text();
         let parameter = rule.get("parameter")?;
-        let source = parameter.get("source")?.value.as_str()?.to_owned();
-        let name = parameter.get("name")?.value.as_str()?.to_owned();
+        let (source, name) = (parameter.get("source")?.text()?, parameter.get("name")?.text()?);
         let kind = text("type")?;
         let option = match algorithm(&kind) {
             Some(algorithm) => {
@@ -65,5 +75,38 @@ impl TriggerAuth {
             }
         };
         Some(Self { option, rule: std::ptr::from_ref(rule.value) })
+    }
+}
+
+/// Where a hook looks at a query parameter.
+struct QueryUse<'a> {
+    name: &'a str,
+    /// But for the rule at this place.
+    except: *const Value,
+}
+
+impl QueryUse<'_> {
+    fn in_hook<'v>(&self, hook: &OriginalValue<'v>) -> Option<OriginalValue<'v>> {
+        const LISTS: [&str; 4] = [
+            "pass-arguments-to-command",
+            "pass-environment-to-command",
+            "pass-file-to-command",
+            "parse-parameters-as-json",
+        ];
+        let passed = LISTS.into_iter().filter_map(|key| hook.get(key)).flat_map(|list| list.list());
+        passed
+            .into_iter()
+            .find(|at| uses_query(at, self.name))
+            .or_else(|| self.in_rule(&hook.get("trigger-rule")?))
+    }
+
+    fn in_rule<'v>(&self, rule: &OriginalValue<'v>) -> Option<OriginalValue<'v>> {
+        let lists = ["and", "or"].into_iter().filter_map(|key| rule.get(key)).flat_map(|list| list.list());
+        let inner = lists.chain(rule.get("not"));
+        if let Some(found) = inner.into_iter().find_map(|rule| self.in_rule(&rule)) {
+            return Some(found);
+        }
+        let rule = rule.get("match").filter(|rule| !std::ptr::eq(rule.value, self.except))?;
+        rule.get("parameter").filter(|at| uses_query(at, self.name))
     }
 }

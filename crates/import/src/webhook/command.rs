@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::reference::{RequestReference, RequestUsage};
-use crate::escape::literal;
+use crate::escape::{literal, parameter};
 use crate::original::OriginalValue;
+
+/// The original answers with all of a command's output; this is the most that is kept of it.
+const MOST_OUTPUT: &str = "64MiB";
 
 /// The command with all that is passed to it.
 pub(super) fn job_param(
@@ -52,10 +55,25 @@ pub(super) fn job_param(
     }
     for (key, map) in [("env", passed.env), ("env_file", passed.files)] {
         if !map.is_empty() {
-            param.insert(key.to_owned(), Value::Object(map));
+            let map = map.into_iter().map(|(name, value)| (name.clone(), present(&name, value)));
+            param.insert(key.to_owned(), Value::Object(map.collect()));
         }
     }
+    if output {
+        param.insert("output_limit".to_owned(), Value::from(MOST_OUTPUT));
+    }
     param
+}
+
+/// A value under this name that nobody takes for one that was forgotten.
+fn present(name: &str, value: Value) -> Value {
+    match value {
+        Value::String(template) => Value::from(parameter(name, template)),
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (key, present(name, value))).collect::<Map<_, _>>().into()
+        }
+        other => other,
+    }
 }
 
 /// The words before a program that a shell starts: in the folder, and with both kinds of output as they come, which is
@@ -87,18 +105,21 @@ struct PassedValues {
 impl PassedValues {
     fn read(item: &OriginalValue<'_>, usage: &mut RequestUsage) -> Self {
         let (mut env, mut files) = (Map::new(), Map::new());
-        for (at, given) in arguments(item, "pass-environment-to-command") {
-            let name = given.envname.clone().unwrap_or_else(|| format!("HOOK_{}", given.name));
-            if is_possible(&at, &name) {
-                env.insert(name, Value::from(given.in_template(usage)));
-            }
+        let variables = by_name(item, "pass-environment-to-command", |name| format!("HOOK_{name}"));
+        for Variable { name, sources, .. } in variables {
+            env.insert(name, Value::from(RequestReference::last_there(&sources, usage)));
         }
-        for (at, given) in arguments(item, "pass-file-to-command") {
-            let name = given.envname.clone().unwrap_or_else(|| format!("HOOK_{}", given.name.to_uppercase()));
-            let text = Value::from(given.in_template(usage));
-            if is_possible(&at, &name) {
-                files.insert(name, if given.base64 { json!({"base64": text}) } else { text });
+        let named = by_name(item, "pass-file-to-command", |name| format!("HOOK_{}", name.to_uppercase()));
+        for Variable { name, sources, at } in named {
+            let file = if sources.iter().any(|source| source.base64) {
+                json!({"base64": RequestReference::last_in_base64(&sources, usage)})
+            } else {
+                Value::from(RequestReference::last_there(&sources, usage))
+            };
+            if env.shift_remove(&name).is_some() {
+                at.omit(format!("`{name}` is a variable of its own as well: here it always names the file"));
             }
+            files.insert(name, file);
         }
         Self { env, files }
     }
@@ -126,6 +147,28 @@ impl PassedValues {
         }
         renamed
     }
+}
+
+/// A variable and all that it is set to; of what is there, the last counts.
+struct Variable<'a> {
+    name: String,
+    sources: Vec<RequestReference>,
+    /// The first source.
+    at: OriginalValue<'a>,
+}
+
+/// The references under a key by the variables that they set; `name` makes the name of one that has none.
+fn by_name<'a>(item: &OriginalValue<'a>, key: &str, name: impl Fn(&str) -> String) -> Vec<Variable<'a>> {
+    let mut variables: Vec<Variable<'a>> = Vec::new();
+    for (at, given) in arguments(item, key) {
+        let name = given.envname.clone().unwrap_or_else(|| name(&given.name));
+        match variables.iter_mut().find(|variable| variable.name == name) {
+            Some(variable) => variable.sources.push(given),
+            None if is_possible(&at, &name) => variables.push(Variable { name, sources: vec![given], at }),
+            None => {}
+        }
+    }
+    variables
 }
 
 /// Whether a variable can have this name at all; noted otherwise.
@@ -180,6 +223,57 @@ mod tests {
     }
 
     #[test]
+    fn one_variable_from_several_sources() {
+        let from = |source: &str| json!({"source": source, "name": "m", "envname": "TOKEN"});
+        let decoded =
+            |source: &str| json!({"source": source, "name": "m", "envname": "TOKEN", "base64decode": true});
+        let (payload, query) = ("at(trigger_param, 'm')", "at(trigger_param._request.query, 'm')");
+        for (sources, env, file) in [
+            (json!([from("payload")]), format!("{{{{ text({payload}) }}}}"), None),
+            (
+                json!([from("payload"), from("url")]),
+                format!("{{{{ text({query}) if {query} is not none else text({payload}) }}}}"),
+                None,
+            ),
+            (
+                json!([from("string"), from("payload"), from("url")]),
+                format!(
+                    "{{{{ text({query}) if {query} is not none else text({payload}) if {payload} is not none else 'm' }}}}"
+                ),
+                None,
+            ),
+            (json!([from("url"), from("string")]), "m".to_owned(), None),
+            (
+                json!([from("payload"), decoded("url")]),
+                format!("{{{{ text({query}) if {query} is not none else text({payload}) }}}}"),
+                Some(format!(
+                    "{{{{ text({query}) if {query} is not none else text({payload})|b64encode }}}}"
+                )),
+            ),
+        ] {
+            let (param, _) = job(&json!({"execute-command": "/x", "pass-environment-to-command": sources}));
+            assert_eq!(param["env"], json!({"TOKEN": env}));
+            let (param, _) = job(&json!({"execute-command": "/x", "pass-file-to-command": sources}));
+            let file = file.map_or(json!(env), |file| json!({"base64": file}));
+            assert_eq!(param["env_file"], json!({"TOKEN": file}));
+        }
+        let (param, left) = job(&json!({
+            "execute-command": "/x", "pass-environment-to-command": [from("string")], "pass-file-to-command": [from("string")],
+        }));
+        assert_eq!((param.get("env"), &param["env_file"], left), (None, &json!({"TOKEN": "m"}), 1));
+    }
+
+    #[test]
+    fn an_empty_text_is_no_forgotten_secret() {
+        let empty =
+            json!([{"source": "string", "envname": "API_TOKEN"}, {"source": "string", "envname": "A"}]);
+        let (param, _) = job(&json!({"execute-command": "/x", "pass-environment-to-command": empty}));
+        assert_eq!(param["env"], json!({"API_TOKEN": "{{ '' }}", "A": ""}));
+        let (param, _) = job(&json!({"execute-command": "/x", "pass-file-to-command": empty}));
+        assert_eq!(param["env_file"], json!({"API_TOKEN": "{{ '' }}", "A": ""}));
+    }
+
+    #[test]
     fn names_that_a_shell_does_not_pass_on() {
         let variable = |name: &str| json!({"source": "string", "name": "v", "envname": name});
         let whole = |script: &str| json!(["-c", script, "webhook", "/x"]);
@@ -219,6 +313,7 @@ mod tests {
                 "execute-command": program, "include-command-output-in-response": output,
                 "pass-environment-to-command": list(&env), "pass-file-to-command": list(&files),
             }));
+            assert_eq!(param.get("output_limit").is_some(), output);
             let map = |key: &str| param.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
             let all: Map<String, Value> = map("env").into_iter().chain(map("env_file")).collect();
             assert_eq!(param.get("arg").cloned().unwrap_or_default(), arg, "{env:?}");

@@ -3,8 +3,10 @@
 mod auth;
 mod command;
 mod formula;
+mod header;
 mod reference;
 mod rule;
+mod shape;
 
 use std::collections::BTreeSet;
 
@@ -12,9 +14,10 @@ use serde_json::{Map, Value, json};
 
 use self::auth::TriggerAuth;
 use self::command::job_param;
+use self::header::{is_header_value, response_headers};
 use self::reference::{ParsedParameter, RequestReference, RequestUsage};
 use self::rule::RuleReader;
-use crate::escape::{literal, path};
+use crate::escape::{literal, name, path};
 use crate::imported::{ImportError, Imported};
 use crate::original::{OriginalFile, OriginalValue};
 use crate::value_checks::ValueChecks;
@@ -75,10 +78,10 @@ pub fn import(text: &str, file_name: &str, checks: &dyn ValueChecks) -> Result<I
         writer.section("trigger");
         for hook in &hooks {
             writer.comment(2, &format!("Line {}.", hook.line));
-            writer.entry(2, &hook.id, &hook.trigger);
+            writer.entry(2, &hook.name, &hook.trigger);
         }
         writer.section("router");
-        hooks.iter().for_each(|hook| writer.entry(2, &hook.id, &hook.router));
+        hooks.iter().for_each(|hook| writer.entry(2, &hook.name, &hook.router));
     }
     Ok(Imported { yaml: writer.finish(), omissions: file.into_omissions() })
 }
@@ -132,7 +135,8 @@ fn note_methods(file: &OriginalFile, hooks: &[ImportedHook]) {
 
 /// A hook, as a trigger and a router.
 struct ImportedHook {
-    id: String,
+    /// Of the trigger and the router.
+    name: String,
     line: usize,
     /// It has no `http-methods`.
     any_method: bool,
@@ -169,14 +173,15 @@ impl ImportedHook {
             return None;
         }
         let trigger = trigger(item, &id, auth.map(|auth| auth.option), &usage, &methods);
-        let mut router = json!({"trigger": id, "selector": selector, "task": {"run": "local"}});
+        let name = name(&id);
+        let mut router = json!({"trigger": name, "selector": selector, "task": {"run": "local"}});
         if !select_param.is_empty() {
             router["select_param"] = Value::Object(select_param);
         }
         router["job_param"] = Value::Object(job_param);
         let named = item.get("http-methods");
         let any_method = named.is_none_or(|named| named.value.as_array().is_some_and(Vec::is_empty));
-        Some(Self { line: item.line(), any_method, trigger, router, id })
+        Some(Self { line: item.line(), any_method, trigger, router, name })
     }
 }
 
@@ -189,7 +194,9 @@ fn parsed(item: &OriginalValue<'_>, usage: &mut RequestUsage, select_param: &mut
                 select_param.insert(parsed.key.clone(), Value::from(template));
                 usage.parsed.push(parsed);
             }
-            Ok(None) => at.omit("only headers, query and payload can be parsed, as in the original"),
+            Ok(None) => {
+                at.omit("only headers, query and payload can be parsed, each once, as in the original")
+            }
             Err(why) => at.omit(why.to_string()),
         }
     }
@@ -205,14 +212,14 @@ fn condition(
 ) -> &'static str {
     let Some(rule) = item.get("trigger-rule") else { return "all" };
     let soft = item.bool_at("trigger-signature-soft-failures");
-    let mut rules =
-        RuleReader { usage, soft, secrets: Vec::new(), texts: Map::new(), checked_by_trigger, checks };
+    let (secrets, texts) = (Vec::new(), Map::new());
+    let mut rules = RuleReader { usage, soft, secrets, texts, checked_by_trigger, checks, negated: false };
     let condition = rules.condition(&rule).cel();
     let (secrets, texts) = (rules.secrets, rules.texts);
     if condition == "true" {
         return "all";
     }
-    select_param.insert("expr".to_owned(), Value::from(literal(&condition)));
+    select_param.insert("expr".to_owned(), Value::from(condition));
     select_param.extend(texts);
     for (name, secret) in secrets {
         select_param.insert(name, Value::from(literal(&secret)));
@@ -248,7 +255,9 @@ fn trigger(
         if let Some(at) = at.filter(|_| !known) {
             at.omit(format!("bodies of type {kind} are not parsed: there are no parameters"));
         }
-        trigger["content_type"] = Value::from(kind);
+        if is_header_value(&kind) {
+            trigger["content_type"] = Value::from(kind);
+        }
     }
     answer(item, &mut trigger);
     trigger
@@ -284,13 +293,7 @@ fn answer(item: &OriginalValue<'_>, trigger: &mut Value) {
     if !output {
         matched.insert("body".to_owned(), Value::from(message.unwrap_or_default()));
     }
-    let mut headers = Map::new();
-    for header in item.list_at("response-headers") {
-        header.only(&["name", "value"]);
-        if let Some(name) = header.text_at("name") {
-            headers.insert(name, Value::from(header.text_at("value").unwrap_or_default()));
-        }
-    }
+    let headers = response_headers(item);
     if !headers.is_empty() {
         matched.insert("headers".to_owned(), Value::Object(headers));
     }
@@ -373,7 +376,11 @@ mod tests {
             ),
             (json!({"source": "entire-payload"}), "{{ trigger_param|without('_request')|tojson }}"),
             (json!({"source": "entire-query"}), "{{ trigger_param._request.query|tojson }}"),
-            (json!({"source": "entire-headers"}), "{{ trigger_param._request.headers|tojson }}"),
+            (
+                json!({"source": "entire-headers"}),
+                "{{ trigger_param._request.headers|without('host')|tojson }}",
+            ),
+            (json!({"source": "header", "name": "hOST"}), ""),
             (json!({"source": "nowhere", "name": "x"}), ""),
         ] {
             let (config, _) = hook(json!({"pass-arguments-to-command": [source]}));
@@ -634,6 +641,10 @@ mod tests {
             "trigger-rule": {"match": {"type": "value", "value": "push", "parameter": {"source": "payload", "name": "payload.event"}}},
         }));
         let router = &config["router"]["h"];
+        assert_eq!(
+            router["select_param"]["parsed_payload"],
+            "{{ at(trigger_param, 'payload')|json_object }}"
+        );
         assert_eq!(
             router["select_param"]["expr"],
             "text(at(select_param.parsed_payload, \"event\")) == \"push\""

@@ -1,15 +1,18 @@
 //! Rules of webhook as conditions.
 //!
-//! A rule there gives true or false and perhaps an error: a value that is missing, or a signature that is wrong. Errors
-//! end an `and`; an `or` goes on after a missing value, and after a wrong signature only with
-//! `trigger-signature-soft-failures`; `not` turns the verdict around and keeps the error; a hook runs on true, unless
-//! a signature was wrong. All three are followed here, so that the same requests are let through.
+//! A rule there gives true or false and perhaps an error: a value that is missing, a signature that is wrong, or a
+//! rule that cannot be evaluated. Errors end an `and`; an `or` goes on after a missing value, and after a wrong
+//! signature only with `trigger-signature-soft-failures`; `not` turns the verdict around and keeps the error; a hook
+//! runs on true, unless a signature was wrong or a rule could not be evaluated. All of it is followed here, so that the
+//! same requests are let through; a rule that can never be evaluated lets none through, also where the original would
+//! not come to it.
 
 use serde_json::{Map, Value};
 
 use super::formula::Formula;
 use super::formula::Formula::Known;
 use super::reference::{RequestReference, RequestUsage};
+use super::shape::UnreadablePart;
 use crate::escape::cel_text;
 use crate::go_regex;
 use crate::original::OriginalValue;
@@ -27,6 +30,8 @@ pub(super) struct RuleReader<'a> {
     /// The rule that the trigger itself checks, by its place.
     pub(super) checked_by_trigger: Option<*const Value>,
     pub(super) checks: &'a dyn ValueChecks,
+    /// Whether an odd number of `not`s is around the rule that is read.
+    pub(super) negated: bool,
 }
 
 /// What a rule gives.
@@ -34,15 +39,17 @@ struct RuleConditions {
     holds: Formula,
     /// It looks at something that is missing.
     missing: Formula,
-    /// A signature is wrong, or the original cannot tell.
-    fails: Formula,
+    /// A signature is wrong.
+    unsigned: Formula,
+    /// It cannot be evaluated.
+    broken: Formula,
     /// It may hold although something is wrong, as what `not` turns around does.
     turned: bool,
 }
 
 impl RuleConditions {
     fn plain(holds: Formula) -> Self {
-        Self { holds, missing: Known(false), fails: Known(false), turned: false }
+        Self { holds, missing: Known(false), unsigned: Known(false), broken: Known(false), turned: false }
     }
 
     /// It holds, and nothing is missing or wrong.
@@ -52,15 +59,31 @@ impl RuleConditions {
 
     /// It holds, and nothing is wrong.
     fn unless_it_fails(&self) -> Formula {
-        if self.turned { self.holds.clone().and(self.fails.clone().not()) } else { self.holds.clone() }
+        self.unless(self.fails())
+    }
+
+    fn unless(&self, wrong: Formula) -> Formula {
+        if self.turned { self.holds.clone().and(wrong.not()) } else { self.holds.clone() }
+    }
+
+    fn fails(&self) -> Formula {
+        self.unsigned.clone().or(self.broken.clone())
     }
 }
 
+/// Follows the reason why a rule cannot be evaluated.
+const NEVER: &str = ": the original answers with an error; here neither this rule nor the `and`, `or` or `not` around it lets a request in";
 const MATCH: [&str; 6] = ["type", "regex", "secret", "value", "parameter", "ip-range"];
 
 impl RuleReader<'_> {
     /// The condition under which a hook runs.
     pub(super) fn condition(&mut self, rule: &OriginalValue<'_>) -> Formula {
+        if let Some(UnreadablePart { at, expected }) = UnreadablePart::of(rule) {
+            at.error(format!(
+                "expected {expected}: the original does not read a file with this rule; here the hook rejects every request"
+            ));
+            return Known(false);
+        }
         self.rule(rule).unless_it_fails()
     }
 
@@ -79,7 +102,9 @@ impl RuleReader<'_> {
             "and" => self.and(&rule.list_at("and")),
             "or" => self.or(&rule.list_at("or")),
             "not" => {
+                self.negated = !self.negated;
                 let verdict = self.rule(&inner);
+                self.negated = !self.negated;
                 RuleConditions { holds: verdict.holds.not(), turned: true, ..verdict }
             }
             _ => self.matching(&inner),
@@ -92,7 +117,8 @@ impl RuleReader<'_> {
             let next = self.rule(rule);
             let so_far = verdict.holds;
             verdict.missing = verdict.missing.or(so_far.clone().and(next.missing.clone()));
-            verdict.fails = verdict.fails.or(so_far.clone().and(next.fails.clone()));
+            verdict.unsigned = verdict.unsigned.or(so_far.clone().and(next.unsigned.clone()));
+            verdict.broken = verdict.broken.or(so_far.clone().and(next.broken.clone()));
             verdict.holds = so_far.and(next.in_order());
         }
         verdict
@@ -104,12 +130,13 @@ impl RuleReader<'_> {
         let mut reached = Known(true);
         for rule in rules {
             let next = self.rule(rule);
-            let fails = if self.soft { Known(false) } else { next.fails.clone() };
-            let before = verdict.holds.clone().not();
-            verdict.fails = verdict.fails.or(before.and(reached.clone()).and(fails.clone()));
-            let holds = if self.soft { next.holds } else { next.unless_it_fails() };
-            verdict.holds = verdict.holds.or(reached.clone().and(holds));
-            reached = reached.and(fails.not());
+            let unsigned = if self.soft { Known(false) } else { next.unsigned.clone() };
+            let here = verdict.holds.clone().not().and(reached.clone());
+            verdict.unsigned = verdict.unsigned.or(here.clone().and(unsigned.clone()));
+            verdict.broken = verdict.broken.or(here.and(next.broken.clone()));
+            let ends = unsigned.or(next.broken.clone());
+            verdict.holds = verdict.holds.or(reached.clone().and(next.unless(ends.clone())));
+            reached = reached.and(ends.not());
         }
         verdict
     }
@@ -131,25 +158,27 @@ impl RuleReader<'_> {
             Some(Err(why)) => return Self::never(rule, &why.to_string()),
             None => return Self::never(rule, "`parameter` is missing"),
         };
-        if argument.is_beyond_rules() {
-            return Self::never(rule, "rules cannot evaluate the entire payload as one string");
+        if argument.is_beyond_rules(self.usage) {
+            return Self::never(rule, "rules cannot evaluate the entire payload or all headers");
         }
         if let (Some(difference), Some(at)) = (argument.difference(), &parameter) {
             at.omit(difference);
         }
         let (there, text) = argument.in_cel(self.usage);
         let missing = there.clone().not();
-        let secret = || argument.is_secret();
+        if missing == Known(true) {
+            return missing_only(missing);
+        }
         match kind.as_str() {
             "value" => {
                 let value = rule.text_at("value").unwrap_or_default();
                 // What is missing reads `null`.
                 let there = if value == "null" { there } else { Known(true) };
-                let value = if secret() { self.secret(value) } else { cel_text(&value) };
-                RuleConditions {
-                    holds: there.and(Formula::Equal(text, value, true)),
-                    ..missing_only(missing)
-                }
+                // An empty text would be taken for a secret that was forgotten.
+                let is_secret = argument.is_secret() && !value.is_empty();
+                let value = if is_secret { self.secret(value) } else { cel_text(&value) };
+                let holds = there.and(Formula::Equal(text, value, true));
+                RuleConditions { holds, ..missing_only(missing) }
             }
             "regex" => {
                 let pattern = match go_regex::from_go(&rule.text_at("regex").unwrap_or_default()) {
@@ -165,7 +194,7 @@ impl RuleReader<'_> {
                     rule.omit(format!(
                         "unknown type `{other}`: the rule is never satisfied, as in the original"
                     ));
-                    RuleConditions { holds: Known(false), ..missing_only(missing) }
+                    missing_only(missing)
                 }
             },
         }
@@ -186,8 +215,8 @@ impl RuleReader<'_> {
         let secret = self.secret(secret);
         let body = "trigger_param._request.body";
         let holds = Formula::Holds(format!("hmac_matches(\"{algorithm}\", {secret}, {body}, {text})"));
-        let fails = there.clone().and(holds.clone().not());
-        RuleConditions { holds, missing: there.not(), fails, turned: false }
+        let unsigned = there.clone().and(holds.clone().not());
+        RuleConditions { missing: there.not(), unsigned, ..RuleConditions::plain(holds) }
     }
 
     fn addresses(&mut self, rule: &OriginalValue<'_>) -> RuleConditions {
@@ -196,12 +225,14 @@ impl RuleReader<'_> {
         for range in ranges.split_whitespace() {
             let whole = match (range.contains('/'), range.contains(':')) {
                 (true, _) => range.to_owned(),
-                (false, true) => format!("{range}/128"),
-                (false, false) => format!("{range}/32"),
+                // The original takes the first 32 bits for the network. It is the smaller one that lets fewer in.
+                (false, true) if !self.negated => format!("{range}/128"),
+                (false, _) => format!("{range}/32"),
             };
             if self.checks.network(&whole).is_err() {
-                rule.omit(format!("`{range}` is not a valid address or network: it matches no request"));
-                continue;
+                rule.error(format!("`{range}` is not a valid address or network{NEVER}"));
+                // The original does not look at those behind it.
+                return RuleConditions { broken: holds.clone().not(), ..RuleConditions::plain(holds) };
             }
             let address = "trigger_param._request.remote_address";
             holds = holds.or(Formula::Holds(format!("in_cidr({address}, {})", cel_text(&whole))));
@@ -233,15 +264,17 @@ impl RuleReader<'_> {
         let known = Formula::Equal(age.to_owned(), "null".to_owned(), false);
         let young = |bound: &str| Formula::Holds(format!("({age} {bound})"));
         let there = there("x-signature").and(there("date"));
-        let good = signed.and(known).and(young("<= 300.0")).and(young(">= -300.0"));
-        let fails = there.clone().and(good.clone().not());
-        RuleConditions { holds: there.and(good), missing: Known(false), fails, turned: false }
+        let in_time = young("<= 300.0").and(young(">= -300.0"));
+        let unsigned = signed.clone().not().or(known.clone().and(in_time.clone().not()));
+        let broken = there.clone().and(signed.clone()).and(known.clone().not());
+        let holds = there.clone().and(signed).and(known).and(in_time);
+        RuleConditions { unsigned: there.and(unsigned), broken, ..RuleConditions::plain(holds) }
     }
 
     /// A rule with which the original answers every request with an error.
     fn never(rule: &OriginalValue<'_>, why: &str) -> RuleConditions {
-        rule.omit(format!("{why}: this rule is never satisfied"));
-        RuleConditions { fails: Known(true), ..RuleConditions::plain(Known(false)) }
+        rule.error(format!("{why}{NEVER}"));
+        RuleConditions { broken: Known(true), ..RuleConditions::plain(Known(false)) }
     }
 
     /// The path under which the expression finds this secret.

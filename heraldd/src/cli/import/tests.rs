@@ -1,5 +1,8 @@
 //! The command, and what it writes, held against the components that read it.
 
+mod rules;
+mod texts;
+
 use std::sync::Arc;
 
 use herald_core::context::Context;
@@ -30,12 +33,14 @@ fn crontabs_of_the_system_lie_in_places_of_their_own() {
 
 #[test]
 fn notes_have_places() {
-    let omissions = vec![Omission { line: 3, what: "x".to_owned() }];
-    let shown = answer("f.json", Ok(Imported { yaml: "a: 1\n".to_owned(), omissions }));
-    assert_eq!(
-        shown,
-        CommandOutput { out: "a: 1\n".to_owned(), remarks: "f.json:3: x\n".to_owned(), code: 0 }
-    );
+    let shown = |omission: Omission| {
+        answer("f.json", Ok(Imported { yaml: "a: 1\n".to_owned(), omissions: vec![omission] }))
+    };
+    let out = || "a: 1\n".to_owned();
+    let remarks = "f.json:3: x\n".to_owned();
+    assert_eq!(shown(Omission::warning(3, "x")), CommandOutput { out: out(), remarks, code: 0 });
+    let remarks = "f.json:3: error: x\n".to_owned();
+    assert_eq!(shown(Omission::error(3, "x")), CommandOutput { out: out(), remarks, code: 1 });
     assert_eq!(answer("f", Err(ImportError::Syntax { problems: "no".to_owned() })).code, 2);
 }
 
@@ -133,8 +138,19 @@ impl ImportedRule {
     }
 
     async fn selects(&self, event: &Value) -> bool {
-        let mut trigger_param = event.as_object().unwrap().clone();
-        trigger_param.insert("_request".to_owned(), json!({"body": "data"}));
+        let mut event = event.clone();
+        event["_request"] = json!({"body": "data"});
+        let answer = self.select(&event).await;
+        answer.unwrap_or_else(|error| panic!("{}: {error}", self.expr))
+    }
+
+    /// As in the dispatcher, an error is not a match.
+    async fn selects_or_fails(&self, event: &Value) -> bool {
+        self.select(event).await.unwrap_or_default()
+    }
+
+    async fn select(&self, event: &Value) -> Result<bool, String> {
+        let trigger_param = event.as_object().unwrap().clone();
         let question = Question {
             event_id: "e".into(),
             trigger: "t".into(),
@@ -143,8 +159,7 @@ impl ImportedRule {
             trigger_param: Arc::new(trigger_param.into()),
             select_param: Arc::clone(&self.select_param),
         };
-        let answer = self.selector.select(&question).await;
-        answer.unwrap_or_else(|error| panic!("{}: {error}", self.expr)).yes
+        self.selector.select(&question).await.map(|answer| answer.yes).map_err(|error| error.to_string())
     }
 }
 
