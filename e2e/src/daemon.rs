@@ -53,6 +53,12 @@ impl Daemon {
         Self { program: Program::start(command) }
     }
 
+    /// One that was started in some other way.
+    #[must_use]
+    pub fn of(program: Program) -> Self {
+        Self { program }
+    }
+
     /// One whose trigger `manual` runs one job of `local` with these parameters; every finished job is printed.
     #[must_use]
     pub fn for_job(place: &Place, job_param: &Value) -> Self {

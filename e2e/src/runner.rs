@@ -42,7 +42,12 @@ impl Runner {
     /// Starts one with exactly this configuration.
     #[must_use]
     pub fn configured(place: &Place, config: &str) -> Self {
-        let program = place.start("herald-runner", config);
+        Self::of(place.start("herald-runner", config))
+    }
+
+    /// One that was started in some other way.
+    #[must_use]
+    pub fn of(program: Program) -> Self {
         let marker = "listening on ";
         let address = program.wait_pick(marker, |line| crate::daemon::after(line, marker)?.parse().ok());
         Self { program, address }

@@ -7,3 +7,4 @@ pub mod config;
 pub mod job;
 pub mod request;
 pub mod runner;
+pub mod signs_of_life;

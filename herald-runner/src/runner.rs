@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use herald_base::clock::{Clock as _, SystemClock};
-use herald_exec::{ExecEngine, ExecSettings};
+use herald_base::service_manager::ServiceManager;
+use herald_exec::{ExecEngine, ExecSettings, ownership};
 use herald_log::ProgramLog;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
@@ -20,6 +21,7 @@ use crate::config::{self, RunnerConfig};
 use crate::job::jobs::{Jobs, OutputLimits};
 use crate::request::handle::{Service, SharedService, room};
 use crate::request::nonce::Nonces;
+use crate::signs_of_life::SignsOfLife;
 
 /// How many connections may be open that have not shown that they know the secret. Those that have are bounded by the
 /// jobs that they wait for.
@@ -39,7 +41,9 @@ pub fn run(file: &Path, config: RunnerConfig) -> anyhow::Result<()> {
     let log = ProgramLog::start(&config.log, false)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    ownership::start();
     let result = runtime.block_on(serve(file, config, &log));
+    ownership::leave();
     if let Err(error) = &result {
         log.report(&format_args!("{error:#}"), true);
     }
@@ -51,8 +55,13 @@ pub fn run(file: &Path, config: RunnerConfig) -> anyhow::Result<()> {
 async fn serve(file: &Path, config: RunnerConfig, log: &ProgramLog) -> anyhow::Result<()> {
     let mut signals = RunnerSignals::new().context("cannot listen to signals")?;
     config.warnings.iter().for_each(|warning| log.report(warning, false));
+    ownership::end_leftovers();
+    tokio::spawn(ownership::reap());
     let running = Runner::start(&config).await?;
-    signals.until_stop(|| reload(file, &config, &running.service, log)).await;
+    let manager = ServiceManager::from_environment();
+    manager.ready();
+    signals.until_stop(&manager, || reload(file, &config, &running.service, log)).await;
+    manager.stopping();
     running.stop(config.shutdown_grace, &mut signals).await?;
     tracing::info!("stopped");
     Ok(())
@@ -81,6 +90,8 @@ impl Runner {
     /// When something cannot be had.
     pub async fn start(config: &RunnerConfig) -> anyhow::Result<Self> {
         let (work_dir, lock) = claim(&config.work_dir)?;
+        // Where the file was checked, the cgroups were not known yet.
+        ownership::require(&config.job.limits).context("limits")?;
         let engine = ExecEngine::new(settings(config, &work_dir));
         engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
         let nonces = Nonces::open(&work_dir, SystemClock.unix_seconds())
@@ -174,6 +185,8 @@ fn settings(config: &RunnerConfig, work_dir: &Path) -> ExecSettings {
     settings.output_limit = config.output_limit;
     settings.kill_grace = config.kill_grace;
     settings.git_timeout = config.git_timeout;
+    settings.run_dir = config.job.run_dir;
+    settings.restrictions = config.job.restrictions();
     settings
 }
 
@@ -258,12 +271,18 @@ impl RunnerSignals {
         }
     }
 
-    async fn until_stop(&mut self, reload: impl Fn()) {
+    async fn until_stop(&mut self, manager: &ServiceManager, reload: impl Fn()) {
+        let mut signs = SignsOfLife::of(manager);
         loop {
             tokio::select! {
                 _ = self.term.recv() => return,
                 _ = self.int.recv() => return,
-                _ = self.hup.recv() => reload(),
+                _ = self.hup.recv() => {
+                    manager.reloading();
+                    reload();
+                    manager.ready();
+                }
+                () = signs.give() => {}
             }
         }
     }

@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use herald_base::service_manager::ServiceManager;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::plan::Plan;
 use herald_core::supervisor::Supervisor;
+use herald_exec::ownership;
 use herald_log::ProgramLog;
+use herald_runner::signs_of_life::SignsOfLife;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +60,14 @@ impl From<loading::ConfigLoadError> for Error {
 /// [`Error`]: nothing was started, or everything was ended again.
 pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
     herald_net::tls::install_provider();
+    // Before the configuration is read: limits of jobs depend on it.
+    ownership::start();
+    let outcome = load_and_run(path, id);
+    ownership::leave();
+    outcome
+}
+
+fn load_and_run(path: &Path, id: Option<&str>) -> Result<(), Error> {
     let loaded = loading::load(path, id, None)?;
     let log = ProgramLog::start(&loaded.config.settings.log, true);
     let log = log.map_err(|error| Error::Start(error.to_string()))?;
@@ -98,6 +109,8 @@ impl Daemon {
         let grace = config.settings.shutdown_grace();
         let signals = DaemonSignals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
         log_startup(path, &config, &log);
+        ownership::end_leftovers();
+        tokio::spawn(ownership::reap());
         let clock = Arc::new(SystemClock);
         let limits = config.settings.limits();
         let state = DaemonState::open(&config.settings, clock.clone()).await?;
@@ -127,6 +140,8 @@ impl Daemon {
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
+        let manager = ServiceManager::from_environment();
+        manager.ready();
         let daemon = Self {
             path: path.to_owned(),
             id: fleet.id,
@@ -143,19 +158,29 @@ impl Daemon {
             reloads,
             state,
         };
-        daemon.until_stopped(signals).await;
+        daemon.until_stopped(signals, &manager).await;
         Ok(())
     }
 
-    async fn until_stopped(mut self, mut signals: DaemonSignals) {
+    async fn until_stopped(mut self, mut signals: DaemonSignals, manager: &ServiceManager) {
+        let mut signs = SignsOfLife::of(manager);
         loop {
-            tokio::select! {
+            let reply = tokio::select! {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
-                _ = signals.hang_up.recv() => drop(self.reload().await),
-                Some(reply) = self.reloads.recv() => drop(reply.send(self.reload().await)),
+                _ = signals.hang_up.recv() => None,
+                Some(reply) = self.reloads.recv() => Some(reply),
+                () = signs.give() => continue,
+            };
+            manager.reloading();
+            let reloaded = signs.during(self.reload()).await;
+            manager.ready();
+            if let Some(reply) = reply {
+                // Who asked may be gone.
+                let _ = reply.send(reloaded);
             }
         }
+        manager.stopping();
         self.stop(signals).await;
     }
 

@@ -3,5 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // First of all: while there is one thread.
+    herald_exec::ownership::hide();
     heraldd::cli::run(std::env::args_os())
 }

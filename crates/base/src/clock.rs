@@ -18,6 +18,14 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
+/// Microseconds on the clock that nobody sets, since some moment of this boot.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let part = |number: i64| u64::try_from(number).unwrap_or_default();
+    part(now.tv_sec) * 1_000_000 + part(now.tv_nsec) / 1000
+}
+
 /// The machine's clock.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct SystemClock;

@@ -12,4 +12,4 @@ pub mod template_mark;
 pub mod unit;
 pub mod value;
 
-pub use system::{failpoint, os_error};
+pub use system::{failpoint, os_error, service_manager};

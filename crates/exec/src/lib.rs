@@ -12,12 +12,15 @@ mod process;
 mod result;
 mod scratch;
 
-pub use engine::{ExecEngine, ExecSettings};
+pub use engine::{ExecEngine, ExecSettings, RunDir};
 pub use herald_base::ending::Ending;
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 pub use outcome::{ExecError, ParamProblem, Report, ResultFile};
 pub use param::table::{PARAMS, ParamDoc, ParamKind};
 pub use param::{LARGEST_OUTPUT, check};
+pub use process::account::{Account, JobUser, JobUserError};
 pub use process::capture::Captured;
-pub use process::{environment, program};
+pub use process::limits::{JobLimits, LimitError};
+pub use process::{environment, ownership, program};
+pub use result::FileAccessError;

@@ -16,6 +16,8 @@ pub struct ResultFile {
     pub name: String,
     /// Where it is: absolute.
     pub path: PathBuf,
+    /// To whom it must belong: the job's user, where that is not the one of this process.
+    pub owner: Option<u32>,
 }
 
 /// A job that was run.
@@ -31,21 +33,21 @@ pub struct Report {
     pub timeout: Option<Duration>,
     /// The last line of its standard error, where it ended by itself and failed.
     pub error_line: Option<String>,
-    /// A checkout that holds result files lives as long as the report.
-    pub(crate) checkout: Option<Folder>,
+    /// Folders of the job that hold result files live as long as the report.
+    pub(crate) folders: Vec<Folder>,
 }
 
 impl Report {
     /// Of a job without result files.
     pub(crate) fn new(ending: Ending, result: Map<String, Value>) -> Self {
-        Self { result, files: Vec::new(), ending, timeout: None, error_line: None, checkout: None }
+        Self { result, files: Vec::new(), ending, timeout: None, error_line: None, folders: Vec::new() }
     }
 
-    /// Removes what is kept only for the result files (a Git checkout that holds some of them). Dropping the report
-    /// does the same, but does not wait for it.
+    /// Removes what is kept only for the result files: a Git checkout, or the folder of a job, that holds some of them.
+    /// Dropping the report does the same, but does not wait for it.
     pub async fn release(&mut self) {
-        if let Some(checkout) = self.checkout.take() {
-            checkout.remove().await;
+        for folder in std::mem::take(&mut self.folders) {
+            folder.remove().await;
         }
     }
 }

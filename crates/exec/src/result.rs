@@ -1,17 +1,20 @@
 //! From what a program printed to the job's result.
 
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use herald_base::ending::Ending;
+use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
 use crate::outcome::ResultFile;
 use crate::process::capture::Captured;
 use crate::process::program::{Exit, Finished};
 
-/// `O_NONBLOCK`: opening must not wait for the writer of a pipe.
-const NONBLOCK: i32 = 0o4000;
+/// What a result file may not lie in: `/proc/self/environ` is the daemon's own environment when the daemon reads it.
+const OF_KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Why the result files of a job cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +31,20 @@ pub(crate) enum ResultFileError {
 
 /// Why one file cannot be sent.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FileAccessError {
+pub enum FileAccessError {
+    /// The path.
     #[error("contains a NUL character")]
     Nul,
+    /// A folder, a pipe, a device.
     #[error("is not a regular file")]
     NotRegular,
+    /// Under `/proc`, `/sys` or `/dev`.
+    #[error("is in {0}, which holds the kernel's files and not those of a job")]
+    OfKernel(&'static str),
+    /// The job runs as another user.
+    #[error("does not belong to the job's `user`")]
+    NotOwned,
+    /// The system refuses it.
     #[error("cannot be read: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -85,6 +97,7 @@ fn own(stdout: &Captured) -> Option<Map<String, Value>> {
 pub(crate) fn files(
     result: &mut Map<String, Value>,
     run_dir: &Path,
+    owner: Option<u32>,
 ) -> Result<Vec<ResultFile>, ResultFileError> {
     let map = match result.get_mut("file") {
         None | Some(Value::Null) => return Ok(Vec::new()),
@@ -100,24 +113,51 @@ pub(crate) fn files(
             return Err(ResultFileError::Empty);
         }
         let path = run_dir.join(given.as_str());
-        if let Err(why) = readable(&path) {
+        if let Err(why) = open(&path, owner) {
             return Err(ResultFileError::Unreadable { name: name.clone(), path, why });
         }
         *value = Value::String(path.display().to_string());
-        files.push(ResultFile { name: name.clone(), path });
+        files.push(ResultFile { name: name.clone(), path, owner });
     }
     Ok(files)
 }
 
-fn readable(path: &Path) -> Result<(), FileAccessError> {
+impl ResultFile {
+    /// Opens it for reading: a regular file outside of the kernel's folders, also where a process that the job left
+    /// behind has replaced it since. Blocks.
+    ///
+    /// # Errors
+    /// [`FileAccessError`], as the end of a sentence that begins with the path.
+    pub fn open(&self) -> Result<File, FileAccessError> {
+        open(&self.path, self.owner)
+    }
+}
+
+fn open(path: &Path, owner: Option<u32>) -> Result<File, FileAccessError> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
         return Err(FileAccessError::Nul);
     }
+    // Before it is opened: a device may do something then.
     if !std::fs::metadata(path)?.is_file() {
         return Err(FileAccessError::NotRegular);
     }
-    std::fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path)?;
-    Ok(())
+    // Opening must not wait for the writer of a pipe that was put there since.
+    let nonblock = OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(FileAccessError::NotRegular);
+    }
+    // This process may read more than the job may.
+    if owner.is_some_and(|owner| meta.uid() != owner) {
+        return Err(FileAccessError::NotOwned);
+    }
+    let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let real = opened.or_else(|_| path.canonicalize())?;
+    match OF_KERNEL.into_iter().find(|folder| real.starts_with(folder)) {
+        Some(folder) => Err(FileAccessError::OfKernel(folder)),
+        None => Ok(file),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +210,7 @@ mod tests {
     fn files_are_made_absolute_or_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.dat"), "x").unwrap();
+        std::os::unix::fs::symlink("/proc/self/environ", dir.path().join("leads-to-proc")).unwrap();
         let there = dir.path().join("a.dat").display().to_string();
         for (file, expected) in [
             (json!({"one": "a.dat"}), Some(vec![there.clone()])),
@@ -184,9 +225,13 @@ mod tests {
             (json!({"one": "a\u{0}b"}), None),
             (json!("a.dat"), None),
             (json!({"one": "/dev/null"}), None),
+            (json!({"one": "/proc/self/environ"}), None),
+            (json!({"one": "/proc/self/root/proc/version"}), None),
+            (json!({"one": "/sys/kernel/mm/transparent_hugepage/enabled"}), None),
+            (json!({"one": "leads-to-proc"}), None),
         ] {
             let mut result = json!({"file": file}).as_object().unwrap().clone();
-            let found = files(&mut result, dir.path());
+            let found = files(&mut result, dir.path(), None);
             let paths =
                 found.as_ref().ok().map(|list| list.iter().map(|f| f.path.display().to_string()).collect());
             assert_eq!(paths, expected, "{file}: {found:?}");

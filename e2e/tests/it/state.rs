@@ -258,6 +258,7 @@ fn what_a_killed_daemon_left_running_is_ended_before_its_job_is_lost() {
         "echo $$ >@DIR@/pid; exec env -i /bin/sleep 300",
         "trap '' TERM; echo $$ >@DIR@/pid; while :; do sleep 1; done",
         "(sh -c 'echo $$ >@DIR@/pid; exec sleep 300' &) ; sleep 300",
+        "(env -i setsid sh -c 'echo $$ >@DIR@/pid; exec sleep 300' &) ; sleep 300",
     ] {
         let place = Place::new();
         place.script("work.sh", script);

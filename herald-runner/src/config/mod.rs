@@ -1,5 +1,6 @@
 //! The runner's configuration. Everything that is wrong is found before anything starts, and reported at once.
 
+mod job;
 mod model;
 mod options;
 mod tls;
@@ -14,6 +15,7 @@ use herald_config::file::{self, ConfigurationFile, ReadError};
 use herald_config::flat::{self, Checked};
 use herald_config::yaml::Problems;
 
+pub use job::{JobOptions, job_options};
 pub use model::{Listen, REQUEST_TIMEOUT, RunnerConfig};
 pub use options::{PORT, check_secret, description, section};
 

@@ -7,6 +7,8 @@ use herald_log::LogSettings;
 use herald_net::tls::ServerFiles;
 use herald_wire::secret::Secrets;
 
+use super::job::JobOptions;
+
 /// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that
 /// the answer is there in time too.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
@@ -35,6 +37,8 @@ pub struct RunnerConfig {
     pub secrets: Secrets,
     /// `work_dir`
     pub work_dir: PathBuf,
+    /// `run_dir`, `user` and `limits`
+    pub job: JobOptions,
     /// `allow_v1`: whether version 1 of the wire is spoken.
     pub allow_v1: bool,
     /// `max_body`: the longest request, in bytes.

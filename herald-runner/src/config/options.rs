@@ -15,6 +15,7 @@ use herald_wire::secret::Secrets;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::job::{JobOptions, job_options};
 use super::model::{Listen, REQUEST_TIMEOUT, RunnerConfig};
 use super::tls;
 
@@ -103,7 +104,7 @@ fn options(secret: OptionSpec, work_dir: OptionSpec) -> impl Iterator<Item = Opt
         duration("request_timeout", "25s", "How long a whole request may take to arrive; at most 25 s.")
             .check(check_request_timeout),
     ];
-    listener::options(PORT).into_iter().chain([tls::option()]).chain(rest)
+    listener::options(PORT).into_iter().chain([tls::option()]).chain(rest).chain(job_options())
 }
 
 /// Whether it can be the secret of a runner, or a list of such.
@@ -186,6 +187,7 @@ impl RunnerConfig {
                 let what = "give one: neither a home folder nor a state folder is known";
                 ComponentError::of_option("work_dir", what)
             })?,
+            job: JobOptions::of(options)?,
             allow_v1: given.allow_v1,
             max_body: usize::try_from(given.max_body).unwrap_or(usize::MAX),
             max_jobs: given.max_jobs,

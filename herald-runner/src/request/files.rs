@@ -1,9 +1,8 @@
 //! Result files on their way out: read, hashed and sent in one pass, in constant memory.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -81,17 +80,7 @@ fn open(result: &ResultFile) -> Result<Opened, OpenFilesError> {
     let filename = path.file_name().ok_or_else(|| fault("has no name"))?;
     let filename = filename.to_str().ok_or_else(|| fault("has a name that is not UTF-8"))?.to_owned();
     disposition::check_names(name, &filename)?;
-    // A pipe without a writer would block for ever.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblocking)
-        .open(path)
-        .map_err(|error| fault(&format!("cannot be opened: {error}")))?;
-    let meta = file.metadata().map_err(|error| fault(&format!("cannot be read: {error}")))?;
-    if !meta.is_file() {
-        return Err(fault("is not a regular file"));
-    }
+    let file = result.open().map_err(|error| fault(&error.to_string()))?;
     Ok(Opened { name: name.clone(), filename, path: path.clone(), file })
 }
 

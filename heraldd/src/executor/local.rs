@@ -9,6 +9,7 @@ use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Optio
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
 use herald_exec::{ExecEngine, ExecSettings, LARGEST_OUTPUT};
+use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
 use super::job_params;
@@ -74,6 +75,7 @@ pub fn component() -> ExecutorType {
             .default("10m"),
     )
     .example(EXAMPLE);
+    let description = job_options().into_iter().fold(description, Description::option);
     let description = job_params().into_iter().fold(description, Description::param);
     ExecutorType::new(description, |options| {
         Ok(Arc::new(Local { engine: ExecEngine::new(settings(options)?) }))
@@ -89,6 +91,8 @@ fn settings(options: &Options) -> Result<ExecSettings, ComponentError> {
         None => default_work_dir()?,
     };
     let mut settings = ExecSettings::new(work_dir);
+    let job = JobOptions::of(options)?;
+    (settings.run_dir, settings.restrictions) = (job.run_dir, job.restrictions());
     if let Some(size) = given("output_limit") {
         settings.output_limit = unit::size(size).map_err(bad("output_limit"))?;
     }
@@ -253,7 +257,12 @@ mod tests {
         let description = component().description;
         assert!(description.params.iter().any(|param| param.name == "cmd" && param.required));
         assert_eq!(description.params.len(), herald_exec::PARAMS.len());
-        for bad in [json!({"kill_grace": "soon"}), json!({"work_dir": 5}), json!({"output_limit": -1})] {
+        for bad in [
+            json!({"kill_grace": "soon"}),
+            json!({"work_dir": 5}),
+            json!({"output_limit": -1}),
+            json!({"run_dir": "own"}),
+        ] {
             assert!(settings(&Options(object(&bad))).is_err(), "{bad}");
         }
         let settings =

@@ -170,6 +170,7 @@ impl External {
             kill_grace: KILL_GRACE,
             output_limit: 0,
             owner: None,
+            restrictions: program::Restrictions::default(),
         };
         Ok((program, files))
     }

@@ -2,3 +2,4 @@
 
 pub mod failpoint;
 pub mod os_error;
+pub mod service_manager;

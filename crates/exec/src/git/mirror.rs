@@ -63,7 +63,16 @@ impl FetchLock {
         let unusable = |error: std::io::Error| {
             MirrorError::Reason(format!("{} cannot be locked: {error}", path.display()))
         };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        let open = || OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        let file = match open() {
+            // Somebody removed the folder of all mirrors.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let folder = path.parent().unwrap_or(path);
+                DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
+                open()
+            }
+            other => other,
+        };
         let file = file.map_err(unusable)?;
         loop {
             match file.try_lock() {

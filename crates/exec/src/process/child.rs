@@ -1,19 +1,23 @@
 //! One started program: wait for it, end it, never lose it.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use herald_base::ending::Ending;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, WaitOptions, pidfd_open, waitid, waitpid,
+};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::process::group::{Group, MARK, Mark};
+use crate::process::cgroup::JobGroup;
+use crate::process::children;
+use crate::process::group::{Group, Mark};
+use crate::process::launch::{Launch, LaunchError, Printed, step};
 use crate::scratch::TempFile;
 
 /// How long what is left of a process group may go on after the main process ended by itself.
@@ -22,9 +26,6 @@ const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
 const KILLED_GRACE: Duration = Duration::from_secs(5);
 /// How often the remains are looked at.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often a file that somebody still writes is tried, and how long to wait in between.
-const BUSY_TRIES: u32 = 40;
-const BUSY_WAIT: Duration = Duration::from_millis(25);
 
 /// How the operating system says that a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,49 +56,38 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts the program in a process group of its own, with its mark in the environment.
-    pub(crate) async fn start(command: &mut Command) -> std::io::Result<Self> {
-        let mark = Mark::new();
-        command.process_group(0).stdin(Stdio::null()).env(MARK, mark.as_str());
-        let mut tries = 0;
-        let mut child = loop {
-            // Never `pre_exec`, uid or gid here: they force a plain fork, which copies the page tables of a large
-            // process; without them this is a vfork.
-            #[expect(clippy::disallowed_methods, reason = "the one place that starts processes")]
-            match command.spawn() {
-                // Another thread started a process just while this file was being written.
-                Err(error)
-                    if error.kind() == std::io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES =>
-                {
-                    tries += 1;
-                    sleep(BUSY_WAIT).await;
-                }
-                other => break other?,
-            }
-        };
-        let adopted = Self::adopt(&mut child, mark);
-        if adopted.is_err() {
-            // Out of file descriptors, say: it cannot be watched, so it must not run.
-            let _ = child.kill();
-            let _ = child.wait();
+    /// Starts the program in a process group and, where there is one, a cgroup of its own. What it prints can be read
+    /// where it is `captured`.
+    pub(crate) async fn start(
+        launch: Launch,
+        mark: Mark,
+        cgroup: Option<Arc<JobGroup>>,
+        captured: bool,
+    ) -> Result<Self, LaunchError> {
+        let (launch, mut cgroup) = (Arc::new(launch), cgroup);
+        let mut started = launch.start(cgroup.as_ref(), captured).await;
+        if let Err(failed) = &started
+            && failed.step == step::CGROUP
+            // Its limits would be lost with it.
+            && cgroup.take_if(|cgroup| !cgroup.is_limited()).is_some()
+        {
+            tracing::warn!(error = %failed.error, "a job runs without a cgroup of its own");
+            started = launch.start(None, captured).await;
         }
-        adopted
-    }
-
-    fn adopt(child: &mut std::process::Child, mark: Mark) -> std::io::Result<Self> {
-        let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let leader = leader.ok_or_else(|| std::io::Error::other("the system gave no process id"))?;
-        let process = pidfd_open(leader, PidfdFlags::empty())?;
-        // The new name is `unsafe`, for types that may give another descriptor later; `OwnedFd` never does.
-        #[expect(deprecated, reason = "the replacement needs unsafe code")]
-        let process = AsyncFd::with_interest(process, Interest::READABLE)?;
-        Ok(Self {
-            group: Group { leader, mark },
-            process: Some(process),
-            stdout: child.stdout.take().map(ChildStdout::from_std).transpose()?,
-            stderr: child.stderr.take().map(ChildStderr::from_std).transpose()?,
-            record: None,
-        })
+        let (leader, printed) = started?;
+        let group = Group { leader, mark, cgroup };
+        match watch(leader) {
+            Ok(process) => {
+                let Printed { stdout, stderr } = printed;
+                Ok(Self { group, process: Some(process), stdout, stderr, record: None })
+            }
+            Err(error) => {
+                // Out of file descriptors, say: it cannot be watched, so it must not run.
+                group.signal_group(Signal::KILL);
+                let _ = children::reap(leader, || waitpid(Some(leader), WaitOptions::empty()));
+                Err(error.into())
+            }
+        }
     }
 
     /// The leader of its process group.
@@ -115,7 +105,7 @@ impl Child {
         let Some(process) = &self.process else {
             return Err(std::io::Error::other("it was waited for already"));
         };
-        let exit = reap(process).await?;
+        let exit = reap(self.group.leader, process).await?;
         self.process = None;
         Ok(exit)
     }
@@ -171,18 +161,25 @@ impl Drop for Child {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Its owner was dropped in the middle. The task ends as soon as the kernel has ended the process.
             runtime.spawn(async move {
-                let _ = reap(&process).await;
+                let _ = reap(group.leader, &process).await;
                 kill_all(&group).await;
             });
         }
     }
 }
 
-async fn reap(process: &AsyncFd<OwnedFd>) -> std::io::Result<Exit> {
+fn watch(leader: Pid) -> std::io::Result<AsyncFd<OwnedFd>> {
+    let process = pidfd_open(leader, PidfdFlags::empty())?;
+    // The new name is `unsafe`, for types that may give another descriptor later; `OwnedFd` never does.
+    #[expect(deprecated, reason = "the replacement needs unsafe code")]
+    AsyncFd::with_interest(process, Interest::READABLE)
+}
+
+async fn reap(leader: Pid, process: &AsyncFd<OwnedFd>) -> std::io::Result<Exit> {
     loop {
         let mut ready = process.readable().await?;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        match waitid(WaitId::PidFd(process.get_ref().as_fd()), options)? {
+        match children::reap(leader, || waitid(WaitId::PidFd(process.get_ref().as_fd()), options))? {
             Some(status) => return Ok(exit_of(&status)),
             None => ready.clear_ready(),
         }
@@ -227,14 +224,14 @@ async fn until_gone(time: Duration, forced: &CancellationToken, group: &Group) -
 async fn signal_all(group: &Group, signal: Signal) {
     // The group at once, the strays when they are found.
     group.signal_group(signal);
-    blocking(group, move |group| group.signal_all(signal)).await;
+    blocking(group, move |group| group.signal_strays(signal)).await;
 }
 
 /// Kills until nothing is left: a process may have started another one while the list was read.
 async fn kill_all(group: &Group) {
     let deadline = Instant::now() + KILLED_GRACE;
     loop {
-        let gone = blocking(group, |group| group.signal_all(Signal::KILL) == 0 && group.is_empty()).await;
+        let gone = blocking(group, Group::kill).await;
         if gone || Instant::now() >= deadline {
             return;
         }

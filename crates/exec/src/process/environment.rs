@@ -4,8 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::account::{Account, JobUser};
+
 /// What a program may see of the environment of Herald itself: never its secrets.
-const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "TZ", "USER", "SHELL", "TMPDIR"];
+pub(super) const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "TZ", "USER", "SHELL", "TMPDIR"];
 /// Where programs are when nobody says so.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -29,16 +31,35 @@ pub enum FindProgramError {
 pub type Environment = Vec<(OsString, OsString)>;
 
 /// The clean environment: PATH, HOME, LANG, TZ, USER, SHELL and TMPDIR as Herald itself was given them, and nothing
-/// else. PATH is always there.
+/// else. PATH is always there, and so is HOME where the user has an entry in `/etc/passwd`: init scripts and containers
+/// often start programs without it.
 #[must_use]
 pub fn clean() -> Environment {
-    let mut environment: Environment = PASSED
-        .into_iter()
-        .filter_map(|name| std::env::var_os(name).map(|value| (OsString::from(name), value)))
-        .collect();
+    let user = rustix::process::geteuid().as_raw();
+    let given = PASSED.into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    complete(given.collect(), || Some(Account::of_uid(user)?.home))
+}
+
+/// The clean environment of the jobs of this user: HOME, USER, LOGNAME and SHELL are the user's.
+pub(crate) fn of(user: Option<&JobUser>) -> Environment {
+    let mut environment = clean();
+    for (name, value) in user.into_iter().flat_map(JobUser::variables) {
+        environment.retain(|(there, _)| there != name);
+        environment.push((name.into(), value));
+    }
+    environment
+}
+
+fn complete(mut environment: Environment, home: impl FnOnce() -> Option<PathBuf>) -> Environment {
     if !environment.iter().any(|(name, value)| name == "PATH" && !value.is_empty()) {
         environment.retain(|(name, _)| name != "PATH");
         environment.push(("PATH".into(), DEFAULT_PATH.into()));
+    }
+    if !environment.iter().any(|(name, value)| name == "HOME" && !value.is_empty())
+        && let Some(home) = home().filter(|home| home.is_absolute())
+    {
+        environment.retain(|(name, _)| name != "HOME");
+        environment.push(("HOME".into(), home.into()));
     }
     environment
 }
@@ -68,4 +89,33 @@ pub fn find(name: &OsStr, environment: &Environment, dir: &Path) -> Result<PathB
         Some(file) => FindProgramError::NotExecutable(file),
         None => FindProgramError::NotFound { name: name.to_owned(), path: path.to_owned() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_and_home_are_always_there() {
+        let pairs = |list: &[(&str, &str)]| -> Environment {
+            list.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+        };
+        for (given, home, expected) in [
+            (pairs(&[]), Some("/home/ann"), pairs(&[("PATH", DEFAULT_PATH), ("HOME", "/home/ann")])),
+            (
+                pairs(&[("PATH", ""), ("HOME", "")]),
+                Some("/root"),
+                pairs(&[("PATH", DEFAULT_PATH), ("HOME", "/root")]),
+            ),
+            (
+                pairs(&[("PATH", "/bin"), ("HOME", "/h")]),
+                Some("/root"),
+                pairs(&[("PATH", "/bin"), ("HOME", "/h")]),
+            ),
+            (pairs(&[("PATH", "/bin")]), None, pairs(&[("PATH", "/bin")])),
+            (pairs(&[("PATH", "/bin")]), Some("nowhere"), pairs(&[("PATH", "/bin")])),
+        ] {
+            assert_eq!(complete(given.clone(), || home.map(PathBuf::from)), expected, "{given:?}");
+        }
+    }
 }

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +12,15 @@ use herald_base::output::{NoOutput, Output, Stream};
 use herald_base::stop::Stop;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::process::account::JobUser;
 use crate::process::capture::{Captured, Tap};
 use crate::process::child::Child;
 pub use crate::process::child::Exit;
 use crate::process::environment::Environment;
+use crate::process::group::{MARK, Mark};
+use crate::process::launch::{Launch, LaunchError, step};
+use crate::process::limits::JobLimits;
+use crate::process::ownership;
 pub use crate::scratch::PrivateFile;
 use crate::scratch::Scratch;
 
@@ -47,6 +51,17 @@ pub struct Program {
     pub output_limit: usize,
     /// Ends what is left of it should this process be killed.
     pub owner: Option<Owner>,
+    /// Whose program it is, and what it may use.
+    pub restrictions: Restrictions,
+}
+
+/// Whose program it is, and what it may use.
+#[derive(Debug, Clone, Default)]
+pub struct Restrictions {
+    /// Another user than that of this process.
+    pub user: Option<Arc<JobUser>>,
+    /// What it may use.
+    pub limits: JobLimits,
 }
 
 /// Who ends what a killed process left running: see [`crate::ExecEngine::open`].
@@ -88,22 +103,34 @@ impl Program {
     /// # Errors
     /// When it could not be started.
     pub async fn run_with_output(&self, stop: &Stop, output: &dyn Output) -> Result<Finished, ProgramError> {
-        let mut child = self.start(Stdio::piped, Stdio::piped).await?;
-        self.supervise(&mut child, stop, output).await.map_err(|error| self.explain(&error))
+        let mut child = self.start(true).await?;
+        self.supervise(&mut child, stop, output).await.map_err(|error| self.explain(&error.into()))
     }
 
     /// Starts the program without reading its output; [`Self::end_of`] is to follow.
     pub(crate) async fn start_silent(&self) -> Result<Child, ProgramError> {
-        self.start(Stdio::null, Stdio::null).await
+        self.start(false).await
     }
 
-    async fn start(&self, stdout: fn() -> Stdio, stderr: fn() -> Stdio) -> Result<Child, ProgramError> {
-        let mut command = Command::new(&self.path);
-        command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&self.dir).stdout(stdout()).stderr(stderr());
-        let mut child = Child::start(&mut command).await.map_err(|error| self.explain(&error))?;
+    async fn start(&self, captured: bool) -> Result<Child, ProgramError> {
+        let mark = Mark::new();
+        let launch = self.launch(&mark).map_err(|error| self.explain(&error.into()))?;
+        let cgroup =
+            ownership::group(&self.restrictions.limits).map_err(|error| self.explain(&error.into()))?;
+        let child = Child::start(launch, mark, cgroup, captured).await;
+        let mut child = child.map_err(|error| self.explain(&error))?;
         child.record = self.owner.as_ref().and_then(|owner| owner.0.record(child.leader()));
         Ok(child)
+    }
+
+    fn launch(&self, mark: &Mark) -> std::io::Result<Launch> {
+        let mut env = self.env.clone();
+        env.push((MARK.into(), mark.as_str().into()));
+        let Restrictions { user, limits } = &self.restrictions;
+        let mut launch = Launch::new(&self.path, &self.dir, &self.args, env)?;
+        launch.limits = limits.of_process(ownership::has_memory(), mark.brand());
+        launch.user.clone_from(user);
+        Ok(launch)
     }
 
     async fn supervise(
@@ -156,11 +183,27 @@ impl Program {
         Ok((ending, child.end(self.kill_grace, &stop.forced).await?))
     }
 
-    fn explain(&self, error: &std::io::Error) -> ProgramError {
-        let file = self.path.display();
+    fn explain(&self, failed: &LaunchError) -> ProgramError {
+        let (file, error) = (self.path.display(), &failed.error);
         let too_large = error.kind() == ErrorKind::ArgumentListTooLong;
-        let message = match error.kind() {
-            _ if !self.dir.is_dir() => format!("the current directory {} does not exist", self.dir.display()),
+        let user = self.restrictions.user.as_ref().map(|user| user.account.name.as_str());
+        let message = match (failed.step, user) {
+            (step::FOLDER, Some(user)) if self.dir.is_dir() => {
+                let dir = self.dir.display();
+                format!("user `{user}` cannot enter the current directory {dir}: {error}")
+            }
+            (step::FOLDER, _) => format!("the current directory {} does not exist", self.dir.display()),
+            (step::USER, Some(user)) => format!("{file} could not be started as user `{user}`: {error}"),
+            (step::LIMITS, _) => format!("{file} could not be started within its `limits`: {error}"),
+            (step::PROGRAM, _) => self.explain_program(error),
+            _ => format!("{file} could not be started: {error}"),
+        };
+        ProgramError { message, too_large }
+    }
+
+    fn explain_program(&self, error: &std::io::Error) -> String {
+        let file = self.path.display();
+        match error.kind() {
             ErrorKind::NotFound if self.path.exists() => {
                 format!("{file} names an interpreter after #! that does not exist")
             }
@@ -169,7 +212,7 @@ impl Program {
                 format!("{file} cannot be executed: {}", denied(&self.path))
             }
             ErrorKind::ExecutableFileBusy => format!("{file} is still open for writing"),
-            _ if too_large => format!(
+            ErrorKind::ArgumentListTooLong => format!(
                 "{file} could not be given its arguments and environment: one of them is larger than 128 KiB, or all \
                  are too large together; large data belongs into a file"
             ),
@@ -177,8 +220,7 @@ impl Program {
                 format!("{file} is neither a program for this machine nor a script with a #! line")
             }
             _ => format!("{file} could not be started: {error}"),
-        };
-        ProgramError { message, too_large }
+        }
     }
 }
 

@@ -5,18 +5,21 @@ pub(crate) mod orphans;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Pid;
 
 use crate::process::group::Mark;
+use crate::process::ownership;
 
 /// The file in an owner's folder whose lock says that the owner lives.
 const LOCK: &str = "lock";
+/// The file beside the folders of owners whose lock is held while they come and go.
+const GATE: &str = ".lock";
 /// Files up to this length are kept in memory, where there is a file system for that.
 pub(crate) const SMALL_FILE: usize = 256 << 10;
 /// Linux keeps this file system in memory.
@@ -24,36 +27,98 @@ const MEMORY: &str = "/dev/shm";
 /// A checkout that a thread still writes to cannot be removed at once.
 const REMOVE_TRIES: u32 = 10;
 const REMOVE_WAIT: Duration = Duration::from_millis(50);
+/// How long a job waits for the removal of its folders.
+const REMOVE_MOMENT: Duration = Duration::from_millis(500);
 
 /// One owner's folder under `<work_dir>/tmp`. Dropping it removes the folder.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
     count: AtomicU64,
-    _lock: File,
+    /// Held as long as the owner lives.
+    lock: Mutex<File>,
     /// The same in memory, for small files: no disk sees the secrets in them, and they cost less.
     memory: Option<Arc<Self>>,
+    /// Who reads the files and works in the folders, where that is another user.
+    user: Option<ScratchUser>,
+}
+
+/// A user for whom files and folders are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScratchUser {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl ScratchUser {
+    /// Makes a file, a folder or a link the user's, never what a link leads to.
+    pub(crate) fn own(self, path: &Path) -> std::io::Result<()> {
+        lchown(path, Some(self.uid), Some(self.gid))
+    }
+
+    /// The same with all that is in a folder.
+    fn own_all(self, folder: &Path) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                self.own_all(&entry.path())?;
+            } else {
+                self.own(&entry.path())?;
+            }
+        }
+        self.own(folder)
+    }
+}
+
+/// Folders that hold what belongs to jobs: another user may pass through them, and cannot list them.
+fn folder_mode(user: Option<ScratchUser>) -> u32 {
+    if user.is_some() { 0o711 } else { 0o700 }
 }
 
 impl Scratch {
     /// Makes a folder of its own and removes those of dead owners. Blocks.
-    pub(crate) fn open(work_dir: &Path) -> std::io::Result<Self> {
-        let mut scratch = Self::open_in(&work_dir.join("tmp"))?;
-        scratch.memory = memory_folder().and_then(|folder| Self::open_in(&folder).ok()).map(Arc::new);
+    pub(crate) fn open(work_dir: &Path, user: Option<ScratchUser>) -> std::io::Result<Self> {
+        let mut scratch = Self::open_in(&work_dir.join("tmp"), user)?;
+        if let Some(cgroup) = ownership::folder() {
+            std::fs::write(scratch.path.join(orphans::CGROUP), cgroup.as_os_str().as_encoded_bytes())?;
+        }
+        scratch.memory =
+            memory_folder(user).and_then(|folder| Self::open_in(&folder, user).ok()).map(Arc::new);
         Ok(scratch)
     }
 
-    fn open_in(all: &Path) -> std::io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(all)?;
+    fn open_in(all: &Path, user: Option<ScratchUser>) -> std::io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(folder_mode(user)).create(all)?;
+        if user.is_some() {
+            // It may be older than the option `user`, and a umask may have taken what it needs.
+            set_mode(all, folder_mode(user))?;
+        }
         // Held while folders come and go: a folder without its lock yet would look dead.
-        let gate = lock_file(&all.join(".lock"))?;
+        let gate = lock_file(&all.join(GATE))?;
         gate.lock()?;
         sweep(all);
         let path = all.join(Mark::new().as_str());
-        DirBuilder::new().mode(0o700).create(&path)?;
-        let lock = lock_file(&path.join(LOCK))?;
-        lock.lock()?;
-        Ok(Self { path, count: AtomicU64::new(0), _lock: lock, memory: None })
+        DirBuilder::new().create(&path)?;
+        set_mode(&path, folder_mode(user))?;
+        let lock = Mutex::new(locked(&path)?);
+        Ok(Self { path, count: AtomicU64::new(0), lock, memory: None, user })
+    }
+
+    /// Makes the owner's folder again where somebody removed it, with its lock: without one the next process that
+    /// sweeps would take the owner for dead.
+    fn make_again(&self) -> std::io::Result<()> {
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.path.join(LOCK).exists() {
+            return Ok(());
+        }
+        let all = self.path.parent().unwrap_or(&self.path);
+        DirBuilder::new().recursive(true).mode(folder_mode(self.user)).create(all)?;
+        let gate = lock_file(&all.join(GATE))?;
+        gate.lock()?;
+        DirBuilder::new().recursive(true).create(&self.path)?;
+        set_mode(&self.path, folder_mode(self.user))?;
+        *held = locked(&self.path)?;
+        Ok(())
     }
 
     /// A path in the folder that nobody used before.
@@ -64,7 +129,15 @@ impl Scratch {
     /// A new, empty folder. Blocks.
     pub(crate) fn folder(self: &Arc<Self>) -> std::io::Result<Folder> {
         let path = self.next("");
-        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        match builder.create(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.make_again()?;
+                builder.create(&path)?;
+            }
+            other => other?,
+        }
         Ok(Folder { path, owner: Some(self.clone()) })
     }
 
@@ -89,7 +162,9 @@ impl Scratch {
     }
 
     fn own_file(self: &Arc<Self>, content: &[u8]) -> std::io::Result<TempFile> {
-        self.write(".json", content)
+        let file = self.write(".json", content)?;
+        self.user.map_or(Ok(()), |user| user.own(file.path()))?;
+        Ok(file)
     }
 
     fn write(self: &Arc<Self>, suffix: &str, content: &[u8]) -> std::io::Result<TempFile> {
@@ -99,7 +174,7 @@ impl Scratch {
         let mut file = match options.open(&path) {
             // Somebody cleaned up too eagerly.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+                self.make_again()?;
                 options.open(&path)?
             }
             other => other?,
@@ -178,11 +253,18 @@ impl Folder {
         &self.path
     }
 
-    /// Removes the folder now.
+    /// Makes it, with all that is in it, the property of the user that works in it. Blocks.
+    pub(crate) fn give_away(&self) -> std::io::Result<()> {
+        self.owner.as_ref().and_then(|owner| owner.user).map_or(Ok(()), |user| user.own_all(&self.path))
+    }
+
+    /// Removes the folder now. What takes longer than a moment goes on behind the job: a tree of a million files must
+    /// not keep it from ending on time.
     pub(crate) async fn remove(mut self) {
         let owner = self.owner.take();
         let path = std::mem::take(&mut self.path);
-        let _ = tokio::task::spawn_blocking(move || remove_or_say(&path, owner)).await;
+        let removal = tokio::task::spawn_blocking(move || remove_or_say(&path, owner));
+        let _ = tokio::time::timeout(REMOVE_MOMENT, removal).await;
     }
 }
 
@@ -203,20 +285,33 @@ fn remove_or_say(path: &Path, _owner: Option<Arc<Scratch>>) {
     }
 }
 
+fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// The lock of an owner's folder, held.
+fn locked(folder: &Path) -> std::io::Result<File> {
+    let lock = lock_file(&folder.join(LOCK))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
 fn lock_file(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-/// A folder in memory that nobody but this user can have made or can open.
-fn memory_folder() -> Option<PathBuf> {
+/// A folder in memory that nobody but this user can have made, and that others cannot list or write.
+fn memory_folder(user: Option<ScratchUser>) -> Option<PathBuf> {
+    let mode = folder_mode(user);
+    let others = if user.is_some() { "-jobs" } else { "" };
     let user = rustix::process::geteuid().as_raw();
-    let path = Path::new(MEMORY).join(format!("herald-{user}"));
-    match DirBuilder::new().mode(0o700).create(&path) {
+    let path = Path::new(MEMORY).join(format!("herald-{user}{others}"));
+    match DirBuilder::new().mode(mode).create(&path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => return None,
         _ => {}
     }
     let made = std::fs::symlink_metadata(&path).ok()?;
-    (made.is_dir() && made.uid() == user && made.mode() & 0o077 == 0).then_some(path)
+    (made.is_dir() && made.uid() == user && made.mode() & 0o077 & !mode == 0).then_some(path)
 }
 
 /// Removes the folders whose owner is dead: nobody holds the lock any more.
@@ -271,14 +366,14 @@ mod tests {
     #[test]
     fn sweeps_only_the_dead() {
         let work = tempfile::tempdir().unwrap();
-        let living = Arc::new(Scratch::open_in(&work.path().join("tmp")).unwrap());
+        let living = Arc::new(Scratch::open_in(&work.path().join("tmp"), None).unwrap());
         let file = living.file(b"{}").unwrap();
         assert_eq!(std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
         let dead = work.path().join("tmp/dead");
         std::fs::create_dir_all(dead.join("0/locked")).unwrap();
         std::fs::write(dead.join("lock"), "").unwrap();
         std::fs::set_permissions(dead.join("0/locked"), std::fs::Permissions::from_mode(0o000)).unwrap();
-        let second = Scratch::open_in(&work.path().join("tmp")).unwrap();
+        let second = Scratch::open_in(&work.path().join("tmp"), None).unwrap();
         assert!(!dead.exists());
         assert!(file.path().exists());
         let gone = second.path.clone();
@@ -292,13 +387,13 @@ mod tests {
     #[test]
     fn small_files_are_private_and_in_memory_and_large_ones_are_not() {
         let work = tempfile::tempdir().unwrap();
-        let scratch = Arc::new(Scratch::open(work.path()).unwrap());
+        let scratch = Arc::new(Scratch::open(work.path(), None).unwrap());
         for (content, in_memory) in [(vec![b'x'; SMALL_FILE], true), (vec![b'x'; SMALL_FILE + 1], false)] {
             let file = scratch.file(&content).unwrap();
             let path = file.path().to_owned();
             assert_eq!(std::fs::read(&path).unwrap(), content);
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-            assert_eq!(path.starts_with(MEMORY), in_memory && memory_folder().is_some());
+            assert_eq!(path.starts_with(MEMORY), in_memory && memory_folder(None).is_some());
             assert_eq!(path.starts_with(work.path()), !path.starts_with(MEMORY));
             drop(file);
             assert!(!path.exists());

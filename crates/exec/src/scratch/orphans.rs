@@ -1,12 +1,14 @@
-//! What the jobs of a dead owner left running: found by the mark in the environment, and by the process group as it was
-//! recorded (its leader's number and start time, so that a number that was given away again does no harm).
+//! What the jobs of a dead owner left running: found by its cgroup, by the mark in the environment, by the brand among
+//! the limits, and by the process group as it was recorded (its leader's number and start time, so that a number that
+//! was given away again does no harm).
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
+use crate::process::cgroup::{self, DeadGroup};
 use crate::process::group::{Stat, marked, processes, stat};
 
 /// The time between TERM and KILL, and how long killed processes may take to be gone.
@@ -15,6 +17,9 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 /// What the name of a record ends with.
 pub(crate) const RECORD: &str = ".group";
+
+/// The file that names the cgroup of the owner.
+pub(crate) const CGROUP: &str = "cgroup";
 
 /// What a record says of a leader that lives.
 pub(crate) fn record(leader: Pid) -> String {
@@ -31,15 +36,31 @@ pub(crate) fn end(folder: &Path) -> usize {
         return 0;
     };
     let groups: Vec<(Pid, u64)> = recorded(folder);
-    let first = left(prefix.0, &groups);
+    // Somebody else may clear it up already, or the owner lives and only this folder is left.
+    let path = std::fs::read_to_string(folder.join(CGROUP)).ok().map(PathBuf::from);
+    let cgroup = path.and_then(DeadGroup::of);
+    end_all(|| {
+        let mut all = left(prefix.0, &groups);
+        all.extend(cgroup.iter().flat_map(|cgroup| cgroup::members(cgroup.path())));
+        all
+    })
+}
+
+/// Ends what is in the cgroups of a dead owner, as [`end`].
+pub(crate) fn end_group(group: &DeadGroup) -> usize {
+    end_all(|| cgroup::members(group.path()).into_iter().collect())
+}
+
+fn end_all(left: impl Fn() -> HashSet<Pid>) -> usize {
+    let first = left();
     if first.is_empty() {
         return 0;
     }
     for signal in [Signal::TERM, Signal::KILL] {
         let deadline = Instant::now() + GRACE;
-        send(&left(prefix.0, &groups), signal);
+        send(&left(), signal);
         while Instant::now() < deadline {
-            let left = left(prefix.0, &groups);
+            let left = left();
             if left.is_empty() {
                 return first.len();
             }
@@ -50,19 +71,25 @@ pub(crate) fn end(folder: &Path) -> usize {
             std::thread::sleep(LOOK);
         }
     }
-    tracing::error!(processes = ?left(prefix.0, &groups), "could not kill orphaned job processes of a previous run");
+    tracing::error!(processes = ?left(), "could not kill orphaned job processes of a previous run");
     first.len()
 }
 
 fn send(left: &HashSet<Pid>, signal: Signal) {
-    for pid in left {
-        // It may be gone already.
-        let _ = kill_process(*pid, signal);
-    }
+    // A group whose leader is among them belongs to them as a whole, and gets the signal as one: each process once.
     let own = getpgid(None).ok();
-    let groups: HashSet<Pid> = left.iter().filter_map(|pid| getpgid(Some(*pid)).ok()).collect();
-    for group in groups.into_iter().filter(|group| Some(*group) != own && left.contains(group)) {
-        let _ = kill_process_group(group, signal);
+    let groups: Vec<(Pid, Option<Pid>)> = left.iter().map(|pid| (*pid, getpgid(Some(*pid)).ok())).collect();
+    let whole: HashSet<Pid> = groups
+        .iter()
+        .filter_map(|(_, group)| *group)
+        .filter(|group| Some(*group) != own && left.contains(group))
+        .collect();
+    // Each may be gone already.
+    for group in &whole {
+        let _ = kill_process_group(*group, signal);
+    }
+    for (pid, _) in groups.iter().filter(|(_, group)| group.is_none_or(|group| !whole.contains(&group))) {
+        let _ = kill_process(*pid, signal);
     }
 }
 

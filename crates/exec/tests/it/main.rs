@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "fixtures start programs")]
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
+mod ending;
 mod fixture;
 mod git_hostile;
 mod git_http;

@@ -3,4 +3,5 @@
 mod arguments;
 mod isolation;
 mod limits;
+mod ownership;
 mod signals;
