@@ -9,6 +9,7 @@ pub mod job_log;
 mod journal;
 mod lock;
 pub mod observed;
+mod permissions;
 pub mod store;
 
 pub use journal::count_entries;

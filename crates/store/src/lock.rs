@@ -1,9 +1,11 @@
 //! The folder of the state, and the lock that lets only one daemon use it.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use crate::permissions;
 
 /// Why the state cannot be used: one sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,47 +13,74 @@ use std::path::{Path, PathBuf};
 pub struct OpenError(pub String);
 
 /// Held for as long as this daemon uses the folder. The kernel gives the lock back however the process ends.
+///
+/// It is on the folder itself, so that nobody can remove it, and on the file `lock`, which says who holds it and is all
+/// that earlier versions lock.
 #[derive(Debug)]
 pub(crate) struct Lock {
+    _folder: File,
     _file: File,
 }
 
-/// Makes the folder and takes its lock.
+/// Makes the folder, or checks that it is private, and takes its lock.
 pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
     let unusable = |error: &dyn std::fmt::Display| {
         OpenError(format!("state_dir {} cannot be used: {error}", folder.display()))
     };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(&error))?;
+    let handle = File::open(folder).map_err(|error| unusable(&error))?;
+    permissions::check_folder(folder, &handle)?;
+    let locked = handle.try_lock();
     let path = folder.join("lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| unusable(&error))?;
+    let file = permissions::open_private(&path);
+    match locked {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => return Err(taken(file.ok(), &handle, folder)),
+        // Some network file systems lock no folders; the file has to do there.
+        Err(std::fs::TryLockError::Error(error)) => {
+            tracing::debug!("{} cannot be locked itself: {error}", folder.display());
+        }
+    }
+    let mut file = file.map_err(|error| unusable(&format_args!("{}: {error}", path.display())))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => return Err(taken(&mut file, folder)),
+        Err(std::fs::TryLockError::WouldBlock) => return Err(taken(Some(file), &handle, folder)),
         Err(std::fs::TryLockError::Error(error)) => return Err(unusable(&error)),
     }
+    permissions::make_private(folder)?;
     let write = |file: &mut File| {
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())
     };
     write(&mut file).map_err(|error| unusable(&error))?;
-    Ok(Lock { _file: file })
+    Ok(Lock { _folder: handle, _file: file })
 }
 
-fn taken(file: &mut File, folder: &Path) -> OpenError {
-    let mut pid = String::new();
-    let read = file.rewind().and_then(|()| Read::take(file, 32).read_to_string(&mut pid));
-    let who = match (read, pid.trim()) {
-        (Ok(_), pid) if !pid.is_empty() => format!("another heraldd (pid {pid})"),
-        _ => "another heraldd".to_owned(),
+fn taken(file: Option<File>, handle: &File, folder: &Path) -> OpenError {
+    let who = match holder(handle).or_else(|| written_pid(file?)) {
+        Some(pid) => format!("another heraldd (pid {pid})"),
+        None => "another heraldd".to_owned(),
     };
     OpenError(format!("{who} uses state_dir {}; stop it, or set another state_dir", folder.display()))
+}
+
+/// The process that the kernel says has locked the folder.
+fn holder(handle: &File) -> Option<u32> {
+    let inode = format!(":{}", handle.metadata().ok()?.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        // `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF`
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let &[_, "FLOCK", _, "WRITE", pid, place, ..] = words.as_slice() else { return None };
+        pid.parse().ok().filter(|pid| place.ends_with(&inode) && *pid != 0)
+    })
+}
+
+/// The process that wrote its number into the file.
+fn written_pid(mut file: File) -> Option<u32> {
+    let mut pid = String::new();
+    file.rewind().and_then(|()| Read::take(&mut file, 32).read_to_string(&mut pid)).ok()?;
+    pid.trim().parse().ok()
 }
 
 /// The file of the journal.

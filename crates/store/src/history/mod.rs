@@ -11,6 +11,7 @@ pub(crate) mod query;
 mod read;
 mod recover;
 pub(crate) mod schema;
+pub(crate) mod seal_check;
 pub(crate) mod trim;
 mod view;
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::journal::disk_space;
 use crate::lock::OpenError;
+use crate::permissions;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -82,16 +84,27 @@ ALTER TABLE events ADD COLUMN actor TEXT;
 ALTER TABLE jobs ADD COLUMN actor TEXT;
 ALTER TABLE jobs ADD COLUMN cancelled_by TEXT;
 ",
+    "
+-- a constant that was sealed with the key of the sealed rows: says whether seal.key is that key
+CREATE TABLE seal_check (only INTEGER PRIMARY KEY CHECK (only = 0), sealed BLOB NOT NULL);
+",
 ];
 
 /// How long a connection waits for another one's lock; only the copying of the log back into the file takes any.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// On a file system smaller than this, the log of SQLite is copied back into the file after few pages.
+const SMALL_DISK: u64 = 256 << 20;
+/// After so many: 256 KiB. SQLite's own 4 MiB may be all that there is.
+const FEW_PAGES: u32 = 64;
 
 /// Opens the file for writing, and brings it to the present version.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     let unusable = |error: &dyn std::fmt::Display| {
         OpenError(format!("the journal {} cannot be used: {error}", path.display()))
     };
+    // SQLite gives the files beside it the mode of this one, and would leave this one to the umask.
+    drop(permissions::open_private(path).map_err(|error| unusable(&error))?);
     let mut connection = connect(path, true).map_err(|error| unusable(&error))?;
     let version: u32 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -120,18 +133,18 @@ fn migrate(connection: &mut Connection, sql: &str, version: usize) -> rusqlite::
 
 /// A connection to the file as it is.
 pub(crate) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> {
-    let access = if write {
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
-    } else {
-        // Also a reader writes the index of the log.
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-    };
-    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // Also a reader writes the index of the log.
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, access)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
     if write {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        let folder = path.parent().unwrap_or(path);
+        if disk_space::space(folder).is_ok_and(|space| space.total < SMALL_DISK) {
+            connection.pragma_update(None, "wal_autocheckpoint", FEW_PAGES)?;
+        }
     } else {
         connection.pragma_update(None, "query_only", true)?;
     }

@@ -16,16 +16,34 @@ const SHARE: u64 = 32;
 /// Zeros that are written at once.
 const CHUNK: usize = 256 << 10;
 
-/// What can still be written on the file system of this folder, in bytes.
-fn free(folder: &Path) -> io::Result<u64> {
+/// A file system, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DiskSpace {
+    /// What can still be written.
+    pub(crate) free: u64,
+    /// What it holds in all.
+    pub(crate) total: u64,
+}
+
+/// The file system of this folder.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn space(folder: &Path) -> io::Result<DiskSpace> {
     let about = rustix::fs::statvfs(folder)?;
     if about.f_blocks == 0 {
-        // It does not tell.
-        return Ok(u64::MAX);
+        // It gives no numbers.
+        return Ok(DiskSpace { free: u64::MAX, total: u64::MAX });
     }
     // Root may use what is set aside.
     let root = rustix::process::geteuid().is_root();
-    Ok(about.f_frsize.saturating_mul(if root { about.f_bfree } else { about.f_bavail }))
+    let bytes = |blocks: u64| about.f_frsize.saturating_mul(blocks);
+    let free = bytes(if root { about.f_bfree } else { about.f_bavail });
+    Ok(DiskSpace { free, total: bytes(about.f_blocks) })
+}
+
+fn free(folder: &Path) -> io::Result<u64> {
+    Ok(space(folder)?.free)
 }
 
 /// Whether there is room for more.

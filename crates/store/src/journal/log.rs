@@ -156,7 +156,8 @@ impl JournalLog {
     pub(crate) fn probe(&self) -> io::Result<()> {
         disk_space::check(&self.folder)?;
         let path = self.folder.join("probe");
-        let written = File::create(&path).and_then(|file| {
+        let probe = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let written = probe.and_then(|file| {
             file.write_all_at(&[0; PROBE], 0)?;
             file.sync_data()
         });

@@ -6,7 +6,7 @@
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -22,22 +22,31 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Reads the key, or makes one.
-    pub(crate) fn open(folder: &Path) -> Result<Self, OpenError> {
-        let path = folder.join("seal.key");
-        let wrong = |why: &dyn std::fmt::Display| OpenError(format!("the key {}: {why}", path.display()));
-        let random = SystemRandom::new();
+    /// Reads the key. `None`: there is none.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, OpenError> {
+        let path = file(folder);
         let mut bytes = [0_u8; KEY];
         match std::fs::File::open(&path) {
-            Ok(mut file) => file.read_exact(&mut bytes).map_err(|error| wrong(&error))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                random.fill(&mut bytes).map_err(|_| wrong(&"there are no random numbers"))?;
-                make(&path, &bytes).map_err(|error| wrong(&error))?;
-            }
-            Err(error) => return Err(wrong(&error)),
+            Ok(mut file) => file.read_exact(&mut bytes).map_err(|error| wrong(&path, &error))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(wrong(&path, &error)),
         }
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).map_err(|_| wrong(&"it is not a key"))?;
-        Ok(Self { key: LessSafeKey::new(key), random })
+        Self::of(&path, &bytes).map(Some)
+    }
+
+    /// Makes a key.
+    pub(crate) fn create(folder: &Path) -> Result<Self, OpenError> {
+        let path = file(folder);
+        let mut bytes = [0_u8; KEY];
+        let filled = SystemRandom::new().fill(&mut bytes);
+        filled.map_err(|_| wrong(&path, &"there are no random numbers"))?;
+        make(&path, &bytes).map_err(|error| wrong(&path, &error))?;
+        Self::of(&path, &bytes)
+    }
+
+    fn of(path: &Path, bytes: &[u8; KEY]) -> Result<Self, OpenError> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, bytes).map_err(|_| wrong(path, &"it is not a key"))?;
+        Ok(Self { key: LessSafeKey::new(key), random: SystemRandom::new() })
     }
 
     /// Seals a text. `None`: there are no random numbers.
@@ -58,6 +67,15 @@ impl Seal {
         let opened = self.key.open_in_place(nonce, Aad::empty(), &mut bytes).ok()?;
         String::from_utf8(opened.to_vec()).ok()
     }
+}
+
+/// The file of the key.
+pub(crate) fn file(folder: &Path) -> PathBuf {
+    folder.join("seal.key")
+}
+
+fn wrong(path: &Path, why: &dyn std::fmt::Display) -> OpenError {
+    OpenError(format!("the key {}: {why}", path.display()))
 }
 
 /// Whole or not at all: a torn key would make what it sealed unreadable.

@@ -7,6 +7,8 @@ mod progress;
 mod unindexed;
 
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
@@ -30,8 +32,8 @@ use progress::{Progress, TooFarBehind};
 use unindexed::{KeyLookup, Unindexed};
 
 use crate::history::query::Unreadable;
-use crate::history::schema;
 use crate::history::trim::{Keep, Trimmed};
+use crate::history::{schema, seal_check};
 use crate::journal::entry::{self, millis};
 use crate::journal::log::{self, Follower, JournalLog};
 use crate::journal::seal::Seal;
@@ -82,9 +84,9 @@ impl JournalStore {
         let segments = log.segments();
         let next = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
+        let seal = Arc::new(seal_check::open(folder, &connection)?);
         let reader = schema::connect(&path, false)
             .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))?;
-        let seal = Arc::new(Seal::open(folder)?);
         let (progress, unindexed) = (Progress::new(next, keep), Arc::new(Unindexed::default()));
         let follower = Follower::new(segments.clone(), next);
         let indexer = Indexer {
