@@ -27,6 +27,9 @@ pub struct HistorySettings {
     /// How many bytes of the output of one attempt are kept.
     #[serde(deserialize_with = "unit::de_size")]
     pub log_limit: u64,
+    /// How many bytes all logs together take; none: a share of the disk.
+    #[serde(default, deserialize_with = "unit::de_optional_size")]
+    pub logs: Option<u64>,
 }
 
 fn description() -> Description {
@@ -45,6 +48,13 @@ fn description() -> Description {
             )
             .default("16MiB"),
         )
+        .option(new(
+            "logs",
+            OptionKind::Size,
+            "How much the logs of all jobs take together. Past it, the oldest logs of ended jobs are removed; where that \
+             is not enough, the output of running jobs is dropped, and marked. Default: 10 GiB, or a tenth of the file \
+             system if that is less. However full the disk is, logs leave room for the journal.",
+        ))
         .example("history: {keep: 30d}")
 }
 

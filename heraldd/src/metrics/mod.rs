@@ -239,6 +239,12 @@ impl Metrics {
         }
     }
 
+    /// Whether a job of this id is known that has not ended.
+    #[must_use]
+    pub fn is_open(&self, job: &str) -> bool {
+        self.open().contains_key(job)
+    }
+
     /// Counts a reload.
     pub fn reloaded(&self, good: bool) {
         let result = if good { "success" } else { "failure" };

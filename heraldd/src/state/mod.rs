@@ -54,12 +54,27 @@ impl DaemonState {
         let opened = tokio::task::spawn_blocking(open).await;
         let store = opened.map_err(|error| OpenError(error.to_string()))??;
         remove_logs_of_trimmed_jobs(&store, &logs);
-        Ok(Self::with(Some(Arc::new(store)), logs, &*clock))
+        let state = Self::with(Some(Arc::new(store)), logs, &*clock);
+        state.bound_logs(&settings.history);
+        Ok(state)
     }
 
     fn with(store: Option<Arc<JournalStore>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
         Self { store, recent: Arc::default(), logs, metrics, changes: Changes::default() }
+    }
+
+    /// Bounds all logs together, those that are there already as well.
+    fn bound_logs(&self, history: &HistorySettings) {
+        self.logs.set_total_limit(history.logs);
+        let metrics = self.metrics.clone();
+        self.logs.keep_logs_of(Arc::new(move |job| metrics.is_open(job)));
+        let logs = self.logs.clone();
+        tokio::spawn(async move {
+            if let Err(error) = logs.count().await {
+                tracing::warn!("the logs of jobs could not be counted: {error}");
+            }
+        });
     }
 
     /// In memory the history is kept only where the API shows it.
@@ -117,6 +132,7 @@ impl DaemonState {
         }
         self.keep_recent(settings);
         self.logs.set_limit(settings.history.log_limit);
+        self.logs.set_total_limit(settings.history.logs);
     }
 
     /// Writes out what was sent, and closes the file.

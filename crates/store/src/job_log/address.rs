@@ -9,6 +9,12 @@ use uuid::{Uuid, Version};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct JobId(Uuid);
 
+impl std::fmt::Display for JobId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
 impl JobId {
     /// `None` for everything but a UUID of version 7 as Herald writes it: 36 characters, small letters. No path can
     /// be made of anything else, so that an id from outside leads nowhere else.
@@ -39,7 +45,7 @@ fn day_of(id: &Uuid) -> Option<String> {
 }
 
 /// The job and the attempt of a file, by its name.
-fn split(name: &str) -> Option<(JobId, u32)> {
+pub(super) fn split(name: &str) -> Option<(JobId, u32)> {
     let (id, attempt) = name.strip_suffix(".log")?.rsplit_once('-')?;
     let number = attempt.parse().ok()?;
     // `+1` and `01` are numbers too, but no file has such a name.

@@ -1,12 +1,14 @@
 //! Writes one log: its frames, its bound, and what happens when the disk is full.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 
 use herald_core::executor::Stream;
 use jiff::Timestamp;
 
 use crate::job_log::address::Address;
+use crate::job_log::budget::LogBudget;
 use crate::job_log::frame::{self, FrameKind, LogFrame, VERSION_LINE};
 use crate::job_log::line_index::{IndexWriter, LineCounter};
 use crate::job_log::place::{LogPlace, open_file};
@@ -30,6 +32,7 @@ pub(super) struct PendingOutput {
 #[derive(Debug)]
 pub(super) struct Keeper {
     place: LogPlace,
+    budget: Arc<LogBudget>,
     address: Address,
     limit: u64,
     file: Option<File>,
@@ -50,10 +53,11 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Nothing is made before the first output.
-    pub(super) fn new(place: LogPlace, address: Address, limit: u64) -> Self {
+    pub(super) fn new(place: LogPlace, budget: Arc<LogBudget>, address: Address, limit: u64) -> Self {
         let (file, length, kept) = (None, 0, 0);
         Self {
             place,
+            budget,
             address,
             limit,
             file,
@@ -82,10 +86,17 @@ impl Keeper {
         if self.full {
             return;
         }
-        if let Err(why) = self.open() {
-            self.lost(&why);
-            return;
-        }
+        let budget = self.budget.clone();
+        let bytes: usize = pieces.iter().map(|piece| piece.bytes.len() + frame::AROUND).sum();
+        let admitted = match &self.place {
+            LogPlace::Folder(folder) => budget.admit(folder, bytes as u64).map(Some),
+            LogPlace::Memory(_) => Ok(None),
+        };
+        let admitted = admitted.and_then(|admitted| self.open().map(|()| admitted));
+        let _admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(why) => return self.not_admitted(pieces, &why),
+        };
         let mut out = Vec::new();
         let at = pieces.last().map(|piece| piece.at).unwrap_or_default();
         if self.missing {
@@ -113,6 +124,19 @@ impl Keeper {
                 self.missing = false;
             }
             Err(why) => self.lost(&why),
+        }
+    }
+
+    /// There is no room for all of the pieces: those that fit are kept.
+    fn not_admitted(&mut self, pieces: Vec<PendingOutput>, why: &io::Error) {
+        if pieces.len() > 1 {
+            return pieces.into_iter().for_each(|piece| self.append(vec![piece]));
+        }
+        self.lost(why);
+        // All logs together are as large as they may be: this one ends. A full disk may have room again later.
+        if why.kind() == ErrorKind::QuotaExceeded {
+            self.full = true;
+            self.finish(pieces.first().map(|piece| piece.at).unwrap_or_default());
         }
     }
 
@@ -149,6 +173,7 @@ impl Keeper {
             LogPlace::Folder(_) if self.file.is_some() => return Ok(()),
             LogPlace::Folder(folder) => {
                 let mut file = open_file(folder, self.address)?;
+                let before = file.metadata()?.len();
                 if self.anew {
                     file.set_len(0)?;
                 }
@@ -160,6 +185,7 @@ impl Keeper {
                 if file.metadata()?.len() > length {
                     file.set_len(length)?;
                 }
+                self.budget.removed(before.saturating_sub(length));
                 (self.length, self.kept, self.file) = (length, kept, Some(file));
             }
         }
@@ -186,6 +212,7 @@ impl Keeper {
                     }
                     return Err(why);
                 }
+                self.budget.added(bytes.len() as u64);
                 // What is written first is the version line.
                 if self.length > 0 {
                     self.index.wrote(folder, self.address, bytes);

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::job_log::address::{Address, JobId};
+use crate::job_log::budget::LogBudget;
 use crate::job_log::keeper::Keeper;
 use crate::job_log::lines::{LineQuery, LineReader, LineSearch, LogLines};
 use crate::job_log::live::LiveLogs;
@@ -33,6 +34,7 @@ pub struct JobLogs {
     place: LogPlace,
     limit: Arc<AtomicU64>,
     live: LiveLogs,
+    budget: Arc<LogBudget>,
     shared: Arc<SinkContext>,
     secrets: SearchCache,
 }
@@ -54,8 +56,9 @@ impl JobLogs {
         let place = folder
             .map_or_else(|| LogPlace::Memory(MemoryLogs::new(MEMORY)), |path| LogPlace::Folder(path.into()));
         let shared = Arc::new(SinkContext { clock, writers: Arc::new(Semaphore::new(WRITERS)) });
-        let limit = Arc::new(AtomicU64::new(limit));
-        Self { place, limit, live: LiveLogs::default(), shared, secrets: Arc::default() }
+        let (limit, live) = (Arc::new(AtomicU64::new(limit)), LiveLogs::default());
+        let budget = Arc::new(LogBudget::new(live.clone()));
+        Self { place, limit, live, budget, shared, secrets: Arc::default() }
     }
 
     /// A part of an attempt's log, at most 256 KiB of it, of one stream or of both. `from` is 0 or the `next` of a
@@ -175,7 +178,31 @@ impl JobLogs {
             addresses.collect::<Vec<_>>()
         };
         let addresses: BTreeSet<Address> = jobs.iter().flat_map(attempts).collect();
-        Ok(self.place.remove(&addresses)?)
+        Ok(self.place.remove(&addresses, |freed| self.budget.removed(freed))?)
+    }
+
+    /// All logs together take at most so many bytes: the oldest logs of ended jobs are removed first. `None`: 10 GiB
+    /// or a tenth of the file system, whichever is less. Logs in memory have a bound of their own.
+    pub fn set_total_limit(&self, limit: Option<u64>) {
+        self.budget.set_most(limit);
+    }
+
+    /// Asks this whether the job of an id has not ended yet; the logs of such jobs stay.
+    pub fn keep_logs_of(&self, is_open: Arc<dyn Fn(&str) -> bool + Send + Sync>) {
+        self.budget.set_is_open(is_open);
+    }
+
+    /// Counts the logs that are there, and removes what is too much. For the start of the daemon.
+    ///
+    /// # Errors
+    /// [`LogError`] when a folder cannot be read.
+    pub async fn count(&self) -> Result<(), LogError> {
+        let budget = self.budget.clone();
+        let counted = self.on_disk(move |place| match place {
+            LogPlace::Folder(folder) => budget.count(folder),
+            LogPlace::Memory(_) => Ok(()),
+        });
+        Ok(counted.await??)
     }
 
     /// Keeps at most so many bytes of output of attempts that begin from now on.
@@ -220,7 +247,10 @@ impl Outputs for JobLogs {
     fn open(&self, job: &Arc<Job>, mask: &Arc<Mask>) -> Arc<dyn Output> {
         // Only ids that were not made by Herald have no place.
         let Some(address) = Address::of(&job.id, job.attempt) else { return Arc::new(NoOutput) };
-        let keeper = Keeper::new(self.place.clone(), address, self.limit.load(Ordering::Relaxed));
+        let keeper = {
+            let limit = self.limit.load(Ordering::Relaxed);
+            Keeper::new(self.place.clone(), self.budget.clone(), address, limit)
+        };
         let (cache, mask) = (self.secrets.clone(), mask.clone());
         let secrets = Box::new(move || Self::secret_search(&cache, &mask));
         Arc::new(LogSink::new(self.shared.clone(), keeper, self.live.enter(address), secrets))

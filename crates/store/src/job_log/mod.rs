@@ -26,7 +26,8 @@
 //! At most `limit` bytes of output are kept for an attempt; then one `t` frame, and the rest is dropped. The file
 //! itself is at most four times as large, and 64 KiB, however small the pieces are. Between the job and the disk
 //! stand at most 16 pieces of 32 KiB; then the job waits. When the disk refuses, output is dropped and marked, and
-//! the job goes on.
+//! the job goes on. So it is when the disk has only left what is reserved for the journal, and when all logs together
+//! have reached their bound and no log of an ended job can be removed for it.
 //!
 //! # Lines
 //! Beside a log of some length is its line index, which is written along with it; a log without one gets it when
@@ -38,6 +39,7 @@
 //! closing.
 
 mod address;
+mod budget;
 mod frame;
 mod keeper;
 mod line_index;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::job_log::address::{Address, JobId};
+use crate::job_log::address::{self, Address, JobId};
 use crate::job_log::memory::MemoryLogs;
 
 /// Where logs are kept. All here blocks on the disk.
@@ -64,8 +64,8 @@ impl LogPlace {
         Ok(found)
     }
 
-    /// Removes these logs, as far as they are there.
-    pub(super) fn remove(&self, addresses: &BTreeSet<Address>) -> io::Result<()> {
+    /// Removes these logs, as far as they are there; `freed` learns the size of each.
+    pub(super) fn remove(&self, addresses: &BTreeSet<Address>, freed: impl Fn(u64)) -> io::Result<()> {
         let folder = match self {
             Self::Memory(logs) => {
                 logs.remove(addresses);
@@ -74,8 +74,7 @@ impl LogPlace {
             Self::Folder(folder) => folder,
         };
         for address in addresses {
-            gone(std::fs::remove_file(address.path(folder)))?;
-            gone(std::fs::remove_file(address.index_path(folder)))?;
+            freed(remove_log(folder, *address)?);
         }
         let days: BTreeSet<PathBuf> = addresses.iter().map(|address| address.job.day(folder)).collect();
         days.iter().try_for_each(|day| sweep_day(day).map(drop))
@@ -92,6 +91,70 @@ impl LogPlace {
         }
         Ok(swept)
     }
+}
+
+/// Removes a log with its index; gives its size.
+fn remove_log(folder: &Path, address: Address) -> io::Result<u64> {
+    let path = address.path(folder);
+    let size = std::fs::metadata(&path).map_or(0, |about| about.len());
+    gone(std::fs::remove_file(path))?;
+    gone(std::fs::remove_file(address.index_path(folder)))?;
+    Ok(size)
+}
+
+/// What is done with a log.
+pub(super) enum Removal {
+    /// It goes.
+    Remove,
+    /// It stays.
+    Keep,
+    /// It stays, and so does all that is younger.
+    Enough,
+}
+
+/// Shows the logs of a folder, the oldest first, and removes those that are to go; `freed` learns the size of each.
+pub(super) fn remove_oldest(
+    folder: &Path,
+    mut choose: impl FnMut(Address) -> Removal,
+    freed: impl Fn(u64),
+) -> io::Result<()> {
+    for day in days(folder)? {
+        let mut logs: Vec<Address> = logs_of(&day)?;
+        // Ids begin with their time.
+        logs.sort_unstable();
+        for address in logs {
+            match choose(address) {
+                Removal::Remove => freed(remove_log(folder, address)?),
+                Removal::Keep => {}
+                Removal::Enough => return Ok(()),
+            }
+        }
+        sweep_day(&day)?;
+    }
+    Ok(())
+}
+
+/// The size of all logs in a folder.
+pub(super) fn size(folder: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for day in days(folder)? {
+        let logs = logs_of(&day)?;
+        let sizes = logs.iter().filter_map(|log| std::fs::metadata(log.path(folder)).ok());
+        size += sizes.map(|about| about.len()).sum::<u64>();
+    }
+    Ok(size)
+}
+
+/// The folders of days, the oldest first.
+fn days(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut days: Vec<String> = names(folder)?.into_iter().filter(|name| is_day(name)).collect();
+    days.sort_unstable();
+    Ok(days.into_iter().map(|day| folder.join(day)).collect())
+}
+
+fn logs_of(day: &Path) -> io::Result<Vec<Address>> {
+    let parts = names(day)?.into_iter().filter_map(|name| address::split(&name));
+    Ok(parts.map(|(job, attempt)| Address { job, attempt }).collect())
 }
 
 /// The names in a folder that are text; none where there is no folder.

@@ -387,3 +387,22 @@ async fn a_disk_that_refuses_loses_output_and_not_the_job() {
     sink.close().await;
     assert!(text(&all(&logs, 1, None).await).ends_with("kept"));
 }
+
+#[tokio::test]
+async fn a_log_ends_where_all_logs_together_have_their_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = JobLogs::new(Some(folder.path().to_owned()), 16 << 20);
+    logs.set_total_limit(Some(100_000));
+    for attempt in [1, 2] {
+        let output = open(&logs, attempt);
+        for _ in 0..50 {
+            output.write(OUT, &[b'x'; 10_000]).await;
+        }
+        output.close().await;
+        let kept = all(&logs, attempt, None).await;
+        let size: usize = kept.entries.iter().map(|entry| entry.bytes.len()).sum();
+        assert!(kept.truncated && (80_000..100_000).contains(&size), "{attempt}: {size}");
+        assert!(std::fs::metadata(file(folder.path(), attempt)).unwrap().len() <= 100_100);
+    }
+    assert!(!file(folder.path(), 1).exists(), "the older log made room");
+}
