@@ -9,6 +9,7 @@ pub mod job_log;
 mod journal;
 mod lock;
 pub mod observed;
+mod open_error;
 mod permissions;
 pub mod store;
 

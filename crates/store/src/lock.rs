@@ -5,12 +5,8 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+pub use crate::open_error::OpenError;
 use crate::permissions;
-
-/// Why the state cannot be used: one sentence for people.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct OpenError(pub String);
 
 /// Held for as long as this daemon uses the folder. The kernel gives the lock back however the process ends.
 ///

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::lock::OpenError;
+use crate::open_error::OpenError;
 
 /// Files in the `state_dir`; earlier versions left it to the umask who can read the first three.
 const FILES: [&str; 7] = [
