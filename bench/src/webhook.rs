@@ -88,7 +88,7 @@ fn heraldd(place: &Place) -> Result<(Program, SocketAddr)> {
         &format!(
             "log: {{level: warn}}\n\
              state_dir: '@DIR@/webhook-state'\n\
-             trigger: {{github: {{type: http, port: {}, path: {PATH}, auth: {{provider: github, secret: {SECRET}}}}}}}\n\
+             trigger: {{github: {{type: http, port: {}, path: {PATH}, dedup_window: 0, auth: {{provider: github, secret: {SECRET}}}}}}}\n\
              router: {{never: {{trigger: github, selector: match_map, task: {{t: none}},\n\
              \x20 select_param: {{match_key: ref, match_value: {NEVER}}}}}}}\n",
             address.port()

@@ -92,7 +92,7 @@ pub fn hook_signature(data: &[u8]) {
     for provider in Provider::NAMES.into_iter().filter_map(Provider::named) {
         let secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned();
         let auth = Auth::Provider(provider, vec![secret]);
-        let _ = auth.delivery(&credentials);
+        let _ = auth.delivery(&credentials, "/", true);
         assert!(auth.check_whole(&credentials).is_err(), "{provider:?}: nobody has the secret");
     }
 }

@@ -1,10 +1,14 @@
-//! What the sender of a request calls it, so that the same one is known when it comes again.
+//! What a request is known by when it comes again.
 
 use http::HeaderMap;
+use sha2::{Digest as _, Sha256};
 
-/// Headers that name a request; the first one that is there counts. `Idempotency-Key` is an IETF draft, `webhook-id`
-/// that of Standard Webhooks, the others are those of GitHub, Gitea, Forgejo, Gogs, GitLab and Bitbucket.
-const HEADERS: [&str; 8] = [
+use crate::path;
+
+/// Headers that name a request of which nothing is signed; the first one that is there counts. `Idempotency-Key` is an
+/// IETF draft, `webhook-id` that of Standard Webhooks, the others are those of GitHub, Gitea, Forgejo, Gogs, GitLab and
+/// Bitbucket.
+pub const UNSIGNED: [&str; 8] = [
     "idempotency-key",
     "webhook-id",
     "x-github-delivery",
@@ -24,12 +28,56 @@ pub struct InvalidDeliveryId {
     header: &'static str,
 }
 
-/// The name of the request, with its header: two senders may use the same words.
+/// What a request is known by. Each text covers the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestKey {
+    /// A name of which the sender has signed that it belongs to this content.
+    Signed(String),
+    /// A name that anybody can give to a content.
+    Unsigned {
+        /// The name.
+        name: String,
+        /// The digest of the content.
+        content: String,
+    },
+    /// A name that anybody can give to a content that is signed.
+    Named {
+        /// The name.
+        name: String,
+        /// What is signed.
+        signed: String,
+    },
+}
+
+impl RequestKey {
+    /// Of a request of which nothing is signed.
+    ///
+    /// # Errors
+    /// When a header that names it is there twice, or is not a valid name.
+    pub fn of_unsigned(
+        headers: &HeaderMap,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Option<Self>, InvalidDeliveryId> {
+        let name = id(headers)?;
+        Ok(name.map(|name| Self::Unsigned { name: at(&name, path, ""), content: digest(&[body]) }))
+    }
+}
+
+/// The name of a request of which nothing is signed, with its header: two senders may use the same words.
 ///
 /// # Errors
 /// When a header that names it is there twice, or is not a valid name.
 pub fn id(headers: &HeaderMap) -> Result<Option<String>, InvalidDeliveryId> {
-    for header in HEADERS {
+    named(&UNSIGNED, headers)
+}
+
+/// The name in the first of these headers that is there.
+pub(crate) fn named(
+    names: &[&'static str],
+    headers: &HeaderMap,
+) -> Result<Option<String>, InvalidDeliveryId> {
+    for &header in names {
         let mut values = headers.get_all(header).iter();
         let Some(value) = values.next() else { continue };
         let text = value.to_str().map(str::trim).unwrap_or_default();
@@ -41,15 +89,39 @@ pub fn id(headers: &HeaderMap) -> Result<Option<String>, InvalidDeliveryId> {
     Ok(None)
 }
 
+/// A name, for a path and a hook.
+pub(crate) fn at(name: &str, path: &str, hook: &str) -> String {
+    let path = path::decoded(path);
+    format!("{name}@{}", digest(&[path.as_bytes(), hook.as_bytes()]))
+}
+
+/// A digest of these, one after the other.
+pub(crate) fn digest(parts: &[&[u8]]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(part);
+    }
+    hex::encode(digest.finalize().get(..16).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::{HeaderName, HeaderValue};
 
+    fn headers(given: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in given {
+            map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
     #[test]
     fn names_of_requests() {
         let long = "x".repeat(256);
-        for (headers, expected) in [
+        for (given, expected) in [
             (vec![], Ok(None)),
             (vec![("content-type", "application/json")], Ok(None)),
             (vec![("idempotency-key", " a b ")], Ok(Some("idempotency-key:a b"))),
@@ -61,12 +133,22 @@ mod tests {
             (vec![("idempotency-key", "a"), ("idempotency-key", "b")], Err(())),
             (vec![("webhook-id", long.as_str())], Err(())),
         ] {
-            let mut map = HeaderMap::new();
-            for (name, value) in &headers {
-                map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
-            }
-            let found = id(&map).map_err(|_| ());
-            assert_eq!(found, expected.map(|id| id.map(str::to_owned)), "{headers:?}");
+            let found = id(&headers(&given)).map_err(|_| ());
+            assert_eq!(found, expected.map(|id| id.map(str::to_owned)), "{given:?}");
         }
+    }
+
+    #[test]
+    fn the_path_belongs_to_the_name_however_it_is_written() {
+        let key = |path: &str, body: &[u8]| {
+            RequestKey::of_unsigned(&headers(&[("idempotency-key", "i")]), path, body).unwrap().unwrap()
+        };
+        assert_eq!(key("/a", b"{}"), key("/%61", b"{}"));
+        assert_ne!(key("/a", b"{}"), key("/b", b"{}"));
+        let names = [key("/a", b"{}"), key("/a", b"[]")].map(|key| match key {
+            RequestKey::Unsigned { name, content } => (name, content),
+            other => panic!("{other:?}"),
+        });
+        assert!(names[0].0 == names[1].0 && names[0].1 != names[1].1, "{names:?}");
     }
 }

@@ -120,7 +120,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// A part that is not UTF-8 once it is decoded matches no literal.
-fn decoded(part: &str) -> String {
+pub(crate) fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use crate::body::surrogate;
+
 /// A sender that only tries whether somebody is there: GitHub, Gogs and Gitea with a header, Bitbucket's servers with
 /// another, Slack with a challenge in the body, which it wants back.
 #[must_use]
@@ -14,10 +16,17 @@ pub fn ping(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
         return Some(json!({"ping": true}));
     }
     if headers.contains_key("x-slack-signature") {
-        let event: Value = serde_json::from_slice(body).ok()?;
+        let event: Value = surrogate::read(body)?;
         if event.get("type").and_then(Value::as_str) == Some("url_verification") {
             return Some(json!({"challenge": event.get("challenge")?}));
         }
     }
     None
+}
+
+/// The response to the request by which a server of Bitbucket tests a connection, which it does not sign.
+#[must_use]
+pub fn unsigned_ping(headers: &HeaderMap) -> Option<Value> {
+    let is_ping = headers.get("x-event-key").is_some_and(|event| event == "diagnostics:ping");
+    (is_ping && !headers.contains_key("x-hub-signature")).then(|| json!({"ping": true}))
 }

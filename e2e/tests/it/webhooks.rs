@@ -441,6 +441,45 @@ fn a_delivery_that_comes_again_runs_nothing() {
     assert_eq!(hooks.daemon.printed().len(), 1);
 }
 
+/// Anybody who has seen a signed request can send it with any headers.
+#[test]
+fn a_captured_request_with_other_headers_runs_nothing() {
+    let secret = "a-secret-of-github";
+    let hooks = Hooks::start(&format!("auth: {{provider: github, secret: {secret}}}"));
+    let mut push = recorded_here("github-push");
+    push.set("X-Hub-Signature-256", &format!("sha256={}", sign::v1(secret, &push.body)));
+    let first = send(hooks.address, &push);
+    hooks.taken(&first);
+    for (header, value) in
+        [("X-GitHub-Delivery", "d2"), ("Idempotency-Key", "i2"), ("X-GitHub-Hook-ID", "7"), ("X-Other", "1")]
+    {
+        push.set(header, value);
+        let again = send(hooks.address, &push).json();
+        assert_eq!(
+            (&again["event_id"], &again["duplicate"]),
+            (&first.json()["event_id"], &json!(true)),
+            "{header}"
+        );
+    }
+    // Another path is another event; the same name with another body is neither.
+    let mut elsewhere = push.clone();
+    elsewhere.start = "POST /elsewhere HTTP/1.1".to_owned();
+    hooks.taken(&send(hooks.address, &elsewhere));
+    elsewhere.body = b"{\"other\": true}".to_vec();
+    elsewhere.set("X-Hub-Signature-256", &format!("sha256={}", sign::v1(secret, &elsewhere.body)));
+    elsewhere.set("Content-Length", &elsewhere.body.len().to_string());
+    let other = send(hooks.address, &elsewhere);
+    assert_eq!(other.status, 422, "{other:?}");
+    assert_eq!(hooks.daemon.printed().len(), 2);
+    // Where nothing is signed, the header counts.
+    let hooks = Hooks::start("path: /");
+    let post = |key: &str, body: &[u8]| hooks.send("POST", "/", &[JSON, ("Idempotency-Key", key)], body);
+    hooks.taken(&post("a", b"{}"));
+    assert_eq!(post("a", b"{}").json()["duplicate"], true);
+    assert_eq!(post("a", b"{\"a\":1}").status, 422);
+    hooks.taken(&post("b", b"{}"));
+}
+
 #[test]
 fn templates_reach_the_job() {
     let router = "

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 pub use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::event::activation::{EventSink, Key, Name, NewEvent, Refused};
+use crate::event::activation::{EventSink, Key, NEXT, Name, NewEvent, Refused};
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
 pub use herald_config::component_error::ComponentError;
@@ -131,9 +131,15 @@ impl Activator {
         self.accept.accept_event(NewEvent { trigger: self.trigger.clone(), key, ..event }).await
     }
 
-    /// A key of this trigger.
+    /// The name of a key of this trigger, for [`Key::or`].
+    #[must_use]
+    pub fn key_name(&self, key: &str) -> Name {
+        self.own(key)
+    }
+
+    /// A key of this trigger, which is one name whatever it holds.
     fn own(&self, key: &str) -> Name {
-        format!("{}:{key}", self.trigger).into()
+        format!("{}:{}", self.trigger, key.replace(NEXT, "\u{fffd}")).into()
     }
 
     /// Activates now, unless an event of this trigger with this key was taken within the window: then the answer is

@@ -32,27 +32,43 @@ pub(super) struct RecentKeys {
 }
 
 impl RecentKeys {
-    /// The event of this key, unless its window is over.
-    pub(super) fn event_of(&self, key: &Name, now: Timestamp) -> Option<&Name> {
+    /// The event that was taken with this key.
+    pub(super) fn known(&self, key: &Key, now: Timestamp) -> Result<Option<&Name>, Refused> {
+        let mut names = key.names().map(|name| self.event_of(&Name::from(&*name), now));
+        let (first, second) = (names.next().flatten(), names.next());
+        match (first, second) {
+            (first, None) => Ok(first),
+            (Some(_), Some(None)) => Err(Refused::OtherContent),
+            (Some(event_id), Some(Some(_))) => Ok(Some(event_id)),
+            (None, Some(second)) => Ok(second.filter(|_| key.second_counts_alone())),
+        }
+    }
+
+    /// The event of this name, unless its window is over.
+    fn event_of(&self, key: &Name, now: Timestamp) -> Option<&Name> {
         self.events.get(key).filter(|(_, until)| now < *until).map(|(event_id, _)| event_id)
     }
 
     pub(super) fn remember(&mut self, key: &Key, event_id: &Name, now: Timestamp) {
-        self.forget(&key.name);
-        if self.order.len() == RECENT_KEYS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.events.remove(&oldest);
-        }
+        self.forget(key);
         let until = now.saturating_add(key.window).unwrap_or(Timestamp::MAX);
-        self.order.push_back(key.name.clone());
-        self.events.insert(key.name.clone(), (event_id.clone(), until));
+        for name in key.names().map(|name| Name::from(&*name)) {
+            if self.order.len() == RECENT_KEYS
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.events.remove(&oldest);
+            }
+            self.order.push_back(name.clone());
+            self.events.insert(name, (event_id.clone(), until));
+        }
     }
 
     /// The event was not taken after all.
-    pub(super) fn forget(&mut self, key: &Name) {
-        if self.events.remove(key).is_some() {
-            self.order.retain(|kept| kept != key);
+    pub(super) fn forget(&mut self, key: &Key) {
+        for name in key.names().map(|name| Name::from(&*name)) {
+            if self.events.remove(&name).is_some() {
+                self.order.retain(|kept| *kept != name);
+            }
         }
     }
 }
@@ -81,8 +97,31 @@ mod tests {
         }
         keys.remember(&key("a", 5), &"e3".into(), at(7));
         assert_eq!(keys.event_of(&"a".into(), at(11)).map(|id| &**id), Some("e3"));
-        keys.forget(&"a".into());
+        keys.forget(&key("a", 5));
         assert_eq!(keys.event_of(&"a".into(), at(11)), None);
+    }
+
+    #[test]
+    fn a_key_with_its_content_and_one_with_another_name() {
+        let mut keys = RecentKeys::default();
+        keys.remember(&key("t:a", 5).with_content("d1"), &"e1".into(), at(0));
+        keys.remember(&key("t:b", 5).or(&"t:signed1".into()), &"e2".into(), at(0));
+        for (asked, known) in [
+            (key("t:a", 5).with_content("d1"), Ok(Some("e1"))),
+            (key("t:a", 5).with_content("d2"), Err(Refused::OtherContent)),
+            (key("t:a", 5), Ok(Some("e1"))),
+            (key("t:c", 5).with_content("d1"), Ok(None)),
+            (key("t:b", 5).or(&"t:signed1".into()), Ok(Some("e2"))),
+            (key("t:c", 5).or(&"t:signed1".into()), Ok(Some("e2"))),
+            (key("t:signed1", 5), Ok(Some("e2"))),
+            (key("t:b", 5).or(&"t:signed2".into()), Err(Refused::OtherContent)),
+            (key("t:c", 5).or(&"t:signed2".into()), Ok(None)),
+        ] {
+            let found = keys.known(&asked, at(1)).map(|event_id| event_id.map(|id| &**id));
+            assert_eq!(found, known, "{asked:?}");
+        }
+        keys.forget(&key("t:b", 5).or(&"t:signed1".into()));
+        assert_eq!(keys.known(&key("t:signed1", 5), at(1)), Ok(None));
     }
 
     #[test]

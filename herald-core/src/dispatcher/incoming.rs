@@ -15,8 +15,11 @@ use crate::journal::{Decision, Record};
 impl Engine {
     /// An event from outside: refused, known already, or taken as soon as it is recorded.
     pub(super) fn take_in(&mut self, event: NewEvent, reply: Reply) {
-        let known =
-            event.key.as_ref().and_then(|key| self.recent_keys.event_of(&key.name, self.now)).cloned();
+        let known = event.key.as_ref().map_or(Ok(None), |key| self.recent_keys.known(key, self.now));
+        let known = match known {
+            Ok(known) => known.cloned(),
+            Err(refused) => return drop(reply.send(Err(refused))),
+        };
         if let Some(event_id) = known {
             match self.incoming_unanswered().find(|event| event.activation.event_id == event_id) {
                 Some(event) => event.replies.push(reply),
@@ -113,7 +116,7 @@ impl Engine {
     pub(super) fn refuse_incoming(&mut self, incoming: Vec<IncomingEvent>, why: &str) {
         for event in incoming {
             if let Some(key) = &event.key {
-                self.recent_keys.forget(&key.name);
+                self.recent_keys.forget(key);
             }
             self.watched.remove(&event.activation.event_id);
             for reply in event.replies {

@@ -43,6 +43,15 @@ impl Engine {
                 (SelectorResult::Error, Cow::Owned(error))
             }
         };
+        if said != SelectorResult::Match {
+            tracing::debug!(
+                trigger = &*route.trigger,
+                router = &*route.router,
+                task = &*route.task,
+                event_id = &*activation.event_id,
+                "no match: {why}"
+            );
+        }
         let job_id = (said == SelectorResult::Match).then(|| self.make_job(answered));
         let (router, task) = (route.router.clone(), route.task.clone());
         Decision { router, task, selector: route.selector.clone(), said, why, job_id }

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::event::activation::{EventSink, Name, NewEvent, Refused};
+use crate::event::activation::{EventSink, Key, Name, NewEvent, Refused};
 use crate::event::actor::Actor;
 use crate::event::position::{Cursor, Position};
 use crate::job::Job;
@@ -148,6 +148,23 @@ impl Handle {
             let _ = answer.await;
         }
     }
+
+    /// The event that the journal has with this key.
+    async fn known(&self, key: &Key) -> Result<Option<Name>, Refused> {
+        let now = self.clock.now();
+        let mut seen = Vec::with_capacity(2);
+        for name in key.names() {
+            let found = self.journal.seen(&name, now).await;
+            seen.push(found.map_err(|error| Refused::Unrecorded(error.0))?);
+        }
+        let mut seen = seen.into_iter();
+        match (seen.next().flatten(), seen.next()) {
+            (first, None) => Ok(first),
+            (Some(_), Some(None)) => Err(Refused::OtherContent),
+            (Some(event_id), Some(Some(_))) => Ok(Some(event_id)),
+            (None, Some(second)) => Ok(second.filter(|_| key.second_counts_alone())),
+        }
+    }
 }
 
 #[async_trait]
@@ -157,13 +174,10 @@ impl EventSink for Handle {
     }
 
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
-        if let Some(key) = &event.key {
-            let seen = self.journal.seen(&key.name, self.clock.now()).await;
-            match seen {
-                Ok(Some(event_id)) => return Ok(event_id),
-                Ok(None) => {}
-                Err(error) => return Err(Refused::Unrecorded(error.0)),
-            }
+        if let Some(key) = &event.key
+            && let Some(event_id) = self.known(key).await?
+        {
+            return Ok(event_id);
         }
         let (reply, answer) = oneshot::channel();
         self.events.send(Event::Activate { event, reply }).await.map_err(|_| Refused::Stopping)?;

@@ -1,5 +1,6 @@
 //! An activation: that something happened.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,10 +40,49 @@ pub struct Activation {
 /// and the first one's id is the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// Unique for all triggers: begins with the trigger's name.
+    /// Unique for all triggers: begins with the trigger's name. See [`Self::with_content`] and [`Self::or`].
     pub name: Name,
     /// How long it is remembered.
     pub window: Duration,
+}
+
+/// Ends the first name in [`Key::name`]; what follows is the second.
+pub(crate) const NEXT: char = '\u{1f}';
+/// Begins a second name that belongs to the first: the digest of the content.
+const CONTENT: char = '=';
+
+impl Key {
+    /// This key for an event with this content: the same key with another content is [`Refused::OtherContent`].
+    #[must_use]
+    pub fn with_content(self, digest: &str) -> Self {
+        Self { name: format!("{}{NEXT}{CONTENT}{digest}", self.name).into(), ..self }
+    }
+
+    /// This key and another name, either of which makes the event known. The other one covers the content: an event
+    /// with this key alone is [`Refused::OtherContent`].
+    #[must_use]
+    pub fn or(self, other: &Name) -> Self {
+        Self { name: format!("{}{NEXT}{other}", self.name).into(), ..self }
+    }
+
+    /// The names under which it is remembered, the first one first.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        key_names(&self.name)
+    }
+
+    /// Whether the second name makes the event known, without the first.
+    pub(crate) fn second_counts_alone(&self) -> bool {
+        self.name.split_once(NEXT).is_some_and(|(_, second)| !second.starts_with(CONTENT))
+    }
+}
+
+/// The names in the text of a [`Key::name`].
+pub fn key_names(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let first = text.split(NEXT).next().unwrap_or_default();
+    text.split(NEXT).map(move |name| match name.strip_prefix(CONTENT) {
+        Some(digest) => Cow::Owned(format!("{first}{CONTENT}{digest}")),
+        None => Cow::Borrowed(name),
+    })
 }
 
 /// What a trigger offers to the dispatcher.
@@ -92,6 +132,11 @@ pub enum Refused {
     /// The journal could not record it.
     #[error("the event could not be recorded: {0}")]
     Unrecorded(String),
+    /// An event with the same key and another content was taken before.
+    #[error(
+        "an event with the same id and another content was accepted before; send a new id with a new event"
+    )]
+    OtherContent,
 }
 
 /// Takes activations: the dispatcher's handle, or a stand-in in tests.

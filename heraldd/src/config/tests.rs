@@ -529,6 +529,28 @@ fn others_who_may_read_a_literal_secret() {
 }
 
 #[test]
+fn a_secret_file_with_more_in_it_than_the_secret() {
+    let place = Place::new();
+    for (content, says) in [
+        ("hunter22\n", None),
+        ("hunter22\r\n", None),
+        ("\u{feff}hunter22\n", Some("byte order mark")),
+        ("hunter22 \n", Some("blanks")),
+        (" hunter22", Some("blanks")),
+        ("hunter22\n\n", Some("line end")),
+        ("one line\nand another\n\n", None),
+    ] {
+        place.write("s", content);
+        let path = place.write("config.yml", with_router("preset: {p: {password: '${file:s}'}}"));
+        let config = check_with(read(&path).unwrap(), &registry(), &[], &|_| None).unwrap();
+        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), usize::from(says.is_some()), "{content:?}: {warnings:?}");
+        assert!(says.is_none_or(|says| warnings[0].contains(says)), "{content:?}: {warnings:?}");
+        assert!(!warnings.concat().contains("unter22"), "{warnings:?}");
+    }
+}
+
+#[test]
 fn plugins_that_could_not_be_loaded_stand_with_the_rest() {
     let place = Place::new();
     let source = place.source("plugin: [a.so, b.so]\nmax_jobs: 0\n");

@@ -105,6 +105,7 @@ async fn serve(request: TriggerRequest, activator: &Activator) {
                 Err(Refused::Busy) => (result::BUSY, String::new()),
                 Err(Refused::Stopping) => (result::STOPPING, String::new()),
                 Err(Refused::Unrecorded(why)) => (result::UNRECORDED, why),
+                Err(refused @ Refused::OtherContent) => (result::UNRECORDED, refused.to_string()),
             }
         }
     };

@@ -153,7 +153,9 @@ fn params(headers: &HeaderMap, payload: Params) -> Params {
 fn rejected(refused: &Refused) -> JsonReply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, "1"),
-        Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, "5"),
+        Refused::Stopping | Refused::Unrecorded(_) | Refused::OtherContent => {
+            (StatusCode::SERVICE_UNAVAILABLE, "5")
+        }
     };
     let mut reply = error_reply(status, &refused.to_string());
     reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(again));

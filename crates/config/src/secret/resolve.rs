@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::mask::Mask;
 use super::reference::{Lookup, Reference, ReferenceError, unescaped};
 use crate::Params;
-use crate::problem::{Path, Problem, near_miss};
+use crate::problem::{Path, Problem, Severity, near_miss};
 use crate::spec::{Description, OptionKind};
 
 /// A place on the way down, which costs nothing until somebody asks for it.
@@ -64,8 +64,23 @@ impl<'a> LazyPath<'a> {
 
 /// The value in place of a secret that could not be read.
 const NOT_THERE: &str = "a secret that could not be read";
+/// What to do about a secret with more in it than is meant.
+const DOUBT_HELP: &str = "write it with  printf %s SECRET > FILE";
 /// The shortest line of a secret of many lines that is hidden by itself.
 const SHORTEST_LINE: usize = 8;
+
+/// A secret of one line that hardly anybody means so: most senders cannot even write it into a header.
+fn doubt(reference: &Reference<'_>, secret: &str) -> Option<String> {
+    let what = if secret.starts_with('\u{feff}') {
+        "begins with a byte order mark"
+    } else if !secret.trim().contains('\n') && secret.trim().len() < secret.len() {
+        "has blanks or more than one line end around it"
+    } else {
+        return None;
+    };
+    let of_file = matches!(reference, Reference::File(_));
+    of_file.then(|| format!("the file of this secret {what}, and all of it counts"))
+}
 
 /// What was found on the way through the values.
 pub struct SecretResolver<'a> {
@@ -154,6 +169,9 @@ impl<'a> SecretResolver<'a> {
                     NOT_THERE.clone_into(text);
                 }
                 Ok(secret) => {
+                    if let Some(warning) = doubt(&reference, &secret) {
+                        self.problems.push(Problem::warning(at.path(), warning).help(DOUBT_HELP).plain());
+                    }
                     self.hide(&secret);
                     self.resolved.insert(at.path(), secret.clone());
                     *text = secret;
@@ -178,7 +196,7 @@ impl<'a> SecretResolver<'a> {
     /// Whether a reference or a secret was found wrong.
     #[must_use]
     pub fn found_problems(&self) -> bool {
-        !self.problems.is_empty()
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 
     /// The places of secrets that stand in the file itself.

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use herald_core::activation::Name;
+use herald_core::activation::{Name, key_names};
 use herald_core::journal::Decision;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
@@ -166,9 +166,11 @@ impl<'a> IndexStep<'a> {
         transaction: &Transaction<'_>,
     ) -> rusqlite::Result<()> {
         if let Some(key) = &accepted.key {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO keys (name, event_id, until) VALUES (?1, ?2, ?3)")?
-                .execute(params![key.name, IdText::of(accepted.id).as_str(), key.until])?;
+            let mut insert = transaction
+                .prepare_cached("INSERT OR REPLACE INTO keys (name, event_id, until) VALUES (?1, ?2, ?3)")?;
+            for name in key_names(&key.name) {
+                insert.execute(params![&*name, IdText::of(accepted.id).as_str(), key.until])?;
+            }
         }
         if let Some(due) = accepted.due.take() {
             self.followed(due.into());

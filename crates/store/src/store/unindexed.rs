@@ -68,10 +68,12 @@ impl Unindexed {
             let table = table.get_or_insert_with(|| self.table());
             if let Some((key, event, at)) = key {
                 let window = i64::try_from(key.window.as_millis()).unwrap_or(i64::MAX);
-                table.keys.insert(key.name.clone(), (event.clone(), millis(at).saturating_add(window)));
-                let UnindexedKeys { known, learning, .. } = &mut **table;
-                known.iter_mut().chain(learning).for_each(|keys| keys.put(&key.name));
-                table.order.push_back((number, What::Key { name: key.name.clone(), event: event.clone() }));
+                for name in key.names().map(|name| Name::from(&*name)) {
+                    table.keys.insert(name.clone(), (event.clone(), millis(at).saturating_add(window)));
+                    let UnindexedKeys { known, learning, .. } = &mut **table;
+                    known.iter_mut().chain(learning).for_each(|keys| keys.put(&name));
+                    table.order.push_back((number, What::Key { name, event: event.clone() }));
+                }
             }
             if let Some(cursor) = cursor {
                 table.positions.insert(cursor.source.clone(), cursor.position.clone());

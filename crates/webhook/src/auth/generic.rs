@@ -1,6 +1,6 @@
 //! An HMAC of the body in a header, however a sender writes it.
 
-use super::proof::{AuthError, RequestCredentials, WRONG, header};
+use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, WRONG, header};
 use crate::signature::{Algorithm, Encoding, matches};
 
 /// A header with an HMAC of the body.
@@ -18,10 +18,15 @@ pub struct HmacHeader {
 }
 
 impl HmacHeader {
+    /// While a secret is changed, a sender may give several signatures, with commas between them: any of them counts.
     pub(super) fn check(&self, request: &RequestCredentials<'_>) -> Result<(), AuthError> {
         let given = header(request, &self.header)?;
-        let mut stripped =
-            self.prefixes.iter().filter_map(|prefix| given.strip_prefix(prefix.as_str())).peekable();
+        let each = given.split(',').map(str::trim).filter(|each| each.len() < given.len());
+        let all = std::iter::once(given).chain(each);
+        let mut stripped = all
+            .flat_map(|one| self.prefixes.iter().filter_map(move |prefix| one.strip_prefix(prefix.as_str())))
+            .take(MOST_SIGNATURES)
+            .peekable();
         if stripped.peek().is_none() {
             let prefixes = self.prefixes.join("` or `");
             return Err(AuthError::new(format!(

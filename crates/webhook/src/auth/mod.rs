@@ -9,6 +9,7 @@ mod forge;
 mod generic;
 mod github;
 mod gitlab;
+mod identity;
 mod proof;
 mod scheme;
 mod slack;

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 /// How old a signed request may be, and how far in the future, where its scheme has a timestamp.
-const WINDOW: Duration = Duration::from_secs(5 * 60);
+pub(super) const WINDOW: Duration = Duration::from_secs(5 * 60);
+/// So many signatures in one header are checked: each takes a pass over the body.
+pub(super) const MOST_SIGNATURES: usize = 16;
 /// The message for a signature that does not match.
 pub(super) const WRONG: &str = "signature mismatch: wrong secret or altered message";
 

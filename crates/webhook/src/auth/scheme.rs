@@ -125,15 +125,4 @@ impl Auth {
     pub fn is_basic(&self) -> bool {
         matches!(self, Self::Basic(_))
     }
-
-    /// A name for the delivery where the sender gives none in a header: a repeated delivery
-    /// has the same name.
-    #[must_use]
-    pub fn delivery(&self, request: &RequestCredentials<'_>) -> Option<String> {
-        match self {
-            Self::Provider(Provider::Slack, _) => slack::delivery(request),
-            Self::Provider(Provider::Stripe, _) => stripe::delivery(request),
-            _ => None,
-        }
-    }
 }

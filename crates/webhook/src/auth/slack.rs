@@ -2,8 +2,6 @@
 //!
 //! See "Verifying requests from Slack" in Slack's documentation, from which the test vector is.
 
-use serde_json::Value;
-
 use super::generic::signed;
 use super::proof::{AuthError, RequestCredentials, header, in_time};
 use crate::signature::{Algorithm, Encoding};
@@ -17,12 +15,4 @@ pub(super) fn check(secrets: &[String], request: &RequestCredentials<'_>) -> Res
     let parts: [&[u8]; 4] = [b"v0:", time.as_bytes(), b":", request.body];
     signed(Algorithm::Sha256, secrets, &parts, signature, Encoding::Hex)?;
     in_time(time, request.now)
-}
-
-/// Events bear an id in the body, the same one when they are sent again; for everything else the signature is one.
-pub(super) fn delivery(request: &RequestCredentials<'_>) -> Option<String> {
-    let event: Option<Value> = serde_json::from_slice(request.body).ok();
-    let id = event.as_ref().and_then(|event| event.get("event_id")?.as_str());
-    let id = id.or_else(|| header(request, "x-slack-signature").ok())?;
-    Some(format!("slack:{id}"))
 }

@@ -13,10 +13,12 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
+use super::head::RememberedKey;
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
 use super::result::EventResult;
 use herald_net::serve::{JsonReply, Peer, error_reply, json_reply};
+use herald_webhook::delivery::RequestKey;
 
 /// When to try again, in seconds, after an event was refused.
 const SOON: HeaderValue = HeaderValue::from_static("1");
@@ -72,7 +74,15 @@ impl Answers {
 
     fn event(&self, accepted: AcceptedRequest) -> NewEvent {
         let AcceptedRequest { params, key, client, .. } = accepted;
-        let key = key.map(|key| self.activator.key(&key, self.check.dedup_window));
+        let key = key.map(|RememberedKey { key, window }| match key {
+            RequestKey::Signed(name) => self.activator.key(&name, window),
+            RequestKey::Unsigned { name, content } => {
+                self.activator.key(&name, window).with_content(&content)
+            }
+            RequestKey::Named { name, signed } => {
+                self.activator.key(&name, window).or(&self.activator.key_name(&signed))
+            }
+        });
         let address = client.map(|client| client.to_string().into());
         let by = Arc::new(Actor { address, ..Actor::via(self.activator.name()) });
         NewEvent { key, by: Some(by), ..self.activator.event(params) }
@@ -122,6 +132,9 @@ fn refused_reply(refused: &Refused) -> JsonReply {
     let (status, again) = match refused {
         Refused::Busy => (StatusCode::TOO_MANY_REQUESTS, SOON),
         Refused::Stopping | Refused::Unrecorded(_) => (StatusCode::SERVICE_UNAVAILABLE, LATER),
+        Refused::OtherContent => {
+            return error_reply(StatusCode::UNPROCESSABLE_ENTITY, &refused.to_string());
+        }
     };
     let mut reply = error_reply(status, &refused.to_string());
     reply.headers_mut().insert(RETRY_AFTER, again);

@@ -37,7 +37,7 @@ pub(super) fn spec() -> OptionSpec {
         .check(header),
         new("query", OptionKind::Text, "The parameter of the query with the token (which proxies may log)."),
         new("basic", OptionKind::Fields(basic), "A user and a password."),
-        new("hmac", OptionKind::Fields(hmac), "A signature of the body, an HMAC."),
+        new("hmac", OptionKind::Fields(hmac), "A signature of the body, an HMAC. Several in one header, with commas between them, are tried each."),
         new(
             "provider",
             OptionKind::OneOf(&Provider::NAMES),

@@ -8,17 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use herald_core::clock::Clock;
 use herald_core::param::Params;
+use herald_core::secret::REQUEST;
 use herald_core::trigger_param::TriggerParam;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Body;
 
-use super::head::RequestHead;
+use super::head::{RememberedKey, RequestHead};
 use super::options::Web;
 use super::rejection::RejectedRequest;
 use super::result::wants_text;
 use herald_net::serve::{HostRule, Peer, read_whole};
-use herald_webhook::{body, delivery};
+use herald_webhook::body;
+use herald_webhook::delivery::{self, RequestKey};
 
 /// A body as it arrives.
 pub(super) trait RequestBody:
@@ -54,7 +56,7 @@ pub(super) enum SenderCheck {
 pub(super) struct AcceptedRequest {
     pub(super) params: TriggerParam,
     /// What identifies the request when it is sent again.
-    pub(super) key: Option<String>,
+    pub(super) key: Option<RememberedKey>,
     /// The sender prefers text to JSON.
     pub(super) text: bool,
     /// The address of the client; `None` on a unix socket.
@@ -91,10 +93,20 @@ impl RequestCheck {
         }
         body::is_json_alone(request.headers()).map_err(RejectedRequest::Body)?;
         check_encoding(request.headers())?;
-        let key = self.delivery_id(request.headers())?;
-        let body = self.read(request.into_body()).await?;
+        if self.counts() {
+            // Before the body is read.
+            delivery::id(request.headers()).map_err(RejectedRequest::DeliveryId)?;
+        }
+        let (head, body) = request.into_parts();
+        let body = self.read(body).await?;
         let params =
             body::object(&body, Params::new(), TriggerParam::from_json).map_err(RejectedRequest::Body)?;
+        if params.get(REQUEST).is_some() {
+            return Err(RejectedRequest::Reserved);
+        }
+        let key = RequestKey::of_unsigned(&head.headers, head.uri.path(), &body).ok().flatten();
+        let key = key.filter(|_| self.counts());
+        let key = key.map(|key| RememberedKey { key, window: self.dedup_window });
         let client = peer.address.map(|address| address.ip().to_canonical());
         Ok(AcceptedRequest { params, key, text: false, client })
     }
@@ -119,9 +131,7 @@ impl RequestCheck {
         }
         let body = if head.has_body(web) { self.read(incoming).await? } else { Bytes::new() };
         head.check_body(web, &body, now, checked)?;
-        let named = self.delivery_id(&head.headers)?;
-        let counts = !self.dedup_window.is_zero();
-        let key = named.or_else(|| head.delivery(web, &body, now).filter(|_| counts));
+        let key = head.key(web, &body, now, self.dedup_window)?;
         let text = wants_text(&head.headers);
         let params = head.into_params(web, &body, captures, self.node.as_deref())?;
         // On a unix socket the address is known only where a proxy gives it.
@@ -129,12 +139,9 @@ impl RequestCheck {
         Ok(AcceptedRequest { params, key, text, client })
     }
 
-    /// The name that the sender gives the request, if it counts.
-    fn delivery_id(&self, headers: &HeaderMap) -> Result<Option<String>, RejectedRequest> {
-        if self.dedup_window.is_zero() {
-            return Ok(None);
-        }
-        delivery::id(headers).map_err(RejectedRequest::DeliveryId)
+    /// Whether repeated requests are recognized by their names.
+    fn counts(&self) -> bool {
+        !self.dedup_window.is_zero()
     }
 
     /// The whole body.

@@ -54,7 +54,8 @@ pub(super) fn spec() -> OptionSpec {
         new(
             "plain",
             OptionKind::Boolean,
-            "With `respond: result`: answer with what the jobs wrote to standard output, and nothing else.",
+            "With `respond: result`: answer with what the jobs wrote to standard output, and nothing else. Where that is longer \
+             than `output_limit`, the answer is an error.",
         )
         .default(false),
     ];

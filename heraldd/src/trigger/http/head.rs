@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use herald_core::param::Params;
 use herald_core::secret::REQUEST;
 use herald_core::trigger_param::TriggerParam;
-use herald_webhook::auth::{AuthError, RequestCredentials};
+use herald_webhook::auth::{Auth, AuthError, Provider, RequestCredentials};
 use herald_webhook::body::{self, BodyKind};
 use herald_webhook::cross_site::is_cross_site;
-use herald_webhook::ping::ping;
+use herald_webhook::delivery::RequestKey;
+use herald_webhook::ping::{ping, unsigned_ping};
 use herald_webhook::request::RequestDescription;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Uri};
@@ -19,6 +21,12 @@ use serde_json::Value;
 
 use super::options::Web;
 use super::rejection::RejectedRequest;
+
+/// What a request is known by, and how long.
+pub(super) struct RememberedKey {
+    pub(super) key: RequestKey,
+    pub(super) window: Duration,
+}
 
 /// The head of a request, read.
 pub(super) struct RequestHead {
@@ -47,6 +55,11 @@ impl RequestHead {
         let by_itself = web.auth.as_ref().is_none_or(|auth| auth.is_basic());
         if checked && by_itself && is_cross_site(&self.headers) {
             return Err(RejectedRequest::CrossSite);
+        }
+        if matches!(web.auth, Some(Auth::Provider(Provider::Bitbucket, _)))
+            && let Some(answer) = unsigned_ping(&self.headers)
+        {
+            return Err(RejectedRequest::Ping(answer));
         }
         if let Some(auth) = web.auth.as_ref().filter(|_| checked) {
             auth.check_head(&self.presented(b"", now)).map_err(|denied| self.denied(web, denied))?;
@@ -100,9 +113,25 @@ impl RequestHead {
         self.headers = self.headers.keys().map(|name| (name.clone(), self.headers[name].clone())).collect();
     }
 
-    /// A name for the delivery, as its scheme has it.
-    pub(super) fn delivery(&self, web: &Web, body: &[u8], now: Timestamp) -> Option<String> {
-        web.auth.as_ref()?.delivery(&self.presented(body, now))
+    /// What the request is known by when it comes again; `window`: how long at least, zero for not at all.
+    pub(super) fn key(
+        &self,
+        web: &Web,
+        body: &[u8],
+        now: Timestamp,
+        window: Duration,
+    ) -> Result<Option<RememberedKey>, RejectedRequest> {
+        let presented = self.presented(body, now);
+        let named = !window.is_zero();
+        let (key, window) = match &web.auth {
+            Some(auth) => {
+                (auth.delivery(&presented, &self.path, named), window.max(auth.known_for(&presented)))
+            }
+            None if named => (RequestKey::of_unsigned(&self.headers, &self.path, body), window),
+            None => (Ok(None), window),
+        };
+        let key = key.map_err(RejectedRequest::DeliveryId)?;
+        Ok(key.map(|key| RememberedKey { key, window }))
     }
 
     /// The parameters of the event. `captures`: what the path holds; `node`: the name of this node.

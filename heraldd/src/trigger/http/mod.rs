@@ -11,6 +11,7 @@ mod recorded;
 mod rejection;
 mod result;
 mod share;
+mod unsigned;
 
 use std::sync::Arc;
 
@@ -24,7 +25,9 @@ pub use recorded::{NoEvent, dry_run};
 /// The component type `http`.
 #[must_use]
 pub fn component() -> TriggerType {
-    let description = describe().doubts(tls::listener_doubts);
+    let description = describe().doubts(|options| {
+        tls::listener_doubts(options).into_iter().chain(unsigned::doubts(options)).collect()
+    });
     TriggerType::with_context(description, |options, context| {
         Ok(Arc::new(HttpTrigger::new(options, context)?))
     })

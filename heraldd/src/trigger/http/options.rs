@@ -15,7 +15,7 @@ use super::auth;
 use super::fixed::{self, Fixed};
 use crate::tls;
 use herald_net::network::Network;
-use herald_webhook::auth::Auth;
+use herald_webhook::auth::{Auth, Provider};
 use herald_webhook::body::{self, BodyKind};
 use herald_webhook::client_address::Addresses;
 use herald_webhook::path::Pattern;
@@ -97,8 +97,11 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "body",
             OptionKind::OneOf(&body::KINDS),
-            "What the body is: `json`, an object; `form`, whose fields are the parameters (the keys of JSON in a field \
-             `payload` as well); `text`, which is the parameter `text`; `any`, whatever comes; `webhook`, as adnanh/webhook takes \
+            "What the body is: `json`, an object (with `provider: github` a form, too); `form`, urlencoded or multipart, whose \
+             fields are the parameters (the keys of JSON in a field `payload` as well; a file is an object with `filename`, \
+             `content_type`, `size` and `text`, or `base64` where it is not text); `text`, which is the parameter `text`; \
+             `any`, whatever comes: an object or a form as above, other JSON as the parameter `root`, text (also the \
+             empty one) as `text`, and other bytes as `base64`; `webhook`, as adnanh/webhook takes \
              it: what its Content-Type says, without parameters where it is something else, with the first of several values, \
              and with GET no parameters out of the query; and `GET /` on its port is answered with `OK`, unless a trigger has \
              that path.",
@@ -136,9 +139,11 @@ fn receiving() -> Vec<OptionSpec> {
         new(
             "dedup_window",
             OptionKind::Any,
-            "How long a request is known by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge \
-             (GitHub, Gitea, Forgejo, Gogs, GitLab, Bitbucket): the same one again is answered with the first \
-             event's id and runs nothing. A duration, or 0 to take each request for a new one.",
+            "How long a request is known: the same one to the same path again is answered with the first event's id and \
+             runs nothing; the same id with another body is rejected with 422. With `provider` and `hmac` it is known by \
+             what is signed, whatever its headers, and by the provider's own id; where a time is signed, at least as \
+             long as that is valid. Otherwise by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge. A \
+             duration, or 0 to take each request for a new one.",
         )
         .default("24h")
         .check(|window| unit::duration_or_zero(window).map(drop)),
@@ -192,7 +197,7 @@ fn networks(given: &Value) -> Result<Vec<Network>, CheckError> {
         .collect()
 }
 
-fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
+pub(super) fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
     let names = texts(given);
     if names.is_empty() {
         return Err(CheckError::new("name at least one method"));
@@ -297,6 +302,22 @@ fn at<E: std::fmt::Display>(name: &'static str) -> impl Fn(E) -> ComponentError 
     move |what| ComponentError::of_option(name, what)
 }
 
+/// What the body may be, where a sender proves itself so. GitHub sends forms unless it is asked for JSON.
+fn body_kind(auth: Option<&Auth>, methods: &[Method], given: BodyKind) -> Result<BodyKind, CheckError> {
+    let body = match (auth, given) {
+        (Some(Auth::Provider(Provider::GitHub, _)), BodyKind::Json) => BodyKind::JsonOrForm,
+        _ => given,
+    };
+    let without_body = body != BodyKind::Webhook && methods.iter().all(|method| method == Method::GET);
+    if without_body && auth.is_some_and(Auth::signs) {
+        return Err(CheckError::new(
+            "a request with GET has no body, so nothing of it is signed, and anybody who has seen one could send it with \
+             any query; add POST, or use `auth: {token: …}`",
+        ));
+    }
+    Ok(body)
+}
+
 impl Web {
     fn of(options: &herald_core::spec::Options, plain: &Plain) -> Result<Option<Self>, ComponentError> {
         let respond = match plain.respond.as_deref() {
@@ -317,14 +338,17 @@ impl Web {
         }
         let given = |name: &str| options.0.get(name);
         let read = |name: &'static str| given(name).map(networks).transpose().map_err(at(name));
+        let methods = given("methods").map_or(Ok(vec![Method::POST]), methods).map_err(at("methods"))?;
+        let auth = given("auth").map(auth::read).transpose().map_err(at("auth"))?;
+        let body = body_kind(auth.as_ref(), &methods, plain.body).map_err(at("methods"))?;
         Ok(Some(Self {
-            methods: given("methods").map_or(Ok(vec![Method::POST]), methods).map_err(at("methods"))?,
-            auth: given("auth").map(auth::read).transpose().map_err(at("auth"))?,
+            methods,
+            auth,
             addresses: Addresses {
                 allowed: read("allow_ips")?,
                 trusted: read("trusted_proxies")?.unwrap_or_default(),
             },
-            body: plain.body,
+            body,
             content_type: given("content_type").map(content_type).transpose().map_err(at("content_type"))?,
             headers: match given("headers") {
                 Some(names) => Headers::read(&texts(names)).map_err(at("headers"))?,

@@ -158,6 +158,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_forges_what_herald_says_about_a_request() {
+        let forged = b"POST / HTTP/1.1\nHost: localhost\nContent-Type: application/json\n\n{\"_request\":{\"remote_address\":\"10.0.0.1\"}}";
+        assert_eq!(params(&json!({}), forged, true).await, Err(400));
+        let web = params(&json!({"path": "/"}), forged, true).await.unwrap();
+        assert_eq!(web["_request"]["remote_address"], "127.0.0.1");
+    }
+
+    #[tokio::test]
+    async fn what_providers_send_unasked() {
+        let secret = "0123456789abcdef";
+        let bitbucket = json!({"auth": {"provider": "bitbucket", "secret": secret}});
+        let ping = b"POST / HTTP/1.1\nHost: localhost\nX-Event-Key: diagnostics:ping\nContent-Type: application/json\n\n{\"test\":true}";
+        assert_eq!(params(&bitbucket, ping, true).await, Err(200));
+        let push = String::from_utf8(ping.to_vec()).unwrap().replace("diagnostics:ping", "repo:refs_changed");
+        assert_eq!(params(&bitbucket, push.as_bytes(), true).await, Err(401));
+        let github = json!({"auth": {"provider": "github", "secret": secret}});
+        assert_eq!(params(&github, ping, true).await, Err(401));
+        let form = b"POST / HTTP/1.1\nHost: localhost\nContent-Type: application/x-www-form-urlencoded\n\npayload=%7B%22a%22%3A1%7D";
+        assert_eq!(own_params(&github, form, false).await, Ok(json!({"a": 1})));
+        assert_eq!(own_params(&json!({"path": "/"}), form, false).await, Err(415));
+    }
+
+    #[test]
+    fn a_signature_of_the_body_and_no_body() {
+        let made = |given: Value| {
+            HttpTrigger::new(&Options(given.as_object().unwrap().clone()), &Context::default())
+        };
+        let github = json!({"provider": "github", "secret": "0123456789abcdef"});
+        for (given, good) in [
+            (json!({"methods": ["GET"], "auth": github}), false),
+            (json!({"methods": "GET", "auth": github}), false),
+            (json!({"methods": ["GET", "POST"], "auth": github}), true),
+            (json!({"methods": ["GET"], "auth": github, "body": "webhook"}), true),
+            (json!({"methods": ["GET"], "auth": {"token": "0123456789abcdef"}}), true),
+        ] {
+            let error = made(given.clone()).err().map(|error| error.to_string());
+            assert_eq!(error.is_none(), good, "{given}: {error:?}");
+            assert!(error.is_none_or(|error| error.contains("no body") && error.contains("token")));
+        }
+    }
+
+    #[tokio::test]
     async fn bodies_as_webhook_takes_them() {
         for (given, request, expected) in [
             (

@@ -40,6 +40,8 @@ pub(super) enum RejectedRequest {
     TooSlow(Duration),
     /// The connection failed while the body was read.
     Unreadable(String),
+    /// The body has a key that describes the requests of web hooks.
+    Reserved,
     /// The header that names the delivery is not valid.
     DeliveryId(InvalidDeliveryId),
     /// A sender only tries whether the receiver answers; the response that it expects.
@@ -68,6 +70,7 @@ impl RejectedRequest {
             Self::Host(HostError::Missing)
             | Self::Body(UnusableBody::Content(_))
             | Self::Unreadable(_)
+            | Self::Reserved
             | Self::DeliveryId(_) => StatusCode::BAD_REQUEST,
             Self::Ping(_) => StatusCode::OK,
         }
@@ -92,6 +95,9 @@ impl RejectedRequest {
             Self::Denied { denied, .. } => denied.to_string(),
             Self::Body(error) => error.to_string(),
             Self::DeliveryId(error) => error.to_string(),
+            Self::Reserved => {
+                "the key `_request` is reserved for what Herald says about a request; leave it out of the body".to_owned()
+            }
             Self::Compressed => {
                 "compressed bodies are not accepted; send the body without Content-Encoding".to_owned()
             }

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::fixed::{Fixed, text_reply};
-use herald_net::serve::{JsonReply, json_reply};
+use herald_net::serve::{JsonReply, error_reply, json_reply};
 
 /// The result of an event: its finished jobs, and the unfinished ones.
 pub(super) struct EventResult {
@@ -48,6 +48,15 @@ impl EventResult {
 
     /// The answer.
     pub(super) fn reply(&self, text: bool, fixed: &Fixed) -> JsonReply {
+        if fixed.plain
+            && let Some(cut) = self.ended.iter().find(|ended| is_cut(ended))
+        {
+            let why = format!(
+                "the output of {}/{} is longer than its `output_limit`; it is kept as far as that goes, in the job {}",
+                cut.router, cut.task, cut.job_id
+            );
+            return fixed.failed.put(error_reply(StatusCode::BAD_GATEWAY, &why));
+        }
         let good = self.all_succeeded();
         let status = if good { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
         let matched = self.ended.len() + self.open.len();
@@ -189,6 +198,12 @@ fn json_line(own: &Params) -> String {
     format!("{}\n", Value::Object(own.clone()))
 }
 
+/// Whether not all that the job wrote is kept.
+fn is_cut(ended: &Ended) -> bool {
+    let cut = |result: &Params| result.get("truncated") == Some(&Value::Bool(true));
+    nodes(ended).map_or_else(|| cut(&ended.result), |mut nodes| nodes.any(|(_, child)| cut(child)))
+}
+
 /// What a job wrote and nothing else.
 fn output(ended: &Ended) -> String {
     match nodes(ended) {
@@ -282,6 +297,25 @@ mod tests {
             (vec![], 0, json!({"unmatched": {"body": "nobody"}}), 200, "nobody"),
         ] {
             assert_eq!(answered(jobs, open, true, fixed.clone()).await, (status, text.to_owned()), "{fixed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_plain_answer_is_whole_or_an_error() {
+        let cut =
+            || ended("a", Status::Succeeded, json!({"output": "aaa", "truncated": true, "exit_code": 0}));
+        let child = json!({"status": "succeeded", "output": "aaa", "truncated": true});
+        let nodes = || ended("f", Status::Succeeded, json!({"node": {"web1": child}}));
+        let jobs: [&dyn Fn() -> Ended; 2] = [&cut, &nodes];
+        for job in jobs {
+            let (status, text) = answered(vec![job()], 0, false, json!({"plain": true})).await;
+            assert!(
+                status == 502 && text.contains("output_limit") && !text.contains("aaa"),
+                "{status} {text}"
+            );
+            let words = json!({"plain": true, "failed": {"status": 500, "body": "failed"}});
+            assert_eq!(answered(vec![job()], 0, false, words).await, (500, "failed".to_owned()));
+            assert_eq!(answered(vec![job()], 0, false, json!({})).await.0, 200);
         }
     }
 

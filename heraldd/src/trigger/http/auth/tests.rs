@@ -1,5 +1,6 @@
 use super::*;
 use herald_webhook::auth::RequestCredentials;
+use herald_webhook::delivery::RequestKey;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -211,26 +212,109 @@ fn hmac_hex(secret: &str, data: &[u8]) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// What a request with these headers is known by.
+fn key(auth: &Value, headers: &[(&str, &str)], path: &str, body: &str, named: bool) -> Option<RequestKey> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+    }
+    let now = Timestamp::UNIX_EPOCH;
+    let request = RequestCredentials { headers: &map, query: &[], body: body.as_bytes(), now };
+    read(auth).unwrap().delivery(&request, path, named).unwrap()
+}
+
 #[test]
-fn senders_without_delivery_ids_get_one() {
-    for (auth, headers, body, id) in [
-        (provider("slack", "s"), &[("x-slack-signature", "v0=ab")][..], "text=x", Some("slack:v0=ab")),
-        (provider("slack", "s"), &[], r#"{"event_id": "Ev1"}"#, Some("slack:Ev1")),
-        (provider("stripe", "s"), &[], r#"{"id": "evt_1"}"#, Some("stripe:evt_1")),
-        (provider("stripe", "s"), &[], "{}", None),
-        (provider("github", "s"), &[], r#"{"id": "x"}"#, None),
+fn other_headers_make_no_other_event_of_a_signed_request() {
+    let hmac = json!({"hmac": {
+        "header": "X-Sig", "secret": "key", "prefix": "", "algorithm": "sha256", "encoding": "hex",
+    }});
+    let standard = &[("webhook-id", "w"), ("webhook-timestamp", "5"), ("webhook-signature", "v1,x")][..];
+    let slack = &[("x-slack-signature", "v0=ab"), ("x-slack-request-timestamp", "5")][..];
+    let other = [
+        ("idempotency-key", "i2"),
+        ("x-request-uuid", "r2"),
+        ("x-github-delivery", "d2"),
+        ("x-gitea-delivery", "d2"),
+        ("x-gitlab-event-uuid", "d2"),
+    ];
+    for (auth, headers, body) in [
+        (provider("slack", "s"), slack, "text=x"),
+        (provider("slack", "s"), slack, r#"{"event_id": "Ev1"}"#),
+        (provider("stripe", "s"), &[("stripe-signature", "t=5,v1=ab")], r#"{"id": "evt_1"}"#),
+        (provider("stripe", "s"), &[("stripe-signature", "t=5,v1=ab")], "{}"),
+        (json!({"provider": "standard_webhooks", "secret": "c2VjcmV0"}), standard, "{}"),
+        (provider("gitlab", "c2VjcmV0"), standard, "{}"),
+        (hmac.clone(), &[("x-sig", "ab")], "{}"),
     ] {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
-        }
-        let request = RequestCredentials {
-            headers: &map,
-            query: &[],
-            body: body.as_bytes(),
-            now: Timestamp::UNIX_EPOCH,
-        };
-        assert_eq!(read(&auth).unwrap().delivery(&request).as_deref(), id, "{auth} {body}");
+        let first = key(&auth, headers, "/a", body, true).unwrap();
+        let more: Vec<_> = headers.iter().copied().chain(other).collect();
+        assert_eq!(key(&auth, &more, "/a", body, true), Some(first.clone()), "{auth} {body}");
+        assert_eq!(key(&auth, headers, "/%61", body, true), Some(first.clone()), "{auth} {body}");
+        assert_ne!(key(&auth, headers, "/b", body, true), Some(first), "{auth} {body}");
+    }
+    // Stripe and Slack sign again for another try: the event is the same.
+    let again = |time: &str| {
+        key(&provider("stripe", "s"), &[("stripe-signature", time)], "/", r#"{"id": "e"}"#, true)
+    };
+    assert_eq!(again("t=5,v1=ab"), again("t=6,v1=cd"));
+}
+
+#[test]
+fn forges_name_their_deliveries_and_sign_the_body() {
+    let github = provider("github", "s");
+    let signed = |key: Option<RequestKey>| match key {
+        Some(RequestKey::Named { name, signed }) => (name, signed),
+        other => panic!("{other:?}"),
+    };
+    let of =
+        |headers: &[(&str, &str)], path: &str, body: &str| signed(key(&github, headers, path, body, true));
+    let first = of(&[("x-github-delivery", "d1")], "/a", "{}");
+    for (headers, path, body, same_name, same_signed) in [
+        (&[("x-github-delivery", "d1"), ("idempotency-key", "i")][..], "/a", "{}", true, true),
+        (&[("x-github-delivery", "d2")], "/a", "{}", false, true),
+        (&[("x-github-delivery", "d1")], "/a", "[]", true, false),
+        (&[("x-github-delivery", "d1")], "/b", "{}", false, false),
+        (&[("x-github-delivery", "d1"), ("x-github-hook-id", "7")], "/a", "{}", false, true),
+    ] {
+        let found = of(headers, path, body);
+        assert_eq!(
+            (found.0 == first.0, found.1 == first.1),
+            (same_name, same_signed),
+            "{headers:?} {path} {body}"
+        );
+    }
+    assert_eq!(key(&github, &[], "/a", "{}", true), Some(RequestKey::Signed(first.1)));
+    assert!(matches!(
+        key(&provider("bitbucket", "s"), &[("x-request-uuid", "u")], "/", "", true),
+        Some(RequestKey::Named { .. })
+    ));
+    assert!(matches!(
+        key(&provider("gitlab", "s"), &[("x-gitlab-event-uuid", "u")], "/", "", true),
+        Some(RequestKey::Named { .. })
+    ));
+    // Without names a signature counts as long as it is in time, and only where there is one.
+    assert_eq!(key(&github, &[("x-github-delivery", "d1")], "/a", "{}", false), None);
+    let stripe =
+        key(&provider("stripe", "s"), &[("stripe-signature", "t=5,v1=a")], "/", r#"{"id": "e"}"#, false);
+    let again =
+        key(&provider("stripe", "s"), &[("stripe-signature", "t=6,v1=a")], "/", r#"{"id": "e"}"#, false);
+    assert!(stripe.is_some() && again.is_some() && stripe != again);
+}
+
+#[test]
+fn several_signatures_in_one_header() {
+    for (given, good) in [
+        (format!("v1={},v1={SHA1}", "0".repeat(40)), true),
+        (format!("v1={SHA1},v1={}", "0".repeat(40)), true),
+        (format!("v1={}, v1={SHA1}", "0".repeat(40)), true),
+        (format!("v0={SHA1},v1={}", "0".repeat(40)), false),
+        (format!("{}v1={SHA1}", format!("v1={},", "0".repeat(40)).repeat(100)), false),
+    ] {
+        let auth =
+            json!({"hmac": {"header": "X-Sig", "secret": "key", "prefix": "v1=", "algorithm": "sha1"}});
+        let headers = [("x-sig", &*given)];
+        let case = Case { auth, headers: &headers, query: &[], body: "data", now: 0 };
+        assert_eq!(case.check().is_ok(), good, "{given}");
     }
 }
 

@@ -1,5 +1,8 @@
 //! From a body, or the query of a GET, to parameters.
 
+mod multipart;
+pub(crate) mod surrogate;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use herald_base::value::Params;
@@ -9,6 +12,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use self::multipart::{FormPart, FormPartError};
+
 /// What a body may be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -16,8 +21,11 @@ pub enum BodyKind {
     /// A JSON object.
     #[default]
     Json,
-    /// `application/x-www-form-urlencoded`.
+    /// A form of either type.
     Form,
+    /// What GitHub sends: a JSON object, or a form with one in the field `payload`.
+    #[serde(skip)]
+    JsonOrForm,
     /// Text.
     Text,
     /// Whatever comes.
@@ -69,6 +77,7 @@ fn is_json_like(essence: &str) -> bool {
 
 const EXPECTED_JSON: &str = "JSON, sent with the header `Content-Type: application/json`";
 const FORM: &str = "application/x-www-form-urlencoded";
+const MULTIPART: &str = "multipart/form-data";
 
 impl BodyKind {
     /// Whether a body of the type in the headers is accepted.
@@ -79,9 +88,10 @@ impl BodyKind {
         let given = content_type(headers).unwrap_or_default();
         let (good, expected) = match self {
             Self::Json => (is_json_like(&given), EXPECTED_JSON),
+            Self::JsonOrForm => (is_json_like(&given) || given == FORM, EXPECTED_JSON),
             Self::Form => (
-                given == FORM,
-                "a form, sent with the header `Content-Type: application/x-www-form-urlencoded`",
+                given == FORM || given == MULTIPART,
+                "a form, sent with the header `Content-Type: application/x-www-form-urlencoded` or multipart/form-data",
             ),
             Self::Text => (
                 given.is_empty() || given.starts_with("text/"),
@@ -103,24 +113,24 @@ impl BodyKind {
         above: Params,
         parse: ParseObject<P>,
     ) -> Result<P, UnusableBody> {
+        let given = content_type(headers).unwrap_or_default();
         let mut params = match self {
             Self::Json => return object(body, above, parse),
-            Self::Form => form(body)?,
+            Self::JsonOrForm if given != FORM => return object(body, above, parse),
+            Self::Form | Self::JsonOrForm => form(headers, body)?,
             Self::Text => text(body)?,
-            Self::Any => {
-                let given = content_type(headers).unwrap_or_default();
-                if given == FORM {
-                    form(body)?
-                } else if is_json_like(&given) || body.trim_ascii_start().starts_with(b"{") {
-                    match object(body, above.clone(), parse) {
-                        Err(why) if is_json_like(&given) => return Err(why),
-                        Err(_) => whatever(body),
-                        Ok(params) => return Ok(params),
-                    }
-                } else {
-                    whatever(body)
+            Self::Any if given == FORM || given == MULTIPART => form(headers, body)?,
+            Self::Any if is_json_like(&given) => match object(body, above.clone(), parse) {
+                Ok(params) => return Ok(params),
+                Err(why) => no_object(body).ok_or(why)?,
+            },
+            Self::Any if body.trim_ascii_start().starts_with(b"{") => {
+                match object(body, above.clone(), parse) {
+                    Ok(params) => return Ok(params),
+                    Err(_) => whatever(body),
                 }
             }
+            Self::Any => whatever(body),
             Self::Webhook => return Ok(leniently(headers, body, above, parse)),
         };
         params.extend(above);
@@ -136,6 +146,7 @@ fn leniently<P: From<Params>>(headers: &HeaderMap, body: &[u8], above: Params, p
     let mut params = Params::new();
     if says("json") {
         let text = String::from_utf8_lossy(body);
+        let text = surrogate::mended(&text);
         if let Ok(params) = parse(&text, above.clone()) {
             return params;
         }
@@ -148,6 +159,12 @@ fn leniently<P: From<Params>>(headers: &HeaderMap, body: &[u8], above: Params, p
         for (name, value) in form_urlencoded::parse(body).into_owned() {
             params.entry(name).or_insert_with(|| Value::from(value));
         }
+    } else if says(MULTIPART) {
+        for part in multipart::parts(headers, body).unwrap_or_default() {
+            if let Some(value) = part.as_webhook() {
+                params.entry(part.name).or_insert(value);
+            }
+        }
     }
     params.extend(above);
     params.into()
@@ -159,7 +176,7 @@ fn leniently<P: From<Params>>(headers: &HeaderMap, body: &[u8], above: Params, p
 /// What is wrong with the body.
 pub fn object<P: From<Params>>(body: &[u8], above: Params, parse: ParseObject<P>) -> Result<P, UnusableBody> {
     let read = match std::str::from_utf8(body) {
-        Ok(text) => parse(text, above),
+        Ok(text) => parse(&surrogate::mended(text), above),
         // It says where.
         Err(_) => serde_json::from_slice::<Params>(body).map(P::from),
     };
@@ -198,14 +215,29 @@ fn text(body: &[u8]) -> Result<Params, UnusableBody> {
     Ok(one("text", Value::from(text)))
 }
 
-/// The fields; of one that is there several times, a list. JSON in the field `payload` gives its keys.
-fn form(body: &[u8]) -> Result<Params, UnusableBody> {
-    if std::str::from_utf8(body).is_err() {
-        return Err(UnusableBody::Content("the form is not text (UTF-8)".to_owned()));
+/// JSON other than an object, as the parameter `root`; an empty body as the empty text.
+fn no_object(body: &[u8]) -> Option<Params> {
+    if body.trim_ascii().is_empty() {
+        return Some(one("text", Value::from("")));
     }
-    let mut params = gathered(form_urlencoded::parse(body).into_owned());
-    let payload = params.get("payload").and_then(Value::as_str).map(serde_json::from_str::<Params>);
-    if let Some(Ok(payload)) = payload {
+    surrogate::read(body).filter(|value| !value.is_object()).map(|value| one("root", value))
+}
+
+/// The fields; of one that is there several times, a list. JSON in the field `payload` gives its keys.
+fn form(headers: &HeaderMap, body: &[u8]) -> Result<Params, UnusableBody> {
+    let wrong = UnusableBody::Content;
+    let mut params = if content_type(headers).is_some_and(|it| it == MULTIPART) {
+        let parts = multipart::parts(headers, body).map_err(|why| wrong(why.to_string()))?;
+        let param = |part: FormPart| part.param().map(|value| (part.name, value));
+        let parts: Result<Vec<(String, Value)>, FormPartError> = parts.into_iter().map(param).collect();
+        collected(parts.map_err(|why| wrong(why.to_string()))?)
+    } else if std::str::from_utf8(body).is_ok() {
+        gathered(form_urlencoded::parse(body).into_owned())
+    } else {
+        return Err(wrong("the form is not text (UTF-8)".to_owned()));
+    };
+    let payload = params.get("payload").and_then(Value::as_str);
+    if let Some(Value::Object(payload)) = payload.and_then(|payload| surrogate::read(payload.as_bytes())) {
         params.remove("payload");
         params.extend(payload);
     }
@@ -215,12 +247,16 @@ fn form(body: &[u8]) -> Result<Params, UnusableBody> {
 /// Names and values as parameters: a list for a name that is there several times.
 #[must_use]
 pub fn gathered(pairs: impl IntoIterator<Item = (String, String)>) -> Params {
+    collected(pairs.into_iter().map(|(name, value)| (name, Value::from(value))))
+}
+
+fn collected(pairs: impl IntoIterator<Item = (String, Value)>) -> Params {
     let mut params = Params::new();
     for (name, value) in pairs {
         match params.get_mut(&name) {
-            None => drop(params.insert(name, Value::from(value))),
-            Some(Value::Array(list)) => list.push(Value::from(value)),
-            Some(first) => *first = Value::Array(vec![first.take(), Value::from(value)]),
+            None => drop(params.insert(name, value)),
+            Some(Value::Array(list)) => list.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
         }
     }
     params
@@ -245,7 +281,7 @@ pub fn query(pairs: &[(String, String)]) -> Params {
 
 /// An object or a list; anything else stays the text that it is.
 fn held(text: &str) -> Option<Value> {
-    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    let json = |bytes: &[u8]| surrogate::read(bytes);
     let wanted = |value: &Value| value.is_object() || value.is_array();
     if let Some(value) = json(text.as_bytes()).filter(wanted) {
         return Some(value);
@@ -353,7 +389,17 @@ mod tests {
             (BodyKind::Any, "", "{\"a\":1}", Some(json!({"a": 1}))),
             (BodyKind::Any, FORM, "a=1", Some(json!({"a": "1"}))),
             (BodyKind::Any, "text/plain", "[1]", Some(json!({"text": "[1]"}))),
-            (BodyKind::Any, "application/json", "[1]", None),
+            (BodyKind::Any, "application/json", "[1]", Some(json!({"root": [1]}))),
+            (BodyKind::Any, "application/json", " ", Some(json!({"text": ""}))),
+            (BodyKind::Any, "application/json", "{\"a\":", None),
+            (BodyKind::Json, "application/json", r#"{"a":"\ud83d"}"#, Some(json!({"a": "\u{fffd}"}))),
+            (BodyKind::Any, "application/json", r#"{"a":"\ud83d"}"#, Some(json!({"a": "\u{fffd}"}))),
+            (BodyKind::Any, "application/json", r#"["\ude00"]"#, Some(json!({"root": ["\u{fffd}"]}))),
+            (BodyKind::Form, FORM, r#"payload={"a":"\ud83d"}"#, Some(json!({"a": "\u{fffd}"}))),
+            (BodyKind::Webhook, "application/json", r#"{"a":"\ud83d"}"#, Some(json!({"a": "\u{fffd}"}))),
+            (BodyKind::JsonOrForm, "application/json", "{\"a\":1}", Some(json!({"a": 1}))),
+            (BodyKind::JsonOrForm, FORM, "payload=%7B%22a%22%3A1%7D", Some(json!({"a": 1}))),
+            (BodyKind::JsonOrForm, "text/plain", "{}", None),
             (BodyKind::Any, "", "", Some(json!({"text": ""}))),
             (BodyKind::Webhook, "", "{\"a\":1}", Some(json!({}))),
             (BodyKind::Webhook, "text/plain", "{\"a\":1}", Some(json!({}))),
@@ -381,6 +427,53 @@ mod tests {
             .unwrap();
         assert_eq!(Value::Object(any), json!({"base64": "/wA="}));
         assert!(BodyKind::Text.read(&headers(""), b"\xff", Params::new(), parse).is_err());
+    }
+
+    #[test]
+    fn multipart_forms() {
+        let part = |head: &str, body: &str| {
+            format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{body}\r\n")
+        };
+        let file = part("name=\"f\"; filename=\"a.json\"\r\nContent-Type: application/json", "[1]");
+        let body = [
+            part("name=\"a\"", "x"),
+            part("name=\"a\"", "y"),
+            part("name=\"payload\"", "{\"ref\":\"\\ud83d\"}"),
+            file.clone(),
+            "--b--\r\n".to_owned(),
+        ];
+        let file_param =
+            json!({"filename": "a.json", "size": 3, "content_type": "application/json", "text": "[1]"});
+        let form = json!({"a": ["x", "y"], "ref": "\u{fffd}", "f": file_param});
+        let lenient = json!({"a": "x", "payload": "{\"ref\":\"\\ud83d\"}", "f": [1]});
+        let headers = headers("multipart/form-data; boundary=b");
+        let read = |kind: BodyKind, body: &str| {
+            let read = kind
+                .takes(&headers)
+                .and_then(|()| kind.read(&headers, body.as_bytes(), Params::new(), parse));
+            read.map(Value::Object)
+        };
+        for (kind, expected) in
+            [(BodyKind::Form, &form), (BodyKind::Any, &form), (BodyKind::Webhook, &lenient)]
+        {
+            assert_eq!(read(kind, &body.concat()).as_ref(), Ok(expected), "{kind:?}");
+        }
+        for (body, says) in [
+            (body[..4].concat(), "not multipart/form-data"),
+            ("nothing".to_owned(), "not multipart/form-data"),
+            (format!("{}--b--\r\n", part("name2=\"a\"", "x")), "no name"),
+            (format!("{}--b--\r\n", part("name=\"a\"", "x").repeat(1001)), "1000 parts"),
+        ] {
+            let error = read(BodyKind::Form, &body).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        assert_eq!(read(BodyKind::Webhook, "nothing"), Ok(json!({})));
+        assert!(matches!(read(BodyKind::Json, &body.concat()), Err(UnusableBody::Type(_))));
+        let bytes = format!("{}\u{ff}", part("name=\"f\"; filename=\"a\"", "")).into_bytes();
+        let mut binary = bytes[..bytes.len() - 4].to_vec();
+        binary.extend(b"\xff\r\n--b--\r\n");
+        let read = BodyKind::Form.read(&headers, &binary, Params::new(), parse).map(Value::Object);
+        assert_eq!(read, Ok(json!({"f": {"filename": "a", "size": 1, "base64": "/w=="}})));
     }
 
     #[test]
