@@ -2,22 +2,35 @@
 
 use std::io::{self, Write};
 
+/// The first bytes, in UTF-8, of what [`turns`] finds.
+const FIRST_OF_BIDI: u8 = 0xe2;
+const FIRST_OF_MARK: u8 = 0xd8;
+
+/// Whether it makes a terminal show what is around it in another order (Unicode, UAX 9).
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Keeps a line of text one line, whatever was written into it. One call is one line.
 pub(crate) struct OneLine<W>(pub(crate) W);
 
 impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
-        if !text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        if !text.iter().any(|byte| matches!(*byte, b'\n' | b'\r' | FIRST_OF_BIDI | FIRST_OF_MARK)) {
             return self.0.write(line);
         }
         let mut escaped = Vec::with_capacity(line.len() + 16);
-        for byte in text {
-            match byte {
-                b'\n' => escaped.extend(b"\\n"),
-                b'\r' => escaped.extend(b"\\r"),
-                byte => escaped.push(*byte),
+        for chunk in text.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '\n' => escaped.extend(b"\\n"),
+                    '\r' => escaped.extend(b"\\r"),
+                    c if turns(c) => escaped.extend(format!("\\u{{{:x}}}", u32::from(c)).bytes()),
+                    c => escaped.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+                }
             }
+            escaped.extend(chunk.invalid());
         }
         escaped.push(b'\n');
         self.0.write_all(&escaped)?;
@@ -35,9 +48,14 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        for (line, written) in
-            [("plain\n", "plain\n"), ("", ""), ("a\nb\r\nc\n", "a\\nb\\r\\nc\n"), ("\n\n", "\\n\n")]
-        {
+        for (line, written) in [
+            ("plain\n", "plain\n"),
+            ("", ""),
+            ("a\nb\r\nc\n", "a\\nb\\r\\nc\n"),
+            ("\n\n", "\\n\n"),
+            ("a\u{202e}b\u{61c}\u{2066}\u{200f}\n", "a\\u{202e}b\\u{61c}\\u{2066}\\u{200f}\n"),
+            ("\u{2014} \u{627}\u{635}\n", "\u{2014} \u{627}\u{635}\n"),
+        ] {
             let mut out = Vec::new();
             OneLine(&mut out).write_all(line.as_bytes()).unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), written, "{line:?}");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::event::{Answered, Event};
-use super::fill::{Filled, for_selector, mask_of};
+use super::fill::{Filled, for_selector};
 use crate::component::selector::{Answer, Question};
 use crate::component::trigger::ComponentError;
 use crate::event::activation::{Activation, Name};
@@ -93,7 +93,7 @@ pub(super) fn ask(
         let (answer, filled) = match filled {
             Ok(filled) => answered(&activation, &route, &plan, filled).await,
             Err(why) => {
-                let why = mask_of(&plan, &activation.trigger_param).text(&why.to_string());
+                let why = plan.mask.text(&why.to_string());
                 (Err(ComponentError::of_option("select_param", why)), None)
             }
         };

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::event::activation::{Activation, Name};
-use crate::event::trigger_param::TriggerParam;
 use crate::job::Job;
 use crate::plan::Plan;
 use crate::template::{RenderError, Scope, Template};
@@ -46,13 +45,8 @@ pub(super) async fn for_selector(
             render(template, scope, activation.trigger_param.size()).await?
         }
     };
-    let mask = mask_of(plan, &activation.trigger_param);
+    let mask = plan.mask.clone();
     Ok(Filled { job_id, select_param, job_param: Ok(route.job_param.clone()), mask })
-}
-
-/// The mask of jobs whose parameters are templates.
-pub(super) fn mask_of(plan: &Plan, trigger_param: &TriggerParam) -> Arc<Mask> {
-    Arc::new(trigger_param.with_secrets(&plan.mask))
 }
 
 /// The job that an event makes of a route, with these `select_param` and `job_param`.

@@ -9,7 +9,7 @@ use super::batch::Act;
 use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Engine, Phase};
 use super::event::Answered;
-use super::fill::{first_attempt, mask_of};
+use super::fill::first_attempt;
 use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
 use crate::event::actor::Actor;
 use crate::event::exe_done::{FinishedJob, exe_done_param};
@@ -134,10 +134,7 @@ impl Engine {
         let route = self.plan.workflow.route(&job.router, &job.task).cloned();
         let policy = route.as_ref().map(|route| route.policy.clone()).unwrap_or_default();
         let plan = self.plan.clone();
-        let mask = match route {
-            Some(route) if route.templates.is_some() => mask_of(&plan, &job.trigger_param),
-            _ => plan.mask.clone(),
-        };
+        let mask = plan.mask.clone();
         self.admit(Job { id: id.clone(), attempt: 1, ..job }, &plan, mask, policy, None);
         self.acts.push(Act::Reply(reply, id));
     }

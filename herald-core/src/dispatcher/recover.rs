@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use super::batch::Act;
 use super::board::{Entry, NewEntry};
 use super::engine::Engine;
-use super::fill::mask_of;
 use super::restore::restore_all;
 use crate::component::executor::{Execution, Executor, Failure, Outcome};
 use crate::failpoint;
@@ -48,11 +47,7 @@ impl Engine {
             InterruptedState::Running => State::Running { attempt, stopping: false },
         };
         let executor = executor.unwrap_or_else(|| Arc::new(Gone));
-        let (plan, route) = (self.plan.clone(), self.plan.workflow.route(&job.router, &job.task));
-        let mask = match route {
-            Some(route) if route.templates.is_some() => mask_of(&plan, &job.trigger_param),
-            _ => plan.mask.clone(),
-        };
+        let mask = self.plan.mask.clone();
         let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state, queued_at });
         entry.started_at = started_at;
         entry.attempts =

@@ -61,13 +61,13 @@ fn restore_by(route: Option<&Route>, mask: &Arc<Mask>, stored: StoredJob) -> Res
         return RestoredJob { job, broken };
     }
     let today = route.map(|route| Today::of(route, mask, &job));
-    let mask = today.as_ref().map_or(mask, |today| &today.mask);
+    let masks = [mask, today.as_ref().map_or(mask, |today| &today.mask_before)];
     let now = |params: fn(&Today) -> &Arc<Params>| today.as_ref().map(params);
     for (name, stored, now) in [
         ("select_param", &mut job.select_param, now(|today| &today.select_param)),
         ("job_param", &mut job.job_param, now(|today| &today.job_param)),
     ] {
-        match (Filling { mask }).resolve(stored, now) {
+        match (Filling { masks }).resolve(stored, now) {
             Ok(resolved) => *stored = resolved,
             Err(MissingSecret { place }) => {
                 broken.get_or_insert_with(|| {
@@ -87,7 +87,8 @@ fn restore_by(route: Option<&Route>, mask: &Arc<Mask>, stored: StoredJob) -> Res
 struct Today {
     select_param: Arc<Params>,
     job_param: Arc<Params>,
-    mask: Arc<Mask>,
+    /// Until version 1.0 what an event carried under secret names was hidden wherever it turned up.
+    mask_before: Arc<Mask>,
 }
 
 impl Today {
@@ -95,10 +96,10 @@ impl Today {
         let mut today = Self {
             select_param: route.select_param.clone(),
             job_param: route.job_param.clone(),
-            mask: mask.clone(),
+            mask_before: mask.clone(),
         };
         let Some(templates) = &route.templates else { return today };
-        today.mask = Arc::new(job.trigger_param.with_secrets(mask));
+        today.mask_before = Arc::new(job.trigger_param.with_secrets(mask));
         let about = || EventContext {
             event_id: &job.trigger_id,
             trigger_param: &job.trigger_param,
@@ -130,14 +131,15 @@ impl MissingSecret {
 
 /// Fills secrets in where they are hidden.
 struct Filling<'a> {
-    mask: &'a Mask,
+    /// One of these hid them.
+    masks: [&'a Arc<Mask>; 2],
 }
 
 impl Filling<'_> {
     /// Stored parameters with the secrets of today's configuration.
     fn resolve(&self, stored: &Arc<Params>, now: Option<&Arc<Params>>) -> Result<Arc<Params>, MissingSecret> {
         if let Some(now) = now
-            && self.mask.params(now) == **stored
+            && self.masks.iter().any(|mask| mask.params(now) == **stored)
         {
             return Ok(now.clone());
         }
@@ -162,7 +164,9 @@ impl Filling<'_> {
     fn fill(&self, stored: &mut Value, now: Option<&Value>) -> Result<(), MissingSecret> {
         match stored {
             Value::String(text) if text.contains(MASKED) => match now {
-                Some(now) if self.mask.value(now) == Value::String(text.clone()) => *stored = now.clone(),
+                Some(now) if self.masks.iter().any(|mask| mask.value(now).as_str() == Some(text)) => {
+                    *stored = now.clone();
+                }
                 _ => return Err(MissingSecret { place: String::new() }),
             },
             Value::Array(list) => {

@@ -41,7 +41,12 @@ pub struct FinishedJob<'a> {
 #[must_use]
 pub fn exe_done_param(finished: &FinishedJob<'_>) -> Params {
     let FinishedJob { job, verdict, mask, .. } = finished;
-    let mut params = mask.params(&job.params());
+    // What the event carries goes on to the jobs of the chain; what shows it hides it by its names.
+    let shown = |(key, value): (&String, &Value)| {
+        let value = if key == "trigger_param" { mask.by_value(value) } else { mask.value(value) };
+        (key.clone(), value)
+    };
+    let mut params: Params = job.params().iter().map(shown).collect();
     cut(&mut params, job);
     let error = verdict.error.as_deref().map_or(Value::Null, |error| Value::String(mask.text(error)));
     let by = job.by.as_ref().map_or(Value::Null, |by| Value::Object(by.params(mask)));
@@ -118,7 +123,7 @@ fn exe_done_description() -> Description {
     .gives("router, trigger, selector, task, executor", "the names of the job's parts")
     .gives(
         "trigger_param, select_param, job_param",
-        "the parameters of the job, secrets hidden. In a chain, `trigger_param` holds the job before, and so on; from \
+        "the parameters of the job, secrets of the configuration hidden. In a chain, `trigger_param` holds the job before, and so on; from \
          the ninth job on what lies deeper is left out, and `_cut` names the event that holds it",
     )
     .gives("chain_depth", "how many jobs came before it in its chain")
@@ -231,6 +236,17 @@ mod tests {
         let job = Job { by: None, ..job };
         let params = done(&job, &Verdict::without_result(Status::Cancelled, "x"), &mask);
         assert_eq!((&params["by"], &params["started_at"]), (&Value::Null, &Value::Null));
+    }
+
+    #[test]
+    fn what_the_event_carries_reaches_the_chain() {
+        let mut mask = Mask::new();
+        mask.add("hunter2222");
+        let event = json!({"token": ["echo"], "other": "echo", "a": "hunter2222"});
+        let job = job(0, event.as_object().cloned().unwrap());
+        let verdict = Verdict { status: Status::Succeeded, error: None, result: Params::new() };
+        let params = done(&job, &verdict, &mask);
+        assert_eq!(params["trigger_param"], json!({"token": ["echo"], "other": "echo", "a": "***"}));
     }
 
     #[test]

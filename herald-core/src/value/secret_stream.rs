@@ -238,7 +238,7 @@ mod tests {
         stream.write(b"hunter2", &mut Vec::new());
         assert_eq!(
             format!("{stream:?} {:?}", stream.search),
-            "SecretStream(7 bytes held) SecretSearch(1 values)"
+            "SecretStream(7 bytes held) SecretSearch(6 values)"
         );
     }
 }

@@ -96,9 +96,12 @@ fn one_line(value: &Value, longest: usize) -> String {
     let mut line = String::with_capacity(kept.len());
     for c in String::from_utf8_lossy(&kept).chars() {
         match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
-                line.push_str(&format!("\\u{:04x}", u32::from(c)))
-            }
+            '\u{7f}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => line.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => line.push(c),
         }
     }

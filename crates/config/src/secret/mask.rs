@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::encoded;
 use crate::Params;
 use herald_base::secret_name::{MASKED, is_secret_name};
 
@@ -18,6 +19,8 @@ pub const SHORTEST_WITHIN: usize = 4;
 #[derive(Default, Clone)]
 pub struct Mask {
     values: BTreeSet<String>,
+    /// Their other forms.
+    encoded: BTreeSet<String>,
 }
 
 impl Mask {
@@ -27,10 +30,10 @@ impl Mask {
         Self::default()
     }
 
-    /// Hides this value too, wherever it turns up.
+    /// Hides this value too, wherever it turns up, also in Base64, hexadecimal, or as in a URL.
     pub fn add(&mut self, secret: &str) {
-        if !secret.is_empty() {
-            self.values.insert(secret.to_owned());
+        if !secret.is_empty() && self.values.insert(secret.to_owned()) {
+            self.encoded.extend(encoded::forms(secret));
         }
     }
 
@@ -59,9 +62,9 @@ impl Mask {
         mask
     }
 
-    /// The known secrets.
+    /// The known secrets, and their other forms.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.values.iter().map(String::as_str)
+        self.values.iter().chain(&self.encoded).map(String::as_str)
     }
 
     /// A text without the known secrets.
@@ -72,11 +75,11 @@ impl Mask {
         }
         let mut masked = text.to_owned();
         // Longest first, so that a secret inside another does not leave the rest of the longer one behind.
-        let mut values: Vec<&String> = self.values.iter().filter(|v| v.len() >= SHORTEST_WITHIN).collect();
+        let mut values: Vec<&str> = self.values().filter(|value| value.len() >= SHORTEST_WITHIN).collect();
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
         for value in values {
-            if masked.contains(value.as_str()) {
-                masked = masked.replace(value.as_str(), MASKED);
+            if masked.contains(value) {
+                masked = masked.replace(value, MASKED);
             }
         }
         masked
@@ -119,7 +122,7 @@ impl Mask {
             let digits = json.get(at + 2..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
             let code = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
             let one = code.and_then(char::from_u32);
-            one.is_none_or(|one| self.values.iter().any(|secret| secret.contains(one)))
+            one.is_none_or(|one| self.values().any(|secret| secret.contains(one)))
         };
         if escapes && memchr::memmem::find_iter(json, b"\\u").any(written_by_number) {
             return true;
@@ -130,16 +133,17 @@ impl Mask {
             secret.contains('e')
                 && secret.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'+' | b'-'))
         };
-        self.values.iter().any(|secret| {
-            (escapes && secret.contains(has_escape))
-                || is_number(secret)
-                || memchr::memmem::find(json, secret.as_bytes()).is_some()
-        })
+        let numbers = self.values.iter().any(|secret| is_number(secret));
+        numbers
+            || self.values().any(|secret| {
+                (escapes && secret.contains(has_escape))
+                    || memchr::memmem::find(json, secret.as_bytes()).is_some()
+            })
     }
 
     fn leaves(&self, text: &str) -> bool {
-        self.values.iter().all(|secret| {
-            if secret.len() < SHORTEST_WITHIN { secret != text } else { !text.contains(secret.as_str()) }
+        self.values().all(|secret| {
+            if secret.len() < SHORTEST_WITHIN { secret != text } else { !text.contains(secret) }
         })
     }
 
@@ -209,20 +213,36 @@ impl Mask {
         params.iter().map(shown).collect()
     }
 
-    /// A request as an event shows it. The values under secret names in the event are in the request once more, under
-    /// other names: in the path, in the query, and in raw strings, whatever they are encoded in.
+    /// A value without the known secrets, whatever the names in it: as other jobs get it.
+    #[must_use]
+    pub fn by_value(&self, value: &Value) -> Value {
+        match value {
+            Value::Array(list) => list.iter().map(|item| self.by_value(item)).collect(),
+            Value::Object(map) => {
+                map.iter().map(|(key, value)| (self.text(key), self.by_value(value))).collect()
+            }
+            other => self.value(other),
+        }
+    }
+
+    /// A request as an event shows it. A value under a secret name in the event came with the request: it is in the raw
+    /// strings, whatever they are encoded in, or a part of the path.
     fn request(&self, request: &Params, event: &Params) -> Params {
-        let others: Params = event
-            .iter()
-            .filter(|(key, _)| *key != REQUEST)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        let mut shown = self.with_secrets_of(event).entries(request);
+        let others = event.iter().filter(|(key, _)| *key != REQUEST);
+        let others: Params = others.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut shown = self.entries(request);
         if !Self::new().hides_nothing_in(&others) {
             let hide =
                 |value: Option<&mut Value>| value.into_iter().for_each(|value| *value = Value::from(MASKED));
             RAW.iter().for_each(|key| hide(shown.get_mut(*key)));
             hide(shown.get_mut("query").and_then(|query| query.get_mut("d")));
+        }
+        if let Some(Value::String(path)) = shown.get_mut("path") {
+            let secrets = || others.iter().filter(|(key, _)| is_secret_name(key));
+            let is_secret = |part: &str| secrets().any(|(_, value)| value.as_str() == Some(part));
+            let parts: Vec<&str> =
+                path.split('/').map(|part| if is_secret(part) { MASKED } else { part }).collect();
+            *path = parts.join("/");
         }
         shown
     }
@@ -318,8 +338,8 @@ mod tests {
                     "headers": {"x": "hunter22", "authorization": "Basic x"}, "method": "GET",
                 }}),
                 json!({"password": "***", "x": "hunter22", "_request": {
-                    "path": "/a/***", "query": {"d": "***", "e": "***"}, "body": "***",
-                    "headers": {"x": "***", "authorization": "***"}, "method": "GET",
+                    "path": "/a/***", "query": {"d": "***", "e": "hunter22"}, "body": "***",
+                    "headers": {"x": "hunter22", "authorization": "***"}, "method": "GET",
                 }}),
             ),
             (
@@ -329,7 +349,7 @@ mod tests {
             // What only the request has under such a name is hidden there.
             (
                 json!({"a": 1, "_request": {"query": {"token": "t0ken"}, "path": "/t0ken", "body": "b"}}),
-                json!({"a": 1, "_request": {"query": {"token": "***"}, "path": "/***", "body": "b"}}),
+                json!({"a": 1, "_request": {"query": {"token": "***"}, "path": "/t0ken", "body": "b"}}),
             ),
             (json!({"token": 1, "_request": "t"}), json!({"token": "***", "_request": "t"})),
         ] {
@@ -339,6 +359,22 @@ mod tests {
             // As it is in the parameters of a job.
             assert_eq!(Mask::new().value(&json!({"trigger_param": event})), json!({"trigger_param": shown}));
         }
+    }
+
+    #[test]
+    fn other_forms_of_a_secret_are_hidden() {
+        let mut mask = Mask::new();
+        mask.add("hunter22/x");
+        for text in ["aHVudGVyMjIveA==", "dXNlcjpodW50ZXIyMi94", "68756e74657232322f78", "?p=hunter22%2Fx&"] {
+            let shown = mask.text(text);
+            assert!(shown.contains("***"), "{text}: {shown}");
+            assert!(mask.may_hide_in(&format!("\"{text}\"")), "{text}");
+            let params = json!({ "a": text });
+            assert!(!mask.hides_nothing_in(params.as_object().unwrap()), "{text}");
+        }
+        assert_eq!(mask.text("?p=hunter22%2Fx&"), "?p=***&");
+        let event = json!({"token": ["echo"], "a": "echo hunter22/x"});
+        assert_eq!(mask.by_value(&event), json!({"token": ["echo"], "a": "echo ***"}));
     }
 
     #[test]

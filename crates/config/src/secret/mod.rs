@@ -1,5 +1,6 @@
 //! Secrets in a configuration: the references that name them, how they are resolved, and the mask that hides them.
 
+mod encoded;
 mod mask;
 mod reference;
 mod resolve;
