@@ -315,6 +315,7 @@ fn api(
     Arc::new(Api {
         history: state.history(),
         logs: state.logs.clone(),
+        damage: state.damage(),
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),

@@ -4,6 +4,7 @@
 //! jobs, [`changes`] what is recorded right now.
 
 pub mod changes;
+pub mod damage;
 pub mod history;
 pub mod job_log;
 mod journal;

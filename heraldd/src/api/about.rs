@@ -93,12 +93,12 @@ pub(super) async fn reload(
 #[utoipa::path(get, path = "/healthz", tag = "daemon",
     responses((status = 200, description = "The process is alive.", body = model::Health), CommonErrors))]
 pub(super) async fn healthz() -> Json<model::Health> {
-    Json(model::Health { status: "ok".to_owned() })
+    Json(model::Health { status: "ok".to_owned(), damage: Vec::new() })
 }
 
 /// Readiness probe: whether events are accepted
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
-    responses((status = 200, description = "Events are accepted.", body = model::Health), CommonErrors))]
+    responses((status = 200, description = "Events are accepted. `status` is `damaged` when a part of the state is damaged and left out.", body = model::Health), CommonErrors))]
 pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::Health>> {
     if let Some(why) = api.closed_for() {
         return Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why));
@@ -107,7 +107,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<mo
         None => "the dispatcher does not answer: the disk of the journal may be stuck".to_owned(),
         Some(DispatcherStatus { stopping: true, .. }) => "Herald is stopping".to_owned(),
         Some(DispatcherStatus { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
-        Some(_) => return Ok(Json(model::Health { status: "ready".to_owned() })),
+        Some(_) => return Ok(Json(model::Health::ready(api.damage.list()))),
     };
     Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why))
 }

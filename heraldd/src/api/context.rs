@@ -15,6 +15,7 @@ use super::view::View;
 use crate::metrics::Metrics;
 use herald_remote::NodeRegistry;
 use herald_store::changes::Changes;
+use herald_store::damage::Damage;
 use herald_store::history::History;
 use herald_store::job_log::JobLogs;
 
@@ -27,6 +28,8 @@ pub struct Api {
     pub history: Arc<dyn History>,
     /// What jobs wrote.
     pub logs: JobLogs,
+    /// What of the state is damaged.
+    pub damage: Damage,
     /// The way to the dispatcher.
     pub handle: Handle,
     /// What time it is.

@@ -22,6 +22,7 @@ use super::{Api, View, routes};
 use crate::loading;
 use crate::metrics::Metrics;
 use herald_store::changes::Changes;
+use herald_store::damage::Damage;
 use herald_store::history::MemoryHistory;
 use herald_store::job_log::JobLogs;
 
@@ -70,6 +71,7 @@ fn api(
     let api = Api {
         history,
         logs: JobLogs::new(None, 1 << 20),
+        damage: Damage::default(),
         handle: dispatcher.handle().clone(),
         clock,
         nodes: Arc::default(),

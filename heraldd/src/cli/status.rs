@@ -36,6 +36,8 @@ pub(super) struct ShowStatus {
 struct DaemonReport {
     /// Why events are not accepted; none while they are.
     not_ready: Option<String>,
+    /// What of its state is damaged.
+    damage: Vec<String>,
     info: Value,
     failed: Value,
     nodes: Value,
@@ -64,10 +66,14 @@ impl DaemonReport {
         let get = |path: &str| daemon.ask(Method::GET, path, None);
         let info = get("/v1/info")?;
         // A daemon that answers at all says here why it accepts nothing.
-        let not_ready = get("/readyz").err();
+        let ready = get("/readyz");
+        let damage = ready.as_ref().ok().and_then(|health| read::<model::Health>(health).ok());
+        let damage = damage.map(|health| health.damage).unwrap_or_default();
+        let not_ready = ready.err();
         let not_ready = not_ready.map(|answer| answer.remarks.trim_start_matches("heraldd: ").to_owned());
         Ok(Self {
             not_ready,
+            damage,
             info,
             failed: get("/v1/jobs?status=failed&since=24h&limit=1000")?,
             nodes: get("/v1/nodes")?,
@@ -80,6 +86,7 @@ impl DaemonReport {
         json!({
             "ready": self.not_ready.is_none(),
             "reason": self.not_ready,
+            "damage": self.damage,
             "info": self.info,
             "failed": failed,
             "nodes": self.nodes,
@@ -103,6 +110,7 @@ impl DaemonReport {
             format!("configuration  {}", info.config),
             format!("jobs           {} running, {} queued", info.running, info.queued),
         ];
+        lines.extend(self.damage.iter().map(|what| format!("damaged        {what}")));
         lines.extend(nodes_line(&nodes));
         lines.push(format!("failed (24 h)  {}", count(&failed)));
         let mut text = lines.join("\n");
@@ -170,6 +178,7 @@ mod tests {
         };
         DaemonReport {
             not_ready: not_ready.map(str::to_owned),
+            damage: vec!["job 7 cannot be read".to_owned()],
             info: json!({"version": "1.0", "pid": 7, "started_at": "2026-11-28T12:00:00Z", "config": "/c.yml",
                 "state_dir": null, "running": 1, "queued": 2}),
             failed: json!({"items": [], "next_cursor": null}),
@@ -188,6 +197,7 @@ mod tests {
         for part in [
             "heraldd 1.0 (pid 7), started 1 hour ago: accepting events",
             "1 running, 2 queued",
+            "damaged        job 7 cannot be read",
             "1 online, 1 offline (web2)",
             "failed (24 h)  0",
             "  soon  in 30 seconds\n  late  in 2 hours",

@@ -9,6 +9,7 @@ use herald_core::dispatcher::DispatcherStatus;
 use herald_core::journal::{Record, RecoveredJob};
 use herald_core::lifecycle::Status;
 use herald_core::plan::Plan;
+use herald_store::damage::Damage;
 use herald_store::observed::RecordCounter;
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -106,6 +107,8 @@ pub struct Metrics {
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
+    damaged: Gauge,
+    damage: Mutex<Damage>,
     open: Mutex<HashMap<Name, OpenJob>>,
     /// What is configured, until its counts have begun.
     configured: Mutex<Option<Arc<Plan>>>,
@@ -152,6 +155,8 @@ impl Metrics {
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
+            damaged: Gauge::default(),
+            damage: Mutex::default(),
             open: Mutex::default(),
             configured: Mutex::default(),
         };
@@ -199,6 +204,7 @@ impl Metrics {
         );
         registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
+        registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
     }
 
@@ -245,6 +251,15 @@ impl Metrics {
         self.open().contains_key(job)
     }
 
+    /// Shows what is found of this from now on.
+    pub fn watch_damage(&self, damage: Damage) {
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = damage;
+    }
+
+    fn damage(&self) -> Damage {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Counts a reload.
     pub fn reloaded(&self, good: bool) {
         let result = if good { "success" } else { "failure" };
@@ -260,6 +275,7 @@ impl Metrics {
         };
         self.queue_depth.set(number(|now| now.waiting));
         self.running.set(number(|now| now.running));
+        self.damaged.set(i64::from(!self.damage().list().is_empty()));
         self.recording.set(i64::from(status.is_some_and(|now| now.held.is_none())));
         let mut text = String::new();
         // Writing to a String cannot fail.

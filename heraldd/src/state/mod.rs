@@ -8,6 +8,7 @@ use std::sync::Arc;
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, Recovered};
 use herald_store::changes::Changes;
+use herald_store::damage::Damage;
 use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
@@ -67,6 +68,7 @@ impl DaemonState {
     /// Bounds all logs together, those that are there already as well.
     fn bound_logs(&self, history: &HistorySettings) {
         self.logs.set_total_limit(history.logs);
+        self.metrics.watch_damage(self.damage());
         let metrics = self.metrics.clone();
         self.logs.keep_logs_of(Arc::new(move |job| metrics.is_open(job)));
         let logs = self.logs.clone();
@@ -103,6 +105,12 @@ impl DaemonState {
             Some(store) => store.clone(),
             None => self.recent.clone(),
         }
+    }
+
+    /// What of it is damaged.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.store.as_ref().map(|store| store.damage()).unwrap_or_default()
     }
 
     /// The `state_dir`, unless everything is kept in memory.

@@ -14,6 +14,7 @@ pub(crate) mod schema;
 pub(crate) mod seal_check;
 pub(crate) mod trim;
 mod view;
+mod whole_rows;
 
 pub use job_state::{AttemptView, JobState, JobStatus};
 pub use lookup::{FoundId, IdKind, IdLookup, IdPart, MOST_CANDIDATES, SHORTEST_PART, WantedId};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::job_state::JobStatus;
 use super::lookup::{FoundId, IdLookup};
-use super::view::{EventView, JobPage, JobView};
+use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
 /// Which jobs, newest first.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,15 @@ pub struct JobQuery {
 }
 
 impl JobQuery {
+    /// Whether it asks for this job, wherever its pages begin.
+    pub(super) fn wants(&self, job: &JobSummaryView) -> bool {
+        let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
+        is(&self.router, &job.router)
+            && is(&self.task, &job.task)
+            && self.status.is_none_or(|status| status == job.state.status)
+            && self.since.is_none_or(|since| job.queued_at >= since)
+    }
+
     /// Whether the cursor can be one of a page: the id of a job.
     pub(crate) fn has_valid_cursor(&self) -> bool {
         let is_id = |text: &String| {

@@ -12,6 +12,8 @@ use super::lookup_file;
 use super::query::{FoundJob, History, HistoryError, JobQuery};
 use super::recover;
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
+use super::whole_rows::WholeRows;
+use crate::damage::{Damage, is_damage};
 use crate::journal::entry::{millis, time};
 use crate::store::JournalStore;
 
@@ -27,7 +29,8 @@ impl History for JournalStore {
         if !query.has_valid_cursor() {
             return Err(HistoryError::Cursor);
         }
-        Ok(self.ask(move |connection| jobs(connection, &query)).await?)
+        let damage = self.damage.clone();
+        Ok(self.ask(move |connection| whole_jobs(connection, &query, &damage)).await?)
     }
 
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {
@@ -53,6 +56,36 @@ impl History for JournalStore {
         let (id, seal) = (id.to_owned(), self.seal.clone());
         Ok(self.ask(move |connection| recover::stored(connection, &id, &seal)).await?)
     }
+}
+
+/// A page, without the jobs in it that are damaged.
+fn whole_jobs(connection: &Connection, query: &JobQuery, damage: &Damage) -> rusqlite::Result<JobPage> {
+    match jobs(connection, query) {
+        Err(error) if is_damage(&error) => jobs_one_by_one(connection, query, damage),
+        other => other,
+    }
+}
+
+/// The same, slowly: the ids by an index that has nothing else, and each row by itself.
+fn jobs_one_by_one(connection: &Connection, query: &JobQuery, damage: &Damage) -> rusqlite::Result<JobPage> {
+    let whole = WholeRows { reader: connection, damage };
+    let mut ids = whole.ids("job", "SELECT id FROM jobs INDEXED BY jobs_by_event")?;
+    ids.retain(|id| query.cursor.as_ref().is_none_or(|cursor| id < cursor));
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let sql = format!("SELECT {SUMMARY} FROM jobs WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let (limit, mut jobs) = (query.limit.clamp(1, MOST), Vec::new());
+    for id in ids {
+        let found = whole.one("job", &id, || statement.query_row([&id], summary))?;
+        jobs.extend(found.filter(|job| query.wants(job)));
+        if jobs.len() > limit {
+            break;
+        }
+    }
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
+    Ok(JobPage { jobs, next_cursor })
 }
 
 /// A page by the index that fits; ids ascend with time, so the newest come first without sorting.

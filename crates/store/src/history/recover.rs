@@ -16,6 +16,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::column::{actor, name};
 use super::job_state::{JobState, JobStatus};
 use super::query::FoundJob;
+use super::whole_rows::WholeRows;
 use crate::journal::entry::time;
 use crate::journal::packed::Packed;
 use crate::journal::seal::Seal;
@@ -29,6 +30,10 @@ SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executo
        j.actor, e.actor
 FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
+/// By an index that has all it needs. Sorting is ours: SQLite's would give nothing where one page is damaged.
+const OPEN_JOBS: &str = "SELECT id FROM jobs WHERE status IN ('queued', 'running')";
+const OPEN_EVENTS: &str = "SELECT id FROM events WHERE routed_at IS NULL";
+
 impl JournalStore {
     /// What is left to do. Call it once, before anything is appended.
     ///
@@ -37,9 +42,10 @@ impl JournalStore {
     pub fn recover(&self) -> Result<Recovered, OpenError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let unreadable = |error: rusqlite::Error| OpenError(format!("the journal cannot be read: {error}"));
-        let jobs = jobs(&reader, &self.seal).map_err(unreadable)?;
-        let events = events(&reader, &self.seal).map_err(unreadable)?;
-        Ok(Recovered { events, jobs })
+        let whole = WholeRows { reader: &reader, damage: &self.damage };
+        let jobs = whole.each("waiting job", OPEN_JOBS, |id| open_job(&reader, id, &self.seal));
+        let events = whole.each("waiting event", OPEN_EVENTS, |id| open_event(&reader, id, &self.seal));
+        Ok(Recovered { events: events.map_err(unreadable)?, jobs: jobs.map_err(unreadable)? })
     }
 }
 
@@ -53,10 +59,9 @@ pub(super) fn stored(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Re
     found.optional()
 }
 
-fn jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredJob>> {
-    let sql = format!("{JOB} WHERE j.status IN ('queued', 'running') ORDER BY j.id");
-    let mut statement = reader.prepare(&sql)?;
-    let rows = statement.query_map([], |row| {
+fn open_job(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<RecoveredJob> {
+    let mut statement = reader.prepare_cached(&format!("{JOB} WHERE j.id = ?1"))?;
+    statement.query_row([id], |row| {
         let state = JobState::read(row, 13)?;
         let interrupted = match state.status {
             JobStatus::Running => InterruptedState::Running,
@@ -64,21 +69,18 @@ fn jobs(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredJob>>
         };
         let (queued_at, started_at) = (time(row.get(10)?), state.started_at);
         Ok(RecoveredJob { stored: job(row, &state, seal)?, interrupted, queued_at, started_at })
-    })?;
-    rows.collect()
+    })
 }
 
-fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEvent>> {
-    let mut statement = reader.prepare(
-        "SELECT id, trigger_name, param, sealed, depth, actor FROM events WHERE routed_at IS NULL ORDER BY id",
-    )?;
-    let mut made = reader.prepare("SELECT router, task FROM jobs WHERE event_id = ?1")?;
-    let mut rows = statement.query([])?;
-    let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
+fn open_event(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<RecoveredEvent> {
+    let mut made = reader.prepare_cached("SELECT router, task FROM jobs WHERE event_id = ?1")?;
+    let pair = |row: &Row<'_>| Ok((name(row, 0)?, name(row, 1)?));
+    // Jobs that cannot be read are named with the others, and are created again.
+    let made: HashSet<_> = made.query_map([id], pair)?.filter_map(Result::ok).collect();
+    let mut statement = reader
+        .prepare_cached("SELECT id, trigger_name, param, sealed, depth, actor FROM events WHERE id = ?1")?;
+    statement.query_row([id], |row| {
         let event_id = name(row, 0)?;
-        let pair = |row: &Row<'_>| Ok((name(row, 0)?, name(row, 1)?));
-        let made = made.query_map([&*event_id], pair)?.collect::<Result<HashSet<_>, _>>()?;
         let param = trigger_param(row.get(2)?, row.get(3)?, seal).unwrap_or_else(|| {
             tracing::error!("the parameters of event {event_id} cannot be read; it continues without them");
             TriggerParam::default()
@@ -90,9 +92,8 @@ fn events(reader: &Connection, seal: &Seal) -> rusqlite::Result<Vec<RecoveredEve
             chain_depth: row.get(4)?,
             by: actor(row, 5)?.map(Arc::new),
         };
-        events.push(RecoveredEvent { activation, made });
-    }
-    Ok(events)
+        Ok(RecoveredEvent { activation, made })
+    })
 }
 
 /// One event as its trigger fired it, if it is known and can be read.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk_space;
+use super::log_end::{LogEnd, NewestFile};
 use super::segment::{self, Frames, HEAD, SegmentError, SegmentReader};
 use crate::lock::OpenError;
 
@@ -31,12 +32,15 @@ struct LogSegment {
 }
 
 /// The files, oldest first.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Segments(Arc<Mutex<VecDeque<LogSegment>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Segments {
+    files: Arc<Mutex<VecDeque<LogSegment>>>,
+    end: Arc<LogEnd>,
+}
 
 impl Segments {
     fn lock(&self) -> MutexGuard<'_, VecDeque<LogSegment>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes the files of which every batch is before this one, except the last, which is written; and the last as
@@ -46,7 +50,8 @@ impl Segments {
         while let Some(first) = segments.front() {
             match segments.get(1) {
                 Some(second) if second.first <= before => {}
-                None if with_last => {}
+                // Its absence is as it should be from now on.
+                None if with_last && self.end.clear().is_ok() => {}
                 _ => return,
             }
             if let Err(error) = std::fs::remove_file(&first.path) {
@@ -67,10 +72,13 @@ pub(crate) struct JournalLog {
     file: u64,
     active: Option<Active>,
     wants_spare: bool,
+    /// What is missing at its end.
+    pub(crate) missing: Option<String>,
 }
 
 struct Active {
     file: File,
+    number: u64,
     path: PathBuf,
     /// Up to where it holds whole batches.
     length: u64,
@@ -93,7 +101,10 @@ impl JournalLog {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|error| unusable(&folder, &error))?;
         let files = list(&folder).map_err(|error| unusable(&folder, &error))?;
-        let (segments, last) = (Segments::default(), files.last().map(|(number, _)| *number));
+        let end = LogEnd::open(state_dir).map_err(|error| unusable(&folder, &error))?;
+        let missing = end.read().and_then(|newest| missing(&folder, &files, newest));
+        let last = files.last().map(|(number, _)| *number);
+        let segments = Segments { files: Arc::default(), end: Arc::new(end) };
         for (number, path) in files {
             match SegmentReader::open(&path) {
                 Ok(Some(reader)) => segments.lock().push_back(LogSegment { first: reader.first, path }),
@@ -112,6 +123,7 @@ impl JournalLog {
             file: last.map_or(0, |last| last + 1),
             active: None,
             wants_spare: true,
+            missing,
         })
     }
 
@@ -178,6 +190,7 @@ impl JournalLog {
             let allocated = end + end.clamp(GROW.0, GROW.1);
             disk_space::zero(&active.file, active.allocated, allocated)?;
             active.allocated = allocated;
+            self.segments.end.set(NewestFile { number: active.number, length: allocated })?;
         }
         active.file.write_all_at(frames, active.length)?;
         herald_core::failpoint!("log-before-sync");
@@ -188,7 +201,7 @@ impl JournalLog {
     }
 
     fn create(&mut self) -> io::Result<Active> {
-        let path = self.folder.join(format!("{:020}.log", self.file));
+        let (number, path) = (self.file, self.folder.join(format!("{:020}.log", self.file)));
         let (file, allocated) = match disk_space::take(&self.folder, &path) {
             Some(file) => (file, SEGMENT),
             None => {
@@ -202,17 +215,21 @@ impl JournalLog {
         let begun = file.write_all_at(&segment::head(self.next), 0);
         // The name has to outlive a power cut too.
         let named = begun.and_then(|()| File::open(&self.folder)?.sync_all());
+        let allocated = allocated.max(HEAD as u64);
+        let named = named.and_then(|()| self.segments.end.set(NewestFile { number, length: allocated }));
         if let Err(error) = named {
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
         self.segments.lock().push_back(LogSegment { path: path.clone(), first: self.next });
-        Ok(Active { file, path, length: HEAD as u64, allocated: allocated.max(HEAD as u64) })
+        Ok(Active { file, number, path, length: HEAD as u64, allocated })
     }
 
     /// After an error nothing more is written to a file: what the kernel believes of it may be wrong.
     fn give_up(&mut self) {
         let Some(active) = self.active.take() else { return };
+        // It is shorter from now on, or gone.
+        let _ = self.segments.end.clear();
         if active.length == HEAD as u64 && std::fs::remove_file(&active.path).is_ok() {
             self.segments.lock().pop_back();
         } else {
@@ -220,6 +237,25 @@ impl JournalLog {
             let _ = active.file.set_len(active.length);
         }
     }
+}
+
+/// What of the newest file is not there, for people.
+fn missing(folder: &Path, files: &[(u64, PathBuf)], newest: NewestFile) -> Option<String> {
+    let path = folder.join(format!("{:020}.log", newest.number));
+    let Some((_, path)) = files.iter().find(|(number, _)| *number == newest.number) else {
+        return Some(format!(
+            "{}, the newest file of the journal, is missing: what was recorded in it and is not in the history is lost",
+            path.display()
+        ));
+    };
+    let length = std::fs::metadata(path).map_or(0, |about| about.len());
+    (length < newest.length).then(|| {
+        format!(
+            "{} has {length} bytes and had {}: what was recorded at its end and is not in the history is lost",
+            path.display(),
+            newest.length
+        )
+    })
 }
 
 /// The files of the log and their numbers, in order.

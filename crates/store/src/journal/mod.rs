@@ -4,6 +4,7 @@
 pub(crate) mod disk_space;
 pub(crate) mod entry;
 pub(crate) mod log;
+pub(crate) mod log_end;
 pub(crate) mod packed;
 pub(crate) mod seal;
 pub(crate) mod segment;

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::progress::{Progress, Turn};
 use super::unindexed::Unindexed;
+use crate::damage::Damage;
 use crate::history::trim::{self, TrimStep};
 use crate::history::{index, schema};
 use crate::journal::log::{Follower, SEGMENT, Segments};
@@ -64,6 +65,7 @@ pub(crate) struct Indexer {
     pub(crate) progress: Progress,
     pub(crate) unindexed: Arc<Unindexed>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) damage: Damage,
     /// Not before this it learns which keys are in the history.
     pub(crate) learn_at: Instant,
 }
@@ -173,6 +175,9 @@ impl Indexer {
             Err(error) => {
                 tracing::error!("the history cannot be written; the journal goes on without it: {error}");
                 self.follower = Follower::new(self.segments.clone(), from);
+                if let IndexError::History(error) = &error {
+                    self.damage.is_behind(error, "the history");
+                }
                 self.progress.in_trouble(error.to_string());
                 false
             }
@@ -242,6 +247,7 @@ impl Indexer {
                 more
             }
             Err(error) => {
+                self.damage.is_behind(&error, "the history");
                 tracing::warn!("the history could not be trimmed: {error}");
                 false
             }

@@ -4,8 +4,11 @@
 mod indexer;
 mod keys;
 mod progress;
+mod quick_check;
 mod unindexed;
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod guard_tests;
 #[cfg(test)]
@@ -29,8 +32,10 @@ use tokio::sync::oneshot;
 
 use indexer::Indexer;
 use progress::{Progress, TooFarBehind};
+use quick_check::QuickCheck;
 use unindexed::{KeyLookup, Unindexed};
 
+use crate::damage::Damage;
 use crate::history::query::Unreadable;
 use crate::history::trim::{Keep, Trimmed};
 use crate::history::{schema, seal_check};
@@ -64,6 +69,8 @@ pub struct JournalStore {
     /// For short questions and for pages; used on threads that may block.
     pub(crate) reader: Arc<Mutex<Connection>>,
     pub(crate) seal: Arc<Seal>,
+    pub(crate) damage: Damage,
+    check: Mutex<Option<QuickCheck>>,
     progress: Progress,
     pub(crate) unindexed: Arc<Unindexed>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -81,7 +88,8 @@ impl JournalStore {
         let path = lock::file(folder);
         let mut connection = schema::open(&path)?;
         let mut log = JournalLog::open(folder)?;
-        let segments = log.segments();
+        let (segments, damage) = (log.segments(), Damage::default());
+        log.missing.take().into_iter().for_each(|missing| damage.found(missing));
         let next = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
         let seal = Arc::new(seal_check::open(folder, &connection)?);
@@ -89,6 +97,7 @@ impl JournalStore {
             .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))?;
         let (progress, unindexed) = (Progress::new(next, keep), Arc::new(Unindexed::default()));
         let follower = Follower::new(segments.clone(), next);
+        let check = QuickCheck::begin(path.clone(), damage.clone())?;
         let indexer = Indexer {
             path,
             folder: log::folder(folder),
@@ -98,6 +107,7 @@ impl JournalStore {
             progress: progress.clone(),
             unindexed: unindexed.clone(),
             clock,
+            damage: damage.clone(),
             learn_at: Instant::now(),
         };
         let (batches, receiver) = sync_channel(CHANNEL);
@@ -118,6 +128,8 @@ impl JournalStore {
             failures: AtomicU64::new(0),
             reader: Arc::new(Mutex::new(reader)),
             seal,
+            damage,
+            check: Mutex::new(Some(check)),
             progress,
             unindexed,
             threads: Mutex::new(threads),
@@ -129,6 +141,12 @@ impl JournalStore {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What is damaged; it is left out.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.damage.clone()
     }
 
     /// Keeps another share of the past from now on.
@@ -159,13 +177,18 @@ impl JournalStore {
         let asked = tokio::task::spawn_blocking(move || {
             question(&reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        Ok(asked.await??)
+        let answer = asked.await?;
+        if let Err(error) = &answer {
+            self.damage.is_behind(error, "a part of the history");
+        }
+        Ok(answer?)
     }
 }
 
 impl Drop for JournalStore {
     /// What was sent is written, and taken into the history, before the files are closed.
     fn drop(&mut self) {
+        drop(self.check.lock().unwrap_or_else(PoisonError::into_inner).take());
         // Without a sender the writer ends.
         drop(self.batches.lock().unwrap_or_else(PoisonError::into_inner).take());
         for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {

@@ -385,12 +385,14 @@ pub(super) async fn leave_behind(folder: &Path, batches: &[Vec<Record>]) {
     let kept: Vec<_> = kept.iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
     let database = std::fs::read(folder.join("journal.db")).unwrap();
     let wal = std::fs::read(folder.join("journal.db-wal")).unwrap();
+    let end = std::fs::read(folder.join("journal.end")).unwrap();
     other.execute_batch("ROLLBACK").unwrap();
     drop((other, store));
     for (path, bytes) in kept {
         std::fs::write(path, bytes).unwrap();
     }
     let _ = std::fs::remove_file(folder.join("journal.db-shm"));
+    std::fs::write(folder.join("journal.end"), end).unwrap();
     std::fs::write(folder.join("journal.db"), database).unwrap();
     std::fs::write(folder.join("journal.db-wal"), wal).unwrap();
 }

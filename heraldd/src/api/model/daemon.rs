@@ -80,6 +80,18 @@ pub struct Reloaded {
 /// How the daemon does.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok` of `/healthz`, `ready` of `/readyz`.
+    /// `ok` of `/healthz`; `ready` of `/readyz`, or `damaged`: events are accepted, but a part of the state is damaged.
     pub status: String,
+    /// What is damaged, for people; left out where nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damage: Vec<String>,
+}
+
+impl Health {
+    /// Events are accepted.
+    #[must_use]
+    pub fn ready(damage: Vec<String>) -> Self {
+        let status = if damage.is_empty() { "ready" } else { "damaged" };
+        Self { status: status.to_owned(), damage }
+    }
 }

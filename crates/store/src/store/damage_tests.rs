@@ -1,0 +1,146 @@
+//! A state that is damaged: what is whole goes on, and what is not is named.
+
+use std::path::Path;
+
+use herald_core::journal::Record;
+use serde_json::json;
+
+use super::JournalStore;
+use super::tests::{accepted, append, id, leave_behind, open, plan, queued, routed};
+use crate::history::{History, JobQuery};
+
+const PAGE: usize = 4096;
+
+/// Three jobs that wait, and an event that is not routed.
+async fn waiting(folder: &Path) {
+    let (plan, store) = (plan("hunter2222"), open(folder));
+    let mut records: Vec<Record> =
+        vec![accepted(&plan, 1, json!({"n": 1})), accepted(&plan, 2, json!({"n": 2}))];
+    records.extend((11..14).map(|n| queued(&plan, 1, n)));
+    records.push(routed(1, Some(id(11))));
+    append(&store, &records).await.unwrap();
+}
+
+fn change(folder: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(folder.join("journal.db")).unwrap();
+    assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+    // All of it into the file.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+}
+
+fn recovered(store: &JournalStore) -> (usize, usize) {
+    let recovered = store.recover().unwrap();
+    (recovered.events.len(), recovered.jobs.len())
+}
+
+async fn listed(store: &JournalStore) -> usize {
+    store.jobs(JobQuery { limit: 100, ..JobQuery::default() }).await.unwrap().jobs.len()
+}
+
+#[tokio::test]
+async fn one_damaged_row_is_left_out_and_named() {
+    for damage in [
+        "router = CAST(x'ff41fe' AS TEXT)",
+        "attempt = 'many'",
+        "queued_at = x'00'",
+        "actor = CAST(x'fe' AS TEXT)",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        waiting(folder.path()).await;
+        change(folder.path(), &format!("UPDATE jobs SET {damage} WHERE id = '{}'", id(12)));
+        let store = open(folder.path());
+        assert_eq!(recovered(&store), (1, 2), "{damage}");
+        let named = store.damage().list();
+        assert!(named.iter().any(|what| what.contains(&*id(12))), "{damage}: {named:?}");
+        assert!(listed(&store).await >= 2, "{damage}");
+        // And everything else goes on.
+        append(&store, &[accepted(&plan("hunter2222"), 9, json!({}))]).await.unwrap();
+        assert!(store.event(&id(9)).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_damaged_is_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    waiting(folder.path()).await;
+    change(
+        folder.path(),
+        &format!("UPDATE events SET trigger_name = CAST(x'ff' AS TEXT) WHERE id = '{}'", id(2)),
+    );
+    let store = open(folder.path());
+    assert_eq!(recovered(&store), (0, 3));
+    assert!(store.damage().list().iter().any(|what| what.contains(&*id(2))));
+}
+
+#[tokio::test]
+async fn damaged_pages_are_found_in_the_background_and_pages_of_jobs_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (plan, store) = (plan("hunter2222"), open(folder.path()));
+    let mut records = vec![accepted(&plan, 1, json!({"n": 1}))];
+    records.extend((100..400).map(|n| queued(&plan, 1, n)));
+    append(&store, &records).await.unwrap();
+    assert_eq!(store.jobs(JobQuery { limit: 1000, ..JobQuery::default() }).await.unwrap().jobs.len(), 300);
+    drop(store);
+    let path = folder.path().join("journal.db");
+    let page = {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+        // A page of rows, known by the id of a job in the middle.
+        drop(connection);
+        let bytes = std::fs::read(&path).unwrap();
+        let wanted = id(250);
+        let holds = |page: &[u8]| page.windows(36).any(|found| found == wanted.as_bytes());
+        let is_row = |page: &[u8]| page.windows(12).any(|found| found == b"git_password");
+        bytes.chunks(PAGE).position(|page| holds(page) && is_row(page)).unwrap()
+    };
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[page * PAGE..page * PAGE + 64].fill(0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+    let store = open(folder.path());
+    let found = store.recover().unwrap().jobs.len();
+    assert!((100..300).contains(&found), "{found}");
+    let page = store.jobs(JobQuery { limit: 1000, ..JobQuery::default() }).await.unwrap();
+    assert_eq!(page.jobs.len(), found, "the same jobs are whole");
+    for _ in 0..200 {
+        if store.damage().list().iter().any(|what| what.contains("journal.db")) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{:?}", store.damage().list());
+}
+
+#[tokio::test]
+async fn a_journal_that_ends_early_is_named() {
+    for (what, cut) in [("is missing", None), ("bytes and had", Some(200)), ("bytes and had", Some(60_000))] {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan("hunter2222");
+        leave_behind(
+            folder.path(),
+            &[vec![accepted(&plan, 1, json!({}))], vec![accepted(&plan, 2, json!({}))]],
+        )
+        .await;
+        let log = folder.path().join("journal").join(format!("{:020}.log", 0));
+        match cut {
+            None => std::fs::remove_file(&log).unwrap(),
+            Some(length) => {
+                std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(length).unwrap()
+            }
+        }
+        let store = open(folder.path());
+        let named = store.damage().list();
+        assert!(named.len() == 1 && named[0].contains(what) && named[0].contains("0.log"), "{named:?}");
+        append(&store, &[accepted(&plan, 9, json!({}))]).await.unwrap();
+        drop(store);
+        let store = open(folder.path());
+        assert!(store.damage().list().is_empty(), "{:?}", store.damage().list());
+        assert!(store.event(&id(9)).await.unwrap().is_some());
+    }
+    // What ended as it should has nothing to report: a clean stop, and a killed process.
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan("hunter2222");
+    leave_behind(folder.path(), &[vec![accepted(&plan, 1, json!({}))]]).await;
+    for _ in 0..2 {
+        assert!(open(folder.path()).damage().list().is_empty());
+    }
+}

@@ -1,0 +1,60 @@
+//! Checks the file of the history in the background, once, after the start.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::InterruptHandle;
+
+use crate::damage::Damage;
+use crate::history::schema;
+use crate::lock::OpenError;
+
+/// So much of it is named.
+const MOST: u32 = 10;
+/// How often a check that is to end is interrupted: it may just be about to begin.
+const AGAIN: Duration = Duration::from_millis(2);
+
+/// A check that runs, and ends when this is dropped.
+pub(crate) struct QuickCheck {
+    interrupt: InterruptHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl QuickCheck {
+    /// Begins it.
+    pub(crate) fn begin(path: PathBuf, damage: Damage) -> Result<Self, OpenError> {
+        let shown = path.display().to_string();
+        let name = shown.clone();
+        let unusable = |error: &dyn std::fmt::Display| OpenError(format!("the journal {shown}: {error}"));
+        let connection = schema::connect(&path, false).map_err(|error| unusable(&error))?;
+        let interrupt = connection.get_interrupt_handle();
+        let check = move || {
+            let read = || -> rusqlite::Result<Vec<String>> {
+                let mut statement = connection.prepare(&format!("PRAGMA quick_check({MOST})"))?;
+                statement.query_map([], |row| row.get(0))?.collect()
+            };
+            match read() {
+                Ok(lines) => lines
+                    .iter()
+                    .filter(|line| *line != "ok")
+                    .for_each(|line| damage.found(format!("{name}: {}", line.trim().replace('\n', "; ")))),
+                Err(error) if damage.is_behind(&error, &name) => {}
+                Err(error) => tracing::debug!("{name} was not checked to its end: {error}"),
+            }
+        };
+        let thread = std::thread::Builder::new().name("history-check".to_owned()).spawn(check);
+        Ok(Self { interrupt, thread: Some(thread.map_err(|error| unusable(&error))?) })
+    }
+}
+
+impl Drop for QuickCheck {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        while !thread.is_finished() {
+            self.interrupt.interrupt();
+            std::thread::sleep(AGAIN);
+        }
+        let _ = thread.join();
+    }
+}
