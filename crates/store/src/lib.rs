@@ -13,5 +13,6 @@ pub mod observed;
 mod open_error;
 mod permissions;
 pub mod store;
+pub mod whole_state;
 
 pub use journal::count_entries;

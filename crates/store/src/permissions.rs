@@ -115,3 +115,15 @@ fn make_file_private(path: &Path) -> Result<(), OpenError> {
 fn cannot_be_private(path: &Path, error: &io::Error) -> OpenError {
     OpenError(format!("{} cannot be made private to the user of heraldd: {error}", path.display()))
 }
+
+/// What others can read or write in a folder, a sentence each.
+pub(crate) fn problems(folder: &Path) -> Vec<String> {
+    let paths = FILES.iter().chain(&FOLDERS).map(|name| folder.join(name)).chain([folder.to_owned()]);
+    let open = paths.filter_map(|path| {
+        let mode = std::fs::symlink_metadata(&path).ok()?.mode() & 0o7777;
+        let shown = path.display();
+        (mode & BY_GROUP_OR_OTHERS != 0)
+            .then(|| format!("{shown} is open to other users (mode {mode:04o}): chmod go= {shown}"))
+    });
+    open.collect()
+}

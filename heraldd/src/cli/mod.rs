@@ -16,6 +16,7 @@ mod next;
 mod pages;
 mod probe;
 mod schema;
+mod state;
 mod status;
 mod wait;
 
@@ -77,6 +78,7 @@ enum Command {
     Graph(graph::GraphArguments),
     Next(next::NextArguments),
     Import(import::ImportArguments),
+    State(state::StateArguments),
     Completions(pages::Completions),
     Man(pages::Man),
 }
@@ -125,6 +127,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Schema(arguments) => schema::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
         Command::Import(arguments) => import::run(arguments),
+        Command::State(arguments) => state::run(arguments, &SystemClock),
         Command::Next(arguments) => next::run(arguments, &SystemClock),
         Command::Completions(arguments) => pages::completions(arguments, Arguments::command()),
         Command::Man(arguments) => pages::man(arguments, Arguments::command()),

@@ -20,6 +20,11 @@ UNION ALL
 SELECT sealed FROM events WHERE routed_at IS NOT NULL AND sealed IS NOT NULL
     AND id IN (SELECT event_id FROM jobs WHERE status IN ('queued', 'running'))";
 
+/// The same, with the ids of the events.
+pub(crate) const WAITING_IDS: &str = "
+SELECT id, sealed FROM events WHERE sealed IS NOT NULL AND (routed_at IS NULL
+    OR id IN (SELECT event_id FROM jobs WHERE status IN ('queued', 'running')))";
+
 /// How a key fits the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyMatch {
@@ -52,8 +57,8 @@ pub(crate) fn open(folder: &Path, connection: &Connection) -> Result<Seal, OpenE
         };
         return Err(OpenError(format!(
             "{} {wrong}, and the secrets of {events} sealed with it; restore the file (it belongs together with \
-             journal.db, also in a backup), then start heraldd again; where it is lost for good, these events cannot \
-             be run: move the folder away and start with an empty one",
+             journal.db, also in a backup), then start heraldd again; where it is lost for good, `heraldd state salvage` \
+             keeps everything else",
             seal::file(folder).display()
         )));
     }

@@ -240,7 +240,7 @@ impl JournalLog {
 }
 
 /// What of the newest file is not there, for people.
-fn missing(folder: &Path, files: &[(u64, PathBuf)], newest: NewestFile) -> Option<String> {
+pub(crate) fn missing(folder: &Path, files: &[(u64, PathBuf)], newest: NewestFile) -> Option<String> {
     let path = folder.join(format!("{:020}.log", newest.number));
     let Some((_, path)) = files.iter().find(|(number, _)| *number == newest.number) else {
         return Some(format!(
@@ -258,13 +258,17 @@ fn missing(folder: &Path, files: &[(u64, PathBuf)], newest: NewestFile) -> Optio
     })
 }
 
+/// The number of a file of the log, by its name.
+pub(crate) fn number(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_suffix(".log")?.parse().ok()
+}
+
 /// The files of the log and their numbers, in order.
 fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(number) = name.strip_suffix(".log").and_then(|number| number.parse().ok()) {
+        if let Some(number) = number(&path) {
             files.push((number, path));
         }
     }
@@ -336,7 +340,7 @@ impl Follower {
         let folder = segments.front().and_then(|segment| segment.path.parent()).map(Path::to_owned);
         SegmentError::Strange(format!(
             "batch {} of {} is missing or damaged; the batches after it cannot be recovered. Restore the folder from a \
-             backup, together with journal.db; or move it away and lose its contents",
+             backup, together with journal.db; or keep what is whole: heraldd state salvage",
             self.next,
             folder.unwrap_or_default().display()
         ))

@@ -1,7 +1,8 @@
 //! Where the log ends: which file is the newest, and how far its blocks reach.
 //!
-//! It is a file of a few bytes, `journal.end`, beside the folder of the log. It is written when a file is begun or gets
-//! more blocks, so that at the next start a file that is missing or shorter is noticed: what was recorded in it is lost.
+//! It is a file of a few bytes, `journal.end`, beside the folder of the log. It is written when a file is begun or
+//! gets more blocks, so that at the next start a file that is missing or shorter is noticed: what was recorded in it is
+//! lost.
 
 use std::fs::File;
 use std::io;
@@ -35,10 +36,7 @@ impl LogEnd {
 
     /// What was kept. `None`: the log is empty, or nothing is known of it.
     pub(crate) fn read(&self) -> Option<NewestFile> {
-        let mut bytes = [0; LENGTH];
-        self.0.read_exact_at(&mut bytes, 0).ok()?;
-        let (number, length) = std::str::from_utf8(&bytes).ok()?.trim().split_once(' ')?;
-        Some(NewestFile { number: number.parse().ok()?, length: length.parse().ok()? })
+        read(&self.0)
     }
 
     /// Keeps this.
@@ -58,5 +56,23 @@ impl LogEnd {
     pub(crate) fn clear(&self) -> io::Result<()> {
         self.0.write_all_at(&[b'-'; LENGTH], 0)?;
         self.0.sync_data()
+    }
+}
+
+fn read(file: &File) -> Option<NewestFile> {
+    let mut bytes = [0; LENGTH];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let (number, length) = std::str::from_utf8(&bytes).ok()?.trim().split_once(' ')?;
+    Some(NewestFile { number: number.parse().ok()?, length: length.parse().ok()? })
+}
+
+/// What is kept of a state that somebody else may be using.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn peek(state_dir: &Path) -> io::Result<Option<NewestFile>> {
+    match File::open(state_dir.join("journal.end")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => Ok(read(&other?)),
     }
 }

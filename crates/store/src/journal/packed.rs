@@ -51,6 +51,11 @@ impl<'a> Packed<'a> {
         }
     }
 
+    /// Whether these bytes begin as a packed text does.
+    pub(crate) fn is_marked(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&MARK)
+    }
+
     /// The text.
     ///
     /// # Errors

@@ -193,6 +193,19 @@ impl SegmentReader {
         Ok(behind)
     }
 
+    /// Goes on behind a frame that is not whole, if there is a whole one behind it. Gives whether there is.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn skip_damaged(&mut self) -> io::Result<bool> {
+        let mut head = [0; FRAME_HEAD];
+        if !self.is_damaged()? || !self.read_whole(&mut head, self.at)? {
+            return Ok(false);
+        }
+        self.at += FRAME_HEAD as u64 + u64::from(u32_at(&head, 0));
+        Ok(true)
+    }
+
     fn read_whole(&self, into: &mut [u8], at: u64) -> io::Result<bool> {
         match self.file.read_exact_at(into, at) {
             Ok(()) => Ok(true),

@@ -22,13 +22,13 @@ use serde_json::{Value, json};
 use super::JournalStore;
 use crate::history::{History, JobPage, JobQuery, JobStatus, Keep};
 
-pub(super) const KEEP: Keep = Keep { time: Duration::from_secs(86_400), jobs: 1000 };
+pub(crate) const KEEP: Keep = Keep { time: Duration::from_secs(86_400), jobs: 1000 };
 
-pub(super) fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-pub(super) fn id(n: u64) -> Name {
+pub(crate) fn id(n: u64) -> Name {
     format!("01900000-0000-7000-8000-{n:012x}").into()
 }
 
@@ -36,16 +36,16 @@ fn object(value: Value) -> Params {
     value.as_object().unwrap().clone()
 }
 
-pub(super) async fn append(store: &JournalStore, records: &[Record]) -> Result<(), JournalError> {
+pub(crate) async fn append(store: &JournalStore, records: &[Record]) -> Result<(), JournalError> {
     store.append(&Records::new(records.to_vec())).await
 }
 
-pub(super) fn open(folder: &Path) -> JournalStore {
+pub(crate) fn open(folder: &Path) -> JournalStore {
     JournalStore::open(folder, KEEP, Arc::new(SystemClock)).unwrap()
 }
 
 /// A configuration with one router, whose secret is this.
-pub(super) fn plan(secret: &str) -> Plan {
+pub(crate) fn plan(secret: &str) -> Plan {
     let router = json!({"r": {
         "trigger": "t", "selector": "all", "task": {"k": "local"},
         "job_param": {"cmd": "true", "git_password": secret, "arg": [secret, "plain"]},
@@ -61,7 +61,7 @@ pub(super) fn plan(secret: &str) -> Plan {
     Plan { workflow: read(&router, &Value::Null, &known).0, mask: Arc::new(mask), ..Plan::default() }
 }
 
-pub(super) fn accepted(plan: &Plan, n: u64, param: Value) -> Record {
+pub(crate) fn accepted(plan: &Plan, n: u64, param: Value) -> Record {
     let activation = Activation {
         event_id: id(n),
         trigger: "t".into(),
@@ -92,18 +92,18 @@ fn job(plan: &Plan, event: u64, n: u64, attempt: u32) -> Arc<Job> {
     })
 }
 
-pub(super) fn queued(plan: &Plan, event: u64, n: u64) -> Record {
+pub(crate) fn queued(plan: &Plan, event: u64, n: u64) -> Record {
     Record::Queued { job: job(plan, event, n, 1), mask: plan.mask.clone(), at: at(1) }
 }
 
-pub(super) fn routed(event: u64, job_id: Option<Name>) -> Record {
+pub(crate) fn routed(event: u64, job_id: Option<Name>) -> Record {
     let said = if job_id.is_some() { SelectorResult::Match } else { SelectorResult::NoMatch };
     let (router, task, selector) = ("r".into(), "k".into(), "all".into());
     let decision = Decision { router, task, selector, said, why: "because".into(), job_id };
     Record::Routed { event_id: id(event), decisions: vec![decision], at: at(1) }
 }
 
-pub(super) fn ended(plan: &Plan, event: u64, n: u64) -> Record {
+pub(crate) fn ended(plan: &Plan, event: u64, n: u64) -> Record {
     let verdict = Verdict { status: Status::Succeeded, error: None, result: object(json!({"exit_code": 0})) };
     Record::Ended {
         job: job(plan, event, n, 1),
@@ -114,7 +114,7 @@ pub(super) fn ended(plan: &Plan, event: u64, n: u64) -> Record {
     }
 }
 
-pub(super) fn started(plan: &Plan, event: u64, n: u64, attempt: u32) -> Record {
+pub(crate) fn started(plan: &Plan, event: u64, n: u64, attempt: u32) -> Record {
     Record::Started { job: job(plan, event, n, attempt), at: at(2) }
 }
 
@@ -367,12 +367,12 @@ async fn while_the_history_cannot_be_written_the_journal_goes_on() {
 }
 
 /// The log as a killed process leaves it: what was written and not taken in yet.
-pub(super) async fn left_behind(folder: &Path, plan: &Plan, batches: u64) {
+pub(crate) async fn left_behind(folder: &Path, plan: &Plan, batches: u64) {
     let batches: Vec<_> = (1..=batches).map(|n| vec![accepted(plan, n, json!({"n": n}))]).collect();
     leave_behind(folder, &batches).await;
 }
 
-pub(super) async fn leave_behind(folder: &Path, batches: &[Vec<Record>]) {
+pub(crate) async fn leave_behind(folder: &Path, batches: &[Vec<Record>]) {
     let store = open(folder);
     // Holds the history back.
     let other = rusqlite::Connection::open(folder.join("journal.db")).unwrap();
@@ -397,7 +397,7 @@ pub(super) async fn leave_behind(folder: &Path, batches: &[Vec<Record>]) {
     std::fs::write(folder.join("journal.db-wal"), wal).unwrap();
 }
 
-pub(super) async fn events(store: &JournalStore, most: u64) -> Vec<u64> {
+pub(crate) async fn events(store: &JournalStore, most: u64) -> Vec<u64> {
     let mut found = Vec::new();
     for n in 1..=most {
         if store.event(&id(n)).await.unwrap().is_some() {

@@ -1,0 +1,14 @@
+//! A `state_dir` as a whole: checking, copying and repairing it.
+
+mod backup;
+mod check;
+mod files;
+mod salvage;
+
+#[cfg(test)]
+mod tests;
+
+pub use backup::{backup, restore};
+pub use check::{StateReport, check};
+pub use files::StateError;
+pub use salvage::{Salvaged, salvage};

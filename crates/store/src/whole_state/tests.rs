@@ -1,0 +1,152 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use herald_core::clock::SystemClock;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{StateError, backup, check, restore, salvage};
+use crate::history::{History, JobQuery};
+use crate::store::JournalStore;
+use crate::store::tests::{KEEP, accepted, append, id, leave_behind, open, plan, queued, routed};
+
+/// A state with a job that waits and a sealed event.
+async fn fill(store: &JournalStore) {
+    let plan = plan("hunter2222");
+    let event = accepted(&plan, 1, json!({"password": "from the event"}));
+    append(store, &[event, queued(&plan, 1, 11), routed(1, Some(id(11)))]).await.unwrap();
+    append(store, &[accepted(&plan, 2, json!({"n": 2})), queued(&plan, 2, 12)]).await.unwrap();
+}
+
+fn write_log(folder: &Path) {
+    let day = folder.join("log/2025-11-24");
+    std::fs::create_dir_all(&day).unwrap();
+    std::fs::write(day.join("a-1.log"), "output").unwrap();
+}
+
+fn assert_filled(folder: &Path) {
+    let store = open(folder);
+    let recovered = store.recover().unwrap();
+    assert_eq!((recovered.jobs.len(), recovered.events.len()), (2, 1));
+    assert!(recovered.jobs.iter().all(|job| job.stored.broken.is_none()));
+    assert!(store.damage().list().is_empty(), "{:?}", store.damage().list());
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_while_events_come_and_is_restored() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, copied, back) = (place.path().join("s"), place.path().join("b"), place.path().join("r"));
+    let store = Arc::new(open(&folder));
+    fill(&store).await;
+    write_log(&folder);
+    let writing = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let plan = plan("hunter2222");
+            for n in 100..2000 {
+                append(&store, &[accepted(&plan, n, json!({"n": n}))]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    for n in 0..5 {
+        let copied = copied.join(n.to_string());
+        let (from, to) = (folder.clone(), copied.clone());
+        let made = tokio::task::spawn_blocking(move || backup(&from, &to, Timestamp::UNIX_EPOCH));
+        made.await.unwrap().unwrap();
+        assert_eq!(check(&copied).unwrap().problems, Vec::<String>::new());
+    }
+    writing.await.unwrap();
+    let why = restore(&copied.join("4"), &folder).unwrap_err().to_string();
+    assert!(why.contains("another heraldd"), "{why}");
+    drop(store);
+    let why = restore(&copied.join("4"), &folder).unwrap_err().to_string();
+    assert!(why.contains("is not empty"), "{why}");
+    let report = restore(&copied.join("0"), &back).unwrap();
+    // The history may not have taken in anything yet.
+    assert!(report.jobs == 2 || report.batches > 0, "{report:?}");
+    assert_eq!(std::fs::read_to_string(back.join("log/2025-11-24/a-1.log")).unwrap(), "output");
+    let store = open(&back);
+    assert_eq!(store.recover().unwrap().jobs.len(), 2);
+    assert!(store.recover().unwrap().jobs.iter().all(|job| job.stored.broken.is_none()));
+}
+
+#[tokio::test]
+async fn what_is_not_a_whole_backup_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, copied) = (place.path().join("s"), place.path().join("b"));
+    fill(&open(&folder)).await;
+    backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap();
+    assert!(matches!(backup(&folder, &copied, Timestamp::UNIX_EPOCH), Err(StateError::Refused(_))));
+    std::fs::remove_file(copied.join("seal.key")).unwrap();
+    let why = restore(&copied, &place.path().join("r")).unwrap_err().to_string();
+    assert!(why.contains("seal.key is missing"), "{why}");
+    std::fs::remove_file(copied.join("backup")).unwrap();
+    let why = restore(&copied, &place.path().join("r")).unwrap_err().to_string();
+    assert!(why.contains("not a whole backup"), "{why}");
+    assert!(check(&place.path().join("none")).is_err());
+}
+
+#[tokio::test]
+async fn salvage_keeps_what_is_whole_and_names_the_rest() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, new) = (place.path().join("s"), place.path().join("n"));
+    fill(&open(&folder)).await;
+    write_log(&folder);
+    let plan = plan("hunter2222");
+    let more: Vec<_> = (3..6).map(|n| vec![accepted(&plan, n, json!({"n": n}))]).collect();
+    leave_behind(&folder, &more).await;
+    // A row, and a batch in the middle of what is not in the history yet.
+    let connection = rusqlite::Connection::open(folder.join("journal.db")).unwrap();
+    let sql = format!("UPDATE jobs SET router = CAST(x'ff' AS TEXT) WHERE id = '{}'", id(12));
+    connection.execute(&sql, []).unwrap();
+    drop(connection);
+    let log = std::fs::read_dir(folder.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let log = log.filter(|path| path.extension().is_some_and(|ending| ending == "log")).max().unwrap();
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[60] ^= 0x55;
+    std::fs::write(&log, &bytes).unwrap();
+    let problems = check(&folder).unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains(&*id(12))), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("damaged at byte")), "{problems:?}");
+    assert!(JournalStore::open(&folder, KEEP, Arc::new(SystemClock)).is_err());
+    let before = std::fs::read(folder.join("journal.db")).unwrap();
+    let salvaged = salvage(&folder, &new, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(std::fs::read(folder.join("journal.db")).unwrap(), before, "the old one stays as it is");
+    assert!(salvaged.lost.iter().any(|lost| lost.contains(&*id(12))), "{salvaged:?}");
+    assert!(salvaged.lost.iter().any(|lost| lost.contains("batches 2 to 2")), "{salvaged:?}");
+    assert_eq!((salvaged.jobs, salvaged.events), (1, 4));
+    assert_eq!(check(&new).unwrap().problems, Vec::<String>::new());
+    let store = open(&new);
+    let jobs = store.recover().unwrap().jobs;
+    assert!(jobs.len() == 1 && jobs[0].stored.broken.is_none());
+    assert!(new.join("log/2025-11-24/a-1.log").exists());
+    append(&store, &[accepted(&plan, 9, json!({}))]).await.unwrap();
+    assert!(store.event(&id(9)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn salvage_is_the_way_out_when_the_key_is_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, new) = (place.path().join("s"), place.path().join("n"));
+    fill(&open(&folder)).await;
+    std::fs::remove_file(folder.join("seal.key")).unwrap();
+    assert!(JournalStore::open(&folder, KEEP, Arc::new(SystemClock)).is_err());
+    let salvaged = salvage(&folder, &new, Timestamp::UNIX_EPOCH).unwrap();
+    assert!(salvaged.lost.len() == 1 && salvaged.lost[0].contains(&*id(1)), "{salvaged:?}");
+    let store = open(&new);
+    let jobs = store.recover().unwrap().jobs;
+    assert!(jobs.len() == 1 && jobs[0].stored.job.id == id(12));
+    let page = store.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
+    assert_eq!(page.jobs.len(), 2);
+}
+
+#[tokio::test]
+async fn a_backup_without_anything_special_starts_as_it_was() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, copied, back) = (place.path().join("s"), place.path().join("b"), place.path().join("r"));
+    fill(&open(&folder)).await;
+    backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap();
+    restore(&copied, &back).unwrap();
+    assert_filled(&back);
+}
