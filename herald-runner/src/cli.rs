@@ -3,15 +3,59 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Executes signed jobs on this server for a heraldd elsewhere.
 #[derive(Debug, Parser)]
-#[command(name = "herald-runner", version)]
+#[command(name = "herald-runner", version, disable_help_subcommand = true)]
 pub struct Args {
-    /// The configuration, a YAML file
-    #[arg(short, long, value_name = "FILE")]
-    pub config: PathBuf,
+    /// Configuration file (YAML)
+    #[arg(short, long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What is done instead of running jobs.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Validate a configuration; exit 0 if valid, 2 if not
+    ///
+    /// Errors and warnings go to standard error, each with its place. Nothing is started.
+    #[command(after_help = "Example:\n  herald-runner check /etc/herald-runner/config.yml")]
+    Check {
+        /// Configuration file (same as --config)
+        #[arg(value_name = "FILE", conflicts_with = "config")]
+        file: Option<PathBuf>,
+    },
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Run jobs, with this configuration.
+    Run(PathBuf),
+    /// Validate this configuration.
+    Check(PathBuf),
+}
+
+impl Args {
+    /// What they ask for.
+    ///
+    /// # Errors
+    /// When no configuration is named.
+    pub fn task(self) -> Result<Task, clap::Error> {
+        let (file, task): (_, fn(PathBuf) -> Task) = match self.command {
+            Some(Command::Check { file }) => (file.or(self.config), Task::Check),
+            None => (self.config, Task::Run),
+        };
+        let missing = || {
+            let what = "name the configuration file: --config FILE";
+            Self::command().error(ErrorKind::MissingRequiredArgument, what)
+        };
+        file.map(task).ok_or_else(missing)
+    }
 }
 
 /// The long names that may come with one dash.
@@ -56,8 +100,20 @@ mod tests {
             (&[], None),
         ] {
             let argv = ["herald-runner"].iter().chain(args).map(OsString::from);
-            let parsed = Args::try_parse_from(with_two_dashes(argv)).ok();
-            assert_eq!(parsed.map(|args| args.config), expected.map(PathBuf::from), "{args:?}");
+            let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(Args::task).ok();
+            assert_eq!(parsed, expected.map(|file| Task::Run(PathBuf::from(file))), "{args:?}");
+        }
+        for (args, expected) in [
+            (&["check", "a"][..], Some("a")),
+            (&["check", "-config", "a"], Some("a")),
+            (&["check", "-config=a"], Some("a")),
+            (&["-config", "a", "check"], Some("a")),
+            (&["check"], None),
+            (&["check", "a", "-c", "b"], None),
+        ] {
+            let argv = ["herald-runner"].iter().chain(args).map(OsString::from);
+            let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(Args::task).ok();
+            assert_eq!(parsed, expected.map(|file| Task::Check(PathBuf::from(file))), "{args:?}");
         }
         let version = with_two_dashes(["herald-runner", "-version"].map(OsString::from));
         let error = Args::try_parse_from(version).unwrap_err();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_base::service_manager::ServiceManager;
 use herald_exec::{ExecEngine, ExecSettings, ownership};
-use herald_log::ProgramLog;
+use herald_log::{LogOutput, ProgramLog};
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
 use herald_net::tls::ServerTls;
@@ -42,9 +42,13 @@ pub fn run(file: &Path, config: RunnerConfig) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     ownership::start();
+    let has_log_file = matches!(config.log.output, LogOutput::File(_));
     let result = runtime.block_on(serve(file, config, &log));
     ownership::leave();
-    if let Err(error) = &result {
+    // On standard error it is printed by the program.
+    if let Err(error) = result.as_ref()
+        && has_log_file
+    {
         log.report(&format_args!("{error:#}"), true);
     }
     // What still hangs on a blocking thread must not keep the process.

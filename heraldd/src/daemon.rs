@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::model::Reloaded;
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{ApiSettings, DaemonConfig, FleetSettings};
@@ -184,20 +185,23 @@ impl Daemon {
         self.stop(signals).await;
     }
 
-    /// Applies a changed configuration, and gives its warnings. On errors the running configuration is kept.
-    async fn reload(&mut self) -> Result<Vec<String>, ReloadError> {
+    /// Applies a changed configuration, and says what to know of it. On errors the running configuration is kept.
+    async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let reloaded = self.apply_config().await;
         self.state.metrics.reloaded(reloaded.is_ok());
         match &reloaded {
-            Ok(_) => tracing::info!("configuration reloaded"),
-            Err(error) => self
-                .log
-                .report(&format!("configuration not reloaded, the running one is kept: {error}"), true),
+            Ok(reloaded) => {
+                tracing::info!("configuration reloaded");
+                if !reloaded.restart_required.is_empty() {
+                    tracing::warn!("restart required: {}", reloaded.restart_required.join(", "));
+                }
+            }
+            Err(error) => self.log.report(error, true),
         }
         reloaded
     }
 
-    async fn apply_config(&mut self) -> Result<Vec<String>, ReloadError> {
+    async fn apply_config(&mut self) -> Result<Reloaded, ReloadError> {
         let (path, id, before) = (self.path.clone(), self.id.clone(), self.assembly.clone());
         let load = move || loading::load(&path, id.as_deref(), Some(&before));
         let loaded = tokio::task::spawn_blocking(load).await;
@@ -209,9 +213,9 @@ impl Daemon {
         match Supervisor::prepare(assembly.triggers_new(&self.assembly)).await {
             Ok(prepared) => {
                 let warnings = config.warnings.iter().map(ToString::to_string).collect();
-                self.apply(config, assembly).await;
+                let restart_required = self.apply(config, assembly).await;
                 self.triggers.run(prepared);
-                Ok(warnings)
+                Ok(Reloaded { warnings, restart_required })
             }
             Err((name, error)) => {
                 self.roll_back(&assembly).await;
@@ -224,12 +228,13 @@ impl Daemon {
         self.serving.reload(api).await
     }
 
-    async fn apply(&mut self, config: DaemonConfig, assembly: Assembly) {
+    /// Gives the settings whose change needs a restart.
+    async fn apply(&mut self, config: DaemonConfig, assembly: Assembly) -> Vec<String> {
         config.warnings.iter().for_each(|warning| self.log.report(warning, false));
+        let mut restart_required: Vec<&str> = self.state.reload(&config.settings).into_iter().collect();
         self.log.reopen();
-        self.log.reload(&config.settings.log);
+        restart_required.extend(self.log.reload(&config.settings.log));
         self.grace = config.settings.shutdown_grace();
-        self.state.reload(&config.settings);
         let limits = config.settings.limits();
         let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
         self.state.metrics.configured(plan.clone());
@@ -238,20 +243,22 @@ impl Daemon {
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
         self.api_settings = config.settings.api;
-        self.apply_fleet(fleet).await;
+        restart_required.extend(self.apply_fleet(fleet).await);
+        restart_required.into_iter().map(str::to_owned).collect()
     }
 
-    async fn apply_fleet(&mut self, fleet: FleetSettings) {
-        match (&mut self.runner, &fleet.runner) {
+    /// Gives `runner` where its change needs a restart.
+    async fn apply_fleet(&mut self, fleet: FleetSettings) -> Option<&'static str> {
+        let is_applied = match (&mut self.runner, &fleet.runner) {
             (Some(runner), settings) => runner.reload(settings.as_ref()),
-            (None, Some(_)) => tracing::warn!("`runner` was added: restart required"),
-            (None, None) => {}
-        }
+            (None, settings) => settings.is_none(),
+        };
         if !self.heartbeats.go_by(&fleet) {
             let accept = Arc::new(self.dispatcher.handle().clone());
             let fresh = Heartbeats::start(&fleet, &self.nodes, accept, Arc::new(SystemClock));
             std::mem::replace(&mut self.heartbeats, fresh).stop().await;
         }
+        (!is_applied).then_some("runner")
     }
 
     /// Restores what ran before a reload that failed half way.

@@ -56,7 +56,7 @@ pub fn types(source: &ConfigSource) -> AvailableTypes {
     for (place, path) in config::plugins(source).iter().enumerate() {
         match plugin::load(std::slice::from_ref(path)) {
             Ok(loaded) => plugins.extend(loaded),
-            Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.why))),
+            Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.to_string()))),
         }
     }
     AvailableTypes { registry: components::registry(&plugins), not_loaded }

@@ -14,7 +14,7 @@ const LISTENER: TlsListenerChecks = TlsListenerChecks {
     usable: |tls| server_files(tls).check().map_err(|error| check_error(&error)),
     warnings: |tls| server_files(tls).warnings(),
     is_loopback,
-    in_the_clear: "listens beyond localhost without TLS: requests are not encrypted",
+    in_the_clear: "without `tls` requests are not encrypted",
 };
 
 /// The option `tls` of everything that listens.
@@ -132,7 +132,7 @@ mod tests {
         }
         assert_eq!(listener_doubts(&options(json!({"port": 80}))), []);
         let unheard = listener_doubts(&options(json!({"unix_socket": "/s", "tls": {}})));
-        assert!(unheard[0].message.contains("counts for nothing"), "{unheard:?}");
+        assert!(unheard[0].message.contains("has no effect"), "{unheard:?}");
         for (host, said) in [
             ("http://127.0.0.1:8124/", false),
             ("http://[::1]:8124/", false),

@@ -45,22 +45,63 @@ impl Ending {
         }
     }
 
-    /// The same for people, with the `timeout` that was over where that is known: `timed out after 1s; terminated`.
+    /// The same for people, with the limit that was over where that is known:
+    /// `timed out after 1s (policy.timeout); terminated`.
     #[must_use]
-    pub fn sentence(self, timeout: Option<Duration>) -> String {
-        match (self, timeout) {
-            (Self::TimedOut, Some(timeout)) => format!("timed out after {}; terminated", unit::text(timeout)),
+    pub fn sentence(self, limit: Option<TimeLimit>) -> String {
+        match (self, limit) {
+            (Self::TimedOut, Some(TimeLimit { option, duration })) => {
+                format!("timed out after {} ({option}); terminated", unit::text(duration))
+            }
             _ => self.to_string(),
         }
     }
 }
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimit {
+    /// The option that says so, such as `policy.timeout`.
+    pub option: &'static str,
+    /// How long.
+    pub duration: Duration,
+}
+
+impl TimeLimit {
+    /// The job's own `timeout`.
+    #[must_use]
+    pub fn of_job(duration: Duration) -> Self {
+        Self { option: "job_param.timeout", duration }
+    }
+}
+
+/// The names of signals that have the same number on every Unix.
+const SIGNALS: [(i32, &str); 14] = [
+    (1, "SIGHUP"),
+    (2, "SIGINT"),
+    (3, "SIGQUIT"),
+    (4, "SIGILL"),
+    (5, "SIGTRAP"),
+    (6, "SIGABRT"),
+    (8, "SIGFPE"),
+    (9, "SIGKILL"),
+    (11, "SIGSEGV"),
+    (13, "SIGPIPE"),
+    (14, "SIGALRM"),
+    (15, "SIGTERM"),
+    (24, "SIGXCPU"),
+    (25, "SIGXFSZ"),
+];
 
 /// For people: `exit code 3`.
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(code) => write!(f, "exit code {code}"),
-            Self::Signaled(signal) => write!(f, "killed by signal {signal}"),
+            Self::Signaled(signal) => match SIGNALS.iter().find(|(number, _)| number == signal) {
+                Some((_, name)) => write!(f, "killed by signal {signal} ({name})"),
+                None => write!(f, "killed by signal {signal}"),
+            },
             Self::TimedOut => f.write_str("timed out; terminated"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Background => f.write_str("running in the background"),
@@ -91,12 +132,13 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let second = Some(Duration::from_secs(1));
+        let second = Some(TimeLimit::of_job(Duration::from_secs(1)));
         for (ending, timeout, sentence, success) in [
             (Ending::Exited(0), second, "exit code 0", true),
             (Ending::Exited(3), None, "exit code 3", false),
-            (Ending::Signaled(9), second, "killed by signal 9", false),
-            (Ending::TimedOut, second, "timed out after 1s; terminated", false),
+            (Ending::Signaled(9), second, "killed by signal 9 (SIGKILL)", false),
+            (Ending::Signaled(42), second, "killed by signal 42", false),
+            (Ending::TimedOut, second, "timed out after 1s (job_param.timeout); terminated", false),
             (Ending::TimedOut, None, "timed out; terminated", false),
             (Ending::Cancelled, second, "cancelled", false),
             (Ending::Background, None, "running in the background", true),

@@ -135,7 +135,7 @@ impl TlsClientOptions {
 pub fn listener_doubts(options: &Options, checks: &TlsListenerChecks) -> Vec<Problem> {
     let has = |name: &str| options.0.contains_key(name);
     if has(TLS) && has("unix_socket") && !has(HOST) && !has("port") {
-        let what = "it counts for nothing, since only a unix socket is listened on";
+        let what = "it has no effect: only a unix socket is listened on";
         return vec![Problem::warning(Path::top().key(TLS), what).help("give a `port` too, or leave it out")];
     }
     match (TlsListenerOptions::of(options), options.0.get(HOST).and_then(Value::as_str)) {
@@ -143,9 +143,8 @@ pub fn listener_doubts(options: &Options, checks: &TlsListenerChecks) -> Vec<Pro
         (None, Some(host)) if !(checks.is_loopback)(host) => {
             let help =
                 "give  tls: {cert: …, key: …}  or listen on 127.0.0.1, behind something that speaks HTTPS";
-            vec![
-                Problem::warning(Path::top().key(HOST), format!("{host} {}", checks.in_the_clear)).help(help),
-            ]
+            let what = format!("other machines can connect to {host}, and {}", checks.in_the_clear);
+            vec![Problem::warning(Path::top().key(HOST), what).help(help)]
         }
         _ => Vec::new(),
     }
@@ -178,8 +177,8 @@ mod tests {
         for (options, says) in [
             (json!({"host": "127.0.0.1"}), None),
             (json!({"port": 80}), None),
-            (json!({"host": "0.0.0.0"}), Some("0.0.0.0 not encrypted")),
-            (json!({"unix_socket": "/s", "tls": {}}), Some("it counts for nothing")),
+            (json!({"host": "0.0.0.0"}), Some("other machines can connect to 0.0.0.0, and not encrypted")),
+            (json!({"unix_socket": "/s", "tls": {}}), Some("it has no effect")),
             (json!({"host": "0.0.0.0", "tls": {}}), Some("it expires")),
         ] {
             let doubts = listener_doubts(&Options(options.as_object().unwrap().clone()), &CHECKS);

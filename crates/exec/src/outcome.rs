@@ -65,7 +65,7 @@ pub enum ExecError {
     #[error("{0}")]
     Git(String),
     /// The job ran, but the files that it names cannot be sent.
-    #[error("{}", os_error::plain(.0))]
+    #[error("the job ran, but its result files cannot be used: {}", os_error::plain(.0))]
     File(String),
     /// The working directory cannot be used.
     #[error("{}", os_error::plain(.0))]

@@ -47,17 +47,39 @@ enum LineError {
 
 /// Makes a configuration of a crontab; with `system`, of one that names a user in each line. `users` are those that
 /// there are: a crontab whose commands all begin with one of them was probably meant to be read with `system`.
-#[must_use]
-pub fn import(text: &str, system: bool, users: &[String], checks: &dyn ValueChecks) -> Imported {
+///
+/// # Errors
+/// When no line of it could be one of a crontab: it is something else.
+pub fn import(
+    text: &str,
+    system: bool,
+    users: &[String],
+    checks: &dyn ValueChecks,
+) -> Result<Imported, NotACrontab> {
     let mut crontab = CrontabReader::new(system, checks);
     for (n, line) in text.lines().enumerate() {
         crontab.line(n + 1, line.trim_start());
     }
+    if let Some(first) = crontab.unknown.first()
+        && !crontab.has_known
+    {
+        return Err(NotACrontab(*first));
+    }
     crontab.note_whose(users);
     let yaml = crontab.written();
     crontab.omissions.sort_by_key(|left| left.line);
-    Imported { yaml, omissions: crontab.omissions }
+    Ok(Imported { yaml, omissions: crontab.omissions })
 }
+
+/// A text in which no line could be one of a crontab.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0}: this is not a crontab: expected lines of five fields and a command, such as `30 2 * * * /usr/bin/backup`"
+)]
+pub struct NotACrontab(
+    /// The first line that is something else, from 1.
+    pub usize,
+);
 
 /// A crontab, as far as it was read.
 struct CrontabReader<'a> {
@@ -76,6 +98,9 @@ struct CrontabReader<'a> {
     jobs: Vec<CrontabJob>,
     /// Those whose lines were met.
     users: BTreeSet<String>,
+    /// Lines that are none of a crontab, and whether there is one that is.
+    unknown: Vec<usize>,
+    has_known: bool,
 }
 
 struct CrontabJob {
@@ -101,6 +126,8 @@ impl<'a> CrontabReader<'a> {
             comments: Vec::new(),
             jobs: Vec::new(),
             users: BTreeSet::new(),
+            unknown: Vec::new(),
+            has_known: false,
         }
     }
 
@@ -133,9 +160,23 @@ impl<'a> CrontabReader<'a> {
             self.comments.push(comment.trim().to_owned());
         } else if let Some((name, value)) = variable(line) {
             self.variable(number, &name, value);
-        } else if let Err(why) = self.job(number, line) {
-            self.comments.clear();
-            self.omit(number, why.to_string());
+        } else {
+            match self.job(number, line) {
+                Ok(()) => self.has_known = true,
+                Err(why) => {
+                    let begins =
+                        line.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '*' | '-' | '@'));
+                    match &why {
+                        // Text of any other kind may have words enough for the fields.
+                        LineError::Unknown(_) | LineError::Schedule { .. } if !begins => {
+                            self.unknown.push(number)
+                        }
+                        _ => self.has_known = true,
+                    }
+                    self.comments.clear();
+                    self.omit(number, why.to_string());
+                }
+            }
         }
     }
 
@@ -423,7 +464,7 @@ mod tests {
     fn a_crontab() {
         let text = "SHELL=/bin/bash\nMAILTO=me\nMAILTO=\"\"\n# Rotate.\n*/5 * * * * ./rotate {{x}}\n@reboot x\n  @daily y\nCRON_TZ=Europe/Berlin\n\
                     PATH=/a\nTZ=UTC\n30 2 * * mon-fri z\n99 * * * * bad\nbad line\nCRON_TZ=Nowhere/At/All\n* * * * *\n";
-        let imported = import(text, false, &[], &FakeChecks);
+        let imported = import(text, false, &[], &FakeChecks).unwrap();
         let lines: Vec<usize> = imported.omissions.iter().map(|left| left.line).collect();
         assert_eq!(lines, [2, 5, 6, 10, 12, 13, 14, 15], "{:#?}", imported.omissions);
         let read = herald_config::yaml::Document::parse(&imported.yaml, "out").unwrap();
@@ -451,7 +492,7 @@ mod tests {
 
     /// The configuration, and the lines of the notes.
     fn imported(text: &str, system: bool) -> (Value, Vec<usize>) {
-        let imported = import(text, system, &["www".to_owned()], &FakeChecks);
+        let imported = import(text, system, &["www".to_owned()], &FakeChecks).unwrap();
         let read = herald_config::yaml::Document::parse(&imported.yaml, "out").unwrap();
         (read.value().clone(), imported.omissions.iter().map(|left| left.line).collect())
     }
@@ -495,8 +536,25 @@ mod tests {
             ("0 1 * * * www\n", false),
             ("0 1 * * * a b\n", false),
         ] {
-            let omissions = import(text, false, &["www".to_owned()], &FakeChecks).omissions;
+            let omissions = import(text, false, &["www".to_owned()], &FakeChecks).unwrap().omissions;
             assert_eq!(omissions.iter().any(|left| left.what.contains("--system")), said, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_crontab_is_refused() {
+        for (text, refused) in [
+            ("root:x:0:0:root:/root:/bin/bash\nbin:x:1:1::/:/bin/false\n", Some(1)),
+            ("# A comment.\n\nbad text of more than six words\n", Some(3)),
+            ("", None),
+            ("# Nothing.\n", None),
+            ("A=b\n", None),
+            ("@reboot x\n", None),
+            ("bad line\n0 1 * * * good\n", None),
+            ("99 * * * *\n", None),
+        ] {
+            let found = import(text, false, &[], &FakeChecks);
+            assert_eq!(found.err().map(|error| error.0), refused, "{text}");
         }
     }
 

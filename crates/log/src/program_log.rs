@@ -108,14 +108,16 @@ impl ProgramLog {
         }
     }
 
-    /// Applies the level of a new configuration. A new output or format takes a restart, and a line says so.
-    pub fn reload(&self, settings: &LogSettings) {
+    /// Applies the level of a new configuration. Gives the settings whose change needs a restart.
+    pub fn reload(&self, settings: &LogSettings) -> Vec<&'static str> {
         if let Err(error) = self.level.reload(filter(settings.level)) {
             tracing::error!("the log level could not be changed: {error}");
         }
-        if settings.output != self.settings.output || settings.format != self.settings.format {
-            tracing::warn!("a new log.output or log.format takes effect at the next start");
-        }
+        let changed = [
+            ("log.output", settings.output != self.settings.output),
+            ("log.format", settings.format != self.settings.format),
+        ];
+        changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Presence {
     Online,
     /// It did not answer.
     Offline,
+    /// Its runner answers, and rejects the daemon: the secrets or the clocks differ, say.
+    Rejected,
 }
 
 impl Presence {
@@ -29,6 +31,7 @@ impl Presence {
             Self::Unknown => "unknown",
             Self::Online => "online",
             Self::Offline => "offline",
+            Self::Rejected => "rejected",
         }
     }
 }
@@ -94,8 +97,12 @@ impl NodeRegistry {
     pub fn note(&self, name: &str, status: Result<NodeStatus, ProbeError>, now: Timestamp) -> Option<Params> {
         let mut known = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         let node = known.get_mut(name)?;
-        let (before, presence) =
-            (node.presence, if status.is_ok() { Presence::Online } else { Presence::Offline });
+        let before = node.presence;
+        let presence = match &status {
+            Ok(_) => Presence::Online,
+            Err(error) if error.is_rejection() => Presence::Rejected,
+            Err(_) => Presence::Offline,
+        };
         let before_since = node.since;
         if before != presence {
             node.presence = presence;
@@ -181,11 +188,15 @@ mod tests {
         let one = node("http://u:secret@web1:8124/");
         nodes.configure(one.clone());
         assert_eq!(nodes.nodes()[0].presence.as_str(), "unknown");
-        let steps: [(Result<NodeStatus, ProbeError>, Option<&str>, &str); 6] = [
+        let unauthorized = || Err(ProbeError::Rejected("the secrets differ".to_owned()));
+        let steps: [(Result<NodeStatus, ProbeError>, Option<&str>, &str); 9] = [
             (online(), None, "online"),
             (online(), None, "online"),
             (Err(ProbeError::Timeout), Some("offline"), "offline"),
             (Err(ProbeError::Timeout), None, "offline"),
+            (unauthorized(), Some("rejected"), "rejected"),
+            (unauthorized(), None, "rejected"),
+            (Err(ProbeError::Timeout), Some("offline"), "offline"),
             (online(), Some("online"), "online"),
             (online(), None, "online"),
         ];
@@ -197,7 +208,7 @@ mod tests {
         let shown = &nodes.nodes()[0];
         assert_eq!(
             (shown.since, shown.heartbeat().map(|heartbeat| heartbeat.running)),
-            (Some(at(4)), Some(2))
+            (Some(at(7)), Some(2))
         );
         assert_eq!((shown.host.as_str(), shown.status.clone()), ("http://web1:8124/", online().ok()));
         // A reload keeps what is known, unless the node is another one.

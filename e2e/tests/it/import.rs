@@ -482,6 +482,9 @@ fn what_is_left_out_is_named() {
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{kind} {text}");
         assert!(ended.stderr.starts_with("f:1"), "{}", ended.stderr);
     }
+    let ended = run_to_end(place.bare("heraldd").args(["import", "crontab", "/etc/passwd"]));
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{}", ended.text());
+    assert!(ended.stderr.contains("/etc/passwd:1: this is not a crontab"), "{}", ended.text());
     let ended = run_to_end(place.bare("heraldd").args(["import", "webhook", "gone"]));
     assert_eq!(ended.code, Some(2), "{}", ended.text());
 }

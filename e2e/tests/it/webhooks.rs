@@ -544,7 +544,7 @@ fn mistakes_are_found_at_their_column() {
         ),
         (
             "{trigger: t, selector: expr, task: {n: none}, select_param: {expr: 'trigger_param.a =='}}",
-            (0, "not CEL"),
+            (0, "syntax error in the expression"),
         ),
         ("{trigger: t, selector: expr, task: {n: none}, select_param: {}}", (0, "`expr`")),
         (

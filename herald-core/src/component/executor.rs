@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-pub use herald_base::ending::{Ending, with_last_line};
+pub use herald_base::ending::{Ending, TimeLimit, with_last_line};
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 
@@ -66,7 +66,7 @@ impl From<Ending> for FailureKind {
     }
 }
 
-/// The outcome of a job whose process ended in this way, with this `timeout` and result.
+/// The outcome of a job whose process ended in this way, with this `job_param.timeout` and result.
 ///
 /// # Errors
 /// [`Failure`] when that is not a success.
@@ -74,7 +74,7 @@ pub fn outcome_of(ending: Ending, timeout: Option<Duration>, result: Params) -> 
     if ending.is_success() {
         return Ok(result);
     }
-    Err(Failure { kind: ending.into(), error: ending.sentence(timeout), result })
+    Err(Failure { kind: ending.into(), error: ending.sentence(timeout.map(TimeLimit::of_job)), result })
 }
 
 /// Makes what takes the output of an attempt.
@@ -140,7 +140,7 @@ pub trait Executor: Send + Sync + 'static {
     /// [`FailureKind::Lost`] when nobody can know how it ended.
     async fn recover(&self, execution: Execution) -> Outcome {
         drop(execution);
-        Err(Failure { kind: FailureKind::Lost, ..Failure::new("Herald ended while the job was running") })
+        Err(Failure { kind: FailureKind::Lost, ..Failure::new("Herald stopped while the job was running") })
     }
 
     /// Whether [`Executor::execute`] is over within microseconds and waits for nothing. The dispatcher then runs
@@ -166,8 +166,11 @@ mod tests {
             (Ending::Exited(0), None),
             (Ending::Background, None),
             (Ending::Exited(3), Some((FailureKind::Failed, "exit code 3"))),
-            (Ending::Signaled(9), Some((FailureKind::Failed, "killed by signal 9"))),
-            (Ending::TimedOut, Some((FailureKind::TimedOut, "timed out after 1s; terminated"))),
+            (Ending::Signaled(9), Some((FailureKind::Failed, "killed by signal 9 (SIGKILL)"))),
+            (
+                Ending::TimedOut,
+                Some((FailureKind::TimedOut, "timed out after 1s (job_param.timeout); terminated")),
+            ),
             (Ending::Cancelled, Some((FailureKind::Cancelled, "cancelled"))),
         ] {
             let expected = match failure {

@@ -5,7 +5,11 @@ use tokio::time::Instant;
 use super::board::Entry;
 use super::engine::{Engine, Phase};
 use crate::event::activation::Name;
+use crate::job::Job;
 use crate::job::lifecycle::{self, State};
+
+/// How many running jobs are named when they are waited for.
+const SHOWN: usize = 10;
 
 impl Engine {
     /// When the grace is over, everything that still waits or runs is ended.
@@ -13,7 +17,19 @@ impl Engine {
         if let Phase::Draining { until } = self.phase
             && Instant::now() >= until
         {
+            self.log_running("the grace is over: ending jobs that still run");
             self.close();
+        }
+    }
+
+    /// Logs which jobs run, where there are any; of many, some.
+    pub(super) fn log_running(&self, what: &str) {
+        let running = self.board.jobs.values().filter(|entry| matches!(entry.state, State::Running { .. }));
+        let name = |job: &Job| format!("{}/{} on {} ({})", job.router, job.task, job.executor, job.id);
+        let names: Vec<String> = running.clone().take(SHOWN).map(|entry| name(&entry.job)).collect();
+        if !names.is_empty() {
+            let more = if running.count() > SHOWN { ", …" } else { "" };
+            tracing::info!(running = self.board.running, "{what}: {}{more}", names.join(", "));
         }
     }
 
@@ -28,6 +44,9 @@ impl Engine {
         let ids: Vec<Name> =
             self.board.jobs.iter().filter(|(_, entry)| ends(entry)).map(|(id, _)| id.clone()).collect();
         for id in ids {
+            if let Some(entry) = self.board.jobs.get(&id) {
+                entry.stop.shutdown.cancel();
+            }
             self.apply(&id, lifecycle::JobEvent::Cancel("Herald was stopped".to_owned()));
         }
     }

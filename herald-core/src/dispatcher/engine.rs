@@ -214,6 +214,7 @@ impl Engine {
             Event::Drain { grace } => {
                 if matches!(self.phase, Phase::Open) {
                     self.phase = Phase::Draining { until: Instant::now() + grace };
+                    self.log_running("waiting for running jobs");
                 }
             }
             Event::Force => {

@@ -100,8 +100,8 @@ impl Engine {
         let limits = &self.limits;
         if job.chain_depth > limits.max_chain_depth {
             Some(format!(
-                "the chain of jobs that feed each other through exe_done is deeper than max_chain_depth ({}); \
-                 a selector probably lets its own jobs through",
+                "the chain of jobs that start each other through exe_done is longer than max_chain_depth ({}); \
+                 probably a selector matches its own router's jobs",
                 limits.max_chain_depth
             ))
         } else if job.chain_depth > 0 && !self.board.has_room(limits, Origin::Chain, 0) {

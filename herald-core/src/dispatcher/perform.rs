@@ -9,7 +9,9 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use super::event::Event;
-use crate::component::executor::{Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop};
+use crate::component::executor::{
+    Ending, Execution, Executor, Failure, FailureKind, Outcome, Stop, TimeLimit,
+};
 use crate::event::activation::Name;
 
 /// How long an executor may take to end cleanly before it is asked to end at once.
@@ -69,7 +71,7 @@ async fn run(start: Start) -> Outcome {
 fn timed_out(outcome: Outcome, timeout: Duration) -> Outcome {
     outcome.map_err(|failure| Failure {
         kind: FailureKind::TimedOut,
-        error: Ending::TimedOut.sentence(Some(timeout)),
+        error: Ending::TimedOut.sentence(Some(TimeLimit { option: "policy.timeout", duration: timeout })),
         result: failure.result,
     })
 }

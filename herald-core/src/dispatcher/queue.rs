@@ -15,6 +15,9 @@ use crate::job::policy::OnFull;
 /// together.
 const JITTER: f64 = 0.25;
 
+/// With what the reason of a job begins that `on_full: skip` rejects.
+pub(super) const SKIPPED: &str = "skipped: ";
+
 impl Engine {
     /// A job begins to wait for its first attempt.
     pub(super) fn enqueue(&mut self, id: &Name) {
@@ -70,7 +73,7 @@ impl Engine {
             return self.board.line_up(id);
         }
         if first && on_full == OnFull::Skip {
-            let why = format!("skipped: {limit} of its pool run already (concurrency)");
+            let why = format!("{SKIPPED}{limit} of its pool run already (concurrency)");
             return self.apply(id, lifecycle::JobEvent::Reject(why));
         }
         let older = self.board.pools.waiting(&pool);
@@ -78,7 +81,7 @@ impl Engine {
         self.board.pools.wait(&pool, id);
         if first && on_full == OnFull::Replace {
             for older in older {
-                self.cancel_for_newer(&older, "a newer job of its pool takes its place");
+                self.cancel_for_newer(&older, "replaced by a newer job (on_full: replace)");
             }
         }
     }

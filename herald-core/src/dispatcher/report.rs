@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::queue::SKIPPED;
 use crate::job::Job;
 use crate::job::lifecycle::{Status, Verdict};
 
@@ -27,6 +28,10 @@ impl Reporter {
             (_, Status::Succeeded) => {
                 tracing::info!(trigger, event_id, router, task, executor, job_id, status, "job ended")
             }
+            // As it was configured.
+            (Some(error), Status::Rejected) if error.starts_with(SKIPPED) => {
+                tracing::info!(trigger, event_id, router, task, executor, job_id, status, "job {error}")
+            }
             (Some(error), Status::Rejected) => {
                 if self.refused_at.is_some_and(|at| at.elapsed() < REFUSAL_EVERY) {
                     self.untold += 1;
@@ -43,7 +48,7 @@ impl Reporter {
                     job_id,
                     status,
                     others,
-                    "job refused: {error}"
+                    "job rejected: {error}"
                 );
             }
             (Some(error), _) => tracing::warn!(

@@ -115,7 +115,7 @@ fn exe_done_description() -> Description {
         EXE_DONE,
         "Fires when a job is over, so that jobs can be chained. It is always there, needs no configuration, and its \
          name is reserved. A job that was rejected does not fire it; a job that is retried fires it once, after its \
-         last attempt. The selector must exclude the router's own jobs, or the chain feeds itself until \
+         last attempt. The selector must exclude the router's own jobs, or they start each other until \
          `max_chain_depth`.",
     )
     .gives("id, job_id", "the id of the job")
@@ -165,10 +165,17 @@ fn node_state_description() -> Description {
          reserved.",
     )
     .gives("node", "the name of the node")
-    .gives("host", "the URL of its runner")
     .gives("tags", "the tags of the node, a list")
-    .gives("state", "`online` or `offline`")
+    .gives(
+        "state",
+        "`online`; `offline`; or `rejected`: its runner answers, and does not accept the daemon, since the secrets or the \
+         clocks differ",
+    )
     .gives("since", "since when: RFC 3339, in UTC")
+    .gives("before", "the state before")
+    .gives("before_since", "since when it was in that state")
+    .gives("version", "the version of its runner; null when that is unknown")
+    .gives("error", "why it is not online; null when it is")
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ fn compiled(pattern: &str) -> Result<Regex, Error> {
         // What comes before shows the place, over several lines.
         let error = error.to_string();
         let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        wrong(format!("the pattern `{pattern}` is wrong: {why}"))
+        wrong(format!("the pattern `{pattern}` is not valid: {why}"))
     })?;
     if kept.len() >= PATTERNS {
         kept.clear();

@@ -127,7 +127,7 @@ impl Compiling<'_> {
 
     fn text(&mut self, text: &str, at: &Path) -> Result<TemplateNode, Box<Problem>> {
         if let Some((why, pattern)) = filter::wrong_pattern(text) {
-            let problem = Problem::error(at.clone(), format!("the template is wrong: {why}"));
+            let problem = Problem::error(at.clone(), format!("error in the template: {why}"));
             return Err(Box::new(problem.within(pattern)));
         }
         if let Some(inner) = alone(text) {

@@ -82,7 +82,15 @@ pub(super) fn unknown(error: Option<minijinja::Error>, text: &str, at: &Path) ->
 }
 
 pub(super) fn wrong(error: &minijinja::Error, text: &str, at: &Path) -> Box<Problem> {
-    let problem = Problem::error(at.clone(), format!("the template is wrong: {}", plain(error)));
+    let detail = error.detail().unwrap_or_default();
+    let what = match (error.kind(), error.range()) {
+        (ErrorKind::SyntaxError, Some(range)) if !detail.is_empty() => {
+            let before = text.get(..range.start).unwrap_or_default();
+            format!("syntax error in the template at character {}: {detail}", before.chars().count() + 1)
+        }
+        _ => format!("error in the template: {}", plain(error)),
+    };
+    let problem = Problem::error(at.clone(), what);
     let part = error.range().and_then(|range| text.get(range.start..)).unwrap_or_default();
     let part: String = part.lines().next().unwrap_or_default().to_owned();
     Box::new(if part.is_empty() { problem } else { problem.within(part) })

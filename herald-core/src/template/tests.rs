@@ -137,7 +137,7 @@ fn what_is_not_defined_is_named() {
         ("{{ trigger_param.gone ~ 'x' }}", "p: `trigger_param.gone` is not defined"),
         ("{{ trigger_param.text | b64decode }}", "not Base64"),
         ("{{ trigger_param.ref | fromjson }}", "not JSON"),
-        ("{{ trigger_param.ref | regex('(' ~ '') }}", "the pattern `(` is wrong"),
+        ("{{ trigger_param.ref | regex('(' ~ '') }}", "the pattern `(` is not valid"),
         ("{{ trigger_param.ref | regex('x', 1 + 2) }}", "no group 3"),
         (
             "{% for i in range(9999) %}{% for j in range(9999) %}{{ j }}{% endfor %}{% endfor %}",
@@ -157,14 +157,18 @@ fn mistakes_are_found_when_it_is_compiled() {
         ("{{ trigger_parm.ref }}", "unknown variable `trigger_parm`", Some("trigger_parm")),
         ("x {{ trigger_param.ref | nofilter }}", "unknown filter", Some("nofilter")),
         ("{{ nofunction(1) }}", "`nofunction`", Some("nofunction")),
-        ("{{ trigger_param. }}", "syntax error", None),
+        ("{{ trigger_param. }}", "syntax error in the template at character", None),
         ("a {{ trigger_param.ref", "syntax error", None),
         ("{% if %}{{ job_id }}", "syntax error", None),
         ("{{ job_id is notest }}", "unknown test", None),
-        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is wrong", Some("'('")),
-        ("x {{ trigger_param.ref | regex(\"[a-\", 1)|quote }} y", "is wrong", Some("\"[a-")),
+        ("{{ trigger_param.ref | regex('(') }}", "the pattern `(` is not valid", Some("'('")),
+        ("x {{ trigger_param.ref | regex(\"[a-\", 1)|quote }} y", "is not valid", Some("\"[a-")),
         ("{{ trigger_param.ref | regex('x', 3) }}", "no group 3", Some("'x'")),
-        ("{% if trigger_param.ref|regex('a{2}{1') %}{{ job_id }}{% endif %}", "is wrong", Some("'a{2}{1'")),
+        (
+            "{% if trigger_param.ref|regex('a{2}{1') %}{{ job_id }}{% endif %}",
+            "is not valid",
+            Some("'a{2}{1'"),
+        ),
     ] {
         let (_, problems) = compile(json!(template));
         let [problem] = problems.as_slice() else { panic!("{template}: {problems:?}") };

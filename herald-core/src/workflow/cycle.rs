@@ -89,12 +89,12 @@ fn warning(ring: &[&Route]) -> Problem {
     let first = &ring[0].router;
     let at = Path::top().key("router").key(first);
     let message = if ring.len() == 1 {
-        format!("router \"{first}\" takes its own finished jobs, so its chain feeds itself")
+        format!("router \"{first}\" is started by its own finished jobs: an endless loop")
     } else {
         let names: Vec<&str> = ring.iter().map(|route| &*route.router).chain([&**first]).collect();
-        format!("these routers feed each other without end: {}", names.join(" -> "))
+        format!("these routers start each other in an endless loop: {}", names.join(" -> "))
     };
     Problem::warning(at, message)
         .at_key()
-        .help("jobs past `max_chain_depth` are refused; let the selector leave these jobs out")
+        .help("change the selector so that it excludes these jobs; otherwise jobs are rejected from `max_chain_depth` on")
 }

@@ -12,6 +12,9 @@ use crate::value::param::Params;
 use herald_base::unit;
 use herald_config::problem::{Path, Problem};
 
+/// The keys of [`description`].
+const KEYS: [&str; 5] = ["timeout", "retry", "concurrency", "debounce", "queue_limit"];
+
 /// The keys of `policy`.
 #[must_use]
 pub fn description() -> Description {
@@ -102,6 +105,11 @@ pub fn concurrency_description() -> Description {
             )
             .default("queue"),
         )
+}
+
+/// Whether `policy` has this key.
+pub(super) fn holds(key: &str) -> bool {
+    KEYS.contains(&key)
 }
 
 fn ends(on: &Value) -> Result<Vec<Status>, CheckError> {
@@ -195,5 +203,16 @@ pub(super) fn merge(task: Params, router: &Params) -> Policy {
             .get("queue_limit")
             .and_then(Value::as_u64)
             .and_then(|limit| usize::try_from(limit).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_are_those_that_are_described() {
+        let described: Vec<String> = description().options.into_iter().map(|option| option.name).collect();
+        assert_eq!(described, KEYS);
     }
 }

@@ -12,7 +12,7 @@ use crate::event::activation::{INTERNAL, Name};
 use crate::job::policy::Policy;
 use crate::template::{Compiler, For, Template};
 use crate::value::param::Params;
-use herald_config::problem::{Path, PathStep, Problem, kind_of, near_miss};
+use herald_config::problem::{Path, PathStep, Problem, Severity, kind_of, near_miss};
 
 const ROUTER_KEYS: [&str; 6] = ["trigger", "selector", "task", "select_param", "job_param", "policy"];
 /// What a preset without anything in it holds.
@@ -45,10 +45,25 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
     }
     reader.compiler.finish();
     let mut problems = reader.problems;
-    if problems.is_empty() {
+    if problems.iter().all(|problem| problem.severity == Severity::Warning) {
         problems.extend(cycle::warnings(&routes, known));
     }
     (Workflow::new(routes), problems)
+}
+
+/// Keys of `policy` that are parameters instead, where they have no effect.
+fn misplaced<'a>(description: &'a Description, params: &'a Params) -> impl Iterator<Item = Problem> + 'a {
+    let is_known = |key: &str| description.params.iter().any(|param| param.name == key);
+    // Without parameters of its own it is a plugin's, which may take any.
+    let keys = params
+        .keys()
+        .filter(move |key| !description.params.is_empty() && !is_known(key) && policy::holds(key));
+    keys.map(|key| {
+        let what =
+            format!("`{key}` is not a parameter of `{}`, and has no effect here", description.type_name);
+        let help = format!("it is a key of `policy`: write  policy: {{{key}: …}}  in the router or task");
+        Problem::warning(Path::top().key(key), what).at_key().help(help)
+    })
 }
 
 struct WorkflowReader<'a> {
@@ -304,6 +319,9 @@ impl<'a> WorkflowReader<'a> {
         let is_secret = |text: &str| secrets.is_some_and(|mask| mask.is_secret(text));
         let template = self.compiler.compile(&merged, whose, &is_secret, &mut found);
         found.extend(description.into_iter().flat_map(|it| it.check_params(&merged, &Path::top())));
+        found.extend(
+            description.filter(|_| whose == For::Job).into_iter().flat_map(|it| misplaced(it, &merged)),
+        );
         for mut problem in found {
             problem.path = match problem.path.0.first() {
                 Some(PathStep::Key(key)) => match origin.get(key.as_str()) {
@@ -323,8 +341,9 @@ impl<'a> WorkflowReader<'a> {
     fn unknown_keys(&mut self, body: &Params, known: &[&str], at: &Path) {
         for key in body.keys().filter(|key| !known.contains(&key.as_str())) {
             let help = match near_miss(key, known.iter().copied()) {
+                _ if policy::holds(key) => format!("write  policy: {{{key}: …}}"),
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => format!("valid keys: {}", known.join(", ")),
+                None => format!("expected one of: {}", known.join(", ")),
             };
             self.problems
                 .push(Problem::error(at.key(key), format!("unknown key `{key}`")).at_key().help(help));

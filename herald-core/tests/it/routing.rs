@@ -74,7 +74,7 @@ fn problems_come_all_at_once_and_say_where() {
             "router.a.trigger: unknown trigger \"tt\" (did you mean \"t\"?)",
             "router.b.selector: unknown selector \"yess\" (did you mean \"yes\"?)",
             "router.b.task.k: unknown executor \"wrk\" (did you mean \"work\"?)",
-            "router.b.task.l.extra: unknown key `extra` (valid keys: executor, select_param, job_param, policy)",
+            "router.b.task.l.extra: unknown key `extra` (expected one of: executor, select_param, job_param, policy)",
             "router.b.triger: unknown key `triger` (did you mean `trigger`?)",
             "router.b: `trigger` is missing",
             "router.c.job_param: unknown preset \"nightli\" (did you mean \"nightly\"?)",

@@ -12,7 +12,7 @@ const CHECKS: TlsListenerChecks = TlsListenerChecks {
     },
     warnings: |tls| files(tls).warnings(),
     is_loopback,
-    in_the_clear: "listens beyond localhost without TLS: requests are signed but not encrypted",
+    in_the_clear: "without `tls` requests are signed but not encrypted",
 };
 
 /// The option `tls`.

@@ -18,10 +18,12 @@ pub enum JobEnd {
         /// Its result files, which live as long as this does. The result itself is taken out.
         report: Report,
     },
-    /// It could not be run.
+    /// It could not be run, or its result cannot be sent.
     NotRun {
         /// Why not.
         reason: String,
+        /// Whether it ran.
+        ran: bool,
         /// When it was stopped, or its time was over, before its program ran.
         ending: Option<Ending>,
     },
@@ -32,7 +34,8 @@ impl JobEnd {
         let mut report = match outcome {
             Ok(report) => report,
             Err(error) => {
-                return Self::NotRun { reason: error.to_string(), ending: error.ending() };
+                let ran = matches!(error, ExecError::File(_));
+                return Self::NotRun { reason: error.to_string(), ran, ending: error.ending() };
             }
         };
         let mut result = std::mem::take(&mut report.result);
@@ -40,16 +43,17 @@ impl JobEnd {
         result.remove("file");
         let body = Bytes::from(Value::Object(result).to_string());
         if body.len() > MAX_RESULT {
-            return Self::not_run(format!(
+            let reason = format!(
                 "the job ran, but its result of {} bytes is larger than the {MAX_RESULT} that a daemon takes",
                 body.len()
-            ));
+            );
+            return Self::NotRun { reason, ran: true, ending: None };
         }
         Self::Ran { body, report }
     }
 
     pub(crate) fn not_run(reason: impl Into<String>) -> Self {
-        Self::NotRun { reason: reason.into(), ending: None }
+        Self::NotRun { reason: reason.into(), ran: false, ending: None }
     }
 
     /// Its result files.
@@ -98,8 +102,10 @@ impl JobLabels {
                     files = report.files.len(), seconds = took.as_secs_f32(), "job ended"
                 );
             }
-            JobEnd::NotRun { reason, .. } => {
-                tracing::warn!(job_id = %id, attempt, router = %router, task = %task, reason, "job could not be run");
+            JobEnd::NotRun { reason, ran, .. } => {
+                let what =
+                    if *ran { "job ran, but its result cannot be sent" } else { "job could not be run" };
+                tracing::warn!(job_id = %id, attempt, router = %router, task = %task, reason, "{what}");
             }
         }
     }

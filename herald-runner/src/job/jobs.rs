@@ -238,7 +238,7 @@ impl Jobs {
             return CancelState::Stopping;
         }
         let reason = "the job was cancelled before it began".to_owned();
-        let ended = JobEnd::NotRun { reason, ending: Some(Ending::Cancelled) };
+        let ended = JobEnd::NotRun { reason, ran: false, ending: Some(Ending::Cancelled) };
         let size = ended.size();
         let (_, ended) = watch::channel(Some(Arc::new(ended)));
         let handle = JobHandle { stop: Stop::new(), ended };

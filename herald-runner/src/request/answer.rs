@@ -25,6 +25,9 @@ pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// Seconds after which it is worth to ask again.
 const RETRY_SECONDS: u16 = 2;
 
+/// The program of the job ended, and then this.
+const NO_FILES: &str = "the job ran, but its result files cannot be sent";
+
 /// How an answer is made: for version 2 with what signs it.
 #[derive(Debug, Clone)]
 pub enum Wire {
@@ -104,7 +107,7 @@ fn never(never: Infallible) -> io::Error {
 pub async fn of_job(ended: Arc<JobEnd>, wire: &Wire) -> Response<Body> {
     let failed = |reason: &str| SimpleResponse::text(StatusCode::INTERNAL_SERVER_ERROR, reason);
     let (body, ending, error_line) = match ended.as_ref() {
-        JobEnd::NotRun { reason, ending } => {
+        JobEnd::NotRun { reason, ending, .. } => {
             return SimpleResponse { ending: *ending, ..failed(reason) }.send(wire);
         }
         JobEnd::Ran { body, report } => (body.clone(), report.ending, report.error_line.clone()),
@@ -116,12 +119,12 @@ pub async fn of_job(ended: Arc<JobEnd>, wire: &Wire) -> Response<Body> {
     let opened = tokio::task::spawn_blocking(move || files::open_all(ended.files()));
     let opened = match opened.await {
         Ok(Ok(opened)) => opened,
-        Ok(Err(error)) => return failed(&error.to_string()).send(wire),
-        Err(_) => return failed("the result files could not be opened").send(wire),
+        Ok(Err(error)) => return failed(&format!("{NO_FILES}: {error}")).send(wire),
+        Err(_) => return failed(NO_FILES).send(wire),
     };
     match multipart(body, opened, manifest, wire) {
         Ok((content_type, pieces)) => streamed(&content_type, pieces),
-        Err(error) => failed(&format!("the result files cannot be sent: {error}")).send(wire),
+        Err(error) => failed(&format!("{NO_FILES}: {error}")).send(wire),
     }
 }
 

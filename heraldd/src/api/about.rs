@@ -83,7 +83,7 @@ pub(super) async fn reload(
     let (reply, answer) = oneshot::channel();
     api.reload.try_send(reply).map_err(|_| gone())?;
     match answer.await {
-        Ok(Ok(warnings)) => Ok(Json(model::Reloaded { warnings })),
+        Ok(Ok(reloaded)) => Ok(Json(reloaded)),
         Ok(Err(problems)) => Err(ErrorResponse::new(StatusCode::UNPROCESSABLE_ENTITY, problems.to_string())),
         Err(_) => Err(gone()),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use herald_base::near_miss::expected;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
@@ -35,6 +36,12 @@ impl ErrorResponse {
     /// Try again later.
     pub(super) fn later(status: StatusCode, detail: impl std::fmt::Display) -> Self {
         Self { later: true, ..Self::new(status, detail) }
+    }
+
+    /// Nothing has this name; these are the names that there are.
+    pub(super) fn no_such<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        let help = expected(name, known);
+        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} \"{name}\"; {help}"))
     }
 
     /// Nothing is known under this id.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use herald_base::system::user::{USERS, name_in};
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use http::header::USER_AGENT;
@@ -24,8 +25,6 @@ pub(crate) const CLI: &str = "heraldd-cli/";
 const LONGEST: usize = 500;
 const MAX_BODY: u64 = 64 << 10;
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// Where the names of users are.
-const USERS: &str = "/etc/passwd";
 
 /// The other end of the connection; every request has one.
 #[derive(Debug, Clone, Copy)]
@@ -126,30 +125,12 @@ fn via(headers: &HeaderMap, over_tcp: bool) -> &'static str {
 /// The name of a user of this machine; its number where it has none.
 async fn user_name(uid: u32) -> String {
     let users = tokio::fs::read_to_string(USERS).await.unwrap_or_default();
-    named(&users, uid).unwrap_or_else(|| format!("uid {uid}"))
-}
-
-/// The name of this user in a text such as `/etc/passwd` has.
-fn named(users: &str, uid: u32) -> Option<String> {
-    let mut fields = users.lines().map(|line| line.split(':'));
-    fields.find_map(|mut fields| {
-        let (name, number) = (fields.next()?, fields.nth(1)?);
-        (!name.is_empty() && number.parse() == Ok(uid)).then(|| name.to_owned())
-    })
+    name_in(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn users_have_names() {
-        let users =
-            "root:x:0:0:root:/root:/bin/sh\n# no user\n\nann:x:1000:1000:Ann:/home/ann:/bin/sh\n:x:7:\n";
-        for (uid, name) in [(0, Some("root")), (1000, Some("ann")), (7, None), (8, None)] {
-            assert_eq!(named(users, uid).as_deref(), name, "{uid}");
-        }
-    }
 
     async fn by(uri: &str, headers: &[(&str, &str)], caller: ApiCaller) -> Result<Arc<Actor>, ErrorResponse> {
         let mut request = http::Request::builder().uri(uri);

@@ -101,9 +101,9 @@ pub(super) async fn activate(
     RequestActor(by): RequestActor,
     Object(params): Object,
 ) -> HandlerResult<Json<model::Activated>> {
-    let trigger = api.view().trigger(&name).ok_or_else(|| {
-        ErrorResponse::new(StatusCode::NOT_FOUND, format!("there is no trigger \"{name}\""))
-    })?;
+    let view = api.view();
+    let trigger =
+        view.trigger(&name).ok_or_else(|| ErrorResponse::no_such("trigger", &name, view.trigger_names()))?;
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
         Err(refused) => Err(rejected(&refused)),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use herald_core::param::Params;
+use herald_core::problem::kind_of;
 use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::answer::ErrorResponse;
 use herald_net::serve::{BodyError, read_whole};
@@ -61,9 +63,14 @@ impl<S: Send + Sync> FromRequest<S> for Object {
         if matches!(body.trim_ascii(), b"" | b"null") {
             return Ok(Self(Params::new()));
         }
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            ErrorResponse::new(StatusCode::BAD_REQUEST, format!("the body must be a JSON object: {error}"))
-        })
+        let wrong = |why: String| {
+            ErrorResponse::new(StatusCode::BAD_REQUEST, format!("the body must be a JSON object{why}"))
+        };
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(params)) => Ok(Self(params)),
+            Ok(other) => Err(wrong(format!(", this is {}", kind_of(&other)))),
+            Err(error) => Err(wrong(format!("; this is not JSON: {error}"))),
+        }
     }
 }
 

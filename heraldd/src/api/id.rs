@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use herald_store::history::{FoundId, IdKind, IdLookup, IdPart, WantedId};
+use http::StatusCode;
 use http::request::Parts;
 use utoipa::IntoParams;
 
@@ -63,12 +64,27 @@ async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String
             None => return Ok(text),
         },
     };
+    let router = match &wanted {
+        WantedId::Latest { router } => router.clone(),
+        WantedId::Part(_) => None,
+    };
     let found = api.history.ids(IdLookup { kind, wanted }).await?;
-    match found.as_slice() {
-        [] => Err(ErrorResponse::unknown(what, &text)),
-        [one] => Ok(one.id.to_string()),
-        several => Err(ErrorResponse::ambiguous(what, &text, several.iter().map(candidate).collect())),
+    match (found.as_slice(), router) {
+        ([], Some(router)) => Err(without_jobs(api, &router)),
+        ([], None) => Err(ErrorResponse::unknown(what, &text)),
+        ([one], _) => Ok(one.id.to_string()),
+        (several, _) => Err(ErrorResponse::ambiguous(what, &text, several.iter().map(candidate).collect())),
     }
+}
+
+/// No job of this router is known.
+fn without_jobs(api: &Api, router: &str) -> ErrorResponse {
+    let view = api.view();
+    let known = view.router_names();
+    if known.contains(router) {
+        return ErrorResponse::new(StatusCode::NOT_FOUND, format!("the router \"{router}\" has no job yet"));
+    }
+    ErrorResponse::no_such("router", router, known)
 }
 
 /// The id of which a part was given.

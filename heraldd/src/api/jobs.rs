@@ -59,7 +59,7 @@ fn time_or_ago() -> Schema {
 /// What is wrong with a query for jobs.
 #[derive(Debug, thiserror::Error)]
 enum JobsQueryError {
-    #[error("status: expected one of {}", STATUSES.join(", "))]
+    #[error("status: expected one of: {}", STATUSES.join(", "))]
     Status,
     #[error("limit: expected a number from 1 to {LARGEST_PAGE}")]
     Limit,

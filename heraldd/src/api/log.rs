@@ -101,6 +101,9 @@ pub(super) async fn log(
         Which::Stderr => Stream::Stderr,
     });
     let attempt = query.attempt.map_or(job.summary.state.attempt, NonZeroU32::get);
+    if let Some(sentence) = no_such_attempt(&job, attempt).filter(|_| !query.follow) {
+        return Err(ErrorResponse::new(StatusCode::NOT_FOUND, sentence));
+    }
     let LogQuery { from_line, lines, tail, around, search, .. } = query;
     if let Some(wanted) = (LineParams { from_line, lines, tail, around, search }).read()? {
         if query.follow {
@@ -125,6 +128,13 @@ pub(super) async fn log(
     });
     let content_type = [(CONTENT_TYPE, query.format.content_type())];
     Ok((content_type, Body::from_stream(parts)).into_response())
+}
+
+/// What to say where the job has not had this attempt.
+fn no_such_attempt(job: &JobView, attempt: u32) -> Option<String> {
+    let count = job.summary.state.attempt;
+    let attempts = if count == 1 { "one attempt".to_owned() } else { format!("{count} attempts") };
+    (attempt > count.max(1)).then(|| format!("there is no attempt {attempt}: the job has {attempts}"))
 }
 
 /// Where somebody who reads the output of a job has come to.

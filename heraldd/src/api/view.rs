@@ -1,6 +1,6 @@
 //! What is configured, as the API shows it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use herald_core::activation::Name;
@@ -41,6 +41,16 @@ impl View {
     /// The trigger of this name.
     pub(super) fn trigger(&self, name: &str) -> Option<Name> {
         self.triggers.iter().find(|(known, ..)| **known == *name).map(|(known, ..)| known.clone())
+    }
+
+    /// The names of all triggers.
+    pub(super) fn trigger_names(&self) -> impl Iterator<Item = &str> {
+        self.triggers.iter().map(|(name, ..)| &**name)
+    }
+
+    /// The names of all routers, in order.
+    pub(super) fn router_names(&self) -> BTreeSet<&str> {
+        self.plan.workflow.all().map(|route| &*route.router).collect()
     }
 
     /// All triggers, with what is due after this time.

@@ -47,7 +47,8 @@ pub(super) struct Executors {
 
 /// List the nodes of the fleet: state, since when, version, running jobs, clock offset
 ///
-/// CLOCK OFFSET: how far the node's clock is ahead of the daemon's.
+/// A node is online, offline, or rejected: its runner answers and does not accept this daemon, see ERROR. CLOCK OFFSET:
+/// how far the node's clock is ahead of the daemon's.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd nodes")]
 pub(super) struct NodesArguments {
@@ -57,7 +58,8 @@ pub(super) struct NodesArguments {
 
 /// Reload the configuration of the running daemon
 ///
-/// On errors, they are printed and the running configuration is kept.
+/// On errors, they are printed and the running configuration is kept. Some settings, such as state_dir, need a restart of
+/// the daemon; those that changed are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd reload")]
 pub(super) struct Reload {
@@ -186,7 +188,7 @@ pub(super) fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOut
             table::LastColumn::Below,
             |column, text| match (column, text) {
                 (1, "online") => status_style("succeeded"),
-                (1, "offline") => status_style("failed"),
+                (1, "offline" | "rejected") => status_style("failed"),
                 _ => anstyle::Style::new(),
             },
         ))
@@ -199,7 +201,10 @@ pub(super) fn reload(arguments: &Reload) -> CommandOutput {
         &arguments.reason.put("/v1/reload".to_owned()),
         |reloaded: model::Reloaded| CommandOutput {
             remarks: reloaded.warnings.join("\n"),
-            ..CommandOutput::good("configuration reloaded")
+            ..CommandOutput::good(match reloaded.restart_required.as_slice() {
+                [] => "configuration reloaded".to_owned(),
+                settings => format!("configuration reloaded; restart required: {}", settings.join(", ")),
+            })
         },
     )
 }

@@ -18,7 +18,7 @@ use crate::loading::{self, ConfigLoadError, Loaded};
 /// Errors and warnings go to standard error, each with its place. With --probe, exit 1 if something that a valid
 /// configuration needs is not available now.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd check /etc/heraldd.yml && systemctl reload heraldd")]
+#[command(after_help = "Example:\n  heraldd check /etc/heraldd/config.yml && systemctl reload heraldd")]
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) file: ConfigFile,

@@ -1,10 +1,13 @@
 //! The way to a running daemon: its control socket.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use herald_base::os_error;
+use herald_base::system::user::{USERS, name_in};
 use herald_net::socket_client::{self, SocketRequest, SocketRequestError};
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -126,7 +129,7 @@ impl DaemonSocket {
         let at = |why: String| format!("heraldd: {}: {why}", socket.display());
         match runtime.block_on(exchange) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(SocketRequestError::Connect(error))) => Err(nobody(at(unreachable(&error)))),
+            Ok(Err(SocketRequestError::Connect(error))) => Err(nobody(at(unreachable(&socket, &error)))),
             Ok(Err(SocketRequestError::Broken(why))) => Err(failed(at(why))),
             Ok(Err(SocketRequestError::Status(status, problem))) => Err(refused(status, &problem)),
             Err(_) => Err(nobody(format!("heraldd: no response within {} s", deadline.as_secs()))),
@@ -159,14 +162,38 @@ fn refused(status: StatusCode, problem: &[u8]) -> CommandOutput {
     CommandOutput { code, ..failed(format!("heraldd: {detail}{}", candidates.collect::<String>())) }
 }
 
-/// Why there is no connection.
-fn unreachable(error: &std::io::Error) -> String {
+/// Why there is no connection to this socket.
+fn unreachable(socket: &Path, error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
             "no heraldd listens here; start it, or name its socket with --socket or its configuration with -c"
                 .to_owned()
         }
-        _ => error.to_string(),
+        ErrorKind::PermissionDenied => {
+            denied(owner(socket), &std::fs::read_to_string(USERS).unwrap_or_default())
+        }
+        _ => os_error::plain(&error.to_string()),
+    }
+}
+
+/// The user of the socket; where that cannot be seen either, of the folder that hides it.
+fn owner(socket: &Path) -> Option<u32> {
+    socket.ancestors().find_map(|path| path.symlink_metadata().ok()).map(|found| found.uid())
+}
+
+/// The user of this command must not connect; `users` is what names users.
+fn denied(owner: Option<u32>, users: &str) -> String {
+    let name = |uid| name_in(users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned);
+    match owner.map(name) {
+        Some(root) if root == "root" => {
+            "permission denied: the daemon's socket belongs to root; run this command as root".to_owned()
+        }
+        Some(user) => {
+            format!(
+                "permission denied: the daemon's socket belongs to {user}; run this command as {user} or as root"
+            )
+        }
+        None => "permission denied: run this command as the user of the daemon, or as root".to_owned(),
     }
 }
 
@@ -174,4 +201,30 @@ fn unreachable(error: &std::io::Error) -> String {
 pub(super) fn step(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_connect_is_said() {
+        let users = "root:x:0:0::/root:/bin/sh\nherald:x:990:990::/:/bin/false\n";
+        for (owner, says) in [
+            (Some(0), "belongs to root; run this command as root"),
+            (Some(990), "belongs to herald; run this command as herald or as root"),
+            (Some(7), "belongs to uid 7; run this command as uid 7 or as root"),
+            (None, "run this command as the user of the daemon, or as root"),
+        ] {
+            let said = denied(owner, users);
+            assert!(said.starts_with("permission denied: ") && said.ends_with(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_hides_the_socket_has_an_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let uid = folder.path().metadata().unwrap().uid();
+        assert_eq!(owner(&folder.path().join("heraldd.sock")), Some(uid));
+    }
 }

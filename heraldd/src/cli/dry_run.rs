@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anstyle::Style;
 use clap::Args;
+use herald_base::os_error;
 use herald_core::activation::{Activation, Name};
 use http::Method;
 use serde_json::Value;
@@ -25,7 +26,9 @@ use herald_webhook::recorded::{RecordedRequest, RecordingError};
 /// FILE holds the request as on the wire: the request line, headers, an empty line, the body. It is checked as it would
 /// be if it came now, its signature included. Selectors that run programs run them.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd try /etc/heraldd.yml --trigger github --request push.http")]
+#[command(
+    after_help = "Example:\n  heraldd try /etc/heraldd/config.yml --trigger github --request push.http"
+)]
 pub(super) struct Try {
     #[command(flatten)]
     file: ConfigFile,
@@ -83,7 +86,9 @@ async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest
     let triggers = triggers.iter().map(|(name, trigger)| (&**name, &**trigger));
     let params = match trigger::http::dry_run(triggers, name, recorded, !arguments.unchecked).await {
         Ok(params) => params,
-        Err(error @ (NoEvent::Unknown(_) | NoEvent::OtherType(_))) => return CommandOutput::refused(&error),
+        Err(error @ (NoEvent::Unknown { .. } | NoEvent::OtherType(_))) => {
+            return CommandOutput::refused(&format!("heraldd: {error}"));
+        }
         Err(NoEvent::OtherTrigger(other)) => {
             let remarks = format!("the trigger \"{other}\" on the same port receives this path");
             return CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
@@ -110,7 +115,7 @@ async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest
 /// Why there is no recorded request.
 #[derive(Debug, thiserror::Error)]
 enum RequestFileError {
-    #[error(transparent)]
+    #[error("cannot be read: {}", os_error::plain(&.0.to_string()))]
     File(#[from] std::io::Error),
     #[error(transparent)]
     Content(#[from] RecordingError),

@@ -3,7 +3,9 @@
 use anstyle::Style;
 use clap::Args;
 use herald_core::clock::Clock;
+use herald_core::problem::kind_of;
 use http::Method;
+use serde_json::Value;
 
 use super::client::{DaemonSocket, Reason, step};
 use super::command_output::CommandOutput;
@@ -51,7 +53,32 @@ pub(super) struct Explain {
     json: bool,
 }
 
+/// Why a text cannot be the parameters of an event.
+#[derive(Debug, thiserror::Error)]
+enum EventDataError {
+    #[error("heraldd: --data: expected a JSON object, such as '{{\"key\": \"value\"}}', found {0}")]
+    NotAnObject(&'static str),
+    #[error(
+        "heraldd: --data: expected a JSON object, such as '{{\"key\": \"value\"}}'; this is not JSON: {0}"
+    )]
+    NotJson(#[from] serde_json::Error),
+}
+
+/// Whether it can be the parameters of an event.
+fn check_data(text: &str) -> Result<(), EventDataError> {
+    if text.trim().is_empty() {
+        return Ok(());
+    }
+    match serde_json::from_str(text)? {
+        Value::Object(_) | Value::Null => Ok(()),
+        other => Err(EventDataError::NotAnObject(kind_of(&other))),
+    }
+}
+
 pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
+    if let Some(Err(error)) = arguments.data.as_deref().map(check_data) {
+        return CommandOutput::refused(&error);
+    }
     let path = arguments.reason.put(format!("/v1/triggers/{}", step(&arguments.name)));
     let said = match arguments.daemon.ask(Method::POST, &path, arguments.data.as_deref()) {
         Ok(said) => said,
@@ -112,4 +139,27 @@ pub(super) fn explain(arguments: &Explain) -> CommandOutput {
             _ => Style::new(),
         },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_an_object() {
+        for good in ["{}", "{\"a\": 1}", " null ", ""] {
+            assert!(check_data(good).is_ok(), "{good}");
+        }
+        for (wrong, says) in [
+            ("[1]", "'{\"key\": \"value\"}', found a list"),
+            ("\"a\"", "found a string"),
+            ("{a: 1}", "this is not JSON: key must be a string at line 1 column 2"),
+        ] {
+            let said = check_data(wrong).unwrap_err().to_string();
+            assert!(
+                said.starts_with("heraldd: --data: expected a JSON object") && said.contains(says),
+                "{said}"
+            );
+        }
+    }
 }

@@ -18,7 +18,9 @@ use crate::loading::{self, Loaded};
 /// An edge from a task to a router of the trigger exe_done is dotted where only its selector decides, and missing where
 /// the selector cannot match.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd graph /etc/heraldd.yml --format dot | dot -Tsvg > heraldd.svg")]
+#[command(
+    after_help = "Example:\n  heraldd graph /etc/heraldd/config.yml --format dot | dot -Tsvg > heraldd.svg"
+)]
 pub(super) struct GraphArguments {
     #[command(flatten)]
     file: ConfigFile,

@@ -5,7 +5,9 @@ use std::io::{self, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use herald_base::os_error;
 use herald_config::problem::Severity;
+use herald_import::crontab::NotACrontab;
 use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
 use herald_import::{crontab, multi_node, source_text, webhook};
@@ -64,22 +66,32 @@ pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
     let bytes = match bytes_of(path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            return CommandOutput::refused(&format!("heraldd: {} cannot be read: {error}", path.display()));
+            let why = os_error::plain(&error.to_string());
+            return CommandOutput::refused(&format!("heraldd: {}: cannot be read: {why}", path.display()));
         }
     };
     let name = path.display().to_string();
-    answer(&name, imported(&arguments.from, &bytes, &name))
+    match imported(&arguments.from, &bytes, &name) {
+        Ok(result) => answer(&name, result),
+        Err(error) => CommandOutput::refused(&format!("heraldd: {name}:{error}")),
+    }
 }
 
 /// `name` is that of the file.
-fn imported(from: &From, bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
-    match from {
-        From::Webhook(_) => webhook::import(source_text::utf8(bytes, name)?, name, &ComponentChecks),
-        From::MultiNodeWebhook(_) => multi_node::import(source_text::utf8(bytes, name)?, name),
-        From::Crontab { system, original } => {
-            Ok(crontab_of(&original.file, &source_text::crontab(bytes, name)?, *system))
-        }
-    }
+fn imported(
+    from: &From,
+    bytes: &[u8],
+    name: &str,
+) -> Result<Result<Imported, ImportError>, NotACrontab> {
+    let utf8 = |bytes| source_text::utf8(bytes, name);
+    Ok(match from {
+        From::Webhook(_) => utf8(bytes).map_err(ImportError::from).and_then(|text| webhook::import(text, name, &ComponentChecks)),
+        From::MultiNodeWebhook(_) => utf8(bytes).map_err(ImportError::from).and_then(|text| multi_node::import(text, name)),
+        From::Crontab { system, original } => match source_text::crontab(bytes, name) {
+            Ok(text) => Ok(crontab_of(&original.file, &text, *system)?),
+            Err(error) => Err(error.into()),
+        },
+    })
 }
 
 /// The checks of the daemon's own components.
@@ -103,14 +115,14 @@ impl ValueChecks for ComponentChecks {
 }
 
 /// The crontabs of /etc are read as system crontabs even without the option.
-fn crontab_of(path: &Path, text: &str, system: bool) -> Imported {
+fn crontab_of(path: &Path, text: &str, system: bool) -> Result<Imported, NotACrontab> {
     let by_place = !system && is_system_path(path);
-    let mut imported = crontab::import(text, system || by_place, &users(), &ComponentChecks);
+    let mut imported = crontab::import(text, system || by_place, &users(), &ComponentChecks)?;
     if by_place {
         let what = "read as a system crontab, with a user in each line, because of its path".to_owned();
         imported.omissions.insert(0, Omission::warning(1, what));
     }
-    imported
+    Ok(imported)
 }
 
 fn is_system_path(path: &Path) -> bool {

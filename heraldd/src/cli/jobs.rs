@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use anstyle::Style;
 use clap::Args;
+use herald_base::near_miss::expected;
 use herald_core::clock::Clock;
 use http::Method;
 use jiff::Timestamp;
@@ -123,7 +124,9 @@ pub(super) fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutpu
     }
     match serde_json::from_value::<model::Page<model::JobSummary>>(said) {
         Ok(page) if page.items.is_empty() => {
-            CommandOutput { remarks: "no matching jobs".to_owned(), ..CommandOutput::good("") }
+            let help = arguments.router.as_ref().and_then(|router| unknown_router(&arguments.daemon, router));
+            let remarks = format!("no matching jobs{}", help.unwrap_or_default());
+            CommandOutput { remarks, ..CommandOutput::good("") }
         }
         Ok(page) => {
             let mut out = listing::rows(&page.items, arguments.ids, clock.now());
@@ -135,6 +138,17 @@ pub(super) fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutpu
         }
         Err(error) => CommandOutput::unexpected(&error),
     }
+}
+
+/// That the daemon has no router of this name, and which it has. Jobs of earlier routers may be listed all the same.
+fn unknown_router(daemon: &DaemonSocket, name: &str) -> Option<String> {
+    let said = daemon.ask(Method::GET, "/v1/routers", None).ok()?;
+    let routers: Vec<model::RouterResource> = serde_json::from_value(said).ok()?;
+    if routers.iter().any(|router| router.name == name) {
+        return None;
+    }
+    let help = expected(name, routers.iter().map(|router| router.name.as_str()));
+    Some(format!(": there is no router \"{name}\"; {help}"))
 }
 
 pub(super) fn show(arguments: &ShowArguments, clock: &dyn Clock) -> CommandOutput {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use herald_base::near_miss::expected;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
-use herald_core::problem::near_miss;
 use herald_core::trigger::{Calendar, Timetable, Trigger};
 use herald_schedule::local_time;
 use jiff::Timestamp;
@@ -21,9 +21,9 @@ use herald_terminal::{human_time, table};
 /// Print when triggers fire next
 ///
 /// Calendar times come first, in order, each with the offset of its trigger's time zone. Of triggers with an interval
-/// only the interval is shown: it is counted from the daemon's first start. No daemon needs to run.
+/// only the interval is shown: it counts from the daemon's first start. No daemon needs to run.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd next /etc/heraldd.yml -n 5")]
+#[command(after_help = "Example:\n  heraldd next /etc/heraldd/config.yml -n 5")]
 pub(super) struct NextArguments {
     #[command(flatten)]
     file: ConfigFile,
@@ -63,12 +63,7 @@ pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput
 }
 
 fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> String {
-    let names = || triggers.iter().map(|(name, _)| &**name);
-    let help = match near_miss(wanted, names()) {
-        Some(meant) => format!("did you mean \"{meant}\"?"),
-        None if triggers.is_empty() => "there is none".to_owned(),
-        None => format!("expected one of: {}", names().collect::<Vec<_>>().join(", ")),
-    };
+    let help = expected(wanted, triggers.iter().map(|(name, _)| &**name));
     format!("heraldd: there is no trigger \"{wanted}\"; {help}")
 }
 

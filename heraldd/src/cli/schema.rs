@@ -14,9 +14,11 @@ use crate::{components, config};
 ///
 /// Only the list of plugins is read from the configuration, so it may have mistakes elsewhere.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd schema -config /etc/heraldd.yml > heraldd.schema.json\n  \
+#[command(
+    after_help = "Example:\n  heraldd schema -config /etc/heraldd/config.yml > heraldd.schema.json\n  \
                         (then, for editors with a YAML language server, at the top of the file:\n  \
-                        # yaml-language-server: $schema=heraldd.schema.json)")]
+                        # yaml-language-server: $schema=heraldd.schema.json)"
+)]
 pub(super) struct SchemaArguments {
     /// Include the types of the plugins of this configuration
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -40,16 +42,14 @@ pub(super) fn run(arguments: &SchemaArguments) -> CommandOutput {
 
 fn with_plugins(path: &Path) -> Result<Value, ConfigLoadError> {
     let source = config::read(path)?;
-    let paths = config::plugins(&source);
     let AvailableTypes { registry, not_loaded } = loading::types(&source);
     if not_loaded.is_empty() {
         return Ok(config::schema(&registry));
     }
     let mut report = String::new();
-    for (place, why) in not_loaded {
-        let plugin = paths.get(place).map_or_else(String::new, |path| path.display().to_string());
+    for (_, why) in not_loaded {
         // Writing to a String cannot fail.
-        let _ = writeln!(report, "{}: plugin {plugin}: {why}", path.display());
+        let _ = writeln!(report, "{}: {why}", path.display());
     }
     Err(ConfigLoadError::Whole(report))
 }

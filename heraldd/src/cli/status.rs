@@ -144,7 +144,7 @@ fn nodes_line(nodes: &[model::NodeResource]) -> Option<String> {
     }
     let of = |state: &str| nodes.iter().filter(|node| node.state == state).collect::<Vec<_>>();
     let mut line = format!("nodes          {} online", of("online").len());
-    for state in ["offline", "unknown"] {
+    for state in ["rejected", "offline", "unknown"] {
         let nodes = of(state);
         if !nodes.is_empty() {
             let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();

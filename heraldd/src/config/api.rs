@@ -51,8 +51,8 @@ fn description() -> Description {
     let new = OptionSpec::new;
     Description::new(
         "api",
-        "Serves the control API on a TCP port too, for those who know the token. Left out, it is served on \
-         `heraldd.sock` in the state_dir alone, which only the daemon's own user can open.",
+        "Serves the control API on a TCP port as well, for callers with the token. Without this section it is served only \
+         on the socket `heraldd.sock` in the state_dir, which only the daemon's user and root can open.",
     )
     .option(new("host", OptionKind::Text, "The address to listen on.").default("127.0.0.1"))
     .option(
@@ -74,7 +74,7 @@ fn description() -> Description {
     )
     .option(tls::listener_option())
     .doubts(tls::listener_doubts)
-    .example("api: {port: 8124, token: \"${file:/etc/heraldd.token}\"}")
+    .example("api: {port: 8124, token: \"${file:/etc/heraldd/api.token}\"}")
 }
 
 fn check_token(token: &Value) -> Result<(), CheckError> {
@@ -83,7 +83,7 @@ fn check_token(token: &Value) -> Result<(), CheckError> {
             "a token needs at least {SHORTEST_TOKEN} characters, since it allows running every job (openssl rand -hex 32)"
         ))),
         Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Err(CheckError::new("only visible ASCII characters without blanks can be sent"))
+            Err(CheckError::new("only visible ASCII characters without spaces can be sent"))
         }
         _ => Ok(()),
     }

@@ -114,7 +114,8 @@ pub(super) struct ComponentSection<'r, C: ?Sized> {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads one section. `kind` is `trigger`, `selector` or `executor`.
+/// Reads one section. `kind` is `trigger`, `selector` or `executor`; with `misses_types` a plugin could not be loaded, and
+/// types that are not known may be its own.
 pub(super) fn read<'r, C: ?Sized>(
     kind: &'static str,
     section: &Value,
@@ -122,6 +123,7 @@ pub(super) fn read<'r, C: ?Sized>(
     uses: &Uses<'_>,
     secrets: &mut SecretResolver<'_>,
     context: &Context,
+    misses_types: bool,
 ) -> ComponentSection<'r, C> {
     let out = ComponentSection {
         components: Vec::new(),
@@ -129,7 +131,7 @@ pub(super) fn read<'r, C: ?Sized>(
         names: BTreeMap::new(),
         problems: Vec::new(),
     };
-    let mut reader = ComponentReader { kind, types, context, out };
+    let mut reader = ComponentReader { kind, types, context, misses_types, out };
     let at = Path::top().key(kind);
     match section {
         Value::Null => {}
@@ -148,6 +150,8 @@ struct ComponentReader<'r, 's, C: ?Sized> {
     types: &'r ComponentTypes<C>,
     /// What components may take besides their options.
     context: &'s Context,
+    /// Whether a plugin could not be loaded: types that are not known may be its own.
+    misses_types: bool,
     out: ComponentSection<'r, C>,
 }
 
@@ -214,7 +218,8 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
         }
         let help = match near_miss(type_name, self.types.names()) {
             Some(meant) => format!("did you mean \"{meant}\"?"),
-            None => format!("known types are: {}", self.types.names().collect::<Vec<_>>().join(", ")),
+            None if self.misses_types && !self.is_reserved(type_name) => return None,
+            None => format!("expected one of: {}", self.types.names().collect::<Vec<_>>().join(", ")),
         };
         self.out.problems.push(problem.help(help));
         None
@@ -258,6 +263,12 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
 
     /// ComponentTypes stand for themselves with default options; those that routers use are made.
     fn bare_types(&mut self, uses: &Uses<'_>) {
+        if self.misses_types {
+            let known = || self.types.names().chain(self.out.names.keys().map(String::as_str));
+            let missing = uses.keys().filter(|name| near_miss(name, known()).is_none());
+            let missing: Vec<String> = missing.map(|name| (*name).to_owned()).collect();
+            self.out.names.extend(missing.into_iter().map(|name| (name, None)));
+        }
         for description in self.types.descriptions() {
             let name = &description.type_name;
             if self.out.names.contains_key(name) || self.is_reserved(name) {

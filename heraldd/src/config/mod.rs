@@ -129,7 +129,8 @@ fn check_with(
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<DaemonConfig, Problems> {
     let lookup = Lookup { variable, folder: source.file.folder.clone() };
-    let mut checker = Checker { secrets: SecretResolver::new(lookup), problems: Vec::new() };
+    let misses_types = !not_loaded.is_empty();
+    let mut checker = Checker { secrets: SecretResolver::new(lookup), misses_types, problems: Vec::new() };
     checker.plugins_not_loaded(source.file.document.value(), not_loaded);
     let parts = match source.file.document.take_value() {
         Value::Object(top) => Some(checker.parts(top, &source, registry)),
@@ -143,7 +144,7 @@ fn check_with(
             None
         }
     };
-    let Checker { secrets, mut problems } = checker;
+    let Checker { secrets, mut problems, .. } = checker;
     secrets.places().for_each(|path| source.file.document.hide(path));
     problems.extend(source.file.warning_of_readers(secrets.literals().first()));
     let Resolved { problems, mask } = secrets.finish(problems);
@@ -180,6 +181,8 @@ struct ConfigParts<'r> {
 
 struct Checker<'a> {
     secrets: SecretResolver<'a>,
+    /// Whether a plugin could not be loaded: types that are not known may be its own.
+    misses_types: bool,
     problems: Vec<Problem>,
 }
 
@@ -244,7 +247,8 @@ impl Checker<'_> {
         context: &Context,
     ) -> ComponentSection<'r, C> {
         let section = top.get(kind).unwrap_or(&Value::Null);
-        let mut read = components::read(kind, section, types, uses, &mut self.secrets, context);
+        let mut read =
+            components::read(kind, section, types, uses, &mut self.secrets, context, self.misses_types);
         self.problems.append(&mut read.problems);
         read
     }

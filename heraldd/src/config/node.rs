@@ -1,6 +1,7 @@
 //! The section `node`: the servers of a fleet.
 
-use herald_core::problem::{Path, Problem, kind_of, near_miss};
+use herald_base::near_miss::expected;
+use herald_core::problem::{Path, Problem, kind_of};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
 use herald_runner::config::check_secret;
@@ -48,11 +49,10 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Nodes, Invalid
     };
     let nodes: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
     if let Some(id) = reading.id.filter(|id| !given.contains_key(*id)) {
-        let message = format!("there is no node \"{id}\", and -id says that this is it");
-        let problem = Problem::error(at, message);
-        return Err(reading.wrong(match near_miss(id, given.keys().map(String::as_str)) {
-            Some(meant) => problem.help(format!("did you mean -id {meant}?")),
-            None => problem.help("add it under `node`, or name one that is there"),
+        let problem = Problem::error(at, format!("-id {id}: there is no node \"{id}\" under `node`"));
+        return Err(reading.wrong(match given.is_empty() {
+            true => problem.help(format!("add it:  node: {{{id}: {{host: https://…, secret: …}}}}")),
+            false => problem.help(expected(id, given.keys().map(String::as_str))),
         }));
     }
     Ok(Nodes(nodes.into_iter().collect::<Result<_, _>>()?))

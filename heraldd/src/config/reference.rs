@@ -101,7 +101,22 @@ pub fn markdown(registry: &Registry) -> String {
     }
     section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
     section(&mut page, "Executors", "`job_param` holds", &registry.executors);
+    runner(&mut page);
     page
+}
+
+/// The file of herald-runner.
+fn runner(page: &mut String) {
+    let description = herald_runner::config::description();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        page,
+        "\n## herald-runner\n\n{} Its configuration is a file of its own, `herald-runner -config FILE`, with these options at the \
+         top. `herald-runner check FILE` validates it.\n\n",
+        description.doc
+    );
+    options(page, "option", &description.options);
+    let _ = write!(page, "\n```yaml\n{}\n```\n", description.example.trim());
 }
 
 /// The options of a section that is a setting.

@@ -217,7 +217,7 @@ fn one_problem_each() {
         ("log: INFO", "1:6: expected a map with level, output and format (write  log: {level: info})"),
         ("log: {levl: info}", "1:7: unknown option `levl` of `log` (did you mean `level`?)"),
         ("log: {level: inof}", "1:14: `level`: unknown level; did you mean \"info\"?"),
-        ("log: {format: xml}", "1:15: `format`: \"xml\" is not one of: text, json"),
+        ("log: {format: xml}", "1:15: `format`: \"xml\" is not valid; expected one of: text, json"),
         ("max_jobs: 0", "1:11: `max_jobs`: expected a whole number from 1 to 100000, found 0"),
         ("max_jobs: many", "1:11: `max_jobs`: expected a whole number from 1 to 100000, found a string"),
         ("plugin: {a: 1}", "1:9: expected the path of a plugin, found a map"),
@@ -230,12 +230,12 @@ fn one_problem_each() {
         ("trigger: {a: {type: tik}}", "1:21: unknown trigger type \"tik\" (did you mean \"tick\"?)"),
         (
             "trigger: {a: {type: nonsense}}",
-            "1:21: unknown trigger type \"nonsense\" (known types are: cron, http, tick)",
+            "1:21: unknown trigger type \"nonsense\" (expected one of: cron, http, tick)",
         ),
         ("trigger: {a: {type: 5}}", "1:21: expected the name of a type, found a number"),
         (
             "trigger: {every2s: {interval: 2}}",
-            "1:11: trigger \"every2s\" has no type, and \"every2s\" is not the name of one (known types are: cron, http, tick)",
+            "1:11: trigger \"every2s\" has no type, and \"every2s\" is not the name of one (expected one of: cron, http, tick)",
         ),
         (
             "trigger: {exe_done: {type: tick}}",
@@ -243,7 +243,7 @@ fn one_problem_each() {
         ),
         (
             "trigger: {a: {type: exe_done}}",
-            "1:21: the type \"exe_done\" is internal and cannot be configured (known types are: cron, http, tick)",
+            "1:21: the type \"exe_done\" is internal and cannot be configured (expected one of: cron, http, tick)",
         ),
         (
             "trigger: {a: {type: tick, intervall: 2}}",
@@ -560,6 +560,24 @@ fn plugins_that_could_not_be_loaded_stand_with_the_rest() {
     let text = problems.to_string();
     assert!(text.contains("config.yml:1:16: this is no plugin\n"), "{text}");
     assert!(text.contains("config.yml:2:11: `max_jobs`"), "{text}");
+}
+
+/// Types that only the missing plugin could have are not reported as well; others are.
+#[test]
+fn types_of_a_plugin_that_could_not_be_loaded_are_not_reported() {
+    let place = Place::new();
+    let source = place.source(
+        "plugin: [a.so]\ntrigger: {hello: {}, h: {type: hello}, t: {type: tik, interval: 1}}\n\
+         router: {r: {trigger: hello, selector: hello, task: {t: hello, u: {executor: prnt}}}}\n",
+    );
+    let problems =
+        check_with_plugins(source, &registry(), &[(0, "plugin a.so is gone".to_owned())]).err().unwrap();
+    let found: Vec<&str> = problems.found().iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        found,
+        ["plugin a.so is gone", "unknown trigger type \"tik\"", "unknown executor \"prnt\""],
+        "{problems}"
+    );
 }
 
 #[test]

@@ -142,8 +142,10 @@ impl Executor for Local {
     async fn recover(&self, _: Execution) -> Outcome {
         herald_core::failpoint!("local-before-recover");
         let lost = match self.engine.open().await {
-            Ok(()) => "Herald ended while the job was running; what was left of it was ended".to_owned(),
-            Err(error) => format!("Herald ended while the job was running; {error}"),
+            Ok(()) => {
+                "heraldd stopped while the job was running; its remaining processes were killed".to_owned()
+            }
+            Err(error) => format!("heraldd stopped while the job was running; {error}"),
         };
         herald_core::failpoint!("local-after-recover");
         Err(Failure { kind: FailureKind::Lost, ..Failure::new(lost) })
@@ -222,13 +224,17 @@ mod tests {
             ),
             (
                 sh("kill -9 $$"),
-                Err((FailureKind::Failed, "killed by signal 9", json!({"output": "", "signal": 9}))),
+                Err((
+                    FailureKind::Failed,
+                    "killed by signal 9 (SIGKILL)",
+                    json!({"output": "", "signal": 9}),
+                )),
             ),
             (
                 json!({"cmd": "sleep", "arg": 60, "timeout": "50ms"}),
                 Err((
                     FailureKind::TimedOut,
-                    "timed out after 50ms; terminated",
+                    "timed out after 50ms (job_param.timeout); terminated",
                     json!({"output": "", "signal": 15}),
                 )),
             ),

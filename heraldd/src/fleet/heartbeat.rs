@@ -76,7 +76,8 @@ impl NodeProber {
             if let Err(error) = &status
                 && self.nodes.is_online(name)
             {
-                tracing::warn!(node = name, "node offline: {error}");
+                let state = if error.is_rejection() { "rejected" } else { "offline" };
+                tracing::warn!(node = name, "node {state}: {error}");
             }
             let changed = self.nodes.note(name, status, self.clock.now());
             if let Some(params) = changed {

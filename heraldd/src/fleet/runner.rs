@@ -32,16 +32,11 @@ impl OwnRunner {
         }
     }
 
-    /// Accepts changed secrets; everything else takes a restart, and a line says so.
-    pub fn reload(&mut self, config: Option<&RunnerConfig>) {
-        let Some(config) = config else {
-            tracing::warn!("`runner` was removed: restart required");
-            return;
-        };
+    /// Accepts changed secrets. Whether that was all: everything else needs a restart.
+    pub fn reload(&mut self, config: Option<&RunnerConfig>) -> bool {
+        let Some(config) = config else { return false };
         self.runner.take_secrets(config.secrets.clone());
-        if !config.same_but_secrets(&self.config) {
-            tracing::warn!("changes of `runner` other than its secret take effect at the next start");
-        }
+        config.same_but_secrets(&self.config)
     }
 
     /// Stops it cleanly; once `forced` is cancelled, its jobs are ended at once.

@@ -17,6 +17,7 @@ mod thread_pool;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use herald_base::os_error;
 use herald_core::activation::INTERNAL;
 use herald_core::executor::Executor;
 use herald_core::plugin::description::{DescriptionError, Manifest, TypeMessage};
@@ -100,7 +101,9 @@ pub fn load_with(paths: &[PathBuf], timeouts: CallTimeouts) -> Result<Vec<Loaded
                 errors.push(PluginError { path: path.clone(), why: "is listed twice".to_owned() });
             }
             Ok(plugin) => plugins.push(plugin),
-            Err(error) => errors.push(PluginError { path: path.clone(), why: error.to_string() }),
+            Err(error) => {
+                errors.push(PluginError { path: path.clone(), why: os_error::plain(&error.to_string()) })
+            }
         }
     }
     if errors.is_empty() { Ok(plugins) } else { Err(PluginErrors(errors)) }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_core::executor::TimeLimit;
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, Options, SelectorType};
 use herald_core::trigger::ComponentError;
@@ -184,7 +185,8 @@ impl Selector for External {
         // Dropping the future ends the program's process group.
         let finished = program.run(&Stop::default()).await.map_err(|error| self.failed(error))?;
         // Not what it printed: that may hold secrets.
-        let sentence = finished.ending.sentence(Some(self.timeout));
+        let sentence =
+            finished.ending.sentence(Some(TimeLimit { option: "timeout", duration: self.timeout }));
         match finished.ending {
             Ending::Exited(0) => Ok(Answer::yes(sentence)),
             Ending::Exited(_) => Ok(Answer::no(sentence)),

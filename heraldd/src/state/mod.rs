@@ -129,18 +129,16 @@ impl DaemonState {
         Arc::new(Observed::new(journal, self.metrics.clone(), self.changes.clone()))
     }
 
-    /// Takes up a changed configuration; another `state_dir` takes a restart.
-    pub fn reload(&self, settings: &AllSettings) {
+    /// Applies a changed configuration. Gives the setting whose change needs a restart.
+    pub fn reload(&self, settings: &AllSettings) -> Option<&'static str> {
         let now: Option<PathBuf> = self.store.as_ref().map(|store| store.folder().to_owned());
-        if now != settings.daemon.state_dir {
-            tracing::warn!("a new state_dir takes effect at the next start");
-        }
         if let Some(store) = &self.store {
             store.keep(keep(&settings.history));
         }
         self.keep_recent(settings);
         self.logs.set_limit(settings.history.log_limit);
         self.logs.set_total_limit(settings.history.logs);
+        (now != settings.daemon.state_dir).then_some("state_dir")
     }
 
     /// Writes out what was sent, and closes the file.

@@ -3,3 +3,4 @@
 pub mod failpoint;
 pub mod os_error;
 pub mod service_manager;
+pub mod user;

@@ -8,7 +8,7 @@ use super::url::url;
 use super::value_error::ValueError;
 use super::{CheckError, Description, OptionKind, OptionSpec, Options};
 use crate::Params;
-use crate::problem::{EntryPart, Path, Problem, near_miss};
+use crate::problem::{EntryPart, Path, Problem, Severity, near_miss};
 use herald_base::secret_name::{MASKED, is_secret_name};
 use herald_base::template_mark::holds_template;
 use herald_base::unit;
@@ -65,14 +65,12 @@ impl Description {
         (Options(options), problems)
     }
 
-    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`. Parameters that
-    /// the description does not name are an error only when it is closed.
+    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`. Of parameters that the
+    /// description does not name, those that look like misspelt ones are a warning, or an error where it says so.
     #[must_use]
     pub fn check_params(&self, given: &Params, at: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.refuse_near_misses {
-            problems.extend(self.misspelt(given, at));
-        }
+        problems.extend(self.misspelt(given, at));
         for spec in &self.params {
             match given.get(&spec.name) {
                 Some(value) if holds_template(value) && spec.is_code => {
@@ -99,15 +97,18 @@ impl Description {
     }
 
     /// Further parameters are the user's own, and scripts see them; but one that nearly bears the name of a
-    /// parameter that is not given was meant to be that one.
+    /// parameter that is not given was probably meant to be that one.
     fn misspelt<'a>(&'a self, given: &'a Params, at: &'a Path) -> impl Iterator<Item = Problem> + 'a {
         let absent =
             || self.params.iter().map(|spec| spec.name.as_str()).filter(|name| !given.contains_key(*name));
         let unknown = given.keys().filter(|key| !self.params.iter().any(|spec| spec.name == **key));
         unknown.filter_map(move |key| {
             let meant = near_miss(key, absent())?;
+            let severity = if self.refuse_near_misses { Severity::Error } else { Severity::Warning };
             let message = format!("unknown parameter `{key}` of `{}`", self.type_name);
-            Some(Problem::error(at.key(key), message).at_key().help(format!("did you mean `{meant}`?")))
+            let problem =
+                Problem::error(at.key(key), message).at_key().help(format!("did you mean `{meant}`?"));
+            Some(Problem { severity, ..problem })
         })
     }
 }
@@ -342,7 +343,11 @@ fn one_of(text: &str, allowed: &[&str]) -> Result<(), ValueError> {
     if allowed.contains(&text) {
         return Ok(());
     }
-    let wrong = ValueError::shows(format!("\"{}\" is not one of: {}", short(text), allowed.join(", ")));
+    let wrong = ValueError::shows(format!(
+        "\"{}\" is not valid; expected one of: {}",
+        short(text),
+        allowed.join(", ")
+    ));
     Err(match near_miss(text, allowed.iter().copied()) {
         Some(meant) => wrong.help(format!("did you mean \"{meant}\"?")),
         None => wrong,
@@ -532,9 +537,12 @@ mod tests {
             ),
             (
                 json!({"format": "jsn"}),
-                "t.format: `format`: \"jsn\" is not one of: text, json (did you mean \"json\"?)",
+                "t.format: `format`: \"jsn\" is not valid; expected one of: text, json (did you mean \"json\"?)",
             ),
-            (json!({"format": "xml"}), "t.format: `format`: \"xml\" is not one of: text, json"),
+            (
+                json!({"format": "xml"}),
+                "t.format: `format`: \"xml\" is not valid; expected one of: text, json",
+            ),
             (json!({"env": "A=1"}), "t.env: `env`: expected a map, found a string"),
         ]);
     }
@@ -589,6 +597,11 @@ mod tests {
             [": the parameter `match_key` of `x` is missing (match_key: Which.)"]
         );
         assert_eq!(check(&open, json!({"match_key": "a", "n": 10})).len(), 1);
+        let misspelt = json!({"match_key": "a", "N": 1});
+        let found = open.check_params(misspelt.as_object().unwrap(), &Path::top());
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(found.severity, Severity::Warning);
+        assert_eq!(found.to_string(), "N: unknown parameter `N` of `x` (did you mean `n`?)");
         let guarded = open.refuse_near_misses();
         for (given, problems) in [
             (json!({"match_key": "a", "own": 1}), [""; 0]),

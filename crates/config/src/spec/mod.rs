@@ -182,8 +182,9 @@ pub struct Description {
     pub options: Vec<OptionSpec>,
     /// For selectors: what it reads from `select_param`; for executors: from `job_param`. Same shape as options.
     pub params: Vec<OptionSpec>,
-    /// Whether a parameter that nearly bears the name of one of `params` is an error: a misspelt `match_value` must
-    /// not silently select more than was meant. Further parameters are allowed all the same; scripts see them.
+    /// Whether a parameter that nearly bears the name of one of `params` is an error rather than a warning: a misspelt
+    /// `match_value` must not silently select more than was meant. Further parameters are allowed all the same; scripts
+    /// see them.
     pub refuse_near_misses: bool,
     /// For selectors: what it can prove of its answer, see [`Proof`].
     pub proof: Option<Proof>,
@@ -226,7 +227,7 @@ impl Description {
         self
     }
 
-    /// A misspelt parameter is an error.
+    /// A misspelt parameter is an error, not only a warning.
     #[must_use]
     pub fn refuse_near_misses(mut self) -> Self {
         self.refuse_near_misses = true;

@@ -97,7 +97,7 @@ impl ExecEngine {
     async fn start_background(&self, ready: Ready) -> Result<Report, ExecError> {
         let mut child = ready.program.start_silent().await.map_err(not_started)?;
         let pid = child.id();
-        let stop = Stop { asked: self.0.closing.clone(), forced: CancellationToken::new() };
+        let stop = Stop { asked: self.0.closing.clone(), ..Stop::new() };
         self.0.background.spawn(async move {
             match ready.program.end_of(&mut child, &stop).await {
                 Ok((ending, exit)) => tracing::info!(pid, ?ending, ?exit, "a background job ended"),

@@ -273,7 +273,7 @@ fn methods(item: &OriginalValue<'_>) -> Vec<String> {
     for at in list {
         let method = at.value.as_str().unwrap_or_default().trim().to_ascii_uppercase();
         if !METHODS.contains(&method.as_str()) {
-            at.omit(format!("`{method}` is not one of: {}", METHODS.join(", ")));
+            at.omit(format!("`{method}` is not valid; expected one of: {}", METHODS.join(", ")));
             continue;
         }
         methods.push(method);

@@ -37,8 +37,7 @@ pub(super) async fn read(response: Response, expected: Expected<'_>) -> Result<J
             let kind = header(&headers, "content-type").unwrap_or_default();
             answer_files::read(kind, body, expected).await
         }
-        "" => Err(Fault::NotARunner(format!("{status}, without a content type"))),
-        _ => Err(Fault::NotARunner(format!("{status}, {}", printable(&kind)))),
+        _ => Err(Fault::NotARunner(Claimed::new(status, &headers, String::new()).to_string())),
     }
 }
 
@@ -54,13 +53,13 @@ pub(super) async fn read_message<T: DeserializeOwned>(
     if let Some(signed) = signed
         && let Err(error) = verify_whole(status, &headers, &bytes, signed)
     {
-        return Err(error.fault(status, text()));
+        return Err(error.fault(Claimed::new(status, &headers, text())));
     }
     match status {
         StatusCode::OK => serde_json::from_slice(&bytes)
             .map_err(|error| Fault::Invalid(format!("the answer cannot be parsed: {error}"))),
         StatusCode::NOT_FOUND => Err(Fault::Unknown),
-        StatusCode::BAD_REQUEST => Err(Fault::Refused { why: text(), ending: None }),
+        StatusCode::BAD_REQUEST => Err(Fault::Refused { why: text(), accepted: false, ending: None }),
         _ => Err(Fault::Invalid(text())),
     }
 }
@@ -105,25 +104,51 @@ enum VerifyError {
     Altered,
 }
 
+/// What an answer that cannot be verified says of itself.
+struct Claimed {
+    status: StatusCode,
+    content_type: String,
+    text: String,
+}
+
+impl Claimed {
+    fn new(status: StatusCode, headers: &HeaderMap, text: String) -> Self {
+        let content_type = header(headers, "content-type").map(printable).unwrap_or_default();
+        Self { status, content_type, text }
+    }
+}
+
+impl std::fmt::Display for Claimed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.status)?;
+        if !self.content_type.is_empty() {
+            write!(f, " ({})", self.content_type)?;
+        }
+        if !self.text.is_empty() {
+            write!(f, ": {}", self.text)?;
+        }
+        Ok(())
+    }
+}
+
 impl VerifyError {
-    /// What it means for an answer with this status and text.
-    fn fault(self, status: StatusCode, text: String) -> Fault {
-        let with_status = || if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+    /// What it means for this answer.
+    fn fault(self, claimed: Claimed) -> Fault {
+        let status = claimed.status;
         match self {
             // A runner that does not know who asks cannot sign what it says.
-            _ if status == StatusCode::UNAUTHORIZED => Fault::Unauthorized(text),
+            _ if status == StatusCode::UNAUTHORIZED => Fault::Unauthorized(claimed.text),
             // Proxies say this when they get no answer in time, or none at all; the job may well be running.
-            _ if matches!(status.as_u16(), 502..=504) => {
-                Fault::Broken(format!("a proxy answered {}", with_status()))
-            }
+            _ if matches!(status.as_u16(), 502..=504) => Fault::Broken(format!("a proxy answered {claimed}")),
             Self::Signature(SignatureError::Unsigned) if status != StatusCode::OK => {
-                Fault::NotARunner(with_status())
+                Fault::NotARunner(claimed.to_string())
             }
-            Self::Signature(SignatureError::Unsigned) => {
-                Fault::Invalid("the answer is not signed".to_owned())
-            }
+            Self::Signature(SignatureError::Unsigned) => Fault::Invalid(format!(
+                "it is not signed: {claimed}; check that a herald-runner listens there (the original one needs \
+                 `wire: 1`)"
+            )),
             error if status == StatusCode::OK => Fault::invalid(error),
-            error => Fault::Invalid(format!("{error} ({})", with_status())),
+            error => Fault::Invalid(format!("{error} ({claimed})")),
         }
     }
 }
@@ -158,7 +183,8 @@ async fn json(headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> 
     let (ending, error_line) = match expected.signed {
         Some(signed) => {
             let verified = verify_whole(StatusCode::OK, headers, &body, signed);
-            let manifest = verified.map_err(|error| error.fault(StatusCode::OK, String::new()))?;
+            let manifest = verified
+                .map_err(|error| error.fault(Claimed::new(StatusCode::OK, headers, String::new())))?;
             (manifest.ending, manifest.error_line)
         }
         None => (None, None),
@@ -173,7 +199,10 @@ async fn refusal(status: StatusCode, headers: &HeaderMap, body: AnswerBody, expe
     };
     let text = printable(&String::from_utf8_lossy(&bytes));
     let why = |text: String| if text.is_empty() { format!("it answered {status}") } else { text };
-    let Some(signed) = expected.signed else { return Fault::Refused { why: why(text), ending: None } };
+    let accepted = status == StatusCode::INTERNAL_SERVER_ERROR;
+    let Some(signed) = expected.signed else {
+        return Fault::Refused { why: why(text), accepted, ending: None };
+    };
     match verify_whole(status, headers, &bytes, signed) {
         Ok(_) if status == StatusCode::SERVICE_UNAVAILABLE => {
             let seconds = header(headers, "retry-after").and_then(|value| value.parse().ok()).unwrap_or(2);
@@ -181,8 +210,8 @@ async fn refusal(status: StatusCode, headers: &HeaderMap, body: AnswerBody, expe
             Fault::Busy { retry_after: pause, why: why(text) }
         }
         Ok(_) if status == StatusCode::NOT_FOUND => Fault::Unknown,
-        Ok(manifest) => Fault::Refused { why: why(text), ending: manifest.ending },
-        Err(error) => error.fault(status, text),
+        Ok(manifest) => Fault::Refused { why: why(text), accepted, ending: manifest.ending },
+        Err(error) => error.fault(Claimed::new(status, headers, text)),
     }
 }
 

@@ -140,8 +140,9 @@ impl RunnerConnection {
         url
     }
 
-    /// Requests the runner to stop a job; repeats the request for a while when it fails. The error is the last one.
-    pub(super) async fn cancel(&self, key: &JobKey) -> Result<(), Fault> {
+    /// Requests the runner to stop a job; repeats the request for a while when it fails, until `limit` at the latest. The
+    /// error is the last one.
+    pub(super) async fn cancel(&self, key: &JobKey, limit: impl Future<Output = ()>) -> Result<(), Fault> {
         let url = self.below(CANCEL);
         let body = serde_json::to_string(key).map_err(Fault::invalid)?;
         let mut last = no_answer();
@@ -157,7 +158,11 @@ impl RunnerConnection {
                 tokio::time::sleep(CANCEL_PAUSE).await;
             }
         };
-        tokio::time::timeout(CANCEL_TIMEOUT, attempts).await.map_err(|_| last)
+        let done = tokio::select! {
+            done = tokio::time::timeout(CANCEL_TIMEOUT, attempts) => done.is_ok(),
+            () = limit => false,
+        };
+        if done { Ok(()) } else { Err(last) }
     }
 }
 

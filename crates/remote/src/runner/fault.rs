@@ -37,6 +37,8 @@ pub enum Fault {
     Refused {
         /// Its reason.
         why: String,
+        /// Whether it had accepted the job, and then could not run it or send its result.
+        accepted: bool,
         /// How the job ended, if it ran.
         ending: Option<EndingName>,
     },
@@ -44,7 +46,7 @@ pub enum Fault {
     #[error("rejected with 401 Unauthorized: {0}")]
     Unauthorized(String),
     /// The answer is that of another program.
-    #[error("not a herald-runner ({0})")]
+    #[error("not a herald-runner: it answered {0}; check host, port and path")]
     NotARunner(String),
     /// The answer is wrong.
     #[error("{0}")]

@@ -34,12 +34,32 @@ pub enum ProbeError {
     /// No request can be made.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Its runner answers with 401: it does not accept what this daemon signs. The text is its reason.
+    #[error("rejected with 401 Unauthorized: {0}")]
+    Rejected(String),
     /// The request failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(Fault),
     /// No answer.
     #[error("no answer within {} s", TIMEOUT.as_secs())]
     Timeout,
+}
+
+impl ProbeError {
+    /// Whether the node is there, and rejects this daemon.
+    #[must_use]
+    pub fn is_rejection(&self) -> bool {
+        matches!(self, Self::Rejected(_))
+    }
+}
+
+impl From<Fault> for ProbeError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unauthorized(why) => Self::Rejected(why),
+            other => Self::Fault(other),
+        }
+    }
 }
 
 impl NodeProbe {

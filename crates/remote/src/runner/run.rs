@@ -27,7 +27,7 @@ use crate::settings::{RemoteSettings, RunnerAddress};
 
 /// How long the runner may take to end a job that is cancelled, and to say how it ended.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
-/// The same when the daemon itself is to end at once.
+/// The same when the daemon itself is to end at once; and how long a runner is tried to be reached when the daemon stops.
 const FORCED_CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a runner that accepted a connection may take to answer before it counts as online.
@@ -152,7 +152,7 @@ impl RunnerClient {
         let at = &connection.shown;
         // The request of the earlier process may still be on its way: the runner is to reject it then.
         if request.resumed
-            && let Err(fault) = connection.cancel(&request.key).await
+            && let Err(fault) = connection.cancel(&request.key, std::future::pending()).await
         {
             tracing::warn!(job_id = %request.key.job_id, runner = %at, %fault, "cannot cancel a lost job");
         }
@@ -216,15 +216,30 @@ impl RunnerClient {
         let busy = request.busy_note(&connection.shown);
         let error = match kind {
             RunnerFailureKind::TimedOut => {
-                format!("timed out after {}; stopped{busy}", unit::text(self.settings.timeout))
+                format!(
+                    "timed out after {} (the executor's `timeout`); stopped{busy}",
+                    unit::text(self.settings.timeout)
+                )
             }
             _ => format!("cancelled{busy}"),
         };
         if !self.settings.is_signed() {
             return Err(RunnerFailure::new(kind, error));
         }
+        let notified = connection.cancel(&request.key, async {
+            stop.shutdown.cancelled().await;
+            tokio::time::sleep(FORCED_CANCEL_TIMEOUT).await;
+        });
+        let working = tokio::time::timeout(CANCEL_TIMEOUT, working);
         let both = async {
-            tokio::join!(connection.cancel(&request.key), tokio::time::timeout(CANCEL_TIMEOUT, working))
+            tokio::pin!(notified, working);
+            tokio::select! {
+                ended = &mut working => (notified.await, ended.ok()),
+                answered = &mut notified => match answered {
+                    Err(fault) if stop.shutdown.is_cancelled() => (Err(fault), None),
+                    answered => (answered, working.await.ok()),
+                },
+            }
         };
         let forced = async {
             stop.forced.cancelled().await;
@@ -236,12 +251,12 @@ impl RunnerClient {
         };
         match ended {
             // It ended by itself just then.
-            (_, Ok(Ok(result))) => Ok(result),
-            (_, Ok(Err(failure))) => {
+            (_, Some(Ok(result))) => Ok(result),
+            (_, Some(Err(failure))) => {
                 Err(RunnerFailure { result: failure.result, ..RunnerFailure::new(kind, error) })
             }
-            (Ok(()), Err(_)) => Err(RunnerFailure::new(kind, error)),
-            (Err(fault), Err(_)) => {
+            (Ok(()), None) => Err(RunnerFailure::new(kind, error)),
+            (Err(fault), None) => {
                 let error =
                     format!("{error}, but the runner {} could not be notified: {fault}", connection.shown);
                 Err(RunnerFailure::new(kind, error))
@@ -271,7 +286,7 @@ impl RunnerClient {
         output: &Arc<dyn Output>,
     ) -> RunnerOutcome {
         if request.resumed && !self.settings.is_signed() {
-            let why = "Herald ended while the job was running; with wire: 1 it cannot be joined again";
+            let why = "heraldd stopped while the job was running; with wire: 1 it cannot be joined again";
             return Err(RunnerFailure::lost(why));
         }
         let connection = self.connection().await.map_err(RunnerFailure::failed)?;
@@ -297,16 +312,18 @@ struct EndedEarly<'a> {
 /// The failure of a job whose request cannot be repeated.
 fn failure_of(at: &str, fault: &Fault) -> RunnerFailure {
     match fault {
-        Fault::Refused { ending, .. } => {
+        Fault::Refused { accepted, ending, .. } => {
             let kind = match ending {
                 Some(EndingName::TimedOut) => RunnerFailureKind::TimedOut,
                 Some(EndingName::Cancelled) => RunnerFailureKind::Cancelled,
                 _ => RunnerFailureKind::Failed,
             };
-            RunnerFailure::new(kind, format!("the runner {at} refused the job: {fault}"))
+            let what =
+                if *accepted { "accepted the job, but did not complete it" } else { "rejected the job" };
+            RunnerFailure::new(kind, format!("the runner {at} {what}: {fault}"))
         }
-        Fault::Unauthorized(_) => RunnerFailure::failed(format!("the runner {at} refused the job: {fault}")),
-        Fault::NotARunner(what) => RunnerFailure::failed(format!("{at} is not a herald-runner ({what})")),
+        Fault::Unauthorized(_) => RunnerFailure::failed(format!("the runner {at} rejected the job: {fault}")),
+        Fault::NotARunner(_) => RunnerFailure::failed(format!("{at} is {fault}")),
         Fault::Invalid(_) => RunnerFailure::failed(format!("invalid answer from the runner {at}: {fault}")),
         _ => RunnerFailure::failed(format!("lost the connection to the runner {at}: {fault}")),
     }

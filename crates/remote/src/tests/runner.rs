@@ -67,7 +67,7 @@ async fn endings_become_outcomes() {
             200,
             json!({"signal": 9}),
             Some(Ending::Signaled(9)),
-            Err((RunnerFailureKind::Failed, "killed by signal 9")),
+            Err((RunnerFailureKind::Failed, "killed by signal 9 (SIGKILL)")),
         ),
         (200, json!({"signal": 15}), Some(Ending::TimedOut), Err((RunnerFailureKind::TimedOut, "timed out"))),
         (
@@ -76,7 +76,16 @@ async fn endings_become_outcomes() {
             Some(Ending::Cancelled),
             Err((RunnerFailureKind::Cancelled, "cancelled")),
         ),
-        (500, json!("no such program"), None, Err((RunnerFailureKind::Failed, "no such program"))),
+        (
+            500,
+            json!("no such program"),
+            None,
+            Err((
+                RunnerFailureKind::Failed,
+                "accepted the job, but did not complete it: \"no such program\"",
+            )),
+        ),
+        (400, json!("no id"), None, Err((RunnerFailureKind::Failed, "rejected the job: \"no id\""))),
         (500, json!("late"), Some(Ending::TimedOut), Err((RunnerFailureKind::TimedOut, "late"))),
         (404, json!("who?"), None, Err((RunnerFailureKind::Lost, "does not know the job"))),
     ] {
@@ -122,12 +131,16 @@ async fn answers_that_cannot_be_trusted_fail_the_job() {
             let stranger = Secrets::new(["some other secret, long enough"]).unwrap();
             short(&Signer::new(&stranger, &got.verified()), 200, "{\"exit_code\":0}", None)
         }),
-        ("a redirect", "/path is not a herald-runner (307 Temporary Redirect)", |_| {
-            raw(307, &[("Location", "http://127.0.0.1:1/")], b"")
-        }),
-        ("a web page", "/path is not a herald-runner (200 OK, text/html)", |_| {
-            raw(200, &[("Content-Type", "text/html")], b"hello")
-        }),
+        (
+            "a redirect",
+            "/path is not a herald-runner: it answered 307 Temporary Redirect; check host, port and path",
+            |_| raw(307, &[("Location", "http://127.0.0.1:1/")], b""),
+        ),
+        (
+            "a web page",
+            "/path is not a herald-runner: it answered 200 OK (text/html); check host, port and path",
+            |_| raw(200, &[("Content-Type", "text/html")], b"hello"),
+        ),
         ("no object", "not a JSON object", |got| short(&got.signer(), 200, "[]", None)),
         ("refused", "reason 4711", |_| raw(401, &[], b"reason 4711")),
     ];
@@ -308,9 +321,11 @@ async fn waiting_for_a_busy_runner_is_logged_once_and_part_of_the_error() {
     );
     assert_eq!(kind, RunnerFailureKind::TimedOut, "{error}");
     assert_eq!(asked.load(Ordering::Relaxed), 3);
-    for says in
-        ["timed out after 1s500ms", "busy: the nonce could not be written: No space", "http://127.0.0.1:"]
-    {
+    for says in [
+        "timed out after 1s500ms (the executor's `timeout`)",
+        "busy: the nonce could not be written: No space",
+        "http://127.0.0.1:",
+    ] {
         assert!(error.contains(says), "{error}");
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
@@ -387,6 +402,35 @@ async fn a_timeout_or_cancel_sends_a_signed_cancel_and_waits_for_the_result() {
     }
 }
 
+/// A runner that takes a job, and is gone from then on.
+async fn vanishing() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        Got::read(&mut stream).await.unwrap();
+    });
+    port
+}
+
+#[tokio::test]
+async fn at_a_shutdown_a_runner_that_cannot_be_reached_is_not_waited_for() {
+    let data = tempfile::tempdir().unwrap();
+    let runner = runner(vanishing().await, data.path(), |_| {});
+    let stop = Stop::new();
+    let ends = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        ends.shutdown.cancel();
+        ends.asked.cancel();
+    });
+    let begun = std::time::Instant::now();
+    let (kind, error) = kind_and_error(runner.run(job("job1", stop)).await);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(kind, RunnerFailureKind::Cancelled);
+    assert!(error.ends_with("could not be notified: connection refused"), "{error}");
+}
+
 #[tokio::test]
 async fn in_version_1_a_timeout_closes_the_connection() {
     let data = tempfile::tempdir().unwrap();
@@ -445,8 +489,11 @@ async fn a_node_that_refuses_us_is_shown_with_its_reason() {
             "rejected with 401 Unauthorized: signed 400 s ago; are both clocks right?",
         ),
         (|_| raw(502, &[], b"<html>\nBad Gateway"), "a proxy answered 502 Bad Gateway: <html> Bad Gateway"),
-        (|_| raw(404, &[], b"<html> Not Found"), "not a herald-runner (404 Not Found: <html> Not Found)"),
-        (|_| raw(200, &[], b"{}"), "the answer is not signed"),
+        (
+            |_| raw(404, &[], b"<html> Not Found"),
+            "not a herald-runner: it answered 404 Not Found: <html> Not Found; check host",
+        ),
+        (|_| raw(200, &[], b"{}"), "it is not signed: 200 OK"),
         (|got| short(&got.signer(), 503, "too many requests", None), "too many requests"),
         (|_| Vec::new(), "connection closed before message completed"),
     ];

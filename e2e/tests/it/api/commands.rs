@@ -7,6 +7,27 @@ use serde_json::{Value, json};
 use super::{CONFIG, ask, get, heraldd, job_with, start};
 
 #[test]
+fn an_unknown_name_is_answered_with_those_that_exist() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, CONFIG);
+    place_ready(&daemon, &place);
+    for (arguments, says) in [
+        (["trigger", "nobody"], "there is no trigger \"nobody\"; expected one of: "),
+        (["trigger", "manul"], "did you mean \"manual\"?"),
+        (["job", "last:quik"], "there is no router \"quik\"; did you mean \"quick\"?"),
+        (["job", "last:quick"], "the router \"quick\" has no job yet"),
+    ] {
+        let ended = heraldd(&place, &arguments);
+        assert_eq!(ended.code, Some(4), "{arguments:?}: {}", ended.text());
+        assert!(ended.stderr.contains(says) && ended.stdout.is_empty(), "{arguments:?}: {}", ended.text());
+    }
+    let none = heraldd(&place, &["jobs", "--router", "quik"]);
+    assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{}", none.text());
+    let says = "no matching jobs: there is no router \"quik\"; did you mean \"quick\"?";
+    assert!(none.stderr.contains(says), "{}", none.text());
+}
+
+#[test]
 fn the_command_line_says_the_same() {
     let place = Place::new();
     let daemon = start(&place);
@@ -41,7 +62,11 @@ fn the_command_line_says_the_same() {
     for (arguments, code, says) in [
         (vec!["job", "nothing"], 4, "no job"),
         (vec!["trigger", "nobody"], 4, "no trigger"),
-        (vec!["trigger", "manual", "-d", "[1]"], 2, "JSON object"),
+        (
+            vec!["trigger", "manual", "-d", "[1]"],
+            2,
+            "expected a JSON object, such as '{\"key\": \"value\"}', found a list",
+        ),
         (vec!["cancel", id], 1, "ended already"),
         (vec!["jobs", "--status", "done"], 2, "expected one of"),
         (vec!["jobs", "--since", "2026"], 2, "2026-11-24T12:00:00Z"),
@@ -197,7 +222,11 @@ fn ids_may_be_short() {
         );
         assert!(answer.json()["candidates"].as_array().unwrap().len() > 1, "{path}");
     }
-    for (part, says) in [(&id[33..], "4 characters"), ("ffffffff", "no job"), ("last:none", "no job")] {
+    for (part, says) in [
+        (&id[33..], "4 characters"),
+        ("ffffffff", "no job"),
+        ("last:none", "there is no router \"none\"; expected one of: "),
+    ] {
         let ended = heraldd(&place, &["job", part]);
         assert!(ended.code == Some(4) && ended.stderr.contains(says), "{part}: {}", ended.text());
     }

@@ -85,14 +85,19 @@ fn a_reload_is_in_force_or_says_what_is_wrong() {
     assert_eq!(refused.status, 422, "{refused:?}");
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("heraldd.yml:") && detail.contains("match_value"), "{detail}");
+    assert!(detail.starts_with("configuration not reloaded, the running one is kept:"), "{detail}");
     let told = heraldd(&place, &["reload"]);
     assert_eq!(told.code, Some(2));
-    assert!(told.stderr.contains("match_value"), "{}", told.text());
+    assert!(told.stderr.contains("match_value") && told.stderr.contains("is kept"), "{}", told.text());
     // Another router and another token.
     let config = CONFIG.replace("  slow:\n", "  slower:\n");
     place.config_as("heraldd.yml", &format!("{config}\napi: {{port: 0, token: another-horse-battery}}\n"));
     let reloaded = ask(&place, "POST", "/v1/reload", "");
-    assert_eq!((reloaded.status, reloaded.json()), (200, json!({"warnings": []})), "{reloaded:?}");
+    assert_eq!(
+        (reloaded.status, reloaded.json()),
+        (200, json!({"warnings": [], "restart_required": []})),
+        "{reloaded:?}"
+    );
     let names = |routers: &Value| -> Vec<String> {
         routers.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     };
@@ -103,8 +108,16 @@ fn a_reload_is_in_force_or_says_what_is_wrong() {
     place.config_as("heraldd.yml", &config);
     assert_eq!(heraldd(&place, &["reload"]).code, Some(0));
     assert!(e2e::http::closed(address));
+    // What needs a restart is named.
+    let moved = config.replace("state_dir: '@DIR@/state'", "state_dir: '@DIR@/other'");
+    place.config_as("heraldd.yml", &format!("{moved}\nlog: {{format: json}}\n"));
+    let socket = place.text_path("state/heraldd.sock");
+    let reloaded = heraldd(&place, &["reload", "--socket", &socket]);
+    let out = "configuration reloaded; restart required: state_dir, log.format\n";
+    assert_eq!((reloaded.code, reloaded.stdout.as_str()), (Some(0), out), "{}", reloaded.text());
+    daemon.wait_for(&["restart required: state_dir, log.format"]);
     let text = ask(&place, "GET", "/metrics", "").text();
-    assert!(text.contains(r#"herald_reloads_total{result="success"} 2"#), "{text}");
+    assert!(text.contains(r#"herald_reloads_total{result="success"} 3"#), "{text}");
     assert!(text.contains(r#"herald_reloads_total{result="failure"} 2"#), "{text}");
 }
 

@@ -64,7 +64,7 @@ fn a_log_has_both_streams_in_order_without_secrets() {
         ("?stream=stdout", "one\nit is ***\n"),
         ("?stream=stderr", "two\n"),
         ("?follow=true", "one\ntwo\nit is ***\n"),
-        ("?attempt=2", ""),
+        ("?attempt=1", "one\ntwo\nit is ***\n"),
     ] {
         assert_eq!(log(&place, &id, query), expected, "{query}");
     }
@@ -74,9 +74,13 @@ fn a_log_has_both_streams_in_order_without_secrets() {
         (format!("/v1/jobs/{id}/log?stream=x"), 400),
         (format!("/v1/jobs/{id}/log?folow=true"), 400),
         ("/v1/jobs/nothing/log".to_owned(), 404),
+        (format!("/v1/jobs/{id}/log?attempt=2"), 404),
     ] {
         assert_eq!(ask(&place, "GET", &path, "").status, status, "{path}");
     }
+    let told = heraldd(&place, &["logs", "--attempt", "5", &id]);
+    assert_eq!((told.code, told.stdout.as_str()), (Some(4), ""), "{}", told.text());
+    assert!(told.stderr.contains("there is no attempt 5: the job has one attempt"), "{}", told.text());
 }
 
 #[test]
@@ -178,23 +182,20 @@ fn a_remote_job_is_followed_live() {
 #[test]
 fn following_begins_before_the_job_and_goes_on_with_its_attempts() {
     let place = Place::new();
-    let script = "echo attempt; while ! test -e @DIR@/go; do sleep 0.02; done; exit 1";
+    // The second job waits for a file of its own.
+    let script = "case \"$HERALD_EXECUTE_PARAM\" in *second*) go=go2;; *) go=go;; esac
+        echo attempt; while ! test -e @DIR@/$go; do sleep 0.02; done; exit 1";
     let policy = "    policy: {retry: {max: 1, delay: 10ms}, concurrency: {limit: 1}}";
     let (daemon, first) = start(&place, script, policy);
-    let second = job_with(&place, &daemon.post(&json!({})), "queued");
+    let second = job_with(&place, &daemon.post(&json!({"name": "second"})), "queued");
     let second = second["id"].as_str().unwrap();
     let (mut child, lines) = follow(&place, &[second]);
-    // A client that connects later follows from the attempt that runs then.
-    let socket = place.path("state/heraldd.sock").display().to_string();
-    until("the follower is there", || {
-        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
-        // State 3: connected.
-        let connected = |line: &str| line.ends_with(&socket) && line.split_whitespace().nth(5) == Some("03");
-        sockets.lines().any(connected).then_some(())
-    });
+    let mut lines = lines.lines().map(Result::unwrap);
     place.write("go", "");
-    let lines: Vec<String> = lines.lines().map(Result::unwrap).collect();
-    assert_eq!(lines, ["attempt", "attempt"]);
+    // A client follows from the attempt that runs when it connects: the first one ends once it is seen.
+    assert_eq!(lines.next().as_deref(), Some("attempt"));
+    place.write("go2", "");
+    assert_eq!(lines.collect::<Vec<_>>(), ["attempt"]);
     assert!(child.wait().unwrap().success());
     assert_eq!(log(&place, &first, "?attempt=1"), "attempt\n");
     let job = get(&place, &format!("/v1/jobs/{second}"));

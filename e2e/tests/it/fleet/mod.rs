@@ -276,8 +276,16 @@ router:
         })
     };
     told("offline");
-    let _back =
-        Runner::configured(&place, &format!("port: {port}\nwork_dir: '@DIR@/runner'\nsecret: {SECRET}\n"));
+    // A runner with another secret is there, and rejects the daemon.
+    let config = |secret: &str| format!("port: {port}\nwork_dir: '@DIR@/runner'\nsecret: {secret}\n");
+    let other = Runner::configured(&place, &config("another-secret-of-some-length"));
+    told("rejected");
+    let table = nodes.place.run("heraldd", &["nodes", "--socket", "@DIR@/state/heraldd.sock"]);
+    assert!(table.stdout.contains("rejected") && table.stdout.contains("secrets differ"), "{table:?}");
+    other.signal("TERM");
+    assert_eq!(other.wait_end(), Some(0));
+    drop(other);
+    let _back = Runner::configured(&place, &config(SECRET));
     told("online");
 }
 
@@ -445,7 +453,7 @@ fn a_mistake_is_told_once() {
             node(here, good),
             "runner: {}\n",
             "wbe1",
-            &["1:7: there is no node \"wbe1\", and -id says that this is it"],
+            &["1:7: -id wbe1: there is no node \"wbe1\" under `node`"],
         ),
     ] {
         let place = Place::new();

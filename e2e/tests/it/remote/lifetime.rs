@@ -4,7 +4,7 @@
 //! |---|---|
 //! | timeout (of the executor) | `a_timeout_of_the_daemon_stops_the_runners_job` |
 //! | timeout (job_param) | `a_timeout_of_the_job_is_kept_by_the_runner` |
-//! | shutdown | `a_shutdown_of_the_daemon_stops_the_runners_job` |
+//! | shutdown | `a_shutdown_of_the_daemon_stops_the_runners_job`, `a_shutdown_does_not_wait_for_a_runner_that_is_gone` |
 //! | by a signed cancel in version 2 | `a_cancel_has_to_be_signed` |
 //! | In version 2 a connection that merely breaks ends nothing | `a_broken_connection_ends_nothing_in_version_2` |
 //! | The runner itself stops in order | `a_stopped_runner_leaves_no_job_behind` |
@@ -87,6 +87,32 @@ fn a_shutdown_of_the_daemon_stops_the_runners_job() {
         assert_ended(wire, running);
         assert!(runner.ended().is_none());
     }
+}
+
+/// What the daemon cannot reach it does not wait for, and it says what it waits for.
+#[test]
+fn a_shutdown_does_not_wait_for_a_runner_that_is_gone() {
+    let place = Place::new();
+    let runner = Runner::start(&place, "");
+    let script = slow(&place);
+    let config =
+        format!("shutdown_grace: 1\n{}", remote_config(runner.address(), "wire: 2", &json!({"cmd": script})));
+    let daemon = e2e::daemon::Daemon::start(&place, &config);
+    daemon.post(&json!({}));
+    let running = pids(&place);
+    runner.signal("KILL");
+    drop(runner);
+    let begun = Instant::now();
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0), "{}", daemon.log());
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}: {}", daemon.log());
+    assert!(daemon.said("waiting for running jobs: "), "{}", daemon.log());
+    assert!(daemon.said("the grace is over: ending jobs that still run: "), "{}", daemon.log());
+    assert!(daemon.said("could not be notified"), "{}", daemon.log());
+    // The next runner ends what the killed one left.
+    let _next = Runner::start(&place, "");
+    assert_ended("the next runner", running);
 }
 
 #[test]

@@ -134,6 +134,33 @@ fn arguments_exit_codes_and_signals() {
         place.refused("herald-runner", &format!("port: {port}\nwork_dir: '@DIR@/w'\nsecret: {SECRET}\n"));
     assert_eq!(ended.code, Some(1), "{}", ended.text());
     assert!(ended.text().contains(&port.to_string()), "{}", ended.text());
+    let told = ended.text().lines().filter(|line| line.contains("the port is in use")).count();
+    assert_eq!(told, 1, "the reason is printed once: {}", ended.text());
+}
+
+#[test]
+fn a_configuration_can_be_checked_without_a_start() {
+    let place = Place::new();
+    let good = place.config(&format!("host: 0.0.0.0\nwork_dir: '@DIR@/w'\nsecret: {SECRET}\n"));
+    for arguments in [vec!["check", "-config"], vec!["check"]] {
+        let ended = run_to_end(place.bare("herald-runner").args(&arguments).arg(&good));
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+        assert!(ended.stdout.trim_end().ends_with("config.yml: ok"), "{}", ended.text());
+        assert!(
+            ended.stderr.contains("config.yml:1:7: warning: other machines can connect to 0.0.0.0"),
+            "{}",
+            ended.text()
+        );
+    }
+    assert!(!place.path("w").exists(), "nothing is started");
+    let bad = place.config(&format!("prot: 1\nsecret: {SECRET}\nmax_jobs: 0\n"));
+    let ended = run_to_end(place.bare("herald-runner").arg("check").arg(&bad));
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{}", ended.text());
+    for says in
+        ["config.yml:1:1: unknown option `prot`", "did you mean `port`?", "config.yml:3:11: `max_jobs`"]
+    {
+        assert!(ended.stderr.contains(says), "{says}: {}", ended.text());
+    }
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub struct NodeResource {
     pub host: String,
     /// What it is for.
     pub tags: Vec<String>,
-    /// `online`, `offline`, or `unknown` until it was asked.
+    /// `online`; `offline`; `rejected` when its runner answers, and does not accept this daemon's signature (see `error`); or
+    /// `unknown` until it was asked.
     pub state: String,
     /// Since when (RFC 3339).
     pub since: Option<String>,
@@ -26,7 +27,7 @@ pub struct NodeResource {
     pub running: Option<u64>,
     /// By how many milliseconds its clock is ahead of the daemon's.
     pub clock_difference_ms: Option<i64>,
-    /// Why it did not answer.
+    /// Why it is not online.
     pub error: Option<String>,
 }
 
@@ -75,6 +76,9 @@ pub struct DaemonInfo {
 pub struct Reloaded {
     /// What is doubtful in the new configuration, for people.
     pub warnings: Vec<String>,
+    /// Settings whose change takes effect only when the daemon is restarted.
+    #[serde(default)]
+    pub restart_required: Vec<String>,
 }
 
 /// How the daemon does.

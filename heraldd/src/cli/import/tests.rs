@@ -26,7 +26,7 @@ fn crontabs_of_the_system_lie_in_places_of_their_own() {
         ("-", false),
     ] {
         assert_eq!(is_system_path(Path::new(path)), system, "{path}");
-        let imported = crontab_of(Path::new(path), "0 1 * * * root a\n", false);
+        let imported = crontab_of(Path::new(path), "0 1 * * * root a\n", false).unwrap();
         assert_eq!(imported.omissions[0].what.contains("because of its path"), system, "{path}");
     }
 }
@@ -47,7 +47,7 @@ fn notes_have_places() {
 #[test]
 fn values_are_checked_by_the_components() {
     let text = "99 * * * * a\nCRON_TZ=Nowhere/At/All\n*/5 * * * * b\nCRON_TZ=Europe/Berlin\n@daily c\n";
-    let imported = crontab::import(text, false, &[], &ComponentChecks);
+    let imported = crontab::import(text, false, &[], &ComponentChecks).unwrap();
     let omissions: Vec<&str> = imported.omissions.iter().map(|omission| omission.what.as_str()).collect();
     assert!(omissions[0].starts_with("`99 * * * *`: "), "{omissions:?}");
     assert!(omissions[1].starts_with("CRON_TZ: there is no time zone `Nowhere/At/All`"), "{omissions:?}");

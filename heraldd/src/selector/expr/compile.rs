@@ -56,7 +56,7 @@ impl Compiled {
         known_names(source, &found.unknown)?;
         known_functions(source, &program)?;
         if let Some((pattern, error)) = found.bad_pattern {
-            let wrong = CheckError::from(format!("the pattern is wrong: {error}"));
+            let wrong = CheckError::from(format!("the pattern is not valid: {error}"));
             return Err(wrong.within(pattern));
         }
         if never_true_or_false(&program.expression().expr) {
@@ -71,27 +71,40 @@ impl Compiled {
 
 fn syntax(source: &str, errors: &cel::ParseErrors) -> CheckError {
     let Some(first) = errors.errors.first() else {
-        return "the expression is not CEL".to_owned().into();
+        return "syntax error in the expression".to_owned().into();
     };
-    let message = first.msg.lines().next().unwrap_or_default();
-    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
     // Lines count from 1, columns of the parser's own from 0 or 1: the rest of the line from there on is shown.
     let (line, column) =
         (usize::try_from(first.pos.0).unwrap_or(1), usize::try_from(first.pos.1).unwrap_or(1));
     let line = source.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
-    let wrong = CheckError::from(format!("this is not CEL, at character {column}: {message}"));
+    let what = readable(first.msg.lines().next().unwrap_or_default());
+    let wrong = CheckError::from(format!("syntax error in the expression at character {column}: {what}"));
     if rest.trim().is_empty() { wrong } else { wrong.within(rest) }
+}
+
+/// What the parser says, without the list of all tokens that it knows.
+fn readable(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = message.split_once(" expecting ").map_or(message, |(message, _)| message);
+    let unexpected = ["mismatched input ", "extraneous input ", "no viable alternative at input "];
+    let message = match unexpected.iter().find_map(|begin| message.strip_prefix(begin)) {
+        Some(token) => format!("unexpected {token}"),
+        None => message.replace("token recognition error at: ", "unexpected character "),
+    };
+    message.replace("'<EOF>'", "end of the expression").replace("<EOF>", "end of the expression")
 }
 
 fn known_names(source: &str, unknown: &[String]) -> Result<(), CheckError> {
     if let Some(name) = unknown.iter().min_by_key(|name| source.find(name.as_str())) {
-        let meant = near_miss(name, NAMES).map_or_else(
-            || "expected one of: trigger_param, select_param".to_owned(),
-            |meant| format!("did you mean `{meant}`?"),
-        );
-        let wrong = CheckError::from(format!("unknown variable `{name}`; {meant}"));
-        return Err(wrong.within(name.as_str()));
+        let help = match near_miss(name, NAMES) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!(
+                "did you mean `trigger_param.{name}`? An expression begins with trigger_param or select_param"
+            ),
+        };
+        let wrong = CheckError::from(format!("unknown variable `{name}`"));
+        return Err(wrong.help(help).within(name.as_str()));
     }
     Ok(())
 }
@@ -109,9 +122,11 @@ fn known_functions(source: &str, program: &Program) -> Result<(), CheckError> {
         None => Ok(()),
         Some(name) => {
             let meant = near_miss(name, function::NAMES.into_iter().chain(STANDARD));
-            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-            let wrong = CheckError::from(format!("there is no function `{name}`{meant}"));
-            Err(wrong.within((*name).to_owned()))
+            let wrong = CheckError::from(format!("unknown function `{name}`")).within((*name).to_owned());
+            Err(match meant {
+                Some(meant) => wrong.help(format!("did you mean `{meant}`?")),
+                None => wrong,
+            })
         }
     }
 }

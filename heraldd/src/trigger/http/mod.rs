@@ -3,6 +3,7 @@
 mod answer;
 mod auth;
 mod check;
+mod doubts;
 mod fixed;
 mod head;
 mod http_trigger;
@@ -17,7 +18,6 @@ use std::sync::Arc;
 
 use herald_core::spec::{Description, TriggerType};
 
-use crate::tls;
 use http_trigger::HttpTrigger;
 pub use http_trigger::{Clash, clashes};
 pub use recorded::{NoEvent, dry_run};
@@ -25,9 +25,8 @@ pub use recorded::{NoEvent, dry_run};
 /// The component type `http`.
 #[must_use]
 pub fn component() -> TriggerType {
-    let description = describe().doubts(|options| {
-        tls::listener_doubts(options).into_iter().chain(unsigned::doubts(options)).collect()
-    });
+    let description =
+        describe().doubts(|options| doubts::of(options).into_iter().chain(unsigned::doubts(options)).collect());
     TriggerType::with_context(description, |options, context| {
         Ok(Arc::new(HttpTrigger::new(options, context)?))
     })

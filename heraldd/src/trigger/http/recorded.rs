@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use herald_base::near_miss::expected;
 use herald_core::clock::SystemClock;
 use herald_core::param::Params;
 use herald_core::trigger::Trigger;
@@ -20,8 +21,13 @@ use herald_net::serve::Peer;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoEvent {
     /// There is no such trigger.
-    #[error("there is no trigger \"{0}\"")]
-    Unknown(String),
+    #[error("there is no trigger \"{name}\"; {help}")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// Which names there are.
+        help: String,
+    },
     /// The trigger is of another type.
     #[error("the trigger \"{0}\" receives no requests: it is not of type http")]
     OtherType(String),
@@ -51,7 +57,11 @@ pub async fn dry_run<'a>(
 ) -> Result<Params, NoEvent> {
     let triggers: Vec<_> = triggers.into_iter().collect();
     let found = triggers.iter().find(|(trigger, _)| *trigger == name);
-    let (_, trigger) = found.ok_or_else(|| NoEvent::Unknown(name.to_owned()))?;
+    let unknown = || {
+        let help = expected(name, triggers.iter().map(|(trigger, _)| *trigger));
+        NoEvent::Unknown { name: name.to_owned(), help }
+    };
+    let (_, trigger) = found.ok_or_else(unknown)?;
     let trigger = HttpTrigger::of(*trigger).ok_or_else(|| NoEvent::OtherType(name.to_owned()))?;
     let RecordedRequest(request) = request;
     if let Some(receiver) = trigger.receiver_instead(&triggers, request.uri().path()) {

@@ -256,7 +256,7 @@ proptest! {
         // What cron itself reads: input behind %, and blanks around the command.
         let command = format!("/bin/x {}", command.replace('%', r"\%"));
         let file = format!("A=\"{value}\"\nAPI_TOKEN=\"{token}\"\n# {command}\n0 1 * * * {command}\n");
-        let imported = crontab::import(&file, false, &[], &ComponentChecks);
+        let imported = crontab::import(&file, false, &[], &ComponentChecks).unwrap();
         let checked = Checked::new(&imported.yaml, None)?;
         let param = checked.job_param(json!({}))?.unwrap();
         prop_assert_eq!(&param["arg"], &json!(["-c", format!("cd\n{}", command.replace(r"\%", "%"))]));
