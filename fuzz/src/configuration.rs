@@ -6,6 +6,7 @@ use herald_base::value::Params;
 use herald_config::problem::{Path, Problem};
 use herald_config::yaml::Document;
 use herald_core::template::{Compiler, For, Scope};
+use herald_import::imported::Imported;
 use herald_import::value_checks::{RejectedValue, ValueChecks};
 use herald_schedule::schedule::Schedule;
 use jiff::Timestamp;
@@ -55,13 +56,13 @@ pub fn template(data: &[u8]) {
 pub fn import(data: &[u8]) {
     let Some((which, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let yaml = match which % 4 {
-        0 => Some(herald_import::crontab::import(text, false, &[], &AnyValue).yaml),
-        1 => Some(herald_import::crontab::import(text, true, &["root".to_owned()], &AnyValue).yaml),
-        2 => herald_import::webhook::import(text, "hooks", &AnyValue).ok().map(|imported| imported.yaml),
-        _ => herald_import::multi_node::import(text, "config").ok().map(|imported| imported.yaml),
+    let imported = match which % 4 {
+        0 => herald_import::crontab::import(text, false, &[], &AnyValue).ok(),
+        1 => herald_import::crontab::import(text, true, &["root".to_owned()], &AnyValue).ok(),
+        2 => herald_import::webhook::import(text, "hooks", &AnyValue).ok(),
+        _ => herald_import::multi_node::import(text, "config").ok(),
     };
-    if let Some(yaml) = yaml {
+    if let Some(Imported { yaml, .. }) = imported {
         assert!(Document::parse(&yaml, "imported.yml").is_ok(), "what is imported is YAML:\n{yaml}");
     }
 }
