@@ -78,18 +78,17 @@ pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
 }
 
 /// `name` is that of the file.
-fn imported(
-    from: &From,
-    bytes: &[u8],
-    name: &str,
-) -> Result<Result<Imported, ImportError>, NotACrontab> {
-    let utf8 = |bytes| source_text::utf8(bytes, name);
+fn imported(from: &From, bytes: &[u8], name: &str) -> Result<Result<Imported, ImportError>, NotACrontab> {
     Ok(match from {
-        From::Webhook(_) => utf8(bytes).map_err(ImportError::from).and_then(|text| webhook::import(text, name, &ComponentChecks)),
-        From::MultiNodeWebhook(_) => utf8(bytes).map_err(ImportError::from).and_then(|text| multi_node::import(text, name)),
+        From::Webhook(_) => {
+            source_text::utf8(bytes, name).and_then(|text| webhook::import(text, name, &ComponentChecks))
+        }
+        From::MultiNodeWebhook(_) => {
+            source_text::utf8(bytes, name).and_then(|text| multi_node::import(text, name))
+        }
         From::Crontab { system, original } => match source_text::crontab(bytes, name) {
             Ok(text) => Ok(crontab_of(&original.file, &text, *system)?),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         },
     })
 }
