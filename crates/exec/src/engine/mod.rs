@@ -13,7 +13,6 @@ use herald_base::output::{NoOutput, Output};
 use herald_base::stop::Stop;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use self::prepare::Ready;
 pub use self::settings::{ExecSettings, RunDir};
