@@ -26,6 +26,7 @@ pub struct Herald {
     triggers: HashMap<Name, Arc<dyn Trigger>>,
     selectors: HashMap<Name, Arc<dyn Selector>>,
     executors: HashMap<Name, Arc<dyn Executor>>,
+    max_jobs: HashMap<Name, usize>,
     routers: Params,
     presets: Params,
     problems: Vec<String>,
@@ -57,6 +58,7 @@ impl Default for Herald {
             triggers: HashMap::new(),
             selectors: HashMap::new(),
             executors: HashMap::new(),
+            max_jobs: HashMap::new(),
             routers: Params::new(),
             presets: Params::new(),
             problems: Vec::new(),
@@ -102,6 +104,14 @@ impl Herald {
         if self.executors.insert(name.into(), Arc::new(executor)).is_some() {
             self.problems.push(format!("executor \"{name}\" was added twice"));
         }
+        self
+    }
+
+    /// How many jobs of this executor run at once; else as many as its
+    /// [`default_places`](Executor::default_places) say.
+    #[must_use]
+    pub fn max_jobs(mut self, executor: &str, max_jobs: usize) -> Self {
+        self.max_jobs.insert(executor.into(), max_jobs);
         self
     }
 
@@ -203,6 +213,7 @@ impl Herald {
             workflow,
             selectors: self.selectors,
             executors: self.executors,
+            max_jobs: self.max_jobs,
             mask: Arc::new(self.mask),
         };
         let dispatcher = Dispatcher::start(Setup::new(plan, self.limits, self.journal, self.clock.clone()));

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::component::executor::Executor;
+use crate::component::executor::{DefaultPlaces, Executor};
 use crate::component::selector::Selector;
 use crate::event::activation::Name;
 use crate::value::secret::Mask;
 use crate::workflow::Workflow;
+
+/// How many jobs that need no place are started before the first of them is recorded as over.
+const AT_ONCE_UNNEEDED: usize = 256;
 
 /// Routers, selectors and executors that belong together. Exchanged whole at a reload.
 #[derive(Default)]
@@ -18,18 +21,37 @@ pub struct Plan {
     pub selectors: HashMap<Name, Arc<dyn Selector>>,
     /// Executors by name.
     pub executors: HashMap<Name, Arc<dyn Executor>>,
+    /// How many jobs of an executor run at once, where the configuration says it.
+    pub max_jobs: HashMap<Name, usize>,
     /// What hides this configuration's secrets.
     pub mask: Arc<Mask>,
+}
+
+impl Plan {
+    /// How many jobs run at once on each executor.
+    #[must_use]
+    pub fn places(&self, limits: &Limits) -> HashMap<Name, usize> {
+        let of = |(name, executor): (&Name, &Arc<dyn Executor>)| {
+            let default = || match executor.default_places() {
+                DefaultPlaces::Here => limits.max_jobs,
+                DefaultPlaces::Elsewhere(places) => places,
+                DefaultPlaces::Unneeded => AT_ONCE_UNNEEDED,
+            };
+            (name.clone(), self.max_jobs.get(name).copied().unwrap_or_else(default))
+        };
+        self.executors.iter().map(of).collect()
+    }
 }
 
 /// The bounds of a running Herald.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Jobs that run at once.
+    /// Jobs that run at once, on each executor that runs its jobs on this machine.
     pub max_jobs: usize,
-    /// Events and jobs that wait. One event may bring this over by as many jobs as it has routes.
+    /// Events and jobs that wait; those of one trigger are at most half of that. One event may bring this over by as many
+    /// jobs as it has routes.
     pub max_queue: usize,
-    /// Bytes of parameters that wait, counted roughly.
+    /// Bytes of parameters that wait, counted roughly; those of one trigger are at most half of that.
     pub max_queue_bytes: usize,
     /// The deepest chain of jobs that feed each other.
     pub max_chain_depth: u32,

@@ -13,6 +13,7 @@ use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
+use crate::executor;
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
@@ -59,7 +60,12 @@ impl Assembly {
     pub fn plan(&self, workflow: Workflow, mask: Mask) -> Plan {
         let by_name =
             |(name, part): (&Name, &AssembledComponent<dyn Selector>)| (name.clone(), part.component.clone());
+        let max_jobs = self
+            .executors
+            .iter()
+            .filter_map(|(name, part)| Some((name.clone(), executor::max_jobs(&part.made_from.options)?)));
         Plan {
+            max_jobs: max_jobs.collect(),
             workflow,
             selectors: self.selectors.iter().map(by_name).collect::<HashMap<_, _>>(),
             executors: self

@@ -2,6 +2,7 @@
 
 use herald_core::registry::Registry;
 
+use crate::executor::{MAX_JOBS_ELSEWHERE, with_max_jobs};
 use crate::plugin::LoadedPlugin;
 use crate::{executor, selector, trigger};
 
@@ -12,13 +13,14 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
     for plugin in plugins {
         registry.triggers.extend(plugin.triggers.iter().cloned());
         registry.selectors.extend(plugin.selectors.iter().cloned());
-        registry.executors.extend(plugin.executors.iter().cloned());
+        let executors = plugin.executors.iter().cloned();
+        registry.executors.extend(executors.map(|component| with_max_jobs(component, None)));
     }
     #[cfg(feature = "hello")]
     {
         registry.triggers.add(hello::trigger());
         registry.selectors.add(hello::selector());
-        registry.executors.add(hello::executor());
+        registry.executors.add(with_max_jobs(hello::executor(), None));
     }
     #[cfg(feature = "gogs-hook")]
     {
@@ -35,8 +37,8 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         selector::skip::component(),
     ];
     let executors = [
-        executor::http_remote::component(),
-        executor::local::component(),
+        with_max_jobs(executor::http_remote::component(), Some(MAX_JOBS_ELSEWHERE)),
+        with_max_jobs(executor::local::component(), None),
         executor::none::component(),
         executor::print::component(),
     ];

@@ -119,7 +119,7 @@ impl EventSink for Gate {
         Ok(Name::from(format!("event-{}", self.taken.fetch_add(1, Ordering::SeqCst)).as_str()))
     }
 
-    async fn ready(&self) {
+    async fn ready(&self, _: &str) {
         sleep(Duration::from_millis(10)).await;
     }
 

@@ -122,6 +122,17 @@ impl Execution {
     }
 }
 
+/// How many jobs of an executor run at once, where the configuration does not say (`max_jobs`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultPlaces {
+    /// As many as [`Limits::max_jobs`](crate::plan::Limits::max_jobs) says: its jobs run on this machine.
+    Here,
+    /// So many: its jobs wait for something elsewhere, and cost little here.
+    Elsewhere(usize),
+    /// They need no place: each of its jobs is over at once.
+    Unneeded,
+}
+
 /// Runs jobs.
 #[async_trait]
 pub trait Executor: Send + Sync + 'static {
@@ -147,6 +158,12 @@ pub trait Executor: Send + Sync + 'static {
     /// it on its own loop, which saves the job a task of its own.
     fn is_instant(&self) -> bool {
         false
+    }
+
+    /// How many jobs run on it at once, unless the configuration says it. Those of one executor never take a place of
+    /// another's.
+    fn default_places(&self) -> DefaultPlaces {
+        if self.is_instant() { DefaultPlaces::Unneeded } else { DefaultPlaces::Here }
     }
 
     /// Called once, when Herald stops and no job runs any more: ends what outlives its job, such as processes in

@@ -57,6 +57,12 @@ impl From<bool> for Answer {
 /// Decides whether an event is worth a job.
 #[async_trait]
 pub trait Selector: Send + Sync + 'static {
+    /// How many questions it answers at once. Further ones wait for their turn before they are asked, and its time begins
+    /// only then. `None`: it answers most at once, and any number.
+    fn at_once(&self) -> Option<usize> {
+        None
+    }
+
     /// MUST NOT block its thread: work that blocks goes to [`tokio::task::spawn_blocking`]. May be dropped at
     /// any await point (the deadline, an end by force), and MUST then leave nothing behind.
     ///

@@ -181,6 +181,11 @@ impl Activator {
         }
     }
 
+    /// Counts a request that was rejected because its sender is not known: a wrong signature, say.
+    pub fn rejected(&self) {
+        self.accept.rejected(&self.trigger);
+    }
+
     /// Up to which position this source was followed. `None`: it is new here.
     pub async fn reached(&self, source: &str) -> Option<Position> {
         self.accept.reached(source).await
@@ -193,7 +198,7 @@ impl Activator {
 
     /// Resolves when [`Refused::Busy`] is worth another try.
     pub async fn ready(&self) {
-        self.accept.ready().await;
+        self.accept.ready(&self.trigger).await;
     }
 
     /// Activates as soon as there is room.

@@ -16,6 +16,8 @@ pub(super) type Reply = oneshot::Sender<Result<Name, Refused>>;
 /// An event from outside that waits for its record.
 pub(super) struct IncomingEvent {
     pub(super) activation: Activation,
+    /// Rough bytes of its parameters.
+    pub(super) size: usize,
     pub(super) key: Option<Key>,
     pub(super) cursor: Option<Cursor>,
     pub(super) due: Option<Timestamp>,

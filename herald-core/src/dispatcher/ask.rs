@@ -7,75 +7,68 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt, poll};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use futures_util::{FutureExt, poll};
 
-use super::event::{Answered, Event};
+use super::event::Answered;
 use super::fill::{Filled, for_selector};
-use crate::component::selector::{Answer, Question};
+use crate::component::selector::{self, Answer};
 use crate::component::trigger::ComponentError;
 use crate::event::activation::{Activation, Name};
 use crate::plan::Plan;
 use crate::workflow::Route;
 
-/// How long any selector may take, whatever its own deadline says.
+/// How long any selector may take once it is asked, whatever its own deadline says.
 const LONGEST_ANSWER: Duration = Duration::from_secs(60);
 
 /// Makes the id of a job.
 type NextId<'a> = &'a (dyn Fn() -> Name + Sync);
 
-type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
+/// A question that is being asked.
+pub(super) type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
-/// Where the answers of slow selectors go.
-#[derive(Clone, Copy)]
-pub(super) struct LaterAnswers<'a> {
-    pub(super) events: &'a mpsc::Sender<Event>,
-    pub(super) tasks: &'a TaskTracker,
-    pub(super) end: &'a CancellationToken,
+/// A question that waits for its turn at its selector.
+pub(super) struct Question {
+    pub(super) activation: Arc<Activation>,
+    pub(super) route: Arc<Route>,
+    pub(super) plan: Arc<Plan>,
+    /// The id that a job gets whose parameters are templates.
+    pub(super) job_id: Option<Name>,
 }
 
-/// Asks about every route of the event, except for the tasks that have their job already. Answers that come at once are
-/// returned; the second value is how many are still to come as [`Event::Answered`].
+/// What the selectors said about an event, and what is still to come.
+pub(super) struct Asked {
+    pub(super) answered: Vec<Answered>,
+    /// They take their time.
+    pub(super) slow: Vec<Asking>,
+    /// They are not asked yet.
+    pub(super) waiting: Vec<Question>,
+}
+
+/// Asks about every route of the event, except for the tasks that have their job already.
 pub(super) async fn ask_all(
     activation: &Arc<Activation>,
     plan: &Arc<Plan>,
     made: &HashSet<(Name, Name)>,
     next_id: NextId<'_>,
-    later: LaterAnswers<'_>,
-) -> (Vec<Answered>, usize) {
-    let mut answered = Vec::new();
-    let mut slow: Vec<Asking> = Vec::new();
+) -> Asked {
+    let mut asked = Asked { answered: Vec::new(), slow: Vec::new(), waiting: Vec::new() };
     for route in plan.workflow.routes(&activation.trigger) {
         if !made.is_empty() && made.contains(&(route.router.clone(), route.task.clone())) {
             continue;
         }
         let job_id = route.templates.is_some().then(next_id);
-        let mut asking = ask(activation.clone(), route.clone(), plan.clone(), job_id);
+        let (activation, route, plan) = (activation.clone(), route.clone(), plan.clone());
+        if plan.selectors.get(&route.selector).is_some_and(|selector| selector.at_once().is_some()) {
+            asked.waiting.push(Question { activation, route, plan, job_id });
+            continue;
+        }
+        let mut asking = ask(activation, route, plan, job_id);
         match poll!(&mut asking) {
-            Poll::Ready(answer) => answered.push(answer),
-            Poll::Pending => slow.push(asking),
+            Poll::Ready(answer) => asked.answered.push(answer),
+            Poll::Pending => asked.slow.push(asking),
         }
     }
-    let to_come = slow.len();
-    if to_come > 0 {
-        let (events, end) = (later.events.clone(), later.end.clone());
-        // Owned by the tracker; ends with its answers or with the dispatcher.
-        later.tasks.spawn(async move {
-            let deliver = async {
-                let mut slow: FuturesUnordered<Asking> = slow.into_iter().collect();
-                while let Some(answered) = slow.next().await {
-                    if events.send(Event::Answered(answered)).await.is_err() {
-                        break;
-                    }
-                }
-            };
-            end.run_until_cancelled(deliver).await;
-        });
-    }
-    (answered, to_come)
+    asked
 }
 
 /// `job_id`: the one that a job gets whose parameters are templates.
@@ -97,7 +90,7 @@ pub(super) fn ask(
                 (Err(ComponentError::of_option("select_param", why)), None)
             }
         };
-        Answered { activation, route, plan, answer, filled }
+        Answered { activation, route, plan, answer, filled, took_place: false }
     })
 }
 
@@ -107,11 +100,11 @@ async fn answered(
     plan: &Arc<Plan>,
     mut filled: Option<Filled>,
 ) -> (Result<Answer, ComponentError>, Option<Filled>) {
-    let Some(selector) = plan.selectors.get(&route.selector) else {
+    let Some(asked) = plan.selectors.get(&route.selector) else {
         return (Err(ComponentError::new("there is no such selector")), filled);
     };
     let select_param = filled.as_ref().map_or(&route.select_param, |filled| &filled.select_param);
-    let question = Question {
+    let question = selector::Question {
         event_id: activation.event_id.clone(),
         trigger: activation.trigger.clone(),
         router: route.router.clone(),
@@ -119,7 +112,7 @@ async fn answered(
         trigger_param: activation.trigger_param.clone(),
         select_param: select_param.clone(),
     };
-    let answer = bounded(AssertUnwindSafe(selector.select(&question)).catch_unwind()).await;
+    let answer = bounded(AssertUnwindSafe(asked.select(&question)).catch_unwind()).await;
     if let (Ok(Answer { yes: true, .. }), Some(filled)) = (&answer, &mut filled) {
         filled.for_job(activation, route).await;
     }

@@ -1,147 +1,18 @@
-//! The jobs that live, the queue, and how much of everything there is.
+//! The jobs that live, what waits, and how much of everything there is.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
 
-use jiff::Timestamp;
-use serde_json::Value;
-
+use super::answers::PendingAnswers;
+use super::ask::Question;
+use super::entry::{Entry, Place};
+use super::origin::Origin;
 use super::pool::Pools;
-use super::timer::{Tick, Timers};
-use crate::component::executor::{Executor, Stop};
+use super::shares::{Load, QueueShares};
+use super::timer::Timers;
+use super::turns::{Line, Turns};
 use crate::event::activation::Name;
-use crate::event::actor::Actor;
 use crate::job::Job;
-use crate::job::lifecycle::State;
-use crate::job::policy::Policy;
-use crate::journal::Decision;
 use crate::plan::Limits;
-use crate::value::secret::Mask;
-
-/// A job that lives.
-pub(super) struct Entry {
-    /// The job, with the number of its attempt, or of the next one.
-    pub(super) job: Arc<Job>,
-    pub(super) state: State,
-    pub(super) executor: Arc<dyn Executor>,
-    /// What hides its secrets.
-    pub(super) mask: Arc<Mask>,
-    pub(super) policy: Arc<Policy>,
-    /// The pool that it shares, when its policy speaks of one.
-    pub(super) pool: Option<Name>,
-    pub(super) stop: Stop,
-    /// Rough bytes of its parameters.
-    pub(super) size: usize,
-    pub(super) place: Place,
-    /// An earlier process started this attempt: it is resumed, not started.
-    pub(super) resumed: bool,
-    /// Why it cannot be run at all.
-    pub(super) broken: Option<String>,
-    /// How long it is going to wait for its next attempt.
-    pub(super) retry_wait: Option<Duration>,
-    /// When it was created.
-    pub(super) queued_at: Timestamp,
-    /// When its latest attempt started.
-    pub(super) started_at: Option<Timestamp>,
-    /// How many attempts were started.
-    pub(super) attempts: u32,
-    /// Who wants it to end, where that is known.
-    pub(super) cancelled_by: Option<Arc<Actor>>,
-}
-
-/// Where a job is to be found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In none of the queues.
-    Nowhere,
-    /// In its lane: only `max_jobs` keeps it.
-    Lane,
-    /// Its pool is full.
-    Pool,
-    /// Its time has not come.
-    Timer(Tick),
-    /// Its debounce is not over.
-    Debounce(Tick),
-    /// It runs.
-    Running,
-}
-
-/// A job as another module makes it.
-pub(super) struct NewEntry {
-    pub(super) job: Job,
-    pub(super) executor: Arc<dyn Executor>,
-    pub(super) mask: Arc<Mask>,
-    pub(super) policy: Arc<Policy>,
-    pub(super) state: State,
-    pub(super) queued_at: Timestamp,
-}
-
-impl Entry {
-    pub(super) fn new(new: NewEntry) -> Self {
-        let NewEntry { job, executor, mask, policy, state, queued_at } = new;
-        Self {
-            pool: pool_of(&policy, &job),
-            size: job.trigger_param.size(),
-            job: Arc::new(job),
-            state,
-            executor,
-            mask,
-            policy,
-            stop: Stop::new(),
-            place: Place::Nowhere,
-            resumed: false,
-            broken: None,
-            retry_wait: None,
-            queued_at,
-            started_at: None,
-            attempts: 0,
-            cancelled_by: None,
-        }
-    }
-}
-
-/// An event of which selectors have still to answer.
-struct Routing {
-    to_come: usize,
-    decisions: Vec<Decision>,
-    size: usize,
-    from: Origin,
-}
-
-/// Where work comes from. Each origin has its own queue and its own bounds, and they take turns: a chain neither dies
-/// because the outside fills the queue, nor shuts the outside out by growing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A trigger.
-    Outside,
-    /// The end of another job.
-    Chain,
-}
-
-impl Origin {
-    pub(super) fn of(chain_depth: u32) -> Self {
-        if chain_depth == 0 { Self::Outside } else { Self::Chain }
-    }
-}
-
-/// What waits from one origin.
-#[derive(Default)]
-struct Lane {
-    /// Jobs that start as soon as there is a place.
-    queue: VecDeque<Name>,
-    /// All jobs that wait, wherever.
-    waiting: usize,
-    /// Events of which selectors have still to answer.
-    routing: usize,
-    bytes: usize,
-}
-
-impl Lane {
-    fn has_room(&self, limits: &Limits, more: usize) -> bool {
-        self.waiting + self.routing + more < limits.max_queue && self.bytes < limits.max_queue_bytes
-    }
-}
 
 /// Everything that waits and runs.
 #[derive(Default)]
@@ -150,17 +21,35 @@ pub(super) struct Board {
     pub(super) running: usize,
     pub(super) pools: Pools,
     pub(super) timers: Timers,
-    routing: HashMap<Name, Routing>,
-    outside: Lane,
-    chain: Lane,
-    /// Whose turn it is when both wait.
-    chain_is_next: bool,
+    /// Jobs that start as soon as there is a place at their executor.
+    pub(super) turns: Turns<Name>,
+    /// Questions that are asked as soon as there is a place at their selector.
+    pub(super) questions: Turns<Question>,
+    pub(super) answers: PendingAnswers,
+    /// Events from outside that are not routed, and their jobs that wait, by trigger.
+    outside: QueueShares,
+    /// Jobs of chains that wait, by router.
+    chain: QueueShares,
+    /// Events of chains that wait for the answer of a selector, by the router whose job ended.
+    chain_events: QueueShares,
+    waiting: usize,
     /// Jobs that wait, of tasks that bound them.
     waiting_of: HashMap<(Name, Name), usize>,
 }
 
+/// What may wait from outside.
+fn most_outside(limits: &Limits) -> Load {
+    Load { count: limits.max_queue, bytes: limits.max_queue_bytes }
+}
+
+/// What may wait of chains: one router alone may have as much as the queue holds. What it has too much is not taken later,
+/// it is rejected.
+fn most_of_chains(limits: &Limits) -> Load {
+    Load { count: limits.max_queue.saturating_mul(2), bytes: limits.max_queue_bytes.saturating_mul(2) }
+}
+
 impl Board {
-    fn lane(&mut self, from: Origin) -> &mut Lane {
+    fn share(&mut self, from: Origin) -> &mut QueueShares {
         match from {
             Origin::Outside => &mut self.outside,
             Origin::Chain => &mut self.chain,
@@ -169,10 +58,10 @@ impl Board {
 
     /// A job begins to wait.
     pub(super) fn begin_wait(&mut self, id: &Name) {
-        self.count(id, |lane, size| {
-            lane.waiting += 1;
-            lane.bytes += size;
-        });
+        let Some(entry) = self.jobs.get(id) else { return };
+        let (whose, from, size) = (whose(&entry.job), entry.origin(), entry.size);
+        self.share(from).add(&whose, size);
+        self.waiting += 1;
         if let Some(count) = self.bounded_task(id) {
             *self.waiting_of.entry(count).or_default() += 1;
         }
@@ -180,10 +69,10 @@ impl Board {
 
     /// A job does not wait any more.
     fn end_wait(&mut self, id: &Name) {
-        self.count(id, |lane, size| {
-            lane.waiting = lane.waiting.saturating_sub(1);
-            lane.bytes = lane.bytes.saturating_sub(size);
-        });
+        let Some(entry) = self.jobs.get(id) else { return };
+        let (whose, from, size) = (whose(&entry.job), entry.origin(), entry.size);
+        self.share(from).remove(&whose, size);
+        self.waiting = self.waiting.saturating_sub(1);
         if let Some(count) = self.bounded_task(id)
             && let Some(waiting) = self.waiting_of.get_mut(&count)
         {
@@ -192,12 +81,6 @@ impl Board {
                 self.waiting_of.remove(&count);
             }
         }
-    }
-
-    fn count(&mut self, id: &Name, change: impl FnOnce(&mut Lane, usize)) {
-        let Some(entry) = self.jobs.get(id) else { return };
-        let (from, size) = (Origin::of(entry.job.chain_depth), entry.size);
-        change(self.lane(from), size);
     }
 
     fn bounded_task(&self, id: &Name) -> Option<(Name, Name)> {
@@ -211,60 +94,61 @@ impl Board {
         self.waiting_of.get(&(router.clone(), task.clone())).copied().unwrap_or(0)
     }
 
-    /// Puts a job that waits at the end of its lane.
+    /// Puts a job that waits at the end of its line.
     pub(super) fn line_up(&mut self, id: &Name) {
         let Some(entry) = self.jobs.get_mut(id) else { return };
         entry.place = Place::Lane;
-        let from = Origin::of(entry.job.chain_depth);
-        self.lane(from).queue.push_back(id.clone());
-    }
-
-    /// The next job of a chain; it does not wait any more.
-    pub(super) fn next_of_chain(&mut self) -> Option<Name> {
-        let id = self.chain.queue.pop_front()?;
-        self.end_wait(&id);
-        self.take_place(&id);
-        Some(id)
+        let (executor, line) = (entry.job.executor.clone(), entry.line());
+        self.turns.push(&executor, line, id.clone());
     }
 
     /// Whether no chain goes on by itself: what waits of them waits for its time or for its pool.
     pub(super) fn chains_rest(&self) -> bool {
-        self.chain.queue.is_empty() && self.chain.routing == 0
+        !self.turns.has_waiting(Origin::Chain) && self.answers.of_chains() == 0
     }
 
-    /// The next job whose turn it is; it does not wait any more.
-    pub(super) fn next(&mut self) -> Option<Name> {
-        let (first, second) = if self.chain_is_next {
-            (Origin::Chain, Origin::Outside)
-        } else {
-            (Origin::Outside, Origin::Chain)
+    /// The next job whose turn it is, of this origin alone where one is named; it does not wait any more.
+    ///
+    /// While the selectors that hear of its ends do not keep up, a router starts nothing: what follows on a job has no
+    /// other bound.
+    pub(super) fn next(&mut self, limits: &Limits, only: Option<Origin>) -> Option<Name> {
+        let (ends, most) = (&self.chain_events, most_outside(limits));
+        let may_start = |line: &Line| {
+            only.is_none_or(|only| line.from == only)
+                && (ends.is_empty() || ends.has_room(&line.router, 0, most))
         };
-        let (from, id) = [first, second]
-            .into_iter()
-            .find_map(|from| self.lane(from).queue.pop_front().map(|id| (from, id)))?;
-        self.chain_is_next = from == Origin::Outside;
+        let id = self.turns.start_next(may_start)?;
         self.end_wait(&id);
-        self.take_place(&id);
+        self.running += 1;
+        if let Some(entry) = self.jobs.get_mut(&id) {
+            entry.place = Place::Running;
+        }
         Some(id)
     }
 
-    /// A job takes one of the places of running ones.
-    pub(super) fn take_place(&mut self, id: &Name) {
+    /// The next question whose turn it is.
+    pub(super) fn next_question(&mut self, only: Option<Origin>) -> Option<Question> {
+        self.questions.start_next(|line| only.is_none_or(|only| line.from == only))
+    }
+
+    /// A job of an earlier process runs already.
+    pub(super) fn goes_on(&mut self, id: &Name) {
+        let Some(entry) = self.jobs.get_mut(id) else { return };
+        entry.place = Place::Running;
         self.running += 1;
-        if let Some(entry) = self.jobs.get_mut(id) {
-            entry.place = Place::Running;
-        }
+        let (executor, router) = (entry.job.executor.clone(), entry.job.router.clone());
+        self.turns.start_anyway(&executor, &router);
     }
 
     /// Takes a job that waits out of wherever it does.
     pub(super) fn dequeue(&mut self, id: &Name) {
         let Some(entry) = self.jobs.get_mut(id) else { return };
         let (place, pool) = (std::mem::replace(&mut entry.place, Place::Nowhere), entry.pool.clone());
-        let from = Origin::of(entry.job.chain_depth);
+        let (executor, line) = (entry.job.executor.clone(), entry.line());
         self.end_wait(id);
         match (place, &pool) {
             (Place::Lane, _) => {
-                self.lane(from).queue.retain(|queued| queued != id);
+                self.turns.remove(&executor, &line, |queued| queued == id);
                 self.leave_pool(id);
             }
             (Place::Pool, Some(pool)) => self.pools.forget(pool, id),
@@ -284,6 +168,7 @@ impl Board {
         self.running = self.running.saturating_sub(1);
         if let Some(entry) = self.jobs.get_mut(id) {
             entry.place = Place::Nowhere;
+            self.turns.end(&entry.job.executor, &entry.job.router);
         }
         self.leave_pool(id);
     }
@@ -301,48 +186,19 @@ impl Board {
         }
     }
 
-    /// Remembers that this many selectors have still to answer about this event, besides those that answer at once.
-    pub(super) fn await_answers(&mut self, event_id: Name, to_come: usize, size: usize, from: Origin) {
-        let lane = self.lane(from);
-        lane.bytes += size;
-        lane.routing += 1;
-        self.routing.insert(event_id, Routing { to_come: to_come + 1, decisions: Vec::new(), size, from });
+    /// An event from outside was taken.
+    pub(super) fn take_event(&mut self, trigger: &Name, size: usize) {
+        self.outside.add(trigger, size);
     }
 
-    /// The answers that came at once. Returns all answers when no other is to come.
-    pub(super) fn decided(&mut self, event_id: &Name, mut decisions: Vec<Decision>) -> Option<Vec<Decision>> {
-        let Some(routing) = self.routing.get_mut(event_id) else { return Some(decisions) };
-        decisions.append(&mut routing.decisions);
-        routing.decisions = decisions;
-        self.one_less(event_id)
+    /// An event from outside is routed, or was not taken after all: from now on its jobs count.
+    pub(super) fn end_event(&mut self, trigger: &Name, size: usize) {
+        self.outside.remove(trigger, size);
     }
 
-    /// One answer about this event has come. Returns all of them once it was the last.
-    pub(super) fn answered(&mut self, event_id: &Name, decision: Decision) -> Option<Vec<Decision>> {
-        self.routing.get_mut(event_id)?.decisions.push(decision);
-        self.one_less(event_id)
-    }
-
-    fn one_less(&mut self, event_id: &Name) -> Option<Vec<Decision>> {
-        let routing = self.routing.get_mut(event_id)?;
-        routing.to_come -= 1;
-        if routing.to_come > 0 {
-            return None;
-        }
-        let Routing { size, from, decisions, .. } = self.routing.remove(event_id)?;
-        let lane = self.lane(from);
-        lane.bytes = lane.bytes.saturating_sub(size);
-        lane.routing -= 1;
-        Some(decisions)
-    }
-
-    /// Waits for no more answers. Returns how many events had still some to come.
-    pub(super) fn forget_answers(&mut self) -> usize {
-        let events = self.routing.len();
-        self.routing.clear();
-        self.outside.routing = 0;
-        self.chain.routing = 0;
-        events
+    /// An event of a chain begins to wait for selectors, or has all their answers.
+    pub(super) fn chain_events(&mut self) -> &mut QueueShares {
+        &mut self.chain_events
     }
 
     /// Asks a job to end within its grace period.
@@ -352,36 +208,40 @@ impl Board {
         }
     }
 
-    /// Whether a waiting job could start.
-    pub(super) fn can_start(&self, limits: &Limits) -> bool {
-        self.running < limits.max_jobs && !(self.outside.queue.is_empty() && self.chain.queue.is_empty())
+    /// Whether an event of this trigger is taken.
+    pub(super) fn has_room_for_event(&self, limits: &Limits, trigger: &Name, size: usize) -> bool {
+        self.outside.has_room(trigger, size, most_outside(limits))
     }
 
-    /// Whether more may wait from this origin, when `more` were taken that are not counted yet.
-    pub(super) fn has_room(&self, limits: &Limits, from: Origin, more: usize) -> bool {
-        match from {
-            Origin::Outside => self.outside.has_room(limits, more),
-            Origin::Chain => self.chain.has_room(limits, more),
+    /// Whether this job may wait.
+    pub(super) fn has_room_for_job(&self, limits: &Limits, job: &Job) -> bool {
+        let size = job.trigger_param.size();
+        match Origin::of(job.chain_depth) {
+            Origin::Outside => self.outside.has_room(&job.trigger, size, most_outside(limits)),
+            Origin::Chain => self.chain.has_room(&job.router, size, most_of_chains(limits)),
         }
+    }
+
+    /// Whether no event is taken, whichever trigger it comes from.
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.outside.is_full(most_outside(limits))
     }
 
     /// Whether nothing waits and nothing runs.
     pub(super) fn is_empty(&self) -> bool {
-        self.jobs.is_empty() && self.routing.is_empty()
+        self.jobs.is_empty() && self.answers.is_empty()
     }
 
     /// Jobs that wait.
     pub(super) fn waiting(&self) -> usize {
-        self.outside.waiting + self.chain.waiting
+        self.waiting
     }
 }
 
-/// The pool that a job of this policy belongs to, if it speaks of one.
-fn pool_of(policy: &Policy, job: &Job) -> Option<Name> {
-    let value = match (&policy.concurrency, policy.debounce) {
-        (None, None) => return None,
-        (None, Some(_)) => Value::Null,
-        (Some(concurrency), _) => concurrency.pool(job),
-    };
-    Some(Name::from(format!("{}\0{}\0{value}", job.router, job.task)))
+/// Whose share of its queue a job uses.
+fn whose(job: &Job) -> Name {
+    match Origin::of(job.chain_depth) {
+        Origin::Outside => job.trigger.clone(),
+        Origin::Chain => job.router.clone(),
+    }
 }

@@ -45,10 +45,6 @@ impl Engine {
         writing.chain(&mut self.incoming)
     }
 
-    pub(super) fn incoming_being_written(&self) -> usize {
-        self.writing.iter().map(|writing| writing.batch.incoming.len()).sum()
-    }
-
     /// Sends the records of this turn to the journal.
     pub(super) async fn begin_write(&mut self) {
         if !self.may_write() || self.held_until().is_some_and(|until| Instant::now() < until) {

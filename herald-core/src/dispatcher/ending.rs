@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-use super::board::Entry;
 use super::engine::{Engine, Phase};
+use super::entry::Entry;
 use crate::event::activation::Name;
 use crate::job::Job;
 use crate::job::lifecycle::{self, State};
@@ -36,7 +36,8 @@ impl Engine {
     pub(super) fn close(&mut self) {
         self.phase = Phase::Closing;
         let durable = self.journal.is_durable();
-        let events = self.board.forget_answers();
+        self.board.questions.clear();
+        let events = self.board.answers.forget();
         if events > 0 && !durable {
             tracing::warn!(events, "stopped before every selector had answered");
         }

@@ -1,7 +1,7 @@
 //! The loop: takes events, lets the life cycle decide, records, and only then acts. It does not wait for the journal:
 //! what it decides meanwhile goes into the next batch of records.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
@@ -13,20 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::arrival::{IncomingEvent, RecentKeys};
-use super::ask::{LaterAnswers, ask_all};
 use super::batch::{Act, Batch, Writing, recorded};
-use super::board::{Board, Origin};
+use super::board::Board;
 use super::event::{Answered, DispatcherStatus, Event};
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
+use super::room::Room;
 use super::setup::Setup;
+use super::turns::LanePlaces;
 use crate::clock::{Clock, IdMaker};
 use crate::component::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
 use crate::event::activation::{Activation, Name};
 use crate::event::watch::Watch;
 use crate::failpoint;
 use crate::job::lifecycle::{self};
-use crate::journal::{Decision, Journal, Record, Recovered};
+use crate::journal::{Journal, Record, Recovered};
 use crate::plan::{Limits, Plan};
 
 /// Events answered before the records they gave are written together.
@@ -50,8 +51,8 @@ pub(super) struct Engine {
     /// The time of this turn of the loop.
     pub(super) now: Timestamp,
     pub(super) ids: IdMaker,
-    events: mpsc::Sender<Event>,
-    room: watch::Sender<bool>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) room: watch::Sender<Room>,
     pub(super) board: Board,
     pub(super) records: Vec<Record>,
     pub(super) incoming: Vec<IncomingEvent>,
@@ -60,7 +61,7 @@ pub(super) struct Engine {
     pub(super) watched: HashMap<Name, Weak<Watch>>,
     pub(super) acts: Vec<Act>,
     /// Answers that came at once, by event, to be turned into jobs in the next turn.
-    pub(super) answered: VecDeque<(Name, Vec<Answered>)>,
+    pub(super) answered: VecDeque<(Arc<Activation>, Vec<Answered>)>,
     /// Why the journal could not record, and when it is tried again.
     pub(super) held: Option<(String, Instant)>,
     pub(super) phase: Phase,
@@ -70,7 +71,7 @@ pub(super) struct Engine {
     pub(super) written: VecDeque<Batch>,
     pub(super) reporter: Reporter,
     idle: Vec<oneshot::Sender<()>>,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
     pub(super) end: CancellationToken,
 }
 
@@ -79,10 +80,10 @@ impl Engine {
     pub(super) fn new(
         setup: Setup,
         events: mpsc::Sender<Event>,
-        room: watch::Sender<bool>,
+        room: watch::Sender<Room>,
     ) -> (Self, Recovered) {
         let Setup { plan, limits, journal, clock, outputs, recovered } = setup;
-        let engine = Self {
+        let mut engine = Self {
             plan,
             limits,
             journal,
@@ -108,7 +109,17 @@ impl Engine {
             tasks: TaskTracker::new(),
             end: CancellationToken::new(),
         };
+        engine.set_places();
         (engine, recovered)
+    }
+
+    /// How much may be under way, by the plan and the limits of now.
+    fn set_places(&mut self) {
+        let (plan, limits) = (&self.plan, &self.limits);
+        self.board.turns.set_places(LanePlaces { of: plan.places(limits), other: limits.max_jobs });
+        let places =
+            plan.selectors.iter().filter_map(|(name, selector)| Some((name.clone(), selector.at_once()?)));
+        self.board.questions.set_places(LanePlaces { of: places.collect(), other: 1 });
     }
 
     /// Runs until drained or forced.
@@ -122,7 +133,7 @@ impl Engine {
             if !self.has_work_at_hand() {
                 self.wait(&mut receiver, &mut batch).await;
                 turns = 0;
-            } else if turns < BUSY_TURNS && self.board.can_start(&self.limits) {
+            } else if turns < BUSY_TURNS && self.board.turns.can_start() {
                 // Jobs that are over at once have left places: fill them before more is let in.
                 turns += 1;
             } else {
@@ -146,9 +157,12 @@ impl Engine {
     }
 
     async fn turn(&mut self) {
-        while let Some((event_id, decided)) = self.answered.pop_front() {
+        while let Some((activation, decided)) = self.answered.pop_front() {
             let decisions = decided.iter().map(|answered| self.decide(answered)).collect();
-            self.route_on(event_id, decisions);
+            // Those that answered at once have; others may be still to come.
+            if let Some(decisions) = self.board.answers.decided(&activation.event_id, decisions) {
+                self.record_routed(&activation, decisions);
+            }
         }
         self.fire_due_timers();
         self.end_grace();
@@ -191,13 +205,7 @@ impl Engine {
             Event::Reach(cursor) => self.records.push(Record::Reached(cursor)),
             Event::Again { job, reply } => self.run_again(*job, reply),
             Event::Ask { reply } => drop(reply.send(self.status())),
-            Event::Answered(answered) => {
-                let decision = self.decide(&answered);
-                let event_id = answered.activation.event_id.clone();
-                if let Some(decisions) = self.board.answered(&event_id, decision) {
-                    self.record_routed(event_id, decisions);
-                }
-            }
+            Event::Answered(answered) => self.answer_came(&answered),
             Event::Finished { job_id, attempt, outcome } => {
                 self.apply(&job_id, lifecycle::JobEvent::Finish { attempt, outcome });
             }
@@ -209,6 +217,7 @@ impl Engine {
             Event::Replace { plan, limits, reply } => {
                 self.plan = plan;
                 self.limits = limits;
+                self.set_places();
                 let _ = reply.send(());
             }
             Event::Drain { grace } => {
@@ -234,33 +243,8 @@ impl Engine {
             waiting: self.board.waiting(),
             held: self.held.as_ref().map(|(why, _)| why.clone()),
             stopping: !matches!(self.phase, Phase::Open),
+            full: self.board.is_full(&self.limits),
         }
-    }
-
-    pub(super) async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
-        let activation = Arc::new(activation);
-        let next_id = || self.ids.next(self.now);
-        let later = LaterAnswers { events: &self.events, tasks: &self.tasks, end: &self.end };
-        let (answered, to_come) = ask_all(&activation, &self.plan, made, &next_id, later).await;
-        failpoint!("dispatcher-after-route");
-        if to_come > 0 {
-            let size = activation.trigger_param.size();
-            let from = Origin::of(activation.chain_depth);
-            self.board.await_answers(activation.event_id.clone(), to_come, size, from);
-        }
-        self.answered.push_back((activation.event_id.clone(), answered));
-    }
-
-    /// The selectors that answered at once have; others may be still to come.
-    fn route_on(&mut self, event_id: Name, decisions: Vec<Decision>) {
-        if let Some(decisions) = self.board.decided(&event_id, decisions) {
-            self.record_routed(event_id, decisions);
-        }
-    }
-
-    fn record_routed(&mut self, event_id: Name, decisions: Vec<Decision>) {
-        self.show_routed(&event_id, &decisions);
-        self.records.push(Record::Routed { event_id, decisions, at: self.now });
     }
 
     pub(super) async fn execute(&mut self, id: &Name) {
@@ -298,8 +282,9 @@ impl Engine {
     }
 
     fn tell_room_and_idle(&mut self) {
-        let room = self.held.is_none() && self.board.has_room(&self.limits, Origin::Outside, 0);
-        self.room.send_if_modified(|was| std::mem::replace(was, room) != room);
+        let (board, limits, held) = (&self.board, &self.limits, self.held.is_some());
+        let has_room = |trigger: &Name, size| board.has_room_for_event(limits, trigger, size);
+        self.room.send_if_modified(|room| room.update(held, has_room));
         if !self.idle.is_empty() && self.is_idle() {
             for reply in self.idle.drain(..) {
                 let _ = reply.send(());

@@ -53,6 +53,8 @@ pub struct DispatcherStatus {
     pub held: Option<String>,
     /// Whether no more events are taken, because Herald stops.
     pub stopping: bool,
+    /// Whether the queue is so full that no trigger's events are taken.
+    pub full: bool,
 }
 
 /// One selector's answer about one route of one event.
@@ -63,4 +65,6 @@ pub(super) struct Answered {
     pub(super) answer: Result<Answer, ComponentError>,
     /// The templates, filled in, where there are any.
     pub(super) filled: Option<Filled>,
+    /// Whether it took a place at its selector, which is free now.
+    pub(super) took_place: bool,
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::arrival::{IncomingEvent, Reply};
-use super::board::Origin;
 use super::engine::{Engine, Phase};
 use crate::event::activation::{Activation, Name, NewEvent, Refused};
 use crate::event::trigger_param::TriggerParam;
@@ -27,7 +26,8 @@ impl Engine {
             }
             return;
         }
-        if let Some(refused) = self.refuse_outside(true) {
+        let size = event.trigger_param.size();
+        if let Some(refused) = self.refuse_outside(|engine| engine.has_room_for(&event.trigger, size)) {
             let _ = reply.send(Err(refused));
             return;
         }
@@ -40,25 +40,39 @@ impl Engine {
         if let Some(key) = &key {
             self.recent_keys.remember(key, &activation.event_id, self.now);
         }
-        self.incoming.push(IncomingEvent { activation, key, cursor, due, replies: vec![reply] });
+        self.board.take_event(&activation.trigger, size);
+        self.incoming.push(IncomingEvent { activation, size, key, cursor, due, replies: vec![reply] });
     }
 
     /// Why nothing is taken from outside at the moment, if so.
-    pub(super) fn refuse_outside(&self, needs_room: bool) -> Option<Refused> {
+    pub(super) fn refuse_outside(&self, has_room: impl Fn(&Self) -> bool) -> Option<Refused> {
         if !matches!(self.phase, Phase::Open) {
             Some(Refused::Stopping)
         } else if let Some((why, _)) = &self.held {
             Some(Refused::Unrecorded(why.clone()))
-        } else if needs_room && !self.has_room_for_incoming() {
+        } else if !has_room(self) {
             Some(Refused::Busy)
         } else {
             None
         }
     }
 
-    fn has_room_for_incoming(&self) -> bool {
-        let more = self.incoming.len() + self.incoming_being_written();
-        self.board.has_room(&self.limits, Origin::Outside, more)
+    /// Whether there is room for an event of this trigger. Where there is none, it waits until there is.
+    fn has_room_for(&self, trigger: &Name, size: usize) -> bool {
+        let has_room = self.board.has_room_for_event(&self.limits, trigger, size);
+        if !has_room {
+            self.room.send_modify(|room| room.refuse(trigger, size));
+        }
+        has_room
+    }
+
+    /// An event is routed: what it made waits in its place.
+    pub(super) fn record_routed(&mut self, event: &Activation, decisions: Vec<Decision>) {
+        self.show_routed(&event.event_id, &decisions);
+        if event.chain_depth == 0 {
+            self.board.end_event(&event.trigger, event.trigger_param.size());
+        }
+        self.records.push(Record::Routed { event_id: event.event_id.clone(), decisions, at: self.now });
     }
 
     pub(super) fn activation(&self, trigger: Name, params: TriggerParam, chain_depth: u32) -> Activation {
@@ -119,6 +133,7 @@ impl Engine {
                 self.recent_keys.forget(key);
             }
             self.watched.remove(&event.activation.event_id);
+            self.board.end_event(&event.activation.trigger, event.size);
             for reply in event.replies {
                 let _ = reply.send(Err(Refused::Unrecorded(why.to_owned())));
             }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::batch::Act;
-use super::board::{Entry, NewEntry, Origin};
 use super::engine::{Engine, Phase};
+use super::entry::{Entry, NewEntry};
 use super::event::Answered;
 use super::fill::first_attempt;
+use super::origin::Origin;
 use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
 use crate::event::actor::Actor;
 use crate::event::exe_done::{FinishedJob, exe_done_param};
@@ -24,7 +25,7 @@ use crate::value::secret::Mask;
 impl Engine {
     /// A selector has answered: on a yes there is a job.
     pub(super) fn decide(&mut self, answered: &Answered) -> Decision {
-        let Answered { activation, route, plan, answer, filled } = answered;
+        let Answered { activation, route, plan, answer, filled, .. } = answered;
         // A selector may show what a template took from a secret parameter.
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask);
         let (said, why) = match answer {
@@ -104,7 +105,7 @@ impl Engine {
                  probably a selector matches its own router's jobs",
                 limits.max_chain_depth
             ))
-        } else if job.chain_depth > 0 && !self.board.has_room(limits, Origin::Chain, 0) {
+        } else if job.chain_depth > 0 && !self.board.has_room_for_job(limits, job) {
             Some(format!("queue full (max_queue {}): the chain of jobs ends here", limits.max_queue))
         } else if matches!(self.phase, Phase::Closing) && !self.journal.is_durable() {
             Some("Herald is stopping".to_owned())
@@ -126,7 +127,8 @@ impl Engine {
 
     /// Runs a job once more, as a new one of the same event.
     pub(super) fn run_again(&mut self, job: Job, reply: oneshot::Sender<Result<Name, Refused>>) {
-        if let Some(refused) = self.refuse_outside(true) {
+        let has_room = |engine: &Self| engine.board.has_room_for_job(&engine.limits, &job);
+        if let Some(refused) = self.refuse_outside(has_room) {
             let _ = reply.send(Err(refused));
             return;
         }
@@ -260,21 +262,20 @@ impl Engine {
         }
     }
 
-    /// Starts waiting jobs while there are places. At the end, what a durable journal keeps waits for the next process,
+    /// Starts waiting jobs, and asks waiting questions, while there are places. At the end, what a durable journal keeps waits for the next process,
     /// except for what follows on jobs that were running: their `exe_done` events are still delivered within the grace
     /// period.
     pub(super) fn schedule(&mut self) {
         let open = matches!(self.phase, Phase::Open) || !self.journal.is_durable();
         let closing = matches!(self.phase, Phase::Closing);
-        while self.board.running < self.limits.max_jobs && self.held.is_none() {
-            let next = match (open, closing) {
-                (true, _) => self.board.next(),
-                (false, true) => None,
-                (false, false) => self.board.next_of_chain(),
-            };
-            let Some(id) = next else { break };
+        if self.held.is_some() || (closing && !open) {
+            return;
+        }
+        let only = if open { None } else { Some(Origin::Chain) };
+        while let Some(id) = self.board.next(&self.limits, only) {
             self.apply(&id, lifecycle::JobEvent::Start);
         }
+        self.ask_next(only);
     }
 }
 

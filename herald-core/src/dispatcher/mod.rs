@@ -1,5 +1,6 @@
 //! The dispatcher: one loop that owns all state, a closed set of events, and a handle to send them.
 
+mod answers;
 mod arrival;
 mod ask;
 mod batch;
@@ -7,10 +8,12 @@ mod board;
 mod commit;
 mod ending;
 mod engine;
+mod entry;
 mod event;
 mod fill;
 mod incoming;
 mod jobs;
+mod origin;
 mod perform;
 mod pool;
 mod queue;
@@ -18,10 +21,15 @@ mod recover;
 mod rehearse;
 mod report;
 mod restore;
+mod room;
+mod routing;
 mod setup;
+mod shares;
 mod timer;
+mod turns;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,6 +50,7 @@ use event::Event;
 pub use fill::JobParamError;
 pub use rehearse::{Rehearsed, rehearse};
 pub use restore::{RestoredJob, restore};
+use room::Room;
 pub use setup::Setup;
 
 /// Events on their way to the loop; senders wait past that.
@@ -57,9 +66,10 @@ pub struct Dispatcher {
 #[derive(Clone)]
 pub struct Handle {
     events: mpsc::Sender<Event>,
-    room: watch::Receiver<bool>,
+    room: watch::Receiver<Room>,
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
+    rejections: Arc<Mutex<BTreeMap<Name, u64>>>,
 }
 
 impl Dispatcher {
@@ -67,11 +77,12 @@ impl Dispatcher {
     #[must_use]
     pub fn start(setup: Setup) -> Self {
         let (sender, receiver) = mpsc::channel(CHANNEL);
-        let (room_sender, room) = watch::channel(true);
+        let (room_sender, room) = watch::channel(Room::default());
         let (journal, clock) = (setup.journal.clone(), setup.clock.clone());
         let (engine, recovered) = Engine::new(setup, sender.clone(), room_sender);
         let task = tokio::spawn(engine.run(receiver, recovered));
-        Self { handle: Handle { events: sender, room, journal, clock }, task }
+        let rejections = Arc::default();
+        Self { handle: Handle { events: sender, room, journal, clock, rejections }, task }
     }
 
     /// The way to send events.
@@ -141,6 +152,12 @@ impl Handle {
         answer.await.ok()
     }
 
+    /// How many requests each trigger rejected because their senders are not known.
+    #[must_use]
+    pub fn rejections(&self) -> BTreeMap<Name, u64> {
+        self.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Returns when nothing waits and nothing runs (or the dispatcher is gone).
     pub async fn idle(&self) {
         let (reply, answer) = oneshot::channel();
@@ -184,6 +201,11 @@ impl EventSink for Handle {
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 
+    fn rejected(&self, trigger: &Name) {
+        let mut rejections = self.rejections.lock().unwrap_or_else(PoisonError::into_inner);
+        *rejections.entry(trigger.clone()).or_default() += 1;
+    }
+
     async fn reached(&self, source: &str) -> Option<Position> {
         match self.journal.reached(source).await {
             Ok(position) => position,
@@ -199,9 +221,9 @@ impl EventSink for Handle {
         let _ = self.events.send(Event::Reach(cursor)).await;
     }
 
-    async fn ready(&self) {
+    async fn ready(&self, trigger: &str) {
         let mut room = self.room.clone();
         // The sender is gone only when the dispatcher is: the next try then says so.
-        let _ = room.wait_for(|room| *room).await;
+        let _ = room.wait_for(|room| room.is_for(trigger)).await;
     }
 }

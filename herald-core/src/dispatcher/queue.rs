@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::board::Place;
 use super::engine::Engine;
+use super::entry::Place;
 use crate::event::activation::Name;
 use crate::job::lifecycle;
 use crate::job::policy::OnFull;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::batch::Act;
-use super::board::{Entry, NewEntry};
 use super::engine::Engine;
+use super::entry::{Entry, NewEntry};
 use super::restore::restore_all;
 use crate::component::executor::{Execution, Executor, Failure, Outcome};
 use crate::failpoint;
@@ -29,6 +29,10 @@ impl Engine {
             self.take_up_job(recovered, policy);
         }
         for event in recovered.events {
+            let activation = &event.activation;
+            if activation.chain_depth == 0 {
+                self.board.take_event(&activation.trigger, activation.trigger_param.size());
+            }
             self.acts.push(Act::Route(event.activation, event.made));
         }
         failpoint!("dispatcher-after-take-up");
@@ -58,7 +62,7 @@ impl Engine {
         self.board.jobs.insert(id.clone(), entry);
         match interrupted {
             InterruptedState::Running => {
-                self.board.take_place(&id);
+                self.board.goes_on(&id);
                 if let Some(pool) = pool {
                     self.board.pools.enter_anyway(&pool);
                 }

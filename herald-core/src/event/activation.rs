@@ -123,7 +123,7 @@ impl NewEvent {
 /// Why an activation was not taken. Nothing of it remains; the caller may try again.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum Refused {
-    /// As many events and jobs wait as `max_queue` allows.
+    /// As many events and jobs of its trigger wait as its share of `max_queue` allows.
     #[error("queue full (max_queue); try again later")]
     Busy,
     /// The dispatcher stops.
@@ -148,8 +148,8 @@ pub trait EventSink: Send + Sync + 'static {
     /// [`Refused`] when it was not taken.
     async fn accept(&self, trigger: Name, trigger_param: Params) -> Result<Name, Refused>;
 
-    /// Resolves when [`Refused::Busy`] is worth another try.
-    async fn ready(&self);
+    /// Resolves when [`Refused::Busy`] is worth another try for an event of this trigger.
+    async fn ready(&self, trigger: &str);
 
     /// As [`EventSink::accept`], for an event with a key or a position.
     ///
@@ -157,6 +157,11 @@ pub trait EventSink: Send + Sync + 'static {
     /// [`Refused`] when it was not taken.
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
         self.accept(event.trigger, event.trigger_param.into_params()).await
+    }
+
+    /// A request to this trigger was rejected because its sender is not known. It is counted.
+    fn rejected(&self, trigger: &Name) {
+        let _ = trigger;
     }
 
     /// Up to which position this source was followed, by this process or one before it. `None`: never, or that is not

@@ -34,7 +34,11 @@ const PRIVATE: &str = "$serde_json::";
 /// A JSON object: the parameters that a trigger gives an event. It reads like [`Params`]; [`Self::get`] and
 /// [`Self::lookup`] parse no more of it than they need.
 #[derive(Clone)]
-pub struct TriggerParam(Form);
+pub struct TriggerParam {
+    form: Form,
+    /// What it takes in memory, roughly, once that was asked.
+    size: OnceLock<usize>,
+}
 
 #[derive(Clone)]
 enum Form {
@@ -67,7 +71,7 @@ impl TriggerParam {
     /// When it is not JSON, or no object.
     pub fn from_json(json: &str, above: Params) -> Result<Self, serde_json::Error> {
         if let Some(text) = ObjectText::read(json, &above) {
-            return Ok(Self(Form::ObjectText(text)));
+            return Ok(Self { form: Form::ObjectText(text), size: OnceLock::new() });
         }
         let mut params: Params = serde_json::from_str(json)?;
         params.extend(above);
@@ -77,7 +81,7 @@ impl TriggerParam {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        match &self.0 {
+        match &self.form {
             Form::Whole(params) => params.get(key),
             Form::ObjectText(text) => text.get(key),
         }
@@ -86,7 +90,7 @@ impl TriggerParam {
     /// As [`crate::param::lookup`].
     #[must_use]
     pub fn lookup(&self, path: &str) -> Option<&Value> {
-        match &self.0 {
+        match &self.form {
             Form::Whole(params) => lookup(params, path),
             Form::ObjectText(text) => {
                 let (key, rest) = path.split_once('/').map_or((path, None), |(key, rest)| (key, Some(rest)));
@@ -98,7 +102,7 @@ impl TriggerParam {
     /// The whole of it.
     #[must_use]
     pub fn params(&self) -> &Arc<Params> {
-        match &self.0 {
+        match &self.form {
             Form::Whole(params) => params,
             Form::ObjectText(text) => text.whole(),
         }
@@ -108,7 +112,7 @@ impl TriggerParam {
     /// of the text does not count (of a duplicate key, the first value) is in the result only then.
     #[must_use]
     pub fn open_json(&self, mask: &Mask) -> Option<Cow<'_, str>> {
-        match &self.0 {
+        match &self.form {
             Form::ObjectText(text) if !mask.may_hide_in(&text.json) => Some(Cow::Borrowed(&text.json)),
             // Texts, numbers, lists and maps: never fails.
             _ if mask.hides_nothing_in(self.params()) => serde_json::to_string(&**self).ok().map(Cow::Owned),
@@ -119,7 +123,7 @@ impl TriggerParam {
     /// This mask, and the values under secret names in here: templates may have put them elsewhere, too.
     #[must_use]
     pub fn with_secrets(&self, mask: &Mask) -> Mask {
-        match &self.0 {
+        match &self.form {
             Form::Whole(params) => mask.with_secrets_of(params),
             Form::ObjectText(_) => mask.clone(),
         }
@@ -128,8 +132,9 @@ impl TriggerParam {
     /// What it takes in memory, roughly, once it is taken apart.
     #[must_use]
     pub fn size(&self) -> usize {
-        match &self.0 {
-            Form::Whole(params) => rough_size(params),
+        match &self.form {
+            // Of a large event it takes a while, and the dispatcher asks for it more than once.
+            Form::Whole(params) => *self.size.get_or_init(|| rough_size(params)),
             Form::ObjectText(text) => text.size,
         }
     }
@@ -248,7 +253,7 @@ impl From<Params> for TriggerParam {
 
 impl From<Arc<Params>> for TriggerParam {
     fn from(params: Arc<Params>) -> Self {
-        Self(Form::Whole(params))
+        Self { form: Form::Whole(params), size: OnceLock::new() }
     }
 }
 
@@ -410,7 +415,7 @@ mod tests {
     }
 
     fn is_text(param: &TriggerParam) -> bool {
-        matches!(param.0, Form::ObjectText(_))
+        matches!(param.form, Form::ObjectText(_))
     }
 
     /// What is read at once is the measure of everything.

@@ -176,7 +176,7 @@ impl EventSink for RemoteAccept {
         self.accept_event(NewEvent::new(trigger, trigger_param)).await
     }
 
-    async fn ready(&self) {
+    async fn ready(&self, _: &str) {
         if self.host.room(self.call).await.status == result::BUSY {
             // As many ask as may: their answers make room as well.
             tokio::time::sleep(PAUSE).await;

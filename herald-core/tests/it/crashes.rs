@@ -22,7 +22,7 @@ use herald_core::workflow::{KnownComponents, read};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::doubles::{Yes, params};
+use crate::doubles::{AtOnce, Yes, params};
 
 /// Keeps every record beyond the death of dispatchers, and dies itself when its time has come: before or after a
 /// batch is recorded.
@@ -165,12 +165,12 @@ fn plan(runner: &Runner) -> Plan {
             "trigger": "t", "selector": "yes", "task": {"k": "work"},
             "policy": {"concurrency": {"limit": 2}, "retry": {"max": 2, "delay": "10ms", "on": ["failed", "lost"]}},
         },
-        "once": {"trigger": "t", "selector": "yes", "task": {"k": "plain"}},
+        "once": {"trigger": "t", "selector": "one by one", "task": {"k": "plain"}},
         "done": {"trigger": "exe_done", "selector": "first", "task": {"k": "plain"}},
     });
     let known = KnownComponents {
         triggers: [("t".to_owned(), None)].into(),
-        selectors: [("yes".to_owned(), None), ("first".to_owned(), None)].into(),
+        selectors: ["yes", "first", "one by one"].map(|name| (name.to_owned(), None)).into(),
         executors: [("work".to_owned(), None), ("plain".to_owned(), None)].into(),
         secrets: None,
     };
@@ -178,13 +178,18 @@ fn plan(runner: &Runner) -> Plan {
     assert!(problems.iter().all(|problem| problem.severity != herald_core::problem::Severity::Error));
     Plan {
         workflow,
-        selectors: [("yes".into(), Arc::new(Yes) as _), ("first".into(), Arc::new(First) as _)].into(),
+        selectors: [
+            ("yes".into(), Arc::new(Yes) as _),
+            ("first".into(), Arc::new(First) as _),
+            ("one by one".into(), Arc::new(AtOnce { questions: 1, takes: Duration::from_millis(20) }) as _),
+        ]
+        .into(),
         executors: [
             ("work".into(), Arc::new(runner.clone()) as _),
             ("plain".into(), Arc::new(Runner::default()) as _),
         ]
         .into(),
-        mask: Arc::default(),
+        ..Plan::default()
     }
 }
 
@@ -206,8 +211,9 @@ impl herald_core::selector::Selector for First {
 async fn live(ledger: &Arc<Ledger>, runner: &Runner, events: &[(u64, u64)]) -> Vec<Name> {
     let recovered = left_to_do(&ledger.records.lock().unwrap());
     let journal: Arc<dyn Journal> = ledger.clone();
-    let setup =
-        Setup { recovered, ..Setup::new(plan(runner), Limits::default(), journal, Arc::new(SystemClock)) };
+    // Few places: what waits for one is not forgotten, and one that is free is not lost.
+    let limits = Limits { max_jobs: 3, ..Limits::default() };
+    let setup = Setup { recovered, ..Setup::new(plan(runner), limits, journal, Arc::new(SystemClock)) };
     let dispatcher = Dispatcher::start(setup);
     let handle = dispatcher.handle().clone();
     let mut acknowledged = Vec::new();

@@ -60,7 +60,7 @@ async fn a_failing_journal_turns_events_away_and_goes_on_afterwards() {
     assert_eq!(worker.diary.count("end r/k"), 1);
     assert_eq!(scribe.diary.count("ended r/k succeeded"), 0);
     scribe.failing.store(false, Ordering::SeqCst);
-    handle.ready().await;
+    handle.ready("t").await;
     activate(&handle, json!({})).await;
     handle.idle().await;
     assert_eq!(scribe.diary.count("ended r/k succeeded"), 2);
@@ -70,7 +70,7 @@ async fn a_failing_journal_turns_events_away_and_goes_on_afterwards() {
 #[tokio::test(start_paused = true)]
 async fn jobs_at_once_and_waiting_events_are_bounded_and_run_in_order() {
     let worker = Worker::default();
-    let limits = Limits { max_jobs: 1, max_queue: 3, ..Limits::default() };
+    let limits = Limits { max_jobs: 1, max_queue: 6, ..Limits::default() };
     let running = started(simple(&worker).limits(limits)).await;
     let handle = running.handle();
     let mut taken = 0;
@@ -83,7 +83,7 @@ async fn jobs_at_once_and_waiting_events_are_bounded_and_run_in_order() {
     };
     assert_eq!(refused, Refused::Busy);
     assert!((3..=5).contains(&taken), "{taken}");
-    handle.ready().await;
+    handle.ready("t").await;
     handle.accept("t".into(), params(json!({"n": taken}))).await.unwrap();
     handle.idle().await;
     let seen = worker.seen.lock().unwrap();
@@ -94,7 +94,7 @@ async fn jobs_at_once_and_waiting_events_are_bounded_and_run_in_order() {
 #[tokio::test(start_paused = true)]
 async fn waiting_bytes_are_bounded_too() {
     let worker = Worker::default();
-    let limits = Limits { max_jobs: 1, max_queue_bytes: 100_000, ..Limits::default() };
+    let limits = Limits { max_jobs: 1, max_queue_bytes: 200_000, ..Limits::default() };
     let running = started(simple(&worker).limits(limits)).await;
     let body = json!({"sleep": 1000, "blob": "x".repeat(40_000)});
     let mut taken = 0;

@@ -94,6 +94,24 @@ impl Selector for Odd {
     }
 }
 
+/// Says yes after a while, to so many questions at once.
+pub struct AtOnce {
+    pub questions: usize,
+    pub takes: Duration,
+}
+
+#[async_trait]
+impl Selector for AtOnce {
+    fn at_once(&self) -> Option<usize> {
+        Some(self.questions)
+    }
+
+    async fn select(&self, _: &Question) -> Result<Answer, ComponentError> {
+        tokio::time::sleep(self.takes).await;
+        Ok(true.into())
+    }
+}
+
 /// Does what `job_param` says: `sleep` (ms), `fail`, `panic`, `ignore_stop`; notes start and end.
 #[derive(Clone, Default)]
 pub struct Worker {

@@ -5,6 +5,7 @@ mod crashes;
 mod dispatching;
 mod doubles;
 mod ending;
+mod fairness;
 mod policies;
 mod routing;
 mod templates;

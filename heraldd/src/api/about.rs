@@ -107,6 +107,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<mo
         None => "the dispatcher does not answer: the disk of the journal may be stuck".to_owned(),
         Some(DispatcherStatus { stopping: true, .. }) => "Herald is stopping".to_owned(),
         Some(DispatcherStatus { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
+        Some(DispatcherStatus { full: true, .. }) => "the queue is full (max_queue)".to_owned(),
         Some(_) => return Ok(Json(model::Health::ready(api.damage.list()))),
     };
     Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why))
@@ -118,6 +119,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<mo
         body = String, content_type = "text/plain"), CommonErrors))]
 pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let format = MetricsFormat::asked_for(&headers);
+    api.metrics.rejections(&api.rejections());
     let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

@@ -119,7 +119,7 @@ problems! {
     UnknownId: 404 "There is nothing of this id.", 409 "The id is ambiguous: `candidates` lists those that may be meant.";
     Conflict: 404 "There is nothing of this id.",
         409 "The job has already finished, or has not finished yet. Or the id is ambiguous: see `candidates`.";
-    TooManyRequests: 429 "The queue is full (`max_queue`); try again later.";
+    TooManyRequests: 429 "The queue is full (`max_queue`), or its trigger has its share of it; try again later.";
     BadBody: 408 "The body did not arrive in time.", 413 "The body is too long.";
 }
 

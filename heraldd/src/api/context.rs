@@ -1,9 +1,11 @@
 //! What the API speaks of.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::dispatcher::{DispatcherStatus, Handle};
 use jiff::Timestamp;
@@ -76,6 +78,11 @@ impl Api {
     /// Why no event is taken, as far as the daemon itself is concerned.
     pub(super) fn closed_for(&self) -> Option<&'static str> {
         *self.closed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many requests each trigger has rejected.
+    pub(super) fn rejections(&self) -> BTreeMap<Name, u64> {
+        self.handle.rejections()
     }
 
     /// The state of the dispatcher; `None` when it does not answer in time.

@@ -19,7 +19,7 @@ pub(super) const SECTION: Section =
 /// The settings at the top of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonSettings {
-    /// Jobs that run at once.
+    /// Jobs that run at once on each executor that runs its jobs here.
     pub max_jobs: usize,
     /// Events and jobs that wait.
     pub max_queue: usize,
@@ -41,7 +41,9 @@ fn description() -> Description {
             OptionSpec::new(
                 "max_jobs",
                 OptionKind::Integer { min: 1, max: 100_000 },
-                "How many jobs run at once; further ones wait.",
+                "How many jobs run at once on each executor that runs its jobs on this machine; further ones wait, and \
+                 start in turns by router. While others wait, one router has at most half of an executor's places. An \
+                 executor may have a `max_jobs` of its own; `none` and `print` need no place.",
             )
             .default(limits.max_jobs),
         )
@@ -49,7 +51,8 @@ fn description() -> Description {
             OptionSpec::new(
                 "max_queue",
                 OptionKind::Integer { min: 1, max: 10_000_000 },
-                "How many events and jobs wait at most; past that, triggers are held back.",
+                "How many events and jobs wait at most; past that, triggers are held back. One trigger has at most half of \
+                 that, and never more than others leave free.",
             )
             .default(limits.max_queue),
         )

@@ -634,7 +634,7 @@ fn the_schema_knows_every_section_and_type() {
 fn the_reference_page_tells_all_there_is() {
     let page = markdown(&registry());
     for line in [
-        "| `max_jobs` | whole number, 1 to 100000 | `64` | How many jobs run at once; further ones wait. |",
+        "| `max_jobs` | whole number, 1 to 100000 | `64` | How many jobs run at once on each executor that runs its jobs on this machine; further ones wait, and start in turns by router. While others wait, one router has at most half of an executor's places. An executor may have a `max_jobs` of its own; `none` and `print` need no place. |",
         "| `format` | `text` or `json` | `text` | `text` for people, or `json` with one object a line. |",
         "### `tick`",
         "| `interval` | duration | `1` | How often. |",

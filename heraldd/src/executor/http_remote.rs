@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::activation::EXE_DONE;
 use herald_core::exe_done::ONLY_HERE;
-use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
 use herald_core::job::Job;
 use herald_core::param::{Params, lookup};
 use herald_core::secret::Mask;
@@ -20,7 +20,7 @@ use herald_remote::{
 use herald_wire::job::JobKey;
 use serde_json::Value;
 
-use super::job_params;
+use super::{MAX_JOBS_ELSEWHERE, job_params};
 use crate::tls;
 use options::{RemoteOptions, RolloutOptions, Targets};
 
@@ -54,6 +54,10 @@ struct OnOneRunner(RunnerClient);
 
 #[async_trait]
 impl Executor for OnOneRunner {
+    fn default_places(&self) -> DefaultPlaces {
+        DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         let mask = execution.mask.clone();
         outcome(self.0.run(runner_job(execution)).await, &mask)
@@ -83,6 +87,10 @@ impl OnNodes {
 
 #[async_trait]
 impl Executor for OnNodes {
+    fn default_places(&self) -> DefaultPlaces {
+        DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         let mask = execution.mask.clone();
         outcome(self.rollout.run(self.job(execution)).await, &mask)

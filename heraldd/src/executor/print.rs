@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use herald_core::executor::{Execution, Executor, Outcome};
+use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
 use herald_core::param::{Params, lookup};
 use herald_core::spec::{CheckError, Description, ExecutorType, OptionKind, OptionSpec};
 use serde_json::Value;
@@ -64,6 +64,10 @@ struct PrintExecutor;
 
 #[async_trait]
 impl Executor for PrintExecutor {
+    fn default_places(&self) -> DefaultPlaces {
+        DefaultPlaces::Unneeded
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         let job = &execution.job;
         let line = one_line(&wanted(&execution.masked_params(), job.job_param.get("print_key")), LONGEST);

@@ -1,6 +1,7 @@
 //! What is counted, for Prometheus. The names are part of what users rely on; docs/reference/metrics.md lists them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +105,7 @@ pub struct Metrics {
     commit: Histogram,
     failures: Counter,
     reloads: Family<OfResult, Counter>,
+    rejected: Family<OfTrigger, Counter>,
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
@@ -152,6 +154,7 @@ impl Metrics {
             commit: short(),
             failures: Counter::default(),
             reloads: Family::default(),
+            rejected: Family::default(),
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
@@ -206,6 +209,8 @@ impl Metrics {
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
+        let what = "Requests that were rejected because their sender is not known: a wrong signature, say";
+        registry.register("requests_rejected", what, self.rejected.clone());
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the
@@ -220,6 +225,7 @@ impl Metrics {
         };
         for route in plan.workflow.all() {
             drop(self.events.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
+            drop(self.rejected.get_or_create(&OfTrigger { trigger: route.trigger.clone() }));
             drop(self.retries.get_or_create(&of(&route.router)));
             drop(self.wait.get_or_create(&of(&route.router)));
             drop(self.run.get_or_create(&of(&route.router)));
@@ -264,6 +270,14 @@ impl Metrics {
     pub fn reloaded(&self, good: bool) {
         let result = if good { "success" } else { "failure" };
         self.reloads.get_or_create(&OfResult { result }).inc();
+    }
+
+    /// How many requests each trigger has rejected by now.
+    pub fn rejections(&self, rejections: &BTreeMap<Name, u64>) {
+        for (trigger, count) in rejections {
+            let of = OfTrigger { trigger: trigger.clone() };
+            self.rejected.get_or_create(&of).inner().store(*count, Ordering::Relaxed);
+        }
     }
 
     /// All numbers as text. `status` is the state of the dispatcher, if it answers.

@@ -143,6 +143,10 @@ pub(super) struct PluginSelector(pub(super) Arc<Instance>);
 
 #[async_trait]
 impl Selector for PluginSelector {
+    fn at_once(&self) -> Option<usize> {
+        Some(self.0.threads())
+    }
+
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         let json = self.0.ask(op::SELECT, message::question_json(question)).await?;
         message::read_answer(&json).map_err(|error| self.0.misunderstood(&error))

@@ -194,6 +194,11 @@ impl Instance {
         Ok(Self { remote: remote.clone(), number, what, pool, notes })
     }
 
+    /// How many calls may block at once.
+    pub(super) fn threads(&self) -> usize {
+        self.pool.most_threads()
+    }
+
     /// How long the plugin may take.
     pub(super) fn timeouts(&self) -> CallTimeouts {
         self.remote.timeouts

@@ -14,10 +14,9 @@ use herald_exec::environment::{self, Environment};
 use herald_exec::program::{self, PrivateFile, Program};
 use herald_exec::{Ending, Stop};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How many programs of one selector run at once; further questions wait.
+/// How many programs of one selector run at once; further questions wait for their turn.
 const AT_ONCE: usize = 16;
 /// The time between TERM and KILL.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -49,7 +48,8 @@ pub fn component() -> SelectorType {
     let description = Description::new(
         "external",
         "Asks a program: exit code 0 is yes, any other is no. A program that cannot be started, is ended by a signal, \
-         or takes too long is an error, which counts as no and is logged. Its environment is clean, its output is not \
+         or takes too long is an error, which counts as no and is logged. At most 16 run at once; further events wait, in \
+         turns by router, and `timeout` begins when the program is started. Its environment is clean, its output is not \
          looked at. A variable whose JSON is too large for the kernel (128 KiB) is left out, and one with `_FILE` after \
          its name names a file with the JSON instead.",
     )
@@ -101,7 +101,6 @@ struct External {
     select_param_env: String,
     timeout: Duration,
     environment: Environment,
-    slots: Semaphore,
 }
 
 impl External {
@@ -131,7 +130,6 @@ impl External {
             select_param_env: text("select_param_env", "HERALD_SELECT_PARAM")?,
             timeout,
             environment: environment::clean(),
-            slots: Semaphore::new(AT_ONCE),
         };
         if external.trigger_param_env == external.select_param_env {
             return Err(ComponentError::of_option("select_param_env", "is the same as trigger_param_env"));
@@ -179,8 +177,11 @@ impl External {
 
 #[async_trait]
 impl Selector for External {
+    fn at_once(&self) -> Option<usize> {
+        Some(AT_ONCE)
+    }
+
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
-        let _slot = self.slots.acquire().await.map_err(|error| self.failed(error))?;
         let (program, _files) = self.prepare(question).await?;
         // Dropping the future ends the program's process group.
         let finished = program.run(&Stop::default()).await.map_err(|error| self.failed(error))?;

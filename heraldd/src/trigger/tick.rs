@@ -157,7 +157,7 @@ mod tests {
             Ok("e".into())
         }
 
-        async fn ready(&self) {}
+        async fn ready(&self, _: &str) {}
     }
 
     /// What is taken within `lasting` of a trigger with this interval.

@@ -1,6 +1,7 @@
 //! Contract, section 6: process behaviour.
 
 mod arguments;
+mod fairness;
 mod isolation;
 mod limits;
 mod ownership;

@@ -35,7 +35,7 @@ impl EventSink for Taken {
         Ok("e".into())
     }
 
-    async fn ready(&self) {}
+    async fn ready(&self, _: &str) {}
 
     async fn reached(&self, _: &str) -> Option<Position> {
         self.reached.lock().unwrap().map(Position::of_time)

@@ -51,7 +51,7 @@ impl EventSink for Taken {
         Ok(format!("event-{}", taken.len()).as_str().into())
     }
 
-    async fn ready(&self) {}
+    async fn ready(&self, _: &str) {}
 }
 
 struct Server {

@@ -255,7 +255,7 @@ impl EventSink for Gate {
         Ok(Name::from("event"))
     }
 
-    async fn ready(&self) {}
+    async fn ready(&self, _: &str) {}
 
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
         assert_eq!(&*event.trigger, "t");

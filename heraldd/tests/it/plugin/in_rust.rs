@@ -132,7 +132,7 @@ impl EventSink for Recorder {
         Err(Refused::Stopping)
     }
 
-    async fn ready(&self) {}
+    async fn ready(&self, _: &str) {}
 
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
         if let Some(cursor) = &event.cursor {

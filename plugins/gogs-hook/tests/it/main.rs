@@ -52,7 +52,7 @@ impl EventSink for Gate {
         Ok("event-1".into())
     }
 
-    async fn ready(&self) {}
+    async fn ready(&self, _: &str) {}
 
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
         let event_id = self.accept(event.trigger, event.trigger_param.into_params()).await?;

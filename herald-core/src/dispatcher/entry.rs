@@ -1,0 +1,119 @@
+//! A job that lives, as the dispatcher knows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::origin::Origin;
+use super::timer::Tick;
+use super::turns::Line;
+use crate::component::executor::{Executor, Stop};
+use crate::event::activation::Name;
+use crate::event::actor::Actor;
+use crate::job::Job;
+use crate::job::lifecycle::State;
+use crate::job::policy::Policy;
+use crate::value::secret::Mask;
+
+/// A job that lives.
+pub(super) struct Entry {
+    /// The job, with the number of its attempt, or of the next one.
+    pub(super) job: Arc<Job>,
+    pub(super) state: State,
+    pub(super) executor: Arc<dyn Executor>,
+    /// What hides its secrets.
+    pub(super) mask: Arc<Mask>,
+    pub(super) policy: Arc<Policy>,
+    /// The pool that it shares, when its policy speaks of one.
+    pub(super) pool: Option<Name>,
+    pub(super) stop: Stop,
+    /// Rough bytes of its parameters.
+    pub(super) size: usize,
+    pub(super) place: Place,
+    /// An earlier process started this attempt: it is resumed, not started.
+    pub(super) resumed: bool,
+    /// Why it cannot be run at all.
+    pub(super) broken: Option<String>,
+    /// How long it is going to wait for its next attempt.
+    pub(super) retry_wait: Option<Duration>,
+    /// When it was created.
+    pub(super) queued_at: Timestamp,
+    /// When its latest attempt started.
+    pub(super) started_at: Option<Timestamp>,
+    /// How many attempts were started.
+    pub(super) attempts: u32,
+    /// Who wants it to end, where that is known.
+    pub(super) cancelled_by: Option<Arc<Actor>>,
+}
+
+/// Where a job is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In none of the queues.
+    Nowhere,
+    /// In the lane of its executor: only `max_jobs` keeps it.
+    Lane,
+    /// Its pool is full.
+    Pool,
+    /// Its time has not come.
+    Timer(Tick),
+    /// Its debounce is not over.
+    Debounce(Tick),
+    /// It runs.
+    Running,
+}
+
+/// A job as another module makes it.
+pub(super) struct NewEntry {
+    pub(super) job: Job,
+    pub(super) executor: Arc<dyn Executor>,
+    pub(super) mask: Arc<Mask>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) state: State,
+    pub(super) queued_at: Timestamp,
+}
+
+impl Entry {
+    pub(super) fn new(new: NewEntry) -> Self {
+        let NewEntry { job, executor, mask, policy, state, queued_at } = new;
+        Self {
+            pool: pool_of(&policy, &job),
+            size: job.trigger_param.size(),
+            job: Arc::new(job),
+            state,
+            executor,
+            mask,
+            policy,
+            stop: Stop::new(),
+            place: Place::Nowhere,
+            resumed: false,
+            broken: None,
+            retry_wait: None,
+            queued_at,
+            started_at: None,
+            attempts: 0,
+            cancelled_by: None,
+        }
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin::of(self.job.chain_depth)
+    }
+
+    /// Where it waits for its turn.
+    pub(super) fn line(&self) -> Line {
+        Line { router: self.job.router.clone(), from: self.origin() }
+    }
+}
+
+/// The pool that a job of this policy belongs to, if it speaks of one.
+fn pool_of(policy: &Policy, job: &Job) -> Option<Name> {
+    let value = match (&policy.concurrency, policy.debounce) {
+        (None, None) => return None,
+        (None, Some(_)) => Value::Null,
+        (Some(concurrency), _) => concurrency.pool(job),
+    };
+    Some(Name::from(format!("{}\0{}\0{value}", job.router, job.task)))
+}
