@@ -3,6 +3,7 @@
 pub mod listen;
 pub mod loopback;
 pub mod network;
+pub mod repeated_log;
 pub mod serve;
 pub mod socket_client;
 pub mod tls;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use herald_core::activation::{Name, Refused};
 use herald_core::param::Params;
 use herald_core::trigger::Activator;
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{BodyError, Handler, JsonReply, Peer, error_reply, json_reply, read_whole};
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::Full;
@@ -33,6 +34,7 @@ pub(crate) struct Receiver {
     /// How long a delivery is known by its id; zero: not at all.
     pub(crate) dedup_window: Duration,
     pub(crate) activator: Activator,
+    pub(crate) rejections: RepeatedLog,
 }
 
 impl Handler for Receiver {
@@ -49,15 +51,15 @@ impl Receiver {
         if let Some(refusal) = refusal(&head.method, &head.headers) {
             return refusal;
         }
+        if only(&head.headers, SIGNATURE).is_none() {
+            return self.unsigned();
+        }
         let body = match read_whole(body, MAX_BODY, BODY_TIME).await {
             Ok(body) => body,
             Err(error) => return unread(&error),
         };
         if !self.is_signed(&head.headers, &body) {
-            tracing::warn!(
-                "webhook rejected: X-Gogs-Signature is missing or wrong; check that the webhook in Gogs has the same secret"
-            );
-            return error_reply(StatusCode::UNAUTHORIZED, "X-Gogs-Signature is missing or wrong");
+            return self.unsigned();
         }
         let payload = match serde_json::from_slice::<Value>(&body) {
             Ok(Value::Object(payload)) => payload,
@@ -70,6 +72,19 @@ impl Receiver {
             Ok(event_id) => json_reply(StatusCode::OK, json!({ "event_id": &*event_id }).to_string()),
             Err(refused) => rejected(&refused),
         }
+    }
+
+    /// Rejects a request. Where the signature is missing, its body is not even read.
+    fn unsigned(&self) -> JsonReply {
+        self.activator.rejected();
+        self.rejections.write(|others| {
+            let others = (others > 0).then_some(others);
+            tracing::warn!(
+                others,
+                "webhook rejected: X-Gogs-Signature is missing or wrong; check that the webhook in Gogs has the same secret"
+            );
+        });
+        error_reply(StatusCode::UNAUTHORIZED, "X-Gogs-Signature is missing or wrong")
     }
 
     /// Creates the event, unless this delivery has created it before: then the result is the id of that event.

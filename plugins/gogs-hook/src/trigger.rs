@@ -9,6 +9,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Trigger};
 use herald_core::unit;
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{ServeOptions, serve};
 use serde::Deserialize;
 use serde_json::Value;
@@ -182,7 +183,8 @@ impl Trigger for GogsHookTrigger {
         for listener in &listeners {
             tracing::info!("trigger \"{}\" listens on {}", activator.trigger(), listener.address());
         }
-        let receiver = Receiver { secrets: self.secrets.clone(), dedup_window: self.dedup_window, activator };
+        let (secrets, dedup_window) = (self.secrets.clone(), self.dedup_window);
+        let receiver = Receiver { secrets, dedup_window, activator, rejections: RepeatedLog::new() };
         serve(listeners, serve_options(), Arc::new(receiver), stop).await;
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::serve::head_clock::{HeadClock, HeadLimits};
 use crate::serve::request_line::RequestLine;
 
 /// How long a closed connection is read on so that the client sees the answer, and how much of it.
@@ -24,9 +25,32 @@ pub(super) struct ClientStream<'a, S> {
     request_line: RequestLine,
     longest_write: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// Set once a request was answered early.
-    unread: &'a AtomicBool,
+    /// How the requests of the connection do.
+    requests: &'a RequestProgress,
+    head: HeadClock,
+    /// How many heads were whole when it was looked at last.
+    heads: u64,
     lingering: Option<Lingering>,
+}
+
+/// How the requests of a connection do, as its server shows it.
+#[derive(Debug, Default)]
+pub(super) struct RequestProgress {
+    /// Set once a request was answered early.
+    pub(super) unread: AtomicBool,
+    /// How many heads are whole.
+    pub(super) heads: AtomicU64,
+    /// Whether the request of the last one is being handled.
+    pub(super) handled: AtomicBool,
+}
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ClientLimits {
+    /// To read something of an answer.
+    pub(super) write: Duration,
+    /// To send the head of a request.
+    pub(super) head: HeadLimits,
 }
 
 struct Lingering {
@@ -35,13 +59,15 @@ struct Lingering {
 }
 
 impl<'a, S> ClientStream<'a, S> {
-    pub(super) fn new(stream: S, longest_write: Duration, unread: &'a AtomicBool) -> Self {
+    pub(super) fn new(stream: S, limits: ClientLimits, requests: &'a RequestProgress) -> Self {
         Self {
             stream,
             request_line: RequestLine::new(),
-            longest_write,
+            longest_write: limits.write,
             stalled: None,
-            unread,
+            requests,
+            head: HeadClock::new(limits.head),
+            heads: 0,
             lingering: None,
         }
     }
@@ -85,8 +111,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientStream<'_, S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
-        let Self { stream, request_line, .. } = &mut *self;
-        request_line.poll_read(stream, cx, buffer)
+        let Self { stream, request_line, requests, head, heads, .. } = &mut *self;
+        let before = buffer.filled().len();
+        let read = request_line.poll_read(stream, cx, buffer);
+        let whole = requests.heads.load(Ordering::Relaxed);
+        if std::mem::replace(heads, whole) != whole {
+            head.reset();
+        }
+        if requests.handled.load(Ordering::Relaxed) {
+            return read;
+        }
+        if read.is_pending() {
+            return head.poll_overdue(cx);
+        }
+        head.read(&buffer.filled()[before..]);
+        read
     }
 }
 
@@ -119,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientStream<'_, S> {
             let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
             ready!(self.in_time(cx, closed))?;
         }
-        if self.unread.load(Ordering::Relaxed) {
+        if self.requests.unread.load(Ordering::Relaxed) {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
@@ -137,8 +176,10 @@ mod tests {
     async fn a_client_that_stops_reading_is_given_up() {
         let (ours, mut theirs) = tokio::io::duplex(8);
         let writer = tokio::spawn(async move {
-            let unread = AtomicBool::new(false);
-            ClientStream::new(ours, Duration::from_secs(60), &unread).write_all(&[0; 40]).await
+            let second = Duration::from_secs(1);
+            let head = HeadLimits { first_line: second, head: second };
+            let limits = ClientLimits { write: Duration::from_secs(60), head };
+            ClientStream::new(ours, limits, &RequestProgress::default()).write_all(&[0; 40]).await
         });
         for _ in 0..2 {
             tokio::time::sleep(Duration::from_secs(59)).await;

@@ -1,129 +1,134 @@
-//! Slots for connections: a fixed number at once, and never kept from new connections by clients that send nothing.
+//! Slots for connections: a fixed number at once, and never kept from new connections by clients that are slow.
 //!
-//! When all slots are in use, the connection that has gone longest without an answer is evicted for a new one, once it
-//! has held its slot for a minimum time.
+//! One source has at most as many as it leaves free, so that another one is let in at once. When there is none, the oldest
+//! connection without a whole head is closed for the new one; one with a whole head only after a minimum time. Who waits
+//! for the server is not counted there, and has a share of its own.
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
 
-/// How long a connection may keep its slot at least: enough for an honest request, so that of a burst of those the
-/// later ones wait rather than the earlier ones being evicted.
+use crate::serve::slot_table::{SlotLimits, SlotState, SlotTable};
+use crate::serve::source::ConnectionSource;
+
+/// How long a connection may keep its slot at least once its head is whole: enough for an honest request, so that of a
+/// burst of those the later ones wait rather than the earlier ones being evicted.
 pub(super) const MIN_HOLD: Duration = Duration::from_secs(2);
+/// How many connections wait for a slot, and how many of one source.
+const QUEUED: usize = 64;
+const QUEUED_OF_ONE: usize = 32;
+/// How long accepting waits at most until one more may wait.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The slots of one server.
 pub(super) struct ConnectionSlots {
-    free: Arc<Semaphore>,
-    min_hold: Duration,
+    limits: SlotLimits,
     began: Instant,
-    held: Mutex<HeldSlots>,
+    table: Mutex<SlotTable>,
+    queued: Mutex<HashMap<ConnectionSource, usize>>,
+    freed: Notify,
 }
 
-#[derive(Default)]
-struct HeldSlots {
-    by_number: HashMap<u64, Arc<SlotState>>,
-    next: u64,
-}
-
-/// What a slot is judged by.
-#[derive(Debug)]
-pub(super) struct SlotState {
-    /// When its connection came, or was answered last: milliseconds since the server began.
-    since: AtomicU64,
-    evicted: CancellationToken,
-    /// How many requests wait for the server. While it is not zero, the client is not the slow one.
-    waiting: AtomicUsize,
-}
-
-impl SlotState {
-    /// A request waits for the server.
-    pub(super) fn begin_waiting(&self) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// It waits no longer.
-    pub(super) fn end_waiting(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn can_be_evicted(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) == 0
-    }
+/// What becomes of a new connection.
+pub(super) enum Admission {
+    /// It has its slot.
+    Now(Slot),
+    /// It waits for one.
+    Queued(QueuedConnection),
+    /// It is closed: its source has more than it can use.
+    Refused,
 }
 
 impl ConnectionSlots {
     /// So many slots.
-    pub(super) fn new(slots: usize, min_hold: Duration) -> Arc<Self> {
-        let free = Arc::new(Semaphore::new(slots));
-        Arc::new(Self { free, min_hold, began: Instant::now(), held: Mutex::default() })
+    pub(super) fn new(limits: SlotLimits) -> Arc<Self> {
+        let (began, freed) = (Instant::now(), Notify::new());
+        Arc::new(Self { limits, began, table: Mutex::default(), queued: Mutex::default(), freed })
     }
 
-    /// A slot for a new connection, as soon as one is free or can be made free.
-    pub(super) async fn admit(self: &Arc<Self>) -> Option<Slot> {
+    /// Decides about a new connection. This takes no time, unless many connections come at once and go soon.
+    pub(super) async fn admit(self: &Arc<Self>, source: ConnectionSource) -> Admission {
+        let began = Instant::now();
         loop {
-            let mut free = pin!(self.free.clone().acquire_owned());
-            if let Ok(free) = timeout(self.until_eviction(), &mut free).await {
-                return free.ok().map(|free| self.slot(free));
+            let mut freed = pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(slot) = self.slot(source) {
+                return Admission::Now(slot);
             }
-            if self.evict_oldest() {
-                return free.await.ok().map(|free| self.slot(free));
+            if self.queue(source) {
+                return Admission::Queued(QueuedConnection { slots: self.clone(), source });
+            }
+            let left = LONGEST_PAUSE.saturating_sub(began.elapsed());
+            if self.table().is_stuck(source, self.now()) || timeout(left, freed).await.is_err() {
+                return Admission::Refused;
             }
         }
     }
 
-    fn slot(self: &Arc<Self>, free: OwnedSemaphorePermit) -> Slot {
-        let since = AtomicU64::new(self.now());
-        let state = SlotState { since, evicted: CancellationToken::new(), waiting: AtomicUsize::new(0) };
-        let state = Arc::new(state);
-        let mut held = self.held();
-        let number = held.next;
-        held.next += 1;
-        held.by_number.insert(number, state.clone());
-        drop(held);
-        Slot { slots: self.clone(), number, state, permit: Mutex::new(Some(free)) }
+    fn queue(&self, source: ConnectionSource) -> bool {
+        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = queued.values().sum();
+        let its = queued.entry(source).or_default();
+        let has_room = all < QUEUED && *its < QUEUED_OF_ONE;
+        *its += usize::from(has_room);
+        has_room
     }
 
-    /// Until the oldest connection has held its slot for the minimum time.
-    fn until_eviction(&self) -> Duration {
-        let held = self.held();
-        let evictable = held.by_number.values().filter(|state| state.can_be_evicted());
-        let oldest = evictable.map(|state| state.since.load(Ordering::Relaxed)).min();
-        self.left(oldest.unwrap_or_else(|| self.now()))
+    /// A slot, where one is free or can be made free at once.
+    fn slot(self: &Arc<Self>, source: ConnectionSource) -> Option<Slot> {
+        let (number, state) = self.table().admit(source, self.now(), &self.limits)?;
+        Some(Slot { slots: self.clone(), number, state })
     }
 
-    /// Has the oldest connection closed, which gives up its slot and its file descriptor. False when none has held its
-    /// slot for the minimum time.
+    /// Has the connection closed that is needed least. False when each one is needed.
     pub(super) fn evict_oldest(&self) -> bool {
-        let mut held = self.held();
-        let age = |(number, state): &(&u64, &Arc<SlotState>)| (state.since.load(Ordering::Relaxed), **number);
-        let evictable = held.by_number.iter().filter(|(_, state)| state.can_be_evicted());
-        let oldest = evictable.min_by_key(age).map(|(number, state)| (*number, state.clone()));
-        let Some((number, state)) = oldest else { return false };
-        if !self.left(state.since.load(Ordering::Relaxed)).is_zero() {
-            return false;
-        }
-        held.by_number.remove(&number);
-        state.evicted.cancel();
-        true
-    }
-
-    /// What is left of the minimum time of a connection that came at this moment.
-    fn left(&self, since: u64) -> Duration {
-        self.min_hold.saturating_sub(Duration::from_millis(self.now().saturating_sub(since)))
+        self.table().evict(self.now(), &self.limits, None).is_some()
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn held(&self) -> MutexGuard<'_, HeldSlots> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, SlotTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that waits for a slot.
+pub(super) struct QueuedConnection {
+    slots: Arc<ConnectionSlots>,
+    source: ConnectionSource,
+}
+
+impl QueuedConnection {
+    /// The slot, as soon as there is one.
+    pub(super) async fn slot(self) -> Slot {
+        loop {
+            let mut freed = pin!(self.slots.freed.notified());
+            freed.as_mut().enable();
+            if let Some(slot) = self.slots.slot(self.source) {
+                return slot;
+            }
+            let longest = self.slots.table().until_eviction(self.slots.now(), &self.slots.limits);
+            let _ = timeout(longest, freed).await;
+        }
+    }
+}
+
+impl Drop for QueuedConnection {
+    fn drop(&mut self) {
+        let mut queued = self.slots.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(its) = queued.get_mut(&self.source) {
+            *its -= 1;
+            if *its == 0 {
+                queued.remove(&self.source);
+            }
+        }
     }
 }
 
@@ -132,7 +137,6 @@ pub(super) struct Slot {
     slots: Arc<ConnectionSlots>,
     number: u64,
     state: Arc<SlotState>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl std::fmt::Debug for Slot {
@@ -142,19 +146,40 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    pub(super) fn state(&self) -> &Arc<SlotState> {
-        &self.state
+    /// The head of a request is whole.
+    pub(super) fn has_head(&self) {
+        self.state.since.store(self.slots.now(), Ordering::Relaxed);
+        self.state.has_head.store(true, Ordering::Relaxed);
     }
 
     /// A request was answered: the connection is of use, and its time begins again.
     pub(super) fn answered(&self) {
         self.state.since.store(self.slots.now(), Ordering::Relaxed);
+        self.state.has_head.store(false, Ordering::Relaxed);
+    }
+
+    /// The client begins to wait for the server. False when too many of these do.
+    pub(super) fn begin_waiting(&self, whose: &Arc<str>) -> bool {
+        self.state.closed.store(false, Ordering::Relaxed);
+        let begun = self.slots.table().begin_waiting(self.number, whose, self.slots.limits.waiting);
+        self.slots.freed.notify_waiters();
+        begun
+    }
+
+    pub(super) fn end_waiting(&self) {
+        self.slots.table().end_waiting(self.number);
+        self.state.since.store(self.slots.now(), Ordering::Relaxed);
+    }
+
+    /// The client has closed its side while it waits.
+    pub(super) fn closed(&self) {
+        self.state.closed.store(true, Ordering::Relaxed);
     }
 
     /// Gives the slot back while the connection goes on, which is neither counted nor evicted from then on.
     pub(super) fn release(&self) {
-        self.slots.held().by_number.remove(&self.number);
-        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.slots.table().remove(self.number, self.slots.now());
+        self.slots.freed.notify_waiters();
     }
 
     /// Resolves when the slot is needed for another connection: this one must then be closed.
@@ -165,7 +190,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.held().by_number.remove(&self.number);
+        self.release();
     }
 }
 
@@ -173,88 +198,142 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn the_connection_answered_longest_ago_is_evicted_after_the_minimum_time() {
-        let slots = ConnectionSlots::new(2, MIN_HOLD);
-        let first = slots.admit().await.unwrap();
-        let second = slots.admit().await.unwrap();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        first.answered();
-        let evicted = second.state.evicted.clone();
-        let connection = tokio::spawn(async move {
-            second.evicted().await;
-            drop(second);
-        });
-        let began = Instant::now();
-        let third = slots.admit().await.unwrap();
-        let waited = began.elapsed();
-        assert!((1000..1100).contains(&waited.as_millis()), "{waited:?}");
-        assert!(evicted.is_cancelled());
-        assert!(!first.state.evicted.is_cancelled() && !third.state.evicted.is_cancelled());
-        connection.await.unwrap();
+    const ONE: ConnectionSource = ConnectionSource::User(1);
+    const OTHER: ConnectionSource = ConnectionSource::User(2);
+    const THIRD: ConnectionSource = ConnectionSource::User(3);
+
+    fn slots(connections: usize) -> Arc<ConnectionSlots> {
+        ConnectionSlots::new(SlotLimits { connections, waiting: connections / 2, min_hold: MIN_HOLD })
+    }
+
+    fn now(slots: &Arc<ConnectionSlots>, source: ConnectionSource) -> Slot {
+        slots.slot(source).unwrap()
+    }
+
+    fn is_evicted(slot: &Slot) -> bool {
+        slot.state.evicted.is_cancelled()
+    }
+
+    fn many(slots: &Arc<ConnectionSlots>, source: ConnectionSource, count: usize) -> Vec<Slot> {
+        (0..count).map(|_| now(slots, source)).collect()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_answers_the_oldest_is_evicted() {
-        let slots = ConnectionSlots::new(2, MIN_HOLD);
-        let first = slots.admit().await.unwrap();
-        tokio::time::advance(Duration::from_secs(1)).await;
-        let second = slots.admit().await.unwrap();
-        let (first_evicted, second_evicted) = (first.state.evicted.clone(), second.state.evicted.clone());
-        let connection = tokio::spawn(async move {
-            first.evicted().await;
-            drop(first);
-        });
+    async fn one_source_has_at_most_half_and_closes_its_own() {
+        let slots = slots(8);
+        let greedy = many(&slots, ONE, 4);
+        assert!(!greedy.iter().any(is_evicted));
+        let fifth = now(&slots, ONE);
+        assert!(is_evicted(&greedy[0]) && !is_evicted(&greedy[1]), "the oldest of its own, at once");
+        let others = many(&slots, OTHER, 2);
+        let third = now(&slots, THIRD);
+        assert!(!others.iter().chain([&third, &fifth]).any(is_evicted), "others are let in");
+        assert!(!greedy[1..].iter().any(is_evicted));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_come_again_and_again_another_one_is_let_in_at_once() {
+        let slots = slots(512);
+        let mut slow = Vec::new();
         let began = Instant::now();
-        let third = slots.admit().await.unwrap();
-        let waited = began.elapsed();
-        assert!(
-            (1000..1100).contains(&waited.as_millis()),
-            "not before the first had two seconds: {waited:?}"
-        );
-        assert!(first_evicted.is_cancelled());
-        assert!(!second_evicted.is_cancelled() && !third.state.evicted.is_cancelled());
-        connection.await.unwrap();
+        for n in 0..3000 {
+            match slots.admit(if n % 2 == 0 { ONE } else { OTHER }).await {
+                Admission::Now(slot) => slow.push(slot),
+                Admission::Queued(_) | Admission::Refused => panic!("it is closed later, for another one"),
+            }
+        }
+        assert!(matches!(slots.admit(THIRD).await, Admission::Now(_)));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert!(slow.iter().filter(|slot| !is_evicted(slot)).count() <= 512);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_head_is_given_its_time_and_others_do_not_wait_for_it() {
+        let slots = slots(8);
+        let greedy = many(&slots, ONE, 4);
+        greedy.iter().for_each(Slot::has_head);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let Admission::Queued(fifth) = slots.admit(ONE).await else { panic!("its source has its share") };
+        assert!(matches!(slots.admit(OTHER).await, Admission::Now(_)));
+        assert!(!greedy.iter().any(is_evicted));
+        let began = Instant::now();
+        let _fifth = fifth.slot().await;
+        assert!((1000..1100).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert!(is_evicted(&greedy[0]) && !is_evicted(&greedy[1]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slot_that_is_given_back_is_used_at_once_and_none_is_evicted() {
-        let slots = ConnectionSlots::new(1, MIN_HOLD);
-        let first = slots.admit().await.unwrap();
-        let evicted = first.state.evicted.clone();
-        tokio::time::advance(MIN_HOLD * 2).await;
-        drop(first);
+        let slots = slots(2);
+        let first = now(&slots, ONE);
+        first.has_head();
+        let Admission::Queued(second) = slots.admit(ONE).await else { panic!("there is no slot") };
+        let dropped = tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(first);
+        });
         let began = Instant::now();
-        let second = slots.admit().await.unwrap();
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        assert!(!evicted.is_cancelled() && !second.state.evicted.is_cancelled());
-        assert_eq!(slots.held().by_number.len(), 1);
+        let second = second.slot().await;
+        assert_eq!(began.elapsed(), Duration::from_millis(100));
+        assert!(!is_evicted(&second));
+        assert_eq!(slots.table().len(), 1);
+        dropped.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_that_goes_on_waits_and_one_that_is_stuck_is_refused() {
+        let slots = slots(4);
+        let held = many(&slots, ONE, 2);
+        held.iter().for_each(Slot::has_head);
+        let mut queued = Vec::new();
+        for _ in 0..QUEUED_OF_ONE {
+            let Admission::Queued(one) = slots.admit(ONE).await else { panic!("it may wait") };
+            queued.push(one);
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let began = Instant::now();
+        assert!(matches!(slots.admit(ONE).await, Admission::Refused));
+        assert_eq!(began.elapsed(), Duration::ZERO, "others do not wait meanwhile");
+        assert!(matches!(slots.admit(OTHER).await, Admission::Now(_)));
+        // One that was answered: it goes on, and more may wait for it.
+        drop(held.into_iter().next());
+        queued.pop();
+        assert!(matches!(slots.admit(ONE).await, Admission::Now(_) | Admission::Queued(_)));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_released_connection_is_neither_counted_nor_evicted() {
-        let slots = ConnectionSlots::new(1, MIN_HOLD);
-        let first = slots.admit().await.unwrap();
+        let slots = slots(1);
+        let first = now(&slots, ONE);
         first.release();
-        tokio::time::advance(MIN_HOLD * 2).await;
-        let began = Instant::now();
-        let second = slots.admit().await.unwrap();
-        assert_eq!(began.elapsed(), Duration::ZERO);
+        let second = now(&slots, ONE);
         drop(first);
-        assert_eq!(slots.held().by_number.len(), 1, "the second one's slot stays");
-        tokio::time::advance(MIN_HOLD * 2).await;
-        assert!(slots.evict_oldest() && second.state.evicted.is_cancelled());
+        assert_eq!(slots.table().len(), 1, "the second one's slot stays");
+        assert!(slots.evict_oldest() && is_evicted(&second));
         assert!(!slots.evict_oldest());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_the_server_is_not_evicted() {
-        let slots = ConnectionSlots::new(1, MIN_HOLD);
-        let slot = slots.admit().await.unwrap();
-        slot.state().begin_waiting();
+    async fn who_waits_for_the_server_is_not_counted_and_has_a_share_of_its_own() {
+        let slots = slots(8);
+        let (greedy, other): (Arc<str>, Arc<str>) = ("greedy".into(), "other".into());
+        let waiting = many(&slots, ONE, 3);
+        for slot in &waiting[..2] {
+            slot.has_head();
+            assert!(slot.begin_waiting(&greedy));
+        }
+        assert!(!waiting[2].begin_waiting(&greedy), "half of four");
+        assert!(waiting[2].begin_waiting(&other));
         tokio::time::advance(MIN_HOLD * 2).await;
-        assert!(!slots.evict_oldest());
-        slot.state().end_waiting();
+        assert!(!slots.evict_oldest(), "each of them waits");
+        let more = many(&slots, ONE, 4);
+        assert!(!more.iter().chain(&waiting).any(is_evicted));
+        // Its client is gone.
+        waiting[0].closed();
+        assert!(more[0].begin_waiting(&greedy) && is_evicted(&waiting[0]));
+        waiting[1].end_waiting();
+        assert!(more[1].begin_waiting(&greedy));
+        waiting[1].answered();
         assert!(slots.evict_oldest());
     }
 }

@@ -6,12 +6,16 @@
 mod body;
 mod client_stream;
 mod connection_slots;
+mod head_clock;
 mod host;
 mod options;
 mod peer;
 mod reply;
 mod request_line;
 mod server;
+mod shared_socket;
+mod slot_table;
+mod source;
 
 pub use body::{BodyError, read_whole};
 pub use host::{HostError, HostRule};

@@ -9,13 +9,22 @@ use crate::serve::connection_slots::MIN_HOLD;
 /// Limits of a server, and how it speaks HTTP.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// How many connections are open at once; more wait in the kernel's queue. Those that a handler declared
-    /// [authenticated](crate::serve::Peer::authenticated) are not counted.
+    /// How many connections are open at once; one source (an address, an IPv6 network, a user on a unix socket) has at
+    /// most as many as it leaves free. Those that a handler declared
+    /// [authenticated](crate::serve::Peer::authenticated) are not counted, nor those whose clients
+    /// [wait](crate::serve::Peer::wait) for the server.
     pub connections: usize,
-    /// How long a connection may go without an answer when others wait for its slot.
+    /// How many clients wait for the server at once, beside those connections; they have shares as well.
+    pub waiting: usize,
+    /// How long a connection whose head is whole may go without an answer when others wait for its slot. Without a whole
+    /// head it is closed at once then.
     pub min_hold: Duration,
-    /// How long the head of a request may take to arrive, and how long a connection may be idle before it.
+    /// How long the first line of a request may take to arrive.
+    pub first_line: Duration,
+    /// How long the head of a request may take to arrive.
     pub head: Duration,
+    /// How long a connection may be idle between requests.
+    pub idle: Duration,
     /// How many bytes the head of a request may have, and how many are read and written at once.
     pub head_bytes: usize,
     /// How long a client may read nothing of an answer.
@@ -32,8 +41,11 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             connections: 512,
+            waiting: 256,
             min_hold: MIN_HOLD,
-            head: Duration::from_secs(30),
+            first_line: Duration::from_secs(5),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
             head_bytes: 64 << 10,
             write: Duration::from_secs(30),
             drain: Duration::from_secs(5),

@@ -1,11 +1,13 @@
 //! Who sent a request.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::serve::connection_slots::{Slot, SlotState};
+use crate::serve::connection_slots::Slot;
+use crate::serve::shared_socket::ConnectionEnd;
 
 /// Who sent a request.
 #[derive(Debug)]
@@ -19,31 +21,39 @@ pub struct Peer {
     /// When its connection was there, TLS handshake included.
     pub connected: Instant,
     slot: Option<Arc<Slot>>,
+    end: Option<ConnectionEnd>,
 }
 
 impl Peer {
     /// A peer at this address, whose connection is not limited.
     #[must_use]
     pub fn new(address: Option<SocketAddr>, loopback: bool) -> Self {
-        Self { address, loopback, uid: None, connected: Instant::now(), slot: None }
+        Self { address, loopback, uid: None, connected: Instant::now(), slot: None, end: None }
     }
 
     pub(super) fn of_user(self, uid: Option<u32>) -> Self {
         Self { uid, ..self }
     }
 
-    pub(super) fn in_slot(self, slot: Arc<Slot>) -> Self {
-        Self { slot: Some(slot), ..self }
+    pub(super) fn in_slot(self, slot: Arc<Slot>, end: ConnectionEnd) -> Self {
+        Self { slot: Some(slot), end: Some(end), ..self }
     }
 
-    /// While this exists, the client waits for the server: its connection does not count as idle.
+    /// The client begins to wait for the server: while this exists, its connection takes no place of others. `whose` names
+    /// those that share places: one has at most half of them. `None` when too many wait already.
     #[must_use]
-    pub fn waiting(&self) -> ClientWaiting {
-        let state = self.slot.as_ref().map(|slot| slot.state().clone());
-        if let Some(state) = &state {
-            state.begin_waiting();
+    pub fn wait(&self, whose: &Arc<str>) -> Option<ClientWaiting> {
+        let slot = self.slot.clone();
+        let begun = slot.as_ref().is_none_or(|slot| slot.begin_waiting(whose));
+        begun.then_some(ClientWaiting { slot, end: self.end.clone() })
+    }
+
+    /// Resolves once the client has closed its side of the connection. It may still read the answer.
+    pub async fn closed(&self) {
+        match &self.end {
+            Some(end) => end.closed().await,
+            None => std::future::pending().await,
         }
-        ClientWaiting(state)
     }
 
     /// The client has proved who it is. From now on its connection is not counted among the limited ones, nor evicted:
@@ -57,12 +67,29 @@ impl Peer {
 
 /// A client waits for the server.
 #[derive(Debug)]
-pub struct ClientWaiting(Option<Arc<SlotState>>);
+pub struct ClientWaiting {
+    slot: Option<Arc<Slot>>,
+    end: Option<ConnectionEnd>,
+}
+
+impl ClientWaiting {
+    /// What the client waits for. Where it has closed its side meanwhile, it has to go when others need its place.
+    pub async fn for_work<T>(&self, work: impl Future<Output = T>) -> T {
+        let (Some(slot), Some(end)) = (&self.slot, &self.end) else { return work.await };
+        let mut work = pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = end.closed() => slot.closed(),
+        }
+        work.await
+    }
+}
 
 impl Drop for ClientWaiting {
     fn drop(&mut self) {
-        if let Some(state) = &self.0 {
-            state.end_waiting();
+        if let Some(slot) = &self.slot {
+            slot.end_waiting();
         }
     }
 }

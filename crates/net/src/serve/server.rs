@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,16 +16,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::listen::Listener;
-use crate::serve::client_stream::ClientStream;
-use crate::serve::connection_slots::{ConnectionSlots, Slot};
+use crate::serve::client_stream::{ClientLimits, ClientStream, RequestProgress};
+use crate::serve::connection_slots::{Admission, ConnectionSlots, Slot};
+use crate::serve::head_clock::HeadLimits;
 use crate::serve::options::{ServeOptions, ServerStop};
 use crate::serve::peer::Peer;
+use crate::serve::shared_socket::{ClientSocket, SharedSocket};
+use crate::serve::slot_table::SlotLimits;
+use crate::serve::source::ConnectionSource;
 use crate::tls::ServerTls;
 use herald_base::os_error;
 
@@ -60,7 +65,11 @@ pub async fn serve<H: Handler>(
     let _end_all = forced.clone().drop_guard();
     let tasks = TaskTracker::new();
     let server = HttpServer {
-        slots: ConnectionSlots::new(options.connections, options.min_hold),
+        slots: ConnectionSlots::new(SlotLimits {
+            connections: options.connections,
+            waiting: options.waiting,
+            min_hold: options.min_hold,
+        }),
         options: Arc::new(options),
         handler,
         stop,
@@ -87,6 +96,24 @@ struct HttpServer<H> {
     stop: ServerStop,
     forced: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// A socket as it was accepted, before TLS.
+trait AcceptedSocket: ClientSocket {
+    /// With TLS.
+    fn secured(self, tls: &ServerTls) -> impl Future<Output = io::Result<TlsStream<TcpStream>>> + Send;
+}
+
+impl AcceptedSocket for TcpStream {
+    async fn secured(self, tls: &ServerTls) -> io::Result<TlsStream<Self>> {
+        tls.accept(self).await
+    }
+}
+
+impl AcceptedSocket for UnixStream {
+    async fn secured(self, _: &ServerTls) -> io::Result<TlsStream<TcpStream>> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "there is no TLS on unix sockets"))
+    }
 }
 
 /// Where a connection comes from.
@@ -147,19 +174,31 @@ impl<H: Handler> HttpServer<H> {
         }
     }
 
-    /// Serves the connection once there is a slot for it.
-    async fn admit<S>(&self, stream: S, origin: ConnectionOrigin)
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let admitted = self.stop.accepting.run_until_cancelled(self.slots.admit()).await;
-        let Some(Some(slot)) = admitted else { return };
-        let slot = Arc::new(slot);
+    /// Serves the connection once there is a slot for it, which others do not wait for.
+    async fn admit<S: AcceptedSocket>(&self, stream: S, origin: ConnectionOrigin) {
+        let source = ConnectionSource::of(origin.address, origin.uid);
+        let admitted = self.stop.accepting.run_until_cancelled(self.slots.admit(source)).await;
+        let admission = match admitted {
+            Some(Admission::Refused) => {
+                return tracing::debug!(peer = ?origin.address, "connection refused: too many of this address");
+            }
+            Some(admission) => admission,
+            None => return,
+        };
         let (options, handler, forced) = (self.options.clone(), self.handler.clone(), self.forced.clone());
         // A token of its own: connections that look at one share its lock.
         let stop = self.stop.connections.child_token();
         self.tasks.spawn(async move {
             let ConnectionOrigin { address, uid, loopback, tls } = origin;
+            let slot = match admission {
+                Admission::Now(slot) => slot,
+                Admission::Queued(queued) => match stop.run_until_cancelled(queued.slot()).await {
+                    Some(slot) => slot,
+                    None => return,
+                },
+                Admission::Refused => return,
+            };
+            let slot = Arc::new(slot);
             let peer = || Peer::new(address, loopback).of_user(uid);
             let connection =
                 ServedConnection { options: &options, handler: &*handler, stop: &stop, slot: &slot };
@@ -167,7 +206,7 @@ impl<H: Handler> HttpServer<H> {
                 let Some(tls) = tls else {
                     return connection.serve(stream, peer()).await;
                 };
-                match stop.run_until_cancelled(tls.accept(stream)).await {
+                match stop.run_until_cancelled(stream.secured(&tls)).await {
                     Some(Ok(stream)) => connection.serve(stream, peer()).await,
                     Some(Err(error)) => tracing::debug!(peer = ?address, "TLS handshake failed: {error}"),
                     None => {}
@@ -198,28 +237,34 @@ struct ServedConnection<'a, H> {
 
 impl<H: Handler> ServedConnection<'_, H> {
     /// From its first request to its last.
-    async fn serve<S>(&self, stream: S, peer: Peer)
-    where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    async fn serve<S: ClientSocket>(&self, stream: S, peer: Peer) {
         let Self { options, handler, stop, slot } = *self;
-        let peer = peer.in_slot(slot.clone());
-        let unread = AtomicBool::new(false);
+        let socket = SharedSocket::new(stream);
+        let peer = peer.in_slot(slot.clone(), socket.end());
+        let requests = RequestProgress::default();
         let service = service_fn(|request| async {
+            slot.has_head();
+            requests.heads.fetch_add(1, Ordering::Relaxed);
+            requests.handled.store(true, Ordering::Relaxed);
             let reply = handler.handle(request, &peer).await;
             // Without more requests to come, a client that does not read its answer is as idle as before.
             if options.keep_alive {
                 slot.answered();
             }
+            requests.handled.store(false, Ordering::Relaxed);
             if !reply.status().is_success() {
-                unread.store(true, Ordering::Relaxed);
+                requests.unread.store(true, Ordering::Relaxed);
             }
             Ok::<_, Infallible>(reply)
         });
-        let client = TokioIo::new(ClientStream::new(stream, options.write, &unread));
+        let head = HeadLimits { first_line: options.first_line, head: options.head };
+        let limits = ClientLimits { write: options.write, head };
+        let client = TokioIo::new(ClientStream::new(socket, limits, &requests));
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(options.head)
+            .header_read_timeout(options.idle.max(options.head))
+            // A client that has sent all it wants may close its side and still read the answer.
+            .half_close(true)
             .max_buf_size(options.head_bytes)
             .keep_alive(options.keep_alive)
             .title_case_headers(options.title_case_headers)

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod change;
+mod clients;
 mod file;
 mod handshake;
 mod serve;

@@ -17,6 +17,7 @@ use super::head::RememberedKey;
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
 use super::result::EventResult;
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{JsonReply, Peer, error_reply, json_reply};
 use herald_webhook::delivery::RequestKey;
 
@@ -33,6 +34,10 @@ pub(super) struct Answers {
     pub(super) check: Arc<RequestCheck>,
     /// Cancelled when the trigger is to end.
     pub(super) stop: CancellationToken,
+    /// Of requests whose sender is not known.
+    pub(super) rejections: RepeatedLog,
+    /// Names the trigger where requests wait for its jobs.
+    pub(super) waits_for: Arc<str>,
 }
 
 impl Answers {
@@ -51,18 +56,19 @@ impl Answers {
         };
         let reply = match &self.check.web {
             None => self.activate(accepted).await,
-            Some(web) => {
-                // While the sender waits for the jobs, it is not the sender that is slow.
-                let _waiting = peer.waiting();
-                self.activate_web(web, accepted).await
-            }
+            Some(web) => self.activate_web(web, accepted, peer).await,
         };
         reply.unwrap_or_else(|refused| refused_reply(&refused))
     }
 
     fn rejected(&self, rejection: &RejectedRequest) -> JsonReply {
         if let RejectedRequest::Denied { denied, client, .. } = rejection {
-            tracing::warn!(trigger = self.activator.trigger(), %client, "request rejected: {denied}");
+            self.activator.rejected();
+            let (trigger, why, client) = (self.activator.name(), denied.to_string(), *client);
+            self.rejections.write(move |others| {
+                let others = (others > 0).then_some(others);
+                tracing::warn!(trigger = &*trigger, %client, others, "request rejected: {why}");
+            });
         }
         rejection.reply()
     }
@@ -88,7 +94,17 @@ impl Answers {
         NewEvent { key, by: Some(by), ..self.activator.event(params) }
     }
 
-    async fn activate_web(&self, web: &Web, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
+    async fn activate_web(
+        &self,
+        web: &Web,
+        accepted: AcceptedRequest,
+        peer: &Peer,
+    ) -> Result<JsonReply, Refused> {
+        // While the sender waits for the jobs, it is not the sender that is slow.
+        let waiting = peer.wait(&self.waits_for);
+        if waiting.is_none() && matches!(web.respond, Respond::Result(_)) {
+            return Ok(too_many_wait());
+        }
         let (text, watch) = (accepted.text, Watch::new());
         let event = NewEvent { watch: Some(watch.clone()), ..self.event(accepted) };
         let event_id = self.activator.submit(event).await?.to_string();
@@ -107,7 +123,11 @@ impl Answers {
                 Ok(fixed.put(json_reply(StatusCode::OK, answer.to_string())))
             }
             Respond::Result(longest) => {
-                let ended = self.stop.run_until_cancelled(tokio::time::timeout(longest, watch.ended())).await;
+                let ended = self.stop.run_until_cancelled(tokio::time::timeout(longest, watch.ended()));
+                let ended = match &waiting {
+                    Some(waiting) => waiting.for_work(ended).await,
+                    None => ended.await,
+                };
                 let (ended, open) = match ended {
                     Some(Ok(ended)) => (ended, Vec::new()),
                     _ => watch.so_far(),
@@ -125,6 +145,14 @@ fn event_reply(event_id: &str) -> JsonReply {
     let _ = serde_json::to_writer(&mut body, event_id);
     body.push(b'}');
     json_reply(StatusCode::OK, body)
+}
+
+/// The response where too many senders wait for the jobs of their events already. No event was created.
+fn too_many_wait() -> JsonReply {
+    let why = "too many requests to this trigger wait for their jobs (respond: result); try again later";
+    let mut reply = error_reply(StatusCode::SERVICE_UNAVAILABLE, why);
+    reply.headers_mut().insert(RETRY_AFTER, SOON);
+    reply
 }
 
 /// The response where no event was created.

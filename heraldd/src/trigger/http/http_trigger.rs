@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use herald_core::context::Context;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{HostRule, ServeOptions};
 use herald_webhook::path::{self, Pattern};
 use tokio_util::sync::CancellationToken;
@@ -87,7 +88,13 @@ impl Trigger for HttpTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         let held = self.take();
         let held = if held.is_empty() { self.hold_all().await? } else { held };
-        let answers = Arc::new(Answers { activator, check: self.check.clone(), stop: stop.clone() });
+        let answers = Arc::new(Answers {
+            waits_for: activator.trigger().into(),
+            activator,
+            check: self.check.clone(),
+            stop: stop.clone(),
+            rejections: RepeatedLog::new(),
+        });
         let mut mounted = Vec::new();
         for shared in held {
             mounted.push(shared.mount(self.path.clone(), answers.clone())?);

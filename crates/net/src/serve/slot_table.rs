@@ -1,0 +1,232 @@
+//! Who holds which slot, and who has to go for whom.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::serve::source::ConnectionSource;
+
+/// How long a source that has its share must have given back nothing until its further connections are refused.
+const STUCK: Duration = Duration::from_millis(500);
+
+/// What a connection is judged by.
+#[derive(Debug)]
+pub(super) struct SlotState {
+    /// When its connection came, or was answered last, or the head of its request was whole: milliseconds since the
+    /// server began.
+    pub(super) since: AtomicU64,
+    /// Whether the head of its request is whole.
+    pub(super) has_head: AtomicBool,
+    /// Whether its client has closed its side while it waits for the server.
+    pub(super) closed: AtomicBool,
+    pub(super) evicted: CancellationToken,
+}
+
+/// What a server has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SlotLimits {
+    /// Connections whose clients are to send or to read something.
+    pub(super) connections: usize,
+    /// Connections whose clients wait for the server.
+    pub(super) waiting: usize,
+    /// How long a connection with a whole head keeps its slot at least.
+    pub(super) min_hold: Duration,
+}
+
+/// Who waits for the server.
+#[derive(Debug, Default)]
+struct WaitingClients {
+    all: usize,
+    of: HashMap<Arc<str>, usize>,
+}
+
+struct HeldSlot {
+    state: Arc<SlotState>,
+    source: ConnectionSource,
+    /// For what its client waits, while it does: it is not counted then.
+    waits_for: Option<Arc<str>>,
+}
+
+#[derive(Default)]
+struct SourceUse {
+    count: usize,
+    /// When a connection of it ended by itself, in milliseconds since the server began.
+    gave_back: u64,
+}
+
+/// The connections of one server.
+#[derive(Default)]
+pub(super) struct SlotTable {
+    held: HashMap<u64, HeldSlot>,
+    counted: usize,
+    of: HashMap<ConnectionSource, SourceUse>,
+    waiting: WaitingClients,
+    next: u64,
+}
+
+/// Whether one more may have a place of these: nobody has more than is left free, and so nobody more than half.
+fn has_share(its: usize, all: usize, most: usize) -> bool {
+    all < most && (its == 0 || its < most - all)
+}
+
+impl SlotTable {
+    /// Takes a slot for a new connection. Where there is none, another one is evicted: `None` when there is none to evict.
+    pub(super) fn admit(
+        &mut self,
+        source: ConnectionSource,
+        now: u64,
+        limits: &SlotLimits,
+    ) -> Option<(u64, Arc<SlotState>)> {
+        let its = self.of.get(&source).map_or(0, |of| of.count);
+        if !has_share(its, self.counted, limits.connections) {
+            // One that has its share closes its own.
+            let has_its_share = its > 0 && self.counted < limits.connections;
+            self.evict(now, limits, has_its_share.then_some(source))?;
+        }
+        let state = Arc::new(SlotState {
+            since: AtomicU64::new(now),
+            has_head: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            evicted: CancellationToken::new(),
+        });
+        let number = self.next;
+        self.next += 1;
+        self.held.insert(number, HeldSlot { state: state.clone(), source, waits_for: None });
+        self.count(source);
+        Some((number, state))
+    }
+
+    fn count(&mut self, source: ConnectionSource) {
+        self.counted += 1;
+        self.of.entry(source).or_default().count += 1;
+    }
+
+    fn uncount(&mut self, source: ConnectionSource, gave_back: Option<u64>) {
+        self.counted = self.counted.saturating_sub(1);
+        if let Some(of) = self.of.get_mut(&source) {
+            of.count = of.count.saturating_sub(1);
+            if let Some(now) = gave_back {
+                of.gave_back = now;
+            }
+            if of.count == 0 {
+                self.of.remove(&source);
+            }
+        }
+    }
+
+    /// Has a connection closed, which gives up its slot and its file descriptor: the oldest without a whole head, first of
+    /// those who have most; else the oldest that has held its slot for the minimum time.
+    pub(super) fn evict(
+        &mut self,
+        now: u64,
+        limits: &SlotLimits,
+        only: Option<ConnectionSource>,
+    ) -> Option<()> {
+        let most = self.of.values().map(|of| of.count).max().unwrap_or(0);
+        let order = |(number, held): (&u64, &HeldSlot)| {
+            let has_head = held.state.has_head.load(Ordering::Relaxed);
+            let since = held.state.since.load(Ordering::Relaxed);
+            let is_counted = held.waits_for.is_none() && only.is_none_or(|only| held.source == only);
+            let may_go = is_counted && (!has_head || left(since, now, limits.min_hold).is_zero());
+            let greedy = self.of.get(&held.source).is_some_and(|of| of.count == most);
+            may_go.then_some((has_head, !greedy, since, *number))
+        };
+        let (_, _, _, number) = self.held.iter().filter_map(order).min()?;
+        self.close(number);
+        Some(())
+    }
+
+    fn close(&mut self, number: u64) {
+        let Some(held) = self.held.remove(&number) else { return };
+        held.state.evicted.cancel();
+        match held.waits_for {
+            Some(whose) => self.waiting.end(&whose),
+            None => self.uncount(held.source, None),
+        }
+    }
+
+    /// Until another look may find one to evict.
+    pub(super) fn until_eviction(&self, now: u64, limits: &SlotLimits) -> Duration {
+        let counted = self.held.values().filter(|held| held.waits_for.is_none());
+        let oldest = counted.map(|held| held.state.since.load(Ordering::Relaxed)).min();
+        left(oldest.unwrap_or(now), now, limits.min_hold).max(Duration::from_millis(10))
+    }
+
+    /// Whether a source that has its share has given back nothing for a while.
+    pub(super) fn is_stuck(&self, source: ConnectionSource, now: u64) -> bool {
+        let gave_back = self.of.get(&source).map_or(0, |of| of.gave_back);
+        left(gave_back, now, STUCK).is_zero()
+    }
+
+    /// The connection is over, or not limited any more.
+    pub(super) fn remove(&mut self, number: u64, now: u64) {
+        let Some(held) = self.held.remove(&number) else { return };
+        match held.waits_for {
+            Some(whose) => self.waiting.end(&whose),
+            None => self.uncount(held.source, Some(now)),
+        }
+    }
+
+    /// A client begins to wait for the server, and its connection is not counted meanwhile. False when too many of these
+    /// wait already; one whose client is gone has to make room.
+    pub(super) fn begin_waiting(&mut self, number: u64, whose: &Arc<str>, most: usize) -> bool {
+        if !self.waiting.has_room(whose, most) {
+            let gone = self.held.iter().filter(|(_, held)| {
+                held.waits_for.as_ref().is_some_and(|other| other == whose)
+                    && held.state.closed.load(Ordering::Relaxed)
+            });
+            let Some(gone) = gone.map(|(number, _)| *number).min() else { return false };
+            self.close(gone);
+        }
+        let Some(held) = self.held.get_mut(&number) else { return true };
+        held.waits_for = Some(whose.clone());
+        let source = held.source;
+        self.waiting.begin(whose);
+        self.uncount(source, None);
+        true
+    }
+
+    /// It waits no longer.
+    pub(super) fn end_waiting(&mut self, number: u64) {
+        let Some(held) = self.held.get_mut(&number) else { return };
+        let (source, whose) = (held.source, held.waits_for.take());
+        if let Some(whose) = whose {
+            self.waiting.end(&whose);
+            self.count(source);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+}
+
+impl WaitingClients {
+    fn has_room(&self, whose: &Arc<str>, most: usize) -> bool {
+        has_share(self.of.get(whose).copied().unwrap_or(0), self.all, most)
+    }
+
+    fn begin(&mut self, whose: &Arc<str>) {
+        self.all += 1;
+        *self.of.entry(whose.clone()).or_default() += 1;
+    }
+
+    fn end(&mut self, whose: &Arc<str>) {
+        self.all = self.all.saturating_sub(1);
+        if let Some(count) = self.of.get_mut(whose) {
+            *count -= 1;
+            if *count == 0 {
+                self.of.remove(whose);
+            }
+        }
+    }
+}
+
+/// What is left of this time, since then.
+fn left(since: u64, now: u64, time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_millis(now.saturating_sub(since)))
+}
