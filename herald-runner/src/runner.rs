@@ -11,6 +11,7 @@ use herald_base::service_manager::ServiceManager;
 use herald_exec::{ExecEngine, ExecSettings, ownership};
 use herald_log::{LogOutput, ProgramLog};
 use herald_net::listen::{Listener, bind_tcp, bind_unix};
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
 use herald_net::tls::ServerTls;
 use herald_wire::secret::Secrets;
@@ -111,6 +112,7 @@ impl Runner {
             request_timeout: config.request_timeout,
             max_body: config.max_body,
             room: room(config.max_body),
+            rejections: RepeatedLog::new(),
         });
         let stop = ServerStop::default();
         let at: Vec<String> =
@@ -169,9 +171,12 @@ async fn open(listen: &config::Listen) -> anyhow::Result<Vec<Listener>> {
 }
 
 fn serve_options(request_timeout: Duration) -> ServeOptions {
+    let defaults = ServeOptions::default();
     ServeOptions {
         connections: UNAUTHENTICATED_LIMIT,
-        head: request_timeout,
+        first_line: defaults.first_line.min(request_timeout),
+        head: defaults.head.min(request_timeout),
+        idle: request_timeout,
         head_bytes: BUFFER,
         write: WRITE_TIMEOUT,
         drain: LAST_ANSWERS,
@@ -180,7 +185,7 @@ fn serve_options(request_timeout: Duration) -> ServeOptions {
         keep_alive: false,
         // As the Go program writes them.
         title_case_headers: true,
-        ..ServeOptions::default()
+        ..defaults
     }
 }
 

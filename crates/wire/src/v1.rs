@@ -11,6 +11,12 @@ pub fn sign(secrets: &Secrets, body: &[u8]) -> String {
     hex::encode(secrets.sign(0, body))
 }
 
+/// Whether this may be the signature header of some body.
+#[must_use]
+pub fn is_signature(header: &[u8]) -> bool {
+    header.len() == 64 && header.iter().all(u8::is_ascii_hexdigit)
+}
+
 /// Whether one of the secrets made this signature header over this body.
 #[must_use]
 pub fn verify(secrets: &Secrets, header: &[u8], body: &[u8]) -> bool {

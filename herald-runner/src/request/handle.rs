@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use herald_base::clock::{Clock as _, SystemClock};
+use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{Handler, Peer};
 use herald_wire::answer::Signer;
+use herald_wire::digest::BodyDigest;
 use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
 use herald_wire::log::{LOG, LogRequest};
 use herald_wire::request::{self, RequestView, Verified};
 use herald_wire::secret::Secrets;
+use herald_wire::signature::SignatureError;
 use herald_wire::v1;
 use http::header::{ALLOW, CONTENT_LENGTH};
 use http::request::Parts;
@@ -49,6 +52,8 @@ pub struct Service {
     /// Room for the bodies of all requests that are arriving, beyond the first `ROOM_STEP` of each, in
     /// `ROOM_UNIT`s: unauthenticated clients can send, but not fill the memory.
     pub room: Semaphore,
+    /// Requests that got no further.
+    pub rejections: RepeatedLog,
 }
 
 /// The least room that bodies which are arriving share, in bytes.
@@ -77,10 +82,23 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Who asks.
+/// Who asks, as far as the head of the request shows it.
 enum Caller {
+    /// Its signature is over the body alone.
+    V1 { signature: Vec<u8> },
+    /// The head is verified, and not seen before; the body must fit the digest.
+    V2 { verified: Verified, signer: Signer, digest: Box<BodyDigest> },
+}
+
+/// Who asks.
+enum Sender {
     V1,
-    V2(Verified, Signer),
+    V2 { verified: Verified, signer: Signer },
+}
+
+fn denied(reason: &dyn std::fmt::Display) -> RequestRejection {
+    let short = SimpleResponse::text(StatusCode::UNAUTHORIZED, reason);
+    RequestRejection { short, wire: Wire::Plain }
 }
 
 /// The answer to a request that gets no further.
@@ -102,16 +120,25 @@ impl Service {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return response;
         }
-        let body = match self.receive(&parts, body, deadline).await {
+        // Nobody sends a body before the head shows who it is.
+        let mut caller = match self.caller(&parts).await {
+            Ok(caller) => caller,
+            Err(rejection) => return self.rejected(&parts, rejection),
+        };
+        let body = match self.receive(&parts, body, &mut caller, deadline).await {
             Ok(body) => body,
             Err(short) => return short.send(&Wire::Plain),
         };
-        match self.authenticate(&parts, &body).await {
-            Ok(Caller::V1) => {
+        match self.sender(caller, &body) {
+            Ok(Sender::V1) => {
                 peer.authenticated();
-                self.job(&body, &Wire::Plain, false).await
+                tokio::select! {
+                    response = self.job(&body, &Wire::Plain, false) => response,
+                    // In version 1 that is how a job is given up.
+                    () = peer.closed() => SimpleResponse::text(StatusCode::BAD_REQUEST, "closed").send(&Wire::Plain),
+                }
             }
-            Ok(Caller::V2(verified, signer)) => {
+            Ok(Sender::V2 { verified, signer }) => {
                 peer.authenticated();
                 let wire = Wire::Signed(signer);
                 if parts.uri.path().ends_with(CANCEL) {
@@ -125,24 +152,33 @@ impl Service {
                 }
                 self.job(&body, &wire, verified.join).await
             }
-            Err(RequestRejection { short, wire }) => {
-                let path = parts.uri.path();
-                tracing::warn!(status = short.status.as_u16(), path, reason = %String::from_utf8_lossy(&short.body).trim_end(), "request rejected");
-                short.send(&wire)
-            }
+            Err(rejection) => self.rejected(&parts, rejection),
         }
+    }
+
+    /// Says why a request gets no further.
+    fn rejected(&self, parts: &Parts, rejection: RequestRejection) -> Response<Body> {
+        let RequestRejection { short, wire } = rejection;
+        let (status, path) = (short.status.as_u16(), parts.uri.path().to_owned());
+        let reason = String::from_utf8_lossy(&short.body).trim_end().to_owned();
+        self.rejections.write(move |others| {
+            let others = (others > 0).then_some(others);
+            tracing::warn!(status, path, reason = %reason, others, "request rejected");
+        });
+        short.send(&wire)
     }
 
     async fn receive(
         &self,
         parts: &Parts,
         body: Incoming,
+        caller: &mut Caller,
         deadline: Instant,
     ) -> Result<Bytes, SimpleResponse> {
         let announced =
             parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let too_long = announced.is_some_and(|length| length > self.max_body as u64);
-        match tokio::time::timeout_at(deadline, self.collect(body, too_long)).await {
+        match tokio::time::timeout_at(deadline, self.collect(body, too_long, caller)).await {
             Ok(Ok(Some(body))) => Ok(body),
             Ok(Ok(None)) => Err(SimpleResponse::text(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -159,7 +195,13 @@ impl Service {
     }
 
     /// The whole body, or `None` when it is longer than allowed; then a good part of the rest is thrown away.
-    async fn collect(&self, mut body: Incoming, mut too_long: bool) -> Result<Option<Bytes>, hyper::Error> {
+    /// It is hashed meanwhile.
+    async fn collect(
+        &self,
+        mut body: Incoming,
+        mut too_long: bool,
+        caller: &mut Caller,
+    ) -> Result<Option<Bytes>, hyper::Error> {
         let mut all = BytesMut::new();
         let mut room = Vec::new();
         let mut discarded = 0;
@@ -182,17 +224,17 @@ impl Service {
                     room.extend(self.room.acquire_many(units).await.ok());
                 }
             }
+            if let Caller::V2 { digest, .. } = caller {
+                digest.update(&data);
+            }
             all.extend_from_slice(&data);
         }
         Ok((!too_long).then(|| all.freeze()))
     }
 
-    async fn authenticate(&self, parts: &Parts, body: &[u8]) -> Result<Caller, RequestRejection> {
-        let denied = |reason: &dyn std::fmt::Display| RequestRejection {
-            short: SimpleResponse::text(StatusCode::UNAUTHORIZED, reason),
-            wire: Wire::Plain,
-        };
-        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone();
+    /// The head of a request, before its body is read.
+    async fn caller(&self, parts: &Parts) -> Result<Caller, RequestRejection> {
+        let secrets = self.secrets();
         if !request::is_signed(&parts.headers) {
             let Some(signature) = parts.headers.get(v1::SIGNATURE) else {
                 return Err(denied(&"the request is not signed"));
@@ -200,10 +242,11 @@ impl Service {
             if !self.allow_v1 {
                 return Err(denied(&"protocol version 1 is disabled (allow_v1)"));
             }
-            if !v1::verify(&secrets, signature.as_bytes(), body) {
-                return Err(denied(&"signature mismatch: the secrets differ, or the message was altered"));
+            let signature = signature.as_bytes().to_vec();
+            if !v1::is_signature(&signature) {
+                return Err(denied(&"signature mismatch: it is not the HMAC-SHA256 of a body"));
             }
-            return Ok(Caller::V1);
+            return Ok(Caller::V1 { signature });
         }
         let view = RequestView {
             method: parts.method.as_str(),
@@ -213,10 +256,11 @@ impl Service {
             headers: &parts.headers,
         };
         let now = SystemClock.unix_seconds();
-        let verified = request::verify(&view, body, &secrets, now).map_err(|error| denied(&error))?;
+        let (verified, digest) =
+            request::verify_head(&view, &secrets, now).map_err(|error| denied(&error))?;
         let signer = Signer::new(&secrets, &verified);
         match self.nonces.remember(&verified.nonce, verified.created, now).await {
-            Ok(()) => Ok(Caller::V2(verified, signer)),
+            Ok(()) => Ok(Caller::V2 { verified, signer, digest: Box::new(digest) }),
             Err(error @ (nonce::NonceError::Seen | nonce::NonceError::Forgotten)) => Err(denied(&error)),
             // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
             Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => Err(RequestRejection {
@@ -224,6 +268,24 @@ impl Service {
                 wire: Wire::Signed(signer),
             }),
         }
+    }
+
+    /// The whole request, once its body is there.
+    fn sender(&self, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
+        match caller {
+            Caller::V1 { signature } if v1::verify(&self.secrets(), &signature, body) => Ok(Sender::V1),
+            Caller::V1 { .. } => {
+                Err(denied(&"signature mismatch: the secrets differ, or the message was altered"))
+            }
+            Caller::V2 { verified, signer, digest } => match digest.finish() {
+                Ok(()) => Ok(Sender::V2 { verified, signer }),
+                Err(error) => Err(denied(&SignatureError::from(error))),
+            },
+        }
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn job(&self, body: &[u8], wire: &Wire, join: bool) -> Response<Body> {
@@ -372,13 +434,14 @@ mod tests {
             request_timeout: Duration::from_secs(1),
             max_body: 1024,
             room: room(1024),
+            rejections: RepeatedLog::new(),
         }
     }
 
     async fn denial(service: &Service, headers: &HeaderMap) -> Response<Body> {
         let mut parts = Request::post("/").body(()).unwrap().into_parts().0;
         parts.headers = headers.clone();
-        let Err(RequestRejection { short, wire }) = service.authenticate(&parts, BODY).await else {
+        let Err(RequestRejection { short, wire }) = service.caller(&parts).await else {
             panic!("the request was let in")
         };
         short.send(&wire)

@@ -99,9 +99,9 @@ fn long_bodies_that_do_not_end_do_not_hold_up_short_ones() {
             let mut stream = runner.connect();
             std::thread::spawn(move || {
                 let _ = stream.set_write_timeout(Some(Duration::from_secs(1)));
-                let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n");
-                let _ = stream.write_all(head.as_bytes());
-                let _ = stream.write_all(&vec![b' '; size - 1]);
+                // Signed: bodies of others are not read.
+                let (request, _) = v2("/", &" ".repeat(size), now(), &secrets(), false);
+                let _ = stream.write_all(&request[..request.len() - 1]);
                 stream
             })
         })
@@ -123,10 +123,12 @@ fn a_body_that_is_too_long_is_refused() {
 
     let (request, _) = v2("/", &format!("{fits} "), now(), &secrets(), false);
     assert_eq!(runner.send(&request).status, 413);
-    let big = " ".repeat(8 << 20);
-    assert_eq!(runner.send(&raw("POST", "/", &[], &big)).status, 413);
+    let (request, _) = v2("/", &" ".repeat(8 << 20), now(), &secrets(), false);
+    assert_eq!(runner.send(&request).status, 413);
 
-    let mut chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let (request, _) = v2("/", "x", now(), &secrets(), false);
+    let head = String::from_utf8(request).unwrap().replace("Content-Length: 1", "Transfer-Encoding: chunked");
+    let mut chunked = head.strip_suffix('x').unwrap().as_bytes().to_vec();
     for _ in 0..20 {
         chunked.extend_from_slice(b"1000\r\n");
         chunked.extend_from_slice(&[b' '; 4096]);
@@ -134,6 +136,53 @@ fn a_body_that_is_too_long_is_refused() {
     }
     chunked.extend_from_slice(b"0\r\n\r\n");
     assert_eq!(runner.send(&chunked).status, 413);
+}
+
+/// 24 bodies of 31 MiB: nothing of them is read, however much of them comes.
+#[test]
+fn an_unsigned_body_is_refused_before_it_is_read() {
+    let runner = Runner::start("allow_v1: true\n");
+    let before = runner.resident_mib();
+    let mut streams = Vec::new();
+    for head in ["", "Signature-Input: x\r\nSignature: x\r\n", "X-Herald-Signature: x\r\n"] {
+        for _ in 0..8 {
+            let mut stream = runner.connect();
+            let head = format!("POST / HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {}\r\n\r\n", 31 << 20);
+            stream.write_all(head.as_bytes()).unwrap();
+            let began = Instant::now();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 401");
+            assert!(began.elapsed() < Duration::from_secs(2), "it does not wait for the body");
+            streams.push(stream);
+        }
+    }
+    assert!(runner.resident_mib() < before + 20, "{before} MiB before, {} MiB", runner.resident_mib());
+}
+
+#[test]
+fn a_client_that_has_closed_its_side_gets_its_answer() {
+    let runner = Runner::start("");
+    let body = runner.job("a", "sleep 0.3").to_string();
+    let (request, signed) = v2("/", &body, now(), &secrets(), false);
+    let mut stream = runner.connect();
+    stream.write_all(&request).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let answer = Answer::read(stream);
+    assert_eq!(answer.status, 200);
+    answer.verify(&signed);
+}
+
+#[test]
+fn rejections_are_logged_once_a_second_with_their_count() {
+    let runner = Runner::start("");
+    for _ in 0..50 {
+        assert_eq!(runner.send(&raw("POST", "/", &[], "{}")).status, 401);
+    }
+    wait_for("the count", || runner.log().contains("others="));
+    let log = runner.log();
+    let lines = log.lines().filter(|line| line.contains("request rejected")).count();
+    assert!((2..=10).contains(&lines), "{lines} lines:\n{log}");
 }
 
 #[test]

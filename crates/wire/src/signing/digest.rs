@@ -31,28 +31,69 @@ pub fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(sha256(body)))
 }
 
-/// Checks a body against its Content-Digest header: `sha-256` must be there; a `sha-512` beside it must fit too;
-/// other algorithms are passed over, as RFC 9530 says.
+/// Checks a body against its Content-Digest header while it is read: `sha-256` must be there; a `sha-512` beside it must
+/// fit too; other algorithms are passed over, as RFC 9530 says.
+#[derive(Clone)]
+pub struct BodyDigest {
+    sha256: Sha256,
+    given_sha256: Vec<u8>,
+    sha512: Option<(Sha512, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for BodyDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BodyDigest")
+    }
+}
+
+impl BodyDigest {
+    /// What the header demands.
+    ///
+    /// # Errors
+    /// When the header cannot be read, or has no `sha-256`.
+    pub fn demanded(header: &str) -> Result<Self, DigestError> {
+        let digests = Parser::new(header).parse::<Dictionary>().map_err(|_| DigestError::Malformed)?;
+        let given = |algorithm: &str| match digests.get(algorithm) {
+            None => Ok(None),
+            Some(ListEntry::Item(item)) => item
+                .bare_item
+                .as_byte_sequence()
+                .map(|bytes| Some(bytes.to_vec()))
+                .ok_or(DigestError::Malformed),
+            Some(_) => Err(DigestError::Malformed),
+        };
+        let sha512 = given("sha-512")?.map(|given| (Sha512::new(), given));
+        let given_sha256 = given("sha-256")?.ok_or(DigestError::Missing)?;
+        Ok(Self { sha256: Sha256::new(), given_sha256, sha512 })
+    }
+
+    /// The next bytes of the body.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        if let Some((sha512, _)) = &mut self.sha512 {
+            sha512.update(bytes);
+        }
+    }
+
+    /// That was the whole body.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn finish(self) -> Result<(), DigestError> {
+        let fits = self.sha256.finalize()[..] == self.given_sha256[..]
+            && self.sha512.is_none_or(|(sha512, given)| sha512.finalize()[..] == given[..]);
+        if fits { Ok(()) } else { Err(DigestError::Differs) }
+    }
+}
+
+/// Checks a whole body against its Content-Digest header, see [`BodyDigest`].
 ///
 /// # Errors
 /// When the header cannot be read or does not fit.
 pub fn check(header: &str, body: &[u8]) -> Result<(), DigestError> {
-    let digests = Parser::new(header).parse::<Dictionary>().map_err(|_| DigestError::Malformed)?;
-    let mut found = false;
-    for (algorithm, entry) in &digests {
-        let computed: Vec<u8> = match algorithm.as_str() {
-            "sha-256" => Sha256::digest(body).to_vec(),
-            "sha-512" => Sha512::digest(body).to_vec(),
-            _ => continue,
-        };
-        let ListEntry::Item(item) = entry else { return Err(DigestError::Malformed) };
-        let given = item.bare_item.as_byte_sequence().ok_or(DigestError::Malformed)?;
-        if given != computed {
-            return Err(DigestError::Differs);
-        }
-        found |= algorithm.as_str() == "sha-256";
-    }
-    if found { Ok(()) } else { Err(DigestError::Missing) }
+    let mut digest = BodyDigest::demanded(header)?;
+    digest.update(body);
+    digest.finish()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::message::job::{JOIN, JOIN_ONLY};
-use crate::signing::digest;
+use crate::signing::digest::{self, BodyDigest};
 use crate::signing::secret::Secrets;
 use crate::signing::signature::{
     self, LABEL, MessageSignature, SignatureError, SignatureParams, SignedComponent, SigningKey,
@@ -185,22 +185,37 @@ pub fn verify(
     secrets: &Secrets,
     now: i64,
 ) -> Result<Verified, SignatureError> {
+    let (verified, mut digest) = verify_head(view, secrets, now)?;
+    digest.update(body);
+    digest.finish()?;
+    Ok(verified)
+}
+
+/// Verifies the head of a request, before its body is read: everything that [`verify`] does but for the body, which must
+/// then fit the digest that is returned.
+///
+/// # Errors
+/// When no signature is valid; the error is that of the first.
+pub fn verify_head(
+    view: &RequestView<'_>,
+    secrets: &Secrets,
+    now: i64,
+) -> Result<(Verified, BodyDigest), SignatureError> {
     let input = signature::field(view.headers, "signature-input");
     let header = signature::field(view.headers, "signature");
     let presented = MessageSignature::all(input.as_deref(), header.as_deref())?;
-    let mut verdict = Err(SignatureError::Unsigned);
+    let mut verdict = SignatureError::Unsigned;
     for one in &presented {
         match verify_one(one, view, secrets, now) {
             Ok(verified) => {
                 let given = signature::field(view.headers, "content-digest").unwrap_or_default();
-                digest::check(&given, body)?;
-                return Ok(verified);
+                return Ok((verified, BodyDigest::demanded(&given)?));
             }
-            Err(error) if verdict == Err(SignatureError::Unsigned) => verdict = Err(error),
+            Err(error) if verdict == SignatureError::Unsigned => verdict = error,
             Err(_) => {}
         }
     }
-    verdict
+    Err(verdict)
 }
 
 fn verify_one(
