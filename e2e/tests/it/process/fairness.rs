@@ -94,7 +94,8 @@ fn what_waits_for_a_selector_survives_kills() {
         "state_dir: '@DIR@/state'\n{HEAD}
 selector: {{slow: {{type: external, program: {slow}}}}}
 router:
-  run: {{trigger: manual, selector: slow, task: {{p: local_command}}, job_param: {{cmd: {}}}}}
+  run: {{trigger: manual, selector: slow, task: {{p: local_command}}, job_param: {{cmd: {}}},
+    policy: {{retry: {{max: 9, delay: 10ms, on: [lost]}}}}}}
 ",
         place.script("job.sh", "echo x >>@DIR@/ran")
     );
@@ -108,7 +109,7 @@ router:
         daemon = Daemon::start(&place, &config);
         std::thread::sleep(Duration::from_millis(700));
     }
-    until_within(Duration::from_secs(60), "every verdict", || (place.count("ran") >= 148).then_some(()));
+    until_within(Duration::from_secs(60), "every verdict", || (place.count("ran") >= 150).then_some(()));
     drop(daemon);
 }
 
@@ -134,7 +135,8 @@ router:
         WAITING.replace("port: 0", &format!("port: {port}"))
     );
     let daemon = Daemon::start(&place, &config);
-    let address = daemon.address("waits");
+    until("the listener", || daemon.said("http trigger waits listening on ").then_some(()));
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
     let request = |path: &str| Message::request("POST", path, &[("Content-Type", "application/json")], b"{}");
     let mut waiting = Vec::new();
     for _ in 0..128 {

@@ -42,7 +42,7 @@ fn max_jobs_run_at_once() {
 #[test]
 fn past_max_queue_triggers_see_back_pressure() {
     let place = Place::new();
-    let daemon = limited(&place, "max_jobs: 2\nmax_queue: 5", GATED);
+    let daemon = limited(&place, "max_jobs: 2\nmax_queue: 10", GATED);
     let mut accepted = 0;
     let mut refused = 0;
     for _ in 0..60 {

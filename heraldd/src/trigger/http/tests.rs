@@ -380,10 +380,15 @@ async fn slow_clients_are_cut() {
 #[tokio::test]
 async fn connections_past_the_limit_wait() {
     let mut few = hasty(json!({"port": 0}));
-    few.limits.connections = 2;
-    few.limits.head = Duration::from_secs(1);
+    // One address has half of them.
+    few.limits.connections = 4;
+    few.limits.min_hold = Duration::from_secs(1);
     let server = start(few, Taken::default()).await;
-    let idle = (server.connect().await, server.connect().await);
+    let mut idle = (server.connect().await, server.connect().await);
+    // Their heads are whole, so they are not closed at once.
+    let head = post_json("{}").replace("{}", "");
+    idle.0.write_all(head.as_bytes()).await.unwrap();
+    idle.1.write_all(head.as_bytes()).await.unwrap();
     sleep(Duration::from_millis(50)).await;
     let begun = Instant::now();
     assert_eq!(parts(&server.send(&post_json("{}")).await).0, 200);
@@ -395,7 +400,7 @@ async fn connections_past_the_limit_wait() {
 #[tokio::test]
 async fn connections_that_say_nothing_make_room() {
     let mut few = hasty(json!({"port": 0}));
-    few.limits.connections = 2;
+    few.limits.connections = 4;
     few.limits.head = LONG;
     few.limits.min_hold = Duration::from_millis(100);
     let server = start(few, Taken::default()).await;
