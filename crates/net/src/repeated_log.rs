@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Writes a line; it is given how many of the same kind came since the line before, besides this one.
-type Line = Box<dyn FnOnce(u64) + Send>;
+type RepeatedLine = Box<dyn FnOnce(u64) + Send>;
 
 /// Limits one kind of line. The first is written at once; of those that follow within a second, the last one at its end.
 #[derive(Clone, Default)]
@@ -20,7 +20,7 @@ pub struct RepeatedLog {
 #[derive(Default)]
 struct CurrentSecond {
     until: Option<Instant>,
-    last: Option<Line>,
+    last: Option<RepeatedLine>,
     count: u64,
 }
 

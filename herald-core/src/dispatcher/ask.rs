@@ -27,7 +27,7 @@ type NextId<'a> = &'a (dyn Fn() -> Name + Sync);
 pub(super) type Asking = Pin<Box<dyn Future<Output = Answered> + Send>>;
 
 /// A question that waits for its turn at its selector.
-pub(super) struct Question {
+pub(super) struct WaitingQuestion {
     pub(super) activation: Arc<Activation>,
     pub(super) route: Arc<Route>,
     pub(super) plan: Arc<Plan>,
@@ -36,12 +36,12 @@ pub(super) struct Question {
 }
 
 /// What the selectors said about an event, and what is still to come.
-pub(super) struct Asked {
+pub(super) struct AskedSelectors {
     pub(super) answered: Vec<Answered>,
     /// They take their time.
     pub(super) slow: Vec<Asking>,
     /// They are not asked yet.
-    pub(super) waiting: Vec<Question>,
+    pub(super) waiting: Vec<WaitingQuestion>,
 }
 
 /// Asks about every route of the event, except for the tasks that have their job already.
@@ -50,8 +50,8 @@ pub(super) async fn ask_all(
     plan: &Arc<Plan>,
     made: &HashSet<(Name, Name)>,
     next_id: NextId<'_>,
-) -> Asked {
-    let mut asked = Asked { answered: Vec::new(), slow: Vec::new(), waiting: Vec::new() };
+) -> AskedSelectors {
+    let mut asked = AskedSelectors { answered: Vec::new(), slow: Vec::new(), waiting: Vec::new() };
     for route in plan.workflow.routes(&activation.trigger) {
         if !made.is_empty() && made.contains(&(route.router.clone(), route.task.clone())) {
             continue;
@@ -59,7 +59,7 @@ pub(super) async fn ask_all(
         let job_id = route.templates.is_some().then(next_id);
         let (activation, route, plan) = (activation.clone(), route.clone(), plan.clone());
         if plan.selectors.get(&route.selector).is_some_and(|selector| selector.at_once().is_some()) {
-            asked.waiting.push(Question { activation, route, plan, job_id });
+            asked.waiting.push(WaitingQuestion { activation, route, plan, job_id });
             continue;
         }
         let mut asking = ask(activation, route, plan, job_id);

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use super::answers::PendingAnswers;
-use super::ask::Question;
+use super::ask::WaitingQuestion;
 use super::entry::{Entry, Place};
 use super::origin::Origin;
 use super::pool::Pools;
 use super::shares::{Load, QueueShares};
 use super::timer::Timers;
-use super::turns::{Line, Turns};
+use super::turns::{RouterLine, Turns};
 use crate::event::activation::Name;
 use crate::job::Job;
 use crate::plan::Limits;
@@ -24,7 +24,7 @@ pub(super) struct Board {
     /// Jobs that start as soon as there is a place at their executor.
     pub(super) turns: Turns<Name>,
     /// Questions that are asked as soon as there is a place at their selector.
-    pub(super) questions: Turns<Question>,
+    pub(super) questions: Turns<WaitingQuestion>,
     pub(super) answers: PendingAnswers,
     /// Events from outside that are not routed, and their jobs that wait, by trigger.
     outside: QueueShares,
@@ -113,7 +113,7 @@ impl Board {
     /// other bound.
     pub(super) fn next(&mut self, limits: &Limits, only: Option<Origin>) -> Option<Name> {
         let (ends, most) = (&self.chain_events, most_outside(limits));
-        let may_start = |line: &Line| {
+        let may_start = |line: &RouterLine| {
             only.is_none_or(|only| line.from == only)
                 && (ends.is_empty() || ends.has_room(&line.router, 0, most))
         };
@@ -127,7 +127,7 @@ impl Board {
     }
 
     /// The next question whose turn it is.
-    pub(super) fn next_question(&mut self, only: Option<Origin>) -> Option<Question> {
+    pub(super) fn next_question(&mut self, only: Option<Origin>) -> Option<WaitingQuestion> {
         self.questions.start_next(|line| only.is_none_or(|only| line.from == only))
     }
 

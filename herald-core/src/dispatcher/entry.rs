@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::origin::Origin;
 use super::timer::Tick;
-use super::turns::Line;
+use super::turns::RouterLine;
 use crate::component::executor::{Executor, Stop};
 use crate::event::activation::Name;
 use crate::event::actor::Actor;
@@ -103,8 +103,8 @@ impl Entry {
     }
 
     /// Where it waits for its turn.
-    pub(super) fn line(&self) -> Line {
-        Line { router: self.job.router.clone(), from: self.origin() }
+    pub(super) fn line(&self) -> RouterLine {
+        RouterLine { router: self.job.router.clone(), from: self.origin() }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::ask::{Asked, Question, ask, ask_all};
+use super::ask::{AskedSelectors, WaitingQuestion, ask, ask_all};
 use super::engine::Engine;
 use super::event::{Answered, Event};
 use super::origin::Origin;
-use super::turns::Line;
+use super::turns::RouterLine;
 use crate::event::activation::{Activation, Name};
 use crate::failpoint;
 
@@ -16,7 +16,8 @@ impl Engine {
     pub(super) async fn route(&mut self, activation: Activation, made: &HashSet<(Name, Name)>) {
         let activation = Arc::new(activation);
         let next_id = || self.ids.next(self.now);
-        let Asked { answered, slow, waiting } = ask_all(&activation, &self.plan, made, &next_id).await;
+        let AskedSelectors { answered, slow, waiting } =
+            ask_all(&activation, &self.plan, made, &next_id).await;
         failpoint!("dispatcher-after-route");
         let to_come = slow.len() + waiting.len();
         if to_come > 0 {
@@ -26,7 +27,7 @@ impl Engine {
                 self.board.chain_events().add(&router, activation.trigger_param.size());
             }
             for question in waiting {
-                let line = Line { router: question.route.router.clone(), from };
+                let line = RouterLine { router: question.route.router.clone(), from };
                 self.board.questions.push(&question.route.selector.clone(), line, question);
             }
             for asking in slow {
@@ -39,7 +40,7 @@ impl Engine {
     /// Asks what waits for its turn at a selector, while there are places.
     pub(super) fn ask_next(&mut self, only: Option<Origin>) {
         while let Some(question) = self.board.next_question(only) {
-            let Question { activation, route, plan, job_id } = question;
+            let WaitingQuestion { activation, route, plan, job_id } = question;
             let asking = ask(activation, route, plan, job_id);
             self.answer_later(async move { Answered { took_place: true, ..asking.await } });
         }

@@ -11,7 +11,7 @@ use crate::event::activation::Name;
 
 /// What waits for its turn together: what one router has of one origin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Line {
+pub(super) struct RouterLine {
     pub(super) router: Name,
     pub(super) from: Origin,
 }
@@ -50,9 +50,9 @@ struct TurnLane<T> {
     places: usize,
     under_way: usize,
     under_way_of: HashMap<Name, usize>,
-    waiting: HashMap<Line, VecDeque<T>>,
+    waiting: HashMap<RouterLine, VecDeque<T>>,
     /// The lines in which something waits, in the order of their turns.
-    turns: VecDeque<Line>,
+    turns: VecDeque<RouterLine>,
     is_open: bool,
 }
 
@@ -78,7 +78,7 @@ impl<T> TurnLane<T> {
 
     /// The first line whose turn it is. One that has its half lets others go first and keeps its turn meanwhile; a place
     /// that nobody else wants it takes all the same.
-    fn turn(&self, may_start: &impl Fn(&Line) -> bool) -> Option<usize> {
+    fn turn(&self, may_start: &impl Fn(&RouterLine) -> bool) -> Option<usize> {
         let half = self.places.div_ceil(2);
         let mut only_beyond_its_half = None;
         for (at, line) in self.turns.iter().enumerate() {
@@ -93,7 +93,7 @@ impl<T> TurnLane<T> {
         only_beyond_its_half
     }
 
-    fn start_next(&mut self, may_start: &impl Fn(&Line) -> bool) -> Option<T> {
+    fn start_next(&mut self, may_start: &impl Fn(&RouterLine) -> bool) -> Option<T> {
         if !self.can_start() {
             return None;
         }
@@ -143,7 +143,7 @@ impl<T> Turns<T> {
     }
 
     /// Waits at the end of its line.
-    pub(super) fn push(&mut self, name: &Name, line: Line, item: T) {
+    pub(super) fn push(&mut self, name: &Name, line: RouterLine, item: T) {
         let lane = self.lane(name);
         match lane.waiting.get_mut(&line) {
             Some(waiting) => waiting.push_back(item),
@@ -156,7 +156,7 @@ impl<T> Turns<T> {
     }
 
     /// Starts the next one, among the lines that may start something.
-    pub(super) fn start_next(&mut self, may_start: impl Fn(&Line) -> bool) -> Option<T> {
+    pub(super) fn start_next(&mut self, may_start: impl Fn(&RouterLine) -> bool) -> Option<T> {
         for _ in 0..self.open.len() {
             let name = self.open.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
@@ -187,7 +187,7 @@ impl<T> Turns<T> {
     }
 
     /// Takes out what waits and is meant.
-    pub(super) fn remove(&mut self, name: &Name, line: &Line, is_meant: impl Fn(&T) -> bool) {
+    pub(super) fn remove(&mut self, name: &Name, line: &RouterLine, is_meant: impl Fn(&T) -> bool) {
         let Some(lane) = self.lanes.get_mut(name) else { return };
         let Some(waiting) = lane.waiting.get_mut(line) else { return };
         waiting.retain(|item| !is_meant(item));

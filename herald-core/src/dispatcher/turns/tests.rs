@@ -41,8 +41,8 @@ fn name(number: usize) -> Name {
     number.to_string().as_str().into()
 }
 
-fn line(router: usize) -> Line {
-    Line { router: name(router), from: Origin::Outside }
+fn line(router: usize) -> RouterLine {
+    RouterLine { router: name(router), from: Origin::Outside }
 }
 
 #[derive(Default)]
@@ -172,7 +172,7 @@ fn lines_that_may_not_start_keep_their_turn_and_hold_up_nobody() {
     for router in [1, 2, 1, 2] {
         turns.push(&name(0), line(router), router);
     }
-    let only_two = |line: &Line| line.router == name(2);
+    let only_two = |line: &RouterLine| line.router == name(2);
     assert_eq!(
         [turns.start_next(only_two), turns.start_next(only_two), turns.start_next(only_two)],
         [Some(2), Some(2), None]
