@@ -48,8 +48,8 @@ impl Plan {
 pub struct Limits {
     /// Jobs that run at once, on each executor that runs its jobs on this machine.
     pub max_jobs: usize,
-    /// Events and jobs that wait; those of one trigger are at most half of that. One event may bring this over by as many
-    /// jobs as it has routes.
+    /// Events and jobs that wait; those of one trigger are at most half of that. One event may bring this over by as
+    /// many jobs as it has routes.
     pub max_queue: usize,
     /// Bytes of parameters that wait, counted roughly; those of one trigger are at most half of that.
     pub max_queue_bytes: usize,

@@ -11,7 +11,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Writes a line; it is given how many of the same kind came since the line before, besides this one.
 type RepeatedLine = Box<dyn FnOnce(u64) + Send>;
 
-/// Limits one kind of line. The first is written at once; of those that follow within a second, the last one at its end.
+/// Limits one kind of line. The first is written at once; of those that follow within a second, the last one at its
+/// end.
 #[derive(Clone, Default)]
 pub struct RepeatedLog {
     second: Arc<Mutex<CurrentSecond>>,

@@ -57,8 +57,8 @@ impl From<bool> for Answer {
 /// Decides whether an event is worth a job.
 #[async_trait]
 pub trait Selector: Send + Sync + 'static {
-    /// How many questions it answers at once. Further ones wait for their turn before they are asked, and its time begins
-    /// only then. `None`: it answers most at once, and any number.
+    /// How many questions it answers at once. Further ones wait for their turn before they are asked, and its time
+    /// begins only then. `None`: it answers most at once, and any number.
     fn at_once(&self) -> Option<usize> {
         None
     }

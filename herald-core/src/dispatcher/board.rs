@@ -42,8 +42,8 @@ fn most_outside(limits: &Limits) -> Load {
     Load { count: limits.max_queue, bytes: limits.max_queue_bytes }
 }
 
-/// What may wait of chains: one router alone may have as much as the queue holds. What it has too much is not taken later,
-/// it is rejected.
+/// What may wait of chains: one router alone may have as much as the queue holds. What it has too much is not taken
+/// later, it is rejected.
 fn most_of_chains(limits: &Limits) -> Load {
     Load { count: limits.max_queue.saturating_mul(2), bytes: limits.max_queue_bytes.saturating_mul(2) }
 }

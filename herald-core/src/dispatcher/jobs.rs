@@ -262,9 +262,9 @@ impl Engine {
         }
     }
 
-    /// Starts waiting jobs, and asks waiting questions, while there are places. At the end, what a durable journal keeps waits for the next process,
-    /// except for what follows on jobs that were running: their `exe_done` events are still delivered within the grace
-    /// period.
+    /// Starts waiting jobs, and asks waiting questions, while there are places. At the end, what a durable journal
+    /// keeps waits for the next process, except for what follows on jobs that were running: their `exe_done` events are
+    /// still delivered within the grace period.
     pub(super) fn schedule(&mut self) {
         let open = matches!(self.phase, Phase::Open) || !self.journal.is_durable();
         let closing = matches!(self.phase, Phase::Closing);

@@ -1,7 +1,7 @@
 //! Where work comes from.
 
-/// Where work comes from. Each origin has its own queue and its own bounds: a chain neither dies because the outside fills
-/// the queue, nor shuts the outside out by growing.
+/// Where work comes from. Each origin has its own queue and its own bounds: a chain neither dies because the outside
+/// fills the queue, nor shuts the outside out by growing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
     /// A trigger.

@@ -1,4 +1,5 @@
-//! How much of a queue each of those has that fill it: one never has more than half, and never more than it leaves free.
+//! How much of a queue each of those has that fill it: one never has more than half, and never more than it leaves
+//! free.
 //!
 //! One that has nothing waiting is therefore let in however much others have, until the whole is full.
 
@@ -99,7 +100,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and goes: one never has more than half, and who has nothing waiting is let in while others are.
+        /// Whatever comes and goes: one never has more than half, and who has nothing waiting is let in while others
+        /// are.
         #[test]
         fn one_has_at_most_half_and_another_one_is_let_in(
             steps in proptest::collection::vec((0usize..4, 0usize..200, any::<bool>()), 0..200),

@@ -1,7 +1,7 @@
 //! Whose turn it is where only so many may be under way at once: jobs at an executor, questions at a selector.
 //!
-//! Each executor or selector has a lane of its own, so that one that is full keeps nobody from another one. In a lane the
-//! routers take turns, and what one router has waiting starts in the order in which it came. While others wait, one
+//! Each executor or selector has a lane of its own, so that one that is full keeps nobody from another one. In a lane
+//! the routers take turns, and what one router has waiting starts in the order in which it came. While others wait, one
 //! router has at most half of the places of its lane.
 
 use std::collections::{HashMap, VecDeque};
@@ -76,8 +76,8 @@ impl<T> TurnLane<T> {
         self.under_way == 0 && self.turns.is_empty()
     }
 
-    /// The first line whose turn it is. One that has its half lets others go first and keeps its turn meanwhile; a place
-    /// that nobody else wants it takes all the same.
+    /// The first line whose turn it is. One that has its half lets others go first and keeps its turn meanwhile; a
+    /// place that nobody else wants it takes all the same.
     fn turn(&self, may_start: &impl Fn(&RouterLine) -> bool) -> Option<usize> {
         let half = self.places.div_ceil(2);
         let mut only_beyond_its_half = None;

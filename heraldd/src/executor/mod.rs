@@ -14,7 +14,8 @@ pub const MAX_JOBS: &str = "max_jobs";
 /// How many jobs wait at once for what runs elsewhere, where the configuration does not say.
 pub const MAX_JOBS_ELSEWHERE: usize = 256;
 
-/// Adds the option `max_jobs`. The daemon keeps it, the executor never sees it; a type that has one of its own keeps that.
+/// Adds the option `max_jobs`. The daemon keeps it, the executor never sees it; a type that has one of its own keeps
+/// that.
 #[must_use]
 pub fn with_max_jobs(component: ExecutorType, default: Option<usize>) -> ExecutorType {
     if component.description.options.iter().any(|option| option.name == MAX_JOBS) {

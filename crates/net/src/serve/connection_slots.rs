@@ -1,8 +1,8 @@
 //! Slots for connections: a fixed number at once, and never kept from new connections by clients that are slow.
 //!
-//! One source has at most as many as it leaves free, so that another one is let in at once. When there is none, the oldest
-//! connection without a whole head is closed for the new one; one with a whole head only after a minimum time. Who waits
-//! for the server is not counted there, and has a share of its own.
+//! One source has at most as many as it leaves free, so that another one is let in at once. When there is none, the
+//! oldest connection without a whole head is closed for the new one; one with a whole head only after a minimum time.
+//! Who waits for the server is not counted there, and has a share of its own.
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -16,8 +16,8 @@ pub struct ServeOptions {
     pub connections: usize,
     /// How many clients wait for the server at once, beside those connections; they have shares as well.
     pub waiting: usize,
-    /// How long a connection whose head is whole may go without an answer when others wait for its slot. Without a whole
-    /// head it is closed at once then.
+    /// How long a connection whose head is whole may go without an answer when others wait for its slot. Without a
+    /// whole head it is closed at once then.
     pub min_hold: Duration,
     /// How long the first line of a request may take to arrive.
     pub first_line: Duration,

@@ -39,8 +39,8 @@ impl Peer {
         Self { slot: Some(slot), end: Some(end), ..self }
     }
 
-    /// The client begins to wait for the server: while this exists, its connection takes no place of others. `whose` names
-    /// those that share places: one has at most half of them. `None` when too many wait already.
+    /// The client begins to wait for the server: while this exists, its connection takes no place of others. `whose`
+    /// names those that share places: one has at most half of them. `None` when too many wait already.
     #[must_use]
     pub fn wait(&self, whose: &Arc<str>) -> Option<ClientWaiting> {
         let slot = self.slot.clone();

@@ -73,7 +73,8 @@ fn has_share(its: usize, all: usize, most: usize) -> bool {
 }
 
 impl SlotTable {
-    /// Takes a slot for a new connection. Where there is none, another one is evicted: `None` when there is none to evict.
+    /// Takes a slot for a new connection. Where there is none, another one is evicted: `None` when there is none to
+    /// evict.
     pub(super) fn admit(
         &mut self,
         source: ConnectionSource,
@@ -117,8 +118,8 @@ impl SlotTable {
         }
     }
 
-    /// Has a connection closed, which gives up its slot and its file descriptor: the oldest without a whole head, first of
-    /// those who have most; else the oldest that has held its slot for the minimum time.
+    /// Has a connection closed, which gives up its slot and its file descriptor: the oldest without a whole head, first
+    /// of those who have most; else the oldest that has held its slot for the minimum time.
     pub(super) fn evict(
         &mut self,
         now: u64,
@@ -170,8 +171,8 @@ impl SlotTable {
         }
     }
 
-    /// A client begins to wait for the server, and its connection is not counted meanwhile. False when too many of these
-    /// wait already; one whose client is gone has to make room.
+    /// A client begins to wait for the server, and its connection is not counted meanwhile. False when too many of
+    /// these wait already; one whose client is gone has to make room.
     pub(super) fn begin_waiting(&mut self, number: u64, whose: &Arc<str>, most: usize) -> bool {
         if !self.waiting.has_room(whose, most) {
             let gone = self.held.iter().filter(|(_, held)| {

@@ -31,8 +31,8 @@ pub fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", STANDARD.encode(sha256(body)))
 }
 
-/// Checks a body against its Content-Digest header while it is read: `sha-256` must be there; a `sha-512` beside it must
-/// fit too; other algorithms are passed over, as RFC 9530 says.
+/// Checks a body against its Content-Digest header while it is read: `sha-256` must be there; a `sha-512` beside it
+/// must fit too; other algorithms are passed over, as RFC 9530 says.
 #[derive(Clone)]
 pub struct BodyDigest {
     sha256: Sha256,

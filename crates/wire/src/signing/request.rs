@@ -191,8 +191,8 @@ pub fn verify(
     Ok(verified)
 }
 
-/// Verifies the head of a request, before its body is read: everything that [`verify`] does but for the body, which must
-/// then fit the digest that is returned.
+/// Verifies the head of a request, before its body is read: everything that [`verify`] does but for the body, which
+/// must then fit the digest that is returned.
 ///
 /// # Errors
 /// When no signature is valid; the error is that of the first.
