@@ -25,8 +25,8 @@ pub use recorded::{NoEvent, dry_run};
 /// The component type `http`.
 #[must_use]
 pub fn component() -> TriggerType {
-    let description =
-        describe().doubts(|options| doubts::of(options).into_iter().chain(unsigned::doubts(options)).collect());
+    let description = describe()
+        .doubts(|options| doubts::of(options).into_iter().chain(unsigned::doubts(options)).collect());
     TriggerType::with_context(description, |options, context| {
         Ok(Arc::new(HttpTrigger::new(options, context)?))
     })
