@@ -20,5 +20,6 @@ mod process;
 mod remote;
 mod seed;
 mod state;
+mod state_files;
 mod tls;
 mod webhooks;
