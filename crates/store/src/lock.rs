@@ -6,12 +6,14 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 pub use crate::open_error::OpenError;
+use crate::journal::log;
 use crate::permissions;
 
 /// Held for as long as this daemon uses the folder. The kernel gives the lock back however the process ends.
 ///
-/// It is on the folder itself, so that nobody can remove it, and on the file `lock`, which says who holds it and is all
-/// that earlier versions lock.
+/// It is on the folder of the journal, which nobody removes while the daemon runs, and on the file `lock`, which says
+/// who holds it and is all that earlier versions lock. It is not on the `state_dir` itself: that one is locked for a
+/// moment by whoever makes a socket in it.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _folder: File,
@@ -26,6 +28,9 @@ pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(&error))?;
     let handle = File::open(folder).map_err(|error| unusable(&error))?;
     permissions::check_folder(folder, &handle)?;
+    let journal = log::folder(folder);
+    DirBuilder::new().recursive(true).mode(0o700).create(&journal).map_err(|error| unusable(&error))?;
+    let handle = File::open(&journal).map_err(|error| unusable(&error))?;
     let locked = handle.try_lock();
     let path = folder.join("lock");
     let file = permissions::open_private(&path);
@@ -34,7 +39,7 @@ pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
         Err(std::fs::TryLockError::WouldBlock) => return Err(taken(file.ok(), &handle, folder)),
         // Some network file systems lock no folders; the file has to do there.
         Err(std::fs::TryLockError::Error(error)) => {
-            tracing::debug!("{} cannot be locked itself: {error}", folder.display());
+            tracing::debug!("{} cannot be locked: {error}", journal.display());
         }
     }
     let mut file = file.map_err(|error| unusable(&format_args!("{}: {error}", path.display())))?;
@@ -60,7 +65,7 @@ fn taken(file: Option<File>, handle: &File, folder: &Path) -> OpenError {
     OpenError(format!("{who} uses state_dir {}; stop it, or set another state_dir", folder.display()))
 }
 
-/// The process that the kernel says has locked the folder.
+/// The process that the kernel says has locked the folder of the journal.
 fn holder(handle: &File) -> Option<u32> {
     let inode = format!(":{}", handle.metadata().ok()?.ino());
     let locks = std::fs::read_to_string("/proc/locks").ok()?;

@@ -81,7 +81,8 @@ pub fn restore(copied: &Path, folder: &Path) -> Result<StateReport, StateError> 
         return Err(StateError::Refused(format!("{} is damaged: {problem}", copied.display())));
     }
     let _lock = lock(folder)?;
-    refuse_full(folder, &["lock"])?;
+    refuse_full(folder, &["lock", "journal"])?;
+    refuse_full(&log::folder(folder), &[])?;
     copy(&seal::file(copied), &seal::file(folder))?;
     make_folder(&log::folder(folder))?;
     for segment in read_log(copied, |_, _| {})? {
