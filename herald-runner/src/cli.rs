@@ -14,12 +14,12 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CheckOnly>,
 }
 
 /// What is done instead of running jobs.
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CheckOnly {
     /// Validate a configuration; exit 0 if valid, 2 if not
     ///
     /// Errors and warnings go to standard error, each with its place. Nothing is started.
@@ -33,7 +33,7 @@ enum Command {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
+pub enum RunMode {
     /// Run jobs, with this configuration.
     Run(PathBuf),
     /// Validate this configuration.
@@ -45,16 +45,16 @@ impl Args {
     ///
     /// # Errors
     /// When no configuration is named.
-    pub fn task(self) -> Result<Task, clap::Error> {
-        let (file, task): (_, fn(PathBuf) -> Task) = match self.command {
-            Some(Command::Check { file }) => (file.or(self.config), Task::Check),
-            None => (self.config, Task::Run),
+    pub fn mode(self) -> Result<RunMode, clap::Error> {
+        let (file, mode): (_, fn(PathBuf) -> RunMode) = match self.command {
+            Some(CheckOnly::Check { file }) => (file.or(self.config), RunMode::Check),
+            None => (self.config, RunMode::Run),
         };
         let missing = || {
             let what = "name the configuration file: --config FILE";
             Self::command().error(ErrorKind::MissingRequiredArgument, what)
         };
-        file.map(task).ok_or_else(missing)
+        file.map(mode).ok_or_else(missing)
     }
 }
 
@@ -100,8 +100,8 @@ mod tests {
             (&[], None),
         ] {
             let argv = ["herald-runner"].iter().chain(args).map(OsString::from);
-            let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(Args::task).ok();
-            assert_eq!(parsed, expected.map(|file| Task::Run(PathBuf::from(file))), "{args:?}");
+            let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(Args::mode).ok();
+            assert_eq!(parsed, expected.map(|file| RunMode::Run(PathBuf::from(file))), "{args:?}");
         }
         for (args, expected) in [
             (&["check", "a"][..], Some("a")),
@@ -112,8 +112,8 @@ mod tests {
             (&["check", "a", "-c", "b"], None),
         ] {
             let argv = ["herald-runner"].iter().chain(args).map(OsString::from);
-            let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(Args::task).ok();
-            assert_eq!(parsed, expected.map(|file| Task::Check(PathBuf::from(file))), "{args:?}");
+            let parsed = Args::try_parse_from(with_two_dashes(argv)).and_then(Args::mode).ok();
+            assert_eq!(parsed, expected.map(|file| RunMode::Check(PathBuf::from(file))), "{args:?}");
         }
         let version = with_two_dashes(["herald-runner", "-version"].map(OsString::from));
         let error = Args::try_parse_from(version).unwrap_err();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use herald_runner::cli::{self, Args, Task};
+use herald_runner::cli::{self, Args, RunMode};
 use herald_runner::{config, runner};
 
 /// Bad arguments or configuration.
@@ -16,9 +16,9 @@ fn main() -> ExitCode {
     // First of all: while there is one thread.
     herald_exec::ownership::hide();
     let args = Args::try_parse_from(cli::with_two_dashes(std::env::args_os()));
-    match args.and_then(Args::task) {
-        Ok(Task::Run(file)) => run(&file),
-        Ok(Task::Check(file)) => check(&file),
+    match args.and_then(Args::mode) {
+        Ok(RunMode::Run(file)) => run(&file),
+        Ok(RunMode::Check(file)) => check(&file),
         Err(error) => error.exit(),
     }
 }

@@ -13,8 +13,8 @@ pub struct Stop {
     pub asked: CancellationToken,
     /// End at once: KILL.
     pub forced: CancellationToken,
-    /// The process itself is to end, and the grace of its jobs is over: what is on other machines is not waited for where
-    /// they do not answer.
+    /// The process itself is to end, and the grace of its jobs is over: what is on other machines is not waited for
+    /// where they do not answer.
     pub shutdown: CancellationToken,
 }
 

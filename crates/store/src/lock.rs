@@ -5,15 +5,15 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-pub use crate::open_error::OpenError;
 use crate::journal::log;
+pub use crate::open_error::OpenError;
 use crate::permissions;
 
 /// Held for as long as this daemon uses the folder. The kernel gives the lock back however the process ends.
 ///
 /// It is on the folder of the journal, which nobody removes while the daemon runs, and on the file `lock`, which says
 /// who holds it and is all that earlier versions lock. It is not on the `state_dir` itself: that one is locked for a
-/// moment by whoever makes a socket in it.
+/// moment by a program that makes a socket in it.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _folder: File,

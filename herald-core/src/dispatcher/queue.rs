@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::engine::Engine;
 use super::entry::Place;
+use super::report::SKIPPED;
 use crate::event::activation::Name;
 use crate::job::lifecycle;
 use crate::job::policy::OnFull;
@@ -14,9 +15,6 @@ use crate::job::policy::OnFull;
 /// A retry waits up to this much longer than its policy says, so that jobs that failed together do not come back
 /// together.
 const JITTER: f64 = 0.25;
-
-/// With what the reason of a job begins that `on_full: skip` rejects.
-pub(super) const SKIPPED: &str = "skipped: ";
 
 impl Engine {
     /// A job begins to wait for its first attempt.

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::SKIPPED;
 use crate::job::Job;
 use crate::job::lifecycle::{Status, Verdict};
 
 /// Refusals come in floods (a chain that branches); one line a second reports them.
 const REFUSAL_EVERY: Duration = Duration::from_secs(1);
+
+/// With what the reason of a job begins that `on_full: skip` rejects.
+pub(super) const SKIPPED: &str = "skipped: ";
 
 /// Writes the lines.
 #[derive(Default)]

@@ -121,7 +121,7 @@ impl Service {
             return response;
         }
         // Nobody sends a body before the head shows who it is.
-        let mut caller = match self.caller(&parts).await {
+        let mut caller = match self.caller(&parts) {
             Ok(caller) => caller,
             Err(rejection) => return self.rejected(&parts, rejection),
         };
@@ -129,7 +129,7 @@ impl Service {
             Ok(body) => body,
             Err(short) => return short.send(&Wire::Plain),
         };
-        match self.sender(caller, &body) {
+        match self.sender(caller, &body).await {
             Ok(Sender::V1) => {
                 peer.authenticated();
                 tokio::select! {
@@ -233,7 +233,7 @@ impl Service {
     }
 
     /// The head of a request, before its body is read.
-    async fn caller(&self, parts: &Parts) -> Result<Caller, RequestRejection> {
+    fn caller(&self, parts: &Parts) -> Result<Caller, RequestRejection> {
         let secrets = self.secrets();
         if !request::is_signed(&parts.headers) {
             let Some(signature) = parts.headers.get(v1::SIGNATURE) else {
@@ -259,28 +259,36 @@ impl Service {
         let (verified, digest) =
             request::verify_head(&view, &secrets, now).map_err(|error| denied(&error))?;
         let signer = Signer::new(&secrets, &verified);
-        match self.nonces.remember(&verified.nonce, verified.created, now).await {
-            Ok(()) => Ok(Caller::V2 { verified, signer, digest: Box::new(digest) }),
-            Err(error @ (nonce::NonceError::Seen | nonce::NonceError::Forgotten)) => Err(denied(&error)),
-            // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
-            Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => Err(RequestRejection {
-                short: SimpleResponse::text(StatusCode::SERVICE_UNAVAILABLE, error),
-                wire: Wire::Signed(signer),
-            }),
-        }
+        Ok(Caller::V2 { verified, signer, digest: Box::new(digest) })
     }
 
-    /// The whole request, once its body is there.
-    fn sender(&self, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
+    /// The whole request, once its body is there. Only then is its nonce used: who sends a captured head with another
+    /// body must not be able to use it up.
+    async fn sender(&self, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
         match caller {
             Caller::V1 { signature } if v1::verify(&self.secrets(), &signature, body) => Ok(Sender::V1),
             Caller::V1 { .. } => {
                 Err(denied(&"signature mismatch: the secrets differ, or the message was altered"))
             }
-            Caller::V2 { verified, signer, digest } => match digest.finish() {
-                Ok(()) => Ok(Sender::V2 { verified, signer }),
-                Err(error) => Err(denied(&SignatureError::from(error))),
-            },
+            Caller::V2 { verified, signer, digest } => {
+                digest.finish().map_err(|error| denied(&SignatureError::from(error)))?;
+                self.remember(&verified, &signer).await?;
+                Ok(Sender::V2 { verified, signer })
+            }
+        }
+    }
+
+    /// Uses the nonce of a request.
+    async fn remember(&self, verified: &Verified, signer: &Signer) -> Result<(), RequestRejection> {
+        let now = SystemClock.unix_seconds();
+        match self.nonces.remember(&verified.nonce, verified.created, now).await {
+            Ok(()) => Ok(()),
+            Err(error @ (nonce::NonceError::Seen | nonce::NonceError::Forgotten)) => Err(denied(&error)),
+            // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
+            Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => Err(RequestRejection {
+                short: SimpleResponse::text(StatusCode::SERVICE_UNAVAILABLE, error),
+                wire: Wire::Signed(signer.clone()),
+            }),
         }
     }
 
@@ -441,7 +449,11 @@ mod tests {
     async fn denial(service: &Service, headers: &HeaderMap) -> Response<Body> {
         let mut parts = Request::post("/").body(()).unwrap().into_parts().0;
         parts.headers = headers.clone();
-        let Err(RequestRejection { short, wire }) = service.caller(&parts).await else {
+        let Ok(mut caller) = service.caller(&parts) else { panic!("its head is in order") };
+        if let Caller::V2 { digest, .. } = &mut caller {
+            digest.update(BODY);
+        }
+        let Err(RequestRejection { short, wire }) = service.sender(caller, BODY).await else {
             panic!("the request was let in")
         };
         short.send(&wire)

@@ -58,8 +58,8 @@ pub(super) struct NodesArguments {
 
 /// Reload the configuration of the running daemon
 ///
-/// On errors, they are printed and the running configuration is kept. Some settings, such as state_dir, need a restart of
-/// the daemon; those that changed are named.
+/// On errors, they are printed and the running configuration is kept. Some settings, such as state_dir, need a restart
+/// of the daemon; those that changed are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd reload")]
 pub(super) struct Reload {

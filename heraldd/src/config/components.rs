@@ -114,8 +114,8 @@ pub(super) struct ComponentSection<'r, C: ?Sized> {
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads one section. `kind` is `trigger`, `selector` or `executor`; with `misses_types` a plugin could not be loaded, and
-/// types that are not known may be its own.
+/// Reads one section. `kind` is `trigger`, `selector` or `executor`; with `misses_types` a plugin could not be loaded,
+/// and types that are not known may be its own.
 pub(super) fn read<'r, C: ?Sized>(
     kind: &'static str,
     section: &Value,

@@ -65,8 +65,8 @@ impl Description {
         (Options(options), problems)
     }
 
-    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`. Of parameters that the
-    /// description does not name, those that look like misspelt ones are a warning, or an error where it says so.
+    /// Checks merged `select_param` or `job_param` against [`Self::params`]; paths begin at `at`. Of parameters that
+    /// the description does not name, those that look like misspelt ones are a warning, or an error where it says so.
     #[must_use]
     pub fn check_params(&self, given: &Params, at: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();

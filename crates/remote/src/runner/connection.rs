@@ -140,8 +140,8 @@ impl RunnerConnection {
         url
     }
 
-    /// Requests the runner to stop a job; repeats the request for a while when it fails, until `limit` at the latest. The
-    /// error is the last one.
+    /// Requests the runner to stop a job; repeats the request for a while when it fails, until `limit` at the latest.
+    /// The error is the last one.
     pub(super) async fn cancel(&self, key: &JobKey, limit: impl Future<Output = ()>) -> Result<(), Fault> {
         let url = self.below(CANCEL);
         let body = serde_json::to_string(key).map_err(Fault::invalid)?;

@@ -27,7 +27,8 @@ use crate::settings::{RemoteSettings, RunnerAddress};
 
 /// How long the runner may take to end a job that is cancelled, and to say how it ended.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
-/// The same when the daemon itself is to end at once; and how long a runner is tried to be reached when the daemon stops.
+/// The same when the daemon itself is to end at once; and how long a runner is tried to be reached when the daemon
+/// stops.
 const FORCED_CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a runner that accepted a connection may take to answer before it counts as online.

@@ -491,9 +491,12 @@ async fn a_node_that_refuses_us_is_shown_with_its_reason() {
         (|_| raw(502, &[], b"<html>\nBad Gateway"), "a proxy answered 502 Bad Gateway: <html> Bad Gateway"),
         (
             |_| raw(404, &[], b"<html> Not Found"),
-            "not a herald-runner: it answered 404 Not Found: <html> Not Found; check host",
+            "not a herald-runner: it answered 404 Not Found: <html> Not Found; check host, port and path",
         ),
-        (|_| raw(200, &[], b"{}"), "it is not signed: 200 OK"),
+        (
+            |_| raw(200, &[], b"{}"),
+            "it is not signed: 200 OK: {}; check that a herald-runner listens there (the original one needs `wire: 1`)",
+        ),
         (|got| short(&got.signer(), 503, "too many requests", None), "too many requests"),
         (|_| Vec::new(), "connection closed before message completed"),
     ];

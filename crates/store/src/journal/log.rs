@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::disk_space;
 use super::log_end::{LogEnd, NewestFile};
 use super::segment::{self, Frames, HEAD, SegmentError, SegmentReader};
-use crate::lock::OpenError;
+use crate::open_error::OpenError;
 
 /// From this size on another file is begun: 16 MiB.
 pub(crate) const SEGMENT: u64 = 16 << 20;

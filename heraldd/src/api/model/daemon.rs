@@ -14,8 +14,8 @@ pub struct NodeResource {
     pub host: String,
     /// What it is for.
     pub tags: Vec<String>,
-    /// `online`; `offline`; `rejected` when its runner answers, and does not accept this daemon's signature (see `error`); or
-    /// `unknown` until it was asked.
+    /// `online`; `offline`; `rejected` when its runner answers, and does not accept this daemon's signature (see
+    /// `error`); or `unknown` until it was asked.
     pub state: String,
     /// Since when (RFC 3339).
     pub since: Option<String>,
