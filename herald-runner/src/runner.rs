@@ -262,6 +262,7 @@ struct RunnerSignals {
     term: Signal,
     int: Signal,
     hup: Signal,
+    user1: Signal,
 }
 
 impl RunnerSignals {
@@ -270,6 +271,7 @@ impl RunnerSignals {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
             hup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -286,13 +288,14 @@ impl RunnerSignals {
             tokio::select! {
                 _ = self.term.recv() => return,
                 _ = self.int.recv() => return,
-                _ = self.hup.recv() => {
-                    manager.reloading();
-                    reload();
-                    manager.ready();
-                }
-                () = signs.give() => {}
+                _ = self.hup.recv() => {}
+                // Other programs reload at this one, and scripts written for them send it.
+                _ = self.user1.recv() => {}
+                () = signs.give() => continue,
             }
+            manager.reloading();
+            reload();
+            manager.ready();
         }
     }
 }

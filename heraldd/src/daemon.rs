@@ -170,6 +170,7 @@ impl Daemon {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
                 _ = signals.hang_up.recv() => None,
+                _ = signals.user1.recv() => None,
                 Some(reply) = self.reloads.recv() => Some(reply),
                 () = signs.give() => continue,
             };
@@ -348,6 +349,8 @@ struct DaemonSignals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Other programs reload at this one, and scripts written for them send it.
+    user1: Signal,
 }
 
 impl DaemonSignals {
@@ -356,6 +359,7 @@ impl DaemonSignals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
         })
     }
 

@@ -147,7 +147,12 @@ impl RepoUrl {
     pub(crate) fn dial(&self, user: &str) -> String {
         match (&self.transport, self.bare.strip_prefix("ssh://")) {
             (Transport::Ssh { .. }, Some(rest)) => format!("ssh://{user}@{rest}"),
-            (Transport::Ssh { .. }, None) => format!("{user}@{}", self.bare),
+            (Transport::Ssh { .. }, None) => match self.bare.split_once("]:") {
+                // libgit2 does not resolve an IPv6 address in this form. `~` is what the path is relative to.
+                Some((address, path)) if path.starts_with('/') => format!("ssh://{user}@{address}]{path}"),
+                Some((address, path)) => format!("ssh://{user}@{address}]/~/{path}"),
+                None => format!("{user}@{}", self.bare),
+            },
             _ => self.bare.clone(),
         }
     }
@@ -273,6 +278,8 @@ mod tests {
             ("ssh://git@[::1]:2222/x", Some("ssh://me@[::1]:2222/x"), "ssh://[::1]:2222/x"),
             ("git@github.com:o/r.git", Some("me@github.com:o/r.git"), "github.com:o/r.git"),
             ("h:r", Some("me@h:r"), "h:r"),
+            ("git@[::1]:r.git", Some("ssh://me@[::1]/~/r.git"), "[::1]:r.git"),
+            ("[::1]:/srv/r.git", Some("ssh://me@[::1]/srv/r.git"), "[::1]:/srv/r.git"),
             ("file:///srv/my%20repo", Some("/srv/my repo"), "/srv/my repo"),
             ("/srv/repo", Some("/srv/repo"), "/srv/repo"),
             ("ext::sh -c id", None, ""),

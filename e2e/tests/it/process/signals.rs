@@ -141,7 +141,8 @@ fn sighup_reads_the_configuration_again() {
         &config("moved", "")
             .replace(&format!("port: {port}"), &format!("unix_socket: '{}'", place.text_path("s.sock"))),
     );
-    daemon.signal("HUP");
+    // As SIGHUP does.
+    daemon.signal("USR1");
     until("the new listener", || place.path("s.sock").exists().then_some(()));
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
     until("the end of the old one", || closed(address).then_some(()));
