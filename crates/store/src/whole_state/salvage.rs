@@ -131,7 +131,7 @@ fn copy_table(
         let mut rows = statement.query([])?;
         let ended = loop {
             match rows.next() {
-                Ok(Some(row)) => copy_row(row, columns.len(), new, &insert, table, lost)?,
+                Ok(Some(row)) => copy_row(row, &columns, new, &insert, table, lost)?,
                 Ok(None) => break None,
                 Err(error) => break Some(error),
             }
@@ -149,16 +149,16 @@ fn insert(table: &str, columns: &[String]) -> String {
 
 fn copy_row(
     row: &Row<'_>,
-    columns: usize,
+    columns: &[String],
     new: &Connection,
     insert: &str,
     table: &str,
     lost: &mut Vec<String>,
 ) -> rusqlite::Result<()> {
-    let mut values = Vec::with_capacity(columns);
-    for column in 0..columns {
-        let value = row.get_ref(column)?;
-        if let Some(bad) = bad_value(value) {
+    let mut values = Vec::with_capacity(columns.len());
+    for (n, column) in columns.iter().enumerate() {
+        let value = row.get_ref(n)?;
+        if let Some(bad) = bad_value(column, value) {
             let id = row.get_ref(0)?.as_bytes().map(|id| String::from_utf8_lossy(id).into_owned());
             let named = format!("{table} {}: {bad}", id.unwrap_or_default());
             if !lost.contains(&named) {
@@ -199,7 +199,7 @@ fn copy_indexed(
         }
         let mut rows = statement.query([&id])?;
         match rows.next() {
-            Ok(Some(row)) => copy_row(row, columns.len(), new, &insert, table, lost)?,
+            Ok(Some(row)) => copy_row(row, &columns, new, &insert, table, lost)?,
             // An event goes before its last job only when it was trimmed.
             Ok(None) => {}
             Err(error) => {

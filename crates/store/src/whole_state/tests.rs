@@ -141,6 +141,22 @@ async fn salvage_is_the_way_out_when_the_key_is_lost() {
     assert_eq!(page.jobs.len(), 2);
 }
 
+/// What is sealed begins with a random byte, and positions are the trigger's own: neither is a packed text.
+#[tokio::test]
+async fn bytes_that_begin_as_a_packed_text_are_no_damage() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, new) = (place.path().join("s"), place.path().join("n"));
+    fill(&open(&folder)).await;
+    let history = rusqlite::Connection::open(folder.join("journal.db")).unwrap();
+    assert_eq!(history.execute("UPDATE events SET sealed = x'ff010203040506'", []).unwrap(), 2);
+    history.execute("INSERT INTO cursors (source, position) VALUES ('t', x'ff02030405')", []).unwrap();
+    drop(history);
+    assert_eq!(check(&folder).unwrap().problems, Vec::<String>::new());
+    let salvaged = salvage(&folder, &new, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!((salvaged.events, salvaged.jobs), (2, 2), "{salvaged:?}");
+    assert!(!salvaged.lost.iter().any(|lost| lost.contains("packed")), "{salvaged:?}");
+}
+
 #[tokio::test]
 async fn a_backup_without_anything_special_starts_as_it_was() {
     let place = tempfile::tempdir().unwrap();
