@@ -37,14 +37,8 @@ pub(super) trait ClientSocket: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
 impl ClientSocket for TcpStream {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Readable> {
-        loop {
-            if ready!(self.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(Readable::End);
-            }
-            if let Some(readable) = peeked(self.try_io(Interest::READABLE, || peek(&*self))) {
-                return Poll::Ready(readable);
-            }
-        }
+        let socket = &*self;
+        poll_peek(|| socket.poll_read_ready(cx), || socket.try_io(Interest::READABLE, || peek(socket)))
     }
 
     fn is_hung_up(&self) -> bool {
@@ -54,14 +48,8 @@ impl ClientSocket for TcpStream {
 
 impl ClientSocket for UnixStream {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<Readable> {
-        loop {
-            if ready!(self.poll_read_ready(cx)).is_err() {
-                return Poll::Ready(Readable::End);
-            }
-            if let Some(readable) = peeked(self.try_io(Interest::READABLE, || peek(&*self))) {
-                return Poll::Ready(readable);
-            }
-        }
+        let socket = &*self;
+        poll_peek(|| socket.poll_read_ready(cx), || socket.try_io(Interest::READABLE, || peek(socket)))
     }
 
     fn is_hung_up(&self) -> bool {
@@ -76,6 +64,21 @@ impl ClientSocket for TlsStream<TcpStream> {
 
     fn is_hung_up(&self) -> bool {
         hung_up(self.get_ref().0)
+    }
+}
+
+/// Peeks once the socket is ready, and waits again where there was nothing after all.
+fn poll_peek(
+    mut is_ready: impl FnMut() -> Poll<Result<()>>,
+    mut peek: impl FnMut() -> Result<usize>,
+) -> Poll<Readable> {
+    loop {
+        if ready!(is_ready()).is_err() {
+            return Poll::Ready(Readable::End);
+        }
+        if let Some(readable) = peeked(peek()) {
+            return Poll::Ready(readable);
+        }
     }
 }
 
