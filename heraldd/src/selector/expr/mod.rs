@@ -17,6 +17,7 @@ use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use compile::Compiled;
 
@@ -108,8 +109,15 @@ impl Selector for Expr {
                 "the expression could take about {steps} steps with this event; at most {MOST_STEPS} are taken"
             )));
         }
-        let evaluation =
-            tokio::task::spawn_blocking(move || evaluate(&compiled, &trigger_param, &select_param));
+        let (begins, begun) = oneshot::channel();
+        let evaluation = tokio::task::spawn_blocking(move || {
+            if begins.send(()).is_err() {
+                return Err(ComponentError::new("the answer came too late for the event"));
+            }
+            evaluate(&compiled, &trigger_param, &select_param)
+        });
+        // The wait for a thread is not its time. The dispatcher bounds both together.
+        let _ = begun.await;
         match tokio::time::timeout(LONGEST, evaluation).await {
             Ok(evaluated) => {
                 evaluated.unwrap_or_else(|_| Err(ComponentError::new("the evaluation panicked")))

@@ -1,7 +1,8 @@
 //! What an expression read, for the reason that `explain` shows.
 
-use herald_core::param::{Params, lookup};
+use herald_core::param::Params;
 use herald_core::secret::{Mask, REQUEST};
+use serde_json::Value;
 
 use super::compile::Compiled;
 
@@ -22,15 +23,38 @@ pub(super) fn describe(compiled: &Compiled, trigger_param: &Params, select_param
                 REQUEST => shown(&Mask::new().params(params), &path[1..]),
                 _ => shown(params, &path[1..]),
             };
-            format!("{} is {shown}", path.join("."))
+            format!("{} is {shown}", written(path))
         })
         .collect();
     if seen.is_empty() { String::new() } else { format!(": {}", seen.join(", ")) }
 }
 
+/// As the expression has it: what is no identifier stands in brackets.
+fn written(path: &[String]) -> String {
+    let mut text = String::new();
+    for step in path {
+        let starts = step.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+        if step.parse::<usize>().is_ok() {
+            text.push_str(&format!("[{step}]"));
+        } else if starts && step.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            text.push_str(if text.is_empty() { "" } else { "." });
+            text.push_str(step);
+        } else {
+            text.push_str(&format!("['{step}']"));
+        }
+    }
+    text
+}
+
 fn shown(params: &Params, path: &[String]) -> String {
-    // A path of steps with slashes in them is not one that `lookup` can follow; it is shown as missing.
-    match lookup(params, &path.join("/")) {
+    let found = path.split_first().and_then(|(first, rest)| {
+        rest.iter().try_fold(params.get(first)?, |at, step| match at {
+            Value::Object(map) => map.get(step),
+            Value::Array(list) => list.get(step.parse::<usize>().ok()?),
+            _ => None,
+        })
+    });
+    match found {
         None => "missing".to_owned(),
         Some(value) => super::super::shown(path.iter().map(String::as_str), value),
     }

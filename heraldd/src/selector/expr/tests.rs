@@ -73,7 +73,7 @@ async fn expressions_decide() {
 #[tokio::test]
 async fn the_answer_tells_what_was_seen() {
     let event = json!({"ref": "refs/heads/x", "token": "hunter2", "long": "y".repeat(100), "map": {"password": "p", "a": 1},
-        "_request": {"body": "token=hunter2"}});
+        "labels": {"app.kubernetes.io/name": "w"}, "_request": {"body": "token=hunter2"}});
     for (expr, why) in [
         ("trigger_param.ref == 'y'", "the expression is false: trigger_param.ref is \"refs/heads/x\""),
         (
@@ -87,6 +87,10 @@ async fn the_answer_tells_what_was_seen() {
             "the expression is true: trigger_param.map is {\"password\":\"***\",\"a\":1}, trigger_param.map.a is 1",
         ),
         ("trigger_param.gone == 1", "key \"gone\" is missing: trigger_param.gone is missing"),
+        (
+            "trigger_param.labels['app.kubernetes.io/name'] == 'w'",
+            "the expression is true: trigger_param.labels['app.kubernetes.io/name'] is \"w\"",
+        ),
         ("true", "the expression is true"),
     ] {
         assert_eq!(ask(expr, &event).await.unwrap().why, why, "{expr}");
@@ -135,4 +139,17 @@ async fn what_could_take_long_is_not_evaluated() {
     assert!(ask("trigger_param.l.all(x, x < 3000)", &event).await.unwrap().yes);
     let middling = json!({ "l": (0..1000).collect::<Vec<u32>>() });
     assert!(!ask(twice, &middling).await.unwrap().yes);
+}
+
+/// Its time begins when it has a thread: what waits for one is not too slow.
+#[test]
+fn the_wait_for_a_thread_does_not_count() {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_time().build();
+    runtime.unwrap().block_on(async {
+        let busy = tokio::task::spawn_blocking(|| std::thread::sleep(LONGEST + Duration::from_millis(300)));
+        let list: Vec<u32> = (0..300).collect();
+        let expr = "trigger_param.l.all(x, trigger_param.l.exists(y, y == x))";
+        assert_eq!(ask(expr, &json!({ "l": list })).await.map(|answer| answer.yes), Ok(true));
+        busy.await.unwrap();
+    });
 }
