@@ -15,12 +15,10 @@ use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode};
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 /// The longest body that is accepted, in bytes.
 const MAX_BODY: u64 = 1 << 20;
-/// The longest id of a delivery that is used as its key, in bytes.
-const MAX_ID: usize = 255;
 /// Time limit for a whole body, even byte by byte: with the head's 10 s, a request has 30 s.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
@@ -31,7 +29,7 @@ const DELIVERY: &str = "x-gogs-delivery";
 /// Creates an event from every request that Gogs has signed.
 pub(crate) struct Receiver {
     pub(crate) secrets: Arc<[String]>,
-    /// How long a delivery is known by its id; zero: not at all.
+    /// How long a delivery is known by its body; zero: not at all.
     pub(crate) dedup_window: Duration,
     pub(crate) activator: Activator,
     pub(crate) rejections: RepeatedLog,
@@ -68,7 +66,7 @@ impl Receiver {
                 return error_reply(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}"));
             }
         };
-        match self.activate(delivery_key(&head.headers), params(&head.headers, payload)).await {
+        match self.activate(&delivery_key(&body), params(&head.headers, payload)).await {
             Ok(event_id) => json_reply(StatusCode::OK, json!({ "event_id": &*event_id }).to_string()),
             Err(refused) => rejected(&refused),
         }
@@ -88,11 +86,11 @@ impl Receiver {
     }
 
     /// Creates the event, unless this delivery has created it before: then the result is the id of that event.
-    async fn activate(&self, key: Option<String>, params: Params) -> Result<Name, Refused> {
-        match key.filter(|_| !self.dedup_window.is_zero()) {
-            Some(key) => self.activator.activate_once(params, &key, self.dedup_window).await,
-            None => self.activator.activate(params).await,
+    async fn activate(&self, key: &str, params: Params) -> Result<Name, Refused> {
+        if self.dedup_window.is_zero() {
+            return self.activator.activate(params).await;
         }
+        self.activator.activate_once(params, key, self.dedup_window).await
     }
 
     /// Whether the signature matches the body with one of the secrets, compared in constant time.
@@ -150,10 +148,10 @@ fn unread(error: &BodyError) -> JsonReply {
     }
 }
 
-/// The key of the delivery, as the trigger `http` forms it; `None`: Gogs sent no id, or one that cannot be used.
-fn delivery_key(headers: &HeaderMap) -> Option<String> {
-    let id = only(headers, DELIVERY)?.trim();
-    (1..=MAX_ID).contains(&id.len()).then(|| format!("{DELIVERY}:{id}"))
+/// The key of the delivery. Gogs signs the body alone: with the id in its header, a captured request could be sent
+/// again under another one.
+fn delivery_key(body: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(body)))
 }
 
 fn params(headers: &HeaderMap, payload: Params) -> Params {

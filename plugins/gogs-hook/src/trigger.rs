@@ -20,7 +20,7 @@ use crate::delivery::Receiver;
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 8234;
 const SOCKET_MODE: u32 = 0o600;
-/// How long a delivery is known by its id.
+/// How long a delivery is known by its body.
 const DEDUP_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The trigger type `gogs_hook`.
@@ -60,8 +60,9 @@ pub fn trigger() -> TriggerType {
         OptionSpec::new(
             "dedup_window",
             OptionKind::Any,
-            "How long a delivery is known by its id in `X-Gogs-Delivery`: when it comes again within this time, the \
-             response has the id of the first event, and no second event is created. A duration, or 0 for not at all.",
+            "How long a delivery is known by its body, which is what Gogs signs: when it comes again within this time, \
+             under whatever `X-Gogs-Delivery`, the response has the id of the first event, and no second event is \
+             created. A duration, or 0 for not at all.",
         )
         .default("24h")
         .check(|window| unit::duration_or_zero(window).map(drop)),

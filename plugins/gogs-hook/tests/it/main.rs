@@ -116,15 +116,16 @@ async fn takes_what_bears_the_signature() {
     running.stop().await;
 }
 
+/// A captured request cannot be sent again as another delivery: what is signed is the key.
 #[tokio::test]
-async fn deliveries_have_a_key() {
+async fn a_delivery_is_known_by_its_body() {
     let signature = sign(SECRET, PUSH);
     let signed = |id: &str| {
         let request = String::from_utf8(post(&[("X-Gogs-Signature", &signature)], PUSH)).unwrap();
         request.replacen("X-Gogs-Delivery: d-1\r\n", id, 1).into_bytes()
     };
-    let long = format!("X-Gogs-Delivery: {}\r\n", "x".repeat(256));
-    let ids = ["X-Gogs-Delivery: d-2\r\n", "", "X-Gogs-Delivery: \r\n", long.as_str()];
+    let other = PUSH.replacen('{', "{ ", 1);
+    let ids = ["X-Gogs-Delivery: d-1\r\n", "X-Gogs-Delivery: d-2\r\n", "", "X-Gogs-Delivery: \r\n"];
     for (window, seconds) in
         [(None, Some(24 * 60 * 60)), (Some(json!("1h")), Some(60 * 60)), (Some(json!(0)), None)]
     {
@@ -136,15 +137,19 @@ async fn deliveries_have_a_key() {
         for id in ids {
             assert_eq!(send(port, &signed(id)).await.0, 200, "{id}");
         }
-        let name = Name::from("gogs:x-gogs-delivery:d-2");
-        let key = seconds.map(|seconds| Key { name, window: Duration::from_secs(seconds) });
-        assert_eq!(*running.gate.keys.lock().unwrap(), [key, None, None, None]);
+        let request = post(&[("X-Gogs-Signature", &sign(SECRET, &other))], &other);
+        assert_eq!(send(port, &request).await.0, 200);
+        let keys = running.gate.keys.lock().unwrap().clone();
+        let (last, same) = keys.split_last().unwrap();
+        assert!(same.len() == 4 && same.iter().all(|key| *key == same[0]), "{keys:?}");
+        assert_eq!(same[0].as_ref().map(|key| key.window), seconds.map(Duration::from_secs));
+        assert_eq!(same[0] == *last, seconds.is_none(), "another body is another delivery: {keys:?}");
         running.stop().await;
     }
 }
 
 #[tokio::test]
-async fn turns_away_what_does_not() {
+async fn rejects_what_is_not_signed() {
     let (running, port) = on_a_port(json!({"secret": SECRET})).await;
     let good = sign(SECRET, PUSH);
     let other = sign("another secret", PUSH);
