@@ -50,7 +50,7 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
             ours.push(answers.rate());
             bare.push(run(&load(bare_address), span)?.rate());
         }
-        let what = if refused == 0 { what.to_owned() } else { format!("{what} ({refused} turned away)") };
+        let what = if refused == 0 { what.to_owned() } else { format!("{what} ({refused} rejected)") };
         let row = Row::new(what, Unit::PerSecond, Spread::of(&ours)).against("bare hyper", Spread::of(&bare));
         rows.push(if pipeline == 1 { row.goal(Goal::AtLeast(EVENTS_PER_SECOND)) } else { row });
     }

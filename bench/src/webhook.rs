@@ -74,7 +74,7 @@ fn sample(address: SocketAddr, span: Until) -> Result<(f64, f64)> {
     let answers = run(&Load { address, request, connections: CONNECTIONS, pipeline: 1 }, span)?;
     ensure!(
         answers.accepted > 0 && answers.refused == 0,
-        "{address} took {} pushes and turned {} away",
+        "{address} accepted {} pushes and rejected {}",
         answers.accepted,
         answers.refused
     );

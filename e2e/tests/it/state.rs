@@ -192,9 +192,11 @@ fn what_waits_at_sigterm_runs_after_the_next_start() {
     daemon.post(&json!({"n": 2}));
     daemon.post(&json!({"n": 3}));
     daemon.signal("TERM");
+    // Before it stops, the end of the first job would start the next one.
+    until("the beginning of the end", || daemon.log().contains("stopping").then_some(()));
     place.write("go", "");
     assert_eq!(daemon.wait_end(), Some(0), "{}", daemon.log());
-    assert_eq!(daemon.done(&first)["success"], true, "it had its grace, and its end was told");
+    assert_eq!(daemon.done(&first)["success"], true, "it had its grace, and its end fired exe_done");
     assert_eq!(ran(&place), [1]);
     let _daemon = restart(&place);
     until("the others", || (ran(&place) == [1, 2, 3]).then_some(()));

@@ -191,8 +191,8 @@ fn a_listener_takes_up_changed_files() {
     });
     std::thread::sleep(Duration::from_millis(1100));
     assert_taken(&papers.post("ca.crt", &[], address));
-    let told = daemon.lines().iter().filter(|line| line.contains("does not match")).count();
-    assert_eq!(told, 1, "{}", daemon.log());
+    let lines = daemon.lines().iter().filter(|line| line.contains("does not match")).count();
+    assert_eq!(lines, 1, "{}", daemon.log());
     papers.place.write("server.crt", &cert);
     until("the new pair", || (papers.post("other-ca.crt", &[], address).code == Some(0)).then_some(()));
     assert_refused(&papers.post("ca.crt", &[], address), "");
@@ -381,8 +381,8 @@ fn in_the_clear_earns_a_warning() {
         ("heraldd.yml:5:11: ", "without `auth` anybody there can fire this trigger"),
         ("heraldd.yml:12:11: ", "signed but not encrypted"),
     ] {
-        let told = daemon.lines().iter().filter(|line| line.contains(place) && line.contains(says)).count();
-        assert_eq!(told, 1, "{place}: {}", daemon.log());
+        let lines = daemon.lines().iter().filter(|line| line.contains(place) && line.contains(says)).count();
+        assert_eq!(lines, 1, "{place}: {}", daemon.log());
     }
     let place = Place::new();
     let runner = Runner::start(&place, "host: 0.0.0.0\n");

@@ -12,7 +12,7 @@
 //! | a wrong signature is 401 and runs nothing | `who_may_call`, `forges_are_known_by_their_signatures` |
 //! | any secret may be a list | `who_may_call` |
 //! | `allow_ips`, `trusted_proxies` | `addresses_are_checked` |
-//! | (safe by default) what a web page makes a browser send | `what_a_web_page_sends_is_turned_away` |
+//! | (safe by default) what a web page makes a browser send | `what_a_web_page_sends_is_rejected` |
 //! | `body`: form, `payload`, text, any | `bodies_of_every_kind` |
 //! | `respond: result`, 200 or 502, `Accept: text/plain` | `the_answer_waits_for_the_jobs` |
 //! | `_request`, `keep_raw`, chosen headers | `the_request_is_told` |
@@ -308,7 +308,7 @@ fn addresses_are_checked() {
 
 /// A page in a browser can send GETs, forms and text to any port of this machine.
 #[test]
-fn what_a_web_page_sends_is_turned_away() {
+fn what_a_web_page_sends_is_rejected() {
     let hooks = Hooks::start("methods: [GET, POST], body: any");
     let from = |headers: &[(&str, &str)]| hooks.send("GET", "/?a=1", headers, b"").status;
     assert_eq!(from(&[]), 200);
@@ -569,10 +569,10 @@ fn an_expression_decides_and_explain_shows_what_it_saw() {
     let (yes, no) = (hooks.post("/", &json!({"n": 5})), hooks.post("/", &json!({"n": 1})));
     assert_eq!((&yes.json()["matched"], &no.json()["matched"]), (&json!(1), &json!(0)));
     let event = no.json()["event_id"].as_str().unwrap().to_owned();
-    let told = hooks.place.run("heraldd", &["explain", &event, "--socket", "@DIR@/state/heraldd.sock"]);
+    let printed = hooks.place.run("heraldd", &["explain", &event, "--socket", "@DIR@/state/heraldd.sock"]);
     assert!(
-        told.stdout.contains("trigger_param.n is 1") && told.stdout.contains("select_param.least is 3"),
-        "{told:?}"
+        printed.stdout.contains("trigger_param.n is 1") && printed.stdout.contains("select_param.least is 3"),
+        "{printed:?}"
     );
 }
 
@@ -606,9 +606,9 @@ fn a_recorded_request_shows_what_it_would_start() {
         let arguments = ["try", config, "--trigger", "github", "--request", file];
         place.run("heraldd", &[&arguments, more].concat())
     };
-    let told = ask(&["--json"]);
+    let printed = ask(&["--json"]);
     let rehearsal: Value =
-        serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told:?}"));
+        serde_json::from_str(&printed.stdout).unwrap_or_else(|error| panic!("{error}: {printed:?}"));
     let (deploy, other) = (&rehearsal["tasks"][0], &rehearsal["tasks"][1]);
     assert_eq!(
         (&deploy["router"], &deploy["answer"], &other["answer"]),

@@ -27,7 +27,7 @@ fn keys() -> &'static Keys {
             ("plain", "ed25519", ""),
             ("locked", "ed25519", "open sesame"),
             ("rsa", "rsa", ""),
-            ("stranger", "ed25519", ""),
+            ("unknown", "ed25519", ""),
         ] {
             let made = Command::new("ssh-keygen")
                 .args(["-q", "-t", kind, "-N", password, "-C", name, "-f"])
@@ -152,12 +152,12 @@ async fn keys_of_all_kinds() {
         (
             "inline first",
             sshd.url(&repo),
-            json!({"git_ssh_key": keys.text("plain"), "git_ssh_key_file": keys.path("stranger")}),
+            json!({"git_ssh_key": keys.text("plain"), "git_ssh_key_file": keys.path("unknown")}),
         ),
         (
             "then the file",
             sshd.url(&repo),
-            json!({"git_ssh_key": keys.text("stranger"), "git_ssh_key_file": keys.path("plain")}),
+            json!({"git_ssh_key": keys.text("unknown"), "git_ssh_key_file": keys.path("plain")}),
         ),
     ] {
         let bench = Bench::new();
@@ -187,7 +187,7 @@ async fn clone_then_fetch() {
 async fn keys_that_do_not_fit() {
     let (sshd, repo, keys) = (Sshd::start("host"), Repo::printing("one"), keys());
     for (more, part) in [
-        (json!({"git_ssh_key": keys.text("stranger")}), "authentication failed for user `"),
+        (json!({"git_ssh_key": keys.text("unknown")}), "authentication failed for user `"),
         (json!({"git_ssh_key_file": keys.path("locked")}), "is encrypted: set git_ssh_key_password"),
         (json!({"git_ssh_key": keys.text("locked")}), "git_ssh_key is encrypted"),
         (json!({"git_ssh_key_file": "/no/such/key"}), "git_ssh_key_file /no/such/key"),
@@ -209,7 +209,7 @@ async fn keys_that_do_not_fit() {
 #[tokio::test]
 async fn known_hosts() {
     let (sshd, repo, keys) = (Sshd::start("host"), Repo::printing("one"), keys());
-    let (right, wrong, rsa) = (keys.public("host"), keys.public("stranger"), keys.public("host-rsa"));
+    let (right, wrong, rsa) = (keys.public("host"), keys.public("unknown"), keys.public("host-rsa"));
     let hashed = sshd.known_hosts(&format!("[localhost]:PORT {right} hashed"));
     let hashing = Command::new("ssh-keygen").arg("-H").arg("-f").arg(&hashed).output().unwrap();
     assert!(hashing.status.success());

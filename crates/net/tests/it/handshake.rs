@@ -112,6 +112,6 @@ async fn who_says_nothing_or_no_tls_is_let_go() {
     };
     let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
     let (connected, _there) = tokio::join!(connector.connect(name, here), answer);
-    let told = herald_net::tls::explain(&connected.unwrap_err()).unwrap();
-    assert!(told.contains("it does not speak TLS"), "{told}");
+    let explained = herald_net::tls::explain(&connected.unwrap_err()).unwrap();
+    assert!(explained.contains("it does not speak TLS"), "{explained}");
 }

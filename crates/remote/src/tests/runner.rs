@@ -128,8 +128,8 @@ async fn answers_that_cannot_be_trusted_fail_the_job() {
             short(&Signer::new(&secrets(), &verified), 200, "{\"exit_code\":0}", None)
         }),
         ("with another secret", "signature mismatch", |got| {
-            let stranger = Secrets::new(["some other secret, long enough"]).unwrap();
-            short(&Signer::new(&stranger, &got.verified()), 200, "{\"exit_code\":0}", None)
+            let unknown = Secrets::new(["some other secret, long enough"]).unwrap();
+            short(&Signer::new(&unknown, &got.verified()), 200, "{\"exit_code\":0}", None)
         }),
         (
             "a redirect",

@@ -210,7 +210,7 @@ mod tests {
         for known in [&[old][..], &[new], &[old, new], &[new, old]] {
             assert!(verify(&claim(&signed, &text), &request(1).tie, &secrets(known)).is_ok(), "{known:?}");
         }
-        let stranger = secrets(&["some third secret, long enough"]);
-        assert_eq!(verify(&claim(&signed, &text), &request(1).tie, &stranger), Err(SignatureError::Forged));
+        let unknown = secrets(&["some third secret, long enough"]);
+        assert_eq!(verify(&claim(&signed, &text), &request(1).tie, &unknown), Err(SignatureError::Forged));
     }
 }

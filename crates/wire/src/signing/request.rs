@@ -348,8 +348,8 @@ mod tests {
         assert_eq!(verify(&other, BODY, &secrets(), NOW).err(), Some(SignatureError::Forged));
         let other = RequestView { path: "/run/cancel", ..view(&headers) };
         assert_eq!(verify(&other, BODY, &secrets(), NOW).err(), Some(SignatureError::Forged));
-        let stranger = Secrets::new(["quite another secret than that"]).unwrap();
-        assert_eq!(verify(&view(&headers), BODY, &stranger, NOW).err(), Some(SignatureError::Forged));
+        let unknown = Secrets::new(["quite another secret than that"]).unwrap();
+        assert_eq!(verify(&view(&headers), BODY, &unknown, NOW).err(), Some(SignatureError::Forged));
     }
 
     fn replace(headers: &mut HeaderMap, name: &'static str, from: &str, to: &str) {

@@ -297,8 +297,8 @@ fn a_log_and_the_graph_as_json() {
     let daemon = start(&place);
     let job = job_with(&place, &daemon.post(&json!({"do": "quick"})), "succeeded");
     let id = job["id"].as_str().unwrap();
-    let told = heraldd(&place, &["logs", "--json", id]);
-    let piece: Value = serde_json::from_str(&told.stdout).unwrap();
+    let printed = heraldd(&place, &["logs", "--json", id]);
+    let piece: Value = serde_json::from_str(&printed.stdout).unwrap();
     assert_eq!(
         (&piece["kind"], &piece["stream"], &piece["text"]),
         (&json!("output"), &json!("stdout"), &json!("hello\n"))

@@ -86,9 +86,9 @@ fn a_reload_is_in_force_or_says_what_is_wrong() {
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("heraldd.yml:") && detail.contains("match_value"), "{detail}");
     assert!(detail.starts_with("configuration not reloaded, the running one is kept:"), "{detail}");
-    let told = heraldd(&place, &["reload"]);
-    assert_eq!(told.code, Some(2));
-    assert!(told.stderr.contains("match_value") && told.stderr.contains("is kept"), "{}", told.text());
+    let ended = heraldd(&place, &["reload"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("match_value") && ended.stderr.contains("is kept"), "{}", ended.text());
     // Another router and another token.
     let config = CONFIG.replace("  slow:\n", "  slower:\n");
     place.config_as("heraldd.yml", &format!("{config}\napi: {{port: 0, token: another-horse-battery}}\n"));

@@ -78,9 +78,9 @@ fn a_log_has_both_streams_in_order_without_secrets() {
     ] {
         assert_eq!(ask(&place, "GET", &path, "").status, status, "{path}");
     }
-    let told = heraldd(&place, &["logs", "--attempt", "5", &id]);
-    assert_eq!((told.code, told.stdout.as_str()), (Some(4), ""), "{}", told.text());
-    assert!(told.stderr.contains("there is no attempt 5: the job has one attempt"), "{}", told.text());
+    let ended = heraldd(&place, &["logs", "--attempt", "5", &id]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), ""), "{}", ended.text());
+    assert!(ended.stderr.contains("there is no attempt 5: the job has one attempt"), "{}", ended.text());
 }
 
 #[test]

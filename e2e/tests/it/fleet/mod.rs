@@ -233,7 +233,7 @@ fn nodes_are_shown_and_node_state_tells_who_comes_and_goes() {
     let mut nodes = Nodes::start();
     let more = "heartbeat: 300ms\nstate_dir: '@DIR@/state'\n";
     let config_router = "
-  told: {trigger: node_state, selector: all, task: {told: print}, job_param: {print_key: trigger_param}}
+  states: {trigger: node_state, selector: all, task: {states: print}, job_param: {print_key: trigger_param}}
 ";
     let config = format!(
         "trigger: {{manual: {{type: http, port: 0}}}}
@@ -269,24 +269,24 @@ router:
     let port = runner.address().port();
     runner.signal("KILL");
     drop(runner);
-    let told = |state: &str| {
+    let changed_to = |state: &str| {
         daemon.wait_pick(state, |line| {
             (line.contains("\"before\"") && line.contains("\"n3\"") && line.contains(&format!("\"{state}\"")))
                 .then_some(())
         })
     };
-    told("offline");
+    changed_to("offline");
     // A runner with another secret is there, and rejects the daemon.
     let config = |secret: &str| format!("port: {port}\nwork_dir: '@DIR@/runner'\nsecret: {secret}\n");
     let other = Runner::configured(&place, &config("another-secret-of-some-length"));
-    told("rejected");
+    changed_to("rejected");
     let table = nodes.place.run("heraldd", &["nodes", "--socket", "@DIR@/state/heraldd.sock"]);
     assert!(table.stdout.contains("rejected") && table.stdout.contains("secrets differ"), "{table:?}");
     other.signal("TERM");
     assert_eq!(other.wait_end(), Some(0));
     drop(other);
     let _back = Runner::configured(&place, &config(SECRET));
-    told("online");
+    changed_to("online");
 }
 
 /// A file for three nodes, as in seed 000: each has its `-id`, and each of them accepts requests.
@@ -460,9 +460,11 @@ fn a_mistake_is_told_once() {
         let router = "trigger: {t: {type: tick, interval: 9}}\nrouter: {r: {trigger: t, selector: all, task: {k: none}}}\n";
         let file = place.config_as("config.yml", &format!("{nodes}{more}{router}"));
         let ended = e2e::program::run_to_end(place.bare("heraldd").args(["-id", id, "-config"]).arg(file));
-        let told =
-            ended.stderr.lines().filter_map(|line| line.split_once("config.yml:").map(|(_, told)| told));
-        assert_eq!(told.collect::<Vec<_>>(), expected, "{more}{ended:?}");
+        let problems = ended
+            .stderr
+            .lines()
+            .filter_map(|line| line.split_once("config.yml:").map(|(_, problem)| problem));
+        assert_eq!(problems.collect::<Vec<_>>(), expected, "{more}{ended:?}");
     }
 }
 

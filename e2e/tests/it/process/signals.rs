@@ -47,7 +47,7 @@ fn running_jobs_may_end_within_the_grace() {
         place.write("go", "");
         assert_eq!(daemon.wait_end(), Some(0), "{}", daemon.log());
         assert_eq!(place.read("done").as_deref(), Some("done\n"));
-        assert_eq!(daemon.done(&event)["success"], true, "its end was told");
+        assert_eq!(daemon.done(&event)["success"], true, "its end fired exe_done");
     }
 }
 

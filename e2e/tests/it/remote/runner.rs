@@ -134,8 +134,8 @@ fn arguments_exit_codes_and_signals() {
         place.refused("herald-runner", &format!("port: {port}\nwork_dir: '@DIR@/w'\nsecret: {SECRET}\n"));
     assert_eq!(ended.code, Some(1), "{}", ended.text());
     assert!(ended.text().contains(&port.to_string()), "{}", ended.text());
-    let told = ended.text().lines().filter(|line| line.contains("the port is in use")).count();
-    assert_eq!(told, 1, "the reason is printed once: {}", ended.text());
+    let lines = ended.text().lines().filter(|line| line.contains("the port is in use")).count();
+    assert_eq!(lines, 1, "the reason is printed once: {}", ended.text());
 }
 
 #[test]
