@@ -12,6 +12,7 @@
 )]
 
 pub mod daemon;
+pub mod etcd;
 pub mod fake;
 pub mod git;
 pub mod http;

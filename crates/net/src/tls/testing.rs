@@ -71,11 +71,41 @@ impl Authority {
     /// As [`Self::sign`], written as `NAME.crt` and `NAME.key` in this folder.
     pub fn issue(&self, folder: &Path, name: &str, names: &[&str], validity: Validity) -> Pair {
         let (cert, key) = self.sign(names, validity);
-        let pair = Pair { cert: folder.join(format!("{name}.crt")), key: folder.join(format!("{name}.key")) };
-        made(std::fs::write(&pair.cert, cert));
-        write_private(&pair.key, &key);
-        pair
+        write_pair(folder, name, &cert, &key)
     }
+
+    /// A valid certificate with a common name or without one, for servers alone or for clients as well, written as
+    /// `NAME.crt` and `NAME.key` in this folder.
+    pub fn issue_as(&self, folder: &Path, name: &str, names: &[&str], purpose: &CertificatePurpose) -> Pair {
+        let mut params = params("", names, Validity::Good);
+        params.distinguished_name = DistinguishedName::new();
+        if let Some(common_name) = &purpose.common_name {
+            params.distinguished_name.push(DnType::CommonName, common_name);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if purpose.for_clients {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }
+        let key = made(KeyPair::generate());
+        let cert = made(params.signed_by(&key, &self.issuer));
+        write_pair(folder, name, &cert.pem(), &key.serialize_pem())
+    }
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Default)]
+pub struct CertificatePurpose {
+    /// Its common name.
+    pub common_name: Option<String>,
+    /// Whether clients can present it; servers always can.
+    pub for_clients: bool,
+}
+
+fn write_pair(folder: &Path, name: &str, cert: &str, key: &str) -> Pair {
+    let pair = Pair { cert: folder.join(format!("{name}.crt")), key: folder.join(format!("{name}.key")) };
+    made(std::fs::write(&pair.cert, cert));
+    write_private(&pair.key, key);
+    pair
 }
 
 /// Writes what only its owner may read.

@@ -1,0 +1,112 @@
+//! Asks a member whether a watch shows everything that it should.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::client::{EndpointIndex, EtcdClient, RangePage};
+use crate::error::EtcdError;
+use crate::history::{HistoryBreak, HistoryPoint};
+use crate::key::KeyRange;
+
+/// How often a member is asked.
+const EVERY: Duration = Duration::from_secs(5);
+/// How long it may take to answer.
+const DEADLINE: Duration = Duration::from_secs(4);
+/// Before it is asked for the second time after a failure.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// How far a watch is, shared between it and its probe.
+#[derive(Debug, Default)]
+pub(super) struct WatchProgress {
+    revision: AtomicI64,
+    count: AtomicI64,
+}
+
+impl WatchProgress {
+    /// Everything up to this revision was shown, which left so many keys.
+    pub(super) fn set(&self, revision: i64, count: i64) {
+        self.revision.store(revision, Ordering::Relaxed);
+        self.count.store(count, Ordering::Relaxed);
+    }
+
+    fn revision(&self) -> i64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) -> i64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProbeFinding {
+    /// The member does not answer, or cannot.
+    Silent(EtcdError),
+    /// The watch does not show a change that there is.
+    Missed,
+    /// The store is not the one that the watch began with.
+    OtherHistory(HistoryBreak),
+}
+
+/// Asks one member about one range.
+pub(super) struct WatchProbe<'a> {
+    pub(super) client: &'a EtcdClient,
+    pub(super) at: EndpointIndex,
+    pub(super) range: &'a KeyRange,
+    pub(super) progress: &'a WatchProgress,
+    /// When the watch began.
+    pub(super) began: HistoryPoint,
+}
+
+impl WatchProbe<'_> {
+    /// Returns when the watch must not be believed any more.
+    pub(super) async fn run(&self) -> ProbeFinding {
+        let (mut last, mut checked) = (self.began, 0);
+        let mut failed: Option<EtcdError> = None;
+        // How far the watch was when it did not show something.
+        let mut behind: Option<i64> = None;
+        loop {
+            tokio::time::sleep(if failed.is_some() { AGAIN } else { EVERY }).await;
+            let page = match self.ask(&last, checked).await {
+                Ok(page) => page,
+                Err(error) if failed.is_some() => return ProbeFinding::Silent(error),
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            failed = None;
+            if let Some(found) = last.break_before(&page.point) {
+                return ProbeFinding::OtherHistory(found);
+            }
+            last = page.point;
+            let shown = self.progress.revision();
+            let is_behind = !page.keys.is_empty() || page.count != self.progress.count();
+            if is_behind && behind == Some(shown) {
+                return ProbeFinding::Missed;
+            }
+            behind = is_behind.then_some(shown);
+            if !is_behind {
+                checked = page.point.revision;
+            }
+        }
+    }
+
+    /// Whether there is a key that changed after what was shown. etcd looks at every key for that, so it is asked only
+    /// when anything changed at all since everything was found to be shown.
+    async fn ask(&self, last: &HistoryPoint, checked: i64) -> Result<RangePage, EtcdError> {
+        let peek = async |changed_since: i64| {
+            let peek = self.client.peek(self.at, self.range, changed_since);
+            let timed_out =
+                || self.client.gateway.timed_out(self.at, DEADLINE, crate::client::CallKind::Read);
+            tokio::time::timeout(DEADLINE, peek).await.unwrap_or_else(|_| Err(timed_out()))
+        };
+        let mut page = peek(0).await?;
+        if page.point.revision == checked || last.break_before(&page.point).is_some() {
+            page.keys.clear();
+            return Ok(page);
+        }
+        peek(self.progress.revision() + 1).await
+    }
+}

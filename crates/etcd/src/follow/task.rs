@@ -1,0 +1,228 @@
+//! Lists, watches, and lists again when a watch cannot be believed.
+
+use std::pin::pin;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::known::KnownRange;
+use super::probe::{ProbeFinding, WatchProbe, WatchProgress};
+use super::{ChangeAction, FollowMode, FollowSettings, FollowStep, ListReason};
+use crate::backoff::Backoff;
+use crate::client::{EndpointIndex, EtcdClient, RangeQuery};
+use crate::error::EtcdError;
+use crate::history::HistoryPoint;
+use crate::key::KeyValue;
+use crate::watch::{EtcdWatch, WatchBatch, WatchEnd, WatchRequest};
+
+/// The most bytes of keys of one range.
+const MAX_KEYS: usize = 256 << 20;
+
+/// Nobody takes steps any more.
+struct Closed;
+
+/// Why a watch was left.
+enum WatchLeft {
+    /// It is time to compare.
+    Due,
+    /// It ended, or etcd could not be used.
+    Failed(EtcdError),
+    /// Changes are missing. Why, for people.
+    Gap(String),
+    /// The store is another one. Why, for people.
+    OtherHistory(String),
+}
+
+pub(super) struct FollowTask {
+    client: EtcdClient,
+    settings: FollowSettings,
+    steps: mpsc::Sender<FollowStep>,
+    known: KnownRange,
+    /// Why the next list is reported. `None`: only when it does not fit.
+    due: Option<ListReason>,
+}
+
+impl FollowTask {
+    pub(super) fn new(client: EtcdClient, settings: FollowSettings, steps: mpsc::Sender<FollowStep>) -> Self {
+        let (known, due) = match settings.mode {
+            FollowMode::Events { since: Some(since) } => (KnownRange::since(since), None),
+            FollowMode::Events { since: None } | FollowMode::State => {
+                (KnownRange::default(), Some(ListReason::First))
+            }
+        };
+        Self { client, settings, steps, known, due }
+    }
+
+    fn is_state(&self) -> bool {
+        self.settings.mode == FollowMode::State
+    }
+
+    /// Ends when nobody takes steps any more.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let began = Instant::now();
+            let left = match self.list_and_watch().await {
+                Ok(left) => left,
+                Err(Closed) => return,
+            };
+            let error = match left {
+                WatchLeft::Due => {
+                    if self.is_state() {
+                        self.due.get_or_insert(ListReason::Compared);
+                    }
+                    continue;
+                }
+                WatchLeft::Gap(why) => {
+                    tracing::warn!(
+                        etcd = self.client.name(),
+                        "etcd: changes are missing, reading all keys: {why}"
+                    );
+                    self.due = Some(ListReason::Gap(why));
+                    continue;
+                }
+                WatchLeft::OtherHistory(why) => {
+                    self.due = Some(ListReason::OtherHistory(why));
+                    continue;
+                }
+                WatchLeft::Failed(error) => error,
+            };
+            if self.is_state() {
+                self.due.get_or_insert(ListReason::Compared);
+            }
+            self.client.gateway.connection.failed(&error);
+            if !error.is_of_connection() {
+                tracing::warn!(etcd = self.client.name(), "etcd: {error}");
+            }
+            // One that lasted had worked.
+            if began.elapsed() > self.client.settings().timeout * 2 {
+                backoff.reset();
+            }
+            tokio::time::sleep(backoff.next_wait()).await;
+        }
+    }
+
+    /// One list and one watch.
+    async fn list_and_watch(&mut self) -> Result<WatchLeft, Closed> {
+        let query = RangeQuery::keys_only(self.settings.range.clone());
+        let snapshot = match self.client.range(query, MAX_KEYS).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Ok(WatchLeft::Failed(error)),
+        };
+        // The watch and its probe stay at one member.
+        let at = self.client.gateway.endpoints.current();
+        let point = snapshot.point;
+        let other_history = self.known.break_before(&point, &snapshot.keys);
+        if let Some(found) = &other_history {
+            tracing::warn!(etcd = self.client.name(), "{found}");
+            self.due = Some(ListReason::OtherHistory(found.to_string()));
+        }
+        let from = match self.due.take() {
+            Some(reason) => {
+                self.report_list(reason, point, snapshot.keys).await?;
+                point.revision + 1
+            }
+            None => {
+                self.known.learn(&point, snapshot.keys);
+                self.known.point().revision + 1
+            }
+        };
+        let request = WatchRequest { range: &self.settings.range, from, previous: !self.is_state() };
+        let opened = self.client.watch_at(at, &request).await;
+        match opened {
+            Ok(watch) => self.watch(watch, at, point).await,
+            Err(WatchEnd::Compacted { revision }) => Ok(gap_of_compaction(revision)),
+            Err(WatchEnd::Failed(error)) => {
+                self.leave(at, &error);
+                Ok(WatchLeft::Failed(error))
+            }
+        }
+    }
+
+    async fn report_list(
+        &mut self,
+        reason: ListReason,
+        point: HistoryPoint,
+        keys: Vec<KeyValue>,
+    ) -> Result<(), Closed> {
+        let from = self.known.point().revision;
+        // Of another history nothing is known.
+        if matches!(reason, ListReason::OtherHistory(_)) && !self.is_state() {
+            self.known = KnownRange::default();
+        }
+        let mut changes = self.known.changes(point.revision, &keys);
+        if !self.is_state() {
+            changes.retain(|change| change.action == ChangeAction::Put);
+        }
+        self.known.replace(point, keys);
+        self.send(FollowStep::Listed { reason, from, point, changes }).await
+    }
+
+    async fn send(&self, step: FollowStep) -> Result<(), Closed> {
+        self.steps.send(step).await.map_err(|_| Closed)
+    }
+
+    /// Shows what a watch shows, until it must be left.
+    async fn watch(
+        &mut self,
+        mut watch: EtcdWatch,
+        at: EndpointIndex,
+        began: HistoryPoint,
+    ) -> Result<WatchLeft, Closed> {
+        let (client, range) = (self.client.clone(), self.settings.range.clone());
+        let progress = WatchProgress::default();
+        progress.set(self.known.point().revision, self.known.count());
+        let probe = WatchProbe { client: &client, at, range: &range, progress: &progress, began };
+        let mut probe = pin!(probe.run());
+        let mut due = pin!(tokio::time::sleep(self.settings.resync));
+        loop {
+            let batch = tokio::select! {
+                batch = watch.next_batch() => batch,
+                finding = &mut probe => return Ok(self.probed(at, finding)),
+                () = &mut due => return Ok(WatchLeft::Due),
+                () = self.steps.closed() => return Err(Closed),
+            };
+            match batch {
+                Ok(batch) => {
+                    self.deliver(batch).await?;
+                    progress.set(self.known.point().revision, self.known.count());
+                }
+                Err(WatchEnd::Compacted { revision }) => return Ok(gap_of_compaction(revision)),
+                Err(WatchEnd::Failed(error)) => {
+                    self.leave(at, &error);
+                    return Ok(WatchLeft::Failed(error));
+                }
+            }
+        }
+    }
+
+    async fn deliver(&mut self, batch: WatchBatch) -> Result<(), Closed> {
+        self.known.apply(&batch.events);
+        let point = self.known.point();
+        self.send(FollowStep::Changed { point, events: batch.events }).await
+    }
+
+    fn probed(&self, at: EndpointIndex, finding: ProbeFinding) -> WatchLeft {
+        match finding {
+            ProbeFinding::OtherHistory(found) => WatchLeft::OtherHistory(found.to_string()),
+            ProbeFinding::Silent(error) => {
+                self.client.gateway.endpoints.leave(at);
+                WatchLeft::Failed(error)
+            }
+            ProbeFinding::Missed => {
+                self.client.gateway.endpoints.leave(at);
+                WatchLeft::Gap("the watch did not show a change that etcd has".to_owned())
+            }
+        }
+    }
+
+    fn leave(&self, at: EndpointIndex, error: &EtcdError) {
+        if error.passes_elsewhere() {
+            self.client.gateway.endpoints.leave(at);
+        }
+    }
+}
+
+fn gap_of_compaction(revision: i64) -> WatchLeft {
+    WatchLeft::Gap(format!("etcd has compacted its changes up to revision {revision}"))
+}
