@@ -77,12 +77,14 @@ pub enum EtcdError {
     },
     /// The gateway of the server cannot connect to the server itself.
     #[error(
-        "{endpoint}: the JSON gateway of etcd cannot connect to etcd itself, since the server's certificate is not \
-         valid for clients; issue it with the extended key usage clientAuth beside serverAuth"
+        "{endpoint}: the JSON gateway of etcd cannot connect to etcd itself ({why}); a server that requires client \
+         certificates needs the extended key usage clientAuth beside serverAuth in its own certificate"
     )]
-    ServerCertificate {
+    GatewayConnection {
         /// The member.
         endpoint: String,
+        /// What the gateway says.
+        why: String,
     },
     /// The gateway is disabled, or the server is something else.
     #[error(
@@ -143,6 +145,7 @@ impl EtcdError {
                 | Self::NoLeader { .. }
                 | Self::Unconfirmed { .. }
                 | Self::Token { .. }
+                | Self::GatewayConnection { .. }
         )
     }
 
@@ -161,7 +164,7 @@ impl EtcdError {
             | Self::NoCredentials { .. }
             | Self::Token { .. }
             | Self::CommonName { .. }
-            | Self::ServerCertificate { .. }
+            | Self::GatewayConnection { .. }
             | Self::NoGateway { .. }
             | Self::Invalid { .. }
             | Self::Tls(_) => true,
@@ -176,7 +179,7 @@ impl EtcdError {
                 | Self::TimedOut { .. }
                 | Self::NoLeader { .. }
                 | Self::Unconfirmed { .. }
-                | Self::ServerCertificate { .. }
+                | Self::GatewayConnection { .. }
                 | Self::NoGateway { .. }
                 | Self::Invalid { .. }
         )

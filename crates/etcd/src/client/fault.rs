@@ -18,6 +18,8 @@ pub(crate) mod code {
     pub(crate) const UNAUTHENTICATED: i32 = 16;
 }
 
+/// How etcd begins to reject a client certificate with a common name, as plain text.
+const COMMON_NAME: &str = "CommonName of client";
 /// The longest text of etcd that is shown, in characters.
 const MAX_SHOWN: usize = 300;
 
@@ -38,10 +40,16 @@ pub(crate) fn reason(error: &reqwest::Error) -> String {
 pub(crate) fn connection_failed(error: &reqwest::Error, encrypted: bool) -> String {
     let parse = |cause: &hyper::Error| cause.is_incomplete_message() || cause.is_parse();
     let cut = causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(parse));
-    match cut && !encrypted {
-        true => "the connection was closed without an answer: is its address https:// rather than http://?"
-            .to_owned(),
-        false => reason(error),
+    match (cut, reason(error)) {
+        (true, _) if !encrypted => {
+            "the connection was closed without an answer: is its address https:// rather than http://?"
+                .to_owned()
+        }
+        // The listener of etcd closes connections that do not begin with HTTP.
+        (_, reason) if encrypted && reason.contains("handshake eof") => {
+            "the TLS handshake was cut off: is its address http:// rather than https://?".to_owned()
+        }
+        (_, reason) => reason,
     }
 }
 
@@ -53,6 +61,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 pub(crate) fn of_answer(endpoint: String, status: StatusCode, body: &[u8], username: &str) -> EtcdError {
     match serde_json::from_slice::<ErrorAnswer>(body) {
         Ok(answer) => of_error(endpoint, &answer, username),
+        Err(_) if body.starts_with(COMMON_NAME.as_bytes()) => EtcdError::CommonName { endpoint },
         Err(_) if status == StatusCode::NOT_FOUND => EtcdError::NoGateway { endpoint },
         Err(_) => {
             let text = printable(&String::from_utf8_lossy(body));
@@ -74,7 +83,7 @@ pub(crate) fn of_error(endpoint: String, answer: &ErrorAnswer, username: &str) -
 pub(crate) fn of_text(endpoint: String, code: i32, text: &str, username: &str) -> EtcdError {
     let says = |part: &str| text.contains(part);
     match code {
-        _ if says("CommonName of client") => EtcdError::CommonName { endpoint },
+        _ if says(COMMON_NAME) => EtcdError::CommonName { endpoint },
         _ if says("no leader") || says("leader changed") => EtcdError::NoLeader { endpoint },
         _ if says("invalid user ID or password") => {
             EtcdError::WrongPassword { endpoint, username: username.to_owned() }
@@ -85,8 +94,9 @@ pub(crate) fn of_text(endpoint: String, code: i32, text: &str, username: &str) -
         }
         code::PERMISSION_DENIED => EtcdError::Denied { endpoint },
         code::OUT_OF_RANGE if says("compacted") => EtcdError::Compacted { endpoint, revision: 0 },
-        code::UNAVAILABLE if says("certificate") || says("authentication handshake failed") => {
-            EtcdError::ServerCertificate { endpoint }
+        // Errors of etcd itself name it; others are of the connection between its gateway and itself.
+        code::UNAVAILABLE if !says("etcdserver: ") => {
+            EtcdError::GatewayConnection { endpoint, why: printable(text) }
         }
         code::UNAVAILABLE | code::DEADLINE => {
             EtcdError::Unreachable { endpoint, why: format!("etcd cannot answer now: {}", printable(text)) }
@@ -137,7 +147,7 @@ mod tests {
         ),
         (
             400,
-            r#"{"message":"CommonName of client sending a request against gateway will be ignored and not used as expected","code":3}"#,
+            "CommonName of client sending a request against gateway will be ignored and not used as expected\n",
             "without a CN",
         ),
         (

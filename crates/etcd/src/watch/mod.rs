@@ -253,7 +253,7 @@ fn size(event: &WatchEvent) -> usize {
 /// `rpc error: code = PermissionDenied desc = etcdserver: permission denied`
 fn reason_of(cancel_reason: &str) -> &str {
     match cancel_reason {
-        "" => "the watch was cancelled",
+        "" => "etcdserver: the watch was cancelled",
         reason => reason.split_once(" desc = ").map_or(reason, |(_, text)| text),
     }
 }

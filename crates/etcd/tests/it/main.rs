@@ -1,5 +1,7 @@
 //! Against real servers of etcd, which each test starts.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
 mod access;
 mod failover;
 mod following;
