@@ -88,8 +88,8 @@ pub struct SeenKeys {
 }
 
 impl SeenKeys {
-    /// Why keys that were read at `later` are not of the same history. Catches a store that was wiped, filled again, and
-    /// has passed the old revision: a key of a revision up to the one that was seen must have been seen like that.
+    /// Why keys that were read at `later` are not of the same history. Catches a store that was wiped, filled again,
+    /// and has passed the old revision: a key of a revision up to the one that was seen must have been seen like that.
     #[must_use]
     pub fn break_before<'a>(
         &self,

@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::connector::GatewayConnector;
 use super::endpoints::{EndpointIndex, Endpoints};
 use super::fault;
-use super::token::{Token, TokenStore};
+use super::token::{AccessToken, TokenStore};
 use crate::error::EtcdError;
 use crate::message::response::TokenAnswer;
 use crate::settings::EtcdSettings;
@@ -129,7 +129,7 @@ impl Gateway {
     }
 
     /// The token for the next request; `None` where no user is configured, or etcd wants none.
-    pub(crate) async fn token(&self, at: EndpointIndex) -> Result<Option<Token>, EtcdError> {
+    pub(crate) async fn token(&self, at: EndpointIndex) -> Result<Option<AccessToken>, EtcdError> {
         let Some(own) = &self.settings.credentials else { return Ok(None) };
         let message = serde_json::json!({"name": own.username, "password": own.password});
         let authenticate = async || {
@@ -152,7 +152,7 @@ impl Gateway {
     }
 
     /// Another token is used from now on.
-    pub(crate) fn forget_token(&self, token: Option<&Token>) {
+    pub(crate) fn forget_token(&self, token: Option<&AccessToken>) {
         self.tokens.forget(token);
     }
 
@@ -163,7 +163,7 @@ impl Gateway {
         method: &str,
         message: &Value,
         kind: CallKind,
-        token: Option<&Token>,
+        token: Option<&AccessToken>,
     ) -> Result<Vec<u8>, EtcdError> {
         let exchange = async {
             let response = self.open(at, method, message, token, HeaderMap::new(), kind).await?;
@@ -193,7 +193,7 @@ impl Gateway {
         at: EndpointIndex,
         method: &str,
         message: &Value,
-        token: Option<&Token>,
+        token: Option<&AccessToken>,
         mut headers: HeaderMap,
         kind: CallKind,
     ) -> Result<Response, EtcdError> {
@@ -264,7 +264,7 @@ impl Gateway {
     }
 }
 
-/// Whether authenticating again may help. A token that is not sent any more after authentication was enabled is missing.
+/// Whether authenticating again may help. None is sent to an etcd that wanted none, until it does.
 pub(crate) fn is_about_token(error: &EtcdError) -> bool {
     matches!(error, EtcdError::Token { .. } | EtcdError::NoCredentials { .. })
 }

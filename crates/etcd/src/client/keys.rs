@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::{CallKind, EtcdClient, RangeQuery};
+use super::etcd_client::EtcdClient;
+use super::gateway::CallKind;
+use super::range::RangeQuery;
 use crate::error::EtcdError;
 use crate::history::HistoryPoint;
 use crate::key::{KeyRange, KeyValue};

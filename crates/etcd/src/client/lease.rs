@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{CallKind, EtcdClient};
+use super::etcd_client::EtcdClient;
+use super::gateway::CallKind;
 use crate::error::EtcdError;
 use crate::message::response::{ChangeAnswer, LeaseAnswer, StreamMessage};
 
@@ -57,7 +58,7 @@ impl EtcdClient {
         }
     }
 
-    /// Ends a lease: its keys are deleted. One that has ended already is no error.
+    /// Ends a lease: its keys are deleted. One that has ended already succeeds, too.
     ///
     /// # Errors
     /// When etcd cannot be asked.

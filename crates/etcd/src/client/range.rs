@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{CallKind, EndpointIndex, EtcdClient};
+use super::endpoints::EndpointIndex;
+use super::etcd_client::EtcdClient;
+use super::gateway::CallKind;
 use crate::error::EtcdError;
 use crate::history::HistoryPoint;
 use crate::key::{KeyRange, KeyValue};
@@ -146,7 +148,8 @@ impl EtcdClient {
         Ok(snapshot.unwrap_or_else(nothing))
     }
 
-    /// Asks this member for the number of keys of a range, and for one key that was changed at `changed_since` or later.
+    /// Asks this member for the number of keys of a range, and for one key that was changed at `changed_since` or
+    /// later.
     pub(crate) async fn peek(
         &self,
         at: EndpointIndex,

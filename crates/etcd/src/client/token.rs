@@ -6,9 +6,9 @@ use crate::error::EtcdError;
 
 /// A token. Secret.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Token(Arc<str>);
+pub(crate) struct AccessToken(Arc<str>);
 
-impl Token {
+impl AccessToken {
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
@@ -28,7 +28,7 @@ enum TokenState {
     Missing,
     /// etcd wants none.
     NotNeeded,
-    Issued(Token),
+    Issued(AccessToken),
 }
 
 impl TokenStore {
@@ -41,7 +41,7 @@ impl TokenStore {
     }
 
     /// The token, authenticated for if there is none. `None`: etcd wants none.
-    pub(crate) async fn current<F>(&self, authenticate: F) -> Result<Option<Token>, EtcdError>
+    pub(crate) async fn current<F>(&self, authenticate: F) -> Result<Option<AccessToken>, EtcdError>
     where
         F: AsyncFnOnce() -> Result<Option<String>, EtcdError>,
     {
@@ -55,7 +55,7 @@ impl TokenStore {
             TokenState::NotNeeded => Ok(None),
             TokenState::Missing => match authenticate().await? {
                 Some(text) => {
-                    let token = Token(text.into());
+                    let token = AccessToken(text.into());
                     self.set(TokenState::Issued(token.clone()));
                     Ok(Some(token))
                 }
@@ -68,7 +68,7 @@ impl TokenStore {
     }
 
     /// This token was not accepted; another one may have taken its place already. `None`: one is needed after all.
-    pub(crate) fn forget(&self, rejected: Option<&Token>) {
+    pub(crate) fn forget(&self, rejected: Option<&AccessToken>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_current = match (&*state, rejected) {
             (TokenState::Issued(current), Some(rejected)) => current == rejected,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ChangeAction, KeyChange};
+use super::step::{ChangeAction, KeyChange};
 use crate::history::{HistoryBreak, HistoryPoint, SeenKeys};
 use crate::key::KeyValue;
 use crate::watch::WatchEvent;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::known::KnownRange;
 use super::probe::{ProbeFinding, WatchProbe, WatchProgress};
-use super::{ChangeAction, FollowMode, FollowSettings, FollowStep, ListReason};
+use super::step::{ChangeAction, FollowMode, FollowSettings, FollowStep, ListReason};
 use crate::backoff::Backoff;
 use crate::client::{EndpointIndex, EtcdClient, RangeQuery};
 use crate::error::EtcdError;
