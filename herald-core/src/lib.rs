@@ -16,7 +16,9 @@ pub mod template;
 mod value;
 pub mod workflow;
 
-pub use component::{conformance, context, executor, registry, selector, spec, supervisor, trigger};
+pub use component::{
+    conformance, context, executor, registry, secret_place, selector, spec, supervisor, trigger,
+};
 pub use event::{activation, actor, exe_done, position, trigger_param, watch};
 pub use herald_base::{failpoint, unit};
 pub use herald_config::{problem, yaml};

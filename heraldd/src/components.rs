@@ -38,6 +38,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
     ];
     let executors = [
         with_max_jobs(executor::http_remote::component(), Some(MAX_JOBS_ELSEWHERE)),
+        with_max_jobs(executor::http_request::component(), Some(MAX_JOBS_ELSEWHERE)),
         with_max_jobs(executor::local::component(), None),
         executor::none::component(),
         executor::print::component(),

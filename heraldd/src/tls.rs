@@ -23,7 +23,7 @@ pub fn listener_option() -> OptionSpec {
     tls::listener_option(LISTENER)
 }
 
-/// The option `tls` of everything that connects to a runner.
+/// The option `tls` of everything that connects by URL.
 #[must_use]
 pub fn client_option() -> OptionSpec {
     tls::client_option(|tls| client_files(tls).check().map_err(|error| check_error(&error)))
@@ -89,14 +89,20 @@ pub fn listener_doubts(options: &Options) -> Vec<Problem> {
     tls::listener_doubts(options, &LISTENER)
 }
 
+/// What deserves a warning about the files of `tls` of a client.
+#[must_use]
+pub fn client_file_doubts(options: &Options) -> Vec<Problem> {
+    let client = options.0.get("tls").and_then(|tls| TlsClient::read(tls).ok());
+    client.map(|TlsClient(files)| tls::file_doubts(files.warnings())).unwrap_or_default()
+}
+
 /// What deserves a warning of something that connects to the URL `host`, by its options. Paths begin there.
 #[must_use]
 pub fn client_doubts(options: &Options) -> Vec<Problem> {
     let url = options.0.get("host").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
     let in_the_clear = url
         .is_some_and(|url| url.scheme() == "http" && url.host_str().is_some_and(|host| !is_loopback(host)));
-    let client = options.0.get("tls").and_then(|tls| TlsClient::read(tls).ok());
-    let mut doubts = client.map(|TlsClient(files)| tls::file_doubts(files.warnings())).unwrap_or_default();
+    let mut doubts = client_file_doubts(options);
     if in_the_clear {
         let what = "this is another machine, and what is sent there is signed but not encrypted: jobs, their secrets, \
                     their results";

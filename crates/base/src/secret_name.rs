@@ -4,10 +4,10 @@
 pub const MASKED: &str = "***";
 
 /// Whether a value under this name is secret: it contains password, passphrase, secret, token, ssh_key,
-/// private_key or api_key, and does not end in `_file`; or it is a header that proves who somebody is.
+/// private_key or api_key, and does not end in `_file`; or it is a header that proves who somebody is, or `bearer`.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
-    const PROOFS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+    const PROOFS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "bearer"];
     const MARKS: [&str; 7] =
         ["password", "passphrase", "secret", "token", "ssh_key", "private_key", "api_key"];
     let bytes = name.as_bytes();

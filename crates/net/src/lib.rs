@@ -1,5 +1,7 @@
 //! What listeners and clients of Herald share: daemon, runner and plugins.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod listen;
 pub mod loopback;
 pub mod network;

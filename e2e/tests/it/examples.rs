@@ -15,13 +15,16 @@
 //! | webhook-query: the two `curl` lines | `a_get_with_a_token_runs_a_command` |
 //! | webhook-github | `a_signed_push_deploys_its_branch` |
 //! | fleet | `any_node_of_the_fleet_can_be_asked` |
+//! | executor-http_request | `a_request_to_the_own_trigger` |
+//! | notify-slack, notify-ntfy, notify-healthchecks | `what_ends_is_reported` |
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use e2e::daemon::Daemon;
-use e2e::http::post_json;
+use e2e::fake::Fake;
+use e2e::http::{Message, post_json};
 use e2e::place::Place;
 use e2e::program::{Program, built, tool};
 use serde_json::Value;
@@ -70,6 +73,7 @@ fn command(place: &Place, program: &str, example: &str) -> Command {
     let paths = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{paths}", place.text_path("examples")));
     command.env("HERALD_DEMO_TOKEN", "a-token-for-the-demo");
+    command.env("HERALD_SLACK_URL", "http://127.0.0.1:9/services/T0/B0/X0");
     command
 }
 
@@ -304,6 +308,75 @@ fn a_signed_push_deploys_its_branch() {
 }
 
 #[test]
+fn a_request_to_the_own_trigger() {
+    let place = copied();
+    let port = e2e::http::free_port();
+    let path = "examples/executor-http_request.yml";
+    let text = place.read(path).unwrap().replace("port: 0", &format!("port: {port}"));
+    place.config_as(path, &text.replace("127.0.0.1:8123", &format!("127.0.0.1:{port}")));
+    let daemon = heraldd(&place, "executor-http_request.yml");
+    assert_eq!(post_json(daemon.address("manual"), br#"{"to":"world"}"#).status, 200);
+    daemon.wait_for(&["heraldd::print", "hello, world"]);
+    let sent = daemon.wait_pick("the response", |line| {
+        printed(line).filter(|value| value["trigger_param/success"] == true)
+    });
+    assert_eq!(sent["trigger_param/result/status"], 200, "{sent}");
+    assert!(sent["trigger_param/result/json"]["event_id"].is_string(), "{sent}");
+}
+
+#[test]
+fn what_ends_is_reported() {
+    let server = Fake::answering(Message::response(200, &[], b"ok"));
+    let http = format!("http://{}", server.address());
+    for (example, events, expected) in [
+        (
+            "notify-slack.yml",
+            ["{}", r#"{"exit":3}"#],
+            vec!["/services/T0/B0/X0 {\"text\":\":x: deploy/deploy failed: exit code 3: disk full\"}"],
+        ),
+        (
+            "notify-ntfy.yml",
+            ["{}", r#"{"exit":3}"#],
+            vec!["/herald-demo-5c1f deploy failed/high exit code 3: disk full"],
+        ),
+        (
+            "notify-healthchecks.yml",
+            ["{}", r#"{"exit":3}"#],
+            vec![
+                "/00000000-0000-0000-0000-000000000000/0 3 files saved\n",
+                "/00000000-0000-0000-0000-000000000000/fail exit code 3",
+            ],
+        ),
+    ] {
+        let before = server.seen().len();
+        let place = copied();
+        let path = format!("examples/{example}");
+        let text = place.read(&path).unwrap();
+        place.config_as(&path, &text.replace("https://ntfy.sh", &http).replace("https://hc-ping.com", &http));
+        let mut command = command(&place, "heraldd", example);
+        let daemon = Daemon::run(command.env("HERALD_SLACK_URL", format!("{http}/services/T0/B0/X0")));
+        for event in events {
+            assert_eq!(post_json(daemon.address("manual"), event.as_bytes()).status, 200);
+        }
+        let seen = || server.seen()[before..].to_vec();
+        let said = |request: &Message| {
+            let (title, priority) = (request.get("title"), request.get("priority"));
+            let head = title.zip(priority).map(|(title, priority)| format!("{title}/{priority} "));
+            format!("{} {}{}", request.target().1, head.unwrap_or_default(), request_text(request))
+        };
+        e2e::wait::until(example, || (seen().len() == expected.len()).then_some(()));
+        let mut all: Vec<String> = seen().iter().map(said).collect();
+        all.sort();
+        assert_eq!(all, expected, "{example}: {}", daemon.log());
+        assert!(!daemon.log().contains("/services/"), "{}", daemon.log());
+    }
+}
+
+fn request_text(request: &Message) -> String {
+    String::from_utf8(request.body.clone()).unwrap()
+}
+
+#[test]
 fn any_node_of_the_fleet_can_be_asked() {
     let places = [copied(), copied(), copied()];
     let port = e2e::http::free_port();
@@ -325,7 +398,7 @@ fn any_node_of_the_fleet_can_be_asked() {
         let address =
             daemon.wait_pick(marker, |line| line.split_once(marker)?.1.split('/').next()?.parse().ok());
         let headers = [("Content-Type", "application/json"), ("Accept", "text/plain")];
-        let request = e2e::http::Message::request("POST", "/update", &headers, br#"{"tag": "v1.2"}"#);
+        let request = Message::request("POST", "/update", &headers, br#"{"tag": "v1.2"}"#);
         let text = e2e::http::send(address, &request).text();
         for node in ["web1", "web2"] {
             assert!(

@@ -12,6 +12,7 @@ mod components;
 mod configuration;
 mod examples;
 mod fleet;
+mod http_request;
 mod import;
 mod job;
 mod model;

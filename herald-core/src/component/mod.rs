@@ -4,6 +4,7 @@ pub mod conformance;
 pub mod context;
 pub mod executor;
 pub mod registry;
+pub mod secret_place;
 pub mod selector;
 pub mod spec;
 pub mod supervisor;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 pub use herald_config::spec::{
-    CheckError, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, Proof,
+    CheckError, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, ParamsCheck, Proof,
 };
 
 use crate::component::context::Context;

@@ -1,6 +1,7 @@
 //! The executors of the daemon, a file each.
 
 pub mod http_remote;
+pub mod http_request;
 pub mod local;
 pub mod none;
 pub mod print;

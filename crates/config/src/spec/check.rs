@@ -71,6 +71,8 @@ impl Description {
     pub fn check_params(&self, given: &Params, at: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();
         problems.extend(self.misspelt(given, at));
+        let together = self.params_check.map(|check| check(given)).unwrap_or_default();
+        problems.extend(together.into_iter().map(|found| Problem { path: at.join(&found.path), ..found }));
         for spec in &self.params {
             match given.get(&spec.name) {
                 Some(value) if holds_template(value) && spec.is_code => {

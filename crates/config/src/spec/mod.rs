@@ -171,6 +171,9 @@ pub type Proof = fn(&Params, &Params) -> Option<bool>;
 /// What is not wrong with a component's options, and deserves a warning. Paths begin at the component.
 pub type Doubts = fn(&Options) -> Vec<Problem>;
 
+/// What is wrong with parameters together, each of which is right by itself. Paths begin at the parameters.
+pub type ParamsCheck = fn(&Params) -> Vec<Problem>;
+
 /// The part of a component type that people read.
 #[derive(Clone)]
 pub struct Description {
@@ -186,6 +189,8 @@ pub struct Description {
     /// `match_value` must not silently select more than was meant. Further parameters are allowed all the same; scripts
     /// see them.
     pub refuse_near_misses: bool,
+    /// What is wrong with several of `params` together, see [`ParamsCheck`].
+    pub params_check: Option<ParamsCheck>,
     /// For selectors: what it can prove of its answer, see [`Proof`].
     pub proof: Option<Proof>,
     /// What deserves a warning, see [`Doubts`].
@@ -206,6 +211,7 @@ impl Description {
             options: Vec::new(),
             params: Vec::new(),
             refuse_near_misses: false,
+            params_check: None,
             proof: None,
             doubts: None,
             gives: Vec::new(),
@@ -231,6 +237,13 @@ impl Description {
     #[must_use]
     pub fn refuse_near_misses(mut self) -> Self {
         self.refuse_near_misses = true;
+        self
+    }
+
+    /// Says what is wrong with parameters together.
+    #[must_use]
+    pub fn params_check(mut self, check: ParamsCheck) -> Self {
+        self.params_check = Some(check);
         self
     }
 

@@ -6,6 +6,7 @@ mod change;
 mod clients;
 mod file;
 mod handshake;
+mod requests;
 mod serve;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use herald_net::client::reason;
 use herald_wire::MAX_RESULT;
 use herald_wire::answer::Claim;
 use herald_wire::manifest::{self, AnswerManifest};
@@ -12,7 +13,6 @@ use reqwest::Response;
 use serde::de::DeserializeOwned;
 
 use super::answer_files;
-use super::connect_error::reason;
 use super::fault::Fault;
 use super::job_answer::{AnswerBody, Expected, JobAnswer, SignedWith, header, object, truncated};
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herald_base::clock::{Clock as _, SystemClock};
+use herald_net::client::{ClientSettings, ConnectError, HttpConnector, is_not_http, reason};
 use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, MAX_HEARTBEAT};
 use herald_wire::job::{CANCEL, JobKey};
 use herald_wire::log::{LOG, LogAnswer, LogRequest, MAX_LOG_ANSWER};
@@ -15,12 +16,11 @@ use reqwest::{Response, Url};
 use serde::de::DeserializeOwned;
 
 use super::answer;
-use super::connect_error::{ConnectError, is_not_http, reason};
-use super::connector::Connector;
 use super::fault::Fault;
 use super::job_answer::SignedWith;
 use crate::settings::RunnerAddress;
 
+const USER_AGENT: &str = concat!("heraldd/", env!("CARGO_PKG_VERSION"));
 /// For all attempts at a cancel together.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an answer with output, beyond what the runner is allowed to wait.
@@ -30,7 +30,7 @@ const CANCEL_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sends requests to one runner.
 pub(super) struct RunnerConnection {
-    connector: Connector,
+    connector: HttpConnector,
     url: Url,
     /// The URL for people: without user, password and query.
     pub(super) shown: String,
@@ -49,7 +49,8 @@ impl RunnerConnection {
     /// For this runner.
     pub(super) async fn new(address: RunnerAddress, connect_timeout: Duration) -> Result<Self, ConnectError> {
         let RunnerAddress { url, secrets, tls } = address;
-        let connector = Connector::new(connect_timeout, tls).await?;
+        let settings = ClientSettings { connect_timeout, user_agent: USER_AGENT };
+        let connector = HttpConnector::new(settings, tls).await?;
         let shown = shown(&url);
         Ok(Self { connector, url, shown, secrets })
     }

@@ -2,9 +2,7 @@
 
 mod answer;
 mod answer_files;
-mod connect_error;
 mod connection;
-mod connector;
 mod fault;
 mod file_sink;
 mod follow;
@@ -16,8 +14,8 @@ mod run;
 mod staging;
 mod staging_error;
 
-pub use connect_error::ConnectError;
 pub use fault::Fault;
+pub use herald_net::client::ConnectError;
 pub use probe::{NodeProbe, NodeStatus, ProbeError};
 pub(crate) use request::RunnerRequest;
 pub use run::RunnerClient;

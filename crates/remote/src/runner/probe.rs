@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use herald_net::client::ConnectError;
 use herald_wire::heartbeat::Heartbeat;
 use tokio::sync::OnceCell;
 
-use super::connect_error::ConnectError;
 use super::connection::RunnerConnection;
 use super::fault::Fault;
 use crate::settings::RunnerAddress;

@@ -7,13 +7,13 @@ use herald_base::failpoint;
 use herald_base::output::{Output, Stream};
 use herald_base::stop::Stop;
 use herald_base::unit;
+use herald_net::client::ConnectError;
 use herald_wire::ending::EndingName;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::answer;
-use super::connect_error::ConnectError;
 use super::connection::{PendingAnswer, RunnerConnection};
 use super::fault::Fault;
 use super::follow::OutputFollower;

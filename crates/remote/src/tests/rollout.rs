@@ -152,7 +152,7 @@ async fn a_node_that_is_not_trusted_or_not_understood_is_not_offline() {
         ("https", issue(&good, "elsewhere", "web1.example", Validity::Good), "is for web1.example"),
         ("https", issue(&good, "expired", "127.0.0.1", Validity::Expired), "expired"),
         ("https", strict, "it wants a client certificate"),
-        ("http", fine, "no HTTP response: is the runner's address https://"),
+        ("http", fine, "no HTTP response: is its address https://"),
     ] {
         let port = secured(files).await;
         let mut node = address(&format!("{scheme}://127.0.0.1:{port}/path"));

@@ -1,16 +1,25 @@
-//! The HTTP client of one runner, created again when the files of its TLS change.
+//! The HTTP client for one group of settings, created again when the files of its TLS change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use herald_net::tls::{ClientConfig, ClientFiles, ClientTls, install_provider};
 use reqwest::{Client, ClientBuilder};
 
 use super::connect_error::{ConnectError, reason};
+use crate::tls::{ClientConfig, ClientFiles, ClientTls, install_provider};
 
-/// Makes connections to one runner.
-pub(super) struct Connector {
-    connect_timeout: Duration,
+/// What holds for all connections of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+    /// The name and version of the client.
+    pub user_agent: &'static str,
+}
+
+/// Makes connections.
+pub struct HttpConnector {
+    settings: ClientSettings,
     tls: Option<ClientTls>,
     current: Mutex<ConfiguredClient>,
 }
@@ -22,15 +31,12 @@ struct ConfiguredClient {
     tls: Option<Arc<ClientConfig>>,
 }
 
-impl Connector {
+impl HttpConnector {
     /// Reads the files. Needs a runtime with time.
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub(super) async fn new(
-        connect_timeout: Duration,
-        files: Option<ClientFiles>,
-    ) -> Result<Self, ConnectError> {
+    pub async fn new(settings: ClientSettings, files: Option<ClientFiles>) -> Result<Self, ConnectError> {
         // Reading the certificates that the machine trusts takes time, too.
         let read = move || {
             install_provider();
@@ -41,22 +47,22 @@ impl Connector {
             Some(tls) => Some(tls.config().await),
             None => None,
         };
-        let current = create(connect_timeout, config).await?;
-        Ok(Self { connect_timeout, tls, current: Mutex::new(current) })
+        let current = create(settings, config).await?;
+        Ok(Self { settings, tls, current: Mutex::new(current) })
     }
 
     /// The client for the next request.
     ///
     /// # Errors
     /// [`ConnectError`]
-    pub(super) async fn client(&self) -> Result<Client, ConnectError> {
+    pub async fn client(&self) -> Result<Client, ConnectError> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(tls) = &self.tls else { return Ok(current.client) };
         let config = tls.config().await;
         if current.tls.is_some_and(|used| Arc::ptr_eq(&used, &config)) {
             return Ok(current.client);
         }
-        let fresh = create(self.connect_timeout, Some(config)).await?;
+        let fresh = create(self.settings, Some(config)).await?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
         Ok(fresh.client)
     }
@@ -67,11 +73,11 @@ fn task_failed(error: tokio::task::JoinError) -> ConnectError {
 }
 
 async fn create(
-    connect_timeout: Duration,
+    settings: ClientSettings,
     tls: Option<Arc<ClientConfig>>,
 ) -> Result<ConfiguredClient, ConnectError> {
     let build = move || {
-        let builder = builder(connect_timeout);
+        let builder = builder(settings);
         let builder = match &tls {
             Some(tls) => builder.tls_backend_preconfigured(ClientConfig::clone(tls)),
             None => builder,
@@ -84,12 +90,12 @@ async fn create(
     tokio::task::spawn_blocking(build).await.map_err(task_failed)?
 }
 
-fn builder(connect_timeout: Duration) -> ClientBuilder {
+fn builder(settings: ClientSettings) -> ClientBuilder {
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         // A variable in the daemon's environment must not send jobs elsewhere.
         .no_proxy()
-        .connect_timeout(connect_timeout)
+        .connect_timeout(settings.connect_timeout)
         .tcp_nodelay(true)
         // A job may take hours without any traffic; a dead peer must be noticed all the same.
         .tcp_keepalive(Duration::from_secs(30))
@@ -99,5 +105,5 @@ fn builder(connect_timeout: Duration) -> ClientBuilder {
         .pool_max_idle_per_host(0)
         // As the original writes them, for peers that compare names of headers case-sensitively.
         .http1_title_case_headers()
-        .user_agent(concat!("heraldd/", env!("CARGO_PKG_VERSION")))
+        .user_agent(settings.user_agent)
 }

@@ -1,9 +1,10 @@
-//! Errors of connecting to a runner, and what an error of the HTTP client means.
+//! Errors of making a connection, and what an error of the HTTP client means.
 
 use std::error::Error;
 
 use herald_base::os_error;
-use herald_net::tls::TlsError;
+
+use crate::tls::{TlsError, explain};
 
 /// Why no request can be made.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +22,12 @@ pub enum ConnectError {
 }
 
 /// The meaning of [`is_not_http`].
-const NOT_HTTP: &str = "no HTTP response: is the runner's address https:// rather than http://?";
+const NOT_HTTP: &str = "no HTTP response: is its address https:// rather than http://?";
 
 /// What the HTTP client says without its own wrapping, and without the URL, which may contain a password.
-pub(super) fn reason(error: &reqwest::Error) -> String {
-    if let Some(reason) = herald_net::tls::explain(error) {
+#[must_use]
+pub fn reason(error: &reqwest::Error) -> String {
+    if let Some(reason) = explain(error) {
         return reason;
     }
     if is_not_http(error) {
@@ -45,7 +47,8 @@ fn is_wrapping(text: &str) -> bool {
 }
 
 /// Whether what came back does not begin like an HTTP response. In most cases it is TLS.
-pub(super) fn is_not_http(error: &reqwest::Error) -> bool {
+#[must_use]
+pub fn is_not_http(error: &reqwest::Error) -> bool {
     // The library has no predicate for this.
     let of_version = |error: &hyper::Error| error.is_parse() && error.to_string().contains("HTTP version");
     causes(error).any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(of_version))
