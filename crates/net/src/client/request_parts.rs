@@ -69,20 +69,20 @@ pub(super) fn url(given: Option<&Value>, found: Option<&str>) -> Result<Target, 
     if !matches!(url.scheme(), "http" | "https") {
         return Err(wrong("a URL here begins with http:// or https://"));
     }
-    let user = take_user(&mut url).map_err(wrong)?;
+    let user = take_user(&mut url, name)?;
     url.set_fragment(None);
     Ok(Target { url, user })
 }
 
 /// Takes user and password out of a URL.
-fn take_user(url: &mut Url) -> Result<Option<BasicUser>, &'static str> {
+fn take_user(url: &mut Url, parameter: &str) -> Result<Option<BasicUser>, InvalidRequest> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
     }
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let (name, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
-    cleared.map_err(|()| "user and password of this URL cannot be used")?;
+    cleared.map_err(|()| InvalidRequest::new(parameter, "user and password of this URL cannot be used"))?;
     Ok(Some(BasicUser { name, password }))
 }
 
@@ -102,13 +102,13 @@ pub(super) fn add_query(url: &mut Url, given: Option<&Value>) -> Result<(), Inva
 }
 
 /// A name and one of its values.
-struct Pair {
+struct NamedText {
     name: String,
     value: String,
 }
 
 /// The entries of a map; a list gives one for each of its items, null none.
-fn pairs(parameter: &str, given: Option<&Value>) -> Result<Vec<Pair>, InvalidRequest> {
+fn pairs(parameter: &str, given: Option<&Value>) -> Result<Vec<NamedText>, InvalidRequest> {
     let map = match given {
         None => return Ok(Vec::new()),
         Some(Value::Object(map)) => map,
@@ -131,7 +131,7 @@ fn pairs(parameter: &str, given: Option<&Value>) -> Result<Vec<Pair>, InvalidReq
                     return Err(InvalidRequest::new(format!("{parameter}/{name}"), why));
                 }
             };
-            pairs.push(Pair { name: name.clone(), value });
+            pairs.push(NamedText { name: name.clone(), value });
         }
     }
     Ok(pairs)
@@ -141,7 +141,7 @@ fn pairs(parameter: &str, given: Option<&Value>) -> Result<Vec<Pair>, InvalidReq
 pub(super) fn headers(given: Option<&Value>) -> Result<HeaderMap, InvalidRequest> {
     let mut headers = HeaderMap::new();
     let mut bytes = 0;
-    for Pair { name, value } in pairs("headers", given)? {
+    for NamedText { name, value } in pairs("headers", given)? {
         let wrong = |why: &str| InvalidRequest::new(format!("headers/{name}"), why);
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| wrong("this is not a valid name of a header"))?;
@@ -219,12 +219,12 @@ fn basic(user: &BasicUser) -> Result<String, InvalidRequest> {
 }
 
 /// A body and what it is.
-pub(super) struct Body {
+pub(super) struct RequestBody {
     pub(super) bytes: Bytes,
     pub(super) content_type: &'static str,
 }
 
-impl Body {
+impl RequestBody {
     /// One of `json`, `form` and `body`.
     pub(super) fn read(params: &Map<String, Value>) -> Result<Option<Self>, InvalidRequest> {
         let ways: Vec<&str> =
@@ -241,7 +241,7 @@ impl Body {
             ("json", value) => (serde_json::to_vec(value).unwrap_or_default(), "application/json"),
             ("form", value) => {
                 let mut form = Serializer::new(String::new());
-                for Pair { name, value } in pairs("form", Some(value))? {
+                for NamedText { name, value } in pairs("form", Some(value))? {
                     form.append_pair(&name, &value);
                 }
                 (form.finish().into_bytes(), "application/x-www-form-urlencoded")
