@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::expected_status::ExpectedStatus;
 use super::invalid_request::InvalidRequest;
-use super::request_parts::{RequestBody, add_auth, add_query, headers, set_if_absent, url};
+use super::request_parts::{SentBody, add_auth, add_query, headers, set_if_absent, url};
 
 /// How long a request takes at most, where it does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl HttpRequest {
         let mut target = url(given("url"), context.url)?;
         add_query(&mut target.url, given("query"))?;
         let mut headers = headers(given("headers"))?;
-        let body = RequestBody::read(params)?;
+        let body = SentBody::read(params)?;
         if let Some(content_type) = body.as_ref().map(|body| body.content_type) {
             set_if_absent(&mut headers, "content-type", HeaderValue::from_static(content_type));
         }

@@ -219,12 +219,12 @@ fn basic(user: &BasicUser) -> Result<String, InvalidRequest> {
 }
 
 /// A body and what it is.
-pub(super) struct RequestBody {
+pub(super) struct SentBody {
     pub(super) bytes: Bytes,
     pub(super) content_type: &'static str,
 }
 
-impl RequestBody {
+impl SentBody {
     /// One of `json`, `form` and `body`.
     pub(super) fn read(params: &Map<String, Value>) -> Result<Option<Self>, InvalidRequest> {
         let ways: Vec<&str> =
