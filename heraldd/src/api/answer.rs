@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use super::model;
-use herald_store::history::{HistoryError, SHORTEST_PART};
+use herald_store::history::{HistoryError, SHORTEST_PART, Unreadable};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -65,6 +65,10 @@ impl From<HistoryError> for ErrorResponse {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Cursor => Self::new(StatusCode::BAD_REQUEST, error),
+            // It will not be better later.
+            HistoryError::Unreadable(Unreadable::Damaged(_)) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+            }
             HistoryError::Unreadable(_) => Self::later(StatusCode::SERVICE_UNAVAILABLE, error),
         }
     }

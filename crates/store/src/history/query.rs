@@ -62,6 +62,9 @@ pub enum Unreadable {
     /// It has not taken in yet what was recorded before the question.
     #[error("{0}")]
     Behind(String),
+    /// Here it is damaged.
+    #[error("it is damaged here ({0}); `heraldd state check` names what is, and /readyz too")]
+    Damaged(String),
     /// Its file.
     #[error(transparent)]
     File(#[from] rusqlite::Error),

@@ -105,10 +105,10 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     };
     // SQLite gives the files beside it the mode of this one, and would leave this one to the umask.
     drop(permissions::open_private(path).map_err(|error| unusable(&error))?);
-    let mut connection = connect(path, true).map_err(|error| unusable(&error))?;
-    let version: u32 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(|error| unusable(&error))?;
+    let of_history = |error: rusqlite::Error| OpenError::of_history(path, &error);
+    let mut connection = connect(path, true).map_err(of_history)?;
+    let version =
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, u32>(0)).map_err(of_history)?;
     let version = usize::try_from(version).unwrap_or(usize::MAX);
     if version > MIGRATIONS.len() {
         return Err(OpenError(format!(
@@ -119,7 +119,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
         )));
     }
     for (number, migration) in MIGRATIONS.iter().enumerate().skip(version) {
-        migrate(&mut connection, migration, number + 1).map_err(|error| unusable(&error))?;
+        migrate(&mut connection, migration, number + 1).map_err(of_history)?;
     }
     Ok(connection)
 }

@@ -6,8 +6,8 @@ use herald_core::journal::Record;
 use serde_json::json;
 
 use super::JournalStore;
-use super::tests::{accepted, append, id, leave_behind, open, plan, queued, routed};
-use crate::history::{History, JobQuery};
+use super::tests::{KEEP, accepted, append, id, leave_behind, open, plan, queued, routed};
+use crate::history::{History, HistoryError, JobQuery, Unreadable};
 
 const PAGE: usize = 4096;
 
@@ -50,6 +50,11 @@ async fn one_damaged_row_is_left_out_and_named() {
         change(folder.path(), &format!("UPDATE jobs SET {damage} WHERE id = '{}'", id(12)));
         let store = open(folder.path());
         assert_eq!(recovered(&store), (1, 2), "{damage}");
+        let asked = store.job(&id(12)).await;
+        assert!(
+            matches!(asked, Err(HistoryError::Unreadable(Unreadable::Damaged(_)))),
+            "{damage}: {asked:?}"
+        );
         let named = store.damage().list();
         assert!(named.iter().any(|what| what.contains(&*id(12))), "{damage}: {named:?}");
         assert!(listed(&store).await >= 2, "{damage}");
@@ -142,5 +147,18 @@ async fn a_journal_that_ends_early_is_named() {
     leave_behind(folder.path(), &[vec![accepted(&plan, 1, json!({}))]]).await;
     for _ in 0..2 {
         assert!(open(folder.path()).damage().list().is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_is_not_a_database_names_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("journal.db"), "garbage ".repeat(100)).unwrap();
+    let error = JournalStore::open(folder.path(), KEEP, std::sync::Arc::new(herald_core::clock::SystemClock))
+        .err()
+        .unwrap()
+        .to_string();
+    for says in ["file is not a database", "`heraldd state restore`", "`heraldd state salvage`"] {
+        assert!(error.contains(says), "{error}");
     }
 }

@@ -178,10 +178,10 @@ impl JournalStore {
             question(&reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
         let answer = asked.await?;
-        if let Err(error) = &answer {
-            self.damage.is_behind(error, "a part of the history");
-        }
-        Ok(answer?)
+        answer.map_err(|error| match self.damage.is_behind(&error, "a part of the history") {
+            true => Unreadable::Damaged(error.to_string()),
+            false => Unreadable::File(error),
+        })
     }
 }
 
