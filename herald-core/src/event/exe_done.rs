@@ -41,7 +41,8 @@ pub struct FinishedJob<'a> {
 #[must_use]
 pub fn exe_done_param(finished: &FinishedJob<'_>) -> Params {
     let FinishedJob { job, verdict, mask, .. } = finished;
-    // What the event carries goes on to the jobs of the chain; what shows it hides it by its names.
+    // What the event carries and what the job gave goes on to the jobs of the chain; what shows it hides it by its
+    // names.
     let shown = |(key, value): (&String, &Value)| {
         let value = if key == "trigger_param" { mask.by_value(value) } else { mask.value(value) };
         (key.clone(), value)
@@ -54,7 +55,7 @@ pub fn exe_done_param(finished: &FinishedJob<'_>) -> Params {
         ("success", Value::Bool(verdict.status == Status::Succeeded)),
         ("status", Value::from(verdict.status.as_str())),
         ("error", error),
-        ("result", Value::Object(mask.params(&verdict.result))),
+        ("result", mask.by_value(&Value::Object(verdict.result.clone()))),
         ("queued_at", time(finished.queued_at)),
         ("started_at", finished.started_at.map_or(Value::Null, time)),
         ("ended_at", time(finished.ended_at)),
@@ -66,9 +67,10 @@ pub fn exe_done_param(finished: &FinishedJob<'_>) -> Params {
     params
 }
 
-/// To the millisecond, as the history keeps times.
+/// To the millisecond, as the history keeps times, and always with three digits: then texts are in the order of times.
 fn time(at: Timestamp) -> Value {
-    Value::String(Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at).to_string())
+    let at = Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at);
+    Value::String(format!("{at:.3}"))
 }
 
 /// Leaves out what lies deeper than [`MOST_LINKS`] jobs of the chain: every job holds the one before it, and all of
@@ -251,8 +253,10 @@ mod tests {
         mask.add("hunter2222");
         let event = json!({"token": ["echo"], "other": "echo", "a": "hunter2222"});
         let job = job(0, event.as_object().cloned().unwrap());
-        let verdict = Verdict { status: Status::Succeeded, error: None, result: Params::new() };
+        let result = json!({"password": "main", "b": "hunter2222"}).as_object().cloned().unwrap();
+        let verdict = Verdict { status: Status::Succeeded, error: None, result };
         let params = done(&job, &verdict, &mask);
+        assert_eq!(params["result"], json!({"password": "main", "b": "***"}));
         assert_eq!(params["trigger_param"], json!({"token": ["echo"], "other": "echo", "a": "***"}));
     }
 
