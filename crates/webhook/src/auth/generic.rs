@@ -1,6 +1,6 @@
 //! An HMAC of the body in a header, however a sender writes it.
 
-use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, WRONG, header};
+use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, header};
 use crate::signature::{Algorithm, Encoding, matches};
 
 /// A header with an HMAC of the body.
@@ -37,7 +37,7 @@ impl HmacHeader {
         let mut checked = stripped.map(|signature| {
             signed(self.algorithm, &self.secrets, &[request.body], signature, self.encoding)
         });
-        checked.find(Result::is_ok).unwrap_or_else(|| Err(AuthError::new(WRONG)))
+        checked.find(Result::is_ok).unwrap_or_else(|| Err(AuthError::mismatch()))
     }
 }
 
@@ -50,5 +50,5 @@ pub(super) fn signed(
     encoding: Encoding,
 ) -> Result<(), AuthError> {
     let fits = |secret: &String| matches(algorithm, secret.as_bytes(), parts, signature, encoding);
-    if secrets.iter().any(fits) { Ok(()) } else { Err(AuthError::new(WRONG)) }
+    if secrets.iter().any(fits) { Ok(()) } else { Err(AuthError::mismatch()) }
 }

@@ -10,8 +10,6 @@ use sha2::{Digest as _, Sha256};
 pub(super) const WINDOW: Duration = Duration::from_secs(5 * 60);
 /// So many signatures in one header are checked: each takes a pass over the body.
 pub(super) const MOST_SIGNATURES: usize = 16;
-/// The message for a signature that does not match.
-pub(super) const WRONG: &str = "signature mismatch: wrong secret or altered message";
 
 /// A request, as far as it proves who sent it.
 pub struct RequestCredentials<'a> {
@@ -27,12 +25,22 @@ pub struct RequestCredentials<'a> {
 
 /// Why a request is rejected: one sentence that does not reveal the secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct AuthError(String);
+#[error("{why}")]
+pub struct AuthError {
+    why: String,
+    /// Whether another body could have been the one that was signed.
+    pub(super) is_of_body: bool,
+}
 
 impl AuthError {
     pub(super) fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
+        Self { why: why.into(), is_of_body: false }
+    }
+
+    /// A signature that does not match.
+    pub(super) fn mismatch() -> Self {
+        let why = "signature mismatch: wrong secret or altered message".to_owned();
+        Self { why, is_of_body: true }
     }
 }
 

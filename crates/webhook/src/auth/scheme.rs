@@ -87,7 +87,8 @@ impl Provider {
 }
 
 impl Auth {
-    /// Checks what the head of a request alone can prove: a request without a token is rejected before its body.
+    /// Checks what the head of a request alone can prove: one without a token or a signature is rejected before its
+    /// body is read.
     ///
     /// # Errors
     /// Why the request is rejected.
@@ -95,7 +96,11 @@ impl Auth {
         match self {
             Self::Token(token) => token.check(request),
             Self::Basic(basic) => basic.check(request),
-            Self::Hmac(_) | Self::Provider(..) => Ok(()),
+            Self::Hmac(_) | Self::Provider(..) => match self.check_whole(request) {
+                // The body, which is to come, decides.
+                Err(error) if error.is_of_body => Ok(()),
+                other => other,
+            },
         }
     }
 

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, WRONG, header, in_time};
+use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, header, in_time};
 use crate::signature::{Algorithm, Encoding, matches};
 
 pub(super) fn check(secrets: &[String], request: &RequestCredentials<'_>) -> Result<(), AuthError> {
@@ -19,7 +19,7 @@ pub(super) fn check(secrets: &[String], request: &RequestCredentials<'_>) -> Res
         keys.iter().any(|key| matches(Algorithm::Sha256, key, &parts, signature, Encoding::Base64))
     });
     if !fits {
-        return Err(AuthError::new(WRONG));
+        return Err(AuthError::mismatch());
     }
     in_time(time, request.now)
 }

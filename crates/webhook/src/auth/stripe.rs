@@ -3,7 +3,7 @@
 //! See "Verify webhook signatures manually" in Stripe's documentation. It gives no example with a secret, so
 //! that the test makes its signatures after the description.
 
-use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, WRONG, header, in_time};
+use super::proof::{AuthError, MOST_SIGNATURES, RequestCredentials, header, in_time};
 use crate::signature::{Algorithm, Encoding, matches};
 
 pub(super) fn check(secrets: &[String], request: &RequestCredentials<'_>) -> Result<(), AuthError> {
@@ -20,7 +20,7 @@ pub(super) fn check(secrets: &[String], request: &RequestCredentials<'_>) -> Res
             .any(|secret| matches(Algorithm::Sha256, secret.as_bytes(), &parts, signature, Encoding::Hex))
     });
     if !fits {
-        return Err(AuthError::new(WRONG));
+        return Err(AuthError::mismatch());
     }
     in_time(time, request.now)
 }

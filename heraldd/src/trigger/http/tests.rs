@@ -315,6 +315,39 @@ async fn too_large_is_said_before_the_body_is_sent() {
     server.end().await;
 }
 
+/// Who signs nothing is rejected before the body is read; what is signed is seen with the body alone.
+#[tokio::test]
+async fn unsigned_bodies_are_not_read() {
+    let github = json!({"provider": "github", "secret": "sixteen-bytes-and-more"});
+    let hmac = json!({"hmac": {"header": "x-sign", "secret": "sixteen-bytes-and-more", "prefix": "v1=", "algorithm": "sha256",
+        "encoding": "hex"}});
+    let old = "X-Slack-Request-Timestamp: 1531420618\r\nX-Slack-Signature: v0=a2114d57\r\n";
+    let slack = json!({"provider": "slack", "secret": "sixteen-bytes-and-more"});
+    for (auth, headers, status) in [
+        (&github, "", "401"),
+        (&github, "X-Hub-Signature-256: 00\r\n", "401"),
+        (&github, "X-Hub-Signature-256: sha256=00\r\n", "100"),
+        (&hmac, "", "401"),
+        (&hmac, "X-Sign: 00\r\n", "401"),
+        (&hmac, "X-Sign: v1=00\r\n", "100"),
+        (&slack, "X-Slack-Signature: v0=00\r\n", "401"),
+        (&slack, old, "100"),
+    ] {
+        let server = start(trigger(json!({"port": 0, "auth": auth})), Taken::default()).await;
+        let mut stream = server.connect().await;
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\
+             Expect: 100-continue\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(std::str::from_utf8(&begin).unwrap(), format!("HTTP/1.1 {status}"), "{auth} {headers}");
+        drop(stream);
+        server.end().await;
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_sends_too_much_still_sees_the_answer() {
     let server = served().await;

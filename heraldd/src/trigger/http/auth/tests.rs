@@ -32,7 +32,7 @@ impl Case<'_> {
             description.check(given.as_object().unwrap(), &herald_core::problem::Path::top());
         assert_eq!(problems, [], "{}", self.auth);
         let auth = read(&options.0["auth"]).unwrap();
-        auth.check_head(&request)
+        auth.check_head(&RequestCredentials { headers: &headers, query: &query, body: b"", now })
             .and_then(|()| auth.check_whole(&request))
             .map_err(|denied| denied.to_string())
     }
