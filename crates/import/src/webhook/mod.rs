@@ -251,11 +251,14 @@ fn trigger(
     }
     if let Some(kind) = item.text_at("incoming-payload-content-type").filter(|kind| !kind.is_empty()) {
         let at = item.get("incoming-payload-content-type");
-        let known = ["json", "x-www-form-urlencoded"].iter().any(|known| kind.contains(known));
+        let is_multipart = kind.contains("multipart/form-data");
+        let known =
+            is_multipart || ["json", "x-www-form-urlencoded"].iter().any(|known| kind.contains(known));
         if let Some(at) = at.filter(|_| !known) {
             at.omit(format!("bodies of type {kind} are not parsed: there are no parameters"));
         }
-        if is_header_value(&kind) {
+        // The boundary of the parts is in the sender's own header.
+        if is_header_value(&kind) && !is_multipart {
             trigger["content_type"] = Value::from(kind);
         }
     }
@@ -588,6 +591,9 @@ mod tests {
     fn the_type_that_a_hook_expects() {
         let (config, _) = hook(json!({"incoming-payload-content-type": ""}));
         assert_eq!(config["trigger"]["h"]["content_type"], Value::Null);
+        let (config, omissions) =
+            hook(json!({"incoming-payload-content-type": "multipart/form-data", "http-methods": ["POST"]}));
+        assert_eq!((&config["trigger"]["h"]["content_type"], omissions.len()), (&Value::Null, 0));
         for (given, left) in
             [("application/json", false), ("x-www-form-urlencoded", false), ("text/xml", true)]
         {
