@@ -15,6 +15,7 @@ const BAD_INPUT: u8 = 2;
 fn main() -> ExitCode {
     // First of all: while there is one thread.
     herald_exec::ownership::hide();
+    herald_exec::end_silent_connections();
     let args = Args::try_parse_from(cli::with_two_dashes(std::env::args_os()));
     match args.and_then(Args::mode) {
         Ok(RunMode::Run(file)) => run(&file),

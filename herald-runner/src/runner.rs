@@ -194,6 +194,7 @@ fn settings(config: &RunnerConfig, work_dir: &Path) -> ExecSettings {
     settings.output_limit = config.output_limit;
     settings.kill_grace = config.kill_grace;
     settings.git_timeout = config.git_timeout;
+    settings.git_limits = config.git_limits;
     settings.run_dir = config.job.run_dir;
     settings.restrictions = config.job.restrictions();
     settings

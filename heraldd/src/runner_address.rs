@@ -19,6 +19,10 @@ pub fn runner_address(options: &Map<String, Value>) -> Result<RunnerAddress, Com
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(ComponentError::of_option("host", "expected an http:// or https:// URL"));
     }
+    if url.query().is_some() || url.fragment().is_some() {
+        let what = "a `?` or `#` and what follows it would not be sent";
+        return Err(ComponentError::of_option("host", what));
+    }
     let secrets = Secrets::of_value(given("secret").unwrap_or(&Value::Null));
     let secrets = secrets.map_err(|error| ComponentError::of_option("secret", error))?;
     let tls = given("tls").map(TlsClient::read).transpose();

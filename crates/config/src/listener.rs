@@ -1,5 +1,6 @@
 //! The options of everything that listens: `host`, `port`, `unix_socket` and `unix_socket_mode`.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -80,12 +81,20 @@ impl ListenerOptions {
 }
 
 /// Whether it can be the name or the address of this machine. Whether it is one shows at start only.
-fn check_host(host: &Value) -> Result<(), CheckError> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_host(host: &Value) -> Result<(), CheckError> {
     let host = host.as_str().unwrap_or_default();
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
         return Err(CheckError::new(
             "expected an address or a name of this machine, such as 127.0.0.1 or ::1",
         ));
+    }
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if host.split('.').all(is_number) && host.parse::<Ipv4Addr>().is_err() {
+        return Err(CheckError::new(format!("{host} is not an IPv4 address"))
+            .help("four numbers from 0 to 255, such as 127.0.0.1"));
     }
     match host.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => {

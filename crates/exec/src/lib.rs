@@ -12,13 +12,14 @@ mod process;
 mod result;
 mod scratch;
 
-pub use engine::{ExecEngine, ExecSettings, RunDir};
+pub use engine::{ExecEngine, ExecSettings, GitLimits, RunDir};
+pub use git::end_silent_connections;
 pub use herald_base::ending::Ending;
 pub use herald_base::output::{NoOutput, Output, Stream};
 pub use herald_base::stop::Stop;
 pub use outcome::{ExecError, ParamProblem, Report, ResultFile};
 pub use param::table::{PARAMS, ParamDoc, ParamKind};
-pub use param::{LARGEST_OUTPUT, check};
+pub use param::{LARGEST_OUTPUT, ParamValueError, check, check_inside};
 pub use process::account::{Account, JobUser, JobUserError};
 pub use process::capture::Captured;
 pub use process::limits::{JobLimits, LimitError};

@@ -112,3 +112,10 @@ pub fn hide_environment(shown: &[&str]) {
         }
     }
 }
+
+/// Ends Git connections whose server is silent for so many milliseconds. To be called before there is a second thread.
+pub fn limit_git_silence(connect: i32, answer: i32) {
+    // SAFETY: there is one thread, so that nobody reads the numbers meanwhile.
+    let _ = unsafe { git2::opts::set_server_connect_timeout_in_milliseconds(connect) };
+    let _ = unsafe { git2::opts::set_server_timeout_in_milliseconds(answer) };
+}

@@ -113,7 +113,8 @@ fn many_at_once_from_many_threads() {
 
 #[test]
 fn the_crate_stays_small() {
-    assert!(include_str!("../src/lib.rs").lines().count() <= 120);
+    let code = include_str!("../src/lib.rs").lines().map(str::trim);
+    assert!(code.filter(|line| !line.is_empty() && !line.starts_with("//")).count() <= 100);
 }
 
 /// `cargo nextest run … --run-ignored only --no-capture`

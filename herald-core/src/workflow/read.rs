@@ -151,6 +151,10 @@ impl<'a> WorkflowReader<'a> {
         let policy = policy::check(body.get("policy"), &at.key("policy"), &mut self.problems);
         for (task, value) in tasks {
             let task_at = at.key("task").key(task);
+            if task.is_empty() {
+                self.problems
+                    .push(Problem::error(task_at.clone(), "the name of a task must not be empty").at_key());
+            }
             let Some((executor, own_select, own_job)) = self.task(value, &task_at) else { continue };
             let select_spec = selector.as_deref().and_then(|s| known.selectors.get(s).copied().flatten());
             let job_spec = known.executors.get(&*executor).copied().flatten();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use herald_exec::GitLimits;
 use herald_log::LogSettings;
 use herald_net::tls::ServerFiles;
 use herald_wire::secret::Secrets;
@@ -53,6 +54,8 @@ pub struct RunnerConfig {
     pub kill_grace: Duration,
     /// `git_timeout`: for one fetch.
     pub git_timeout: Duration,
+    /// `git_max_size` and `git_max_files`: of one commit.
+    pub git_limits: GitLimits,
     /// `keep_results`: how long the result of a job can be asked for again.
     pub keep_results: Duration,
     /// `shutdown_grace`: how long running jobs may go on after SIGTERM.

@@ -9,7 +9,7 @@ use herald_config::log::{self, LogFormat, LogLevel};
 use herald_config::spec::{CheckError, Description, OptionKind, OptionSpec, Options};
 use herald_config::tls::TlsListenerOptions;
 use herald_config::unit;
-use herald_exec::LARGEST_OUTPUT;
+use herald_exec::{GitLimits, LARGEST_OUTPUT};
 use herald_log::{LogOutput, LogSettings};
 use herald_wire::secret::Secrets;
 use serde::Deserialize;
@@ -99,6 +99,13 @@ fn options(secret: OptionSpec, work_dir: OptionSpec) -> impl Iterator<Item = Opt
         ),
         duration("kill_grace", "5s", "The time between TERM and KILL when a job is ended."),
         duration("git_timeout", "10m", "How long getting a Git repository may take."),
+        new("git_max_size", OptionKind::Size, GitLimits::SIZE_DOC).default("2GiB").within_sizes(1, u64::MAX),
+        new(
+            "git_max_files",
+            OptionKind::Integer { min: 1, max: GitLimits::MOST_FILES },
+            GitLimits::FILES_DOC,
+        )
+        .default(1_000_000),
         duration("keep_results", "1h", "How long a result can be asked for again."),
         duration("shutdown_grace", "30s", "How long running jobs may go on at the end."),
         duration("request_timeout", "25s", "How long a whole request may take to arrive; at most 25 s.")
@@ -151,6 +158,9 @@ struct RunnerOptions {
     kill_grace: Duration,
     #[serde(deserialize_with = "unit::de_duration")]
     git_timeout: Duration,
+    #[serde(deserialize_with = "unit::de_size")]
+    git_max_size: u64,
+    git_max_files: u64,
     #[serde(deserialize_with = "unit::de_duration")]
     keep_results: Duration,
     #[serde(deserialize_with = "unit::de_duration")]
@@ -195,6 +205,7 @@ impl RunnerConfig {
             log_limit: given.log_limit,
             kill_grace: given.kill_grace,
             git_timeout: given.git_timeout,
+            git_limits: GitLimits { size: given.git_max_size, files: given.git_max_files },
             keep_results: given.keep_results,
             shutdown_grace: given.shutdown_grace,
             request_timeout: given.request_timeout,

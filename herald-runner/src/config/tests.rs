@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_config::log::{LogFormat, LogLevel};
+use herald_exec::GitLimits;
 use herald_log::LogOutput;
 use herald_net::tls::testing::{Authority, Validity};
 
@@ -43,6 +44,7 @@ fn defaults() {
     assert_eq!((config.max_body, config.max_jobs, config.output_limit), (32 << 20, 64, 1 << 20));
     assert_eq!((config.log_limit, config.kill_grace), (16 << 20, seconds(5)));
     assert_eq!((config.git_timeout, config.keep_results), (seconds(600), seconds(3600)));
+    assert_eq!(config.git_limits, GitLimits { size: 2 << 30, files: 1_000_000 });
     assert_eq!((config.shutdown_grace, config.request_timeout), (seconds(30), REQUEST_TIMEOUT));
     assert_eq!((config.log.level, config.log.format), (LogLevel::Info, LogFormat::Text));
     assert_eq!((&config.log.output, config.warnings.len()), (&LogOutput::Stderr, 0));

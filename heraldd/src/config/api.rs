@@ -1,5 +1,6 @@
 //! The section `api`: the control API on a TCP port.
 
+use herald_config::listener::check_host;
 use herald_core::problem::Path;
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec};
 use serde::Deserialize;
@@ -54,7 +55,7 @@ fn description() -> Description {
         "Serves the control API on a TCP port as well, for callers with the token. Without this section it is served only \
          on the socket `heraldd.sock` in the state_dir, which only the daemon's user and root can open.",
     )
-    .option(new("host", OptionKind::Text, "The address to listen on.").default("127.0.0.1"))
+    .option(new("host", OptionKind::Text, "The address to listen on.").default("127.0.0.1").check(check_host))
     .option(
         new(
             "port",

@@ -20,7 +20,7 @@ use herald_remote::{
 use herald_wire::job::JobKey;
 use serde_json::Value;
 
-use super::{MAX_JOBS_ELSEWHERE, job_params};
+use super::{MAX_JOBS_ELSEWHERE, job_params, together};
 use crate::tls;
 use options::{RemoteOptions, RolloutOptions, Targets};
 
@@ -36,7 +36,7 @@ pub fn component() -> ExecutorType {
     let description =
         options::specs().into_iter().fold(description, Description::option).example(options::EXAMPLE);
     let description = description.doubts(tls::client_doubts);
-    let description = job_params().into_iter().fold(description, Description::param);
+    let description = job_params().into_iter().fold(description, Description::param).params_check(together);
     ExecutorType::with_context(description, |options, context| {
         let RemoteOptions { settings, targets } = RemoteOptions::of(options, context)?;
         let settings = Arc::new(settings);

@@ -8,11 +8,11 @@ use herald_core::executor::{Execution, Executor, Failure, FailureKind, Outcome, 
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
-use herald_exec::{ExecEngine, ExecSettings, LARGEST_OUTPUT};
+use herald_exec::{ExecEngine, ExecSettings, GitLimits, LARGEST_OUTPUT};
 use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
-use super::job_params;
+use super::{job_params, together};
 use crate::state::folder;
 
 const EXAMPLE: &str = "
@@ -74,9 +74,22 @@ pub fn component() -> ExecutorType {
         OptionSpec::new("git_timeout", OptionKind::Duration, "How long getting a Git repository may take.")
             .default("10m"),
     )
+    .option(
+        OptionSpec::new("git_max_size", OptionKind::Size, GitLimits::SIZE_DOC)
+            .default("2GiB")
+            .within_sizes(1, u64::MAX),
+    )
+    .option(
+        OptionSpec::new(
+            "git_max_files",
+            OptionKind::Integer { min: 1, max: GitLimits::MOST_FILES },
+            GitLimits::FILES_DOC,
+        )
+        .default(1_000_000),
+    )
     .example(EXAMPLE);
     let description = job_options().into_iter().fold(description, Description::option);
-    let description = job_params().into_iter().fold(description, Description::param);
+    let description = job_params().into_iter().fold(description, Description::param).params_check(together);
     ExecutorType::new(description, |options| {
         Ok(Arc::new(Local { engine: ExecEngine::new(settings(options)?) }))
     })
@@ -101,6 +114,12 @@ fn settings(options: &Options) -> Result<ExecSettings, ComponentError> {
     }
     if let Some(time) = given("git_timeout") {
         settings.git_timeout = unit::duration(time).map_err(bad("git_timeout"))?;
+    }
+    if let Some(size) = given("git_max_size") {
+        settings.git_limits.size = unit::size(size).map_err(bad("git_max_size"))?;
+    }
+    if let Some(files) = given("git_max_files").and_then(Value::as_u64) {
+        settings.git_limits.files = files;
     }
     Ok(settings)
 }

@@ -6,7 +6,10 @@ pub mod local;
 pub mod none;
 pub mod print;
 
+use herald_core::param::Params;
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{ExecutorType, OptionKind, OptionSpec, Options};
+use herald_core::template::holds_template;
 use herald_exec::{PARAMS, ParamDoc, ParamKind};
 use serde_json::{Map, Value};
 
@@ -51,6 +54,27 @@ pub fn max_jobs(options: &Options) -> Option<usize> {
 #[must_use]
 pub fn job_params() -> Vec<OptionSpec> {
     PARAMS.iter().map(job_param).collect()
+}
+
+/// What does not go together among the parameters of [`job_params`].
+#[must_use]
+pub fn together(given: &Params) -> Vec<Problem> {
+    let is_given = |name: &str| given.get(name).is_some_and(|value| !value.is_null());
+    let mut problems = Vec::new();
+    if is_given("repo") || is_given("git_repo") {
+        if let Some(Value::String(cmd)) = given.get("cmd").filter(|cmd| !holds_template(cmd))
+            && let Err(why) = herald_exec::check_inside(cmd)
+        {
+            problems.push(Problem::error(Path::top().key("cmd"), format!("`cmd` {why}")));
+        }
+    } else {
+        let of_git = given.keys().filter(|key| key.starts_with("git_") && is_given(key));
+        for key in of_git.filter(|key| PARAMS.iter().any(|param| param.name == key.as_str())) {
+            let what = format!("`{key}` has no effect without `repo`");
+            problems.push(Problem::warning(Path::top().key(key), what).at_key().help("add  repo: URL"));
+        }
+    }
+    problems
 }
 
 fn job_param(param: &ParamDoc) -> OptionSpec {

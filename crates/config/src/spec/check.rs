@@ -10,7 +10,7 @@ use super::{CheckError, Description, OptionKind, OptionSpec, Options};
 use crate::Params;
 use crate::problem::{EntryPart, Path, Problem, Severity, near_miss};
 use herald_base::secret_name::{MASKED, is_secret_name};
-use herald_base::template_mark::holds_template;
+use herald_base::template_mark::{holds_template, is_template};
 use herald_base::unit;
 
 /// The key that names a component's type: no option of the component.
@@ -73,6 +73,9 @@ impl Description {
         problems.extend(self.misspelt(given, at));
         let together = self.params_check.map(|check| check(given)).unwrap_or_default();
         problems.extend(together.into_iter().map(|found| Problem { path: at.join(&found.path), ..found }));
+        for (key, value) in given {
+            lone_statements(value, &at.key(key), &mut problems);
+        }
         for spec in &self.params {
             match given.get(&spec.name) {
                 Some(value) if holds_template(value) && spec.is_code => {
@@ -112,6 +115,31 @@ impl Description {
                 Problem::error(at.key(key), message).at_key().help(format!("did you mean `{meant}`?"));
             Some(Problem { severity, ..problem })
         })
+    }
+}
+
+/// Statements of a template language in a text without `{{`: it stays as it is, which is rarely what was meant.
+fn lone_statements(value: &Value, at: &Path, problems: &mut Vec<Problem>) {
+    match value {
+        Value::String(text) if is_template(text) => {}
+        Value::String(text) => {
+            let after = text.split("{%").nth(1).unwrap_or_default();
+            let statement = after.trim_start_matches(['-', '+', ' ']).split(' ').next().unwrap_or_default();
+            if after.contains("%}") && ["if", "for", "set"].contains(&statement) {
+                let message = format!(
+                    "`{{% {statement} … %}}` stays as it is: a text is a template only with {{{{ … }}}} in it"
+                );
+                let help = "write  {{ 'this' if CONDITION else 'that' }}";
+                problems.push(Problem::warning(at.clone(), message).help(help).within("{%"));
+            }
+        }
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(n, item)| lone_statements(item, &at.index(n), problems));
+        }
+        Value::Object(map) => {
+            map.iter().for_each(|(key, item)| lone_statements(item, &at.key(key), problems));
+        }
+        _ => {}
     }
 }
 

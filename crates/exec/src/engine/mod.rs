@@ -1,7 +1,7 @@
 //! The engine: from execution parameters to a report.
 
 mod prepare;
-mod settings;
+pub(crate) mod settings;
 mod state;
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use self::prepare::Ready;
-pub use self::settings::{ExecSettings, RunDir};
+pub use self::settings::{ExecSettings, GitLimits, RunDir};
 use self::state::EngineState;
 use crate::outcome::{ExecError, ParamProblem, Report};
 use crate::param::{self, JobParam};

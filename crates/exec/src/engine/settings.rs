@@ -21,10 +21,39 @@ pub struct ExecSettings {
     pub restrictions: Restrictions,
     /// How long a Git checkout may take; a job's `timeout` may cut it shorter.
     pub git_timeout: Duration,
+    /// How large the files of a commit may be.
+    pub git_limits: GitLimits,
+}
+
+/// How large the files of a commit may be. They are counted before anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GitLimits {
+    /// `git_max_size`: all files together, in bytes.
+    pub size: u64,
+    /// `git_max_files`: files, links and folders.
+    pub files: u64,
+}
+
+impl GitLimits {
+    /// What `git_max_size` does, for the reference.
+    pub const SIZE_DOC: &str =
+        "How large all files of a commit may be together: a larger one is not written out.";
+    /// What `git_max_files` does, for the reference.
+    pub const FILES_DOC: &str =
+        "How many files and folders a commit may have: one with more of them is not written out.";
+    /// The most that `git_max_files` can be.
+    pub const MOST_FILES: i64 = 1_000_000_000;
+}
+
+impl Default for GitLimits {
+    fn default() -> Self {
+        Self { size: 2 << 30, files: 1_000_000 }
+    }
 }
 
 impl ExecSettings {
-    /// The defaults: 1 MiB of each stream, 5 s between TERM and KILL, 10 min for Git, one folder for all jobs.
+    /// The defaults: 1 MiB of each stream, 5 s between TERM and KILL, 10 min, 2 GiB and 1,000,000 files for Git, one
+    /// folder for all jobs.
     pub fn new(work_dir: impl Into<PathBuf>) -> Self {
         Self {
             work_dir: work_dir.into(),
@@ -33,6 +62,7 @@ impl ExecSettings {
             kill_grace: Duration::from_secs(5),
             restrictions: Restrictions::default(),
             git_timeout: Duration::from_secs(600),
+            git_limits: GitLimits::default(),
         }
     }
 }

@@ -34,7 +34,7 @@ impl EngineState {
         Self {
             run_dir: work_dir.join("run"),
             environment: environment::of(settings.restrictions.user.as_deref()),
-            git: Git::new(work_dir.join("gitrepo"), settings.git_timeout),
+            git: Git::new(work_dir.join("gitrepo"), settings.git_timeout, settings.git_limits),
             scratch: OnceCell::new(),
             background: TaskTracker::new(),
             closing: CancellationToken::new(),

@@ -8,6 +8,7 @@ mod checkout;
 pub(crate) mod command;
 mod credential;
 mod known_hosts;
+mod large_blob;
 mod mirror;
 mod source;
 pub(crate) mod url;
@@ -18,8 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use git2::Oid;
-use herald_base::os_error;
 use herald_base::stop::Stop;
+use herald_base::{os_error, unit};
 use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -27,14 +28,20 @@ use self::cancel::CancelFlag;
 use self::checkout::{CheckoutError, is_damage};
 use self::credential::CallbackError;
 pub(crate) use self::credential::Credentials;
+use self::large_blob::{LargeBlob, LargeBlobError};
 use self::mirror::{FetchLock, Mirror, MirrorError};
 pub(crate) use self::source::{GitSource, Revision, is_commit};
+use crate::engine::settings::GitLimits;
 use crate::outcome::ExecError;
 
 /// How many Git threads there may be at once.
 const THREADS: usize = 32;
 /// How many of them may hang in the network for one repository, long after their jobs gave up.
 const HUNG: usize = 4;
+/// How long a server may take to accept a connection, and how long it may be silent then. Servers that prepare much
+/// send a sign of life every 5 s.
+const CONNECT: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(60);
 /// How long to wait for a thread that was asked to stop.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
 
@@ -69,13 +76,14 @@ struct RepoState {
 pub(crate) struct Git {
     root: PathBuf,
     timeout: Duration,
+    limits: GitLimits,
     threads: Arc<Semaphore>,
     shared: Mutex<HashMap<PathBuf, Weak<RepoState>>>,
 }
 
 impl Git {
-    pub(crate) fn new(root: PathBuf, timeout: Duration) -> Self {
-        Self { root, timeout, threads: Arc::new(Semaphore::new(THREADS)), shared: Mutex::default() }
+    pub(crate) fn new(root: PathBuf, timeout: Duration, limits: GitLimits) -> Self {
+        Self { root, timeout, limits, threads: Arc::new(Semaphore::new(THREADS)), shared: Mutex::default() }
     }
 
     /// Puts the files of the commit into the empty folder `into`, and returns the commit's name.
@@ -90,7 +98,7 @@ impl Git {
         let limit = deadline.map_or(own, |deadline| deadline.min(own));
         let cancel = CancelFlag::default();
         let guard = CancelGuard(cancel.clone());
-        let mut work = Box::pin(self.work(Arc::new(source.clone()), into, &cancel));
+        let mut work = Box::pin(self.work(Arc::new(source.clone()), into, limit, &cancel));
         let why = tokio::select! {
             done = &mut work => return done.map(|id| id.to_string()),
             () = stop.asked() => ExecError::Cancelled("while getting the Git repository"),
@@ -102,7 +110,13 @@ impl Git {
         Err(why)
     }
 
-    async fn work(&self, source: Arc<GitSource>, into: &Path, cancel: &CancelFlag) -> Result<Oid, ExecError> {
+    async fn work(
+        &self,
+        source: Arc<GitSource>,
+        into: &Path,
+        limit: Instant,
+        cancel: &CancelFlag,
+    ) -> Result<Oid, ExecError> {
         let url = &source.url;
         if url.is_missing() {
             return Err(ExecError::Git(format!("Git repository {}: the folder does not exist", url.shown())));
@@ -118,7 +132,11 @@ impl Git {
                         .map_err(|error| ExecError::WorkDir(format!("{}: {error}", into.display())))?;
                 }
                 Err(failed) => return Err(failed.explain(&source)),
-                Ok(id) => return Ok(id),
+                Ok(Checkout { id, large }) => {
+                    let written = large_blob::write(large, mirror.path(), into, limit).await;
+                    let failed = |error: LargeBlobError| Failed::Reason(error.to_string()).explain(&source);
+                    return written.map(|()| id).map_err(failed);
+                }
             }
         }
     }
@@ -130,7 +148,7 @@ impl Git {
         into: &Path,
         cancel: &CancelFlag,
         fresh: bool,
-    ) -> Result<Oid, Failed> {
+    ) -> Result<Checkout, Failed> {
         let local = match &source.revision {
             Revision::Commit(_) if !fresh => {
                 let (mirror, source) = (mirror.clone(), source.clone());
@@ -143,9 +161,9 @@ impl Git {
             Some(id) => id,
             None => self.fetch(source, mirror, cancel, fresh).await?,
         };
-        let (mirror, into, cancel) = (mirror.clone(), into.to_owned(), cancel.clone());
-        self.on_thread(move || checkout::write(&mirror.open()?, id, &into, &cancel)).await??;
-        Ok(id)
+        let (mirror, into, cancel, limits) = (mirror.clone(), into.to_owned(), cancel.clone(), self.limits);
+        let written = self.on_thread(move || checkout::write(&mirror.open()?, id, &into, limits, &cancel));
+        Ok(Checkout { id, large: written.await?? })
     }
 
     async fn fetch(
@@ -159,7 +177,8 @@ impl Git {
         let alone: OwnedMutexGuard<()> = shared.fetching.clone().lock_owned().await;
         if Arc::strong_count(&shared.connected) > HUNG {
             return Err(Failed::Reason(format!(
-                "{HUNG} earlier connections to the server still hang; restart Herald once the server responds again"
+                "{HUNG} earlier connections to the server still hang; they are given up once it was silent for {}",
+                unit::text(SILENCE)
             )));
         }
         let lock = LockGuard(FetchLock::default());
@@ -215,6 +234,12 @@ impl Git {
     }
 }
 
+/// Files of a commit in their folder, and what is still to be written there.
+struct Checkout {
+    id: Oid,
+    large: Vec<LargeBlob>,
+}
+
 /// Why one attempt failed.
 enum Failed {
     Git(git2::Error),
@@ -241,13 +266,21 @@ impl From<CheckoutError> for Failed {
         match error {
             CheckoutError::Mirror(error) if is_damage(&error) => Self::Damaged(error),
             CheckoutError::Mirror(error) => Self::Git(error),
-            CheckoutError::Hostile(text) => Self::Reason(text),
+            CheckoutError::Hostile(text) | CheckoutError::TooMuch(text) => Self::Reason(text),
             CheckoutError::Disk(path, error) => {
                 Self::Reason(format!("{} cannot be written: {error}", path.display()))
             }
             CheckoutError::Cancelled => Self::Cancelled,
         }
     }
+}
+
+/// Ends connections of Git whose server is silent for too long, so that a server that hangs holds no thread for ever.
+/// To be called before there is a second thread.
+pub fn end_silent_connections() {
+    let [connect, silence] =
+        [CONNECT, SILENCE].map(|time| i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
+    herald_spawn::limit_git_silence(connect, silence);
 }
 
 fn empty(folder: &Path) -> std::io::Result<()> {

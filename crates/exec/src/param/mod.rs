@@ -25,27 +25,38 @@ const NO_VARIABLE: &str = "is not a valid variable name: must not be empty or co
 
 /// What is wrong with the value of one parameter. Never repeats the value: it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum ParamValueError {
+pub enum ParamValueError {
+    /// An empty text.
     #[error("must not be empty")]
     Empty,
+    /// Something else than a text.
     #[error("expected a string")]
     NotString,
+    /// Something else than a boolean.
     #[error("expected a boolean (true or false)")]
     NotBoolean,
+    /// A list, a map or nothing.
     #[error("expected a string, a number or a boolean, found {0}")]
     NotScalar(&'static str),
+    /// A NUL character, which no program can be given.
     #[error("must not contain a NUL character")]
     Nul,
+    /// More than [`LARGEST_OUTPUT`].
     #[error("is more than 64 MiB: write large output to a file")]
     TooMuchOutput,
+    /// A duration or a size that cannot be read.
     #[error(transparent)]
     Unit(#[from] unit::UnitError),
+    /// No content of a file.
     #[error("expected a string, or a map with `base64` and a string")]
     NotContent,
+    /// Content that is not Base64.
     #[error("is not valid Base64: {0}")]
     Base64(#[from] base64::DecodeError),
+    /// An absolute path in a repository.
     #[error("must be relative to the repository when `repo` is set")]
     AbsoluteInRepo,
+    /// A path that leads out of the repository.
     #[error("must not contain .. when `repo` is set: it would lead out of the repository")]
     OutOfRepo,
 }
@@ -116,7 +127,10 @@ pub(crate) fn read(job_param: &Map<String, Value>) -> Result<JobParam, Vec<Param
 }
 
 /// Whether a path stays inside of a checkout, as far as its text shows.
-fn check_inside(cmd: &str) -> Result<(), ParamValueError> {
+///
+/// # Errors
+/// When it is absolute, or has `..` in it.
+pub fn check_inside(cmd: &str) -> Result<(), ParamValueError> {
     use std::path::{Component, Path};
     let mut components = Path::new(cmd).components();
     if cmd.starts_with('/') {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use herald_exec::GitLimits;
 use serde_json::json;
 
 use crate::fixture::{Bench, Repo, list};
@@ -141,4 +142,76 @@ async fn a_job_cannot_reach_the_mirror_or_the_next_job() {
             assert_eq!(result["output"], json!("good\n"));
         }
     }
+}
+
+/// A tree of 3 levels with 10 entries each, all of them the same objects: 10 + 100 + 1,000 entries.
+fn bomb(repo: &Repo) -> String {
+    const NAMES: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    let mut mode = "100644";
+    let mut inner = repo.object("blob", b"0123456789");
+    for _ in 0..3 {
+        let entries: Vec<_> = NAMES.iter().map(|name| (mode, *name, inner.as_str())).collect();
+        inner = repo.tree(&entries);
+        mode = "40000";
+    }
+    inner
+}
+
+#[tokio::test]
+async fn files_are_counted_before_they_are_written() {
+    let repo = hostile(&|repo| vec![("40000", "bomb", bomb(repo))]);
+    // 1,000 files of 10 bytes; with the folders, the one at the top and the script they are 1,112.
+    for (size, files, wrong) in [
+        (1 << 20, 1_112, None),
+        (1 << 20, 1_111, Some("more than 1111 files and folders, which is the limit `git_max_files`")),
+        (10_100, 2_000, None),
+        (9_999, 2_000, Some("more than 9999 bytes together, which is the limit `git_max_size`")),
+    ] {
+        let bench = Bench::with(|settings| settings.git_limits = GitLimits { size, files });
+        let ran = bench.run(json!({"repo": repo.url(), "cmd": "run.sh"})).await;
+        match (ran, wrong) {
+            (Ok(_), None) => {}
+            (Err(error), Some(wrong)) => assert!(error.to_string().contains(wrong), "{error}"),
+            (ran, _) => panic!("{size} {files}: {ran:?}"),
+        }
+        assert_eq!(bench.leftovers().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn large_files_do_not_come_into_memory() {
+    let large = vec![0; 65 << 20];
+    let repo = Repo::new();
+    repo.script(
+        "run.sh",
+        "#!/bin/sh\ncd \"$(dirname \"$0\")\" && cksum < large && ls -l large | cut -c1-10\n",
+    );
+    std::fs::write(repo.path().join("large"), &large).unwrap();
+    let commit = repo.commit_all();
+    let bench = Bench::new();
+    bench.result(json!({"repo": repo.url(), "cmd": "run.sh"})).await;
+    // What the fetch took does not count: from here on the most that is resident is measured again.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = resident();
+    let result = bench.result(json!({"repo": repo.url(), "cmd": "run.sh", "git_commit": commit})).await;
+    let sum = std::process::Command::new("cksum").arg(repo.path().join("large")).output().unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    let numbers: Vec<&str> = sum.split(' ').take(2).collect();
+    assert_eq!(result["output"], json!(format!("{}\n-rw-r--r--\n", numbers.join(" "))));
+    let more = resident().saturating_sub(before);
+    assert!(more < 48 << 20, "{more} bytes more");
+}
+
+/// How much memory this process had at most, in bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn a_link_that_is_too_long_is_refused() {
+    let repo = hostile(&|repo| vec![("120000", "link", repo.object("blob", &[b'x'; 5000]))]);
+    let error = Bench::new().error(json!({"repo": repo.url(), "cmd": "run.sh"})).await;
+    assert!(error.contains("the target of the link link is too long"), "{error}");
 }

@@ -245,6 +245,20 @@ async fn a_server_that_says_nothing_is_given_up() {
     assert_eq!(bench.result(json!({"repo": repo.url(), "cmd": "run.sh"})).await["output"], json!("other\n"));
 }
 
+/// A connection that hangs ends by itself, so that a bad hour of a server does not last until a restart.
+#[test]
+fn a_server_that_hangs_holds_no_thread_for_ever() {
+    herald_spawn::limit_git_silence(1_000, 1_000);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let root = tempfile::tempdir().unwrap();
+        let server = Server::start(root.path(), Manner::Silent);
+        let error = Bench::new().run(json!({"repo": server.url(""), "cmd": "run.sh"})).await.unwrap_err();
+        assert_eq!(error.ending(), None, "before `git_timeout`: {error}");
+        assert!(error.to_string().contains("timeout") || error.to_string().contains("timed out"), "{error}");
+    });
+}
+
 #[tokio::test]
 async fn nobody_listens() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

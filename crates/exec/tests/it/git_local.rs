@@ -199,7 +199,7 @@ async fn two_processes_share_a_mirror() {
 
 #[tokio::test]
 async fn a_lock_that_another_process_holds_is_waited_for() {
-    let bench = Bench::with(|settings| settings.git_timeout = Duration::from_millis(400));
+    let bench = Bench::with(|settings| settings.git_timeout = Duration::from_secs(2));
     let repo = Repo::printing("one");
     let job = json!({"repo": repo.url(), "cmd": "run.sh"});
     bench.result(job.clone()).await;

@@ -283,6 +283,66 @@ fn bad_cron_lines_durations_and_urls_are_found() {
     );
 }
 
+/// What would fail only when a job runs, or do something else than it seems to.
+#[test]
+fn what_would_fail_later_is_found() {
+    const HEAD: &str =
+        "trigger: {every2s: {type: tick, interval: 2}}\nrouter: {r: {trigger: every2s, selector: all, ";
+    check_all(
+        HEAD,
+        "",
+        &[
+            (
+                "task: {t: local}, job_param: {repo: 'https://h/x.git', cmd: «/abs»}}}",
+                &["must be relative to the repository"],
+            ),
+            (
+                "task: {t: local}, job_param: {git_repo: 'https://h/x.git', cmd: «../x»}}}",
+                &["would lead out of the repository"],
+            ),
+            ("task: {«''»: local}, job_param: {cmd: x}}}", &["the name of a task must not be empty"]),
+        ],
+    );
+    const CUT: &[&str] = &["a `?` or `#` and what follows it would not be sent"];
+    check_all(
+        "",
+        "",
+        &[
+            ("trigger: {t: {type: http, host: «256.1.1.1», port: 1}}", &["256.1.1.1 is not an IPv4 address"]),
+            ("trigger: {t: {type: http, host: «127.0.1», port: 1}}", &["127.0.1 is not an IPv4 address"]),
+            ("api: {host: «1.2.3.4.5», port: 1}", &["1.2.3.4.5 is not an IPv4 address"]),
+            (
+                "executor: {e: {type: http_remote, host: «'https://h/?q'», secret: sixteen-bytes-and-more}}",
+                CUT,
+            ),
+            (
+                "executor: {e: {type: http_remote, host: «'https://h/#f'», secret: sixteen-bytes-and-more}}",
+                CUT,
+            ),
+            ("node: {n: {host: «'https://h/#f'», secret: sixteen-bytes-and-more}}", CUT),
+        ],
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_warned_of() {
+    let place = Place::new();
+    let ended = place.check(
+        "trigger: {every2s: {type: tick, interval: 2}}
+router: {r: {trigger: every2s, selector: all, task: {t: local}, job_param: {
+  cmd: x, git_branch: main, git_commit: abcdef0, arg: ['{% if a %}b{% endif %}', '%{x}', '{%x%}']}}}
+",
+    );
+    for says in [
+        ":3:11: warning: `git_branch` has no effect without `repo`",
+        ":3:29: warning: `git_commit` has no effect without `repo`",
+        "warning: `{% if … %}` stays as it is",
+    ] {
+        assert!(ended.text().contains(says), "{says}: {}", ended.text());
+    }
+    assert_eq!((ended.code, ended.text().matches("warning").count()), (Some(0), 3), "{}", ended.text());
+}
+
 #[test]
 fn duplicate_keys_are_found() {
     check_all(

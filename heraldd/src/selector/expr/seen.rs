@@ -29,7 +29,7 @@ pub(super) fn describe(compiled: &Compiled, trigger_param: &Params, select_param
     if seen.is_empty() { String::new() } else { format!(": {}", seen.join(", ")) }
 }
 
-/// As the expression has it: what is no identifier stands in brackets.
+/// As the expression has it: a key that is not an identifier is in brackets.
 fn written(path: &[String]) -> String {
     let mut text = String::new();
     for step in path {
