@@ -1,0 +1,143 @@
+//! The contents of the last publications, so that one of them can be restored.
+//!
+//! Each publication has a pack with what was new in it, and an index of all its files; a file that did not change is in
+//! the pack of an earlier one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::data::tag;
+use super::{ProjectLedger, write};
+use crate::digest::sha256_hex;
+use crate::error::PublishError;
+use crate::name::SafeName;
+use crate::plan::request::WantedFile;
+
+/// How many publications can be restored.
+pub(crate) const KEPT: usize = 20;
+
+/// Where the content of a file is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptContent {
+    key: String,
+    sha256: String,
+    pack: String,
+    offset: u64,
+    size: u64,
+}
+
+/// The contents of all files after a publication.
+pub(crate) type ContentIndex = BTreeMap<SafeName, KeptContent>;
+
+/// A file of a publication.
+pub(crate) struct PublishedContent<'a> {
+    pub(crate) name: &'a SafeName,
+    pub(crate) key: &'a str,
+    pub(crate) sha256: &'a str,
+    pub(crate) content: &'a [u8],
+}
+
+impl ProjectLedger {
+    /// The files as they were after this publication.
+    ///
+    /// # Errors
+    /// When its contents are not kept, or are damaged.
+    pub fn contents_of(&self, publication: &str) -> Result<Vec<WantedFile>, PublishError> {
+        if !self.data.publications.iter().any(|kept| kept.publication == publication) {
+            let listed: Vec<&str> =
+                self.data.publications.iter().rev().map(|kept| kept.publication.as_str()).collect();
+            let kept = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+            let why = format!("the contents of publication {publication:?} are not kept; kept are: {kept}");
+            return Err(PublishError::NotKept(why));
+        }
+        let mut files = Vec::new();
+        for (name, kept) in self.index(publication)? {
+            let content = self.content(&kept)?;
+            let name = name.as_str().as_bytes().to_vec();
+            files.push(WantedFile { key: kept.key, name, content, rewrite: false });
+        }
+        Ok(files)
+    }
+
+    fn index(&self, publication: &str) -> Result<ContentIndex, PublishError> {
+        let path = self.contents_folder().join(format!("{}.json", tag(publication)));
+        let index: Option<ContentIndex> = super::read(&path)?;
+        index.ok_or_else(|| PublishError::NotKept(format!("{path:?} is missing")))
+    }
+
+    fn content(&self, kept: &KeptContent) -> Result<Vec<u8>, PublishError> {
+        let path = self.contents_folder().join(&kept.pack);
+        let cannot = |error| PublishError::io("cannot read", &path, error);
+        let mut file = File::open(&path).map_err(cannot)?;
+        file.seek(SeekFrom::Start(kept.offset)).map_err(cannot)?;
+        let mut content = Vec::new();
+        file.take(kept.size).read_to_end(&mut content).map_err(cannot)?;
+        if sha256_hex(&content) != kept.sha256 {
+            return Err(PublishError::NotKept(format!("the content of {:?} is damaged", kept.key)));
+        }
+        Ok(content)
+    }
+
+    /// Keeps the contents of a publication and writes their index; what did not change stays where it is. The contents
+    /// are not synced: what a crash damages is found by its checksum, and only a rollback needs it.
+    pub(crate) fn keep_contents(
+        &self,
+        publication: &str,
+        files: &[PublishedContent<'_>],
+    ) -> Result<(), PublishError> {
+        let folder = self.contents_folder();
+        let last = self.data.publications.last();
+        let before =
+            last.map_or_else(ContentIndex::new, |last| self.index(&last.publication).unwrap_or_default());
+        let pack = format!("{}.pack", tag(publication));
+        let path = folder.join(&pack);
+        let cannot = |error| PublishError::io("cannot write", &path, error);
+        let mut open = File::options();
+        let file = open.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(cannot)?;
+        let mut writer = BufWriter::new(file);
+        let (mut offset, mut index) = (0, ContentIndex::new());
+        for PublishedContent { name, key, sha256, content } in files {
+            let kept = before.get(name).filter(|kept| kept.sha256 == *sha256 && kept.key == *key);
+            let kept = match kept {
+                Some(kept) => kept.clone(),
+                None => {
+                    writer.write_all(content).map_err(cannot)?;
+                    let (at, size) = (offset, content.len() as u64);
+                    offset += size;
+                    let (key, sha256) = ((*key).to_owned(), (*sha256).to_owned());
+                    KeptContent { key, sha256, pack: pack.clone(), offset: at, size }
+                }
+            };
+            index.insert((*name).clone(), kept);
+        }
+        writer.flush().map_err(cannot)?;
+        write(&folder.join(format!("{}.json", tag(publication))), &index)
+    }
+
+    /// Removes what no kept publication needs. What cannot be removed is removed the next time.
+    pub(crate) fn trim_contents(&self) {
+        let mut needed = BTreeSet::new();
+        for kept in &self.data.publications {
+            needed.insert(format!("{}.json", tag(&kept.publication)));
+            let index = self.index(&kept.publication).unwrap_or_default();
+            needed.extend(index.into_values().map(|kept| kept.pack));
+        }
+        let folder = self.contents_folder();
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if !entry.file_name().to_str().is_some_and(|name| needed.contains(name)) {
+                remove(&entry.path());
+            }
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::debug!(path = %path.display(), %error, "contents of an old publication cannot be removed");
+    }
+}

@@ -1,0 +1,160 @@
+//! A whole folder that changes places with another one, or a link that is replaced.
+
+use std::path::Path;
+
+use herald_base::failpoint;
+use rustix::fs::{AtFlags, fstat};
+use rustix::fs::{RenameFlags, readlinkat, renameat, renameat_with, statat, symlinkat};
+use rustix::io::Errno;
+
+use super::files::Moved;
+use super::remove_at;
+use crate::error::PublishError;
+use crate::folder::{BaseFolder, OnDisk, access};
+use crate::ledger::data::{ChangeKind, ExchangeKind, ExchangeRecord, Progress};
+use crate::stage::existing;
+
+/// The two names and the folder that they are in.
+struct Names {
+    above: BaseFolder,
+    fresh: String,
+    place: String,
+}
+
+impl Names {
+    fn of(exchange: &ExchangeRecord) -> Result<Option<Self>, PublishError> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(above) = exchange.place.parent() else { return Ok(None) };
+        let above = BaseFolder::open(above)?;
+        Ok(above.map(|above| Self { above, fresh: name(&exchange.fresh), place: name(&exchange.place) }))
+    }
+
+    /// Whether the new folder is in its place.
+    fn is_exchanged(&self, exchange: &ExchangeRecord) -> bool {
+        match exchange.kind {
+            ExchangeKind::Link => {
+                let target = readlinkat(self.above.fd(), &*self.place, Vec::new());
+                target.is_ok_and(|target| target.to_bytes() == self.fresh.as_bytes())
+            }
+            ExchangeKind::Folders | ExchangeKind::New => {
+                statat(self.above.fd(), &*self.place, AtFlags::SYMLINK_NOFOLLOW)
+                    .is_ok_and(|found| found.st_ino == exchange.fresh_ino && exchange.fresh_ino != 0)
+            }
+        }
+    }
+}
+
+pub(super) fn forward(progress: &Progress, exchange: &ExchangeRecord) -> Result<Moved, PublishError> {
+    let cannot = |error: Errno| PublishError::io("cannot exchange", &exchange.place, error);
+    let names = Names::of(exchange)?.ok_or_else(|| cannot(Errno::NOENT))?;
+    if !names.is_exchanged(exchange) {
+        let fresh = existing(&exchange.fresh)?;
+        let ino = fstat(fresh.fd()).map_err(cannot)?.st_ino;
+        if ino != exchange.fresh_ino {
+            return Err(PublishError::Changed(exchange.fresh.clone()));
+        }
+        let Names { above, fresh, place } = &names;
+        let fd = above.fd();
+        match exchange.kind {
+            ExchangeKind::New => renameat_with(fd, &**fresh, fd, &**place, RenameFlags::NOREPLACE),
+            ExchangeKind::Folders => renameat_with(fd, &**fresh, fd, &**place, RenameFlags::EXCHANGE),
+            ExchangeKind::Link => {
+                keep_link(above, place, fresh)?;
+                point(above, place, fresh)
+            }
+        }
+        .map_err(cannot)?;
+        failpoint!("publish-exchanged");
+    }
+    access::sync(names.above.fd())
+        .map_err(|error| PublishError::io("cannot sync", names.above.path(), error))?;
+    stamps(progress, exchange)
+}
+
+fn stamps(progress: &Progress, exchange: &ExchangeRecord) -> Result<Moved, PublishError> {
+    let base = existing(real(exchange))?;
+    let mut moved = Moved::default();
+    for change in progress.changes.iter().filter(|change| change.kind == ChangeKind::Write) {
+        if let OnDisk::File(stat) = base.look(&change.name)? {
+            moved.stamps.insert(change.name.clone(), stat.stamp);
+        }
+    }
+    Ok(moved)
+}
+
+/// Where the new files are after the exchange.
+pub(super) fn real(exchange: &ExchangeRecord) -> &Path {
+    match exchange.kind {
+        ExchangeKind::Link => &exchange.fresh,
+        ExchangeKind::New | ExchangeKind::Folders => &exchange.place,
+    }
+}
+
+/// The name that keeps the previous link.
+fn kept_link(fresh: &str) -> String {
+    format!("{fresh}.old")
+}
+
+fn keep_link(above: &BaseFolder, place: &str, fresh: &str) -> Result<(), PublishError> {
+    let cannot = |error: Errno| PublishError::io("cannot read", above.path().join(place), error);
+    let target = readlinkat(above.fd(), place, Vec::new()).map_err(cannot)?;
+    match symlinkat(&*target, above.fd(), kept_link(fresh)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(cannot(error)),
+    }
+}
+
+/// Replaces a link by one that leads to this name.
+fn point(above: &BaseFolder, place: &str, target: &str) -> Result<(), Errno> {
+    let beside = format!("{target}.link");
+    match symlinkat(target, above.fd(), &*beside) {
+        Ok(()) | Err(Errno::EXIST) => renameat(above.fd(), &*beside, above.fd(), place),
+        Err(error) => Err(error),
+    }
+}
+
+/// Changes back, and removes the new folder.
+pub(super) fn undo(exchange: &ExchangeRecord) -> Result<(), PublishError> {
+    let cannot = |error: Errno| PublishError::io("cannot put back", &exchange.place, error);
+    let Some(names) = Names::of(exchange)? else { return Ok(()) };
+    let Names { above, fresh, place } = &names;
+    let fd = above.fd();
+    if names.is_exchanged(exchange) {
+        match exchange.kind {
+            ExchangeKind::New => renameat_with(fd, &**place, fd, &**fresh, RenameFlags::NOREPLACE),
+            ExchangeKind::Folders => renameat_with(fd, &**place, fd, &**fresh, RenameFlags::EXCHANGE),
+            ExchangeKind::Link => renameat(fd, kept_link(fresh), fd, &**place),
+        }
+        .map_err(cannot)?;
+    }
+    for name in [kept_link(fresh), format!("{fresh}.link")] {
+        access::remove(fd, &name)
+            .map_err(|error| PublishError::io("cannot remove", &exchange.fresh, error))?;
+    }
+    remove_at(&exchange.fresh)?;
+    access::sync(fd).map_err(|error| PublishError::io("cannot sync", above.path(), error))
+}
+
+/// Removes the previous folder. `previous` is where the files were: a link leads to it, and it goes only where Herald
+/// made it.
+pub(super) fn remove_old(exchange: &ExchangeRecord) -> Result<(), PublishError> {
+    let Some(names) = Names::of(exchange)? else { return Ok(()) };
+    let Names { above, fresh, place } = &names;
+    match exchange.kind {
+        ExchangeKind::New => Ok(()),
+        ExchangeKind::Folders => remove_at(&exchange.fresh),
+        ExchangeKind::Link => {
+            let kept = kept_link(fresh);
+            let target = readlinkat(above.fd(), &*kept, Vec::new());
+            let ours = format!(".{place}.herald-");
+            if let Ok(target) = target.map(|target| target.to_string_lossy().into_owned())
+                && target.starts_with(&ours)
+                && !target.contains('/')
+            {
+                remove_at(&above.path().join(target))?;
+            }
+            access::remove(above.fd(), &kept)
+                .map_err(|error| PublishError::io("cannot remove", &exchange.fresh, error))
+        }
+    }
+}
