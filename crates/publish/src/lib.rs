@@ -15,6 +15,8 @@ mod folder;
 mod ledger;
 mod name;
 mod plan;
+mod policy;
+mod report;
 mod stage;
 mod swap;
 
@@ -29,6 +31,10 @@ pub use plan::request::{
     BackupRule, FileAttributes, PublicationRequest, PublishTarget, SwapKind, WantedFile,
 };
 pub use plan::{ChangeKind, Planned, PlannedChange, plan};
+pub use policy::{
+    CALLBACK, FilePolicy, POLICY_KEYS, PolicyError, PolicyKeys, PublishPolicy, without_callback,
+};
+pub use report::{CallbackReport, CommandReport, action};
 pub use stage::Staged;
 pub use swap::recover::{Recovery, recover};
 pub use swap::{Done, Swapped, Undone};

@@ -155,7 +155,7 @@ mod tests {
             let found = found.map(|found| (found.path, found.missing.len())).map_err(drop);
             assert_eq!(found, path.map(|path| (top.join(path), missing)).ok_or(()), "{given}");
         }
-        let made = resolve("deployPath", &at("/in/n/e/w"), &[top.clone()]).unwrap();
+        let made = resolve("deployPath", &at("/in/n/e/w"), std::slice::from_ref(&top)).unwrap();
         assert_eq!(made.make().unwrap().path(), top.join("in/n/e/w"));
     }
 }

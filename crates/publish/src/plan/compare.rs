@@ -26,6 +26,7 @@ pub(super) struct Comparison<'a> {
     pub(super) changes: Vec<ChangeRecord>,
     pub(super) gone: Vec<SafeName>,
     pub(super) left: Vec<String>,
+    pub(super) drifted: Vec<String>,
 }
 
 impl Comparison<'_> {
@@ -54,6 +55,15 @@ impl Comparison<'_> {
         let sha256 = stat.map(|stat| self.sha256(name, stat, known)).transpose()?;
         let is_same = sha256.as_ref() == Some(&entry.sha256)
             && stat.is_some_and(|stat| has_attributes(stat, attributes, demanded));
+        let stays = |known: &&PublishedFile| {
+            known.sha256 == entry.sha256 && known.mode == entry.mode && !wanted.rewrite && !is_same
+        };
+        if let Some(known) = known.filter(|known| self.request.leaves_drift && stays(known)) {
+            self.drifted.push(name.to_string());
+            let file = PlannedFile { wanted: n, entry: known.clone(), attributes, is_written: false };
+            self.files.insert(name.clone(), file);
+            return Ok(());
+        }
         let is_written = !is_same || wanted.rewrite;
         if is_written {
             let by_hand = match (&sha256, known) {

@@ -37,6 +37,7 @@ pub struct Planned {
     /// Entries of the ledger that go.
     pub(crate) gone: Vec<SafeName>,
     left: Vec<String>,
+    drifted: Vec<String>,
     foreign: Vec<String>,
 }
 
@@ -125,6 +126,7 @@ fn plan_claimed(
         changes: Vec::new(),
         gone: Vec::new(),
         left: Vec::new(),
+        drifted: Vec::new(),
         foreign: Vec::new(),
     };
     match planned.compare(folder.as_ref(), &names) {
@@ -150,6 +152,12 @@ impl Planned {
     #[must_use]
     pub fn left(&self) -> &[String] {
         &self.left
+    }
+
+    /// Files that were changed by hand and stay so.
+    #[must_use]
+    pub fn drifted(&self) -> &[String] {
+        &self.drifted
     }
 
     /// How many files the project has.
@@ -238,17 +246,19 @@ impl Planned {
             changes: Vec::new(),
             gone: Vec::new(),
             left: Vec::new(),
+            drifted: Vec::new(),
         };
         for (n, (name, _)) in names.iter().enumerate() {
             comparison.wanted(n, name)?;
         }
         comparison.unwanted()?;
-        let Comparison { files, changes, gone, left, .. } = comparison;
+        let Comparison { files, changes, gone, left, drifted, .. } = comparison;
         self.foreign = match folder {
             Some(folder) => foreign::list(folder, &files, &self.ledger.data.files)?,
             None => Vec::new(),
         };
         (self.files, self.changes, self.gone, self.left) = (files, changes, gone, left);
+        self.drifted = drifted;
         Ok(())
     }
 }

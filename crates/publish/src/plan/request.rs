@@ -20,6 +20,8 @@ pub struct PublicationRequest {
     pub wanted: Vec<WantedFile>,
     /// Where they go.
     pub target: PublishTarget,
+    /// Whether files that were changed by hand stay as they are while what is wanted of them does not change.
+    pub leaves_drift: bool,
     /// What the ledger keeps of this publication when it succeeded.
     pub source: Value,
     /// What is needed to complete it after a crash.

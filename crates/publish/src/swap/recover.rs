@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{Swapped, Undone, clean_up_entered, forward, set_step, undo_all};
+use super::{Done, Swapped, Undone, clean_up_entered, forward, set_step, undo_all};
 use crate::error::PublishError;
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
 use crate::ledger::data::ProgressStep;
+use crate::plan::PlannedChange;
 
 /// What is left to do after a crash.
 #[derive(Debug)]
 pub enum Recovery {
     /// Nothing was interrupted, or nothing of it had become visible and all is as it was before.
     Clean(ProjectLedger),
+    /// It was over, and only the end was missing.
+    Finished(Done),
     /// The new files are in their places: what follows a swap is due.
     Swapped(Swapped),
     /// The previous files are in their places: what follows a swap is due as well, since new ones were visible.
@@ -30,8 +33,9 @@ pub fn recover(mut ledger: ProjectLedger, claims: &FileClaims) -> Result<Recover
         ledger.data.publications.last().is_some_and(|last| last.publication == progress.publication);
     let step = progress.step;
     if is_entered && step == ProgressStep::Swapped {
+        let changes = progress.changes.iter().map(PlannedChange::from).collect();
         clean_up_entered(&mut ledger)?;
-        return Ok(Recovery::Clean(ledger));
+        return Ok(Recovery::Finished(Done { ledger, changes }));
     }
     let recovery = match step {
         ProgressStep::Staging => {

@@ -66,7 +66,7 @@ fn every_step_is_completed_or_undone() {
         ("files", "publish-deleted", "swapped", true),
         ("files", "publish-deleted:3", "swapped", true),
         ("files", "publish-swapped", "swapped", true),
-        ("files", "publish-entered", "clean", true),
+        ("files", "publish-entered", "finished", true),
         ("files", "publish-cleaned", "clean", true),
         ("files undo", "publish-undoing", "undone", false),
         ("files undo", "publish-put-back", "undone", false),
@@ -76,7 +76,7 @@ fn every_step_is_completed_or_undone() {
         ("directory", "publish-swapping", "swapped", true),
         ("directory", "publish-exchanged", "swapped", true),
         ("directory", "publish-swapped", "swapped", true),
-        ("directory", "publish-entered", "clean", true),
+        ("directory", "publish-entered", "finished", true),
         ("directory undo", "publish-undoing", "undone", false),
         ("directory undo", "publish-undone", "undone", false),
     ] {

@@ -65,6 +65,7 @@ impl Site {
             backup_time: "2026-11-29_04:36:19".to_owned(),
             wanted: wanted.collect(),
             target: self.target.clone(),
+            leaves_drift: false,
             source: Value::from(self.count.get()),
             context: Value::Null,
         }
@@ -90,6 +91,7 @@ impl Site {
     pub fn recover(&self) -> &'static str {
         match recover(self.ledger(), &self.claims).unwrap() {
             Recovery::Clean(_) => "clean",
+            Recovery::Finished(_) => "finished",
             Recovery::Swapped(swapped) => {
                 swapped.finish(Value::Null).unwrap();
                 "swapped"

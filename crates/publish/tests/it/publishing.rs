@@ -277,3 +277,29 @@ fn undoing_restores_everything() {
         assert!(!site.ledger().is_interrupted());
     }
 }
+
+#[test]
+fn files_changed_by_hand_stay_where_that_is_wanted() {
+    let top = tempfile::tempdir().unwrap();
+    let site = Site::new(top.path());
+    site.publish(&files(&[("edited", "1"), ("gone", "1"), ("other", "1")])).unwrap();
+    std::fs::write(site.site().join("edited"), "by hand").unwrap();
+    std::fs::remove_file(site.site().join("gone")).unwrap();
+    let publish = |wanted: &Files, leaves_drift| {
+        let request = herald_publish::PublicationRequest { leaves_drift, ..site.request(wanted) };
+        let planned = herald_publish::plan(site.ledger(), &site.claims, request).unwrap();
+        let drifted = planned.drifted().to_vec();
+        planned.stage(false).unwrap().swap().unwrap().finish(Value::Null).unwrap();
+        drifted
+    };
+    assert_eq!(publish(&files(&[("edited", "1"), ("gone", "1"), ("other", "2")]), true), ["edited", "gone"]);
+    assert_eq!(site.on_disk(), files(&[("edited", "by hand"), ("other", "2")]));
+    let kinds: Vec<DriftKind> =
+        drifted(site.ledger().data()).unwrap().into_iter().map(|file| file.kind).collect();
+    assert_eq!(kinds, [DriftKind::Content, DriftKind::Missing]);
+    // What is wanted of it changed.
+    assert_eq!(publish(&files(&[("edited", "2"), ("gone", "1"), ("other", "2")]), true), ["gone"]);
+    assert_eq!(publish(&files(&[("edited", "2"), ("gone", "1"), ("other", "2")]), false), [""; 0]);
+    assert_eq!(site.on_disk(), files(&[("edited", "2"), ("gone", "1"), ("other", "2")]));
+    assert_eq!(site.backups().into_values().collect::<Vec<_>>(), ["by hand"]);
+}
