@@ -1,7 +1,7 @@
 //! Publishes a set of files into a folder as one transaction on disk.
 //!
 //! What is wanted is compared with the ledger (what was written before) and with the disk: [`Planned`]. The new files
-//! are written beside their places: [`Staged`]. Then all change places: [`Swapped`], which is confirmed ([`Done`]) or
+//! are written beside their places: [`Staged`]. Then all change places: [`Swapped`], which is confirmed ([`PublicationDone`]) or
 //! undone. The ledger is written before each step, so that what a crash interrupts is completed or undone by the
 //! next process. Names that lead elsewhere are rejected, and no symbolic link below the folder is followed.
 //!
@@ -37,4 +37,4 @@ pub use policy::{
 pub use report::{CallbackReport, CommandReport, action};
 pub use stage::Staged;
 pub use swap::recover::{Recovery, recover};
-pub use swap::{Done, Swapped, Undone};
+pub use swap::{PublicationDone, Swapped, Undone};

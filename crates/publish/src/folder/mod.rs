@@ -44,7 +44,7 @@ pub(crate) enum OnDisk {
 
 /// What changes when a file changes, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct FileStamp {
     ino: u64,
     size: u64,
     modified_ns: i64,
@@ -54,14 +54,14 @@ pub struct Stamp {
 /// A regular file as the file system describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileStat {
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: FileStamp,
     pub(crate) size: u64,
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
-impl Stamp {
+impl FileStamp {
     /// Whether it is the same file with the same content; it may have further names.
     pub(crate) fn is_same_content(&self, other: &Self) -> bool {
         (self.ino, self.size, self.modified_ns) == (other.ino, other.size, other.modified_ns)
@@ -157,7 +157,7 @@ impl FileStat {
             seconds.saturating_mul(1_000_000_000).saturating_add(i64::try_from(part).unwrap_or_default())
         };
         let size = u64::try_from(stat.st_size).unwrap_or_default();
-        let stamp = Stamp {
+        let stamp = FileStamp {
             ino: stat.st_ino,
             size,
             modified_ns: nanos(stat.st_mtime, stat.st_mtime_nsec),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::folder::Stamp;
+use crate::folder::FileStamp;
 use crate::name::SafeName;
 
 /// What was published of a project, and what the caller wants to know of it later.
@@ -51,7 +51,7 @@ pub struct PublishedFile {
     /// Its group, where one was demanded.
     pub gid: Option<u32>,
     /// What changes when it is changed.
-    pub(crate) stamp: Option<Stamp>,
+    pub(crate) stamp: Option<FileStamp>,
 }
 
 /// A publication that can be restored.
@@ -67,7 +67,7 @@ pub struct PublicationRecord {
 
 /// What is being done right now.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct PublicationProgress {
     pub(crate) publication: String,
     pub(crate) time: String,
     pub(crate) step: ProgressStep,
@@ -145,7 +145,7 @@ pub enum ChangeKind {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PreviousFile {
     Missing,
-    File { stamp: Stamp },
+    File { stamp: FileStamp },
     Link,
 }
 
@@ -181,7 +181,7 @@ pub(crate) enum ExchangeKind {
     Link,
 }
 
-impl Progress {
+impl PublicationProgress {
     /// The temporary name of a change's new content.
     pub(crate) fn new_name(&self, change: &ChangeRecord) -> String {
         format!("{}{}-{}.new", crate::name::OWN_PREFIX, self.tag(), change.n)

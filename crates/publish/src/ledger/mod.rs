@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::data::{LedgerData, Progress};
+use self::data::{LedgerData, PublicationProgress};
 use crate::digest::sha256_hex;
 use crate::error::PublishError;
 
@@ -61,7 +61,7 @@ impl LedgerFolder {
         for entry in std::fs::read_dir(&self.path).map_err(cannot)? {
             let folder = entry.map_err(cannot)?.path();
             let data = read::<LedgerData>(&folder.join("ledger.json"));
-            let progress = read::<Progress>(&folder.join("progress.json"));
+            let progress = read::<PublicationProgress>(&folder.join("progress.json"));
             match (data, progress) {
                 (Ok(Some(data)), Ok(progress)) => ledgers.push(ProjectLedger { folder, data, progress }),
                 (Ok(None), Ok(_)) => {}
@@ -78,7 +78,7 @@ impl LedgerFolder {
 pub struct ProjectLedger {
     folder: PathBuf,
     pub(crate) data: LedgerData,
-    pub(crate) progress: Option<Progress>,
+    pub(crate) progress: Option<PublicationProgress>,
 }
 
 impl ProjectLedger {

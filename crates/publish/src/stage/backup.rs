@@ -11,7 +11,7 @@ use super::existing;
 use crate::error::PublishError;
 use crate::folder::{BaseFolder, OnDisk, access};
 use crate::ledger::ProjectLedger;
-use crate::ledger::data::{BackupRecord, ChangeRecord, Progress};
+use crate::ledger::data::{BackupRecord, ChangeRecord, PublicationProgress};
 use crate::plan::backup_name;
 
 /// Readable by nobody else: what is backed up may be secret.
@@ -34,7 +34,7 @@ pub(super) fn make(ledger: &ProjectLedger) -> Result<(), PublishError> {
 }
 
 fn make_one(
-    progress: &Progress,
+    progress: &PublicationProgress,
     change: &ChangeRecord,
     backup: &BackupRecord,
 ) -> Result<BaseFolder, PublishError> {
@@ -48,7 +48,7 @@ fn make_one(
     Ok(to)
 }
 
-fn source<'a>(progress: &'a Progress, change: &ChangeRecord) -> &'a PathBuf {
+fn source<'a>(progress: &'a PublicationProgress, change: &ChangeRecord) -> &'a PathBuf {
     progress.old_folder.as_ref().filter(|_| change.in_old_folder).unwrap_or(&progress.folder)
 }
 
@@ -78,7 +78,7 @@ fn make_folder(backup: &BackupRecord) -> Result<BaseFolder, PublishError> {
 }
 
 /// Removes the backups of a publication that is undone.
-pub(crate) fn remove(progress: &Progress) -> Result<(), PublishError> {
+pub(crate) fn remove(progress: &PublicationProgress) -> Result<(), PublishError> {
     for backup in progress.changes.iter().filter_map(|change| change.backup.as_ref()) {
         if let Some(folder) = BaseFolder::open(&backup.folder)? {
             let path = backup.folder.join(&backup.file_name);
@@ -92,7 +92,7 @@ pub(crate) fn remove(progress: &Progress) -> Result<(), PublishError> {
 }
 
 /// Removes the oldest backups of the files that have new ones.
-pub(crate) fn trim(progress: &Progress) {
+pub(crate) fn trim(progress: &PublicationProgress) {
     let Some(keep) = progress.backup_keep else { return };
     for change in &progress.changes {
         let Some(backup) = &change.backup else { continue };

@@ -19,7 +19,7 @@ use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
 use crate::ledger::contents::PublishedContent;
 use crate::ledger::data::{
-    ChangeKind, ExchangeKind, ExchangeRecord, Progress, ProgressStep, PublishedFile, tag,
+    ChangeKind, ExchangeKind, ExchangeRecord, ProgressStep, PublicationProgress, PublishedFile, tag,
 };
 use crate::name::{self, SafeName};
 use crate::plan::request::SwapKind;
@@ -60,7 +60,7 @@ impl Planned {
         Ok(Staged { ledger: self.ledger, claims: self.claims, unchanged, tree })
     }
 
-    fn progress(&self) -> Progress {
+    fn progress(&self) -> PublicationProgress {
         let is_new = |(name, file): &(&SafeName, &PlannedFile)| {
             let known = self.ledger.data.files.get(*name);
             self.old_folder.is_some() || known != Some(&file.entry)
@@ -72,7 +72,7 @@ impl Planned {
             // The folder itself comes by its exchange.
             made.retain(|folder| *folder != self.target.path);
         }
-        Progress {
+        PublicationProgress {
             publication: self.request.publication.clone(),
             time: self.request.time.clone(),
             step: ProgressStep::Staging,

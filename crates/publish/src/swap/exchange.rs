@@ -11,7 +11,7 @@ use super::files::Moved;
 use super::remove_at;
 use crate::error::PublishError;
 use crate::folder::{BaseFolder, OnDisk, access};
-use crate::ledger::data::{ChangeKind, ExchangeKind, ExchangeRecord, Progress};
+use crate::ledger::data::{ChangeKind, ExchangeKind, ExchangeRecord, PublicationProgress};
 use crate::stage::existing;
 
 /// The two names and the folder that they are in.
@@ -44,7 +44,10 @@ impl Names {
     }
 }
 
-pub(super) fn forward(progress: &Progress, exchange: &ExchangeRecord) -> Result<Moved, PublishError> {
+pub(super) fn forward(
+    progress: &PublicationProgress,
+    exchange: &ExchangeRecord,
+) -> Result<Moved, PublishError> {
     let cannot = |error: Errno| PublishError::io("cannot exchange", &exchange.place, error);
     let names = Names::of(exchange)?.ok_or_else(|| cannot(Errno::NOENT))?;
     if !names.is_exchanged(exchange) {
@@ -71,7 +74,7 @@ pub(super) fn forward(progress: &Progress, exchange: &ExchangeRecord) -> Result<
     stamps(progress, exchange)
 }
 
-fn stamps(progress: &Progress, exchange: &ExchangeRecord) -> Result<Moved, PublishError> {
+fn stamps(progress: &PublicationProgress, exchange: &ExchangeRecord) -> Result<Moved, PublishError> {
     let base = existing(real(exchange))?;
     let mut moved = Moved::default();
     for change in progress.changes.iter().filter(|change| change.kind == ChangeKind::Write) {

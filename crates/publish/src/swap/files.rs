@@ -10,20 +10,20 @@ use rustix::fs::{AtFlags, Mode, linkat, mkdirat, renameat};
 use rustix::io::Errno;
 
 use crate::error::PublishError;
-use crate::folder::{BaseFolder, Below, OnDisk, Stamp, access, look_in};
-use crate::ledger::data::{ChangeKind, ChangeRecord, PreviousFile, Progress};
+use crate::folder::{BaseFolder, Below, FileStamp, OnDisk, access, look_in};
+use crate::ledger::data::{ChangeKind, ChangeRecord, PreviousFile, PublicationProgress};
 use crate::name::SafeName;
 use crate::stage::existing;
 
 /// What was moved.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
-    pub(super) stamps: BTreeMap<SafeName, Stamp>,
+    pub(super) stamps: BTreeMap<SafeName, FileStamp>,
     pub(super) in_place: Vec<String>,
 }
 
 /// Puts the new files in their places.
-pub(super) fn forward(progress: &Progress, is_first: bool) -> Result<Moved, PublishError> {
+pub(super) fn forward(progress: &PublicationProgress, is_first: bool) -> Result<Moved, PublishError> {
     let base = existing(&progress.folder)?;
     let mut moved = Moved::default();
     // A file that is in the way of a folder goes first.
@@ -55,7 +55,7 @@ pub(super) fn forward(progress: &Progress, is_first: bool) -> Result<Moved, Publ
 }
 
 fn place(
-    progress: &Progress,
+    progress: &PublicationProgress,
     base: &BaseFolder,
     change: &ChangeRecord,
     from: &OwnedFd,
@@ -105,7 +105,7 @@ fn is_as_planned(found: OnDisk, previous: &PreviousFile) -> bool {
 }
 
 /// Removes what is not wanted any more, in whichever folder it is. It is kept aside until the end.
-pub(super) fn delete(progress: &Progress, moved: &mut Moved) -> Result<(), PublishError> {
+pub(super) fn delete(progress: &PublicationProgress, moved: &mut Moved) -> Result<(), PublishError> {
     let mut touched = Vec::new();
     for change in deletions(progress) {
         if let Some(base) = base_of(progress, change)? {
@@ -124,13 +124,17 @@ pub(super) fn delete(progress: &Progress, moved: &mut Moved) -> Result<(), Publi
 }
 
 /// Deletions that are done file by file.
-fn deletions(progress: &Progress) -> impl Iterator<Item = &ChangeRecord> {
+fn deletions(progress: &PublicationProgress) -> impl Iterator<Item = &ChangeRecord> {
     let by_exchange = progress.exchange.is_some();
     let deletions = progress.changes.iter().filter(|change| change.kind == ChangeKind::Delete);
     deletions.filter(move |change| change.in_old_folder || !by_exchange)
 }
 
-fn put_aside(progress: &Progress, base: &BaseFolder, change: &ChangeRecord) -> Result<(), PublishError> {
+fn put_aside(
+    progress: &PublicationProgress,
+    base: &BaseFolder,
+    change: &ChangeRecord,
+) -> Result<(), PublishError> {
     // Where a folder is now, the file is gone already.
     let Below::Folder(folder) = base.below(change.name.folder())? else { return Ok(()) };
     let (old, name) = (progress.old_name(change), change.name.file_name());
@@ -143,13 +147,16 @@ fn put_aside(progress: &Progress, base: &BaseFolder, change: &ChangeRecord) -> R
     }
 }
 
-fn base_of(progress: &Progress, change: &ChangeRecord) -> Result<Option<BaseFolder>, PublishError> {
+fn base_of(
+    progress: &PublicationProgress,
+    change: &ChangeRecord,
+) -> Result<Option<BaseFolder>, PublishError> {
     let old = progress.old_folder.as_ref().filter(|_| change.in_old_folder);
     BaseFolder::open(old.unwrap_or(&progress.folder))
 }
 
 /// Puts the previous files back in the place of new ones, and removes what was staged.
-pub(super) fn undo(progress: &Progress) -> Result<(), PublishError> {
+pub(super) fn undo(progress: &PublicationProgress) -> Result<(), PublishError> {
     let Some(base) = BaseFolder::open(&progress.folder)? else { return Ok(()) };
     let mut touched = BTreeMap::new();
     for change in progress.changes.iter().rev().filter(|change| change.kind == ChangeKind::Write) {
@@ -192,7 +199,7 @@ fn put_back(folder: &OwnedFd, old: &str, name: &str) -> io::Result<()> {
 }
 
 /// Puts deleted files back.
-pub(super) fn undo_deletions(progress: &Progress) -> Result<(), PublishError> {
+pub(super) fn undo_deletions(progress: &PublicationProgress) -> Result<(), PublishError> {
     // What is in the place of a file that is to come back was made by this publication.
     if let Some(base) = BaseFolder::open(&progress.folder)? {
         for folder in progress.made_below.iter().rev() {
@@ -214,7 +221,7 @@ pub(super) fn undo_deletions(progress: &Progress) -> Result<(), PublishError> {
 }
 
 /// Removes the folders that the publication made, as far as they are empty.
-pub(super) fn remove_made(progress: &Progress) {
+pub(super) fn remove_made(progress: &PublicationProgress) {
     for path in progress.made.iter().rev() {
         if let (Some(above), Some(name)) = (path.parent(), path.file_name())
             && let Ok(Some(above)) = BaseFolder::open(above)
@@ -225,7 +232,7 @@ pub(super) fn remove_made(progress: &Progress) {
 }
 
 /// Removes what was kept aside.
-pub(super) fn remove_old(progress: &Progress) -> Result<(), PublishError> {
+pub(super) fn remove_old(progress: &PublicationProgress) -> Result<(), PublishError> {
     for change in &progress.changes {
         let Some(base) = base_of(progress, change)? else { continue };
         let path = base.path().join(change.name.as_str());

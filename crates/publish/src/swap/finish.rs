@@ -3,12 +3,12 @@
 use herald_base::failpoint;
 use serde_json::Value;
 
-use super::{Done, Swapped, exchange, files};
+use super::{PublicationDone, Swapped, exchange, files};
 use crate::error::PublishError;
 use crate::folder::{BaseFolder, access};
 use crate::ledger::ProjectLedger;
 use crate::ledger::contents::KEPT;
-use crate::ledger::data::{ChangeKind, Progress, PublicationRecord};
+use crate::ledger::data::{ChangeKind, PublicationProgress, PublicationRecord};
 use crate::stage::backup;
 
 impl Swapped {
@@ -16,10 +16,10 @@ impl Swapped {
     ///
     /// # Errors
     /// When the ledger cannot be written. The new files are in their places all the same.
-    pub fn finish(mut self, note: Value) -> Result<Done, PublishError> {
+    pub fn finish(mut self, note: Value) -> Result<PublicationDone, PublishError> {
         let changes = self.changes();
         let Some(progress) = self.ledger.progress.clone() else {
-            return Ok(Done { ledger: self.ledger, changes });
+            return Ok(PublicationDone { ledger: self.ledger, changes });
         };
         self.enter(&progress, note);
         self.ledger.save()?;
@@ -30,10 +30,10 @@ impl Swapped {
             tracing::warn!(project = self.ledger.data.id, %error, "a publication is over, but something is left of it");
         }
         failpoint!("publish-cleaned");
-        Ok(Done { ledger: self.ledger, changes })
+        Ok(PublicationDone { ledger: self.ledger, changes })
     }
 
-    fn enter(&mut self, progress: &Progress, note: Value) {
+    fn enter(&mut self, progress: &PublicationProgress, note: Value) {
         let data = &mut self.ledger.data;
         data.given = Some(progress.given.clone());
         data.folder = Some(progress.exchange.as_ref().map_or(&*progress.folder, exchange::real).to_owned());
@@ -67,7 +67,10 @@ impl Swapped {
 }
 
 /// Removes what a publication that is in the ledger kept aside. Doing it again does no harm.
-pub(super) fn clean_up(ledger: &mut ProjectLedger, progress: &Progress) -> Result<(), PublishError> {
+pub(super) fn clean_up(
+    ledger: &mut ProjectLedger,
+    progress: &PublicationProgress,
+) -> Result<(), PublishError> {
     files::remove_old(progress)?;
     if let Some(exchange) = &progress.exchange {
         exchange::remove_old(exchange)?;
@@ -80,7 +83,7 @@ pub(super) fn clean_up(ledger: &mut ProjectLedger, progress: &Progress) -> Resul
 }
 
 /// Folders that Herald made go once they are empty; one that others use is theirs from then on.
-fn remove_emptied(ledger: &mut ProjectLedger, progress: &Progress) -> Result<(), PublishError> {
+fn remove_emptied(ledger: &mut ProjectLedger, progress: &PublicationProgress) -> Result<(), PublishError> {
     let data = &ledger.data;
     let base = match (&progress.old_folder, &data.folder) {
         (Some(old), _) => BaseFolder::open(old)?,

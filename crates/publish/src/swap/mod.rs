@@ -12,10 +12,10 @@ use herald_base::failpoint;
 use serde_json::Value;
 
 use crate::error::PublishError;
-use crate::folder::{BaseFolder, Stamp};
+use crate::folder::{BaseFolder, FileStamp};
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
-use crate::ledger::data::{Progress, ProgressStep, PublishedFile};
+use crate::ledger::data::{ProgressStep, PublicationProgress, PublishedFile};
 use crate::name::SafeName;
 use crate::plan::PlannedChange;
 use crate::stage::{Staged, backup, remove_tree};
@@ -26,13 +26,13 @@ pub struct Swapped {
     pub(crate) ledger: ProjectLedger,
     pub(crate) claims: FileClaims,
     pub(crate) unchanged: BTreeMap<SafeName, PublishedFile>,
-    pub(crate) stamps: BTreeMap<SafeName, Stamp>,
+    pub(crate) stamps: BTreeMap<SafeName, FileStamp>,
     pub(crate) in_place: Vec<String>,
 }
 
 /// A publication that is over.
 #[derive(Debug)]
-pub struct Done {
+pub struct PublicationDone {
     /// Its ledger.
     pub ledger: ProjectLedger,
     /// What changed.
@@ -188,7 +188,7 @@ fn clean_up_entered(ledger: &mut ProjectLedger) -> Result<(), PublishError> {
     }
 }
 
-fn remove_check_tree(progress: &Progress) -> Result<(), PublishError> {
+fn remove_check_tree(progress: &PublicationProgress) -> Result<(), PublishError> {
     if progress.exchange.is_some() {
         return Ok(());
     }

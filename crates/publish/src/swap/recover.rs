@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Done, Swapped, Undone, clean_up_entered, forward, set_step, undo_all};
+use super::{PublicationDone, Swapped, Undone, clean_up_entered, forward, set_step, undo_all};
 use crate::error::PublishError;
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
@@ -15,7 +15,7 @@ pub enum Recovery {
     /// Nothing was interrupted, or nothing of it had become visible and all is as it was before.
     Clean(ProjectLedger),
     /// It was over, and only the end was missing.
-    Finished(Done),
+    Finished(PublicationDone),
     /// The new files are in their places: what follows a swap is due.
     Swapped(Swapped),
     /// The previous files are in their places: what follows a swap is due as well, since new ones were visible.
@@ -35,7 +35,7 @@ pub fn recover(mut ledger: ProjectLedger, claims: &FileClaims) -> Result<Recover
     if is_entered && step == ProgressStep::Swapped {
         let changes = progress.changes.iter().map(PlannedChange::from).collect();
         clean_up_entered(&mut ledger)?;
-        return Ok(Recovery::Finished(Done { ledger, changes }));
+        return Ok(Recovery::Finished(PublicationDone { ledger, changes }));
     }
     let recovery = match step {
         ProgressStep::Staging => {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use herald_publish::{
-    BackupRule, Done, FileClaims, LedgerFolder, Planned, ProjectLedger, PublicationRequest, PublishError,
-    PublishTarget, Recovery, Staged, SwapKind, WantedFile, plan, recover,
+    BackupRule, FileClaims, LedgerFolder, Planned, ProjectLedger, PublicationDone, PublicationRequest,
+    PublishError, PublishTarget, Recovery, Staged, SwapKind, WantedFile, plan, recover,
 };
 use serde_json::Value;
 
@@ -83,7 +83,7 @@ impl Site {
         self.plan(wanted)?.stage(true)
     }
 
-    pub fn publish(&self, wanted: &Files) -> Result<Done, PublishError> {
+    pub fn publish(&self, wanted: &Files) -> Result<PublicationDone, PublishError> {
         self.stage(wanted)?.swap()?.finish(Value::Null)
     }
 
