@@ -8,7 +8,7 @@ use crate::name::SafeName;
 /// How a file differs from what was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DriftKind {
-    /// It is not there, or is no file any more.
+    /// It is not there, or something else is.
     Missing,
     /// Its content.
     Content,

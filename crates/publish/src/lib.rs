@@ -1,9 +1,10 @@
 //! Publishes a set of files into a folder as one transaction on disk.
 //!
 //! What is wanted is compared with the ledger (what was written before) and with the disk: [`Planned`]. The new files
-//! are written beside their places: [`Staged`]. Then all change places: [`Swapped`], which is confirmed ([`PublicationDone`]) or
-//! undone. The ledger is written before each step, so that what a crash interrupts is completed or undone by the
-//! next process. Names that lead elsewhere are rejected, and no symbolic link below the folder is followed.
+//! are written beside their places: [`Staged`]. Then all change places: [`Swapped`], which is confirmed
+//! ([`PublicationDone`]) or undone. The ledger is written before each step, so that what a crash interrupts is
+//! completed or undone by the next process. Names that lead elsewhere are rejected, and no symbolic link below the folder is
+//! followed.
 //!
 //! Everything here blocks. Where the files come from, and which commands run between the steps, is the caller's affair.
 
@@ -13,6 +14,7 @@ mod drift;
 mod error;
 mod folder;
 mod ledger;
+mod moves;
 mod name;
 mod plan;
 mod policy;

@@ -49,7 +49,7 @@ pub struct CallbackReport<'a> {
     pub revision: i64,
     /// The id of the job.
     pub publication: &'a str,
-    /// What became of the project: `published`, `failed`, `rolled_back`, `held`.
+    /// The status of the project: `published`, `failed`, `rolled_back`, `held`.
     pub state: &'a str,
     /// The files.
     pub changes: &'a [PlannedChange],

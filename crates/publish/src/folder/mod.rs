@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod resolve;
+pub(crate) mod tree;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,7 @@ impl FileStamp {
     }
 }
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+pub(crate) const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl BaseFolder {
     /// Opens this folder, which must be given without links; none where there is nothing.
@@ -81,6 +82,11 @@ impl BaseFolder {
             Below::Missing => Ok(None),
             Below::UnderFile => Err(cannot(Errno::NOTDIR)),
         }
+    }
+
+    /// Opens this folder, which is to be there.
+    pub(crate) fn required(path: &Path) -> Result<Self, PublishError> {
+        Self::open(path)?.ok_or_else(|| PublishError::io("cannot open", path, Errno::NOENT))
     }
 
     /// Its path.

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use herald_base::os_error;
 use rustix::fs::{Mode, mkdirat};
 use rustix::io::Errno;
 
@@ -31,8 +32,12 @@ pub(crate) fn resolve(
     given: &str,
     roots: &[PathBuf],
 ) -> Result<ResolvedFolder, PublishError> {
-    let wrong = |why: &str| PublishError::Folder { option, path: given.to_owned(), why: why.to_owned() };
-    let given_path = normalized(given).map_err(wrong)?;
+    let wrong = |why: &dyn std::fmt::Display| PublishError::Folder {
+        option,
+        path: given.to_owned(),
+        why: why.to_string(),
+    };
+    let given_path = normalized(given).map_err(|why| wrong(&why))?;
     let is_link = given_path.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink());
     let (path, missing) = canonical(&given_path).map_err(|why| wrong(&why))?;
     let real = |root: &PathBuf| root.canonicalize().unwrap_or_else(|_| root.clone());
@@ -43,33 +48,50 @@ pub(crate) fn resolve(
         return Err(wrong(&format!("is not within roots ({}){real}", listed.join(", "))));
     }
     if path.to_str().is_none() {
-        return Err(wrong("leads to a path that is not valid UTF-8"));
+        return Err(wrong(&"leads to a path that is not valid UTF-8"));
     }
     Ok(ResolvedFolder { given: given_path, path, missing, is_link })
 }
 
-fn normalized(given: &str) -> Result<PathBuf, &'static str> {
+/// Why a folder cannot be used, as the end of a sentence that begins with it.
+#[derive(Debug, thiserror::Error)]
+enum FolderProblem {
+    #[error("contains a control character")]
+    Control,
+    #[error("must be an absolute path")]
+    Relative,
+    #[error("must not contain `.` or `..`")]
+    Dots,
+    #[error("cannot be used: {0:?} is not a folder")]
+    NotAFolder(PathBuf),
+    #[error("cannot be used: {0:?} is a link to nothing")]
+    DanglingLink(PathBuf),
+    #[error("cannot be used: {}", os_error::plain(&.0.to_string()))]
+    Io(std::io::Error),
+}
+
+fn normalized(given: &str) -> Result<PathBuf, FolderProblem> {
     if given.chars().any(char::is_control) {
-        return Err("contains a control character");
+        return Err(FolderProblem::Control);
     }
     let Some(rest) = given.strip_prefix('/') else {
-        return Err("must be an absolute path");
+        return Err(FolderProblem::Relative);
     };
     let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
     if parts.iter().any(|part| matches!(*part, "." | "..")) {
-        return Err("must not contain `.` or `..`");
+        return Err(FolderProblem::Dots);
     }
     Ok(Path::new("/").join(parts.join("/")))
 }
 
 /// The path without links, and which of its last parts are missing.
-fn canonical(given: &Path) -> Result<(PathBuf, Vec<PathBuf>), String> {
+fn canonical(given: &Path) -> Result<(PathBuf, Vec<PathBuf>), FolderProblem> {
     let mut there = given;
     loop {
         match there.canonicalize() {
             Ok(real) => {
                 if !real.is_dir() {
-                    return Err(format!("cannot be used: {} is not a folder", real.display()));
+                    return Err(FolderProblem::NotAFolder(real));
                 }
                 let rest = given.strip_prefix(there).unwrap_or(Path::new(""));
                 let mut path = real;
@@ -82,13 +104,11 @@ fn canonical(given: &Path) -> Result<(PathBuf, Vec<PathBuf>), String> {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if there.symlink_metadata().is_ok() {
-                    return Err(format!("cannot be used: {} is a link to nothing", there.display()));
+                    return Err(FolderProblem::DanglingLink(there.to_owned()));
                 }
-                there = there.parent().ok_or("cannot be used")?;
+                there = there.parent().ok_or(FolderProblem::Io(error))?;
             }
-            Err(error) => {
-                return Err(format!("cannot be used: {}", herald_base::os_error::plain(&error.to_string())));
-            }
+            Err(error) => return Err(FolderProblem::Io(error)),
         }
     }
 }

@@ -85,8 +85,8 @@ impl FileClaims {
 }
 
 impl ClaimTable {
-    /// What another project has at this path, above it or below it: a file is in the way of what is below it, as a whole
-    /// folder is.
+    /// What another project has at this path, above it or below it: a file is in the way of what is below it, and so is
+    /// a whole folder.
     fn other(&self, path: &Path, owner: &str) -> Option<(&Path, &str)> {
         let at = |path: &Path| self.owners.get_key_value(path).filter(|(_, other)| *other != owner);
         let above = path.ancestors().find_map(at).map(|(path, other)| (&**path, &**other));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::backup_name;
+use super::file::{DEFAULT_MODE, PlannedFile, entry};
 use super::request::{FileAttributes, PublicationRequest};
-use super::{DEFAULT_MODE, PlannedFile, entry};
 use crate::error::PublishError;
 use crate::folder::access::{self, Attributes};
 use crate::folder::resolve::ResolvedFolder;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::fs::Dir;
 
-use super::PlannedFile;
+use super::file::PlannedFile;
 use crate::error::PublishError;
 use crate::folder::{BaseFolder, Below};
 use crate::ledger::data::PublishedFile;

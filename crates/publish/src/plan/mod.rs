@@ -2,6 +2,7 @@
 
 pub(crate) mod backup_name;
 mod compare;
+pub(crate) mod file;
 mod foreign;
 pub(crate) mod request;
 
@@ -9,19 +10,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::compare::Comparison;
-use self::request::{FileAttributes, PublicationRequest, SwapKind, WantedFile};
-use crate::digest::{md5_hex, sha256_hex};
+use self::file::PlannedFile;
+use self::request::{PublicationRequest, SwapKind, WantedFile};
 use crate::error::{PublishError, RejectedKey};
 use crate::folder::resolve::{ResolvedFolder, resolve};
 use crate::folder::{BaseFolder, access};
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::{FileClaims, Wanted};
 pub use crate::ledger::data::ChangeKind;
-use crate::ledger::data::{ChangeRecord, PublishedFile};
+use crate::ledger::data::ChangeRecord;
 use crate::name::{self, SafeName};
-
-/// The mode of files where none is demanded.
-pub(crate) const DEFAULT_MODE: u32 = 0o644;
 
 /// A publication that can be carried out.
 #[derive(Debug)]
@@ -39,17 +37,6 @@ pub struct Planned {
     left: Vec<String>,
     drifted: Vec<String>,
     foreign: Vec<String>,
-}
-
-/// A file as it will be.
-#[derive(Debug)]
-pub(crate) struct PlannedFile {
-    /// Which of the wanted ones it is.
-    pub(crate) wanted: usize,
-    pub(crate) entry: PublishedFile,
-    pub(crate) attributes: access::Attributes,
-    /// Whether it is written.
-    pub(crate) is_written: bool,
 }
 
 /// A change as it is reported.
@@ -315,18 +302,4 @@ fn is_below_a_root(target: &ResolvedFolder, request: &PublicationRequest) -> boo
     // What is exchanged is a name in the folder above: the link's, where there is one.
     let place = if target.is_link { &target.given } else { &target.path };
     below(place.parent())
-}
-
-/// The entry of a wanted file in the ledger.
-fn entry(wanted: &WantedFile, demanded: FileAttributes, mode: u32) -> PublishedFile {
-    PublishedFile {
-        key: wanted.key.clone(),
-        sha256: sha256_hex(&wanted.content),
-        md5: md5_hex(&wanted.content),
-        size: wanted.content.len() as u64,
-        mode,
-        uid: demanded.uid,
-        gid: demanded.gid,
-        stamp: None,
-    }
 }

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, Uid, fchmod, fchown, fstat};
 
-use super::existing;
-use super::tree::{entries, make_folder, remove_tree};
 use super::write::{self, NewFile};
 use crate::error::PublishError;
+use crate::folder::tree::{entries, make_folder, remove_tree};
 use crate::folder::{BaseFolder, OnDisk, access, look_in};
 use crate::ledger::data::ChangeKind;
 use crate::name::OWN_PREFIX;
@@ -86,10 +85,10 @@ impl Planned {
         let (Some(above), Some(name)) = (exchange.fresh.parent(), exchange.fresh.file_name()) else {
             return Ok(self.target.path.clone());
         };
-        let (above, name) = (existing(above)?, name.to_string_lossy().into_owned());
+        let (above, name) = (BaseFolder::required(above)?, name.to_string_lossy().into_owned());
         remove_tree(above.fd(), &name, &exchange.fresh)?;
         make_folder(above.fd(), &name, &exchange.fresh)?;
-        let fresh = existing(&exchange.fresh)?;
+        let fresh = BaseFolder::required(&exchange.fresh)?;
         let mut carried = 0;
         if let Some(old) = &old {
             let from = old.existing("")?;
@@ -138,17 +137,14 @@ impl Planned {
 fn make_above(made: &[PathBuf]) -> Result<(), PublishError> {
     for path in made {
         if let (Some(above), Some(name)) = (path.parent(), path.file_name()) {
-            make_folder(existing(above)?.fd(), &name.to_string_lossy(), path)?;
+            make_folder(BaseFolder::required(above)?.fd(), &name.to_string_lossy(), path)?;
         }
     }
     Ok(())
 }
 
 fn reopen(above: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, PublishError> {
-    let how = rustix::fs::OFlags::RDONLY
-        | rustix::fs::OFlags::DIRECTORY
-        | rustix::fs::OFlags::NOFOLLOW
-        | rustix::fs::OFlags::CLOEXEC;
+    let how = crate::folder::FOLDER | rustix::fs::OFlags::NOFOLLOW;
     rustix::fs::openat(above, name, how, Mode::empty())
         .map_err(|error| PublishError::io("cannot open", path, error))
 }

@@ -1,7 +1,6 @@
 //! Staging: the new files are written beside their places, with their owner and mode, and synced. Nothing is visible
 //! under its name yet.
 
-pub(crate) mod backup;
 mod build;
 mod tree;
 mod write;
@@ -14,19 +13,18 @@ use herald_base::failpoint;
 
 use self::write::NewFile;
 use crate::error::PublishError;
-use crate::folder::{BaseFolder, access};
+use crate::folder::access;
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
 use crate::ledger::contents::PublishedContent;
 use crate::ledger::data::{
     ChangeKind, ExchangeKind, ExchangeRecord, ProgressStep, PublicationProgress, PublishedFile, tag,
 };
+use crate::moves::{backup, undo};
 use crate::name::{self, SafeName};
+use crate::plan::file::PlannedFile;
 use crate::plan::request::SwapKind;
-use crate::plan::{Planned, PlannedChange, PlannedFile};
-use crate::swap::undo;
-
-pub(crate) use tree::remove_tree;
+use crate::plan::{Planned, PlannedChange};
 
 /// A publication whose files are ready, beside their places.
 #[derive(Debug)]
@@ -52,7 +50,7 @@ impl Planned {
         });
         let tree = match staged {
             Ok(tree) => tree,
-            Err(error) => return Err(undo(&mut self.ledger, &self.claims, error)),
+            Err(error) => return Err(undo::after(&mut self.ledger, &self.claims, error)),
         };
         failpoint!("publish-staged");
         let unchanged = self.files.into_iter().filter(|(_, file)| !file.is_written);
@@ -203,13 +201,8 @@ impl Staged {
     /// # Errors
     /// When something cannot be removed.
     pub fn discard(mut self) -> Result<ProjectLedger, PublishError> {
-        crate::swap::undo_all(&mut self.ledger, false)?;
+        undo::undo_all(&mut self.ledger, false)?;
         self.claims.settle(&self.ledger.data);
         Ok(self.ledger)
     }
-}
-
-/// The folder with this path, which is to be there.
-pub(crate) fn existing(path: &Path) -> Result<BaseFolder, PublishError> {
-    BaseFolder::open(path)?.ok_or_else(|| PublishError::io("cannot open", path, rustix::io::Errno::NOENT))
 }

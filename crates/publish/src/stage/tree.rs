@@ -1,14 +1,13 @@
 //! The folder that a check sees: every file of the project as it will be, under its own name, and links to all else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Dir, Mode, mkdirat, symlinkat, unlinkat};
-use rustix::io::Errno;
+use rustix::fs::symlinkat;
 
 use crate::error::PublishError;
-use crate::folder::{BaseFolder, Below, OnDisk, access, look_in};
+use crate::folder::tree::{entries, make_folder, remove_tree};
+use crate::folder::{BaseFolder, Below, access};
 use crate::ledger::data::ChangeRecord;
 use crate::name::{OWN_PREFIX, SafeName};
 use crate::plan::Planned;
@@ -20,7 +19,7 @@ impl Planned {
         let path = base.path().join(&name);
         remove_tree(base.fd(), &name, &path)?;
         make_folder(base.fd(), &name, &path)?;
-        let tree = super::existing(&path)?;
+        let tree = BaseFolder::required(&path)?;
         let folders: BTreeSet<&str> = self.files.keys().flat_map(SafeName::folders).collect();
         for folder in folders {
             make_folder(tree.fd(), folder, &path.join(folder))?;
@@ -64,47 +63,4 @@ impl Planned {
         }
         Ok(())
     }
-}
-
-/// The names in a folder that are text.
-pub(super) fn entries(folder: &OwnedFd, path: &Path) -> Result<Vec<String>, PublishError> {
-    let cannot = |error| PublishError::io("cannot list", path, error);
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        match entry.file_name().to_str() {
-            Ok("." | "..") => {}
-            Ok(name) => names.push(name.to_owned()),
-            Err(_) => return Err(cannot(Errno::ILSEQ)),
-        }
-    }
-    Ok(names)
-}
-
-pub(super) fn make_folder(above: &OwnedFd, name: &str, path: &Path) -> Result<(), PublishError> {
-    match mkdirat(above, name, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(PublishError::io("cannot make", path, error)),
-    }
-}
-
-/// Removes a folder with all that is in it; links in it are removed, not followed.
-pub(crate) fn remove_tree(above: &OwnedFd, name: &str, path: &Path) -> Result<(), PublishError> {
-    let cannot = |error: Errno| PublishError::io("cannot remove", path, error);
-    match look_in(above, name).map_err(cannot)? {
-        OnDisk::Missing | OnDisk::UnderFile => return Ok(()),
-        OnDisk::Folder => {}
-        OnDisk::File(_) | OnDisk::Link | OnDisk::Other => {
-            return unlinkat(above, name, AtFlags::empty()).map_err(cannot);
-        }
-    }
-    let how = rustix::fs::OFlags::RDONLY
-        | rustix::fs::OFlags::DIRECTORY
-        | rustix::fs::OFlags::NOFOLLOW
-        | rustix::fs::OFlags::CLOEXEC;
-    let folder = rustix::fs::openat(above, name, how, Mode::empty()).map_err(cannot)?;
-    for entry in entries(&folder, path)? {
-        remove_tree(&folder, &entry, &path.join(&entry))?;
-    }
-    unlinkat(above, name, AtFlags::REMOVEDIR).map_err(cannot)
 }

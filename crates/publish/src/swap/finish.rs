@@ -3,13 +3,13 @@
 use herald_base::failpoint;
 use serde_json::Value;
 
-use super::{PublicationDone, Swapped, exchange, files};
+use super::{PublicationDone, Swapped};
 use crate::error::PublishError;
 use crate::folder::{BaseFolder, access};
 use crate::ledger::ProjectLedger;
 use crate::ledger::contents::KEPT;
 use crate::ledger::data::{ChangeKind, PublicationProgress, PublicationRecord};
-use crate::stage::backup;
+use crate::moves::{backup, exchange, files};
 
 impl Swapped {
     /// Confirms the publication, and keeps what the caller knows of it.

@@ -1,24 +1,23 @@
 //! The swap: all files change places, and can change back until the publication is confirmed.
 
-mod exchange;
-mod files;
 mod finish;
 pub(crate) mod recover;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use herald_base::failpoint;
 use serde_json::Value;
 
 use crate::error::PublishError;
-use crate::folder::{BaseFolder, FileStamp};
+use crate::folder::FileStamp;
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
-use crate::ledger::data::{ProgressStep, PublicationProgress, PublishedFile};
+use crate::ledger::data::{ProgressStep, PublishedFile};
+use crate::moves::undo::{self, set_step, undo_all};
+use crate::moves::{exchange, files};
 use crate::name::SafeName;
 use crate::plan::PlannedChange;
-use crate::stage::{Staged, backup, remove_tree};
+use crate::stage::Staged;
 
 /// A publication whose files are in their places, not yet confirmed.
 #[derive(Debug)]
@@ -54,7 +53,7 @@ impl Staged {
             Ok(moved)
         }) {
             Ok(moved) => moved,
-            Err(error) => return Err(undo(&mut self.ledger, &self.claims, error)),
+            Err(error) => return Err(undo::after(&mut self.ledger, &self.claims, error)),
         };
         failpoint!("publish-swapped");
         let files::Moved { stamps, in_place } = moved;
@@ -129,78 +128,14 @@ impl Undone {
     }
 }
 
-pub(crate) fn set_step(ledger: &mut ProjectLedger, step: ProgressStep) -> Result<(), PublishError> {
-    if let Some(progress) = &mut ledger.progress {
-        progress.step = step;
-    }
-    ledger.save_progress()
-}
-
 /// Moves everything that was not moved yet. `is_first`: no earlier process began with it.
 fn forward(ledger: &ProjectLedger, is_first: bool) -> Result<files::Moved, PublishError> {
     let Some(progress) = &ledger.progress else { return Ok(files::Moved::default()) };
-    remove_check_tree(progress)?;
+    undo::remove_check_tree(progress)?;
     let mut moved = match &progress.exchange {
         Some(exchange) => exchange::forward(progress, exchange)?,
         None => files::forward(progress, is_first)?,
     };
     files::delete(progress, &mut moved)?;
     Ok(moved)
-}
-
-/// Undoes after this error; the result is that error, or one that says that undoing failed as well.
-pub(crate) fn undo(ledger: &mut ProjectLedger, claims: &FileClaims, error: PublishError) -> PublishError {
-    let undone = undo_all(ledger, false);
-    claims.settle(&ledger.data);
-    match undone {
-        Ok(()) => error,
-        Err(undo) => PublishError::NotUndone { error: Box::new(error), undo: Box::new(undo) },
-    }
-}
-
-/// Puts everything back as it was before the publication. Doing it again does no harm.
-pub(crate) fn undo_all(ledger: &mut ProjectLedger, is_more_due: bool) -> Result<(), PublishError> {
-    // A full disk must not keep the files from being put back; without this record they are put back again.
-    let recorded = set_step(ledger, ProgressStep::Undoing);
-    let Some(progress) = &ledger.progress else { return recorded };
-    failpoint!("publish-undoing");
-    remove_check_tree(progress)?;
-    match &progress.exchange {
-        Some(exchange) => exchange::undo(exchange)?,
-        None => files::undo(progress)?,
-    }
-    files::undo_deletions(progress)?;
-    backup::remove(progress)?;
-    files::remove_made(progress);
-    failpoint!("publish-undone");
-    if is_more_due {
-        return set_step(ledger, ProgressStep::Undone);
-    }
-    ledger.progress = None;
-    ledger.save_progress()
-}
-
-/// Removes what is left of a publication that is in the ledger already.
-fn clean_up_entered(ledger: &mut ProjectLedger) -> Result<(), PublishError> {
-    match ledger.progress.clone() {
-        Some(progress) => finish::clean_up(ledger, &progress),
-        None => Ok(()),
-    }
-}
-
-fn remove_check_tree(progress: &PublicationProgress) -> Result<(), PublishError> {
-    if progress.exchange.is_some() {
-        return Ok(());
-    }
-    let Some(base) = BaseFolder::open(&progress.folder)? else { return Ok(()) };
-    let name = progress.tree_name();
-    remove_tree(base.fd(), &name, &base.path().join(&name))
-}
-
-fn remove_at(path: &Path) -> Result<(), PublishError> {
-    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    match BaseFolder::open(above)? {
-        Some(above) => remove_tree(above.fd(), &name.to_string_lossy(), path),
-        None => Ok(()),
-    }
 }

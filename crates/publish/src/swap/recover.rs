@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{PublicationDone, Swapped, Undone, clean_up_entered, forward, set_step, undo_all};
+use super::finish::clean_up;
+use super::{PublicationDone, Swapped, Undone, forward};
 use crate::error::PublishError;
 use crate::ledger::ProjectLedger;
 use crate::ledger::claims::FileClaims;
 use crate::ledger::data::ProgressStep;
+use crate::moves::undo::{set_step, undo_all};
 use crate::plan::PlannedChange;
 
 /// What is left to do after a crash.
@@ -34,7 +36,8 @@ pub fn recover(mut ledger: ProjectLedger, claims: &FileClaims) -> Result<Recover
     let step = progress.step;
     if is_entered && step == ProgressStep::Swapped {
         let changes = progress.changes.iter().map(PlannedChange::from).collect();
-        clean_up_entered(&mut ledger)?;
+        let progress = progress.clone();
+        clean_up(&mut ledger, &progress)?;
         return Ok(Recovery::Finished(PublicationDone { ledger, changes }));
     }
     let recovery = match step {

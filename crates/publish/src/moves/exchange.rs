@@ -8,11 +8,10 @@ use rustix::fs::{RenameFlags, readlinkat, renameat, renameat_with, statat, symli
 use rustix::io::Errno;
 
 use super::files::Moved;
-use super::remove_at;
 use crate::error::PublishError;
+use crate::folder::tree::remove_at;
 use crate::folder::{BaseFolder, OnDisk, access};
 use crate::ledger::data::{ChangeKind, ExchangeKind, ExchangeRecord, PublicationProgress};
-use crate::stage::existing;
 
 /// The two names and the folder that they are in.
 struct Names {
@@ -34,7 +33,7 @@ impl Names {
         match exchange.kind {
             ExchangeKind::Link => {
                 let target = readlinkat(self.above.fd(), &*self.place, Vec::new());
-                target.is_ok_and(|target| target.to_bytes() == self.fresh.as_bytes())
+                target.is_ok_and(|target| target.to_str() == Ok(&self.fresh))
             }
             ExchangeKind::Folders | ExchangeKind::New => {
                 statat(self.above.fd(), &*self.place, AtFlags::SYMLINK_NOFOLLOW)
@@ -44,14 +43,14 @@ impl Names {
     }
 }
 
-pub(super) fn forward(
+pub(crate) fn forward(
     progress: &PublicationProgress,
     exchange: &ExchangeRecord,
 ) -> Result<Moved, PublishError> {
     let cannot = |error: Errno| PublishError::io("cannot exchange", &exchange.place, error);
     let names = Names::of(exchange)?.ok_or_else(|| cannot(Errno::NOENT))?;
     if !names.is_exchanged(exchange) {
-        let fresh = existing(&exchange.fresh)?;
+        let fresh = BaseFolder::required(&exchange.fresh)?;
         let ino = fstat(fresh.fd()).map_err(cannot)?.st_ino;
         if ino != exchange.fresh_ino {
             return Err(PublishError::Changed(exchange.fresh.clone()));
@@ -75,7 +74,7 @@ pub(super) fn forward(
 }
 
 fn stamps(progress: &PublicationProgress, exchange: &ExchangeRecord) -> Result<Moved, PublishError> {
-    let base = existing(real(exchange))?;
+    let base = BaseFolder::required(real(exchange))?;
     let mut moved = Moved::default();
     for change in progress.changes.iter().filter(|change| change.kind == ChangeKind::Write) {
         if let OnDisk::File(stat) = base.look(&change.name)? {
@@ -86,7 +85,7 @@ fn stamps(progress: &PublicationProgress, exchange: &ExchangeRecord) -> Result<M
 }
 
 /// Where the new files are after the exchange.
-pub(super) fn real(exchange: &ExchangeRecord) -> &Path {
+pub(crate) fn real(exchange: &ExchangeRecord) -> &Path {
     match exchange.kind {
         ExchangeKind::Link => &exchange.fresh,
         ExchangeKind::New | ExchangeKind::Folders => &exchange.place,
@@ -117,7 +116,7 @@ fn point(above: &BaseFolder, place: &str, target: &str) -> Result<(), Errno> {
 }
 
 /// Changes back, and removes the new folder.
-pub(super) fn undo(exchange: &ExchangeRecord) -> Result<(), PublishError> {
+pub(crate) fn undo(exchange: &ExchangeRecord) -> Result<(), PublishError> {
     let cannot = |error: Errno| PublishError::io("cannot put back", &exchange.place, error);
     let Some(names) = Names::of(exchange)? else { return Ok(()) };
     let Names { above, fresh, place } = &names;
@@ -140,7 +139,7 @@ pub(super) fn undo(exchange: &ExchangeRecord) -> Result<(), PublishError> {
 
 /// Removes the previous folder. `previous` is where the files were: a link leads to it, and it goes only where Herald
 /// made it.
-pub(super) fn remove_old(exchange: &ExchangeRecord) -> Result<(), PublishError> {
+pub(crate) fn remove_old(exchange: &ExchangeRecord) -> Result<(), PublishError> {
     let Some(names) = Names::of(exchange)? else { return Ok(()) };
     let Names { above, fresh, place } = &names;
     match exchange.kind {

@@ -13,18 +13,17 @@ use crate::error::PublishError;
 use crate::folder::{BaseFolder, Below, FileStamp, OnDisk, access, look_in};
 use crate::ledger::data::{ChangeKind, ChangeRecord, PreviousFile, PublicationProgress};
 use crate::name::SafeName;
-use crate::stage::existing;
 
 /// What was moved.
 #[derive(Debug, Default)]
-pub(super) struct Moved {
-    pub(super) stamps: BTreeMap<SafeName, FileStamp>,
-    pub(super) in_place: Vec<String>,
+pub(crate) struct Moved {
+    pub(crate) stamps: BTreeMap<SafeName, FileStamp>,
+    pub(crate) in_place: Vec<String>,
 }
 
 /// Puts the new files in their places.
-pub(super) fn forward(progress: &PublicationProgress, is_first: bool) -> Result<Moved, PublishError> {
-    let base = existing(&progress.folder)?;
+pub(crate) fn forward(progress: &PublicationProgress, is_first: bool) -> Result<Moved, PublishError> {
+    let base = BaseFolder::required(&progress.folder)?;
     let mut moved = Moved::default();
     // A file that is in the way of a folder goes first.
     let needed: BTreeSet<&str> = progress.made_below.iter().map(String::as_str).collect();
@@ -105,7 +104,7 @@ fn is_as_planned(found: OnDisk, previous: &PreviousFile) -> bool {
 }
 
 /// Removes what is not wanted any more, in whichever folder it is. It is kept aside until the end.
-pub(super) fn delete(progress: &PublicationProgress, moved: &mut Moved) -> Result<(), PublishError> {
+pub(crate) fn delete(progress: &PublicationProgress, moved: &mut Moved) -> Result<(), PublishError> {
     let mut touched = Vec::new();
     for change in deletions(progress) {
         if let Some(base) = base_of(progress, change)? {
@@ -156,7 +155,7 @@ fn base_of(
 }
 
 /// Puts the previous files back in the place of new ones, and removes what was staged.
-pub(super) fn undo(progress: &PublicationProgress) -> Result<(), PublishError> {
+pub(crate) fn undo(progress: &PublicationProgress) -> Result<(), PublishError> {
     let Some(base) = BaseFolder::open(&progress.folder)? else { return Ok(()) };
     let mut touched = BTreeMap::new();
     for change in progress.changes.iter().rev().filter(|change| change.kind == ChangeKind::Write) {
@@ -199,7 +198,7 @@ fn put_back(folder: &OwnedFd, old: &str, name: &str) -> io::Result<()> {
 }
 
 /// Puts deleted files back.
-pub(super) fn undo_deletions(progress: &PublicationProgress) -> Result<(), PublishError> {
+pub(crate) fn undo_deletions(progress: &PublicationProgress) -> Result<(), PublishError> {
     // What is in the place of a file that is to come back was made by this publication.
     if let Some(base) = BaseFolder::open(&progress.folder)? {
         for folder in progress.made_below.iter().rev() {
@@ -221,7 +220,7 @@ pub(super) fn undo_deletions(progress: &PublicationProgress) -> Result<(), Publi
 }
 
 /// Removes the folders that the publication made, as far as they are empty.
-pub(super) fn remove_made(progress: &PublicationProgress) {
+pub(crate) fn remove_made(progress: &PublicationProgress) {
     for path in progress.made.iter().rev() {
         if let (Some(above), Some(name)) = (path.parent(), path.file_name())
             && let Ok(Some(above)) = BaseFolder::open(above)
@@ -232,7 +231,7 @@ pub(super) fn remove_made(progress: &PublicationProgress) {
 }
 
 /// Removes what was kept aside.
-pub(super) fn remove_old(progress: &PublicationProgress) -> Result<(), PublishError> {
+pub(crate) fn remove_old(progress: &PublicationProgress) -> Result<(), PublishError> {
     for change in &progress.changes {
         let Some(base) = base_of(progress, change)? else { continue };
         let path = base.path().join(change.name.as_str());

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use rustix::fs::{Mode, mkdirat};
 use rustix::io::Errno;
 
-use super::existing;
 use crate::error::PublishError;
 use crate::folder::{BaseFolder, OnDisk, access};
 use crate::ledger::ProjectLedger;
@@ -18,7 +17,7 @@ use crate::plan::backup_name;
 const FOLDER_MODE: u32 = 0o700;
 
 /// Makes the backups of all changes.
-pub(super) fn make(ledger: &ProjectLedger) -> Result<(), PublishError> {
+pub(crate) fn make(ledger: &ProjectLedger) -> Result<(), PublishError> {
     let Some(progress) = &ledger.progress else { return Ok(()) };
     let mut touched = BTreeMap::new();
     for change in &progress.changes {
@@ -39,7 +38,7 @@ fn make_one(
     backup: &BackupRecord,
 ) -> Result<BaseFolder, PublishError> {
     let to = make_folder(backup)?;
-    let from = existing(source(progress, change))?;
+    let from = BaseFolder::required(source(progress, change))?;
     let above = from.existing(change.name.folder())?;
     let path = backup.folder.join(&backup.file_name);
     // A file that is written in place would change a second name of it as well, and so would its editor.
@@ -70,7 +69,7 @@ fn make_folder(backup: &BackupRecord) -> Result<BaseFolder, PublishError> {
     for name in missing.into_iter().rev() {
         let path = folder.path().join(name);
         match mkdirat(folder.fd(), name, Mode::from_raw_mode(FOLDER_MODE)) {
-            Ok(()) | Err(Errno::EXIST) => folder = existing(&path)?,
+            Ok(()) | Err(Errno::EXIST) => folder = BaseFolder::required(&path)?,
             Err(error) => return Err(PublishError::io("cannot make", path, error)),
         }
     }
