@@ -3,8 +3,8 @@
 //! What is wanted is compared with the ledger (what was written before) and with the disk: [`Planned`]. The new files
 //! are written beside their places: [`Staged`]. Then all change places: [`Swapped`], which is confirmed
 //! ([`PublicationDone`]) or undone. The ledger is written before each step, so that what a crash interrupts is
-//! completed or undone by the next process. Names that lead elsewhere are rejected, and no symbolic link below the folder is
-//! followed.
+//! completed or undone by the next process. Names that lead elsewhere are rejected, and no symbolic link below the
+//! folder is followed.
 //!
 //! Everything here blocks. Where the files come from, and which commands run between the steps, is the caller's affair.
 
