@@ -9,5 +9,6 @@ pub mod multi_node;
 mod original;
 pub mod source_text;
 pub mod value_checks;
+pub mod watcher;
 pub mod webhook;
 mod yaml_writer;

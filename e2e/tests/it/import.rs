@@ -6,6 +6,7 @@
 //! | `import webhook` prints a configuration that does the same | `webhook_and_its_import_answer_alike` |
 //! | … `multi-node-webhook` … | `the_example_of_multi_node_webhook` |
 //! | … `crontab` … | `a_crontab_runs` |
+//! | section 12: … `watcher` …, both the seed's file and the original's own | `both_files_of_watcher_give_the_same` |
 //! | names on stderr, with line, what could not be carried over | `what_is_left_out_is_named` |
 //!
 //! If the program `webhook` is installed (`.ci/install` installs it), it gets the same requests; otherwise the expected
@@ -487,6 +488,34 @@ fn what_is_left_out_is_named() {
     assert!(ended.stderr.contains("/etc/passwd:1: this is not a crontab"), "{}", ended.text());
     let ended = run_to_end(place.bare("heraldd").args(["import", "webhook", "gone"]));
     assert_eq!(ended.code, Some(2), "{}", ended.text());
+}
+
+#[test]
+fn both_files_of_watcher_give_the_same() {
+    let own = "[local]\nprefix = /watcher\nforce = true\n\n[etcd]\nendpoints = localhost:2379\ntimeout = 5\nusername =\npassword =\n\n\
+               [logs]\nname = watcher\npath = ./logs/\nfilename = watcher\nlevel = debug\n\n[heartbeat]\n\
+               domain = http://127.0.0.1:9091\ninterval = 30";
+    let commented = own
+        .replace("[local]", "[local]                           # watcher相关")
+        .replace("/watcher", "/watcher                 # etcd中的前缀")
+        .replace(":9091", ":9091    # 心跳配置");
+    let place = Place::new();
+    let [seed, own] = [("seed.ini", commented.as_str()), ("own.ini", own)].map(|(name, text)| {
+        place.write(name, text);
+        let ended = run_to_end(place.bare("heraldd").args(["import", "watcher", name]));
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+        assert!(
+            ended.stderr.contains(&format!("{name}:6: ")) && ended.stderr.contains("etcdctl put"),
+            "{}",
+            ended.stderr
+        );
+        ended.stdout
+    });
+    assert_eq!(seed, own);
+    assert!(!seed.contains("相关") && seed.contains("at_start: force"), "{seed}");
+    place.write("not.ini", "[Unit]\nDescription=x\n");
+    let ended = run_to_end(place.bare("heraldd").args(["import", "watcher", "not.ini"]));
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{}", ended.text());
 }
 
 #[test]

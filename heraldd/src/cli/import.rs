@@ -10,7 +10,7 @@ use herald_config::problem::Severity;
 use herald_import::crontab::NotACrontab;
 use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
-use herald_import::{crontab, multi_node, source_text, webhook};
+use herald_import::{crontab, multi_node, source_text, watcher, webhook};
 use herald_net::network::Network;
 use jiff::tz::TimeZone;
 
@@ -41,6 +41,9 @@ enum From {
     /// The config.json of multi-node-webhook
     #[command(after_help = "Example:\n  heraldd import multi-node-webhook config.json >heraldd.yml")]
     MultiNodeWebhook(Original),
+    /// The scm_config.ini of watcher, which publishes configurations from etcd
+    #[command(after_help = "Example:\n  heraldd import watcher config/scm_config.ini >heraldd.yml")]
+    Watcher(Original),
     /// A crontab
     #[command(after_help = "Example:\n  crontab -l | heraldd import crontab - >heraldd.yml")]
     Crontab {
@@ -60,8 +63,10 @@ struct Original {
 }
 
 pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
-    let (From::Webhook(original) | From::MultiNodeWebhook(original) | From::Crontab { original, .. }) =
-        &arguments.from;
+    let (From::Webhook(original)
+    | From::MultiNodeWebhook(original)
+    | From::Watcher(original)
+    | From::Crontab { original, .. }) = &arguments.from;
     let path = &original.file;
     let bytes = match bytes_of(path) {
         Ok(bytes) => bytes,
@@ -86,6 +91,7 @@ fn imported(from: &From, bytes: &[u8], name: &str) -> Result<Result<Imported, Im
         From::MultiNodeWebhook(_) => {
             source_text::utf8(bytes, name).and_then(|text| multi_node::import(text, name))
         }
+        From::Watcher(_) => source_text::utf8(bytes, name).and_then(|text| watcher::import(text, name)),
         From::Crontab { system, original } => match source_text::crontab(bytes, name) {
             Ok(text) => Ok(crontab_of(&original.file, &text, *system)?),
             Err(error) => Err(error),
