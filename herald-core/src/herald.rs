@@ -210,6 +210,7 @@ impl Herald {
             return Err(StartError::Invalid(problems));
         }
         let plan = Plan {
+            published: None,
             workflow,
             selectors: self.selectors,
             executors: self.executors,

@@ -74,6 +74,9 @@ pub enum Record {
         event_id: Name,
         /// What they said, in the order in which they answered.
         decisions: Vec<Decision>,
+        /// Whether a history keeps the event. `false` for one that created no job and is about the end of a job that is
+        /// not kept.
+        kept: bool,
         /// When.
         at: Timestamp,
     },
@@ -114,6 +117,8 @@ pub enum Record {
         verdict: Verdict,
         /// Who cancelled it, if somebody did of whom that is known.
         cancelled_by: Option<Arc<Actor>>,
+        /// Whether a history keeps the job, and its event when it was the last one of it (`policy.keep`).
+        kept: bool,
         /// When.
         at: Timestamp,
     },

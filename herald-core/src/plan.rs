@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::component::executor::{DefaultPlaces, Executor};
 use crate::component::selector::Selector;
 use crate::event::activation::Name;
+use crate::template::PublishedSource;
 use crate::value::secret::Mask;
 use crate::workflow::Workflow;
 
@@ -25,6 +26,8 @@ pub struct Plan {
     pub max_jobs: HashMap<Name, usize>,
     /// What hides this configuration's secrets.
     pub mask: Arc<Mask>,
+    /// What the template function `heartbeat()` says of published configurations, where there are any.
+    pub published: Option<Arc<dyn PublishedSource>>,
 }
 
 impl Plan {

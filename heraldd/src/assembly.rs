@@ -74,6 +74,7 @@ impl Assembly {
                 .map(|(name, part)| (name.clone(), part.component.clone()))
                 .collect(),
             mask: Arc::new(mask),
+            published: None,
         }
     }
 

@@ -23,4 +23,5 @@ mod seed;
 mod state;
 mod state_files;
 mod tls;
+mod unkept;
 mod webhooks;

@@ -114,7 +114,7 @@ async fn answered(
     };
     let answer = bounded(AssertUnwindSafe(asked.select(&question)).catch_unwind()).await;
     if let (Ok(Answer { yes: true, .. }), Some(filled)) = (&answer, &mut filled) {
-        filled.for_job(activation, route).await;
+        filled.for_job(activation, route, plan).await;
     }
     (answer, filled)
 }

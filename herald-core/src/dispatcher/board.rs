@@ -152,7 +152,10 @@ impl Board {
                 self.leave_pool(id);
             }
             (Place::Pool, Some(pool)) => self.pools.forget(pool, id),
-            (Place::Timer(tick), _) => self.timers.forget(tick),
+            (Place::Timer(tick), _) => {
+                self.timers.forget(tick);
+                self.leave_pool(id);
+            }
             (Place::Debounce(tick), pool) => {
                 self.timers.forget(tick);
                 if let Some(pool) = pool {
@@ -163,25 +166,60 @@ impl Board {
         }
     }
 
-    /// A job that ran does not run any more.
-    pub(super) fn free_slot(&mut self, id: &Name) {
+    /// A job that ran does not run any more. With `keep_place` its place in its pool stays its own.
+    pub(super) fn free_slot(&mut self, id: &Name, keep_place: bool) {
         self.running = self.running.saturating_sub(1);
         if let Some(entry) = self.jobs.get_mut(id) {
             entry.place = Place::Nowhere;
             self.turns.end(&entry.job.executor, &entry.job.router);
         }
-        self.leave_pool(id);
+        if !keep_place {
+            self.leave_pool(id);
+        }
+    }
+
+    /// Takes a place in the pool of this job, if it needs one and has none. Returns whether it has one.
+    pub(super) fn enter_pool(&mut self, id: &Name) -> bool {
+        let Some(entry) = self.jobs.get_mut(id) else { return false };
+        let (Some(concurrency), Some(pool)) = (&entry.policy.concurrency, &entry.pool) else { return true };
+        entry.holds_place = entry.holds_place || self.pools.enter(pool, concurrency.limit);
+        entry.holds_place
+    }
+
+    /// Takes a place in the pool of this job whether one is free or not: it had it in an earlier process.
+    pub(super) fn enter_pool_anyway(&mut self, id: &Name) {
+        let Some(entry) = self.jobs.get_mut(id) else { return };
+        if let (Some(_), Some(pool)) = (&entry.policy.concurrency, &entry.pool) {
+            self.pools.enter_anyway(pool);
+            entry.holds_place = true;
+        }
+    }
+
+    /// Lets a job wait for a place in its pool: behind all others, or in an ordered pool behind those of earlier events.
+    pub(super) fn wait_for_pool(&mut self, id: &Name) {
+        let Some(entry) = self.jobs.get_mut(id) else { return };
+        entry.place = Place::Pool;
+        let Some(pool) = entry.pool.clone() else { return };
+        let (in_order, event) = (entry.policy.is_ordered() && !entry.job.rerun, entry.job.trigger_id.clone());
+        let jobs = &self.jobs;
+        let is_earlier = |other: &Name| {
+            jobs.get(other).is_none_or(|other| other.job.rerun || other.job.trigger_id <= event)
+        };
+        self.pools.wait(&pool, id, |other| !in_order || is_earlier(other));
     }
 
     /// Gives the place of a job in its pool to the next one that waits for it.
     fn leave_pool(&mut self, id: &Name) {
-        let Some(entry) = self.jobs.get(id) else { return };
-        if entry.policy.concurrency.is_none() {
+        let Some(entry) = self.jobs.get_mut(id) else { return };
+        if !std::mem::take(&mut entry.holds_place) {
             return;
         }
         if let Some(pool) = entry.pool.clone()
             && let Some(next) = self.pools.leave(&pool)
         {
+            if let Some(next) = self.jobs.get_mut(&next) {
+                next.holds_place = true;
+            }
             self.line_up(&next);
         }
     }

@@ -1,7 +1,7 @@
 //! The loop: takes events, lets the life cycle decide, records, and only then acts. It does not wait for the journal:
 //! what it decides meanwhile goes into the next batch of records.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
@@ -59,6 +59,8 @@ pub(super) struct Engine {
     pub(super) recent_keys: RecentKeys,
     /// Who watches which event.
     pub(super) watched: HashMap<Name, Weak<Watch>>,
+    /// Events about ends of jobs that no history keeps, until they are routed.
+    pub(super) about_unkept: HashSet<Name>,
     pub(super) acts: Vec<Act>,
     /// Answers that came at once, by event, to be turned into jobs in the next turn.
     pub(super) answered: VecDeque<(Arc<Activation>, Vec<Answered>)>,
@@ -98,6 +100,7 @@ impl Engine {
             incoming: Vec::new(),
             recent_keys: RecentKeys::default(),
             watched: HashMap::new(),
+            about_unkept: HashSet::new(),
             acts: Vec::new(),
             answered: VecDeque::new(),
             held: None,

@@ -32,6 +32,8 @@ pub(super) struct Entry {
     /// Rough bytes of its parameters.
     pub(super) size: usize,
     pub(super) place: Place,
+    /// Whether it has a place in its pool.
+    pub(super) holds_place: bool,
     /// An earlier process started this attempt: it is resumed, not started.
     pub(super) resumed: bool,
     /// Why it cannot be run at all.
@@ -88,6 +90,7 @@ impl Entry {
             policy,
             stop: Stop::new(),
             place: Place::Nowhere,
+            holds_place: false,
             resumed: false,
             broken: None,
             retry_wait: None,

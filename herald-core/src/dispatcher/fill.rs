@@ -41,7 +41,7 @@ pub(super) async fn for_selector(
     let select_param = match template {
         None => route.select_param.clone(),
         Some(template) => {
-            let scope = route.select_scope(about(activation));
+            let scope = route.select_scope(about(activation, plan));
             render(template, scope, activation.trigger_param.size()).await?
         }
     };
@@ -77,20 +77,21 @@ pub(super) fn first_attempt(
 
 impl Filled {
     /// Fills in `job_param`, once there is to be a job.
-    pub(super) async fn for_job(&mut self, activation: &Activation, route: &Route) {
+    pub(super) async fn for_job(&mut self, activation: &Activation, route: &Route, plan: &Plan) {
         let template = route.templates.as_ref().and_then(|templates| templates.job_param.clone());
         let Some(template) = template else { return };
-        let scope = route.job_scope(about(activation), &self.job_id, &self.select_param);
+        let scope = route.job_scope(about(activation, plan), &self.job_id, &self.select_param);
         let rendered = render(template, scope, activation.trigger_param.size()).await;
         self.job_param = rendered.map_err(JobParamError);
     }
 }
 
-fn about(activation: &Activation) -> EventContext<'_> {
+fn about<'a>(activation: &'a Activation, plan: &'a Plan) -> EventContext<'a> {
     EventContext {
         event_id: &activation.event_id,
         trigger_param: &activation.trigger_param,
         chain_depth: activation.chain_depth,
+        published: plan.published.as_ref(),
     }
 }
 

@@ -72,7 +72,10 @@ impl Engine {
         if event.chain_depth == 0 {
             self.board.end_event(&event.trigger, event.trigger_param.size());
         }
-        self.records.push(Record::Routed { event_id: event.event_id.clone(), decisions, at: self.now });
+        let created_job = decisions.iter().any(|decision| decision.job_id.is_some());
+        let kept = !self.about_unkept.remove(&event.event_id) || created_job;
+        let event_id = event.event_id.clone();
+        self.records.push(Record::Routed { event_id, decisions, kept, at: self.now });
     }
 
     pub(super) fn activation(&self, trigger: Name, params: TriggerParam, chain_depth: u32) -> Activation {

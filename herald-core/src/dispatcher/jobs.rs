@@ -22,6 +22,14 @@ use crate::journal::{Decision, Record, SelectorResult};
 use crate::plan::Plan;
 use crate::value::secret::Mask;
 
+/// What is recorded with the end of a job besides how it ended.
+struct JobEndNotes {
+    /// Who cancelled it.
+    cancelled_by: Option<Arc<Actor>>,
+    /// Whether a history keeps it.
+    kept: bool,
+}
+
 impl Engine {
     /// A selector has answered: on a yes there is a job.
     pub(super) fn decide(&mut self, answered: &Answered) -> Decision {
@@ -77,10 +85,10 @@ impl Engine {
     fn admit(&mut self, job: Job, plan: &Plan, mask: Arc<Mask>, policy: Arc<Policy>, broken: Option<String>) {
         let Some(executor) = plan.executors.get(&job.executor).cloned() else {
             let why = format!("there is no executor \"{}\"", job.executor);
-            return self.reject(&Arc::new(job), &mask, why);
+            return self.reject(&Arc::new(job), &mask, &policy, why);
         };
         if let Some(why) = self.refusal(&job, &policy) {
-            return self.reject(&Arc::new(job), &mask, why);
+            return self.reject(&Arc::new(job), &mask, &policy, why);
         }
         let (id, bounded) = (job.id.clone(), policy.queue_limit.is_some());
         let entry =
@@ -116,11 +124,12 @@ impl Engine {
         }
     }
 
-    fn reject(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, why: String) {
-        let (_, effects) = step(State::Made, lifecycle::JobEvent::Reject(why), None);
+    fn reject(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, policy: &Policy, why: String) {
+        let (_, effects) = step(State::Made, lifecycle::JobEvent::Reject(why), policy);
         for effect in effects {
             if let Effect::RecordEnded(verdict) = effect {
-                self.record_ended(job, mask, verdict, None);
+                let kept = policy.keeps(verdict.status);
+                self.record_ended(job, mask, verdict, JobEndNotes { cancelled_by: None, kept });
             }
         }
     }
@@ -144,7 +153,7 @@ impl Engine {
     /// Lets the life cycle decide about one job, and notes what follows.
     pub(super) fn apply(&mut self, id: &Name, event: lifecycle::JobEvent) {
         let Some(entry) = self.board.jobs.get_mut(id) else { return };
-        let (state, effects) = step(entry.state, event, entry.policy.retry.as_ref());
+        let (state, effects) = step(entry.state, event, &entry.policy);
         entry.state = state;
         let mask = entry.mask.clone();
         for effect in effects {
@@ -170,8 +179,9 @@ impl Engine {
             }
             Effect::RecordEnded(verdict) => {
                 let cancelled = verdict.status == Status::Cancelled;
-                let by = entry.cancelled_by.take().filter(|_| cancelled);
-                self.record_ended(&job, mask, verdict, by);
+                let cancelled_by = entry.cancelled_by.take().filter(|_| cancelled);
+                let kept = entry.policy.keeps(verdict.status);
+                self.record_ended(&job, mask, verdict, JobEndNotes { cancelled_by, kept });
             }
             Effect::Enqueue => self.enqueue(id),
             Effect::EnqueueLater(wait) => {
@@ -182,7 +192,7 @@ impl Engine {
             Effect::Execute { .. } => self.acts.push(Act::Execute(id.clone())),
             // Nothing is recorded before it, so it does not wait for a journal that fails.
             Effect::AskToStop => self.board.ask_to_stop(id),
-            Effect::FreeSlot => self.board.free_slot(id),
+            Effect::FreeSlot { keep_place } => self.board.free_slot(id, keep_place),
             Effect::Dequeue => self.board.dequeue(id),
             Effect::Feed(verdict) => self.feed(id, &verdict),
         }
@@ -209,13 +219,8 @@ impl Engine {
         self.records.push(Record::AttemptEnded { job: job.clone(), verdict, retry_at, at: self.now });
     }
 
-    fn record_ended(
-        &mut self,
-        job: &Arc<Job>,
-        mask: &Arc<Mask>,
-        verdict: Verdict,
-        cancelled_by: Option<Arc<Actor>>,
-    ) {
+    fn record_ended(&mut self, job: &Arc<Job>, mask: &Arc<Mask>, verdict: Verdict, notes: JobEndNotes) {
+        let JobEndNotes { cancelled_by, kept } = notes;
         failpoint!("dispatcher-after-finish");
         let masked = masked(mask, &verdict);
         self.acts.push(Act::Log(job.clone(), masked.clone()));
@@ -224,6 +229,7 @@ impl Engine {
             mask: mask.clone(),
             verdict: masked,
             cancelled_by,
+            kept,
             at: self.now,
         });
     }
@@ -236,6 +242,7 @@ impl Engine {
         }
         let Some(entry) = self.board.jobs.get(id) else { return };
         let (job, mask) = (&entry.job, &entry.mask);
+        let kept = entry.policy.keeps(verdict.status);
         let params = exe_done_param(&FinishedJob {
             job,
             verdict,
@@ -258,6 +265,9 @@ impl Engine {
         });
         // At the very end the next process routes it.
         if !closing {
+            if !kept {
+                self.about_unkept.insert(activation.event_id.clone());
+            }
             self.acts.push(Act::Route(activation, Default::default()));
         }
     }

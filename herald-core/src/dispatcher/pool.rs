@@ -33,9 +33,11 @@ impl Pools {
         self.0.entry(pool.clone()).or_default().active += 1;
     }
 
-    /// Waits for a place.
-    pub(super) fn wait(&mut self, pool: &Name, id: &Name) {
-        self.0.entry(pool.clone()).or_default().waiting.push_back(id.clone());
+    /// Waits for a place, behind the last one that is `earlier`.
+    pub(super) fn wait(&mut self, pool: &Name, id: &Name, earlier: impl Fn(&Name) -> bool) {
+        let waiting = &mut self.0.entry(pool.clone()).or_default().waiting;
+        let at = waiting.iter().rposition(earlier).map_or(0, |at| at + 1);
+        waiting.insert(at, id.clone());
     }
 
     /// Those that wait for a place.

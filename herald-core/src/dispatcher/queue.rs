@@ -62,21 +62,18 @@ impl Engine {
 
     /// A job wants a place in its pool. What `on_full` says holds for first attempts only.
     fn enter_pool(&mut self, id: &Name, first: bool) {
-        let Some(entry) = self.board.jobs.get_mut(id) else { return };
-        let (Some(concurrency), Some(pool)) = (&entry.policy.concurrency, entry.pool.clone()) else {
-            return self.board.line_up(id);
-        };
-        let (limit, on_full) = (concurrency.limit, concurrency.on_full);
-        if self.board.pools.enter(&pool, limit) {
+        if self.board.enter_pool(id) {
             return self.board.line_up(id);
         }
+        let Some(entry) = self.board.jobs.get(id) else { return };
+        let (Some(concurrency), Some(pool)) = (&entry.policy.concurrency, entry.pool.clone()) else { return };
+        let (limit, on_full) = (concurrency.limit, concurrency.on_full);
         if first && on_full == OnFull::Skip {
             let why = format!("{SKIPPED}{limit} of its pool run already (concurrency)");
             return self.apply(id, lifecycle::JobEvent::Reject(why));
         }
         let older = self.board.pools.waiting(&pool);
-        entry_waits(&mut self.board, id);
-        self.board.pools.wait(&pool, id);
+        self.board.wait_for_pool(id);
         if first && on_full == OnFull::Replace {
             for older in older {
                 self.cancel_for_newer(&older, "replaced by a newer job (on_full: replace)");
@@ -86,11 +83,5 @@ impl Engine {
 
     fn cancel_for_newer(&mut self, id: &Name, why: &str) {
         self.apply(id, lifecycle::JobEvent::Cancel(why.to_owned()));
-    }
-}
-
-fn entry_waits(board: &mut super::board::Board, id: &Name) {
-    if let Some(entry) = board.jobs.get_mut(id) {
-        entry.place = Place::Pool;
     }
 }

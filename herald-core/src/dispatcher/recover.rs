@@ -58,17 +58,18 @@ impl Engine {
             if interrupted == InterruptedState::Running { attempt } else { attempt.saturating_sub(1) };
         entry.broken = broken;
         entry.resumed = interrupted == InterruptedState::Running;
-        let pool = entry.pool.clone().filter(|_| entry.policy.concurrency.is_some());
+        let is_ordered = entry.policy.is_ordered();
         self.board.jobs.insert(id.clone(), entry);
         match interrupted {
             InterruptedState::Running => {
                 self.board.goes_on(&id);
-                if let Some(pool) = pool {
-                    self.board.pools.enter_anyway(&pool);
-                }
+                self.board.enter_pool_anyway(&id);
                 self.acts.push(Act::Execute(id));
             }
             InterruptedState::Queued { not_before: Some(at) } => {
+                if is_ordered {
+                    self.board.enter_pool_anyway(&id);
+                }
                 let wait = at.duration_since(self.now);
                 self.enqueue_later(&id, wait.try_into().unwrap_or_default());
             }

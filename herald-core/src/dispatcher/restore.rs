@@ -27,7 +27,7 @@ pub struct RestoredJob {
 #[must_use]
 pub fn restore(plan: &Plan, stored: StoredJob) -> RestoredJob {
     let route = plan.workflow.route(&stored.job.router, &stored.job.task).cloned();
-    restore_by(route.as_deref(), &plan.mask, stored)
+    restore_by(route.as_deref(), plan, stored)
 }
 
 /// Restores the jobs of an earlier process, off the async threads where there is anything to restore.
@@ -42,7 +42,7 @@ pub(super) async fn restore_all(plan: &Arc<Plan>, jobs: Vec<RecoveredJob>) -> Ve
         let one = |recovered: RecoveredJob| {
             let job = &recovered.stored.job;
             let route = routes.get(&(job.router.clone(), job.task.clone())).map(|route| &**route);
-            let RestoredJob { job, broken } = restore_by(route, &plan.mask, recovered.stored);
+            let RestoredJob { job, broken } = restore_by(route, &plan, recovered.stored);
             RecoveredJob { stored: StoredJob { job, secrets: StoredSecrets::Present, broken }, ..recovered }
         };
         jobs.into_iter().map(one).collect::<Vec<_>>()
@@ -55,12 +55,13 @@ pub(super) async fn restore_all(plan: &Arc<Plan>, jobs: Vec<RecoveredJob>) -> Ve
     }
 }
 
-fn restore_by(route: Option<&Route>, mask: &Arc<Mask>, stored: StoredJob) -> RestoredJob {
+fn restore_by(route: Option<&Route>, plan: &Plan, stored: StoredJob) -> RestoredJob {
+    let mask = &plan.mask;
     let StoredJob { mut job, secrets, mut broken } = stored;
     if secrets == StoredSecrets::Present {
         return RestoredJob { job, broken };
     }
-    let today = route.map(|route| Today::of(route, mask, &job));
+    let today = route.map(|route| Today::of(route, plan, &job));
     let masks = [mask, today.as_ref().map_or(mask, |today| &today.mask_before)];
     let now = |params: fn(&Today) -> &Arc<Params>| today.as_ref().map(params);
     for (name, stored, now) in [
@@ -92,7 +93,8 @@ struct Today {
 }
 
 impl Today {
-    fn of(route: &Route, mask: &Arc<Mask>, job: &Job) -> Self {
+    fn of(route: &Route, plan: &Plan, job: &Job) -> Self {
+        let mask = &plan.mask;
         let mut today = Self {
             select_param: route.select_param.clone(),
             job_param: route.job_param.clone(),
@@ -104,6 +106,7 @@ impl Today {
             event_id: &job.trigger_id,
             trigger_param: &job.trigger_param,
             chain_depth: job.chain_depth,
+            published: plan.published.as_ref(),
         };
         // What cannot be filled in any more is not what was stored.
         let select = templates.select_param.as_ref();

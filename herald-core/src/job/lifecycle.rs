@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::component::executor::{Failure, FailureKind, Outcome};
-use crate::job::policy::Retry;
+use crate::job::policy::Policy;
 pub use crate::job::status::Status;
 use crate::value::param::Params;
 
@@ -123,7 +123,10 @@ pub enum Effect {
     /// Ask the executor to end it.
     AskToStop,
     /// Its place among the running jobs is free again.
-    FreeSlot,
+    FreeSlot {
+        /// Whether its place in its pool stays its own meanwhile.
+        keep_place: bool,
+    },
     /// Take it out of wherever it waits.
     Dequeue,
     /// Tell of its end: `exe_done`.
@@ -133,7 +136,7 @@ pub enum Effect {
 /// One step, by this policy. An event that does not fit the state (a late answer of an attempt that was given up, a
 /// second cancel) changes nothing and has no effect.
 #[must_use]
-pub fn step(state: State, event: JobEvent, retry: Option<&Retry>) -> (State, Vec<Effect>) {
+pub fn step(state: State, event: JobEvent, policy: &Policy) -> (State, Vec<Effect>) {
     match (state, event) {
         (State::Made, JobEvent::Admit) => {
             (State::Queued { attempt: 1 }, vec![Effect::RecordQueued, Effect::Enqueue])
@@ -168,32 +171,40 @@ pub fn step(state: State, event: JobEvent, retry: Option<&Retry>) -> (State, Vec
         (State::Running { attempt, stopping }, JobEvent::Finish { attempt: finished, outcome })
             if attempt == finished =>
         {
-            finish(attempt, stopping, Verdict::from(outcome), retry)
+            finish(attempt, stopping, Verdict::from(outcome), policy)
         }
         (state, _) => (state, Vec::new()),
     }
 }
 
 /// An attempt is over: the job is tried again where its policy says so, and nobody wanted it to end.
-fn finish(attempt: u32, stopping: bool, verdict: Verdict, retry: Option<&Retry>) -> (State, Vec<Effect>) {
-    let again = retry.filter(|retry| !stopping && attempt <= retry.max && retry.on.contains(&verdict.status));
+fn finish(attempt: u32, stopping: bool, verdict: Verdict, policy: &Policy) -> (State, Vec<Effect>) {
+    let again = policy
+        .retry
+        .as_ref()
+        .filter(|retry| !stopping && attempt <= retry.max && retry.on.contains(&verdict.status));
     if let Some(retry) = again {
         let wait = retry.wait(attempt);
         let effects = vec![
             Effect::RecordAttemptEnded { attempt, verdict, wait },
-            Effect::FreeSlot,
+            Effect::FreeSlot { keep_place: policy.is_ordered() },
             Effect::EnqueueLater(wait),
         ];
         return (State::Queued { attempt: attempt.saturating_add(1) }, effects);
     }
     let status = verdict.status;
-    let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::FreeSlot, Effect::Feed(verdict)];
+    let effects = vec![
+        Effect::RecordEnded(verdict.clone()),
+        Effect::FreeSlot { keep_place: false },
+        Effect::Feed(verdict),
+    ];
     (State::Ended(status), effects)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::policy::{Concurrency, OnFull, Retry};
     use proptest::prelude::*;
 
     fn any_outcome() -> impl Strategy<Value = Outcome> {
@@ -237,11 +248,13 @@ mod tests {
         fn any_sequence_keeps_the_promises(
             events in proptest::collection::vec(any_event(), 0..24),
             retry in any_retry(),
+            ordered in any::<bool>(),
         ) {
+            let policy = policy(retry.clone(), ordered);
             let mut state = State::Made;
             let mut all = Vec::new();
             for event in events {
-                let (next, effects) = step(state, event, retry.as_ref());
+                let (next, effects) = step(state, event, &policy);
                 let first_act = effects.iter().position(|effect| !is_record(effect)).unwrap_or(effects.len());
                 prop_assert!(effects[first_act..].iter().all(|effect| !is_record(effect)));
                 if matches!(state, State::Ended(_)) {
@@ -265,10 +278,18 @@ mod tests {
             prop_assert!(ended <= 1 && fed <= ended);
             prop_assert_eq!(ended == 1, matches!(state, State::Ended(_)));
             prop_assert_eq!(again, count(|effect| matches!(effect, Effect::EnqueueLater(_))));
-            let freed = count(|effect| matches!(effect, Effect::FreeSlot));
+            let freed = count(|effect| matches!(effect, Effect::FreeSlot { .. }));
+            // A place is kept exactly while the job waits for another attempt of an ordered pool.
+            let kept = count(|effect| matches!(effect, Effect::FreeSlot { keep_place: true }));
+            prop_assert_eq!(kept, if ordered { again } else { 0 });
             prop_assert_eq!(freed + usize::from(matches!(state, State::Running { .. })), attempts.len());
             prop_assert!(count(|effect| matches!(effect, Effect::AskToStop)) <= attempts.len());
         }
+    }
+
+    fn policy(retry: Option<Retry>, ordered: bool) -> Policy {
+        let concurrency = Concurrency { limit: 1, key: None, on_full: OnFull::Queue, ordered };
+        Policy { retry, concurrency: Some(concurrency), ..Policy::default() }
     }
 
     fn is_record(effect: &Effect) -> bool {
@@ -291,7 +312,7 @@ mod tests {
         ] {
             let running = State::Running { attempt: 1, stopping: false };
             let outcome = Err(Failure { kind, ..Failure::new("why") });
-            let (state, _) = step(running, JobEvent::Finish { attempt: 1, outcome }, None);
+            let (state, _) = step(running, JobEvent::Finish { attempt: 1, outcome }, &Policy::default());
             let State::Ended(ended) = state else { panic!("{state:?}") };
             assert_eq!(ended.as_str(), status);
         }
@@ -301,7 +322,7 @@ mod tests {
     fn a_late_answer_of_another_attempt_changes_nothing() {
         let running = State::Running { attempt: 2, stopping: true };
         let late = JobEvent::Finish { attempt: 1, outcome: Ok(Params::new()) };
-        assert_eq!(step(running, late, None), (running, Vec::new()));
+        assert_eq!(step(running, late, &Policy::default()), (running, Vec::new()));
     }
 
     #[test]
@@ -322,7 +343,8 @@ mod tests {
         ] {
             let outcome = Err(Failure { kind, ..Failure::new("why") });
             let state = State::Running { attempt, stopping };
-            let (next, effects) = step(state, JobEvent::Finish { attempt, outcome }, Some(&retry));
+            let (next, effects) =
+                step(state, JobEvent::Finish { attempt, outcome }, &policy(Some(retry.clone()), false));
             let wait = effects.iter().find_map(|effect| match effect {
                 Effect::EnqueueLater(wait) => Some(*wait),
                 _ => None,

@@ -21,6 +21,38 @@ pub struct Policy {
     pub debounce: Option<Duration>,
     /// How many jobs of the task wait at most.
     pub queue_limit: Option<usize>,
+    /// Which of its jobs the history keeps.
+    pub keep: KeptJobs,
+}
+
+impl Policy {
+    /// Whether the history keeps a job that ended like this.
+    #[must_use]
+    pub fn keeps(&self, status: Status) -> bool {
+        match self.keep {
+            KeptJobs::All => true,
+            KeptJobs::Failed => status != Status::Succeeded,
+            KeptJobs::None => false,
+        }
+    }
+
+    /// Whether a job that waits for its next attempt keeps its place in its pool.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.concurrency.as_ref().is_some_and(|concurrency| concurrency.ordered)
+    }
+}
+
+/// Which jobs of a task the history keeps once they have ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeptJobs {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that did not succeed.
+    Failed,
+    /// None.
+    None,
 }
 
 /// When a job is tried again.
@@ -58,6 +90,8 @@ pub struct Concurrency {
     pub key: Option<String>,
     /// What happens to a job whose pool is full.
     pub on_full: OnFull,
+    /// Whether a job that waits for its next attempt keeps its place, so that those behind it wait.
+    pub ordered: bool,
 }
 
 impl Concurrency {

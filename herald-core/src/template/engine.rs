@@ -6,8 +6,9 @@ use minijinja::{Environment, Error, ErrorKind, Output, UndefinedBehavior, Value 
 use serde_json::Value;
 
 use super::convert::{self, Lazy};
-use super::filter;
+use super::{filter, heartbeat};
 use crate::value::param::Params;
+use heartbeat::PublishedSource;
 
 /// Steps that rendering one text may take; a text of a few lines takes a few hundred. Whatever is created counts as
 /// well, beforehand: a few dozen bytes are a step, so that this bounds the memory, too. There is enough for
@@ -31,6 +32,9 @@ fn environment() -> Environment<'static> {
     // Errors then name the part of the text that they are about.
     environment.set_debug(true);
     filter::add_to(&mut environment);
+    // Where the scope has none of its own.
+    let heartbeat = || convert::to_made(&Value::Object(heartbeat::heartbeat(None)));
+    environment.add_function(heartbeat::HEARTBEAT, heartbeat);
     environment
 }
 
@@ -60,6 +64,14 @@ impl Scope {
         let plain = plain.iter().map(|(name, value)| (*name, convert::to_made(value)));
         let params = params.iter().map(|(name, params)| (*name, Made::from_object(Lazy(Arc::clone(params)))));
         Self(Made::from_pairs(plain.chain(params)))
+    }
+
+    /// The same variables, and `heartbeat()` with these counts.
+    #[must_use]
+    pub fn with_published(self, source: Option<&Arc<dyn PublishedSource>>) -> Self {
+        let Some(source) = source else { return self };
+        let function = [(heartbeat::HEARTBEAT, heartbeat::function(source))];
+        Self(minijinja::context! { ..Made::from_pairs(function), ..self.0 })
     }
 }
 

@@ -6,6 +6,7 @@
 mod convert;
 mod engine;
 mod filter;
+mod heartbeat;
 mod render_error;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +19,7 @@ use crate::value::param::Params;
 pub use convert::NotJson;
 pub use engine::Scope;
 use engine::{ALONE, LENIENT, is_global};
+pub use heartbeat::{PublishedCounts, PublishedSource};
 pub use herald_base::template_mark::{holds_template, is_template};
 use herald_config::problem::{Path, Problem, near_miss};
 use render_error::LONGEST;

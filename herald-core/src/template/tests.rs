@@ -31,6 +31,42 @@ fn render(value: Value) -> Result<Value, String> {
     Ok(template.unwrap().render(&scope()).map_err(|error| error.to_string())?["p"].clone())
 }
 
+#[derive(Debug)]
+struct TwoProjects;
+
+impl PublishedSource for TwoProjects {
+    fn counts(&self) -> PublishedCounts {
+        PublishedCounts {
+            projects: 2,
+            in_sync: 1,
+            held: 1,
+            revision: 42,
+            etcd: "connected".into(),
+            ..Default::default()
+        }
+    }
+}
+
+#[test]
+fn a_heartbeat_is_a_map() {
+    let made = render(json!("{{ heartbeat() }}")).unwrap();
+    let names =
+        ["version", "hostname", "timestamp", "projects", "in_sync", "failed", "held", "revision", "etcd"];
+    assert_eq!(made.as_object().unwrap().keys().collect::<Vec<_>>(), names);
+    assert_eq!(made["version"], concat!("herald ", env!("CARGO_PKG_VERSION")));
+    assert!(made["timestamp"].as_i64().unwrap() > 1_577_836_800);
+    assert_eq!((&made["projects"], &made["etcd"]), (&json!(0), &json!("none")));
+    assert_eq!(render(json!("{{ heartbeat().hostname }}")).unwrap(), made["hostname"]);
+
+    let (template, problems) =
+        compile(json!({"is": "{{ heartbeat() }}", "text": "{{ heartbeat().etcd }} {{ router }}"}));
+    assert_eq!(problems, []);
+    let source: Arc<dyn PublishedSource> = Arc::new(TwoProjects);
+    let made = template.unwrap().render(&scope().with_published(Some(&source))).unwrap()["p"].clone();
+    assert_eq!((&made["is"]["projects"], &made["is"]["revision"]), (&json!(2), &json!(42)));
+    assert_eq!(made["text"], "connected deploy");
+}
+
 #[test]
 fn json_objects_in_texts() {
     for (template, made) in [

@@ -7,13 +7,15 @@ use serde_json::Value;
 
 use crate::component::spec::{CheckError, Description, OptionKind, OptionSpec};
 use crate::job::lifecycle::Status;
-use crate::job::policy::{Concurrency, OnFull, Policy, Retry};
+use crate::job::policy::{Concurrency, KeptJobs, OnFull, Policy, Retry};
 use crate::value::param::Params;
 use herald_base::unit;
 use herald_config::problem::{Path, Problem};
 
 /// The keys of [`description`].
-const KEYS: [&str; 5] = ["timeout", "retry", "concurrency", "debounce", "queue_limit"];
+const KEYS: [&str; 6] = ["timeout", "retry", "concurrency", "debounce", "queue_limit", "keep"];
+/// The values of `keep`.
+const KEEP: [&str; 3] = ["all", "failed", "none"];
 
 /// The keys of `policy`.
 #[must_use]
@@ -37,6 +39,16 @@ pub fn description() -> Description {
             OptionKind::Integer { min: 1, max: 10_000_000 },
             "How many jobs of the task wait at most; further ones end as `rejected`.",
         ))
+        .option(
+            OptionSpec::new(
+                "keep",
+                OptionKind::OneOf(&KEEP),
+                "Which jobs stay in the history once they have ended: all, those that did not succeed, or none. An event goes \
+                 with the last of its jobs. `exe_done` fires, logs and metrics count, and nothing is lost in a crash, in each \
+                 case alike.",
+            )
+            .default("all"),
+        )
 }
 
 /// The keys of `policy.retry`.
@@ -105,11 +117,27 @@ pub fn concurrency_description() -> Description {
             )
             .default("queue"),
         )
+        .option(
+            OptionSpec::new(
+                "ordered",
+                OptionKind::Boolean,
+                "Whether a job that waits for its next attempt keeps its place: with `limit: 1`, jobs of a `key` then end in the \
+                 order in which they were created, however often one of them is tried again.",
+            )
+            .default(false),
+        )
 }
 
 /// Whether `policy` has this key.
 pub(super) fn holds(key: &str) -> bool {
     KEYS.contains(&key)
+}
+
+/// Whether a parameter of this name and value was probably meant to be in `policy`.
+pub(super) fn looks_like(key: &str, value: &Value) -> bool {
+    // A common word, which parameters of scripts may use for something else.
+    let is_ours = || value.as_str().is_some_and(|value| KEEP.contains(&value));
+    holds(key) && (key != "keep" || is_ours())
 }
 
 fn ends(on: &Value) -> Result<Vec<Status>, CheckError> {
@@ -162,6 +190,7 @@ struct GivenConcurrency {
     limit: usize,
     key: Option<String>,
     on_full: String,
+    ordered: bool,
 }
 
 /// The policy of a task: its own keys, and those of its router that it has not. Both were checked.
@@ -197,12 +226,18 @@ pub(super) fn merge(task: Params, router: &Params) -> Policy {
                 "replace" => OnFull::Replace,
                 _ => OnFull::Queue,
             },
+            ordered: given.ordered,
         }),
         debounce: duration("debounce"),
         queue_limit: merged
             .get("queue_limit")
             .and_then(Value::as_u64)
             .and_then(|limit| usize::try_from(limit).ok()),
+        keep: match merged.get("keep").and_then(Value::as_str) {
+            Some("failed") => KeptJobs::Failed,
+            Some("none") => KeptJobs::None,
+            _ => KeptJobs::All,
+        },
     }
 }
 

@@ -55,10 +55,10 @@ pub fn read(router: &Value, preset: &Value, known: &KnownComponents<'_>) -> (Wor
 fn misplaced<'a>(description: &'a Description, params: &'a Params) -> impl Iterator<Item = Problem> + 'a {
     let is_known = |key: &str| description.params.iter().any(|param| param.name == key);
     // Without parameters of its own it is a plugin's, which may take any.
-    let keys = params
-        .keys()
-        .filter(move |key| !description.params.is_empty() && !is_known(key) && policy::holds(key));
-    keys.map(|key| {
+    let keys = params.iter().filter(move |(key, value)| {
+        !description.params.is_empty() && !is_known(key) && policy::looks_like(key, value)
+    });
+    keys.map(|(key, _)| {
         let what =
             format!("`{key}` is not a parameter of `{}`, and has no effect here", description.type_name);
         let help = format!("it is a key of `policy`: write  policy: {{{key}: …}}  in the router or task");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::model::Route;
 use crate::event::activation::Name;
 use crate::event::trigger_param::TriggerParam;
-use crate::template::Scope;
+use crate::template::{PublishedSource, Scope};
 use crate::value::param::Params;
 
 /// The event for which templates are filled in.
@@ -19,6 +19,8 @@ pub struct EventContext<'a> {
     pub trigger_param: &'a TriggerParam,
     /// How many jobs came before it.
     pub chain_depth: u32,
+    /// What `heartbeat()` says of published configurations.
+    pub published: Option<&'a Arc<dyn PublishedSource>>,
 }
 
 impl Route {
@@ -26,6 +28,7 @@ impl Route {
     #[must_use]
     pub fn select_scope(&self, about: EventContext<'_>) -> Scope {
         Scope::new(&self.plain(about), &[("trigger_param", about.trigger_param.params())])
+            .with_published(about.published)
     }
 
     /// For `job_param`: `select_param` is filled in already.
@@ -40,6 +43,7 @@ impl Route {
             ("attempt", Value::from(1)),
         ]);
         Scope::new(&plain, &[("trigger_param", about.trigger_param.params()), ("select_param", select_param)])
+            .with_published(about.published)
     }
 
     fn plain(&self, about: EventContext<'_>) -> [(&'static str, Value); 5] {

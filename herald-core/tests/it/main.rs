@@ -6,6 +6,7 @@ mod dispatching;
 mod doubles;
 mod ending;
 mod fairness;
+mod ordered;
 mod policies;
 mod routing;
 mod templates;

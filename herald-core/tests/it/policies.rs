@@ -171,6 +171,64 @@ async fn what_every_selector_said_is_recorded() {
     assert_eq!(decision.job_id.as_deref(), id.as_str());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_history_keeps_is_recorded() {
+    for (keep, kept) in [("all", [true, true]), ("failed", [false, true]), ("none", [false, false])] {
+        let bench = with_policy(json!({"keep": keep})).await;
+        bench.post(json!({})).await;
+        bench.ends().await;
+        bench.post(json!({"fail": "no"})).await;
+        assert_eq!(bench.ends().await, ["succeeded", "failed"]);
+        let records = bench.journal.records();
+        let ends: Vec<bool> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Ended { kept, .. } => Some(*kept),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(ends, kept, "{keep}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_nobody_keeps_and_nobody_wants_is_not_kept_as_an_event() {
+    for (wanted, routed) in
+        [("other", [("t", true), ("exe_done", false)]), ("r", [("t", true), ("exe_done", true)])]
+    {
+        let journal = Arc::new(MemoryJournal::keeping(10_000));
+        let herald = Herald::new()
+            .trigger("t", crate::triggers::Quiet)
+            .selector("yes", Yes)
+            .selector("holds", crate::doubles::Holds)
+            .executor("work", Worker::default())
+            .journal(journal.clone())
+            .router(Router::new("r", "t", "yes").task("k", "work").policy(json!({"keep": "failed"})))
+            .router(
+                Router::new("after", "exe_done", "holds")
+                    .task("k", "work")
+                    .select_param(json!({"router": wanted})),
+            );
+        let running = herald.start().await.unwrap();
+        activate(running.handle(), json!({})).await;
+        running.handle().idle().await;
+        let mut triggers = Vec::new();
+        let mut found = Vec::new();
+        for record in journal.records() {
+            match record {
+                Record::Accepted { activation, .. } => triggers.push(activation),
+                Record::Routed { event_id, kept, .. } => {
+                    let of = triggers.iter().find(|activation| activation.event_id == event_id).unwrap();
+                    found.push((of.trigger.to_string(), kept));
+                }
+                _ => {}
+            }
+        }
+        let expected: Vec<(String, bool)> = routed.map(|(name, kept)| (name.to_owned(), kept)).into();
+        assert_eq!(found[..2], expected, "{wanted}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_policy_is_told_at_its_place() {
     for (policy, told) in [
@@ -181,6 +239,8 @@ async fn a_wrong_policy_is_told_at_its_place() {
         (json!({"concurrency": {"limit": 0}}), "router.r.policy.concurrency.limit"),
         (json!({"concurrency": {"limit": 1, "on_full": "wait"}}), "on_full"),
         (json!({"queue_limit": -1}), "queue_limit"),
+        (json!({"keep": "some"}), "expected one of: all, failed, none"),
+        (json!({"concurrency": {"limit": 1, "ordered": "yes"}}), "ordered"),
         (json!(5), "expected a map"),
     ] {
         let herald = Herald::new()

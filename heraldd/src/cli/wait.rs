@@ -6,13 +6,15 @@ use std::time::Duration;
 use herald_core::clock::Clock;
 use http::Method;
 
-use super::client::{DaemonSocket, step};
+use super::client::{DaemonSocket, NOT_FOUND, step};
 use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::listing::{self, IdLength};
 use crate::api::model;
 
 /// How often the daemon is asked.
 const EVERY: Duration = Duration::from_millis(150);
+/// With `keep: failed` that is a success; with `keep: none` only `exe_done` knows.
+const NOT_KEPT: &str = "ended, and not kept in the history (policy.keep)";
 const TURN: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
 /// How finished jobs are shown.
@@ -35,6 +37,10 @@ pub(super) fn for_event(
     loop {
         let said = match daemon.ask(Method::GET, &path, None) {
             Ok(said) => said,
+            // It was accepted just now.
+            Err(answer) if answer.code == NOT_FOUND => {
+                return CommandOutput { remarks: NOT_KEPT.to_owned(), ..CommandOutput::good(String::new()) };
+            }
             Err(answer) => return answer,
         };
         let event = match serde_json::from_value::<model::EventResource>(said) {
@@ -58,11 +64,15 @@ pub(super) fn for_jobs(
     clock: &dyn Clock,
 ) -> CommandOutput {
     let mut spinner = Spinner::new();
-    let mut ended = Vec::new();
+    let (mut ended, mut unkept) = (Vec::new(), "");
     for (number, id) in ids.iter().enumerate() {
         loop {
             let said = match daemon.ask(Method::GET, &format!("/v1/jobs/{}", step(id)), None) {
                 Ok(said) => said,
+                Err(answer) if answer.code == NOT_FOUND => {
+                    unkept = NOT_KEPT;
+                    break;
+                }
                 Err(answer) => return answer,
             };
             let job = match serde_json::from_value::<model::JobResource>(said) {
@@ -84,7 +94,8 @@ pub(super) fn for_jobs(
     } else {
         listing::rows(&ended, shown.ids, clock.now())
     };
-    let remarks = if ids.is_empty() { "no router matched; nothing ran".to_owned() } else { String::new() };
+    let remarks =
+        if ids.is_empty() { "no router matched; nothing ran".to_owned() } else { unkept.to_owned() };
     CommandOutput { remarks, code: if good { STOPPED } else { FAILED }, ..CommandOutput::good(out) }
 }
 

@@ -47,7 +47,7 @@ router:
       NAME: {executor: NAME, select_param: {}, job_param: {}, policy: {}}
     select_param: {}        # parameters of the selector
     job_param: {}           # parameters of the executors
-    policy: {}              # timeout, retry, concurrency, debounce, queue_limit
+    policy: {}              # timeout, retry, concurrency, debounce, queue_limit, keep
 ```
 
 `select_param` and `job_param` are a map, which may hold `preset: NAME` or `preset: [NAME, …]`; or directly the name of
@@ -69,7 +69,9 @@ fails the job and is named. Beside MiniJinja's own filters there are
 | `quote` | one word for a shell |
 | `regex(pattern, group)` | what the group matches (group 1 by default); undefined when nothing does |
 
-and the function `at(value, \"a.b.0\")`, the value there, or none. What is secret in the configuration is never taken for a template.
+and the functions `at(value, \"a.b.0\")`, the value there, or none, and `heartbeat()`, a map of `version`, `hostname`,
+`timestamp` (seconds since 1970), and `projects`, `in_sync`, `failed`, `held`, `revision` and `etcd` (`none` without any)
+of the configurations that are published here: `json: '{{ heartbeat() }}'`. What is secret in the configuration is never taken for a template.
 ";
 
 /// The reference page for these types, as Markdown.

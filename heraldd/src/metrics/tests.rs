@@ -65,6 +65,7 @@ fn a_life_is_counted() {
         mask: Arc::default(),
         verdict: verdict(status),
         cancelled_by: None,
+        kept: true,
         at: at(millis),
     };
     let again = Record::AttemptEnded {

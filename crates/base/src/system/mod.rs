@@ -1,6 +1,7 @@
 //! The process and the operating system below it.
 
 pub mod failpoint;
+pub mod host_name;
 pub mod os_error;
 pub mod service_manager;
 pub mod user;

@@ -7,33 +7,36 @@ use std::collections::HashMap;
 use herald_core::activation::{Name, key_names};
 use herald_core::journal::Decision;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use uuid::Uuid;
 
+use super::id_text::IdText;
 use super::job_state::{AttemptView, JobState, JobStep, StepEnd};
+use super::unkept::Unkept;
 use crate::journal::entry::{
     Accepted, AttemptEnd, Decided, Followed, Id, JournalEntry, Queued, millis, time,
 };
 use crate::journal::packed::Packed;
 use crate::journal::stored_actor::StoredActor;
 
-/// Writes what these entries say as one transaction, together with the number of the batch that is taken in next.
+/// Writes what these entries say as one transaction, together with the number of the batch that is taken in next. Gives
+/// the jobs that are not kept, with the number of attempts of each.
 pub(crate) fn take_in(
     connection: &mut Connection,
     entries: Vec<JournalEntry<'_>>,
     next: u64,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Vec<(String, u32)>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut step = IndexStep::default();
     for entry in entries {
         step.take(entry, &transaction)?;
     }
     step.write(&transaction)?;
+    let unkept = step.unkept.delete(&transaction)?;
     let next = i64::try_from(next).unwrap_or(i64::MAX);
     transaction.prepare_cached("UPDATE position SET next = ?1")?.execute([next])?;
     herald_core::failpoint!("history-before-commit");
     transaction.commit()?;
     herald_core::failpoint!("history-after-commit");
-    Ok(())
+    Ok(unkept)
 }
 
 /// The number of the batch that is taken in next.
@@ -79,6 +82,7 @@ struct IndexStep<'a> {
     job_places: HashMap<Id, usize>,
     attempts: Vec<AttemptRow>,
     positions: HashMap<Cow<'a, str>, Cow<'a, [u8]>>,
+    unkept: Unkept,
 }
 
 impl<'a> IndexStep<'a> {
@@ -86,13 +90,7 @@ impl<'a> IndexStep<'a> {
     fn take(&mut self, entry: JournalEntry<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match entry {
             JournalEntry::Accepted(accepted) => self.accepted(accepted, transaction),
-            JournalEntry::Routed { event, decisions, at } => match self.event(event) {
-                Some(found) => {
-                    found.routed = Some((at, decisions));
-                    Ok(())
-                }
-                None => routed(transaction, event, &decisions, at),
-            },
+            JournalEntry::Routed { event, decisions, at } => self.routed(event, decisions, at, transaction),
             JournalEntry::Queued(queued) => {
                 self.created(queued);
                 Ok(())
@@ -121,6 +119,21 @@ impl<'a> IndexStep<'a> {
                 self.followed(followed);
                 Ok(())
             }
+            rest => self.take_rest(rest, transaction),
+        }
+    }
+
+    /// What belongs to the entry before.
+    fn take_rest(&mut self, entry: JournalEntry<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        match entry {
+            JournalEntry::JobNotKept { job } => {
+                self.unkept.job(job);
+                Ok(())
+            }
+            JournalEntry::EventNotKept { event } => {
+                self.unkept.event(event);
+                Ok(())
+            }
             JournalEntry::EventBy { event, by } => {
                 if let Some(found) = self.event(event) {
                     found.by = Some(actor_json(&by));
@@ -139,6 +152,28 @@ impl<'a> IndexStep<'a> {
                 }
                 Ok(())
             }
+            _ => Ok(()),
+        }
+    }
+
+    fn routed(
+        &mut self,
+        event: Id,
+        decisions: Vec<Decided<'a>>,
+        at: i64,
+        transaction: &Transaction<'_>,
+    ) -> rusqlite::Result<()> {
+        let mut jobs = decisions.iter().filter_map(|decided| decided.job).peekable();
+        // Created in an earlier step: it may be gone already.
+        if jobs.peek().is_some() && jobs.all(|job| !self.job_places.contains_key(&job)) {
+            self.unkept.event(event);
+        }
+        match self.event(event) {
+            Some(found) => {
+                found.routed = Some((at, decisions));
+                Ok(())
+            }
+            None => update_routed(transaction, event, &decisions, at),
         }
     }
 
@@ -320,7 +355,12 @@ const UPDATE: &str =
 const ATTEMPT: &str = "INSERT OR IGNORE INTO attempts (job_id, attempt, status, started_at, ended_at, error)
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-fn routed(connection: &Connection, event: Id, decisions: &[Decided<'_>], at: i64) -> rusqlite::Result<()> {
+fn update_routed(
+    connection: &Connection,
+    event: Id,
+    decisions: &[Decided<'_>],
+    at: i64,
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE events SET routed_at = ?2, decisions = ?3 WHERE id = ?1")?
         .execute(params![IdText::of(event).as_str(), at, decisions_json(decisions)])
@@ -354,20 +394,4 @@ fn decisions_json(decisions: &[Decided<'_>]) -> String {
         .collect();
     // Texts and lists: never fails.
     serde_json::to_string(&list).unwrap_or_default()
-}
-
-/// An id as it is written everywhere else.
-struct IdText([u8; uuid::fmt::Hyphenated::LENGTH]);
-
-impl IdText {
-    fn of(id: Id) -> Self {
-        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-        Uuid::from_bytes(id).as_hyphenated().encode_lower(&mut text);
-        Self(text)
-    }
-
-    fn as_str(&self) -> &str {
-        // Hexadecimal digits and hyphens.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
 }

@@ -46,6 +46,8 @@ struct KeptEvent {
     accepted_at: Timestamp,
     routed_at: Option<Timestamp>,
     decisions: Vec<Decision>,
+    /// Whether a job of it ended and is not kept.
+    has_unkept: bool,
 }
 
 #[derive(Clone)]
@@ -142,6 +144,12 @@ impl<T> Kept<T> {
         self.trim();
     }
 
+    fn remove(&mut self, id: &str) -> Option<T> {
+        let (entry, size) = self.entries.remove(id)?;
+        self.bytes -= size;
+        Some(entry)
+    }
+
     fn trim(&mut self) {
         while self.entries.len() > MOST || self.bytes > BYTES {
             let Some((_, (_, size))) = self.entries.pop_first() else { return };
@@ -182,15 +190,30 @@ impl Inside {
                 let (activation, mask) = (activation.clone(), mask.clone());
                 let (id, accepted_at) = (activation.event_id.clone(), whole_millis(*at));
                 let (routed_at, decisions) = (None, Vec::new());
-                self.events.put(&id, KeptEvent { activation, mask, accepted_at, routed_at, decisions }, size);
+                let has_unkept = false;
+                let event = KeptEvent { activation, mask, accepted_at, routed_at, decisions, has_unkept };
+                self.events.put(&id, event, size);
             }
-            Record::Routed { event_id, decisions, at } => self.events.change(event_id, |event| {
-                event.routed_at = Some(whole_millis(*at));
-                event.decisions.clone_from(decisions);
-                decisions.iter().map(|decision| PART + decision.why.len()).sum()
-            }),
+            Record::Routed { event_id, decisions, kept, at } => {
+                self.events.change(event_id, |event| {
+                    event.routed_at = Some(whole_millis(*at));
+                    event.decisions.clone_from(decisions);
+                    decisions.iter().map(|decision| PART + decision.why.len()).sum()
+                });
+                if !kept || self.events.get(event_id).is_some_and(|event| event.has_unkept) {
+                    self.remove_event_without_jobs(event_id);
+                }
+            }
             Record::Queued { job, mask, at } => self.queued(job, mask, *at),
-            Record::Ended { job, mask, verdict, cancelled_by, at } => {
+            Record::Ended { job, kept: false, .. } => {
+                self.jobs.remove(&job.id);
+                self.events.change(&job.trigger_id, |event| {
+                    event.has_unkept = true;
+                    0
+                });
+                self.remove_event_without_jobs(&job.trigger_id);
+            }
+            Record::Ended { job, mask, verdict, cancelled_by, at, .. } => {
                 if self.jobs.get(&job.id).is_none() {
                     // It was refused before it was queued, or is as old as those that are not kept any more.
                     self.queued(job, mask, *at);
@@ -204,6 +227,14 @@ impl Inside {
             }
             Record::Started { .. } | Record::AttemptEnded { .. } => self.step(record),
             Record::Reached(_) => {}
+        }
+    }
+
+    /// An event of which no job is kept goes as well.
+    fn remove_event_without_jobs(&mut self, id: &Name) {
+        let has_job = self.jobs.entries.values().any(|(kept, _)| kept.job.trigger_id == *id);
+        if !has_job && self.events.get(id).is_some_and(|event| event.routed_at.is_some()) {
+            self.events.remove(id);
         }
     }
 

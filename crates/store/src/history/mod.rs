@@ -2,6 +2,7 @@
 //! follows the journal; without a `state_dir`, the latest jobs and events are kept in memory.
 
 mod column;
+mod id_text;
 pub(crate) mod index;
 pub(crate) mod job_state;
 mod lookup;
@@ -13,6 +14,7 @@ mod recover;
 pub(crate) mod schema;
 pub(crate) mod seal_check;
 pub(crate) mod trim;
+mod unkept;
 mod view;
 mod whole_rows;
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::packed::Packed;
 use super::seal::Seal;
+use super::status_word;
 use super::stored_actor::StoredActor;
 
 /// A UUID, as its bytes.
@@ -77,6 +78,14 @@ pub(crate) enum JournalEntry<'a> {
     CancelledBy {
         job: Id,
         by: StoredActor,
+    },
+    /// The history does not keep the job of the entries before, which has ended.
+    JobNotKept {
+        job: Id,
+    },
+    /// The history does not keep the event of the entry before, which created no job.
+    EventNotKept {
+        event: Id,
     },
 }
 
@@ -176,22 +185,6 @@ pub(crate) struct AttemptEnd<'a> {
     pub(crate) result: Packed<'a>,
 }
 
-/// A status, stored as its word.
-mod status_word {
-    use herald_core::status::Status;
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(status.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Status, D::Error> {
-        let word = <&str>::deserialize(deserializer)?;
-        Status::parse(word).ok_or_else(|| D::Error::custom(format!("\"{word}\" is not a valid status")))
-    }
-}
-
 /// The time of so many milliseconds since 1970.
 pub(crate) fn time(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(millis).unwrap_or_default()
@@ -230,7 +223,10 @@ fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalErr
             }
         }
         Record::Queued { job, mask, .. } => bytes = write_rerun(job, mask, bytes)?,
-        Record::Ended { job, mask, verdict, cancelled_by, .. } => {
+        Record::Routed { event_id, kept: false, .. } => {
+            bytes = write(&JournalEntry::EventNotKept { event: id(event_id)? }, bytes)?;
+        }
+        Record::Ended { job, mask, verdict, cancelled_by, kept, .. } => {
             if verdict.status == Status::Rejected {
                 bytes = write_rerun(job, mask, bytes)?;
             }
@@ -239,6 +235,9 @@ fn write_rest(record: &Record, mut bytes: Vec<u8>) -> Result<Vec<u8>, JournalErr
                     &JournalEntry::CancelledBy { job: id(&job.id)?, by: StoredActor::of(actor, mask) },
                     bytes,
                 )?;
+            }
+            if !kept {
+                bytes = write(&JournalEntry::JobNotKept { job: id(&job.id)? }, bytes)?;
             }
         }
         _ => {}
@@ -273,7 +272,7 @@ impl<'a> JournalEntry<'a> {
     fn of(record: &'a Record, seal: &Seal) -> Result<Self, JournalError> {
         Ok(match record {
             Record::Accepted { .. } => Self::Accepted(accepted(record, seal)?),
-            Record::Routed { event_id, decisions, at } => Self::Routed {
+            Record::Routed { event_id, decisions, at, .. } => Self::Routed {
                 event: id(event_id)?,
                 decisions: decisions.iter().map(decided).collect::<Result<_, _>>()?,
                 at: millis(*at),

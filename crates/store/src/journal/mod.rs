@@ -8,6 +8,7 @@ pub(crate) mod log_end;
 pub(crate) mod packed;
 pub(crate) mod seal;
 pub(crate) mod segment;
+mod status_word;
 pub(crate) mod stored_actor;
 
 use herald_core::journal::JournalError;

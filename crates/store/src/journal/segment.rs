@@ -10,12 +10,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The version of the format. Newer ones are refused: a log is empty after every clean stop.
-pub(crate) const VERSION: u32 = 3;
-/// The oldest that is read as well: version 1 holds no packed text, and version 2 no entry behind
-/// [`JournalEntry::Reached`].
+pub(crate) const VERSION: u32 = 4;
+/// The oldest that is read as well: version 1 holds no packed text, version 2 no entry behind
+/// [`JournalEntry::Reached`], and version 3 none behind [`JournalEntry::CancelledBy`].
 /// What they hold is the same otherwise.
 ///
 /// [`JournalEntry::Reached`]: super::entry::JournalEntry::Reached
+/// [`JournalEntry::CancelledBy`]: super::entry::JournalEntry::CancelledBy
 const OLDEST: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"HRLDJRNL";

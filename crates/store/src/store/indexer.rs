@@ -70,26 +70,34 @@ pub(crate) struct Indexer {
     pub(crate) learn_at: Instant,
 }
 
-/// Takes in all that an earlier process left in the log. Returns the number of the next batch.
+/// Where the history is when all that an earlier process left in the log is taken in.
+pub(crate) struct CaughtUp {
+    /// The number of the next batch.
+    pub(crate) next: u64,
+    /// Jobs that are not kept, with the number of attempts of each.
+    pub(crate) unkept: Vec<(String, u32)>,
+}
+
+/// Takes in all that an earlier process left in the log.
 pub(crate) fn catch_up(
     connection: &mut Connection,
     segments: &Segments,
     state_dir: &Path,
-) -> Result<u64, OpenError> {
+) -> Result<CaughtUp, OpenError> {
     let failed = |error: &dyn std::fmt::Display| {
         OpenError(format!("the journal in {} cannot be read: {error}", state_dir.display()))
     };
     let next = index::position(connection).map_err(|error| failed(&error))?;
     let mut follower = Follower::new(segments.clone(), next);
     let began = Instant::now();
-    let mut bytes = 0;
+    let (mut bytes, mut unkept) = (0, Vec::new());
     loop {
         let batches = read(&mut follower, u64::MAX).map_err(|error| failed(&error))?;
         if batches.is_empty() {
             break;
         }
         bytes += size(&batches);
-        apply(connection, &batches, follower.next).map_err(|error| failed(&error))?;
+        unkept.extend(apply(connection, &batches, follower.next).map_err(|error| failed(&error))?);
     }
     if bytes > 0 {
         tracing::info!(
@@ -101,7 +109,7 @@ pub(crate) fn catch_up(
     }
     herald_core::failpoint!("history-after-catch-up");
     segments.remove(follower.next, true);
-    Ok(follower.next)
+    Ok(CaughtUp { next: follower.next, unkept })
 }
 
 /// The batches of one step, before this number.
@@ -119,7 +127,12 @@ fn size(batches: &[Vec<u8>]) -> u64 {
     batches.iter().map(|batch| batch.len() as u64).sum()
 }
 
-fn apply(connection: &mut Connection, batches: &[Vec<u8>], next: u64) -> Result<(), IndexError> {
+/// Gives the jobs that are not kept, with the number of attempts of each.
+fn apply(
+    connection: &mut Connection,
+    batches: &[Vec<u8>],
+    next: u64,
+) -> Result<Vec<(String, u32)>, IndexError> {
     let mut entries = Vec::new();
     for batch in batches {
         entry::decode(batch, &mut entries)?;
@@ -193,8 +206,9 @@ impl Indexer {
             Some(connection) => connection,
             None => schema::connect(&self.path, true)?,
         };
-        apply(&mut connection, &batches, self.follower.next)?;
+        let unkept = apply(&mut connection, &batches, self.follower.next)?;
         self.connection = Some(connection);
+        self.progress.report_trimmed(unkept);
         Ok(size(&batches))
     }
 
@@ -241,9 +255,7 @@ impl Indexer {
         let Some(connection) = &mut self.connection else { return false };
         match trim::some(connection, self.progress.keep(), self.clock.now()) {
             Ok(TrimStep { more, jobs }) => {
-                if let (Some(trimmed), false) = (self.progress.trimmed(), jobs.is_empty()) {
-                    trimmed(&jobs);
-                }
+                self.progress.report_trimmed(jobs);
                 more
             }
             Err(error) => {

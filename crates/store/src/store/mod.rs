@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
-use indexer::Indexer;
+use indexer::{CaughtUp, Indexer};
 use progress::{Progress, TooFarBehind};
 use quick_check::QuickCheck;
 use unindexed::{KeyLookup, Unindexed};
@@ -90,12 +90,13 @@ impl JournalStore {
         let mut log = JournalLog::open(folder)?;
         let (segments, damage) = (log.segments(), Damage::default());
         log.missing.take().into_iter().for_each(|missing| damage.found(missing));
-        let next = indexer::catch_up(&mut connection, &segments, folder)?;
+        let CaughtUp { next, unkept } = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
         let seal = Arc::new(seal_check::open(folder, &connection)?);
         let reader = schema::connect(&path, false)
             .map_err(|error| OpenError(format!("the journal {}: {error}", path.display())))?;
         let (progress, unindexed) = (Progress::new(next, keep), Arc::new(Unindexed::default()));
+        progress.report_trimmed(unkept);
         let follower = Follower::new(segments.clone(), next);
         let check = QuickCheck::begin(path.clone(), damage.clone())?;
         let indexer = Indexer {

@@ -39,6 +39,8 @@ struct ProgressState {
     trouble: Option<String>,
     keep: Keep,
     trimmed: Option<Trimmed>,
+    /// Jobs that went while nobody received them.
+    unreported: Vec<(String, u32)>,
     wants_spare: bool,
     closing: bool,
 }
@@ -71,6 +73,7 @@ impl Progress {
             trouble: None,
             keep,
             trimmed: None,
+            unreported: Vec::new(),
             wants_spare: false,
             closing: false,
         };
@@ -202,12 +205,29 @@ impl Progress {
 
     /// Sets the receiver of jobs that are no longer kept.
     pub(crate) fn set_trimmed(&self, trimmed: Trimmed) {
-        self.change(|state| state.trimmed = Some(trimmed));
+        let unreported = {
+            let mut state = self.state();
+            state.trimmed = Some(trimmed.clone());
+            std::mem::take(&mut state.unreported)
+        };
+        if !unreported.is_empty() {
+            trimmed(&unreported);
+        }
     }
 
-    /// The receiver of jobs that are no longer kept.
-    pub(crate) fn trimmed(&self) -> Option<Trimmed> {
-        self.state().trimmed.clone()
+    /// These jobs are no longer kept.
+    pub(crate) fn report_trimmed(&self, jobs: Vec<(String, u32)>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let trimmed = {
+            let mut state = self.state();
+            match state.trimmed.clone() {
+                Some(trimmed) => trimmed,
+                None => return state.unreported.extend(jobs),
+            }
+        };
+        trimmed(&jobs);
     }
 
     /// Whether nothing more is written.

@@ -100,7 +100,7 @@ pub(crate) fn routed(event: u64, job_id: Option<Name>) -> Record {
     let said = if job_id.is_some() { SelectorResult::Match } else { SelectorResult::NoMatch };
     let (router, task, selector) = ("r".into(), "k".into(), "all".into());
     let decision = Decision { router, task, selector, said, why: "because".into(), job_id };
-    Record::Routed { event_id: id(event), decisions: vec![decision], at: at(1) }
+    Record::Routed { event_id: id(event), decisions: vec![decision], kept: true, at: at(1) }
 }
 
 pub(crate) fn ended(plan: &Plan, event: u64, n: u64) -> Record {
@@ -110,12 +110,97 @@ pub(crate) fn ended(plan: &Plan, event: u64, n: u64) -> Record {
         mask: plan.mask.clone(),
         verdict,
         cancelled_by: None,
+        kept: true,
         at: at(3),
     }
 }
 
 pub(crate) fn started(plan: &Plan, event: u64, n: u64, attempt: u32) -> Record {
     Record::Started { job: job(plan, event, n, attempt), at: at(2) }
+}
+
+/// What the history does not keep.
+fn unkept(record: Record) -> Record {
+    match record {
+        Record::Ended { job, mask, verdict, cancelled_by, at, .. } => {
+            Record::Ended { job, mask, verdict, cancelled_by, kept: false, at }
+        }
+        Record::Routed { event_id, decisions, at, .. } => {
+            Record::Routed { event_id, decisions, kept: false, at }
+        }
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_goes_with_its_event_and_its_logs() {
+    let plan = plan("hunter2222");
+    // Whether the history takes in each record by itself, and whether its receiver comes late.
+    for (apart, late) in [(false, false), (true, false), (true, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let gone: Arc<std::sync::Mutex<Vec<(String, u32)>>> = Arc::default();
+        let receive = || {
+            let gone = gone.clone();
+            Arc::new(move |jobs: &[(String, u32)]| gone.lock().unwrap().extend_from_slice(jobs))
+        };
+        if !late {
+            store.on_trim(receive());
+        }
+        let again = Record::AttemptEnded {
+            job: job(&plan, 4, 14, 1),
+            verdict: Verdict::without_result(Status::Failed, "no"),
+            retry_at: at(4),
+            at: at(3),
+        };
+        let records = [
+            // Its only job is not kept.
+            vec![accepted(&plan, 1, json!({})), queued(&plan, 1, 11), routed(1, Some(id(11)))],
+            vec![started(&plan, 1, 11, 1), unkept(ended(&plan, 1, 11))],
+            // The job ends before all selectors have answered.
+            vec![accepted(&plan, 2, json!({})), queued(&plan, 2, 12), unkept(ended(&plan, 2, 12))],
+            vec![routed(2, Some(id(12)))],
+            // Another job of the event is kept.
+            vec![accepted(&plan, 3, json!({})), queued(&plan, 3, 13), queued(&plan, 3, 15)],
+            vec![routed(3, Some(id(13))), unkept(ended(&plan, 3, 13)), ended(&plan, 3, 15)],
+            // With attempts.
+            vec![accepted(&plan, 4, json!({})), queued(&plan, 4, 14), routed(4, Some(id(14)))],
+            vec![started(&plan, 4, 14, 1), again, started(&plan, 4, 14, 2), unkept(ended(&plan, 4, 14))],
+            // Nothing came of it, kept and not.
+            vec![accepted(&plan, 5, json!({})), routed(5, None)],
+            vec![accepted(&plan, 6, json!({})), unkept(routed(6, None))],
+            // It runs still.
+            vec![accepted(&plan, 7, json!({})), queued(&plan, 7, 17), routed(7, Some(id(17)))],
+        ];
+        for batch in records {
+            for record in batch {
+                append(&store, &[record]).await.unwrap();
+                if apart {
+                    store.job(&id(1)).await.unwrap();
+                }
+            }
+        }
+        if late {
+            store.on_trim(receive());
+        }
+        let page = store.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
+        let jobs: Vec<Name> = page.jobs.iter().map(|job| job.id.clone()).collect();
+        assert_eq!(jobs, [id(17), id(15)], "{apart} {late}");
+        for (event, kept) in [(1, false), (2, false), (3, true), (4, false), (5, true), (6, false), (7, true)]
+        {
+            assert_eq!(store.event(&id(event)).await.unwrap().is_some(), kept, "{event} {apart} {late}");
+        }
+        assert!(store.job(&id(14)).await.unwrap().is_none());
+        let mut gone = gone.lock().unwrap().clone();
+        gone.sort();
+        let expected =
+            [(11, 1), (12, 1), (13, 1), (14, 2)].map(|(n, attempts)| (id(n).to_string(), attempts));
+        assert_eq!(gone, expected, "{apart} {late}");
+        drop(store);
+        let store = open(folder.path());
+        append(&store, &[unkept(ended(&plan, 7, 17))]).await.unwrap();
+        assert!(store.event(&id(7)).await.unwrap().is_none(), "{apart} {late}");
+    }
 }
 
 #[tokio::test]
@@ -528,6 +613,7 @@ fn large_batches(plan: &Plan) -> Vec<Vec<Record>> {
                 mask: plan.mask.clone(),
                 verdict: Verdict { status: Status::Succeeded, error: None, result: object(large("result")) },
                 cancelled_by: None,
+                kept: true,
                 at: at(3),
             },
         ],
@@ -607,7 +693,7 @@ async fn the_log_of_an_older_version_is_taken_in() {
     left_behind(folder.path(), &plan("hunter2222"), 3).await;
     let path = folder.path().join("journal").join(format!("{:020}.log", 0));
     let mut bytes = std::fs::read(&path).unwrap();
-    for (version, says) in [(4_u32, Some("version 4")), (1, None)] {
+    for (version, says) in [(5_u32, Some("version 5")), (1, None)] {
         bytes[8..12].copy_from_slice(&version.to_le_bytes());
         let sum = crc32fast::hash(&bytes[..20]);
         bytes[20..24].copy_from_slice(&sum.to_le_bytes());
@@ -690,8 +776,8 @@ async fn who_caused_and_who_cancelled_is_kept() {
             let job = Job { by: Some(actor("bob")), rerun: true, ..Job::clone(&job) };
             Record::Queued { job: Arc::new(job), mask, at }
         }
-        Record::Ended { job, mask, verdict, at, .. } => {
-            Record::Ended { job, mask, verdict, cancelled_by: Some(actor("eve")), at }
+        Record::Ended { job, mask, verdict, kept, at, .. } => {
+            Record::Ended { job, mask, verdict, cancelled_by: Some(actor("eve")), kept, at }
         }
         other => other,
     };

@@ -227,8 +227,9 @@ fn take_in_log(folder: &Path, new: &mut Connection, lost: &mut Vec<String>) -> R
         }
         let mut entries = Vec::new();
         let decoded = entry::decode(content, &mut entries).map_err(|error| error.to_string());
-        let taken = decoded
-            .and_then(|()| index::take_in(new, entries, number + 1).map_err(|error| error.to_string()));
+        let taken = decoded.and_then(|()| {
+            index::take_in(new, entries, number + 1).map(drop).map_err(|error| error.to_string())
+        });
         if let Err(error) = taken {
             missing.push(format!("batch {number} of the journal: {error}"));
         }

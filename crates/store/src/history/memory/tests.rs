@@ -80,7 +80,49 @@ fn ended(n: u64, attempt: u32, status: Status) -> Record {
         mask: mask(),
         verdict: verdict(status),
         cancelled_by: (status == Status::Lost).then(actor),
+        kept: true,
         at: at(30_123),
+    }
+}
+
+fn unkept(record: Record) -> Record {
+    match record {
+        Record::Ended { job, mask, verdict, cancelled_by, at, .. } => {
+            Record::Ended { job, mask, verdict, cancelled_by, kept: false, at }
+        }
+        Record::Routed { event_id, decisions, at, .. } => {
+            Record::Routed { event_id, decisions, kept: false, at }
+        }
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_goes_at_its_end() {
+    let routed = |n: u64, job_id: Option<Name>| {
+        let said = if job_id.is_some() { SelectorResult::Match } else { SelectorResult::NoMatch };
+        let (router, task, selector) = ("odd".into(), "k".into(), "all".into());
+        let decision = Decision { router, task, selector, said, why: "".into(), job_id };
+        Record::Routed { event_id: id(n), decisions: vec![decision], kept: true, at: at(10) }
+    };
+    for (records, jobs, events) in [
+        // Its only job, before and after its selectors have all answered.
+        (vec![queued(3), routed(1, Some(id(3))), unkept(ended(3, 1, Status::Succeeded))], 0, 0),
+        (vec![queued(3), unkept(ended(3, 1, Status::Succeeded)), routed(1, Some(id(3)))], 0, 0),
+        (vec![queued(3), unkept(ended(3, 1, Status::Succeeded))], 0, 1),
+        // Another one is kept.
+        (vec![queued(3), queued(5), routed(1, Some(id(3))), unkept(ended(3, 1, Status::Succeeded))], 1, 1),
+        // Nothing came of it.
+        (vec![routed(1, None)], 0, 1),
+        (vec![unkept(routed(1, None))], 0, 0),
+    ] {
+        let history = MemoryHistory::default();
+        history.begin();
+        let all = [vec![accepted(1, json!({}))], records.clone()].concat();
+        history.append(&Records::new(all)).await.unwrap();
+        let page = history.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
+        let kept = usize::from(history.event(&id(1)).await.unwrap().is_some());
+        assert_eq!((page.jobs.len(), kept), (jobs, events), "{records:?}");
     }
 }
 
@@ -108,7 +150,7 @@ fn lives() -> Vec<Record> {
     vec![
         accepted(1, json!({"a": 1, "password": "p", "text": "hunter2hunter2"})),
         accepted(2, json!({})),
-        Record::Routed { event_id: id(1), decisions, at: at(10) },
+        Record::Routed { event_id: id(1), decisions, kept: true, at: at(10) },
         queued(3),
         queued(4),
         queued(5),
