@@ -13,6 +13,7 @@ use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
+use crate::etcd::EtcdConnections;
 use crate::executor;
 
 /// How long an executor may take to end what outlives its jobs.
@@ -38,6 +39,8 @@ pub struct Assembly {
     triggers: AssembledComponents<dyn Trigger>,
     selectors: AssembledComponents<dyn Selector>,
     executors: AssembledComponents<dyn Executor>,
+    /// The connections to every etcd, which components share.
+    pub etcd: EtcdConnections,
     /// Executors of earlier configurations, whose jobs may still run.
     retired: Vec<Arc<dyn Executor>>,
 }
@@ -51,6 +54,7 @@ impl Assembly {
             triggers: parts(&config.triggers, &config.trigger_instances, before.map(|b| &b.triggers)),
             selectors: parts(&config.selectors, &config.selector_instances, before.map(|b| &b.selectors)),
             executors: parts(&config.executors, &config.executor_instances, before.map(|b| &b.executors)),
+            etcd: config.etcd.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }
     }

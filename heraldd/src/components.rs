@@ -27,7 +27,12 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         registry.triggers.add(gogs_hook::trigger());
         registry.selectors.add(gogs_hook::selector());
     }
-    let triggers = [trigger::cron::component(), trigger::http::component(), trigger::tick::component()];
+    let triggers = [
+        trigger::cron::component(),
+        trigger::etcd::component(),
+        trigger::http::component(),
+        trigger::tick::component(),
+    ];
     let selectors = [
         selector::all::component(),
         selector::except_map::component(),

@@ -20,6 +20,7 @@ use crate::api::model::Reloaded;
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{ApiSettings, DaemonConfig, FleetSettings};
+use crate::etcd::EtcdMonitor;
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
 use crate::state::DaemonState;
@@ -94,6 +95,7 @@ struct Daemon {
     serving: Serving,
     nodes: Arc<NodeRegistry>,
     heartbeats: Heartbeats,
+    etcd: EtcdMonitor,
     runner: Option<OwnRunner>,
     api_settings: Option<ApiSettings>,
     /// Wishes to reload that come through the API, one at a time.
@@ -148,6 +150,7 @@ impl Daemon {
             id: fleet.id,
             dispatcher,
             triggers,
+            etcd: EtcdMonitor::start(&assembly.etcd),
             assembly,
             grace,
             log,
@@ -241,6 +244,9 @@ impl Daemon {
         self.state.metrics.configured(plan.clone());
         self.serving.api.show(View::new(&assembly, plan.clone()));
         self.dispatcher.handle().replace(plan, limits).await;
+        if !self.etcd.watches(&assembly.etcd) {
+            self.etcd = EtcdMonitor::start(&assembly.etcd);
+        }
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
         self.api_settings = config.settings.api;

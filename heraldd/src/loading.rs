@@ -70,6 +70,7 @@ pub fn types(source: &ConfigSource) -> AvailableTypes {
 pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<Loaded, ConfigLoadError> {
     let mut source = config::read(path)?;
     source.id = id.map(str::to_owned);
+    source.etcd = before.map(|before| before.etcd.clone()).unwrap_or_default();
     let AvailableTypes { registry, not_loaded } = types(&source);
     let config =
         config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;

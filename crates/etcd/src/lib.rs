@@ -12,6 +12,7 @@ mod error;
 mod follow;
 mod history;
 mod key;
+mod layout;
 mod message;
 mod settings;
 mod watch;
@@ -27,6 +28,7 @@ pub use follow::{
 };
 pub use history::{HistoryBreak, HistoryPoint, SeenKeys};
 pub use key::{KeyRange, KeyValue, shown_key};
+pub use layout::{KeysPhase, KeysPosition, ProjectKeys, ProjectLayout};
 pub use message::transaction::{
     CompareOutcome, CompareTarget, KeyComparison, Operation, OperationResult, Transaction, TransactionResult,
 };

@@ -93,12 +93,12 @@ pub(super) async fn reload(
 #[utoipa::path(get, path = "/healthz", tag = "daemon",
     responses((status = 200, description = "The process is alive.", body = model::Health), CommonErrors))]
 pub(super) async fn healthz() -> Json<model::Health> {
-    Json(model::Health { status: "ok".to_owned(), damage: Vec::new() })
+    Json(model::Health::ok())
 }
 
 /// Readiness probe: whether events are accepted
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
-    responses((status = 200, description = "Events are accepted. `status` is `damaged` when a part of the state is damaged and left out.", body = model::Health), CommonErrors))]
+    responses((status = 200, description = "Events are accepted. `status` is `damaged` when a part of the state is damaged and left out; `etcd` names each etcd that cannot be used.", body = model::Health), CommonErrors))]
 pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::Health>> {
     if let Some(why) = api.closed_for() {
         return Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why));
@@ -108,7 +108,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<mo
         Some(DispatcherStatus { stopping: true, .. }) => "Herald is stopping".to_owned(),
         Some(DispatcherStatus { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
         Some(DispatcherStatus { full: true, .. }) => "the queue is full (max_queue)".to_owned(),
-        Some(_) => return Ok(Json(model::Health::ready(api.damage.list()))),
+        Some(_) => return Ok(Json(model::Health::ready(api.damage.list(), api.view().etcd.problems()))),
     };
     Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why))
 }
@@ -120,6 +120,7 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<mo
 pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let format = MetricsFormat::asked_for(&headers);
     api.metrics.rejections(&api.rejections());
+    api.metrics.etcd.show(&api.view().etcd);
     let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

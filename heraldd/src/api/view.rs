@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::model;
 use crate::assembly::Assembly;
+use crate::etcd::EtcdConnections;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;
@@ -21,6 +22,7 @@ pub struct View {
     /// Name, type, component.
     triggers: Vec<(Name, String, Arc<dyn Trigger>)>,
     pub(super) executors: Vec<model::ExecutorResource>,
+    pub(super) etcd: EtcdConnections,
 }
 
 impl View {
@@ -33,6 +35,7 @@ impl View {
         };
         Self {
             triggers: assembly.typed_triggers(),
+            etcd: assembly.etcd.clone(),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),
             plan,
         }

@@ -9,6 +9,7 @@ use rustix::fs::{Access, access};
 use serde_json::Value;
 
 use crate::config::{ConfiguredComponent, DaemonConfig};
+use crate::etcd::EtcdConnection;
 
 /// The options that name a folder which is written to.
 const FOLDERS: [&str; 2] = ["work_dir", "data_dir"];
@@ -21,7 +22,20 @@ pub(super) fn failures(config: &DaemonConfig) -> Vec<String> {
     let ports = ports(config)
         .into_iter()
         .filter_map(|Listens { owner, host, port }| Some(format!("{owner}: {}", not_free(&host, port)?)));
-    folders.chain(ports).collect()
+    folders.chain(ports).chain(etcds(config)).collect()
+}
+
+/// Why an etcd cannot be used, for each of which that is so.
+fn etcds(config: &DaemonConfig) -> Vec<String> {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![format!("the runtime could not be made: {error}")],
+    };
+    let ask = |connection: &EtcdConnection| {
+        let asked = runtime.block_on(connection.client.status());
+        asked.err().map(|error| format!("etcd.{}: {error}", connection.client.name()))
+    };
+    config.etcd.iter().filter_map(ask).collect()
 }
 
 /// Each folder that is written to, with what needs it.

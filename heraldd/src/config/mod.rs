@@ -3,6 +3,7 @@
 mod api;
 mod components;
 mod daemon;
+mod etcd;
 mod fleet;
 mod history;
 mod log;
@@ -35,6 +36,7 @@ use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
 use serde_json::{Map, Value};
 
+use crate::etcd::EtcdConnections;
 use crate::trigger::http;
 
 pub use api::ApiSettings;
@@ -54,6 +56,8 @@ pub struct ConfigSource {
     file: ConfigurationFile,
     /// Which node of the fleet reads it.
     pub id: Option<String>,
+    /// The connections of the configuration before it, which are kept where they are the same.
+    pub etcd: EtcdConnections,
 }
 
 /// Reads a configuration file.
@@ -61,7 +65,7 @@ pub struct ConfigSource {
 /// # Errors
 /// When it cannot be read, is not text, or is not YAML: every problem at its place.
 pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
-    Ok(ConfigSource { file: file::read(path)?, id: None })
+    Ok(ConfigSource { file: file::read(path)?, id: None, etcd: EtcdConnections::default() })
 }
 
 /// A configuration in which nothing is wrong.
@@ -80,6 +84,8 @@ pub struct DaemonConfig {
     pub selector_instances: Instances<dyn Selector>,
     /// The executors, constructed.
     pub executor_instances: Instances<dyn Executor>,
+    /// The connections to every etcd.
+    pub etcd: EtcdConnections,
     /// The routers.
     pub workflow: Workflow,
     /// What hides the secrets of this configuration.
@@ -150,7 +156,7 @@ fn check_with(
     let Resolved { problems, mask } = secrets.finish(problems);
     let report = source.file.document.report(&problems);
     match parts {
-        Some(ConfigParts { settings: Some(settings), triggers, selectors, executors, workflow })
+        Some(ConfigParts { settings: Some(settings), triggers, selectors, executors, etcd, workflow })
             if report.errors() == 0 =>
         {
             Ok(DaemonConfig {
@@ -161,6 +167,7 @@ fn check_with(
                 trigger_instances: triggers.instances,
                 selector_instances: selectors.instances,
                 executor_instances: executors.instances,
+                etcd,
                 workflow,
                 mask,
                 warnings: report.warnings(),
@@ -176,6 +183,7 @@ struct ConfigParts<'r> {
     triggers: ComponentSection<'r, dyn Trigger>,
     selectors: ComponentSection<'r, dyn Selector>,
     executors: ComponentSection<'r, dyn Executor>,
+    etcd: EtcdConnections,
     workflow: Workflow,
 }
 
@@ -197,7 +205,10 @@ impl Checker<'_> {
         sections::resolve(&mut self.secrets, &mut top);
         let settings = self.settings(&top, source);
         let fleet = settings.as_ref().map(AllSettings::fleet);
-        let context = fleet::context(fleet.as_ref(), &top, &self.problems);
+        let mut context = fleet::context(fleet.as_ref(), &top, &self.problems);
+        let in_etcd = settings.as_ref().map(|settings| settings.etcd.as_slice());
+        let etcd = etcd::connections(in_etcd, &top, &source.etcd);
+        context.share(etcd.clone());
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = router::uses(router);
@@ -220,7 +231,7 @@ impl Checker<'_> {
                     .help("add one under `router`"),
             );
         }
-        ConfigParts { settings, triggers, selectors, executors, workflow }
+        ConfigParts { settings, triggers, selectors, executors, etcd, workflow }
     }
 
     fn settings(&mut self, top: &Map<String, Value>, source: &ConfigSource) -> Option<AllSettings> {

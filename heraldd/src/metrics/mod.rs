@@ -12,8 +12,6 @@ use herald_core::lifecycle::Status;
 use herald_core::plan::Plan;
 use herald_store::damage::Damage;
 use herald_store::observed::RecordCounter;
-use http::HeaderMap;
-use http::header::ACCEPT;
 use jiff::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
@@ -23,33 +21,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-/// How the numbers are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricsFormat {
-    /// Prometheus' own text, version 0.0.4.
-    Prometheus,
-    /// OpenMetrics 1.0.
-    OpenMetrics,
-}
+mod etcd;
+mod format;
 
-impl MetricsFormat {
-    /// What the request asks for.
-    #[must_use]
-    pub fn asked_for(headers: &HeaderMap) -> Self {
-        let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let open = accepts.into_iter().any(|accept| accept.contains("application/openmetrics-text"));
-        if open { Self::OpenMetrics } else { Self::Prometheus }
-    }
-
-    /// The `Content-Type`.
-    #[must_use]
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
+use etcd::EtcdMetrics;
+pub use format::MetricsFormat;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTrigger {
@@ -110,6 +86,8 @@ pub struct Metrics {
     running: Gauge,
     recording: Gauge,
     damaged: Gauge,
+    /// How each etcd is.
+    pub etcd: EtcdMetrics,
     damage: Mutex<Damage>,
     open: Mutex<HashMap<Name, OpenJob>>,
     /// What is configured, until its counts have begun.
@@ -159,6 +137,7 @@ impl Metrics {
             running: Gauge::default(),
             recording: Gauge::default(),
             damaged: Gauge::default(),
+            etcd: EtcdMetrics::default(),
             damage: Mutex::default(),
             open: Mutex::default(),
             configured: Mutex::default(),
@@ -208,6 +187,7 @@ impl Metrics {
         registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
+        self.etcd.register(registry);
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
         let what = "Requests that were rejected because their sender is not known: a wrong signature, say";
         registry.register("requests_rejected", what, self.rejected.clone());

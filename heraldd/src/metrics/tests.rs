@@ -4,6 +4,9 @@ use herald_core::activation::Activation;
 use herald_core::job::Job;
 use herald_core::lifecycle::{Status, Verdict};
 
+use http::HeaderMap;
+use http::header::ACCEPT;
+
 use super::*;
 
 fn at(millis: i64) -> Timestamp {

@@ -1,5 +1,6 @@
 //! The triggers of the daemon, a file each.
 
 pub mod cron;
+pub mod etcd;
 pub mod http;
 pub mod tick;

@@ -77,6 +77,13 @@ impl KnownRange {
         self.complete = true;
     }
 
+    /// Everything up to this revision is delivered. False: that was known.
+    pub(super) fn advance(&mut self, revision: i64) -> bool {
+        let is_new = revision > self.seen.point.revision;
+        self.seen.point.revision = self.seen.point.revision.max(revision);
+        is_new
+    }
+
     /// These changes are delivered.
     pub(super) fn apply(&mut self, events: &[WatchEvent]) {
         for WatchEvent { key, deleted, .. } in events {

@@ -20,6 +20,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub(super) struct WatchProgress {
     revision: AtomicI64,
     count: AtomicI64,
+    proven: AtomicI64,
 }
 
 impl WatchProgress {
@@ -27,6 +28,11 @@ impl WatchProgress {
     pub(super) fn set(&self, revision: i64, count: i64) {
         self.revision.store(revision, Ordering::Relaxed);
         self.count.store(count, Ordering::Relaxed);
+    }
+
+    /// The revision up to which nothing is missing, though nothing of the range may have changed at it.
+    pub(super) fn proven(&self) -> i64 {
+        self.proven.load(Ordering::Relaxed)
     }
 
     fn revision(&self) -> i64 {
@@ -66,6 +72,8 @@ impl WatchProbe<'_> {
         let mut failed: Option<EtcdError> = None;
         // How far the watch was when it did not show something.
         let mut behind: Option<i64> = None;
+        // The revision at which nothing was missing, the last time. By the next time, all before it has been shown.
+        let mut clean: Option<i64> = None;
         loop {
             tokio::time::sleep(if failed.is_some() { AGAIN } else { EVERY }).await;
             let page = match self.ask(&last, checked).await {
@@ -87,8 +95,13 @@ impl WatchProbe<'_> {
                 return ProbeFinding::Missed;
             }
             behind = is_behind.then_some(shown);
-            if !is_behind {
+            if is_behind {
+                clean = None;
+            } else {
                 checked = page.point.revision;
+                if let Some(before) = clean.replace(checked) {
+                    self.progress.proven.store(before, Ordering::Relaxed);
+                }
             }
         }
     }

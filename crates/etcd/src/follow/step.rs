@@ -50,6 +50,12 @@ pub enum FollowStep {
         /// The changes, in order.
         events: Vec<WatchEvent>,
     },
+    /// Nothing of the range has changed up to this point. Reported now and then in [`FollowMode::Events`], so that an
+    /// old position is not compacted while nothing happens.
+    Reached {
+        /// The history up to there.
+        point: HistoryPoint,
+    },
 }
 
 /// Why everything was listed.

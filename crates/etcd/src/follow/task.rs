@@ -1,6 +1,7 @@
 //! Lists, watches, and lists again when a watch cannot be believed.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -17,6 +18,9 @@ use crate::watch::{EtcdWatch, WatchBatch, WatchEnd, WatchRequest};
 
 /// The most bytes of keys of one range.
 const MAX_KEYS: usize = 256 << 20;
+
+/// How often a position is reported while nothing changes.
+const REACHED_EVERY: Duration = Duration::from_secs(60);
 
 /// Nobody takes steps any more.
 struct Closed;
@@ -165,21 +169,38 @@ impl FollowTask {
     /// Shows what a watch shows, until it must be left.
     async fn watch(
         &mut self,
-        mut watch: EtcdWatch,
+        watch: EtcdWatch,
         at: EndpointIndex,
         began: HistoryPoint,
     ) -> Result<WatchLeft, Closed> {
-        let (client, range) = (self.client.clone(), self.settings.range.clone());
         let progress = WatchProgress::default();
         progress.set(self.known.point().revision, self.known.count());
-        let probe = WatchProbe { client: &client, at, range: &range, progress: &progress, began };
+        let left = self.watch_until_left(watch, at, began, &progress).await?;
+        self.reached(&progress).await?;
+        Ok(left)
+    }
+
+    async fn watch_until_left(
+        &mut self,
+        mut watch: EtcdWatch,
+        at: EndpointIndex,
+        began: HistoryPoint,
+        progress: &WatchProgress,
+    ) -> Result<WatchLeft, Closed> {
+        let (client, range) = (self.client.clone(), self.settings.range.clone());
+        let probe = WatchProbe { client: &client, at, range: &range, progress, began };
         let mut probe = pin!(probe.run());
         let mut due = pin!(tokio::time::sleep(self.settings.resync));
+        let mut reached = tokio::time::interval(REACHED_EVERY);
         loop {
             let batch = tokio::select! {
                 batch = watch.next_batch() => batch,
                 finding = &mut probe => return Ok(self.probed(at, finding)),
                 () = &mut due => return Ok(WatchLeft::Due),
+                _ = reached.tick() => {
+                    self.reached(progress).await?;
+                    continue;
+                }
                 () = self.steps.closed() => return Err(Closed),
             };
             match batch {
@@ -194,6 +215,14 @@ impl FollowTask {
                 }
             }
         }
+    }
+
+    /// Notes up to where nothing is missing.
+    async fn reached(&mut self, progress: &WatchProgress) -> Result<(), Closed> {
+        if self.known.advance(progress.proven()) && !self.is_state() {
+            return self.send(FollowStep::Reached { point: self.known.point() }).await;
+        }
+        Ok(())
     }
 
     async fn deliver(&mut self, batch: WatchBatch) -> Result<(), Closed> {

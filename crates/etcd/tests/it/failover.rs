@@ -51,6 +51,7 @@ async fn a_restart_is_survived() {
         until(35, "the change is seen", async || match step(&mut follower).await {
             FollowStep::Listed { changes, .. } => (!changes.is_empty()).then_some(()),
             FollowStep::Changed { .. } => Some(()),
+            FollowStep::Reached { .. } => None,
         })
         .await;
         assert!(client.connection().connected);
@@ -91,6 +92,7 @@ async fn a_frozen_member_and_a_killed_leader_are_left_within_fifteen_seconds() {
         FollowStep::Changed { events, .. } => {
             events.iter().any(|event| event.key.value == b"3").then_some(())
         }
+        FollowStep::Reached { .. } => None,
         FollowStep::Listed { .. } => panic!("the position is kept"),
     })
     .await;

@@ -15,7 +15,7 @@ const FIRST: FollowMode = FollowMode::Events { since: None };
 async fn listed(follower: &mut PrefixFollower) -> (ListReason, Vec<KeyChange>) {
     match step(follower).await {
         FollowStep::Listed { reason, changes, .. } => (reason, changes),
-        FollowStep::Changed { .. } => panic!("a list comes first"),
+        FollowStep::Changed { .. } | FollowStep::Reached { .. } => panic!("a list comes first"),
     }
 }
 
@@ -204,4 +204,26 @@ async fn everything_is_compared_now_and_then() {
     for _ in 0..3 {
         assert_eq!(listed(&mut follower).await, (ListReason::Compared, vec![]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_range_is_not_overtaken_by_a_compaction() {
+    let mut server = EtcdServer::start();
+    let client = client(&server);
+    client.put(&put("/w/a", "1")).await.unwrap();
+    let mut follower = follow(&client, FIRST);
+    listed(&mut follower).await;
+    for _ in 0..20 {
+        client.put(&put("/elsewhere", "x")).await.unwrap();
+    }
+    let last = client.put(&put("/elsewhere", "y")).await.unwrap();
+    // Twice the probe sees that nothing is missing.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let _ = server.ctl(&["compaction", &last.revision.to_string()]);
+    server.kill();
+    server.start_again();
+    client.put(&put("/w/a", "2")).await.unwrap();
+    let FollowStep::Reached { point } = step(&mut follower).await else { panic!("nothing is missing") };
+    assert_eq!(point.revision, last.revision);
+    assert_eq!(changed(&mut follower, 1).await, [("/w/a".to_owned(), Some("2".to_owned()))]);
 }

@@ -89,13 +89,22 @@ pub struct Health {
     /// What is damaged, for people; left out where nothing is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<String>,
+    /// Each etcd that cannot be used, and why, for people; left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd: Vec<String>,
 }
 
 impl Health {
+    /// The process is alive.
+    #[must_use]
+    pub fn ok() -> Self {
+        Self { status: "ok".to_owned(), damage: Vec::new(), etcd: Vec::new() }
+    }
+
     /// Events are accepted.
     #[must_use]
-    pub fn ready(damage: Vec<String>) -> Self {
+    pub fn ready(damage: Vec<String>, etcd: Vec<String>) -> Self {
         let status = if damage.is_empty() { "ready" } else { "damaged" };
-        Self { status: status.to_owned(), damage }
+        Self { status: status.to_owned(), damage, etcd }
     }
 }
