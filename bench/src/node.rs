@@ -9,9 +9,11 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
+use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::log::{LOG, LogAnswer};
 use herald_wire::manifest::{AnswerManifest, HEADER};
 use herald_wire::request::{RequestView, Verified, verify};
+use herald_wire::runner_id::RunnerId;
 use herald_wire::secret::Secrets;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -34,6 +36,8 @@ pub(crate) struct Nodes {
 
 struct Shared {
     secrets: Secrets,
+    /// All nodes are one runner.
+    id: RunnerId,
     takes: Duration,
     /// How long each job took on its node, from the request to the answer.
     took: Mutex<Vec<Duration>>,
@@ -45,8 +49,8 @@ type Ends = Mutex<Option<Instant>>;
 impl Nodes {
     /// Starts this many nodes; each takes this long for a job.
     pub(crate) fn start(count: usize, secret: &str, takes: Duration) -> Result<Self> {
-        let shared =
-            Arc::new(Shared { secrets: Secrets::new([secret])?, takes, took: Mutex::new(Vec::new()) });
+        let (secrets, id) = (Secrets::new([secret])?, RunnerId::random()?);
+        let shared = Arc::new(Shared { secrets, id, takes, took: Mutex::new(Vec::new()) });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listeners = runtime.block_on(async {
             let mut listeners = Vec::new();
@@ -93,13 +97,17 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn answer(request: Request<Incoming>, shared: &Shared, ends: &Ends) -> Response<Full<Bytes>> {
     let came = Instant::now();
     let path = request.uri().path().to_owned();
-    if request.method() != Method::POST || (path != "/" && path != LOG) {
+    if request.method() != Method::POST || !["/", LOG, HEARTBEAT].contains(&path.as_str()) {
         return plain(StatusCode::NOT_FOUND, "nothing here");
     }
     let verified = match verified(request, shared).await {
         Ok(verified) => verified,
         Err(error) => return plain(StatusCode::UNAUTHORIZED, &error.to_string()),
     };
+    if path == HEARTBEAT {
+        return status(shared, &verified)
+            .unwrap_or_else(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()));
+    }
     let ended = {
         let mut ends = ends.lock().unwrap_or_else(PoisonError::into_inner);
         // Jobs write nothing: the only output to report is its end.
@@ -115,12 +123,28 @@ async fn answer(request: Request<Incoming>, shared: &Shared, ends: &Ends) -> Res
         RESULT.to_vec()
     };
     let ending = (path != LOG).then_some(Ending::Exited(0));
-    let response = signed(body, ending, &Signer::new(&shared.secrets, &verified))
+    let response = signed(body, ending, &signer(shared, &verified))
         .unwrap_or_else(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()));
     if path != LOG {
         shared.took.lock().unwrap_or_else(PoisonError::into_inner).push(came.elapsed());
     }
     response
+}
+
+/// Which node this is: daemons ask before they send a job.
+fn status(shared: &Shared, verified: &Verified) -> Result<Response<Full<Bytes>>> {
+    let heartbeat = Heartbeat {
+        state: RunnerState::Ready,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: 0,
+        time_ms: now()? * 1000,
+        id: Some(shared.id.clone()),
+    };
+    signed(serde_json::to_vec(&heartbeat)?, None, &signer(shared, verified))
+}
+
+fn signer(shared: &Shared, verified: &Verified) -> Signer {
+    Signer::new(&shared.secrets, verified).of_runner(&shared.id)
 }
 
 async fn verified(request: Request<Incoming>, shared: &Shared) -> Result<Verified> {
@@ -137,7 +161,7 @@ async fn verified(request: Request<Incoming>, shared: &Shared) -> Result<Verifie
 }
 
 fn signed(body: Vec<u8>, ending: Option<Ending>, signer: &Signer) -> Result<Response<Full<Bytes>>> {
-    let manifest = AnswerManifest::of_body(&body, ending).to_text();
+    let manifest = signer.manifest_text(AnswerManifest::of_body(&body, ending));
     let signature = signer.sign(200, &manifest, now()?)?;
     let mut response = Response::new(Full::new(Bytes::from(body)));
     let headers = response.headers_mut();
@@ -178,6 +202,7 @@ mod tests {
             method: "POST",
             path,
             body: body.as_bytes(),
+            to: None,
             join: path == LOG,
             now: now().unwrap(),
             nonce: &nonce,
@@ -218,6 +243,7 @@ mod tests {
             for (path, secret, status, body, proven) in [
                 ("/", SECRET, "200", "{\"exit_code\":0}", true),
                 (LOG, SECRET, "200", "\"end\":true", true),
+                (HEARTBEAT, SECRET, "200", "\"id\":", true),
                 ("/", "for-somebody-who-is-not-known", "401", "signature", false),
                 ("/elsewhere", SECRET, "404", "nothing here", false),
             ] {

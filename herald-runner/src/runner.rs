@@ -1,7 +1,7 @@
 //! Start order and drain of the runner, on one page.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -14,14 +14,17 @@ use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{ServeOptions, ServerStop, serve as serve_http};
 use herald_net::tls::ServerTls;
+use herald_wire::runner_id::RecipientRule;
 use herald_wire::secret::Secrets;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::config::{self, RunnerConfig};
 use crate::job::jobs::{Jobs, OutputLimits};
-use crate::request::handle::{Service, SharedService, room};
+use crate::request::handle::{Service, SharedService};
+use crate::request::identity;
 use crate::request::nonce::Nonces;
+use crate::request::room::room;
 use crate::signs_of_life::SignsOfLife;
 
 /// How many connections may be open that have not shown that they know the secret. Those that have are bounded by the
@@ -94,13 +97,16 @@ impl Runner {
     /// # Errors
     /// When something cannot be had.
     pub async fn start(config: &RunnerConfig) -> anyhow::Result<Self> {
-        let (work_dir, lock) = claim(&config.work_dir)?;
+        let WorkFolder { path: work_dir, lock, was_used } = WorkFolder::claim(&config.work_dir)?;
         // Where the file was checked, the cgroups were not known yet.
         ownership::require(&config.job.limits).context("limits")?;
         let engine = ExecEngine::new(settings(config, &work_dir));
         engine.open().await.with_context(|| format!("cannot use the work folder {}", work_dir.display()))?;
-        let nonces = Nonces::open(&work_dir, SystemClock.unix_seconds())
+        let nonces = Nonces::open(&work_dir, SystemClock.unix_seconds(), was_used)
             .with_context(|| format!("cannot use {}", work_dir.join("nonces").display()))?;
+        let id = identity::of_work_dir(&work_dir)
+            .with_context(|| format!("cannot use the runner's id in {}", work_dir.display()))?;
+        nonces.wait_for_floor(SystemClock.unix_millis()).await;
         let listeners = open(&config.listen).await?;
         let log = OutputLimits { folder: work_dir.clone(), bytes: config.log_limit };
         let jobs = Jobs::new(engine.clone(), config.max_jobs, config.keep_results, log);
@@ -108,6 +114,7 @@ impl Runner {
             secrets: RwLock::new(config.secrets.clone()),
             jobs: jobs.clone(),
             nonces,
+            recipient: RecipientRule { id: id.clone(), allow_unbound: config.allow_unbound },
             allow_v1: config.allow_v1,
             request_timeout: config.request_timeout,
             max_body: config.max_body,
@@ -119,7 +126,16 @@ impl Runner {
             listeners.iter().map(|at| format!("{}{}", at.address(), at.tls_suffix())).collect();
         let options = serve_options(config.request_timeout);
         let serving = tokio::spawn(serve_http(listeners, options, service.clone(), stop.clone()));
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), work_dir = %work_dir.display(), allow_v1 = config.allow_v1, "herald-runner listening on {}", at.join(", "));
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"), id = %id, work_dir = %work_dir.display(), allow_v1 = config.allow_v1,
+            "herald-runner listening on {}", at.join(", ")
+        );
+        if config.allow_unbound {
+            tracing::warn!(
+                "version 2.0 is allowed: a request that was captured on its way to another runner with the same secret \
+                 runs here, too; remove `allow` once all daemons are updated"
+            );
+        }
         Ok(Self { service, jobs, engine, stop, serving, _lock: lock })
     }
 
@@ -200,18 +216,30 @@ fn settings(config: &RunnerConfig, work_dir: &Path) -> ExecSettings {
     settings
 }
 
-/// Makes the work folder and takes it for this process alone: two runners would not know each other's nonces.
-fn claim(work_dir: &Path) -> anyhow::Result<(std::path::PathBuf, File)> {
-    let about = || format!("cannot use the work folder {}", work_dir.display());
-    std::fs::create_dir_all(work_dir).with_context(about)?;
-    let work_dir = work_dir.canonicalize().with_context(about)?;
-    let lock = File::create(work_dir.join("runner.lock")).with_context(about)?;
-    match lock.try_lock() {
-        Ok(()) => Ok((work_dir, lock)),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            bail!("another herald-runner uses the work folder {}", work_dir.display())
+/// The work folder, for this process alone: two runners would not know each other's nonces.
+struct WorkFolder {
+    path: PathBuf,
+    lock: File,
+    /// Whether a runner had it before.
+    was_used: bool,
+}
+
+impl WorkFolder {
+    /// Makes it, and takes it.
+    fn claim(work_dir: &Path) -> anyhow::Result<Self> {
+        let about = || format!("cannot use the work folder {}", work_dir.display());
+        std::fs::create_dir_all(work_dir).with_context(about)?;
+        let path = work_dir.canonicalize().with_context(about)?;
+        let place = path.join("runner.lock");
+        let was_used = place.try_exists().with_context(about)? || identity::is_in(&path);
+        let lock = File::create(place).with_context(about)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, lock, was_used }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                bail!("another herald-runner uses the work folder {}", path.display())
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(about),
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(about),
     }
 }
 

@@ -177,8 +177,13 @@ mod tests {
     }
 
     fn online() -> Result<NodeStatus, ProbeError> {
-        let heartbeat =
-            Heartbeat { state: RunnerState::Ready, version: "1".to_owned(), running: 2, time_ms: 0 };
+        let heartbeat = Heartbeat {
+            state: RunnerState::Ready,
+            version: "1".to_owned(),
+            running: 2,
+            time_ms: 0,
+            id: None,
+        };
         Ok(NodeStatus { heartbeat: Some(heartbeat), clock_difference_ms: Some(-5) })
     }
 

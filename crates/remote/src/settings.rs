@@ -40,6 +40,9 @@ pub struct RemoteSettings {
     pub connect_timeout: Duration,
     /// How long reconnecting to a running job is tried before the job is lost.
     pub rejoin: Duration,
+    /// How long no signed answer may come from the runner of a job before it is looked for once more, and then the job
+    /// is lost.
+    pub silence: Duration,
     /// The maximum size of all files of one job together, in bytes.
     pub max_files_size: Option<u64>,
 }

@@ -3,7 +3,8 @@
 //!
 //! Nothing here opens a socket or a file, and nothing reads a clock: callers hand in the time as seconds since
 //! 1970. Version 1 is what the Go original speaks ([`v1`]); version 2 signs requests ([`request`]) and answers
-//! ([`answer`]) as RFC 9421 says, with the digests of RFC 9530 ([`digest`]).
+//! ([`answer`]) as RFC 9421 says, with the digests of RFC 9530 ([`digest`]). From version 2.1 on a request names the
+//! runner that it is for ([`runner_id`]).
 
 mod message;
 pub mod multipart;
@@ -13,7 +14,7 @@ pub mod v1;
 
 pub use message::{ending, heartbeat, job, log, manifest};
 pub use multipart::disposition;
-pub use signing::{answer, digest, request, secret, signature};
+pub use signing::{answer, digest, request, runner_id, secret, signature};
 
 /// The longest JSON result that a daemon takes, in bytes. Result files are not part of it.
 pub const MAX_RESULT: usize = 32 * 1024 * 1024;

@@ -42,6 +42,8 @@ pub struct RunnerConfig {
     pub job: JobOptions,
     /// `allow_v1`: whether version 1 of the wire is spoken.
     pub allow_v1: bool,
+    /// `allow`: whether version 2.0 is spoken, whose requests do not name the runner that they are for.
+    pub allow_unbound: bool,
     /// `max_body`: the longest request, in bytes.
     pub max_body: usize,
     /// `max_jobs`: how many jobs run at once.

@@ -11,6 +11,7 @@ use herald_config::tls::TlsListenerOptions;
 use herald_config::unit;
 use herald_exec::{GitLimits, LARGEST_OUTPUT};
 use herald_log::{LogOutput, LogSettings};
+use herald_wire::runner_id::UNBOUND_VERSION;
 use herald_wire::secret::Secrets;
 use serde::Deserialize;
 use serde_json::Value;
@@ -87,6 +88,14 @@ fn options(secret: OptionSpec, work_dir: OptionSpec) -> impl Iterator<Item = Opt
         secret,
         work_dir,
         new("allow_v1", OptionKind::Boolean, "Whether the Go original may send jobs.").default(false),
+        new(
+            "allow",
+            OptionKind::Texts,
+            "Older versions of the protocol that are accepted too. `2.0` is that of daemons whose requests do not name \
+             the runner that they are for: with it, a request that was captured on its way to another runner with the \
+             same secret runs here as well. It is for the time of an update.",
+        )
+        .check(check_allow),
         size("max_body", "32MiB", LARGEST, "The longest request that is accepted."),
         new("max_jobs", OptionKind::Integer { min: 1, max: 100_000 }, "How many jobs run at once.")
             .default(64),
@@ -129,6 +138,25 @@ fn secrets(value: Option<&Value>) -> Result<Secrets, CheckError> {
         _ => Vec::new(),
     };
     Secrets::new(texts).map_err(|error| CheckError::plain(error.to_string()))
+}
+
+/// The versions of the option `allow`, which may be one or a list.
+fn allowed(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    let list = match value {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(Value::Null) | None => &[],
+        Some(one) => std::slice::from_ref(one),
+    };
+    list.iter()
+}
+
+fn check_allow(value: &Value) -> Result<(), CheckError> {
+    match allowed(Some(value)).find(|version| version.as_str() != Some(UNBOUND_VERSION)) {
+        None => Ok(()),
+        Some(other) => Err(CheckError::new(format!(
+            "expected {UNBOUND_VERSION}, found {other}; for version 1 see allow_v1"
+        ))),
+    }
 }
 
 fn check_request_timeout(value: &Value) -> Result<(), CheckError> {
@@ -199,6 +227,7 @@ impl RunnerConfig {
             })?,
             job: JobOptions::of(options)?,
             allow_v1: given.allow_v1,
+            allow_unbound: allowed(options.0.get("allow")).next().is_some(),
             max_body: usize::try_from(given.max_body).unwrap_or(usize::MAX),
             max_jobs: given.max_jobs,
             output_limit: given.output_limit,

@@ -32,7 +32,26 @@ fn the_example_of_the_seed() {
     assert_eq!(config.work_dir, PathBuf::from("/var/lib/herald-runner/work"));
     let log = PathBuf::from("/var/log/herald-runner/herald-runner.log");
     assert_eq!(config.log.output, LogOutput::File(log));
-    assert!(!config.allow_v1);
+    assert!(!config.allow_v1 && !config.allow_unbound);
+}
+
+#[test]
+fn versions_that_are_allowed() {
+    for (allow, expected) in [
+        ("allow: ['2.0']\n", Ok(true)),
+        ("allow: '2.0'\n", Ok(true)),
+        ("allow: []\n", Ok(false)),
+        ("allow: ['2.1']\n", Err("`allow`: expected 2.0, found \"2.1\"; for version 1 see allow_v1")),
+        ("allow: ['2.0', '1']\n", Err("`allow`: expected 2.0, found \"1\"")),
+        ("allow: true\n", Err("`allow`: expected")),
+        ("", Ok(false)),
+    ] {
+        match (read(&format!("{SECRET}{allow}")), expected) {
+            (Ok(config), Ok(expected)) => assert_eq!(config.allow_unbound, expected, "{allow}"),
+            (Err(report), Err(says)) => assert!(report.contains(says), "{allow}: {report}"),
+            (read, _) => panic!("{allow}: {read:?}"),
+        }
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl SimpleResponse {
 
     fn sign(&self, signer: &Signer, response: &mut Response<Body>) {
         let manifest = AnswerManifest::of_body(&self.body, self.ending);
-        let text = AnswerManifest { error_line: self.error_line.clone(), ..manifest }.to_text();
+        let text = signer.manifest_text(AnswerManifest { error_line: self.error_line.clone(), ..manifest });
         match signer.sign(self.status.as_u16(), &text, SystemClock.unix_seconds()) {
             Ok(signed) => {
                 let headers = [

@@ -181,7 +181,7 @@ fn send_v2(
             pass(&mut opened.file, &opened.path, |piece| out.blocking_send(Ok(piece)).is_ok())?;
         manifest.file.insert(opened.name, FileSum { filename: opened.filename, size, sha256 });
     }
-    let text = manifest.to_text();
+    let text = signer.manifest_text(manifest);
     let signed = signer.sign(200, &text, SystemClock.unix_seconds()).map_err(io::Error::other)?;
     let headers = [("Signature-Input", signed.input.as_str()), ("Signature", signed.signature.as_str())];
     push(out, multipart::part_head(boundary, false, &Disposition::field(manifest::PART), JSON, &headers))?;

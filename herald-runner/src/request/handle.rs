@@ -13,6 +13,7 @@ use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
 use herald_wire::log::{LOG, LogRequest};
 use herald_wire::request::{self, RequestView, Verified};
+use herald_wire::runner_id::RecipientRule;
 use herald_wire::secret::Secrets;
 use herald_wire::signature::SignatureError;
 use herald_wire::v1;
@@ -28,6 +29,8 @@ use tokio::time::Instant;
 use crate::job::jobs::{JobHandle, Jobs, Submission, SubmitError};
 use crate::request::answer::{self, Body, SimpleResponse, Wire};
 use crate::request::nonce::{self, Nonces};
+use crate::request::rejection::{RequestRejection, denied, rejection};
+use crate::request::room::{ROOM_STEP, ROOM_UNIT};
 
 /// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
 const DISCARD: usize = 64 << 20;
@@ -43,6 +46,8 @@ pub struct Service {
     pub jobs: Jobs,
     /// The nonces.
     pub nonces: Nonces,
+    /// The id of this runner, and whether requests that name none are accepted.
+    pub recipient: RecipientRule,
     /// Whether version 1 is spoken.
     pub allow_v1: bool,
     /// How long a whole request may take to arrive, head and body.
@@ -54,21 +59,6 @@ pub struct Service {
     pub room: Semaphore,
     /// Requests that got no further.
     pub rejections: RepeatedLog,
-}
-
-/// The least room that bodies which are arriving share, in bytes.
-const ROOM: usize = 256 << 20;
-/// What room is counted in, in bytes.
-const ROOM_UNIT: usize = 1024;
-
-/// Room is taken in steps of this, in bytes. The first step is everybody's own, so that short requests never wait for
-/// those who send much.
-const ROOM_STEP: usize = 64 * ROOM_UNIT;
-
-/// The room for bodies, where the longest may have `max_body` bytes.
-#[must_use]
-pub fn room(max_body: usize) -> Semaphore {
-    Semaphore::new((ROOM.max(max_body) + ROOM_STEP) / ROOM_UNIT)
 }
 
 /// Stops the job of a version 1 connection when that closes.
@@ -93,19 +83,12 @@ enum Caller {
 /// Who asks.
 enum Sender {
     V1,
-    V2 { verified: Verified, signer: Signer },
+    V2 { join: bool, signer: Signer },
 }
 
-fn denied(reason: &dyn std::fmt::Display) -> RequestRejection {
-    let short = SimpleResponse::text(StatusCode::UNAUTHORIZED, reason);
-    RequestRejection { short, wire: Wire::Plain }
-}
-
-/// The answer to a request that gets no further.
-struct RequestRejection {
-    short: SimpleResponse,
-    /// Signed once the caller is known, and the request is not a replay.
-    wire: Wire,
+/// Whether a request asks for the status of the runner, and cannot start a job whatever its body is.
+fn is_heartbeat(parts: &Parts, join: bool) -> bool {
+    join && parts.uri.path().ends_with(HEARTBEAT)
 }
 
 impl Service {
@@ -138,7 +121,7 @@ impl Service {
                     () = peer.closed() => SimpleResponse::text(StatusCode::BAD_REQUEST, "closed").send(&Wire::Plain),
                 }
             }
-            Ok(Sender::V2 { verified, signer }) => {
+            Ok(Sender::V2 { join, signer }) => {
                 peer.authenticated();
                 let wire = Wire::Signed(signer);
                 if parts.uri.path().ends_with(CANCEL) {
@@ -147,10 +130,10 @@ impl Service {
                 if parts.uri.path().ends_with(LOG) {
                     return self.log(&body).await.send(&wire);
                 }
-                if parts.uri.path().ends_with(HEARTBEAT) {
+                if is_heartbeat(&parts, join) {
                     return self.heartbeat().send(&wire);
                 }
-                self.job(&body, &wire, verified.join).await
+                self.job(&body, &wire, join).await
             }
             Err(rejection) => self.rejected(&parts, rejection),
         }
@@ -258,7 +241,12 @@ impl Service {
         let now = SystemClock.unix_seconds();
         let (verified, digest) =
             request::verify_head(&view, &secrets, now).map_err(|error| denied(&error))?;
-        let signer = Signer::new(&secrets, &verified);
+        let signer = Signer::new(&secrets, &verified).of_runner(&self.recipient.id);
+        // A daemon asks this way which runner this is. It starts nothing.
+        let asks_who = verified.to.is_none() && is_heartbeat(parts, verified.join);
+        if !asks_who && let Err(error) = self.recipient.check(verified.to.as_deref()) {
+            return Err(rejection(StatusCode::UNAUTHORIZED, &error, &signer));
+        }
         Ok(Caller::V2 { verified, signer, digest: Box::new(digest) })
     }
 
@@ -273,7 +261,7 @@ impl Service {
             Caller::V2 { verified, signer, digest } => {
                 digest.finish().map_err(|error| denied(&SignatureError::from(error)))?;
                 self.remember(&verified, &signer).await?;
-                Ok(Sender::V2 { verified, signer })
+                Ok(Sender::V2 { join: verified.join, signer })
             }
         }
     }
@@ -283,12 +271,15 @@ impl Service {
         let now = SystemClock.unix_seconds();
         match self.nonces.remember(&verified.nonce, verified.created, now).await {
             Ok(()) => Ok(()),
-            Err(error @ (nonce::NonceError::Seen | nonce::NonceError::Forgotten)) => Err(denied(&error)),
+            Err(error @ nonce::NonceError::Seen) => Err(denied(&error)),
+            // Signed, so that a daemon whose clock is a little behind comes again.
+            Err(error @ nonce::NonceError::Forgotten) => {
+                Err(rejection(StatusCode::UNAUTHORIZED, &error, signer))
+            }
             // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
-            Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => Err(RequestRejection {
-                short: SimpleResponse::text(StatusCode::SERVICE_UNAVAILABLE, error),
-                wire: Wire::Signed(signer.clone()),
-            }),
+            Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => {
+                Err(rejection(StatusCode::SERVICE_UNAVAILABLE, &error, signer))
+            }
         }
     }
 
@@ -349,6 +340,7 @@ impl Service {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             running: self.jobs.running(),
             time_ms: SystemClock.unix_millis(),
+            id: Some(self.recipient.id.clone()),
         };
         SimpleResponse::json(serde_json::to_string(&beat).unwrap_or_default().into(), None)
     }
@@ -401,10 +393,12 @@ pub type SharedService = Arc<Service>;
 #[cfg(test)]
 mod tests {
     use crate::job::jobs::OutputLimits;
+    use crate::request::room::room;
     use herald_exec::{ExecEngine, ExecSettings};
     use herald_wire::answer::Claim;
     use herald_wire::manifest::{self, AnswerManifest};
     use herald_wire::request::{Outgoing, SignedRequest};
+    use herald_wire::runner_id::RunnerId;
     use http::HeaderMap;
 
     use super::*;
@@ -421,11 +415,16 @@ mod tests {
             method: "POST",
             path: "/",
             body: BODY,
+            to: Some(&id()),
             join: false,
             now: SystemClock.unix_seconds(),
             nonce: &nonce,
         };
         request::sign(&outgoing, &secrets()).unwrap()
+    }
+
+    fn id() -> RunnerId {
+        RunnerId::try_from("the-id-of-this-runner".to_owned()).unwrap()
     }
 
     fn service(folder: &std::path::Path, nonces: Nonces) -> Service {
@@ -438,6 +437,7 @@ mod tests {
                 OutputLimits { folder: folder.to_owned(), bytes: 1024 },
             ),
             nonces,
+            recipient: RecipientRule { id: id(), allow_unbound: false },
             allow_v1: false,
             request_timeout: Duration::from_secs(1),
             max_body: 1024,
@@ -463,14 +463,15 @@ mod tests {
     #[tokio::test]
     async fn a_nonce_that_cannot_be_kept_is_a_signed_503_and_a_replay_an_unsigned_401() {
         type Refusal = fn() -> nonce::NonceError;
-        let cases: [(Refusal, u16); 4] = [
-            (|| nonce::NonceError::Full, 503),
-            (|| nonce::NonceError::Disk("No space left on device".to_owned()), 503),
-            (|| nonce::NonceError::Seen, 401),
-            (|| nonce::NonceError::Forgotten, 401),
+        let cases: [(Refusal, u16, bool); 4] = [
+            (|| nonce::NonceError::Full, 503, true),
+            (|| nonce::NonceError::Disk("No space left on device".to_owned()), 503, true),
+            (|| nonce::NonceError::Seen, 401, false),
+            // Not a replay as far as is known: the daemon signs it again.
+            (|| nonce::NonceError::Forgotten, 401, true),
         ];
         let folder = tempfile::tempdir().unwrap();
-        for (refusal, status) in cases {
+        for (refusal, status, is_signed) in cases {
             let service = service(folder.path(), Nonces::refusing(refusal));
             let request = signed();
             let response = denial(&service, &request.headers).await;
@@ -479,7 +480,7 @@ mod tests {
             assert_eq!((head.status.as_u16(), &body[..]), (status, format!("{}\n", refusal()).as_bytes()));
             assert_eq!(head.headers.contains_key("retry-after"), status == 503);
             let header = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap());
-            if status == 401 {
+            if !is_signed {
                 assert_eq!((header("signature"), header(manifest::HEADER)), (None, None));
                 continue;
             }
@@ -487,7 +488,10 @@ mod tests {
             let (input, signature) = (header("signature-input"), header("signature"));
             let claim = Claim { status, manifest, input, signature };
             let manifest = herald_wire::answer::verify(&claim, &request.tie, &secrets()).unwrap();
-            assert_eq!(manifest, AnswerManifest::of_body(&body, None));
+            assert_eq!(
+                manifest,
+                AnswerManifest { runner: Some(id()), ..AnswerManifest::of_body(&body, None) }
+            );
         }
     }
 }

@@ -3,4 +3,8 @@
 pub mod answer;
 pub mod files;
 pub mod handle;
+pub mod identity;
 pub mod nonce;
+mod nonce_mark;
+mod rejection;
+pub mod room;

@@ -3,17 +3,21 @@
 //!
 //! One file, `nonces` in the work folder, of lines `<created> <hash>`. A line is on the disk before the job it belongs
 //! to starts. A line `floor <created>` says that everything signed up to then has been forgotten and is therefore
-//! refused. One thread owns the file and writes what waits in one go.
+//! refused. Where the file is missing though the work folder was in use, is damaged, or is not as this runner left it
+//! ([`NonceMark`]), that is the time of the start. One thread owns the file and writes what waits in one go.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use herald_base::os_error;
 use herald_wire::digest;
 use herald_wire::request::{MAX_AGE, MAX_SKEW};
 use tokio::sync::{mpsc, oneshot};
+
+use super::nonce_mark::NonceMark;
 
 /// How long a nonce is kept after its request was signed, in seconds: longer than any such request is taken.
 const KEEP: i64 = MAX_AGE + 2 * MAX_SKEW;
@@ -57,16 +61,19 @@ struct Ask {
 #[derive(Debug, Clone)]
 pub struct Nonces {
     asks: mpsc::Sender<Ask>,
+    /// The floor at the start.
+    floor: i64,
 }
 
 impl Nonces {
     /// Opens the file in this folder, which must exist, and starts the thread that owns it. The thread ends when
-    /// the last clone is gone.
+    /// the last clone is gone. `was_used`: an earlier runner used the folder, so that the file should be there.
     ///
     /// # Errors
     /// When the file cannot be read or written.
-    pub fn open(folder: &Path, now: i64) -> io::Result<Self> {
-        let mut store = NonceStore::open(folder, now, MOST)?;
+    pub fn open(folder: &Path, now: i64, was_used: bool) -> io::Result<Self> {
+        let mut store = NonceStore::open(folder, now, was_used, MOST)?;
+        let floor = store.floor;
         let (asks, mut waiting) = mpsc::channel(BATCH);
         std::thread::Builder::new().name("nonces".to_owned()).spawn(move || {
             let mut batch = Vec::new();
@@ -74,7 +81,16 @@ impl Nonces {
                 store.serve(std::mem::take(&mut batch));
             }
         })?;
-        Ok(Self { asks })
+        Ok(Self { asks, floor })
+    }
+
+    /// Where the floor is the current second, waits for the next one: requests that are signed from now on, by clocks
+    /// that agree, are then not rejected for it. `now_ms`: the time, in milliseconds since 1970.
+    pub async fn wait_for_floor(&self, now_ms: i64) {
+        let left = self.floor.saturating_add(1).saturating_mul(1000).saturating_sub(now_ms);
+        if let Ok(left @ 1..=1000) = u64::try_from(left) {
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
     }
 
     /// Takes a nonce that was never seen, and returns once that is on disk.
@@ -101,13 +117,14 @@ impl Nonces {
                 let _ = ask.answer.send(Err(refusal()));
             }
         });
-        Self { asks }
+        Self { asks, floor: i64::MIN }
     }
 }
 
 struct NonceStore {
     folder: PathBuf,
     file: File,
+    mark: NonceMark,
     /// The length of the file up to which its lines are whole.
     length: u64,
     lines: usize,
@@ -118,13 +135,18 @@ struct NonceStore {
 }
 
 impl NonceStore {
-    fn open(folder: &Path, now: i64, most: usize) -> io::Result<Self> {
-        let mut file = open_file(&folder.join("nonces"))?;
+    fn open(folder: &Path, now: i64, was_used: bool, most: usize) -> io::Result<Self> {
+        let place = folder.join("nonces");
+        let missing = was_used && !place.try_exists()?;
+        let mut file = open_file(&place)?;
+        let mark = NonceMark::open(folder)?;
+        let changed = mark.differs(&file)?;
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(LARGEST).read_to_end(&mut bytes)?;
         let mut store = Self {
             folder: folder.to_owned(),
             file,
+            mark,
             length: 0,
             lines: 0,
             most,
@@ -139,9 +161,23 @@ impl NonceStore {
         for line in lines {
             damaged |= store.load(line).is_none();
         }
-        if damaged {
-            tracing::warn!("the file of nonces is damaged; requests signed before now are refused");
+        let lost = match () {
+            () if missing => Some("is missing"),
+            () if damaged => Some("is damaged"),
+            () if changed => Some("is not as this runner left it"),
+            () => None,
+        };
+        if let Some(what) = lost {
+            tracing::warn!(file = %place.display(), "the file of nonces {what}; requests signed before now are rejected");
             store.floor = store.floor.max(now);
+        }
+        if store.floor > now.saturating_add(MAX_SKEW) {
+            let seconds = store.floor.saturating_sub(now);
+            tracing::warn!(
+                file = %place.display(), seconds,
+                "the clock was ahead when the nonces were written: requests are rejected until it is that far again; if \
+                 the clock is right now, stop the runner and remove the file"
+            );
         }
         store.prune(now);
         store.rewrite()?;
@@ -220,6 +256,7 @@ impl NonceStore {
         self.file.set_len(self.length)?;
         self.file.seek(SeekFrom::Start(self.length))?;
         self.file.write_all(text.as_bytes())?;
+        self.mark.note(&self.file);
         self.file.sync_data()?;
         self.length += text.len() as u64;
         self.lines += lines;
@@ -259,6 +296,7 @@ impl NonceStore {
         self.length = file.stream_position()?;
         self.lines = self.seen.len();
         self.file = file;
+        self.mark.note(&self.file);
         Ok(())
     }
 }
@@ -306,11 +344,11 @@ mod tests {
     #[test]
     fn a_nonce_passes_once_across_restarts() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, false, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
         assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
         drop(store);
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW + 9, NOW), Err(NonceError::Seen));
         assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
     }
@@ -318,18 +356,18 @@ mod tests {
     #[test]
     fn a_clock_set_back_makes_nothing_acceptable_again() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, false, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
         assert_eq!(ask(&mut store, "b", NOW + 1000, NOW + 1000), Ok(()));
         assert_eq!(store.seen.len(), 1, "the old one is forgotten");
         assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Forgotten));
         drop(store);
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen), "the file still has it");
         assert_eq!(ask(&mut store, "c", NOW + 1, NOW), Ok(()));
         drop(store);
-        drop(NonceStore::open(folder.path(), NOW + 1000, MOST).unwrap());
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        drop(NonceStore::open(folder.path(), NOW + 1000, true, MOST).unwrap());
+        let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Forgotten), "and now what was forgotten");
     }
 
@@ -337,29 +375,103 @@ mod tests {
     fn half_a_line_is_dropped_and_damage_is_safe() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nonces");
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, false, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()));
         drop(store);
         let good = std::fs::read(&path).unwrap();
 
+        // As an older version leaves it: without a mark.
         std::fs::write(&path, [&good[..], b"1800000000 00ff"].concat()).unwrap();
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        std::fs::remove_file(folder.path().join("nonces.mark")).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
         assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
 
         for damage in [&b"\0\0\0\0\n"[..], b"x y\n", b"1800000000 zz\n", b"\xff\n"] {
             std::fs::write(&path, [damage, &good[..]].concat()).unwrap();
-            let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+            let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
             assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
             assert_eq!(ask(&mut store, "c", NOW, NOW), Err(NonceError::Forgotten));
             assert_eq!(ask(&mut store, "c", NOW + 1, NOW), Ok(()));
         }
     }
 
+    /// What is done to the files while the runner is stopped, and whether requests from before are rejected then.
+    #[test]
+    fn a_file_that_is_missing_or_was_put_back_makes_nothing_acceptable_again() {
+        type Meddle = fn(&Path, &[u8]);
+        let nonces = |folder: &Path| folder.join("nonces");
+        let cases: [(&str, Meddle, bool); 6] = [
+            ("nothing", |_, _| {}, false),
+            ("removed", |folder, _| std::fs::remove_file(folder.join("nonces")).unwrap(), true),
+            ("emptied", |folder, _| std::fs::write(folder.join("nonces"), "").unwrap(), true),
+            ("an old copy put back", |folder, old| std::fs::write(folder.join("nonces"), old).unwrap(), true),
+            (
+                "its own copy put back, with its times",
+                |folder, _| {
+                    let (place, aside) = (folder.join("nonces"), folder.join("copy"));
+                    let times = std::fs::metadata(&place).unwrap();
+                    std::fs::copy(&place, &aside).unwrap();
+                    std::fs::rename(&aside, &place).unwrap();
+                    let file = File::options().write(true).open(&place).unwrap();
+                    file.set_modified(times.modified().unwrap()).unwrap();
+                },
+                true,
+            ),
+            (
+                "all removed",
+                |folder, _| {
+                    for name in ["nonces", "nonces.mark"] {
+                        std::fs::remove_file(folder.join(name)).unwrap();
+                    }
+                },
+                true,
+            ),
+        ];
+        for (what, meddle, is_lost) in cases {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = NonceStore::open(folder.path(), NOW, false, MOST).unwrap();
+            assert_eq!(store.floor, i64::MIN, "{what}: a new folder has nothing to lose");
+            let old = std::fs::read(nonces(folder.path())).unwrap();
+            assert_eq!(ask(&mut store, "a", NOW - 200, NOW), Ok(()), "{what}");
+            drop(store);
+            meddle(folder.path(), &old);
+            let mut store = NonceStore::open(folder.path(), NOW + 5, true, MOST).unwrap();
+            assert!(ask(&mut store, "a", NOW - 200, NOW + 5).is_err(), "{what}");
+            let other = ask(&mut store, "b", NOW + 5, NOW + 5);
+            assert_eq!(other, if is_lost { Err(NonceError::Forgotten) } else { Ok(()) }, "{what}");
+            assert_eq!(ask(&mut store, "c", NOW + 6, NOW + 6), Ok(()), "{what}");
+            drop(store);
+            // It is kept for the starts after this one, and warned of once.
+            let mut store = NonceStore::open(folder.path(), NOW + 7, true, MOST).unwrap();
+            assert_eq!(store.floor, if is_lost { NOW + 5 } else { i64::MIN }, "{what}");
+            assert_eq!(ask(&mut store, "c", NOW + 6, NOW + 7), Err(NonceError::Seen), "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_floor_is_waited_for() {
+        for (floor, now_ms, waits) in [
+            (NOW, NOW * 1000 + 250, 750),
+            (NOW, NOW * 1000, 1000),
+            (NOW, NOW * 1000 + 999, 1),
+            (NOW, NOW * 1000 + 1000, 0),
+            (NOW, NOW * 1000 + 90_000, 0),
+            (NOW + 3600, NOW * 1000, 0),
+            (i64::MIN, NOW * 1000, 0),
+            (i64::MAX, NOW * 1000, 0),
+        ] {
+            let nonces = Nonces { floor, ..Nonces::refusing(|| NonceError::Full) };
+            let begun = tokio::time::Instant::now();
+            nonces.wait_for_floor(now_ms).await;
+            assert_eq!(begun.elapsed().as_millis(), waits, "{floor} {now_ms}");
+        }
+    }
+
     #[test]
     fn the_file_and_the_memory_stay_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = NonceStore::open(folder.path(), NOW, 3).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, false, 3).unwrap();
         for n in 0..3 {
             assert_eq!(ask(&mut store, &n.to_string(), NOW, NOW), Ok(()));
         }
@@ -370,14 +482,14 @@ mod tests {
         assert_eq!(store.lines, 1, "the file was written anew");
         assert_eq!(std::fs::read_to_string(folder.path().join("nonces")).unwrap().lines().count(), 2);
         drop(store);
-        let mut store = NonceStore::open(folder.path(), later, 3).unwrap();
+        let mut store = NonceStore::open(folder.path(), later, true, 3).unwrap();
         assert_eq!(ask(&mut store, "4", later, later), Err(NonceError::Seen));
     }
 
     #[test]
     fn what_cannot_be_written_is_refused_and_not_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let mut store = NonceStore::open(folder.path(), NOW, MOST).unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, false, MOST).unwrap();
         let good = std::mem::replace(&mut store.file, File::open(folder.path().join("nonces")).unwrap());
         assert!(matches!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Disk(_))));
         store.file = good;
@@ -388,7 +500,7 @@ mod tests {
     #[tokio::test]
     async fn many_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let nonces = Nonces::open(folder.path(), NOW).unwrap();
+        let nonces = Nonces::open(folder.path(), NOW, false).unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         for n in 0..100 {
             let nonces = nonces.clone();

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
+use herald_wire::runner_id::RunnerId;
 use herald_wire::secret::Secrets;
+use serde_json::json;
 
-use crate::client::{Answer, Runner, SECRET, now, raw, secrets, v2};
+use crate::client::{Answer, Runner, SECRET, id, now, raw, secrets, v2, v2_for};
 
 fn text(request: Vec<u8>) -> String {
     String::from_utf8(request).unwrap()
@@ -43,6 +45,83 @@ fn what_is_not_authentic_gets_401_and_runs_nothing() {
     assert!(!runner.log().contains(SECRET));
     assert_eq!(runner.send(good().as_bytes()).status, 200);
     assert!(runner.ran("ran"));
+}
+
+/// Version 2.1: a request is for one runner, also where others share the secret.
+#[test]
+fn what_is_for_another_runner_or_for_none_runs_nothing() {
+    let other = RunnerId::try_from("another-runner".to_owned()).unwrap();
+    let old = "allow: ['2.0']\n";
+    for (lines, to, path, status) in [
+        ("", Some(&other), "/", 401),
+        ("", None, "/", 401),
+        ("", Some(&other), "/log", 401),
+        ("", None, "/cancel", 401),
+        ("", Some(&other), "/heartbeat", 401),
+        (old, Some(&other), "/", 401),
+        (old, None, "/", 200),
+        (old, Some(&id()), "/", 200),
+    ] {
+        let runner = Runner::start(lines);
+        let body = runner.job("a", "touch $0/ran").to_string();
+        // A join of the job that is not there would be a 404.
+        let joins = path == "/log" || path == "/heartbeat";
+        let (request, signed) = v2_for(to, path, &body, now(), &secrets(), joins);
+        let answer = runner.send(&request);
+        assert_eq!(answer.status, status, "{lines}{to:?} {path}: {}", answer.text());
+        // The daemon learns from it which runner this is.
+        answer.verify(&signed);
+        assert_eq!(runner.ran("ran"), status == 200, "{lines}{to:?} {path}");
+    }
+}
+
+/// How a daemon finds out which runner it is: the one request without it, which can do nothing else.
+#[test]
+fn a_runner_says_which_it_is_to_those_who_know_its_secret() {
+    let runner = Runner::start("");
+    let body = runner.job("a", "touch $0/ran").to_string();
+    for (to, joins, status) in [(None, true, 200), (Some(&id()), true, 200), (None, false, 401)] {
+        let (request, signed) = v2_for(to, "/heartbeat", &body, now(), &secrets(), joins);
+        let answer = runner.send(&request);
+        assert_eq!(answer.status, status, "{to:?} {joins}: {}", answer.text());
+        answer.verify(&signed);
+        if status == 200 {
+            assert_eq!(answer.json()["id"], json!(id()));
+            assert_eq!(runner.send(&request).status, 401, "{to:?}: seen before");
+        }
+    }
+    let unknown = Secrets::new(["some other secret, long enough"]).unwrap();
+    let (request, _) = v2_for(None, "/heartbeat", "{}", now(), &unknown, true);
+    assert_eq!(runner.send(&request).status, 401);
+    assert!(!runner.ran("ran"));
+}
+
+/// Nonces that were removed, or put back from a copy, while the runner was stopped or killed.
+#[test]
+fn a_replay_is_refused_also_when_the_nonces_were_lost() {
+    for restores in [false, true] {
+        let mut runner = Runner::start("");
+        let nonces = runner.path("work/nonces");
+        let copy = std::fs::read(&nonces).unwrap();
+        let body = runner.job("a", "echo ran >> $0/ran").to_string();
+        let (request, _) = v2("/", &body, now(), &secrets(), false);
+        assert_eq!(runner.send(&request).status, 200);
+        runner.child.kill().unwrap();
+        runner.child.wait().unwrap();
+        if restores {
+            std::fs::write(&nonces, &copy).unwrap();
+        } else {
+            std::fs::remove_file(&nonces).unwrap();
+        }
+        let runner = Runner::start_in(runner.folder.clone(), "");
+        let again = runner.send(&request);
+        assert_eq!(again.status, 401, "{restores}: {}", again.text());
+        assert!(runner.log().contains("requests signed before now are rejected"), "{}", runner.log());
+        // Who signs now is not rejected, in the very second of the start either.
+        let next = runner.v2("/", &runner.job("b", "echo ran >> $0/ran"));
+        assert_eq!(next.status, 200, "{restores}: {}", next.text());
+        assert_eq!(crate::client::read(&runner.path("ran")).lines().count(), 2);
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use herald_wire::answer::{self, Claim};
 use herald_wire::manifest::AnswerManifest;
 use herald_wire::request::{self, Outgoing, SignedRequest};
+use herald_wire::runner_id::RunnerId;
 use herald_wire::secret::Secrets;
 use herald_wire::v1;
 use http::HeaderMap;
@@ -17,6 +18,11 @@ use serde_json::{Value, json};
 
 pub(crate) const SECRET: &str = "the_secret_should_be_strong_enough";
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The id of every runner here.
+pub(crate) fn id() -> RunnerId {
+    RunnerId::try_from("the-runner-of-the-test".to_owned()).unwrap()
+}
 
 pub(crate) fn secrets() -> Secrets {
     Secrets::new([SECRET]).unwrap()
@@ -67,6 +73,12 @@ impl Runner {
         let work = folder.path().join("work");
         let text = format!("{secret}work_dir: {}\nport: 0\nlog_level: debug\n{lines}", work.display());
         std::fs::write(&path, text).unwrap();
+        if !work.exists() {
+            std::fs::create_dir(&work).unwrap();
+            std::fs::write(work.join("runner.id"), id().as_str()).unwrap();
+            // So that it has lost none.
+            std::fs::write(work.join("nonces"), "").unwrap();
+        }
         let mut child = spawn(
             Command::new(env!("CARGO_BIN_EXE_herald-runner"))
                 .arg("-config")
@@ -180,8 +192,20 @@ pub(crate) fn raw(method: &str, path: &str, headers: &[(&str, &str)], body: &str
 
 /// A signed request of version 2 as bytes.
 pub(crate) fn v2(path: &str, body: &str, at: i64, secrets: &Secrets, join: bool) -> (Vec<u8>, SignedRequest) {
+    v2_for(Some(&id()), path, body, at, secrets, join)
+}
+
+/// The same for a runner with this id; none is version 2.0.
+pub(crate) fn v2_for(
+    to: Option<&RunnerId>,
+    path: &str,
+    body: &str,
+    at: i64,
+    secrets: &Secrets,
+    join: bool,
+) -> (Vec<u8>, SignedRequest) {
     let nonce = request::nonce().unwrap();
-    let outgoing = Outgoing { method: "POST", path, body: body.as_bytes(), join, now: at, nonce: &nonce };
+    let outgoing = Outgoing { method: "POST", path, body: body.as_bytes(), to, join, now: at, nonce: &nonce };
     let signed = request::sign(&outgoing, secrets).unwrap();
     let headers: Vec<(&str, &str)> =
         signed.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
@@ -241,7 +265,12 @@ impl Answer {
             signature: self.header("signature"),
         };
         let manifest = answer::verify(&claim, &request.tie, secrets).unwrap();
-        let of_body = AnswerManifest { ending: manifest.ending, ..AnswerManifest::of_body(&self.body, None) };
+        assert_eq!(manifest.runner, Some(id()), "every signed answer says whose it is");
+        let of_body = AnswerManifest {
+            ending: manifest.ending,
+            runner: manifest.runner.clone(),
+            ..AnswerManifest::of_body(&self.body, None)
+        };
         assert_eq!(manifest, of_body);
         manifest
     }

@@ -7,6 +7,7 @@ use herald_net::client::reason;
 use herald_wire::MAX_RESULT;
 use herald_wire::answer::Claim;
 use herald_wire::manifest::{self, AnswerManifest};
+use herald_wire::runner_id::RunnerId;
 use herald_wire::signature::SignatureError;
 use http::{HeaderMap, StatusCode};
 use reqwest::Response;
@@ -64,6 +65,28 @@ pub(super) async fn read_message<T: DeserializeOwned>(
     }
 }
 
+/// A 401 that its runner signed: it did not do what was asked for, and has not seen the request before.
+pub(super) struct SignedRejection {
+    /// The runner.
+    pub(super) runner: Option<RunnerId>,
+    /// Its reason.
+    pub(super) why: String,
+}
+
+/// Reads a 401. One that is not signed is a fault: its runner, or something on the way, does not know who asks.
+pub(super) async fn read_rejection(
+    response: Response,
+    signed: SignedWith<'_>,
+) -> Result<SignedRejection, Fault> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = collect(body(response), MAX_TEXT).await?;
+    let why = printable(&String::from_utf8_lossy(&bytes));
+    match verify_whole(status, &headers, &bytes, signed) {
+        Ok(manifest) => Ok(SignedRejection { runner: manifest.runner, why }),
+        Err(error) => Err(error.fault(Claimed::new(status, &headers, why))),
+    }
+}
+
 /// The body, with a limit on how long no byte may arrive.
 fn body(response: Response) -> AnswerBody {
     let stream = response.bytes_stream().boxed();
@@ -116,6 +139,12 @@ impl Claimed {
         let content_type = header(headers, "content-type").map(printable).unwrap_or_default();
         Self { status, content_type, text }
     }
+
+    /// Whether it is of a kind that runners do not send.
+    fn is_web_page(&self) -> bool {
+        let kind = self.content_type.split(';').next().unwrap_or_default().trim();
+        !matches!(kind.to_ascii_lowercase().as_str(), "" | "application/json" | "multipart/form-data")
+    }
 }
 
 impl std::fmt::Display for Claimed {
@@ -142,6 +171,9 @@ impl VerifyError {
             _ if matches!(status.as_u16(), 502..=504) => Fault::Broken(format!("a proxy answered {claimed}")),
             Self::Signature(SignatureError::Unsigned) if status != StatusCode::OK => {
                 Fault::NotARunner(claimed.to_string())
+            }
+            Self::Signature(SignatureError::Unsigned) if claimed.is_web_page() => {
+                Fault::NotARunner(Claimed { text: String::new(), ..claimed }.to_string())
             }
             Self::Signature(SignatureError::Unsigned) => Fault::Invalid(format!(
                 "it is not signed: {claimed}; check that a herald-runner listens there (the original one needs \
@@ -171,8 +203,9 @@ fn verify_whole(
     };
     let manifest = signed.verify(&claim)?;
     // What the body does not say is taken as it is signed.
-    let (ending, error_line) = (manifest.ending, manifest.error_line.clone());
-    if manifest != (AnswerManifest { ending, error_line, ..AnswerManifest::of_body(body, None) }) {
+    let (ending, error_line, runner) =
+        (manifest.ending, manifest.error_line.clone(), manifest.runner.clone());
+    if manifest != (AnswerManifest { ending, error_line, runner, ..AnswerManifest::of_body(body, None) }) {
         return Err(VerifyError::Altered);
     }
     Ok(manifest)

@@ -12,12 +12,15 @@ use herald_wire::secret::Secrets;
 use herald_wire::v1;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use reqwest::{Response, Url};
+use reqwest::{Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
-use super::answer;
+use super::answer::{self, SignedRejection};
 use super::fault::Fault;
 use super::job_answer::SignedWith;
+use super::last_answer::LastAnswer;
+use super::recipient::{KnownRecipient, Recipient};
 use crate::settings::RunnerAddress;
 
 const USER_AGENT: &str = concat!("heraldd/", env!("CARGO_PKG_VERSION"));
@@ -25,6 +28,10 @@ const USER_AGENT: &str = concat!("heraldd/", env!("CARGO_PKG_VERSION"));
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an answer with output, beyond what the runner is allowed to wait.
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the question which runner it is.
+const RECIPIENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// After an answer that the request is to be signed again.
+const SIGN_AGAIN: Duration = Duration::from_secs(2);
 /// Between two attempts at a cancel.
 const CANCEL_PAUSE: Duration = Duration::from_millis(500);
 
@@ -35,6 +42,12 @@ pub(super) struct RunnerConnection {
     /// The URL for people: without user, password and query.
     pub(super) shown: String,
     secrets: Secrets,
+    recipient: KnownRecipient,
+    /// Held by the one that asks which runner it is; the others wait for its answer.
+    identifying: Mutex<()>,
+    /// Held by the one that asks whether the runner is still there; the others share its answer.
+    asking: Mutex<()>,
+    pub(super) last_answer: LastAnswer,
 }
 
 /// A request that was answered.
@@ -52,12 +65,21 @@ impl RunnerConnection {
         let settings = ClientSettings { connect_timeout, user_agent: USER_AGENT };
         let connector = HttpConnector::new(settings, tls).await?;
         let shown = shown(&url);
-        Ok(Self { connector, url, shown, secrets })
+        Ok(Self {
+            connector,
+            url,
+            shown,
+            secrets,
+            recipient: KnownRecipient::default(),
+            identifying: Mutex::default(),
+            asking: Mutex::default(),
+            last_answer: LastAnswer::default(),
+        })
     }
 
     /// What the answer must be signed with; `None` in version 1.
     pub(super) fn signed_with<'a>(&'a self, tie: Option<&'a RequestTie>) -> Option<SignedWith<'a>> {
-        tie.map(|tie| SignedWith { tie, secrets: &self.secrets })
+        tie.map(|tie| SignedWith { tie, secrets: &self.secrets, last_answer: &self.last_answer })
     }
 
     /// Version 1.
@@ -76,7 +98,78 @@ impl RunnerConnection {
         self.signed(self.url.clone(), body, join).await
     }
 
+    /// The runner that requests are for. It is asked once; the answer is signed over this very request, so nobody else
+    /// can give it, and no old one counts.
+    pub(super) async fn recipient(&self) -> Result<Recipient, Fault> {
+        let _one = match self.recipient.get() {
+            Recipient::Unknown => self.identifying.lock().await,
+            known => return Ok(known),
+        };
+        let known = self.recipient.get();
+        if known != Recipient::Unknown {
+            return Ok(known);
+        }
+        let asked = tokio::time::timeout(RECIPIENT_TIMEOUT, self.heartbeat()).await;
+        match asked.unwrap_or_else(|_| Err(no_answer())) {
+            Ok(_) => {}
+            // It knows our secret, and is a version without this request.
+            Err(Fault::Unknown | Fault::Refused { .. }) if self.recipient.get() == Recipient::Unknown => {
+                self.learn(&Recipient::Unbound);
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(self.recipient.get())
+    }
+
+    fn learn(&self, recipient: &Recipient) {
+        if self.recipient.learn(recipient) {
+            let id = recipient.id().map_or("none (version 2.0)", |id| id.as_str());
+            tracing::info!(runner = %self.shown, id, "there is another runner at this address now");
+        }
+    }
+
     async fn signed(&self, url: Url, body: &str, join: bool) -> Result<PendingAnswer, Fault> {
+        let recipient = self.recipient().await?;
+        self.addressed(url, body, join, recipient).await
+    }
+
+    /// Sends a request to this runner. Where another one turns out to be there, which therefore did nothing, sends it
+    /// to that one, once.
+    async fn addressed(
+        &self,
+        url: Url,
+        body: &str,
+        join: bool,
+        mut recipient: Recipient,
+    ) -> Result<PendingAnswer, Fault> {
+        let mut is_second = false;
+        loop {
+            let PendingAnswer { response, tie } =
+                self.send_signed(url.clone(), body, join, &recipient).await?;
+            let signed = match self.signed_with(tie.as_ref()) {
+                Some(signed) if response.status() == StatusCode::UNAUTHORIZED => signed,
+                _ => return Ok(PendingAnswer { response, tie }),
+            };
+            let SignedRejection { runner, why } = answer::read_rejection(response, signed).await?;
+            let found = Recipient::of(runner);
+            if found == recipient && found != Recipient::Unbound {
+                return Err(Fault::Busy { retry_after: SIGN_AGAIN, why });
+            }
+            if found == Recipient::Unbound || std::mem::replace(&mut is_second, true) {
+                return Err(Fault::Refused { why, accepted: false, ending: None });
+            }
+            self.learn(&found);
+            recipient = found;
+        }
+    }
+
+    async fn send_signed(
+        &self,
+        url: Url,
+        body: &str,
+        join: bool,
+        recipient: &Recipient,
+    ) -> Result<PendingAnswer, Fault> {
         let cannot =
             |error: &dyn std::fmt::Display| Fault::Invalid(format!("the request cannot be signed: {error}"));
         let nonce = request::nonce().map_err(|error| cannot(&error))?;
@@ -84,6 +177,7 @@ impl RunnerConnection {
             method: "POST",
             path: url.path(),
             body: body.as_bytes(),
+            to: recipient.id(),
             join,
             now: SystemClock.unix_seconds(),
             nonce: &nonce,
@@ -123,10 +217,21 @@ impl RunnerConnection {
         tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
-    /// Requests the runner's status. A runner that does not know this request starts nothing.
+    /// Requests the runner's status, and learns which runner it is. A runner that does not know this request starts
+    /// nothing.
     pub(super) async fn heartbeat(&self) -> Result<Heartbeat, Fault> {
-        let answered = self.signed(self.below(HEARTBEAT), "{}", true).await?;
-        self.read(answered, MAX_HEARTBEAT).await
+        let answered = self.addressed(self.below(HEARTBEAT), "{}", true, self.recipient.get()).await?;
+        let heartbeat: Heartbeat = self.read(answered, MAX_HEARTBEAT).await?;
+        self.learn(&Recipient::of(heartbeat.id.clone()));
+        Ok(heartbeat)
+    }
+
+    /// Asks whether the runner is still there; its answer is noted. Does nothing while that is being asked already.
+    pub(super) async fn ask(&self) {
+        let Ok(_one) = self.asking.try_lock() else { return };
+        if let Err(fault) = self.heartbeat().await {
+            tracing::debug!(runner = %self.shown, %fault, "no status of the runner");
+        }
     }
 
     async fn read<T: DeserializeOwned>(&self, answered: PendingAnswer, limit: usize) -> Result<T, Fault> {

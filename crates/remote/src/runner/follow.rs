@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_base::output::{Output, Stream};
-use herald_wire::job::JobKey;
 use herald_wire::log::LogRequest;
 use tokio::time::Instant;
 
 use super::connection::RunnerConnection;
 use super::fault::Fault;
+use super::request::RunnerRequest;
 
 /// How long a job runs before its output is requested: most end sooner, and need one request instead of two.
 const FIRST_REQUEST: Duration = Duration::from_millis(40);
 /// Between two requests, while there is output: short enough to follow it live, and no flood of requests.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long the runner may wait for output before it answers.
+/// How long the runner may wait for output before it answers, at most.
 const WAIT: Duration = Duration::from_secs(10);
 /// After an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -27,8 +27,10 @@ const MISSING: &[u8] = b"\n[herald-runner: output is missing here; its log_limit
 /// Copies the output of one job from its runner.
 pub(super) struct OutputFollower<'a> {
     connection: &'a RunnerConnection,
-    key: &'a JobKey,
+    request: &'a RunnerRequest,
     output: &'a Arc<dyn Output>,
+    /// How long the runner may wait for output before it answers.
+    wait: Duration,
     from: u64,
     /// An earlier process took output of this attempt, which now comes again from its start.
     restart: bool,
@@ -39,11 +41,12 @@ pub(super) struct OutputFollower<'a> {
 impl<'a> OutputFollower<'a> {
     pub(super) fn new(
         connection: &'a RunnerConnection,
-        key: &'a JobKey,
+        request: &'a RunnerRequest,
         output: &'a Arc<dyn Output>,
-        resumed: bool,
+        wait: Duration,
     ) -> Self {
-        Self { connection, key, output, from: 0, restart: resumed, complete: false }
+        let (wait, restart) = (wait.min(WAIT), request.resumed);
+        Self { connection, request, output, wait, from: 0, restart, complete: false }
     }
 
     /// Follows until the job has ended, or the runner has no output of it.
@@ -51,7 +54,7 @@ impl<'a> OutputFollower<'a> {
         tokio::time::sleep(FIRST_REQUEST).await;
         while !self.complete {
             let began = Instant::now();
-            match self.request(WAIT).await {
+            match self.request_output(self.wait).await {
                 Ok(()) => tokio::time::sleep_until(began + PAUSE).await,
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
@@ -62,7 +65,7 @@ impl<'a> OutputFollower<'a> {
     pub(super) async fn rest(&mut self) {
         let rest = async {
             while !self.complete {
-                if let Err(fault) = self.request(Duration::ZERO).await {
+                if let Err(fault) = self.request_output(Duration::ZERO).await {
                     return Some(fault.to_string());
                 }
             }
@@ -70,14 +73,14 @@ impl<'a> OutputFollower<'a> {
         };
         let missing = tokio::time::timeout(REST_TIMEOUT, rest).await;
         if let Some(why) = missing.unwrap_or_else(|_| Some("no answer in time".to_owned())) {
-            let (job_id, runner) = (&self.key.job_id, &self.connection.shown);
+            let (job_id, runner) = (&self.request.key.job_id, &self.connection.shown);
             tracing::debug!(%job_id, %runner, why, "cannot read the last output of a job");
         }
     }
 
-    async fn request(&mut self, wait: Duration) -> Result<(), Fault> {
+    async fn request_output(&mut self, wait: Duration) -> Result<(), Fault> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        let request = LogRequest { key: self.key.clone(), from: self.from, wait_ms };
+        let request = LogRequest { key: self.request.key.clone(), from: self.from, wait_ms };
         let answer = self.connection.log(&request).await?;
         if std::mem::take(&mut self.restart) {
             self.output.restart().await;

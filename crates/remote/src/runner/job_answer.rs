@@ -14,6 +14,7 @@ use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::last_answer::LastAnswer;
 use super::staging::Staging;
 
 /// What an answer must be signed with.
@@ -21,12 +22,16 @@ use super::staging::Staging;
 pub(super) struct SignedWith<'a> {
     pub(super) tie: &'a RequestTie,
     pub(super) secrets: &'a Secrets,
+    /// Where it is noted that the runner answers.
+    pub(super) last_answer: &'a LastAnswer,
 }
 
 impl SignedWith<'_> {
     /// The manifest of an answer, once its signature is verified.
     pub(super) fn verify(&self, claim: &Claim<'_>) -> Result<AnswerManifest, SignatureError> {
-        answer::verify(claim, self.tie, self.secrets)
+        let manifest = answer::verify(claim, self.tie, self.secrets)?;
+        self.last_answer.note();
+        Ok(manifest)
     }
 }
 

@@ -7,10 +7,14 @@ mod fault;
 mod file_sink;
 mod follow;
 mod job_answer;
+mod last_answer;
+mod outcome_of;
 mod probe;
+mod recipient;
 mod request;
 mod retry;
 mod run;
+mod silence;
 mod staging;
 mod staging_error;
 

@@ -89,8 +89,8 @@ impl NodeProbe {
                         heartbeat: Some(heartbeat),
                     })
                 }
-                // It is online, and knows our secret; it is a version without this request.
-                Err(Fault::Unknown | Fault::Refused { .. }) => {
+                // It is online, and knows our secret; it is a version without this request, or wants it signed again.
+                Err(Fault::Unknown | Fault::Refused { .. } | Fault::Busy { .. }) => {
                     Ok(NodeStatus { heartbeat: None, clock_difference_ms: None })
                 }
                 Err(fault) => Err(fault.into()),

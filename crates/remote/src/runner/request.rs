@@ -18,11 +18,14 @@ pub(crate) struct RunnerRequest {
     busy: Mutex<Option<String>>,
     /// No connection: the runner did not receive it.
     unreachable: AtomicBool,
+    /// The runner may have received it.
+    sent: AtomicBool,
 }
 
 impl RunnerRequest {
     pub(crate) fn new(key: JobKey, body: String, resumed: bool) -> Self {
-        Self { key, body, resumed, node: None, busy: Mutex::default(), unreachable: AtomicBool::new(false) }
+        let (unreachable, sent) = (AtomicBool::new(false), AtomicBool::new(resumed));
+        Self { key, body, resumed, node: None, busy: Mutex::default(), unreachable, sent }
     }
 
     /// For this node of a rollout.
@@ -32,7 +35,8 @@ impl RunnerRequest {
 
     /// The same, for another attempt to send it.
     pub(crate) fn again(self) -> Self {
-        Self { busy: Mutex::default(), unreachable: AtomicBool::new(false), ..self }
+        let (unreachable, sent) = (AtomicBool::new(false), AtomicBool::new(self.resumed));
+        Self { busy: Mutex::default(), unreachable, sent, ..self }
     }
 
     pub(crate) fn is_unreachable(&self) -> bool {
@@ -41,6 +45,15 @@ impl RunnerRequest {
 
     pub(super) fn set_unreachable(&self, unreachable: bool) {
         self.unreachable.store(unreachable, Ordering::Relaxed);
+    }
+
+    /// Whether the runner may have received it.
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_sent(&self, sent: bool) {
+        self.sent.store(sent, Ordering::Relaxed);
     }
 
     /// Keeps what a busy runner said, and logs it the first time.

@@ -18,7 +18,7 @@ pub(super) struct RejoinTimer {
     since: Option<Instant>,
     pause: Duration,
     truncated: u32,
-    /// Something was sent before, so the job must not be started a second time.
+    /// The job was sent before, so it must not be started a second time.
     pub(super) join: bool,
 }
 
@@ -36,7 +36,6 @@ impl RejoinTimer {
     /// Waits before the next attempt. `lasted`: the time of the last one; `truncated`: its answer had begun. False when
     /// there is to be no other.
     pub(super) async fn again(&mut self, lasted: Duration, truncated: bool) -> bool {
-        self.join = true;
         self.truncated += u32::from(truncated);
         if lasted > STEADY {
             (self.since, self.pause) = (None, FIRST_PAUSE);
@@ -66,7 +65,6 @@ mod tests {
         }
         assert_eq!(attempts, 6, "0.2, 0.4, 0.8, 1.6, 3.2, 5");
         assert!(begun.elapsed() <= Duration::from_secs(15));
-        assert!(retry.join);
         assert!(retry.again(long, false).await, "it had lasted for a while");
 
         let mut retry = RejoinTimer::new(Duration::from_secs(15));

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_base::failpoint;
-use herald_base::output::{Output, Stream};
+use herald_base::output::Output;
 use herald_base::stop::Stop;
 use herald_base::unit;
 use herald_net::client::ConnectError;
-use herald_wire::ending::EndingName;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -18,8 +17,10 @@ use super::connection::{PendingAnswer, RunnerConnection};
 use super::fault::Fault;
 use super::follow::OutputFollower;
 use super::job_answer::{Expected, JobAnswer};
+use super::outcome_of::{failure_of, outcome_of, write_result};
 use super::request::RunnerRequest;
 use super::retry::RejoinTimer;
+use super::silence::SilenceWatch;
 use super::staging;
 use crate::job::RunnerJob;
 use crate::outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
@@ -31,7 +32,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(20);
 /// stops.
 const FORCED_CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a runner that accepted a connection may take to answer before it counts as online.
+/// How long a runner that accepted a connection may take to answer before it counts as offline.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The shortest time for reconnecting to a runner after a restart of the daemon itself.
@@ -85,9 +86,15 @@ impl RunnerClient {
     async fn exchange(
         &self,
         connection: &RunnerConnection,
-        body: &str,
+        request: &RunnerRequest,
         join: bool,
     ) -> Result<JobAnswer, Fault> {
+        let body = &request.body;
+        if self.settings.is_signed() {
+            // The job is not on its way before it is known whose it is.
+            connection.recipient().await?;
+        }
+        request.set_sent(true);
         failpoint!("remote-before-request");
         let answered = if self.settings.is_signed() {
             connection.job_v2(body, join).await?
@@ -104,25 +111,73 @@ impl RunnerClient {
         answer::read(response, expected).await
     }
 
+    /// The answer to the job, as long as the runner gives signed answers at all. A job on a runner that went silent is
+    /// joined once more, and then lost.
+    async fn exchange_unless_silent(
+        &self,
+        connection: &RunnerConnection,
+        request: &RunnerRequest,
+    ) -> Result<JobAnswer, RunnerFailure> {
+        let window = self.settings.rejoin;
+        let mut retry =
+            if request.resumed { RejoinTimer::joining(window.max(RESUME)) } else { RejoinTimer::new(window) };
+        if !self.settings.is_signed() {
+            return self.exchange_until_final(connection, request, &mut retry).await;
+        }
+        let silence = unit::text(self.settings.silence);
+        let (at, job_id) = (&connection.shown, &request.key.job_id);
+        let watch = SilenceWatch::new(connection, self.settings.silence);
+        let mut is_silent = false;
+        loop {
+            let hears = async {
+                if is_silent {
+                    return watch.ends_soon().await;
+                }
+                watch.silent().await;
+                false
+            };
+            let is_heard = tokio::select! {
+                answer = self.exchange_until_final(connection, request, &mut retry) => return answer,
+                is_heard = hears => is_heard,
+            };
+            if !request.is_sent() {
+                request.set_unreachable(true);
+                return Err(RunnerFailure::failed(format!(
+                    "the runner {at} cannot be reached: no answer for {silence}"
+                )));
+            }
+            if is_silent && !is_heard {
+                let what = "it may still run the job";
+                return Err(RunnerFailure::lost(format!(
+                    "no answer from the runner {at} for {silence}; {what}"
+                )));
+            }
+            if !is_silent {
+                tracing::warn!(job_id, runner = %at, "no answer from the runner for {silence}; joining the job again");
+            }
+            // What was sent during the silence may be lost: where it ends, the job is joined once more.
+            (is_silent, retry.join) = (!is_heard, true);
+        }
+    }
+
     /// Repeats the request until there is a result or a final failure: waits for a runner that is busy, and joins a job
     /// again whose connection broke.
     async fn exchange_until_final(
         &self,
         connection: &RunnerConnection,
         request: &RunnerRequest,
+        retry: &mut RejoinTimer,
     ) -> Result<JobAnswer, RunnerFailure> {
         let at = &connection.shown;
-        let window = self.settings.rejoin;
-        let mut retry =
-            if request.resumed { RejoinTimer::joining(window.max(RESUME)) } else { RejoinTimer::new(window) };
         loop {
             let began = Instant::now();
-            let fault = match self.exchange(connection, &request.body, retry.join).await {
+            let fault = match self.exchange(connection, request, retry.join).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             match fault {
                 Fault::Busy { retry_after, why } => {
+                    request.set_sent(retry.join);
                     request.set_busy(at, why);
                     tokio::time::sleep(retry_after).await;
                 }
@@ -135,12 +190,12 @@ impl RunnerClient {
                     if self.settings.is_signed() =>
                 {
                     let truncated = matches!(fault, Fault::Truncated(_));
+                    // Once it was sent, the job must not be started a second time.
+                    retry.join |= request.is_sent();
                     if !retry.again(began.elapsed(), truncated).await {
-                        let why =
-                            format!("lost the connection to the runner {at}; cannot rejoin the job: {fault}");
-                        return Err(RunnerFailure::lost(why));
+                        return Err(cannot_rejoin(at, &fault, request));
                     }
-                    tracing::debug!(runner = %at, %fault, "the connection broke; joining the job again");
+                    tracing::debug!(runner = %at, %fault, join = retry.join, "the connection broke; trying again");
                 }
                 Fault::Unknown => return Err(self.unknown(connection, request).await),
                 final_fault => return Err(failure_of(at, &final_fault)),
@@ -175,7 +230,8 @@ impl RunnerClient {
             write_result(&outcome, output).await;
             return outcome;
         }
-        let mut follower = OutputFollower::new(connection, &request.key, output, request.resumed);
+        let wait = SilenceWatch::part(self.settings.silence);
+        let mut follower = OutputFollower::new(connection, request, output, wait);
         let outcome = {
             let (complete, follow) = (self.complete(connection, request), follower.follow());
             tokio::pin!(complete, follow);
@@ -193,7 +249,7 @@ impl RunnerClient {
 
     /// The job, with its files in place.
     async fn complete(&self, connection: &RunnerConnection, request: &RunnerRequest) -> RunnerOutcome {
-        let mut answer = self.exchange_until_final(connection, request).await?;
+        let mut answer = self.exchange_unless_silent(connection, request).await?;
         failpoint!("remote-after-result");
         if let Some(staging) = answer.staging.take() {
             match staging.commit(&request.key.job_id, request.node.as_deref()).await {
@@ -270,13 +326,13 @@ impl RunnerClient {
         &self.address.url
     }
 
-    /// Whether the runner accepts connections, so that a job can be sent to it. Starts nothing.
+    /// Whether the runner answers, so that a job can be sent to it. Starts nothing.
     pub(crate) async fn is_reachable(&self) -> bool {
         // An error on this side is for the attempt to report.
         let Ok(connection) = self.connection().await else { return true };
         let timeout = self.settings.connect_timeout + PROBE_TIMEOUT;
         let answer = tokio::time::timeout(timeout, connection.heartbeat()).await;
-        !matches!(answer, Ok(Err(Fault::Unreachable(_))))
+        !matches!(answer, Err(_) | Ok(Err(Fault::Unreachable(_))))
     }
 
     /// One attempt at a job, to its end or until it is cancelled.
@@ -302,68 +358,19 @@ impl RunnerClient {
     }
 }
 
+/// The connection broke, and could not be made again in time.
+fn cannot_rejoin(at: &str, fault: &Fault, request: &RunnerRequest) -> RunnerFailure {
+    if request.is_sent() {
+        RunnerFailure::lost(format!("lost the connection to the runner {at}; cannot rejoin the job: {fault}"))
+    } else {
+        RunnerFailure::failed(format!("the runner {at} cannot be reached: {fault}"))
+    }
+}
+
 /// A request that is cancelled.
 struct EndedEarly<'a> {
     request: &'a RunnerRequest,
     stop: &'a Stop,
     /// Why it is.
     kind: RunnerFailureKind,
-}
-
-/// The failure of a job whose request cannot be repeated.
-fn failure_of(at: &str, fault: &Fault) -> RunnerFailure {
-    match fault {
-        Fault::Refused { accepted, ending, .. } => {
-            let kind = match ending {
-                Some(EndingName::TimedOut) => RunnerFailureKind::TimedOut,
-                Some(EndingName::Cancelled) => RunnerFailureKind::Cancelled,
-                _ => RunnerFailureKind::Failed,
-            };
-            let what =
-                if *accepted { "accepted the job, but did not complete it" } else { "rejected the job" };
-            RunnerFailure::new(kind, format!("the runner {at} {what}: {fault}"))
-        }
-        Fault::Unauthorized(_) => RunnerFailure::failed(format!("the runner {at} rejected the job: {fault}")),
-        Fault::NotARunner(_) => RunnerFailure::failed(format!("{at} is {fault}")),
-        Fault::Invalid(_) => RunnerFailure::failed(format!("invalid answer from the runner {at}: {fault}")),
-        _ => RunnerFailure::failed(format!("lost the connection to the runner {at}: {fault}")),
-    }
-}
-
-/// The outcome of a job that ran.
-fn outcome_of(answer: JobAnswer) -> RunnerOutcome {
-    let JobAnswer { result, ending, error_line, .. } = answer;
-    let ending = EndingName::with_result(ending, &result);
-    if ending.is_success() {
-        return Ok(result);
-    }
-    let kind = match ending.into() {
-        EndingName::TimedOut => RunnerFailureKind::TimedOut,
-        EndingName::Cancelled => RunnerFailureKind::Cancelled,
-        _ => RunnerFailureKind::Failed,
-    };
-    let error_line = error_line.or_else(|| last_line(&result)).filter(|_| kind == RunnerFailureKind::Failed);
-    Err(RunnerFailure { result, error_line, ..RunnerFailure::new(kind, ending) })
-}
-
-/// The last line of standard error in the result of a runner that does not send it by itself. Of what was cut, the last
-/// line is not known.
-fn last_line(result: &Map<String, Value>) -> Option<String> {
-    let whole = result.get("truncated") != Some(&Value::Bool(true));
-    let stderr = result.get("stderr").and_then(Value::as_str).filter(|_| whole)?;
-    let line = stderr.lines().rev().find(|line| !line.trim().is_empty())?;
-    Some(line.chars().filter(|c| !c.is_control()).collect())
-}
-
-/// Writes the output that is part of the result.
-async fn write_result(outcome: &RunnerOutcome, output: &Arc<dyn Output>) {
-    let result = match outcome {
-        Ok(result) => result,
-        Err(failure) => &failure.result,
-    };
-    for (key, stream) in [("output", Stream::Stdout), ("stderr", Stream::Stderr)] {
-        if let Some(text) = result.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()) {
-            output.write(stream, text.as_bytes()).await;
-        }
-    }
 }

@@ -5,15 +5,22 @@ use std::sync::Arc;
 use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
 use herald_wire::disposition::Disposition;
+use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::manifest::{AnswerManifest, FileSum, Sum};
 use herald_wire::multipart;
 use herald_wire::request::{self, RequestView, Verified};
+use herald_wire::runner_id::RunnerId;
 use herald_wire::secret::Secrets;
 use http::HeaderMap;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 pub(super) const SECRET: &str = "the_secret_should_be_strong_enough";
+
+/// The id of every runner here.
+pub(super) fn id() -> RunnerId {
+    RunnerId::try_from("the-fake-runner".to_owned()).unwrap()
+}
 
 /// A request as the fake runner got it.
 pub(super) struct Got {
@@ -80,7 +87,7 @@ pub(super) fn raw(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8>
 
 /// An answer without files as a good runner gives it.
 pub(super) fn short(signer: &Signer, status: u16, body: &str, ending: Option<Ending>) -> Vec<u8> {
-    let manifest = AnswerManifest::of_body(body.as_bytes(), ending).to_text();
+    let manifest = signer.manifest_text(AnswerManifest::of_body(body.as_bytes(), ending));
     let signed = signer.sign(status, &manifest, 0).unwrap();
     let headers = [
         ("Content-Type", "application/json"),
@@ -143,8 +150,22 @@ pub(super) fn without_output(got: &Got) -> Option<Vec<u8>> {
     got.path.ends_with("/log").then(|| short(&got.signer(), 404, "unknown", None))
 }
 
-/// A runner that answers with what the closure says; nothing closes the connection.
+/// The answer of a good runner that is asked who it is.
+pub(super) fn about_itself(got: &Got) -> Option<Vec<u8>> {
+    got.path.ends_with(HEARTBEAT).then(|| {
+        let version = "1".to_owned();
+        let beat = Heartbeat { state: RunnerState::Ready, version, running: 0, time_ms: 0, id: Some(id()) };
+        short(&got.signer(), 200, &serde_json::to_string(&beat).unwrap(), None)
+    })
+}
+
+/// A runner that says who it is, and else answers with what the closure says; nothing closes the connection.
 pub(super) async fn fake(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static) -> u16 {
+    fake_without_id(move |got| about_itself(&got).unwrap_or_else(|| answer(got))).await
+}
+
+/// A runner that answers everything but requests for output with what the closure says.
+pub(super) async fn fake_without_id(answer: impl Fn(Got) -> Vec<u8> + Send + Sync + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let answer = Arc::new(answer);

@@ -1,8 +1,10 @@
 //! Against runners of the tests' own.
 
 mod fake;
+mod recipient;
 mod rollout;
 mod runner;
+mod silence;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ fn settings(data_dir: &Path) -> RemoteSettings {
         protocol: Protocol::V2,
         connect_timeout: Duration::from_secs(10),
         rejoin: Duration::from_secs(15),
+        silence: Duration::from_secs(40),
         max_files_size: None,
     }
 }

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::fake::{File, Got, SECRET, fake, raw, secrets, short, with_files, without_output};
+use super::fake::{
+    File, Got, SECRET, about_itself, fake, fake_without_id, raw, secrets, short, with_files, without_output,
+};
 use super::{address, job, settings};
 use crate::{NodeProbe, Protocol, RemoteSettings, RunnerClient, RunnerFailureKind, RunnerOutcome};
 
@@ -359,7 +361,7 @@ async fn cancellable(seen: Arc<Mutex<Vec<String>>>) -> u16 {
             let (seen, stopped) = (seen.clone(), stopped.clone());
             tokio::spawn(async move {
                 let got = Got::read(&mut stream).await.unwrap();
-                if let Some(answer) = without_output(&got) {
+                if let Some(answer) = without_output(&got).or_else(|| about_itself(&got)) {
                     return drop(stream.write_all(&answer).await);
                 }
                 let signer = got.signer();
@@ -407,8 +409,14 @@ async fn vanishing() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        Got::read(&mut stream).await.unwrap();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let got = Got::read(&mut stream).await.unwrap();
+            match about_itself(&got) {
+                Some(answer) => stream.write_all(&answer).await.unwrap(),
+                None => break,
+            }
+        }
     });
     port
 }
@@ -471,7 +479,7 @@ async fn a_node_with_an_odd_clock_is_online() {
         [(1_000_250_i64, 250), (0, -1_000_000), (i64::MIN, i64::MIN), (i64::MAX, i64::MAX - 1_000_000)]
     {
         let says = json!({"state": "ready", "version": "1", "running": 0, "time_ms": time_ms}).to_string();
-        let port = fake(move |got| short(&got.signer(), 200, &says, None)).await;
+        let port = fake_without_id(move |got| short(&got.signer(), 200, &says, None)).await;
         let probe = NodeProbe::new(address(&format!("http://127.0.0.1:{port}/path")));
         let status = probe.status(|| 1_000_000).await.unwrap();
         assert_eq!(status.clock_difference_ms, Some(difference), "{time_ms}");
@@ -501,7 +509,7 @@ async fn a_node_that_refuses_us_is_shown_with_its_reason() {
         (|_| Vec::new(), "connection closed before message completed"),
     ];
     for (answer, expected) in cases {
-        let port = fake(answer).await;
+        let port = fake_without_id(answer).await;
         let probe = NodeProbe::new(address(&format!("http://127.0.0.1:{port}/path")));
         let error = probe.status(|| 0).await.unwrap_err();
         assert_eq!(error.to_string(), expected);

@@ -1,9 +1,12 @@
 //! The status of a runner.
 //!
-//! A signed POST of `{}` to `<path>/heartbeat`; the signed answer holds the status of the runner. The request has the
-//! header `Herald-Join: only`, so that a runner that does not know it starts nothing.
+//! A signed POST of `{}` to `<path>/heartbeat`; the signed answer holds the status of the runner and its id. The
+//! request has the header `Herald-Join: only`, so that a runner that does not know it starts nothing. It is the only
+//! one that does not have to name its runner: it is how a daemon finds the id out.
 
 use serde::{Deserialize, Serialize};
+
+use crate::signing::runner_id::RunnerId;
 
 /// What is appended to the path of a runner to request its status.
 pub const HEARTBEAT: &str = "/heartbeat";
@@ -31,6 +34,9 @@ pub struct Heartbeat {
     pub running: usize,
     /// Its clock: milliseconds since 1970.
     pub time_ms: i64,
+    /// Its id; runners of version 2.0 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RunnerId>,
 }
 
 #[cfg(test)]
@@ -44,6 +50,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             running: 2,
             time_ms: 1_700_000_000_123,
+            id: None,
         };
         let text = r#"{"state":"ready","version":"0.1.0","running":2,"time_ms":1700000000123}"#;
         assert_eq!(serde_json::to_string(&beat).unwrap(), text);
@@ -51,5 +58,10 @@ mod tests {
         // A later version may say more.
         let more = text.replace('}', r#","load":0.5}"#);
         assert_eq!(serde_json::from_str::<Heartbeat>(&more).unwrap(), beat);
+        let named = text.replace('}', r#","id":"5f0c1a9e3b7d4826"}"#);
+        let id = RunnerId::try_from("5f0c1a9e3b7d4826".to_owned()).unwrap();
+        let with_id = Heartbeat { id: Some(id), ..beat };
+        assert_eq!(serde_json::to_string(&with_id).unwrap(), named);
+        assert_eq!(serde_json::from_str::<Heartbeat>(&named).unwrap(), with_id);
     }
 }

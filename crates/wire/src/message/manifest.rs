@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::ending::EndingName;
 use crate::signing::digest;
+use crate::signing::runner_id::RunnerId;
 
 /// The header, and the signed component, that holds a manifest.
 pub const HEADER: &str = "herald-manifest";
@@ -55,6 +56,9 @@ pub struct AnswerManifest {
     /// The last line of the job's standard error, where it failed by itself. Runners that are older do not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_line: Option<String>,
+    /// The runner that answers. Runners of version 2.0 do not send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<RunnerId>,
 }
 
 /// The manifest cannot be read.
@@ -71,6 +75,7 @@ impl AnswerManifest {
             file: BTreeMap::new(),
             ending: ending.map(EndingName::from),
             error_line: None,
+            runner: None,
         }
     }
 

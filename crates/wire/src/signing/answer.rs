@@ -7,6 +7,7 @@
 
 use crate::message::manifest::{self, AnswerManifest};
 use crate::signing::request::{RequestTie, Verified};
+use crate::signing::runner_id::RunnerId;
 use crate::signing::secret::Secrets;
 use crate::signing::signature::{
     self, LABEL, MessageSignature, SECOND_LABEL, SignatureError, SignatureParams, Signed, SignedComponent,
@@ -36,13 +37,26 @@ pub struct Signer {
     secrets: Secrets,
     used: usize,
     tie: RequestTie,
+    runner: Option<RunnerId>,
 }
 
 impl Signer {
     /// For the answer to this request.
     #[must_use]
     pub fn new(secrets: &Secrets, request: &Verified) -> Self {
-        Self { secrets: secrets.clone(), used: request.secret, tie: request.tie.clone() }
+        Self { secrets: secrets.clone(), used: request.secret, tie: request.tie.clone(), runner: None }
+    }
+
+    /// The same, for the answers of this runner: each names it.
+    #[must_use]
+    pub fn of_runner(self, id: &RunnerId) -> Self {
+        Self { runner: Some(id.clone()), ..self }
+    }
+
+    /// The text of a manifest, with the runner that answers.
+    #[must_use]
+    pub fn manifest_text(&self, manifest: AnswerManifest) -> String {
+        AnswerManifest { runner: self.runner.clone(), ..manifest }.to_text()
     }
 
     /// Signs with the first secret. When the request was signed with another one, a second signature with that one
@@ -145,7 +159,7 @@ mod tests {
             label: "herald".to_owned(),
             signature: "herald=:lHh3n4q1W8QWJtHkv6QB0ZsxGWxYVJUpq0eYJ1mFwmE=:".to_owned(),
         };
-        Verified { nonce: "n".to_owned(), created: NOW, secret, join: false, tie }
+        Verified { nonce: "n".to_owned(), created: NOW, secret, join: false, to: None, tie }
     }
 
     fn claim<'a>(signed: &'a Signed, manifest: &'a str) -> Claim<'a> {
@@ -165,6 +179,25 @@ mod tests {
         );
         assert_eq!(shown, include_str!("../../tests/golden/v2-answer.txt").trim_end());
         assert_eq!(verify(&claim(&signed, &text), &request(0).tie, &secrets), Ok(manifest));
+    }
+
+    /// Version 2.1: the manifest names the runner.
+    #[test]
+    fn the_golden_answer_of_one_runner() {
+        let secrets = secrets(&["the_secret_should_be_strong_enough"]);
+        let id = RunnerId::try_from("5f0c1a9e3b7d48261122334455667788".to_owned()).unwrap();
+        let manifest =
+            AnswerManifest::of_body(b"{\"exit_code\":0}", Some(herald_base::ending::Ending::Exited(0)));
+        let signer = Signer::new(&secrets, &request(0)).of_runner(&id);
+        let text = signer.manifest_text(manifest.clone());
+        let signed = signer.sign(200, &text, NOW).unwrap();
+        let shown = format!(
+            "herald-manifest: {text}\nsignature-input: {}\nsignature: {}",
+            signed.input, signed.signature
+        );
+        assert_eq!(shown, include_str!("../../tests/golden/v2.1-answer.txt").trim_end());
+        let expected = AnswerManifest { runner: Some(id), ..manifest };
+        assert_eq!(verify(&claim(&signed, &text), &request(0).tie, &secrets), Ok(expected));
     }
 
     #[test]

@@ -3,5 +3,6 @@
 pub mod answer;
 pub mod digest;
 pub mod request;
+pub mod runner_id;
 pub mod secret;
 pub mod signature;

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::message::job::{JOIN, JOIN_ONLY};
 use crate::signing::digest::{self, BodyDigest};
+use crate::signing::runner_id::{RunnerId, TO};
 use crate::signing::secret::Secrets;
 use crate::signing::signature::{
     self, LABEL, MessageSignature, SignatureError, SignatureParams, SignedComponent, SigningKey,
@@ -87,7 +88,7 @@ pub struct RequestTie {
 /// The headers to send, and what to hold the answer against.
 #[derive(Debug)]
 pub struct SignedRequest {
-    /// Content-Digest, Signature-Input, Signature and, when joining, Herald-Join.
+    /// Content-Digest, Signature-Input, Signature and, where they apply, Herald-To and Herald-Join.
     pub headers: HeaderMap,
     /// For [`crate::answer::verify`].
     pub tie: RequestTie,
@@ -102,6 +103,8 @@ pub struct Outgoing<'a> {
     pub path: &'a str,
     /// The whole body.
     pub body: &'a [u8],
+    /// The runner that it is for; none in version 2.0.
+    pub to: Option<&'a RunnerId>,
     /// Only join the job, never start it.
     pub join: bool,
     /// Seconds since 1970.
@@ -128,6 +131,10 @@ pub fn sign(request: &Outgoing<'_>, secrets: &Secrets) -> Result<SignedRequest, 
     let mut headers = HeaderMap::new();
     insert(&mut headers, "content-digest", &digest::content_digest(request.body))?;
     let mut components = vec![METHOD, PATH, DIGEST];
+    if let Some(to) = request.to {
+        insert(&mut headers, TO, to.as_str())?;
+        components.push(SignedComponent::new(TO));
+    }
     if request.join {
         insert(&mut headers, JOIN, JOIN_ONLY)?;
         components.push(SignedComponent::new(JOIN));
@@ -154,7 +161,8 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<()
     Ok(())
 }
 
-/// A request whose signature was found right. Whether its nonce was seen before is for the caller to say.
+/// A request whose signature was found right. Whether its nonce was seen before, and whether it is for this runner, is
+/// for the caller to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// The nonce, as sent.
@@ -165,6 +173,8 @@ pub struct Verified {
     pub secret: usize,
     /// Only join the job, never start it.
     pub join: bool,
+    /// The runner that it is for, as sent; none in version 2.0. See [`crate::runner_id::RecipientRule`].
+    pub to: Option<String>,
     /// What the answer is signed over.
     pub tie: RequestTie,
 }
@@ -231,6 +241,9 @@ fn verify_one(
     if join {
         one.require(&SignedComponent::new(JOIN))?;
     }
+    if view.headers.contains_key(TO) {
+        one.require(&SignedComponent::new(TO))?;
+    }
     let created = one.integer("created")?.ok_or(SignatureError::Parameter("created"))?;
     let nonce = one.text("nonce")?.filter(|nonce| (1..=MAX_NONCE).contains(&nonce.len()));
     let nonce = nonce.ok_or(SignatureError::Parameter("nonce"))?;
@@ -240,7 +253,8 @@ fn verify_one(
     check_age(created, one.integer("expires")?, now)?;
     let signature = signature::field(view.headers, "signature").unwrap_or_default();
     let tie = RequestTie { label: one.label.clone(), signature };
-    Ok(Verified { nonce: nonce.to_owned(), created, secret, join, tie })
+    let to = signature::field(view.headers, TO);
+    Ok(Verified { nonce: nonce.to_owned(), created, secret, join, to, tie })
 }
 
 /// A runner does not know whether a proxy in front of it was asked over https, so a signature that covers the scheme
@@ -282,9 +296,17 @@ mod tests {
     }
 
     fn signed(join: bool) -> SignedRequest {
+        signed_for(None, join)
+    }
+
+    fn signed_for(to: Option<&RunnerId>, join: bool) -> SignedRequest {
         let nonce = "000102030405060708090a0b0c0d0e0f";
-        let request = Outgoing { method: "POST", path: "/run", body: BODY, join, now: NOW, nonce };
+        let request = Outgoing { method: "POST", path: "/run", body: BODY, to, join, now: NOW, nonce };
         sign(&request, &secrets()).unwrap()
+    }
+
+    fn runner_id() -> RunnerId {
+        RunnerId::try_from("5f0c1a9e3b7d48261122334455667788".to_owned()).unwrap()
     }
 
     fn view(headers: &HeaderMap) -> RequestView<'_> {
@@ -302,6 +324,65 @@ mod tests {
         assert_eq!(verified.tie, tie);
         assert_eq!((verified.join, verified.secret, verified.created), (false, 0, NOW));
         assert!(verify(&view(&signed(true).headers), BODY, &secrets(), NOW).unwrap().join);
+    }
+
+    /// Version 2.1: the request names the runner that it is for.
+    #[test]
+    fn the_golden_request_for_one_runner() {
+        let id = runner_id();
+        let SignedRequest { headers, tie } = signed_for(Some(&id), false);
+        let lines: Vec<String> = ["content-digest", "herald-to", "signature-input", "signature"]
+            .map(|name| format!("{name}: {}", headers[name].to_str().unwrap()))
+            .to_vec();
+        let golden = include_str!("../../tests/golden/v2.1-request.txt").trim_end();
+        assert_eq!(lines.join("\n"), golden);
+        // Both ways: what is in the file is also read.
+        let mut read = HeaderMap::new();
+        for line in golden.lines() {
+            let (name, value) = line.split_once(": ").unwrap();
+            read.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        let verified = verify(&view(&read), BODY, &secrets(), NOW).unwrap();
+        assert_eq!((verified.tie, verified.to.as_deref()), (tie, Some(id.as_str())));
+        let joins = verify(&view(&signed_for(Some(&id), true).headers), BODY, &secrets(), NOW).unwrap();
+        assert_eq!((joins.join, joins.to.as_deref()), (true, Some(id.as_str())));
+        assert_eq!(verify(&view(&signed(false).headers), BODY, &secrets(), NOW).unwrap().to, None);
+    }
+
+    #[test]
+    fn the_runner_that_a_request_names_cannot_be_changed() {
+        type Alter = fn(&mut HeaderMap);
+        let uncovered = SignatureError::Uncovered("\"herald-to\"".to_owned());
+        let lost = SignatureError::Component("\"herald-to\"".to_owned());
+        let bound = || signed_for(Some(&runner_id()), false).headers;
+        let cases: [(&str, HeaderMap, Alter, SignatureError); 5] = [
+            ("another", bound(), |h| replace(h, TO, "5f0c", "5f0d"), SignatureError::Forged),
+            ("removed", bound(), |h| drop(h.remove(TO)), lost),
+            (
+                "a second one",
+                bound(),
+                |h| {
+                    h.append(TO, HeaderValue::from_static("other-runner"));
+                },
+                SignatureError::Forged,
+            ),
+            (
+                "added to version 2.0",
+                signed(false).headers,
+                |h| drop(h.insert(TO, HeaderValue::from_static("other-runner"))),
+                uncovered.clone(),
+            ),
+            (
+                "no longer covered",
+                bound(),
+                |h| replace(h, "signature-input", " \"herald-to\"", ""),
+                uncovered,
+            ),
+        ];
+        for (what, mut headers, alter, expected) in cases {
+            alter(&mut headers);
+            assert_eq!(verify(&view(&headers), BODY, &secrets(), NOW).err(), Some(expected), "{what}");
+        }
     }
 
     #[test]

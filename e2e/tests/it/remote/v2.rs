@@ -3,7 +3,7 @@
 //!
 //! | sentence | test |
 //! |---|---|
-//! | RFC 9421, hmac-sha256, over @method, @path, content-digest (RFC 9530, sha-256), with created, nonce, keyid | `the_daemon_signs_as_rfc_9421_says` |
+//! | RFC 9421, hmac-sha256, over @method, @path, content-digest (RFC 9530, sha-256) and herald-to, with created, nonce, keyid | `the_daemon_signs_as_rfc_9421_says` |
 //! | A request that is unsigned, altered, | `an_unsigned_or_altered_request_runs_nothing` |
 //! | older than 5 minutes, from the future, | `a_request_of_another_time_runs_nothing` |
 //! | or seen before (also after a restart of the runner) gets 401 and runs nothing | `a_request_seen_before_runs_nothing`, `also_after_a_restart`, `of_many_at_once_one_runs` |
@@ -20,7 +20,7 @@ use e2e::sign::{Input, content_digest};
 use e2e::wait::unix_now;
 use serde_json::{Value, json};
 
-use super::{assert_failed, captured, files_below, run_remote};
+use super::{assert_failed, captured_for, files_below, is_question, run_remote};
 
 /// A valid request for a job that leaves a line in `@DIR@/ran`, not sent yet, and a runner that would accept it.
 struct Caught {
@@ -34,7 +34,7 @@ impl Caught {
         let place = Place::new();
         let script = place.script("ran.sh", "echo x >>@DIR@/ran");
         let runner = Runner::start(&place, "");
-        let request = captured("wire: 2", &json!({"cmd": script}));
+        let request = captured_for(runner.address(), "wire: 2", &json!({"cmd": script}));
         Self { place, runner, request }
     }
 
@@ -75,9 +75,11 @@ impl Caught {
 #[test]
 fn the_daemon_signs_as_rfc_9421_says() {
     let before = unix_now();
-    let request = captured("", &json!({"cmd": "uptime"}));
+    let place = Place::new();
+    let runner = Runner::start(&place, "");
+    let request = captured_for(runner.address(), "", &json!({"cmd": "uptime"}));
     let input = Input::of(&request);
-    for component in ["@method", "@path", "content-digest"] {
+    for component in ["@method", "@path", "content-digest", "herald-to"] {
         assert!(input.components.iter().any(|name| name == component), "{component} in {input:?}");
     }
     for param in ["nonce", "keyid"] {
@@ -91,7 +93,7 @@ fn the_daemon_signs_as_rfc_9421_says() {
     assert_eq!(request.get("signature").unwrap(), input.signature(SECRET, &request));
     assert_eq!(request.get("content-digest").unwrap(), content_digest(&request.body));
     assert!(!input.get("keyid").unwrap().contains(SECRET), "the key id tells the key");
-    let other = captured("", &json!({"cmd": "uptime"}));
+    let other = captured_for(runner.address(), "", &json!({"cmd": "uptime"}));
     assert_ne!(Input::of(&other).get("nonce"), input.get("nonce"));
 }
 
@@ -150,7 +152,7 @@ fn an_unsigned_or_altered_request_runs_nothing() {
 #[test]
 fn a_signature_that_covers_less_runs_nothing() {
     let caught = Caught::new();
-    for left_out in ["@method", "@path", "content-digest"] {
+    for left_out in ["@method", "@path", "content-digest", "herald-to"] {
         let request = caught.signed(|mut input| {
             input.components.retain(|name| name != left_out);
             input
@@ -339,8 +341,8 @@ fn an_answer_to_another_request_fails_the_job() {
     let runner = Runner::start(&place, "");
     let first = std::sync::Mutex::new(None);
     let proxy = Fake::between(runner.address(), move |request, answer| {
-        // The daemon also follows the output of a job, by requests of their own.
-        if request.start.contains("/log ") {
+        // The daemon also asks who the runner is, and follows the output of a job, by requests of their own.
+        if request.start.contains("/log ") || is_question(request) {
             return Some(answer);
         }
         let mut first = first.lock().unwrap();

@@ -18,6 +18,11 @@ use serde_json::Value;
 use crate::runner_address::runner_address;
 use crate::tls;
 
+/// `silence`, in seconds, where neither it nor `rejoin` is given.
+const SILENCE: u64 = 40;
+/// Shorter than this, `silence` would take every busy machine for one that hangs.
+const LEAST_SILENCE: Duration = Duration::from_secs(1);
+
 /// A whole configuration.
 pub(super) const EXAMPLE: &str = "
 trigger:
@@ -90,6 +95,13 @@ pub(super) fn specs() -> Vec<OptionSpec> {
         )
         .default("15s"),
         OptionSpec::new(
+            "silence",
+            OptionKind::Duration,
+            "How long no signed answer may come from the runner of a job (version 2). The runner is asked every third of this \
+             time. After it the job is looked for once more, for another third, and is then lost: a runner that hangs \
+             holds no place. At least 1 s. Default: 40s, or `rejoin` where that is longer.",
+        ),
+        OptionSpec::new(
             "max_files_size",
             OptionKind::Size,
             "The most bytes that the files of one job may have together; without it the disk is the bound.",
@@ -131,6 +143,11 @@ impl RemoteOptions {
             Some(path) => PathBuf::from(path),
             None => default_data_dir()?,
         };
+        let rejoin = time("rejoin", 15)?;
+        let silence = time("silence", rejoin.as_secs().max(SILENCE))?;
+        if silence < LEAST_SILENCE {
+            return Err(ComponentError::of_option("silence", "it must be at least 1 s"));
+        }
         let settings = RemoteSettings {
             data_dir: std::path::absolute(&data_dir)
                 .map_err(|error| ComponentError::of_option("data_dir", error))?,
@@ -140,7 +157,8 @@ impl RemoteOptions {
                 _ => Protocol::V2,
             },
             connect_timeout: time("connect_timeout", 10)?,
-            rejoin: time("rejoin", 15)?,
+            rejoin,
+            silence,
             max_files_size: given("max_files_size")
                 .map(unit::size)
                 .transpose()

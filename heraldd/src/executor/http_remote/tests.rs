@@ -24,6 +24,9 @@ fn options_are_checked() {
         ("secret", json!([]), false),
         ("timeout", json!("1h"), true),
         ("timeout", json!("soon"), false),
+        ("silence", json!("40s"), true),
+        ("silence", json!("999ms"), false),
+        ("silence", json!("never"), false),
         ("max_files_size", json!("1GiB"), true),
         ("max_files_size", json!("huge"), false),
     ] {
