@@ -5,7 +5,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 
 use herald_spawn::{ProcessStart, spawn};
@@ -79,6 +79,14 @@ fn the_step_that_failed_is_named_and_nothing_is_left() {
         std::thread::sleep(std::time::Duration::from_millis(10));
         false
     }));
+}
+
+#[test]
+fn what_was_inherited_is_not_handed_on() {
+    // Without close-on-exec, as a shell or an init script leaves it.
+    let open = rustix::io::dup(File::open("/etc/passwd").unwrap()).unwrap();
+    let script = format!("[ -e /proc/self/fd/{} ] && echo leaked; echo done", open.as_raw_fd());
+    assert_eq!(run(&script, |_| {}).unwrap().0, "done\n");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the clones of an engine share.
 
-use std::fs::Permissions;
+use std::fs::{DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::settings::ExecSettings;
 use crate::git::Git;
 use crate::outcome::ExecError;
 use crate::process::environment::{self, Environment};
-use crate::scratch::{Scratch, ScratchUser};
+use crate::scratch::{Scratch, ScratchUser, safe_folder};
 
 pub(super) struct EngineState {
     pub(super) settings: ExecSettings,
@@ -73,13 +73,17 @@ impl EngineState {
 }
 
 fn make_folders(work_dir: &Path, run_dir: &Path, user: Option<ScratchUser>) -> std::io::Result<Arc<Scratch>> {
+    DirBuilder::new().recursive(true).mode(0o755).create(work_dir)?;
+    safe_folder::check(work_dir)?;
     make_run_dir(run_dir, user)?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(work_dir.join("gitrepo"))?;
+    let mirrors = work_dir.join("gitrepo");
+    DirBuilder::new().recursive(true).mode(0o700).create(&mirrors)?;
+    safe_folder::check_own(&mirrors)?;
     Scratch::open(work_dir, user).map(Arc::new)
 }
 
 fn make_run_dir(run_dir: &Path, user: Option<ScratchUser>) -> std::io::Result<()> {
-    std::fs::create_dir_all(run_dir)?;
+    DirBuilder::new().recursive(true).mode(0o755).create(run_dir)?;
     let Some(user) = user else { return Ok(()) };
     // A umask may have kept others out; who may list the folder is left as it is.
     if let Some(work_dir) = run_dir.parent() {

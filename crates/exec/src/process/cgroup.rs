@@ -23,6 +23,8 @@ const LOOKS: usize = 4;
 /// How often a group is removed that the kernel still counts processes in, and how long to wait in between.
 const REMOVE_TRIES: u32 = 20;
 const REMOVE_WAIT: Duration = Duration::from_millis(5);
+/// How often the lock of the own folder is tried, with the same wait: another process may look at it just now.
+const LOCK_TRIES: u32 = 100;
 
 /// Finds the group of this process in the cgroup v2 file system, from the texts of `/proc/self/mountinfo` and
 /// `/proc/self/cgroup`.
@@ -87,14 +89,18 @@ impl Cgroups {
         // Empty by now, unless somebody still goes on in it.
         let _ = remove(&base.join(LEFT));
         let own = base.join(format!("{PREFIX}{name}"));
+        let mut tries = 0;
         let lock = loop {
-            DirBuilder::new().mode(0o755).create(&own).or_else(there)?;
+            // Nobody else can open it, and so nobody else can lock it: a lock says that Herald lives.
+            DirBuilder::new().mode(0o700).create(&own).or_else(there)?;
             let lock = File::open(&own)?;
-            lock.lock()?;
-            // Another process may have taken it for that of a dead one before it was locked, and removed it.
-            if own.exists() {
-                break lock;
+            match lock.try_lock() {
+                // Another process may have taken it for that of a dead one before it was locked, and removed it.
+                Ok(()) if own.exists() => break lock,
+                Err(error) if tries == LOCK_TRIES => return Err(error.into()),
+                _ => std::thread::sleep(REMOVE_WAIT),
             }
+            tries += 1;
         };
         let (free, lingering) = (Mutex::default(), Mutex::default());
         Ok(Self { base, own, _lock: lock, count: AtomicU64::new(0), free, lingering })
@@ -120,7 +126,7 @@ impl Cgroups {
             Some(open) => open,
             None => {
                 let path = self.own.join(self.count.fetch_add(1, Ordering::Relaxed).to_string());
-                DirBuilder::new().mode(0o755).create(&path)?;
+                DirBuilder::new().mode(0o700).create(&path)?;
                 for (file, value) in limits {
                     std::fs::write(path.join(file), value)?;
                 }
@@ -351,6 +357,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -397,6 +405,8 @@ mod tests {
     fn a_folder_is_dead_without_its_lock() {
         let folder = with_controllers("");
         let groups = Cgroups::open(folder.path().to_owned(), "living").unwrap();
+        let mode = std::fs::metadata(groups.path()).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "others can lock what they can open");
         std::fs::create_dir(folder.path().join("herald-dead")).unwrap();
         std::fs::create_dir(folder.path().join("other")).unwrap();
         let dead = groups.of_dead();

@@ -105,9 +105,18 @@ impl Child {
         let Some(process) = &self.process else {
             return Err(std::io::Error::other("it was waited for already"));
         };
-        let exit = reap(self.group.leader, process).await?;
+        let exit = ended(self.group.leader, process, Reaping::Now).await?;
         self.process = None;
         Ok(exit)
+    }
+
+    /// As [`Self::wait`], and leaves the main process a zombie: until it is reaped its number, which is that of the
+    /// group, belongs to no other process, and a signal cannot hit one.
+    async fn peek(&self) -> std::io::Result<Exit> {
+        let Some(process) = &self.process else {
+            return Err(std::io::Error::other("it was waited for already"));
+        };
+        ended(self.group.leader, process, Reaping::Later).await
     }
 
     /// After the main process ended by itself: what is left in its group gets a moment, then TERM, then KILL.
@@ -133,7 +142,7 @@ impl Child {
             signal_all(&group, Signal::TERM).await;
             let deadline = Instant::now() + grace;
             let exit = tokio::select! {
-                exit = self.wait() => Some(exit?),
+                exit = self.peek() => Some(exit?),
                 () = tokio::time::sleep_until(deadline) => None,
                 () = forced.cancelled() => None,
             };
@@ -142,13 +151,14 @@ impl Child {
                 if !until_gone(left, forced, &group).await {
                     kill_all(&group).await;
                 }
-                return Ok(exit);
+                return self.wait().await.or(Ok(exit));
             }
         }
         signal_all(&group, Signal::KILL).await;
-        let exit = timeout(KILLED_GRACE, self.wait()).await;
+        let _ = timeout(KILLED_GRACE, self.peek()).await;
         kill_all(&group).await;
         // A process that hangs in the kernel is reaped later, by `drop`.
+        let exit = timeout(KILLED_GRACE, self.wait()).await;
         exit.unwrap_or(Ok(Exit::Signal(Signal::KILL.as_raw())))
     }
 }
@@ -161,8 +171,8 @@ impl Drop for Child {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // Its owner was dropped in the middle. The task ends as soon as the kernel has ended the process.
             runtime.spawn(async move {
-                let _ = reap(group.leader, &process).await;
                 kill_all(&group).await;
+                let _ = ended(group.leader, &process, Reaping::Now).await;
             });
         }
     }
@@ -175,11 +185,27 @@ fn watch(leader: Pid) -> std::io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(process, Interest::READABLE)
 }
 
-async fn reap(leader: Pid, process: &AsyncFd<OwnedFd>) -> std::io::Result<Exit> {
+/// When a process that has ended gives its number back.
+#[derive(Clone, Copy)]
+enum Reaping {
+    Now,
+    Later,
+}
+
+/// Waits until the process has ended.
+async fn ended(leader: Pid, process: &AsyncFd<OwnedFd>, reaping: Reaping) -> std::io::Result<Exit> {
+    let options = match reaping {
+        Reaping::Now => WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        Reaping::Later => WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+    };
     loop {
         let mut ready = process.readable().await?;
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        match children::reap(leader, || waitid(WaitId::PidFd(process.get_ref().as_fd()), options))? {
+        let status = || waitid(WaitId::PidFd(process.get_ref().as_fd()), options);
+        let status = match reaping {
+            Reaping::Now => children::reap(leader, status)?,
+            Reaping::Later => status()?,
+        };
+        match status {
             Some(status) => return Ok(exit_of(&status)),
             None => ready.clear_ready(),
         }

@@ -2,6 +2,7 @@
 //! swept by the next one once its owner is dead.
 
 pub(crate) mod orphans;
+pub(crate) mod safe_folder;
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::process::Pid;
 
 use crate::process::group::Mark;
@@ -89,6 +91,7 @@ impl Scratch {
 
     fn open_in(all: &Path, user: Option<ScratchUser>) -> std::io::Result<Self> {
         DirBuilder::new().recursive(true).mode(folder_mode(user)).create(all)?;
+        safe_folder::check_own(all)?;
         if user.is_some() {
             // It may be older than the option `user`, and a umask may have taken what it needs.
             set_mode(all, folder_mode(user))?;
@@ -297,7 +300,9 @@ fn locked(folder: &Path) -> std::io::Result<File> {
 }
 
 fn lock_file(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path)
 }
 
 /// A folder in memory that nobody but this user can have made, and that others cannot list or write.
@@ -317,7 +322,10 @@ fn memory_folder(user: Option<ScratchUser>) -> Option<PathBuf> {
 /// Removes the folders whose owner is dead: nobody holds the lock any more.
 fn sweep(all: &Path) {
     for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        // What somebody else has put there says nothing of an owner.
+        let own =
+            |meta: std::fs::Metadata| meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw();
+        if !entry.metadata().is_ok_and(own) {
             continue;
         }
         let alive = lock_file(&entry.path().join(LOCK))

@@ -31,6 +31,27 @@ async fn each_process_gets_term_once() {
     }
 }
 
+/// Once its leader is reaped, the number of a process group can be given to another process of the machine, and a signal
+/// would hit that one.
+#[tokio::test]
+async fn the_leader_keeps_its_number_until_all_are_gone() {
+    let bench = Bench::with(|settings| settings.kill_grace = Duration::from_secs(3));
+    let stray = "setsid sh -c 'trap \"\" TERM; while :; do sleep 0.1; done' & echo $$ > main; exec sleep 60";
+    let job = merged(sh(stray), json!({"timeout": "500ms"}));
+    let state = || {
+        let pid = std::fs::read_to_string(bench.run_dir().join("main")).unwrap_or_default();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).ok()?;
+        stat.rsplit(") ").next()?.chars().next()
+    };
+    let looked = async {
+        tokio::time::sleep(Duration::from_millis(2000)).await;
+        state()
+    };
+    let (report, between) = tokio::join!(bench.run(job), looked);
+    assert_eq!(report.unwrap().ending, Ending::TimedOut);
+    assert_eq!((between, state()), (Some('Z'), None));
+}
+
 #[tokio::test]
 async fn a_run_folder_that_is_gone_is_made_again() {
     let bench = Bench::new();
