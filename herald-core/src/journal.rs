@@ -179,6 +179,8 @@ pub struct Recovered {
     pub events: Vec<RecoveredEvent>,
     /// Jobs that had not ended, in the order in which they were made.
     pub jobs: Vec<RecoveredJob>,
+    /// The newest id of all events and jobs: new ones come after it.
+    pub newest: Option<String>,
 }
 
 /// An event that was taken and not wholly routed.

@@ -9,6 +9,7 @@ use herald_core::executor::Executor;
 use herald_core::plan::Plan;
 use herald_core::secret::Mask;
 use herald_core::selector::Selector;
+use herald_core::supervisor::{ReloadedTrigger, TriggerChange};
 use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
@@ -103,24 +104,22 @@ impl Assembly {
         self.executors.iter().map(|(name, part)| (name.clone(), part.made_from.type_name.as_str())).collect()
     }
 
-    /// The triggers that are not in `before`, or not the same.
+    /// What happens to the triggers where `after` takes the place of this.
     #[must_use]
-    pub fn triggers_new(&self, before: &Self) -> Vec<(Name, Arc<dyn Trigger>)> {
-        self.triggers
-            .iter()
-            .filter(|(name, part)| !holds(&before.triggers, name, &part.made_from))
-            .map(|(name, part)| (name.clone(), part.component.clone()))
-            .collect()
+    pub fn trigger_change(&self, after: &Self) -> TriggerChange {
+        TriggerChange { gone: self.triggers_without(after), new: after.triggers_without(self) }
     }
 
-    /// The names of the triggers that are not in `after`, or not the same.
-    #[must_use]
-    pub fn triggers_gone(&self, after: &Self) -> Vec<Name> {
-        self.triggers
-            .iter()
-            .filter(|(name, part)| !holds(&after.triggers, name, &part.made_from))
-            .map(|(name, _)| name.clone())
-            .collect()
+    /// The triggers that are not in `other`, or not the same.
+    fn triggers_without(&self, other: &Self) -> Vec<ReloadedTrigger> {
+        let unlike =
+            self.triggers.iter().filter(|(name, part)| !holds(&other.triggers, name, &part.made_from));
+        let reloaded = unlike.map(|(name, part)| ReloadedTrigger {
+            name: name.clone(),
+            type_name: part.made_from.type_name.clone(),
+            trigger: part.component.clone(),
+        });
+        reloaded.collect()
     }
 
     /// Becomes `next`, and keeps the executors that it has no more: their jobs may still run.

@@ -8,7 +8,7 @@ use herald_base::service_manager::ServiceManager;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::plan::Plan;
-use herald_core::supervisor::Supervisor;
+use herald_core::supervisor::{PreparedChange, Supervisor};
 use herald_exec::ownership;
 use herald_log::ProgramLog;
 use herald_runner::signs_of_life::SignsOfLife;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::model::Reloaded;
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
-use crate::config::{ApiSettings, DaemonConfig, FleetSettings};
+use crate::config::{DaemonConfig, FleetSettings};
 use crate::etcd::EtcdMonitor;
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
@@ -97,7 +97,6 @@ struct Daemon {
     heartbeats: Heartbeats,
     etcd: EtcdMonitor,
     runner: Option<OwnRunner>,
-    api_settings: Option<ApiSettings>,
     /// Wishes to reload that come through the API, one at a time.
     reloads: mpsc::Receiver<ReloadRequest>,
     /// Dropped last: it is open until everything has ended.
@@ -128,12 +127,11 @@ impl Daemon {
         let setup =
             Setup { recovered, outputs, ..Setup::new(plan.clone(), limits, state.journal(), clock.clone()) };
         let dispatcher = Dispatcher::start(setup);
-        let api_settings = config.settings.api;
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
         let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
-        let serving = Serving::start(state.folder(), api_settings.as_ref(), api).await?;
+        let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let mut triggers = Supervisor::new(accept.clone(), clock.clone());
         let prepared = Supervisor::prepare(assembly.triggers()).await;
@@ -158,7 +156,6 @@ impl Daemon {
             nodes,
             heartbeats,
             runner,
-            api_settings,
             reloads,
             state,
         };
@@ -211,29 +208,27 @@ impl Daemon {
         let loaded = tokio::task::spawn_blocking(load).await;
         let loaded = loaded.map_err(|error| ReloadError::Load(error.to_string()))?;
         let Loaded { config, assembly, .. } = loaded.map_err(ReloadError::Configuration)?;
-        let served = self.serve_at(config.settings.api.as_ref()).await;
-        served.map_err(|error| ReloadError::Listen(error.to_string()))?;
-        self.triggers.stop(self.assembly.triggers_gone(&assembly)).await;
-        match Supervisor::prepare(assembly.triggers_new(&self.assembly)).await {
-            Ok(prepared) => {
-                let warnings = config.warnings.iter().map(ToString::to_string).collect();
-                let restart_required = self.apply(config, assembly).await;
-                self.triggers.run(prepared);
-                Ok(Reloaded { warnings, restart_required })
-            }
-            Err((name, error)) => {
-                self.roll_back(&assembly).await;
-                Err(ReloadError::Trigger { name: name.to_string(), error: error.to_string() })
-            }
-        }
-    }
-
-    async fn serve_at(&mut self, api: Option<&ApiSettings>) -> Result<(), SocketError> {
-        self.serving.reload(api).await
+        // Everything that can fail comes first, and beside what runs: only then the one takes the place of the other.
+        let api = self.serving.prepare(config.settings.api.as_ref()).await;
+        let api = api.map_err(|error| ReloadError::Listen(error.to_string()))?;
+        let triggers = self.triggers.prepare_change(self.assembly.trigger_change(&assembly)).await;
+        let triggers = triggers.map_err(|(name, error)| ReloadError::Trigger {
+            name: name.to_string(),
+            error: error.to_string(),
+        })?;
+        let warnings = config.warnings.iter().map(ToString::to_string).collect();
+        let restart_required = self.apply(config, assembly, triggers).await;
+        self.serving.exchange(api).await;
+        Ok(Reloaded { warnings, restart_required })
     }
 
     /// Gives the settings whose change needs a restart.
-    async fn apply(&mut self, config: DaemonConfig, assembly: Assembly) -> Vec<String> {
+    async fn apply(
+        &mut self,
+        config: DaemonConfig,
+        assembly: Assembly,
+        triggers: PreparedChange,
+    ) -> Vec<String> {
         config.warnings.iter().for_each(|warning| self.log.report(warning, false));
         let mut restart_required: Vec<&str> = self.state.reload(&config.settings).into_iter().collect();
         self.log.reopen();
@@ -247,9 +242,9 @@ impl Daemon {
         if !self.etcd.watches(&assembly.etcd) {
             self.etcd = EtcdMonitor::start(&assembly.etcd);
         }
+        self.triggers.exchange(triggers).await;
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
-        self.api_settings = config.settings.api;
         restart_required.extend(self.apply_fleet(fleet).await);
         restart_required.into_iter().map(str::to_owned).collect()
     }
@@ -266,20 +261,6 @@ impl Daemon {
             std::mem::replace(&mut self.heartbeats, fresh).stop().await;
         }
         (!is_applied).then_some("runner")
-    }
-
-    /// Restores what ran before a reload that failed half way.
-    async fn roll_back(&mut self, failed: &Assembly) {
-        let api = self.api_settings.clone();
-        if let Err(error) = self.serve_at(api.as_ref()).await {
-            tracing::error!("{error}");
-        }
-        match Supervisor::prepare(self.assembly.triggers_new(failed)).await {
-            Ok(prepared) => self.triggers.run(prepared),
-            Err((name, error)) => {
-                tracing::error!("trigger \"{name}\" could not be restored: {error}")
-            }
-        }
     }
 
     async fn stop(mut self, mut signals: DaemonSignals) {

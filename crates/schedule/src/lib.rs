@@ -4,4 +4,5 @@ pub mod catch_up;
 mod cron_error;
 mod fields;
 pub mod local_time;
+pub mod mark;
 pub mod schedule;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::component::trigger::{Activator, ComponentError, Trigger};
+use crate::component::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
 use crate::event::activation::{EventSink, Name};
 
 /// How long a trigger may take to get hold of what it needs.
@@ -31,9 +31,58 @@ pub struct Supervisor {
 /// Triggers that hold what they need and wait to be run.
 pub struct Prepared(Vec<(Name, Arc<dyn Trigger>)>);
 
+/// A trigger that a reload brings or ends.
+#[derive(Clone)]
+pub struct ReloadedTrigger {
+    /// Its name.
+    pub name: Name,
+    /// Its component type.
+    pub type_name: String,
+    /// Itself.
+    pub trigger: Arc<dyn Trigger>,
+}
+
+/// What a reload does to the triggers. One that changes is in both.
+#[derive(Default)]
+pub struct TriggerChange {
+    /// Those that end.
+    pub gone: Vec<ReloadedTrigger>,
+    /// Those that come.
+    pub new: Vec<ReloadedTrigger>,
+}
+
+/// A change whose new triggers hold what they need.
+pub struct PreparedChange {
+    new: Prepared,
+    /// Those that end once the new ones run.
+    last: Vec<Name>,
+}
+
+impl TriggerChange {
+    fn before(&self, name: &Name) -> Predecessors {
+        let (same, others): (Vec<_>, Vec<_>) = self.gone.iter().partition(|gone| gone.name == *name);
+        let triggers =
+            |of: Vec<&ReloadedTrigger>| of.into_iter().map(|gone| gone.trigger.clone()).collect::<Vec<_>>();
+        Predecessors { same: triggers(same).pop(), others: triggers(others) }
+    }
+
+    /// Whether one that ends may have what this one could not get, without this one knowing: it is of another type, and
+    /// waits to be asked.
+    fn may_hold(&self, new: &ReloadedTrigger) -> bool {
+        self.gone.iter().any(|gone| gone.type_name != new.type_name && gone.trigger.timetable().is_none())
+    }
+}
+
 struct RunningTrigger {
     stop: CancellationToken,
     task: JoinHandle<()>,
+}
+
+impl RunningTrigger {
+    async fn end(mut self) {
+        self.stop.cancel();
+        let _ = tokio::time::timeout(LONGEST_END, &mut self.task).await;
+    }
 }
 
 impl Drop for RunningTrigger {
@@ -74,14 +123,71 @@ impl Supervisor {
         }
     }
 
+    /// Prepares the new triggers of a reload. Those that end run on until [`Self::exchange`], unless they cannot run
+    /// beside
+    /// a new one.
+    ///
+    /// # Errors
+    /// When one cannot be prepared: (its name, why). All run then that ran before.
+    pub async fn prepare_change(
+        &mut self,
+        change: TriggerChange,
+    ) -> Result<PreparedChange, (Name, ComponentError)> {
+        let (mut prepared, mut waiting, mut all) = (Vec::new(), Vec::new(), false);
+        for new in &change.new {
+            let succession = new.trigger.succeed(&change.before(&new.name));
+            let ready = match succession {
+                Succession::Beside => Some(prepare(new.trigger.as_ref()).await),
+                Succession::AfterEnd | Succession::AfterAll => None,
+            };
+            match ready {
+                Some(Ok(())) => prepared.push((new.name.clone(), new.trigger.clone())),
+                Some(Err(error)) if !change.may_hold(new) => return Err((new.name.clone(), error)),
+                Some(Err(_)) | None => {
+                    all |= succession != Succession::AfterEnd;
+                    waiting.push((new.name.clone(), new.trigger.clone()));
+                }
+            }
+        }
+        let beside = |gone: &ReloadedTrigger| {
+            !all && gone.trigger.succeed(&Predecessors::default()) == Succession::Beside
+        };
+        let (last, first): (Vec<_>, Vec<_>) = change.gone.into_iter().partition(beside);
+        self.stop(first.iter().map(|gone| gone.name.clone())).await;
+        match Self::prepare(waiting).await {
+            Ok(ready) => prepared.extend(ready.0),
+            Err(failed) => {
+                // What was prepared must not keep requests waiting for it.
+                drop(change.new);
+                drop(prepared);
+                self.restore(first).await;
+                return Err(failed);
+            }
+        }
+        Ok(PreparedChange { new: Prepared(prepared), last: last.into_iter().map(|gone| gone.name).collect() })
+    }
+
+    /// Runs triggers again that a reload ended that failed.
+    async fn restore(&mut self, ended: Vec<ReloadedTrigger>) {
+        for ReloadedTrigger { name, trigger, .. } in ended {
+            match Self::prepare([(name, trigger)]).await {
+                Ok(prepared) => self.run(prepared),
+                Err((name, error)) => tracing::error!("trigger \"{name}\" could not be restored: {error}"),
+            }
+        }
+    }
+
+    /// Runs the new triggers of a reload, then ends those whose place they take.
+    pub async fn exchange(&mut self, change: PreparedChange) {
+        let last: Vec<_> = change.last.iter().filter_map(|name| self.running.remove(name)).collect();
+        self.run(change.new);
+        join_all(last.into_iter().map(RunningTrigger::end)).await;
+    }
+
     /// Ends these triggers, all at once, and waits until they have ended.
     pub async fn stop(&mut self, names: impl IntoIterator<Item = Name>) {
-        let ending =
-            names.into_iter().filter_map(|name| self.running.remove(&name)).map(|mut running| async move {
-                running.stop.cancel();
-                let _ = tokio::time::timeout(LONGEST_END, &mut running.task).await;
-            });
-        join_all(ending).await;
+        let ending = names.into_iter().filter_map(|name| self.running.remove(&name));
+        join_all(ending.map(RunningTrigger::end)).await;
     }
 
     /// Ends all triggers.

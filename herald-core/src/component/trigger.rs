@@ -34,10 +34,48 @@ pub trait Trigger: Any + Send + Sync {
     /// When it cannot go on: it is logged, and the trigger is prepared and run again after a while.
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError>;
 
+    /// A reload of the configuration brings this trigger, and ends others. What one of them has (a port, say) it may
+    /// keep
+    /// for its own `prepare` and `run`. Says when it may begin. Called before `prepare`; the reload may still fail, and
+    /// the others then run on.
+    ///
+    /// Without predecessors it says whether it can run beside another one that takes its place.
+    fn succeed(&self, before: &Predecessors) -> Succession {
+        let _ = before;
+        Succession::AfterEnd
+    }
+
     /// When it is going to fire. `None`: that is not known beforehand, since it waits to be asked.
     fn timetable(&self) -> Option<Timetable<'_>> {
         None
     }
+}
+
+/// The triggers that a reload ends.
+#[derive(Default, Clone)]
+pub struct Predecessors {
+    /// The one of the same name.
+    pub same: Option<Arc<dyn Trigger>>,
+    /// All others.
+    pub others: Vec<Arc<dyn Trigger>>,
+}
+
+impl Predecessors {
+    /// All of them, the one of the same name first.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Trigger>> {
+        self.same.iter().chain(&self.others)
+    }
+}
+
+/// When a trigger that a reload brings may begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Succession {
+    /// At once: those that it follows end once it runs, so that nothing is missed in between.
+    Beside,
+    /// Once those have ended that cannot run beside another one.
+    AfterEnd,
+    /// Once all have ended: one of them has what this one needs.
+    AfterAll,
 }
 
 /// When a trigger is going to fire, as far as that is known beforehand.
@@ -58,6 +96,18 @@ pub trait Calendar: Send + Sync {
 
     /// The first instant after this one. `None`: not before the end of the calendar.
     fn next_after(&self, after: Timestamp) -> Option<Timestamp>;
+
+    /// Up to when the running trigger followed it: what was due until then does not fire again. `None`: it does not
+    /// run.
+    fn followed_until(&self) -> Option<Timestamp> {
+        None
+    }
+
+    /// Whether times come again that fired before the clock was set back, and are waited out.
+    fn waits_for_clock(&self, now: Timestamp) -> bool {
+        let until = self.followed_until().filter(|until| *until > now);
+        until.is_some_and(|until| self.next_after(now).is_some_and(|next| next <= until))
+    }
 }
 
 /// A trigger's way to the dispatcher.

@@ -41,14 +41,7 @@ impl Engine {
             Ok(answer) => (said(answer.yes), Cow::Owned(mask.text(&answer.why))),
             Err(error) => {
                 let error = mask.text(&error.to_string());
-                tracing::warn!(
-                    trigger = &*route.trigger,
-                    router = &*route.router,
-                    task = &*route.task,
-                    selector = &*route.selector,
-                    event_id = &*activation.event_id,
-                    "selector error, treated as no match: {error}"
-                );
+                self.reporter.log_selector_error(&activation.event_id, route, &error);
                 (SelectorResult::Error, Cow::Owned(error))
             }
         };

@@ -14,7 +14,7 @@ use crate::job::policy::OnFull;
 
 /// A retry waits up to this much longer than its policy says, so that jobs that failed together do not come back
 /// together.
-const JITTER: f64 = 0.25;
+pub(super) const JITTER: f64 = 0.25;
 
 impl Engine {
     /// A job begins to wait for its first attempt.

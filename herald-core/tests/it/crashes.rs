@@ -10,15 +10,17 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use herald_core::activation::{EventSink, Name};
-use herald_core::clock::SystemClock;
+use herald_core::clock::{Clock, SystemClock, TestClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::executor::{Execution, Executor, Failure, Outcome};
+use herald_core::job::Job;
 use herald_core::journal::{
     InterruptedState, Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob,
     StoredJob, StoredSecrets,
 };
 use herald_core::plan::{Limits, Plan};
 use herald_core::workflow::{KnownComponents, read};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -120,7 +122,7 @@ fn left_to_do(records: &[Record]) -> Recovered {
             Record::Reached(_) => {}
         }
     }
-    Recovered { events, jobs }
+    Recovered { events, jobs, newest: None }
 }
 
 /// Notes what it starts, and how many run at once.
@@ -296,5 +298,48 @@ proptest! {
             live(&ledger, &runner, &[]).await;
             check(&ledger.records.lock().unwrap(), &acknowledged, &runner);
         });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_next_attempt_that_a_wrong_clock_put_far_ahead_is_not_believed() {
+    let now: jiff::Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let name = |text: &str| Name::from(text);
+    let job = || Job {
+        id: name("j"),
+        trigger_id: name("e"),
+        router: name("r"),
+        trigger: name("t"),
+        selector: name("yes"),
+        task: name("k"),
+        executor: name("work"),
+        trigger_param: Arc::default(),
+        select_param: Arc::default(),
+        job_param: Arc::default(),
+        chain_depth: 0,
+        attempt: 2,
+        by: None,
+        rerun: false,
+    };
+    for (ahead, at_least, at_most) in [
+        (SignedDuration::from_hours(-24), 0, 0),
+        (SignedDuration::from_millis(800), 800, 810),
+        // By its policy it waits for 10 ms and a quarter at most.
+        (SignedDuration::from_hours(2), 10, 1100),
+        (SignedDuration::from_hours(24 * 365), 10, 1100),
+    ] {
+        let interrupted = InterruptedState::Queued { not_before: Some(now + ahead) };
+        let stored = StoredJob { job: job(), secrets: StoredSecrets::Present, broken: None };
+        let jobs = vec![RecoveredJob { stored, interrupted, queued_at: now, started_at: None }];
+        let recovered = Recovered { jobs, ..Recovered::default() };
+        let (runner, journal) = (Runner::default(), Arc::new(Ledger::with(Vec::new(), 1000)));
+        let clock = Arc::new(TestClock::at(now));
+        let setup =
+            Setup { recovered, ..Setup::new(plan(&runner), Limits::default(), journal, clock.clone()) };
+        let dispatcher = Dispatcher::start(setup);
+        dispatcher.handle().idle().await;
+        let waited = clock.now().duration_since(now).as_millis();
+        assert!((at_least..=at_most).contains(&waited), "{ahead:#}: {waited} ms");
+        assert_eq!(*runner.starts.lock().unwrap(), [(name("j"), 2)]);
     }
 }

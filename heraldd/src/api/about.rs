@@ -121,6 +121,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     let format = MetricsFormat::asked_for(&headers);
     api.metrics.rejections(&api.rejections());
     api.metrics.etcd.show(&api.view().etcd);
+    api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
     let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

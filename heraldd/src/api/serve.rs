@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
@@ -44,10 +44,12 @@ pub struct Serving {
     pub api: Arc<Api>,
     socket: Option<Server>,
     tcp: Option<Tcp>,
+    /// Those of earlier settings, which answer what they have begun.
+    ending: JoinSet<()>,
 }
 
 /// The API on a TCP port.
-struct Tcp {
+pub struct Tcp {
     settings: ApiSettings,
     /// The digest of the token, which a reload may change.
     token: Arc<RwLock<[u8; 32]>>,
@@ -66,7 +68,7 @@ impl Serving {
         tcp: Option<&ApiSettings>,
         api: Arc<Api>,
     ) -> Result<Self, SocketError> {
-        let mut serving = Self { api, socket: None, tcp: None };
+        let mut serving = Self { api, socket: None, tcp: None, ending: JoinSet::new() };
         if let Some(folder) = folder {
             let socket = bind_unix(&folder.join(SOCKET), SOCKET_MODE).await?;
             serving.socket = Some(Server::start(Listener::Unix(socket), &serving.api, None));
@@ -78,7 +80,12 @@ impl Serving {
     }
 
     async fn listen(&self, settings: &ApiSettings) -> Result<Tcp, SocketError> {
-        let live_tls = ListenerTls::from(tls(settings).await?);
+        let tls = tls(settings).await?;
+        self.listen_with(settings, tls).await
+    }
+
+    async fn listen_with(&self, settings: &ApiSettings, tls: Option<ServerTls>) -> Result<Tcp, SocketError> {
+        let live_tls = ListenerTls::from(tls);
         let listener = bind_tcp(&settings.host, settings.port).await?.with_tls(live_tls.clone());
         tracing::info!("the control API listens on {}{}", listener.address(), listener.tls_suffix());
         let token = Arc::new(RwLock::new(digest(&settings.token)));
@@ -86,43 +93,97 @@ impl Serving {
         Ok(Tcp { settings: settings.clone(), token, live_tls, server })
     }
 
-    /// Goes by other settings from now on.
+    /// Gets hold of what other settings need, while all stays as it is.
     ///
     /// # Errors
-    /// When the new port cannot be had; then all stays as it was.
-    pub async fn reload(&mut self, settings: Option<&ApiSettings>) -> Result<(), SocketError> {
-        let same_place =
-            |tcp: &Tcp, new: &ApiSettings| (&tcp.settings.host, tcp.settings.port) == (&new.host, new.port);
-        match (&mut self.tcp, settings) {
-            (Some(tcp), Some(new)) if same_place(tcp, new) => {
-                if tcp.settings.tls != new.tls {
-                    tcp.live_tls.set(tls(new).await?);
-                }
-                *tcp.token.write().unwrap_or_else(PoisonError::into_inner) = digest(&new.token);
-                tcp.settings = new.clone();
+    /// When the new port or its TLS cannot be had.
+    pub async fn prepare(&self, settings: Option<&ApiSettings>) -> Result<PreparedApi, SocketError> {
+        let Some(new) = settings else { return Ok(PreparedApi::None) };
+        let before = self.tcp.as_ref().map(|tcp| &tcp.settings).filter(|before| before.port == new.port);
+        let Some(before) = before.filter(|before| before.host == new.host || before.port != 0) else {
+            return Ok(PreparedApi::Beside(Box::new(self.listen(new).await?)));
+        };
+        let changed = before.tls != new.tls || before.host != new.host;
+        let tls = if changed { Some(tls(new).await?) } else { None };
+        let settings = Box::new(new.clone());
+        Ok(if before.host == new.host {
+            PreparedApi::Same { settings, tls }
+        } else {
+            PreparedApi::InPlace { settings, tls: tls.flatten() }
+        })
+    }
+
+    /// Goes by other settings from now on. Connections that are not at another place stay open.
+    pub async fn exchange(&mut self, prepared: PreparedApi) {
+        match prepared {
+            PreparedApi::None => {
+                let before = self.tcp.take();
+                self.end(before);
             }
-            (_, Some(new)) => {
-                let before = self.tcp.replace(self.listen(new).await?);
-                if let Some(before) = before {
-                    before.server.stop().await;
-                }
+            PreparedApi::Beside(tcp) => {
+                let before = self.tcp.replace(*tcp);
+                self.end(before);
             }
-            (_, None) => {
-                if let Some(before) = self.tcp.take() {
-                    before.server.stop().await;
+            PreparedApi::Same { settings, tls } => {
+                let Some(tcp) = &mut self.tcp else { return };
+                if let Some(tls) = tls {
+                    tcp.live_tls.set(tls);
                 }
+                *tcp.token.write().unwrap_or_else(PoisonError::into_inner) = digest(&settings.token);
+                tcp.settings = *settings;
+            }
+            PreparedApi::InPlace { settings, tls } => {
+                let before = self.tcp.take().map(|tcp| (tcp.settings.clone(), tcp));
+                let Some((before, tcp)) = before else { return };
+                tcp.server.stop().await;
+                self.tcp = match self.listen_with(&settings, tls).await {
+                    Ok(tcp) => Some(tcp),
+                    Err(error) => {
+                        tracing::error!("{error}; it stays where it was");
+                        self.listen(&before).await.inspect_err(|error| tracing::error!("{error}")).ok()
+                    }
+                };
             }
         }
-        Ok(())
+    }
+
+    /// Ends it aside: the request that asked for the reload may be one of its own.
+    fn end(&mut self, tcp: Option<Tcp>) {
+        if let Some(tcp) = tcp {
+            self.ending.spawn(tcp.server.stop());
+        }
     }
 
     /// Stops it cleanly.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.api.closing.cancel();
         for server in self.socket.into_iter().chain(self.tcp.map(|tcp| tcp.server)) {
             server.stop().await;
         }
+        while self.ending.join_next().await.is_some() {}
     }
+}
+
+/// What other settings of the API need.
+pub enum PreparedApi {
+    /// Nothing: it listens on no port.
+    None,
+    /// Another port, which is open already.
+    Beside(Box<Tcp>),
+    /// The same host and port; other TLS, if that changed.
+    Same {
+        /// The settings.
+        settings: Box<ApiSettings>,
+        /// Their TLS.
+        tls: Option<Option<ServerTls>>,
+    },
+    /// The same port of another host: the one must be closed before the other can be opened.
+    InPlace {
+        /// The settings.
+        settings: Box<ApiSettings>,
+        /// Their TLS.
+        tls: Option<ServerTls>,
+    },
 }
 
 async fn tls(settings: &ApiSettings) -> Result<Option<ServerTls>, ComponentError> {

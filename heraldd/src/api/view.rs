@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::model;
 use crate::assembly::Assembly;
 use crate::etcd::EtcdConnections;
+use crate::metrics::ClockWait;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;
@@ -59,11 +60,13 @@ impl View {
     /// All triggers, with what is due after this time.
     pub(super) fn triggers(&self, now: Timestamp) -> Vec<model::TriggerResource> {
         let shown = |(name, type_name, trigger): &(Name, String, Arc<dyn Trigger>)| {
-            let (mut next, mut every_seconds) = (Vec::new(), None);
+            let (mut next, mut every_seconds, mut waits_for_clock) = (Vec::new(), None, false);
             match trigger.timetable() {
                 Some(Timetable::Every(period)) => every_seconds = Some(period.as_secs_f64()),
                 Some(Timetable::Calendar(calendar)) => {
-                    let mut at = now;
+                    waits_for_clock = calendar.waits_for_clock(now);
+                    // What fired before the clock was set back does not fire again.
+                    let mut at = calendar.followed_until().map_or(now, |until| until.max(now));
                     while next.len() < TIMES
                         && let Some(due) = calendar.next_after(at)
                     {
@@ -78,9 +81,21 @@ impl View {
                 type_name: type_name.clone(),
                 next,
                 every_seconds,
+                waits_for_clock,
             }
         };
         self.triggers.iter().map(shown).collect()
+    }
+
+    /// Of the triggers that have a calendar, whether they wait for a clock that was set back.
+    pub(super) fn waits_for_clock(&self, now: Timestamp) -> Vec<ClockWait> {
+        let wait = |(name, _, trigger): &(Name, String, Arc<dyn Trigger>)| match trigger.timetable() {
+            Some(Timetable::Calendar(calendar)) => {
+                Some(ClockWait { trigger: name.clone(), waits: calendar.waits_for_clock(now) })
+            }
+            _ => None,
+        };
+        self.triggers.iter().filter_map(wait).collect()
     }
 
     /// All routers. Made when they are asked for: there may be ten thousand, and nobody who asks.

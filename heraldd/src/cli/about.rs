@@ -122,7 +122,10 @@ pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput
         let row = |trigger: &model::TriggerResource| {
             let due = trigger.next.first().and_then(|at| at.parse::<Timestamp>().ok());
             let (next, when) = match (due, trigger.every_seconds) {
-                (Some(due), _) => (due.to_string(), human_time::until(due.duration_since(now))),
+                (Some(due), _) => {
+                    let why = if trigger.waits_for_clock { " (the clock was set back)" } else { "" };
+                    (due.to_string(), format!("{}{why}", human_time::until(due.duration_since(now))))
+                }
                 (None, Some(every)) => {
                     let every = std::time::Duration::try_from_secs_f64(every).unwrap_or_default();
                     ("-".to_owned(), human_time::every(every))

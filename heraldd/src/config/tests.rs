@@ -704,6 +704,6 @@ fn a_component_is_made_again_at_a_reload_if_what_it_took_has_changed() {
         };
         assert_eq!(kept("far"), executors_kept, "{nodes} {id:?}");
         assert!(kept("near"), "{nodes} {id:?}");
-        assert_eq!(after.triggers_new(&before).is_empty(), triggers_kept, "{nodes} {id:?}");
+        assert_eq!(before.trigger_change(&after).new.is_empty(), triggers_kept, "{nodes} {id:?}");
     }
 }

@@ -1,10 +1,17 @@
 //! What is counted, for Prometheus. The names are part of what users rely on; docs/reference/metrics.md lists them.
 
+mod clock_waits;
+mod etcd;
+mod metrics_format;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use clock_waits::ClockWait;
+use clock_waits::ClockWaits;
+use etcd::EtcdMetrics;
 use herald_core::activation::Name;
 use herald_core::dispatcher::DispatcherStatus;
 use herald_core::journal::{Record, RecoveredJob};
@@ -13,6 +20,8 @@ use herald_core::plan::Plan;
 use herald_store::damage::Damage;
 use herald_store::observed::RecordCounter;
 use jiff::Timestamp;
+pub use metrics_format::MetricsFormat;
+use metrics_format::prometheus;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -20,12 +29,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-
-mod etcd;
-mod format;
-
-use etcd::EtcdMetrics;
-pub use format::MetricsFormat;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTrigger {
@@ -82,6 +85,8 @@ pub struct Metrics {
     failures: Counter,
     reloads: Family<OfResult, Counter>,
     rejected: Family<OfTrigger, Counter>,
+    /// Which triggers wait for a clock that was set back.
+    pub clock_waits: ClockWaits,
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
@@ -133,6 +138,7 @@ impl Metrics {
             failures: Counter::default(),
             reloads: Family::default(),
             rejected: Family::default(),
+            clock_waits: ClockWaits::default(),
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
@@ -191,6 +197,7 @@ impl Metrics {
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
         let what = "Requests that were rejected because their sender is not known: a wrong signature, say";
         registry.register("requests_rejected", what, self.rejected.clone());
+        self.clock_waits.register(registry);
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the
@@ -343,35 +350,6 @@ fn of(router: &Name) -> OfRouter {
 
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
-}
-
-/// OpenMetrics in Prometheus' older text format: there the `# TYPE` lines of counters and infos have the name with its
-/// suffix, and there are no units and no end mark.
-fn prometheus(open: &str) -> String {
-    let types = open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '));
-    let endings: HashMap<&str, &str> = types
-        .filter_map(|(name, kind)| match kind {
-            "counter" => Some((name, "_total")),
-            "info" => Some((name, "_info")),
-            _ => None,
-        })
-        .collect();
-    let mut text = String::with_capacity(open.len());
-    for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
-        let comment = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
-        let comment = comment.and_then(|comment| comment.split_once(' '));
-        match comment.and_then(|(name, rest)| Some((name, endings.get(name)?, rest))) {
-            Some((name, ending, rest)) => {
-                let (kind, _) = line.split_at(7);
-                // Only OpenMetrics knows the type.
-                let rest = if kind == "# TYPE " && rest == "info" { "gauge" } else { rest };
-                text.push_str(&format!("{kind}{name}{ending} {rest}"));
-            }
-            None => text.push_str(line),
-        }
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use herald_core::activation::Activation;
 use herald_core::job::Job;
 use herald_core::lifecycle::{Status, Verdict};
-
 use http::HeaderMap;
 use http::header::ACCEPT;
 

@@ -1,16 +1,16 @@
 //! Takes the webhooks of Gogs over HTTP.
 
+use std::any::Any;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::spec::{Description, OptionKind, OptionSpec, TriggerType};
-use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
 use herald_core::unit;
-use herald_net::listen::{Listener, bind_tcp, bind_unix};
 use herald_net::repeated_log::RepeatedLog;
-use herald_net::serve::{ServeOptions, serve};
+use herald_net::serve::{LatestHandler, ListenAddress, ListenerUse, ServeOptions, SharedListener};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -108,13 +108,18 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
+/// A listener whose triggers take each other's place.
+type GogsListener = SharedListener<LatestHandler<Receiver>>;
+type GogsListenerUse = ListenerUse<LatestHandler<Receiver>>;
+
 struct GogsHookTrigger {
     secrets: Arc<[String]>,
-    tcp: Option<(String, u16)>,
-    unix_socket: Option<PathBuf>,
+    listen_addresses: Vec<ListenAddress>,
     dedup_window: Duration,
     /// What `prepare` got hold of, until `run` takes it.
-    prepared: Mutex<Option<Vec<Listener>>>,
+    prepared: Mutex<Vec<GogsListenerUse>>,
+    /// Where it listens, or the trigger before it that ends with a reload; in the order of the addresses.
+    listeners: Mutex<Vec<Weak<GogsListener>>>,
 }
 
 impl GogsHookTrigger {
@@ -127,31 +132,53 @@ impl GogsHookTrigger {
         };
         let only_socket = given.unix_socket.is_some() && given.host.is_none() && given.port.is_none();
         let host = given.host.unwrap_or_else(|| HOST.to_owned());
+        let tcp = (!only_socket).then(|| ListenAddress::Tcp(host, given.port.unwrap_or(PORT)));
+        let unix = given.unix_socket.map(|path| ListenAddress::Unix(path, SOCKET_MODE));
         Ok(Self {
             secrets: secrets.into(),
-            tcp: (!only_socket).then(|| (host, given.port.unwrap_or(PORT))),
-            unix_socket: given.unix_socket,
+            listen_addresses: tcp.into_iter().chain(unix).collect(),
             dedup_window,
-            prepared: Mutex::new(None),
+            prepared: Mutex::default(),
+            listeners: Mutex::default(),
         })
     }
 
-    fn take(&self) -> Option<Vec<Listener>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn of(trigger: &Arc<dyn Trigger>) -> Option<&Self> {
+        let trigger: &dyn Any = trigger.as_ref();
+        trigger.downcast_ref()
     }
 
-    async fn bind(&self) -> Result<Vec<Listener>, ComponentError> {
+    fn take(&self) -> Vec<GogsListenerUse> {
+        std::mem::take(&mut self.prepared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<Weak<GogsListener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listener_at(&self, address: &ListenAddress) -> Option<Weak<GogsListener>> {
+        let place = self.listen_addresses.iter().position(|own| own == address)?;
+        self.listeners().get(place).cloned()
+    }
+
+    async fn bind(&self) -> Result<Vec<GogsListenerUse>, ComponentError> {
         // Ours from an earlier `prepare`, if there was no `run`, would be in the way.
         drop(self.take());
-        let mut listeners = Vec::new();
-        if let Some((host, port)) = &self.tcp {
-            listeners.push(bind_tcp(host, *port).await.map_err(ComponentError::new)?);
+        let before = self.listeners().clone();
+        let mut held = Vec::new();
+        for (n, address) in self.listen_addresses.iter().enumerate() {
+            let before = before.get(n).and_then(Weak::upgrade);
+            let usable = |listener: &Arc<GogsListener>| !listener.has_ended() && !listener.is_expecting();
+            let listener = match before.filter(usable) {
+                Some(listener) => listener,
+                None => SharedListener::bind(address, None, LatestHandler::default())
+                    .await
+                    .map_err(ComponentError::new)?,
+            };
+            held.push(listener.hold(address, None));
         }
-        if let Some(path) = &self.unix_socket {
-            let socket = bind_unix(path, SOCKET_MODE).await.map_err(ComponentError::new)?;
-            listeners.push(Listener::Unix(socket));
-        }
-        Ok(listeners)
+        *self.listeners() = held.iter().map(|held| Arc::downgrade(held.listener())).collect();
+        Ok(held)
     }
 }
 
@@ -171,22 +198,45 @@ fn serve_options() -> ServeOptions {
 #[async_trait]
 impl Trigger for GogsHookTrigger {
     async fn prepare(&self) -> Result<(), ComponentError> {
-        let listeners = self.bind().await?;
-        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(listeners);
+        let held = self.bind().await?;
+        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = held;
         Ok(())
     }
 
-    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
-        let listeners = match self.take() {
-            Some(listeners) => listeners,
-            None => self.bind().await?,
+    fn succeed(&self, before: &Predecessors) -> Succession {
+        let others: Vec<&Self> = before.all().filter_map(Self::of).collect();
+        if others.is_empty() {
+            return Succession::Beside;
+        }
+        let listener =
+            |address| others.iter().find_map(|other| other.listener_at(address)).unwrap_or_default();
+        *self.listeners() = self.listen_addresses.iter().map(listener).collect();
+        let in_the_way = |address: &ListenAddress| {
+            let mut theirs = others.iter().flat_map(|other| &other.listen_addresses);
+            theirs.any(|other| other.is_in_the_way_of(address))
         };
-        for listener in &listeners {
-            tracing::info!("trigger \"{}\" listens on {}", activator.trigger(), listener.address());
+        if self.listen_addresses.iter().any(in_the_way) { Succession::AfterAll } else { Succession::Beside }
+    }
+
+    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
+        let held = self.take();
+        let held = if held.is_empty() { self.bind().await? } else { held };
+        for held in &held {
+            tracing::info!("trigger \"{}\" listens on {}", activator.trigger(), held.listener().address());
         }
         let (secrets, dedup_window) = (self.secrets.clone(), self.dedup_window);
         let receiver = Receiver { secrets, dedup_window, activator, rejections: RepeatedLog::new() };
-        serve(listeners, serve_options(), Arc::new(receiver), stop).await;
+        let receiver = Arc::new(receiver);
+        let enter = |held: GogsListenerUse| {
+            let turn = held.listener().handler().put(receiver.clone());
+            (turn, held.enter(serve_options()))
+        };
+        let entered: Vec<_> = held.into_iter().map(enter).collect();
+        stop.cancelled().await;
+        for (turn, stay) in entered {
+            drop(turn);
+            stay.leave().await;
+        }
         Ok(())
     }
 }

@@ -8,4 +8,4 @@ mod unix_socket;
 pub use bind::{Listener, bind_tcp};
 pub use error::ListenError;
 pub use listener_tls::ListenerTls;
-pub use unix_socket::{UnixSocket, bind_unix};
+pub use unix_socket::{UnixSocket, bind_unix, set_unix_mode};

@@ -62,6 +62,17 @@ pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, ListenError
     bind(path, mode).await.map_err(|reason| reason.at(format!("the socket {}", path.display())))
 }
 
+/// Gives a socket that is in use another mode.
+///
+/// # Errors
+/// Names the path and what to do.
+pub fn set_unix_mode(path: &Path, mode: u32) -> Result<(), ListenError> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| {
+        ListenReason::system("its permissions cannot be changed: ", &error)
+            .at(format!("the socket {}", path.display()))
+    })
+}
+
 async fn bind(path: &Path, mode: u32) -> Result<UnixSocket, ListenReason> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

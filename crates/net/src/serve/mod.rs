@@ -8,19 +8,25 @@ mod client_stream;
 mod connection_slots;
 mod head_clock;
 mod host;
+mod latest_handler;
 mod options;
 mod peer;
 mod reply;
 mod request_line;
 mod server;
+mod shared_listener;
 mod shared_socket;
 mod slot_table;
 mod source;
 
 pub use body::{BodyError, read_whole};
 pub use host::{HostError, HostRule};
+pub use latest_handler::{HandlerTurn, LatestHandler};
 pub use options::{ServeOptions, ServerStop};
 pub use peer::{ClientWaiting, Peer};
 pub use reply::{JSON, JsonReply, error_reply, json_reply};
 pub use request_line::RequestLine;
 pub use server::{Handler, serve};
+pub use shared_listener::{
+    ListenAddress, ListenPlace, ListenerArrivals, ListenerStay, ListenerUse, SharedListener,
+};

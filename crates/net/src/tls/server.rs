@@ -94,6 +94,7 @@ impl ServerFiles {
 /// TLS of a listener. Cheap to clone.
 #[derive(Clone)]
 pub struct ServerTls {
+    files: Arc<ServerFiles>,
     watched: Arc<Watched<ServerConfig>>,
 }
 
@@ -110,7 +111,14 @@ impl ServerTls {
     /// What is wrong with which file.
     pub fn load(files: ServerFiles) -> Result<Self, TlsError> {
         let all = [&files.cert, &files.key].into_iter().chain(&files.client_ca).cloned().collect();
-        Ok(Self { watched: Watched::new(all, move || files.make())? })
+        let of = Arc::new(files.clone());
+        Ok(Self { files: of, watched: Watched::new(all, move || files.make())? })
+    }
+
+    /// The files that it goes by.
+    #[must_use]
+    pub fn files(&self) -> &ServerFiles {
+        &self.files
     }
 
     /// Shakes hands with a client, by the files as they are now. A session of before a change is not resumed.

@@ -32,6 +32,8 @@ FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
 /// By an index that has all it needs. Sorting is ours: SQLite's would give nothing where one page is damaged.
 const OPEN_JOBS: &str = "SELECT id FROM jobs WHERE status IN ('queued', 'running')";
+const NEWEST: &str =
+    "SELECT max(id) FROM (SELECT max(id) AS id FROM events UNION ALL SELECT max(id) FROM jobs)";
 const OPEN_EVENTS: &str = "SELECT id FROM events WHERE routed_at IS NULL";
 
 impl JournalStore {
@@ -45,7 +47,9 @@ impl JournalStore {
         let whole = WholeRows { reader: &reader, damage: &self.damage };
         let jobs = whole.each("waiting job", OPEN_JOBS, |id| open_job(&reader, id, &self.seal));
         let events = whole.each("waiting event", OPEN_EVENTS, |id| open_event(&reader, id, &self.seal));
-        Ok(Recovered { events: events.map_err(unreadable)?, jobs: jobs.map_err(unreadable)? })
+        // Where it cannot be read, ids go by the clock alone.
+        let newest = reader.query_row(NEWEST, [], |row| row.get(0)).ok().flatten();
+        Ok(Recovered { events: events.map_err(unreadable)?, jobs: jobs.map_err(unreadable)?, newest })
     }
 }
 

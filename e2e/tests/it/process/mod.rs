@@ -5,4 +5,5 @@ mod fairness;
 mod isolation;
 mod limits;
 mod ownership;
+mod reload;
 mod signals;

@@ -1,11 +1,10 @@
 //! `cron`: fires by the calendar.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::activation::Name;
-use herald_core::clock::Clock;
 use herald_core::param::Params;
 use herald_core::position::{Cursor, Position};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
@@ -13,17 +12,17 @@ use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigg
 use herald_core::unit;
 use herald_schedule::catch_up::{CatchUp, DueTimes, due};
 use herald_schedule::local_time;
+use herald_schedule::mark::{ClockChange, ScheduleMark};
 use herald_schedule::schedule::{Schedule, time_zone};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The wall clock is looked at this often while waiting: it may be set, and the machine may sleep.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// A clock that is set back by more than this is logged as a warning.
-const SET_BACK: SignedDuration = SignedDuration::from_mins(5);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long ago something may have been due that is caught up with.
 const WINDOW: Duration = Duration::from_secs(60 * 60);
 /// How long to wait when an event could not be recorded.
@@ -38,7 +37,9 @@ pub fn component() -> TriggerType {
          the clocks go forward, a job in the hour that is left out fires once, right after it; when they go back, \
          a job with fixed hours and minutes fires once, one that runs every so often keeps running. What was due \
          while Herald was down, the machine slept or the event could not be taken is caught up with, see `catch_up`. \
-         A clock that is set back fires nothing twice.",
+         A clock that is set back by up to 3 h fires nothing twice: the trigger waits until the clock has passed the \
+         last time that fired. A greater step is a correction of a clock that was wrong: the trigger goes on from now, \
+         as it does where the last time that fired is more than one period ahead at the start.",
     )
     .option(
         OptionSpec::new(
@@ -144,6 +145,18 @@ struct CronTrigger {
     window: SignedDuration,
     /// What distinguishes this calendar from a changed one, after the trigger's name.
     calendar: String,
+    /// Up to when it was followed; none before it runs.
+    followed: Mutex<Option<ScheduleMark>>,
+}
+
+/// How far a running trigger has come.
+struct FollowedSchedule<'a> {
+    trigger: &'a CronTrigger,
+    activator: &'a Activator,
+    source: Name,
+    mark: ScheduleMark,
+    /// When the wall clock was read last.
+    read: Instant,
 }
 
 impl CronTrigger {
@@ -158,7 +171,14 @@ impl CronTrigger {
         let calendar =
             format!("{}\0{}\0{}", given.cron, given.with_seconds, given.time_zone.unwrap_or_default());
         let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
-        Ok(Self { line: given.cron, schedule, catch_up: given.catch_up, window, calendar })
+        Ok(Self {
+            line: given.cron,
+            schedule,
+            catch_up: given.catch_up,
+            window,
+            calendar,
+            followed: Mutex::default(),
+        })
     }
 
     fn params(&self, now: Timestamp, due: Timestamp) -> Params {
@@ -173,48 +193,11 @@ impl CronTrigger {
         .collect()
     }
 
-    /// Waits until something after `last` is due. Returns the time it is then. `None`: never.
-    async fn wait(&self, name: &str, clock: &dyn Clock, last: Timestamp) -> Option<Timestamp> {
-        let mut due = self.schedule.next_after(last)?;
-        let mut waited_for = SignedDuration::MAX;
-        loop {
-            let now = clock.now();
-            let mut left = due.duration_since(now);
-            if left <= SignedDuration::ZERO {
-                return Some(now);
-            }
-            // An interval is a length of time: it does not grow when the clock is set back.
-            if let Some(period) = self.schedule.period().filter(|period| left > *period) {
-                due = now.checked_add(period).ok()?;
-                left = period;
-            }
-            if left > waited_for.saturating_add(SET_BACK) {
-                let due = local_time::seconds(due, self.schedule.zone());
-                tracing::warn!(
-                    trigger = name,
-                    "the clock was set back; nothing fires twice, so this trigger waits until {due}"
-                );
-            }
-            waited_for = left;
-            // One more, since timers count whole milliseconds and the clock counts finer.
-            let left = left.unsigned_abs().saturating_add(Duration::from_millis(1));
-            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
-        }
-    }
-
     /// Fires one time after the other.
     async fn fire(&self, activator: &Activator) {
-        let clock = activator.clock();
-        let source: Name = format!("{}\0{}", activator.trigger(), self.calendar).into();
-        let mut last = match activator.reached(&source).await.and_then(|position| position.time()) {
-            Some(reached) => reached,
-            None => {
-                let now = clock.now();
-                activator.reach(cursor(&source, now)).await;
-                now
-            }
-        };
-        while let Some(now) = self.wait(activator.trigger(), &**clock, last).await {
+        let mut followed = FollowedSchedule::start(self, activator).await;
+        while let Some(now) = followed.wait().await {
+            let last = followed.mark.at();
             let DueTimes { times, left_out } = due(&self.schedule, self.catch_up, self.window, last, now);
             if left_out {
                 tracing::warn!(
@@ -222,15 +205,15 @@ impl CronTrigger {
                     "something that was due is left out: it is older than catch_up_window, or too much"
                 );
             }
-            let (reached, all) = self.fire_all(activator, &source, times, last).await;
+            let (reached, all) = self.fire_all(activator, &followed.source, times, last).await;
+            followed.mark.advance(reached);
             if !all {
-                last = reached;
                 tokio::time::sleep(TRY_AGAIN).await;
                 continue;
             }
-            last = reached.max(self.schedule.last_between(last, now).unwrap_or(reached));
+            followed.mark.advance(reached.max(self.schedule.last_between(last, now).unwrap_or(reached)));
             if left_out {
-                activator.reach(cursor(&source, last)).await;
+                followed.record().await;
             }
         }
         // Past the end of the calendar.
@@ -256,6 +239,73 @@ impl CronTrigger {
             reached = due;
         }
         (reached, true)
+    }
+}
+
+impl<'a> FollowedSchedule<'a> {
+    /// From where an earlier process stopped, or from now on.
+    async fn start(trigger: &'a CronTrigger, activator: &'a Activator) -> Self {
+        let source: Name = format!("{}\0{}", activator.trigger(), trigger.calendar).into();
+        let reached = activator.reached(&source).await.and_then(|position| position.time());
+        let (now, read) = (activator.clock().now(), Instant::now());
+        let (mark, change) = match reached {
+            Some(reached) => ScheduleMark::resume(&trigger.schedule, reached, now),
+            None => (ScheduleMark::begin(now), None),
+        };
+        let followed = Self { trigger, activator, source, mark, read };
+        match change {
+            Some(change) => followed.clock_changed(change).await,
+            None if reached.is_none() => followed.record().await,
+            None => {}
+        }
+        followed
+    }
+
+    /// Waits until something is due. Returns the time it is then. `None`: never.
+    async fn wait(&mut self) -> Option<Timestamp> {
+        loop {
+            let now = self.activator.clock().now();
+            let elapsed = std::mem::replace(&mut self.read, Instant::now());
+            let elapsed = self.read.duration_since(elapsed).try_into().unwrap_or(SignedDuration::MAX);
+            if let Some(change) = self.mark.read(&self.trigger.schedule, now, elapsed) {
+                self.clock_changed(change).await;
+            }
+            *self.trigger.followed.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.mark);
+            let left = self.trigger.schedule.next_after(self.mark.at())?.duration_since(now);
+            if left <= SignedDuration::ZERO {
+                return Some(now);
+            }
+            // One more, since timers count whole milliseconds and the clock counts finer.
+            let left = left.unsigned_abs().saturating_add(Duration::from_millis(1));
+            tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+        }
+    }
+
+    async fn clock_changed(&self, change: ClockChange) {
+        let (trigger, zone) = (self.activator.trigger(), self.trigger.schedule.zone());
+        match change {
+            ClockChange::WaitedFor { until } => {
+                let until = local_time::seconds(until, zone);
+                tracing::warn!(
+                    trigger,
+                    "the clock was set back; nothing fires twice, so this trigger waits until the clock has passed {until}"
+                );
+            }
+            ClockChange::NotBelieved { ahead } => {
+                let ahead = SignedDuration::from_secs(ahead.as_secs());
+                tracing::warn!(
+                    trigger,
+                    "the last time that fired is {ahead:#} ahead of the clock, so the clock was wrong then; this trigger \
+                     goes on from now"
+                );
+                self.record().await;
+            }
+        }
+    }
+
+    /// Records how far it was followed.
+    async fn record(&self) {
+        self.activator.reach(cursor(&self.source, self.mark.at())).await;
     }
 }
 
@@ -292,6 +342,10 @@ impl Calendar for CronTrigger {
 
     fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         self.schedule.next_after(after)
+    }
+
+    fn followed_until(&self) -> Option<Timestamp> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).map(|mark| mark.at())
     }
 }
 

@@ -1,8 +1,9 @@
 //! From an accepted request to an event and the response.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use herald_core::activation::{NewEvent, Refused};
 use herald_core::actor::Actor;
 use herald_core::trigger::{Activator, CancellationToken};
@@ -17,8 +18,9 @@ use super::head::RememberedKey;
 use super::options::{Respond, Web};
 use super::rejection::RejectedRequest;
 use super::result::EventResult;
+use super::submission::{EventSubmission, EventSubmissions};
 use herald_net::repeated_log::RepeatedLog;
-use herald_net::serve::{JsonReply, Peer, error_reply, json_reply};
+use herald_net::serve::{JsonReply, ListenerArrivals, Peer, error_reply, json_reply};
 use herald_webhook::delivery::RequestKey;
 
 /// When to try again, in seconds, after an event was refused.
@@ -31,9 +33,14 @@ const ROUTED: Duration = Duration::from_secs(5);
 /// Creates an event of every accepted request.
 pub(super) struct Answers {
     pub(super) activator: Activator,
+    /// Those of the trigger that took this one's place meanwhile.
+    pub(super) follower: OnceLock<Arc<Answers>>,
     pub(super) check: Arc<RequestCheck>,
-    /// Cancelled when the trigger is to end.
-    pub(super) stop: CancellationToken,
+    /// Cancelled when the listener is to end.
+    pub(super) ending: CancellationToken,
+    /// Whether a trigger is coming that may take this one's place.
+    pub(super) arrivals: ListenerArrivals,
+    pub(super) submissions: EventSubmissions,
     /// Of requests whose sender is not known.
     pub(super) rejections: RepeatedLog,
     /// Names the trigger where requests wait for its jobs.
@@ -41,6 +48,33 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    /// Another trigger takes the place of this one: requests that are being answered become events of that one, since
+    /// this one is in the configuration no longer.
+    pub(super) fn is_followed_by(&self, other: &Arc<Self>) {
+        // Of several the first: it knows its own follower.
+        let _ = self.follower.set(other.clone());
+    }
+
+    /// The request becomes an event, once no other trigger is about to take this one's place.
+    async fn submission(&self) -> EventSubmission {
+        let submission = self.submissions.begin();
+        if self.arrivals.settled().now_or_never().is_some() {
+            return submission;
+        }
+        drop(submission);
+        self.arrivals.settled().await;
+        self.submissions.begin()
+    }
+
+    /// The way to the dispatcher of the trigger that has this place.
+    fn activator(&self) -> &Activator {
+        let mut latest = self;
+        while let Some(follower) = latest.follower.get() {
+            latest = follower;
+        }
+        &latest.activator
+    }
+
     /// The response. `captures` are the values in the path.
     pub(super) async fn answer(
         &self,
@@ -74,24 +108,10 @@ impl Answers {
     }
 
     async fn activate(&self, accepted: AcceptedRequest) -> Result<JsonReply, Refused> {
-        let event_id = self.activator.submit(self.event(accepted)).await?;
+        let _submission = self.submission().await;
+        let activator = self.activator();
+        let event_id = activator.submit(event(activator, accepted)).await?;
         Ok(event_reply(&event_id))
-    }
-
-    fn event(&self, accepted: AcceptedRequest) -> NewEvent {
-        let AcceptedRequest { params, key, client, .. } = accepted;
-        let key = key.map(|RememberedKey { key, window }| match key {
-            RequestKey::Signed(name) => self.activator.key(&name, window),
-            RequestKey::Unsigned { name, content } => {
-                self.activator.key(&name, window).with_content(&content)
-            }
-            RequestKey::Named { name, signed } => {
-                self.activator.key(&name, window).or(&self.activator.key_name(&signed))
-            }
-        });
-        let address = client.map(|client| client.to_string().into());
-        let by = Arc::new(Actor { address, ..Actor::via(self.activator.name()) });
-        NewEvent { key, by: Some(by), ..self.activator.event(params) }
     }
 
     async fn activate_web(
@@ -106,8 +126,11 @@ impl Answers {
             return Ok(too_many_wait());
         }
         let (text, watch) = (accepted.text, Watch::new());
-        let event = NewEvent { watch: Some(watch.clone()), ..self.event(accepted) };
-        let event_id = self.activator.submit(event).await?.to_string();
+        let submission = self.submission().await;
+        let activator = self.activator();
+        let event = NewEvent { watch: Some(watch.clone()), ..event(activator, accepted) };
+        let event_id = activator.submit(event).await?.to_string();
+        drop(submission);
         if !watch.is_of_a_new_event() {
             let duplicate = json!({"event_id": event_id, "duplicate": true});
             return Ok(json_reply(StatusCode::OK, duplicate.to_string()));
@@ -123,7 +146,7 @@ impl Answers {
                 Ok(fixed.put(json_reply(StatusCode::OK, answer.to_string())))
             }
             Respond::Result(longest) => {
-                let ended = self.stop.run_until_cancelled(tokio::time::timeout(longest, watch.ended()));
+                let ended = self.ending.run_until_cancelled(tokio::time::timeout(longest, watch.ended()));
                 let ended = match &waiting {
                     Some(waiting) => waiting.for_work(ended).await,
                     None => ended.await,
@@ -136,6 +159,19 @@ impl Answers {
             }
         }
     }
+}
+
+/// The event of a request.
+fn event(activator: &Activator, accepted: AcceptedRequest) -> NewEvent {
+    let AcceptedRequest { params, key, client, .. } = accepted;
+    let key = key.map(|RememberedKey { key, window }| match key {
+        RequestKey::Signed(name) => activator.key(&name, window),
+        RequestKey::Unsigned { name, content } => activator.key(&name, window).with_content(&content),
+        RequestKey::Named { name, signed } => activator.key(&name, window).or(&activator.key_name(&signed)),
+    });
+    let address = client.map(|client| client.to_string().into());
+    let by = Arc::new(Actor { address, ..Actor::via(activator.name()) });
+    NewEvent { key, by: Some(by), ..activator.event(params) }
 }
 
 fn event_reply(event_id: &str) -> JsonReply {

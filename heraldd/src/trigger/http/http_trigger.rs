@@ -1,22 +1,22 @@
 //! A trigger of this type: where it listens, what it requires of requests, and its run.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::context::Context;
 use herald_core::spec::Options;
-use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
 use herald_net::repeated_log::RepeatedLog;
-use herald_net::serve::{HostRule, ServeOptions};
+use herald_net::serve::{HostRule, ListenAddress, ListenerUse, ServeOptions};
 use herald_webhook::path::{self, Pattern};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
 use super::check::RequestCheck;
 use super::options::HttpOptions;
-use super::share::{self, ListenAddress, ListenerUse};
+use super::share::{self, HttpListener, Mounts};
 use crate::tls::TlsListener;
 use herald_remote::OwnNode;
 
@@ -31,7 +31,9 @@ pub(super) struct HttpTrigger {
     pub(super) check: Arc<RequestCheck>,
     pub(super) limits: ServeOptions,
     /// What `prepare` bound, for `run`.
-    pub(super) held: Mutex<Vec<ListenerUse>>,
+    pub(super) held: Mutex<Vec<ListenerUse<Mounts>>>,
+    /// Where it listens, or the trigger before it that ends with a reload; in the order of the addresses.
+    pub(super) listeners: Mutex<Vec<Weak<HttpListener>>>,
 }
 
 impl HttpTrigger {
@@ -54,6 +56,7 @@ impl HttpTrigger {
             }),
             limits: ServeOptions::default(),
             held: Mutex::default(),
+            listeners: Mutex::default(),
         })
     }
 
@@ -63,16 +66,29 @@ impl HttpTrigger {
         trigger.downcast_ref()
     }
 
-    async fn hold_all(&self) -> Result<Vec<ListenerUse>, ComponentError> {
+    async fn hold_all(&self) -> Result<Vec<ListenerUse<Mounts>>, ComponentError> {
+        let before = self.listeners().clone();
         let mut held = Vec::new();
-        for address in &self.listen_addresses {
-            held.push(share::hold(address, self.tls.as_ref()).await?);
+        for (n, address) in self.listen_addresses.iter().enumerate() {
+            let before = before.get(n).and_then(Weak::upgrade);
+            held.push(share::hold(address, self.tls.as_ref(), before).await?);
         }
+        *self.listeners() = held.iter().map(|held| Arc::downgrade(held.listener())).collect();
         Ok(held)
     }
 
-    fn take(&self) -> Vec<ListenerUse> {
+    fn take(&self) -> Vec<ListenerUse<Mounts>> {
         std::mem::take(&mut self.held.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<Weak<HttpListener>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The listener of another trigger at this address.
+    fn listener_at(&self, address: &ListenAddress) -> Weak<HttpListener> {
+        let place = self.listen_addresses.iter().position(|own| own.place() == address.place());
+        place.and_then(|n| self.listeners().get(n).cloned()).unwrap_or_default()
     }
 }
 
@@ -81,31 +97,50 @@ impl Trigger for HttpTrigger {
     async fn prepare(&self) -> Result<(), ComponentError> {
         let held = self.take();
         let held = if held.is_empty() { self.hold_all().await? } else { held };
+        // From here on requests wait for this trigger.
+        let submissions: Vec<_> =
+            held.iter().map(|held| held.listener().handler().submissions.clone()).collect();
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        for submissions in submissions {
+            submissions.over().await;
+        }
         Ok(())
+    }
+
+    fn succeed(&self, before: &Predecessors) -> Succession {
+        let others: Vec<&Self> = before.all().filter_map(|trigger| Self::of(trigger.as_ref())).collect();
+        let in_the_way = |other: &&Self| {
+            let own = || self.listen_addresses.iter();
+            other.listen_addresses.iter().any(|address| own().any(|own| own.is_in_the_way_of(address)))
+        };
+        // Any free port is found by the name alone.
+        if let Some(same) = before.same.as_ref().and_then(|same| Self::of(same.as_ref())) {
+            *self.listeners() = self.listen_addresses.iter().map(|at| same.listener_at(at)).collect();
+        }
+        if others.iter().any(in_the_way) { Succession::AfterAll } else { Succession::Beside }
     }
 
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         let held = self.take();
         let held = if held.is_empty() { self.hold_all().await? } else { held };
-        let answers = Arc::new(Answers {
-            waits_for: activator.trigger().into(),
-            activator,
-            check: self.check.clone(),
-            stop: stop.clone(),
-            rejections: RepeatedLog::new(),
-        });
+        let rejections = RepeatedLog::new();
         let mut mounted = Vec::new();
-        for shared in held {
-            mounted.push(shared.mount(self.path.clone(), answers.clone())?);
-            shared.serve(self.limits.clone());
+        for held in held {
+            let shared = held.listener().clone();
+            let answers = Arc::new(Answers {
+                waits_for: activator.trigger().into(),
+                activator: activator.clone(),
+                follower: OnceLock::new(),
+                check: self.check.clone(),
+                ending: shared.ending(),
+                arrivals: shared.arrivals(),
+                submissions: shared.handler().submissions.clone(),
+                rejections: rejections.clone(),
+            });
+            mounted.push(share::mount(held, self.path.clone(), answers, self.limits.clone()));
             let path = self.path.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::info!(
-                "http trigger {} listening on {}{path}{}",
-                answers.activator.trigger(),
-                shared.address,
-                shared.tls_suffix
-            );
+            let (address, suffix) = (shared.address(), shared.tls_suffix());
+            tracing::info!("http trigger {} listening on {address}{path}{suffix}", activator.trigger());
         }
         stop.cancelled().await;
         futures_util::future::join_all(mounted.into_iter().map(share::Mounted::end)).await;
@@ -137,7 +172,7 @@ pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger
     let mut clashes = Vec::new();
     for (name, trigger) in triggers {
         let Some(trigger) = HttpTrigger::of(trigger) else { continue };
-        for address in trigger.listen_addresses.iter().filter(|address| address.can_be_shared()) {
+        for address in trigger.listen_addresses.iter().filter(|address| !address.is_any_port()) {
             let claim = AddressClaim { name, trigger, address };
             clashes.extend(claim.clash(&claims).map(|why| Clash { trigger: name.to_owned(), why }));
             claims.push(claim);
@@ -149,7 +184,7 @@ pub fn clashes<'a>(triggers: impl IntoIterator<Item = (&'a str, &'a (dyn Trigger
 impl AddressClaim<'_> {
     /// Why it cannot be had besides these.
     fn clash(&self, others: &[AddressClaim<'_>]) -> Option<String> {
-        let here = || others.iter().filter(|other| self.address.is_like(other.address));
+        let here = || others.iter().filter(|other| self.address.place() == other.address.place());
         let other_tls =
             |other: &&AddressClaim<'_>| self.address.is_tcp() && self.trigger.tls != other.trigger.tls;
         let same_path =
@@ -157,6 +192,11 @@ impl AddressClaim<'_> {
         if let Some(AddressClaim { name, .. }) = here().find(other_tls) {
             return Some(format!(
                 "same port as the trigger \"{name}\", with another `tls`; give both the same"
+            ));
+        }
+        if let Some(AddressClaim { name, .. }) = here().find(|other| self.address != other.address) {
+            return Some(format!(
+                "same socket as the trigger \"{name}\", with another `unix_socket_mode`; give both the same"
             ));
         }
         here().find(same_path).map(|AddressClaim { name, .. }| {

@@ -12,6 +12,7 @@ mod recorded;
 mod rejection;
 mod result;
 mod share;
+mod submission;
 mod unsigned;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use http::StatusCode;
 
 use super::check::SenderCheck;
 use super::http_trigger::HttpTrigger;
-use super::share::ListenAddress;
+use herald_net::serve::ListenAddress;
 use herald_net::serve::Peer;
 
 /// Why a recorded request would create no event.
@@ -93,7 +93,8 @@ impl HttpTrigger {
         let own = precedence(self.path.as_ref());
         let receives = |other: &HttpTrigger| {
             let shares = |address: &ListenAddress| {
-                address.can_be_shared() && self.listen_addresses.iter().any(|own| own.is_like(address))
+                !address.is_any_port()
+                    && self.listen_addresses.iter().any(|own| own.place() == address.place())
             };
             let matches = other.path.as_ref().is_none_or(|pattern| pattern.captures(path).is_some());
             matches && precedence(other.path.as_ref()) < own && other.listen_addresses.iter().any(shares)

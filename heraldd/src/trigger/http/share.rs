@@ -1,242 +1,106 @@
-//! Listeners that several triggers share: each is for the requests whose path is its own.
+//! Listeners that several triggers share: each is for the requests whose path is its own. A trigger takes the place of
+//! another one without a request in between that nobody answers.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, Weak};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock, Weak};
 
 use bytes::Bytes;
 use herald_core::trigger::ComponentError;
 use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::answer::Answers;
 use super::fixed::text_reply;
+use super::submission::EventSubmissions;
 use crate::tls::TlsListener;
-use herald_net::listen::{Listener, bind_tcp, bind_unix};
-use herald_net::serve::{self, Handler, JsonReply, Peer, ServeOptions, error_reply};
+use herald_net::serve::{
+    Handler, JsonReply, ListenAddress, ListenPlace, ListenerStay, ListenerUse, Peer, ServeOptions,
+    SharedListener, error_reply,
+};
 use herald_webhook::body::BodyKind;
 use herald_webhook::path::{Pattern, clash, precedence};
 
-/// How long a request waits for triggers that are going to be mounted.
-const LONGEST_COMING: Duration = Duration::from_secs(2);
-
-/// Where triggers listen.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum ListenAddress {
-    /// Host and port.
-    Tcp(String, u16),
-    /// Path and permissions.
-    Unix(PathBuf, u32),
-}
-
-impl ListenAddress {
-    async fn bind(&self) -> Result<Listener, ComponentError> {
-        match self {
-            Self::Tcp(host, port) => bind_tcp(host, *port).await,
-            Self::Unix(path, mode) => bind_unix(path, *mode).await.map(Listener::Unix),
-        }
-        .map_err(ComponentError::new)
-    }
-
-    /// Whether it is the same port or socket.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Unix(one, _), Self::Unix(other, _)) => one == other,
-            _ => self == other,
-        }
-    }
-
-    pub(super) fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(..))
-    }
-
-    /// Any free port is another one for everybody.
-    pub(super) fn can_be_shared(&self) -> bool {
-        !matches!(self, Self::Tcp(_, 0))
-    }
-}
+/// A listener of triggers.
+pub(super) type HttpListener = SharedListener<Mounts>;
 
 /// The listeners of this process. Triggers know nothing of each other; what they share is the port, and a process has
 /// each port once.
-static HELD: LazyLock<tokio::sync::Mutex<HashMap<ListenAddress, Weak<SharedListener>>>> =
+static HELD: LazyLock<tokio::sync::Mutex<HashMap<ListenPlace, Weak<HttpListener>>>> =
     LazyLock::new(Default::default);
 
-/// A listener.
-pub(super) struct SharedListener {
-    pub(super) address: String,
-    /// What may follow the address.
-    pub(super) tls_suffix: &'static str,
-    tls: Option<TlsListener>,
-    listening: Mutex<Listening>,
-    mounts: Arc<Mounts>,
-}
-
-enum Listening {
-    /// Connections wait in the kernel's queue.
-    Bound(Listener),
-    Serving(CancellationToken, JoinHandle<()>),
-    Ended,
-}
-
-/// The listener at this place: one that is there already, or a new one. On a port all speak the same TLS, or none.
+/// The listener at this place: the one of the trigger before, one that is there already, or a new one.
 pub(super) async fn hold(
     address: &ListenAddress,
     tls: Option<&TlsListener>,
-) -> Result<ListenerUse, ComponentError> {
-    let tls = tls.filter(|_| address.is_tcp());
-    let mut held = HELD.lock().await;
-    held.retain(|_, shared| shared.strong_count() > 0);
-    let there = held.get(address).and_then(Weak::upgrade).filter(|shared| !shared.has_ended());
-    if let Some(shared) = there {
-        if shared.tls.as_ref() != tls {
-            let what = "another trigger listens on the same port with another `tls`, or without; give all of them the same";
-            return Err(ComponentError::new(what.to_owned()));
-        }
-        return Ok(ListenerUse::of(shared));
-    }
-    let loaded = match tls {
+    before: Option<Arc<HttpListener>>,
+) -> Result<ListenerUse<Mounts>, ComponentError> {
+    let tls = match tls.filter(|_| address.is_tcp()) {
         Some(tls) => Some(tls.load().await?),
         None => None,
     };
-    let listener = address.bind().await?;
-    let listener = if loaded.is_some() { listener.with_tls(loaded) } else { listener };
-    let shared = Arc::new(SharedListener {
-        address: listener.address(),
-        tls_suffix: listener.tls_suffix(),
-        tls: tls.cloned(),
-        listening: Mutex::new(Listening::Bound(listener)),
-        mounts: Arc::default(),
-    });
-    if address.can_be_shared() {
-        held.insert(address.clone(), Arc::downgrade(&shared));
+    let mut held = HELD.lock().await;
+    held.retain(|_, shared| shared.strong_count() > 0);
+    let there = held.get(&address.place()).and_then(Weak::upgrade);
+    if let Some(shared) = before.or(there).filter(|shared| !shared.has_ended()) {
+        return Ok(shared.hold(address, tls));
     }
-    Ok(ListenerUse::of(shared))
+    let shared = SharedListener::bind(address, tls.clone(), Mounts::default()).await;
+    let shared = shared.map_err(ComponentError::new)?;
+    if !address.is_any_port() {
+        held.insert(address.place(), Arc::downgrade(&shared));
+    }
+    Ok(shared.hold(address, tls))
 }
 
-/// A listener in use by a trigger that is going to be mounted: requests wait for it for a moment, instead of a response
-/// that no trigger matches.
-pub(super) struct ListenerUse {
-    shared: Arc<SharedListener>,
-}
-
-impl ListenerUse {
-    fn of(shared: Arc<SharedListener>) -> Self {
-        shared.mounts.coming.send_modify(|coming| *coming += 1);
-        Self { shared }
-    }
-}
-
-impl std::ops::Deref for ListenerUse {
-    type Target = Arc<SharedListener>;
-
-    fn deref(&self) -> &Arc<SharedListener> {
-        &self.shared
-    }
-}
-
-impl Drop for ListenerUse {
-    fn drop(&mut self) {
-        self.shared.mounts.coming.send_modify(|coming| *coming -= 1);
-    }
-}
-
-impl SharedListener {
-    /// Answers the requests whose path fits, until the mount is taken away.
-    pub(super) fn mount(
-        self: &Arc<Self>,
-        pattern: Option<Pattern>,
-        answers: Arc<Answers>,
-    ) -> Result<Mounted, ComponentError> {
-        let number = self.mounts.add(pattern, answers)?;
-        Ok(Mounted { shared: self.clone(), number })
-    }
-
-    /// Serves from now on, if it does not yet.
-    pub(super) fn serve(&self, limits: ServeOptions) {
-        let mut listening = self.listening();
-        let listener = match std::mem::replace(&mut *listening, Listening::Ended) {
-            Listening::Bound(listener) => listener,
-            as_it_was => {
-                *listening = as_it_was;
-                return;
-            }
-        };
-        let stop = CancellationToken::new();
-        let serving = serve::serve(vec![listener], limits, self.mounts.clone(), stop.clone());
-        // Ended by the last mount that is taken away, or when the listener is dropped.
-        *listening = Listening::Serving(stop, tokio::spawn(serving));
-    }
-
-    fn has_ended(&self) -> bool {
-        matches!(*self.listening(), Listening::Ended)
-    }
-
-    /// The local address, for tests that let the kernel choose a port.
-    #[cfg(test)]
-    pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
-        match &*self.listening() {
-            Listening::Bound(Listener::Tcp(tcp) | Listener::Tls(tcp, _)) => tcp.local_addr().ok(),
-            _ => None,
-        }
-    }
-
-    fn listening(&self) -> MutexGuard<'_, Listening> {
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for SharedListener {
-    fn drop(&mut self) {
-        if let Listening::Serving(stop, task) = &*self.listening() {
-            stop.cancel();
-            task.abort();
-        }
-    }
+/// Answers the requests whose path fits, until the mount is taken away. It comes before those that are there already
+/// with the same path.
+pub(super) fn mount(
+    held: ListenerUse<Mounts>,
+    pattern: Option<Pattern>,
+    answers: Arc<Answers>,
+    limits: ServeOptions,
+) -> Mounted {
+    let shared = held.listener().clone();
+    let number = shared.handler().add(pattern, answers);
+    Mounted { mount: MountNumber { shared, number }, stay: held.enter(limits) }
 }
 
 /// One trigger at a listener.
 pub(super) struct Mounted {
-    shared: Arc<SharedListener>,
-    number: u64,
+    mount: MountNumber,
+    stay: ListenerStay<Mounts>,
 }
 
 impl Mounted {
-    /// Takes it away. The last one ends the listener cleanly.
+    /// Takes it away. The last one ends the listener cleanly. Requests that are being answered are finished.
     pub(super) async fn end(self) {
-        let shared = self.shared.clone();
-        drop(self);
-        if !shared.mounts.is_empty() || *shared.mounts.coming.borrow() > 0 {
-            return;
-        }
-        let before = std::mem::replace(&mut *shared.listening(), Listening::Ended);
-        if let Listening::Serving(stop, task) = before {
-            stop.cancel();
-            // It only panics if a handler's drop does; there is nobody to tell.
-            let _ = task.await;
-        }
+        let Self { mount, stay } = self;
+        drop(mount);
+        stay.leave().await;
     }
 }
 
-impl Drop for Mounted {
+struct MountNumber {
+    shared: Arc<HttpListener>,
+    number: u64,
+}
+
+impl Drop for MountNumber {
     fn drop(&mut self) {
-        self.shared.mounts.remove(self.number);
+        self.shared.handler().remove(self.number);
     }
 }
 
 /// What a path holds: names and values.
 type Captures = Vec<(String, String)>;
 
-/// Who answers which requests: those whose path says most come first.
+/// Who answers which requests: those whose path says most come first, and of the same path the latest.
 #[derive(Default)]
-struct Mounts {
+pub(super) struct Mounts {
     all: RwLock<Vec<Mount>>,
-    /// How many triggers are going to be mounted.
-    coming: watch::Sender<usize>,
+    pub(super) submissions: EventSubmissions,
 }
 
 struct Mount {
@@ -246,30 +110,20 @@ struct Mount {
 }
 
 impl Mounts {
-    fn add(&self, pattern: Option<Pattern>, answers: Arc<Answers>) -> Result<u64, ComponentError> {
+    fn add(&self, pattern: Option<Pattern>, answers: Arc<Answers>) -> u64 {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
+        // The check of the configuration finds two triggers with one path: this one takes the place of the other.
         let same = |mount: &&Mount| clash(mount.pattern.as_ref(), pattern.as_ref());
-        if let Some(other) = all.iter().find(same) {
-            let what =
-                pattern.as_ref().map_or("every path".to_owned(), |pattern| format!("the path {pattern}"));
-            return Err(ComponentError::new(format!(
-                "{what} is taken by the trigger \"{}\" on the same port; give them different paths",
-                other.answers.activator.trigger()
-            )));
-        }
+        all.iter().filter(same).for_each(|mount| mount.answers.is_followed_by(&answers));
         let number = all.iter().map(|mount| mount.number).max().map_or(0, |last| last + 1);
         all.push(Mount { number, pattern, answers });
         // Without a pattern last.
-        all.sort_by_key(|mount| precedence(mount.pattern.as_ref()));
-        Ok(number)
+        all.sort_by_key(|mount| (precedence(mount.pattern.as_ref()), Reverse(mount.number)));
+        number
     }
 
     fn remove(&self, number: u64) {
         self.all.write().unwrap_or_else(PoisonError::into_inner).retain(|mount| mount.number != number);
-    }
-
-    fn is_empty(&self) -> bool {
-        self.all.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Whether it is what load balancers ask the program webhook, on a port of triggers that stand in for it.
@@ -299,11 +153,6 @@ impl Handler for Mounts {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> JsonReply {
-        if *self.coming.borrow() > 0 {
-            let mut coming = self.coming.subscribe();
-            // Late ones are not waited for any longer; the sender is ours.
-            let _ = tokio::time::timeout(LONGEST_COMING, coming.wait_for(|coming| *coming == 0)).await;
-        }
         match self.find(request.uri().path()) {
             Some((answers, captures)) => answers.answer(request, peer, captures).await,
             None if self.is_webhook_probe(&request) => text_reply(StatusCode::OK, "OK"),

@@ -16,9 +16,9 @@ use herald_core::conformance::{check_selector, check_trigger};
 use herald_core::context::Context;
 use herald_core::param::Params;
 use herald_core::spec::ComponentType;
-use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_core::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +146,44 @@ async fn a_delivery_is_known_by_its_body() {
         assert_eq!(same[0] == *last, seconds.is_none(), "another body is another delivery: {keys:?}");
         running.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_trigger_takes_the_place_of_another_one() {
+    let (port, sent) = (free_port(), |secret: &str| post(&[("X-Gogs-Signature", &sign(secret, PUSH))], PUSH));
+    let of = |secret: &str| made(&gogs_hook::trigger(), &json!({"secret": [secret, "both"], "port": port}));
+    let mut now = of("first");
+    now.prepare().await.unwrap();
+    let mut running = Running::start(now.clone());
+    assert_eq!(send(port, &sent("first")).await.0, 200);
+    for n in 0..10 {
+        let secret = format!("secret-{n}");
+        let next = of(&secret);
+        let before = Predecessors { same: Some(now), others: Vec::new() };
+        assert_eq!(next.succeed(&before), Succession::Beside);
+        next.prepare().await.unwrap();
+        // It was connected before the exchange.
+        let mut early = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let old = std::mem::replace(&mut running, Running::start(next.clone()));
+        let stopping = old.stop();
+        let load = async {
+            for _ in 0..5 {
+                assert_eq!(send(port, &sent("both")).await.0, 200);
+            }
+        };
+        tokio::join!(stopping, load);
+        let (request, mut answer) = (sent(&secret), Vec::new());
+        early.write_all(&request).await.unwrap();
+        early.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        assert_eq!(send(port, &sent("first")).await.0, 401);
+        now = next;
+    }
+    // Another trigger with the same port is not one that takes its place.
+    let error = of("other").prepare().await.unwrap_err().to_string();
+    assert!(error.contains("in use"), "{error}");
+    running.stop().await;
+    assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
 
 #[tokio::test]
