@@ -38,6 +38,8 @@ pub struct TriggerParam {
     form: Form,
     /// What it takes in memory, roughly, once that was asked.
     size: OnceLock<usize>,
+    /// Its text, where that was prepared and none of its names is one of a secret.
+    json: OnceLock<Option<Arc<str>>>,
 }
 
 #[derive(Clone)]
@@ -71,7 +73,7 @@ impl TriggerParam {
     /// When it is not JSON, or no object.
     pub fn from_json(json: &str, above: Params) -> Result<Self, serde_json::Error> {
         if let Some(text) = ObjectText::read(json, &above) {
-            return Ok(Self { form: Form::ObjectText(text), size: OnceLock::new() });
+            return Ok(Self { form: Form::ObjectText(text), size: OnceLock::new(), json: OnceLock::new() });
         }
         let mut params: Params = serde_json::from_str(json)?;
         params.extend(above);
@@ -108,12 +110,28 @@ impl TriggerParam {
         }
     }
 
+    /// Works out beforehand what the dispatcher and the journal, which serve all events, would ask of a large one. Takes
+    /// a while; to be called where that holds up nobody else.
+    pub fn prepare(&self) {
+        let Form::Whole(params) = &self.form else { return };
+        let plain = || Mask::new().hides_nothing_in(params).then(|| serde_json::to_string(&**params).ok());
+        let json = self.json.get_or_init(|| plain().flatten().map(Arc::from));
+        self.size.get_or_init(|| rough_size(params) + json.as_ref().map_or(0, |json| json.len()));
+    }
+
     /// It as JSON, unless this mask hides something in it. It is not parsed where the text alone shows that; and what
     /// of the text does not count (of a duplicate key, the first value) is in the result only then.
     #[must_use]
     pub fn open_json(&self, mask: &Mask) -> Option<Cow<'_, str>> {
         match &self.form {
             Form::ObjectText(text) if !mask.may_hide_in(&text.json) => Some(Cow::Borrowed(&text.json)),
+            _ if self
+                .json
+                .get()
+                .is_some_and(|json| json.as_ref().is_some_and(|json| !mask.may_hide_in(json))) =>
+            {
+                self.json.get()?.as_deref().map(Cow::Borrowed)
+            }
             // Texts, numbers, lists and maps: never fails.
             _ if mask.hides_nothing_in(self.params()) => serde_json::to_string(&**self).ok().map(Cow::Owned),
             _ => None,
@@ -253,7 +271,7 @@ impl From<Params> for TriggerParam {
 
 impl From<Arc<Params>> for TriggerParam {
     fn from(params: Arc<Params>) -> Self {
-        Self { form: Form::Whole(params), size: OnceLock::new() }
+        Self { form: Form::Whole(params), size: OnceLock::new(), json: OnceLock::new() }
     }
 }
 
@@ -432,6 +450,26 @@ mod tests {
         assert_eq!(*param, whole, "{json}");
         assert_eq!(param.get("not there"), None);
         assert_eq!(param.into_params(), whole, "{json}");
+    }
+
+    #[test]
+    fn what_is_prepared_is_what_would_be_worked_out() {
+        let mut mask = Mask::new();
+        mask.add("hunter2222");
+        let many: Vec<u32> = (0..3000).collect();
+        for (value, open) in [
+            (json!({"a": many, "b": "plain"}), true),
+            (json!({"a": many, "b": "has hunter2222 in it"}), false),
+            (json!({"a": many, "password": "plain"}), false),
+        ] {
+            let text = value.to_string();
+            let [given, prepared] = [(); 2].map(|()| TriggerParam::from_json(&text, Params::new()).unwrap());
+            prepared.prepare();
+            assert_eq!(prepared.open_json(&mask), given.open_json(&mask));
+            assert_eq!(prepared.open_json(&mask).is_some(), open, "{open}");
+            assert!(prepared.size() >= given.size());
+            assert_eq!(prepared, given);
+        }
     }
 
     #[test]

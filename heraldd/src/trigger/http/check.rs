@@ -13,6 +13,8 @@ use herald_core::trigger_param::TriggerParam;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Body;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::Semaphore;
 
 use super::head::{RememberedKey, RequestHead};
 use super::options::Web;
@@ -21,6 +23,11 @@ use super::result::wants_text;
 use herald_net::serve::{HostRule, Peer, read_whole};
 use herald_webhook::body;
 use herald_webhook::delivery::{self, RequestKey};
+
+/// Longer bodies, in bytes, take a while to parse.
+const LARGE: usize = 64 << 10;
+/// How many of them are parsed at once.
+static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// A body as it arrives.
 pub(super) trait RequestBody:
@@ -99,8 +106,8 @@ impl RequestCheck {
         }
         let (head, body) = request.into_parts();
         let body = self.read(body).await?;
-        let params =
-            body::object(&body, Params::new(), TriggerParam::from_json).map_err(RejectedRequest::Body)?;
+        let parse = || body::object(&body, Params::new(), TriggerParam::from_json);
+        let params = parsed(body.len(), parse).await.map_err(RejectedRequest::Body)?;
         if params.get(REQUEST).is_some() {
             return Err(RejectedRequest::Reserved);
         }
@@ -133,7 +140,8 @@ impl RequestCheck {
         head.check_body(web, &body, now, checked)?;
         let key = head.key(web, &body, now, self.dedup_window)?;
         let text = wants_text(&head.headers);
-        let params = head.into_params(web, &body, captures, self.node.as_deref())?;
+        let parse = || head.into_params(web, &body, captures, self.node.as_deref());
+        let params = parsed(body.len(), parse).await?;
         // On a unix socket the address is known only where a proxy gives it.
         let client = Some(client).filter(|client| peer.address.is_some() || !client.is_loopback());
         Ok(AcceptedRequest { params, key, text, client })
@@ -149,6 +157,23 @@ impl RequestCheck {
         let read = read_whole(body, self.max_body, self.body_time).await;
         read.map_err(|trouble| RejectedRequest::of_body(&trouble, self.max_body, self.body_time))
     }
+}
+
+/// Parses a body. What takes a while is done a few at a time, and where it holds up no other request: neither here nor
+/// in the dispatcher.
+async fn parsed<E>(
+    length: usize,
+    parse: impl FnOnce() -> Result<TriggerParam, E>,
+) -> Result<TriggerParam, E> {
+    if length <= LARGE || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
+        return parse();
+    }
+    let _turn = LARGE_AT_ONCE.acquire().await;
+    tokio::task::block_in_place(|| {
+        let params = parse()?;
+        params.prepare();
+        Ok(params)
+    })
 }
 
 fn check_encoding(headers: &HeaderMap) -> Result<(), RejectedRequest> {
