@@ -8,3 +8,4 @@ pub mod job;
 pub mod request;
 pub mod runner;
 pub mod signs_of_life;
+mod work_folder;

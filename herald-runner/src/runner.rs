@@ -1,11 +1,11 @@
 //! Start order and drain of the runner, on one page.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_base::service_manager::ServiceManager;
 use herald_exec::{ExecEngine, ExecSettings, ownership};
@@ -26,6 +26,7 @@ use crate::request::identity;
 use crate::request::nonce::Nonces;
 use crate::request::room::room;
 use crate::signs_of_life::SignsOfLife;
+use crate::work_folder::WorkFolder;
 
 /// How many connections may be open that have not shown that they know the secret. Those that have are bounded by the
 /// jobs that they wait for.
@@ -214,33 +215,6 @@ fn settings(config: &RunnerConfig, work_dir: &Path) -> ExecSettings {
     settings.run_dir = config.job.run_dir;
     settings.restrictions = config.job.restrictions();
     settings
-}
-
-/// The work folder, for this process alone: two runners would not know each other's nonces.
-struct WorkFolder {
-    path: PathBuf,
-    lock: File,
-    /// Whether a runner had it before.
-    was_used: bool,
-}
-
-impl WorkFolder {
-    /// Makes it, and takes it.
-    fn claim(work_dir: &Path) -> anyhow::Result<Self> {
-        let about = || format!("cannot use the work folder {}", work_dir.display());
-        std::fs::create_dir_all(work_dir).with_context(about)?;
-        let path = work_dir.canonicalize().with_context(about)?;
-        let place = path.join("runner.lock");
-        let was_used = place.try_exists().with_context(about)? || identity::is_in(&path);
-        let lock = File::create(place).with_context(about)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, lock, was_used }),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                bail!("another herald-runner uses the work folder {}", path.display())
-            }
-            Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(about),
-        }
-    }
 }
 
 /// Running jobs get `grace`, then TERM and after that KILL; a second signal ends them at once.

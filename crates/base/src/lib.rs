@@ -1,4 +1,4 @@
-//! The floor that every crate of Herald is built on: words and rules that all of them share. No network, no files, no
+//! The floor that every crate of Herald is built on: words and rules that all of them share. No network, no
 //! runtime.
 
 pub mod clock;
@@ -12,4 +12,4 @@ pub mod template_mark;
 pub mod unit;
 pub mod value;
 
-pub use system::{failpoint, os_error, service_manager};
+pub use system::{failpoint, os_error, private_file, service_manager};

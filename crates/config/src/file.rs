@@ -1,9 +1,11 @@
 //! Reads the configuration file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use herald_base::private_file::ForeignAccess;
 
 use crate::problem::{self, Problem};
 use crate::yaml::{Document, Problems};
@@ -21,6 +23,8 @@ pub struct ConfigurationFile {
     pub name: String,
     /// Whether group or others have permission to read it.
     pub open_to_others: bool,
+    /// How another user can change it.
+    pub foreign_access: Option<ForeignAccess>,
 }
 
 impl ConfigurationFile {
@@ -30,12 +34,24 @@ impl ConfigurationFile {
     /// When it is not YAML: every problem at its place.
     pub fn of_text(text: &str, name: &str) -> Result<Self, Problems> {
         let document = Document::parse_as_far_as_possible(text, name)?;
-        Ok(Self { document, folder: PathBuf::from("."), name: name.to_owned(), open_to_others: false })
+        let (folder, name) = (PathBuf::from("."), name.to_owned());
+        Ok(Self { document, folder, name, open_to_others: false, foreign_access: None })
+    }
+
+    /// What is doubtful about who has access to the file; `secret` is the place of one in it.
+    pub fn warnings_of_access(&self, secret: Option<&problem::Path>) -> impl Iterator<Item = Problem> {
+        self.warning_of_readers(secret).into_iter().chain(self.warning_of_writers())
+    }
+
+    /// The warning that others can change the file.
+    fn warning_of_writers(&self) -> Option<Problem> {
+        let access = self.foreign_access?;
+        let warning = format!("this file {access}, who could change what Herald runs");
+        Some(Problem::warning(problem::Path::top(), warning).help(access.correction(Path::new(&self.name))))
     }
 
     /// The warning that others can read the secret at this place.
-    #[must_use]
-    pub fn warning_of_readers(&self, secret: Option<&problem::Path>) -> Option<Problem> {
+    fn warning_of_readers(&self, secret: Option<&problem::Path>) -> Option<Problem> {
         let at = secret.filter(|_| self.open_to_others)?;
         let warning = Problem::warning(at.clone(), "others may read this file, and it holds a secret");
         let help = format!("chmod go-rwx {}, or write ${{env:NAME}} or ${{file:/path}} here", self.name);
@@ -118,16 +134,23 @@ pub enum FileEncoding {
 /// When it cannot be read, is not text, or is not YAML: every problem at its place.
 pub fn read(path: &Path) -> Result<ConfigurationFile, ReadError> {
     let name = path.display().to_string();
-    let (bytes, open_to_others) =
-        bytes_of(path).map_err(|why| ReadError::File { name: name.clone(), why })?;
+    let (bytes, about) = bytes_of(path).map_err(|why| ReadError::File { name: name.clone(), why })?;
+    // Of a pipe, only who opened it knows who may use it.
+    let about = Some(about).filter(Metadata::is_file);
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(&name, &error))?;
     let document = Document::parse_as_far_as_possible(&text, &name)?;
     // Never empty: a plugin "x.so" is the one beside the file, not one of the system's library path.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(ConfigurationFile { document, folder: folder.to_owned(), name, open_to_others })
+    Ok(ConfigurationFile {
+        document,
+        folder: folder.to_owned(),
+        name,
+        open_to_others: about.as_ref().is_some_and(|about| about.permissions().mode() & 0o044 != 0),
+        foreign_access: about.as_ref().and_then(ForeignAccess::of),
+    })
 }
 
-fn bytes_of(path: &Path) -> Result<(Vec<u8>, bool), UnreadableFile> {
+fn bytes_of(path: &Path) -> Result<(Vec<u8>, Metadata), UnreadableFile> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -138,8 +161,7 @@ fn bytes_of(path: &Path) -> Result<(Vec<u8>, bool), UnreadableFile> {
     if bytes.len() as u64 > LARGEST {
         return Err(UnreadableFile::TooLarge);
     }
-    // Of a pipe, only who opened it knows who may read it.
-    Ok((bytes, metadata.is_file() && metadata.permissions().mode() & 0o044 != 0))
+    Ok((bytes, metadata))
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> ReadError {
@@ -152,4 +174,39 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> ReadError {
     let line = valid.matches('\n').count() + 1;
     let column = valid.rsplit('\n').next().unwrap_or("").chars().count() + 1;
     ReadError::Encoding { name, line, column, encoding: FileEncoding::Unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::chown;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_can_change_is_a_warning() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "a: b\n").unwrap();
+        let shown = file.path().display().to_string();
+        let warnings = || {
+            let read = read(file.path()).unwrap();
+            let problems: Vec<Problem> = read.warnings_of_access(None).collect();
+            read.document.report(&problems).to_string()
+        };
+        for (mode, warned) in [(0o600, false), (0o644, false), (0o664, true), (0o606, true), (0o666, true)] {
+            std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+            let text = warnings();
+            let is_warned = text
+                .contains(&format!("warning: this file can be written by other users (mode {mode:04o})"))
+                && text.contains(&format!("chmod go-w {shown}"));
+            assert_eq!(is_warned, warned, "{mode:o}: {text}");
+            assert_eq!(text.is_empty(), !warned, "{mode:o}: {text}");
+        }
+        std::fs::set_permissions(file.path(), Permissions::from_mode(0o600)).unwrap();
+        if chown(file.path(), Some(1234), None).is_err() {
+            eprintln!("skipped: only root can give a file to another user");
+            return;
+        }
+        assert!(warnings().contains("belongs to another user (uid 1234)"), "{}", warnings());
+    }
 }

@@ -47,7 +47,7 @@ pub fn check<T>(
         problems.extend(found);
     }
     resolver.places().for_each(|path| file.document.hide(path));
-    problems.extend(file.warning_of_readers(resolver.literals().first()));
+    problems.extend(file.warnings_of_access(resolver.literals().first()));
     let Resolved { problems, .. } = resolver.finish(problems);
     let report = file.document.report(&problems);
     match value {

@@ -1,7 +1,8 @@
 //! Work in the `data_dir`, off the async threads, and the removal of what killed processes left there.
 
-use std::fs::DirEntry;
+use std::fs::{DirBuilder, DirEntry};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 /// Runs blocking work on files.
@@ -9,6 +10,11 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Makes a folder that only its owner can open, and those above it that are missing. One that exists keeps its mode.
+pub(crate) fn make_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Entries of the `data_dir` that may be left over.

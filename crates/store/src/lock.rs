@@ -12,8 +12,8 @@ use crate::permissions;
 /// Held for as long as this daemon uses the folder. The kernel gives the lock back however the process ends.
 ///
 /// It is on the folder of the journal, which nobody removes while the daemon runs, and on the file `lock`, which says
-/// who holds it and is all that earlier versions lock. It is not on the `state_dir` itself: that one is locked for a
-/// moment by a program that makes a socket in it.
+/// who holds it and is all that earlier versions lock. It is not on the `state_dir` itself, which others may be able to
+/// read, and lock.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _folder: File,
@@ -30,6 +30,8 @@ pub(crate) fn lock(folder: &Path) -> Result<Lock, OpenError> {
     permissions::check_folder(folder, &handle)?;
     let journal = log::folder(folder);
     DirBuilder::new().recursive(true).mode(0o700).create(&journal).map_err(|error| unusable(&error))?;
+    // Before it is locked: others could lock what they can read.
+    permissions::make_folder_private(&journal)?;
     let handle = File::open(&journal).map_err(|error| unusable(&error))?;
     let locked = handle.try_lock();
     let path = folder.join("lock");

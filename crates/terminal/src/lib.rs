@@ -2,5 +2,6 @@
 //! Texts of users never move the cursor.
 
 pub mod human_time;
+pub mod job_output;
 pub mod table;
 pub mod terminal;

@@ -135,7 +135,7 @@ fn printable(cell: &str) -> String {
 }
 
 /// Whether a terminal would do something else with it than to show it.
-fn moves(c: char) -> bool {
+pub(crate) fn moves(c: char) -> bool {
     let bidi =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     c.is_control() || bidi

@@ -1,8 +1,9 @@
 //! `heraldd logs`: the output of a job.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::Args;
+use herald_terminal::job_output::ShownOutput;
 
 use super::client::{DaemonSocket, ReadAborted, step};
 use super::command_output::CommandOutput;
@@ -53,12 +54,22 @@ pub(super) fn run(arguments: &LogsArguments) -> CommandOutput {
     let path = format!("/v1/jobs/{}/log?{}", step(&arguments.id), query.finish());
     let mut stdout = std::io::stdout().lock();
     let mut seen_enough = false;
+    // A job must not rule the terminal of its reader; a pipe gets what the job wrote.
+    let mut shown = stdout.is_terminal().then(ShownOutput::default);
     let followed = arguments.daemon.follow(&path, |bytes| {
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| {
+        let written = match &mut shown {
+            Some(shown) => stdout.write_all(shown.piece(bytes).as_bytes()),
+            None => stdout.write_all(bytes),
+        };
+        written.and_then(|()| stdout.flush()).map_err(|error| {
             seen_enough = error.kind() == ErrorKind::BrokenPipe;
             ReadAborted(format!("the output could not be written: {error}"))
         })
     });
+    if let Some(mut shown) = shown {
+        // Who looks may be gone.
+        let _ = stdout.write_all(shown.rest().as_bytes()).and_then(|()| stdout.flush());
+    }
     match followed {
         Err(answer) if !seen_enough => answer,
         _ => CommandOutput::good(""),

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use herald_store::whole_state;
 use rustix::fs::{Access, access};
 use serde_json::Value;
 
@@ -22,7 +23,10 @@ pub(super) fn failures(config: &DaemonConfig) -> Vec<String> {
     let ports = ports(config)
         .into_iter()
         .filter_map(|Listens { owner, host, port }| Some(format!("{owner}: {}", not_free(&host, port)?)));
-    folders.chain(ports).chain(etcds(config)).collect()
+    let state_dir = config.settings.daemon.state_dir.as_deref();
+    let refused = state_dir.and_then(|folder| whole_state::check_access(folder).err());
+    let refused = refused.map(|error| error.to_string()).into_iter();
+    refused.chain(folders).chain(ports).chain(etcds(config)).collect()
 }
 
 /// Why an etcd cannot be used, for each of which that is so.

@@ -152,7 +152,7 @@ fn check_with(
     };
     let Checker { secrets, mut problems, .. } = checker;
     secrets.places().for_each(|path| source.file.document.hide(path));
-    problems.extend(source.file.warning_of_readers(secrets.literals().first()));
+    problems.extend(source.file.warnings_of_access(secrets.literals().first()));
     let Resolved { problems, mask } = secrets.finish(problems);
     let report = source.file.document.report(&problems);
     match parts {

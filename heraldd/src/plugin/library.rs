@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use herald_base::private_file::ForeignAccess;
 use herald_core::plugin::abi::{self, Call, PLUGIN_TABLE_SIZE, PluginTable, Signal};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
@@ -59,6 +60,17 @@ pub(super) enum LibraryError {
         "is in a folder that can be written by everybody, who could then replace it; `chmod o-w` the folder"
     )]
     WritableFolder,
+    #[error(
+        "belongs to another user (uid {0}), who could then run code as Herald; `chown {own}` the file after you have \
+         checked what it is",
+        own = rustix::process::geteuid().as_raw()
+    )]
+    OtherOwner(u32),
+    #[error(
+        "is in a folder that belongs to another user (uid {0}), who could then replace it; `chown {own}` the folder",
+        own = rustix::process::geteuid().as_raw()
+    )]
+    FolderOwner(u32),
     #[error("is not a plugin: it is not a shared library (ELF)")]
     NotALibrary,
     #[error("is not a plugin: it is a shared library whose end is missing; is it still being copied?")]
@@ -95,9 +107,16 @@ pub(super) fn inspect(path: &Path) -> Result<FileId, LibraryError> {
     if metadata.permissions().mode() & 0o002 != 0 {
         return Err(LibraryError::Writable);
     }
-    let folder = path.parent().and_then(|folder| std::fs::metadata(folder).ok());
-    if folder.is_some_and(|folder| folder.permissions().mode() & 0o1002 == 0o002) {
-        return Err(LibraryError::WritableFolder);
+    if let Some(ForeignAccess::Owner { uid }) = ForeignAccess::of(&metadata) {
+        return Err(LibraryError::OtherOwner(uid));
+    }
+    if let Some(folder) = path.parent().and_then(|folder| std::fs::metadata(folder).ok()) {
+        if folder.permissions().mode() & 0o1002 == 0o002 {
+            return Err(LibraryError::WritableFolder);
+        }
+        if let Some(ForeignAccess::Owner { uid }) = ForeignAccess::of(&folder) {
+            return Err(LibraryError::FolderOwner(uid));
+        }
     }
     match elf::check(&mut File::open(path)?, metadata.len())? {
         ElfCheck::Foreign if cfg!(target_os = "linux") => Err(LibraryError::NotALibrary),

@@ -3,5 +3,6 @@
 pub mod failpoint;
 pub mod host_name;
 pub mod os_error;
+pub mod private_file;
 pub mod service_manager;
 pub mod user;

@@ -1,19 +1,21 @@
 //! Unix sockets: made with the right mode before anybody can connect, never in the place of a file that is not a
 //! socket, never in the place of a socket that somebody serves; removed at the end if it is still ours.
 
+use std::ffi::OsString;
 use std::fs::{File, Permissions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herald_base::private_file::open_private;
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::listen::error::{ListenError, ListenReason};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
-/// How often, and how long apart, to ask for the folder's lock; others hold it for moments only.
+/// How often, and how long apart, to ask for the lock; others hold it for moments only.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(40);
 /// How long a socket's owner may take to let a connection wait in its queue.
@@ -78,13 +80,13 @@ async fn bind(path: &Path, mode: u32) -> Result<UnixSocket, ListenReason> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let folder = File::open(folder).map_err(|error| {
+    if let Err(error) = std::fs::metadata(folder) {
         let before = format!("cannot open its folder {}: ", folder.display());
-        ListenReason::system(&before, &error).help("create the folder first")
-    })?;
+        return Err(ListenReason::system(&before, &error).help("create the folder first"));
+    }
     // Between looking at an old socket and making ours nobody else may do the same, or one would steal the
     // other's: both would find the old one dead.
-    lock(&folder).await?;
+    let _lock = lock(folder, path).await?;
     remove_stale(path).await?;
     let socket = tokio::net::UnixSocket::new_stream()?;
     socket.bind(path).map_err(explain)?;
@@ -101,18 +103,70 @@ async fn bind(path: &Path, mode: u32) -> Result<UnixSocket, ListenReason> {
     Ok(UnixSocket { listener: made.1, path: path.to_owned(), identity: made.0 })
 }
 
-/// Takes the folder's lock; it goes with the file handle.
-async fn lock(folder: &File) -> Result<(), ListenReason> {
+/// Held while an old socket is looked at and ours is made. It is on a file of its own, which others cannot open: whoever
+/// can read a file or a folder can lock it.
+#[derive(Debug)]
+struct SocketLock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for SocketLock {
+    fn drop(&mut self) {
+        // Still locked: who has opened it sees that it is another file than the one of this name.
+        if is_at(&self.file, &self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether this is the file of that name.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |about: std::fs::Metadata| Ok((about.dev(), about.ino()) == identity(path)?);
+    file.metadata().and_then(same).unwrap_or(false)
+}
+
+/// Takes the lock of a socket: the file `.NAME.lock` beside it.
+async fn lock(folder: &Path, socket: &Path) -> Result<SocketLock, ListenReason> {
+    let mut name = OsString::from(".");
+    name.push(socket.file_name().unwrap_or_default());
+    name.push(".lock");
+    let path = folder.join(name);
     for _ in 0..LOCK_TRIES {
-        match folder.try_lock() {
-            Ok(()) => return Ok(()),
+        let file = open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, &path) => return Ok(SocketLock { file, path }),
+            // Who held it has removed it.
+            Ok(()) => {}
             Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
             Err(TryLockError::Error(error)) => {
-                return Err(ListenReason::system("cannot lock its folder: ", &error));
+                return Err(ListenReason::system(&format!("cannot lock {}: ", path.display()), &error));
             }
         }
     }
-    Err(ListenReason::new("another program holds the lock of its folder (flock)"))
+    Err(ListenReason::new(format!("another program holds the lock {}", path.display())))
+}
+
+fn open_lock(path: &Path) -> Result<File, ListenReason> {
+    let shown = path.display();
+    let foreign = || {
+        ListenReason::new(format!("its lock file {shown} belongs to another user"))
+            .help(format!("remove it: rm {shown}"))
+    };
+    let file = match open_private(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && identity(path).is_ok() => {
+            return Err(foreign());
+        }
+        Err(error) if error.kind() == ErrorKind::Other => {
+            let help = format!("remove it: rm {shown}");
+            return Err(
+                ListenReason::system(&format!("cannot use its lock file {shown}: "), &error).help(help)
+            );
+        }
+        other => other.map_err(explain)?,
+    };
+    let is_own = file.metadata()?.uid() == rustix::process::geteuid().as_raw();
+    if is_own { Ok(file) } else { Err(foreign()) }
 }
 
 /// Removes a socket that nobody serves any more; anything else in the way is an error.
@@ -141,7 +195,7 @@ async fn remove_stale(path: &Path) -> Result<(), ListenReason> {
 
 fn explain(error: std::io::Error) -> ListenReason {
     match error.kind() {
-        ErrorKind::InvalidInput => {
+        ErrorKind::InvalidInput | ErrorKind::InvalidFilename => {
             ListenReason::new("the path is too long").help("use one of at most 100 bytes")
         }
         ErrorKind::PermissionDenied => ListenReason::new("no permission to write to its folder"),
@@ -236,6 +290,50 @@ mod tests {
         let tries = futures_util::future::join_all((0..8).map(|_| bind_unix(&path, 0o600))).await;
         assert_eq!(tries.iter().filter(|made| made.is_ok()).count(), 1);
         UnixStream::connect(&path).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_can_hold_up_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let lock = folder.path().join(".s.lock");
+        // Everybody who can read the folder can do this.
+        let held = File::open(folder.path()).unwrap();
+        held.try_lock().unwrap();
+        drop(bind_unix(&path, 0o600).await.unwrap());
+        assert!(!lock.exists());
+        let own = super::lock(folder.path(), &path).await.unwrap();
+        assert_eq!(mode(&lock), 0o600);
+        let waiting = bind_unix(&path, 0o600);
+        let (socket, ()) = tokio::join!(waiting, async {
+            tokio::time::sleep(LOCK_PAUSE).await;
+            drop(own);
+        });
+        drop(socket.unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_lock_file_of_somebody_else_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, lock) = (folder.path().join("s"), folder.path().join(".s.lock"));
+        let target = folder.path().join("target");
+        std::os::unix::fs::symlink(&target, &lock).unwrap();
+        let error = bind_unix(&path, 0o600).await.unwrap_err().to_string();
+        assert!(error.contains("symbolic link") && error.contains("rm "), "{error}");
+        assert!(!target.exists());
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::write(&lock, "").unwrap();
+        // What a Herald that was killed left behind.
+        drop(bind_unix(&path, 0o600).await.unwrap());
+        std::fs::write(&lock, "").unwrap();
+        if std::os::unix::fs::chown(&lock, Some(1234), None).is_err() {
+            eprintln!("skipped: only root can give a file to another user");
+            return;
+        }
+        let error = bind_unix(&path, 0o600).await.unwrap_err().to_string();
+        assert!(error.contains("belongs to another user") && error.contains("rm "), "{error}");
+        assert!(lock.exists());
     }
 
     #[tokio::test]

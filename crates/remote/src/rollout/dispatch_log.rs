@@ -233,7 +233,7 @@ fn options() -> OpenOptions {
 /// Written to another name first: a file that exists is complete.
 fn create_file(path: &Path, line: &str) -> io::Result<DispatchFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    data_dir::make_private(folder)?;
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);

@@ -1,9 +1,9 @@
 //! Staging of result files: written to a folder of their own, checked, synced, and then put in place in one step.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,11 +36,11 @@ impl Staging {
     pub(super) async fn begin(data_dir: &Path) -> io::Result<Self> {
         let data_dir = data_dir.to_owned();
         blocking(move || {
-            std::fs::create_dir_all(&data_dir)?;
+            data_dir::make_private(&data_dir)?;
             loop {
                 let number = NEXT.fetch_add(1, Ordering::Relaxed);
                 let folder = data_dir.join(format!("{PREFIX}{}-{number}", std::process::id()));
-                match std::fs::create_dir(&folder) {
+                match DirBuilder::new().mode(0o700).create(&folder) {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                     Err(error) => return Err(error),
@@ -69,8 +69,8 @@ impl Staging {
         let folder = self.folder.join(name);
         let path = folder.join(filename);
         let file = blocking(move || {
-            std::fs::create_dir(&folder)?;
-            File::create_new(path)
+            DirBuilder::new().mode(0o700).create(&folder)?;
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
         });
         let file = file.await.map_err(|error| StagingError::write(name, &error))?;
         Ok(FileSink::new(name, filename, file))
@@ -108,7 +108,7 @@ impl Staging {
         };
         blocking(move || {
             let above = place.parent().unwrap_or(&self.data_dir);
-            std::fs::create_dir_all(above)?;
+            data_dir::make_private(above)?;
             for name in self.files.keys() {
                 File::open(self.folder.join(name))?.sync_all()?;
             }
@@ -183,6 +183,8 @@ fn try_lock(folder: &Path) -> io::Result<Option<File>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use bytes::Bytes;
 
     use super::*;
@@ -230,6 +232,25 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(entries(data.path()), ["job"]);
+    }
+
+    #[tokio::test]
+    async fn results_are_private_and_a_data_dir_that_exists_keeps_its_mode() {
+        let mode = |path: &Path| std::fs::symlink_metadata(path).unwrap().mode() & 0o7777;
+        let place = tempfile::tempdir().unwrap();
+        let (shared, made) = (place.path().join("shared"), place.path().join("made"));
+        std::fs::create_dir(&shared).unwrap();
+        std::fs::set_permissions(&shared, std::fs::Permissions::from_mode(0o750)).unwrap();
+        for (data, of_data) in [(&shared, 0o750), (&made, 0o700)] {
+            let mut staging = Staging::begin(data).await.unwrap();
+            put(&mut staging, "a", "a.dat", "secret").await.unwrap();
+            staging.commit("job", Some("node")).await.unwrap();
+            assert_eq!(mode(data), of_data);
+            for folder in ["job", "job/node", "job/node/a"] {
+                assert_eq!(mode(&data.join(folder)), 0o700, "{folder}");
+            }
+            assert_eq!(mode(&data.join("job/node/a/a.dat")), 0o600);
+        }
     }
 
     #[tokio::test]

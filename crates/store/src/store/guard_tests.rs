@@ -1,6 +1,6 @@
 //! Who may read the state, who may use it, and with which key.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::JournalStore;
 use super::tests::{KEEP, accepted, append, open, plan, queued, routed};
+use crate::whole_state::check_access;
 
 fn mode(path: &Path) -> u32 {
     std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
@@ -71,6 +72,42 @@ fn a_folder_that_others_can_write_is_refused() {
     set_mode(folder.path(), 0o755);
     drop(open(folder.path()));
     assert_private(folder.path());
+}
+
+#[test]
+fn folders_of_another_user_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can give a folder to another user");
+        return;
+    }
+    drop(open(folder.path()));
+    std::fs::create_dir_all(folder.path().join("log")).unwrap();
+    for name in ["", "journal", "log"] {
+        let path = if name.is_empty() { folder.path().to_owned() } else { folder.path().join(name) };
+        chown(&path, Some(1234), None).unwrap();
+        let why = refused(folder.path());
+        let command = format!("chown 0 {}", path.display());
+        assert!(why.contains("belongs to another user (uid 1234)") && why.ends_with(&command), "{why}");
+        assert_eq!(check_access(folder.path()).unwrap_err().to_string(), why);
+        chown(&path, Some(0), None).unwrap();
+    }
+    assert_eq!(check_access(folder.path()), Ok(()));
+    assert_eq!(check_access(&folder.path().join("missing")), Ok(()));
+    set_mode(folder.path(), 0o777);
+    assert_eq!(check_access(folder.path()).unwrap_err().to_string(), refused(folder.path()));
+}
+
+#[test]
+fn links_in_place_of_folders_are_not_followed() {
+    for name in ["journal", "log"] {
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        set_mode(elsewhere.path(), 0o755);
+        symlink(elsewhere.path(), folder.path().join(name)).unwrap();
+        let why = refused(folder.path());
+        assert!(why.contains(name) && why.contains("is a symbolic link"), "{why}");
+        assert_eq!((mode(elsewhere.path()), below(elsewhere.path()).len()), (0o755, 0));
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::journal::log_end::{self, NewestFile};
 use crate::journal::packed::Packed;
 use crate::journal::seal::Seal;
 use crate::journal::{count_entries, log};
+use crate::lock::OpenError;
 use crate::permissions;
 
 /// How many problems SQLite names.
@@ -39,6 +40,14 @@ pub fn check(folder: &Path) -> Result<StateReport, StateError> {
     let mut report = inspect(folder)?;
     report.problems.extend(permissions::problems(folder));
     Ok(report)
+}
+
+/// Whether a start would refuse this `state_dir` because other users can change what is in it. A missing one is fine.
+///
+/// # Errors
+/// The sentence with which it would be refused.
+pub fn check_access(folder: &Path) -> Result<(), OpenError> {
+    permissions::check_access(folder)
 }
 
 /// As [`check`], but for the permissions.

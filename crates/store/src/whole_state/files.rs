@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use herald_base::private_file::ForeignAccess;
+
 use crate::journal::log;
 use crate::journal::segment::{SegmentError, SegmentReader};
 use crate::lock::{self, OpenError};
@@ -56,9 +58,18 @@ pub(super) fn database(folder: &Path) -> Result<PathBuf, StateError> {
     Err(StateError::Refused(format!("{} holds no state: there is no journal.db", folder.display())))
 }
 
-/// Makes a folder for a copy; one that is there has to be empty.
+/// Makes a folder for a copy; one that is there has to be empty, and of no use to others.
 pub(super) fn make_empty(folder: &Path) -> Result<(), StateError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(disk(folder))?;
+    // What leads there counts as well: a link of another user leads where that user wants.
+    for about in [std::fs::symlink_metadata(folder), std::fs::metadata(folder)] {
+        if let Some(access) = ForeignAccess::of(&about.map_err(disk(folder))?) {
+            let (shown, command) = (folder.display(), access.correction(folder));
+            return Err(StateError::Refused(format!(
+                "{shown} {access}, who could read or change the copy; name a new folder, or correct it: {command}"
+            )));
+        }
+    }
     refuse_full(folder, &[])
 }
 

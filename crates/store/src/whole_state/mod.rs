@@ -9,6 +9,6 @@ mod salvage;
 mod tests;
 
 pub use backup::{backup, restore};
-pub use check::{StateReport, check};
+pub use check::{StateReport, check, check_access};
 pub use files::StateError;
 pub use salvage::{Salvaged, salvage};

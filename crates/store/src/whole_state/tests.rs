@@ -1,3 +1,4 @@
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -69,6 +70,32 @@ async fn a_backup_is_whole_while_events_come_and_is_restored() {
     let store = open(&back);
     assert_eq!(store.recover().unwrap().jobs.len(), 2);
     assert!(store.recover().unwrap().jobs.iter().all(|job| job.stored.broken.is_none()));
+}
+
+#[tokio::test]
+async fn no_backup_goes_where_others_can_change_it() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, copied) = (place.path().join("s"), place.path().join("b"));
+    fill(&open(&folder)).await;
+    std::fs::create_dir(&copied).unwrap();
+    let refused = || {
+        let why = backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert_eq!(std::fs::read_dir(&copied).unwrap().count(), 0);
+        why
+    };
+    for mode in [0o777, 0o1777, 0o770] {
+        std::fs::set_permissions(&copied, std::fs::Permissions::from_mode(mode)).unwrap();
+        let why = refused();
+        assert!(why.contains("can be written by other users") && why.contains("chmod go-w"), "{why}");
+    }
+    std::fs::set_permissions(&copied, std::fs::Permissions::from_mode(0o755)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(&copied, Some(1234), None).unwrap();
+        let why = refused();
+        assert!(why.contains("belongs to another user (uid 1234)"), "{why}");
+        chown(&copied, Some(0), None).unwrap();
+    }
+    backup(&folder, &copied, Timestamp::UNIX_EPOCH).unwrap();
 }
 
 #[tokio::test]

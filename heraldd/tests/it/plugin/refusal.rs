@@ -85,6 +85,17 @@ fn what_others_could_replace() {
     set(folder.path(), 0o777);
     assert!(why_not(&library).contains("is in a folder"), "{}", why_not(&library));
     set(folder.path(), 0o700);
+    if rustix::process::geteuid().is_root() {
+        for (path, said) in [
+            (&*library, "belongs to another user (uid 1234)"),
+            (folder.path(), "is in a folder that belongs"),
+        ] {
+            std::os::unix::fs::chown(path, Some(1234), None).unwrap();
+            let why = why_not(&library);
+            assert!(why.contains(said) && why.contains("`chown 0`"), "{why}");
+            std::os::unix::fs::chown(path, Some(0), None).unwrap();
+        }
+    }
     assert!(load_with(&[library], TIMEOUTS).is_ok());
 }
 
