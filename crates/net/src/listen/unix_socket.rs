@@ -103,8 +103,8 @@ async fn bind(path: &Path, mode: u32) -> Result<UnixSocket, ListenReason> {
     Ok(UnixSocket { listener: made.1, path: path.to_owned(), identity: made.0 })
 }
 
-/// Held while an old socket is looked at and ours is made. It is on a file of its own, which others cannot open: whoever
-/// can read a file or a folder can lock it.
+/// Held while an old socket is looked at and ours is made. It is on a file of its own, which others cannot open:
+/// everybody who can read a file or a folder can lock it.
 #[derive(Debug)]
 struct SocketLock {
     file: File,
