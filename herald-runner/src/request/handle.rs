@@ -17,7 +17,7 @@ use herald_wire::runner_id::RecipientRule;
 use herald_wire::secret::Secrets;
 use herald_wire::signature::SignatureError;
 use herald_wire::v1;
-use http::header::{ALLOW, CONTENT_LENGTH};
+use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -28,9 +28,9 @@ use tokio::time::Instant;
 
 use crate::job::jobs::{JobHandle, Jobs, Submission, SubmitError};
 use crate::request::answer::{self, Body, SimpleResponse, Wire};
-use crate::request::nonce::{self, Nonces};
-use crate::request::rejection::{RequestRejection, denied, rejection};
-use crate::request::room::{ROOM_STEP, ROOM_UNIT};
+use crate::request::nonce::{ArrivingBody, Nonces};
+use crate::request::rejection::{RequestRejection, denied, of_nonce, rejection};
+use crate::request::room::{ROOM_STEP, ROOM_UNIT, announced};
 
 /// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
 const DISCARD: usize = 64 << 20;
@@ -108,10 +108,15 @@ impl Service {
             Ok(caller) => caller,
             Err(rejection) => return self.rejected(&parts, rejection),
         };
+        let arriving = match self.expect_body(&parts, &caller).await {
+            Ok(arriving) => arriving,
+            Err(rejection) => return self.rejected(&parts, rejection),
+        };
         let body = match self.receive(&parts, body, &mut caller, deadline).await {
             Ok(body) => body,
             Err(short) => return short.send(&Wire::Plain),
         };
+        drop(arriving);
         match self.sender(caller, &body).await {
             Ok(Sender::V1) => {
                 peer.authenticated();
@@ -158,9 +163,7 @@ impl Service {
         caller: &mut Caller,
         deadline: Instant,
     ) -> Result<Bytes, SimpleResponse> {
-        let announced =
-            parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let too_long = announced.is_some_and(|length| length > self.max_body as u64);
+        let too_long = announced(&parts.headers).is_some_and(|length| length > self.max_body as u64);
         match tokio::time::timeout_at(deadline, self.collect(body, too_long, caller)).await {
             Ok(Ok(Some(body))) => Ok(body),
             Ok(Ok(None)) => Err(SimpleResponse::text(
@@ -266,21 +269,26 @@ impl Service {
         }
     }
 
+    /// A long body is read only for a nonce that was not used yet, and for one request with it at a time.
+    async fn expect_body(
+        &self,
+        parts: &Parts,
+        caller: &Caller,
+    ) -> Result<Option<ArrivingBody>, RequestRejection> {
+        let Caller::V2 { verified, signer, .. } = caller else { return Ok(None) };
+        if announced(&parts.headers).is_some_and(|length| length <= ROOM_STEP as u64) {
+            return Ok(None);
+        }
+        let now = SystemClock.unix_seconds();
+        let expected = self.nonces.expect_body(&verified.nonce, verified.created, now).await;
+        expected.map(Some).map_err(|error| of_nonce(&error, signer))
+    }
+
     /// Uses the nonce of a request.
     async fn remember(&self, verified: &Verified, signer: &Signer) -> Result<(), RequestRejection> {
         let now = SystemClock.unix_seconds();
-        match self.nonces.remember(&verified.nonce, verified.created, now).await {
-            Ok(()) => Ok(()),
-            Err(error @ nonce::NonceError::Seen) => Err(denied(&error)),
-            // Signed, so that a daemon whose clock is a little behind comes again.
-            Err(error @ nonce::NonceError::Forgotten) => {
-                Err(rejection(StatusCode::UNAUTHORIZED, &error, signer))
-            }
-            // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
-            Err(error @ (nonce::NonceError::Full | nonce::NonceError::Disk(_))) => {
-                Err(rejection(StatusCode::SERVICE_UNAVAILABLE, &error, signer))
-            }
-        }
+        let remembered = self.nonces.remember(&verified.nonce, verified.created, now).await;
+        remembered.map_err(|error| of_nonce(&error, signer))
     }
 
     fn secrets(&self) -> Secrets {
@@ -402,6 +410,7 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
+    use crate::request::nonce::NonceError;
 
     const BODY: &[u8] = b"{}";
 
@@ -462,13 +471,13 @@ mod tests {
     /// A daemon comes back after a signed 503. An unsigned one would be a proxy's to it, and the job lost.
     #[tokio::test]
     async fn a_nonce_that_cannot_be_kept_is_a_signed_503_and_a_replay_an_unsigned_401() {
-        type Refusal = fn() -> nonce::NonceError;
+        type Refusal = fn() -> NonceError;
         let cases: [(Refusal, u16, bool); 4] = [
-            (|| nonce::NonceError::Full, 503, true),
-            (|| nonce::NonceError::Disk("No space left on device".to_owned()), 503, true),
-            (|| nonce::NonceError::Seen, 401, false),
+            (|| NonceError::Full, 503, true),
+            (|| NonceError::Disk("No space left on device".to_owned()), 503, true),
+            (|| NonceError::Seen, 401, false),
             // Not a replay as far as is known: the daemon signs it again.
-            (|| nonce::NonceError::Forgotten, 401, true),
+            (|| NonceError::Forgotten, 401, true),
         ];
         let folder = tempfile::tempdir().unwrap();
         for (refusal, status, is_signed) in cases {

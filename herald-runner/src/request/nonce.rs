@@ -6,10 +6,11 @@
 //! refused. Where the file is missing though the work folder was in use, is damaged, or is not as this runner left it
 //! ([`NonceMark`]), that is the time of the start. One thread owns the file and writes what waits in one go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use herald_base::os_error;
@@ -54,6 +55,8 @@ struct Ask {
     hash: Hash,
     created: i64,
     now: i64,
+    /// Whether the nonce is used by it; else it is only looked up.
+    uses: bool,
     answer: oneshot::Sender<Result<(), NonceError>>,
 }
 
@@ -63,6 +66,21 @@ pub struct Nonces {
     asks: mpsc::Sender<Ask>,
     /// The floor at the start.
     floor: i64,
+    /// Of requests whose bodies are on their way.
+    arriving: Arc<Mutex<HashSet<Hash>>>,
+}
+
+/// A request whose body is on its way: until this is dropped, no other one with its nonce may send a body.
+#[derive(Debug)]
+pub struct ArrivingBody {
+    hash: Hash,
+    arriving: Arc<Mutex<HashSet<Hash>>>,
+}
+
+impl Drop for ArrivingBody {
+    fn drop(&mut self) {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash);
+    }
 }
 
 impl Nonces {
@@ -81,7 +99,7 @@ impl Nonces {
                 store.serve(std::mem::take(&mut batch));
             }
         })?;
-        Ok(Self { asks, floor })
+        Ok(Self { asks, floor, arriving: Arc::default() })
     }
 
     /// Where the floor is the current second, waits for the next one: requests that are signed from now on, by clocks
@@ -98,13 +116,35 @@ impl Nonces {
     /// # Errors
     /// [`NonceError`] says why the request must not run.
     pub async fn remember(&self, nonce: &str, created: i64, now: i64) -> Result<(), NonceError> {
+        self.ask(hash_of(nonce), created, now, true).await
+    }
+
+    /// Lets a body come whose head has this nonce, without using it: a head that was captured must not have one body
+    /// after another read.
+    ///
+    /// # Errors
+    /// [`NonceError`] says why it is not read.
+    pub async fn expect_body(&self, nonce: &str, created: i64, now: i64) -> Result<ArrivingBody, NonceError> {
+        let hash = hash_of(nonce);
+        self.ask(hash, created, now, false).await?;
+        if !self.arriving.lock().unwrap_or_else(PoisonError::into_inner).insert(hash) {
+            return Err(NonceError::Seen);
+        }
+        Ok(ArrivingBody { hash, arriving: self.arriving.clone() })
+    }
+
+    async fn ask(&self, hash: Hash, created: i64, now: i64, uses: bool) -> Result<(), NonceError> {
         let gone = || NonceError::Disk("its writer has stopped".to_owned());
-        let mut hash = Hash::default();
-        hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
         let (answer, answered) = oneshot::channel();
-        self.asks.send(Ask { hash, created, now, answer }).await.map_err(|_| gone())?;
+        self.asks.send(Ask { hash, created, now, uses, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
+}
+
+fn hash_of(nonce: &str) -> Hash {
+    let mut hash = Hash::default();
+    hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
+    hash
 }
 
 #[cfg(test)]
@@ -117,7 +157,7 @@ impl Nonces {
                 let _ = ask.answer.send(Err(refusal()));
             }
         });
-        Self { asks, floor: i64::MIN }
+        Self { asks, floor: i64::MIN, arriving: Arc::default() }
     }
 }
 
@@ -207,7 +247,7 @@ impl NonceStore {
         let mut answers = Vec::with_capacity(batch.len());
         for ask in batch {
             let verdict = self.judge(&ask);
-            if verdict.is_ok() {
+            if verdict.is_ok() && ask.uses {
                 self.seen.insert(ask.hash, ask.created);
                 fresh.push(ask.hash);
                 text.push_str(&line(ask.created, &ask.hash));
@@ -495,6 +535,21 @@ mod tests {
         store.file = good;
         assert_eq!(ask(&mut store, "a", NOW, NOW), Ok(()), "it may be sent again");
         assert_eq!(ask(&mut store, "a", NOW, NOW), Err(NonceError::Seen));
+    }
+
+    #[tokio::test]
+    async fn a_captured_head_has_no_body_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let nonces = Nonces::open(folder.path(), 1000, false).unwrap();
+        let first = nonces.expect_body("n", 1000, 1000).await.unwrap();
+        assert_eq!(nonces.expect_body("n", 1000, 1000).await.unwrap_err(), NonceError::Seen, "one at a time");
+        nonces.expect_body("other", 1000, 1000).await.unwrap();
+        drop(first);
+        // What was only looked up is not used.
+        let again = nonces.expect_body("n", 1000, 1000).await.unwrap();
+        nonces.remember("n", 1000, 1000).await.unwrap();
+        drop(again);
+        assert_eq!(nonces.expect_body("n", 1000, 1000).await.unwrap_err(), NonceError::Seen);
     }
 
     #[tokio::test]

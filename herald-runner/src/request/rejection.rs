@@ -4,6 +4,7 @@ use herald_wire::answer::Signer;
 use http::StatusCode;
 
 use super::answer::{SimpleResponse, Wire};
+use super::nonce::NonceError;
 
 /// The answer to a request that gets no further.
 pub(super) struct RequestRejection {
@@ -25,4 +26,15 @@ pub(super) fn rejection(
     signer: &Signer,
 ) -> RequestRejection {
     RequestRejection { short: SimpleResponse::text(status, reason), wire: Wire::Signed(signer.clone()) }
+}
+
+/// The answer to one whose nonce is not taken.
+pub(super) fn of_nonce(error: &NonceError, signer: &Signer) -> RequestRejection {
+    match error {
+        NonceError::Seen => denied(error),
+        // Signed, so that a daemon whose clock is a little behind comes again.
+        NonceError::Forgotten => rejection(StatusCode::UNAUTHORIZED, error, signer),
+        // Unsigned it would pass for a proxy's answer, after which nobody knows whether the job runs.
+        NonceError::Full | NonceError::Disk(_) => rejection(StatusCode::SERVICE_UNAVAILABLE, error, signer),
+    }
 }

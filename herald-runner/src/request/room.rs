@@ -1,5 +1,7 @@
 //! Room for the bodies of requests that are arriving: unauthenticated clients can send, but not fill the memory.
 
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use tokio::sync::Semaphore;
 
 /// The least room that bodies which are arriving share, in bytes.
@@ -15,4 +17,9 @@ pub(super) const ROOM_STEP: usize = 64 * ROOM_UNIT;
 #[must_use]
 pub fn room(max_body: usize) -> Semaphore {
     Semaphore::new((ROOM.max(max_body) + ROOM_STEP) / ROOM_UNIT)
+}
+
+/// The length of a body in bytes, where the head says it.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

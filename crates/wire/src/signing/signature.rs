@@ -49,7 +49,9 @@ pub enum SignatureError {
     #[error("the request comes from the future: it was signed {0} s ahead; are both clocks right?")]
     Future(i64),
     /// Made with none of the secrets, or over another message.
-    #[error("signature mismatch: the secrets differ, or the message was altered")]
+    #[error(
+        "signature mismatch: the secrets differ, or the message or its path was altered (by a proxy, say)"
+    )]
     Forged,
     /// The body is another one.
     #[error(transparent)]
