@@ -16,6 +16,7 @@ use herald_core::workflow::Workflow;
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::etcd::EtcdConnections;
 use crate::executor;
+use crate::executor::publish::Publisher;
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
@@ -130,6 +131,15 @@ impl Assembly {
             }
         }
         *self = next;
+    }
+
+    /// Lets executors note what they published before, for triggers that are about to start.
+    pub async fn note_projects(&self) {
+        for part in self.executors.values() {
+            if let Some(publisher) = Publisher::of(&*part.component) {
+                publisher.note_projects().await;
+            }
+        }
     }
 
     /// Lets every executor end what outlives its jobs.

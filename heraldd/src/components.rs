@@ -47,6 +47,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         with_max_jobs(executor::local::component(), None),
         executor::none::component(),
         executor::print::component(),
+        with_max_jobs(executor::publish::component(), None),
     ];
     registry.triggers.extend(triggers);
     registry.selectors.extend(selectors);

@@ -132,6 +132,7 @@ impl Daemon {
         let nodes = Arc::<NodeRegistry>::default();
         let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
         let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
+        assembly.note_projects().await;
         let accept = Arc::new(dispatcher.handle().clone());
         let mut triggers = Supervisor::new(accept.clone(), clock.clone());
         let prepared = Supervisor::prepare(assembly.triggers()).await;

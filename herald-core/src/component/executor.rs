@@ -1,5 +1,6 @@
 //! Executors: what runs a job.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,7 +136,7 @@ pub enum DefaultPlaces {
 
 /// Runs jobs.
 #[async_trait]
-pub trait Executor: Send + Sync + 'static {
+pub trait Executor: Any + Send + Sync {
     /// MUST NOT block its thread; MUST end what it started once `execution.stop` asks, and return; SHOULD return
     /// a [`FailureKind::Cancelled`] then. MAY be called many times at once.
     ///

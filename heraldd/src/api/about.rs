@@ -122,6 +122,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     api.metrics.rejections(&api.rejections());
     api.metrics.etcd.show(&api.view().etcd);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
+    api.metrics.published.show(&super::published::states(&api.view()).await);
     let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

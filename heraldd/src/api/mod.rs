@@ -16,6 +16,7 @@ mod log;
 mod log_format;
 mod log_lines;
 pub mod model;
+mod published;
 mod reload;
 mod routes;
 mod serve;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::answer::{CommonErrors, ErrorResponse};
 use super::context::Api;
-use super::{about, document, events, jobs, log, stream};
+use super::{about, document, events, jobs, log, published, stream};
 
 /// All calls, with what the document says of them.
 fn described() -> OpenApiRouter<Arc<Api>> {
@@ -29,6 +29,9 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))
+        .routes(routes!(published::list))
+        .routes(routes!(published::diff))
+        .routes(routes!(published::publish))
         .routes(routes!(about::info))
         .routes(routes!(about::reload))
         .routes(routes!(stream::stream))

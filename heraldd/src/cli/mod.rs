@@ -15,6 +15,7 @@ mod logs;
 mod next;
 mod pages;
 mod probe;
+mod published;
 mod schema;
 mod state;
 mod status;
@@ -70,6 +71,8 @@ enum Command {
     Routers(about::Routers),
     Executors(about::Executors),
     Nodes(about::NodesArguments),
+    Published(published::Published),
+    Publish(published::Publish),
     Info(about::Info),
     Reload(about::Reload),
     Init(init::Init),
@@ -118,6 +121,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Routers(arguments) => about::routers(arguments),
         Command::Executors(arguments) => about::executors(arguments),
         Command::Nodes(arguments) => about::nodes(arguments, &SystemClock),
+        Command::Published(arguments) => published::list(arguments, &SystemClock),
+        Command::Publish(arguments) => published::publish(arguments, &SystemClock),
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
         Command::Explain(arguments) => events::explain(arguments),

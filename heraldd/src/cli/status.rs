@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::client::DaemonSocket;
 use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::listing::{self, IdLength};
+use super::published;
 use crate::api::model;
 use herald_terminal::human_time;
 use herald_terminal::terminal::{Terminal, status_style};
@@ -41,6 +42,7 @@ struct DaemonReport {
     info: Value,
     failed: Value,
     nodes: Value,
+    published: Value,
     triggers: Value,
 }
 
@@ -77,6 +79,7 @@ impl DaemonReport {
             info,
             failed: get("/v1/jobs?status=failed&since=24h&limit=1000")?,
             nodes: get("/v1/nodes")?,
+            published: get("/v1/published")?,
             triggers: get("/v1/triggers")?,
         })
     }
@@ -90,6 +93,7 @@ impl DaemonReport {
             "info": self.info,
             "failed": failed,
             "nodes": self.nodes,
+            "published": self.published.get("items").cloned().unwrap_or_default(),
             "triggers": self.triggers,
         })
     }
@@ -112,6 +116,7 @@ impl DaemonReport {
         ];
         lines.extend(self.damage.iter().map(|what| format!("damaged        {what}")));
         lines.extend(nodes_line(&nodes));
+        lines.extend(published::status_line(&read(&self.published)?));
         lines.push(format!("failed (24 h)  {}", count(&failed)));
         let mut text = lines.join("\n");
         if !failed.items.is_empty() {
@@ -183,6 +188,7 @@ mod tests {
                 "state_dir": null, "running": 1, "queued": 2}),
             failed: json!({"items": [], "next_cursor": null}),
             nodes: json!([node("web1", "online"), node("web2", "offline")]),
+            published: json!({"items": []}),
             triggers: json!([
                 trigger("late", "2026-11-28T15:00:00Z"),
                 trigger("soon", "2026-11-28T13:00:30Z")

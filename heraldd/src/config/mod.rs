@@ -21,6 +21,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 pub use herald_config::file::ReadError;
 use herald_config::file::{self, ConfigurationFile};
@@ -30,13 +31,15 @@ use herald_core::executor::Executor;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
 use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::secret::Mask;
+use herald_core::secret_place::SecretPlaces;
 use herald_core::selector::Selector;
 use herald_core::trigger::Trigger;
 use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
 use serde_json::{Map, Value};
 
-use crate::etcd::EtcdConnections;
+use crate::etcd::{EtcdConnections, EtcdTextReader};
+use crate::state::folder::StateFolder;
 use crate::trigger::http;
 
 pub use api::ApiSettings;
@@ -209,6 +212,12 @@ impl Checker<'_> {
         let in_etcd = settings.as_ref().map(|settings| settings.etcd.as_slice());
         let etcd = etcd::connections(in_etcd, &top, &source.etcd);
         context.share(etcd.clone());
+        if etcd.iter().next().is_some() {
+            context.share(SecretPlaces::default().with("etcd", Arc::new(EtcdTextReader(etcd.clone()))));
+        }
+        if let Some(folder) = settings.as_ref().and_then(|settings| settings.daemon.state_dir.clone()) {
+            context.share(StateFolder(folder));
+        }
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let router = section("router");
         let [in_trigger, in_selector, in_executor] = router::uses(router);

@@ -2,8 +2,10 @@
 
 mod connections;
 mod monitor;
+mod secret_reader;
 mod standings;
 
 pub use connections::{EtcdConnection, EtcdConnections, etcd_option};
 pub use monitor::EtcdMonitor;
+pub use secret_reader::EtcdTextReader;
 pub use standings::{ProjectStanding, ProjectStandings, ProjectState};

@@ -9,14 +9,17 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use herald_etcd::ProjectKeys;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 /// The state of a project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ProjectState {
     /// What etcd has is on disk.
     InSync,
     /// A publication is to come.
+    #[default]
     Pending,
     /// A publication is running.
     Publishing,
@@ -26,6 +29,21 @@ pub enum ProjectState {
     Held,
     /// Files were changed by somebody else.
     Drifted,
+}
+
+impl ProjectState {
+    /// As reports say it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Pending => "pending",
+            Self::Publishing => "publishing",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Drifted => "drifted",
+        }
+    }
 }
 
 /// How a project is.
@@ -57,6 +75,8 @@ pub struct ProjectStandings {
     projects: Mutex<BTreeMap<ProjectKeys, ProjectStanding>>,
     /// Counts what was noted.
     noted: watch::Sender<u64>,
+    /// Counts how often everything was compared with etcd.
+    compared: watch::Sender<u64>,
 }
 
 impl ProjectStandings {
@@ -83,6 +103,17 @@ impl ProjectStandings {
     #[must_use]
     pub fn all(&self) -> Vec<(ProjectKeys, ProjectStanding)> {
         self.lock().iter().map(|(project, standing)| (project.clone(), standing.clone())).collect()
+    }
+
+    /// Everything was compared with etcd: the executor compares it with the disk now.
+    pub fn compare_disk(&self) {
+        self.compared.send_modify(|compared| *compared += 1);
+    }
+
+    /// Shows when everything is to be compared with the disk.
+    #[must_use]
+    pub fn watch_compared(&self) -> watch::Receiver<u64> {
+        self.compared.subscribe()
     }
 
     /// Shows when something is noted from now on.

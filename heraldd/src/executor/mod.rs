@@ -5,6 +5,7 @@ pub mod http_request;
 pub mod local;
 pub mod none;
 pub mod print;
+pub mod publish;
 
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem};

@@ -3,6 +3,7 @@
 mod clock_waits;
 mod etcd;
 mod metrics_format;
+mod published;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
@@ -29,6 +30,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use published::PublishedMetrics;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTrigger {
@@ -93,6 +95,8 @@ pub struct Metrics {
     damaged: Gauge,
     /// How each etcd is.
     pub etcd: EtcdMetrics,
+    /// How published projects are.
+    pub published: PublishedMetrics,
     damage: Mutex<Damage>,
     open: Mutex<HashMap<Name, OpenJob>>,
     /// What is configured, until its counts have begun.
@@ -144,6 +148,7 @@ impl Metrics {
             recording: Gauge::default(),
             damaged: Gauge::default(),
             etcd: EtcdMetrics::default(),
+            published: PublishedMetrics::default(),
             damage: Mutex::default(),
             open: Mutex::default(),
             configured: Mutex::default(),
@@ -194,6 +199,7 @@ impl Metrics {
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         self.etcd.register(registry);
+        self.published.register(registry);
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
         let what = "Requests that were rejected because their sender is not known: a wrong signature, say";
         registry.register("requests_rejected", what, self.rejected.clone());

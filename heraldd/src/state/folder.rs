@@ -21,6 +21,18 @@ pub fn default() -> Option<PathBuf> {
     state.map(|state| state.join("heraldd"))
 }
 
+/// Where state is kept, for components.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateFolder(pub PathBuf);
+
+impl StateFolder {
+    /// Of a process that keeps its state in memory, for what must be in files all the same: forgotten with it.
+    #[must_use]
+    pub fn of_process() -> PathBuf {
+        std::env::temp_dir().join(format!("heraldd-{}", std::process::id()))
+    }
+}
+
 /// A folder as it is written in a configuration, whatever the current directory is later.
 #[must_use]
 pub fn absolute(folder: &Path) -> PathBuf {

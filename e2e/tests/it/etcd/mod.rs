@@ -16,11 +16,18 @@
 //! | `projects`: an event for each project that changed, without values | `projects::the_lines_of_the_seed` |
 //! | `at_start` and `host` of projects | `projects::force_announces_at_every_start` |
 //! | several keys in one transaction, bursts: one event | `projects::a_burst_is_one_event` |
+//! | `publish`: stage, check, `beforeCmd`, swap, verify, `afterCmd`; the seed's lines, backups, the report | `publishing::the_lines_of_the_seed_publish` |
+//! | a failure at any step restores the previous files | `publishing::a_command_that_fails_restores_the_files` |
+//! | commands have a timeout and delay only their own project | `publishing::a_slow_command_is_ended_and_delays_nobody_else` |
+//! | names and links | `publishing::hostile_keys_and_links_write_nothing_elsewhere` |
+//! | restart, drift, wiped etcd: held until `--accept` | `publishing::kill_9_and_drift_and_a_wiped_etcd` |
+//! | `--rollback ID` | `publishing::an_earlier_publication_is_restored` |
 
 mod access;
 mod keys;
 mod outages;
 mod projects;
+mod publishing;
 
 use e2e::daemon::Daemon;
 use e2e::etcd::EtcdServer;

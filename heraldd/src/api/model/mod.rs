@@ -11,6 +11,7 @@ mod log_page;
 mod log_piece;
 mod page;
 mod problem;
+mod published;
 
 pub use actor::RecordedActor;
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
@@ -21,3 +22,4 @@ pub use log_page::{LogPage, LogPageLine};
 pub use log_piece::LogPieceResource;
 pub use page::Page;
 pub use problem::ProblemDetails;
+pub use published::{PublishedDiff, PublishedFileDiff, PublishedList, PublishedResource};

@@ -102,6 +102,9 @@ impl ProjectsTrigger {
             named_other: false,
         };
         let mut standings = self.connection.standings.watch();
+        let mut compared = tokio::time::interval(self.given.resync);
+        compared.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        compared.reset();
         loop {
             let due = feed.due(Instant::now() + LONG);
             tokio::select! {
@@ -112,6 +115,7 @@ impl ProjectsTrigger {
                 () = tokio::time::sleep_until(due) => feed.announce_due(activator).await,
                 // It ends with the connection, which this trigger holds.
                 _ = standings.changed() => feed.look_at_standings(),
+                _ = compared.tick() => self.connection.standings.compare_disk(),
             }
         }
     }

@@ -1,0 +1,237 @@
+//! Executor `publish`, with a real etcd.
+
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use e2e::daemon::Daemon;
+use e2e::etcd::EtcdServer;
+use e2e::place::Place;
+use e2e::program::Ended;
+use e2e::wait::{stays, until};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "
+state_dir: '@DIR@/state'
+etcd:
+  main: {endpoints: ['URL'], timeout: 2s}
+trigger:
+  projects: {type: etcd, etcd: main, prefix: /watcher, layout: projects, host: web01, resync: 2s}
+executor:
+  files: {type: publish, etcd: main, policy_from: etcd, command_timeout: 5s, backup: {on: [delete]}}
+router:
+  publish:
+    trigger: projects
+    selector: all
+    task: {publish: files}
+    policy: {concurrency: {limit: 1, key: trigger_param/project, on_full: replace}}
+  done:
+    trigger: exe_done
+    selector: expr
+    select_param: {expr: \"trigger_param.router == 'publish'\"}
+    task: {show: print}
+";
+
+struct Site {
+    server: EtcdServer,
+    place: Place,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { server: EtcdServer::start(), place: Place::new() }
+    }
+
+    fn start(&self) -> Daemon {
+        let daemon = Daemon::start(&self.place, &CONFIG.replace("URL", &self.server.url()));
+        daemon.wait_for(&["heraldd is ready"]);
+        daemon
+    }
+
+    fn put(&self, name: &str, value: &str) {
+        self.server.put(&format!("/watcher/web01/{name}"), value);
+    }
+
+    fn policy(&self, project: &str, more: &str) {
+        let place = &self.place;
+        let (site, backup) = (place.text_path(project), place.text_path(&format!("backup-{project}")));
+        let policy = format!("{{\"deployPath\": \"{site}\", \"backupDir\": \"{backup}\"{more}}}");
+        self.put(&format!("{project}/config"), &policy);
+    }
+
+    fn wait(&self, file: &str, content: Option<&str>) {
+        until(file, || (self.place.read(file).as_deref() == content).then_some(()));
+    }
+
+    fn heraldd(&self, arguments: &[&str]) -> Ended {
+        let socket = self.place.text_path("state/heraldd.sock");
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--socket", &socket]).collect();
+        self.place.run("heraldd", &arguments)
+    }
+
+    fn state(&self, project: &str) -> String {
+        let shown = self.heraldd(&["published", project, "--json"]).text();
+        let list: Value = shown.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        list["items"][0]["state"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The result of the last publication for which this holds.
+fn result(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let job = daemon.wait_print(what, |job| wanted(&job["trigger_param"]["result"]));
+    job["trigger_param"]["result"].clone()
+}
+
+#[test]
+fn the_lines_of_the_seed_publish() {
+    let site = Site::new();
+    let daemon = site.start();
+    site.put("a.com/config.d/ngx.conf", "aaaaaaaa");
+    let pending = result(&daemon, "files without a policy", |result| result["state"] == "pending");
+    assert_eq!(pending["callback"], "");
+    site.policy(
+        "a.com",
+        ", \"beforeCmd\": \"echo before\", \"afterCmd\": \"echo after\", \"callback\": \"http://u:p@h/\"",
+    );
+    let published = result(&daemon, "the file", |result| result["state"] == "published");
+    assert_eq!(site.place.read("a.com/ngx.conf").as_deref(), Some("aaaaaaaa"));
+    let report = published["report"].to_string();
+    assert!(
+        report.starts_with(
+            "{\"action\":\"set\",\"code\":200,\"msg\":\"\",\"md5\":\"3dbe00a167653a1aaee01d93e77e730e\",\
+             \"beforeCmd\":{\"success\":true,\"out\":\"before\\n\",\"err\":null,\"msg\":\"\"},\
+             \"afterCmd\":{\"success\":true,\"out\":\"after\\n\",\"err\":null,\"msg\":\"\"}"
+        ),
+        "{report}"
+    );
+    let place = json!({"etcd": "main", "key": "/watcher/web01/a.com/config", "field": "callback"});
+    assert_eq!(published["callback"], place, "where the URL is, not the URL");
+    site.server.delete("/watcher/web01/a.com/config.d/ngx.conf");
+    site.wait("a.com/ngx.conf", None);
+    let backups = std::fs::read_dir(site.place.path("backup-a.com")).unwrap();
+    let names: Vec<String> =
+        backups.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    assert!(names.len() == 1 && names[0].starts_with("ngx.conf_watcherbackup_20"), "{names:?}");
+}
+
+#[test]
+fn a_command_that_fails_restores_the_files() {
+    let site = Site::new();
+    let daemon = site.start();
+    site.policy("a.com", "");
+    site.put("a.com/config.d/x", "1");
+    site.wait("a.com/x", Some("1"));
+    for (more, what, says) in [
+        (", \"beforeCmd\": \"false\"", "beforeCmd", "beforeCmd: exit status 1; nothing was changed"),
+        (
+            ", \"checkCmd\": \"grep -q 1 {{stage}}/x\"",
+            "checkCmd",
+            "checkCmd: exit status 1; nothing was changed",
+        ),
+        (", \"verifyCmd\": \"false\"", "verifyCmd", "verifyCmd: exit status 1; rolled back"),
+        (
+            ", \"afterCmd\": \"grep -q 1 $HERALD_DEPLOY_PATH/x\"",
+            "afterCmd",
+            "afterCmd: exit status 1; rolled back",
+        ),
+    ] {
+        site.policy("a.com", more);
+        site.put("a.com/config.d/x", &format!("2 {what}").replace('1', "2"));
+        let failed = result(&daemon, what, |result| {
+            result["report"]["msg"].as_str().is_some_and(|msg| msg.starts_with(what))
+        });
+        assert_eq!((&failed["report"]["code"], &failed["report"]["msg"]), (&json!(500), &json!(says)));
+        assert_eq!(site.place.read("a.com/x").as_deref(), Some("1"), "{what}");
+        assert_eq!(site.state("a.com"), "failed");
+    }
+    site.policy("a.com", "");
+    site.wait("a.com/x", Some("2 afterCmd"));
+}
+
+#[test]
+fn a_slow_command_is_ended_and_delays_nobody_else() {
+    let site = Site::new();
+    let daemon = site.start();
+    site.policy("slow.com", ", \"afterCmd\": \"sleep 61.5\"");
+    site.policy("b.com", "");
+    site.put("slow.com/config.d/x", "1");
+    site.wait("slow.com/x", Some("1"));
+    site.put("b.com/config.d/x", "1");
+    site.wait("b.com/x", Some("1"));
+    let failed = result(&daemon, "the timeout", |result| result["state"] == "rolled_back");
+    let msg = failed["report"]["msg"].as_str().unwrap();
+    assert!(msg.starts_with("afterCmd: signal: killed (timed out after 5s)"), "{msg}");
+    site.wait("slow.com/x", None);
+}
+
+#[test]
+fn hostile_keys_and_links_write_nothing_elsewhere() {
+    let site = Site::new();
+    let _daemon = site.start();
+    std::fs::create_dir(site.place.path("a.com")).unwrap();
+    site.place.write("victim", "untouched");
+    symlink(site.place.path("victim"), site.place.path("a.com/link")).unwrap();
+    site.policy("a.com", "");
+    site.put("a.com/config.d/link", "new");
+    site.wait("a.com/link", Some("new"));
+    assert_eq!(site.place.read("victim").as_deref(), Some("untouched"));
+    for key in ["../../x", "/x", "a\nb"] {
+        site.put(&format!("a.com/config.d/{key}"), "evil");
+        until("the failure", || (site.state("a.com") == "failed").then_some(()));
+        site.server.delete(&format!("/watcher/web01/a.com/config.d/{key}"));
+        until("the recovery", || (site.state("a.com") == "in_sync").then_some(()));
+    }
+    assert!(!site.place.path("x").exists());
+}
+
+#[test]
+fn kill_9_and_drift_and_a_wiped_etcd() {
+    let mut site = Site::new();
+    let daemon = site.start();
+    site.policy("a.com", "");
+    site.put("a.com/config.d/one", "1");
+    site.put("a.com/config.d/two", "1");
+    site.wait("a.com/two", Some("1"));
+    daemon.signal("KILL");
+    let _ = daemon.wait_end();
+    site.put("a.com/config.d/one", "2");
+    site.put("a.com/config.d/three", "1");
+    site.server.delete("/watcher/web01/a.com/config.d/two");
+    let _daemon = site.start();
+    site.wait("a.com/two", None);
+    site.wait("a.com/three", Some("1"));
+    site.wait("a.com/one", Some("2"));
+
+    site.place.write("a.com/one", "by hand");
+    until("the drift", || (site.state("a.com") == "drifted").then_some(()));
+    let diff = site.heraldd(&["published", "a.com", "--diff"]);
+    assert!(diff.text().contains("-by hand"), "{}", diff.text());
+    assert_eq!(site.place.read("a.com/one").as_deref(), Some("by hand"));
+    let _ = site.heraldd(&["publish", "a.com"]);
+    site.wait("a.com/one", Some("2"));
+
+    site.server.kill();
+    site.server.wipe();
+    site.server.start_again();
+    until("the hold", || (site.state("a.com") == "held").then_some(()));
+    stays(Duration::from_secs(1), "the files", || site.place.read("a.com/one").as_deref() == Some("2"));
+    let _ = site.heraldd(&["publish", "a.com", "--accept"]);
+    site.wait("a.com/one", None);
+}
+
+#[test]
+fn an_earlier_publication_is_restored() {
+    let site = Site::new();
+    let daemon = site.start();
+    site.policy("a.com", "");
+    site.put("a.com/config.d/x", "1");
+    let first = result(&daemon, "the first", |result| result["state"] == "published");
+    let id = first["report"]["publication"].as_str().unwrap().to_owned();
+    site.put("a.com/config.d/x", "2");
+    site.wait("a.com/x", Some("2"));
+    let _ = site.heraldd(&["publish", "a.com", "--rollback", &id]);
+    site.wait("a.com/x", Some("1"));
+    assert_eq!(site.state("a.com"), "held");
+    site.put("a.com/config.d/x", "3");
+    site.wait("a.com/x", Some("3"));
+    assert_eq!(site.state("a.com"), "in_sync");
+}

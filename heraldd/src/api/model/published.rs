@@ -1,0 +1,86 @@
+//! Projects that are published from etcd.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::executor::publish::{PublicationPreview, PublishedProject};
+
+/// A project that is published from etcd.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = PublishedProject)]
+pub struct PublishedResource {
+    /// Its name.
+    pub project: String,
+    /// The host in its keys.
+    pub host: String,
+    /// The prefix of its keys.
+    pub prefix: String,
+    /// `in_sync`, `pending`, `publishing`, `failed`, `held` or `drifted`.
+    pub state: String,
+    /// The revision of etcd that was published last.
+    pub revision: i64,
+    /// How many files it has.
+    pub files: u64,
+    /// Why it is not in sync.
+    pub error: Option<String>,
+    /// When it was published last (RFC 3339).
+    pub published_at: Option<String>,
+}
+
+impl From<PublishedProject> for PublishedResource {
+    fn from(project: PublishedProject) -> Self {
+        Self {
+            project: project.keys.project,
+            host: project.keys.layout.host,
+            prefix: project.keys.layout.prefix,
+            state: project.state.as_str().to_owned(),
+            revision: project.revision,
+            files: project.files as u64,
+            error: project.error,
+            published_at: project.published_at,
+        }
+    }
+}
+
+/// All projects.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PublishedList {
+    /// The projects, by prefix, host and name.
+    pub items: Vec<PublishedResource>,
+}
+
+/// How a project differs from what a publication would write.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PublishedDiff {
+    /// The project.
+    pub project: String,
+    /// Whether nothing would change.
+    pub equal: bool,
+    /// The files that would change.
+    pub files: Vec<PublishedFileDiff>,
+}
+
+/// A file that would change.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PublishedFileDiff {
+    /// Its name below `deployPath`.
+    pub file: String,
+    /// `set` or `delete`.
+    pub action: String,
+    /// As `diff -u` shows it; secrets read `***`.
+    pub diff: String,
+}
+
+impl PublishedDiff {
+    /// Of this project.
+    #[must_use]
+    pub fn of(project: &str, preview: PublicationPreview) -> Self {
+        let file = |file: crate::executor::publish::FileDifference| PublishedFileDiff {
+            file: file.file,
+            action: file.action.to_owned(),
+            diff: file.diff,
+        };
+        let files: Vec<PublishedFileDiff> = preview.files.into_iter().map(file).collect();
+        Self { project: project.to_owned(), equal: files.is_empty(), files }
+    }
+}
