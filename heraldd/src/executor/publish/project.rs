@@ -32,7 +32,7 @@ pub(super) struct EtcdProject {
 /// What the ledger keeps of the publication that succeeded last.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct PublishedSource {
+pub(super) struct LedgerSource {
     point: HistoryPoint,
     /// The keys below the project's own, in base64, with their revisions.
     keys: BTreeMap<String, i64>,
@@ -152,14 +152,14 @@ impl EtcdProject {
     }
 
     /// Where the last good URL for reports is.
-    pub(super) fn last_callback(&self, source: &PublishedSource, etcd: &str) -> Value {
+    pub(super) fn last_callback(&self, source: &LedgerSource, etcd: &str) -> Value {
         if source.has_callback { self.place(etcd, Some(source.policy_revision)) } else { "".into() }
     }
 
     /// The policy of the last publication.
     pub(super) fn last_policy(
         &self,
-        source: &PublishedSource,
+        source: &LedgerSource,
         options: &PublishOptions,
     ) -> Option<ProjectPolicy> {
         let kept = source.policy.clone()?;
@@ -173,9 +173,9 @@ impl EtcdProject {
     }
 
     /// What is kept once this is published.
-    pub(super) fn source(&self, policy: &ProjectPolicy) -> PublishedSource {
+    pub(super) fn source(&self, policy: &ProjectPolicy) -> LedgerSource {
         let keys = self.keys.iter().map(|key| (STANDARD.encode(self.below(key)), key.mod_revision));
-        PublishedSource {
+        LedgerSource {
             point: HistoryPoint { revision: self.revision, ..self.point },
             keys: keys.collect(),
             policy: Some(policy.kept.clone()),
@@ -185,7 +185,7 @@ impl EtcdProject {
     }
 
     /// Why this is not of the history that was published before.
-    pub(super) fn history_break(&self, source: &PublishedSource) -> Option<HistoryBreak> {
+    pub(super) fn history_break(&self, source: &LedgerSource) -> Option<HistoryBreak> {
         let prefix = self.keys_of.start().into_bytes();
         let whole = |(below, revision): (&String, &i64)| {
             let below = STANDARD.decode(below).ok()?;
@@ -197,7 +197,7 @@ impl EtcdProject {
     }
 }
 
-impl PublishedSource {
+impl LedgerSource {
     /// Whether anything was published yet.
     pub(super) fn is_known(&self) -> bool {
         self.point != HistoryPoint::default()

@@ -1,26 +1,25 @@
 //! One publication, from the event to the outcome.
 
-use herald_core::executor::{Execution, FailureKind, Outcome};
+use herald_core::executor::{Execution, Outcome};
 use herald_etcd::ProjectKeys;
 use herald_publish::{
-    CommandReport, Planned, ProjectLedger, PublicationRequest, PublishPolicy, Recovery, WantedFile, recover,
-    sha256_hex,
+    CommandReport, Planned, ProjectLedger, PublicationRequest, PublishPolicy, WantedFile, sha256_hex,
 };
 use serde_json::{Value, json};
 
-use super::Publisher;
 use super::command::CommandRunner;
 use super::ledgers::{OpenedLedgers, blocking};
 use super::note::ProjectNote;
 use super::options::{DriftOption, OnReset, SameContent};
-use super::project::{EtcdProject, NoPolicy, ProjectPolicy, PublishedSource};
+use super::project::{EtcdProject, LedgerSource, NoPolicy, ProjectPolicy};
+use super::publisher::Publisher;
 use super::request::{JobRequest, RequestReason};
 use super::result::{PublicationEnd, PublicationResult, StepFailure};
 use super::target::target;
 use crate::etcd::{ProjectStanding, ProjectState};
 
 /// How a publication ended.
-pub(super) type Ended = Result<PublicationEnd, StepFailure>;
+pub(super) type RunEnd = Result<PublicationEnd, StepFailure>;
 
 /// Nothing was to be done, and nobody needs to know.
 pub(super) const fn quiet(state: &'static str) -> PublicationEnd {
@@ -56,11 +55,11 @@ impl<'a> PublicationRun<'a> {
         self.result.outcome(&self.keys, ended)
     }
 
-    fn stand(&self, standing: ProjectStanding) {
+    pub(super) fn stand(&self, standing: ProjectStanding) {
         self.publisher.connection.standings.note(&self.keys, standing);
     }
 
-    async fn publish(&mut self, is_recovery: bool) -> Ended {
+    async fn publish(&mut self, is_recovery: bool) -> RunEnd {
         let opened = self.publisher.ledgers.open().await.map_err(StepFailure::of)?;
         let ledger = match self.recovered(&opened).await? {
             (ledger, Some(end)) if is_recovery => {
@@ -76,8 +75,7 @@ impl<'a> PublicationRun<'a> {
             () = self.execution.stop.asked() => return Err(StepFailure::cancelled()),
         };
         self.result.revision = project.revision;
-        let source: PublishedSource =
-            serde_json::from_value(ledger.data().source.clone()).unwrap_or_default();
+        let source: LedgerSource = serde_json::from_value(ledger.data().source.clone()).unwrap_or_default();
         self.result.callback = project.last_callback(&source, &options.etcd);
         if let Some(ended) = self.pinned(&ledger, &project, &source) {
             return ended;
@@ -90,63 +88,14 @@ impl<'a> PublicationRun<'a> {
         self.carry_out(opened, ledger, &project, &source, policy, files).await
     }
 
-    /// Deals with what an earlier process left. Gives the end of that publication where its files are published.
-    async fn recovered(
-        &mut self,
-        opened: &OpenedLedgers,
-    ) -> Result<(ProjectLedger, Option<PublicationEnd>), StepFailure> {
-        let (folder, claims, id) = (opened.folder.clone(), opened.claims.clone(), super::id(&self.keys));
-        let recovery = blocking(move || recover(folder.project(&id)?, &claims)).await;
-        let recovery = recovery.map_err(|error| StepFailure { passes: true, ..StepFailure::of(error) })?;
-        let published = PublicationEnd { state: "published", is_reported: true };
-        match recovery {
-            Recovery::Clean(ledger) => {
-                self.note = ProjectNote::of(&ledger);
-                Ok((ledger, None))
-            }
-            Recovery::Finished(done) => {
-                self.note = ProjectNote::of(&done.ledger);
-                self.result.changes = done.changes;
-                Ok((done.ledger, Some(published)))
-            }
-            Recovery::Swapped(swapped) => {
-                self.note = ProjectNote::of(swapped.ledger());
-                self.result.changes = swapped.changes();
-                self.take_context(&swapped.context());
-                let policy = policy_of(&swapped.context());
-                let ledger = self.confirm(swapped, &policy).await?;
-                Ok((ledger, Some(published)))
-            }
-            Recovery::Undone(undone) => {
-                let policy = policy_of(&undone.context());
-                let after = self.commands(&policy).run(&policy.after, None).await;
-                if !after.success {
-                    tracing::warn!(
-                        project = super::id(&self.keys),
-                        "afterCmd after an undo failed: {}",
-                        after.msg
-                    );
-                }
-                let ledger = blocking(move || undone.settle()).await.map_err(StepFailure::of)?;
-                self.note = ProjectNote::of(&ledger);
-                Ok((ledger, None))
-            }
-        }
-    }
-
-    fn take_context(&mut self, context: &Value) {
-        self.result.callback = context.get("callback").cloned().unwrap_or_default();
-        self.result.revision = context.get("revision").and_then(Value::as_i64).unwrap_or_default();
-    }
-
     /// Ends it where etcd does not count: it is of another history, an earlier publication was restored, or what
     /// failed did not change.
     fn pinned(
         &mut self,
         ledger: &ProjectLedger,
         project: &EtcdProject,
-        source: &PublishedSource,
-    ) -> Option<Ended> {
+        source: &LedgerSource,
+    ) -> Option<RunEnd> {
         let JobRequest { reason, is_accepted, .. } = self.request;
         let fingerprint = project.fingerprint();
         let is_known = self.note.failed.as_ref() == Some(&fingerprint);
@@ -176,12 +125,7 @@ impl<'a> PublicationRun<'a> {
     }
 
     /// Whether etcd has exactly what was published.
-    fn is_as_published(
-        &self,
-        ledger: &ProjectLedger,
-        project: &EtcdProject,
-        source: &PublishedSource,
-    ) -> bool {
+    fn is_as_published(&self, ledger: &ProjectLedger, project: &EtcdProject, source: &LedgerSource) -> bool {
         let Publisher { options, templates, .. } = self.publisher;
         let policy = project.policy(options, templates, &self.execution.job).ok().map(|policy| policy.kept);
         let files = project.files(|_, _| false);
@@ -199,7 +143,7 @@ impl<'a> PublicationRun<'a> {
         &self,
         ledger: &ProjectLedger,
         project: &EtcdProject,
-        source: &PublishedSource,
+        source: &LedgerSource,
     ) -> Result<Option<(ProjectPolicy, Vec<WantedFile>)>, StepFailure> {
         let Publisher { options, templates, .. } = self.publisher;
         let policy = match project.policy(options, templates, &self.execution.job) {
@@ -230,10 +174,10 @@ impl<'a> PublicationRun<'a> {
         opened: OpenedLedgers,
         ledger: ProjectLedger,
         project: &EtcdProject,
-        source: &PublishedSource,
+        source: &LedgerSource,
         policy: ProjectPolicy,
         files: Vec<WantedFile>,
-    ) -> Ended {
+    ) -> RunEnd {
         let next = project.source(&policy);
         let is_same_source = next.is_same_as(source);
         let request = self.publication(&policy, &next, files).await?;
@@ -284,7 +228,7 @@ impl<'a> PublicationRun<'a> {
     async fn publication(
         &self,
         policy: &ProjectPolicy,
-        next: &PublishedSource,
+        next: &LedgerSource,
         wanted: Vec<WantedFile>,
     ) -> Result<PublicationRequest, StepFailure> {
         let (options, read) = (self.publisher.options.clone(), policy.policy.clone());
@@ -321,7 +265,7 @@ impl<'a> PublicationRun<'a> {
     }
 
     /// Nothing changes on disk; files that are the same belong to the project from now on.
-    async fn adopt(&mut self, planned: Planned, is_same_source: bool) -> Ended {
+    async fn adopt(&mut self, planned: Planned, is_same_source: bool) -> RunEnd {
         let reports_drift = self.publisher.options.drift == DriftOption::Report;
         let is_drifted = reports_drift && !planned.drifted().is_empty();
         let end = quiet(if is_drifted { "drifted" } else { "in_sync" });
@@ -365,80 +309,4 @@ impl<'a> PublicationRun<'a> {
             ],
         }
     }
-
-    /// Keeps how it ended, for reports and for the trigger.
-    async fn settle(&mut self, ended: &Ended) {
-        self.note.name(&self.keys);
-        self.note.state = match ended {
-            Ok(end) => match end.state {
-                "pending" => ProjectState::Pending,
-                "held" => ProjectState::Held,
-                "drifted" => ProjectState::Drifted,
-                "failed" => ProjectState::Failed,
-                _ => ProjectState::InSync,
-            },
-            Err(failure) if failure.state == "held" => ProjectState::Held,
-            Err(_) => ProjectState::Failed,
-        };
-        match ended {
-            Ok(end) if end.state == "failed" => {}
-            Ok(end) => {
-                self.note.error = None;
-                (self.note.passes, self.note.revision) = (false, self.result.revision);
-                if end.state != "held" {
-                    self.note.failed = None;
-                }
-                if self.request.rollback.is_some() {
-                    self.pin().await;
-                }
-                if end.is_reported || self.note.published_at.is_none() {
-                    self.note.published_at = Some(self.publisher.clock.now().to_string());
-                }
-            }
-            Err(failure) => {
-                self.note.error = Some(failure.error.clone());
-                self.note.passes = failure.passes && failure.kind != FailureKind::Cancelled;
-            }
-        }
-        self.save_note().await;
-        let state = self.note.state;
-        self.stand(ProjectStanding {
-            state,
-            revision: self.result.revision,
-            error: self.note.error.clone(),
-            passes: self.note.passes,
-            published: matches!(state, ProjectState::InSync | ProjectState::Drifted),
-        });
-    }
-
-    /// From now on the keys that etcd has do not count, until one of them changes.
-    async fn pin(&mut self) {
-        let Publisher { connection, options, .. } = self.publisher;
-        if let Ok(project) = EtcdProject::read(&connection.client, &self.keys, options.max_total).await {
-            let publication = self.request.rollback.clone().unwrap_or_default();
-            self.note.pinned = Some(project.fingerprint());
-            self.note.state = ProjectState::Held;
-            self.note.error = Some(format!(
-                "publication {publication} was restored; it stays until a key changes or somebody publishes"
-            ));
-        }
-    }
-
-    async fn save_note(&self) {
-        let Ok(opened) = self.publisher.ledgers.open().await else { return };
-        let (id, note) = (super::id(&self.keys), self.note.value());
-        let saved = blocking(move || {
-            let mut ledger = opened.folder.project(&id)?;
-            if ledger.data().note == note { Ok(()) } else { ledger.set_note(note) }
-        });
-        if let Err(error) = saved.await {
-            tracing::warn!(project = super::id(&self.keys), %error, "the status of a project cannot be kept");
-        }
-    }
-}
-
-/// The policy that was kept for the completion.
-fn policy_of(context: &Value) -> PublishPolicy {
-    let kept = context.get("policy").and_then(Value::as_object).cloned().unwrap_or_default();
-    PublishPolicy::read(&kept, herald_publish::PolicyKeys::AnyCase).unwrap_or_default()
 }

@@ -10,11 +10,11 @@ use herald_publish::{
 };
 use serde_json::Value;
 
-use super::Publisher;
 use super::ledgers::blocking;
 use super::note::ProjectNote;
 use super::options::DriftOption;
-use super::project::{EtcdProject, NoPolicy, PublishedSource};
+use super::project::{EtcdProject, LedgerSource, NoPolicy};
+use super::publisher::{Publisher, id};
 use super::result::StepFailure;
 use super::target::target;
 use crate::etcd::{ProjectStanding, ProjectState};
@@ -127,11 +127,10 @@ impl Publisher {
         mask: &Mask,
     ) -> Result<PublicationPreview, PreviewError> {
         let project = EtcdProject::read(&self.connection.client, keys, self.options.max_total).await?;
-        let (opened, id) = (self.ledgers.open().await?, super::id(keys));
+        let (opened, id) = (self.ledgers.open().await?, id(keys));
         let folder = opened.folder.clone();
         let ledger = blocking(move || folder.project(&id)).await?;
-        let source: PublishedSource =
-            serde_json::from_value(ledger.data().source.clone()).unwrap_or_default();
+        let source: LedgerSource = serde_json::from_value(ledger.data().source.clone()).unwrap_or_default();
         let policy = match project.policy(&self.options, &self.templates, job) {
             Ok(policy) => policy,
             Err(NoPolicy::Missing) => project
@@ -193,7 +192,7 @@ impl Publisher {
         for ledger in ledgers {
             let note = ProjectNote::of(&ledger);
             if matches!(note.state, ProjectState::InSync | ProjectState::Drifted)
-                && let Some(_lock) = self.ledgers.try_lock(&super::id(&note.keys()))
+                && let Some(_lock) = self.ledgers.try_lock(&id(&note.keys()))
             {
                 self.compare_with_disk(note).await;
             }
@@ -201,7 +200,7 @@ impl Publisher {
     }
 
     async fn compare_with_disk(&self, mut note: ProjectNote) {
-        let (Ok(opened), id) = (self.ledgers.open().await, super::id(&note.keys())) else { return };
+        let (Ok(opened), id) = (self.ledgers.open().await, id(&note.keys())) else { return };
         // Read again: a job may have published it meanwhile.
         let compared = blocking(move || {
             let ledger = opened.folder.project(&id)?;
