@@ -15,8 +15,8 @@ impl PublicationRun<'_> {
         &mut self,
         opened: &OpenedLedgers,
     ) -> Result<(ProjectLedger, Option<PublicationEnd>), StepFailure> {
-        let (folder, claims, id) = (opened.folder.clone(), opened.claims.clone(), id(&self.keys));
-        let recovery = blocking(move || recover(folder.project(&id)?, &claims)).await;
+        let (folder, claims, name) = (opened.folder.clone(), opened.claims.clone(), id(&self.keys));
+        let recovery = blocking(move || recover(folder.project(&name)?, &claims)).await;
         let recovery = recovery.map_err(|error| StepFailure { passes: true, ..StepFailure::of(error) })?;
         let published = PublicationEnd { state: "published", is_reported: true };
         match recovery {

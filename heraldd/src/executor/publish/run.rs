@@ -5,7 +5,7 @@ use herald_etcd::ProjectKeys;
 use herald_publish::{
     CommandReport, Planned, ProjectLedger, PublicationRequest, PublishPolicy, WantedFile, sha256_hex,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::command::CommandRunner;
 use super::ledgers::{OpenedLedgers, blocking};

@@ -69,9 +69,9 @@ impl PublicationRun<'_> {
 
     async fn save_note(&self) {
         let Ok(opened) = self.publisher.ledgers.open().await else { return };
-        let (id, note) = (id(&self.keys), self.note.value());
+        let (name, note) = (id(&self.keys), self.note.value());
         let saved = blocking(move || {
-            let mut ledger = opened.folder.project(&id)?;
+            let mut ledger = opened.folder.project(&name)?;
             if ledger.data().note == note { Ok(()) } else { ledger.set_note(note) }
         });
         if let Err(error) = saved.await {
