@@ -377,7 +377,7 @@ mod tests {
         let mut hash = Hash::default();
         hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
         let (answer, mut answered) = oneshot::channel();
-        store.serve(vec![Ask { hash, created, now, answer }]);
+        store.serve(vec![Ask { hash, created, now, uses: true, answer }]);
         answered.try_recv().unwrap()
     }
 
