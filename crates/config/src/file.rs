@@ -1,12 +1,12 @@
 //! Reads the configuration file.
 
-use std::fs::{File, Metadata};
-use std::io::Read;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use herald_base::private_file::ForeignAccess;
 
+use crate::bounded_file;
 use crate::problem::{self, Problem};
 use crate::yaml::{Document, Problems};
 
@@ -151,13 +151,12 @@ pub fn read(path: &Path) -> Result<ConfigurationFile, ReadError> {
 }
 
 fn bytes_of(path: &Path) -> Result<(Vec<u8>, Metadata), UnreadableFile> {
-    let file = File::open(path)?;
+    let file = bounded_file::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(UnreadableFile::Folder);
     }
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    let bytes = bounded_file::read(&file, &metadata, LARGEST + 1)?;
     if bytes.len() as u64 > LARGEST {
         return Err(UnreadableFile::TooLarge);
     }

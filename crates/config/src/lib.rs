@@ -1,6 +1,7 @@
 //! How Herald reads configurations, for heraldd and herald-runner: YAML with the place of everything, descriptions of
 //! options, and problems that are shown where the user wrote them.
 
+pub mod bounded_file;
 pub mod component_error;
 pub mod file;
 pub mod flat;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anstyle::Style;
 use clap::Args;
 use herald_base::os_error;
+use herald_config::bounded_file;
 use herald_core::activation::{Activation, Name};
 use http::Method;
 use serde_json::Value;
@@ -127,7 +128,8 @@ fn read(path: &Path) -> Result<RecordedRequest, RequestFileError> {
     if path.as_os_str() == "-" {
         std::io::stdin().take(MOST).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+        let file = bounded_file::open(path)?;
+        bytes = bounded_file::read(&file, &file.metadata()?, MOST)?;
     }
     Ok(RecordedRequest::read(&bytes)?)
 }

@@ -1,11 +1,11 @@
 //! `heraldd import`: configurations of other programs, translated for Herald.
 
-use std::fs::File;
 use std::io::{self, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use herald_base::os_error;
+use herald_config::bounded_file;
 use herald_config::problem::Severity;
 use herald_import::crontab::NotACrontab;
 use herald_import::imported::{ImportError, Imported, Omission};
@@ -156,12 +156,13 @@ fn answer(name: &str, imported: Result<Imported, ImportError>) -> CommandOutput 
 
 fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes)
+    if path == Path::new("-") {
+        stdin().lock().take(LONGEST + 1).read_to_end(&mut bytes)?;
     } else {
-        File::open(path)?.take(LONGEST + 1).read_to_end(&mut bytes)
-    }?;
-    if read as u64 > LONGEST { Err(io::Error::other("larger than 16 MiB")) } else { Ok(bytes) }
+        let file = bounded_file::open(path)?;
+        bytes = bounded_file::read(&file, &file.metadata()?, LONGEST + 1)?;
+    }
+    if bytes.len() as u64 > LONGEST { Err(io::Error::other("larger than 16 MiB")) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
