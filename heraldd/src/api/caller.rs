@@ -15,7 +15,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::answer::ErrorResponse;
-use herald_net::serve::read_whole;
+use super::given::unread;
+use herald_net::serve::{BodyError, read_whole};
 
 /// Gives the reason where neither the query nor the body can.
 pub(super) const REASON: &str = "herald-reason";
@@ -67,7 +68,10 @@ impl<S: Send + Sync> FromRequest<S> for CommandActor {
         let mut reason = given(&parts)?;
         if reason.is_none() {
             let body = read_whole(body, MAX_BODY, BODY_TIME).await;
-            let body = body.map_err(|_| bad("the body could not be read; it may be {\"reason\": \"…\"}"))?;
+            let body = body.map_err(|error| match error {
+                BodyError::NoRoom => unread(&error),
+                _ => bad("the body could not be read; it may be {\"reason\": \"…\"}"),
+            })?;
             reason = serde_json::from_slice::<ReasonQuery>(&body).ok().and_then(|body| body.reason);
         }
         actor(&parts, reason).await.map(Self)

@@ -74,7 +74,7 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     }
 }
 
-fn unread(error: &BodyError) -> ErrorResponse {
+pub(super) fn unread(error: &BodyError) -> ErrorResponse {
     match error {
         BodyError::TooLarge => {
             ErrorResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB")
@@ -82,6 +82,7 @@ fn unread(error: &BodyError) -> ErrorResponse {
         BodyError::TooSlow => {
             ErrorResponse::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")
         }
+        BodyError::NoRoom => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error),
         BodyError::Broken(_) => ErrorResponse::new(StatusCode::BAD_REQUEST, "the body could not be read"),
     }
 }

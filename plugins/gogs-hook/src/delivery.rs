@@ -113,7 +113,7 @@ fn refusal(method: &Method, headers: &HeaderMap) -> Option<JsonReply> {
         reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         return Some(reply);
     }
-    let coded = headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    let coded = headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity");
     if !is_json(headers) || coded {
         let advice =
             "the body must be plain JSON: choose application/json as content type in the webhook's settings";
@@ -144,6 +144,11 @@ fn unread(error: &BodyError) -> JsonReply {
             error_reply(StatusCode::PAYLOAD_TOO_LARGE, &sentence)
         }
         BodyError::TooSlow => error_reply(StatusCode::REQUEST_TIMEOUT, &error.to_string()),
+        BodyError::NoRoom => {
+            let mut reply = error_reply(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+            reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            reply
+        }
         BodyError::Broken(_) => error_reply(StatusCode::BAD_REQUEST, "the body is incomplete"),
     }
 }
@@ -173,4 +178,30 @@ fn rejected(refused: &Refused) -> JsonReply {
     let mut reply = error_reply(status, &refused.to_string());
     reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(again));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_coding_counts() {
+        for (codings, accepted) in
+            [(&[][..], true), (&["identity"], true), (&["gzip"], false), (&["identity", "gzip"], false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            for coding in codings {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(coding));
+            }
+            assert_eq!(refusal(&Method::POST, &headers).is_none(), accepted, "{codings:?}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_a_body_it_can_come_later() {
+        let reply = unread(&BodyError::NoRoom);
+        assert_eq!(reply.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(reply.headers()[RETRY_AFTER], "5");
+    }
 }

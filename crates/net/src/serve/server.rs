@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{Request, Response};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::Either;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +30,7 @@ use crate::serve::connection_slots::{Admission, ConnectionSlots, Slot};
 use crate::serve::head_clock::HeadLimits;
 use crate::serve::options::{ServeOptions, ServerStop};
 use crate::serve::peer::Peer;
+use crate::serve::reply::{JsonReply, error_reply};
 use crate::serve::shared_socket::{ClientSocket, SharedSocket};
 use crate::serve::slot_table::SlotLimits;
 use crate::serve::source::ConnectionSource;
@@ -227,6 +230,20 @@ fn is_shortage(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
+/// The answer to a request whose `Transfer-Encoding` is more than one `chunked`: a proxy before this server may see
+/// another end of its body. Nothing more is read from the connection.
+fn unknown_framing(headers: &HeaderMap) -> Option<JsonReply> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let first = codings.next()?;
+    if codings.next().is_none() && first.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return None;
+    }
+    let sentence = "Transfer-Encoding must be there once, and be `chunked`";
+    let mut reply = error_reply(StatusCode::BAD_REQUEST, sentence);
+    reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    Some(reply)
+}
+
 /// What one connection is served with.
 struct ServedConnection<'a, H> {
     options: &'a ServeOptions,
@@ -246,7 +263,10 @@ impl<H: Handler> ServedConnection<'_, H> {
             slot.has_head();
             requests.heads.fetch_add(1, Ordering::Relaxed);
             requests.handled.store(true, Ordering::Relaxed);
-            let reply = handler.handle(request, &peer).await;
+            let reply = match unknown_framing(request.headers()) {
+                Some(refusal) => refusal.map(Either::Right),
+                None => handler.handle(request, &peer).await.map(Either::Left),
+            };
             // Without more requests to come, a client that does not read its answer is as idle as before.
             if options.keep_alive {
                 slot.answered();

@@ -177,6 +177,6 @@ async fn parsed<E>(
 }
 
 fn check_encoding(headers: &HeaderMap) -> Result<(), RejectedRequest> {
-    let coding = headers.get(CONTENT_ENCODING);
-    if coding.is_some_and(|coding| coding != "identity") { Err(RejectedRequest::Compressed) } else { Ok(()) }
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    if codings.any(|coding| coding != "identity") { Err(RejectedRequest::Compressed) } else { Ok(()) }
 }

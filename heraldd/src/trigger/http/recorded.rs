@@ -260,6 +260,12 @@ mod tests {
                 Some(415),
             ),
             (json!({}), "Content-Type: application/json\nContent-Encoding: identity\n", "{}", None),
+            (
+                json!({}),
+                "Content-Type: application/json\nContent-Encoding: identity\nContent-Encoding: gzip\n",
+                "{}",
+                Some(415),
+            ),
             (json!({"max_body": 5}), json, "{\"a\":1}", Some(413)),
             (json!({"max_body": 7}), json, "{\"a\":1}", None),
             (json!({"max_body": 5, "path": "/"}), json, "{\"a\":1}", Some(413)),

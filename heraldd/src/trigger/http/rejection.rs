@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
@@ -38,6 +38,8 @@ pub(super) enum RejectedRequest {
     TooLarge(u64),
     /// The body did not arrive in time.
     TooSlow(Duration),
+    /// Bodies that are being received take all the memory that there is for them.
+    NoRoom,
     /// The connection failed while the body was read.
     Unreadable(String),
     /// The body has a key that describes the requests of web hooks.
@@ -54,6 +56,7 @@ impl RejectedRequest {
         match error {
             serve::BodyError::TooLarge => Self::TooLarge(max_body),
             serve::BodyError::TooSlow => Self::TooSlow(body_time),
+            serve::BodyError::NoRoom => Self::NoRoom,
             serve::BodyError::Broken(error) => Self::Unreadable(error.to_string()),
         }
     }
@@ -67,6 +70,7 @@ impl RejectedRequest {
             Self::Body(UnusableBody::Type(_)) | Self::Compressed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
             Self::Host(HostError::Missing)
             | Self::Body(UnusableBody::Content(_))
             | Self::Unreadable(_)
@@ -103,6 +107,7 @@ impl RejectedRequest {
             }
             Self::TooLarge(max_body) => format!("the body is longer than max_body, {max_body} bytes"),
             Self::TooSlow(limit) => format!("the body did not arrive within {} s", limit.as_secs_f64()),
+            Self::NoRoom => serve::BodyError::NoRoom.to_string(),
             Self::Unreadable(error) => format!("the body could not be read: {error}"),
             Self::Ping(_) => "a ping is answered and creates no event".to_owned(),
         }
@@ -120,6 +125,9 @@ impl RejectedRequest {
                 if let Ok(allow) = HeaderValue::from_str(&names.join(", ")) {
                     reply.headers_mut().insert(ALLOW, allow);
                 }
+            }
+            Self::NoRoom => {
+                reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             }
             Self::Denied { basic: true, .. } => {
                 let challenge = HeaderValue::from_static("Basic realm=\"herald\", charset=\"UTF-8\"");

@@ -104,6 +104,22 @@ fn the_documented_vectors() {
     }
 }
 
+/// The base `ID.TIME.BODY` of one request could be that of another one, with a part of the time in its id.
+#[test]
+fn ids_of_standard_webhooks_end_before_the_time() {
+    let standard =
+        json!({"provider": "standard_webhooks", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"});
+    for auth in [standard, provider("gitlab", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")] {
+        let headers = [
+            ("webhook-id", "msg.5"),
+            ("webhook-timestamp", "6"),
+            ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSy"),
+        ];
+        let case = Case { auth: auth.clone(), headers: &headers, query: &[], body: "{}", now: 6 };
+        assert!(case.check().unwrap_err().contains("full stop"), "{auth}");
+    }
+}
+
 const SHA1: &str = "104152c5bfdca07bc633eebd46199f0255c9f49d";
 
 /// HMACs that were made with OpenSSL: `printf BODY | openssl dgst -sha256 -hmac SECRET`.
