@@ -8,7 +8,7 @@ use crate::schedule::Schedule;
 
 /// A clock that is set back by at most this is waited for.
 pub const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(3);
-/// Clocks are read one after the other: less than this is no change of one of them.
+/// Clocks are read one after the other: less than this does not mean that one of them was changed.
 const INEXACT: SignedDuration = SignedDuration::from_secs(1);
 
 /// Up to when a schedule was followed: nothing that was due until then fires again.

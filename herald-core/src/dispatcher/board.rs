@@ -195,7 +195,8 @@ impl Board {
         }
     }
 
-    /// Lets a job wait for a place in its pool: behind all others, or in an ordered pool behind those of earlier events.
+    /// Lets a job wait for a place in its pool: behind all others, or in an ordered pool behind those of earlier
+    /// events.
     pub(super) fn wait_for_pool(&mut self, id: &Name) {
         let Some(entry) = self.jobs.get_mut(id) else { return };
         entry.place = Place::Pool;

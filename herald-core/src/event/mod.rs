@@ -4,6 +4,7 @@ pub mod activation;
 pub mod actor;
 pub mod exe_done;
 pub mod name;
+mod object_text;
 pub mod position;
 pub mod trigger_param;
 pub mod watch;

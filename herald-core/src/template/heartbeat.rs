@@ -1,4 +1,4 @@
-//! The template function `heartbeat()`: who this daemon is and how it is, as a map for whoever watches it.
+//! The template function `heartbeat()`: who this daemon is and how it is, as a map for those who watch it.
 
 use std::sync::Arc;
 

@@ -31,8 +31,8 @@ async fn each_process_gets_term_once() {
     }
 }
 
-/// Once its leader is reaped, the number of a process group can be given to another process of the machine, and a signal
-/// would hit that one.
+/// Once its leader is reaped, the number of a process group can be given to another process of the machine, and a
+/// signal would hit that one.
 #[tokio::test]
 async fn the_leader_keeps_its_number_until_all_are_gone() {
     let bench = Bench::with(|settings| settings.kill_grace = Duration::from_secs(3));

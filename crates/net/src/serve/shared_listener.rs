@@ -174,7 +174,7 @@ impl<H: Handler> SharedListener<H> {
         self.server.users.borrow().coming > 0
     }
 
-    /// Tells whether users are coming.
+    /// Shows whether users are coming.
     #[must_use]
     pub fn arrivals(&self) -> ListenerArrivals {
         ListenerArrivals(self.server.users.subscribe())
@@ -313,7 +313,7 @@ impl<H: Handler> Drop for ListenerStay<H> {
     }
 }
 
-/// Tells whether users are coming to a listener.
+/// Shows whether users are coming to a listener.
 #[derive(Clone)]
 pub struct ListenerArrivals(watch::Receiver<ListenerUsers>);
 
