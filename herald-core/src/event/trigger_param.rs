@@ -358,7 +358,10 @@ mod tests {
         let nested = |levels: usize| format!("{{\"a\":{}1{}}}", "[".repeat(levels), "]".repeat(levels));
         let (deep, deeper) = (nested(126), nested(127));
         let broad: Params = (0..=MOST_KEYS).map(|n| (n.to_string(), Value::Null)).collect();
-        let (broad, full) = (Value::Object(broad).to_string(), json!({"a": vec![0; MOST_NODES]}).to_string());
+        let (broad, full) = (
+            Value::Object(broad).to_string(),
+            json!({"a": vec![0; crate::event::object_text::MOST_NODES]}).to_string(),
+        );
         for (json, text) in [
             ("{}", true),
             (" {\n} \n", true),
