@@ -53,7 +53,7 @@ fn refuse_foreign(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever can read a file can lock it; earlier versions left it to the umask who can.
+/// Anyone who can read a file can lock it; earlier versions left it to the umask who can.
 fn open_lock(path: &Path) -> std::io::Result<File> {
     let file = open_private(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {

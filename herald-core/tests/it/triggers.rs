@@ -129,8 +129,8 @@ impl EventSink for Nobody {
     async fn ready(&self, _: &str) {}
 }
 
-/// What a reload does, and what runs after it. The trigger "port" begins as it should; "clock" cannot run beside another
-/// one.
+/// What a reload does, and what runs after it. The trigger "port" begins as it should; "clock" cannot run beside
+/// another one.
 async fn reload(port: Succession, port_type: &str, prepares: bool, clock_prepares: bool) -> Vec<String> {
     let diary = Diary::default();
     let noted = |name, succession, prepares| {

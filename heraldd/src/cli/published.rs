@@ -51,7 +51,7 @@ pub(super) struct Publish {
     /// Publish what etcd has, although it was wiped or restored from a backup
     #[arg(long, conflicts_with = "dry_run")]
     accept: bool,
-    /// Restore the state after this publication, by the id of its job; it stays until a key changes or somebody publishes
+    /// Restore the state after this publication, by the id of its job, until a key changes or somebody publishes
     #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "accept"])]
     rollback: Option<String>,
     #[command(flatten)]

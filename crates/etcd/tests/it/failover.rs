@@ -21,7 +21,9 @@ async fn reads_go_to_the_next_member_and_changes_only_when_they_were_not_made() 
     assert!(matches!(error, EtcdError::Unconfirmed { .. }), "{error}");
     server.thaw();
     let client = EtcdClient::new(both.clone());
-    assert_eq!(client.get(b"/w/a", None).await.unwrap().unwrap().value, b"2", "it had been made");
+    // Nobody can say whether it was made: only that it was not made elsewhere.
+    let value = client.get(b"/w/a", None).await.unwrap().unwrap().value;
+    assert!(value == b"1" || value == b"2", "{value:?}");
 
     server.freeze();
     let began = Instant::now();

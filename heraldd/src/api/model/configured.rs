@@ -17,8 +17,8 @@ pub struct TriggerResource {
     pub next: Vec<String>,
     /// The seconds between two of its events, where it fires every so often.
     pub every_seconds: Option<f64>,
-    /// Whether the clock was set back by up to 3 h, and times come again that do not fire twice.
-    #[serde(default)]
+    /// Whether the clock was set back by up to 3 h, and times come again that do not fire twice; left out where not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_clock: bool,
 }
 

@@ -122,13 +122,12 @@ impl RequestHead {
         window: Duration,
     ) -> Result<Option<RememberedKey>, RejectedRequest> {
         let presented = self.presented(body, now);
-        // The path is not signed: where all paths are one trigger's, it makes no other request of the same one.
-        let signs = web.auth.as_ref().is_some_and(Auth::signs);
-        let path = if signs && !web.has_path { "" } else { &self.path };
         let named = !window.is_zero();
         let (key, window) = match &web.auth {
-            Some(auth) => (auth.delivery(&presented, path, named), window.max(auth.known_for(&presented))),
-            None if named => (RequestKey::of_unsigned(&self.headers, path, body), window),
+            Some(auth) => {
+                (auth.delivery(&presented, &self.path, named), window.max(auth.known_for(&presented)))
+            }
+            None if named => (RequestKey::of_unsigned(&self.headers, &self.path, body), window),
             None => (Ok(None), window),
         };
         let key = key.map_err(RejectedRequest::DeliveryId)?;

@@ -141,8 +141,8 @@ fn receiving() -> Vec<OptionSpec> {
             OptionKind::Any,
             "How long a request is known: the same one to the same path again is answered with the first event's id and \
              runs nothing; the same id with another body is rejected with 422. With `provider` and `hmac` it is known by \
-             what is signed, whatever its headers (and whatever its path, where the trigger has no `path`), and by the \
-             provider's own id; where a time is signed, at least as long as that is valid. Otherwise by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge. A \
+             what is signed, whatever its headers, and by the provider's own id; where a time is signed, at least as \
+             long as that is valid. Otherwise by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge. A \
              duration, or 0 to take each request for a new one.",
         )
         .default("24h")
@@ -238,8 +238,6 @@ pub(super) struct HttpOptions {
 
 /// What a trigger does that is more than to take JSON by POST.
 pub(super) struct Web {
-    /// It receives one path, or paths of one form.
-    pub(super) has_path: bool,
     pub(super) methods: Vec<Method>,
     pub(super) auth: Option<Auth>,
     pub(super) addresses: Addresses,
@@ -344,7 +342,6 @@ impl Web {
         let auth = given("auth").map(auth::read).transpose().map_err(at("auth"))?;
         let body = body_kind(auth.as_ref(), &methods, plain.body).map_err(at("methods"))?;
         Ok(Some(Self {
-            has_path: plain.path.is_some(),
             methods,
             auth,
             addresses: Addresses {

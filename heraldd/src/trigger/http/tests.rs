@@ -12,8 +12,7 @@ use herald_core::context::Context;
 use herald_core::param::Params;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
-use herald_net::serve::{BodyError, ListenAddress, Peer};
-use herald_webhook::recorded::RecordedRequest;
+use herald_net::serve::{BodyError, ListenAddress};
 use http::HeaderValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,7 +22,6 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::check::SenderCheck;
 use super::http_trigger::HttpTrigger;
 use super::rejection::RejectedRequest;
 use super::{describe, options};
@@ -256,43 +254,6 @@ async fn what_is_wrong_is_said() {
         assert_eq!(answer.contains("\r\nallow: POST\r\n"), status == 405, "{answer}");
     }
     assert_eq!(server.end().await.len(), 4);
-}
-
-/// No signature covers the path: where one trigger has all of them, a captured request is the same one at each.
-#[tokio::test]
-async fn a_signed_request_is_known_at_every_path_of_its_trigger() {
-    let secret = "sixteen-bytes-and-more";
-    let hmac = json!({"hmac": {"header": "x-sign", "secret": secret, "prefix": "", "algorithm": "sha256", "encoding": "hex"}});
-    let provider = |name: &str| json!({"provider": name, "secret": secret});
-    let token = json!({"token": secret});
-    for (auth, named, same) in [
-        (&hmac, "", true),
-        (&provider("gogs"), "", true),
-        (&provider("github"), "X-GitHub-Delivery: d\n", true),
-        (&provider("slack"), "X-Slack-Request-Timestamp: 5\n", true),
-        (&json!({"provider": "standard_webhooks", "secret": "c2VjcmV0"}), "Webhook-Id: w\n", true),
-        (&token, "Idempotency-Key: i\n", false),
-    ] {
-        for (path, same) in [(None, same), (Some("/{hook}"), false)] {
-            let mut given = json!({"auth": auth});
-            if let Some(path) = path {
-                given["path"] = json!(path);
-            }
-            let trigger = trigger(given.clone());
-            let mut keys = Vec::new();
-            for sent_to in ["/hook", "/replay0"] {
-                let request = format!(
-                    "POST {sent_to} HTTP/1.1\nHost: localhost\nContent-Type: application/json\n{named}\n{{}}"
-                );
-                let RecordedRequest(request) = RecordedRequest::read(request.as_bytes()).unwrap();
-                let peer = Peer::new(None, false);
-                let checked = SenderCheck::Skipped;
-                let accepted = trigger.check.accept(request, &peer, Vec::new(), &SystemClock, checked).await;
-                keys.push(accepted.unwrap_or_else(|why| panic!("{why:?}")).key.unwrap().key);
-            }
-            assert_eq!(keys[0] == keys[1], same, "{given} {keys:?}");
-        }
-    }
 }
 
 #[tokio::test]
