@@ -4,7 +4,7 @@
 //! One file, `nonces` in the work folder, of lines `<created> <hash>`. A line is on the disk before the job it belongs
 //! to starts. A line `floor <created>` says that everything signed up to then has been forgotten and is therefore
 //! refused. Where the file is missing though the work folder was in use, is damaged, or is not as this runner left it
-//! ([`NonceMark`]), that is the time of the start. One thread owns the file and writes what waits in one go.
+//! (`nonce_mark`), that is the time of the start. One thread owns the file and writes what waits in one go.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
