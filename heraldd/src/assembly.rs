@@ -80,7 +80,7 @@ impl Assembly {
                 .map(|(name, part)| (name.clone(), part.component.clone()))
                 .collect(),
             mask: Arc::new(mask),
-            published: None,
+            published: Some(Arc::new(self.etcd.clone())),
         }
     }
 

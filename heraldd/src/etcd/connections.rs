@@ -5,10 +5,11 @@ use std::sync::Arc;
 use herald_base::near_miss::expected;
 use herald_core::context::Context;
 use herald_core::spec::{OptionKind, OptionSpec};
+use herald_core::template::{PublishedCounts, PublishedSource};
 use herald_core::trigger::ComponentError;
 use herald_etcd::{EtcdClient, EtcdSettings};
 
-use super::standings::ProjectStandings;
+use super::standings::{ProjectStandings, ProjectState};
 
 /// One etcd: its client, and the projects that are published from it.
 #[derive(Clone)]
@@ -77,6 +78,36 @@ impl EtcdConnections {
     }
 }
 
+impl std::fmt::Debug for EtcdConnections {
+    /// Names only: settings hold passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|own| own.client.name())).finish()
+    }
+}
+
+impl PublishedSource for EtcdConnections {
+    fn counts(&self) -> PublishedCounts {
+        let standings = self.0.iter().flat_map(|own| own.standings.all());
+        let states: Vec<(ProjectState, i64)> =
+            standings.map(|(_, standing)| (standing.state, standing.revision)).collect();
+        let count = |wanted: ProjectState| {
+            states.iter().filter(|(state, _)| *state == wanted).fold(0, |count, _| count + 1)
+        };
+        PublishedCounts {
+            projects: states.iter().fold(0, |count, _| count + 1),
+            in_sync: count(ProjectState::InSync),
+            failed: count(ProjectState::Failed),
+            held: count(ProjectState::Held),
+            revision: states.iter().map(|(_, revision)| *revision).max().unwrap_or_default(),
+            etcd: match self.problems().into_iter().next() {
+                Some(problem) => problem,
+                None if self.0.is_empty() => "none".to_owned(),
+                None => "connected".to_owned(),
+            },
+        }
+    }
+}
+
 /// The option of a component that names an etcd.
 #[must_use]
 pub fn etcd_option() -> OptionSpec {
@@ -107,6 +138,27 @@ mod tests {
         let same = |n: usize| Arc::ptr_eq(&before.0[n].standings, &after.0[n].standings);
         assert!(same(0) && !same(1) && before != after);
         assert!(before == EtcdConnections::default().updated(&[one, two]));
+    }
+
+    #[test]
+    fn a_heartbeat_counts_the_projects() {
+        let all = EtcdConnections::default().updated(&[settings("main", "http://a:1")]);
+        let layout = herald_etcd::ProjectLayout::new("/w", "h");
+        for (project, state) in
+            [("a", ProjectState::InSync), ("b", ProjectState::Held), ("c", ProjectState::Failed)]
+        {
+            let keys = herald_etcd::ProjectKeys { layout: layout.clone(), project: project.to_owned() };
+            let standing = super::super::ProjectStanding { state, revision: 7, ..pending() };
+            all.0[0].standings.note(&keys, standing);
+        }
+        let etcd = "connected".to_owned();
+        let expected = PublishedCounts { projects: 3, in_sync: 1, failed: 1, held: 1, revision: 7, etcd };
+        assert_eq!(all.counts(), expected);
+        assert_eq!(EtcdConnections::default().counts(), PublishedCounts::default());
+    }
+
+    fn pending() -> super::super::ProjectStanding {
+        super::super::ProjectStanding::pending()
     }
 
     #[test]
