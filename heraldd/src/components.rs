@@ -1,9 +1,9 @@
 //! THE table of component types that the daemon knows.
 
 use herald_core::registry::Registry;
+use herald_plugin_host::LoadedPlugin;
 
 use crate::executor::{MAX_JOBS_ELSEWHERE, with_max_jobs};
-use crate::plugin::LoadedPlugin;
 use crate::{executor, selector, trigger};
 
 /// All types: those of plugins first, so that they are asked before the built-in ones.

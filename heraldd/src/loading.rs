@@ -4,11 +4,11 @@ use std::path::Path;
 
 use herald_core::registry::Registry;
 use herald_core::yaml::Problems;
+use herald_plugin_host::LoadedPlugin;
 
 use crate::assembly::Assembly;
 use crate::components;
 use crate::config::{self, ConfigSource, DaemonConfig, ReadError};
-use crate::plugin::{self, LoadedPlugin};
 
 /// A configuration that was read and checked, with what it needs.
 pub struct Loaded {
@@ -54,7 +54,7 @@ pub fn types(source: &ConfigSource) -> AvailableTypes {
     let mut plugins: Vec<LoadedPlugin> = Vec::new();
     let mut not_loaded = Vec::new();
     for (place, path) in config::plugins(source).iter().enumerate() {
-        match plugin::load(std::slice::from_ref(path)) {
+        match herald_plugin_host::load(std::slice::from_ref(path)) {
             Ok(loaded) => plugins.extend(loaded),
             Err(errors) => not_loaded.extend(errors.0.into_iter().map(|error| (place, error.to_string()))),
         }

@@ -52,7 +52,7 @@ fn is_plugin_boundary(path: &str) -> bool {
     let in_crate = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with("/src/plugin"));
     path.starts_with("plugins/")
         || path.starts_with("crates/spawn/src/")
-        || in_crate("heraldd")
+        || path.starts_with("crates/plugin-host/src/")
         || in_crate("herald-core")
 }
 
@@ -235,7 +235,7 @@ mod tests {
                 ("crates/net/src/x.rs", "// Router\n#[cfg(test)]\nmod tests { use x::Router; }", &[]),
                 ("heraldd/src/x.rs", "unsafe { f() }", &[1]),
                 ("e2e/tests/x.rs", "unsafe { f() }", &[1]),
-                ("heraldd/src/plugin/load.rs", "unsafe { f() }", &[]),
+                ("crates/plugin-host/src/library.rs", "unsafe { f() }", &[]),
                 ("crates/exec/src/plugin.rs", "unsafe { f() }", &[1]),
                 ("plugins/hello/src/lib.rs", "unsafe { f() }", &[]),
             ],

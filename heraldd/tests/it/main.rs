@@ -4,7 +4,6 @@
 mod conformance;
 mod generated;
 mod once;
-mod plugin;
 mod runner_options;
 
 /// The trigger type by which CONTRIBUTING.md shows how to add one is what is compiled and tested here.

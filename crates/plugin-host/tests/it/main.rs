@@ -1,4 +1,5 @@
 //! The plugin boundary: what is refused, plugins in C, plugins in Rust.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod in_c;
 mod in_rust;
@@ -19,7 +20,7 @@ use herald_core::secret::Mask;
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{ComponentType, Options};
 use herald_core::trigger::ComponentError;
-use heraldd::plugin::{CallTimeouts, LoadedPlugin, load_with};
+use herald_plugin_host::{CallTimeouts, LoadedPlugin, load_with};
 use serde_json::Value;
 
 /// Short, for what is late here is late for ever.
@@ -38,7 +39,7 @@ fn in_c(folder: &Path, definitions: &[&str]) -> PathBuf {
         .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread", "-o"])
         .arg(&library)
         .arg("-I")
-        .arg(manifest.join("../herald-core/include"))
+        .arg(manifest.join("../../herald-core/include"))
         .args(definitions)
         .arg(manifest.join("tests/plugins/lab.c"))
         .output()

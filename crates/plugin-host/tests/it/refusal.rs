@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use heraldd::plugin::load_with;
+use herald_plugin_host::load_with;
 
 use super::{TIMEOUTS, in_c, why_not};
 

@@ -15,7 +15,6 @@ use herald_core::position::{Cursor, Position};
 use herald_core::problem::Path;
 use herald_core::secret::Mask;
 use herald_core::trigger::Activator;
-use heraldd::components;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -78,8 +77,8 @@ async fn its_types_are_like_all_others() {
     }
     let (_, found) = description.check(json!({"even": 3}).as_object().unwrap(), &Path::top());
     assert!(found[0].message.contains("3 is odd"), "{found:?}");
-    let registry = components::registry(&[plugin]);
-    assert!(registry.trigger("lab").is_some() && registry.selector("lab").is_some());
+    assert_eq!(plugin.triggers[0].description.type_name, "lab");
+    assert_eq!(plugin.selectors[0].description.type_name, "lab");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use herald_core::position::{Cursor, Position};
 use herald_core::problem::Path;
 use herald_core::secret::Mask;
 use herald_core::trigger::Activator;
-use heraldd::plugin::LoadedPlugin;
+use herald_plugin_host::LoadedPlugin;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
