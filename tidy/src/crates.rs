@@ -38,9 +38,9 @@ const ARROWS: [Arrows; 25] = [
         tests: &["herald-runner"],
     },
     Arrows { from: "crates/import", product: &["crates/base", "crates/config"], tests: &[] },
-    // Its tests start servers as the end-to-end tests do.
+    // The tests of these two start servers as the end-to-end tests do.
     Arrows { from: "crates/etcd", product: &["crates/base", "crates/net"], tests: &["e2e"] },
-    Arrows { from: "crates/queue", product: &["crates/base", "crates/net"], tests: &[] },
+    Arrows { from: "crates/queue", product: &["crates/base", "crates/net"], tests: &["e2e"] },
     Arrows { from: "crates/publish", product: &["crates/base"], tests: &[] },
     Arrows { from: "herald-core", product: &["crates/base", "crates/config"], tests: &[] },
     Arrows {

@@ -19,12 +19,12 @@ struct Inner {
     /// The threads' name.
     name: String,
     most_threads: usize,
-    queue: Mutex<Queue>,
+    queue: Mutex<CallQueue>,
     came: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
+struct CallQueue {
     waiting: VecDeque<Task>,
     threads: usize,
     idle: usize,
@@ -81,7 +81,7 @@ impl ThreadPool {
 }
 
 impl Inner {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, CallQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

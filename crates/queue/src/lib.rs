@@ -1,0 +1,33 @@
+//! A queue between servers, on Redis or Valkey: one server puts messages, workers on any number of machines run them,
+//! each message once ([`ConsumeMode::Compete`]) or once on each machine ([`ConsumeMode::Every`]).
+//!
+//! A worker holds what it received for a lease that it renews. Every statement about a message carries a
+//! [`DeliveryToken`], and a worker that lost its lease is refused: it can neither renew nor report a result. Messages,
+//! results and markers are signed ([`SigningKeys`]), so access to Redis alone starts nothing.
+//!
+//! The crate knows no configurations, jobs or routers: [`Queue`] and [`QueueConsumer`] are what programs build on.
+
+#![expect(dead_code, unused_imports, reason = "the engine on Redis, which uses it, follows")]
+
+mod backoff;
+mod error;
+mod inspect;
+mod invalid;
+mod message;
+mod queue;
+mod settings;
+
+pub use error::QueueError;
+pub use inspect::{
+    DeadLetter, Fitness, FitnessFinding, ForgottenNode, KnownMessage, MessageState, MessageView, NodeView,
+    QueueStatus, TopicStatus,
+};
+pub use invalid::InvalidQueueSettings;
+pub use message::{
+    DeadReason, EndStatus, MessageEnd, NewEnd, NewMessage, QueueMessage, RejectedMessage, SigningKeys,
+};
+pub use queue::{
+    ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
+    QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
+};
+pub use settings::{Durability, QueueAddress, QueueSettings};
