@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::activation::{Activation, Key, Name};
 use crate::event::actor::Actor;
 use crate::event::position::{Cursor, Position};
+use crate::event::watch::EventProgress;
 use crate::job::Job;
 use crate::job::lifecycle::Verdict;
 use crate::value::secret::Mask;
@@ -164,6 +165,12 @@ pub trait Journal: Send + Sync + 'static {
     async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
         let _ = source;
         Ok(None)
+    }
+
+    /// How far an event is that was recorded as accepted.
+    async fn progress(&self, event_id: &str) -> EventProgress {
+        let _ = event_id;
+        EventProgress::Unknown
     }
 
     /// Whether what was recorded outlives the process: then what waits can wait for the next one.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use herald_core::activation::Name;
 use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::position::Position;
+use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -56,6 +57,10 @@ impl Journal for Observed {
 
     async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
         self.journal.reached(source).await
+    }
+
+    async fn progress(&self, event_id: &str) -> EventProgress {
+        self.journal.progress(event_id).await
     }
 
     fn is_durable(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::event::activation::{EventSink, Key, NEXT, Name, NewEvent, Refused};
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
+use crate::event::watch::EventProgress;
 pub use herald_config::component_error::ComponentError;
 
 /// Waits for something to happen and fires.
@@ -244,6 +245,17 @@ impl Activator {
     /// Records that a source is followed from this position on.
     pub async fn reach(&self, cursor: Cursor) {
         self.accept.reach(cursor).await;
+    }
+
+    /// How far an event of this trigger is, also one that an earlier process accepted.
+    pub async fn progress(&self, event_id: &str) -> EventProgress {
+        self.accept.progress(event_id).await
+    }
+
+    /// An event of this trigger is not ours any more, for this reason: another daemon runs it. Its jobs here are ended,
+    /// with the status `lost`.
+    pub async fn lose(&self, event_id: Name, why: String) {
+        self.accept.lose(event_id, why).await;
     }
 
     /// Resolves when [`Refused::Busy`] is worth another try.

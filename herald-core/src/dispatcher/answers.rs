@@ -58,7 +58,11 @@ impl PendingAnswers {
         std::mem::take(&mut self.events).len()
     }
 
-    /// How many of the events are of chains.
+    /// Whether answers about this event are still to come.
+    pub(super) fn awaits(&self, event_id: &Name) -> bool {
+        self.events.contains_key(event_id)
+    }
+
     pub(super) fn of_chains(&self) -> usize {
         self.of_chains
     }

@@ -59,6 +59,8 @@ pub(super) struct Engine {
     pub(super) recent_keys: RecentKeys,
     /// Who watches which event.
     pub(super) watched: HashMap<Name, Weak<Watch>>,
+    /// Events that are not ours any more, and why, until they are routed.
+    pub(super) lost_events: HashMap<Name, String>,
     /// Events about ends of jobs that no history keeps, until they are routed.
     pub(super) about_unkept: HashSet<Name>,
     pub(super) acts: Vec<Act>,
@@ -100,6 +102,7 @@ impl Engine {
             incoming: Vec::new(),
             recent_keys: RecentKeys::default(),
             watched: HashMap::new(),
+            lost_events: HashMap::new(),
             about_unkept: HashSet::new(),
             acts: Vec::new(),
             answered: VecDeque::new(),
@@ -210,8 +213,10 @@ impl Engine {
             Event::Ask { reply } => drop(reply.send(self.status())),
             Event::Answered(answered) => self.answer_came(&answered),
             Event::Finished { job_id, attempt, outcome } => {
+                let outcome = self.or_lost(&job_id, outcome);
                 self.apply(&job_id, lifecycle::JobEvent::Finish { attempt, outcome });
             }
+            Event::Lose { event_id, why } => self.lose_event(&event_id, &why),
             Event::Cancel { job_id, why, by, reply } => {
                 let found = self.board.jobs.get_mut(&job_id).map(|entry| entry.cancelled_by = by).is_some();
                 self.apply(&job_id, lifecycle::JobEvent::Cancel(why));

@@ -48,6 +48,8 @@ pub(super) struct Entry {
     pub(super) attempts: u32,
     /// Who wants it to end, where that is known.
     pub(super) cancelled_by: Option<Arc<Actor>>,
+    /// Why it is lost, however it ends, if so.
+    pub(super) lost: Option<String>,
 }
 
 /// Where a job is to be found.
@@ -98,6 +100,7 @@ impl Entry {
             started_at: None,
             attempts: 0,
             cancelled_by: None,
+            lost: None,
         }
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Event {
     Finished { job_id: Name, attempt: u32, outcome: Outcome },
     /// Somebody wants a job to end; the reply says whether there was one to end.
     Cancel { job_id: Name, why: String, by: Option<Arc<Actor>>, reply: oneshot::Sender<bool> },
+    /// An event is not ours any more: its jobs end as lost.
+    Lose { event_id: Name, why: String },
     /// A new configuration.
     Replace { plan: Arc<Plan>, limits: Limits, reply: oneshot::Sender<()> },
     /// Take no more events; end once nothing is left, or the grace is over.

@@ -13,6 +13,7 @@ mod event;
 mod fill;
 mod incoming;
 mod jobs;
+mod lose;
 mod origin;
 mod perform;
 mod pool;
@@ -40,6 +41,7 @@ use crate::clock::Clock;
 use crate::event::activation::{EventSink, Key, Name, NewEvent, Refused};
 use crate::event::actor::Actor;
 use crate::event::position::{Cursor, Position};
+use crate::event::watch::EventProgress;
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::plan::{Limits, Plan};
@@ -219,6 +221,15 @@ impl EventSink for Handle {
     async fn reach(&self, cursor: Cursor) {
         // Nobody listens any more only once the dispatcher is gone.
         let _ = self.events.send(Event::Reach(cursor)).await;
+    }
+
+    async fn progress(&self, event_id: &str) -> EventProgress {
+        self.journal.progress(event_id).await
+    }
+
+    async fn lose(&self, event_id: Name, why: String) {
+        // Nobody listens any more only once the dispatcher is gone, and its jobs with it.
+        let _ = self.events.send(Event::Lose { event_id, why }).await;
     }
 
     async fn ready(&self, trigger: &str) {

@@ -11,7 +11,7 @@ use crate::event::actor::Actor;
 pub use crate::event::name::Name;
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
-use crate::event::watch::Watch;
+use crate::event::watch::{EventProgress, Watch};
 use crate::value::param::Params;
 
 /// The internal trigger that fires for every finished job. Its name is reserved.
@@ -169,6 +169,17 @@ pub trait EventSink: Send + Sync + 'static {
     async fn reached(&self, source: &str) -> Option<Position> {
         let _ = source;
         None
+    }
+
+    /// How far an event is that was accepted, by this process or one before it.
+    async fn progress(&self, event_id: &str) -> EventProgress {
+        let _ = event_id;
+        EventProgress::Unknown
+    }
+
+    /// An event is not ours any more, for this reason: its jobs are ended, with the status `lost`.
+    async fn lose(&self, event_id: Name, why: String) {
+        drop((event_id, why));
     }
 
     /// Records that a source is followed from this position on.

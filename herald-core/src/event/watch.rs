@@ -28,6 +28,19 @@ pub struct Ended {
     pub result: Params,
 }
 
+/// How far an event is, as a journal knows it.
+#[derive(Debug, Clone)]
+pub enum EventProgress {
+    /// The journal does not know it, or not all of its jobs any more.
+    Unknown,
+    /// The journal cannot be read now, for this reason.
+    Unreadable(String),
+    /// A selector has not answered, or a job has not ended.
+    Unfinished,
+    /// All its jobs have ended, in the order in which they were made.
+    Ended(Vec<Ended>),
+}
+
 /// A job of the event, made and perhaps not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {

@@ -87,6 +87,8 @@ pub enum JobEvent {
     },
     /// Somebody wants it to end.
     Cancel(String),
+    /// It must end, because it is not this daemon's any more, for this reason: another one runs it now.
+    Lose(String),
 }
 
 /// What is to be done, in this order. Everything before the first effect that is not a record must be durable
@@ -165,7 +167,12 @@ pub fn step(state: State, event: JobEvent, policy: &Policy) -> (State, Vec<Effec
             let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::Dequeue, Effect::Feed(verdict)];
             (State::Ended(Status::Cancelled), effects)
         }
-        (State::Running { attempt, stopping: false }, JobEvent::Cancel(_)) => {
+        (State::Queued { .. }, JobEvent::Lose(why)) => {
+            let verdict = Verdict::without_result(Status::Lost, why);
+            let effects = vec![Effect::RecordEnded(verdict.clone()), Effect::Dequeue, Effect::Feed(verdict)];
+            (State::Ended(Status::Lost), effects)
+        }
+        (State::Running { attempt, stopping: false }, JobEvent::Cancel(_) | JobEvent::Lose(_)) => {
             (State::Running { attempt, stopping: true }, vec![Effect::AskToStop])
         }
         (State::Running { attempt, stopping }, JobEvent::Finish { attempt: finished, outcome })
@@ -226,6 +233,7 @@ mod tests {
             2 => Just(JobEvent::Start),
             3 => (1u32..4, any_outcome()).prop_map(finish),
             1 => Just(JobEvent::Cancel("stop".into())),
+            1 => Just(JobEvent::Lose("another one has it".into())),
         ]
     }
 

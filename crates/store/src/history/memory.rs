@@ -11,10 +11,12 @@ use herald_core::job::Job;
 use herald_core::journal::{Decision, Journal, JournalError, Record, Records, StoredJob, StoredSecrets};
 use herald_core::param::{Params, rough_size};
 use herald_core::secret::Mask;
+use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
 use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
+use super::progress::progress_of;
 use super::query::{FoundJob, History, HistoryError, JobQuery};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
@@ -179,6 +181,10 @@ impl Journal for MemoryHistory {
         let mut inside = self.inside();
         records.iter().for_each(|record| inside.take(record));
         Ok(())
+    }
+
+    async fn progress(&self, event_id: &str) -> EventProgress {
+        progress_of(self, event_id).await
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod job_state;
 mod lookup;
 mod lookup_file;
 mod memory;
+pub(crate) mod progress;
 pub(crate) mod query;
 mod read;
 mod recover;

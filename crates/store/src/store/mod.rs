@@ -26,6 +26,7 @@ use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, JournalError, Records};
 use herald_core::position::Position;
+use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
@@ -36,6 +37,7 @@ use quick_check::QuickCheck;
 use unindexed::{KeyLookup, Unindexed};
 
 use crate::damage::Damage;
+use crate::history::progress::progress_of;
 use crate::history::query::Unreadable;
 use crate::history::trim::{Keep, Trimmed};
 use crate::history::{schema, seal_check};
@@ -252,6 +254,10 @@ impl Journal for JournalStore {
         });
         let found = found.await.map_err(|error| JournalError(error.to_string()))?;
         Ok(found.map(Position::from_bytes))
+    }
+
+    async fn progress(&self, event_id: &str) -> EventProgress {
+        progress_of(self, event_id).await
     }
 
     fn is_durable(&self) -> bool {
