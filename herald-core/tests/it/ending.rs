@@ -1,15 +1,17 @@
 //! Cancel, drain, force.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use herald_core::activation::{EventSink, Refused};
+use herald_core::activation::{EventSink, NewEvent, Refused};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::herald::Herald;
 use herald_core::plan::{Limits, Plan};
+use herald_core::watch::Watch;
 use herald_core::workflow::Router;
 use serde_json::json;
 
-use crate::doubles::{Worker, Yes, activate, params};
+use crate::doubles::{Odd, Worker, Yes, activate, params};
 
 async fn started(worker: &Worker, max_jobs: usize) -> herald_core::herald::RunningHerald {
     Herald::new()
@@ -43,6 +45,44 @@ async fn cancel_ends_a_running_job_and_a_waiting_one() {
     handle.idle().await;
     assert!(!handle.cancel(&first, "by hand", None).await, "it has ended");
     assert_eq!(worker.diary.count("end r/k"), 1);
+}
+
+/// An event that another daemon took over: a running job, a waiting one, and one whose selector has not answered.
+#[tokio::test(start_paused = true)]
+async fn what_another_daemon_took_over_ends_as_lost() {
+    let worker = Worker::default();
+    let running = Herald::new()
+        .trigger("t", crate::triggers::Quiet)
+        .selector("yes", Yes)
+        .selector("slow", Odd("1000"))
+        .executor("work", worker.clone())
+        .router(Router::new("r", "t", "yes").task("k", "work"))
+        .router(Router::new("late", "t", "slow").task("k", "work"))
+        .limits(Limits { max_jobs: 1, ..Limits::default() })
+        .start()
+        .await
+        .unwrap();
+    let handle = running.handle();
+    let submit = |sleep: u64, watch: &Arc<Watch>| {
+        let event = NewEvent::new("t".into(), params(json!({"sleep": sleep})));
+        handle.accept_event(NewEvent { watch: Some(watch.clone()), ..event })
+    };
+    let (first, second) = (Watch::new(), Watch::new());
+    let lost = submit(60_000, &first).await.unwrap();
+    until(&worker, "start r/k", 1).await;
+    let waiting = submit(60_000, &second).await.unwrap();
+    for event_id in [waiting, lost] {
+        handle.lose(event_id, "web2 took it over".to_owned()).await;
+    }
+    for watch in [first, second] {
+        let ended = watch.ended().await;
+        let ends: Vec<_> = ended.iter().map(|end| (end.status.as_str(), end.error.as_deref())).collect();
+        assert_eq!(ends, [("lost", Some("web2 took it over")); 2]);
+    }
+    assert_eq!(worker.diary.lines(), ["start r/k", "stopped r/k"]);
+    let untouched = Watch::new();
+    submit(1, &untouched).await.unwrap();
+    assert!(untouched.ended().await.iter().all(|end| end.status.as_str() == "succeeded"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,3 +32,53 @@ async fn ended(history: &dyn History, event_id: &str) -> Result<EventProgress, H
     }
     Ok(EventProgress::Ended(all))
 }
+
+#[cfg(test)]
+mod tests {
+    use herald_core::journal::{Journal, Record};
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::MemoryHistory;
+    use crate::store::tests::{accepted, append, ended, id, open, plan, queued, routed, started};
+
+    fn shown(progress: &EventProgress) -> String {
+        match progress {
+            EventProgress::Ended(all) => {
+                let one = |ended: &Ended| format!("{}/{} {}", ended.router, ended.task, ended.status.as_str());
+                all.iter().map(one).collect::<Vec<_>>().join(", ")
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_is_followed_to_its_end_by_the_next_process_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan("s3cret-s3cret");
+        let memory = MemoryHistory::default();
+        memory.begin();
+        let last = ended(&plan, 1, 10);
+        let steps: [(Record, &str); 5] = [
+            (accepted(&plan, 1, json!({})), "Unfinished"),
+            (queued(&plan, 1, 10), "Unfinished"),
+            (routed(1, Some(id(10))), "Unfinished"),
+            (started(&plan, 1, 10, 1), "Unfinished"),
+            (last, "r/k succeeded"),
+        ];
+        let store = open(folder.path());
+        assert_eq!(shown(&store.progress(&id(1)).await), "Unknown");
+        for (record, expected) in steps {
+            append(&store, std::slice::from_ref(&record)).await.unwrap();
+            memory.append(&vec![record].into()).await.unwrap();
+            assert_eq!(shown(&store.progress(&id(1)).await), expected);
+            assert_eq!(shown(&memory.progress(&id(1)).await), expected);
+        }
+        drop(store);
+        assert_eq!(shown(&open(folder.path()).progress(&id(1)).await), "r/k succeeded");
+        let folder = tempfile::tempdir().unwrap();
+        let none = open(folder.path());
+        append(&none, &[accepted(&plan, 2, json!({})), routed(2, None)]).await.unwrap();
+        assert_eq!(shown(&none.progress(&id(2)).await), "");
+    }
+}

@@ -155,9 +155,10 @@ fn the_rest_of_the_command_line() {
     assert_eq!(heraldd(&place, &["retry", "nothing"]).code, Some(4));
 
     let shown = heraldd(&place, &["job", id]).stdout;
-    for part in [id, "succeeded", "quick", "ATTEMPT", "\"output\": \"hello\\n\"", "just now"] {
+    for part in [id, "succeeded", "quick", "ATTEMPT", "\"output\": \"hello\\n\""] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    assert!(shown.contains("just now") || shown.contains("ago)"), "{shown}");
     assert!(!shown.contains('\u{1b}'), "no colour in a pipe");
     for (arguments, part) in [
         (["triggers"], "manual  http"),
