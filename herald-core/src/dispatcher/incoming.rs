@@ -76,9 +76,7 @@ impl Engine {
         let kept = !self.about_unkept.remove(&event.event_id) || created_job;
         let event_id = event.event_id.clone();
         self.records.push(Record::Routed { event_id, decisions, kept, at: self.now });
-        if let Some(why) = self.lost_events.remove(&event.event_id) {
-            self.lose_event(&event.event_id, &why);
-        }
+        self.lost_events.remove(&event.event_id);
     }
 
     pub(super) fn activation(&self, trigger: Name, params: TriggerParam, chain_depth: u32) -> Activation {

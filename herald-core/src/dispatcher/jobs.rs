@@ -71,6 +71,9 @@ impl Engine {
         let job = first_attempt(activation, route, id.clone(), select_param.clone(), job_param.clone());
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
         self.admit(job, plan, mask, route.policy.clone(), broken);
+        if let Some(why) = self.lost_events.get(&activation.event_id).cloned() {
+            self.lose_job(&id, &why);
+        }
         id
     }
 

@@ -16,12 +16,14 @@ impl Engine {
         }
         let jobs = self.board.jobs.iter().filter(|(_, entry)| entry.job.trigger_id == *event_id);
         let ids: Vec<Name> = jobs.map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            if let Some(entry) = self.board.jobs.get_mut(&id) {
-                entry.lost = Some(why.to_owned());
-            }
-            self.apply(&id, JobEvent::Lose(why.to_owned()));
+        ids.iter().for_each(|id| self.lose_job(id, why));
+    }
+
+    pub(super) fn lose_job(&mut self, id: &Name, why: &str) {
+        if let Some(entry) = self.board.jobs.get_mut(id) {
+            entry.lost = Some(why.to_owned());
         }
+        self.apply(id, JobEvent::Lose(why.to_owned()));
     }
 
     /// The outcome of an attempt: what a job gave that is not ours any more counts for nothing.
