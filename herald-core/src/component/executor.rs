@@ -161,6 +161,13 @@ pub trait Executor: Any + Send + Sync {
         false
     }
 
+    /// Whether its jobs run elsewhere and [`Executor::recover`] joins them: when Herald stops and its journal is durable,
+    /// they are neither waited for nor ended. [`Executor::execute`] then returns once `stop.shutdown` is cancelled, and
+    /// what it returns counts for nothing.
+    fn outlives(&self) -> bool {
+        false
+    }
+
     /// How many jobs run on it at once, unless the configuration says it. Those of one executor never take a place of
     /// another's.
     fn default_places(&self) -> DefaultPlaces {

@@ -258,6 +258,19 @@ impl Activator {
         self.accept.lose(event_id, why).await;
     }
 
+    /// Takes an event of this trigger back, for this reason, if none of its jobs has started. Returns whether it did.
+    pub async fn withdraw(&self, event_id: Name, why: String) -> bool {
+        self.accept.withdraw(event_id, why).await
+    }
+
+    /// The event that was accepted with this key of [`Self::key`], if its window is not over.
+    ///
+    /// # Errors
+    /// [`Refused`] when it cannot be known.
+    pub async fn known(&self, key: &Key) -> Result<Option<Name>, Refused> {
+        self.accept.known(key).await
+    }
+
     /// Resolves when [`Refused::Busy`] is worth another try.
     pub async fn ready(&self) {
         self.accept.ready(&self.trigger).await;

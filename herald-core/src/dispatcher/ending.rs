@@ -41,7 +41,9 @@ impl Engine {
         if events > 0 && !durable {
             tracing::warn!(events, "stopped before every selector had answered");
         }
-        let ends = |entry: &Entry| !durable || matches!(entry.state, State::Running { .. });
+        let ends = |entry: &Entry| {
+            !durable || (matches!(entry.state, State::Running { .. }) && !entry.executor.outlives())
+        };
         let ids: Vec<Name> =
             self.board.jobs.iter().filter(|(_, entry)| ends(entry)).map(|(id, _)| id.clone()).collect();
         for id in ids {
@@ -49,6 +51,25 @@ impl Engine {
                 entry.stop.shutdown.cancel();
             }
             self.apply(&id, lifecycle::JobEvent::Cancel("Herald was stopped".to_owned()));
+        }
+    }
+
+    /// How many running jobs go on without this process.
+    fn outliving(&self) -> usize {
+        if self.board.running == 0 {
+            return 0;
+        }
+        let outlives =
+            |entry: &&Entry| entry.executor.outlives() && matches!(entry.state, State::Running { .. });
+        self.board.jobs.values().filter(outlives).count()
+    }
+
+    /// Lets the tasks of jobs end that go on without this process.
+    pub(super) fn leave_outliving(&self) {
+        for entry in self.board.jobs.values() {
+            entry.stop.shutdown.cancel();
+            entry.stop.asked.cancel();
+            entry.stop.forced.cancel();
         }
     }
 
@@ -63,7 +84,7 @@ impl Engine {
             Phase::Draining { .. } | Phase::Closing if self.journal.is_durable() => {
                 let at_hand = self.all_is_done() && self.records.is_empty();
                 let chains_rest = matches!(self.phase, Phase::Closing) || self.board.chains_rest();
-                self.board.running == 0 && at_hand && chains_rest
+                self.board.running == self.outliving() && at_hand && chains_rest
             }
             Phase::Draining { .. } | Phase::Closing => self.is_idle() && self.records.is_empty(),
         }

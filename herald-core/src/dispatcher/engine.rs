@@ -157,6 +157,9 @@ impl Engine {
             }
             self.turn().await;
         }
+        // Nobody answers any more.
+        drop(receiver);
+        self.leave_outliving();
         self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -217,6 +220,7 @@ impl Engine {
                 self.apply(&job_id, lifecycle::JobEvent::Finish { attempt, outcome });
             }
             Event::Lose { event_id, why } => self.lose_event(&event_id, &why),
+            Event::Withdraw { event_id, why, reply } => drop(reply.send(self.withdraw(&event_id, &why))),
             Event::Cancel { job_id, why, by, reply } => {
                 let found = self.board.jobs.get_mut(&job_id).map(|entry| entry.cancelled_by = by).is_some();
                 self.apply(&job_id, lifecycle::JobEvent::Cancel(why));

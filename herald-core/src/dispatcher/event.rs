@@ -32,6 +32,8 @@ pub(super) enum Event {
     Cancel { job_id: Name, why: String, by: Option<Arc<Actor>>, reply: oneshot::Sender<bool> },
     /// An event is not ours any more: its jobs end as lost.
     Lose { event_id: Name, why: String },
+    /// An event is taken back if none of its jobs has started; the reply says whether it was.
+    Withdraw { event_id: Name, why: String, reply: oneshot::Sender<bool> },
     /// A new configuration.
     Replace { plan: Arc<Plan>, limits: Limits, reply: oneshot::Sender<()> },
     /// Take no more events; end once nothing is left, or the grace is over.

@@ -31,11 +31,14 @@ impl Engine {
             let _ = reply.send(Err(refused));
             return;
         }
-        let NewEvent { trigger, trigger_param, key, cursor, due, by, watch } = event;
+        let NewEvent { trigger, trigger_param, key, cursor, due, by, watch, lost } = event;
         let activation = Activation { by, ..self.activation(trigger, trigger_param, 0) };
         if let Some(watch) = watch {
             watch.take();
             self.watched.insert(activation.event_id.clone(), Arc::downgrade(&watch));
+        }
+        if lost {
+            self.note_lost(&activation);
         }
         if let Some(key) = &key {
             self.recent_keys.remember(key, &activation.event_id, self.now);
@@ -137,6 +140,7 @@ impl Engine {
                 self.recent_keys.forget(key);
             }
             self.watched.remove(&event.activation.event_id);
+            self.lost_events.remove(&event.activation.event_id);
             self.board.end_event(&event.activation.trigger, event.size);
             for reply in event.replies {
                 let _ = reply.send(Err(Refused::Unrecorded(why.to_owned())));

@@ -71,9 +71,6 @@ impl Engine {
         let job = first_attempt(activation, route, id.clone(), select_param.clone(), job_param.clone());
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask).clone();
         self.admit(job, plan, mask, route.policy.clone(), broken);
-        if let Some(why) = self.lost_events.get(&activation.event_id).cloned() {
-            self.lose_job(&id, &why);
-        }
         id
     }
 
@@ -86,12 +83,16 @@ impl Engine {
         if let Some(why) = self.refusal(&job, &policy) {
             return self.reject(&Arc::new(job), &mask, &policy, why);
         }
+        let lost = self.lost_events.get(&job.trigger_id).cloned();
         let (id, bounded) = (job.id.clone(), policy.queue_limit.is_some());
         let entry =
             Entry::new(NewEntry { job, executor, mask, policy, state: State::Made, queued_at: self.now });
         self.board.jobs.insert(id.clone(), entry);
         if let Some(why) = broken {
             return self.apply(&id, lifecycle::JobEvent::Break(why));
+        }
+        if let Some(why) = lost {
+            return self.apply(&id, lifecycle::JobEvent::Lose(why));
         }
         self.apply(&id, lifecycle::JobEvent::Admit);
         if bounded {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::engine::Engine;
 use crate::component::executor::{Failure, FailureKind, Outcome};
-use crate::event::activation::{Activation, Name};
-use crate::job::lifecycle::JobEvent;
+use crate::event::activation::{Activation, LOST, Name};
+use crate::job::lifecycle::{JobEvent, State};
 
 impl Engine {
     /// Ends the jobs of an event that is not ours any more, those of a selector that has not answered yet as well.
@@ -17,6 +19,32 @@ impl Engine {
         let jobs = self.board.jobs.iter().filter(|(_, entry)| entry.job.trigger_id == *event_id);
         let ids: Vec<Name> = jobs.map(|(id, _)| id.clone()).collect();
         ids.iter().for_each(|id| self.lose_job(id, why));
+    }
+
+    /// An event of which nobody can know what became of it, if its parameters say so.
+    pub(super) fn note_lost(&mut self, activation: &Activation) {
+        if let Some(why) = activation.trigger_param.lookup(LOST).and_then(Value::as_str) {
+            self.lost_events.insert(activation.event_id.clone(), why.to_owned());
+        }
+    }
+
+    /// Takes an event back, if none of its jobs has started. One whose selectors have not all answered stays.
+    pub(super) fn withdraw(&mut self, event_id: &Name, why: &str) -> bool {
+        let is_answered = |(event, _): &(Arc<Activation>, _)| event.event_id == *event_id;
+        if self.board.answers.awaits(event_id) || self.answered.iter().any(is_answered) {
+            return false;
+        }
+        let of_event = self.board.jobs.iter().filter(|(_, entry)| entry.job.trigger_id == *event_id);
+        let jobs: Vec<(Name, bool)> = of_event
+            .map(|(id, entry)| (id.clone(), matches!(entry.state, State::Queued { attempt: 1 })))
+            .collect();
+        if jobs.is_empty() || jobs.iter().any(|(_, is_new)| !is_new) {
+            return false;
+        }
+        for (id, _) in &jobs {
+            self.apply(id, JobEvent::Reject(why.to_owned()));
+        }
+        true
     }
 
     pub(super) fn lose_job(&mut self, id: &Name, why: &str) {

@@ -169,7 +169,7 @@ impl Handle {
     }
 
     /// The event that the journal has with this key.
-    async fn known(&self, key: &Key) -> Result<Option<Name>, Refused> {
+    async fn recorded(&self, key: &Key) -> Result<Option<Name>, Refused> {
         let now = self.clock.now();
         let mut seen = Vec::with_capacity(2);
         for name in key.names() {
@@ -194,7 +194,7 @@ impl EventSink for Handle {
 
     async fn accept_event(&self, event: NewEvent) -> Result<Name, Refused> {
         if let Some(key) = &event.key
-            && let Some(event_id) = self.known(key).await?
+            && let Some(event_id) = self.recorded(key).await?
         {
             return Ok(event_id);
         }
@@ -225,6 +225,16 @@ impl EventSink for Handle {
 
     async fn progress(&self, event_id: &str) -> EventProgress {
         self.journal.progress(event_id).await
+    }
+
+    async fn known(&self, key: &Key) -> Result<Option<Name>, Refused> {
+        self.recorded(key).await
+    }
+
+    async fn withdraw(&self, event_id: Name, why: String) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let event = Event::Withdraw { event_id, why, reply };
+        self.events.send(event).await.is_ok() && answer.await.unwrap_or(false)
     }
 
     async fn lose(&self, event_id: Name, why: String) {

@@ -51,6 +51,7 @@ impl Engine {
             if activation.chain_depth == 0 {
                 self.board.take_event(&activation.trigger, activation.trigger_param.size());
             }
+            self.note_lost(activation);
             self.acts.push(Act::Route(event.activation, event.made));
         }
         failpoint!("dispatcher-after-take-up");

@@ -18,8 +18,14 @@ use crate::value::param::Params;
 pub const EXE_DONE: &str = "exe_done";
 /// The internal trigger that fires for nodes that come and go. Its name is reserved, too.
 pub const NODE_STATE: &str = "node_state";
+/// The internal trigger that fires for messages of a queue that became dead letters. Its name is reserved, too.
+pub const QUEUE_DEAD: &str = "queue_dead";
+/// The internal trigger that fires when messages were deleted before this node had read them. Its name is reserved, too.
+pub const QUEUE_GAP: &str = "queue_gap";
 /// The triggers that Herald itself activates.
-pub const INTERNAL: [&str; 2] = [EXE_DONE, NODE_STATE];
+pub const INTERNAL: [&str; 4] = [EXE_DONE, NODE_STATE, QUEUE_DEAD, QUEUE_GAP];
+/// Where the `trigger_param` of an event says that it is lost, and why: [`NewEvent::lost`].
+pub const LOST: &str = "_queue/lost";
 
 /// Something happened: what a trigger hands to the dispatcher.
 #[derive(Debug, Clone)]
@@ -102,6 +108,9 @@ pub struct NewEvent {
     pub by: Option<Arc<Actor>>,
     /// Who wants to see what becomes of it.
     pub watch: Option<Arc<Watch>>,
+    /// Whether nobody can know what became of it: its jobs are created, do not run, and end as lost. The reason is at
+    /// [`LOST`] in `trigger_param`, so that it is recorded with the event.
+    pub lost: bool,
 }
 
 impl NewEvent {
@@ -116,6 +125,7 @@ impl NewEvent {
             due: None,
             by: None,
             watch: None,
+            lost: false,
         }
     }
 }
@@ -180,6 +190,22 @@ pub trait EventSink: Send + Sync + 'static {
     /// An event is not ours any more, for this reason: its jobs are ended, with the status `lost`.
     async fn lose(&self, event_id: Name, why: String) {
         drop((event_id, why));
+    }
+
+    /// Takes an event back, for this reason, if none of its jobs has started: they end as rejected. Returns whether
+    /// it did.
+    async fn withdraw(&self, event_id: Name, why: String) -> bool {
+        drop((event_id, why));
+        false
+    }
+
+    /// The event that was accepted with this key and whose window is not over, if there is one.
+    ///
+    /// # Errors
+    /// [`Refused::Unrecorded`] when it cannot be known, [`Refused::OtherContent`].
+    async fn known(&self, key: &Key) -> Result<Option<Name>, Refused> {
+        let _ = key;
+        Ok(None)
     }
 
     /// Records that a source is followed from this position on.

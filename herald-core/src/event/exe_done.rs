@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::component::spec::Description;
-use crate::event::activation::{EXE_DONE, NODE_STATE};
+use crate::event::activation::{EXE_DONE, NODE_STATE, QUEUE_DEAD, QUEUE_GAP};
 use crate::job::Job;
 use crate::job::lifecycle::{Status, Verdict};
 use crate::value::param::{Params, lookup};
@@ -108,8 +108,8 @@ fn kept(link: &Params) -> Option<Params> {
 
 /// What the internal triggers are for and what their events carry, for the reference.
 #[must_use]
-pub fn descriptions() -> [Description; 2] {
-    [exe_done_description(), node_state_description()]
+pub fn descriptions() -> [Description; 4] {
+    [exe_done_description(), node_state_description(), queue_dead_description(), queue_gap_description()]
 }
 
 fn exe_done_description() -> Description {
@@ -178,6 +178,31 @@ fn node_state_description() -> Description {
     .gives("before_since", "since when it was in that state")
     .gives("version", "the version of its runner; null when that is unknown")
     .gives("error", "why it is not online; null when it is")
+}
+
+fn queue_dead_description() -> Description {
+    Description::new(
+        QUEUE_DEAD,
+        "Fires on the worker that makes a message of a queue a dead letter, so that somebody is alarmed. It is always \
+         there, and its name is reserved.",
+    )
+    .gives("queue", "the name of the queue")
+    .gives("topic", "the topic")
+    .gives("id", "the id of the message; empty where it has none")
+    .gives("reason", "why: not signed, malformed, too old, started or requeued too often; a sentence")
+    .gives("trigger", "the trigger of type `queue` that received it")
+}
+
+fn queue_gap_description() -> Description {
+    Description::new(
+        QUEUE_GAP,
+        "Fires on a node that was away for longer than messages are kept for it (trigger `queue`, `mode: every`, \
+         `retain`). It is always there, and its name is reserved.",
+    )
+    .gives("queue", "the name of the queue")
+    .gives("topic", "the topic")
+    .gives("missed", "how many messages this node never gets")
+    .gives("trigger", "the trigger of type `queue`")
 }
 
 #[cfg(test)]

@@ -154,6 +154,12 @@ pub fn step(state: State, event: JobEvent, policy: &Policy) -> (State, Vec<Effec
                 vec![Effect::RecordQueued, Effect::RecordEnded(verdict.clone()), Effect::Feed(verdict)];
             (State::Ended(Status::Failed), effects)
         }
+        (State::Made, JobEvent::Lose(why)) => {
+            let verdict = Verdict::without_result(Status::Lost, why);
+            let effects =
+                vec![Effect::RecordQueued, Effect::RecordEnded(verdict.clone()), Effect::Feed(verdict)];
+            (State::Ended(Status::Lost), effects)
+        }
         (State::Queued { .. }, JobEvent::Reject(why)) => {
             let verdict = Verdict::without_result(Status::Rejected, why);
             (State::Ended(Status::Rejected), vec![Effect::RecordEnded(verdict), Effect::Dequeue])

@@ -9,7 +9,7 @@ use herald_core::herald::Herald;
 use herald_core::plan::{Limits, Plan};
 use herald_core::watch::Watch;
 use herald_core::workflow::Router;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::doubles::{Odd, Worker, Yes, activate, params};
 
@@ -83,6 +83,44 @@ async fn what_another_daemon_took_over_ends_as_lost() {
     let untouched = Watch::new();
     submit(1, &untouched).await.unwrap();
     assert!(untouched.ended().await.iter().all(|end| end.status.as_str() == "succeeded"));
+}
+
+/// Of an event whose worker died, nobody can know what became of it: nothing of it runs.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_lost_runs_nothing() {
+    let worker = Worker::default();
+    let running = started(&worker, 1).await;
+    let (handle, watch) = (running.handle(), Watch::new());
+    let lost = params(json!({"_queue": {"lost": "web1 started it and did not end it"}}));
+    let event = NewEvent { watch: Some(watch.clone()), lost: true, ..NewEvent::new("t".into(), lost.clone()) };
+    handle.accept_event(event).await.unwrap();
+    let ended = watch.ended().await;
+    assert_eq!(ended[0].status.as_str(), "lost");
+    assert_eq!(ended[0].error.as_deref(), Some("web1 started it and did not end it"));
+    assert!(worker.diary.lines().is_empty());
+    // The same words from outside mean nothing.
+    activate(handle, Value::Object(lost)).await;
+    handle.idle().await;
+    assert_eq!(worker.diary.count("end r/k"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_is_taken_back_before_its_jobs_start() {
+    let worker = Worker::default();
+    let running = started(&worker, 1).await;
+    let (handle, watch) = (running.handle(), Watch::new());
+    let first = activate(handle, json!({"sleep": 60_000})).await;
+    until(&worker, "start r/k", 1).await;
+    let event = NewEvent { watch: Some(watch.clone()), ..NewEvent::new("t".into(), params(json!({}))) };
+    let second = handle.accept_event(event).await.unwrap();
+    watch.matched().await;
+    for (event_id, taken_back) in [(first, false), (second.to_string(), true), (second.to_string(), false)] {
+        assert_eq!(handle.withdraw(event_id.into(), "given back".to_owned()).await, taken_back);
+    }
+    let ended = watch.ended().await;
+    assert_eq!((ended[0].status.as_str(), ended[0].error.as_deref()), ("rejected", Some("given back")));
+    running.stop(Duration::ZERO).await;
+    assert_eq!(worker.diary.count("start r/k"), 1);
 }
 
 #[tokio::test(start_paused = true)]
