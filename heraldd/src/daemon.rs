@@ -16,7 +16,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::model::Reloaded;
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};
@@ -24,6 +23,7 @@ use crate::etcd::EtcdMonitor;
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
 use crate::state::DaemonState;
+use herald_control::model::Reloaded;
 use herald_remote::NodeRegistry;
 use herald_store::store::OpenError;
 

@@ -6,7 +6,7 @@ use herald_core::activation::Activation;
 use herald_core::dispatcher::{Rehearsed, rehearse};
 use herald_core::plan::Plan;
 
-use crate::api::model;
+use herald_control::model;
 
 /// Asks every router about the event; nothing is started, and secrets are hidden.
 pub async fn of(plan: &Arc<Plan>, activation: Activation) -> model::Rehearsal {

@@ -43,9 +43,10 @@ fn is_clock(path: &str) -> bool {
     path.ends_with("/clock.rs") || path.contains("/clock/")
 }
 
-/// The store keeps core's records, and importers write configurations.
+/// The store keeps core's records, importers write configurations, and the control API shows what is configured.
 fn may_know_routers(path: &str) -> bool {
-    !path.starts_with("crates/") || path.starts_with("crates/store/") || path.starts_with("crates/import/")
+    let may = ["crates/control/src/model/", "crates/import/", "crates/store/"];
+    !path.starts_with("crates/") || may.iter().any(|folder| path.starts_with(folder))
 }
 
 fn is_plugin_boundary(path: &str) -> bool {

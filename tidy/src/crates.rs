@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 25] = [
+const ARROWS: [Arrows; 26] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -29,6 +29,12 @@ const ARROWS: [Arrows; 25] = [
     Arrows { from: "crates/webhook", product: &["crates/base", "crates/net"], tests: &[] },
     // The vocabulary of what it keeps, and the journal traits that it implements, are core's.
     Arrows { from: "crates/store", product: &["crates/base", "herald-core"], tests: &[] },
+    // A command reads the state_dir from a configuration, asks the socket, and shows the answer on a terminal.
+    Arrows {
+        from: "crates/control",
+        product: &["crates/base", "crates/config", "crates/net", "crates/terminal"],
+        tests: &[],
+    },
     // A loaded plugin becomes component types, which are core's, as is the C table.
     Arrows { from: "crates/plugin-host", product: &["crates/base", "herald-core"], tests: &[] },
     Arrows {

@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
-use super::model;
+use super::resources;
 use crate::metrics::MetricsFormat;
+use herald_control::model;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
@@ -39,7 +40,7 @@ pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
 pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
-    Json(api.nodes.nodes().into_iter().map(model::NodeResource::from).collect())
+    Json(api.nodes.nodes().into_iter().map(resources::node).collect())
 }
 
 /// Version, process, configuration, number of running and queued jobs

@@ -9,7 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
-use super::model;
+use herald_control::model;
 use herald_store::history::{HistoryError, SHORTEST_PART, Unreadable};
 
 const PROBLEM_JSON: &str = "application/problem+json";

@@ -18,8 +18,9 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
 use super::jobs::rejected;
-use super::model;
+use super::resources;
 use crate::dry_run;
+use herald_control::model;
 
 /// How long the selectors may take to say what an event would start.
 const REHEARSAL: Duration = Duration::from_secs(60);
@@ -32,7 +33,7 @@ pub(super) async fn one(
     EventInPath { id }: EventInPath,
 ) -> HandlerResult<Json<model::EventResource>> {
     let event = api.history.event(&id).await?;
-    event.map(|event| Json(event.into())).ok_or_else(|| ErrorResponse::unknown("event", &id))
+    event.map(|event| Json(resources::event(event))).ok_or_else(|| ErrorResponse::unknown("event", &id))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -19,7 +19,8 @@ use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
-use super::model::{self, STATUSES};
+use super::resources;
+use herald_control::model::{self, STATUSES};
 use herald_store::history::{JobQuery, JobStatus};
 
 /// Entries of a page, unless asked otherwise, and at most.
@@ -100,7 +101,7 @@ pub(super) async fn list(
 ) -> HandlerResult<Json<model::Page<model::JobSummary>>> {
     let query = query.read(api.clock.now());
     let query = query.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, error))?;
-    Ok(Json(api.history.jobs(query).await?.into()))
+    Ok(Json(resources::jobs(api.history.jobs(query).await?)))
 }
 
 /// One job with its attempts, parameters (secrets masked), result and times
@@ -111,7 +112,7 @@ pub(super) async fn one(
     JobInPath { id }: JobInPath,
 ) -> HandlerResult<Json<model::JobResource>> {
     let job = api.history.job(&id).await?;
-    job.map(|job| Json(job.into())).ok_or_else(|| ErrorResponse::unknown("job", &id))
+    job.map(|job| Json(resources::job(job))).ok_or_else(|| ErrorResponse::unknown("job", &id))
 }
 
 /// Cancels a queued or running job

@@ -22,7 +22,7 @@ use super::given::Asked;
 use super::id::JobInPath;
 use super::log_format::{Format, OutputFormatter};
 use super::log_lines::LineParams;
-use super::model;
+use herald_control::model;
 use herald_store::history::JobView;
 use herald_store::job_log::LogError;
 

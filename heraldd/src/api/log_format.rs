@@ -5,7 +5,7 @@ use herald_core::executor::Stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::model::LogPieceResource;
+use herald_control::model::LogPieceResource;
 use herald_store::job_log::{Chunk, OutputEntry};
 
 /// Where output is missing.

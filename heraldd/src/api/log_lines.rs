@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::answer::{ErrorResponse, HandlerResult};
 use super::log_format::{Format, stream_word};
-use super::model;
+use herald_control::model;
 
 /// How many lines there are in an answer, unless the request says so.
 const LINES: usize = 1000;

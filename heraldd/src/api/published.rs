@@ -17,9 +17,10 @@ use super::caller::CommandActor;
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::jobs::rejected;
-use super::model;
+use super::resources;
 use super::view::View;
 use crate::executor::publish::{PreviewError, PublishedProject, Publisher};
+use herald_control::model;
 
 /// A project with what publishes it.
 struct FoundProject {
@@ -77,7 +78,9 @@ pub(super) async fn states(view: &View) -> Vec<crate::etcd::ProjectState> {
     responses((status = 200, description = "The projects.", body = model::PublishedList), CommonErrors))]
 pub(super) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::PublishedList>> {
     let found = projects(&api.view()).await?;
-    Ok(Json(model::PublishedList { items: found.into_iter().map(|found| found.project.into()).collect() }))
+    Ok(Json(model::PublishedList {
+        items: found.into_iter().map(|found| resources::published(found.project)).collect(),
+    }))
 }
 
 /// What a publication of a project would change now; nothing is written
@@ -99,7 +102,7 @@ pub(super) async fn diff(
         PreviewError::Etcd(error) => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error),
         error => ErrorResponse::new(StatusCode::CONFLICT, error),
     })?;
-    Ok(Json(model::PublishedDiff::of(&keys.project, preview)))
+    Ok(Json(resources::diff(&keys.project, preview)))
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -2,8 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::model::Reloaded;
 use crate::loading::ConfigLoadError;
+use herald_control::model::Reloaded;
 
 /// A request to reload the configuration; the answer says what to know of it, or why it is not in force.
 pub type ReloadRequest = oneshot::Sender<Result<Reloaded, ReloadError>>;

@@ -10,7 +10,8 @@ use futures_util::{Stream, StreamExt};
 
 use super::answer::CommonErrors;
 use super::context::Api;
-use super::model::Change;
+use super::resources;
+use herald_control::model::Change;
 
 /// How often something is sent when nothing happens, so that nobody on the way takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -23,7 +24,7 @@ pub(super) async fn stream(
     State(api): State<Arc<Api>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let closing = api.closing.clone();
-    let changes = api.changes.follow().map(|change| Ok(event(&change.into())));
+    let changes = api.changes.follow().map(|change| Ok(event(&resources::change(change))));
     let changes = changes.take_until(async move { closing.cancelled().await });
     Sse::new(changes).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

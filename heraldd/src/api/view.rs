@@ -8,10 +8,10 @@ use herald_core::plan::Plan;
 use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
-use super::model;
 use crate::assembly::Assembly;
 use crate::etcd::EtcdConnections;
 use crate::metrics::ClockWait;
+use herald_control::model;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;

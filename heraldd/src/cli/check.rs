@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
+use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_core::problem::Severity;
 use herald_core::yaml::LocatedProblem;
 use serde_json::{Map, Value, json};
 
-use super::command_output::{BAD_INPUT, CommandOutput, ConfigFile, FAILED, STOPPED};
+use super::config_file::ConfigFile;
 use super::probe;
 use crate::loading::{self, ConfigLoadError, Loaded};
 

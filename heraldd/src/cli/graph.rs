@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
+use herald_control::command_output::CommandOutput;
 use herald_core::activation::EXE_DONE;
 use herald_core::spec::Proof;
 use herald_core::workflow::Route;
 use serde_json::{Value, json};
 
-use super::command_output::{CommandOutput, ConfigFile};
+use super::config_file::ConfigFile;
 use crate::config::ConfiguredComponent;
 use crate::loading::{self, Loaded};
 

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use herald_base::os_error;
 use herald_config::bounded_file;
 use herald_config::problem::Severity;
+use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_import::crontab::NotACrontab;
 use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
@@ -14,7 +15,6 @@ use herald_import::{crontab, multi_node, source_text, watcher, webhook};
 use herald_net::network::Network;
 use jiff::tz::TimeZone;
 
-use super::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_schedule::schedule::{Schedule, time_zone};
 
 /// The longest file that is read, in bytes.

@@ -1,13 +1,12 @@
 //! `heraldd init`: a commented configuration to start from.
 
+use herald_control::command_output::{CommandOutput, FAILED};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-
-use super::command_output::{CommandOutput, FAILED};
 
 /// The file that is written.
 const STARTER: &str = include_str!("starter.yml");

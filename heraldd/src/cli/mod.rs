@@ -1,25 +1,16 @@
 //! The command line: arguments in, exit code out.
 
-mod about;
 mod check;
-mod client;
-mod command_output;
-mod dry_run;
-mod events;
+mod config_file;
 mod graph;
 mod import;
 mod init;
-mod jobs;
-mod listing;
-mod logs;
 mod next;
 mod pages;
 mod probe;
-mod published;
 mod schema;
 mod state;
-mod status;
-mod wait;
+mod try_request;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -28,10 +19,11 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
+use herald_control::commands::{about, events, jobs, logs, published, replay, status};
 use herald_core::clock::SystemClock;
 
 use crate::daemon;
-use command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 
 /// The Herald daemon: something happened, so run something, somewhere.
 #[derive(Debug, Parser)]
@@ -65,8 +57,8 @@ enum Command {
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
     Explain(events::Explain),
-    Try(dry_run::Try),
-    Replay(dry_run::Replay),
+    Try(try_request::Try),
+    Replay(replay::Replay),
     Triggers(about::Triggers),
     Routers(about::Routers),
     Executors(about::Executors),
@@ -126,8 +118,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
         Command::Explain(arguments) => events::explain(arguments),
-        Command::Try(arguments) => dry_run::try_request(arguments),
-        Command::Replay(arguments) => dry_run::replay(arguments),
+        Command::Try(arguments) => try_request::run(arguments),
+        Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),

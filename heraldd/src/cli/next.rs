@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use herald_base::near_miss::expected;
+use herald_control::command_output::CommandOutput;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::trigger::{Calendar, Timetable, Trigger};
@@ -14,7 +15,7 @@ use herald_schedule::local_time;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::command_output::{CommandOutput, ConfigFile};
+use super::config_file::ConfigFile;
 use crate::loading;
 use herald_terminal::{human_time, table};
 

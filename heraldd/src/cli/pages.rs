@@ -2,8 +2,7 @@
 
 use clap::{Args, Command, ValueEnum};
 use clap_complete::Shell;
-
-use super::command_output::{CommandOutput, FAILED};
+use herald_control::command_output::{CommandOutput, FAILED};
 
 /// Shells for which there are completions.
 #[derive(Debug, Clone, Copy, ValueEnum)]

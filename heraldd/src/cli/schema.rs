@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use herald_control::command_output::CommandOutput;
 use serde_json::Value;
 
-use super::command_output::CommandOutput;
 use crate::loading::{self, AvailableTypes, ConfigLoadError};
 use crate::{components, config};
 

@@ -4,13 +4,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use herald_control::command_output::{CommandOutput, FAILED, STOPPED};
+use herald_control::state_dir;
 use herald_core::clock::Clock;
 use herald_store::whole_state::{self, StateError, StateReport};
 use serde_json::json;
-
-use super::command_output::{CommandOutput, FAILED, STOPPED};
-use crate::config;
-use crate::state::folder;
 
 /// Check, back up, restore or repair the state_dir
 ///
@@ -78,9 +76,8 @@ impl StateDir {
     fn path(&self) -> Result<PathBuf, CommandOutput> {
         let written = match &self.config {
             Some(path) => {
-                let source = config::read(path)
-                    .map_err(|wrong| CommandOutput::refused(&crate::loading::ConfigLoadError::from(wrong)))?;
-                config::written_state_dir(&source).map(PathBuf::from)
+                let written = state_dir::written(path).map_err(|wrong| CommandOutput::refused(&wrong))?;
+                written.map(PathBuf::from)
             }
             None => self.state_dir.clone(),
         };
@@ -88,8 +85,8 @@ impl StateDir {
             Some(none) if self.config.is_some() && none == Path::new("none") => {
                 Err(CommandOutput::refused(&"heraldd: with `state_dir: none` there is no state on disk"))
             }
-            Some(state_dir) => Ok(folder::absolute(&state_dir)),
-            None => folder::default().ok_or_else(|| {
+            Some(state_dir) => Ok(state_dir::absolute(&state_dir)),
+            None => state_dir::default().ok_or_else(|| {
                 CommandOutput::refused(&"heraldd: the state_dir is unknown; name it with --state-dir, or the configuration with -c")
             }),
         }

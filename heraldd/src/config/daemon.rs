@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use crate::state::folder;
+use herald_control::state_dir;
 
 pub(super) const SECTION: Section =
     Section { name: "", holds: "", references: References::Nowhere, shape: Shape::Top(description) };
@@ -113,9 +113,9 @@ fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 fn state_dir(reading: &mut SectionReader<'_, '_>, given: Option<&str>) -> Result<Option<PathBuf>, Invalid> {
     match given {
         Some("none") => Ok(None),
-        Some(written) => Ok(Some(folder::absolute(written.as_ref()))),
-        None => match folder::default() {
-            Some(default) => Ok(Some(folder::absolute(&default))),
+        Some(written) => Ok(Some(state_dir::absolute(written.as_ref()))),
+        None => match state_dir::default() {
+            Some(default) => Ok(Some(state_dir::absolute(&default))),
             None => {
                 let what = "there is neither $STATE_DIRECTORY nor a home directory to keep the state in";
                 let help = "write  state_dir: /path/of/a/folder  or  state_dir: none";

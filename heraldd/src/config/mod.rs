@@ -105,12 +105,6 @@ pub fn plugins(source: &ConfigSource) -> Vec<PathBuf> {
     listed.map(|listed| plugin::paths(listed, &source.file.folder)).unwrap_or_default()
 }
 
-/// The `state_dir` as it is written, to find the daemon's socket.
-#[must_use]
-pub fn written_state_dir(source: &ConfigSource) -> Option<&str> {
-    source.file.document.value().get("state_dir")?.as_str()
-}
-
 /// Checks everything else.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
 use super::{job_params, together};
-use crate::state::folder;
+use herald_control::state_dir;
 
 const EXAMPLE: &str = "
 trigger:
@@ -125,7 +125,7 @@ fn settings(options: &Options) -> Result<ExecSettings, ComponentError> {
 }
 
 fn default_work_dir() -> Result<PathBuf, ComponentError> {
-    folder::default().map(|state| state.join("work")).ok_or_else(|| {
+    state_dir::default().map(|state| state.join("work")).ok_or_else(|| {
         ComponentError::of_option(
             "work_dir",
             "there is neither $STATE_DIRECTORY nor a home directory; name a folder",

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::executor::publish::{PublicationPreview, PublishedProject};
-
 /// A project that is published from etcd.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = PublishedProject)]
@@ -25,21 +23,6 @@ pub struct PublishedResource {
     pub error: Option<String>,
     /// When it was published last (RFC 3339).
     pub published_at: Option<String>,
-}
-
-impl From<PublishedProject> for PublishedResource {
-    fn from(project: PublishedProject) -> Self {
-        Self {
-            project: project.keys.project,
-            host: project.keys.layout.host,
-            prefix: project.keys.layout.prefix,
-            state: project.state.as_str().to_owned(),
-            revision: project.revision,
-            files: project.files as u64,
-            error: project.error,
-            published_at: project.published_at,
-        }
-    }
 }
 
 /// All projects.
@@ -69,18 +52,4 @@ pub struct PublishedFileDiff {
     pub action: String,
     /// As `diff -u` shows it; secrets read `***`.
     pub diff: String,
-}
-
-impl PublishedDiff {
-    /// Of this project.
-    #[must_use]
-    pub fn of(project: &str, preview: PublicationPreview) -> Self {
-        let file = |file: crate::executor::publish::FileDifference| PublishedFileDiff {
-            file: file.file,
-            action: file.action.to_owned(),
-            diff: file.diff,
-        };
-        let files: Vec<PublishedFileDiff> = preview.files.into_iter().map(file).collect();
-        Self { project: project.to_owned(), equal: files.is_empty(), files }
-    }
 }

@@ -4,17 +4,17 @@ use std::io::IsTerminal;
 
 use anstyle::Style;
 use clap::Args;
+use herald_base::clock::Clock;
 use herald_base::near_miss::expected;
-use herald_core::clock::Clock;
 use http::Method;
 use jiff::Timestamp;
 
-use super::client::{DaemonSocket, Reason, step};
-use super::command_output::CommandOutput;
 use super::listing::IdLength;
 use super::wait::JobTable;
 use super::{listing, wait};
-use crate::api::model;
+use crate::client::{DaemonSocket, Reason, step};
+use crate::command_output::CommandOutput;
+use crate::model;
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
@@ -22,7 +22,7 @@ use herald_terminal::terminal::{Terminal, status_style};
 /// List jobs, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd jobs --status failed --since 1d")]
-pub(super) struct ListArguments {
+pub struct ListArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// Filter by router
@@ -54,7 +54,7 @@ pub(super) struct ListArguments {
 /// Show one job: its attempts, parameters and result
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd job 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct ShowArguments {
+pub struct ShowArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -67,7 +67,7 @@ pub(super) struct ShowArguments {
 /// Cancel a queued or running job
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd cancel 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct CancelArguments {
+pub struct CancelArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -84,7 +84,7 @@ pub(super) struct CancelArguments {
 /// Prints the new job's id. The new job has the parameters of the old one and the secrets of the current configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd retry --wait 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct RetryArguments {
+pub struct RetryArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -101,7 +101,9 @@ pub(super) struct RetryArguments {
     json: bool,
 }
 
-pub(super) fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (key, value) in [
         ("router", &arguments.router),
@@ -151,7 +153,9 @@ fn unknown_router(daemon: &DaemonSocket, name: &str) -> Option<String> {
     Some(format!(": there is no router \"{name}\"; {help}"))
 }
 
-pub(super) fn show(arguments: &ShowArguments, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn show(arguments: &ShowArguments, clock: &dyn Clock) -> CommandOutput {
     let path = format!("/v1/jobs/{}", step(&arguments.id));
     let said = match arguments.daemon.ask(Method::GET, &path, None) {
         Ok(said) => said,
@@ -256,7 +260,9 @@ fn who(by: &model::RecordedActor) -> String {
     text
 }
 
-pub(super) fn cancel(arguments: &CancelArguments) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn cancel(arguments: &CancelArguments) -> CommandOutput {
     let path = arguments.reason.put(format!("/v1/jobs/{}/cancel", step(&arguments.id)));
     match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) if arguments.json => CommandOutput::good(said.to_string()),
@@ -268,7 +274,9 @@ pub(super) fn cancel(arguments: &CancelArguments) -> CommandOutput {
     }
 }
 
-pub(super) fn retry(arguments: &RetryArguments, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn retry(arguments: &RetryArguments, clock: &dyn Clock) -> CommandOutput {
     let path = arguments.reason.put(format!("/v1/jobs/{}/retry", step(&arguments.id)));
     let said = match arguments.daemon.ask(Method::POST, &path, None) {
         Ok(said) => said,

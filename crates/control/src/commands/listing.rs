@@ -4,7 +4,7 @@ use anstyle::Style;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::api::model;
+use crate::model;
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
@@ -14,7 +14,7 @@ const SHORT_ID: usize = 8;
 
 /// How tables show ids
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub(super) struct IdLength {
+pub struct IdLength {
     /// Show whole ids, not only their last 8 digits
     #[arg(long)]
     full_ids: bool,
@@ -22,14 +22,14 @@ pub(super) struct IdLength {
 
 impl IdLength {
     /// The id as a table shows it.
-    pub(super) fn of(self, id: &str) -> String {
+    pub fn of(self, id: &str) -> String {
         let from = if self.full_ids { 0 } else { id.len().saturating_sub(SHORT_ID) };
         id.get(from..).unwrap_or(id).to_owned()
     }
 }
 
 /// The jobs as a table.
-pub(super) fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) -> String {
+pub fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) -> String {
     let row = |job: &model::JobSummary| {
         [
             ids.of(&job.id),
@@ -52,7 +52,7 @@ pub(super) fn rows(jobs: &[model::JobSummary], ids: IdLength, now: Timestamp) ->
 }
 
 /// How long an attempt ran, once it has ended.
-pub(super) fn duration(started_at: Option<&str>, ended_at: Option<&str>) -> String {
+pub fn duration(started_at: Option<&str>, ended_at: Option<&str>) -> String {
     let at = |text: Option<&str>| text.and_then(|text| text.parse::<Timestamp>().ok());
     match (at(started_at), at(ended_at)) {
         (Some(from), Some(to)) => human_time::span(to.duration_since(from)),

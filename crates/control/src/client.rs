@@ -12,15 +12,14 @@ use herald_net::socket_client::{self, SocketRequest, SocketRequestError};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
-use super::command_output::{BAD_INPUT, CommandOutput, FAILED};
-use crate::config;
-use crate::state::folder;
-pub(super) use herald_net::socket_client::ReadAborted;
+use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
+use crate::state_dir;
+pub use herald_net::socket_client::ReadAborted;
 
 /// No daemon responds.
-pub(super) const NOBODY: u8 = 3;
+pub const NOBODY: u8 = 3;
 /// Nothing has this name or id, or several things have it.
-pub(super) const NOT_FOUND: u8 = 4;
+pub const NOT_FOUND: u8 = 4;
 /// How long an answer may take, and how long it may be.
 const DEADLINE: Duration = Duration::from_secs(30);
 const LARGEST: usize = 64 << 20;
@@ -28,7 +27,7 @@ const USER_AGENT: &str = concat!("heraldd-cli/", env!("CARGO_PKG_VERSION"));
 
 /// Why something is done
 #[derive(Debug, Args)]
-pub(super) struct Reason {
+pub struct Reason {
     /// Why, in your own words: recorded with what is done, and shown by `heraldd job`
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -36,7 +35,7 @@ pub(super) struct Reason {
 
 impl Reason {
     /// A path of the API with the reason in its query.
-    pub(super) fn put(&self, path: String) -> String {
+    pub fn put(&self, path: String) -> String {
         let Some(reason) = &self.reason else { return path };
         let mark = if path.contains('?') { '&' } else { '?' };
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -46,7 +45,7 @@ impl Reason {
 
 /// Which daemon is asked
 #[derive(Debug, Args)]
-pub(super) struct DaemonSocket {
+pub struct DaemonSocket {
     /// The daemon's control socket. Default: `$HERALD_SOCKET`, else `heraldd.sock` in the state_dir
     #[arg(long, value_name = "PATH", value_hint = clap::ValueHint::FilePath)]
     socket: Option<PathBuf>,
@@ -62,11 +61,7 @@ impl DaemonSocket {
             return Ok(socket);
         }
         let written = match &self.config {
-            Some(path) => {
-                let source = config::read(path)
-                    .map_err(|wrong| CommandOutput::refused(&crate::loading::ConfigLoadError::from(wrong)))?;
-                config::written_state_dir(&source).map(str::to_owned)
-            }
+            Some(path) => state_dir::written(path).map_err(|wrong| CommandOutput::refused(&wrong))?,
             None => None,
         };
         let folder = match written.as_deref() {
@@ -74,8 +69,8 @@ impl DaemonSocket {
                 let why = "heraldd: with `state_dir: none` a daemon has no control socket";
                 return Err(CommandOutput::refused(&why));
             }
-            Some(folder) => Some(folder::absolute(Path::new(folder))),
-            None => folder::default(),
+            Some(folder) => Some(state_dir::absolute(Path::new(folder))),
+            None => state_dir::default(),
         };
         folder.map(|folder| folder.join("heraldd.sock")).ok_or_else(|| {
             CommandOutput::refused(
@@ -85,7 +80,7 @@ impl DaemonSocket {
     }
 
     /// Asks the daemon. The answer of the error kind is ready to be given.
-    pub(super) fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, CommandOutput> {
+    pub fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, CommandOutput> {
         let mut said = Vec::new();
         let limited = |bytes: &[u8]| {
             said.extend_from_slice(bytes);
@@ -102,7 +97,7 @@ impl DaemonSocket {
     }
 
     /// Asks the daemon, and gives the answer on as it comes, however long that takes.
-    pub(super) fn follow(
+    pub fn follow(
         &self,
         path: &str,
         take: impl FnMut(&[u8]) -> Result<(), ReadAborted>,
@@ -198,7 +193,7 @@ fn denied(owner: Option<u32>, users: &str) -> String {
 }
 
 /// A part of a path, whatever is in it.
-pub(super) fn step(text: &str) -> String {
+pub fn step(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

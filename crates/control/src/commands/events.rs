@@ -2,23 +2,23 @@
 
 use anstyle::Style;
 use clap::Args;
-use herald_core::clock::Clock;
-use herald_core::problem::kind_of;
+use herald_base::clock::Clock;
+use herald_base::value::kind_of;
 use http::Method;
 use serde_json::Value;
 
-use super::client::{DaemonSocket, Reason, step};
-use super::command_output::CommandOutput;
 use super::listing::IdLength;
 use super::wait::{self, JobTable};
-use crate::api::model;
+use crate::client::{DaemonSocket, Reason, step};
+use crate::command_output::CommandOutput;
+use crate::model;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
 
 /// Fire a trigger now
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd trigger manual -d '{\"backup\": \"service1\"}'")]
-pub(super) struct Activate {
+pub struct Activate {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The trigger's name
@@ -41,7 +41,7 @@ pub(super) struct Activate {
 /// Explain an event: which routers it matched, and why
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd explain 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct Explain {
+pub struct Explain {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
@@ -75,7 +75,9 @@ fn check_data(text: &str) -> Result<(), EventDataError> {
     }
 }
 
-pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
     if let Some(Err(error)) = arguments.data.as_deref().map(check_data) {
         return CommandOutput::refused(&error);
     }
@@ -95,7 +97,9 @@ pub(super) fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput
     }
 }
 
-pub(super) fn explain(arguments: &Explain) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn explain(arguments: &Explain) -> CommandOutput {
     let path = format!("/v1/events/{}", step(&arguments.id));
     let said = match arguments.daemon.ask(Method::GET, &path, None) {
         Ok(said) => said,

@@ -1,22 +1,22 @@
 //! `heraldd info`, `triggers`, `routers`, `executors`, `nodes`, `reload`: the daemon and its configuration.
 
 use clap::Args;
-use herald_core::clock::Clock;
+use herald_base::clock::Clock;
 use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::client::{DaemonSocket, Reason};
-use super::command_output::CommandOutput;
-use crate::api::model;
+use crate::client::{DaemonSocket, Reason};
+use crate::command_output::CommandOutput;
+use crate::model;
 use herald_terminal::terminal::{Terminal, status_style};
 use herald_terminal::{human_time, table};
 
 /// Show the running daemon: version, process, configuration, number of running and queued jobs
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd info")]
-pub(super) struct Info {
+pub struct Info {
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -24,7 +24,7 @@ pub(super) struct Info {
 /// List the triggers of the running daemon, with their next run
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd triggers")]
-pub(super) struct Triggers {
+pub struct Triggers {
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -32,7 +32,7 @@ pub(super) struct Triggers {
 /// List the routers of the running daemon, one line per task
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd routers")]
-pub(super) struct Routers {
+pub struct Routers {
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -40,7 +40,7 @@ pub(super) struct Routers {
 /// List the executors of the running daemon
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd executors")]
-pub(super) struct Executors {
+pub struct Executors {
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -51,7 +51,7 @@ pub(super) struct Executors {
 /// how far the node's clock is ahead of the daemon's.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd nodes")]
-pub(super) struct NodesArguments {
+pub struct NodesArguments {
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -62,7 +62,7 @@ pub(super) struct NodesArguments {
 /// of the daemon; those that changed are named.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd reload")]
-pub(super) struct Reload {
+pub struct Reload {
     #[command(flatten)]
     asked: ApiQuestion,
     #[command(flatten)]
@@ -100,7 +100,9 @@ impl ApiQuestion {
     }
 }
 
-pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn info(arguments: &Info, clock: &dyn Clock) -> CommandOutput {
     arguments.asked.show(Method::GET, "/v1/info", |info: model::DaemonInfo| {
         let since = human_time::ago_of(&info.started_at, clock.now());
         CommandOutput::good(format!(
@@ -116,7 +118,9 @@ pub(super) fn info(arguments: &Info, clock: &dyn Clock) -> CommandOutput {
     })
 }
 
-pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
     arguments.asked.show(Method::GET, "/v1/triggers", |triggers: Vec<model::TriggerResource>| {
         let row = |trigger: &model::TriggerResource| {
@@ -139,7 +143,9 @@ pub(super) fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput
     })
 }
 
-pub(super) fn routers(arguments: &Routers) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn routers(arguments: &Routers) -> CommandOutput {
     arguments.asked.show(Method::GET, "/v1/routers", |routers: Vec<model::RouterResource>| {
         let lines = routers.iter().flat_map(|router| {
             router.tasks.iter().map(|task| {
@@ -157,7 +163,9 @@ pub(super) fn routers(arguments: &Routers) -> CommandOutput {
     })
 }
 
-pub(super) fn executors(arguments: &Executors) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn executors(arguments: &Executors) -> CommandOutput {
     arguments.asked.show(Method::GET, "/v1/executors", |executors: Vec<model::ExecutorResource>| {
         let row = |executor: &model::ExecutorResource| [executor.name.clone(), executor.type_name.clone()];
         let rows: Vec<table::Row<2>> = executors.iter().map(row).collect();
@@ -165,7 +173,9 @@ pub(super) fn executors(arguments: &Executors) -> CommandOutput {
     })
 }
 
-pub(super) fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
     arguments.asked.show(Method::GET, "/v1/nodes", |nodes: Vec<model::NodeResource>| {
         let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
@@ -198,7 +208,9 @@ pub(super) fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOut
     })
 }
 
-pub(super) fn reload(arguments: &Reload) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn reload(arguments: &Reload) -> CommandOutput {
     arguments.asked.show(
         Method::POST,
         &arguments.reason.put("/v1/reload".to_owned()),

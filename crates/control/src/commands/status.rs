@@ -1,17 +1,17 @@
 //! `heraldd status`: is the daemon well, what failed, and what is due next, on one screen.
 
 use clap::Args;
-use herald_core::clock::Clock;
+use herald_base::clock::Clock;
 use http::Method;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::client::DaemonSocket;
-use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::listing::{self, IdLength};
 use super::published;
-use crate::api::model;
+use crate::client::DaemonSocket;
+use crate::command_output::{CommandOutput, FAILED, STOPPED};
+use crate::model;
 use herald_terminal::human_time;
 use herald_terminal::terminal::{Terminal, status_style};
 
@@ -23,7 +23,7 @@ const SHOWN: usize = 5;
 /// The exit code is 0 when the daemon accepts events, 1 when it does not, 3 when no daemon responds.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd status")]
-pub(super) struct ShowStatus {
+pub struct ShowStatus {
     #[command(flatten)]
     daemon: DaemonSocket,
     #[command(flatten)]
@@ -46,7 +46,9 @@ struct DaemonReport {
     triggers: Value,
 }
 
-pub(super) fn run(arguments: &ShowStatus, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn run(arguments: &ShowStatus, clock: &dyn Clock) -> CommandOutput {
     let report = match DaemonReport::of(&arguments.daemon) {
         Ok(report) => report,
         Err(answer) => return answer,

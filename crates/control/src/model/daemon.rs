@@ -1,6 +1,5 @@
 //! The daemon itself, and the nodes of its fleet.
 
-use herald_remote::{KnownNode, Presence};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,25 +28,6 @@ pub struct NodeResource {
     pub clock_difference_ms: Option<i64>,
     /// Why it is not online.
     pub error: Option<String>,
-}
-
-impl From<KnownNode> for NodeResource {
-    fn from(node: KnownNode) -> Self {
-        let heartbeat = node.heartbeat();
-        let running = heartbeat.filter(|_| node.presence == Presence::Online);
-        Self {
-            state: node.presence.as_str().to_owned(),
-            since: node.since.map(|at| at.to_string()),
-            seen_at: node.seen_at.map(|at| at.to_string()),
-            version: heartbeat.map(|heartbeat| heartbeat.version.clone()),
-            running: running.map(|heartbeat| heartbeat.running as u64),
-            clock_difference_ms: node.status.as_ref().and_then(|status| status.clock_difference_ms),
-            name: node.name,
-            host: node.host,
-            tags: node.tags,
-            error: node.error,
-        }
-    }
 }
 
 /// The daemon itself.

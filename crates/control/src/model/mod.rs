@@ -5,7 +5,6 @@ mod actor;
 mod configured;
 mod daemon;
 mod event;
-mod from_store;
 mod job;
 mod log_page;
 mod log_piece;

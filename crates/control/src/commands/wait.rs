@@ -3,13 +3,13 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use herald_core::clock::Clock;
+use herald_base::clock::Clock;
 use http::Method;
 
-use super::client::{DaemonSocket, NOT_FOUND, step};
-use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::listing::{self, IdLength};
-use crate::api::model;
+use crate::client::{DaemonSocket, NOT_FOUND, step};
+use crate::command_output::{CommandOutput, FAILED, STOPPED};
+use crate::model;
 
 /// How often the daemon is asked.
 const EVERY: Duration = Duration::from_millis(150);
@@ -19,19 +19,14 @@ const TURN: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧'
 
 /// How finished jobs are shown.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct JobTable {
+pub struct JobTable {
     /// As JSON, not as a table.
-    pub(super) json: bool,
-    pub(super) ids: IdLength,
+    pub json: bool,
+    pub ids: IdLength,
 }
 
 /// Waits until every selector has answered about the event and every job that came of it has ended.
-pub(super) fn for_event(
-    daemon: &DaemonSocket,
-    event_id: &str,
-    shown: JobTable,
-    clock: &dyn Clock,
-) -> CommandOutput {
+pub fn for_event(daemon: &DaemonSocket, event_id: &str, shown: JobTable, clock: &dyn Clock) -> CommandOutput {
     let path = format!("/v1/events/{}", step(event_id));
     let mut spinner = Spinner::new();
     loop {
@@ -57,7 +52,7 @@ pub(super) fn for_event(
 }
 
 /// Waits until these jobs have ended. It went well when all of them have succeeded.
-pub(super) fn for_jobs(
+pub fn for_jobs(
     daemon: &DaemonSocket,
     ids: Vec<String>,
     shown: JobTable,

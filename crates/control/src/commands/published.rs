@@ -2,14 +2,14 @@
 
 use anstyle::Style;
 use clap::Args;
-use herald_core::clock::Clock;
+use herald_base::clock::Clock;
 use http::Method;
 
-use super::client::{DaemonSocket, Reason, step};
-use super::command_output::{CommandOutput, FAILED, STOPPED};
 use super::listing::IdLength;
 use super::wait::{self, JobTable};
-use crate::api::model;
+use crate::client::{DaemonSocket, Reason, step};
+use crate::command_output::{CommandOutput, FAILED, STOPPED};
+use crate::model;
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
@@ -19,7 +19,7 @@ use herald_terminal::terminal::{Terminal, status_style};
 /// With --diff the exit code is 0 when nothing differs, 1 when something does.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd published a.com --diff")]
-pub(super) struct Published {
+pub struct Published {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// This project alone
@@ -37,7 +37,7 @@ pub(super) struct Published {
 /// The exit code is 0 when it succeeded (with --dry-run: when it would), 1 when it failed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd publish a.com --dry-run")]
-pub(super) struct Publish {
+pub struct Publish {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The project
@@ -63,7 +63,9 @@ pub(super) struct Publish {
     json: bool,
 }
 
-pub(super) fn list(arguments: &Published, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn list(arguments: &Published, clock: &dyn Clock) -> CommandOutput {
     if let Some(project) = arguments.project.as_deref().filter(|_| arguments.diff) {
         let (output, is_equal) = difference(&arguments.daemon, project, arguments.json);
         return CommandOutput {
@@ -84,7 +86,7 @@ pub(super) fn list(arguments: &Published, clock: &dyn Clock) -> CommandOutput {
             .retain(|item| item.project == *project || format!("{}/{}", item.host, item.project) == *project);
         if list.items.is_empty() {
             let remarks = format!("heraldd: there is no published project \"{project}\"");
-            return CommandOutput { remarks, code: super::client::NOT_FOUND, ..CommandOutput::good("") };
+            return CommandOutput { remarks, code: crate::client::NOT_FOUND, ..CommandOutput::good("") };
         }
     }
     if arguments.json {
@@ -122,7 +124,9 @@ pub(super) fn list(arguments: &Published, clock: &dyn Clock) -> CommandOutput {
     ))
 }
 
-pub(super) fn publish(arguments: &Publish, clock: &dyn Clock) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn publish(arguments: &Publish, clock: &dyn Clock) -> CommandOutput {
     if arguments.dry_run {
         return difference(&arguments.daemon, &arguments.project, arguments.json).0;
     }
@@ -171,7 +175,7 @@ fn difference(daemon: &DaemonSocket, project: &str, json: bool) -> (CommandOutpu
 }
 
 /// `published  2 in sync, 1 failed (a.com)`; nothing where nothing is published.
-pub(super) fn status_line(list: &model::PublishedList) -> Option<String> {
+pub fn status_line(list: &model::PublishedList) -> Option<String> {
     if list.items.is_empty() {
         return None;
     }

@@ -5,13 +5,13 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use clap::Args;
 use herald_terminal::job_output::ShownOutput;
 
-use super::client::{DaemonSocket, ReadAborted, step};
-use super::command_output::CommandOutput;
+use crate::client::{DaemonSocket, ReadAborted, step};
+use crate::command_output::CommandOutput;
 
 /// Print the output of a job
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd logs -f 01a20df5-4275-7307-a69e-5d9639df9f78")]
-pub(super) struct LogsArguments {
+pub struct LogsArguments {
     #[command(flatten)]
     daemon: DaemonSocket,
     /// The job's id, a unique beginning or end of it (4 characters or more), `last` or `last:ROUTER`
@@ -34,7 +34,9 @@ pub(super) struct LogsArguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &LogsArguments) -> CommandOutput {
+/// Carries it out.
+#[must_use]
+pub fn run(arguments: &LogsArguments) -> CommandOutput {
     let mut query = form_urlencoded::Serializer::new(String::new());
     if arguments.follow {
         query.append_pair("follow", "true");

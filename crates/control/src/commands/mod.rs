@@ -1,0 +1,11 @@
+//! Commands of `heraldd` that ask a running daemon: a file for each subject.
+
+pub mod about;
+pub mod events;
+pub mod jobs;
+mod listing;
+pub mod logs;
+pub mod published;
+pub mod replay;
+pub mod status;
+mod wait;

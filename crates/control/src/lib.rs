@@ -1,0 +1,8 @@
+//! The control API from the side of those who use it: its data types, the way to the socket of a running daemon, and
+//! the commands that only ask it something.
+
+pub mod client;
+pub mod command_output;
+pub mod commands;
+pub mod model;
+pub mod state_dir;
