@@ -14,9 +14,9 @@ use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
-use crate::etcd::EtcdConnections;
 use crate::executor;
-use crate::executor::publish::Publisher;
+use crate::executor::publish::publisher_of;
+use herald_projects::EtcdConnections;
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
@@ -136,7 +136,7 @@ impl Assembly {
     /// Lets executors note what they published before, for triggers that are about to start.
     pub async fn note_projects(&self) {
         for part in self.executors.values() {
-            if let Some(publisher) = Publisher::of(&*part.component) {
+            if let Some(publisher) = publisher_of(&*part.component) {
                 publisher.note_projects().await;
             }
         }

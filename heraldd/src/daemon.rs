@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
 use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};
-use crate::etcd::EtcdMonitor;
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
 use crate::state::DaemonState;
 use herald_control::model::Reloaded;
+use herald_projects::EtcdMonitor;
 use herald_remote::NodeRegistry;
 use herald_store::store::OpenError;
 

@@ -7,7 +7,6 @@ pub mod components;
 pub mod config;
 pub mod daemon;
 pub mod dry_run;
-pub mod etcd;
 pub mod executor;
 pub mod fleet;
 pub mod loading;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value};
 
 /// A JSON object: `trigger_param`, `select_param`, `job_param`, or a result.
+pub use herald_base::value::dotted;
 pub use herald_config::Params;
 
 /// Finds the value at a path such as `a/b/c`; a number in the path picks an element of a list.
@@ -30,27 +31,6 @@ pub(crate) fn within<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
         };
     }
     Some(at)
-}
-
-/// The value at a path such as `commits.0.id`. A key that holds dots itself counts before what they could mean.
-#[must_use]
-pub fn dotted<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    let (mut at, mut path) = (value, path);
-    loop {
-        if let Some(found) = at.as_object().and_then(|map| map.get(path)) {
-            return Some(found);
-        }
-        let (step, rest) = path.split_once('.').map_or((path, None), |(step, rest)| (step, Some(rest)));
-        at = match at {
-            Value::Object(map) => map.get(step)?,
-            Value::Array(list) => list.get(step.parse::<usize>().ok()?)?,
-            _ => return None,
-        };
-        match rest {
-            None => return Some(at),
-            Some(rest) => path = rest,
-        }
-    }
 }
 
 /// What a key or a value takes in memory beside its text, roughly.

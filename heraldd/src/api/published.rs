@@ -19,8 +19,9 @@ use super::given::{Asked, Named};
 use super::jobs::rejected;
 use super::resources;
 use super::view::View;
-use crate::executor::publish::{PreviewError, PublishedProject, Publisher};
+use crate::executor::publish::publisher_of;
 use herald_control::model;
+use herald_projects::{PreviewError, PublishedProject};
 
 /// A project with what publishes it.
 struct FoundProject {
@@ -32,7 +33,7 @@ struct FoundProject {
 async fn projects(view: &View) -> HandlerResult<Vec<FoundProject>> {
     let mut found: Vec<FoundProject> = Vec::new();
     for (executor, component) in &view.plan.executors {
-        let Some(publisher) = Publisher::of(&**component) else { continue };
+        let Some(publisher) = publisher_of(&**component) else { continue };
         let projects = publisher.projects().await;
         let projects =
             projects.map_err(|error| ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error))?;
@@ -68,7 +69,7 @@ async fn named(view: &View, name: &str) -> HandlerResult<FoundProject> {
 }
 
 /// The states of all projects, for metrics.
-pub(super) async fn states(view: &View) -> Vec<crate::etcd::ProjectState> {
+pub(super) async fn states(view: &View) -> Vec<herald_projects::ProjectState> {
     let found = projects(view).await.unwrap_or_default();
     found.into_iter().map(|found| found.project.state).collect()
 }
@@ -94,7 +95,7 @@ pub(super) async fn diff(
     let view = api.view();
     let found = named(&view, &name).await?;
     let publisher = view.plan.executors.get(&found.executor);
-    let Some(publisher) = publisher.and_then(|executor| Publisher::of(&**executor)) else {
+    let Some(publisher) = publisher.and_then(|executor| publisher_of(&**executor)) else {
         return Err(ErrorResponse::unknown("project", &name));
     };
     let (keys, job) = (found.project.keys.clone(), job_of(&view, &found));

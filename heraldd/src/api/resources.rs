@@ -7,12 +7,11 @@ use herald_control::model::{
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use herald_core::journal::{Decision as Decided, SelectorResult};
+use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
 use herald_store::history::{AttemptView, EventView, JobPage, JobStatus, JobSummaryView, JobView};
 use jiff::Timestamp;
-
-use crate::executor::publish::{FileDifference, PublicationPreview, PublishedProject};
 
 fn text(name: &Name) -> String {
     name.to_string()

@@ -9,9 +9,9 @@ use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
 use crate::assembly::Assembly;
-use crate::etcd::EtcdConnections;
 use crate::metrics::ClockWait;
 use herald_control::model;
+use herald_projects::EtcdConnections;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;

@@ -10,7 +10,7 @@ use rustix::fs::{Access, access};
 use serde_json::Value;
 
 use crate::config::{ConfiguredComponent, DaemonConfig};
-use crate::etcd::EtcdConnection;
+use herald_projects::EtcdConnection;
 
 /// The options that name a folder which is written to.
 const FOLDERS: [&str; 2] = ["work_dir", "data_dir"];

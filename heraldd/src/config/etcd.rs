@@ -11,8 +11,8 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use crate::etcd::EtcdConnections;
 use crate::tls::{self, TlsClient};
+use herald_projects::EtcdConnections;
 
 pub(super) const SECTION: Section = Section {
     name: "etcd",

@@ -38,9 +38,9 @@ use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
 use serde_json::{Map, Value};
 
-use crate::etcd::{EtcdConnections, EtcdTextReader};
 use crate::state::folder::StateFolder;
 use crate::trigger::http;
+use herald_projects::{EtcdConnections, EtcdTextReader};
 
 pub use api::ApiSettings;
 use components::{ComponentSection, Uses};

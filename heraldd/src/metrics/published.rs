@@ -3,7 +3,7 @@
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::etcd::ProjectState;
+use herald_projects::ProjectState;
 
 /// How many projects are in each state.
 #[derive(Default)]

@@ -1,8 +1,7 @@
-//! The selectors of the daemon, a file each; what those have in common that look at one key, and how reasons show
-//! values.
+//! The selectors of the daemon, a file each, and what those have in common that look at one key.
 
+use herald_config::secret::shown;
 use herald_core::param::same;
-use herald_core::secret::{MASKED, Mask, is_secret_name};
 use herald_core::selector::Answer;
 use herald_core::spec::CheckError;
 use serde_json::Value;
@@ -13,27 +12,6 @@ pub mod expr;
 pub mod external;
 pub mod match_map;
 pub mod skip;
-
-/// How many characters of a value a reason shows.
-const MAX_SHOWN: usize = 60;
-
-/// A value for the reason of a selector: as JSON, cut to 60 characters, hidden where a step of its path is a secret
-/// name. Values of the configuration's secrets are masked by the dispatcher.
-fn shown<'a>(mut path: impl Iterator<Item = &'a str>, value: &Value) -> String {
-    if path.any(is_secret_name) {
-        return MASKED.to_owned();
-    }
-    let text = match value {
-        Value::Array(_) | Value::Object(_) => Mask::new().value(value).to_string(),
-        // What would be cut anyway is not copied first.
-        Value::String(text) => Value::String(text.chars().take(MAX_SHOWN + 1).collect()).to_string(),
-        value => value.to_string(),
-    };
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
-}
 
 /// The check of an option that names a key.
 fn key_is_given(key: &Value) -> Result<(), CheckError> {

@@ -4,7 +4,9 @@ mod encoded;
 mod mask;
 mod reference;
 mod resolve;
+mod shown;
 
 pub use mask::{Mask, REQUEST, SHORTEST_WITHIN};
 pub use reference::{FileError, Lookup, Reference, ReferenceError, escaped};
 pub use resolve::{LazyPath, Resolved, SecretResolver};
+pub use shown::shown;

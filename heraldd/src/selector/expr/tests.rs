@@ -119,7 +119,7 @@ fn mistakes_are_found_when_it_is_compiled() {
         let error = match Compiled::new(expr) {
             Err(error) => error,
             Ok(compiled) => {
-                panic!("{expr}: {:?}", compiled.program.execute(&Context::with_env(compile::environment())))
+                panic!("{expr}: {:?}", compiled.evaluate(&Params::new(), &Params::new()))
             }
         };
         assert!(error.to_string().contains(says) && !error.message.contains("expecting"), "{expr}: {error}");

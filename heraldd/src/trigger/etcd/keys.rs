@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::given::{AtStart, EtcdOptions};
 use super::values::{insert_key, insert_value};
-use crate::etcd::EtcdConnection;
+use herald_projects::EtcdConnection;
 
 /// How long to wait when an event could not be recorded, or a value not be read.
 const TRY_AGAIN: Duration = Duration::from_secs(5);

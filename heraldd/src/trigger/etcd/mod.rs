@@ -14,8 +14,8 @@ use herald_core::trigger::{Activator, CancellationToken, ComponentError, Trigger
 use herald_core::unit;
 use serde_json::Value;
 
-use crate::etcd::{EtcdConnections, etcd_option};
 use given::{EtcdOptions, KeysLayout};
+use herald_projects::{EtcdConnections, etcd_option};
 use keys::KeysTrigger;
 use projects::ProjectsTrigger;
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::given::{AtStart, EtcdOptions};
-use crate::etcd::{EtcdConnection, ProjectState};
+use herald_projects::{EtcdConnection, ProjectState};
 
 /// The longest time for which a project that keeps changing is not announced.
 const LONGEST_SETTLE: Duration = Duration::from_secs(2);

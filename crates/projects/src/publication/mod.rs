@@ -1,0 +1,13 @@
+//! One publication, from the job to its outcome.
+
+mod command;
+mod confirm;
+mod execute;
+pub(crate) mod ledgers;
+pub(crate) mod note;
+mod recovering;
+mod request;
+pub(crate) mod result;
+mod run;
+mod settle;
+pub(crate) mod target;

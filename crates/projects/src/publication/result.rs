@@ -1,0 +1,120 @@
+//! What a job of `publish` gives.
+
+use herald_core::executor::{Failure, FailureKind, Outcome};
+use herald_core::param::Params;
+use herald_etcd::ProjectKeys;
+use herald_publish::{CallbackReport, CommandReport, PlannedChange, PublishError, action};
+use serde_json::{Value, json};
+
+/// What is known of a publication while it runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PublicationResult {
+    pub(crate) revision: i64,
+    pub(crate) publication: String,
+    /// Where the URL for reports is.
+    pub(crate) callback: Value,
+    pub(crate) changes: Vec<PlannedChange>,
+    pub(crate) foreign: Vec<String>,
+    pub(crate) check: CommandReport,
+    pub(crate) before: CommandReport,
+    pub(crate) after: CommandReport,
+}
+
+/// Why a publication did not succeed.
+#[derive(Debug, Clone)]
+pub(crate) struct StepFailure {
+    /// `failed`, `rolled_back`, `held`.
+    pub(crate) state: &'static str,
+    pub(crate) error: String,
+    /// Whether it may pass by itself.
+    pub(crate) passes: bool,
+    pub(crate) kind: FailureKind,
+    /// Whether it is reported; once is enough.
+    pub(crate) is_reported: bool,
+}
+
+impl StepFailure {
+    pub(crate) fn new(error: impl std::fmt::Display) -> Self {
+        Self {
+            state: "failed",
+            error: error.to_string(),
+            passes: false,
+            kind: FailureKind::Failed,
+            is_reported: true,
+        }
+    }
+
+    /// Of a step on disk.
+    pub(crate) fn of(error: PublishError) -> Self {
+        Self { passes: error.passes_by_itself(), ..Self::new(error) }
+    }
+
+    pub(crate) fn cancelled() -> Self {
+        Self { kind: FailureKind::Cancelled, passes: true, ..Self::new("cancelled; nothing was changed") }
+    }
+}
+
+/// How a publication ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PublicationEnd {
+    pub(crate) state: &'static str,
+    pub(crate) is_reported: bool,
+}
+
+impl PublicationResult {
+    /// The outcome of the job.
+    pub(crate) fn outcome(&self, keys: &ProjectKeys, ended: Result<PublicationEnd, StepFailure>) -> Outcome {
+        let (state, error, is_reported) = match &ended {
+            Ok(end) => (end.state, None, end.is_reported),
+            Err(failure) => (failure.state, Some(failure.error.as_str()), failure.is_reported),
+        };
+        let result = self.result(keys, state, error, is_reported);
+        match ended {
+            Ok(_) => Ok(result),
+            Err(StepFailure { kind, error, .. }) => Err(Failure { kind, error, result }),
+        }
+    }
+
+    fn result(&self, keys: &ProjectKeys, state: &str, error: Option<&str>, is_reported: bool) -> Params {
+        let report = CallbackReport {
+            error,
+            before: &self.before,
+            after: &self.after,
+            project: &keys.project,
+            host: &keys.layout.host,
+            revision: self.revision,
+            publication: &self.publication,
+            state,
+            changes: &self.changes,
+        };
+        let callback = match &self.callback {
+            Value::Null => "".into(),
+            _ if !is_reported => "".into(),
+            place => place.clone(),
+        };
+        let file = |change: &PlannedChange| {
+            json!({
+                "file": change.name,
+                "key": change.key,
+                "action": action(change.kind),
+                "md5": change.md5,
+                "sha256": change.sha256,
+                "size": change.size,
+            })
+        };
+        let fields = [
+            ("project", keys.project.clone().into()),
+            ("host", keys.layout.host.clone().into()),
+            ("revision", self.revision.into()),
+            ("state", state.into()),
+            ("callback", callback),
+            ("report", report.value()),
+            ("files", self.changes.iter().map(file).collect()),
+            ("foreign", self.foreign.clone().into()),
+            ("before", self.before.value()),
+            ("check", self.check.value()),
+            ("after", self.after.value()),
+        ];
+        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
