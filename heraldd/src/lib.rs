@@ -10,7 +10,6 @@ pub mod dry_run;
 pub mod executor;
 pub mod fleet;
 pub mod loading;
-pub mod metrics;
 pub mod runner_address;
 pub mod selector;
 pub mod state;

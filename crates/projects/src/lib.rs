@@ -1,9 +1,10 @@
-//! Projects in etcd: the connections that components share, how each project is, and how a project is published to the
-//! disk of this machine.
+//! Projects in etcd: the connections that components share, how each project is, which changes are events, and how a
+//! project is published to the disk of this machine.
 //!
 //! [`Publisher`] does the work of the executor `publish`: reads a project from etcd, runs its commands, and lets
 //! `herald-publish` exchange the files. It speaks of jobs and outcomes, but is not a component itself.
 
+mod changes;
 mod connections;
 mod monitor;
 mod options;
@@ -14,6 +15,7 @@ mod secret_reader;
 mod shown;
 mod standings;
 
+pub use changes::{AtStart, EtcdOptions, KeysFollower, KeysLayout, ProjectsFollower};
 pub use connections::{EtcdConnection, EtcdConnections, etcd_option};
 pub use monitor::EtcdMonitor;
 pub use options::{params, specs};

@@ -14,8 +14,8 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::caller::{CommandActor, ReasonQuery};
 use super::context::Api;
 use super::resources;
-use crate::metrics::MetricsFormat;
 use herald_control::model;
+use herald_metrics::MetricsFormat;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",

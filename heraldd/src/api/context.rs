@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reload::ReloadRequest;
 use super::view::View;
-use crate::metrics::Metrics;
+use herald_metrics::Metrics;
 use herald_remote::NodeRegistry;
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;

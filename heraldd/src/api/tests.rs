@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use super::{Api, View, routes};
 use crate::loading;
-use crate::metrics::Metrics;
+use herald_metrics::Metrics;
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::MemoryHistory;

@@ -9,8 +9,8 @@ use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
 use crate::assembly::Assembly;
-use crate::metrics::ClockWait;
 use herald_control::model;
+use herald_metrics::ClockWait;
 use herald_projects::EtcdConnections;
 
 /// Times of a calendar that are shown.

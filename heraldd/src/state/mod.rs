@@ -15,7 +15,7 @@ use herald_store::observed::Observed;
 use herald_store::store::{JournalStore, OpenError};
 
 use crate::config::{AllSettings, HistorySettings};
-use crate::metrics::Metrics;
+use herald_metrics::Metrics;
 
 /// The folder of the job logs in `state_dir`.
 const LOGS: &str = "log";

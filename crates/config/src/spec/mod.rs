@@ -3,6 +3,7 @@
 
 mod check;
 mod check_error;
+pub mod markdown;
 mod schema;
 mod size;
 mod url;

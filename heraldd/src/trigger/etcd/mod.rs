@@ -1,10 +1,5 @@
 //! `etcd`: fires when keys of an etcd change.
 
-mod given;
-mod keys;
-mod projects;
-mod values;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +7,10 @@ use async_trait::async_trait;
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, CancellationToken, ComponentError, Trigger};
 use herald_core::unit;
+use herald_projects::{
+    EtcdConnections, EtcdOptions, KeysFollower, KeysLayout, ProjectsFollower, etcd_option,
+};
 use serde_json::Value;
-
-use given::{EtcdOptions, KeysLayout};
-use herald_projects::{EtcdConnections, etcd_option};
-use keys::KeysTrigger;
-use projects::ProjectsTrigger;
 
 /// The least time between two comparisons of everything.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
@@ -35,10 +28,10 @@ pub fn component() -> TriggerType {
     TriggerType::with_context(results(options(description)), |options, context| {
         let given: EtcdOptions = options.parse()?;
         let connection = EtcdConnections::named(context, &given.etcd)?;
-        Ok(match given.layout {
-            KeysLayout::Keys => Arc::new(KeysTrigger { connection, given }) as Arc<dyn Trigger>,
-            KeysLayout::Projects => Arc::new(ProjectsTrigger::new(connection, given)),
-        })
+        Ok(Arc::new(match given.layout {
+            KeysLayout::Keys => EtcdTrigger::Keys(KeysFollower { connection, given }),
+            KeysLayout::Projects => EtcdTrigger::Projects(ProjectsFollower::new(connection, given)),
+        }))
     })
 }
 
@@ -132,17 +125,22 @@ fn check_resync(given: &Value) -> Result<(), CheckError> {
     }
 }
 
-#[async_trait]
-impl Trigger for KeysTrigger {
-    async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
-        stop.run_until_cancelled(self.follow(&activator)).await.unwrap_or(Ok(()))
-    }
+/// Fires for keys, or for projects.
+enum EtcdTrigger {
+    Keys(KeysFollower),
+    Projects(ProjectsFollower),
 }
 
 #[async_trait]
-impl Trigger for ProjectsTrigger {
+impl Trigger for EtcdTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
-        stop.run_until_cancelled(self.follow(&activator)).await.unwrap_or(Ok(()))
+        let follow = async {
+            match self {
+                Self::Keys(keys) => keys.follow(&activator).await,
+                Self::Projects(projects) => projects.follow(&activator).await,
+            }
+        };
+        stop.run_until_cancelled(follow).await.unwrap_or(Ok(()))
     }
 }
 

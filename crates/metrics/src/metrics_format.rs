@@ -35,7 +35,7 @@ impl MetricsFormat {
 
 /// OpenMetrics in Prometheus' older text format: there the `# TYPE` lines of counters and infos have the name with its
 /// suffix, and there are no units and no end mark.
-pub(super) fn prometheus(open: &str) -> String {
+pub(crate) fn prometheus(open: &str) -> String {
     let types = open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.rsplit_once(' '));
     let endings: HashMap<&str, &str> = types
         .filter_map(|(name, kind)| match kind {

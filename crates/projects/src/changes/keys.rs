@@ -14,20 +14,22 @@ use serde_json::{Value, json};
 
 use super::given::{AtStart, EtcdOptions};
 use super::values::{insert_key, insert_value};
-use herald_projects::EtcdConnection;
+use crate::connections::EtcdConnection;
 
 /// How long to wait when an event could not be recorded, or a value not be read.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Fires for each change of a key.
-pub(super) struct KeysTrigger {
-    pub(super) connection: EtcdConnection,
-    pub(super) given: EtcdOptions,
+pub struct KeysFollower {
+    /// The etcd.
+    pub connection: EtcdConnection,
+    /// What is followed.
+    pub given: EtcdOptions,
 }
 
 /// How far it is.
 struct KeysFeed<'a> {
-    trigger: &'a KeysTrigger,
+    trigger: &'a KeysFollower,
     activator: &'a Activator,
     source: Name,
     /// Counts the histories of the store.
@@ -36,8 +38,12 @@ struct KeysFeed<'a> {
     resumed: Option<KeysPosition>,
 }
 
-impl KeysTrigger {
-    pub(super) async fn follow(&self, activator: &Activator) -> Result<(), ComponentError> {
+impl KeysFollower {
+    /// Fires until it is dropped.
+    ///
+    /// # Errors
+    /// The task that follows etcd has failed.
+    pub async fn follow(&self, activator: &Activator) -> Result<(), ComponentError> {
         let source: Name =
             format!("{}\0etcd\0{}\0{}", activator.trigger(), self.given.etcd, self.given.prefix).into();
         let reached = activator.reached(&source).await;

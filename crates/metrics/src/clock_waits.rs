@@ -25,7 +25,7 @@ struct OfCalendar {
 pub struct ClockWaits(Family<OfCalendar, Gauge>);
 
 impl ClockWaits {
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let what = "1 while a trigger waits for a clock that was set back";
         registry.register("trigger_waits_for_clock", what, self.0.clone());
     }

@@ -15,7 +15,7 @@ pub struct PublishedMetrics {
 }
 
 impl PublishedMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let what = "Published projects whose files are as etcd has them";
         registry.register("published_in_sync", what, self.in_sync.clone());
         let what = "Published projects whose last publication failed";

@@ -108,7 +108,7 @@ fn a_life_is_counted() {
 }
 
 fn every_metric_is_in_the_reference(metrics: &Metrics) {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/metrics.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/metrics.md");
     let page = std::fs::read_to_string(page).unwrap();
     let types = lines(metrics, "# TYPE ");
     assert_eq!(types.len(), 20, "{types:?}");

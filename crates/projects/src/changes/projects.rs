@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::given::{AtStart, EtcdOptions};
-use herald_projects::{EtcdConnection, ProjectState};
+use crate::connections::EtcdConnection;
+use crate::standings::ProjectState;
 
 /// The longest time for which a project that keeps changing is not announced.
 const LONGEST_SETTLE: Duration = Duration::from_secs(2);
@@ -27,9 +28,9 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins
 const LONG: Duration = Duration::from_hours(24);
 
 /// Fires for each project that changed.
-pub(super) struct ProjectsTrigger {
-    pub(super) connection: EtcdConnection,
-    pub(super) given: EtcdOptions,
+pub struct ProjectsFollower {
+    connection: EtcdConnection,
+    given: EtcdOptions,
     layout: ProjectLayout,
 }
 
@@ -78,20 +79,26 @@ struct AnnouncedProject {
 
 /// The state of the trigger while it runs.
 struct ProjectFeed<'a> {
-    trigger: &'a ProjectsTrigger,
+    trigger: &'a ProjectsFollower,
     pending: BTreeMap<ProjectKeys, PendingProject>,
     announced: BTreeMap<ProjectKeys, AnnouncedProject>,
     /// Whether a key that is not of a project was logged.
     named_other: bool,
 }
 
-impl ProjectsTrigger {
-    pub(super) fn new(connection: EtcdConnection, given: EtcdOptions) -> Self {
+impl ProjectsFollower {
+    /// Of the projects of this host, or of this machine.
+    #[must_use]
+    pub fn new(connection: EtcdConnection, given: EtcdOptions) -> Self {
         let host = given.host.clone().unwrap_or_else(host_name);
         Self { connection, layout: ProjectLayout::new(&given.prefix, &host), given }
     }
 
-    pub(super) async fn follow(&self, activator: &Activator) -> Result<(), ComponentError> {
+    /// Fires until it is dropped.
+    ///
+    /// # Errors
+    /// The task that follows etcd has failed.
+    pub async fn follow(&self, activator: &Activator) -> Result<(), ComponentError> {
         let settings =
             FollowSettings { range: self.layout.range(), mode: FollowMode::State, resync: self.given.resync };
         let mut follower = PrefixFollower::start(&self.connection.client, settings);
@@ -297,7 +304,7 @@ impl PendingProject {
         (self.last + settle).min(self.since + LONGEST_SETTLE)
     }
 
-    fn params(self, trigger: &ProjectsTrigger, project: &ProjectKeys, reason: AnnounceReason) -> Params {
+    fn params(self, trigger: &ProjectsFollower, project: &ProjectKeys, reason: AnnounceReason) -> Params {
         let fields = [
             ("etcd", Value::from(trigger.given.etcd.as_str())),
             ("prefix", Value::from(project.layout.prefix.as_str())),

@@ -19,7 +19,7 @@ pub struct EtcdMetrics {
 }
 
 impl EtcdMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry) {
         let what = "1 while an etcd can be used: a member answers, has a leader, and accepts the user";
         registry.register("etcd_connected", what, self.connected.clone());
     }
