@@ -161,9 +161,9 @@ pub trait Executor: Any + Send + Sync {
         false
     }
 
-    /// Whether its jobs run elsewhere and [`Executor::recover`] joins them: when Herald stops and its journal is durable,
-    /// they are neither waited for nor ended. [`Executor::execute`] then returns once `stop.shutdown` is cancelled, and
-    /// what it returns counts for nothing.
+    /// Whether its jobs run elsewhere and [`Executor::recover`] joins them: when Herald stops and its journal is
+    /// durable, they are neither waited for nor ended. [`Executor::execute`] then returns once `stop.shutdown` is
+    /// cancelled, and what it returns counts for nothing.
     fn outlives(&self) -> bool {
         false
     }

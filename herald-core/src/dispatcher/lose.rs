@@ -21,7 +21,7 @@ impl Engine {
         ids.iter().for_each(|id| self.lose_job(id, why));
     }
 
-    /// An event of which nobody can know what became of it, if its parameters say so.
+    /// An event whose result nobody can know, if its parameters say so.
     pub(super) fn note_lost(&mut self, activation: &Activation) {
         if let Some(why) = activation.trigger_param.lookup(LOST).and_then(Value::as_str) {
             self.lost_events.insert(activation.event_id.clone(), why.to_owned());

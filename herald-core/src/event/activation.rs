@@ -20,7 +20,8 @@ pub const EXE_DONE: &str = "exe_done";
 pub const NODE_STATE: &str = "node_state";
 /// The internal trigger that fires for messages of a queue that became dead letters. Its name is reserved, too.
 pub const QUEUE_DEAD: &str = "queue_dead";
-/// The internal trigger that fires when messages were deleted before this node had read them. Its name is reserved, too.
+/// The internal trigger that fires when messages were deleted before this node had read them. Its name is reserved,
+/// too.
 pub const QUEUE_GAP: &str = "queue_gap";
 /// The triggers that Herald itself activates.
 pub const INTERNAL: [&str; 4] = [EXE_DONE, NODE_STATE, QUEUE_DEAD, QUEUE_GAP];
@@ -108,7 +109,7 @@ pub struct NewEvent {
     pub by: Option<Arc<Actor>>,
     /// Who wants to see what becomes of it.
     pub watch: Option<Arc<Watch>>,
-    /// Whether nobody can know what became of it: its jobs are created, do not run, and end as lost. The reason is at
+    /// Whether nobody can know its result: its jobs are created, do not run, and end as lost. The reason is at
     /// [`LOST`] in `trigger_param`, so that it is recorded with the event.
     pub lost: bool,
 }

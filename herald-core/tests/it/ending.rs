@@ -85,7 +85,7 @@ async fn what_another_daemon_took_over_ends_as_lost() {
     assert!(untouched.ended().await.iter().all(|end| end.status.as_str() == "succeeded"));
 }
 
-/// Of an event whose worker died, nobody can know what became of it: nothing of it runs.
+/// Nobody can know the result of an event whose worker died: nothing of it runs.
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_lost_runs_nothing() {
     let worker = Worker::default();
