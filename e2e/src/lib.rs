@@ -19,6 +19,7 @@ pub mod http;
 pub mod place;
 pub mod program;
 pub mod recorded;
+pub mod redis;
 pub mod runner;
 pub mod sign;
 pub mod wait;

@@ -5,9 +5,9 @@ use std::time::Duration;
 /// The first wait.
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait. Short, because everything that a queue does waits for it.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(2);
 
-/// Waits that double from 0.1 s up to 5 s, each shortened by up to a half at random, so that many workers do not
+/// Waits that double from 0.1 s up to 2 s, each shortened by up to a half at random, so that many workers do not
 /// return to a server in the same moment.
 #[derive(Debug, Default)]
 pub(crate) struct ReconnectWait {
@@ -42,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_five_seconds() {
+    fn waits_double_up_to_two_seconds() {
         let mut wait = ReconnectWait::default();
-        for full in [100, 200, 400, 800, 1600, 3200, 5000, 5000] {
+        for full in [100, 200, 400, 800, 1600, 2000, 2000, 2000] {
             let (next, full) = (wait.next_wait(), Duration::from_millis(full));
             assert!(full / 2 <= next && next <= full, "{next:?} of {full:?}");
         }

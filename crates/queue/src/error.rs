@@ -46,17 +46,6 @@ pub enum QueueError {
         /// Host and port, or the path of the socket.
         address: String,
     },
-    /// What `durable: sync` promises could not be confirmed; the message is in Redis and perhaps not on its disk.
-    /// Repeat the put.
-    #[error("queue {queue}: {address} did not confirm within {seconds} s that the message is on its disk")]
-    NotDurable {
-        /// The name of the queue.
-        queue: String,
-        /// Host and port, or the path of the socket.
-        address: String,
-        /// How long it was waited for.
-        seconds: u64,
-    },
     /// Workers of one topic disagree: some compete, and on others each node runs every message.
     #[error(
         "queue {queue}: topic {topic} is read with `mode: {mode}` by other workers; use another topic for the other mode"
@@ -103,6 +92,6 @@ impl QueueError {
     /// Whether the same call may succeed later without anybody changing a configuration.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::OutOfMemory { .. } | Self::NotDurable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::OutOfMemory { .. })
     }
 }

@@ -171,6 +171,8 @@ pub struct DeadLetter {
     pub node: String,
     /// When. Milliseconds since 1970, by the clock of Redis.
     pub since: i64,
+    /// The attempt that it had.
+    pub(crate) attempt: u32,
     /// Its message, or why it is not believed. Only the first can be requeued.
     pub message: Result<QueueMessage, RejectedMessage>,
 }

@@ -7,14 +7,13 @@
 //!
 //! The crate knows no configurations, jobs or routers: [`Queue`] and [`QueueConsumer`] are what programs build on.
 
-#![expect(dead_code, unused_imports, reason = "the engine on Redis, which uses it, follows")]
-
 mod backoff;
 mod error;
 mod inspect;
 mod invalid;
 mod message;
 mod queue;
+mod redis;
 mod settings;
 
 pub use error::QueueError;
@@ -30,4 +29,5 @@ pub use queue::{
     ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
     QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
 };
+pub use redis::RedisQueue;
 pub use settings::{Durability, QueueAddress, QueueSettings};

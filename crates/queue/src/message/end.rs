@@ -9,7 +9,7 @@ use crate::message::rejected::RejectedMessage;
 use crate::message::signing::{Purpose, SignedBytes, SigningKeys};
 
 /// The largest end in bytes.
-pub(crate) const END_LIMIT: usize = 64 << 10;
+const END_LIMIT: usize = 64 << 10;
 
 /// How a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +124,7 @@ pub(crate) fn sign_end(
     let malformed = |error: serde_json::Error| RejectedMessage::Malformed(error.to_string());
     let plain = serde_json::to_vec(&end.detail).map_err(malformed)?;
     if plain.len() > END_LIMIT {
-        return Err(RejectedMessage::TooLarge(plain.len()));
+        return Err(RejectedMessage::TooLarge { bytes: plain.len(), limit: END_LIMIT });
     }
     let (detail, sealed) = match seal {
         _ if end.detail.is_null() => (None, None),
@@ -207,6 +207,6 @@ mod tests {
             assert_eq!(read_end(&keys, "t", "2", &signed), Err(RejectedMessage::Altered));
         }
         let large = MessageEnd { detail: json!("x".repeat(END_LIMIT)), ..end };
-        assert!(matches!(sign_end(&keys, &large, false), Err(RejectedMessage::TooLarge(_))));
+        assert!(matches!(sign_end(&keys, &large, false), Err(RejectedMessage::TooLarge { .. })));
     }
 }

@@ -10,7 +10,7 @@ use crate::message::signing::{Purpose, SignedBytes, SigningKeys};
 /// The version of the envelope.
 const VERSION: u32 = 1;
 /// The largest envelope in bytes.
-pub(crate) const MESSAGE_LIMIT: usize = 1 << 20;
+const MESSAGE_LIMIT: usize = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Envelope {
@@ -73,7 +73,7 @@ pub(crate) fn pack(
     };
     let bytes = serde_json::to_vec(&envelope).map_err(malformed)?;
     if bytes.len() > MESSAGE_LIMIT {
-        return Err(RejectedMessage::TooLarge(bytes.len()));
+        return Err(RejectedMessage::TooLarge { bytes: bytes.len(), limit: MESSAGE_LIMIT });
     }
     let signature = keys.sign(Purpose::Message, &[message.topic.as_bytes(), &bytes]);
     Ok(SignedBytes { bytes, signature })
@@ -89,7 +89,7 @@ pub(crate) fn open(
     now: Option<i64>,
 ) -> Result<QueueMessage, RejectedMessage> {
     if signed.bytes.len() > MESSAGE_LIMIT {
-        return Err(RejectedMessage::TooLarge(signed.bytes.len()));
+        return Err(RejectedMessage::TooLarge { bytes: signed.bytes.len(), limit: MESSAGE_LIMIT });
     }
     keys.verify(Purpose::Message, &[topic.as_bytes(), &signed.bytes], &signed.signature)?;
     let read: Envelope = serde_json::from_slice(&signed.bytes)
@@ -195,8 +195,8 @@ mod tests {
             assert!(matches!(open(&signed_text(text), "deploy", "1"), RejectedMessage::Malformed(_)));
         }
         let large = vec![b' '; MESSAGE_LIMIT + 1];
-        assert!(matches!(open(&signed_text(&large), "deploy", "1"), RejectedMessage::TooLarge(_)));
+        assert!(matches!(open(&signed_text(&large), "deploy", "1"), RejectedMessage::TooLarge { .. }));
         let huge = NewMessage { param: json!("x".repeat(MESSAGE_LIMIT)), ..message() };
-        assert!(matches!(pack(&keys(), &huge, "web1", 0), Err(RejectedMessage::TooLarge(_))));
+        assert!(matches!(pack(&keys(), &huge, "web1", 0), Err(RejectedMessage::TooLarge { .. })));
     }
 }

@@ -11,6 +11,6 @@ pub use end::{EndStatus, MessageEnd, NewEnd};
 pub use rejected::{DeadReason, RejectedMessage};
 pub use signing::SigningKeys;
 
-pub(crate) use end::{END_LIMIT, read_end, sign_end};
-pub(crate) use envelope::{MESSAGE_LIMIT, open, pack};
+pub(crate) use end::{read_end, sign_end};
+pub(crate) use envelope::{open, pack};
 pub(crate) use signing::{Purpose, SignedBytes};

@@ -12,9 +12,14 @@ pub enum RejectedMessage {
     /// Not a message.
     #[error("malformed: {0}")]
     Malformed(String),
-    /// Larger than 1 MiB.
-    #[error("too large: {0} bytes, at most 1 MiB is allowed")]
-    TooLarge(usize),
+    /// Larger than is allowed.
+    #[error("too large: {bytes} bytes, at most {} KiB are allowed", limit >> 10)]
+    TooLarge {
+        /// How many bytes it has.
+        bytes: usize,
+        /// How many it may have.
+        limit: usize,
+    },
     /// Older than its `max_age`.
     #[error("too old: it was not started within its max_age")]
     TooOld,

@@ -1,0 +1,15 @@
+//! The conformance suite: what every engine must do, against real servers, which each test starts.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod access;
+mod compete;
+mod every;
+mod faults;
+mod fixture;
+mod inspection;
+mod lanes;
+mod leases;
+mod plain_list;
+mod results;
+mod signatures;
