@@ -1,37 +1,9 @@
-//! Answers in words of the user's own, for callers that expect them: the option `answer`.
+//! The option `answer`: answers in words of the user's own.
 
-use bytes::Bytes;
 use herald_core::spec::{CheckError, OptionKind, OptionSpec};
-use http::header::CONTENT_TYPE;
-use http::{HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
-use serde::Deserialize;
-use serde_json::{Map, Value};
-
-use herald_net::serve::JsonReply;
-
-/// What is answered in place of Herald's own words.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Fixed {
-    /// When a router matched the event, and nothing failed.
-    pub(super) matched: Words,
-    /// When none did.
-    pub(super) unmatched: Words,
-    /// When a job failed, with `respond: result`.
-    pub(super) failed: Words,
-    /// With `respond: result`: what the jobs wrote, and nothing else.
-    pub(super) plain: bool,
-}
-
-/// Words for one case; what is left out is as ever.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Words {
-    status: Option<u16>,
-    body: Option<String>,
-    headers: Map<String, Value>,
-}
+use herald_requests::Fixed;
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 /// What the option may hold.
 pub(super) fn spec() -> OptionSpec {
@@ -78,37 +50,7 @@ fn check_headers(headers: &Value) -> Result<(), CheckError> {
     Ok(())
 }
 
-impl Fixed {
-    /// Reads the option, whose parts are checked already.
-    pub(super) fn of(given: &Value) -> Result<Self, CheckError> {
-        serde_json::from_value(given.clone()).map_err(|error| CheckError::new(error.to_string()))
-    }
-}
-
-impl Words {
-    /// The reply in these words, as far as there are any.
-    pub(super) fn put(&self, mut reply: JsonReply) -> JsonReply {
-        if let Some(body) = &self.body {
-            reply = text_reply(reply.status(), body.clone());
-        }
-        if let Some(status) = self.status.and_then(|status| StatusCode::from_u16(status).ok()) {
-            *reply.status_mut() = status;
-        }
-        for (name, value) in &self.headers {
-            let name = HeaderName::try_from(name.as_str());
-            let value = value.as_str().map(HeaderValue::from_str);
-            if let (Ok(name), Some(Ok(value))) = (name, value) {
-                reply.headers_mut().insert(name, value);
-            }
-        }
-        reply
-    }
-}
-
-/// A reply that is text.
-pub(super) fn text_reply(status: StatusCode, body: impl Into<Bytes>) -> JsonReply {
-    let mut reply = Response::new(Full::new(body.into()));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    reply
+/// Reads the option, whose parts are checked already.
+pub(super) fn read(given: &Value) -> Result<Fixed, CheckError> {
+    serde_json::from_value(given.clone()).map_err(|error| CheckError::new(error.to_string()))
 }

@@ -13,12 +13,10 @@ use herald_net::serve::{HostRule, ListenAddress, ListenerUse, ServeOptions};
 use herald_webhook::path::{self, Pattern};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Answers;
-use super::check::RequestCheck;
 use super::options::HttpOptions;
-use super::share::{self, HttpListener, Mounts};
 use crate::tls::TlsListener;
 use herald_remote::OwnNode;
+use herald_requests::{Answers, HttpListener, Mounted, Mounts, RequestCheck};
 
 /// How long a whole body may take, even byte by byte.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -71,7 +69,11 @@ impl HttpTrigger {
         let mut held = Vec::new();
         for (n, address) in self.listen_addresses.iter().enumerate() {
             let before = before.get(n).and_then(Weak::upgrade);
-            held.push(share::hold(address, self.tls.as_ref(), before).await?);
+            let tls = match self.tls.as_ref().filter(|_| address.is_tcp()) {
+                Some(tls) => Some(tls.load().await?),
+                None => None,
+            };
+            held.push(herald_requests::hold(address, tls, before).await?);
         }
         *self.listeners() = held.iter().map(|held| Arc::downgrade(held.listener())).collect();
         Ok(held)
@@ -137,13 +139,13 @@ impl Trigger for HttpTrigger {
                 submissions: shared.handler().submissions.clone(),
                 rejections: rejections.clone(),
             });
-            mounted.push(share::mount(held, self.path.clone(), answers, self.limits.clone()));
+            mounted.push(herald_requests::mount(held, self.path.clone(), answers, self.limits.clone()));
             let path = self.path.as_ref().map(ToString::to_string).unwrap_or_default();
             let (address, suffix) = (shared.address(), shared.tls_suffix());
             tracing::info!("http trigger {} listening on {address}{path}{suffix}", activator.trigger());
         }
         stop.cancelled().await;
-        futures_util::future::join_all(mounted.into_iter().map(share::Mounted::end)).await;
+        futures_util::future::join_all(mounted.into_iter().map(Mounted::end)).await;
         Ok(())
     }
 }

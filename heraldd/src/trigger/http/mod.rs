@@ -1,18 +1,11 @@
 //! `http`: fires when somebody sends a request: a JSON object, or a web hook.
 
-mod answer;
 mod auth;
-mod check;
 mod doubts;
 mod fixed;
-mod head;
 mod http_trigger;
 mod options;
 mod recorded;
-mod rejection;
-mod result;
-mod share;
-mod submission;
 mod unsigned;
 
 use std::sync::Arc;

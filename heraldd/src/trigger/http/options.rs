@@ -12,9 +12,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::auth;
-use super::fixed::{self, Fixed};
+use super::fixed;
 use crate::tls;
 use herald_net::network::Network;
+use herald_requests::{Respond, Web};
 use herald_webhook::auth::{Auth, Provider};
 use herald_webhook::body::{self, BodyKind};
 use herald_webhook::client_address::Addresses;
@@ -214,15 +215,6 @@ pub(super) fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
     names.iter().map(read).collect()
 }
 
-/// When to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Respond {
-    /// Once the event is safe.
-    Accepted,
-    /// Once its jobs are over, or this long has passed.
-    Result(Duration),
-}
-
 /// The options, read.
 pub(super) struct HttpOptions {
     /// Host and port.
@@ -234,20 +226,6 @@ pub(super) struct HttpOptions {
     pub(super) dedup_window: Duration,
     pub(super) path: Option<Pattern>,
     pub(super) web: Option<Web>,
-}
-
-/// What a trigger does that is more than to take JSON by POST.
-pub(super) struct Web {
-    pub(super) methods: Vec<Method>,
-    pub(super) auth: Option<Auth>,
-    pub(super) addresses: Addresses,
-    pub(super) body: BodyKind,
-    /// What the body is taken for, whatever its head says.
-    pub(super) content_type: Option<HeaderValue>,
-    pub(super) headers: Headers,
-    pub(super) keep_raw: bool,
-    pub(super) respond: Respond,
-    pub(super) fixed: Fixed,
 }
 
 /// The options that make a trigger more than it is without them.
@@ -293,7 +271,7 @@ impl HttpOptions {
             max_body: plain.max_body.unwrap_or(MAX_BODY),
             dedup_window: window.map_err(at("dedup_window"))?,
             path: plain.path.as_deref().map(Pattern::read).transpose().map_err(at("path"))?,
-            web: Web::of(options, &plain)?,
+            web: plain.web(options)?,
         })
     }
 }
@@ -318,19 +296,20 @@ fn body_kind(auth: Option<&Auth>, methods: &[Method], given: BodyKind) -> Result
     Ok(body)
 }
 
-impl Web {
-    fn of(options: &herald_core::spec::Options, plain: &Plain) -> Result<Option<Self>, ComponentError> {
-        let respond = match plain.respond.as_deref() {
+impl Plain {
+    /// What makes the trigger more than it is without options, if anything does.
+    fn web(&self, options: &herald_core::spec::Options) -> Result<Option<Web>, ComponentError> {
+        let respond = match self.respond.as_deref() {
             Some("result") => {
-                let timeout = plain.respond_timeout.as_ref().map_or(Ok(RESPOND_TIMEOUT), unit::duration);
+                let timeout = self.respond_timeout.as_ref().map_or(Ok(RESPOND_TIMEOUT), unit::duration);
                 Respond::Result(timeout.map_err(at("respond_timeout"))?)
             }
             _ => Respond::Accepted,
         };
         // `body` and `keep_raw` have defaults, which say nothing.
         let said = |name: &&str| match *name {
-            "body" => plain.body != BodyKind::Json,
-            "keep_raw" => plain.keep_raw,
+            "body" => self.body != BodyKind::Json,
+            "keep_raw" => self.keep_raw,
             name => options.0.contains_key(name),
         };
         if respond == Respond::Accepted && !WEB.iter().any(said) {
@@ -340,8 +319,8 @@ impl Web {
         let read = |name: &'static str| given(name).map(networks).transpose().map_err(at(name));
         let methods = given("methods").map_or(Ok(vec![Method::POST]), methods).map_err(at("methods"))?;
         let auth = given("auth").map(auth::read).transpose().map_err(at("auth"))?;
-        let body = body_kind(auth.as_ref(), &methods, plain.body).map_err(at("methods"))?;
-        Ok(Some(Self {
+        let body = body_kind(auth.as_ref(), &methods, self.body).map_err(at("methods"))?;
+        Ok(Some(Web {
             methods,
             auth,
             addresses: Addresses {
@@ -354,9 +333,9 @@ impl Web {
                 Some(names) => Headers::read(&texts(names)).map_err(at("headers"))?,
                 None => Headers::default(),
             },
-            keep_raw: plain.keep_raw,
+            keep_raw: self.keep_raw,
             respond,
-            fixed: given("answer").map(Fixed::of).transpose().map_err(at("answer"))?.unwrap_or_default(),
+            fixed: given("answer").map(fixed::read).transpose().map_err(at("answer"))?.unwrap_or_default(),
         }))
     }
 }

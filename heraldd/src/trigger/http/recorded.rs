@@ -12,10 +12,10 @@ use herald_webhook::path::precedence;
 use herald_webhook::recorded::RecordedRequest;
 use http::StatusCode;
 
-use super::check::SenderCheck;
 use super::http_trigger::HttpTrigger;
 use herald_net::serve::ListenAddress;
 use herald_net::serve::Peer;
+use herald_requests::SenderCheck;
 
 /// Why a recorded request would create no event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

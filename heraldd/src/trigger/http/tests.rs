@@ -13,6 +13,7 @@ use herald_core::param::Params;
 use herald_core::spec::Options;
 use herald_core::trigger::{Activator, ComponentError, Predecessors, Succession, Trigger};
 use herald_net::serve::{BodyError, ListenAddress};
+use herald_requests::RejectedRequest;
 use http::HeaderValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -23,7 +24,6 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::http_trigger::HttpTrigger;
-use super::rejection::RejectedRequest;
 use super::{describe, options};
 
 const LONG: Duration = Duration::from_secs(20);

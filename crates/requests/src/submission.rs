@@ -11,19 +11,19 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// The requests of a listener that are becoming events.
 #[derive(Clone, Default)]
-pub(super) struct EventSubmissions(Arc<watch::Sender<usize>>);
+pub struct EventSubmissions(Arc<watch::Sender<usize>>);
 
 /// One of them, until this is dropped.
-pub(super) struct EventSubmission(EventSubmissions);
+pub(crate) struct EventSubmission(EventSubmissions);
 
 impl EventSubmissions {
-    pub(super) fn begin(&self) -> EventSubmission {
+    pub(crate) fn begin(&self) -> EventSubmission {
         self.0.send_modify(|count| *count += 1);
         EventSubmission(self.clone())
     }
 
     /// Resolves once there are none, or they take too long.
-    pub(super) async fn over(&self) {
+    pub async fn over(&self) {
         let mut count = self.0.subscribe();
         let _ = tokio::time::timeout(LONGEST, count.wait_for(|count| *count == 0)).await;
     }

@@ -16,10 +16,10 @@ use hyper::body::Body;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Semaphore;
 
-use super::head::{RememberedKey, RequestHead};
-use super::options::Web;
-use super::rejection::RejectedRequest;
-use super::result::wants_text;
+use crate::head::{RememberedKey, RequestHead};
+use crate::rejection::RejectedRequest;
+use crate::result::wants_text;
+use crate::web::Web;
 use herald_net::serve::{HostRule, Peer, read_whole};
 use herald_webhook::body;
 use herald_webhook::delivery::{self, RequestKey};
@@ -30,49 +30,53 @@ const LARGE: usize = 64 << 10;
 static LARGE_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// A body as it arrives.
-pub(super) trait RequestBody:
-    Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin
-{
-}
+pub trait RequestBody: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin {}
 
 impl<B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin> RequestBody for B {}
 
 /// What a trigger requires of a request.
-pub(super) struct RequestCheck {
+pub struct RequestCheck {
     /// Checked on loopback listeners.
-    pub(super) hosts: HostRule,
-    pub(super) max_body: u64,
+    pub hosts: HostRule,
+    /// The longest body, in bytes.
+    pub max_body: u64,
     /// How long a whole body may take.
-    pub(super) body_time: Duration,
+    pub body_time: Duration,
     /// How long a repeated request is recognized; zero: never.
-    pub(super) dedup_window: Duration,
+    pub dedup_window: Duration,
     /// What it does that is more than to accept JSON by POST.
-    pub(super) web: Option<Web>,
+    pub web: Option<Web>,
     /// The name of this node, where it has one.
-    pub(super) node: Option<String>,
+    pub node: Option<String>,
 }
 
 /// Whether the sender of a request is checked: `Host`, address, site, token and signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SenderCheck {
+pub enum SenderCheck {
+    /// It is.
     Required,
+    /// It is not.
     Skipped,
 }
 
 /// An accepted request.
-pub(super) struct AcceptedRequest {
-    pub(super) params: TriggerParam,
+pub struct AcceptedRequest {
+    /// The parameters of its event.
+    pub params: TriggerParam,
     /// What identifies the request when it is sent again.
-    pub(super) key: Option<RememberedKey>,
+    pub key: Option<RememberedKey>,
     /// The sender prefers text to JSON.
-    pub(super) text: bool,
+    pub text: bool,
     /// The address of the client; `None` on a unix socket.
-    pub(super) client: Option<IpAddr>,
+    pub client: Option<IpAddr>,
 }
 
 impl RequestCheck {
     /// Checks a request and reads it. `captures` are the values in its path.
-    pub(super) async fn accept<B: RequestBody>(
+    ///
+    /// # Errors
+    /// [`RejectedRequest`]: it creates no event.
+    pub async fn accept<B: RequestBody>(
         &self,
         request: Request<B>,
         peer: &Peer,

@@ -11,35 +11,35 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use super::answer::Answers;
-use super::fixed::text_reply;
-use super::submission::EventSubmissions;
-use crate::tls::TlsListener;
+use crate::answer::Answers;
+use crate::fixed::text_reply;
+use crate::submission::EventSubmissions;
 use herald_net::serve::{
     Handler, JsonReply, ListenAddress, ListenPlace, ListenerStay, ListenerUse, Peer, ServeOptions,
     SharedListener, error_reply,
 };
+use herald_net::tls::ServerTls;
 use herald_webhook::body::BodyKind;
 use herald_webhook::path::{Pattern, clash, precedence};
 
 /// A listener of triggers.
-pub(super) type HttpListener = SharedListener<Mounts>;
+pub type HttpListener = SharedListener<Mounts>;
 
 /// The listeners of this process. Triggers know nothing of each other; what they share is the port, and a process has
 /// each port once.
 static HELD: LazyLock<tokio::sync::Mutex<HashMap<ListenPlace, Weak<HttpListener>>>> =
     LazyLock::new(Default::default);
 
-/// The listener at this place: the one of the trigger before, one that is there already, or a new one.
-pub(super) async fn hold(
+/// The listener at this place: the one of the trigger before, one that is there already, or a new one. `tls` is for
+/// TCP alone.
+///
+/// # Errors
+/// The address cannot be listened at.
+pub async fn hold(
     address: &ListenAddress,
-    tls: Option<&TlsListener>,
+    tls: Option<ServerTls>,
     before: Option<Arc<HttpListener>>,
 ) -> Result<ListenerUse<Mounts>, ComponentError> {
-    let tls = match tls.filter(|_| address.is_tcp()) {
-        Some(tls) => Some(tls.load().await?),
-        None => None,
-    };
     let mut held = HELD.lock().await;
     held.retain(|_, shared| shared.strong_count() > 0);
     let there = held.get(&address.place()).and_then(Weak::upgrade);
@@ -56,7 +56,8 @@ pub(super) async fn hold(
 
 /// Answers the requests whose path fits, until the mount is taken away. It comes before those that are there already
 /// with the same path.
-pub(super) fn mount(
+#[must_use]
+pub fn mount(
     held: ListenerUse<Mounts>,
     pattern: Option<Pattern>,
     answers: Arc<Answers>,
@@ -68,14 +69,14 @@ pub(super) fn mount(
 }
 
 /// One trigger at a listener.
-pub(super) struct Mounted {
+pub struct Mounted {
     mount: MountNumber,
     stay: ListenerStay<Mounts>,
 }
 
 impl Mounted {
     /// Takes it away. The last one ends the listener cleanly. Requests that are being answered are finished.
-    pub(super) async fn end(self) {
+    pub async fn end(self) {
         let Self { mount, stay } = self;
         drop(mount);
         stay.leave().await;
@@ -98,9 +99,10 @@ type Captures = Vec<(String, String)>;
 
 /// Who answers which requests: those whose path says most come first, and of the same path the latest.
 #[derive(Default)]
-pub(super) struct Mounts {
+pub struct Mounts {
     all: RwLock<Vec<Mount>>,
-    pub(super) submissions: EventSubmissions,
+    /// The requests that are becoming events.
+    pub submissions: EventSubmissions,
 }
 
 struct Mount {

@@ -13,12 +13,12 @@ use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::check::{AcceptedRequest, RequestCheck, SenderCheck};
-use super::head::RememberedKey;
-use super::options::{Respond, Web};
-use super::rejection::RejectedRequest;
-use super::result::EventResult;
-use super::submission::{EventSubmission, EventSubmissions};
+use crate::check::{AcceptedRequest, RequestCheck, SenderCheck};
+use crate::head::RememberedKey;
+use crate::rejection::RejectedRequest;
+use crate::result::EventResult;
+use crate::submission::{EventSubmission, EventSubmissions};
+use crate::web::{Respond, Web};
 use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{JsonReply, ListenerArrivals, Peer, error_reply, json_reply};
 use herald_webhook::delivery::RequestKey;
@@ -31,26 +31,29 @@ const LATER: HeaderValue = HeaderValue::from_static("5");
 const ROUTED: Duration = Duration::from_secs(5);
 
 /// Creates an event of every accepted request.
-pub(super) struct Answers {
-    pub(super) activator: Activator,
+pub struct Answers {
+    /// The way to the dispatcher.
+    pub activator: Activator,
     /// Those of the trigger that took this one's place meanwhile.
-    pub(super) follower: OnceLock<Arc<Answers>>,
-    pub(super) check: Arc<RequestCheck>,
+    pub follower: OnceLock<Arc<Answers>>,
+    /// What is required of a request.
+    pub check: Arc<RequestCheck>,
     /// Cancelled when the listener is to end.
-    pub(super) ending: CancellationToken,
+    pub ending: CancellationToken,
     /// Whether a trigger is coming that may take this one's place.
-    pub(super) arrivals: ListenerArrivals,
-    pub(super) submissions: EventSubmissions,
+    pub arrivals: ListenerArrivals,
+    /// The requests of the listener that are becoming events.
+    pub submissions: EventSubmissions,
     /// Of requests whose sender is not known.
-    pub(super) rejections: RepeatedLog,
+    pub rejections: RepeatedLog,
     /// Names the trigger where requests wait for its jobs.
-    pub(super) waits_for: Arc<str>,
+    pub waits_for: Arc<str>,
 }
 
 impl Answers {
     /// Another trigger takes the place of this one: requests that are being answered become events of that one, since
     /// this one is in the configuration no longer.
-    pub(super) fn is_followed_by(&self, other: &Arc<Self>) {
+    pub(crate) fn is_followed_by(&self, other: &Arc<Self>) {
         // Of several the first: it knows its own follower.
         let _ = self.follower.set(other.clone());
     }
@@ -76,7 +79,7 @@ impl Answers {
     }
 
     /// The response. `captures` are the values in the path.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         request: Request<Incoming>,
         peer: &Peer,

@@ -14,7 +14,7 @@ use herald_webhook::delivery::InvalidDeliveryId;
 
 /// Why a request creates no event.
 #[derive(Debug)]
-pub(super) enum RejectedRequest {
+pub enum RejectedRequest {
     /// The rule about `Host`.
     Host(HostError),
     /// The address of the client is not allowed.
@@ -25,7 +25,9 @@ pub(super) enum RejectedRequest {
     Method(Vec<Method>),
     /// The sender did not prove who it is.
     Denied {
+        /// Why not.
         denied: AuthError,
+        /// The address of the client.
         client: IpAddr,
         /// Browsers are to ask for a password.
         basic: bool,
@@ -52,7 +54,8 @@ pub(super) enum RejectedRequest {
 
 impl RejectedRequest {
     /// Why a body could not be read.
-    pub(super) fn of_body(error: &serve::BodyError, max_body: u64, body_time: Duration) -> Self {
+    #[must_use]
+    pub fn of_body(error: &serve::BodyError, max_body: u64, body_time: Duration) -> Self {
         match error {
             serve::BodyError::TooLarge => Self::TooLarge(max_body),
             serve::BodyError::TooSlow => Self::TooSlow(body_time),
@@ -62,7 +65,8 @@ impl RejectedRequest {
     }
 
     /// The status of the response.
-    pub(super) fn status(&self) -> StatusCode {
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Address | Self::CrossSite | Self::Host(HostError::NotAllowed) => StatusCode::FORBIDDEN,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -81,7 +85,8 @@ impl RejectedRequest {
     }
 
     /// For people.
-    pub(super) fn why(&self) -> String {
+    #[must_use]
+    pub fn why(&self) -> String {
         match self {
             Self::Host(HostError::Missing) => "exactly one Host header is required".to_owned(),
             Self::Host(HostError::NotAllowed) => {
@@ -114,7 +119,8 @@ impl RejectedRequest {
     }
 
     /// The response.
-    pub(super) fn reply(&self) -> JsonReply {
+    #[must_use]
+    pub fn reply(&self) -> JsonReply {
         if let Self::Ping(response) = self {
             return json_reply(StatusCode::OK, response.to_string());
         }

@@ -19,32 +19,34 @@ use http::{HeaderMap, Method, Uri};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::options::Web;
-use super::rejection::RejectedRequest;
+use crate::rejection::RejectedRequest;
+use crate::web::Web;
 
 /// What a request is known by, and how long.
-pub(super) struct RememberedKey {
-    pub(super) key: RequestKey,
-    pub(super) window: Duration,
+pub struct RememberedKey {
+    /// What it is known by.
+    pub key: RequestKey,
+    /// How long.
+    pub window: Duration,
 }
 
 /// The head of a request, read.
-pub(super) struct RequestHead {
-    pub(super) method: Method,
+pub(crate) struct RequestHead {
+    pub(crate) method: Method,
     path: String,
-    pub(super) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     query: Vec<(String, String)>,
-    pub(super) client: IpAddr,
+    pub(crate) client: IpAddr,
 }
 
 impl RequestHead {
-    pub(super) fn new(method: Method, uri: &Uri, headers: HeaderMap, client: IpAddr) -> Self {
+    pub(crate) fn new(method: Method, uri: &Uri, headers: HeaderMap, client: IpAddr) -> Self {
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         Self { method, path: uri.path().to_owned(), headers, query: query.into_owned().collect(), client }
     }
 
     /// Checks the head alone; the sender only where `checked`.
-    pub(super) fn check_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), RejectedRequest> {
+    pub(crate) fn check_head(&self, web: &Web, now: Timestamp, checked: bool) -> Result<(), RejectedRequest> {
         if checked && !web.addresses.allow(self.client) {
             return Err(RejectedRequest::Address);
         }
@@ -71,7 +73,7 @@ impl RequestHead {
     }
 
     /// Checks what needs the body.
-    pub(super) fn check_body(
+    pub(crate) fn check_body(
         &self,
         web: &Web,
         body: &[u8],
@@ -93,7 +95,7 @@ impl RequestHead {
     }
 
     /// Whether there is a body to read: that of a GET counts for the program webhook alone.
-    pub(super) fn has_body(&self, web: &Web) -> bool {
+    pub(crate) fn has_body(&self, web: &Web) -> bool {
         self.method != Method::GET || web.body == BodyKind::Webhook
     }
 
@@ -114,7 +116,7 @@ impl RequestHead {
     }
 
     /// What the request is known by when it comes again; `window`: how long at least, zero for not at all.
-    pub(super) fn key(
+    pub(crate) fn key(
         &self,
         web: &Web,
         body: &[u8],
@@ -135,7 +137,7 @@ impl RequestHead {
     }
 
     /// The parameters of the event. `captures`: what the path holds; `node`: the name of this node.
-    pub(super) fn into_params(
+    pub(crate) fn into_params(
         mut self,
         web: &Web,
         body: &[u8],

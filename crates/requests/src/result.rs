@@ -7,19 +7,19 @@ use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::fixed::{Fixed, text_reply};
+use crate::fixed::{Fixed, text_reply};
 use herald_net::serve::{JsonReply, error_reply, json_reply};
 
 /// The result of an event: its finished jobs, and the unfinished ones.
-pub(super) struct EventResult {
-    pub(super) event_id: String,
-    pub(super) ended: Vec<Ended>,
-    pub(super) open: Vec<Made>,
+pub(crate) struct EventResult {
+    pub(crate) event_id: String,
+    pub(crate) ended: Vec<Ended>,
+    pub(crate) open: Vec<Made>,
 }
 
 /// Whether the caller prefers text to JSON (RFC 9110, 12.5.1): by quality, then by which is named more exactly, then by
 /// which comes first.
-pub(super) fn wants_text(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_text(headers: &HeaderMap) -> bool {
     let given = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<(String, f32)> = given.flat_map(|value| value.split(',')).map(range).collect();
     let wish = |names: [&str; 3]| {
@@ -47,7 +47,7 @@ impl EventResult {
     }
 
     /// The answer.
-    pub(super) fn reply(&self, text: bool, fixed: &Fixed) -> JsonReply {
+    pub(crate) fn reply(&self, text: bool, fixed: &Fixed) -> JsonReply {
         if fixed.plain
             && let Some(cut) = self.ended.iter().find(|ended| is_cut(ended))
         {
@@ -234,7 +234,7 @@ mod tests {
             |n| Made { job_id: format!("j{n}").as_str().into(), router: "r".into(), task: "late".into() };
         let open = (0..open).map(made).collect();
         let outcome = EventResult { event_id: "e".to_owned(), ended, open };
-        let reply = outcome.reply(text, &Fixed::of(&fixed).unwrap());
+        let reply = outcome.reply(text, &serde_json::from_value(fixed).unwrap());
         let status = reply.status().as_u16();
         let body = reply.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
