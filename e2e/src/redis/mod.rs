@@ -83,6 +83,32 @@ impl RedisServer {
         server
     }
 
+    /// Starts a sentinel at this port, which watches the master `main` at the other one.
+    #[must_use]
+    pub fn start_sentinel(port: u16, master: u16) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sentinel.conf");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nunixsocket {}\ndir {}\nsentinel monitor main 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n",
+            folder.path().join("redis.sock").display(),
+            folder.path().display(),
+        );
+        std::fs::write(&file, text).unwrap();
+        let flags = vec![file.display().to_string(), "--sentinel".to_owned()];
+        let mut server = Self { program: "redis-server".to_owned(), folder, flags, child: None };
+        server.begin();
+        server.wait();
+        server
+    }
+
+    /// Whether a program of this name can be started.
+    #[must_use]
+    pub fn has_program(program: &str) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    }
+
     /// The path of its socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -115,8 +141,10 @@ impl RedisServer {
     fn begin(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.folder.path().join("log")).unwrap();
         let mut command = Command::new(&self.program);
-        command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]);
-        command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.folder.path());
+        if !self.flags.iter().any(|flag| flag == "--sentinel") {
+            command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]);
+            command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.folder.path());
+        }
         command.args(&self.flags).stdin(Stdio::null()).stderr(Stdio::null()).stdout(log);
         self.child = Some(command.spawn().expect("Redis starts: apt-get install redis-server"));
     }

@@ -56,7 +56,9 @@ impl Engine {
 
     /// The outcome of an attempt: what a job gave that is not ours any more counts for nothing.
     pub(super) fn or_lost(&self, job_id: &Name, outcome: Outcome) -> Outcome {
-        let Some(why) = self.board.jobs.get(job_id).and_then(|entry| entry.lost.as_ref()) else { return outcome };
+        let Some(why) = self.board.jobs.get(job_id).and_then(|entry| entry.lost.as_ref()) else {
+            return outcome;
+        };
         let result = outcome.unwrap_or_else(|failure| failure.result);
         Err(Failure { kind: FailureKind::Lost, error: why.clone(), result })
     }

@@ -92,7 +92,8 @@ async fn an_event_that_is_lost_runs_nothing() {
     let running = started(&worker, 1).await;
     let (handle, watch) = (running.handle(), Watch::new());
     let lost = params(json!({"_queue": {"lost": "web1 started it and did not end it"}}));
-    let event = NewEvent { watch: Some(watch.clone()), lost: true, ..NewEvent::new("t".into(), lost.clone()) };
+    let event =
+        NewEvent { watch: Some(watch.clone()), lost: true, ..NewEvent::new("t".into(), lost.clone()) };
     handle.accept_event(event).await.unwrap();
     let ended = watch.ended().await;
     assert_eq!(ended[0].status.as_str(), "lost");

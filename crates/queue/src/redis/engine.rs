@@ -11,9 +11,11 @@ use crate::error::QueueError;
 use crate::invalid::InvalidQueueSettings;
 use crate::message::SigningKeys;
 use crate::queue::DeliveryToken;
+use crate::redis::batch::BatchedScript;
 use crate::redis::connect::Connecting;
 use crate::redis::keys;
 use crate::redis::link::{ANSWER, RedisLink, RedisServer};
+use crate::redis::script;
 use crate::settings::QueueSettings;
 
 /// How often a topic is entered into the set of topics: Redis may have been emptied.
@@ -36,7 +38,10 @@ pub(crate) struct RedisEngine {
     pub(crate) process: String,
     pub(crate) keys: SigningKeys,
     pub(crate) server: Arc<RedisServer>,
-    pub(crate) link: RedisLink,
+    pub(crate) link: Arc<RedisLink>,
+    pub(crate) puts: Arc<BatchedScript>,
+    pub(crate) starts: Arc<BatchedScript>,
+    pub(crate) ends: Arc<BatchedScript>,
     announced: Mutex<HashMap<String, Instant>>,
     held: Mutex<HashMap<DeliveryToken, HeldToken>>,
 }
@@ -52,6 +57,7 @@ impl RedisEngine {
         }
         let connecting = Connecting::new(settings)?;
         let server = Arc::new(RedisServer::new(&settings.name, connecting, settings.durable, clock));
+        let link = Arc::new(RedisLink::new(server.clone(), ANSWER));
         let mut process = [0; 8];
         // Without random numbers the time differs, too.
         if getrandom::fill(&mut process).is_err() {
@@ -61,7 +67,10 @@ impl RedisEngine {
             node: node.to_owned(),
             process: format!("{:016x}", u64::from_be_bytes(process)),
             keys: SigningKeys::new(settings.sign.iter().map(|key| key.as_bytes()))?,
-            link: RedisLink::new(server.clone(), ANSWER),
+            puts: BatchedScript::new(&script::PUT, link.clone()),
+            starts: BatchedScript::new(&script::START, link.clone()),
+            ends: BatchedScript::new(&script::DONE, link.clone()),
+            link,
             server,
             announced: Mutex::default(),
             held: Mutex::default(),

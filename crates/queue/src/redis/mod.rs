@@ -1,5 +1,6 @@
 //! The queue on Redis 7.0 or newer, or Valkey.
 
+mod batch;
 mod connect;
 mod consumer;
 mod engine;

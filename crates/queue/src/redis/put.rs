@@ -73,7 +73,7 @@ async fn call(
         flag(message.again),
         flag(replace),
     ];
-    let answer = engine.link.script(&script::PUT, topic, &arguments).await?;
+    let answer = engine.puts.call(topic, &arguments).await?;
     let items = reply::items(&answer);
     match (items.first().and_then(reply::text).as_deref(), items) {
         (Some("ok"), _) => Ok(PutAnswer::Accepted),

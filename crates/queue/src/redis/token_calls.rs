@@ -82,7 +82,7 @@ pub(crate) async fn start(
         info.as_bytes(),
         &signature,
     ];
-    let value = engine.link.script(&script::START, &token.topic, &arguments).await?;
+    let value = engine.starts.call(&token.topic, &arguments).await?;
     let answer = answer_of(engine, &value)?;
     match answer {
         HoldAnswer::Done => engine.confirm(token, true),
@@ -282,7 +282,7 @@ async fn finish(
         finish.reason.as_bytes(),
         engine.node.as_bytes(),
     ];
-    let value = engine.link.script(&script::DONE, &token.topic, &arguments).await?;
+    let value = engine.ends.call(&token.topic, &arguments).await?;
     let answer = answer_of(engine, &value)?;
     engine.drop_token(token);
     Ok(answer)

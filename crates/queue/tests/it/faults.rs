@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use e2e::redis::{RedisReply, RedisServer};
 use herald_queue::{
-    Delivery, EndStatus, HoldAnswer, KnownMessage, MessageState, NewMessage, PutAnswer, Queue, QueueConsumer,
-    QueueError, RedisQueue, ResultReader,
+    ConsumerSettings, Delivery, EndStatus, HoldAnswer, KnownMessage, MessageState, NewMessage, PutAnswer,
+    Queue, QueueConsumer, QueueError, RedisQueue, ResultReader,
 };
 
 use crate::fixture::{
-    LEASE, STREAM, end, message, messages, next, nothing, one, pause, put, queue, renew_one, run, until,
-    worker,
+    LEASE, STREAM, consumer_settings, end, message, messages, next, nothing, one, pause, put, queue,
+    renew_one, run, until, worker,
 };
 
 /// Puts again what is missing, as an origin does.
@@ -238,6 +238,26 @@ async fn a_waiting_worker_survives_a_flush_without_a_loop() {
     assert!(calls() - before < 150, "{}", calls() - before);
     put(&origin, &message("1")).await;
     assert_eq!(one(&*worker).await.message.id, "1");
+}
+
+/// A worker with the usual lease asks at most twice a second.
+#[tokio::test]
+async fn an_idle_worker_asks_twice_a_second() {
+    let server = RedisServer::start(&[]);
+    let origin = queue(&server, "origin");
+    let usual = ConsumerSettings { lease: Duration::from_secs(30), ..consumer_settings() };
+    let worker = origin.consumer(usual).unwrap();
+    assert!(worker.receive(1).await.unwrap().is_empty());
+    server.run(&["CONFIG", "RESETSTAT"]);
+    nothing(&*worker, Duration::from_secs(3)).await;
+    let info = server.ask(&["INFO", "commandstats"]);
+    let calls = |command: &str| {
+        let line =
+            info.text().lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse::<u32>().unwrap())
+    };
+    let all = calls("evalsha") + calls("eval") + calls("xread") + calls("sadd");
+    assert!(all <= 8, "{all} in about 3 s: {}", info.text());
 }
 
 #[tokio::test]

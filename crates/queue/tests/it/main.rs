@@ -10,6 +10,7 @@ mod fixture;
 mod inspection;
 mod lanes;
 mod leases;
+mod networks;
 mod plain_list;
 mod results;
 mod signatures;

@@ -45,7 +45,8 @@ mod tests {
     fn shown(progress: &EventProgress) -> String {
         match progress {
             EventProgress::Ended(all) => {
-                let one = |ended: &Ended| format!("{}/{} {}", ended.router, ended.task, ended.status.as_str());
+                let one =
+                    |ended: &Ended| format!("{}/{} {}", ended.router, ended.task, ended.status.as_str());
                 all.iter().map(one).collect::<Vec<_>>().join(", ")
             }
             other => format!("{other:?}"),

@@ -67,8 +67,7 @@ end
 
 -- The group has finished the entry.
 local function leave(g, lane, eid)
-  redis.call('ZREM', P .. ':u' .. g, eid)
-  redis.call('ZREM', P .. ':d' .. g, eid)
+  if redis.call('ZREM', P .. ':u' .. g, eid) == 0 then redis.call('ZREM', P .. ':d' .. g, eid) end
   if lane ~= '' then leave_lane(g, lane, eid) end
 end
 
@@ -124,8 +123,9 @@ end
 
 -- Is the statement of this owner about its delivery n believed? Answers nil, or the reply that refuses it. A marker
 -- that was lost is made again by an owner that renewed it until now (adopt): nobody else can have the message.
-local function refusal(job, g, owner, n, adopt, birth, eid)
-  local m = redis.call('HMGET', job, 'o' .. g, 'n' .. g, 'f' .. g, 'x' .. g, 'b')
+-- `m`: owner, delivery, end, reason and birth of the marker, where they were read already.
+local function refusal(job, g, owner, n, adopt, birth, eid, m)
+  m = m or redis.call('HMGET', job, 'o' .. g, 'n' .. g, 'f' .. g, 'x' .. g, 'b')
   if m[1] == owner and m[2] == n then
     if m[3] or m[4] then return { 'lost', '' } end
     return nil

@@ -6,6 +6,8 @@ local places, lease, take_back, known, retain = tonumber(ARGV[4]), tonumber(ARGV
 local U, D = P .. ':u' .. g, P .. ':d' .. g
 local meta = redis.call('HMGET', M, 'mode', 'beat', 'steady', 'paused', 'c' .. g, 'q' .. g, 'seq', 'trimmed', 'lease',
   'heal' .. g)
+-- Entries may be known though they are after the cursor.
+local heal = meta[10]
 local beat = tonumber(meta[2] or '0')
 if meta[1] and meta[1] ~= mode and now - beat < 60000 and now >= beat then return { 'mode', meta[1] } end
 -- Leases end for others only when somebody has been served for a whole lease without a pause: the clock goes on while
@@ -21,6 +23,10 @@ if tonumber(meta[9] or '0') < lease then redis.call('HSET', M, 'lease', ms(lease
 local cursor = meta[5]
 if not cursor then
   cursor = '0-0'
+  if redis.call('EXISTS', U, D) > 0 then
+    heal = '1'
+    redis.call('HSET', M, 'heal' .. g, '1')
+  end
   if mode == 'every' and known ~= '1' then
     local last = redis.call('XREVRANGE', S, '+', '-', 'COUNT', 1)[1]
     if last then cursor = last[1] end
@@ -42,7 +48,7 @@ local wakes = redis.call('XREVRANGE', P .. ':w', '+', '-', 'COUNT', 1)[1]
 local wake_id = wakes and wakes[1] or '0-0'
 if meta[4] == '1' then return { 'ok', '', wake_id, 1, 0, 0, {}, 0 } end
 
-local taken = {}
+local taken, held = {}, {}
 local function names(list)
   local result = {}
   for i, name in ipairs(list) do result[i] = name .. g end
@@ -56,12 +62,12 @@ local function marker(job)
 end
 
 local function deliver(eid, id, f, job, m)
-  local n = redis.call('HINCRBY', job, 'n' .. g, 1)
-  redis.call('HSET', job, 'o' .. g, owner, 'u' .. g, ms(now + lease), 'l' .. g, ms(lease), 'i' .. g, ARGV[10], 'e', eid)
+  local n = tonumber(m.n or '0') + 1
+  redis.call('HSET', job, 'n' .. g, n, 'o' .. g, owner, 'u' .. g, ms(now + lease), 'l' .. g, ms(lease), 'i' .. g, ARGV[10], 'e', eid)
   if not m.e then redis.call('HSET', job, 'ttl', ARGV[9]) end
-  redis.call('PEXPIRE', job, MONTH)
-  redis.call('ZREM', D, eid)
-  redis.call('ZADD', U, ms(now + lease), eid)
+  if not m.e then redis.call('PEXPIRE', job, MONTH) end
+  held[#held + 1] = ms(now + lease)
+  held[#held + 1] = eid
   taken[#taken + 1] = { eid, id, f.m or '', f.g or '', f.k or '', n, m.s or '', m.si or '', m.ss or '', m.a or '',
     m.as or '', m.sn or '' }
   places = places - 1
@@ -93,6 +99,7 @@ local function again(eid)
     if now - steady < m.l then return end
   end
   if has_owner then redis.call('HINCRBY', M, 'redelivered', 1) end
+  redis.call('ZREM', D, eid)
   deliver(eid, id, f, job, m)
 end
 
@@ -122,7 +129,7 @@ end
 
 -- An entry that was not seen before.
 local function first_time(eid, f)
-  if redis.call('ZSCORE', U, eid) or redis.call('ZSCORE', D, eid) then return end
+  if heal and (redis.call('ZSCORE', U, eid) or redis.call('ZSCORE', D, eid)) then return end
   local id = id_of(eid, f)
   local job = job_key(id)
   local m = marker(job)
@@ -134,7 +141,7 @@ local function first_time(eid, f)
   if f.k then
     local key = P .. ':l' .. g .. ':' .. f.k
     -- After a reset of the cursor, the lane may know it already.
-    if not meta[10] or not redis.call('LPOS', key, eid) then redis.call('RPUSH', key, eid) end
+    if not heal or not redis.call('LPOS', key, eid) then redis.call('RPUSH', key, eid) end
     if redis.call('LINDEX', key, 0) ~= eid then
       redis.call('ZADD', D, BEHIND, eid)
       return
@@ -181,9 +188,10 @@ while places > 0 and scanned < 256 and room and not at_end do
   end
   at_end = #batch == 0
 end
+if #held > 0 then redis.call('ZADD', U, unpack(held)) end
 if at_end then
   local length = redis.call('XLEN', S)
-  if meta[10] then redis.call('HDEL', M, 'heal' .. g) end
+  if heal then redis.call('HDEL', M, 'heal' .. g) end
   if length == 0 then
     if mode == 'every' and meta[7] then gap = gap + gap_before(tonumber(meta[7]) + 1) ; number_seen = tonumber(meta[7]) end
     if redis.call('ZCARD', U) + redis.call('ZCARD', D) > 0 then
