@@ -16,6 +16,7 @@ use herald_core::workflow::Workflow;
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::executor;
 use crate::executor::publish::publisher_of;
+use crate::queue::QueueConnections;
 use herald_projects::EtcdConnections;
 
 /// How long an executor may take to end what outlives its jobs.
@@ -43,6 +44,8 @@ pub struct Assembly {
     executors: AssembledComponents<dyn Executor>,
     /// The connections to every etcd, which components share.
     pub etcd: EtcdConnections,
+    /// The connections to every queue, which components share.
+    pub queues: QueueConnections,
     /// Executors of earlier configurations, whose jobs may still run.
     retired: Vec<Arc<dyn Executor>>,
 }
@@ -57,6 +60,7 @@ impl Assembly {
             selectors: parts(&config.selectors, &config.selector_instances, before.map(|b| &b.selectors)),
             executors: parts(&config.executors, &config.executor_instances, before.map(|b| &b.executors)),
             etcd: config.etcd.clone(),
+            queues: config.queues.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }
     }

@@ -31,6 +31,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         trigger::cron::component(),
         trigger::etcd::component(),
         trigger::http::component(),
+        trigger::queue::component(),
         trigger::tick::component(),
     ];
     let selectors = [
@@ -48,6 +49,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         executor::none::component(),
         executor::print::component(),
         with_max_jobs(executor::publish::component(), None),
+        with_max_jobs(executor::queue::component(), Some(executor::queue::MAX_JOBS)),
     ];
     registry.triggers.extend(triggers);
     registry.selectors.extend(selectors);

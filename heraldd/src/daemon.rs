@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herald_base::service_manager::ServiceManager;
 use herald_core::clock::{Clock, SystemClock};
-use herald_core::dispatcher::{Dispatcher, Setup};
+use herald_core::dispatcher::{Dispatcher, Handle, Setup};
 use herald_core::plan::Plan;
 use herald_core::supervisor::{PreparedChange, Supervisor};
 use herald_exec::ownership;
@@ -21,11 +21,15 @@ use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
+use crate::queue::{self, QueueMonitor, UnfitQueue};
 use crate::state::DaemonState;
 use herald_control::model::Reloaded;
 use herald_projects::EtcdMonitor;
 use herald_remote::NodeRegistry;
 use herald_store::store::OpenError;
+
+/// How long the workers of queues may take to report the last ends.
+const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +44,12 @@ pub enum Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
+        Self::Start(error.to_string())
+    }
+}
+
+impl From<UnfitQueue> for Error {
+    fn from(error: UnfitQueue) -> Self {
         Self::Start(error.to_string())
     }
 }
@@ -96,6 +106,7 @@ struct Daemon {
     nodes: Arc<NodeRegistry>,
     heartbeats: Heartbeats,
     etcd: EtcdMonitor,
+    queues: QueueMonitor,
     runner: Option<OwnRunner>,
     /// Wishes to reload that come through the API, one at a time.
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -114,7 +125,6 @@ impl Daemon {
         ownership::end_leftovers();
         tokio::spawn(ownership::reap());
         let clock = Arc::new(SystemClock);
-        let limits = config.settings.limits();
         let state = DaemonState::open(&config.settings, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
@@ -123,9 +133,11 @@ impl Daemon {
         // Before the dispatcher: jobs that waited may be for this very node.
         let runner = OwnRunner::start_if(fleet.runner.as_ref()).await;
         let runner = runner.map_err(|error| Error::Start(format!("{error:#}")))?;
-        let outputs = Arc::new(state.logs.clone());
-        let setup =
-            Setup { recovered, outputs, ..Setup::new(plan.clone(), limits, state.journal(), clock.clone()) };
+        let setup = Setup {
+            recovered,
+            outputs: Arc::new(state.logs.clone()),
+            ..Setup::new(plan.clone(), config.settings.limits(), state.journal(), clock.clone())
+        };
         let dispatcher = Dispatcher::start(setup);
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
@@ -133,12 +145,9 @@ impl Daemon {
         let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
         let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
         assembly.note_projects().await;
+        queue::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
-        let mut triggers = Supervisor::new(accept.clone(), clock.clone());
-        let prepared = Supervisor::prepare(assembly.triggers()).await;
-        let prepared =
-            prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
-        triggers.run(prepared);
+        let triggers = start_triggers(&assembly, accept.clone(), clock.clone()).await?;
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
@@ -150,6 +159,7 @@ impl Daemon {
             dispatcher,
             triggers,
             etcd: EtcdMonitor::start(&assembly.etcd),
+            queues: QueueMonitor::start(&assembly.queues),
             assembly,
             grace,
             log,
@@ -243,6 +253,9 @@ impl Daemon {
         if !self.etcd.watches(&assembly.etcd) {
             self.etcd = EtcdMonitor::start(&assembly.etcd);
         }
+        if !self.queues.watches(&assembly.queues) {
+            self.queues = QueueMonitor::start(&assembly.queues);
+        }
         self.triggers.exchange(triggers).await;
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
@@ -282,6 +295,7 @@ impl Daemon {
             let _ = forced.run_until_cancelled(self.triggers.stop_all()).await;
             self.heartbeats.stop().await;
             self.dispatcher.stop(self.grace, forced.cancelled()).await;
+            self.assembly.queues.workers.close(LAST_REPORTS).await;
             // Jobs of our own may have run on it; now those of others get their grace.
             if let Some(runner) = self.runner {
                 runner.stop(forced.clone()).await;
@@ -296,6 +310,19 @@ impl Daemon {
         self.state.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Prepares all triggers, and lets them run.
+async fn start_triggers(
+    assembly: &Assembly,
+    accept: Arc<Handle>,
+    clock: Arc<dyn Clock>,
+) -> Result<Supervisor, Error> {
+    let mut triggers = Supervisor::new(accept, clock);
+    let prepared = Supervisor::prepare(assembly.triggers()).await;
+    let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
+    triggers.run(prepared);
+    Ok(triggers)
 }
 
 /// What the control API speaks of.

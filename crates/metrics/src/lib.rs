@@ -4,6 +4,7 @@ mod clock_waits;
 mod etcd;
 mod metrics_format;
 mod published;
+mod queue;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
@@ -31,6 +32,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use published::PublishedMetrics;
+use queue::QueueMetrics;
+pub use queue::{QueueSnapshot, TopicSnapshot};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTrigger {
@@ -95,6 +98,8 @@ pub struct Metrics {
     damaged: Gauge,
     /// How each etcd is.
     pub etcd: EtcdMetrics,
+    /// How each queue is.
+    pub queues: QueueMetrics,
     /// How published projects are.
     pub published: PublishedMetrics,
     damage: Mutex<Damage>,
@@ -148,6 +153,7 @@ impl Metrics {
             recording: Gauge::default(),
             damaged: Gauge::default(),
             etcd: EtcdMetrics::default(),
+            queues: QueueMetrics::default(),
             published: PublishedMetrics::default(),
             damage: Mutex::default(),
             open: Mutex::default(),
@@ -199,6 +205,7 @@ impl Metrics {
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         self.etcd.register(registry);
+        self.queues.register(registry);
         self.published.register(registry);
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
         let what = "Requests that were rejected because their sender is not known: a wrong signature, say";

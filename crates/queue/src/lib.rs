@@ -12,9 +12,11 @@ mod error;
 mod inspect;
 mod invalid;
 mod message;
+mod origin;
 mod queue;
 mod redis;
 mod settings;
+mod worker;
 
 pub use error::QueueError;
 pub use inspect::{
@@ -25,9 +27,13 @@ pub use invalid::InvalidQueueSettings;
 pub use message::{
     DeadReason, EndStatus, MessageEnd, NewEnd, NewMessage, QueueMessage, RejectedMessage, SigningKeys,
 };
+pub use origin::{OriginError, PlaceInLine, QueueOrigin, WhenOffline};
 pub use queue::{
     ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
     QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
 };
 pub use redis::RedisQueue;
 pub use settings::{Durability, QueueAddress, QueueSettings};
+pub use worker::{
+    Acknowledge, MessageRunner, NotBegun, QueueWorker, RequeuePolicy, RunId, RunReport, WorkerSettings,
+};

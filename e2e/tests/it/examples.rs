@@ -73,6 +73,7 @@ fn command(place: &Place, program: &str, example: &str) -> Command {
     let paths = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{paths}", place.text_path("examples")));
     command.env("HERALD_DEMO_TOKEN", "a-token-for-the-demo");
+    command.env("HERALD_QUEUE_SIGN", "a-secret-of-the-demo-queue");
     command.env("HERALD_SLACK_URL", "http://127.0.0.1:9/services/T0/B0/X0");
     command
 }

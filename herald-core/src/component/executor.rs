@@ -161,6 +161,12 @@ pub trait Executor: Any + Send + Sync {
         false
     }
 
+    /// Whether the first step of [`Executor::execute`] and [`Executor::recover`], up to where it waits for the first
+    /// time, is taken on the dispatcher's loop: in the order in which the jobs start. It MUST NOT block.
+    fn begins_in_order(&self) -> bool {
+        self.is_instant()
+    }
+
     /// Whether its jobs run elsewhere and [`Executor::recover`] joins them: when Herald stops and its journal is
     /// durable, they are neither waited for nor ended. [`Executor::execute`] then returns once `stop.shutdown` is
     /// cancelled, and what it returns counts for nothing.

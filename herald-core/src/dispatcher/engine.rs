@@ -281,12 +281,13 @@ impl Engine {
         }
         let (executor, mask) = (entry.executor.clone(), entry.mask.clone());
         let instant = executor.is_instant() && !resumed;
+        let begins_here = instant || executor.begins_in_order();
         let output: Arc<dyn Output> =
             if instant { Arc::new(NoOutput) } else { self.outputs.open(&job, &mask) };
         let execution = Execution { job, mask, stop: entry.stop.clone(), output };
         let timeout = entry.policy.timeout;
         let mut attempt = begin(Start { executor, execution, timeout, resumed });
-        if instant && let Poll::Ready(outcome) = poll!(&mut attempt) {
+        if begins_here && let Poll::Ready(outcome) = poll!(&mut attempt) {
             return self.apply(id, lifecycle::JobEvent::Finish { attempt: number, outcome });
         }
         // Owned by the tracker; the attempt ends once the job is asked to stop.

@@ -99,7 +99,7 @@ pub(super) async fn healthz() -> Json<model::Health> {
 
 /// Readiness probe: whether events are accepted
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
-    responses((status = 200, description = "Events are accepted. `status` is `damaged` when a part of the state is damaged and left out; `etcd` names each etcd that cannot be used.", body = model::Health), CommonErrors))]
+    responses((status = 200, description = "Events are accepted. `status` is `damaged` when a part of the state is damaged and left out; `etcd` and `queue` name those that cannot be used.", body = model::Health), CommonErrors))]
 pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::Health>> {
     if let Some(why) = api.closed_for() {
         return Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why));
@@ -109,9 +109,14 @@ pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<mo
         Some(DispatcherStatus { stopping: true, .. }) => "Herald is stopping".to_owned(),
         Some(DispatcherStatus { held: Some(why), .. }) => format!("events cannot be recorded: {why}"),
         Some(DispatcherStatus { full: true, .. }) => "the queue is full (max_queue)".to_owned(),
-        Some(_) => return Ok(Json(model::Health::ready(api.damage.list(), api.view().etcd.problems()))),
+        Some(_) => return Ok(Json(ready(&api))),
     };
     Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why))
+}
+
+fn ready(api: &Api) -> model::Health {
+    let view = api.view();
+    model::Health::ready(api.damage.list(), view.etcd.problems(), view.queues.problems())
 }
 
 /// Metrics for Prometheus
@@ -122,6 +127,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     let format = MetricsFormat::asked_for(&headers);
     api.metrics.rejections(&api.rejections());
     api.metrics.etcd.show(&api.view().etcd);
+    api.metrics.queues.show(&super::queues::snapshots(&api.view(), api.clock.now()).await);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
     api.metrics.published.show(&super::published::states(&api.view()).await);
     let text = api.metrics.render(api.status().await.as_ref(), format);

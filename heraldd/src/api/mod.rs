@@ -16,6 +16,8 @@ mod log;
 mod log_format;
 mod log_lines;
 mod published;
+mod queue_resources;
+mod queues;
 mod reload;
 mod resources;
 mod routes;

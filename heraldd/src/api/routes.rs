@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::answer::{CommonErrors, ErrorResponse};
 use super::context::Api;
-use super::{about, document, events, jobs, log, published, stream};
+use super::{about, document, events, jobs, log, published, queues, stream};
 
 /// All calls, with what the document says of them.
 fn described() -> OpenApiRouter<Arc<Api>> {
@@ -32,6 +32,14 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(published::list))
         .routes(routes!(published::diff))
         .routes(routes!(published::publish))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::topic))
+        .routes(routes!(queues::dead))
+        .routes(routes!(queues::pause))
+        .routes(routes!(queues::resume))
+        .routes(routes!(queues::requeue))
+        .routes(routes!(queues::message))
+        .routes(routes!(queues::forget))
         .routes(routes!(about::info))
         .routes(routes!(about::reload))
         .routes(routes!(stream::stream))

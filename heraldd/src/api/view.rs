@@ -9,6 +9,7 @@ use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
 use crate::assembly::Assembly;
+use crate::queue::QueueConnections;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_projects::EtcdConnections;
@@ -24,6 +25,7 @@ pub struct View {
     triggers: Vec<(Name, String, Arc<dyn Trigger>)>,
     pub(super) executors: Vec<model::ExecutorResource>,
     pub(super) etcd: EtcdConnections,
+    pub(super) queues: QueueConnections,
 }
 
 impl View {
@@ -37,6 +39,7 @@ impl View {
         Self {
             triggers: assembly.typed_triggers(),
             etcd: assembly.etcd.clone(),
+            queues: assembly.queues.clone(),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),
             plan,
         }

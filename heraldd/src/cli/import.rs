@@ -9,6 +9,7 @@ use herald_config::bounded_file;
 use herald_config::problem::Severity;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_import::crontab::NotACrontab;
+use herald_import::go_git_webhooks::{self, ListWire};
 use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
 use herald_import::{crontab, multi_node, source_text, watcher, webhook};
@@ -44,6 +45,18 @@ enum From {
     /// The scm_config.ini of watcher, which publishes configurations from etcd
     #[command(after_help = "Example:\n  heraldd import watcher config/scm_config.ini >heraldd.yml")]
     Watcher(Original),
+    /// The flags of go_git_webhooks: prints the configuration of the side that -server names
+    #[command(
+        after_help = "Example:\n  heraldd import go-git-webhooks -- -server http -port 8888 -sign 123456 >heraldd.yml"
+    )]
+    GoGitWebhooks {
+        /// `stream`: signed messages; `list`: the Redis list of the original, for a side that stays the original
+        #[arg(long, value_enum, default_value = "stream")]
+        wire: WireArgument,
+        /// The flags, after `--`
+        #[arg(last = true, value_name = "FLAGS")]
+        flags: Vec<String>,
+    },
     /// A crontab
     #[command(after_help = "Example:\n  crontab -l | heraldd import crontab - >heraldd.yml")]
     Crontab {
@@ -55,6 +68,13 @@ enum From {
     },
 }
 
+/// The form of messages.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum WireArgument {
+    Stream,
+    List,
+}
+
 #[derive(Debug, Args)]
 struct Original {
     /// The file to read; `-` reads standard input
@@ -63,10 +83,45 @@ struct Original {
 }
 
 pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
-    let (From::Webhook(original)
-    | From::MultiNodeWebhook(original)
-    | From::Watcher(original)
-    | From::Crontab { original, .. }) = &arguments.from;
+    match &arguments.from {
+        From::Webhook(original) => {
+            of_text(original, |text, name| webhook::import(text, name, &ComponentChecks))
+        }
+        From::MultiNodeWebhook(original) => of_text(original, multi_node::import),
+        From::Watcher(original) => of_text(original, watcher::import),
+        From::GoGitWebhooks { wire, flags } => of_flags(flags, *wire),
+        From::Crontab { original, system } => {
+            of_bytes(original, |bytes, name| match source_text::crontab(bytes, name) {
+                Ok(text) => Ok(crontab_of(&original.file, &text, *system)?),
+                Err(error) => Err(error.into()),
+            })
+        }
+    }
+}
+
+/// Why a file is refused.
+#[derive(Debug, thiserror::Error)]
+enum RefusedFile {
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    NotACrontab(#[from] NotACrontab),
+}
+
+/// Of a file that is text in UTF-8.
+fn of_text(
+    original: &Original,
+    import: impl Fn(&str, &str) -> Result<Imported, ImportError>,
+) -> CommandOutput {
+    of_bytes(original, |bytes, name| {
+        source_text::utf8(bytes, name).and_then(|text| import(text, name)).map_err(RefusedFile::from)
+    })
+}
+
+fn of_bytes(
+    original: &Original,
+    import: impl Fn(&[u8], &str) -> Result<Imported, RefusedFile>,
+) -> CommandOutput {
     let path = &original.file;
     let bytes = match bytes_of(path) {
         Ok(bytes) => bytes,
@@ -76,27 +131,25 @@ pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
         }
     };
     let name = path.display().to_string();
-    match imported(&arguments.from, &bytes, &name) {
-        Ok(result) => answer(&name, result),
-        Err(error) => CommandOutput::refused(&format!("heraldd: {name}:{error}")),
+    match import(&bytes, &name) {
+        Ok(imported) => answer(&name, Ok(imported)),
+        Err(RefusedFile::Import(error)) => answer(&name, Err(error)),
+        Err(RefusedFile::NotACrontab(error)) => CommandOutput::refused(&format!("heraldd: {name}:{error}")),
     }
 }
 
-/// `name` is that of the file.
-fn imported(from: &From, bytes: &[u8], name: &str) -> Result<Result<Imported, ImportError>, NotACrontab> {
-    Ok(match from {
-        From::Webhook(_) => {
-            source_text::utf8(bytes, name).and_then(|text| webhook::import(text, name, &ComponentChecks))
+fn of_flags(flags: &[String], wire: WireArgument) -> CommandOutput {
+    let wire = match wire {
+        WireArgument::Stream => ListWire::Stream,
+        WireArgument::List => ListWire::List,
+    };
+    match go_git_webhooks::import(flags, wire) {
+        Ok(Imported { yaml, omissions }) => {
+            let remarks = omissions.iter().map(|left| format!("go-git-webhooks: {}\n", left.what)).collect();
+            CommandOutput { out: yaml, remarks, code: STOPPED }
         }
-        From::MultiNodeWebhook(_) => {
-            source_text::utf8(bytes, name).and_then(|text| multi_node::import(text, name))
-        }
-        From::Watcher(_) => source_text::utf8(bytes, name).and_then(|text| watcher::import(text, name)),
-        From::Crontab { system, original } => match source_text::crontab(bytes, name) {
-            Ok(text) => Ok(crontab_of(&original.file, &text, *system)?),
-            Err(error) => Err(error),
-        },
-    })
+        Err(wrong) => CommandOutput::refused(&format!("heraldd: {wrong}")),
+    }
 }
 
 /// The checks of the daemon's own components.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
-use herald_control::commands::{about, events, jobs, logs, published, replay, status};
+use herald_control::commands::{about, events, jobs, logs, published, queue, replay, status};
 use herald_core::clock::SystemClock;
 
 use crate::daemon;
@@ -65,6 +65,7 @@ enum Command {
     Nodes(about::NodesArguments),
     Published(published::Published),
     Publish(published::Publish),
+    Queue(queue::QueueArguments),
     Info(about::Info),
     Reload(about::Reload),
     Init(init::Init),
@@ -115,6 +116,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Nodes(arguments) => about::nodes(arguments, &SystemClock),
         Command::Published(arguments) => published::list(arguments, &SystemClock),
         Command::Publish(arguments) => published::publish(arguments, &SystemClock),
+        Command::Queue(arguments) => queue::run(arguments, &SystemClock),
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
         Command::Explain(arguments) => events::explain(arguments),

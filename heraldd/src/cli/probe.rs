@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use herald_store::whole_state;
 use rustix::fs::{Access, access};
 use serde_json::Value;
 
 use crate::config::{ConfiguredComponent, DaemonConfig};
+use crate::queue::QueueConnection;
 use herald_projects::EtcdConnection;
 
+/// How long a queue is waited for.
+const LONGEST: Duration = Duration::from_secs(5);
 /// The options that name a folder which is written to.
 const FOLDERS: [&str; 2] = ["work_dir", "data_dir"];
 
@@ -26,7 +30,7 @@ pub(super) fn failures(config: &DaemonConfig) -> Vec<String> {
     let state_dir = config.settings.daemon.state_dir.as_deref();
     let refused = state_dir.and_then(|folder| whole_state::check_access(folder).err());
     let refused = refused.map(|error| error.to_string()).into_iter();
-    refused.chain(folders).chain(ports).chain(etcds(config)).collect()
+    refused.chain(folders).chain(ports).chain(etcds(config)).chain(queues(config)).collect()
 }
 
 /// Why an etcd cannot be used, for each of which that is so.
@@ -40,6 +44,26 @@ fn etcds(config: &DaemonConfig) -> Vec<String> {
         asked.err().map(|error| format!("etcd.{}: {error}", connection.client.name()))
     };
     config.etcd.iter().filter_map(ask).collect()
+}
+
+/// Why a queue cannot be used, for each of which that is so.
+fn queues(config: &DaemonConfig) -> Vec<String> {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![format!("the runtime could not be made: {error}")],
+    };
+    let ask = |connection: &QueueConnection| {
+        let queue = &connection.queue;
+        let asked = runtime.block_on(async { tokio::time::timeout(LONGEST, queue.fitness()).await });
+        match asked {
+            Ok(Ok(fitness)) => {
+                fitness.findings.into_iter().map(|f| format!("queue.{}: {}", queue.name(), f.text)).collect()
+            }
+            Ok(Err(error)) => vec![error.to_string()],
+            Err(_) => vec![format!("queue.{}: no response within {} s", queue.name(), LONGEST.as_secs())],
+        }
+    };
+    config.queues.iter().flat_map(ask).collect::<Vec<String>>()
 }
 
 /// Each folder that is written to, with what needs it.

@@ -9,6 +9,7 @@ mod history;
 mod log;
 mod node;
 mod plugin;
+mod queue;
 mod reference;
 mod router;
 mod runner;
@@ -38,6 +39,7 @@ use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
 use serde_json::{Map, Value};
 
+use crate::queue::{QueueConnections, node_name};
 use crate::state::folder::StateFolder;
 use crate::trigger::http;
 use herald_projects::{EtcdConnections, EtcdTextReader};
@@ -61,6 +63,8 @@ pub struct ConfigSource {
     pub id: Option<String>,
     /// The connections of the configuration before it, which are kept where they are the same.
     pub etcd: EtcdConnections,
+    /// Those to queues.
+    pub queues: QueueConnections,
 }
 
 /// Reads a configuration file.
@@ -68,7 +72,12 @@ pub struct ConfigSource {
 /// # Errors
 /// When it cannot be read, is not text, or is not YAML: every problem at its place.
 pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
-    Ok(ConfigSource { file: file::read(path)?, id: None, etcd: EtcdConnections::default() })
+    Ok(ConfigSource {
+        file: file::read(path)?,
+        id: None,
+        etcd: EtcdConnections::default(),
+        queues: QueueConnections::default(),
+    })
 }
 
 /// A configuration in which nothing is wrong.
@@ -89,6 +98,8 @@ pub struct DaemonConfig {
     pub executor_instances: Instances<dyn Executor>,
     /// The connections to every etcd.
     pub etcd: EtcdConnections,
+    /// The connections to every queue.
+    pub queues: QueueConnections,
     /// The routers.
     pub workflow: Workflow,
     /// What hides the secrets of this configuration.
@@ -153,23 +164,28 @@ fn check_with(
     let Resolved { problems, mask } = secrets.finish(problems);
     let report = source.file.document.report(&problems);
     match parts {
-        Some(ConfigParts { settings: Some(settings), triggers, selectors, executors, etcd, workflow })
-            if report.errors() == 0 =>
-        {
-            Ok(DaemonConfig {
-                settings,
-                triggers: triggers.components,
-                selectors: selectors.components,
-                executors: executors.components,
-                trigger_instances: triggers.instances,
-                selector_instances: selectors.instances,
-                executor_instances: executors.instances,
-                etcd,
-                workflow,
-                mask,
-                warnings: report.warnings(),
-            })
-        }
+        Some(ConfigParts {
+            settings: Some(settings),
+            triggers,
+            selectors,
+            executors,
+            etcd,
+            queues,
+            workflow,
+        }) if report.errors() == 0 => Ok(DaemonConfig {
+            settings,
+            triggers: triggers.components,
+            selectors: selectors.components,
+            executors: executors.components,
+            trigger_instances: triggers.instances,
+            selector_instances: selectors.instances,
+            executor_instances: executors.instances,
+            etcd,
+            queues,
+            workflow,
+            mask,
+            warnings: report.warnings(),
+        }),
         _ => Err(report),
     }
 }
@@ -181,6 +197,7 @@ struct ConfigParts<'r> {
     selectors: ComponentSection<'r, dyn Selector>,
     executors: ComponentSection<'r, dyn Executor>,
     etcd: EtcdConnections,
+    queues: QueueConnections,
     workflow: Workflow,
 }
 
@@ -209,6 +226,11 @@ impl Checker<'_> {
         if etcd.iter().next().is_some() {
             context.share(SecretPlaces::default().with("etcd", Arc::new(EtcdTextReader(etcd.clone()))));
         }
+        let state_dir = settings.as_ref().and_then(|settings| settings.daemon.state_dir.as_deref());
+        let node = node_name(source.id.as_deref(), state_dir, &source.queues.node);
+        let in_queue = settings.as_ref().map(|settings| settings.queues.as_slice());
+        let queues = queue::connections(in_queue, &top, &source.queues, node, &mut self.problems);
+        context.share(queues.clone());
         if let Some(folder) = settings.as_ref().and_then(|settings| settings.daemon.state_dir.clone()) {
             context.share(StateFolder(folder));
         }
@@ -234,7 +256,7 @@ impl Checker<'_> {
                     .help("add one under `router`"),
             );
         }
-        ConfigParts { settings, triggers, selectors, executors, etcd, workflow }
+        ConfigParts { settings, triggers, selectors, executors, etcd, queues, workflow }
     }
 
     fn settings(&mut self, top: &Map<String, Value>, source: &ConfigSource) -> Option<AllSettings> {

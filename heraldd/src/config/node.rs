@@ -48,7 +48,9 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Nodes, Invalid
         }
     };
     let nodes: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
-    if let Some(id) = reading.id.filter(|id| !given.contains_key(*id)) {
+    // With queues alone, a node is no more than a name.
+    let is_name_only = given.is_empty() && reading.given("queue").is_some();
+    if let Some(id) = reading.id.filter(|id| !given.contains_key(*id) && !is_name_only) {
         let problem = Problem::error(at, format!("-id {id}: there is no node \"{id}\" under `node`"));
         return Err(reading.wrong(match given.is_empty() {
             true => problem.help(format!("add it:  node: {{{id}: {{host: https://…, secret: …}}}}")),

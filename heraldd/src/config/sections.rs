@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use super::{api, components, daemon, etcd, history, log, node, plugin, router, runner};
+use super::{api, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
 use herald_remote::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
@@ -50,6 +50,8 @@ sections! {
         api: Option<api::ApiSettings> = api,
         /// `etcd`: every etcd. Holds secrets.
         etcd: Vec<herald_etcd::EtcdSettings> = etcd,
+        /// `queue`: every queue. Holds secrets.
+        queues: Vec<herald_queue::QueueSettings> = queue,
         /// `node`: every node. Holds secrets.
         nodes: Nodes = node,
         /// `runner`: the runner that this daemon is as well. Holds secrets.

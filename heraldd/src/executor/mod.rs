@@ -6,6 +6,7 @@ pub mod local;
 pub mod none;
 pub mod print;
 pub mod publish;
+pub mod queue;
 
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem};

@@ -3,4 +3,5 @@
 pub mod cron;
 pub mod etcd;
 pub mod http;
+pub mod queue;
 pub mod tick;

@@ -6,6 +6,8 @@ pub mod jobs;
 mod listing;
 pub mod logs;
 pub mod published;
+pub mod queue;
+mod queue_listing;
 pub mod replay;
 pub mod status;
 mod wait;

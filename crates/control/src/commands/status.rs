@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::listing::{self, IdLength};
 use super::published;
+use super::queue_listing;
 use crate::client::DaemonSocket;
 use crate::command_output::{CommandOutput, FAILED, STOPPED};
 use crate::model;
@@ -43,6 +44,7 @@ struct DaemonReport {
     failed: Value,
     nodes: Value,
     published: Value,
+    queues: Value,
     triggers: Value,
 }
 
@@ -82,6 +84,7 @@ impl DaemonReport {
             failed: get("/v1/jobs?status=failed&since=24h&limit=1000")?,
             nodes: get("/v1/nodes")?,
             published: get("/v1/published")?,
+            queues: get("/v1/queues")?,
             triggers: get("/v1/triggers")?,
         })
     }
@@ -96,6 +99,7 @@ impl DaemonReport {
             "failed": failed,
             "nodes": self.nodes,
             "published": self.published.get("items").cloned().unwrap_or_default(),
+            "queues": self.queues.get("items").cloned().unwrap_or_default(),
             "triggers": self.triggers,
         })
     }
@@ -119,6 +123,7 @@ impl DaemonReport {
         lines.extend(self.damage.iter().map(|what| format!("damaged        {what}")));
         lines.extend(nodes_line(&nodes));
         lines.extend(published::status_line(&read(&self.published)?));
+        lines.extend(queue_listing::status_lines(&read(&self.queues)?));
         lines.push(format!("failed (24 h)  {}", count(&failed)));
         let mut text = lines.join("\n");
         if !failed.items.is_empty() {
@@ -191,6 +196,7 @@ mod tests {
             failed: json!({"items": [], "next_cursor": null}),
             nodes: json!([node("web1", "online"), node("web2", "offline")]),
             published: json!({"items": []}),
+            queues: json!({"items": []}),
             triggers: json!([
                 trigger("late", "2026-11-28T15:00:00Z"),
                 trigger("soon", "2026-11-28T13:00:30Z")

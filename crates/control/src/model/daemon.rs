@@ -72,19 +72,22 @@ pub struct Health {
     /// Each etcd that cannot be used, and why, for people; left out where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub etcd: Vec<String>,
+    /// Each queue that cannot be used, and why, for people; left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queue: Vec<String>,
 }
 
 impl Health {
     /// The process is alive.
     #[must_use]
     pub fn ok() -> Self {
-        Self { status: "ok".to_owned(), damage: Vec::new(), etcd: Vec::new() }
+        Self { status: "ok".to_owned(), damage: Vec::new(), etcd: Vec::new(), queue: Vec::new() }
     }
 
     /// Events are accepted.
     #[must_use]
-    pub fn ready(damage: Vec<String>, etcd: Vec<String>) -> Self {
+    pub fn ready(damage: Vec<String>, etcd: Vec<String>, queue: Vec<String>) -> Self {
         let status = if damage.is_empty() { "ready" } else { "damaged" };
-        Self { status: status.to_owned(), damage, etcd }
+        Self { status: status.to_owned(), damage, etcd, queue }
     }
 }

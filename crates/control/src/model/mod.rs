@@ -11,6 +11,7 @@ mod log_piece;
 mod page;
 mod problem;
 mod published;
+mod queue;
 
 pub use actor::RecordedActor;
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
@@ -22,3 +23,7 @@ pub use log_piece::LogPieceResource;
 pub use page::Page;
 pub use problem::ProblemDetails;
 pub use published::{PublishedDiff, PublishedFileDiff, PublishedList, PublishedResource};
+pub use queue::{
+    DeadLetterResource, ForgottenResource, MessageResource, QueueList, QueueResource, Requeued,
+    TopicNodeResource, TopicPaused, TopicResource,
+};

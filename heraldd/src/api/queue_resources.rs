@@ -1,0 +1,127 @@
+//! Queues as the API shows them.
+
+use herald_core::param::Params;
+use herald_core::secret::Mask;
+use herald_queue::{DeadLetter, EndStatus, MessageState, MessageView, NodeView, Queue, TopicStatus};
+use jiff::Timestamp;
+
+use herald_control::model;
+
+fn time(millis: i64) -> Option<String> {
+    Timestamp::from_millisecond(millis).ok().map(|at| at.to_string())
+}
+
+pub(super) fn queue(queue: &dyn Queue, topics: Vec<TopicStatus>) -> model::QueueResource {
+    let status = queue.status();
+    model::QueueResource {
+        name: queue.name().to_owned(),
+        node: queue.node().to_owned(),
+        connected: status.connected && status.unfit.is_none(),
+        unreachable_since: status.unreachable_since.and_then(time),
+        error: status.unfit.or(status.problem.filter(|_| !status.connected)),
+        topics: topics.into_iter().map(topic).collect(),
+    }
+}
+
+pub(super) fn topic(topic: TopicStatus) -> model::TopicResource {
+    let node = |node: NodeView| model::TopicNodeResource {
+        node: node.node,
+        idle_seconds: node.idle.as_secs(),
+        unfinished: node.unfinished,
+        behind: node.behind,
+    };
+    model::TopicResource {
+        topic: topic.topic,
+        mode: topic.mode,
+        waiting: topic.waiting,
+        delayed: topic.delayed,
+        unfinished: topic.unfinished,
+        oldest_seconds: topic.oldest.map(|oldest| oldest.as_secs()),
+        redelivered: topic.redelivered,
+        finished: topic.finished,
+        dead: topic.dead,
+        paused: topic.paused,
+        nodes: topic.nodes.into_iter().map(node).collect(),
+    }
+}
+
+pub(super) fn message(queue: &str, view: MessageView, mask: &Mask) -> model::MessageResource {
+    let reason = reason(&view);
+    let MessageView { topic, known, message, deliveries, attempt, .. } = view;
+    let (state, node) = match &known.state {
+        MessageState::Missing => ("missing", None),
+        MessageState::Waiting => ("waiting", None),
+        MessageState::Delayed(_) => ("delayed", None),
+        MessageState::Held { node, started: false } => ("held", Some(node.clone())),
+        MessageState::Held { node, started: true } => ("running", Some(node.clone())),
+        MessageState::Ended => ("ended", known.ends.first().map(|end| end.node.clone())),
+        MessageState::Dead { .. } => ("dead", None),
+    };
+    let message = message.and_then(Result::ok);
+    // What is encrypted in the queue is shown to nobody.
+    let shown = message.as_ref().filter(|message| !message.sealed).map(|message| {
+        let holder: Params = [("message".to_owned(), message.param.clone())].into_iter().collect();
+        mask.params(&holder).remove("message").unwrap_or_default()
+    });
+    model::MessageResource {
+        id: known.id,
+        queue: queue.to_owned(),
+        topic,
+        state: state.to_owned(),
+        reason,
+        key: message.as_ref().and_then(|message| message.key.clone()),
+        origin: message.as_ref().map(|message| message.origin.clone()),
+        node,
+        deliveries,
+        attempt,
+        put_at: message.as_ref().and_then(|message| time(message.made)),
+        message: shown,
+    }
+}
+
+/// Why a message is where it is.
+fn reason(view: &MessageView) -> String {
+    match &view.known.state {
+        MessageState::Missing => "the queue has no message with this id any more".to_owned(),
+        MessageState::Waiting if view.paused => "the topic is paused".to_owned(),
+        MessageState::Waiting => match (&view.lane_held_by, &view.message) {
+            (Some(other), _) => {
+                format!("the message {other} with the same key, or one that shares its lane, is before it")
+            }
+            (None, Some(Err(why))) => why.to_string(),
+            (None, _) => "it waits for a free worker".to_owned(),
+        },
+        MessageState::Delayed(until) => {
+            format!("no worker gets it before {}", time(*until).unwrap_or_else(|| "its time".to_owned()))
+        }
+        MessageState::Held { node, started } => {
+            let what = if *started { "runs it" } else { "has it, and has not started it" };
+            match view.lease_until.and_then(time) {
+                Some(until) => format!("worker {node} {what}; its lease ends at {until}"),
+                None => format!("worker {node} {what}"),
+            }
+        }
+        MessageState::Ended => {
+            let end = |end: &herald_queue::MessageEnd| format!("{} on {}", word(end.status), end.node);
+            view.known.ends.iter().map(end).collect::<Vec<_>>().join(", ")
+        }
+        MessageState::Dead { reason } => reason.clone(),
+    }
+}
+
+fn word(status: EndStatus) -> &'static str {
+    status.as_str()
+}
+
+pub(super) fn dead_letter(queue: &str, letter: DeadLetter) -> model::DeadLetterResource {
+    model::DeadLetterResource {
+        entry: letter.entry,
+        queue: queue.to_owned(),
+        topic: letter.topic,
+        id: letter.id,
+        reason: letter.reason,
+        node: letter.node,
+        since: time(letter.since).unwrap_or_default(),
+        can_be_requeued: letter.message.is_ok(),
+    }
+}

@@ -1,0 +1,178 @@
+//! The section `queue`: where components put messages, and receive them.
+
+use herald_config::tls::file_doubts;
+use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, Options};
+use herald_queue::{Durability, QueueAddress, QueueSettings, SigningKeys};
+use serde_json::{Map, Value};
+
+use super::section::{Invalid, References, Section, SectionReader, Shape};
+use crate::queue::{QueueConnections, QueueNode};
+use crate::tls::{self, TlsClient};
+
+pub(super) const SECTION: Section = Section {
+    name: "queue",
+    holds: "queues between servers, on Redis or Valkey: `NAME: {url: URL, sign: SECRET, password: SECRET, …}`",
+    references: References::Everywhere,
+    shape: Shape::Named(description),
+};
+
+fn description() -> Description {
+    let new = OptionSpec::new;
+    Description::new("queue", "A queue between servers. Components name it with their option `queue`.")
+        .option(
+            new(
+                "url",
+                OptionKind::Text,
+                "Where Redis (7.0 or newer) or Valkey is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, \
+                 `redis+unix:///PATH`, or `redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB`.",
+            )
+            .required()
+            .check(check_url),
+        )
+        .option(new("username", OptionKind::Text, "The user, where Redis has ACLs."))
+        .option(new("password", OptionKind::Secret, "The password."))
+        .option(
+            new(
+                "sign",
+                OptionKind::Secrets,
+                "At least 16 bytes, the same on all servers: signs every message, so that access to Redis alone runs \
+                 nothing. Of a list, the first one signs and all are accepted.",
+            )
+            .required()
+            .check(check_sign),
+        )
+        .option(
+            new(
+                "durable",
+                OptionKind::OneOf(&["write", "sync"]),
+                "When a message counts as accepted: once Redis has it (`write`), or once it is on its disk (`sync`: \
+                 Redis 7.2 or `appendfsync always`).",
+            )
+            .default("write"),
+        )
+        .option(tls::client_option())
+        .doubts(doubts)
+        .example("queue: {main: {url: 'redis://localhost:6379', sign: \"${env:HERALD_QUEUE_SIGN}\"}}")
+}
+
+fn check_url(url: &Value) -> Result<(), CheckError> {
+    let url = url.as_str().unwrap_or_default();
+    if url
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')))
+    {
+        // Not shown: it has a password in it.
+        return Err(CheckError::plain("a URL of a queue has no user; write  username: …, password: …"));
+    }
+    QueueAddress::parse(url).map(drop).map_err(|wrong| CheckError::plain(wrong.to_string()))
+}
+
+fn secrets(given: &Value) -> Vec<String> {
+    match given {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn check_sign(given: &Value) -> Result<(), CheckError> {
+    SigningKeys::new(secrets(given)).map(drop).map_err(|wrong| CheckError::plain(wrong.to_string()))
+}
+
+/// What deserves a warning. Paths begin at the options.
+fn doubts(options: &Options) -> Vec<Problem> {
+    let client = options.0.get("tls").and_then(|tls| TlsClient::read(tls).ok());
+    let mut found = client.map(|TlsClient(files)| file_doubts(files.warnings())).unwrap_or_default();
+    let url = options.0.get("url").and_then(Value::as_str).unwrap_or_default();
+    if QueueAddress::parse(url).is_ok_and(|address| !address.is_encrypted() && !address.is_local()) {
+        let what =
+            "this is another machine, and what is exchanged with it is not encrypted: messages, passwords";
+        found.push(Problem::warning(Path::top().key("url"), what).help("write rediss://"));
+    }
+    found
+}
+
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<QueueSettings>, Invalid> {
+    let at = Path::top().key("queue");
+    let given = match reading.given("queue") {
+        None => Map::new(),
+        Some(Value::Object(given)) => given.clone(),
+        Some(other) => {
+            let message = format!("expected a map of queues by name, found {}", kind_of(other));
+            let help = "write  queue: {main: {url: 'redis://localhost:6379', sign: …}}";
+            return Err(reading.wrong(Problem::error(at, message).help(help)));
+        }
+    };
+    let all: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
+    all.into_iter().collect()
+}
+
+fn one(
+    reading: &mut SectionReader<'_, '_>,
+    name: &str,
+    body: &Value,
+    at: &Path,
+) -> Result<QueueSettings, Invalid> {
+    let at = at.key(name);
+    let Value::Object(body) = body else {
+        let message = format!("expected a map with url and sign, found {}", kind_of(body));
+        let help = "write  NAME: {url: 'redis://localhost:6379', sign: …}";
+        return Err(reading.wrong(Problem::error(at, message).help(help)));
+    };
+    let options = reading.options(&description(), body, &at)?;
+    let text = |name: &str| options.0.get(name).and_then(Value::as_str).map(str::to_owned);
+    let url = text("url").unwrap_or_default();
+    let is_encrypted = QueueAddress::parse(&url).is_ok_and(|address| address.is_encrypted());
+    let tls = options.0.get("tls").filter(|tls| !tls.is_null()).and_then(|tls| TlsClient::read(tls).ok());
+    if tls.is_some() && !is_encrypted {
+        let problem = Problem::error(at.key("tls"), "the URL is not one with TLS, so `tls` has no effect");
+        return Err(reading.wrong(problem.help("write rediss://")));
+    }
+    Ok(QueueSettings {
+        name: name.to_owned(),
+        url,
+        username: text("username"),
+        password: text("password"),
+        sign: options.0.get("sign").map(secrets).unwrap_or_default(),
+        durable: match text("durable").as_deref() {
+            Some("sync") => Durability::Sync,
+            _ => Durability::Write,
+        },
+        tls: tls.map(|TlsClient(files)| files),
+    })
+}
+
+/// The connections of these settings; those of `before` that are the same are kept. With wrong settings the names are
+/// still known, since the problems are reported already.
+pub(super) fn connections(
+    read: Option<&[QueueSettings]>,
+    top: &Map<String, Value>,
+    before: &QueueConnections,
+    node: QueueNode,
+    problems: &mut Vec<Problem>,
+) -> QueueConnections {
+    let at = Path::top().key("queue");
+    if let Some(read) = read {
+        match before.updated(read, node.clone()) {
+            Ok(connections) => return connections,
+            Err(wrong) => problems.extend(
+                wrong
+                    .into_iter()
+                    .filter_map(|(n, why)| Some(Problem::error(at.key(&read.get(n)?.name), why.to_string()))),
+            ),
+        }
+    }
+    let stand_in = |name: &String| QueueSettings {
+        name: name.clone(),
+        url: "redis://127.0.0.1".to_owned(),
+        username: None,
+        password: None,
+        sign: vec!["0123456789abcdef".to_owned()],
+        durable: Durability::Write,
+        tls: None,
+    };
+    let written = top.get("queue").and_then(Value::as_object).into_iter().flatten();
+    let names: Vec<QueueSettings> = written.map(|(name, _)| stand_in(name)).collect();
+    before.updated(&names, node).unwrap_or_default()
+}
