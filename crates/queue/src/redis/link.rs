@@ -1,5 +1,6 @@
 //! A connection to Redis that is made when it is needed, and again for ever.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct RedisServer {
     pub(crate) durable: Durability,
     pub(crate) clock: Arc<dyn Clock>,
     status: Mutex<QueueStatus>,
+    /// The last thing that is known is that it cannot be reached.
+    is_lost: AtomicBool,
 }
 
 impl RedisServer {
@@ -37,7 +40,7 @@ impl RedisServer {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let status = Mutex::new(QueueStatus::default());
-        Self { queue: queue.to_owned(), connecting, durable, clock, status }
+        Self { queue: queue.to_owned(), connecting, durable, clock, status, is_lost: AtomicBool::new(false) }
     }
 
     pub(crate) fn status(&self) -> QueueStatus {
@@ -52,9 +55,21 @@ impl RedisServer {
         self.connecting.address.to_string()
     }
 
+    /// A command was answered: another connection may have failed meanwhile.
+    fn answered(&self) {
+        if self.is_lost.swap(false, Ordering::Relaxed) {
+            self.change(|status| {
+                status.connected = true;
+                status.unreachable_since = None;
+                status.problem = None;
+            });
+        }
+    }
+
     /// It cannot be reached. Logged once, until it is reachable again.
     fn lost(&self, problem: &str) -> QueueError {
         let now = self.clock.unix_millis();
+        self.is_lost.store(true, Ordering::Relaxed);
         self.change(|status| {
             if status.unreachable_since.is_none() {
                 let address = self.address();
@@ -232,7 +247,10 @@ impl RedisLink {
     pub(crate) async fn run(&self, command: &Cmd) -> Result<Value, QueueError> {
         let mut numbered = self.connection().await?;
         match command.query_async(&mut numbered.connection).await {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                self.server.answered();
+                Ok(value)
+            }
             Err(error) => Err(self.failed(&error, numbered.number).await),
         }
     }
@@ -254,7 +272,10 @@ impl RedisLink {
             other => other,
         };
         match answer {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                self.server.answered();
+                Ok(value)
+            }
             Err(error) => Err(self.failed(&error, numbered.number).await),
         }
     }

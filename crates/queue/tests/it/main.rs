@@ -14,3 +14,4 @@ mod networks;
 mod plain_list;
 mod results;
 mod signatures;
+mod soak;

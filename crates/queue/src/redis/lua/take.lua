@@ -4,14 +4,11 @@
 local owner, g, mode = ARGV[1], ARGV[2], ARGV[3]
 local places, lease, take_back, known, retain = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8]
 local U, D = P .. ':u' .. g, P .. ':d' .. g
-local meta = redis.call('HMGET', M, 'mode', 'beat', 'steady', 'paused', 'c' .. g, 'q' .. g, 'seq', 'trimmed', 'lease',
-  'heal' .. g)
--- Entries may be known though they are after the cursor.
-local heal = meta[10]
+local meta = redis.call('HMGET', M, 'mode', 'beat', 'steady', 'paused', 'c' .. g, 'q' .. g, 'seq', 'trimmed', 'lease')
 local beat = tonumber(meta[2] or '0')
 if meta[1] and meta[1] ~= mode and now - beat < 60000 and now >= beat then return { 'mode', meta[1] } end
--- Leases end for others only when somebody has been served for a whole lease without a pause: the clock goes on while
--- Redis stands still, and it can be set.
+-- Leases end for others only when somebody has been served for a whole lease without a pause: the clock goes on while Redis
+-- is stopped, and it can be set.
 local steady = tonumber(meta[3] or '0')
 if now - beat > lease / 2 or now < beat or steady == 0 then
   steady = now
@@ -20,13 +17,17 @@ end
 redis.call('HSET', M, 'beat', ms(now), 'mode', mode, 't' .. g, ms(now))
 redis.call('HSET', M, 'h:' .. owner, ms(now))
 if tonumber(meta[9] or '0') < lease then redis.call('HSET', M, 'lease', ms(lease)) end
+
+-- Forgets what was seen: everything is looked at again, from the beginning and in its order. Markers know who has what.
+local function forget_seen()
+  redis.call('DEL', U, D)
+  for lane = 0, 15 do redis.call('DEL', P .. ':l' .. g .. ':' .. lane) end
+end
+
 local cursor = meta[5]
 if not cursor then
   cursor = '0-0'
-  if redis.call('EXISTS', U, D) > 0 then
-    heal = '1'
-    redis.call('HSET', M, 'heal' .. g, '1')
-  end
+  forget_seen()
   if mode == 'every' and known ~= '1' then
     local last = redis.call('XREVRANGE', S, '+', '-', 'COUNT', 1)[1]
     if last then cursor = last[1] end
@@ -48,7 +49,8 @@ local wakes = redis.call('XREVRANGE', P .. ':w', '+', '-', 'COUNT', 1)[1]
 local wake_id = wakes and wakes[1] or '0-0'
 if meta[4] == '1' then return { 'ok', '', wake_id, 1, 0, 0, {}, 0 } end
 
-local taken, held = {}, {}
+local taken, held, bytes = {}, {}, 0
+local ENOUGH = 4194304 -- bytes of one answer
 local function names(list)
   local result = {}
   for i, name in ipairs(list) do result[i] = name .. g end
@@ -63,14 +65,19 @@ end
 
 local function deliver(eid, id, f, job, m)
   local n = tonumber(m.n or '0') + 1
-  redis.call('HSET', job, 'n' .. g, n, 'o' .. g, owner, 'u' .. g, ms(now + lease), 'l' .. g, ms(lease), 'i' .. g, ARGV[10], 'e', eid)
-  if not m.e then redis.call('HSET', job, 'ttl', ARGV[9]) end
-  if not m.e then redis.call('PEXPIRE', job, MONTH) end
+  redis.call('HSET', job, 'n' .. g, n, 'o' .. g, owner, 'u' .. g, ms(now + lease), 'l' .. g, ms(lease), 'i' .. g,
+    ARGV[10], 'e', eid)
+  if not m.e then
+    redis.call('HSET', job, 'ttl', ARGV[9])
+    redis.call('PEXPIRE', job, MONTH)
+  end
   held[#held + 1] = ms(now + lease)
   held[#held + 1] = eid
   taken[#taken + 1] = { eid, id, f.m or '', f.g or '', f.k or '', n, m.s or '', m.si or '', m.ss or '', m.a or '',
     m.as or '', m.sn or '' }
   places = places - 1
+  bytes = bytes + #(f.m or '')
+  if bytes > ENOUGH then places = 0 end
 end
 
 local function id_of(eid, f) return (f.i and f.i ~= '') and f.i or '!' .. eid end
@@ -129,7 +136,6 @@ end
 
 -- An entry that was not seen before.
 local function first_time(eid, f)
-  if heal and (redis.call('ZSCORE', U, eid) or redis.call('ZSCORE', D, eid)) then return end
   local id = id_of(eid, f)
   local job = job_key(id)
   local m = marker(job)
@@ -140,8 +146,7 @@ local function first_time(eid, f)
   end
   if f.k then
     local key = P .. ':l' .. g .. ':' .. f.k
-    -- After a reset of the cursor, the lane may know it already.
-    if not heal or not redis.call('LPOS', key, eid) then redis.call('RPUSH', key, eid) end
+    redis.call('RPUSH', key, eid)
     if redis.call('LINDEX', key, 0) ~= eid then
       redis.call('ZADD', D, BEHIND, eid)
       return
@@ -178,7 +183,7 @@ end
 local gap, scanned, at_end, more = 0, 0, false, 0
 local room = mode ~= 'every' or redis.call('ZCARD', D) < 1000
 while places > 0 and scanned < 256 and room and not at_end do
-  local batch = redis.call('XRANGE', S, '(' .. cursor, '+', 'COUNT', math.min(places, 64))
+  local batch = redis.call('XRANGE', S, '(' .. cursor, '+', 'COUNT', math.min(places, 16))
   for _, entry in ipairs(batch) do
     local f = fields(entry)
     cursor = entry[1]
@@ -191,17 +196,16 @@ end
 if #held > 0 then redis.call('ZADD', U, unpack(held)) end
 if at_end then
   local length = redis.call('XLEN', S)
-  if heal then redis.call('HDEL', M, 'heal' .. g) end
   if length == 0 then
-    if mode == 'every' and meta[7] then gap = gap + gap_before(tonumber(meta[7]) + 1) ; number_seen = tonumber(meta[7]) end
-    if redis.call('ZCARD', U) + redis.call('ZCARD', D) > 0 then
-      redis.call('DEL', U, D)
-      for lane = 0, 15 do redis.call('DEL', P .. ':l' .. g .. ':' .. lane) end
+    if mode == 'every' and meta[7] then
+      gap = gap + gap_before(tonumber(meta[7]) + 1)
+      number_seen = tonumber(meta[7])
     end
+    if redis.call('ZCARD', U) + redis.call('ZCARD', D) > 0 then forget_seen() end
   elseif cursor ~= '0-0' and not all_was_seen(length) then
-    -- Keys were deleted by somebody, or the clock was set back: look at everything again.
+    -- Keys were deleted by somebody, or the clock was set back.
+    forget_seen()
     cursor, number_seen, gap, more = '0-0', nil, 0, 1
-    redis.call('HSET', M, 'heal' .. g, '1')
   end
 elseif places > 0 and room then
   more = 1
