@@ -19,6 +19,7 @@ mod job;
 mod model;
 mod plugins;
 mod process;
+mod queue;
 mod remote;
 mod seed;
 mod state;
