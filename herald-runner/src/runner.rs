@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{self, RunnerConfig};
 use crate::job::jobs::{Jobs, OutputLimits};
+use crate::pull::PullFromQueue;
 use crate::request::handle::{Service, SharedService};
 use crate::request::identity;
 use crate::request::nonce::Nonces;
@@ -87,6 +88,7 @@ pub struct Runner {
     service: SharedService,
     jobs: Jobs,
     engine: ExecEngine,
+    pull: Option<PullFromQueue>,
     stop: ServerStop,
     serving: JoinHandle<()>,
     _lock: File,
@@ -122,6 +124,10 @@ impl Runner {
             room: room(config.max_body),
             rejections: RepeatedLog::new(),
         });
+        let pull = match &config.queue {
+            Some(queue) => Some(PullFromQueue::start(queue, &id, jobs.clone()).await?),
+            None => None,
+        };
         let stop = ServerStop::default();
         let at: Vec<String> =
             listeners.iter().map(|at| format!("{}{}", at.address(), at.tls_suffix())).collect();
@@ -129,7 +135,7 @@ impl Runner {
         let serving = tokio::spawn(serve_http(listeners, options, service.clone(), stop.clone()));
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"), id = %id, work_dir = %work_dir.display(), allow_v1 = config.allow_v1,
-            "herald-runner listening on {}", at.join(", ")
+            "herald-runner {}", if at.is_empty() { "listens nowhere".to_owned() } else { format!("listening on {}", at.join(", ")) }
         );
         if config.allow_unbound {
             tracing::warn!(
@@ -137,7 +143,7 @@ impl Runner {
                  runs here, too; remove `allow` once all daemons are updated"
             );
         }
-        Ok(Self { service, jobs, engine, stop, serving, _lock: lock })
+        Ok(Self { service, jobs, engine, pull, stop, serving, _lock: lock })
     }
 
     /// Accepts these secrets from now on, and no others.
@@ -150,10 +156,16 @@ impl Runner {
     /// # Errors
     /// When the task that serves connections failed.
     pub async fn stop(self, grace: Duration, force_stop: &mut impl ForceStop) -> anyhow::Result<()> {
-        let Self { jobs, engine, stop, serving, .. } = self;
+        let Self { jobs, engine, pull, stop, serving, .. } = self;
         tracing::info!(running = jobs.running(), "the runner is stopping");
         stop.accepting.cancel();
+        if let Some(pull) = &pull {
+            pull.stop_receiving();
+        }
         drain(&jobs, force_stop, grace).await;
+        if let Some(pull) = pull {
+            pull.finish().await;
+        }
         stop.connections.cancel();
         serving.await.context("the task that serves connections failed")?;
         engine.close().await;

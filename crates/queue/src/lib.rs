@@ -13,6 +13,7 @@ mod inspect;
 mod invalid;
 mod message;
 mod origin;
+mod pieces;
 mod queue;
 mod redis;
 mod settings;
@@ -28,6 +29,7 @@ pub use message::{
     DeadReason, EndStatus, MessageEnd, NewEnd, NewMessage, QueueMessage, RejectedMessage, SigningKeys,
 };
 pub use origin::{OriginError, PlaceInLine, QueueOrigin, WhenOffline};
+pub use pieces::{FilePieces, PieceName, RunnerReport};
 pub use queue::{
     ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
     QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,

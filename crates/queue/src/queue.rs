@@ -14,6 +14,7 @@ use crate::inspect::{
 };
 use crate::invalid::InvalidQueueSettings;
 use crate::message::{DeadReason, MessageEnd, NewEnd, NewMessage, QueueMessage};
+use crate::pieces::PieceName;
 
 /// The answer to a put.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +122,24 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// The queue cannot be asked.
     async fn forget(&self, node: &str) -> Result<ForgottenNode, QueueError>;
+
+    /// Keeps a piece for so long. It is encrypted.
+    ///
+    /// # Errors
+    /// The queue cannot be asked.
+    async fn put_piece(&self, name: &PieceName, piece: &[u8], keep: Duration) -> Result<(), QueueError>;
+
+    /// A piece that is kept.
+    ///
+    /// # Errors
+    /// The queue cannot be asked, or the piece was altered.
+    async fn piece(&self, name: &PieceName) -> Result<Option<Vec<u8>>, QueueError>;
+
+    /// Deletes pieces.
+    ///
+    /// # Errors
+    /// The queue cannot be asked.
+    async fn delete_pieces(&self, names: &[PieceName]) -> Result<(), QueueError>;
 
     /// Appends to a plain list (`wire: list`), unless it has `max_length` items: its length, or none where it is full.
     ///

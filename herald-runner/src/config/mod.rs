@@ -3,6 +3,7 @@
 mod job;
 mod model;
 mod options;
+mod queue;
 mod tls;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use herald_config::yaml::Problems;
 pub use job::{JobOptions, job_options};
 pub use model::{Listen, REQUEST_TIMEOUT, RunnerConfig};
 pub use options::{PORT, check_secret, description, section};
+pub use queue::{RunnerQueue, queue_options, queue_settings};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ use herald_net::tls::ServerFiles;
 use herald_wire::secret::Secrets;
 
 use super::job::JobOptions;
+use super::queue::RunnerQueue;
 
 /// How long a whole request may take to arrive, at most: a little less than the 30 s that are promised, so that
 /// the answer is there in time too.
@@ -36,6 +37,8 @@ pub struct RunnerConfig {
     pub listen: Listen,
     /// `secret`: the first one signs, all are accepted.
     pub secrets: Secrets,
+    /// `queue`: where it takes jobs from besides.
+    pub queue: Option<RunnerQueue>,
     /// `work_dir`
     pub work_dir: PathBuf,
     /// `run_dir`, `user` and `limits`

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::job::{JobOptions, job_options};
 use super::model::{Listen, REQUEST_TIMEOUT, RunnerConfig};
-use super::tls;
+use super::{queue, tls};
 
 /// The port of a runner, unless another one is given.
 pub const PORT: u16 = 8124;
@@ -56,7 +56,7 @@ pub fn description() -> Description {
     );
     let doc = "Executes signed jobs on this server for a heraldd elsewhere.";
     let description = Description::new("herald-runner", doc).doubts(tls::doubts).example(EXAMPLE);
-    log.into_iter().chain(options(secret().required(), work_dir)).fold(description, Description::option)
+    log.into_iter().chain(options(secret(), work_dir)).fold(description, Description::option)
 }
 
 /// The section `runner` of heraldd, without what the daemon says for all of it: how the log is written. The secret may
@@ -120,7 +120,12 @@ fn options(secret: OptionSpec, work_dir: OptionSpec) -> impl Iterator<Item = Opt
         duration("request_timeout", "25s", "How long a whole request may take to arrive; at most 25 s.")
             .check(check_request_timeout),
     ];
-    listener::options(PORT).into_iter().chain([tls::option()]).chain(rest).chain(job_options())
+    listener::options(PORT)
+        .into_iter()
+        .chain([tls::option()])
+        .chain(rest)
+        .chain([queue::option()])
+        .chain(job_options())
 }
 
 /// Whether it can be the secret of a runner, or a list of such.
@@ -138,6 +143,20 @@ fn secrets(value: Option<&Value>) -> Result<Secrets, CheckError> {
         _ => Vec::new(),
     };
     Secrets::new(texts).map_err(|error| CheckError::plain(error.to_string()))
+}
+
+/// The secrets. A runner that does not listen needs none: it gets one that nobody knows.
+fn own_secrets(given: Option<&Value>, listens: bool) -> Result<Secrets, ComponentError> {
+    match given {
+        None if listens => Err(ComponentError::new("the option `secret` of `herald-runner` is missing")),
+        None => {
+            let mut bytes = [0; 32];
+            getrandom::fill(&mut bytes).map_err(|error| ComponentError::of_option("secret", error))?;
+            Secrets::new([hex::encode(bytes).as_str()])
+                .map_err(|error| ComponentError::of_option("secret", error))
+        }
+        given => secrets(given).map_err(|error| ComponentError::of_option("secret", error)),
+    }
 }
 
 /// The versions of the option `allow`, which may be one or a list.
@@ -206,6 +225,11 @@ impl RunnerConfig {
         let given: RunnerOptions = options.parse()?;
         let level = given.log_level.as_deref().and_then(LogLevel::named);
         let listener = ListenerOptions::of(options, PORT);
+        let given_option = |name: &str| options.0.get(name).filter(|value| !value.is_null());
+        let queue = queue::of(given_option("queue"))?;
+        // With a queue, only what is asked for is listened on.
+        let listens = queue.is_none()
+            || ["host", "port", "unix_socket"].into_iter().any(|name| given_option(name).is_some());
         let work_dir = given.work_dir.or_else(default_work_dir);
         Ok(Self {
             log: LogSettings {
@@ -214,13 +238,13 @@ impl RunnerConfig {
                 format: given.log_format.unwrap_or(LogFormat::Text),
             },
             listen: Listen {
-                tcp: listener.has_port.then_some((listener.host, listener.port)),
+                tcp: (listener.has_port && listens).then_some((listener.host, listener.port)),
                 tls: TlsListenerOptions::of(options).as_ref().map(tls::files),
                 unix_socket: listener.unix_socket,
                 unix_socket_mode: listener.unix_socket_mode,
             },
-            secrets: secrets(options.0.get("secret"))
-                .map_err(|error| ComponentError::of_option("secret", error))?,
+            secrets: own_secrets(given_option("secret"), listens)?,
+            queue,
             work_dir: work_dir.ok_or_else(|| {
                 let what = "give one: neither a home folder nor a state folder is known";
                 ComponentError::of_option("work_dir", what)

@@ -38,6 +38,13 @@ pub struct Opened {
     file: File,
 }
 
+impl Opened {
+    /// The job's name for the file, what it is called, and the file.
+    pub(crate) fn into_parts(self) -> (String, String, File) {
+        (self.name, self.filename, self.file)
+    }
+}
+
 /// Why result files cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenFilesError {

@@ -2,8 +2,9 @@
 
 use herald_config::tls::file_doubts;
 use herald_core::problem::{Path, Problem, kind_of};
-use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, Options};
-use herald_queue::{Durability, QueueAddress, QueueSettings, SigningKeys};
+use herald_core::spec::{Description, Options};
+use herald_queue::{Durability, QueueAddress, QueueSettings};
+use herald_runner::config::{queue_options, queue_settings};
 use serde_json::{Map, Value};
 
 use super::section::{Invalid, References, Section, SectionReader, Shape};
@@ -18,66 +19,14 @@ pub(super) const SECTION: Section = Section {
 };
 
 fn description() -> Description {
-    let new = OptionSpec::new;
-    Description::new("queue", "A queue between servers. Components name it with their option `queue`.")
-        .option(
-            new(
-                "url",
-                OptionKind::Text,
-                "Where Redis (7.0 or newer) or Valkey is: `redis://HOST:PORT/DB`, `rediss://…` with TLS, \
-                 `redis+unix:///PATH`, or `redis+sentinel://HOST:PORT,HOST:PORT/MASTER/DB`.",
-            )
-            .required()
-            .check(check_url),
-        )
-        .option(new("username", OptionKind::Text, "The user, where Redis has ACLs."))
-        .option(new("password", OptionKind::Secret, "The password."))
-        .option(
-            new(
-                "sign",
-                OptionKind::Secrets,
-                "At least 16 bytes, the same on all servers: signs every message, so that access to Redis alone runs \
-                 nothing. Of a list, the first one signs and all are accepted.",
-            )
-            .required()
-            .check(check_sign),
-        )
-        .option(
-            new(
-                "durable",
-                OptionKind::OneOf(&["write", "sync"]),
-                "When a message counts as accepted: once Redis has it (`write`), or once it is on its disk (`sync`: \
-                 Redis 7.2 or `appendfsync always`).",
-            )
-            .default("write"),
-        )
+    let description =
+        Description::new("queue", "A queue between servers. Components name it with their option `queue`.");
+    queue_options()
+        .into_iter()
+        .fold(description, Description::option)
         .option(tls::client_option())
         .doubts(doubts)
         .example("queue: {main: {url: 'redis://localhost:6379', sign: \"${env:HERALD_QUEUE_SIGN}\"}}")
-}
-
-fn check_url(url: &Value) -> Result<(), CheckError> {
-    let url = url.as_str().unwrap_or_default();
-    if url
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('@')))
-    {
-        // Not shown: it has a password in it.
-        return Err(CheckError::plain("a URL of a queue has no user; write  username: …, password: …"));
-    }
-    QueueAddress::parse(url).map(drop).map_err(|wrong| CheckError::plain(wrong.to_string()))
-}
-
-fn secrets(given: &Value) -> Vec<String> {
-    match given {
-        Value::String(one) => vec![one.clone()],
-        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn check_sign(given: &Value) -> Result<(), CheckError> {
-    SigningKeys::new(secrets(given)).map(drop).map_err(|wrong| CheckError::plain(wrong.to_string()))
 }
 
 /// What deserves a warning. Paths begin at the options.
@@ -121,26 +70,14 @@ fn one(
         return Err(reading.wrong(Problem::error(at, message).help(help)));
     };
     let options = reading.options(&description(), body, &at)?;
-    let text = |name: &str| options.0.get(name).and_then(Value::as_str).map(str::to_owned);
-    let url = text("url").unwrap_or_default();
-    let is_encrypted = QueueAddress::parse(&url).is_ok_and(|address| address.is_encrypted());
+    let settings = queue_settings(name, &options.0);
+    let is_encrypted = QueueAddress::parse(&settings.url).is_ok_and(|address| address.is_encrypted());
     let tls = options.0.get("tls").filter(|tls| !tls.is_null()).and_then(|tls| TlsClient::read(tls).ok());
     if tls.is_some() && !is_encrypted {
         let problem = Problem::error(at.key("tls"), "the URL is not one with TLS, so `tls` has no effect");
         return Err(reading.wrong(problem.help("write rediss://")));
     }
-    Ok(QueueSettings {
-        name: name.to_owned(),
-        url,
-        username: text("username"),
-        password: text("password"),
-        sign: options.0.get("sign").map(secrets).unwrap_or_default(),
-        durable: match text("durable").as_deref() {
-            Some("sync") => Durability::Sync,
-            _ => Durability::Write,
-        },
-        tls: tls.map(|TlsClient(files)| files),
-    })
+    Ok(QueueSettings { tls: tls.map(|TlsClient(files)| files), ..settings })
 }
 
 /// The connections of these settings; those of `before` that are the same are kept. With wrong settings the names are

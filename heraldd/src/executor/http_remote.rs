@@ -3,6 +3,7 @@
 mod options;
 #[cfg(test)]
 mod tests;
+mod via;
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use serde_json::Value;
 
 use super::{MAX_JOBS_ELSEWHERE, job_params, together};
 use crate::tls;
-use options::{RemoteOptions, RolloutOptions, Targets};
+use options::{RemoteOptions, RolloutOptions, Targets, ViaOptions};
+use via::ThroughQueue;
 
 /// The component type `http_remote`.
 #[must_use]
@@ -41,6 +43,10 @@ pub fn component() -> ExecutorType {
         let RemoteOptions { settings, targets } = RemoteOptions::of(options, context)?;
         let settings = Arc::new(settings);
         Ok(match targets {
+            Targets::Queue(ViaOptions { connection, topic }) => {
+                let (data_dir, timeout) = (settings.data_dir.clone(), settings.timeout);
+                Arc::new(ThroughQueue { connection, topic, data_dir, timeout })
+            }
             Targets::One(address) => Arc::new(OnOneRunner(RunnerClient::new(settings, address))),
             Targets::Many(RolloutOptions { nodes, strategy, own }) => {
                 Arc::new(OnNodes { rollout: Rollout::new(settings, nodes, strategy), own })

@@ -108,6 +108,14 @@ impl QueueConnections {
     /// # Errors
     /// There is none of this name.
     pub fn named(context: &Context, name: &str) -> Result<QueueConnection, ComponentError> {
+        Self::named_by(context, "queue", name)
+    }
+
+    /// The queue that this option of a component names.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn named_by(context: &Context, option: &str, name: &str) -> Result<QueueConnection, ComponentError> {
         let all = context.get::<Self>().unwrap_or_default();
         if let Some(found) = all.get(name) {
             return Ok(found.clone());
@@ -119,7 +127,7 @@ impl QueueConnections {
             }
             all => expected(name, all.iter().map(|own| own.settings.name.as_str())),
         };
-        Err(ComponentError::of_option("queue", format!("{wrong}; {help}")))
+        Err(ComponentError::of_option(option, format!("{wrong}; {help}")))
     }
 }
 

@@ -10,6 +10,7 @@ mod keys;
 mod link;
 mod list;
 mod marker;
+mod piece_store;
 mod put;
 mod redis_queue;
 mod reply;

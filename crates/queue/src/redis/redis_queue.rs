@@ -1,6 +1,7 @@
 //! The queue on Redis, as programs use it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_base::clock::Clock;
@@ -11,11 +12,13 @@ use crate::inspect::{
 };
 use crate::invalid::InvalidQueueSettings;
 use crate::message::NewMessage;
+use crate::pieces::PieceName;
 use crate::queue::{ConsumerSettings, ListItem, PutAnswer, Queue, QueueConsumer, ResultReader};
 use crate::redis::consumer::RedisConsumer;
 use crate::redis::engine::RedisEngine;
 use crate::redis::inspection;
 use crate::redis::list::{self, OwnLists};
+use crate::redis::piece_store;
 use crate::redis::put;
 use crate::redis::results::RedisResults;
 use crate::settings::QueueSettings;
@@ -105,6 +108,18 @@ impl Queue for RedisQueue {
 
     async fn forget(&self, node: &str) -> Result<ForgottenNode, QueueError> {
         inspection::forget(&self.engine, node).await
+    }
+
+    async fn put_piece(&self, name: &PieceName, piece: &[u8], keep: Duration) -> Result<(), QueueError> {
+        piece_store::put(&self.engine, name, piece, keep).await
+    }
+
+    async fn piece(&self, name: &PieceName) -> Result<Option<Vec<u8>>, QueueError> {
+        piece_store::get(&self.engine, name).await
+    }
+
+    async fn delete_pieces(&self, names: &[PieceName]) -> Result<(), QueueError> {
+        piece_store::delete(&self.engine, names).await
     }
 
     async fn list_push(&self, key: &str, item: &[u8], max_length: u64) -> Result<Option<u64>, QueueError> {

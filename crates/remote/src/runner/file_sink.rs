@@ -19,16 +19,16 @@ const AHEAD: usize = 4;
 const SYNC_EVERY: usize = 64 * 1024 * 1024;
 
 /// A file that is on the disk.
-pub(super) struct StoredFile {
+pub(crate) struct StoredFile {
     pub(super) name: String,
-    pub(super) sum: FileSum,
+    pub(crate) sum: FileSum,
 }
 
 /// Pieces that go to the disk and to the hash together: the fewer times a thread is woken, the better.
 type PieceBatch = Vec<Bytes>;
 
 /// Writes one file to the disk, and computes its hash at the same time.
-pub(super) struct FileSink {
+pub(crate) struct FileSink {
     name: String,
     filename: String,
     size: u64,
@@ -66,7 +66,7 @@ impl FileSink {
     }
 
     /// Takes a piece; waits while the disk or the hash is behind. The error of the disk is that of [`Self::finish`].
-    pub(super) async fn push(&mut self, piece: Bytes) -> Result<(), StagingError> {
+    pub(crate) async fn push(&mut self, piece: Bytes) -> Result<(), StagingError> {
         self.size += piece.len() as u64;
         self.batch_size += piece.len();
         self.batch.push(piece);
@@ -88,7 +88,7 @@ impl FileSink {
     }
 
     /// Waits until everything is on the disk.
-    pub(super) async fn finish(mut self) -> Result<StoredFile, StagingError> {
+    pub(crate) async fn finish(mut self) -> Result<StoredFile, StagingError> {
         self.flush().await;
         let Self { name, filename, size, to_disk, to_hash, disk, hash, .. } = self;
         drop((to_disk, to_hash));

@@ -23,3 +23,4 @@ pub use herald_net::client::ConnectError;
 pub use probe::{NodeProbe, NodeStatus, ProbeError};
 pub(crate) use request::RunnerRequest;
 pub use run::RunnerClient;
+pub(crate) use staging::{Staging, sweep};

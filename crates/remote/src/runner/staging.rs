@@ -23,7 +23,7 @@ const PREFIX: &str = ".herald-incoming-";
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A folder beside the final one. Dropping it removes what is in it.
-pub(super) struct Staging {
+pub(crate) struct Staging {
     data_dir: PathBuf,
     folder: PathBuf,
     /// Held locked: the sweep of other executors and daemons sees that this folder is in use.
@@ -33,7 +33,7 @@ pub(super) struct Staging {
 
 impl Staging {
     /// A fresh folder below `data_dir`.
-    pub(super) async fn begin(data_dir: &Path) -> io::Result<Self> {
+    pub(crate) async fn begin(data_dir: &Path) -> io::Result<Self> {
         let data_dir = data_dir.to_owned();
         blocking(move || {
             data_dir::make_private(&data_dir)?;
@@ -55,7 +55,7 @@ impl Staging {
     }
 
     /// Begins a file; its content is pushed into the sink.
-    pub(super) async fn file(&self, name: &str, filename: &str) -> Result<FileSink, StagingError> {
+    pub(crate) async fn file(&self, name: &str, filename: &str) -> Result<FileSink, StagingError> {
         let owned = str::to_owned;
         name::check(name).map_err(|error| StagingError::Name { name: owned(name), error })?;
         name::check(filename).map_err(|error| StagingError::Filename {
@@ -77,7 +77,7 @@ impl Staging {
     }
 
     /// Adds a file whose content is complete.
-    pub(super) fn add(&mut self, file: StoredFile) {
+    pub(crate) fn add(&mut self, file: StoredFile) {
         self.files.insert(file.name, file.sum);
     }
 
@@ -89,7 +89,7 @@ impl Staging {
     /// Puts all files in place as `<data_dir>/<job_id>/<name>/<filename>`, or
     /// `<data_dir>/<job_id>/<node>/<name>/<filename>` for one of several nodes, and returns their paths by name. Files
     /// of an earlier attempt are replaced.
-    pub(super) async fn commit(
+    pub(crate) async fn commit(
         self,
         job_id: &str,
         node: Option<&str>,
@@ -155,7 +155,7 @@ impl Drop for Staging {
 }
 
 /// Removes what daemons that were killed left behind.
-pub(super) async fn sweep(data_dir: &Path) {
+pub(crate) async fn sweep(data_dir: &Path) {
     let leftovers = Leftovers { prefix: PREFIX, what: "unfinished answers of previous runs" };
     data_dir::sweep(data_dir, leftovers, |entry| {
         if entry.file_type()?.is_dir()

@@ -5,7 +5,7 @@ use herald_wire::name::NameError;
 
 /// Why result files cannot be stored.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StagingError {
+pub(crate) enum StagingError {
     #[error("the name {name:?} of a result file cannot be used: {error}")]
     Name { name: String, error: NameError },
     #[error("the name {filename:?} of the result file {name:?} cannot be used: {error}")]

@@ -15,6 +15,7 @@ use herald_runner::config::check_secret;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::queue::{QueueConnection, QueueConnections};
 use crate::runner_address::runner_address;
 use crate::tls;
 
@@ -72,6 +73,13 @@ pub(super) fn specs() -> Vec<OptionSpec> {
         OptionSpec::new("tags", OptionKind::Texts, "The same by tag: every node that bears one of these."),
         strategy_option(),
         OptionSpec::new(
+            "via",
+            OptionKind::Text,
+            "The name of a queue under `queue`: jobs go to the herald-runners that read `topic` there (their option `queue`), \
+             each to one of them, and no runner needs an open port. Result files of up to 8 MiB each come back.",
+        ),
+        OptionSpec::new("topic", OptionKind::Text, "With `via`: what the runners read."),
+        OptionSpec::new(
             "data_dir",
             OptionKind::FilePath,
             "Result files are stored here as `<job_id>/<name>/<filename>`; while a job on several nodes runs, also which of \
@@ -122,6 +130,13 @@ pub(super) struct RolloutOptions {
 pub(super) enum Targets {
     One(RunnerAddress),
     Many(RolloutOptions),
+    Queue(ViaOptions),
+}
+
+/// The runners that read a topic of a queue.
+pub(super) struct ViaOptions {
+    pub(super) connection: QueueConnection,
+    pub(super) topic: String,
 }
 
 /// The options, read.
@@ -173,17 +188,34 @@ fn targets(options: &Options, context: &Context) -> Result<Targets, ComponentErr
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
     let wrong = |option: &str, why: String| Err(ComponentError::of_option(option, why));
     let ways: Vec<&str> =
-        ["host", "nodes", "tags"].into_iter().filter(|name| given(name).is_some()).collect();
+        ["host", "nodes", "tags", "via"].into_iter().filter(|name| given(name).is_some()).collect();
     let way = match ways.as_slice() {
         [one] => *one,
         [] => {
-            let what = "name where jobs run: `host` with `secret`, or `nodes`, or `tags`";
+            let what =
+                "name where jobs run: `host` with `secret`, or `nodes`, or `tags`, or `via` with `topic`";
             return Err(ComponentError::new(what));
         }
         [first, second, ..] => {
             return wrong(second, format!("jobs run where `{first}` says; give one of them"));
         }
     };
+    if way == "via" {
+        if let Some(name) = ["secret", "tls", "strategy"].into_iter().find(|name| given(name).is_some()) {
+            return wrong(name, "it has no effect with `via`".to_owned());
+        }
+        let text = |name: &str| given(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let connection = QueueConnections::named_by(context, "via", &text("via"))?;
+        return match text("topic") {
+            topic if topic.is_empty() => {
+                Err(ComponentError::new("the option `topic` is missing: what the runners read"))
+            }
+            topic => Ok(Targets::Queue(ViaOptions { connection, topic })),
+        };
+    }
+    if given("topic").is_some() {
+        return wrong("topic", "it is for `via`".to_owned());
+    }
     if way == "host" {
         if given("strategy").is_some() {
             return wrong("strategy", "it is for `nodes` and `tags`".to_owned());
