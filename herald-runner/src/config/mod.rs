@@ -48,7 +48,9 @@ pub fn check(
     file: ConfigurationFile,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<RunnerConfig, Problems> {
-    let Checked { value, warnings } = flat::check(file, &description(), RunnerConfig::of, variable)?;
+    let takes_from_queue = file.document.value().get("queue").is_some();
+    let description = if takes_from_queue { options::with_queue() } else { description() };
+    let Checked { value, warnings } = flat::check(file, &description, RunnerConfig::of, variable)?;
     let warnings = warnings.iter().map(|warning| warning.to_string().trim_end().to_owned()).collect();
     Ok(RunnerConfig { warnings, ..value })
 }

@@ -38,6 +38,16 @@ work_dir: /var/lib/herald-runner/work
 /// The file of herald-runner.
 #[must_use]
 pub fn description() -> Description {
+    of_file(secret().required())
+}
+
+/// The same where it takes jobs from a queue: without a port it needs no secret.
+#[must_use]
+pub(super) fn with_queue() -> Description {
+    of_file(secret())
+}
+
+fn of_file(secret: OptionSpec) -> Description {
     let new = OptionSpec::new;
     let log = [
         log::level_option("log_level"),
@@ -56,7 +66,7 @@ pub fn description() -> Description {
     );
     let doc = "Executes signed jobs on this server for a heraldd elsewhere.";
     let description = Description::new("herald-runner", doc).doubts(tls::doubts).example(EXAMPLE);
-    log.into_iter().chain(options(secret(), work_dir)).fold(description, Description::option)
+    log.into_iter().chain(options(secret, work_dir)).fold(description, Description::option)
 }
 
 /// The section `runner` of heraldd, without what the daemon says for all of it: how the log is written. The secret may

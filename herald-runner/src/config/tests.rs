@@ -242,3 +242,27 @@ fn the_example_is_right_and_every_option_is_documented() {
     assert_eq!(names(&section), names(&description));
     assert_eq!(section.options.len() + 3, description.options.len());
 }
+
+#[test]
+fn a_runner_with_a_queue_listens_only_where_it_is_asked_to() {
+    let queue = "queue: {url: 'redis://localhost:6379', sign: 0123456789abcdef, topic: jobs}\n";
+    for (more, listens) in [("", false), ("port: 0\nsecret: the_secret_should_be_strong_enough\n", true)] {
+        let config = read(&format!("{queue}{more}")).unwrap();
+        assert_eq!(config.listen.tcp.is_some(), listens);
+        let own = config.queue.unwrap();
+        assert_eq!((own.topic.as_str(), own.process, own.name), ("jobs", 1, None));
+    }
+    for (given, says) in [
+        (format!("{queue}port: 0\n"), "the option `secret` of `herald-runner` is missing"),
+        ("queue: {url: 'redis://localhost', topic: jobs}\n".to_owned(), "`sign`"),
+        (
+            "queue: {url: 'redis://u:hunter2@localhost', sign: 0123456789abcdef, topic: t}\n".to_owned(),
+            "has no user",
+        ),
+        ("queue: {url: 'http://localhost', sign: 0123456789abcdef, topic: t}\n".to_owned(), "unknown scheme"),
+        ("queue: {url: 'redis://localhost', sign: short, topic: t}\n".to_owned(), "16 bytes"),
+    ] {
+        let said = read(&given).unwrap_err();
+        assert!(said.contains(says) && !said.contains("hunter2"), "{given}: {said}");
+    }
+}

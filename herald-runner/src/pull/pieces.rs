@@ -36,7 +36,7 @@ struct ReadFile {
     bytes: Vec<u8>,
 }
 
-/// Sends all files; tells what the daemon needs to know of each.
+/// Sends all files. Returns what the daemon needs to know of each.
 pub(super) async fn send(
     queue: &dyn Queue,
     message: &str,

@@ -4,6 +4,7 @@ mod between;
 mod binding;
 mod files;
 mod lifetime;
+mod pull;
 mod runner;
 mod silence;
 mod v1;

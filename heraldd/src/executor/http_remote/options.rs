@@ -50,12 +50,6 @@ router:
 
 /// All options, in the order in which they are documented.
 pub(super) fn specs() -> Vec<OptionSpec> {
-    let mut wire = OptionSpec::new(
-        "wire",
-        OptionKind::Integer { min: 1, max: 2 },
-        "The version of the wire: 2 signs requests and answers; 1 speaks to the runner of the Go original.",
-    );
-    wire.default = Some(Value::from(2));
     vec![
         OptionSpec::new(
             "host",
@@ -72,12 +66,7 @@ pub(super) fn specs() -> Vec<OptionSpec> {
         OptionSpec::new("nodes", OptionKind::Texts, "The nodes of `node` on which each job runs."),
         OptionSpec::new("tags", OptionKind::Texts, "The same by tag: every node that bears one of these."),
         strategy_option(),
-        OptionSpec::new(
-            "via",
-            OptionKind::Text,
-            "The name of a queue under `queue`: jobs go to the herald-runners that read `topic` there (their option `queue`), \
-             each to one of them, and no runner needs an open port. Result files of up to 8 MiB each come back.",
-        ),
+        via_option(),
         OptionSpec::new("topic", OptionKind::Text, "With `via`: what the runners read."),
         OptionSpec::new(
             "data_dir",
@@ -93,7 +82,7 @@ pub(super) fn specs() -> Vec<OptionSpec> {
              `job_param` counts on the runner.",
         )
         .default("24h"),
-        wire,
+        wire_option(),
         OptionSpec::new("connect_timeout", OptionKind::Duration, "For making a connection.").default("10s"),
         OptionSpec::new(
             "rejoin",
@@ -281,6 +270,26 @@ fn tagged(tags: &[&str], all: &Nodes) -> Result<Vec<NodeRunner>, ComponentError>
 
 fn node_runner(node: &ConfiguredNode) -> NodeRunner {
     NodeRunner { name: node.name.clone(), address: node.runner.clone() }
+}
+
+/// The option `via`.
+fn via_option() -> OptionSpec {
+    OptionSpec::new(
+        "via",
+        OptionKind::Text,
+        "The name of a queue under `queue`: jobs go to the herald-runners that read `topic` there (their option `queue`), \
+             each to one of them, and no runner needs an open port. Result files of up to 8 MiB each come back.",
+    )
+}
+
+/// The option `wire`.
+fn wire_option() -> OptionSpec {
+    OptionSpec::new(
+        "wire",
+        OptionKind::Integer { min: 1, max: 2 },
+        "The version of the wire: 2 signs requests and answers; 1 speaks to the runner of the Go original.",
+    )
+    .default(2)
 }
 
 /// The option `strategy`.
