@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::connections::EtcdConnections;
 
 /// Reads a key, or a field of the JSON object in it.
+#[derive(PartialEq)]
 pub struct EtcdTextReader(pub EtcdConnections);
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! Texts that an event does not carry because they are secret, only where they are: the password in a URL that another
 //! system keeps, say. A component that needs such a text reads it when it uses it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub struct SecretPlaceError(pub String);
 
 /// Reads texts from one kind of places.
 #[async_trait]
-pub trait SecretReader: Send + Sync + 'static {
+pub trait SecretReader: Any + Send + Sync {
     /// The text at this place: a map that holds the name of the kind, and what else the reader needs.
     ///
     /// MUST end within a bounded time.
@@ -27,16 +28,34 @@ pub trait SecretReader: Send + Sync + 'static {
 
 /// The readers of all kinds of places, for the [`Context`](crate::context::Context) of components. A place is a map in
 /// which one key is the name of its kind: `{etcd: NAME, key: KEY, field: FIELD}`.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct SecretPlaces {
-    readers: BTreeMap<String, Arc<dyn SecretReader>>,
+    readers: BTreeMap<String, KindReader>,
+}
+
+/// The reader of one kind, and how two of its type are compared.
+#[derive(Clone)]
+struct KindReader {
+    reader: Arc<dyn SecretReader>,
+    equal: fn(&dyn Any, &dyn Any) -> bool,
+}
+
+impl PartialEq for KindReader {
+    fn eq(&self, other: &Self) -> bool {
+        let (one, other): (&dyn Any, &dyn Any) = (&*self.reader, &*other.reader);
+        (self.equal)(one, other)
+    }
 }
 
 impl SecretPlaces {
-    /// Adds the reader of a kind; it takes the place of an earlier one.
+    /// Adds the reader of a kind; it takes the place of an earlier one. A reload keeps the components that use an equal
+    /// one.
     #[must_use]
-    pub fn with(mut self, kind: &str, reader: Arc<dyn SecretReader>) -> Self {
-        self.readers.insert(kind.to_owned(), reader);
+    pub fn with<R: SecretReader + PartialEq>(mut self, kind: &str, reader: R) -> Self {
+        let equal = |one: &dyn Any, other: &dyn Any| {
+            one.downcast_ref::<R>().is_some_and(|one| Some(one) == other.downcast_ref())
+        };
+        self.readers.insert(kind.to_owned(), KindReader { reader: Arc::new(reader), equal });
         self
     }
 
@@ -46,24 +65,13 @@ impl SecretPlaces {
     /// No kind is named, or the reader's own error.
     pub async fn read(&self, place: &Params) -> Result<String, SecretPlaceError> {
         let reader = self.readers.iter().find(|(kind, _)| place.contains_key(kind.as_str()));
-        let Some((_, reader)) = reader else {
+        let Some((_, KindReader { reader, .. })) = reader else {
             let known: Vec<&str> = self.readers.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let what = format!("the place names none of the kinds that can be read here ({known})");
             return Err(SecretPlaceError(what));
         };
         reader.read(place).await
-    }
-}
-
-impl PartialEq for SecretPlaces {
-    /// The same readers.
-    fn eq(&self, other: &Self) -> bool {
-        self.readers.len() == other.readers.len()
-            && self
-                .readers
-                .iter()
-                .all(|(kind, reader)| other.readers.get(kind).is_some_and(|other| Arc::ptr_eq(reader, other)))
     }
 }
 
@@ -77,6 +85,7 @@ impl std::fmt::Debug for SecretPlaces {
 mod tests {
     use super::*;
 
+    #[derive(PartialEq)]
     struct Fixed(&'static str);
 
     #[async_trait]
@@ -97,8 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_kind_decides() {
-        let one: Arc<dyn SecretReader> = Arc::new(Fixed("one:"));
-        let places = SecretPlaces::default().with("a", one.clone()).with("b", Arc::new(Fixed("other:")));
+        let places = SecretPlaces::default().with("a", Fixed("one:")).with("b", Fixed("other:"));
         for (given, expected) in [
             (serde_json::json!({"a": "n", "key": "k"}), Ok("one:k")),
             (serde_json::json!({"b": "n", "key": "k"}), Ok("other:k")),
@@ -111,8 +119,9 @@ mod tests {
             let read = places.read(&place(given.clone())).await.map_err(|error| error.to_string());
             assert_eq!(read.as_deref().map_err(String::as_str), expected, "{given}");
         }
-        let again = SecretPlaces::default().with("a", one.clone());
-        assert!(again == SecretPlaces::default().with("a", one) && again != places);
-        assert!(again != SecretPlaces::default().with("a", Arc::new(Fixed("one:"))));
+        let again = SecretPlaces::default().with("a", Fixed("one:"));
+        assert!(again == SecretPlaces::default().with("a", Fixed("one:")) && again != places);
+        assert!(again != SecretPlaces::default().with("a", Fixed("two:")));
+        assert!(again != SecretPlaces::default().with("b", Fixed("one:")));
     }
 }

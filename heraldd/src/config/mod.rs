@@ -22,7 +22,6 @@ mod tests;
 
 use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
 
 pub use herald_config::file::ReadError;
 use herald_config::file::{self, ConfigurationFile};
@@ -224,7 +223,7 @@ impl Checker<'_> {
         let etcd = etcd::connections(in_etcd, &top, &source.etcd);
         context.share(etcd.clone());
         if etcd.iter().next().is_some() {
-            context.share(SecretPlaces::default().with("etcd", Arc::new(EtcdTextReader(etcd.clone()))));
+            context.share(SecretPlaces::default().with("etcd", EtcdTextReader(etcd.clone())));
         }
         let state_dir = settings.as_ref().and_then(|settings| settings.daemon.state_dir.as_deref());
         let node = node_name(source.id.as_deref(), state_dir, &source.queues.node);

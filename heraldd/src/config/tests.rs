@@ -323,3 +323,33 @@ fn a_component_is_made_again_at_a_reload_if_what_it_took_has_changed() {
         assert_eq!(before.trigger_change(&after).new.is_empty(), triggers_kept, "{nodes} {id:?}");
     }
 }
+
+/// The connections to an etcd are the same as long as its settings are: what reads from them is kept.
+#[test]
+fn an_http_request_is_kept_at_a_reload_with_the_same_etcd() {
+    let registry = crate::components::registry(&[]);
+    let place = Place::new();
+    let load = |url: &str, before: Option<&crate::assembly::Assembly>| {
+        let yaml = format!(
+            "etcd: {{main: {{endpoints: ['{url}']}}}}\n\
+             trigger: {{t: {{type: etcd, etcd: main, prefix: /w/}}}}\n\
+             executor: {{post: {{type: http_request, url: 'http://h/'}}}}\n\
+             router: {{r: {{trigger: t, selector: all, task: {{a: post}}}}}}\n"
+        );
+        let mut source = place.source(&yaml);
+        source.etcd = before.map(|before| before.etcd.clone()).unwrap_or_default();
+        let config =
+            check_with(source, &registry, &[], &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        crate::assembly::Assembly::build(&config, before)
+    };
+    let executor = |assembly: &crate::assembly::Assembly| {
+        let plan = assembly.plan(Workflow::default(), Mask::default());
+        plan.executors[&herald_core::activation::Name::from("post")].clone()
+    };
+    let before = load("http://localhost:1", None);
+    for (url, kept) in [("http://localhost:1", true), ("http://localhost:2", false)] {
+        let after = load(url, Some(&before));
+        assert_eq!(Arc::ptr_eq(&executor(&before), &executor(&after)), kept, "{url}");
+        assert_eq!(before.trigger_change(&after).new.is_empty(), kept, "{url}");
+    }
+}

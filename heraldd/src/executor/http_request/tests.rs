@@ -145,6 +145,7 @@ async fn a_cancelled_request_is_given_up() {
     assert_eq!((failure.kind, failure.error.as_str()), (FailureKind::Cancelled, "cancelled"));
 }
 
+#[derive(PartialEq)]
 struct Kept(String);
 
 #[async_trait]
@@ -162,7 +163,7 @@ async fn a_url_that_is_kept_elsewhere_is_secret() {
     let address = echo(true).await;
     let url = format!("http://user:pass-word-5@{address}/callback/T0/B0");
     let mut context = Context::default();
-    context.share(SecretPlaces::default().with("etcd", Arc::new(Kept(url))));
+    context.share(SecretPlaces::default().with("etcd", Kept(url)));
     let executor = executor(&json!({}), &context);
     let params =
         |key: &str| json!({"url_from": {"etcd": "main", "key": key}, "json": {"echo": "pass-word-5"}});
