@@ -25,13 +25,13 @@ pub enum PublishError {
         why: &'static str,
     },
     /// Another project publishes this file.
-    #[error("{path:?} (key {key:?}) belongs to project {owner:?}; publish it elsewhere, or remove it there")]
+    #[error("{path:?} (key {key:?}) belongs to {owner}; publish it elsewhere, or remove it there")]
     Claimed {
         /// The file.
         path: PathBuf,
         /// The key that wants it, too.
         key: String,
-        /// The project that published it first.
+        /// The project that published it first, and its key, for people.
         owner: String,
     },
     /// More than `max_file` or `max_total`.

@@ -16,8 +16,30 @@ pub struct FileClaims(Arc<Mutex<ClaimTable>>);
 
 #[derive(Debug, Default)]
 struct ClaimTable {
-    /// A file, or a whole folder, and its project. Paths are ordered by their parts: what is below a folder follows it.
-    owners: BTreeMap<PathBuf, String>,
+    /// A file, or a whole folder, and whose it is. Paths are ordered by their parts: what is below a folder follows it.
+    owners: BTreeMap<PathBuf, FileOwner>,
+}
+
+/// Whose a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileOwner {
+    project: String,
+    /// Its key; empty for a whole folder.
+    key: String,
+}
+
+impl FileOwner {
+    fn new(project: &str, key: &str) -> Self {
+        Self { project: project.to_owned(), key: key.to_owned() }
+    }
+
+    /// For people.
+    fn shown(&self) -> String {
+        match self.key.as_str() {
+            "" => format!("project {:?}", self.project),
+            key => format!("the key {key:?} of project {:?}", self.project),
+        }
+    }
 }
 
 /// A file that a project wants.
@@ -48,10 +70,10 @@ impl FileClaims {
         whole: bool,
     ) -> Result<(), PublishError> {
         let mut table = self.table();
-        let claimed = |path: &Path, key: &str, owner: &str| PublishError::Claimed {
+        let claimed = |path: &Path, key: &str, owner: &FileOwner| PublishError::Claimed {
             path: path.to_owned(),
             key: key.to_owned(),
-            owner: owner.to_owned(),
+            owner: owner.shown(),
         };
         if whole && let Some((path, other)) = table.other_below(folder, owner) {
             return Err(claimed(path, wanted.first().map_or("", |wanted| wanted.key), other));
@@ -62,21 +84,22 @@ impl FileClaims {
                 return Err(claimed(path, key, other));
             }
         }
-        let wanted = wanted.iter().map(|wanted| folder.join(wanted.name.as_str()));
-        table
-            .owners
-            .extend(wanted.chain(whole.then(|| folder.to_owned())).map(|path| (path, owner.to_owned())));
+        let own =
+            |Wanted { name, key }: &Wanted<'_>| (folder.join(name.as_str()), FileOwner::new(owner, key));
+        let whole = whole.then(|| (folder.to_owned(), FileOwner::new(owner, "")));
+        table.owners.extend(wanted.iter().map(own).chain(whole));
         Ok(())
     }
 
     /// What the project has at the end.
     pub(crate) fn settle(&self, data: &LedgerData) {
         let mut table = self.table();
-        table.owners.retain(|_, owner| *owner != data.id);
+        table.owners.retain(|_, owner| owner.project != data.id);
         let Some(folder) = &data.folder else { return };
-        let files = data.files.keys().map(|name| folder.join(name.as_str()));
-        let whole = (data.whole_folder && !data.files.is_empty()).then(|| folder.clone());
-        table.owners.extend(files.chain(whole).map(|path| (path, data.id.clone())));
+        let own = |path: PathBuf, key: &str| (path, FileOwner::new(&data.id, key));
+        let files = data.files.iter().map(|(name, file)| own(folder.join(name.as_str()), &file.key));
+        let whole = (data.whole_folder && !data.files.is_empty()).then(|| own(folder.clone(), ""));
+        table.owners.extend(files.chain(whole));
     }
 
     fn table(&self) -> MutexGuard<'_, ClaimTable> {
@@ -87,16 +110,16 @@ impl FileClaims {
 impl ClaimTable {
     /// What another project has at this path, above it or below it: a file is in the way of what is below it, and so is
     /// a whole folder.
-    fn other(&self, path: &Path, owner: &str) -> Option<(&Path, &str)> {
-        let at = |path: &Path| self.owners.get_key_value(path).filter(|(_, other)| *other != owner);
-        let above = path.ancestors().find_map(at).map(|(path, other)| (&**path, &**other));
+    fn other(&self, path: &Path, owner: &str) -> Option<(&Path, &FileOwner)> {
+        let at = |path: &Path| self.owners.get_key_value(path).filter(|(_, other)| other.project != owner);
+        let above = path.ancestors().find_map(at).map(|(path, other)| (&**path, other));
         above.or_else(|| self.other_below(path, owner))
     }
 
-    fn other_below(&self, folder: &Path, owner: &str) -> Option<(&Path, &str)> {
+    fn other_below(&self, folder: &Path, owner: &str) -> Option<(&Path, &FileOwner)> {
         let below = self.owners.range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
         let mut below = below.take_while(|(path, _)| path.starts_with(folder));
-        below.find(|(_, other)| *other != owner).map(|(path, other)| (&**path, &**other))
+        below.find(|(_, other)| other.project != owner).map(|(path, other)| (&**path, other))
     }
 }
 
@@ -131,7 +154,7 @@ mod tests {
             assert_eq!(found.is_ok(), expected, "{owner} {folder} {names:?}: {found:?}");
         }
         let error = claim("b", "/x", &["1"], false).unwrap_err();
-        assert!(error.contains("\"/x/1\"") && error.contains("project \"a\""), "{error}");
+        assert!(error.contains("\"/x/1\" (key \"k\") belongs to the key \"k\" of project \"a\""), "{error}");
         claims.settle(&LedgerData { id: "a".to_owned(), ..LedgerData::default() });
         assert_eq!(claim("b", "/x", &["1"], false), Ok(()));
     }
