@@ -58,6 +58,19 @@ pub enum HistoryBreak {
         /// The revision up to which everything had been seen.
         seen: i64,
     },
+    /// At a revision that was seen, a key is not what it was.
+    #[error(
+        "etcd was wiped or restored: when revision {seen} was read, the key {key} was of revision {revision}, and at that \
+         revision etcd does not have it like that any more"
+    )]
+    Past {
+        /// The key, quoted.
+        key: String,
+        /// Its revision as it was seen.
+        revision: i64,
+        /// The revision up to which everything had been seen.
+        seen: i64,
+    },
 }
 
 impl HistoryPoint {
@@ -107,6 +120,18 @@ impl SeenKeys {
                 seen: self.point.revision,
             })
         })
+    }
+
+    /// Whether these are the keys that were seen, and each is as it was.
+    pub(crate) fn is_exactly(&self, keys: &[KeyValue]) -> bool {
+        let is_same = |key: &KeyValue| self.keys.get(&key.key) == Some(&key.mod_revision);
+        self.keys.len() == keys.len() && keys.iter().all(is_same)
+    }
+
+    /// The key that changed last.
+    pub(crate) fn newest(&self) -> Option<(&[u8], i64)> {
+        let newest = self.keys.iter().max_by_key(|(_, revision)| **revision);
+        newest.map(|(key, revision)| (key.as_slice(), *revision))
     }
 }
 

@@ -185,7 +185,14 @@ impl EtcdProject {
     }
 
     /// Why this is not of the history that was published before.
-    pub(crate) fn history_break(&self, source: &LedgerSource) -> Option<HistoryBreak> {
+    ///
+    /// # Errors
+    /// When etcd cannot be asked.
+    pub(crate) async fn history_break(
+        &self,
+        client: &EtcdClient,
+        source: &LedgerSource,
+    ) -> Result<Option<HistoryBreak>, EtcdError> {
         let prefix = self.keys_of.start().into_bytes();
         let whole = |(below, revision): (&String, &i64)| {
             let below = STANDARD.decode(below).ok()?;
@@ -193,7 +200,7 @@ impl EtcdProject {
         };
         let seen = SeenKeys { point: source.point, keys: source.keys.iter().filter_map(whole).collect() };
         let now = HistoryPoint { revision: self.revision, ..self.point };
-        seen.break_before(&now, &self.keys)
+        client.history_break(&seen, &now, &self.keys).await
     }
 }
 

@@ -10,6 +10,7 @@ mod keys;
 mod lease;
 mod range;
 mod token;
+mod witness;
 
 pub use connection::ConnectionStatus;
 pub(crate) use endpoints::EndpointIndex;

@@ -2,7 +2,8 @@
 
 use e2e::etcd::EtcdServer;
 use herald_etcd::{
-    EtcdError, KeyComparison, KeyRange, Operation, OperationResult, PutRequest, RangeQuery, Transaction,
+    EtcdError, KeyComparison, KeyRange, Operation, OperationResult, PutRequest, RangeQuery, SeenKeys,
+    Transaction,
 };
 
 use crate::{client, put};
@@ -126,4 +127,36 @@ async fn transactions_happen_whole_or_not() {
         let error = client.transaction(&transaction).await.unwrap_err();
         assert!(matches!(error, EtcdError::Rejected { .. }) && error.to_string().contains(says), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_was_filled_again_is_of_another_history() {
+    let mut server = EtcdServer::start();
+    let herald = client(&server);
+    let query = || RangeQuery::new(KeyRange::prefix(*b"/w/"));
+    herald.put(&put("/w/a", "1")).await.unwrap();
+    herald.put(&put("/w/b", "1")).await.unwrap();
+    let snapshot = herald.range(query(), 1000).await.unwrap();
+    let keys = snapshot.keys.iter().map(|key| (key.key.clone(), key.mod_revision)).collect();
+    let seen = SeenKeys { point: snapshot.point, keys };
+    let found = async || {
+        let now = herald.range(query(), 1000).await.unwrap();
+        herald.history_break(&seen, &now.point, &now.keys).await.unwrap()
+    };
+    assert_eq!(found().await, None);
+    for key in ["/w/a", "/w/b", "/w/c"] {
+        herald.put(&put(key, "2")).await.unwrap();
+        assert_eq!(found().await, None, "{key}");
+    }
+    server.kill();
+    server.wipe();
+    server.start_again();
+    for _ in 0..10 {
+        herald.put(&put("/elsewhere", "1")).await.unwrap();
+    }
+    herald.put(&put("/w/a", "2")).await.unwrap();
+    let broken = found().await.map(|broken| broken.to_string()).unwrap_or_default();
+    assert!(broken.contains("etcd does not have it like that any more"), "{broken}");
+    let _ = server.ctl(&["compaction", "9"]);
+    assert_eq!(found().await, None, "nobody can know it");
 }

@@ -77,7 +77,8 @@ impl<'a> PublicationRun<'a> {
         self.result.revision = project.revision;
         let source: LedgerSource = serde_json::from_value(ledger.data().source.clone()).unwrap_or_default();
         self.result.callback = project.last_callback(&source, &options.etcd);
-        if let Some(ended) = self.pinned(&ledger, &project, &source) {
+        let broken = self.broken(&project, &source).await?;
+        if let Some(ended) = self.pinned(&ledger, &project, &source, broken) {
             return ended;
         }
         let (policy, files) = match self.wanted(&ledger, &project, &source)? {
@@ -88,6 +89,24 @@ impl<'a> PublicationRun<'a> {
         self.carry_out(opened, ledger, &project, &source, policy, files).await
     }
 
+    /// Why etcd is of another history than what was published, where that counts.
+    async fn broken(
+        &self,
+        project: &EtcdProject,
+        source: &LedgerSource,
+    ) -> Result<Option<String>, StepFailure> {
+        let Publisher { connection, options, .. } = self.publisher;
+        if options.on_reset != OnReset::Hold || self.request.is_accepted || !source.is_known() {
+            return Ok(None);
+        }
+        if self.note.held.is_some() {
+            return Ok(self.note.held.clone());
+        }
+        let found = project.history_break(&connection.client, source).await;
+        let found = found.map_err(|error| StepFailure { passes: true, ..StepFailure::new(error) })?;
+        Ok(found.map(|found| found.to_string()))
+    }
+
     /// Ends it where etcd does not count: it is of another history, an earlier publication was restored, or what
     /// failed did not change.
     fn pinned(
@@ -95,25 +114,22 @@ impl<'a> PublicationRun<'a> {
         ledger: &ProjectLedger,
         project: &EtcdProject,
         source: &LedgerSource,
+        broken: Option<String>,
     ) -> Option<RunEnd> {
-        let JobRequest { reason, is_accepted, .. } = self.request;
+        let JobRequest { reason, .. } = self.request;
         let fingerprint = project.fingerprint();
         let is_known = self.note.failed.as_ref() == Some(&fingerprint);
         if reason != RequestReason::Manual && self.note.pinned.as_ref() == Some(&fingerprint) {
             return Some(Ok(quiet("held")));
         }
-        if self.publisher.options.on_reset == OnReset::Hold && !is_accepted && source.is_known() {
-            let broken = project.history_break(source).map(|broken| broken.to_string());
-            let why = self.note.held.clone().or(broken);
-            if let Some(why) = why.filter(|_| !self.is_as_published(ledger, project, source)) {
-                self.note.held = Some(why.clone());
-                self.note.failed = Some(fingerprint);
-                let help =
-                    format!("`heraldd publish {} --accept` publishes what etcd has now", self.keys.project);
-                let error = format!("held: {why}; {help}, the return of the keys ends it too");
-                let is_reported = !is_known;
-                return Some(Err(StepFailure { state: "held", is_reported, ..StepFailure::new(error) }));
-            }
+        if let Some(why) = broken.filter(|_| !self.is_as_published(ledger, project, source)) {
+            self.note.held = Some(why.clone());
+            self.note.failed = Some(fingerprint);
+            let help =
+                format!("`heraldd publish {} --accept` publishes what etcd has now", self.keys.project);
+            let error = format!("held: {why}; {help}, the return of the keys ends it too");
+            let is_reported = !is_known;
+            return Some(Err(StepFailure { state: "held", is_reported, ..StepFailure::new(error) }));
         }
         self.note.held = None;
         self.note.pinned = None;
