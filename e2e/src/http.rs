@@ -229,7 +229,12 @@ pub fn send_unix(path: &Path, request: &Message) -> Response {
 
 /// Posts JSON as `curl` would.
 pub fn post_json(address: SocketAddr, body: &[u8]) -> Response {
-    send(address, &Message::request("POST", "/", &[("Content-Type", "application/json")], body))
+    post_to(address, "/", body)
+}
+
+/// The same, to this path.
+pub fn post_to(address: SocketAddr, path: &str, body: &[u8]) -> Response {
+    send(address, &Message::request("POST", path, &[("Content-Type", "application/json")], body))
 }
 
 /// Whether no process listens there.

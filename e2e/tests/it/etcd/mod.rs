@@ -22,12 +22,33 @@
 //! | names and links | `publishing::hostile_keys_and_links_write_nothing_elsewhere` |
 //! | restart, drift, wiped etcd: held until `--accept` | `publishing::kill_9_and_drift_and_a_wiped_etcd` |
 //! | `--rollback ID` | `publishing::an_earlier_publication_is_restored` |
+//! | several keys in one transaction: one publication | `bursts::one_transaction_is_one_publication` |
+//! | 2,000 values of one key: the last one wins, one publication at a time | `bursts::two_thousand_values_of_one_key` |
+//! | bursts in parallel: the disk equals etcd | `bursts::after_each_burst_the_disk_equals_etcd` |
+//! | wiped, and filled again past the revision that was seen: held until the keys return | `restarts::refilled_with_half_of_the_keys_it_is_still_held`, `restarts::the_same_while_heraldd_is_down` |
+//! | kill -9 while it publishes: disk equals etcd, `afterCmd` ran, no temporary file, no cut file | `restarts::kill_9_while_it_publishes` (many rounds: bench, `crash publish`) |
+//! | the largest, an empty, a binary value | `contents::every_content_arrives_byte_for_byte` |
+//! | two projects, one file: refused, both keys named | `contents::a_file_belongs_to_one_project` |
+//! | `same_content: skip \| publish` | `contents::the_same_value_again` |
+//! | `swap: directory`: readers see one generation | `contents::a_folder_is_exchanged_whole` |
+//! | no room: nothing changes, no temporary file; tried again | `contents::without_room_nothing_changes` |
+//! | `heraldd import watcher` of the seed's file, `heraldd check` without a finding | `watcher::the_file_of_the_seed_is_imported_as_it_is` |
+//! | the seed's lines after the import: files, callback with the original's fields first, backup | `watcher::the_seed_from_its_file_to_its_backup` |
+//! | the heartbeat, also while etcd is down; `keep: failed` | `watcher::heartbeats_arrive_also_while_etcd_is_down` |
+//! | `at_start: force`: everything once at each start | `watcher::force_publishes_whole_at_each_start` |
 
 mod access;
+mod bursts;
+mod contents;
 mod keys;
 mod outages;
 mod projects;
 mod publishing;
+mod restarts;
+mod site;
+mod watcher;
+
+use std::path::Path;
 
 use e2e::daemon::Daemon;
 use e2e::etcd::EtcdServer;
@@ -68,6 +89,15 @@ fn event(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> Value 
 /// The parameters of all events so far.
 fn events(daemon: &Daemon) -> Vec<Value> {
     daemon.printed().into_iter().map(|job| job["trigger_param"].clone()).collect()
+}
+
+/// The names in a folder, sorted; none where it does not exist.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
 }
 
 fn ask(place: &Place, path: &str) -> (u16, String) {

@@ -3,83 +3,10 @@
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use e2e::daemon::Daemon;
-use e2e::etcd::EtcdServer;
-use e2e::place::Place;
-use e2e::program::Ended;
 use e2e::wait::{stays, until};
-use serde_json::{Value, json};
+use serde_json::json;
 
-const CONFIG: &str = "
-state_dir: '@DIR@/state'
-etcd:
-  main: {endpoints: ['URL'], timeout: 2s}
-trigger:
-  projects: {type: etcd, etcd: main, prefix: /watcher, layout: projects, host: web01, resync: 2s}
-executor:
-  files: {type: publish, etcd: main, policy_from: etcd, command_timeout: 5s, backup: {on: [delete]}}
-router:
-  publish:
-    trigger: projects
-    selector: all
-    task: {publish: files}
-    policy: {concurrency: {limit: 1, key: trigger_param/project, on_full: replace}}
-  done:
-    trigger: exe_done
-    selector: expr
-    select_param: {expr: \"trigger_param.router == 'publish'\"}
-    task: {show: print}
-";
-
-struct Site {
-    server: EtcdServer,
-    place: Place,
-}
-
-impl Site {
-    fn new() -> Self {
-        Self { server: EtcdServer::start(), place: Place::new() }
-    }
-
-    fn start(&self) -> Daemon {
-        let daemon = Daemon::start(&self.place, &CONFIG.replace("URL", &self.server.url()));
-        daemon.wait_for(&["heraldd is ready"]);
-        daemon
-    }
-
-    fn put(&self, name: &str, value: &str) {
-        self.server.put(&format!("/watcher/web01/{name}"), value);
-    }
-
-    fn policy(&self, project: &str, more: &str) {
-        let place = &self.place;
-        let (site, backup) = (place.text_path(project), place.text_path(&format!("backup-{project}")));
-        let policy = format!("{{\"deployPath\": \"{site}\", \"backupDir\": \"{backup}\"{more}}}");
-        self.put(&format!("{project}/config"), &policy);
-    }
-
-    fn wait(&self, file: &str, content: Option<&str>) {
-        until(file, || (self.place.read(file).as_deref() == content).then_some(()));
-    }
-
-    fn heraldd(&self, arguments: &[&str]) -> Ended {
-        let socket = self.place.text_path("state/heraldd.sock");
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["--socket", &socket]).collect();
-        self.place.run("heraldd", &arguments)
-    }
-
-    fn state(&self, project: &str) -> String {
-        let shown = self.heraldd(&["published", project, "--json"]).text();
-        let list: Value = shown.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-        list["items"][0]["state"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-/// The result of the last publication for which this holds.
-fn result(daemon: &Daemon, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let job = daemon.wait_print(what, |job| wanted(&job["trigger_param"]["result"]));
-    job["trigger_param"]["result"].clone()
-}
+use super::site::{Site, result};
 
 #[test]
 fn the_lines_of_the_seed_publish() {
