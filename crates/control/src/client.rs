@@ -13,6 +13,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
+use crate::config_places;
 use crate::state_dir;
 pub use herald_net::socket_client::ReadAborted;
 
@@ -60,7 +61,9 @@ impl DaemonSocket {
         if let Some(socket) = self.socket.clone().or_else(|| self.config.is_none().then(named).flatten()) {
             return Ok(socket);
         }
-        let written = match &self.config {
+        // The daemon that was started without a file has the default one, too.
+        let config = self.config.clone().or_else(|| config_places::or_default(None).ok());
+        let written = match &config {
             Some(path) => state_dir::written(path).map_err(|wrong| CommandOutput::refused(&wrong))?,
             None => None,
         };

@@ -4,5 +4,6 @@
 pub mod client;
 pub mod command_output;
 pub mod commands;
+pub mod config_places;
 pub mod model;
 pub mod state_dir;

@@ -3,6 +3,7 @@
 pub mod catch_up;
 mod cron_error;
 mod fields;
+pub mod jitter;
 pub mod local_time;
 pub mod mark;
 pub mod schedule;

@@ -22,6 +22,8 @@ use crate::fields::Fields;
 pub struct Schedule {
     zone: TimeZone,
     kind: ScheduleKind,
+    /// By how much every time of the calendar is later.
+    delay: SignedDuration,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +62,20 @@ impl Schedule {
             Some(_) => nickname(line)?,
             None => ScheduleKind::Calendar(Box::new(CronCalendar::new(&Fields::read(line, with_seconds)?)?)),
         };
-        Ok(Self { zone, kind })
+        Ok(Self { zone, kind, delay: SignedDuration::ZERO })
+    }
+
+    /// The same, and everything that is due by the calendar is due this much later. `@every` counts from the start of
+    /// its trigger, and stays as it is.
+    #[must_use]
+    pub fn delayed_by(self, delay: SignedDuration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// By how much everything is later.
+    #[must_use]
+    pub fn delay(&self) -> SignedDuration {
+        self.delay
     }
 
     /// The time zone that the line is read in.
@@ -84,7 +99,10 @@ impl Schedule {
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         match &self.kind {
             ScheduleKind::Every(period) => whole_second(after).checked_add(*period).ok(),
-            ScheduleKind::Calendar(calendar) => calendar.next_after(&self.zone, after),
+            ScheduleKind::Calendar(calendar) => {
+                let after = after.checked_sub(self.delay).ok()?;
+                calendar.next_after(&self.zone, after)?.checked_add(self.delay).ok()
+            }
         }
     }
 

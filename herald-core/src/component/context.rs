@@ -25,6 +25,7 @@ use std::sync::Arc;
 pub struct Context {
     shared: HashMap<TypeId, Shared>,
     taken: RefCell<Taken>,
+    component: RefCell<String>,
 }
 
 /// Something that is shared, and how two of its type are compared.
@@ -51,6 +52,16 @@ impl Context {
         // That nothing was there counts, too: a component is made again once something is.
         self.taken.borrow_mut().0.insert(TypeId::of::<T>(), shared.cloned());
         shared.and_then(|shared| shared.value.clone().downcast().ok())
+    }
+
+    /// The name of the component that is made; empty where nobody said it.
+    pub fn component(&self) -> String {
+        self.component.borrow().clone()
+    }
+
+    /// From now on a component of this name is made.
+    pub fn begin_component(&self, name: &str) {
+        name.clone_into(&mut self.component.borrow_mut());
     }
 
     /// What was asked for since the last call.

@@ -6,13 +6,11 @@ use axum::Json;
 use axum::extract::State;
 use herald_core::activation::Refused;
 use herald_core::dispatcher::{RestoredJob, restore};
-use herald_core::unit;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::IntoParams;
-use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::answer::{CommonErrors, Conflict, ErrorResponse, HandlerResult, TooManyRequests, UnknownId};
 use super::caller::{CommandActor, ReasonQuery};
@@ -20,6 +18,7 @@ use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
 use super::resources;
+use super::time_range::{TimeError, read_time, time_or_ago};
 use herald_control::model::{self, STATUSES};
 use herald_store::history::{JobQuery, JobStatus};
 
@@ -35,12 +34,18 @@ pub(super) struct JobsQuery {
     router: Option<String>,
     /// Only jobs of this task.
     task: Option<String>,
-    /// Only this state: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`, `lost` or `rejected`.
-    #[param(schema_with = model::status)]
+    /// Only jobs of events of this trigger.
+    trigger: Option<String>,
+    /// Only these states, separated by commas: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`,
+    /// `lost` or `rejected`.
+    #[param(schema_with = statuses)]
     status: Option<String>,
     /// Only jobs created after this time (RFC 3339), or within this long (`90m`, `2d`).
     #[param(schema_with = time_or_ago)]
     since: Option<String>,
+    /// Only jobs created before this time (RFC 3339), or longer ago than this (`90m`, `2d`).
+    #[param(schema_with = time_or_ago)]
+    until: Option<String>,
     /// Continue after this cursor: the `next_cursor` of the page before.
     #[param(pattern = "^[0-9a-fA-F-]{36}$")]
     cursor: Option<String>,
@@ -49,12 +54,11 @@ pub(super) struct JobsQuery {
     limit: Option<usize>,
 }
 
-/// What `since` may be, for the document.
-fn time_or_ago() -> Schema {
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-    let ago = text().pattern(Some("^[1-9][0-9]{0,3}(s|m|h|d)$"));
-    Schema::AnyOf(AnyOfBuilder::new().item(time).item(ago).build())
+/// What `status` may be, for the document.
+fn statuses() -> Schema {
+    let one = STATUSES.join("|");
+    let list = ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!("^({one})(,({one}))*$")));
+    Schema::Object(list.build())
 }
 
 /// What is wrong with a query for jobs.
@@ -64,32 +68,24 @@ enum JobsQueryError {
     Status,
     #[error("limit: expected a number from 1 to {LARGEST_PAGE}")]
     Limit,
-    #[error("since: expected a time such as 2026-11-24T12:00:00Z, or how long ago, such as 90m")]
-    Since,
+    #[error(transparent)]
+    Time(#[from] TimeError),
 }
 
 impl JobsQuery {
     fn read(self, now: Timestamp) -> Result<JobQuery, JobsQueryError> {
-        let parse = |word: &String| JobStatus::parse(word).ok_or(JobsQueryError::Status);
-        let status = self.status.as_ref().map(parse).transpose()?;
+        let parse = |word: &str| JobStatus::parse(word.trim()).ok_or(JobsQueryError::Status);
+        let words = self.status.iter().flat_map(|list| list.split(','));
+        let status = words.map(parse).collect::<Result<Vec<_>, _>>()?;
         let limit = self.limit.unwrap_or(PAGE);
         if !(1..=LARGEST_PAGE).contains(&limit) {
             return Err(JobsQueryError::Limit);
         }
-        let since = self.since.map(|since| read_since(&since, now)).transpose()?;
-        let Self { router, task, cursor, .. } = self;
-        Ok(JobQuery { router, task, status, since, cursor, limit })
+        let time = |name, given: Option<String>| given.map(|given| read_time(name, &given, now)).transpose();
+        let (since, until) = (time("since", self.since)?, time("until", self.until)?);
+        let Self { router, task, trigger, cursor, .. } = self;
+        Ok(JobQuery { router, task, trigger, status, since, until, cursor, limit })
     }
-}
-
-/// A time, or how long ago.
-fn read_since(text: &str, now: Timestamp) -> Result<Timestamp, JobsQueryError> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(at);
-    }
-    // A number alone would be seconds, but 2026 means a year.
-    let ago = text.ends_with(char::is_alphabetic).then(|| unit::duration(&Value::from(text)).ok()).flatten();
-    ago.and_then(|ago| now.checked_sub(ago).ok()).ok_or(JobsQueryError::Since)
 }
 
 /// The jobs that are known, newest first

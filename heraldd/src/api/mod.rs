@@ -8,6 +8,7 @@ mod answer;
 mod caller;
 mod context;
 mod document;
+mod event_list;
 mod events;
 mod given;
 mod id;
@@ -23,6 +24,7 @@ mod resources;
 mod routes;
 mod serve;
 mod stream;
+mod time_range;
 mod view;
 
 #[cfg(test)]

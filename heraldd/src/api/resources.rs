@@ -1,8 +1,8 @@
 //! What the store and other parts give, as the API shows it.
 
 use herald_control::model::{
-    AttemptResource, Change, DecisionResource, EventResource, JobResource, JobSummary, NodeResource, Page,
-    PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
+    AttemptResource, Change, DecisionResource, EventResource, EventSummary, JobResource, JobSummary,
+    NodeResource, Page, PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
 };
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
@@ -10,7 +10,9 @@ use herald_core::journal::{Decision as Decided, SelectorResult};
 use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
-use herald_store::history::{AttemptView, EventView, JobPage, JobStatus, JobSummaryView, JobView};
+use herald_store::history::{
+    AttemptView, EventPage, EventSummaryView, EventView, JobPage, JobStatus, JobSummaryView, JobView,
+};
 use jiff::Timestamp;
 
 fn text(name: &Name) -> String {
@@ -29,6 +31,22 @@ fn time(at: Option<Timestamp>) -> Option<String> {
 pub(super) fn jobs(page: JobPage) -> Page<JobSummary> {
     let items = page.jobs.into_iter().map(summary).collect();
     Page { items, next_cursor: page.next_cursor.as_ref().map(text) }
+}
+
+/// A page of events.
+pub(super) fn events(page: EventPage) -> Page<EventSummary> {
+    let one = |view: EventSummaryView| EventSummary {
+        id: text(&view.id),
+        trigger: text(&view.trigger),
+        chain_depth: view.chain_depth,
+        accepted_at: view.accepted_at.to_string(),
+        routed_at: time(view.routed_at),
+        routers: view.routers.iter().map(text).collect(),
+    };
+    Page {
+        items: page.events.into_iter().map(one).collect(),
+        next_cursor: page.next_cursor.as_ref().map(text),
+    }
 }
 
 /// A job in a list.

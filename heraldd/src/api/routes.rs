@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::answer::{CommonErrors, ErrorResponse};
 use super::context::Api;
-use super::{about, document, events, jobs, log, published, queues, stream};
+use super::{about, document, event_list, events, jobs, log, published, queues, stream};
 
 /// All calls, with what the document says of them.
 fn described() -> OpenApiRouter<Arc<Api>> {
@@ -22,6 +22,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(log::log))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(event_list::list))
         .routes(routes!(events::one))
         .routes(routes!(events::replay))
         .routes(routes!(events::triggers))

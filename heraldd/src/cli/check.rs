@@ -32,8 +32,11 @@ pub(super) struct CheckArguments {
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> CommandOutput {
-    let path = arguments.file.path();
-    let loaded = loading::load(path, arguments.file.id(), None);
+    let path = match arguments.file.path() {
+        Ok(path) => path,
+        Err(none) => return CommandOutput::refused(&none),
+    };
+    let loaded = loading::load(&path, arguments.file.id(), None);
     let missing = match &loaded {
         Ok(loaded) if arguments.probe => probe::failures(&loaded.config),
         _ => Vec::new(),

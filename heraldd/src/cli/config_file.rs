@@ -1,8 +1,9 @@
 //! The configuration file among the arguments of a command.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use herald_control::config_places::{self, NoConfigFile};
 
 /// The configuration that a command is about.
 #[derive(Debug, Args)]
@@ -15,7 +16,7 @@ pub(super) struct ConfigFile {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct OneFile {
     /// Configuration file (YAML)
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -26,11 +27,13 @@ struct OneFile {
 }
 
 impl ConfigFile {
-    /// Its path.
-    pub(super) fn path(&self) -> &Path {
-        // The parser asks for one of both.
+    /// Its path: the one that is given, or the default one.
+    ///
+    /// # Errors
+    /// None is given, and there is no default one.
+    pub(super) fn path(&self) -> Result<PathBuf, NoConfigFile> {
         let OneFile { config, file } = &self.file;
-        config.as_deref().or(file.as_deref()).unwrap_or(Path::new(""))
+        config_places::or_default(config.clone().or_else(|| file.clone()))
     }
 
     /// Which node reads it.

@@ -42,7 +42,11 @@ enum GraphFormat {
 }
 
 pub(super) fn run(arguments: &GraphArguments) -> CommandOutput {
-    match loading::load(arguments.file.path(), arguments.file.id(), None) {
+    let path = match arguments.file.path() {
+        Ok(path) => path,
+        Err(none) => return CommandOutput::refused(&none),
+    };
+    match loading::load(&path, arguments.file.id(), None) {
         Ok(loaded) => {
             let graph = Graph::of(&loaded);
             CommandOutput::good(match arguments.format {

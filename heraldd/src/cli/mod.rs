@@ -19,8 +19,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
-use herald_control::commands::{about, events, jobs, logs, published, queue, replay, status};
+use herald_control::commands::{about, event_list, events, jobs, logs, published, queue, replay, status};
+use herald_control::config_places;
 use herald_core::clock::SystemClock;
 
 use crate::daemon;
@@ -31,16 +33,16 @@ use crate::daemon;
     name = "heraldd",
     version,
     about,
-    disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
 struct Arguments {
-    /// Configuration file (YAML)
-    #[arg(short, long, value_name = "FILE", required = true, value_hint = clap::ValueHint::FilePath)]
+    /// Configuration file (YAML). Default: `$HERALD_CONFIG`, `./heraldd.yml`, `$XDG_CONFIG_HOME/heraldd/config.yml`,
+    /// `/etc/heraldd/config.yml`, the first that exists
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     config: Option<PathBuf>,
     /// Which node of the fleet this is, by its name under `node`
-    #[arg(long, value_name = "NAME", requires = "config")]
+    #[arg(long, value_name = "NAME")]
     id: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -50,9 +52,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::ShowStatus),
+    #[command(visible_alias = "ps")]
     Jobs(jobs::ListArguments),
     Job(jobs::ShowArguments),
     Trigger(events::Activate),
+    Events(event_list::EventsArguments),
     Logs(logs::LogsArguments),
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
@@ -77,6 +81,9 @@ enum Command {
     State(state::StateArguments),
     Completions(pages::Completions),
     Man(pages::Man),
+    /// Print the version
+    #[command(after_help = "Example:\n  heraldd version")]
+    Version,
 }
 
 /// Long names that are also taken with one dash, as the Go original does.
@@ -95,8 +102,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match arguments.command {
         Some(command) => answer(&command).give(),
-        // The parser asks for one of both.
-        None => run_daemon(&arguments.config.unwrap_or_default(), arguments.id.as_deref()),
+        None => match config_places::or_default(arguments.config) {
+            Ok(config) => run_daemon(&config, arguments.id.as_deref()),
+            Err(none) => CommandOutput::refused(&none).give(),
+        },
     }
 }
 
@@ -119,6 +128,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Queue(arguments) => queue::run(arguments, &SystemClock),
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
+        Command::Events(arguments) => event_list::list(arguments, &SystemClock),
         Command::Explain(arguments) => events::explain(arguments),
         Command::Try(arguments) => try_request::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
@@ -130,6 +140,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Next(arguments) => next::run(arguments, &SystemClock),
         Command::Completions(arguments) => pages::completions(arguments, Arguments::command()),
         Command::Man(arguments) => pages::man(arguments, Arguments::command()),
+        Command::Version => CommandOutput::good(format!("heraldd {}", env!("CARGO_PKG_VERSION"))),
     }
 }
 
@@ -149,7 +160,7 @@ fn run_daemon(config: &std::path::Path, id: Option<&str>) -> ExitCode {
 
 /// As people write them: long names with one dash, and the configuration also before the command that it is for.
 fn read_anywhere(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
-    let mut arguments = with_two_dashes(arguments);
+    let mut arguments = with_output_format(with_two_dashes(arguments));
     let text = |place: usize| arguments.get(place).and_then(|argument: &OsString| argument.to_str());
     // The file is the next argument, or in the same one.
     let behind = match text(1) {
@@ -162,6 +173,22 @@ fn read_anywhere(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString>
         arguments[1..=behind].rotate_right(1);
     }
     arguments
+}
+
+/// `-o json` is `--json`, as with kubectl.
+fn with_output_format(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut arguments = arguments.into_iter().peekable();
+    let mut rest = Vec::new();
+    while let Some(argument) = arguments.next() {
+        let joined = ["-ojson", "-o=json", "--output=json"].iter().any(|joined| argument == *joined);
+        let apart = (argument == "-o" || argument == "--output")
+            && arguments.peek().is_some_and(|next| next == "json");
+        if apart {
+            arguments.next();
+        }
+        rest.push(if joined || apart { OsString::from("--json") } else { argument });
+    }
+    rest
 }
 
 fn is_short(argument: &str) -> bool {
@@ -179,7 +206,12 @@ fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
             return argument;
         };
         let bare = name.split_once('=').map_or(name, |(bare, _)| bare);
-        if ONE_DASH.contains(&bare) { OsString::from(format!("--{name}")) } else { argument }
+        // One that nearly is one of them is not `-c` with a value: the parser then says what was meant.
+        if ONE_DASH.contains(&bare) || near_miss(bare, ONE_DASH).is_some() {
+            OsString::from(format!("--{name}"))
+        } else {
+            argument
+        }
     };
     arguments.into_iter().map(rewrite).collect()
 }
@@ -234,8 +266,8 @@ mod tests {
         ] {
             let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
             let command = Arguments::try_parse_from(read_anywhere(arguments)).ok().and_then(|a| a.command);
-            let file = command.map(|command| match command {
-                Command::Check(arguments) => arguments.file.path().to_owned(),
+            let file = command.and_then(|command| match command {
+                Command::Check(arguments) => arguments.file.path().ok(),
                 other => panic!("{other:?}"),
             });
             assert_eq!(file, read.map(PathBuf::from), "{given:?}");

@@ -41,7 +41,11 @@ pub(super) struct NextArguments {
 }
 
 pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput {
-    let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
+    let path = match arguments.file.path() {
+        Ok(path) => path,
+        Err(none) => return CommandOutput::refused(&none),
+    };
+    let loaded = match loading::load(&path, arguments.file.id(), None) {
         Ok(loaded) => loaded,
         Err(wrong) => return CommandOutput::refused(&wrong),
     };

@@ -43,7 +43,11 @@ pub(super) struct Try {
 }
 
 pub(super) fn run(arguments: &Try) -> CommandOutput {
-    let loaded = match loading::load(arguments.file.path(), arguments.file.id(), None) {
+    let path = match arguments.file.path() {
+        Ok(path) => path,
+        Err(none) => return CommandOutput::refused(&none),
+    };
+    let loaded = match loading::load(&path, arguments.file.id(), None) {
         Ok(loaded) => loaded,
         Err(wrong) => return CommandOutput::refused(&wrong),
     };

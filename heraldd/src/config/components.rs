@@ -238,6 +238,7 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
         if !problems.is_empty() {
             return self.out.problems.extend(problems);
         }
+        self.context.begin_component(name);
         let made = catch_unwind(AssertUnwindSafe(|| (component_type.factory)(&options, self.context)));
         let taken = self.context.taken();
         match made {

@@ -290,7 +290,7 @@ impl Checker<'_> {
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
         let known = sections::names();
-        for key in top.keys().filter(|key| !known.contains(key)) {
+        for key in top.keys().filter(|key| !known.contains(key) && !key.starts_with("x-")) {
             let help = match key.as_str() {
                 "log_level" => "write  log: {level: …}".to_owned(),
                 "log_output" => "write  log: {output: …}".to_owned(),

@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_base::system::host_name::host_name;
 use herald_core::activation::Refused;
 use herald_core::param::Params;
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Timetable, Trigger};
 use herald_core::unit;
+use herald_schedule::jitter::jitter;
 use herald_schedule::local_time;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+use super::jitter_option;
 
 /// Timers do not count finer.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -54,9 +58,10 @@ router:
       print_param: print
 ",
     );
-    TriggerType::new(description, |options| {
-        let TickOptions { interval } = options.parse()?;
-        Ok(Arc::new(TickTrigger { interval: interval.max(SHORTEST), zone: TimeZone::system() }))
+    TriggerType::with_context(description.option(jitter_option()), |options, context| {
+        let TickOptions { interval, jitter: longest } = options.parse()?;
+        let delay = jitter(&host_name(), &context.component(), longest.unwrap_or_default());
+        Ok(Arc::new(TickTrigger { interval: interval.max(SHORTEST), delay, zone: TimeZone::system() }))
     })
 }
 
@@ -72,6 +77,8 @@ fn check_interval(interval: &Value) -> Result<(), CheckError> {
 struct TickOptions {
     #[serde(default = "one_second", deserialize_with = "unit::de_duration")]
     interval: Duration,
+    #[serde(default, deserialize_with = "unit::de_optional_duration")]
+    jitter: Option<Duration>,
 }
 
 fn one_second() -> Duration {
@@ -80,12 +87,14 @@ fn one_second() -> Duration {
 
 struct TickTrigger {
     interval: Duration,
+    /// Before the first interval begins.
+    delay: Duration,
     zone: TimeZone,
 }
 
 impl TickTrigger {
     async fn fire(&self, activator: &Activator) {
-        let mut due = Instant::now() + self.interval;
+        let mut due = Instant::now() + self.delay + self.interval;
         let mut counter: u64 = 1;
         loop {
             sleep_until(due).await;

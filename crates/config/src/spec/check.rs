@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::home::in_home;
 use super::url::url;
 use super::value_error::ValueError;
 use super::{CheckError, Description, OptionKind, OptionSpec, Options};
@@ -286,7 +287,10 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
         OptionKind::FilePath => match text(value)? {
             "" => Err(ValueError::says("a path cannot be empty")),
             path if path.contains('\0') => Err(ValueError::says("a path cannot hold a zero byte")),
-            _ => same(),
+            path => match path.strip_prefix("~/") {
+                Some(rest) => in_home(rest).map(Some),
+                None => same(),
+            },
         },
         OptionKind::Url => url(text(value)?).map_err(ValueError::from).and_then(|()| same()),
         OptionKind::Texts => {

@@ -3,6 +3,7 @@
 
 mod check;
 mod check_error;
+mod home;
 pub mod markdown;
 mod schema;
 mod size;

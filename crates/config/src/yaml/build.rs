@@ -133,8 +133,13 @@ impl Builder {
     pub(super) fn syntax_error(&mut self, error: &ScanError, text: &str) {
         let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
         let (message, help) = syntax::explain(error.kind());
-        self.fatal(at..at, message);
         self.syntax_error = true;
+        // The same again: `*/5 *` in one value.
+        self.over = self.findings.last().is_some_and(|finding| finding.message == message);
+        if self.over {
+            return;
+        }
+        self.fatal(at..at, message);
         if let Some(finding) = self.findings.last_mut() {
             finding.help = help.map(str::to_owned);
         }
@@ -165,10 +170,9 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
-                self.found(
-                    span.clone(),
-                    format!("unknown anchor `&{name}`: an anchor must come before its alias"),
-                );
+                let (message, help) = syntax::unresolved_alias(&name);
+                let (span, help) = (span.clone(), help.map(str::to_owned));
+                self.findings.push(Finding { span, severity: Severity::Error, message, help });
                 let node = self.node(NodeKind::Scalar(Value::Null), &span);
                 self.place(node, Weight::default());
             }

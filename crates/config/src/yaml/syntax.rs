@@ -4,8 +4,20 @@ use serde_yaml::granit_parser::ErrorKind;
 
 use super::tree::DEEPEST;
 
+/// YAML takes what begins with `*` for an alias.
+const QUOTE_STAR: &str = "a value that begins with * must be quoted";
+const QUOTE_STAR_HELP: &str = "write it in quotes, as in  cron: '*/5 * * * *'";
+
 pub(super) fn too_deep() -> String {
     format!("nested deeper than {DEEPEST} levels")
+}
+
+/// Of an alias whose anchor is missing: `*/5` was meant as a schedule.
+pub(super) fn unresolved_alias(name: &str) -> (String, Option<&'static str>) {
+    match name.starts_with('/') {
+        true => (QUOTE_STAR.to_owned(), Some(QUOTE_STAR_HELP)),
+        false => (format!("unknown anchor `&{name}`: an anchor must come before its alias"), None),
+    }
 }
 
 /// What is wrong, and what to do about it.
@@ -61,6 +73,7 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, Option<&'static str>) {
             "write `\\\\` for a backslash, or use single quotes",
         ),
         ErrorKind::RecursionLimitExceeded => return (too_deep(), None),
+        other if other.to_string().contains("anchor or alias") => (QUOTE_STAR, QUOTE_STAR_HELP),
         other => return (format!("this is not YAML: {other}"), None),
     };
     (message.to_owned(), Some(help))

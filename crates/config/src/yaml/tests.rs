@@ -85,6 +85,8 @@ fn what_is_refused_and_where() {
         ("a: \"\\q\"", "c.yml:1:4: this escape is not known in double quotes"),
         ("a: 1\nb\nc: 2", "c.yml:2:1: a `:` is missing after this key"),
         ("a: *x", "c.yml:1:4: unknown anchor `&x`: an anchor must come before its alias"),
+        ("a: */5 * * * *", "c.yml:1:4: a value that begins with * must be quoted"),
+        ("a: * * * * *", "c.yml:1:4: a value that begins with * must be quoted"),
         ("a: &x [1, *x]", "c.yml:1:11: this alias is inside its own anchor and would never end"),
         ("a: &x\n  <<: *x", "c.yml:2:7: this alias is inside its own anchor and would never end"),
         ("a: {<<: 5}", "c.yml:1:9: `<<` takes a map or a list of maps"),

@@ -23,9 +23,12 @@ pub struct Activate {
     daemon: DaemonSocket,
     /// The trigger's name
     name: String,
-    /// Event parameters, as a JSON object
+    /// Event parameters, as a JSON object; `@FILE` reads a file, `-` standard input
     #[arg(short, long, value_name = "JSON")]
     data: Option<String>,
+    /// One parameter: `key=value`, or `key:=JSON` for something else than a string; may be given several times
+    #[arg(short, long = "param", value_name = "KEY=VALUE")]
+    param: Vec<String>,
     /// Wait until the jobs that it creates have finished; exit 1 unless all succeed
     #[arg(short, long)]
     wait: bool,
@@ -62,6 +65,68 @@ enum EventDataError {
         "heraldd: --data: expected a JSON object, such as '{{\"key\": \"value\"}}'; this is not JSON: {0}"
     )]
     NotJson(#[from] serde_json::Error),
+    #[error("heraldd: --data: {0}: {1}")]
+    Read(String, String),
+    #[error("heraldd: --param: expected key=value, or key:=JSON, found \"{0}\"")]
+    Param(String),
+}
+
+/// The longest parameters that are read.
+const LONGEST_DATA: u64 = 1 << 20;
+
+/// The parameters of the event as JSON, out of `--data` and `--param`; none where nothing is given.
+fn event_data(data: Option<&str>, params: &[String]) -> Result<Option<String>, EventDataError> {
+    let text = match data {
+        Some("-") => Some(read_bounded("standard input", std::io::stdin().lock())?),
+        Some(given) => match given.strip_prefix('@') {
+            Some(path) => {
+                let file = std::fs::File::open(path);
+                let file =
+                    file.map_err(|error| EventDataError::Read(path.to_owned(), error.kind().to_string()))?;
+                Some(read_bounded(path, file)?)
+            }
+            None => Some(given.to_owned()),
+        },
+        None => None,
+    };
+    if let Some(text) = &text {
+        check_data(text)?;
+    }
+    if params.is_empty() {
+        return Ok(text);
+    }
+    let text = text.filter(|text| !text.trim().is_empty());
+    let given: Value = text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+    let mut object = match given {
+        Value::Object(object) => object,
+        _ => serde_json::Map::new(),
+    };
+    for param in params {
+        let (key, value) = one_param(param)?;
+        object.insert(key, value);
+    }
+    Ok(Some(Value::Object(object).to_string()))
+}
+
+/// `key=value` or `key:=JSON`.
+fn one_param(param: &str) -> Result<(String, Value), EventDataError> {
+    let wrong = || EventDataError::Param(param.to_owned());
+    let (key, value) = param.split_once('=').ok_or_else(wrong)?;
+    let (key, value) = match key.strip_suffix(':') {
+        Some(key) => (key, serde_json::from_str(value).map_err(|_| wrong())?),
+        None => (key, Value::String(value.to_owned())),
+    };
+    if key.is_empty() { Err(wrong()) } else { Ok((key.to_owned(), value)) }
+}
+
+fn read_bounded(name: &str, from: impl std::io::Read) -> Result<String, EventDataError> {
+    let mut text = String::new();
+    let read = std::io::Read::read_to_string(&mut std::io::Read::take(from, LONGEST_DATA + 1), &mut text);
+    read.map_err(|error| EventDataError::Read(name.to_owned(), error.kind().to_string()))?;
+    if text.len() as u64 > LONGEST_DATA {
+        return Err(EventDataError::Read(name.to_owned(), "longer than 1 MiB".to_owned()));
+    }
+    Ok(text)
 }
 
 /// Whether it can be the parameters of an event.
@@ -78,11 +143,12 @@ fn check_data(text: &str) -> Result<(), EventDataError> {
 /// Carries it out.
 #[must_use]
 pub fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
-    if let Some(Err(error)) = arguments.data.as_deref().map(check_data) {
-        return CommandOutput::refused(&error);
-    }
+    let data = match event_data(arguments.data.as_deref(), &arguments.param) {
+        Ok(data) => data,
+        Err(error) => return CommandOutput::refused(&error),
+    };
     let path = arguments.reason.put(format!("/v1/triggers/{}", step(&arguments.name)));
-    let said = match arguments.daemon.ask(Method::POST, &path, arguments.data.as_deref()) {
+    let said = match arguments.daemon.ask(Method::POST, &path, data.as_deref()) {
         Ok(said) => said,
         Err(answer) => return answer,
     };
@@ -148,6 +214,35 @@ pub fn explain(arguments: &Explain) -> CommandOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_from_everywhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.json");
+        std::fs::write(&file, "{\"a\": 1, \"b\": 2}").unwrap();
+        let at = format!("@{}", file.display());
+        let data = |data: Option<&str>, params: &[&str]| {
+            let params: Vec<String> = params.iter().map(|param| (*param).to_owned()).collect();
+            event_data(data, &params).map_err(|error| error.to_string())
+        };
+        for (given, params, expected) in [
+            (None, &[][..], Ok(None)),
+            (Some("{}"), &[], Ok(Some("{}"))),
+            (Some(at.as_str()), &[], Ok(Some("{\"a\": 1, \"b\": 2}"))),
+            (Some(at.as_str()), &["b=x=y", "c:=[1]"], Ok(Some("{\"a\":1,\"b\":\"x=y\",\"c\":[1]}"))),
+            (None, &["ref=refs/heads/main"], Ok(Some("{\"ref\":\"refs/heads/main\"}"))),
+            (Some("@/no/such"), &[], Err("heraldd: --data: /no/such: ")),
+            (None, &["ref"], Err("heraldd: --param: expected key=value")),
+            (None, &["=x"], Err("heraldd: --param: expected key=value")),
+            (None, &["n:=x"], Err("heraldd: --param: expected key=value")),
+        ] {
+            match (data(given, params), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found.as_deref(), expected),
+                (Err(said), Err(says)) => assert!(said.starts_with(says), "{said}"),
+                (found, _) => panic!("{given:?} {params:?}: {found:?}"),
+            }
+        }
+    }
 
     #[test]
     fn parameters_are_an_object() {

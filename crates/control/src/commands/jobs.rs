@@ -1,6 +1,7 @@
 //! `heraldd jobs`, `job`, `cancel`, `retry`: lists and shows jobs, cancels and re-runs them.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use anstyle::Style;
 use clap::Args;
@@ -13,11 +14,14 @@ use super::listing::IdLength;
 use super::wait::JobTable;
 use super::{listing, wait};
 use crate::client::{DaemonSocket, Reason, step};
-use crate::command_output::CommandOutput;
+use crate::command_output::{CommandOutput, STOPPED};
 use crate::model;
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
+
+/// How often `--watch` shows the list.
+const WATCH: Duration = Duration::from_secs(2);
 
 /// List jobs, newest first
 #[derive(Debug, Args)]
@@ -31,12 +35,22 @@ pub struct ListArguments {
     /// Filter by task
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
-    /// Filter by status: queued, running, succeeded, failed, timed_out, cancelled, lost or rejected
+    /// Filter by trigger
+    #[arg(long, value_name = "NAME")]
+    trigger: Option<String>,
+    /// Filter by status, one or several with commas: queued, running, succeeded, failed, timed_out, cancelled, lost or
+    /// rejected
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
     /// Only jobs created after this time (RFC 3339), or within this long (90m, 2d)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
+    /// Only jobs created before this time (RFC 3339), or longer ago than this (90m, 2d)
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Show the list again every two seconds, until Ctrl-C
+    #[arg(short, long, conflicts_with = "cursor")]
+    watch: bool,
     /// Continue after this cursor: the next_cursor of the page before
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
@@ -104,12 +118,34 @@ pub struct RetryArguments {
 /// Carries it out.
 #[must_use]
 pub fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
+    if !arguments.watch {
+        return list_once(arguments, clock);
+    }
+    let mut stdout = std::io::stdout();
+    loop {
+        let output = list_once(arguments, clock);
+        if output.code != STOPPED {
+            return output;
+        }
+        // On a terminal in the same place, else one list after another.
+        let begin = if stdout.is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+        let text = format!("{begin}{}\n{}\n", output.out.trim_end(), output.remarks);
+        if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+            return CommandOutput::good("");
+        }
+        std::thread::sleep(WATCH);
+    }
+}
+
+fn list_once(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (key, value) in [
         ("router", &arguments.router),
         ("task", &arguments.task),
+        ("trigger", &arguments.trigger),
         ("status", &arguments.status),
         ("since", &arguments.since),
+        ("until", &arguments.until),
         ("cursor", &arguments.cursor),
     ] {
         if let Some(value) = value {

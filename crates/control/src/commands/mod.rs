@@ -1,6 +1,7 @@
 //! Commands of `heraldd` that ask a running daemon: a file for each subject.
 
 pub mod about;
+pub mod event_list;
 pub mod events;
 pub mod jobs;
 mod listing;

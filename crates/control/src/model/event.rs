@@ -85,6 +85,24 @@ pub struct RehearsedTask {
     pub error: Option<String>,
 }
 
+/// An event in a list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EventSummary {
+    /// The event's id.
+    pub id: String,
+    /// Trigger name.
+    pub trigger: String,
+    /// How many jobs came before it in its chain; 0 for one from outside.
+    pub chain_depth: u32,
+    /// When it was accepted.
+    #[schema(format = DateTime)]
+    pub accepted_at: String,
+    /// When every selector had answered; null before.
+    pub routed_at: Option<String>,
+    /// The routers that it matched.
+    pub routers: Vec<String>,
+}
+
 /// An event of the past, once more.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Replayed {

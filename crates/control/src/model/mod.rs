@@ -16,7 +16,9 @@ mod queue;
 pub use actor::RecordedActor;
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, Reloaded};
-pub use event::{Activated, Change, DecisionResource, EventResource, Rehearsal, RehearsedTask, Replayed};
+pub use event::{
+    Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
+};
 pub use job::{AttemptResource, Cancelling, JobResource, JobSummary, Retried, STATUSES, status};
 pub use log_page::{LogPage, LogPageLine};
 pub use log_piece::LogPieceResource;

@@ -14,10 +14,11 @@ use herald_core::secret::Mask;
 use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 
+use super::event_list::{EventPage, EventQuery, EventSummaryView, routers_of};
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
 use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
 use super::progress::progress_of;
-use super::query::{FoundJob, History, HistoryError, JobQuery};
+use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
 /// The most jobs, and the most events, that are kept; and the most bytes of each, counted roughly.
@@ -66,6 +67,17 @@ struct KeptJob {
 }
 
 impl KeptEvent {
+    fn summary(&self) -> EventSummaryView {
+        EventSummaryView {
+            id: self.activation.event_id.clone(),
+            trigger: self.activation.trigger.clone(),
+            chain_depth: self.activation.chain_depth,
+            accepted_at: self.accepted_at,
+            routed_at: self.routed_at,
+            routers: routers_of(&self.decisions),
+        }
+    }
+
     fn view(self) -> EventView {
         EventView {
             trigger_param: self.mask.params(&self.activation.trigger_param),
@@ -308,7 +320,9 @@ impl History for MemoryHistory {
             .filter(|kept| query.since.is_none_or(|since| kept.queued_at >= since))
             .filter(|kept| cursor.is_none_or(|cursor| &*kept.job.id < cursor))
             .filter(|kept| fits(&query.router, &kept.job.router) && fits(&query.task, &kept.job.task))
-            .filter(|kept| query.status.is_none_or(|status| kept.state.status == status))
+            .filter(|kept| fits(&query.trigger, &kept.job.trigger))
+            .filter(|kept| query.status.is_empty() || query.status.contains(&kept.state.status))
+            .filter(|kept| query.until.is_none_or(|until| kept.queued_at < until))
             .take(query.limit.saturating_add(1))
             .map(KeptJob::summary)
             .collect();
@@ -321,6 +335,18 @@ impl History for MemoryHistory {
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {
         let kept = self.inside().jobs.get(id).cloned();
         Ok(kept.map(KeptJob::view))
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<EventPage, HistoryError> {
+        if !query.cursor.as_deref().is_none_or(is_id) {
+            return Err(HistoryError::Cursor);
+        }
+        let inside = self.inside();
+        let newest_first = inside.events.entries.values().rev().map(|(kept, _)| kept.summary());
+        let before =
+            |event: &EventSummaryView| query.cursor.as_deref().is_none_or(|cursor| &*event.id < cursor);
+        let wanted = newest_first.filter(|event| before(event) && event.is_wanted(&query));
+        Ok(EventPage::of(wanted.take(query.limit.saturating_add(1)).collect(), query.limit))
     }
 
     async fn event(&self, id: &str) -> Result<Option<EventView>, HistoryError> {

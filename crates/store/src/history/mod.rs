@@ -2,6 +2,7 @@
 //! follows the journal; without a `state_dir`, the latest jobs and events are kept in memory.
 
 mod column;
+mod event_list;
 mod id_text;
 pub(crate) mod index;
 pub(crate) mod job_state;
@@ -19,6 +20,7 @@ mod unkept;
 mod view;
 mod whole_rows;
 
+pub use event_list::{EventPage, EventQuery, EventSummaryView};
 pub use job_state::{AttemptView, JobState, JobStatus};
 pub use lookup::{FoundId, IdKind, IdLookup, IdPart, MOST_CANDIDATES, SHORTEST_PART, WantedId};
 pub use memory::MemoryHistory;

@@ -5,6 +5,7 @@ use herald_core::activation::Activation;
 use herald_core::journal::StoredJob;
 use jiff::Timestamp;
 
+use super::event_list::{EventPage, EventQuery};
 use super::job_state::JobStatus;
 use super::lookup::{FoundId, IdLookup};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
@@ -16,10 +17,14 @@ pub struct JobQuery {
     pub router: Option<String>,
     /// Only of this task.
     pub task: Option<String>,
-    /// Only with this status.
-    pub status: Option<JobStatus>,
+    /// Only those of events of this trigger.
+    pub trigger: Option<String>,
+    /// Only with one of these; empty: with any.
+    pub status: Vec<JobStatus>,
     /// Only those created at this time or later.
     pub since: Option<Timestamp>,
+    /// Only those created before this time.
+    pub until: Option<Timestamp>,
     /// Where the page before ended: its `next_cursor`.
     pub cursor: Option<String>,
     /// How many at most; at least 1.
@@ -32,17 +37,21 @@ impl JobQuery {
         let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
         is(&self.router, &job.router)
             && is(&self.task, &job.task)
-            && self.status.is_none_or(|status| status == job.state.status)
+            && is(&self.trigger, &job.trigger)
+            && (self.status.is_empty() || self.status.contains(&job.state.status))
+            && self.until.is_none_or(|until| job.queued_at < until)
             && self.since.is_none_or(|since| job.queued_at >= since)
     }
 
     /// Whether the cursor can be one of a page: the id of a job.
     pub(crate) fn has_valid_cursor(&self) -> bool {
-        let is_id = |text: &String| {
-            text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-        };
-        self.cursor.as_ref().is_none_or(is_id)
+        self.cursor.as_deref().is_none_or(is_id)
     }
+}
+
+/// Whether a text can be an id of a job or an event.
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// Why a question has no answer.
@@ -81,6 +90,9 @@ pub trait History: Send + Sync + 'static {
 
     /// One job, if it is known.
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError>;
+
+    /// A page of events. A filter by router looks at the jobs of each.
+    async fn events(&self, query: EventQuery) -> Result<EventPage, HistoryError>;
 
     /// One event, if it is known.
     async fn event(&self, id: &str) -> Result<Option<EventView>, HistoryError>;

@@ -6,10 +6,11 @@ use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::column::{actor, name, object};
-use super::job_state::{AttemptView, JobState, JobStatus};
+use super::event_list::{self, EventPage, EventQuery};
+use super::job_state::{AttemptView, JobState};
 use super::lookup::{FoundId, IdLookup};
 use super::lookup_file;
-use super::query::{FoundJob, History, HistoryError, JobQuery};
+use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
 use super::recover;
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 use super::whole_rows::WholeRows;
@@ -36,6 +37,13 @@ impl History for JournalStore {
     async fn job(&self, id: &str) -> Result<Option<JobView>, HistoryError> {
         let id = id.to_owned();
         Ok(self.ask(move |connection| job(connection, &id)).await?)
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<EventPage, HistoryError> {
+        if !query.cursor.as_deref().is_none_or(is_id) {
+            return Err(HistoryError::Cursor);
+        }
+        Ok(self.ask(move |connection| event_list::events(connection, &query)).await?)
     }
 
     async fn event(&self, id: &str) -> Result<Option<EventView>, HistoryError> {
@@ -91,23 +99,29 @@ fn jobs_one_by_one(connection: &Connection, query: &JobQuery, damage: &Damage) -
 /// A page by the index that fits; ids ascend with time, so the newest come first without sorting.
 fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> {
     let limit = query.limit.clamp(1, MOST);
-    let mut conditions: Vec<&str> = Vec::new();
+    let mut conditions: Vec<String> = Vec::new();
     let mut values: Vec<Sql> = Vec::new();
     let texts = [
         ("router = ?", query.router.as_deref()),
         ("task = ?", query.task.as_deref()),
-        ("status = ?", query.status.map(JobStatus::as_str)),
+        ("trigger_name = ?", query.trigger.as_deref()),
         ("id < ?", query.cursor.as_deref()),
     ];
     for (condition, text) in texts {
         if let Some(text) = text {
-            conditions.push(condition);
+            conditions.push(condition.to_owned());
             values.push(Sql::Text(text.to_owned()));
         }
     }
-    if let Some(since) = query.since {
-        conditions.push("queued_at >= ?");
-        values.push(Sql::Integer(millis(since)));
+    if !query.status.is_empty() {
+        conditions.push(format!("status IN ({})", vec!["?"; query.status.len()].join(", ")));
+        values.extend(query.status.iter().map(|status| Sql::Text(status.as_str().to_owned())));
+    }
+    for (condition, time) in [("queued_at >= ?", query.since), ("queued_at < ?", query.until)] {
+        if let Some(time) = time {
+            conditions.push(condition.to_owned());
+            values.push(Sql::Integer(millis(time)));
+        }
     }
     let filter =
         if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };

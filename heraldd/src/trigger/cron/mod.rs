@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_base::system::host_name::host_name;
 use herald_core::activation::Name;
 use herald_core::param::Params;
 use herald_core::position::{Cursor, Position};
@@ -11,6 +12,7 @@ use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, Trigger
 use herald_core::trigger::{Activator, Calendar, ComponentError, Timetable, Trigger};
 use herald_core::unit;
 use herald_schedule::catch_up::{CatchUp, DueTimes, due};
+use herald_schedule::jitter::jitter;
 use herald_schedule::local_time;
 use herald_schedule::mark::{ClockChange, ScheduleMark};
 use herald_schedule::schedule::{Schedule, time_zone};
@@ -20,6 +22,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use super::jitter_option;
 
 /// The wall clock is looked at this often while waiting: it may be set, and the machine may sleep.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -84,9 +88,9 @@ router:
       print_param: print
 ",
     );
-    TriggerType::new(catching_up(description), |options| {
+    TriggerType::with_context(catching_up(description).option(jitter_option()), |options, context| {
         let given: CronOptions = options.parse()?;
-        Ok(Arc::new(CronTrigger::new(given)?))
+        Ok(Arc::new(CronTrigger::new(given, &context.component())?))
     })
 }
 
@@ -136,6 +140,8 @@ struct CronOptions {
     catch_up: CatchUp,
     #[serde(default, deserialize_with = "unit::de_optional_duration")]
     catch_up_window: Option<Duration>,
+    #[serde(default, deserialize_with = "unit::de_optional_duration")]
+    jitter: Option<Duration>,
 }
 
 struct CronTrigger {
@@ -160,13 +166,15 @@ struct FollowedSchedule<'a> {
 }
 
 impl CronTrigger {
-    fn new(given: CronOptions) -> Result<Self, ComponentError> {
+    fn new(given: CronOptions, name: &str) -> Result<Self, ComponentError> {
         let zone = match &given.time_zone {
             Some(name) => time_zone(name).map_err(ComponentError::new)?,
             None => TimeZone::system(),
         };
         let schedule = Schedule::parse(&given.cron, given.with_seconds, &zone)
             .map_err(|what| ComponentError::of_option("cron", what))?;
+        let delay = jitter(&host_name(), name, given.jitter.unwrap_or_default());
+        let schedule = schedule.delayed_by(SignedDuration::try_from(delay).unwrap_or_default());
         let window = given.catch_up_window.unwrap_or(WINDOW);
         let calendar =
             format!("{}\0{}\0{}", given.cron, given.with_seconds, given.time_zone.unwrap_or_default());
@@ -186,11 +194,19 @@ impl CronTrigger {
         [
             ("cron", self.line.clone()),
             ("time", local_time::seconds(now, zone)),
-            ("scheduled_at", local_time::seconds(due, zone)),
+            ("scheduled_at", local_time::seconds(self.by_the_line(due), zone)),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), Value::from(value)))
         .collect()
+    }
+
+    /// When something would be due without jitter.
+    fn by_the_line(&self, due: Timestamp) -> Timestamp {
+        match self.schedule.period() {
+            Some(_) => due,
+            None => due.checked_sub(self.schedule.delay()).unwrap_or(due),
+        }
     }
 
     /// Fires one time after the other.
@@ -250,7 +266,12 @@ impl<'a> FollowedSchedule<'a> {
         let (now, read) = (activator.clock().now(), Instant::now());
         let (mark, change) = match reached {
             Some(reached) => ScheduleMark::resume(&trigger.schedule, reached, now),
-            None => (ScheduleMark::begin(now), None),
+            // `@every` counts from here.
+            None => {
+                let delay =
+                    trigger.schedule.period().map_or(SignedDuration::ZERO, |_| trigger.schedule.delay());
+                (ScheduleMark::begin(now.checked_add(delay).unwrap_or(now)), None)
+            }
         };
         let followed = Self { trigger, activator, source, mark, read };
         match change {

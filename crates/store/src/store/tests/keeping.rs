@@ -97,7 +97,10 @@ async fn the_history_answers() {
     .unwrap();
     assert_eq!((ids(&page), page.next_cursor), (vec![id(12), id(11), id(10)], None));
     for (query, found) in [
-        (JobQuery { status: JobStatus::parse("succeeded"), ..JobQuery::default() }, vec![id(10)]),
+        (
+            JobQuery { status: JobStatus::parse("succeeded").into_iter().collect(), ..JobQuery::default() },
+            vec![id(10)],
+        ),
         (JobQuery { router: Some("other".into()), ..JobQuery::default() }, vec![]),
         (JobQuery { task: Some("k".into()), router: Some("r".into()), ..JobQuery::default() }, vec![id(14)]),
         (JobQuery { since: Some(at(2)), ..JobQuery::default() }, vec![]),
