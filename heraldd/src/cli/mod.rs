@@ -207,11 +207,8 @@ fn with_two_dashes(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
         };
         let bare = name.split_once('=').map_or(name, |(bare, _)| bare);
         // One that nearly is one of them is not `-c` with a value: the parser then says what was meant.
-        if ONE_DASH.contains(&bare) || near_miss(bare, ONE_DASH).is_some() {
-            OsString::from(format!("--{name}"))
-        } else {
-            argument
-        }
+        let is_nearly = bare.len() > 2 && near_miss(bare, ONE_DASH).is_some();
+        if ONE_DASH.contains(&bare) || is_nearly { OsString::from(format!("--{name}")) } else { argument }
     };
     arguments.into_iter().map(rewrite).collect()
 }
@@ -246,6 +243,32 @@ mod tests {
             assert_eq!(config, read.map(PathBuf::from), "{given:?}");
         }
     }
+    #[test]
+    fn what_people_type() {
+        for (given, read) in [
+            (&["jobs", "-o", "json"][..], &["jobs", "--json"][..]),
+            (&["jobs", "-ojson"], &["jobs", "--json"]),
+            (&["jobs", "--output=json"], &["jobs", "--json"]),
+            (&["logs", "-o", "x"], &["logs", "-o", "x"]),
+            (&["trigger", "t", "-d", "-"], &["trigger", "t", "-d", "-"]),
+            (&["trigger", "t", "-p", "a=1"], &["trigger", "t", "-p", "a=1"]),
+            (&["-confg", "x.yml"], &["--confg", "x.yml"]),
+            (&["-verison"], &["--verison"]),
+            (&["-cx.yml"], &["-cx.yml"]),
+        ] {
+            let all = |texts: &[&str]| texts.iter().map(OsString::from).collect::<Vec<_>>();
+            let mut arguments = all(&["heraldd"]);
+            arguments.extend(all(given));
+            assert_eq!(read_anywhere(arguments)[1..], all(read), "{given:?}");
+        }
+        for good in
+            [&["ps"][..], &["version"], &["events", "--unmatched"], &["jobs", "--watch", "--status", "a,b"]]
+        {
+            let arguments = ["heraldd"].iter().chain(good).map(OsString::from);
+            assert!(Arguments::try_parse_from(read_anywhere(arguments)).is_ok(), "{good:?}");
+        }
+    }
+
     #[test]
     fn spellings_of_the_file_of_a_command() {
         for (given, read) in [

@@ -171,8 +171,8 @@ impl Builder {
             Event::Alias(id) => self.alias(id, span),
             Event::UnresolvedAlias(name) => {
                 let (message, help) = syntax::unresolved_alias(&name);
-                let (span, help) = (span.clone(), help.map(str::to_owned));
-                self.findings.push(Finding { span, severity: Severity::Error, message, help });
+                let (at, help) = (span.clone(), help.map(str::to_owned));
+                self.findings.push(Finding { span: at, severity: Severity::Error, message, help });
                 let node = self.node(NodeKind::Scalar(Value::Null), &span);
                 self.place(node, Weight::default());
             }
