@@ -154,7 +154,8 @@ pub(crate) async fn dead_letters(
 fn letter(engine: &RedisEngine, topic: &str, entry: &Value) -> Option<DeadLetter> {
     let [eid, fields] = reply::items(entry) else { return None };
     let fields = HashReply::read(fields);
-    let id = fields.text("i");
+    // Of an entry without a valid id, it is that of the entry.
+    let id = Some(fields.text("i")).filter(|id| !id.starts_with('!')).unwrap_or_default();
     let signed = SignedBytes { bytes: fields.bytes("m"), signature: fields.bytes("g") };
     let message = open(&engine.keys, topic, &id, &signed, None);
     let first = message.as_ref().map_or(1, |message| message.attempt);

@@ -37,13 +37,15 @@ pub(crate) async fn put(engine: &RedisEngine, message: &NewMessage) -> Result<Pu
 }
 
 fn check_id(engine: &RedisEngine, id: &str) -> Result<(), QueueError> {
-    let fits =
-        (1..=keys::ID_LIMIT).contains(&id.len()) && !id.contains(char::is_control) && !id.starts_with('!');
+    // As id_of in prelude.lua.
+    let fits = (1..=keys::ID_LIMIT).contains(&id.len())
+        && id.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && !id.starts_with([' ', '!']);
     if fits {
         Ok(())
     } else {
         Err(engine
-            .invalid("an id must have 1 to 200 bytes, without control characters, and not begin with `!`"))
+            .invalid("an id must have 1 to 200 characters of ASCII, without control characters, and not begin with a space or `!`"))
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::error::QueueError;
 use crate::message::{DeadReason, Purpose, QueueMessage, RejectedMessage, SignedBytes, SigningKeys, open};
-use crate::queue::{ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, QueueGap, Received, StartedBy};
+use crate::queue::{
+    ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, QueueGap, Received, StartedBy,
+};
 use crate::redis::engine::{RedisEngine, millis};
 use crate::redis::marker::node_of;
 use crate::redis::reply;
@@ -75,7 +77,7 @@ pub(crate) async fn take(
                 received.push(Received::Gap(gap));
             }
             for message in reply::items(messages) {
-                received.push(check(engine, worker, settings, topic, message).await?);
+                received.extend(check(engine, worker, settings, topic, message).await?);
             }
             Ok(TakenMessages {
                 received,
@@ -119,8 +121,7 @@ fn read(topic: &str, value: &Value) -> Option<TakenEntry> {
     Some(TakenEntry {
         token: DeliveryToken {
             topic: topic.to_owned(),
-            // An id that is not UTF-8 was not put by Herald; its entry identifies it.
-            id: reply::text(id).unwrap_or_else(|| format!("!{}", text(eid))),
+            id: text(id),
             entry: text(eid),
             lane: text(lane).parse().ok(),
             delivery: reply::count(n),
@@ -138,14 +139,14 @@ fn read(topic: &str, value: &Value) -> Option<TakenEntry> {
     })
 }
 
-/// A message that is not believed becomes a dead letter here, and is never delivered.
+/// A message that is not believed becomes a dead letter here, and is never delivered. None: another worker has it.
 async fn check(
     engine: &RedisEngine,
     worker: &WorkerName,
     settings: &ConsumerSettings,
     topic: &str,
     value: &Value,
-) -> Result<Received, QueueError> {
+) -> Result<Option<Received>, QueueError> {
     let Some(mut entry) = read(topic, value) else {
         return Err(engine.server.unexpected("a message of take.lua is not understood"));
     };
@@ -161,13 +162,13 @@ async fn check(
                         DeadReason::Deliveries(entry.token.starts)
                     } else {
                         engine.confirm(&entry.token, false);
-                        return Ok(Received::Message(Box::new(Delivery {
+                        return Ok(Some(Received::Message(Box::new(Delivery {
                             deliveries: entry.token.starts,
                             attempt: entry.token.attempt,
                             message,
                             token: entry.token,
                             started_by,
-                        })));
+                        }))));
                     }
                 }
                 Err(problem) => DeadReason::Rejected(problem),
@@ -175,10 +176,11 @@ async fn check(
         }
         Err(problem) => DeadReason::Rejected(problem),
     };
-    token_calls::dead(engine, worker, &entry.token, &reason, settings.marker_ttl).await?;
+    // It was taken, and not started.
+    engine.confirm(&entry.token, false);
+    let answer = token_calls::dead(engine, worker, &entry.token, &reason, settings.marker_ttl).await?;
     let id = if entry.token.id.starts_with('!') { String::new() } else { entry.token.id };
-    tracing::warn!(queue = engine.server.queue, topic, id, "a message is a dead letter: {reason}");
-    Ok(Received::Dead { topic: topic.to_owned(), id, reason })
+    Ok((answer == HoldAnswer::Done).then(|| Received::Dead { topic: topic.to_owned(), id, reason }))
 }
 
 /// Reads the signed parts of the marker: who started it, how often, and which attempt it is.

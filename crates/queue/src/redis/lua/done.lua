@@ -4,7 +4,7 @@ local function dead(job, g, eid, reason, node)
   local entry = entry_at(eid)
   if entry then
     local f = fields(entry)
-    redis.call('XADD', P .. ':dead', 'MAXLEN', '~', 10000, '*', 'i', f.i or '', 'm', string.sub(f.m or '', 1, 1048577),
+    redis.call('XADD', P .. ':dead', 'MAXLEN', '~', 10000, '*', 'i', id_of(eid, f), 'm', string.sub(f.m or '', 1, 1048577),
       'g', f.g or '', 'k', f.k or '', 'r', reason, 'n', node, 't', ms(now), 'a', redis.call('HGET', job, 'a' .. g) or '')
   end
   redis.call('HINCRBY', M, 'dead', 1)

@@ -11,7 +11,7 @@ for i = 1, #all, 2 do
 end
 for _, eid in ipairs(redis.call('ZRANGE', P .. ':u', 0, -1)) do
   local entry = entry_at(eid)
-  local id = entry and fields(entry).i
+  local id = entry and id_of(eid, fields(entry))
   local owner = id and redis.call('HGET', job_key(id), 'o')
   if owner and string.sub(owner, 1, #node + 1) == node .. '/' then
     redis.call('HSET', job_key(id), 'o', '', 'u', '0')

@@ -38,7 +38,15 @@ end
 local function fields(entry)
   local f, list = {}, entry[2]
   for i = 1, #list, 2 do f[list[i]] = list[i + 1] end
+  -- Anybody may have written it: a lane that is none would never be left.
+  if f.k and not (string.find(f.k, '^%d%d?$') and tonumber(f.k) < 16) then f.k = nil end
   return f
+end
+
+-- The id of an entry with these fields. One that cannot be an id (see put.rs) is replaced by that of the entry.
+local function id_of(eid, f)
+  if f.i and #f.i <= 200 and string.find(f.i, '^["-~][ -~]*$') then return f.i end
+  return '!' .. eid
 end
 
 -- Whether the id of entry a is after that of b.
@@ -112,11 +120,9 @@ local function trim(present)
     local f = fields(entry)
     redis.call('XDEL', S, eid)
     removed = removed + 1
-    if f.i then
-      local job = job_key(f.i)
-      local ttl = redis.call('HGET', job, 'ttl')
-      redis.call('PEXPIRE', job, ttl or '3600000')
-    end
+    local job = job_key(id_of(eid, f))
+    local ttl = redis.call('HGET', job, 'ttl')
+    redis.call('PEXPIRE', job, ttl or '3600000')
   end
   return removed
 end

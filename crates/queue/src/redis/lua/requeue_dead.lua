@@ -8,7 +8,7 @@ local old = redis.call('HMGET', job, 'n', 'ttl', 'r')
 redis.call('DEL', job)
 local seq = redis.call('HINCRBY', M, 'seq', 1)
 local new
-if f.k == '' then
+if not f.k then
   new = redis.call('XADD', S, '*', 'i', f.i, 'm', f.m, 'g', f.g, 'q', seq)
 else
   new = redis.call('XADD', S, '*', 'i', f.i, 'm', f.m, 'g', f.g, 'q', seq, 'k', f.k)

@@ -9,7 +9,7 @@ if entry then
   if f.k then
     local first = redis.call('LINDEX', P .. ':l:' .. f.k, 0)
     local holder = first and first ~= m.e and entry_at(first)
-    if holder then head = fields(holder).i or '' end
+    if holder then head = id_of(first, fields(holder)) end
   end
 end
 return { all, entry and entry[2] or {}, ms(now), redis.call('HGET', M, 'paused') or '', head }

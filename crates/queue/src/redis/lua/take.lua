@@ -80,8 +80,6 @@ local function deliver(eid, id, f, job, m)
   if bytes > ENOUGH then places = 0 end
 end
 
-local function id_of(eid, f) return (f.i and f.i ~= '') and f.i or '!' .. eid end
-
 -- An entry that was seen before: whose lease ended, or whose time has come.
 local function again(eid)
   local entry = entry_at(eid)
