@@ -10,14 +10,14 @@ use herald_core::yaml::LocatedProblem;
 use serde_json::{Map, Value, json};
 
 use super::config_file::ConfigFile;
-use super::probe;
+use super::probe::{self, ProbeFindings};
 use crate::loading::{self, ConfigLoadError, Loaded};
 
 /// Validate a configuration; exit 0 if valid, 2 if not
 ///
 /// Plugins are loaded, references to variables and files are resolved, components are created; nothing is started.
 /// Errors and warnings go to standard error, each with its place. With --probe, exit 1 if something that a valid
-/// configuration needs is not available now.
+/// configuration needs is not available now, and 2 if the Redis of a queue must not be used as it is.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd check /etc/heraldd/config.yml && systemctl reload heraldd")]
 pub(super) struct CheckArguments {
@@ -26,7 +26,7 @@ pub(super) struct CheckArguments {
     /// Print one JSON object: ok, errors, warnings, counts
     #[arg(long)]
     json: bool,
-    /// Also test that folders are writable and ports free
+    /// Also test that folders are writable and ports free, and ask etcd and Redis
     #[arg(long)]
     probe: bool,
 }
@@ -37,25 +37,29 @@ pub(super) fn run(arguments: &CheckArguments) -> CommandOutput {
         Err(none) => return CommandOutput::refused(&none),
     };
     let loaded = loading::load(&path, arguments.file.id(), None);
-    let missing = match &loaded {
-        Ok(loaded) if arguments.probe => probe::failures(&loaded.config),
-        _ => Vec::new(),
+    let found = match &loaded {
+        Ok(loaded) if arguments.probe => probe::probe(&loaded.config),
+        _ => ProbeFindings::default(),
     };
     let code = match &loaded {
+        Ok(_) if !found.unfit.is_empty() => BAD_INPUT,
+        Ok(_) if !found.missing.is_empty() => FAILED,
+        Ok(_) => STOPPED,
         Err(_) => BAD_INPUT,
-        Ok(_) if missing.is_empty() => STOPPED,
-        Ok(_) => FAILED,
     };
     if arguments.json {
-        let out = as_json(&loaded, arguments.probe.then_some(&missing)).to_string();
+        let out = as_json(&loaded, arguments.probe.then_some(&found)).to_string();
         return CommandOutput { out, remarks: String::new(), code };
     }
     match loaded {
         Ok(loaded) => {
             let mut remarks: String = loaded.config.warnings.iter().map(ToString::to_string).collect();
-            for sentence in &missing {
+            for sentence in found.missing.iter().chain(&found.unfit) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(remarks, "probe: {sentence}");
+            }
+            for sentence in &found.warnings {
+                let _ = writeln!(remarks, "probe: warning: {sentence}");
             }
             let out = format!("{}: ok ({})", path.display(), in_words(&counts(&loaded)));
             CommandOutput { out, remarks, code }
@@ -88,8 +92,8 @@ fn in_words(counts: &[(&str, usize)]) -> String {
     words
 }
 
-/// `missing`: what the probe did not find, if there was one.
-fn as_json(loaded: &Result<Loaded, ConfigLoadError>, missing: Option<&Vec<String>>) -> Value {
+/// `probe`: what it found, if there was one.
+fn as_json(loaded: &Result<Loaded, ConfigLoadError>, probe: Option<&ProbeFindings>) -> Value {
     let of = |found: &[LocatedProblem], severity: Severity| -> Vec<Value> {
         found.iter().filter(|found| found.severity == severity).map(place).collect()
     };
@@ -99,8 +103,9 @@ fn as_json(loaded: &Result<Loaded, ConfigLoadError>, missing: Option<&Vec<String
             let counts = counts(loaded).map(|(what, count)| (format!("{what}s"), Value::from(count)));
             let counts: Map<String, Value> = counts.into_iter().collect();
             let mut valid = json!({"ok": true, "errors": [], "warnings": warnings, "counts": counts});
-            if let Some(missing) = missing {
-                valid["probe"] = json!(missing);
+            if let Some(found) = probe {
+                valid["probe"] = found.missing.iter().chain(&found.unfit).map(String::as_str).collect();
+                valid["probe_warnings"] = json!(found.warnings);
             }
             valid
         }

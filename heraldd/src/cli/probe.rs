@@ -19,8 +19,19 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The options that name a folder which is written to.
 const FOLDERS: [&str; 2] = ["work_dir", "data_dir"];
 
-/// Everything that could not be had, a sentence each.
-pub(super) fn failures(config: &DaemonConfig) -> Vec<String> {
+/// What was found, a sentence each.
+#[derive(Debug, Default)]
+pub(super) struct ProbeFindings {
+    /// What could not be had.
+    pub(super) missing: Vec<String>,
+    /// What is there and must not be used as it is: the start would refuse it.
+    pub(super) unfit: Vec<String>,
+    /// What deserves a warning.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Tries everything.
+pub(super) fn probe(config: &DaemonConfig) -> ProbeFindings {
     let folders = folders(config).into_iter().filter_map(|(owner, folder)| {
         Some(format!("{owner}: {} {}", folder.display(), not_writable(&folder)?))
     });
@@ -30,7 +41,10 @@ pub(super) fn failures(config: &DaemonConfig) -> Vec<String> {
     let state_dir = config.settings.daemon.state_dir.as_deref();
     let refused = state_dir.and_then(|folder| whole_state::check_access(folder).err());
     let refused = refused.map(|error| error.to_string()).into_iter();
-    refused.chain(folders).chain(ports).chain(etcds(config)).chain(queues(config)).collect()
+    let mut found = queues(config);
+    let others = refused.chain(folders).chain(ports).chain(etcds(config));
+    found.missing = others.chain(found.missing).collect();
+    found
 }
 
 /// Why an etcd cannot be used, for each of which that is so.
@@ -46,24 +60,33 @@ fn etcds(config: &DaemonConfig) -> Vec<String> {
     config.etcd.iter().filter_map(ask).collect()
 }
 
-/// Why a queue cannot be used, for each of which that is so.
-fn queues(config: &DaemonConfig) -> Vec<String> {
+/// How each queue is.
+fn queues(config: &DaemonConfig) -> ProbeFindings {
+    let mut found = ProbeFindings::default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return vec![format!("the runtime could not be made: {error}")],
+        Err(error) => {
+            found.missing.push(format!("the runtime could not be made: {error}"));
+            return found;
+        }
     };
-    let ask = |connection: &QueueConnection| {
-        let queue = &connection.queue;
+    for QueueConnection { queue, .. } in config.queues.iter() {
         let asked = runtime.block_on(async { tokio::time::timeout(LONGEST, queue.fitness()).await });
         match asked {
             Ok(Ok(fitness)) => {
-                fitness.findings.into_iter().map(|f| format!("queue.{}: {}", queue.name(), f.text)).collect()
+                for finding in fitness.findings {
+                    let list = if finding.is_error { &mut found.unfit } else { &mut found.warnings };
+                    list.push(format!("queue.{}: {}", queue.name(), finding.text));
+                }
             }
-            Ok(Err(error)) => vec![error.to_string()],
-            Err(_) => vec![format!("queue.{}: no response within {} s", queue.name(), LONGEST.as_secs())],
+            Ok(Err(error)) => found.missing.push(error.to_string()),
+            Err(_) => {
+                let why = format!("queue.{}: no response within {} s", queue.name(), LONGEST.as_secs());
+                found.missing.push(why);
+            }
         }
-    };
-    config.queues.iter().flat_map(ask).collect::<Vec<String>>()
+    }
+    found
 }
 
 /// Each folder that is written to, with what needs it.
