@@ -184,6 +184,11 @@ impl RedisServer {
         self.wait();
     }
 
+    /// Adds flags, from the next start on.
+    pub fn add_flags(&mut self, flags: &[&str]) {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+    }
+
     /// Deletes the data of a server that does not run.
     pub fn delete_data(&self) {
         assert!(self.child.is_none(), "it is running");

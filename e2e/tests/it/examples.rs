@@ -24,9 +24,10 @@ use std::process::Command;
 
 use e2e::daemon::Daemon;
 use e2e::fake::Fake;
-use e2e::http::{Message, post_json};
+use e2e::http::{Message, post_json, send};
 use e2e::place::Place;
 use e2e::program::{Program, built, tool};
+use e2e::redis::RedisServer;
 use serde_json::Value;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
@@ -219,6 +220,41 @@ fn what_is_nearest_wins() {
     };
     assert!(output("hasty").parse::<u64>().is_ok());
     assert!(output("plain").contains(':'));
+}
+
+/// Makes an example use the Redis of the test.
+fn use_redis(place: &Place, example: &str, server: &RedisServer) {
+    let path = format!("examples/{example}");
+    let text = place.read(&path).unwrap();
+    assert!(text.contains("redis://127.0.0.1:6379"), "{example} names no Redis");
+    place.config_as(&path, &text.replace("redis://127.0.0.1:6379", &server.url()));
+}
+
+#[test]
+fn a_request_runs_on_a_worker() {
+    let (place, server) = (copied(), RedisServer::start(&[]));
+    for example in ["queue-receiver.yml", "queue-worker.yml"] {
+        use_redis(&place, example, &server);
+    }
+    let receiver = heraldd(&place, "queue-receiver.yml");
+    let worker = Daemon::run(command(&place, "heraldd", "queue-worker.yml").args(["-id", "web1"]));
+    let marker = "http trigger hook listening on ";
+    let address: std::net::SocketAddr = receiver
+        .wait_pick(marker, |line| line.split_once(marker)?.1.trim().trim_end_matches('/').parse().ok());
+    let get = |token: &str, shell: &str| {
+        let d: String =
+            format!(r#"{{"shell":"{shell}"}}"#).bytes().map(|byte| format!("%{byte:02X}")).collect();
+        send(address, &Message::request("GET", &format!("/?sign={token}&d={d}"), &[], b"")).status
+    };
+    assert_eq!(get("654321", "echo hello; date"), 401);
+    for shell in ["echo hello; date >@DIR@/evil", "echo hello; date"] {
+        assert_eq!(get("123456", &place.fill(shell)), 200);
+    }
+    worker.wait_for(&["job ended", "router=\"run\"", "status=\"succeeded\""]);
+    assert!(!place.path("evil").exists());
+    let socket = place.text_path("herald-demo/queue-worker/heraldd.sock");
+    let shown = place.run("heraldd", &["queue", "--socket", &socket]);
+    assert!(shown.code == Some(0) && shown.stdout.contains("deploy"), "{}", shown.text());
 }
 
 #[test]

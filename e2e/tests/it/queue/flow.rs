@@ -17,7 +17,7 @@ fn imported(server: &RedisServer, flags: &[&str]) -> String {
     text.replace("port: 8888", "port: 0")
 }
 
-fn with_sign(name: &str, config: &str) -> Node {
+pub(super) fn with_sign(name: &str, config: &str) -> Node {
     let place = Place::new();
     let config = place.config(config);
     let mut command = place.command("heraldd", &config);
@@ -27,7 +27,7 @@ fn with_sign(name: &str, config: &str) -> Node {
 }
 
 /// Its trigger `hook`, which listens on all addresses.
-fn port_of(receiver: &Node) -> SocketAddr {
+pub(super) fn address_of(receiver: &Node) -> SocketAddr {
     let marker = "http trigger hook listening on 0.0.0.0:";
     let port =
         receiver.wait_pick(marker, |line| line.split_once(marker)?.1.strip_suffix('/')?.parse::<u16>().ok());
@@ -35,7 +35,7 @@ fn port_of(receiver: &Node) -> SocketAddr {
 }
 
 /// The query of a `curl -G --data-urlencode`.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.bytes()
         .map(
             |byte| {
@@ -56,7 +56,7 @@ fn the_lines_of_the_seed_work_through_the_queue() {
     let receiver =
         with_sign("a", &imported(&server, &["-server", "http", "-port", "8888", "-sign", "123456"]));
     let worker = with_sign("b", &imported(&server, &["-server", "cli", "-process", "4"]));
-    let address = port_of(&receiver);
+    let address = address_of(&receiver);
     let get = |query: &str| send(address, &Message::request("GET", &format!("/?{query}"), &[], b"")).status;
 
     let d = traces.message("cd @DIR@/ && echo plain >>ran").to_string();
@@ -270,4 +270,29 @@ fn redis_holds_no_secret() {
     assert!(holds("herald:t"));
     assert!(!holds(secret), "secrets are sealed");
     assert!(!receiver.log().contains(secret));
+}
+
+#[test]
+fn finished_messages_leave_only_what_expires() {
+    let (server, traces) = (RedisServer::start(&[]), Traces::new());
+    let receiver = Node::start("a", &origin(&server, "wait: result", "key: '{{ trigger_param.key }}'"));
+    let worker = Node::start("b", &worker(&server, "process: 3"));
+    for n in 0..6 {
+        let mut message = traces.message("true");
+        message["key"] = (n % 2).into();
+        let event = receiver.post(&message);
+        assert_eq!(receiver.done(&event)["success"], true);
+    }
+    wait_empty(&server, "t");
+    let mut left: Vec<String> = Vec::new();
+    for key in server.ask(&["KEYS", "*"]).list() {
+        if server.ask(&["PTTL", key.text()]).number() < 0 {
+            left.push(key.text().to_owned());
+        }
+    }
+    // The name of the topic, its counters, the empty stream, and the entry that wakes.
+    let stays = ["herald:topics", "{herald:t}:m", "{herald:t}:s", "{herald:t}:w"];
+    left.retain(|key| !stays.contains(&key.as_str()));
+    assert!(left.is_empty(), "{left:?}");
+    drop(worker);
 }
