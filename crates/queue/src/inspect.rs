@@ -150,7 +150,7 @@ pub struct NodeView {
     pub node: String,
     /// How long it was not seen.
     pub idle: Duration,
-    /// Messages that it has. With `mode: every`.
+    /// Messages that it has; with `mode: compete` of the first thousand.
     pub unfinished: u64,
     /// Messages that it has not got yet. With `mode: every`.
     pub behind: u64,

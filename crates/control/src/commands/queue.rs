@@ -192,7 +192,7 @@ fn topics(common: &QueueCommon, topic: Option<&str>) -> QueueOutput {
     if topic.is_some() {
         let nodes: Vec<String> = queues.iter().flat_map(|queue| &queue.topics).flat_map(node_lines).collect();
         if !nodes.is_empty() {
-            out.push_str("\n\n");
+            out.push('\n');
             out.push_str(&nodes.join("\n"));
         }
     }

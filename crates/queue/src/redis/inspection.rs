@@ -36,7 +36,7 @@ pub(crate) async fn topics(engine: &RedisEngine) -> Result<Vec<String>, QueueErr
 pub(crate) async fn topic(engine: &RedisEngine, topic: &str) -> Result<TopicStatus, QueueError> {
     engine.check_topic(topic)?;
     let answer = engine.link.script(&script::TOPIC, topic, &[]).await?;
-    let [now, hash, length, unfinished, delayed, oldest, dead, groups] = reply::items(&answer) else {
+    let [now, hash, length, unfinished, delayed, oldest, dead, groups, owners] = reply::items(&answer) else {
         return Err(engine.server.unexpected("the answer of topic.lua is not understood"));
     };
     let (now, hash) = (reply::number(now), HashReply::read(hash));
@@ -44,7 +44,11 @@ pub(crate) async fn topic(engine: &RedisEngine, topic: &str) -> Result<TopicStat
     let mode = hash.text("mode");
     let oldest = reply::text(oldest).unwrap_or_default();
     let oldest = oldest.split('-').next().and_then(|at| at.parse::<i64>().ok());
-    let nodes = nodes(&hash, groups, now, mode == "every");
+    let mut nodes = nodes(&hash, groups, now, mode == "every");
+    for owner in reply::texts(owners) {
+        let node = node_of(&owner);
+        nodes.iter_mut().filter(|view| view.node == node).for_each(|view| view.unfinished += 1);
+    }
     let (unfinished, delayed, length) =
         (reply::count(unfinished), reply::count(delayed), reply::count(length));
     let every = mode == "every";

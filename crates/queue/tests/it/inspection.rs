@@ -28,7 +28,8 @@ async fn topics_and_messages() {
     assert_eq!((status.waiting, status.delayed, status.unfinished), (0, 1, 3));
     assert_eq!((status.mode.as_deref(), status.dead, status.finished), (Some("compete"), 0, 0));
     assert!(status.oldest.is_some_and(|age| age < Duration::from_secs(10)));
-    assert_eq!(status.nodes.iter().map(|view| view.node.as_str()).collect::<Vec<_>>(), ["web1"]);
+    let nodes: Vec<_> = status.nodes.iter().map(|view| (view.node.as_str(), view.unfinished)).collect();
+    assert_eq!(nodes, [("web1", 3)]);
     let view = origin.show("1").await.unwrap().remove(0);
     let held_by = MessageState::Held { node: "web1".to_owned(), started: true };
     assert_eq!((view.topic.as_str(), view.known.state, view.deliveries), ("t", held_by, 1));

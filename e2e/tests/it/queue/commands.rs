@@ -13,8 +13,16 @@ fn metric(node: &Node, name: &str, labels: &str) -> Option<u64> {
 
 const TOPIC: &str = "queue=\"main\",topic=\"t\"";
 
-#[test]
-fn a_topic_and_its_messages_are_shown() {
+/// An origin, a worker and three messages, of which one runs until the file `go` exists.
+struct ThreeMessages {
+    _server: RedisServer,
+    traces: Traces,
+    receiver: Node,
+    worker: Node,
+    events: Vec<String>,
+}
+
+fn three_messages() -> ThreeMessages {
     let (server, traces) = (RedisServer::start(&[]), Traces::new());
     let receiver = Node::start("a", &origin(&server, "wait: result", ""));
     let none = receiver.queue(&[]);
@@ -22,10 +30,17 @@ fn a_topic_and_its_messages_are_shown() {
     let worker = Node::start("b", &worker(&server, ""));
     let events: Vec<String> = (0..3).map(|_| receiver.post(&traces.message(HOLD))).collect();
     traces.wait(1);
-    let shown = until("two that wait", || {
+    until("two that wait", || {
         let topic = worker.topic("t");
-        (topic["waiting"] == 2 && topic["unfinished"] == 1).then_some(topic)
+        (topic["waiting"] == 2 && topic["unfinished"] == 1).then_some(())
     });
+    ThreeMessages { _server: server, traces, receiver, worker, events }
+}
+
+#[test]
+fn topics_are_shown() {
+    let ThreeMessages { _server, receiver, worker, .. } = three_messages();
+    let shown = worker.topic("t");
     assert_eq!(
         (&shown["mode"], &shown["paused"], &shown["dead"]),
         (&json!("compete"), &json!(false), &json!(0))
@@ -51,7 +66,7 @@ fn a_topic_and_its_messages_are_shown() {
     let row = listed.stdout.lines().nth(1).unwrap();
     assert!(row.split_whitespace().any(|word| word == "t") && row.contains("main"), "{}", listed.stdout);
     let listed = receiver.queue(&["t"]);
-    assert!(listed.stdout.contains('b'), "{}", listed.stdout);
+    assert!(listed.stdout.contains("\n  b  1 unfinished"), "{}", listed.stdout);
     let json: Value = serde_json::from_str(&receiver.queue(&["--json"]).stdout).unwrap();
     assert_eq!(json["items"][0]["topics"][0]["waiting"], 2);
     for arguments in
@@ -60,13 +75,15 @@ fn a_topic_and_its_messages_are_shown() {
         let ended = receiver.queue(arguments);
         assert_eq!(ended.code, Some(4), "{arguments:?}: {}", ended.text());
     }
+}
 
+#[test]
+fn messages_are_shown() {
+    let ThreeMessages { _server, traces, receiver, worker, events } = three_messages();
     let jobs = receiver.jobs("put");
     let of = |event: &String| {
-        jobs.iter().find(|job| job["event_id"] == **event || job["trigger_id"] == **event).unwrap()["id"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        let job = jobs.iter().find(|job| job["event_id"] == **event || job["trigger_id"] == **event).unwrap();
+        job["id"].as_str().unwrap().to_owned()
     };
     let shown = worker.queue(&["show", &of(&events[0])]);
     assert_eq!(shown.code, Some(0), "{}", shown.text());

@@ -33,7 +33,7 @@
 //! | On SIGTERM unstarted messages are released to other workers at once | `stop::sigterm_gives_back_what_has_not_started` |
 //! | a reload keeps what runs | `stop::a_reload_keeps_the_messages_that_run`, `stop::a_removed_trigger_finishes_what_it_runs` |
 //! | Back-pressure: topic full → jobs wait → `max_queue` → 503 | `stop::a_full_topic_holds_back_its_origins` |
-//! | `heraldd queue [TOPIC]`, `queue show ID`; `/v1/queues`; metrics | `commands::a_topic_and_its_messages_are_shown` |
+//! | `heraldd queue [TOPIC]`, `queue show ID`; `/v1/queues`; metrics | `commands::topics_are_shown`, `commands::messages_are_shown` |
 //! | `queue dead TOPIC`, `queue requeue ID`, `--all TOPIC` | `commands::dead_letters_are_listed_and_requeued` |
 //! | `queue pause`, `resume TOPIC` | `commands::a_topic_is_paused_for_all_workers` |
 //! | `queue forget NODE` | `every::a_forgotten_node_holds_nothing_back` |
