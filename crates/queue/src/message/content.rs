@@ -34,7 +34,7 @@ pub struct NewMessage {
     pub marker_ttl: Duration,
     /// Send its end to the results of this node ([`crate::Queue::results`]).
     pub reply: bool,
-    /// It was put before, and [`crate::Queue::compare`] misses it. Nobody gets it for half a lease, so that a worker
+    /// It was put before, and [`crate::Queue::compare`] misses it. Nobody gets it for one lease, so that a worker
     /// that runs it can say so first.
     pub again: bool,
 }
@@ -73,6 +73,8 @@ pub struct QueueMessage {
     pub attempt: u32,
     /// Whether its origin wants its end.
     pub reply: bool,
+    /// It was put again, since the queue did not know it any more: a worker that the queue forgot may have run it.
+    pub put_again: bool,
     /// Whether `param` was encrypted: treat it as secret.
     pub sealed: bool,
     /// What to run it with.

@@ -30,6 +30,8 @@ struct Envelope {
     attempt: u32,
     #[serde(default)]
     reply: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    again: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     param: Option<Value>,
     /// `param`, encrypted.
@@ -68,6 +70,7 @@ pub(crate) fn pack(
         chain_depth: message.chain_depth,
         attempt: message.attempt,
         reply: message.reply,
+        again: message.again,
         param,
         sealed,
     };
@@ -123,6 +126,7 @@ pub(crate) fn open(
         chain_depth: read.chain_depth,
         attempt: read.attempt,
         reply: read.reply,
+        put_again: read.again,
         sealed,
         param,
     })

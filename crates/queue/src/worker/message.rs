@@ -110,7 +110,12 @@ async fn report(shared: &WorkerState, delivery: &Delivery, end: RunReport) {
             return bury(shared, delivery, DeadReason::Requeues { requeues, last }).await;
         }
     }
-    let end = NewEnd { status, detail, seal: delivery.message.sealed };
+    let mut end = NewEnd { status, detail, seal: delivery.message.sealed };
+    if delivery.message.put_again
+        && let Some(detail) = end.detail.as_object_mut()
+    {
+        detail.insert("put_again".to_owned(), true.into());
+    }
     said(shared, delivery, &Statement::Done(end)).await;
 }
 

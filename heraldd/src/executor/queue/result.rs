@@ -38,7 +38,7 @@ fn node_result(end: &MessageEnd) -> Params {
         Some(Value::Object(result)) => result,
         _ => Map::new(),
     };
-    for name in ["error", "matched", "jobs", "truncated"] {
+    for name in ["error", "matched", "jobs", "truncated", "put_again"] {
         if let Some(value) = detail(name) {
             result.insert(name.to_owned(), value);
         }

@@ -234,6 +234,7 @@ pub(super) fn results(description: Description) -> Description {
         .gives("_queue/origin", "the node that put it")
         .gives("_queue/event", "the event at the origin")
         .gives("_queue/chain_depth", "how many jobs led to it, over all nodes")
+        .gives("_queue/put_again", "true where the queue had lost it and it was put again: a worker that the queue forgot may have run it")
         .gives("_queue/lost", "why nobody knows how it ended; its jobs are recorded as lost, and do not run")
         .example(
             "

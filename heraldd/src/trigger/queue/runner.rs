@@ -85,6 +85,9 @@ fn params(delivery: &Delivery, lost: Option<&str>) -> Result<Params, NotBegun> {
         "event": message.event,
         "chain_depth": message.chain_depth,
     });
+    if message.put_again {
+        about["put_again"] = true.into();
+    }
     if let Some(key) = &message.key {
         about["key"] = key.as_str().into();
     }

@@ -25,7 +25,9 @@ local function put(id, body, signature, birth, lane, delay, max_length, ttl, rep
     length = length - removed
   end
   if again == '1' then
-    delay = math.max(delay, tonumber(redis.call('HGET', M, 'lease') or '30000') / 2)
+    -- A whole one: within it, a worker that has the message and cannot reach Redis comes back and keeps it. Where no
+    -- worker said anything yet, half of the usual one: each of them says something soon.
+    delay = math.max(delay, tonumber(redis.call('HGET', M, 'lease') or '15000'))
   end
   -- The numbers of all messages of this call; what is not used is no gap for anybody, because it is given back.
   if not next_number then next_number = redis.call('HINCRBY', M, 'seq', #ARGV / 11) - #ARGV / 11 end
