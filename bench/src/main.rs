@@ -23,6 +23,7 @@ mod node;
 mod options;
 mod place;
 mod program;
+mod redis;
 mod remote;
 mod spread;
 mod start;
@@ -52,6 +53,10 @@ fn run() -> Result<()> {
     match arguments.peek().map(String::as_str) {
         Some("crash") => return crash(arguments.skip(1)),
         Some("job") => return job(arguments.skip(1)),
+        Some("queue-job") => {
+            let evidence = arguments.nth(1).context("the file for the evidence is missing")?;
+            return crash::queue::evidence::be_the_job(evidence.as_ref());
+        }
         _ => {}
     }
     let options = match options::read(arguments)? {

@@ -107,6 +107,9 @@ pub(crate) fn power(place: &Place, rounds: u64, random: &mut Random) -> Result<V
     for round in 0..rounds {
         let mut daemon = rig.start()?;
         let clients = Clients::start(rig.address, &rig.sent);
+        if round == 0 {
+            clients.wait_for_one(&rig.sent);
+        }
         std::thread::sleep(random.millis(0, 150));
         // A machine without power says nothing more.
         rig::halt(&mut daemon)?;
@@ -150,7 +153,8 @@ pub(crate) fn read_only(place: &Place, rounds: u64, random: &mut Random) -> Resu
     for round in 0..rounds {
         let daemon = rig.start()?;
         let clients = Clients::start(rig.address, &rig.sent);
-        std::thread::sleep(random.millis(20, 80));
+        clients.wait_for_one(&rig.sent);
+        std::thread::sleep(random.millis(0, 60));
         mount.turn_read_only()?;
         until(&rig, 503).context("the disk is read-only")?;
         ensure!(ready(&rig)? == 503, "/readyz reports ready with a read-only disk");

@@ -20,8 +20,11 @@ pub(crate) fn kill(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     let rig = Rig::local(place, "kill", None)?;
     for round in 0..rounds {
         // One in eight is ended while it starts.
-        let daemon = if random.below(8) == 0 { rig.launch()? } else { rig.start()? };
+        let daemon = if round > 0 && random.below(8) == 0 { rig.launch()? } else { rig.start()? };
         let clients = Clients::start(rig.address, &rig.sent);
+        if round == 0 {
+            clients.wait_for_one(&rig.sent);
+        }
         std::thread::sleep(random.millis(0, 120));
         rig::end(daemon, Signal::KILL)?;
         clients.stop();
@@ -36,6 +39,9 @@ pub(crate) fn term(place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
     for round in 0..rounds {
         let daemon = rig.start()?;
         let clients = Clients::start(rig.address, &rig.sent);
+        if round == 0 {
+            clients.wait_for_one(&rig.sent);
+        }
         std::thread::sleep(random.millis(0, 120));
         rig::end(daemon, Signal::TERM)?;
         clients.stop();

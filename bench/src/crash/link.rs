@@ -1,12 +1,9 @@
 //! Kills the runner, and cuts the connection to it, at random moments while jobs with files run.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +11,7 @@ use rustix::process::Signal;
 
 use super::evidence;
 use super::load::Clients;
+use super::proxy::Proxy;
 use super::random::Random;
 use super::rig::{self, Rig};
 use super::verdict::{self, Verdict};
@@ -149,66 +147,4 @@ pub(crate) fn failpoints(place: &Place, rounds: u64, programs: &Path, names: &[S
     let _runner = remote.start_runner()?;
     let swept = super::kill::sweep(&mut remote.rig, rounds, (REMOTE, names))?;
     remote.reach(swept)
-}
-
-/// Forwards bytes, and cuts each connection after this many in either direction.
-struct Proxy {
-    address: SocketAddr,
-    limit: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-}
-
-impl Proxy {
-    fn start(upstream: SocketAddr, seed: u64) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        let (limit, over) = (Arc::new(AtomicU64::new(u64::MAX)), Arc::new(AtomicBool::new(false)));
-        let (most, ends) = (limit.clone(), over.clone());
-        let mut random = Random::new(seed);
-        std::thread::spawn(move || {
-            for near in listener.incoming().map_while(Result::ok) {
-                if ends.load(Ordering::SeqCst) {
-                    return;
-                }
-                let Ok(far) = TcpStream::connect(upstream) else { continue };
-                let most = most.load(Ordering::SeqCst);
-                // Half of them get through, or nothing ever would.
-                let limit = if most < u64::MAX && random.below(2) == 0 { most } else { u64::MAX };
-                let left = Arc::new(AtomicU64::new(limit));
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (Ok(from), Ok(to), left) = (from.try_clone(), to.try_clone(), left.clone()) else {
-                        continue;
-                    };
-                    std::thread::spawn(move || pass_on(from, to, &left));
-                }
-            }
-        });
-        Ok(Self { address, limit, over })
-    }
-
-    fn cut_after(&self, bytes: u64) {
-        self.limit.store(bytes, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn pass_on(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64) {
-    let mut buffer = [0; 16 * 1024];
-    while let Ok(read @ 1..) = from.read(&mut buffer) {
-        let before = left.load(Ordering::SeqCst);
-        let passes = usize::try_from(before).unwrap_or(usize::MAX).min(read);
-        left.store(before.saturating_sub(read as u64), Ordering::SeqCst);
-        if to.write_all(&buffer[..passes]).is_err() || passes < read {
-            let _ = from.shutdown(Shutdown::Both);
-            let _ = to.shutdown(Shutdown::Both);
-            return;
-        }
-    }
-    let _ = to.shutdown(Shutdown::Write);
 }

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Concurrent connections.
 const CLIENTS: usize = 4;
@@ -128,6 +128,11 @@ pub(crate) struct Clients {
 impl Clients {
     /// Starts to post.
     pub(crate) fn start(address: SocketAddr, sent: &Arc<Sent>) -> Self {
+        Self::start_slow(address, sent, Duration::ZERO)
+    }
+
+    /// Starts to post; each waits for so long before its next event.
+    pub(crate) fn start_slow(address: SocketAddr, sent: &Arc<Sent>, pace: Duration) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let client = |_| {
             let (sent, over) = (sent.clone(), over.clone());
@@ -135,7 +140,7 @@ impl Clients {
                 let Some(mut stream) = connect(address) else { return };
                 while !over.load(Ordering::SeqCst) {
                     match sent.send(&mut stream) {
-                        Some(200) => {}
+                        Some(200) => std::thread::sleep(pace),
                         // Rejected: wait before the next one.
                         Some(_) => std::thread::sleep(Duration::from_millis(2)),
                         None => return,
@@ -145,6 +150,14 @@ impl Clients {
         };
         let threads = (0..CLIENTS).map(client).collect();
         Self { over, threads }
+    }
+
+    /// Waits until one more event was acknowledged: on a busy machine the first answer can take long.
+    pub(crate) fn wait_for_one(&self, sent: &Sent) {
+        let (before, began) = (sent.count(), Instant::now());
+        while sent.count() == before && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Stops the posting, and waits for its end.

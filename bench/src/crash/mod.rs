@@ -4,11 +4,13 @@
 pub(crate) mod evidence;
 pub(crate) mod load;
 pub(crate) mod options;
+pub(crate) mod queue;
 pub(crate) mod verdict;
 
 mod disk;
 mod kill;
 mod link;
+mod proxy;
 mod random;
 mod rig;
 
@@ -36,7 +38,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let mut random = Random::new(options.seed);
         let began = Instant::now();
         let on_a_disk = matches!(kind, Kind::Power | Kind::Full | Kind::ReadOnly);
-        if let Some(why) = on_a_disk.then(disk::not_here).flatten() {
+        let why_not = match kind {
+            Kind::Queue => crate::redis::not_here(),
+            _ => on_a_disk.then(disk::not_here).flatten(),
+        };
+        if let Some(why) = why_not {
             println!("{:<9}  skipped: {why}", kind.name());
             continue;
         }
@@ -66,6 +72,7 @@ fn one(kind: Kind, place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         }
         Kind::Runner => link::runner(place, rounds, random),
         Kind::Link => link::link(place, rounds, random),
+        Kind::Queue => queue::queue(place, rounds, random),
         Kind::Power => disk::power(place, rounds, random),
         Kind::Full => disk::full(place, rounds, random),
         Kind::ReadOnly => disk::read_only(place, rounds, random),

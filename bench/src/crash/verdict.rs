@@ -34,14 +34,21 @@ pub(crate) struct Verdict {
 }
 
 /// A job as the history shows it.
-struct Told {
-    id: String,
-    router: String,
-    status: String,
+pub(super) struct Told {
+    pub(super) id: String,
+    pub(super) router: String,
+    pub(super) status: String,
+}
+
+impl Told {
+    /// Whether it does the work of an event; the others are of `exe_done`.
+    pub(super) fn is_work(&self) -> bool {
+        self.router.starts_with("work")
+    }
 }
 
 /// By event.
-type Jobs = HashMap<String, Vec<Told>>;
+pub(super) type Jobs = HashMap<String, Vec<Told>>;
 
 /// A GET on the control socket.
 pub(crate) fn get(socket: &Path, path: &str) -> Result<(u16, Value)> {
@@ -83,7 +90,7 @@ fn all_ended(socket: &Path) -> Result<bool> {
 }
 
 /// All jobs, by event.
-fn jobs(socket: &Path) -> Result<Jobs> {
+pub(super) fn jobs(socket: &Path) -> Result<Jobs> {
     let mut found = Jobs::new();
     let mut cursor = String::new();
     loop {
@@ -102,19 +109,23 @@ fn jobs(socket: &Path) -> Result<Jobs> {
 
 /// All jobs, once the last `exe_done` events have created their jobs: between the end of a job and the job of its
 /// `exe_done` there is a moment in which no job is queued or running.
-fn settled(socket: &Path) -> Result<Jobs> {
+pub(super) fn settled(socket: &Path) -> Result<Jobs> {
     let began = Instant::now();
     loop {
         let jobs = jobs(socket)?;
-        if count(&jobs, "done") >= count(&jobs, "work") || began.elapsed() > SETTLED {
+        if done(&jobs) >= work(&jobs) || began.elapsed() > SETTLED {
             return Ok(jobs);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-fn count(jobs: &Jobs, router: &str) -> usize {
-    jobs.values().flatten().filter(|job| job.router == router).count()
+fn work(jobs: &Jobs) -> usize {
+    jobs.values().flatten().filter(|job| job.is_work()).count()
+}
+
+fn done(jobs: &Jobs) -> usize {
+    jobs.values().flatten().filter(|job| job.router == "done").count()
 }
 
 /// Lets a last daemon finish all jobs, and checks the result.
@@ -146,11 +157,11 @@ impl Verdict {
     }
 
     /// Every acknowledged event has one job, and that job is finished.
-    fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
+    pub(super) fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
         for (n, event) in acknowledged {
             let none = Vec::new();
             let told: Vec<&Told> =
-                jobs.get(event).unwrap_or(&none).iter().filter(|job| job.router == "work").collect();
+                jobs.get(event).unwrap_or(&none).iter().filter(|job| job.is_work()).collect();
             match told.as_slice() {
                 [] => self.lost.push(format!("event {n} ({event}) has no job")),
                 [job] if job.status == "rejected" => {
@@ -182,7 +193,7 @@ impl Verdict {
             }
             *ran.entry(id).or_default() += 1;
         }
-        for job in jobs.values().flatten().filter(|job| job.router == "work") {
+        for job in jobs.values().flatten().filter(|job| job.is_work()) {
             if job.status == "succeeded" && !ran.contains_key(job.id.as_str()) {
                 self.lost.push(format!("job {} is recorded as succeeded, but never ran", job.id));
             }
@@ -191,8 +202,8 @@ impl Verdict {
     }
 
     /// `exe_done` fired once for every finished job.
-    fn news(&mut self, jobs: &Jobs) {
-        let (ended, told) = (count(jobs, "work"), count(jobs, "done"));
+    pub(super) fn news(&mut self, jobs: &Jobs) {
+        let (ended, told) = (work(jobs), done(jobs));
         if told < ended {
             self.lost.push(format!("{ended} jobs finished, and exe_done reported {told}"));
         }

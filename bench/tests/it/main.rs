@@ -50,6 +50,12 @@ fn a_link_that_is_cut() {
     crash("link", 24);
 }
 
+/// Four rounds: a share of the number.
+#[test]
+fn a_queue_with_faults_of_every_kind() {
+    crash("queue", 12);
+}
+
 #[test]
 fn power_loss_and_disks_that_fail() {
     crash("power,full,read-only", 40);

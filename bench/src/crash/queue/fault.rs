@@ -1,0 +1,138 @@
+//! What happens in a round.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use super::super::random::Random;
+use super::scene::{Scene, WORKERS};
+
+/// What happens to one of the processes, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The origin is killed.
+    KillOrigin,
+    /// This worker is killed.
+    KillWorker(usize),
+    /// This worker stands still for longer than its lease.
+    StopWorker(usize),
+    /// Redis is killed, and keeps its data.
+    KillRedis,
+    /// Redis forgets everything.
+    Flush,
+    /// Connections to Redis are cut.
+    Cut,
+}
+
+impl Fault {
+    /// Any of them.
+    pub(super) fn pick(random: &mut Random) -> Self {
+        let worker = usize::try_from(random.below(WORKERS.len() as u64)).unwrap_or_default();
+        match random.below(8) {
+            0 => Self::KillOrigin,
+            1 | 2 => Self::KillWorker(worker),
+            3 => Self::StopWorker(worker),
+            4 => Self::KillRedis,
+            5 => Self::Flush,
+            _ => Self::Cut,
+        }
+    }
+
+    /// Whether it can happen while the other one lasts.
+    pub(super) fn fits(self, other: Self) -> bool {
+        match (self, other) {
+            (
+                Self::KillWorker(one) | Self::StopWorker(one),
+                Self::KillWorker(other) | Self::StopWorker(other),
+            ) => one != other,
+            (Self::Flush, Self::KillRedis) => false,
+            _ => self != other,
+        }
+    }
+
+    /// How long it lasts.
+    pub(super) fn lasts(self, random: &mut Random) -> Duration {
+        match self {
+            Self::KillOrigin | Self::KillRedis | Self::Cut => random.millis(10, 1500),
+            Self::KillWorker(_) => random.millis(10, 3500),
+            Self::StopWorker(n) => WORKERS[n].1 + random.millis(300, 2000),
+            Self::Flush => Duration::ZERO,
+        }
+    }
+
+    pub(super) fn begin(self, scene: &mut Scene, random: &mut Random) -> Result<()> {
+        match self {
+            Self::KillOrigin => {
+                scene.origin.kill()?;
+                scene.stop_posting();
+            }
+            Self::KillWorker(n) => scene.workers[n].kill()?,
+            Self::StopWorker(n) => scene.workers[n].signal(Signal::STOP)?,
+            Self::KillRedis => scene.redis.kill()?,
+            Self::Flush => drop(scene.redis.ask(&["FLUSHALL"])?),
+            Self::Cut => {
+                let most = [200, 2_000, 20_000][usize::try_from(random.below(3))?];
+                scene.proxy.cut_after(1 + random.below(most));
+                scene.proxy.cut_living(most, random);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(self, scene: &mut Scene) -> Result<()> {
+        match self {
+            Self::KillOrigin => {
+                scene.origin.start()?;
+                scene.post()
+            }
+            Self::KillWorker(n) => scene.workers[n].start(),
+            Self::StopWorker(n) => scene.workers[n].signal(Signal::CONT),
+            Self::KillRedis => scene.redis.start_again(),
+            Self::Flush => Ok(()),
+            Self::Cut => {
+                scene.proxy.cut_after(u64::MAX);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KillOrigin => f.write_str("kill -9 of the origin"),
+            Self::KillWorker(n) => write!(f, "kill -9 of {}", WORKERS[*n].0),
+            Self::StopWorker(n) => write!(f, "{} stands still", WORKERS[*n].0),
+            Self::KillRedis => f.write_str("kill -9 of Redis"),
+            Self::Flush => f.write_str("FLUSHALL"),
+            Self::Cut => f.write_str("connections are cut"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_that_exclude_each_other() {
+        for (one, other, fits) in [
+            (Fault::Flush, Fault::KillRedis, false),
+            (Fault::Flush, Fault::KillOrigin, true),
+            (Fault::KillWorker(1), Fault::StopWorker(1), false),
+            (Fault::KillWorker(1), Fault::StopWorker(2), true),
+            (Fault::Cut, Fault::Cut, false),
+        ] {
+            assert_eq!(one.fits(other), fits, "{one}, {other}");
+        }
+        let mut random = Random::new(7);
+        let picked: Vec<Fault> = (0..200).map(|_| Fault::pick(&mut random)).collect();
+        assert!(
+            [Fault::KillOrigin, Fault::KillRedis, Fault::Flush, Fault::Cut]
+                .iter()
+                .all(|f| picked.contains(f))
+        );
+    }
+}
