@@ -23,6 +23,7 @@ use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
 use crate::queue::{self, QueueMonitor, UnfitQueue};
 use crate::state::DaemonState;
+use crate::state::folder::StateFolder;
 use herald_control::model::Reloaded;
 use herald_projects::EtcdMonitor;
 use herald_remote::NodeRegistry;
@@ -307,6 +308,8 @@ impl Daemon {
         }
         self.serving.stop().await;
         self.assembly.close().await;
+        // Nothing uses it any more. A task that fails has no other effect.
+        let _ = tokio::task::spawn_blocking(StateFolder::forget).await;
         self.state.close().await;
         tracing::info!("stopped");
     }
