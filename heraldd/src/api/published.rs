@@ -20,8 +20,9 @@ use super::jobs::rejected;
 use super::resources;
 use super::view::View;
 use crate::executor::publish::publisher_of;
+use crate::trigger::etcd::projects_of;
 use herald_control::model;
-use herald_projects::{PreviewError, PublishedProject};
+use herald_projects::{PreviewError, ProjectState, PublishedProject};
 
 /// A project with what publishes it.
 struct FoundProject {
@@ -64,12 +65,41 @@ async fn named(view: &View, name: &str) -> HandlerResult<FoundProject> {
         return Err(ErrorResponse::ambiguous("project", name, several));
     }
     let known: Vec<String> = found.iter().map(|found| found.project.keys.project.clone()).collect();
+    if let Some(found) = found.into_iter().find(|found| is_it(&found)) {
+        return Ok(found);
+    }
     let unknown = || ErrorResponse::no_such("published project", name, known.iter().map(String::as_str));
-    found.into_iter().find(|found| is_it(&found)).ok_or_else(unknown)
+    in_etcd(view, name).await?.ok_or_else(unknown)
+}
+
+/// A project that no event has named yet: etcd has it below the prefix of a trigger whose jobs publish.
+async fn in_etcd(view: &View, name: &str) -> HandlerResult<Option<FoundProject>> {
+    for route in view.plan.workflow.all() {
+        let executor = view.plan.executors.get(&route.executor);
+        let trigger = view.trigger_itself(&route.trigger).and_then(projects_of);
+        let Some(trigger) = trigger.filter(|_| executor.is_some_and(|one| publisher_of(&**one).is_some()))
+        else {
+            continue;
+        };
+        let found = trigger.project(name).await;
+        let found = found.map_err(|error| ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error))?;
+        if let Some(keys) = found {
+            let project = PublishedProject {
+                keys,
+                state: ProjectState::Pending,
+                revision: 0,
+                files: 0,
+                error: None,
+                published_at: None,
+            };
+            return Ok(Some(FoundProject { executor: route.executor.clone(), project }));
+        }
+    }
+    Ok(None)
 }
 
 /// The states of all projects, for metrics.
-pub(super) async fn states(view: &View) -> Vec<herald_projects::ProjectState> {
+pub(super) async fn states(view: &View) -> Vec<ProjectState> {
     let found = projects(view).await.unwrap_or_default();
     found.into_iter().map(|found| found.project.state).collect()
 }

@@ -50,6 +50,11 @@ impl View {
         self.triggers.iter().find(|(known, ..)| **known == *name).map(|(known, ..)| known.clone())
     }
 
+    /// The trigger of this name, itself.
+    pub(super) fn trigger_itself(&self, name: &str) -> Option<&dyn Trigger> {
+        self.triggers.iter().find(|(known, ..)| **known == *name).map(|(.., trigger)| &**trigger)
+    }
+
     /// The names of all triggers.
     pub(super) fn trigger_names(&self) -> impl Iterator<Item = &str> {
         self.triggers.iter().map(|(name, ..)| &**name)

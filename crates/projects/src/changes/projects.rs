@@ -6,8 +6,8 @@ use std::time::Duration;
 use herald_core::param::Params;
 use herald_core::trigger::{Activator, ComponentError};
 use herald_etcd::{
-    ChangeAction, FollowMode, FollowSettings, FollowStep, KeyChange, KeyRange, ListReason, PrefixFollower,
-    ProjectKeys, ProjectLayout, RangeQuery, WatchEvent, shown_key,
+    ChangeAction, EtcdError, FollowMode, FollowSettings, FollowStep, KeyChange, KeyRange, ListReason,
+    PrefixFollower, ProjectKeys, ProjectLayout, RangeQuery, WatchEvent, shown_key,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -125,6 +125,26 @@ impl ProjectsFollower {
                 _ = compared.tick() => self.connection.standings.compare_disk(),
             }
         }
+    }
+
+    /// The project of this name (`PROJECT`, or `HOST/PROJECT`) if etcd has keys of it below the prefix.
+    ///
+    /// # Errors
+    /// When etcd cannot be asked.
+    pub async fn project(&self, name: &str) -> Result<Option<ProjectKeys>, EtcdError> {
+        let own_host = name.strip_prefix(self.layout.host.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let name = own_host.unwrap_or(name);
+        if name.is_empty() || name.contains('/') {
+            return Ok(None);
+        }
+        let project = self.layout.project(name);
+        let mut pages = self.connection.client.pages(RangeQuery::keys_only(project.range()));
+        while let Some(page) = pages.next_page().await? {
+            if page.keys.iter().any(|key| self.layout.split(&key.key).is_some()) {
+                return Ok(Some(project));
+            }
+        }
+        Ok(None)
     }
 
     /// A name of this host under which there are keys, while there are none under the configured one.

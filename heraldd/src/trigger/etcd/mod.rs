@@ -144,5 +144,15 @@ impl Trigger for EtcdTrigger {
     }
 }
 
+/// What announces projects, where this trigger does.
+#[must_use]
+pub fn projects_of(trigger: &dyn Trigger) -> Option<&ProjectsFollower> {
+    let trigger: &dyn std::any::Any = trigger;
+    match trigger.downcast_ref()? {
+        EtcdTrigger::Projects(projects) => Some(projects),
+        EtcdTrigger::Keys(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests;
