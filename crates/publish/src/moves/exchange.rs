@@ -7,7 +7,8 @@ use rustix::fs::{AtFlags, fstat};
 use rustix::fs::{RenameFlags, readlinkat, renameat, renameat_with, statat, symlinkat};
 use rustix::io::Errno;
 
-use super::files::Moved;
+use super::carry::carry;
+use super::files::{self, Moved};
 use crate::error::PublishError;
 use crate::folder::tree::remove_at;
 use crate::folder::{BaseFolder, OnDisk, access};
@@ -55,6 +56,12 @@ pub(crate) fn forward(
         if ino != exchange.fresh_ino {
             return Err(PublishError::Changed(exchange.fresh.clone()));
         }
+        if exchange.kind != ExchangeKind::New {
+            let old = BaseFolder::required(&progress.folder)?;
+            files::check_unchanged(progress, &old)?;
+            carry(progress, &old, &fresh)?;
+            failpoint!("publish-carried");
+        }
         let Names { above, fresh, place } = &names;
         let fd = above.fd();
         match exchange.kind {
@@ -92,6 +99,18 @@ pub(crate) fn real(exchange: &ExchangeRecord) -> &Path {
     }
 }
 
+/// Where the previous files are after the exchange.
+fn previous(
+    progress: &PublicationProgress,
+    exchange: &ExchangeRecord,
+) -> Result<Option<BaseFolder>, PublishError> {
+    match exchange.kind {
+        ExchangeKind::New => Ok(None),
+        ExchangeKind::Folders => BaseFolder::open(&exchange.fresh),
+        ExchangeKind::Link => BaseFolder::open(&progress.folder),
+    }
+}
+
 /// The name that keeps the previous link.
 fn kept_link(fresh: &str) -> String {
     format!("{fresh}.old")
@@ -115,13 +134,16 @@ fn point(above: &BaseFolder, place: &str, target: &str) -> Result<(), Errno> {
     }
 }
 
-/// Changes back, and removes the new folder.
-pub(crate) fn undo(exchange: &ExchangeRecord) -> Result<(), PublishError> {
+/// Changes back, and removes the new folder. What others wrote into it goes back, too.
+pub(crate) fn undo(progress: &PublicationProgress, exchange: &ExchangeRecord) -> Result<(), PublishError> {
     let cannot = |error: Errno| PublishError::io("cannot put back", &exchange.place, error);
     let Some(names) = Names::of(exchange)? else { return Ok(()) };
     let Names { above, fresh, place } = &names;
     let fd = above.fd();
     if names.is_exchanged(exchange) {
+        if let Some(previous) = previous(progress, exchange)? {
+            carry(progress, &BaseFolder::required(real(exchange))?, &previous)?;
+        }
         match exchange.kind {
             ExchangeKind::New => renameat_with(fd, &**place, fd, &**fresh, RenameFlags::NOREPLACE),
             ExchangeKind::Folders => renameat_with(fd, &**place, fd, &**fresh, RenameFlags::EXCHANGE),

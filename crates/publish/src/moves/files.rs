@@ -96,11 +96,23 @@ fn keep_aside(folder: &OwnedFd, name: &str, old: &str) -> io::Result<()> {
 
 fn is_as_planned(found: OnDisk, previous: &PreviousFile) -> bool {
     match (found, previous) {
-        (OnDisk::Missing, PreviousFile::Missing) | (OnDisk::Link, PreviousFile::Link) => true,
+        (OnDisk::Missing | OnDisk::UnderFile, PreviousFile::Missing) | (OnDisk::Link, PreviousFile::Link) => {
+            true
+        }
         // Backups and trees give a file further names, which changes its status but not its content.
         (OnDisk::File(stat), PreviousFile::File { stamp }) => stat.stamp.is_same_content(stamp),
         _ => false,
     }
+}
+
+/// Whether every file that changes is still as it was when the publication was planned.
+pub(crate) fn check_unchanged(progress: &PublicationProgress, base: &BaseFolder) -> Result<(), PublishError> {
+    for change in progress.changes.iter().filter(|change| !change.in_old_folder) {
+        if !is_as_planned(base.look(&change.name)?, &change.previous) {
+            return Err(PublishError::Changed(base.path().join(change.name.as_str())));
+        }
+    }
+    Ok(())
 }
 
 /// Removes what is not wanted any more, in whichever folder it is. It is kept aside until the end.

@@ -36,7 +36,7 @@ pub(crate) fn undo_all(ledger: &mut ProjectLedger, is_more_due: bool) -> Result<
     failpoint!("publish-undoing");
     remove_check_tree(progress)?;
     match &progress.exchange {
-        Some(exchange) => exchange::undo(exchange)?,
+        Some(exchange) => exchange::undo(progress, exchange)?,
         None => files::undo(progress)?,
     }
     files::undo_deletions(progress)?;

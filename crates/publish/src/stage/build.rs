@@ -1,80 +1,16 @@
 //! A whole new folder beside the old one, for `swap: directory`: new files, files that stay, and those of others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use rustix::fs::{Gid, Mode, Uid, fchmod, fchown, fstat};
+use rustix::fs::fstat;
 
 use super::write::{self, NewFile};
 use crate::error::PublishError;
-use crate::folder::tree::{entries, make_folder, remove_tree};
-use crate::folder::{BaseFolder, OnDisk, access, look_in};
-use crate::ledger::data::ChangeKind;
-use crate::name::OWN_PREFIX;
+use crate::folder::tree::{make_folder, remove_tree};
+use crate::folder::{BaseFolder, access};
+use crate::moves::carry::carry;
 use crate::plan::Planned;
-
-/// The most entries of others that are carried over.
-const MOST_ENTRIES: usize = 100_000;
-
-/// The files of the old folder on their way to the new one.
-struct Carrying<'a> {
-    planned: &'a Planned,
-    old: &'a BaseFolder,
-    /// What is not carried over.
-    changed: BTreeMap<&'a str, ChangeKind>,
-    carried: &'a mut usize,
-}
-
-impl Carrying<'_> {
-    /// Gives every file that does not change a second name in the new folder.
-    fn carry(&mut self, from: &OwnedFd, to: &OwnedFd, folder: &str) -> Result<(), PublishError> {
-        let old = self.old;
-        copy_attributes(from, to)
-            .map_err(|error| PublishError::io("cannot make", old.path().join(folder), error))?;
-        for name in entries(from, &old.path().join(folder))? {
-            let below = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-            let path = old.path().join(&below);
-            *self.carried += 1;
-            if *self.carried > MOST_ENTRIES {
-                let why = format!("has more than {MOST_ENTRIES} entries; use swap: files");
-                let given = self.planned.target.given.display().to_string();
-                return Err(PublishError::Folder { option: "deployPath", path: given, why });
-            }
-            if name.starts_with(OWN_PREFIX) || self.changed.contains_key(below.as_str()) {
-                continue;
-            }
-            let cannot = |error| PublishError::io("cannot carry over", &path, error);
-            match look_in(from, &name).map_err(|error| cannot(error.into()))? {
-                OnDisk::File(_) | OnDisk::Link => access::keep(from, &name, to, &name).map_err(cannot)?,
-                OnDisk::Folder => {
-                    let inner = old.existing(&below)?;
-                    if self.is_emptied(&inner, &below)? {
-                        continue;
-                    }
-                    make_folder(to, &name, &path)?;
-                    let made = reopen(to, &name, &path)?;
-                    self.carry(&inner, &made, &below)?;
-                }
-                other => return Err(PublishError::Occupied { path, what: other.kind() }),
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a folder that Herald made has nothing left in it.
-    fn is_emptied(&self, folder: &OwnedFd, below: &str) -> Result<bool, PublishError> {
-        if !self.planned.ledger.data.made_folders.contains(below) {
-            return Ok(false);
-        }
-        let names = entries(folder, Path::new(below))?;
-        let goes = |name: &String| {
-            let path = format!("{below}/{name}");
-            self.changed.get(path.as_str()) == Some(&ChangeKind::Delete)
-        };
-        Ok(names.iter().all(goes))
-    }
-}
 
 impl Planned {
     pub(super) fn build_fresh(&mut self) -> Result<PathBuf, PublishError> {
@@ -89,12 +25,8 @@ impl Planned {
         remove_tree(above.fd(), &name, &exchange.fresh)?;
         make_folder(above.fd(), &name, &exchange.fresh)?;
         let fresh = BaseFolder::required(&exchange.fresh)?;
-        let mut carried = 0;
         if let Some(old) = &old {
-            let from = old.existing("")?;
-            let changed = self.changes.iter().filter(|change| !change.in_old_folder);
-            let changed = changed.map(|change| (change.name.as_str(), change.kind)).collect();
-            Carrying { planned: self, old, changed, carried: &mut carried }.carry(&from, fresh.fd(), "")?;
+            carry(progress, old, &fresh)?;
         }
         self.write_fresh(&fresh)?;
         access::sync(above.fd()).map_err(|error| PublishError::io("cannot sync", above.path(), error))?;
@@ -141,17 +73,4 @@ fn make_above(made: &[PathBuf]) -> Result<(), PublishError> {
         }
     }
     Ok(())
-}
-
-fn reopen(above: &OwnedFd, name: &str, path: &Path) -> Result<OwnedFd, PublishError> {
-    let how = crate::folder::FOLDER | rustix::fs::OFlags::NOFOLLOW;
-    rustix::fs::openat(above, name, how, Mode::empty())
-        .map_err(|error| PublishError::io("cannot open", path, error))
-}
-
-fn copy_attributes(from: &OwnedFd, to: &OwnedFd) -> Result<(), rustix::io::Errno> {
-    let stat = fstat(from)?;
-    // Only root can give a folder away; otherwise it stays this user's.
-    let _ = fchown(to.as_fd(), Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
-    fchmod(to, Mode::from_raw_mode(stat.st_mode & 0o7777))
 }

@@ -78,3 +78,51 @@ fn a_root_itself_is_not_exchanged() {
     let error = site.publish(&files(&[("a", "1")])).unwrap_err().to_string();
     assert!(error.contains("must be below one of roots"), "{error}");
 }
+
+#[test]
+fn what_others_write_meanwhile_is_kept() {
+    let top = tempfile::tempdir().unwrap();
+    let site = Site::new(top.path()).directory();
+    site.publish(&files(&[("a", "1"), ("same", "1"), ("sub/b", "1")])).unwrap();
+    let at = |name: &str| site.site().join(name);
+    // As editors do it: a new file in the place of the old one.
+    let edit = |name: &str, content: &str| {
+        std::fs::write(at("edited~"), content).unwrap();
+        std::fs::rename(at("edited~"), at(name)).unwrap();
+    };
+    std::fs::create_dir(at("deep")).unwrap();
+    for name in ["foreign", "removed", "deep/removed"] {
+        std::fs::write(at(name), "1").unwrap();
+    }
+    let staged = site.stage(&files(&[("a", "2"), ("same", "1"), ("new/c", "2")])).unwrap();
+    edit("foreign", "2");
+    edit("same", "by hand");
+    std::fs::remove_file(at("removed")).unwrap();
+    std::fs::remove_dir_all(at("deep")).unwrap();
+    std::fs::create_dir(at("made")).unwrap();
+    std::fs::write(at("made/later"), "2").unwrap();
+    let swapped = staged.swap().unwrap();
+    let expected = [("a", "2"), ("foreign", "2"), ("made/later", "2"), ("new/c", "2"), ("same", "by hand")];
+    assert_eq!(site.on_disk(), files(&expected));
+    // The same on the way back.
+    edit("foreign", "3");
+    std::fs::write(at("new/later"), "3").unwrap();
+    std::fs::remove_dir_all(at("made")).unwrap();
+    swapped.undo().unwrap().settle().unwrap();
+    let expected = [("a", "1"), ("foreign", "3"), ("new/later", "3"), ("same", "by hand"), ("sub/b", "1")];
+    assert_eq!(site.on_disk(), files(&expected));
+    assert!(site.leftovers().is_empty(), "{:?}", site.leftovers());
+}
+
+#[test]
+fn a_file_that_is_edited_meanwhile_is_not_replaced() {
+    let top = tempfile::tempdir().unwrap();
+    let site = Site::new(top.path()).directory();
+    site.publish(&files(&[("a", "1"), ("b", "1")])).unwrap();
+    let staged = site.stage(&files(&[("a", "2"), ("b", "2")])).unwrap();
+    std::fs::write(site.site().join("b"), "by hand").unwrap();
+    let error = staged.swap().unwrap_err();
+    assert!(error.passes_by_itself() && error.to_string().contains("by another program"), "{error}");
+    assert_eq!(site.on_disk(), files(&[("a", "1"), ("b", "by hand")]));
+    assert!(site.leftovers().is_empty(), "{:?}", site.leftovers());
+}
