@@ -1,8 +1,10 @@
 //! Whether an etcd can be used, as its users found it.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::EtcdError;
+use crate::key::shown_key;
 
 /// Whether an etcd can be used, as the latest requests found it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,7 +13,7 @@ pub struct ConnectionStatus {
     pub connected: bool,
     /// The URL of the member that answered last.
     pub endpoint: Option<String>,
-    /// Why etcd cannot be used; `None` before the first request, too.
+    /// Why etcd, or a range that is followed, cannot be used; `None` before the first request, too.
     pub problem: Option<String>,
 }
 
@@ -19,19 +21,49 @@ pub struct ConnectionStatus {
 pub(crate) struct Connection {
     name: String,
     status: Mutex<ConnectionStatus>,
+    /// Why ranges that are followed cannot be, though etcd answers: no permission, say. By their start.
+    refused: Mutex<BTreeMap<Vec<u8>, String>>,
 }
 
 impl Connection {
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), status: Mutex::default() }
+        Self { name: name.to_owned(), status: Mutex::default(), refused: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, ConnectionStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn refused(&self) -> MutexGuard<'_, BTreeMap<Vec<u8>, String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of the connection; and where that is fine, what is wrong with a range.
     pub(crate) fn status(&self) -> ConnectionStatus {
-        self.lock().clone()
+        let mut status = self.lock().clone();
+        if status.problem.is_none() {
+            status.problem = self.refused().values().next().cloned();
+        }
+        status
+    }
+
+    /// A range that is followed cannot be, for a reason that is not the connection's. It is logged once.
+    pub(crate) fn range_refused(&self, start: &[u8], error: &EtcdError) {
+        let why = error.to_string();
+        if self.refused().insert(start.to_owned(), why.clone()).as_ref() == Some(&why) {
+            tracing::debug!(etcd = self.name, "etcd: {why}");
+        } else {
+            tracing::warn!(
+                etcd = self.name,
+                "etcd: the keys below {} cannot be read: {why}",
+                shown_key(start)
+            );
+        }
+    }
+
+    /// It can be followed, or nobody follows it any more.
+    pub(crate) fn range_works(&self, start: &[u8]) {
+        self.refused().remove(start);
     }
 
     /// A member answered.

@@ -94,9 +94,10 @@ impl FollowTask {
             if self.is_state() {
                 self.due.get_or_insert(ListReason::Compared);
             }
-            self.client.gateway.connection.failed(&error);
+            let connection = &self.client.gateway.connection;
+            connection.failed(&error);
             if !error.is_of_connection() {
-                tracing::warn!(etcd = self.client.name(), "etcd: {error}");
+                connection.range_refused(&self.settings.range.start, &error);
             }
             // One that lasted had worked.
             if began.elapsed() > self.client.settings().timeout * 2 {
@@ -134,7 +135,10 @@ impl FollowTask {
         let request = WatchRequest { range: &self.settings.range, from, previous: !self.is_state() };
         let opened = self.client.watch_at(at, &request).await;
         match opened {
-            Ok(watch) => self.watch(watch, at, point).await,
+            Ok(watch) => {
+                self.client.gateway.connection.range_works(&self.settings.range.start);
+                self.watch(watch, at, point).await
+            }
             Err(WatchEnd::Compacted { revision }) => Ok(gap_of_compaction(revision)),
             Err(WatchEnd::Failed(error)) => {
                 self.leave(at, &error);
@@ -249,6 +253,12 @@ impl FollowTask {
         if error.passes_elsewhere() {
             self.client.gateway.endpoints.leave(at);
         }
+    }
+}
+
+impl Drop for FollowTask {
+    fn drop(&mut self) {
+        self.client.gateway.connection.range_works(&self.settings.range.start);
     }
 }
 
