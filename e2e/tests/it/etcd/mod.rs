@@ -32,6 +32,14 @@
 //! | `same_content: skip \| publish` | `contents::the_same_value_again` |
 //! | `swap: directory`: readers see one generation | `contents::a_folder_is_exchanged_whole` |
 //! | no room: nothing changes, no temporary file; tried again | `contents::without_room_nothing_changes` |
+//! | the folder is exchanged: what others write meanwhile is kept | `herald-publish`: `directory::what_others_write_meanwhile_is_kept`, `directory::a_file_that_is_edited_meanwhile_is_not_replaced` |
+//! | `heraldd publish PROJECT` of every project that etcd has | `publishing::any_project_that_etcd_has_can_be_published` |
+//! | `state_dir: none`: ledgers are in a folder that a clean stop removes | `publishing::without_a_state_dir_nothing_is_left` |
+//! | `reason: force` until the project was published since the start | `publishing::forced_until_it_was_published` |
+//! | `tls: {ca}`; a wrong authority is named | `access::over_tls` |
+//! | `tls: {client_cert, client_key}` with users; a certificate with a CN is named | `access::with_client_certificates_and_users` |
+//! | a user without the right is named in the log and in `/readyz` | `access::a_user_without_the_right_is_named` |
+//! | three members: the leader and the one in use are killed; no quorum is named, and files stay | `outages::the_leader_and_the_member_in_use_are_killed` |
 //! | `heraldd import watcher` of the seed's file, `heraldd check` without a finding | `watcher::the_file_of_the_seed_is_imported_as_it_is` |
 //! | the seed's lines after the import: files, callback with the original's fields first, backup | `watcher::the_seed_from_its_file_to_its_backup` |
 //! | the heartbeat, also while etcd is down; `keep: failed` | `watcher::heartbeats_arrive_also_while_etcd_is_down` |

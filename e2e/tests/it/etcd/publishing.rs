@@ -3,9 +3,11 @@
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
+use e2e::daemon::Daemon;
 use e2e::wait::{stays, until};
 use serde_json::json;
 
+use super::names_in;
 use super::site::{Site, result};
 
 #[test]
@@ -157,8 +159,74 @@ fn an_earlier_publication_is_restored() {
     site.wait("a.com/x", Some("2"));
     let _ = site.heraldd(&["publish", "a.com", "--rollback", &id]);
     site.wait("a.com/x", Some("1"));
-    assert_eq!(site.state("a.com"), "held");
+    until("the hold", || (site.state("a.com") == "held").then_some(()));
     site.put("a.com/config.d/x", "3");
     site.wait("a.com/x", Some("3"));
-    assert_eq!(site.state("a.com"), "in_sync");
+    until("in sync", || (site.state("a.com") == "in_sync").then_some(()));
+}
+
+#[test]
+fn any_project_that_etcd_has_can_be_published() {
+    let site = Site::with(", at_start: none", "");
+    site.policy("a.com", "");
+    site.put("a.com/config.d/x", "1");
+    let daemon = site.start();
+    let unknown = site.heraldd(&["publish", "other.com"]);
+    assert!(
+        unknown.code != Some(0) && unknown.text().contains("there is no published project \"other.com\""),
+        "{}",
+        unknown.text()
+    );
+    let would = site.heraldd(&["publish", "a.com", "--dry-run"]);
+    assert!(would.code == Some(0) && would.text().contains("+1"), "{}", would.text());
+    stays(Duration::from_secs(1), "no event, no file", || site.place.read("a.com/x").is_none());
+    let published = site.heraldd(&["publish", "web01/a.com"]);
+    assert_eq!(published.code, Some(0), "{}\n{}", published.text(), daemon.log());
+    assert_eq!(site.place.read("a.com/x").as_deref(), Some("1"));
+}
+
+#[test]
+fn without_a_state_dir_nothing_is_left() {
+    let site = Site::new();
+    let tmp = site.place.path("tmp");
+    std::fs::create_dir(&tmp).unwrap();
+    let config = site.config().replace("state_dir: '@DIR@/state'", "state_dir: none");
+    let config = site.place.config_as("heraldd.yml", &config);
+    let daemon = Daemon::run(site.place.command("heraldd", &config).env("TMPDIR", &tmp));
+    daemon.wait_for(&["heraldd is ready"]);
+    site.policy("a.com", "");
+    site.put("a.com/config.d/x", "1");
+    site.wait("a.com/x", Some("1"));
+    assert_eq!(names_in(&tmp).len(), 1, "the ledgers");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0));
+    assert!(names_in(&tmp).is_empty(), "{:?}", names_in(&tmp));
+    assert_eq!(site.place.read("a.com/x").as_deref(), Some("1"));
+}
+
+#[test]
+fn forced_until_it_was_published() {
+    let site = Site::with(", at_start: force", "");
+    site.policy(
+        "a.com",
+        &site.place.fill(", \"afterCmd\": \"test -e @DIR@/good && echo after >>@DIR@/after\""),
+    );
+    site.put("a.com/config.d/x", "1");
+    site.place.write("good", "");
+    {
+        let _daemon = site.start();
+        site.wait("after", Some("after\n"));
+        until("in sync", || (site.state("a.com") == "in_sync").then_some(()));
+    }
+    std::fs::remove_file(site.place.path("good")).unwrap();
+    let daemon = site.start();
+    let _ = result(&daemon, "the forced one fails", |result| result["state"] == "rolled_back");
+    // The next event is forced as well, though nothing else differs.
+    site.place.write("good", "");
+    site.put("a.com/config.d/x", "1");
+    until("the forced one", || (site.place.count("after") == 2).then_some(()));
+    until("in sync", || (site.state("a.com") == "in_sync").then_some(()));
+    // From now on nothing is.
+    site.put("a.com/config.d/x", "1");
+    stays(Duration::from_secs(3), "no further one", || site.place.count("after") == 2);
 }

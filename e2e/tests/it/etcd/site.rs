@@ -28,6 +28,11 @@ router:
     task: {show: print}
 ";
 
+/// The configuration for an etcd with these endpoints: the text between two quotes of a list.
+pub(super) fn config(urls: &str) -> String {
+    CONFIG.replace("URL", urls)
+}
+
 /// One etcd, and the folder of a heraldd.
 pub(super) struct Site {
     pub(super) server: EtcdServer,
