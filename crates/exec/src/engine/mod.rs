@@ -19,7 +19,7 @@ pub use self::settings::{ExecSettings, GitLimits, RunDir};
 use self::state::EngineState;
 use crate::outcome::{ExecError, ParamProblem, Report};
 use crate::param::{self, JobParam};
-use crate::process::program::{Program, ProgramError};
+use crate::process::program::{Owner, Program, ProgramError};
 use crate::result;
 use crate::scratch::Folder;
 
@@ -42,6 +42,15 @@ impl ExecEngine {
     /// When the folders cannot be made.
     pub async fn open(&self) -> Result<(), ExecError> {
         self.0.scratch().await.map(drop)
+    }
+
+    /// Who ends a program that this process started beside its jobs, should it be killed: the next [`Self::open`] on
+    /// the same `work_dir`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn owner(&self) -> Result<Owner, ExecError> {
+        self.0.scratch().await.map(|scratch| Owner(scratch.clone()))
     }
 
     /// Runs one job to its end (or to its start, in the background). `params` are the whole execution parameters

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::io::{Error, ErrorKind, PipeReader, PipeWriter, Result};
+use std::io::{Error, ErrorKind, PipeReader, PipeWriter, Result, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -49,6 +49,25 @@ impl From<Error> for LaunchError {
     }
 }
 
+/// How many bytes a program can be given on its standard input: what a pipe takes without anybody reading it.
+pub const LARGEST_INPUT: usize = 4 << 10;
+
+/// What a program reads from its standard input.
+#[derive(Debug)]
+pub(crate) struct Input(PipeReader);
+
+impl Input {
+    /// Everything is in the pipe before the program starts, so that nothing has to be written while it runs.
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() > LARGEST_INPUT {
+            return Err(Error::new(ErrorKind::InvalidInput, "its input is larger than 4 KiB"));
+        }
+        let (reader, mut writer) = std::io::pipe()?;
+        writer.write_all(bytes)?;
+        Ok(Self(reader))
+    }
+}
+
 /// A program that is to be started.
 #[derive(Debug)]
 pub(crate) struct Launch {
@@ -58,6 +77,8 @@ pub(crate) struct Launch {
     env: Vec<CString>,
     pub(crate) limits: Vec<(i32, u64, u64)>,
     pub(crate) user: Option<Arc<JobUser>>,
+    /// Its standard input; without it, that is `/dev/null`.
+    pub(crate) input: Option<Input>,
 }
 
 /// What a program prints.
@@ -88,6 +109,7 @@ impl Launch {
             env: variables.into_iter().map(text).collect::<Result<_>>()?,
             limits: Vec::new(),
             user: None,
+            input: None,
         })
     }
 
@@ -132,7 +154,7 @@ impl Launch {
         let files = group.and_then(|group| group.files());
         let start = ProcessStart {
             cgroup: files.map(|[folder, procs]| [folder.as_fd(), procs.as_fd()]),
-            stdio: [null, out, err],
+            stdio: [self.input.as_ref().map_or(null, |input| input.0.as_fd()), out, err],
             limits: &self.limits,
             user: self
                 .user

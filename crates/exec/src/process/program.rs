@@ -18,7 +18,8 @@ use crate::process::child::Child;
 pub use crate::process::child::Exit;
 use crate::process::environment::Environment;
 use crate::process::group::{MARK, Mark};
-use crate::process::launch::{Launch, LaunchError, step};
+pub use crate::process::launch::LARGEST_INPUT;
+use crate::process::launch::{Input, Launch, LaunchError, step};
 use crate::process::limits::JobLimits;
 use crate::process::ownership;
 pub use crate::scratch::PrivateFile;
@@ -103,18 +104,35 @@ impl Program {
     /// # Errors
     /// When it could not be started.
     pub async fn run_with_output(&self, stop: &Stop, output: &dyn Output) -> Result<Finished, ProgramError> {
-        let mut child = self.start(true).await?;
+        let mut child = self.start(true, None).await?;
+        self.supervise(&mut child, stop, output).await.map_err(|error| self.explain(&error.into()))
+    }
+
+    /// As [`Self::run_with_output`]; the program reads `input` from its standard input, and then its end. Secrets come
+    /// to a program this way without being seen in its arguments or its environment.
+    ///
+    /// # Errors
+    /// When it could not be started, or when `input` is larger than [`LARGEST_INPUT`].
+    pub async fn run_with_input(
+        &self,
+        input: &[u8],
+        stop: &Stop,
+        output: &dyn Output,
+    ) -> Result<Finished, ProgramError> {
+        let input = Input::of(input).map_err(|error| self.explain(&error.into()))?;
+        let mut child = self.start(true, Some(input)).await?;
         self.supervise(&mut child, stop, output).await.map_err(|error| self.explain(&error.into()))
     }
 
     /// Starts the program without reading its output; [`Self::end_of`] is to follow.
     pub(crate) async fn start_silent(&self) -> Result<Child, ProgramError> {
-        self.start(false).await
+        self.start(false, None).await
     }
 
-    async fn start(&self, captured: bool) -> Result<Child, ProgramError> {
+    async fn start(&self, captured: bool, input: Option<Input>) -> Result<Child, ProgramError> {
         let mark = Mark::new();
-        let launch = self.launch(&mark).map_err(|error| self.explain(&error.into()))?;
+        let mut launch = self.launch(&mark).map_err(|error| self.explain(&error.into()))?;
+        launch.input = input;
         let cgroup =
             ownership::group(&self.restrictions.limits).map_err(|error| self.explain(&error.into()))?;
         let child = Child::start(launch, mark, cgroup, captured).await;

@@ -1,0 +1,179 @@
+//! One application on this machine, and what its steps have in common.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herald_exec::program::Owner;
+
+use crate::command::{CommandStarter, StepRun};
+use crate::error::DeployError;
+use crate::hook::{HookVariables, run_hook};
+use crate::place::layout::DeployLayout;
+use crate::place::lock::KernelLock;
+use crate::place::record::{DeployRecord, StepRecord};
+use crate::source::{Commit, GitRepository, LogRange, Source, SvnRepository};
+use crate::target::HookName;
+use crate::target::{DeployMode, DeployTarget, SourceKind};
+
+/// The longest id of a deployment, in bytes.
+const LONGEST_ID: usize = 80;
+/// How many digits of a revision the name of a tree has.
+const SHORT: usize = 12;
+
+/// How deployments work on this machine.
+#[derive(Clone)]
+pub struct DeployerSettings {
+    /// Holds the caches of repositories, in `deploy`.
+    pub work_dir: PathBuf,
+    /// Ends the programs of a deployment, should this process be killed: see [`herald_exec::ExecEngine::owner`].
+    pub owner: Option<Owner>,
+    /// The time between TERM and KILL.
+    pub kill_grace: Duration,
+}
+
+/// What a deployment does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeployAction {
+    /// To a newer revision, as a rule.
+    Deploy,
+    /// To a revision that was good.
+    Rollback,
+    /// Back to what was live before, because it failed.
+    Revert,
+}
+
+impl DeployAction {
+    /// The value of `HERALD_ACTION`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Rollback => "rollback",
+            Self::Revert => "revert",
+        }
+    }
+}
+
+/// A deployment of this machine.
+#[derive(Debug, Clone)]
+pub struct DeployRequest {
+    /// Its id, the same in all steps: letters, digits, `.`, `_`, `-`.
+    pub id: String,
+    /// What it does; a revert is a step of it, and no action of its own.
+    pub action: DeployAction,
+    /// What is deployed: an exact revision, see [`Deployer::resolve`].
+    pub revision: String,
+    /// Who: `HERALD_BY`.
+    pub by: String,
+}
+
+/// One application on this machine.
+pub struct Deployer {
+    pub(super) target: DeployTarget,
+    pub(super) layout: DeployLayout,
+    pub(super) starter: CommandStarter,
+    pub(super) source: Box<dyn Source>,
+}
+
+impl Deployer {
+    /// Nothing is touched yet.
+    ///
+    /// # Errors
+    /// When the target cannot be used.
+    pub fn new(target: DeployTarget, settings: DeployerSettings) -> Result<Self, DeployError> {
+        target.check()?;
+        let starter = CommandStarter { kill_grace: settings.kill_grace, owner: settings.owner };
+        let caches = std::path::absolute(settings.work_dir.join("deploy"));
+        let caches = caches.map_err(|error| DeployError::io("use", &settings.work_dir, error))?;
+        let origin = target.origin.clone();
+        let source: Box<dyn Source> = match origin.kind {
+            SourceKind::Git => Box::new(GitRepository::new(starter.clone(), origin, &caches)),
+            SourceKind::Svn => Box::new(SvnRepository::new(starter.clone(), origin, &caches)),
+        };
+        Ok(Self { layout: DeployLayout::new(&target), target, starter, source })
+    }
+
+    /// The exact revision that `HEAD`, a branch, a tag, a SHA or a number is now. It is asked once, and every machine
+    /// gets the answer.
+    ///
+    /// # Errors
+    /// When there is none, or the repository cannot be asked.
+    pub async fn resolve(&self, revision: &str, run: &StepRun<'_>) -> Result<String, DeployError> {
+        self.source.resolve(revision, run).await
+    }
+
+    /// Commits of the repository, the newest first.
+    ///
+    /// # Errors
+    /// When the repository cannot be asked.
+    pub async fn log(&self, range: &LogRange, run: &StepRun<'_>) -> Result<Vec<Commit>, DeployError> {
+        self.source.log(range, run).await
+    }
+
+    /// Takes the lock of the path, and reads the record.
+    pub(super) fn open(&self) -> Result<(KernelLock, DeployRecord), DeployError> {
+        self.layout.make()?;
+        let lock = KernelLock::take(&self.layout.lock(), &self.target.path)?;
+        Ok((lock, DeployRecord::read(&self.layout.record())?))
+    }
+
+    pub(super) fn write(&self, record: &mut DeployRecord) -> Result<(), DeployError> {
+        record.write(&self.layout.record())
+    }
+
+    /// Runs a hook, where the application has it.
+    pub(super) async fn hook(
+        &self,
+        name: HookName,
+        step: &StepRecord,
+        action: &str,
+        dir: &Path,
+        run: &StepRun<'_>,
+    ) -> Result<(), DeployError> {
+        let Some(hook) = self.target.hooks.of(name) else { return Ok(()) };
+        let next = match &step.to_tree {
+            Some(tree) if self.target.mode != DeployMode::InPlace => self.layout.tree(tree),
+            _ => self.layout.served(),
+        };
+        let (revision, previous) = match action {
+            "revert" => (step.from.clone().unwrap_or_default(), step.to.clone()),
+            _ => (step.to.clone(), step.from.clone().unwrap_or_default()),
+        };
+        let variables = HookVariables(vec![
+            ("HERALD_APP", self.target.app.clone()),
+            ("HERALD_ACTION", action.to_owned()),
+            ("HERALD_REVISION", revision),
+            ("HERALD_PREVIOUS", previous),
+            ("HERALD_PATH", self.layout.served().display().to_string()),
+            ("HERALD_NEXT", next.display().to_string()),
+            ("HERALD_NODE", self.target.node.clone()),
+            ("HERALD_BY", step.by.clone()),
+        ]);
+        run_hook(&self.starter, name, hook, &variables, dir, run).await
+    }
+}
+
+impl DeployRequest {
+    pub(super) fn check(&self) -> Result<(), DeployError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let valid = (1..=LONGEST_ID).contains(&self.id.len()) && self.id.bytes().all(allowed);
+        if !valid || self.id.starts_with(['.', '-']) {
+            let how = "its id is not made of letters, digits, `.`, `_` and `-`".to_owned();
+            return Err(DeployError::OutOfOrder { id: self.id.clone(), how });
+        }
+        if self.revision.is_empty() || !self.revision.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let how = format!("`{}` is not an exact revision", self.revision);
+            return Err(DeployError::OutOfOrder { id: self.id.clone(), how });
+        }
+        Ok(())
+    }
+
+    /// The name of its tree: one that no other tree has.
+    pub(super) fn tree_name(&self, record: &DeployRecord) -> String {
+        let short: String = self.revision.chars().take(SHORT).collect();
+        let name = format!("{}-{short}", self.id);
+        let free = (2..).map(|number| format!("{name}-{number}"));
+        let mut names = [name.clone()].into_iter().chain(free);
+        names.find(|name| record.tree(name).is_none()).unwrap_or(name)
+    }
+}

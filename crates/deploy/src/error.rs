@@ -1,0 +1,196 @@
+//! Why a deployment failed, as sentences for sysadmins.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use herald_exec::environment::FindProgramError;
+use herald_exec::program::ProgramError;
+
+use crate::target::{HookName, TargetProblem};
+
+/// How many paths a sentence lists.
+const LISTED: usize = 10;
+
+/// Why a step of a deployment failed. No text has a password.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The description of the application cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetProblem),
+    /// `git`, `svn` or the program of a hook is missing.
+    #[error("{0}; install it on this machine")]
+    Missing(#[from] FindProgramError),
+    /// A program could not be started.
+    #[error(transparent)]
+    Start(#[from] ProgramError),
+    /// The repository, or the program that asked it, refused.
+    #[error(transparent)]
+    Origin(#[from] SourceError),
+    /// A file or folder could not be read or changed.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, such as `write`.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another deployment works on this path.
+    #[error("{} is locked by another deployment (process {holder}); wait until it ends", path.display())]
+    Locked {
+        /// The path of the application.
+        path: PathBuf,
+        /// The process that holds the lock.
+        holder: String,
+    },
+    /// A living process works on the copy.
+    #[error("{} is in use by `{program}` (process {pid}); wait until it ends", path.display())]
+    InUse {
+        /// The path of the application.
+        path: PathBuf,
+        /// The name of that process.
+        program: String,
+        /// Its number.
+        pid: u32,
+    },
+    /// Somebody changed files of the copy, and `local_changes` is `refuse`.
+    #[error("files were changed on this machine: {}; commit or revert them, or set local_changes", list(.0))]
+    LocalChanges(Vec<String>),
+    /// Files of this machine are in the way of the update.
+    #[error("the update would conflict with files of this machine: {}; move or revert them", list(.0))]
+    Conflicts(Vec<String>),
+    /// The disk has too little room.
+    #[error("the deployment needs {needed} bytes on the file system of {}, which has {free}", path.display())]
+    NoRoom {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are needed, with the reserve.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A hook failed.
+    #[error("hook `{name}` {how}")]
+    Hook {
+        /// Which one.
+        name: HookName,
+        /// How it ended: `failed with exit code 1`.
+        how: String,
+    },
+    /// The tree is not what was deployed.
+    #[error("the tree at {} is not revision {revision}: {how}", path.display())]
+    NotAsDeployed {
+        /// The path of the application.
+        path: PathBuf,
+        /// What was to be deployed.
+        revision: String,
+        /// What differs.
+        how: String,
+    },
+    /// A step was asked for that does not follow the last one.
+    #[error("deployment {id} cannot do this step: {how}")]
+    OutOfOrder {
+        /// The deployment.
+        id: String,
+        /// What the record says.
+        how: String,
+    },
+    /// The record beside the tree cannot be understood.
+    #[error("the record {} cannot be used: {how}", path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        how: String,
+    },
+    /// Somebody asked to stop.
+    #[error("cancelled while `{0}` was running")]
+    Cancelled(String),
+    /// The time of the step was over.
+    #[error("timed out while `{0}` was running; terminated")]
+    TimedOut(String),
+}
+
+impl DeployError {
+    pub(crate) fn io(what: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Io { what, path: path.to_owned(), source: source.into() }
+    }
+}
+
+/// What a repository, or the program that asked it, refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// There is no such revision, branch or tag.
+    #[error("revision `{revision}` does not exist in {url}")]
+    NoRevision {
+        /// As it was asked for.
+        revision: String,
+        /// The repository.
+        url: String,
+    },
+    /// The path of the URL does not exist at this revision.
+    #[error("{url} does not exist at revision {revision}")]
+    NoPath {
+        /// The repository.
+        url: String,
+        /// The revision.
+        revision: String,
+    },
+    /// User name, password or key were refused.
+    #[error("{url} refused the credentials; check user name, password or key: {detail}")]
+    Credentials {
+        /// The repository.
+        url: String,
+        /// The program's words.
+        detail: String,
+    },
+    /// The server cannot be reached.
+    #[error("{url} cannot be reached: {detail}")]
+    Unreachable {
+        /// The repository.
+        url: String,
+        /// The program's words.
+        detail: String,
+    },
+    /// The server's certificate is not trusted.
+    #[error("the certificate of {url} is not trusted; name its authority in the configuration: {detail}")]
+    Certificate {
+        /// The repository.
+        url: String,
+        /// The program's words.
+        detail: String,
+    },
+    /// An external definition of Subversion could not be fetched.
+    #[error("an external of {url} could not be fetched (externals: ignore leaves them out): {detail}")]
+    External {
+        /// The repository.
+        url: String,
+        /// The program's words.
+        detail: String,
+    },
+    /// Something else.
+    #[error("`{command}` failed: {detail}")]
+    Failed {
+        /// The program and its command, such as `svn switch`.
+        command: String,
+        /// The program's words.
+        detail: String,
+    },
+    /// The program said what cannot be understood.
+    #[error("the output of `{command}` cannot be understood: {detail}")]
+    Output {
+        /// The program and its command.
+        command: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+fn list(paths: &[String]) -> String {
+    let shown: Vec<&str> = paths.iter().take(LISTED).map(String::as_str).collect();
+    match paths.len().saturating_sub(LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -1,0 +1,83 @@
+//! Which paths a deployment uses.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::DeployError;
+use crate::target::{DeployMode, DeployTarget};
+
+/// The paths of one application on this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct DeployLayout {
+    mode: DeployMode,
+    /// As the target names it.
+    pub(crate) path: PathBuf,
+    /// `PATH.herald`: the lock, the record, patches, and with `exchange` the trees that are not live.
+    pub(crate) side: PathBuf,
+}
+
+impl DeployLayout {
+    pub(crate) fn new(target: &DeployTarget) -> Self {
+        let mut name = target.path.file_name().unwrap_or_default().to_owned();
+        name.push(".herald");
+        Self { mode: target.mode, path: target.path.clone(), side: target.path.with_file_name(name) }
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.side.join("lock")
+    }
+
+    pub(crate) fn record(&self) -> PathBuf {
+        self.side.join("record.json")
+    }
+
+    pub(crate) fn patch(&self, id: &str) -> PathBuf {
+        self.side.join("patches").join(format!("{id}.patch"))
+    }
+
+    /// What the files of a tree were when it was ready.
+    pub(crate) fn manifest(&self, tree: &str) -> PathBuf {
+        self.side.join("manifests").join(format!("{tree}.json"))
+    }
+
+    /// Where the trees are.
+    pub(crate) fn trees(&self) -> PathBuf {
+        match self.mode {
+            DeployMode::Releases => self.path.join("releases"),
+            DeployMode::InPlace | DeployMode::Exchange => self.side.join("trees"),
+        }
+    }
+
+    /// Where a tree is that is not live, or with `releases` any; a new one is written there.
+    pub(crate) fn tree(&self, name: &str) -> PathBuf {
+        self.trees().join(name)
+    }
+
+    /// What all trees share.
+    pub(crate) fn shared(&self) -> PathBuf {
+        match self.mode {
+            DeployMode::Releases => self.path.join("shared"),
+            DeployMode::InPlace | DeployMode::Exchange => self.side.join("shared"),
+        }
+    }
+
+    /// Where the application is served from.
+    pub(crate) fn served(&self) -> PathBuf {
+        match self.mode {
+            DeployMode::Releases => self.path.join("current"),
+            DeployMode::InPlace | DeployMode::Exchange => self.path.clone(),
+        }
+    }
+
+    /// What the link `current` points to.
+    pub(crate) fn link_target(tree: &str) -> PathBuf {
+        Path::new("releases").join(tree)
+    }
+
+    /// Makes the folders beside the tree; nothing in it.
+    pub(crate) fn make(&self) -> Result<(), DeployError> {
+        for folder in [&self.side, &self.side.join("patches"), &self.side.join("manifests"), &self.trees()] {
+            std::fs::create_dir_all(folder).map_err(|error| DeployError::io("create", folder, error))?;
+        }
+        Ok(())
+    }
+}

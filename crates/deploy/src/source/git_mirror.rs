@@ -1,0 +1,255 @@
+//! The program `git`, and a bare mirror of one repository: the cache that fetches only what is new.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::command::{CommandEnd, CommandStarter, StepRun, ToolCommand};
+use crate::error::{DeployError, SourceError};
+use crate::place::lock::KernelLock;
+use crate::target::{DeployOrigin, OriginAuth};
+
+/// Keeps a commit from being removed after its branch was.
+const KEPT_REFS: &str = "refs/herald/keep/";
+
+/// Runs `git` for one repository.
+pub(super) struct GitMirror {
+    starter: CommandStarter,
+    pub(super) origin: DeployOrigin,
+    /// The bare repository.
+    pub(super) folder: PathBuf,
+}
+
+impl GitMirror {
+    pub(super) fn new(starter: CommandStarter, origin: DeployOrigin, caches: &Path) -> Self {
+        let folder = caches.join("git").join(cache_name(&origin.url));
+        Self { starter, origin, folder }
+    }
+
+    /// `git` in this folder, which no hook and no question on a terminal holds up.
+    pub(super) fn command(&self, dir: &Path) -> ToolCommand<'static> {
+        let mut command = ToolCommand::new("git", dir);
+        for option in [
+            "safe.directory=*",
+            "core.hooksPath=/dev/null",
+            "core.quotePath=false",
+            "core.fsmonitor=false",
+            "gc.autoDetach=false",
+            "advice.detachedHead=false",
+            "protocol.ext.allow=never",
+        ] {
+            command = command.arg("-c").arg(option);
+        }
+        if self.origin.url.starts_with(['/', '.']) || self.origin.url.starts_with("file:") {
+            command = command.arg("-c").arg("protocol.file.allow=always");
+        }
+        command
+            .env("LC_ALL", "C.UTF-8")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("GIT_CONFIG_COUNT", "0")
+    }
+
+    /// As [`Self::command`], in the mirror.
+    pub(super) fn here(&self) -> ToolCommand<'static> {
+        self.command(&self.folder)
+    }
+
+    pub(super) async fn run(
+        &self,
+        command: ToolCommand<'_>,
+        run: &StepRun<'_>,
+    ) -> Result<CommandEnd, DeployError> {
+        self.starter.run(command, run).await
+    }
+
+    /// Runs it; where it fails, its words become an error.
+    pub(super) async fn must(
+        &self,
+        command: ToolCommand<'_>,
+        run: &StepRun<'_>,
+    ) -> Result<CommandEnd, DeployError> {
+        let name = name_of(&command);
+        let end = self.run(command, run).await?;
+        if end.is_success() {
+            return Ok(end);
+        }
+        Err(explain(&self.origin.url, &name, &end.stderr).into())
+    }
+
+    /// With what the server is asked: `-c credential.helper=…` or the key of ssh. The file of the password is private
+    /// and goes when the guard does.
+    fn with_credentials(
+        &self,
+        mut command: ToolCommand<'static>,
+    ) -> Result<(ToolCommand<'static>, Option<Guard>), DeployError> {
+        match &self.origin.auth {
+            OriginAuth::Anonymous | OriginAuth::Machine => Ok((command, None)),
+            OriginAuth::Password { username, password } => {
+                let file = self.folder.with_extension(format!("auth-{}", std::process::id()));
+                let line = format!("username={username}\npassword={password}\n");
+                let guard = Guard::write(file, &line)
+                    .map_err(|(path, error)| DeployError::io("write", &path, error))?;
+                // The helper only prints the file; its path is made of hexadecimal digits below `work_dir`.
+                let helper = format!("!f() {{ test \"$1\" = get && cat '{}'; }}; f", quoted(&guard.0));
+                let mut args: Vec<std::ffi::OsString> =
+                    ["-c", "credential.helper=", "-c"].map(Into::into).into();
+                args.push(format!("credential.helper={helper}").into());
+                args.append(&mut command.args);
+                command.args = args;
+                Ok((command, Some(guard)))
+            }
+            OriginAuth::SshKey { key_file, known_hosts } => {
+                let mut ssh = format!("ssh -o BatchMode=yes -o IdentitiesOnly=yes -i '{}'", quoted(key_file));
+                if let Some(file) = known_hosts {
+                    ssh = format!(
+                        "{ssh} -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{}'",
+                        quoted(file)
+                    );
+                }
+                Ok((command.env("GIT_SSH_COMMAND", ssh), None))
+            }
+        }
+    }
+
+    /// Runs a command that asks the server.
+    pub(super) async fn ask(
+        &self,
+        command: ToolCommand<'static>,
+        run: &StepRun<'_>,
+    ) -> Result<CommandEnd, DeployError> {
+        let (command, _guard) = self.with_credentials(command)?;
+        self.must(command, run).await
+    }
+
+    /// Makes the mirror where it is missing, and waits for others that use it.
+    pub(super) async fn open(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
+        let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
+        std::fs::create_dir_all(&above).map_err(|error| DeployError::io("create", &above, error))?;
+        let lock = KernelLock::wait(&self.folder.with_extension("lock"), run).await?;
+        if !self.folder.join("HEAD").exists() {
+            let init = self.command(&above).args(["init", "--quiet", "--bare"]).arg(&self.folder);
+            self.must(init, run).await?;
+            let url = self.here().args(["config", "remote.origin.url"]).arg(&self.origin.url);
+            self.must(url, run).await?;
+        }
+        Ok(lock)
+    }
+
+    /// The commit of this name, where the mirror has it.
+    pub(super) async fn commit(&self, name: &str, run: &StepRun<'_>) -> Result<Option<String>, DeployError> {
+        if !self.folder.join("HEAD").exists() {
+            return Ok(None);
+        }
+        let parse = self.here().args(["rev-parse", "--verify", "--quiet", "--end-of-options"]);
+        let end = self.run(parse.arg(format!("{name}^{{commit}}")), run).await?;
+        Ok(end.is_success().then(|| end.text()))
+    }
+
+    /// Fetches all branches and tags, and HEAD when it is asked for.
+    pub(super) async fn fetch_all(&self, head: bool, run: &StepRun<'_>) -> Result<(), DeployError> {
+        let fetch =
+            self.here().args(["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--"]);
+        let mut fetch =
+            fetch.arg(&self.origin.url).args(["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]);
+        if head {
+            fetch = fetch.arg("+HEAD:refs/herald/head");
+        }
+        self.ask(fetch, run).await.map(drop)
+    }
+
+    /// Fetches one commit, which may be on no branch any more.
+    pub(super) async fn fetch_commit(
+        &self,
+        from: &Path,
+        name: &str,
+        run: &StepRun<'_>,
+    ) -> Result<(), DeployError> {
+        let fetch = self.here().args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"]);
+        self.ask(fetch.arg(from).arg(name), run).await.map(drop)
+    }
+
+    /// Keeps a commit, also when its branch is gone on the server.
+    pub(super) async fn keep(&self, commit: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
+        let keep = self.here().args(["update-ref", &kept(commit), commit]);
+        self.must(keep, run).await.map(drop)
+    }
+}
+
+/// The ref that keeps a commit.
+pub(super) fn kept(commit: &str) -> String {
+    format!("{KEPT_REFS}{commit}")
+}
+
+/// The folder of the cache of a URL.
+pub(super) fn cache_name(url: &str) -> String {
+    hex::encode(Sha256::digest(url.as_bytes())).chars().take(32).collect()
+}
+
+/// For a shell, between `'`.
+fn quoted(path: &Path) -> String {
+    path.display().to_string().replace('\'', r"'\''")
+}
+
+/// A private file that is removed with it.
+struct Guard(PathBuf);
+
+impl Guard {
+    fn write(path: PathBuf, text: &str) -> Result<Self, (PathBuf, std::io::Error)> {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        match options.open(&path).and_then(|mut file| file.write_all(text.as_bytes())) {
+            Ok(()) => Ok(Self(path)),
+            Err(error) => Err((path, error)),
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// `git fetch`: the first word that is not an option.
+fn name_of(command: &ToolCommand<'_>) -> String {
+    let mut words = command.args.iter().filter_map(|arg| arg.to_str());
+    loop {
+        match words.next() {
+            Some("-c") => drop(words.next()),
+            Some(word) if !word.starts_with('-') => return format!("git {word}"),
+            Some(_) => {}
+            None => return "git".to_owned(),
+        }
+    }
+}
+
+/// What the words of `git` mean.
+pub(super) fn explain(url: &str, command: &str, words: &str) -> SourceError {
+    let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let marked = |line: &&&str| line.starts_with("fatal:") || line.starts_with("error:");
+    let detail =
+        lines.iter().find(marked).or(lines.last()).copied().unwrap_or("without a message").to_owned();
+    let url = url.to_owned();
+    if has(&[
+        "Authentication failed",
+        "could not read Username",
+        "could not read Password",
+        "Permission denied (pub",
+    ]) {
+        return SourceError::Credentials { url, detail };
+    }
+    if has(&["SSL certificate", "Host key verification failed", "certificate verify"]) {
+        return SourceError::Certificate { url, detail };
+    }
+    let absent =
+        ["Could not resolve host", "Connection refused", "unable to access", "Could not read from remote"];
+    if has(&absent) || has(&["does not appear to be a git repository", "unable to connect", "does not exist"])
+    {
+        return SourceError::Unreachable { url, detail };
+    }
+    SourceError::Failed { command: command.to_owned(), detail }
+}

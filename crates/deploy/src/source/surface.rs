@@ -1,0 +1,101 @@
+//! What a deployment asks of a repository and of its working copies.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::command::StepRun;
+use crate::error::DeployError;
+
+/// One commit, or one revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The whole SHA, or the number.
+    pub revision: String,
+    /// Who; empty where the repository does not say.
+    pub author: String,
+    /// When, as RFC 3339; empty where the repository does not say.
+    pub time: String,
+    /// The whole message.
+    pub message: String,
+}
+
+impl Commit {
+    /// The first line of the message.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.message.lines().next().unwrap_or_default()
+    }
+}
+
+/// Which commits a log shows, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRange {
+    /// Not this one, nor what it descends from.
+    pub after: Option<String>,
+    /// This one and what it descends from; an exact revision.
+    pub upto: String,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// What a working copy is at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyState {
+    /// Its revision; `None` where its files are of several, or an operation was interrupted.
+    pub revision: Option<String>,
+    /// The same in the program's words, such as `5:6M`.
+    pub described: String,
+    /// Files under version control that differ from the revision.
+    pub modified: Vec<String>,
+}
+
+/// A repository, its cache on this machine, and working copies of it. A revision is exact: the whole SHA of a commit,
+/// or a number. Every method runs `git` or `svn`, and fails when that is missing, fails, is stopped or takes too long.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The programs that must be installed.
+    fn programs(&self) -> &'static [&'static str];
+
+    /// The exact revision that `HEAD`, a branch, a tag, a SHA or a number is now.
+    async fn resolve(&self, revision: &str, run: &StepRun<'_>) -> Result<String, DeployError>;
+
+    /// Brings a revision into the cache, with what is new alone; asks nobody when it is there.
+    async fn fetch(&self, revision: &str, run: &StepRun<'_>) -> Result<(), DeployError>;
+
+    /// Commits, the newest first.
+    async fn log(&self, range: &LogRange, run: &StepRun<'_>) -> Result<Vec<Commit>, DeployError>;
+
+    /// How many bytes the files of a fetched revision have; with `from`, those that differ from it.
+    async fn size(&self, from: Option<&str>, to: &str, run: &StepRun<'_>) -> Result<u64, DeployError>;
+
+    /// Writes the files of a fetched revision, and nothing else, into this empty folder.
+    async fn export(&self, revision: &str, into: &Path, run: &StepRun<'_>) -> Result<(), DeployError>;
+
+    /// Whether there is a working copy.
+    fn is_copy(&self, copy: &Path) -> bool;
+
+    /// What a working copy is at, and the files that were changed there.
+    async fn current(&self, copy: &Path, run: &StepRun<'_>) -> Result<CopyState, DeployError>;
+
+    /// The files on which an update of this copy to a fetched revision would stumble.
+    async fn conflicts(&self, copy: &Path, to: &str, run: &StepRun<'_>) -> Result<Vec<String>, DeployError>;
+
+    /// Makes a working copy in this empty folder.
+    async fn checkout(&self, copy: &Path, to: &str, run: &StepRun<'_>) -> Result<(), DeployError>;
+
+    /// Updates, or switches, a copy to a fetched revision. Files that were changed on this machine stay as they are;
+    /// where they are in the way it fails, and the copy is as before.
+    async fn update(&self, copy: &Path, to: &str, run: &StepRun<'_>) -> Result<(), DeployError>;
+
+    /// Saves what was changed on this machine as a patch, then reverts it.
+    async fn discard(&self, copy: &Path, patch: &Path, run: &StepRun<'_>) -> Result<(), DeployError>;
+
+    /// After an update from `from` to `to` that was killed: removes the locks of the dead, and makes the copy what
+    /// `from` was. It fails when a living process works on the copy.
+    async fn repair(&self, copy: &Path, from: &str, to: &str, run: &StepRun<'_>) -> Result<(), DeployError>;
+
+    /// Removes locks that dead processes left.
+    async fn unlock(&self, copy: &Path, run: &StepRun<'_>) -> Result<(), DeployError>;
+}

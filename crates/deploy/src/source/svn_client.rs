@@ -1,0 +1,158 @@
+//! The program `svn`: the only place that builds its arguments.
+
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::git_mirror::cache_name;
+use crate::command::{CommandEnd, CommandStarter, StepRun, ToolCommand};
+use crate::error::{DeployError, SourceError};
+use crate::place::lock::KernelLock;
+use crate::target::{DeployOrigin, Externals, OriginAuth};
+
+/// Runs `svn` for one URL.
+pub(super) struct SvnClient {
+    starter: CommandStarter,
+    pub(super) origin: DeployOrigin,
+    /// A working copy from which trees are exported, so that only changes come over the network.
+    pub(super) cache: PathBuf,
+    /// The configuration of `svn`: ours, so that nothing of the user's interferes and nothing is stored.
+    config: PathBuf,
+}
+
+impl SvnClient {
+    pub(super) fn new(starter: CommandStarter, mut origin: DeployOrigin, caches: &Path) -> Self {
+        origin.url = origin.url.trim_end_matches('/').to_owned();
+        let cache = caches.join("svn").join(cache_name(&origin.url));
+        Self { starter, origin, cache, config: caches.join("svn-config") }
+    }
+
+    /// The URL as it was at a revision; an `@` in it means nothing else.
+    pub(super) fn at(&self, revision: &str) -> String {
+        format!("{}@{revision}", self.origin.url)
+    }
+
+    /// `svn COMMAND` in this folder, asking nobody on a terminal.
+    pub(super) fn command(&self, dir: &Path, command: &str) -> ToolCommand<'static> {
+        let svn = ToolCommand::new("svn", dir).arg(command).arg("--non-interactive");
+        // Under another character set, names that are not ASCII end an update in the middle.
+        svn.env("LC_ALL", "C.UTF-8").env("LANG", "C.UTF-8")
+    }
+
+    /// As [`Self::command`], for a command that asks the server.
+    pub(super) fn asking(&self, dir: &Path, command: &str) -> Result<ToolCommand<'static>, DeployError> {
+        let mut svn = self.command(dir, command);
+        if matches!(self.origin.auth, OriginAuth::Machine) {
+            return Ok(svn);
+        }
+        let config = &self.config;
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(config);
+        made.map_err(|error| DeployError::io("create", config, error))?;
+        svn = svn.arg("--no-auth-cache").arg("--config-dir").arg(config);
+        match &self.origin.auth {
+            OriginAuth::Password { username, password } => {
+                svn = svn.arg("--username").arg(username).arg("--password-from-stdin");
+                svn.input = Some(format!("{password}\n"));
+            }
+            OriginAuth::SshKey { key_file, known_hosts } => {
+                let mut ssh = format!("ssh -o BatchMode=yes -o IdentitiesOnly=yes -i {}", key_file.display());
+                if let Some(file) = known_hosts {
+                    ssh = format!(
+                        "{ssh} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={}",
+                        file.display()
+                    );
+                }
+                svn = svn.env("SVN_SSH", ssh);
+            }
+            OriginAuth::Anonymous | OriginAuth::Machine => {}
+        }
+        Ok(svn)
+    }
+
+    /// The option that leaves externals out, where they are to be.
+    pub(super) fn externals(&self) -> Option<&'static str> {
+        (self.origin.externals == Externals::Ignore).then_some("--ignore-externals")
+    }
+
+    pub(super) async fn run(
+        &self,
+        command: ToolCommand<'_>,
+        run: &StepRun<'_>,
+    ) -> Result<CommandEnd, DeployError> {
+        self.starter.run(command, run).await
+    }
+
+    /// Runs it; where it fails, its words become an error.
+    pub(super) async fn must(
+        &self,
+        command: ToolCommand<'_>,
+        revision: &str,
+        run: &StepRun<'_>,
+    ) -> Result<CommandEnd, DeployError> {
+        let name = command.args.first().map(|word| format!("svn {}", word.display())).unwrap_or_default();
+        let end = self.run(command, run).await?;
+        if end.is_success() {
+            return Ok(end);
+        }
+        Err(explain(&self.origin.url, revision, &name, &end.stderr).into())
+    }
+
+    /// Waits for others that use the cache.
+    pub(super) async fn lock_cache(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
+        let above = self.cache.parent().unwrap_or(&self.cache);
+        std::fs::create_dir_all(above).map_err(|error| DeployError::io("create", above, error))?;
+        KernelLock::wait(&self.cache.with_extension("lock"), run).await
+    }
+}
+
+/// What the words of `svn` mean: there are several lines with a code each, and the exit code is always 1.
+pub(super) fn explain(url: &str, revision: &str, command: &str, words: &str) -> SourceError {
+    let has = |codes: &[&str]| codes.iter().any(|code| words.contains(code));
+    let messages: Vec<&str> = words.lines().filter_map(|line| line.trim().strip_prefix("svn: ")).collect();
+    let last = messages.iter().rfind(|line| line.starts_with('E')).or(messages.last());
+    let detail = last.map_or("without a message", |line| line.trim()).to_owned();
+    let url = url.to_owned();
+    if has(&["E230001", "certificate"]) {
+        return SourceError::Certificate { url, detail };
+    }
+    if has(&["E170001", "E215004"]) {
+        return SourceError::Credentials { url, detail };
+    }
+    if has(&["E160006"]) {
+        return SourceError::NoRevision { revision: revision.to_owned(), url };
+    }
+    if has(&["E160013", "E160005", "W160013", "E200009"]) {
+        return SourceError::NoPath { url, revision: revision.to_owned() };
+    }
+    if has(&["E205011", "W205011"]) {
+        return SourceError::External { url, detail };
+    }
+    if has(&["E170013", "E000111", "E670002", "E210002", "E210005", "E180001", "E731001"]) {
+        return SourceError::Unreachable { url, detail };
+    }
+    SourceError::Failed { command: command.to_owned(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_sentences() {
+        for (words, expected) in [
+            (
+                "svn: E170013: Unable to connect to a repository at URL 'u'\nsvn: E170001: Password incorrect\n",
+                "u refused the credentials; check user name, password or key: E170001: Password incorrect",
+            ),
+            (
+                "svn: E170013: Unable\nsvn: E000111: Can't connect to host '127.0.0.1': Connection refused\n",
+                "u cannot be reached: E000111: Can't connect to host '127.0.0.1': Connection refused",
+            ),
+            ("svn: E160006: No such revision 99\n", "revision `99` does not exist in u"),
+            ("svn: E160013: path not found\n", "u does not exist at revision 99"),
+            ("svn: E200030: disk\n", "`svn up` failed: E200030: disk"),
+            ("", "`svn up` failed: without a message"),
+        ] {
+            assert_eq!(explain("u", "99", "svn up", words).to_string(), expected);
+        }
+    }
+}

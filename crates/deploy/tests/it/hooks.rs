@@ -1,0 +1,75 @@
+//! Hooks: where and with what they run, and how they end.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use herald_deploy::{DeployMode, SourceKind};
+
+use crate::fixture::{App, MODES, Minute, files, shell};
+
+#[tokio::test]
+async fn the_environment_and_the_folder_of_each() {
+    let minute = Minute::new();
+    for mode in MODES {
+        let mut app = App::new(SourceKind::Git, mode);
+        let first = app.repository.commit("first", &files(&[("a", "1")]));
+        app.deploy(&first).await.unwrap();
+        let second = app.repository.commit("second", &files(&[("a", "2")]));
+        let log = app.folder.path().join("log");
+        let say = |name: &str| {
+            shell(&format!(
+                "echo {name} $HERALD_APP $HERALD_ACTION $HERALD_REVISION $HERALD_PREVIOUS $HERALD_NODE $HERALD_BY \
+                 $HERALD_PATH $HERALD_NEXT $(pwd) $(cat a) >> '{}'; echo noise >&2",
+                log.display()
+            ))
+        };
+        app.target.hooks.before = Some(say("before"));
+        app.target.hooks.build = Some(say("build"));
+        app.target.hooks.once = Some(say("once"));
+        app.target.hooks.after = Some(say("after"));
+        let request = app.request(&second);
+        let deployer = app.deployer();
+        let prepared = deployer.prepare(&request, &minute.run()).await.unwrap();
+        deployer.once(&request.id, &minute.run()).await.unwrap();
+        deployer.switch(&request.id, &minute.run()).await.unwrap();
+        let lines = fs::read_to_string(&log).unwrap();
+        let served = app.served().display().to_string();
+        let next = prepared.path.display().to_string();
+        for line in lines.lines() {
+            let expected = format!("shop deploy {second} {first} web1 ann {served} {next} ");
+            assert!(line.contains(&expected), "{mode:?}: {line}");
+        }
+        let names: Vec<&str> = lines.lines().filter_map(|line| line.split(' ').next()).collect();
+        let expected = match mode {
+            DeployMode::InPlace => ["before", "once", "build", "after"],
+            _ => ["before", "build", "once", "after"],
+        };
+        assert_eq!(names, expected, "{mode:?}");
+        let last = lines.lines().last().unwrap();
+        assert!(last.ends_with(" 2"), "{mode:?}: after sees the new tree: {last}");
+    }
+}
+
+#[tokio::test]
+async fn how_they_fail() {
+    let mut app = App::new(SourceKind::Git, DeployMode::Exchange);
+    let first = app.repository.commit("first", &files(&[("a", "1")]));
+    for (script, expected) in [
+        ("exit 1", "hook `before` failed with exit code 1"),
+        ("kill -9 $$", "hook `before` "),
+        ("sleep 60 & sleep 60", "hook `before` timed out; terminated"),
+    ] {
+        let mut hook = shell(script);
+        hook.timeout = Some(Duration::from_millis(500));
+        app.target.hooks.before = Some(hook);
+        let begun = Instant::now();
+        let error = app.deploy(&first).await.unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{script}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{script}");
+        assert!(!app.target.path.exists(), "{script}");
+    }
+    app.target.hooks.before =
+        Some(herald_deploy::DeployHook { cmd: "no-such".to_owned(), ..Default::default() });
+    let error = app.deploy(&first).await.unwrap_err().to_string();
+    assert!(error.starts_with("hook `before` cannot be started: program `no-such` was not found"), "{error}");
+}
