@@ -40,6 +40,7 @@
 //! | `tls: {client_cert, client_key}` with users; a certificate with a CN is named | `access::with_client_certificates_and_users` |
 //! | a user without the right is named in the log and in `/readyz` | `access::a_user_without_the_right_is_named` |
 //! | three members: the leader and the one in use are killed; no quorum is named, and files stay | `outages::the_leader_and_the_member_in_use_are_killed` |
+//! | 10,000 keys in 10 projects; a restart without a change writes nothing | `large::ten_thousand_keys` |
 //! | `heraldd import watcher` of the seed's file, `heraldd check` without a finding | `watcher::the_file_of_the_seed_is_imported_as_it_is` |
 //! | the seed's lines after the import: files, callback with the original's fields first, backup | `watcher::the_seed_from_its_file_to_its_backup` |
 //! | the heartbeat, also while etcd is down; `keep: failed` | `watcher::heartbeats_arrive_also_while_etcd_is_down` |
@@ -49,6 +50,7 @@ mod access;
 mod bursts;
 mod contents;
 mod keys;
+mod large;
 mod outages;
 mod projects;
 mod publishing;
