@@ -63,7 +63,6 @@ impl RedisProcess {
         Ok(())
     }
 
-
     /// Runs one command on a connection of its own.
     pub(crate) fn ask(&self, command: &[&str]) -> Result<RedisAnswer> {
         let mut client = RedisClient::connect(self.address)?;

@@ -4,6 +4,7 @@
 pub(crate) mod evidence;
 pub(crate) mod load;
 pub(crate) mod options;
+pub(crate) mod publish;
 pub(crate) mod queue;
 pub(crate) mod verdict;
 
@@ -40,6 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let on_a_disk = matches!(kind, Kind::Power | Kind::Full | Kind::ReadOnly);
         let why_not = match kind {
             Kind::Queue => crate::redis::not_here(),
+            Kind::Publish => publish::not_here(),
             _ => on_a_disk.then(disk::not_here).flatten(),
         };
         if let Some(why) = why_not {
@@ -73,6 +75,7 @@ fn one(kind: Kind, place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         Kind::Runner => link::runner(place, rounds, random),
         Kind::Link => link::link(place, rounds, random),
         Kind::Queue => queue::queue(place, rounds, random),
+        Kind::Publish => publish::publish(place, rounds, random),
         Kind::Power => disk::power(place, rounds, random),
         Kind::Full => disk::full(place, rounds, random),
         Kind::ReadOnly => disk::read_only(place, rounds, random),
@@ -121,7 +124,7 @@ fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
     }
     names.sort();
     names.dedup();
-    // No job of this bench publishes: the tests of crates/publish end a process at each of these steps.
+    // No job of this kind publishes: the tests of crates/publish end a process at each of these steps.
     names.retain(|name| !name.starts_with("publish-"));
     let is_remote = |name: &String| name.starts_with("remote-") || name.starts_with("staging-");
     let (remote, local): (Vec<_>, Vec<_>) = names.into_iter().partition(is_remote);

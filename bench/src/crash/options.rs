@@ -11,11 +11,11 @@ ended as lost. They do not count as a loss: their process died with the daemon, 
   cargo run --release -p bench -- crash [--rounds N] [--kinds KINDS] [--seed N]
 
   --rounds N      rounds of `kill` (default 1000); the other kinds run a share of it
-  --kinds KINDS   some of kill,term,failpoint,runner,link,queue,power,full,read-only (default all)
+  --kinds KINDS   some of kill,term,failpoint,runner,link,queue,publish,power,full,read-only (default all)
   --seed N        repeat the random moments of this seed
   --keep          keep the folder of each kind, and print its path
 
-queue needs redis-server; it prints what it does in each round. power, full and read-only create and mount file system
+queue needs redis-server; it prints what it does in each round. publish needs etcd and etcdctl. power, full and read-only create and mount file system
 images: they need root, loop devices and mkfs.ext4.";
 
 /// A kind of crash.
@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     Link,
     /// A queue: the origin, workers and Redis are killed, stopped, flushed, cut off.
     Queue,
+    /// A publication from etcd is killed: `lost` are rounds after which the disk was not as etcd.
+    Publish,
     /// Power loss.
     Power,
     /// A full disk.
@@ -42,13 +44,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Kill,
         Self::Term,
         Self::Failpoint,
         Self::Runner,
         Self::Link,
         Self::Queue,
+        Self::Publish,
         Self::Power,
         Self::Full,
         Self::ReadOnly,
@@ -63,6 +66,7 @@ impl Kind {
             Self::Runner => "runner",
             Self::Link => "link",
             Self::Queue => "queue",
+            Self::Publish => "publish",
             Self::Power => "power",
             Self::Full => "full",
             Self::ReadOnly => "read-only",
@@ -90,7 +94,7 @@ impl Options {
             Kind::Term | Kind::Link => 4,
             Kind::Runner => 10,
             Kind::Power => 5,
-            Kind::Queue => 3,
+            Kind::Queue | Kind::Publish => 3,
             Kind::Full | Kind::ReadOnly => 20,
             // A round is a sweep over all of them.
             Kind::Failpoint => 200,
@@ -142,7 +146,7 @@ mod tests {
     fn reads_arguments() {
         let read = |line: &str| read(line.split_whitespace().map(str::to_owned)).ok().flatten();
         for (line, expected) in [
-            ("--rounds 5 --seed 1", Some((5, 9, 1))),
+            ("--rounds 5 --seed 1", Some((5, 10, 1))),
             ("--kinds kill,full --seed 2", Some((1000, 2, 2))),
             ("--kinds none", None),
             ("--rounds 0", None),

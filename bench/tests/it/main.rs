@@ -57,6 +57,11 @@ fn a_queue_with_faults_of_every_kind() {
 }
 
 #[test]
+fn publications_that_are_killed() {
+    crash("publish", 24);
+}
+
+#[test]
 fn power_loss_and_disks_that_fail() {
     crash("power,full,read-only", 40);
 }
