@@ -28,9 +28,8 @@ impl MessageParams {
         let given = |name: &str| job.job_param.get(name).filter(|value| !value.is_null());
         let wrong =
             |name: &str, why: &dyn std::fmt::Display| Failure::new(format!("job_param.{name}: {why}"));
-        let time = |name: &str| {
-            let time = given(name).map(unit::duration).transpose();
-            time.map_err(|why| wrong(name, &why))
+        let time = |name: &str, read: fn(&Value) -> Result<Duration, unit::UnitError>| {
+            given(name).map(read).transpose().map_err(|why| wrong(name, &why))
         };
         let param = match given("message") {
             Some(message) => message.clone(),
@@ -39,8 +38,8 @@ impl MessageParams {
         Ok(Self {
             param,
             key: given("key").map(key).transpose().map_err(|why| wrong("key", &why))?.flatten(),
-            delay: time("delay")?.unwrap_or_default(),
-            max_age: time("max_age")?,
+            delay: time("delay", unit::duration_or_zero)?.unwrap_or_default(),
+            max_age: time("max_age", unit::duration)?,
             seal: given("seal") == Some(&Value::Bool(true)),
         })
     }

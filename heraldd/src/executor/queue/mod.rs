@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
 use herald_core::param::Params;
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec};
+use herald_core::unit;
 use herald_queue::{MessageEnd, NewMessage, OriginError, WhenOffline};
 use serde_json::json;
 
@@ -54,7 +55,8 @@ fn params() -> [OptionSpec; 5] {
             "Messages with the same key run one at a time, and in the order in which their events were accepted, over all \
              workers.",
         ),
-        new("delay", OptionKind::Duration, "How long no worker gets it."),
+        new("delay", OptionKind::Any, "How long no worker gets it: a duration, or 0.")
+            .check(|delay| unit::duration_or_zero(delay).map(drop)),
         new(
             "max_age",
             OptionKind::Duration,

@@ -36,8 +36,7 @@ struct RequeueOptions {
     #[serde(default)]
     on: Value,
     max: u32,
-    #[serde(deserialize_with = "unit::de_duration")]
-    delay: Duration,
+    delay: Value,
     backoff: Value,
 }
 
@@ -71,7 +70,8 @@ impl QueueTriggerOptions {
         let requeue = self.requeue.as_ref().map_or(NEVER, |requeue| RequeuePolicy {
             on: texts(&requeue.on).iter().filter_map(|word| status(word)).collect(),
             max: requeue.max,
-            delay: requeue.delay,
+            // It was checked.
+            delay: unit::duration_or_zero(&requeue.delay).unwrap_or(NEVER.delay),
             backoff: requeue.backoff.as_f64().unwrap_or(1.0),
         });
         WorkerSettings { consumer, process: self.process, ack, requeue }
@@ -180,7 +180,9 @@ fn requeue() -> Vec<OptionSpec> {
             .check(check_on),
         new("max", OptionKind::Integer { min: 1, max: 1000 }, "How often at most; then it is a dead letter.")
             .default(3),
-        new("delay", OptionKind::Duration, "How long no worker gets it, the first time.").default("10s"),
+        new("delay", OptionKind::Any, "How long no worker gets it, the first time: a duration, or 0.")
+            .default("10s")
+            .check(|delay| unit::duration_or_zero(delay).map(drop)),
         new("backoff", OptionKind::Any, "By how much the delay grows each time: a number, at least 1.")
             .default(2)
             .check(check_backoff),
