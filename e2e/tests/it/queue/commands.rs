@@ -146,7 +146,7 @@ fn dead_letters_are_listed_and_requeued() {
     let id = page["items"][1]["id"].as_str().unwrap();
     let requeued = worker.queue(&["requeue", id]);
     assert_eq!((requeued.code, requeued.stdout.trim()), (Some(0), "1 requeued"), "{}", requeued.text());
-    assert_eq!(traces.wait(1), ["1"]);
+    assert_eq!(traces.wait(1).len(), 1);
     let again = worker.queue(&["requeue", id]);
     assert_eq!(again.code, Some(4), "{}", again.text());
     let requeued = worker.queue(&["requeue", "--all", "t", "--limit", "2"]);

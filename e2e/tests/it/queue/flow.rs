@@ -149,7 +149,7 @@ fn one_process_runs_in_the_order_of_the_puts() {
 fn messages_with_one_key_run_one_at_a_time_and_in_order() {
     const EACH: usize = 60;
     let (server, traces) = (RedisServer::start(&[]), Traces::new());
-    let receiver = Node::start("a", &origin(&server, "", "key: '{{ trigger_param.key }}'"));
+    let receiver = Node::start("a", &origin(&server, "", "key: '{{ trigger_param.key }}', delay: 0s"));
     let workers = ["x", "y", "z"].map(|name| Node::start(name, &worker(&server, "process: 2")));
     for n in 0..EACH {
         for key in ["k1", "k2"] {
@@ -172,7 +172,7 @@ fn a_job_runs_longer_than_its_lease() {
     let (server, traces) = (RedisServer::start(&[]), Traces::new());
     let receiver = Node::start("a", &origin(&server, "wait: result", ""));
     let workers =
-        ["x", "y"].map(|name| Node::start(name, &worker(&server, "requeue: {on: lost, delay: 100ms}")));
+        ["x", "y"].map(|name| Node::start(name, &worker(&server, "requeue: {on: lost, delay: 0s}")));
     let event = receiver.post(&traces.message("echo $0 $1 >>@DIR@/ran; sleep 6"));
     let done = receiver.done(&event);
     assert_eq!(done["success"], true, "{done}");

@@ -13,9 +13,9 @@ fn count(traces: &Traces, begin: &str) -> usize {
     traces.ran().iter().filter(|line| line.starts_with(begin)).count()
 }
 
-/// With a lease that is longer than the test.
-fn four_of_twelve(server: &RedisServer) -> String {
-    let config = worker_of(server, "topic: t, lease: 60s, process: 12");
+/// Runs four at once. With a lease that is longer than the test.
+fn four_at_once(server: &RedisServer, process: usize) -> String {
+    let config = worker_of(server, &format!("topic: t, lease: 60s, process: {process}"));
     config.replace("'@DIR@/work'}", "'@DIR@/work', max_jobs: 4}")
 }
 
@@ -23,11 +23,11 @@ fn four_of_twelve(server: &RedisServer) -> String {
 fn sigterm_gives_back_what_has_not_started() {
     let (server, traces) = (RedisServer::start(&[]), Traces::new());
     let receiver = Node::start("a", &origin(&server, "wait: result", ""));
-    let first = Node::start("b", &four_of_twelve(&server));
+    let first = Node::start("b", &four_at_once(&server, 12));
     let events: Vec<String> = (0..12).map(|n| receiver.post(&hold(&traces, n))).collect();
     until("four jobs at the first", || (count(&traces, "+ b") == 4).then_some(()));
     until("twelve messages at the first", || (receiver.topic("t")["unfinished"] == 12).then_some(()));
-    let seconds = ["c", "d"].map(|name| Node::start(name, &four_of_twelve(&server)));
+    let seconds = ["c", "d"].map(|name| Node::start(name, &four_at_once(&server, 4)));
     let begun = Instant::now();
     first.signal("TERM");
     until("eight jobs elsewhere", || (count(&traces, "+ c") + count(&traces, "+ d") == 8).then_some(()));
