@@ -23,6 +23,7 @@ mod node;
 mod options;
 mod place;
 mod program;
+mod queue;
 mod redis;
 mod remote;
 mod spread;
@@ -106,5 +107,6 @@ fn measure(section: Section, place: &Place, options: &Options) -> Result<Vec<Row
         Section::History => history::measure(place, options),
         Section::Webhook => webhook::measure(place, options),
         Section::Fleet => fleet::measure(place, options),
+        Section::Queue => queue::measure(place, options),
     }
 }

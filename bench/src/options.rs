@@ -9,8 +9,8 @@ Measures heraldd and herald-runner (release builds, which it builds first if the
   cargo run --release -p bench -- [--quick] [--only SECTIONS] [--runs N]
 
   --quick           small numbers: checks that everything works, for CI
-  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet (start measures memory too;
-                    webhook compares with Debian's program of that name, which `.ci/install bench` installs)
+  --only SECTIONS   some of http,jobs,remote,file,start,history,webhook,fleet,queue (start measures memory too;
+                    webhook compares with Debian's program of that name, which `.ci/install bench` installs; queue needs redis-server)
   --runs N          measurements of each figure; the table shows median, lowest and highest (default 5, quick 1)
 
   cargo run --release -p bench -- crash --help   crash tests";
@@ -34,10 +34,12 @@ pub(crate) enum Section {
     Webhook,
     /// One job on many nodes.
     Fleet,
+    /// A queue between two daemons.
+    Queue,
 }
 
 impl Section {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Http,
         Self::Jobs,
         Self::Remote,
@@ -46,6 +48,7 @@ impl Section {
         Self::History,
         Self::Webhook,
         Self::Fleet,
+        Self::Queue,
     ];
 
     /// Its name on the command line.
@@ -59,6 +62,7 @@ impl Section {
             Self::History => "history",
             Self::Webhook => "webhook",
             Self::Fleet => "fleet",
+            Self::Queue => "queue",
         }
     }
 }

@@ -163,6 +163,16 @@ impl Program {
         self.status("VmHWM:")
     }
 
+    /// The time that its threads have run.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let mut nanoseconds = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_nonzero()))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += text.split(' ').next().context("schedstat is empty")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     fn status(&self, key: &str) -> Result<f64> {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid.as_raw_nonzero()))?;
         let line = text.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;

@@ -71,6 +71,15 @@ impl RedisProcess {
     }
 }
 
+impl RedisProcess {
+    /// What a section of the server's INFO says under a name.
+    pub(crate) fn info(&self, section: &str, name: &str) -> Result<String> {
+        let RedisAnswer::Text(text) = self.ask(&["INFO", section])? else { bail!("INFO gave no text") };
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        Ok(line.with_context(|| format!("INFO {section} has no {name}"))?.trim().to_owned())
+    }
+}
+
 /// What a server answers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RedisAnswer {

@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     MebibytesPerSecond,
     /// MiB.
     Mebibytes,
+    /// Percent of a core.
+    Percent,
 }
 
 /// The goal of a figure.
@@ -99,6 +101,7 @@ fn figure(unit: Unit, value: f64) -> String {
         Unit::Milliseconds => " ms",
         Unit::MebibytesPerSecond => " MiB/s",
         Unit::Mebibytes => " MiB",
+        Unit::Percent => " %",
     };
     format!("{}{name}", number(unit, value))
 }
@@ -106,7 +109,7 @@ fn figure(unit: Unit, value: f64) -> String {
 fn number(unit: Unit, value: f64) -> String {
     match unit {
         Unit::PerSecond | Unit::MebibytesPerSecond => format!("{value:.0}"),
-        Unit::Milliseconds => format!("{value:.2}"),
+        Unit::Milliseconds | Unit::Percent => format!("{value:.2}"),
         Unit::Mebibytes => format!("{value:.1}"),
     }
 }
