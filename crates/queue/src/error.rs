@@ -15,6 +15,8 @@ pub enum QueueError {
         address: String,
         /// What happened.
         problem: String,
+        /// It was asked and did not answer: it may have done what it was asked.
+        asked: bool,
     },
     /// It refuses the user or the password, or the user lacks a permission.
     #[error("queue {queue}: {address} refuses access: {problem}; check `username`, `password` and its ACL")]
@@ -93,5 +95,19 @@ impl QueueError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::OutOfMemory { .. })
+    }
+
+    /// Whether it may have been done all the same: the answer is missing, not the question.
+    #[must_use]
+    pub fn may_be_done(&self) -> bool {
+        matches!(self, Self::Unreachable { asked: true, .. })
+    }
+
+    /// The same for a call that was not sent, since something before it failed.
+    pub(crate) fn before_the_call(mut self) -> Self {
+        if let Self::Unreachable { asked, .. } = &mut self {
+            *asked = false;
+        }
+        self
     }
 }

@@ -4,6 +4,7 @@ mod ends;
 mod lines;
 mod watch;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -80,8 +81,9 @@ impl QueueOrigin {
             if let Some(place) = &place {
                 place.is_first().await;
             }
+            let mut message = Cow::Borrowed(message);
             loop {
-                match self.queue.put(message).await {
+                match self.queue.put(&message).await {
                     Ok(PutAnswer::Accepted) => return Ok(Vec::new()),
                     Ok(PutAnswer::AlreadyKnown(known)) => return Ok(known.ends),
                     Ok(PutAnswer::Full { length }) => {
@@ -91,7 +93,13 @@ impl QueueOrigin {
                             "the topic is full: the message waits"
                         );
                     }
-                    Err(error) if waits(&error, offline) => tracing::debug!("{error}; the message waits"),
+                    Err(error) if waits(&error, offline) => {
+                        tracing::debug!("{error}; the message waits");
+                        // A worker may have it already, and Redis may forget that before it is asked again.
+                        if error.may_be_done() {
+                            message.to_mut().again = true;
+                        }
+                    }
                     Err(error) => return Err(error.into()),
                 }
                 tokio::time::sleep(AGAIN).await;

@@ -83,7 +83,17 @@ impl RedisServer {
             queue: self.queue.clone(),
             address: self.address(),
             problem: problem.to_owned(),
+            asked: false,
         }
+    }
+
+    /// A connection failed while it waited for an answer.
+    fn unanswered(&self, problem: &str) -> QueueError {
+        let mut error = self.lost(problem);
+        if let QueueError::Unreachable { asked, .. } = &mut error {
+            *asked = true;
+        }
+        error
     }
 
     fn denied(&self, problem: &str) -> QueueError {
@@ -122,9 +132,13 @@ impl RedisServer {
             None => {}
         }
         if error.is_timeout() || error.is_io_error() || error.is_connection_dropped() {
-            return (self.lost(&text), true);
+            return (self.unanswered(&text), true);
         }
-        if error.is_unrecoverable_error() { (self.lost(&text), true) } else { (self.unexpected(text), false) }
+        if error.is_unrecoverable_error() {
+            (self.unanswered(&text), true)
+        } else {
+            (self.unexpected(text), false)
+        }
     }
 }
 
@@ -195,7 +209,7 @@ impl RedisLink {
         let mut open = self.server.connecting.open(self.answers).await.map_err(failed)?;
         let fitness = fitness::ask(&mut open.connection, self.server.durable)
             .await
-            .map_err(|error| self.server.explain(&error).0)?;
+            .map_err(|error| self.server.explain(&error).0.before_the_call())?;
         if let Some(problem) = fitness.unfit() {
             let problem = problem.to_owned();
             self.server.change(|status| {

@@ -21,7 +21,7 @@ pub(crate) async fn put(engine: &RedisEngine, message: &NewMessage) -> Result<Pu
     check_id(engine, &message.id)?;
     let signed = pack(&engine.keys, message, &engine.node, engine.now())
         .map_err(|problem| engine.invalid(format!("message {}: {problem}", message.id)))?;
-    engine.announce(&message.topic).await?;
+    engine.announce(&message.topic).await.map_err(QueueError::before_the_call)?;
     match call(engine, message, &signed, false).await? {
         // Its marker is not signed, or its end is not: somebody else wrote it.
         PutAnswer::AlreadyKnown(KnownMessage { state: MessageState::Missing, .. }) => {
