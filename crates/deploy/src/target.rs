@@ -27,8 +27,6 @@ pub struct DeployTarget {
     pub hooks: DeployHooks,
     /// What is done about files that were changed on this machine; `in_place` only.
     pub local_changes: LocalChanges,
-    /// What a step may take.
-    pub timeout: Duration,
     /// How many bytes must stay free beyond what is written and a tenth of it.
     pub reserve: u64,
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -88,7 +89,9 @@ impl GitMirror {
         match &self.origin.auth {
             OriginAuth::Anonymous | OriginAuth::Machine => Ok((command, None)),
             OriginAuth::Password { username, password } => {
-                let file = self.folder.with_extension(format!("auth-{}", std::process::id()));
+                static NUMBER: AtomicU64 = AtomicU64::new(0);
+                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+                let file = self.folder.with_extension(format!("auth-{}-{number}", std::process::id()));
                 let line = format!("username={username}\npassword={password}\n");
                 let guard = Guard::write(file, &line)
                     .map_err(|(path, error)| DeployError::io("write", &path, error))?;
@@ -252,4 +255,68 @@ pub(super) fn explain(url: &str, command: &str, words: &str) -> SourceError {
         return SourceError::Unreachable { url, detail };
     }
     SourceError::Failed { command: command.to_owned(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use herald_base::stop::Stop;
+    use herald_exec::NoOutput;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::target::SourceKind;
+
+    #[tokio::test]
+    async fn a_password_comes_from_a_private_file_that_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut origin = DeployOrigin::new(SourceKind::Git, "https://git.example.com/shop.git");
+        let (username, password) = ("ann".to_owned(), "it's \"odd\" $HOME %".to_owned());
+        origin.auth = OriginAuth::Password { username, password: password.clone() };
+        let starter = CommandStarter { kill_grace: Duration::from_secs(1), owner: None };
+        let mirror = GitMirror::new(starter, origin, &folder.path().join("with ' quote"));
+        let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(30));
+        let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+        let _lock = mirror.open(&run).await.unwrap();
+        let mut fill = mirror.here().args(["credential", "fill"]);
+        fill.input = Some("protocol=https\nhost=git.example.com\n\n".to_owned());
+        assert!(
+            mirror
+                .with_credentials(fill)
+                .unwrap()
+                .0
+                .args
+                .iter()
+                .all(|arg| !arg.display().to_string().contains("odd"))
+        );
+        let mut fill = mirror.here().args(["credential", "fill"]);
+        fill.input = Some("protocol=https\nhost=git.example.com\n\n".to_owned());
+        let filled = mirror.ask(fill, &run).await.unwrap().text();
+        assert!(filled.contains(&format!("username=ann\npassword={password}")), "{filled}");
+        let left = std::fs::read_dir(mirror.folder.parent().unwrap()).unwrap().flatten();
+        assert!(left.into_iter().all(|file| !file.file_name().display().to_string().contains("auth-")));
+    }
+
+    #[test]
+    fn words_become_sentences() {
+        for (words, expected) in [
+            (
+                "fatal: Authentication failed for 'u'\n",
+                "u refused the credentials; check user name, password or key: ",
+            ),
+            (
+                "ssh: Could not resolve hostname x\nfatal: Could not read from remote repository.\n",
+                "u cannot be reached: ",
+            ),
+            (
+                "fatal: unable to access 'u': SSL certificate problem: x\n",
+                "the certificate of u is not trusted",
+            ),
+            ("error: something\n", "`git fetch` failed: error: something"),
+        ] {
+            let sentence = explain("u", "git fetch", words).to_string();
+            assert!(sentence.starts_with(expected), "{sentence}");
+        }
+    }
 }

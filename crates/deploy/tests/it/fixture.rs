@@ -231,7 +231,6 @@ pub fn target(kind: SourceKind, mode: DeployMode, url: &str, root: &Path) -> Dep
         keep: 3,
         hooks: DeployHooks::default(),
         local_changes: LocalChanges::Refuse,
-        timeout: Duration::from_secs(60),
         reserve: 0,
     }
 }

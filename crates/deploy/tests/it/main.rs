@@ -4,6 +4,7 @@
 
 mod changes;
 mod crash;
+mod edges;
 mod fixture;
 mod hooks;
 mod life;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_exec::{Ending, Stop};
+use herald_exec::program::{LARGEST_INPUT, Program, Restrictions};
+use herald_exec::{Ending, NoOutput, Stop, environment};
 use serde_json::json;
 
 use crate::fixture::{Bench, eventually, lives, merged, sh};
@@ -312,4 +313,30 @@ async fn a_job_ends_in_time_whoever_listens() {
         let report = bench.engine.run_with_output(&params, &Stop::default(), &stuck).await.unwrap();
         assert_eq!(report.ending, ending, "{script}");
     }
+}
+
+#[tokio::test]
+async fn a_program_reads_its_input_to_the_end() {
+    let environment = environment::clean();
+    let program = Program {
+        path: "/bin/cat".into(),
+        args: Vec::new(),
+        env: environment,
+        dir: "/".into(),
+        deadline: None,
+        kill_grace: Duration::from_secs(1),
+        output_limit: 8 << 10,
+        owner: None,
+        restrictions: Restrictions::default(),
+    };
+    for length in [0, 1, LARGEST_INPUT] {
+        let input = vec![b'x'; length];
+        let finished = program.run_with_input(&input, &Stop::new(), &NoOutput).await.unwrap();
+        assert_eq!((finished.ending, finished.stdout.bytes), (Ending::Exited(0), input));
+    }
+    let input = vec![b'x'; LARGEST_INPUT + 1];
+    let error = program.run_with_input(&input, &Stop::new(), &NoOutput).await.unwrap_err();
+    assert_eq!(error.to_string(), "/bin/cat could not be started: its input is larger than 4 KiB");
+    let finished = program.run(&Stop::new()).await.unwrap();
+    assert_eq!(finished.ending, Ending::Exited(0), "without an input there is nothing to read");
 }

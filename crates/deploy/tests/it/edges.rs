@@ -1,0 +1,134 @@
+//! Servers that are silent, programs that live, submodules and externals.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use herald_deploy::{DeployError, DeployMode, Externals, SourceKind, StepRun};
+use herald_exec::{NoOutput, Stop};
+
+use crate::fixture::{App, KINDS, MODES, Minute, command, files};
+
+#[tokio::test]
+async fn a_silent_server_ends_with_the_step() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for (kind, scheme) in [(SourceKind::Git, "git"), (SourceKind::Svn, "svn")] {
+        let mut app = App::new(kind, DeployMode::Exchange);
+        app.target.origin.url = format!("{scheme}://127.0.0.1:{port}/silent");
+        let (stop, begun) = (Stop::new(), Instant::now());
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+        let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+        let error = app.deployer().resolve("HEAD", &run).await.unwrap_err();
+        assert!(matches!(error, DeployError::TimedOut(_)), "{kind:?}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(15), "{kind:?}");
+        let left = fs::read_dir("/proc").unwrap().flatten().any(|process| {
+            let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&format!("127.0.0.1:{port}/silent"))
+        });
+        assert!(!left, "{kind:?}: a program is left");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_a_living_program_uses() {
+    let mut app = App::new(SourceKind::Git, DeployMode::InPlace);
+    let first = app.repository.commit("first", &files(&[("a", "1")]));
+    app.deploy(&first).await.unwrap();
+    let second = app.repository.commit("second", &files(&[("a", "2")]));
+    let lock = app.target.path.join(".git/index.lock");
+    let held = File::create(&lock).unwrap();
+    let mut living = Command::new("sleep").arg("60").stdin(Stdio::from(held)).spawn().unwrap();
+    let error = app.deploy(&second).await.unwrap_err();
+    living.kill().unwrap();
+    living.wait().unwrap();
+    assert!(
+        error.to_string().contains(&format!("is in use by `sleep` (process {})", living.id())),
+        "{error}"
+    );
+    assert!(lock.exists());
+    app.deploy(&second).await.unwrap();
+    assert_eq!(app.live(), files(&[("a", "2")]));
+}
+
+#[tokio::test]
+async fn submodules() {
+    for mode in MODES {
+        let mut app = App::new(SourceKind::Git, mode);
+        app.target.origin.submodules = true;
+        let module = tempfile::tempdir().unwrap();
+        command(module.path(), "git", &["init", "-q", "-b", "main"]);
+        fs::write(module.path().join("lib"), "lib").unwrap();
+        command(module.path(), "git", &["add", "-A"]);
+        command(module.path(), "git", &["commit", "-q", "-m", "lib"]);
+        let (copy, url) = (app.repository.copy.clone(), module.path().display().to_string());
+        let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "vendor/lib"];
+        command(&copy, "git", &add);
+        command(&copy, "git", &["commit", "-q", "-m", "with a module"]);
+        command(&copy, "git", &["push", "-q", "origin", "HEAD:main"]);
+        let revision = app.deployer().resolve("main", &Minute::new().run()).await.unwrap();
+        app.deploy(&revision).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert_eq!(fs::read_to_string(app.served().join("vendor/lib/lib")).unwrap(), "lib", "{mode:?}");
+        assert_eq!(app.served().join(".git").exists(), mode == DeployMode::InPlace, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn externals() {
+    for mode in MODES {
+        let mut app = App::new(SourceKind::Svn, mode);
+        let first = app.repository.commit("first", &files(&[("a", "1"), ("lib/x", "x")]));
+        app.deploy(&first).await.unwrap();
+        let copy = app.repository.copy.clone();
+        let mut revisions = Vec::new();
+        for external in ["^/trunk/lib vendor", "^/trunk/missing vendor"] {
+            command(&copy, "svn", &["propset", "-q", "svn:externals", external, "."]);
+            command(&copy, "svn", &["commit", "-q", "-m", external, "--username", "alice"]);
+            command(&copy, "svn", &["update", "-q", "--ignore-externals"]);
+            revisions.push(command(&copy, "svn", &["info", "--show-item", "last-changed-revision"]));
+        }
+        app.deploy(&revisions[0]).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert_eq!(fs::read_to_string(app.served().join("vendor/x")).unwrap(), "x", "{mode:?}");
+        let error = app.deploy(&revisions[1]).await.unwrap_err().to_string();
+        assert!(
+            error.contains("could not be fetched (externals: ignore leaves them out)"),
+            "{mode:?}: {error}"
+        );
+        let status = app.deployer().status(&Minute::new().run()).await.unwrap();
+        assert_eq!(status.revision.as_ref(), Some(&revisions[0]), "{mode:?}");
+        app.target.origin.externals = Externals::Ignore;
+        app.deploy(&revisions[1]).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_was_removed_at_head() {
+    let minute = Minute::new();
+    for mode in MODES {
+        let mut app = App::new(SourceKind::Svn, mode);
+        let first = app.repository.commit("first", &files(&[("a", "1")]));
+        let second = app.repository.commit("second", &files(&[("a", "2")]));
+        app.deploy(&second).await.unwrap();
+        let root = format!("file://{}/repository", app.folder.path().display());
+        command(app.folder.path(), "svn", &["rm", "-q", "-m", "gone", &format!("{root}/trunk")]);
+        let error = app.deployer().resolve("HEAD", &minute.run()).await.unwrap_err().to_string();
+        assert!(error.contains("does not exist at revision HEAD"), "{mode:?}: {error}");
+        app.deploy(&first).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert_eq!(app.live(), files(&[("a", "1")]), "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn kinds_have_the_same_rules() {
+    for kind in KINDS {
+        let mut app = App::new(kind, DeployMode::InPlace);
+        let first = app.repository.commit("first", &files(&[("a", "1")]));
+        fs::create_dir_all(&app.target.path).unwrap();
+        fs::write(app.target.path.join("mine"), "").unwrap();
+        let error = app.deploy(&first).await.unwrap_err().to_string();
+        assert!(error.contains("it is not a working copy"), "{kind:?}: {error}");
+        fs::remove_file(app.target.path.join("mine")).unwrap();
+        app.deploy(&first).await.unwrap();
+    }
+}
