@@ -67,7 +67,7 @@ impl Shared {
 
     fn forward(&self, near: &TcpStream, random: &mut Random) {
         let Ok(far) = TcpStream::connect(self.upstream) else { return };
-        // It must be no slower than the connection that it stands for.
+        // It must be no slower than the connection that it is for.
         let _ = (near.set_nodelay(true), far.set_nodelay(true));
         let most = self.limit.load(Ordering::SeqCst);
         let limit = if most < u64::MAX && random.below(2) == 0 { most } else { u64::MAX };

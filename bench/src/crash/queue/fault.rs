@@ -16,7 +16,7 @@ pub(super) enum Fault {
     KillOrigin,
     /// This worker is killed.
     KillWorker(usize),
-    /// This worker stands still for longer than its lease.
+    /// This worker is stopped for longer than its lease.
     StopWorker(usize),
     /// Redis is killed, and keeps its data.
     KillRedis,
@@ -104,7 +104,7 @@ impl fmt::Display for Fault {
         match self {
             Self::KillOrigin => f.write_str("kill -9 of the origin"),
             Self::KillWorker(n) => write!(f, "kill -9 of {}", WORKERS[*n].0),
-            Self::StopWorker(n) => write!(f, "{} stands still", WORKERS[*n].0),
+            Self::StopWorker(n) => write!(f, "{} is stopped", WORKERS[*n].0),
             Self::KillRedis => f.write_str("kill -9 of Redis"),
             Self::Flush => f.write_str("FLUSHALL"),
             Self::Cut => f.write_str("connections are cut"),

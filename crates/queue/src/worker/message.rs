@@ -22,6 +22,7 @@ pub(super) async fn run(shared: &WorkerState, delivery: &Delivery, held: &HeldMe
     if shared.settings.ack == Acknowledge::Accepted {
         let detail = serde_json::Value::Null;
         let end = NewEnd { status: EndStatus::Accepted, detail, seal: false };
+        shared.runner.leave(&run).await;
         return said(shared, delivery, &Statement::Done(end)).await;
     }
     let ended = shared.runner.ended(&run);
@@ -66,7 +67,13 @@ async fn begin(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage) ->
     }
     let begun = tokio::select! {
         begun = shared.runner.begin(delivery, lost.as_deref()) => begun,
-        _ = held.lost() => return None,
+        owner = held.lost() => {
+            // It may have been recorded just now.
+            if let Some(run) = shared.runner.known(delivery).await {
+                lose(shared, delivery, &run, owner).await;
+            }
+            return None;
+        }
     };
     match begun {
         Ok(run) => Some(run),

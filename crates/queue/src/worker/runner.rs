@@ -47,6 +47,11 @@ pub trait MessageRunner: Send + Sync + 'static {
     /// Waits for the end of a run.
     async fn ended(&self, run: &RunId) -> RunReport;
 
+    /// Nobody is going to wait for the end of a run: it is reported as accepted.
+    async fn leave(&self, run: &RunId) {
+        let _ = run;
+    }
+
     /// Another worker has the message now: the run must end, for this reason.
     async fn lose(&self, run: &RunId, why: String);
 

@@ -156,6 +156,10 @@ impl MessageRunner for EventRunner {
         }
     }
 
+    async fn leave(&self, run: &RunId) {
+        self.watches().remove(run);
+    }
+
     async fn lose(&self, run: &RunId, why: String) {
         self.watches().remove(run);
         self.activator.lose(run.as_ref().into(), why).await;
