@@ -53,7 +53,7 @@ pub struct PlaceInLine {
 
 impl PlaceInLine {
     /// Waits until it is first.
-    pub(super) async fn is_first(&self) {
+    pub async fn is_first(&self) {
         loop {
             let moved = self.moved.notified();
             if self.lines.lines().get(&self.name).is_none_or(|line| line.first == self.number) {

@@ -143,7 +143,12 @@ impl QueueExecutor {
     async fn push(&self, execution: &Execution) -> Outcome {
         let item = MessageParams::of(execution)?.item();
         let (topic, queue) = (&self.given.topic, &self.connection.queue);
+        // One list, one line: items are pushed in the order of their events.
+        let place = self.connection.origin.line_up(topic, Some(""));
         let push = async {
+            if let Some(place) = &place {
+                place.is_first().await;
+            }
             loop {
                 match queue.list_push(topic, &item, self.given.max_length).await {
                     Ok(Some(_)) => return Ok(self.accepted(&execution.job.id)),
