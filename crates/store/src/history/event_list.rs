@@ -139,13 +139,13 @@ mod tests {
 
     use super::*;
     use crate::history::{History, MemoryHistory};
-    use crate::store::tests::{accepted, append, at, id, open, plan, queued, routed};
+    use crate::store::tests::{accepted, append, at, id, open_for_ever, plan, queued, routed};
 
     #[tokio::test]
     async fn both_histories_list_the_same_events() {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan("s3cret-s3cret");
-        let (store, memory) = (open(folder.path()), MemoryHistory::default());
+        let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
         memory.begin();
         let records = vec![
             accepted(&plan, 1, json!({})),

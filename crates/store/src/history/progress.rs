@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
     use crate::history::MemoryHistory;
-    use crate::store::tests::{accepted, append, ended, id, open, plan, queued, routed, started};
+    use crate::store::tests::{accepted, append, ended, id, open_for_ever, plan, queued, routed, started};
 
     fn shown(progress: &EventProgress) -> String {
         match progress {
@@ -67,7 +67,7 @@ mod tests {
             (started(&plan, 1, 10, 1), "Unfinished"),
             (last, "r/k succeeded"),
         ];
-        let store = open(folder.path());
+        let store = open_for_ever(folder.path());
         assert_eq!(shown(&store.progress(&id(1)).await), "Unknown");
         for (record, expected) in steps {
             append(&store, std::slice::from_ref(&record)).await.unwrap();
@@ -76,9 +76,9 @@ mod tests {
             assert_eq!(shown(&memory.progress(&id(1)).await), expected);
         }
         drop(store);
-        assert_eq!(shown(&open(folder.path()).progress(&id(1)).await), "r/k succeeded");
+        assert_eq!(shown(&open_for_ever(folder.path()).progress(&id(1)).await), "r/k succeeded");
         let folder = tempfile::tempdir().unwrap();
-        let none = open(folder.path());
+        let none = open_for_ever(folder.path());
         append(&none, &[accepted(&plan, 2, json!({})), routed(2, None)]).await.unwrap();
         assert_eq!(shown(&none.progress(&id(2)).await), "");
     }

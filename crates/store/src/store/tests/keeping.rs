@@ -2,9 +2,6 @@
 
 use super::*;
 
-/// The ids of the events here are years old: with less time to keep them, one without jobs may be trimmed meanwhile.
-const KEEP_OLD: Keep = Keep { time: Duration::from_hours(24 * 36_500), ..KEEP };
-
 #[tokio::test]
 async fn what_is_not_kept_goes_with_its_event_and_its_logs() {
     let plan = plan("hunter2222");
