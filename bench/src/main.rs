@@ -24,7 +24,6 @@ mod options;
 mod place;
 mod program;
 mod queue;
-mod redis;
 mod remote;
 mod spread;
 mod start;

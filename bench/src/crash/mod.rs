@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let began = Instant::now();
         let on_a_disk = matches!(kind, Kind::Power | Kind::Full | Kind::ReadOnly);
         let why_not = match kind {
-            Kind::Queue => crate::redis::not_here(),
+            Kind::Queue => crate::queue::redis::not_here(),
             Kind::Publish => publish::not_here(),
             _ => on_a_disk.then(disk::not_here).flatten(),
         };

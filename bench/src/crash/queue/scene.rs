@@ -16,7 +16,7 @@ use super::super::random::Random;
 use super::super::{rig, verdict};
 use crate::place::{Place, free_port};
 use crate::program::Program;
-use crate::redis::{RedisAnswer, RedisProcess};
+use crate::queue::redis::{RedisAnswer, RedisProcess};
 
 /// The names of the workers and their leases.
 pub(super) const WORKERS: [(&str, Duration); 3] =

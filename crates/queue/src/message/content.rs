@@ -34,8 +34,8 @@ pub struct NewMessage {
     pub marker_ttl: Duration,
     /// Send its end to the results of this node ([`crate::Queue::results`]).
     pub reply: bool,
-    /// It was put before, or may have been, and [`crate::Queue::compare`] misses it. Nobody gets it for one lease, so that a worker
-    /// that runs it can say so first.
+    /// It was put before, or may have been, and [`crate::Queue::compare`] misses it. Nobody gets it for one lease, so
+    /// that a worker that runs it can say so first.
     pub again: bool,
 }
 

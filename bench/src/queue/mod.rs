@@ -1,5 +1,7 @@
 //! A queue between two daemons, measured against a bare client on the same Redis.
 
+pub(crate) mod redis;
+
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,9 +12,9 @@ use crate::load::{Load, Until, run};
 use crate::options::Options;
 use crate::place::{Place, free_port};
 use crate::program::{Program, request};
-use crate::redis::{self, RedisAnswer, RedisClient, RedisProcess, encoded};
 use crate::spread::Spread;
 use crate::table::{Goal, Row, Unit};
+use redis::{RedisAnswer, RedisClient, RedisProcess, encoded};
 
 /// Messages that are in flight at once.
 const IN_FLIGHT: usize = 64;
