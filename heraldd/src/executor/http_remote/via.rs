@@ -73,7 +73,11 @@ impl ThroughQueue {
             // The next process joins it.
             Err(OriginError::Stopped) if execution.stop.shutdown.is_cancelled() => return Err(cancelled()),
             Err(OriginError::Stopped) => {
-                self.cancel(&message.id).await.map_err(Failure::new)?;
+                // Whatever the queue says, the job was cancelled.
+                if let Err(error) = self.cancel(&message.id).await {
+                    let what = format!("cancelled; the runner may still run the job: {error}");
+                    return Err(Failure { kind: FailureKind::Cancelled, ..Failure::new(what) });
+                }
                 match tokio::time::timeout(CANCEL, end).await {
                     Ok(Ok(end)) => end,
                     _ => return Err(cancelled()),
@@ -143,7 +147,12 @@ impl ThroughQueue {
         }
         let report: RunnerReport = serde_json::from_value(end.detail.clone())
             .map_err(|error| Failure::new(format!("invalid answer from the runner {runner}: {error}")))?;
-        let stored = self.result(execution, message, &report).await;
+        let reading = self.result(execution, message, &report);
+        let Ok(stored) = tokio::time::timeout(self.timeout, reading).await else {
+            let what =
+                format!("timed out after {:?} reading the result of the runner {runner}", self.timeout);
+            return Err(Failure { kind: FailureKind::TimedOut, ..Failure::new(what) });
+        };
         let result = stored.map_err(|why| Failure::new(format!("from the runner {runner}: {why}")))?;
         let ending = EndingName::with_result(serde_json::from_value(report.ending).ok(), &result);
         if ending.is_success() {
