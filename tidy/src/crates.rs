@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 31] = [
+const ARROWS: [Arrows; 32] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -39,6 +39,12 @@ const ARROWS: [Arrows; 31] = [
     Arrows {
         from: "crates/projects",
         product: &["crates/base", "herald-core", "crates/etcd", "crates/exec", "crates/publish"],
+        tests: &[],
+    },
+    // Deployments to a fleet: the options of the section, what one machine does, the runners that it asks.
+    Arrows {
+        from: "crates/apps",
+        product: &["crates/base", "crates/config", "crates/deploy", "crates/remote", "crates/wire"],
         tests: &[],
     },
     // What it deploys with are processes: git, svn and hooks.

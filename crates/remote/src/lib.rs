@@ -21,6 +21,6 @@ pub use node::{ConfiguredNode, Nodes, OwnNode};
 pub use node_registry::{KnownNode, NodeRegistry, Presence};
 pub use outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
 pub use result_files::{ResultFiles, ResultFilesError};
-pub use rollout::{NodeRunner, OfflinePolicy, Rollout, RolloutStrategy};
+pub use rollout::{NodePrefix, NodeRunner, OfflinePolicy, Rollout, RolloutStrategy};
 pub use runner::{ConnectError, Fault, NodeProbe, NodeStatus, ProbeError, RunnerClient};
 pub use settings::{Protocol, RemoteSettings, RunnerAddress};

@@ -30,12 +30,14 @@ pub struct RunnerFailure {
     pub result: Map<String, Value>,
     /// The last line of its standard error, secrets included.
     pub error_line: Option<String>,
+    /// The runner was not reached, so that nothing began there.
+    pub is_unreachable: bool,
 }
 
 impl RunnerFailure {
     /// A failure without a result.
     pub(crate) fn new(kind: RunnerFailureKind, error: impl std::fmt::Display) -> Self {
-        Self { kind, error: error.to_string(), result: Map::new(), error_line: None }
+        Self { kind, error: error.to_string(), result: Map::new(), error_line: None, is_unreachable: false }
     }
 
     pub(crate) fn failed(error: impl std::fmt::Display) -> Self {

@@ -110,6 +110,14 @@ impl Deployer {
         self.source.log(range, run).await
     }
 
+    /// Whether one exact revision is another, or one that the other descends from.
+    ///
+    /// # Errors
+    /// When the repository cannot be asked.
+    pub async fn is_ancestor(&self, older: &str, newer: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
+        self.source.is_ancestor(older, newer, run).await
+    }
+
     /// Takes the lock of the path, and reads the record.
     pub(super) fn open(&self) -> Result<(KernelLock, DeployRecord), DeployError> {
         self.layout.make()?;

@@ -117,6 +117,16 @@ impl Source for GitRepository {
         Ok(end.entries().iter().filter_map(|entry| commit(entry)).collect())
     }
 
+    async fn is_ancestor(&self, older: &str, newer: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
+        for revision in [older, newer] {
+            if self.0.commit(revision, run).await?.is_none() && self.fetch(revision, run).await.is_err() {
+                return Ok(false);
+            }
+        }
+        let asked = self.0.here().args(["merge-base", "--is-ancestor", older, newer]);
+        Ok(self.0.run(asked, run).await?.is_success())
+    }
+
     async fn size(&self, from: Option<&str>, to: &str, run: &StepRun<'_>) -> Result<u64, DeployError> {
         let list = self.0.here().args(["ls-tree", "-r", "-l", "-z", "--full-tree", to]);
         let files = self.0.must(list, run).await?.entries();

@@ -67,6 +67,9 @@ pub trait Source: Send + Sync {
     /// Commits, the newest first.
     async fn log(&self, range: &LogRange, run: &StepRun<'_>) -> Result<Vec<Commit>, DeployError>;
 
+    /// Whether `older` is `newer`, or one that it descends from. Both are exact; one that is not there is no ancestor.
+    async fn is_ancestor(&self, older: &str, newer: &str, run: &StepRun<'_>) -> Result<bool, DeployError>;
+
     /// How many bytes the files of a fetched revision have; with `from`, those that differ from it.
     async fn size(&self, from: Option<&str>, to: &str, run: &StepRun<'_>) -> Result<u64, DeployError>;
 

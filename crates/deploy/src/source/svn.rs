@@ -66,6 +66,12 @@ impl Source for SvnRepository {
         Ok(svn_xml::log(&end.stdout.text())?)
     }
 
+    /// The revisions of a path follow one another.
+    async fn is_ancestor(&self, older: &str, newer: &str, _: &StepRun<'_>) -> Result<bool, DeployError> {
+        let number = |revision: &str| revision.parse::<u64>().ok();
+        Ok(matches!((number(older), number(newer)), (Some(older), Some(newer)) if older <= newer))
+    }
+
     async fn size(&self, from: Option<&str>, to: &str, run: &StepRun<'_>) -> Result<u64, DeployError> {
         // Subversion counts no changes cheaply; with no change there is nothing to write.
         if from == Some(to) {

@@ -9,6 +9,7 @@ mod strategy;
 mod wave;
 
 pub use dispatch::{NodeRunner, Rollout};
+pub use node_prefix::NodePrefix;
 #[cfg(test)]
 pub(crate) use dispatch_log::DispatchLog;
 #[cfg(test)]

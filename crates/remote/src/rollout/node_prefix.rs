@@ -9,7 +9,7 @@ use herald_base::output::{Output, Stream};
 const LONGEST: usize = 64 << 10;
 
 /// Puts `[NODE] ` in front of every line.
-pub(super) struct NodePrefix {
+pub struct NodePrefix {
     inner: Arc<dyn Output>,
     prefix: Vec<u8>,
     /// Lines whose end has not arrived, of standard output and of standard error.
@@ -17,7 +17,9 @@ pub(super) struct NodePrefix {
 }
 
 impl NodePrefix {
-    pub(super) fn new(inner: Arc<dyn Output>, node: &str) -> Self {
+    /// For this node.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Output>, node: &str) -> Self {
         Self { inner, prefix: format!("[{node}] ").into_bytes(), partial: Mutex::default() }
     }
 

@@ -71,7 +71,8 @@ impl RunnerClient {
     async fn attempt(&self, job: RunnerJob, resumed: bool) -> RunnerOutcome {
         let RunnerJob { key, params, stop, output } = job;
         let request = RunnerRequest::new(key, Value::Object(params).to_string(), resumed);
-        self.run_to_completion(&request, &stop, &output).await
+        let ended = self.run_to_completion(&request, &stop, &output).await;
+        ended.map_err(|failure| RunnerFailure { is_unreachable: request.is_unreachable(), ..failure })
     }
 
     async fn connection(&self) -> Result<&RunnerConnection, ConnectError> {
@@ -327,7 +328,7 @@ impl RunnerClient {
     }
 
     /// Whether the runner answers, so that a job can be sent to it. Starts nothing.
-    pub(crate) async fn is_reachable(&self) -> bool {
+    pub async fn is_reachable(&self) -> bool {
         // An error on this side is for the attempt to report.
         let Ok(connection) = self.connection().await else { return true };
         let timeout = self.settings.connect_timeout + PROBE_TIMEOUT;

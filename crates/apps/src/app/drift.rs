@@ -1,0 +1,247 @@
+//! What is live on each node, as it is seen now and then, and how that goes with what is recorded.
+
+use std::sync::{Arc, PoisonError};
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use herald_base::output::NoOutput;
+use herald_base::stop::Stop;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::App;
+use crate::app::AppParts;
+use crate::book::{AppBook, BookError};
+use crate::node::{StepCall, StepName};
+
+/// How many nodes are asked at once.
+const AT_ONCE: usize = 8;
+/// How many changed files are kept of a node.
+const MOST_FILES: usize = 100;
+
+/// How what is live on a node goes with what is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// The recorded revision, unchanged.
+    InSync,
+    /// Another revision.
+    Outdated,
+    /// Files were changed there.
+    Drifted,
+    /// Its tree cannot be trusted.
+    Broken,
+    /// It did not answer, or was not asked yet.
+    Unknown,
+}
+
+impl NodeState {
+    /// Its name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Outdated => "outdated",
+            Self::Drifted => "drifted",
+            Self::Broken => "broken",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What was seen on a node.
+#[derive(Debug, Clone)]
+pub(crate) struct SeenNode {
+    pub(crate) at: Timestamp,
+    pub(crate) online: bool,
+    pub(crate) revision: Option<String>,
+    pub(crate) modified: Vec<String>,
+    pub(crate) error: Option<String>,
+    /// What was made of it when it was seen.
+    state: NodeState,
+}
+
+/// That a node is in another state than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppStateChange {
+    /// The application.
+    pub app: String,
+    /// The node.
+    pub node: String,
+    /// The state now.
+    pub state: NodeState,
+    /// The state before.
+    pub before: NodeState,
+    /// The revision that is live.
+    pub revision: Option<String>,
+    /// Files that were changed there.
+    pub modified: Vec<String>,
+}
+
+impl App {
+    pub(crate) fn seen(&self, node: &str) -> Option<SeenNode> {
+        self.memory.seen.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    pub(crate) fn state_of(&self, book: &AppBook, node: &str, seen: Option<&SeenNode>) -> NodeState {
+        let known = book.node(node);
+        match seen {
+            _ if known.broken.is_some() => NodeState::Broken,
+            _ if known.unfinished.is_some() => NodeState::Unknown,
+            None => NodeState::Unknown,
+            Some(seen) if !seen.online || seen.error.is_some() => NodeState::Unknown,
+            Some(seen) if seen.revision != book.revision => NodeState::Outdated,
+            Some(seen) if !seen.modified.is_empty() => NodeState::Drifted,
+            Some(_) => NodeState::InSync,
+        }
+    }
+
+    /// Asks these nodes what is live there, which also mends what a crash left; gives the states that changed. While a
+    /// deployment is under way nobody is asked.
+    ///
+    /// # Errors
+    /// When what is recorded cannot be read.
+    pub async fn look(&self, nodes: &[String]) -> Result<Vec<AppStateChange>, BookError> {
+        let Ok(_turn) = self.memory.turn.try_lock() else { return Ok(Vec::new()) };
+        let parts = self.parts().await?;
+        let asked = stream::iter(nodes.to_vec()).map(|node| self.look_at(&parts, node));
+        let changes: Vec<Option<AppStateChange>> = asked.buffer_unordered(AT_ONCE).collect().await;
+        Ok(changes.into_iter().flatten().collect())
+    }
+
+    async fn look_at(&self, parts: &AppParts, node: String) -> Option<AppStateChange> {
+        let answer = parts.steps.run(&node, self.status_call()).await;
+        let at = self.clock.now();
+        let mut seen = match &answer {
+            Ok(status) => SeenNode {
+                at,
+                online: true,
+                revision: text(status, "revision"),
+                modified: list(status, "modified"),
+                error: None,
+                state: NodeState::Unknown,
+            },
+            Err(failure) => SeenNode {
+                at,
+                online: !failure.unreachable,
+                revision: None,
+                modified: Vec::new(),
+                error: Some(failure.error.clone()),
+                state: NodeState::Unknown,
+            },
+        };
+        if let Ok(status) = &answer
+            && let Some(deployment) = text(status, "deployment")
+        {
+            self.settle(parts, &node, &deployment).await;
+        } else if answer.is_ok() {
+            self.clear_unfinished(parts, &node, seen.revision.as_ref()).await;
+        }
+        let book = parts.book.now();
+        seen.state = self.state_of(&book, &node, Some(&seen));
+        let before = self
+            .memory
+            .seen
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(node.clone(), seen.clone());
+        let (state, before) = (seen.state, before?.state);
+        let is_news = state != before && !(state == NodeState::Unknown || before == NodeState::Unknown)
+            || state != before && matches!(state, NodeState::Drifted | NodeState::Broken);
+        is_news.then(|| AppStateChange {
+            app: self.settings.name.clone(),
+            node,
+            state,
+            before,
+            revision: seen.revision,
+            modified: seen.modified,
+        })
+    }
+
+    /// A node that was away has a deployment that is not finished there: it is confirmed where its revision is the
+    /// recorded one, and reverted where not.
+    async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) {
+        let book = parts.book.now();
+        let record = book.deployment(deployment);
+        let is_good = record.is_some_and(|record| record.to.is_some() && record.to == book.revision);
+        let name = if is_good { StepName::Finish } else { StepName::Revert };
+        let mut call = self.status_call();
+        call.name = name;
+        call.job_id = format!("{deployment}.{}-late", name.as_str());
+        let revision = record.and_then(|record| record.to.clone()).unwrap_or_default();
+        call.deploy.insert("id".to_owned(), deployment.into());
+        call.deploy.insert("revision".to_owned(), revision.into());
+        match parts.steps.run(node, call).await {
+            Ok(_) => tracing::info!(
+                app = self.settings.name,
+                node,
+                step = name.as_str(),
+                "an unfinished deployment is settled"
+            ),
+            Err(failure) => {
+                let error = failure.error;
+                tracing::warn!(app = self.settings.name, node, %error, "an unfinished deployment is not settled");
+            }
+        }
+    }
+
+    /// Nothing is unfinished on this node any more.
+    async fn clear_unfinished(&self, parts: &AppParts, node: &str, revision: Option<&String>) {
+        if parts.book.now().node(node).unfinished.is_none() {
+            return;
+        }
+        let (node, revision) = (node.to_owned(), revision.cloned());
+        let cleared = parts.book.change(move |book| {
+            let known = book.nodes.entry(node).or_default();
+            (known.unfinished, known.revision) = (None, revision);
+        });
+        if let Err(error) = cleared.await {
+            tracing::warn!(app = self.settings.name, %error, "what is known of the node cannot be written");
+        }
+    }
+
+    /// The nodes that are to get a revision when they are back, with that revision.
+    ///
+    /// # Errors
+    /// When what is recorded cannot be read.
+    pub async fn to_catch_up(&self) -> Result<Vec<(String, String)>, BookError> {
+        let book = self.book().await?;
+        if book.hold(self.clock.now()).is_some() {
+            return Ok(Vec::new());
+        }
+        let waits = self.settings.nodes.iter().filter_map(|node| {
+            book.nodes.get(&node.name)?.catch_up.as_ref()?;
+            // Meanwhile another one may be live.
+            Some((node.name.clone(), book.revision.clone()?))
+        });
+        Ok(waits.collect())
+    }
+
+    fn status_call(&self) -> StepCall {
+        let deploy = [
+            ("id", Value::from("status")),
+            ("action", "deploy".into()),
+            ("revision", "0".into()),
+            ("by", "herald".into()),
+        ];
+        StepCall {
+            job_id: format!("status-{}-{}", self.settings.name, self.clock.unix_millis()),
+            attempt: 1,
+            name: StepName::Status,
+            deploy: deploy.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            stop: Stop::new(),
+            output: Arc::new(NoOutput),
+            joined: false,
+        }
+    }
+}
+
+fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
+    map.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn list(map: &Map<String, Value>, key: &str) -> Vec<String> {
+    let list = map.get(key).and_then(Value::as_array).into_iter().flatten();
+    list.take(MOST_FILES).filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,119 @@
+//! What a rollback without a target goes to.
+
+use std::collections::BTreeSet;
+
+use super::book::AppBook;
+use super::record::DeploymentStatus;
+
+impl AppBook {
+    /// The revision that a rollback goes to: the last one that was good on all its nodes, is not marked bad, and is not
+    /// what all these nodes have. It comes from our records, never from what is on a disk.
+    #[must_use]
+    pub fn rollback_target(&self, nodes: &[&str]) -> Option<&str> {
+        let live: BTreeSet<Option<&str>> = nodes
+            .iter()
+            .map(|node| self.nodes.get(*node).and_then(|node| node.revision.as_deref()))
+            .collect();
+        let left = match live.len() {
+            1 => live.first().copied().flatten(),
+            // Some nodes have another one: all can go to what was recorded for all.
+            _ => None,
+        };
+        self.deployments
+            .iter()
+            .rev()
+            .filter(|record| record.status == DeploymentStatus::Succeeded && record.whole)
+            .filter_map(|record| record.to.as_deref())
+            .find(|revision| Some(*revision) != left && !self.is_bad(revision))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::book::KnownAppNode;
+    use super::super::record::{DeploymentRecord, DeploymentWay};
+    use super::*;
+
+    fn record(n: usize, to: &str, status: DeploymentStatus, whole: bool) -> DeploymentRecord {
+        DeploymentRecord {
+            id: n.to_string(),
+            app: "shop".to_owned(),
+            action: DeploymentWay::Deploy,
+            by: serde_json::Value::Null,
+            automatic: false,
+            reason: None,
+            from: None,
+            to: Some(to.to_owned()),
+            commits: Vec::new(),
+            backward: false,
+            nodes: std::collections::BTreeMap::new(),
+            status,
+            error: None,
+            digest: None,
+            overridden: false,
+            whole,
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: Timestamp::UNIX_EPOCH,
+            job_id: n.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_last_one_that_was_good_everywhere() {
+        use DeploymentStatus::{Failed, Partial, Reverted, Succeeded};
+        // Deployments, bad revisions, what two nodes have, and the target.
+        for (deployments, bad, live, target) in [
+            (vec![("A", Succeeded)], "", ["A", "A"], None),
+            (vec![("A", Succeeded), ("B", Succeeded)], "", ["B", "B"], Some("A")),
+            // Twice: one further, never the bad one.
+            (
+                vec![("A", Succeeded), ("B", Succeeded), ("C", Succeeded), ("B", Succeeded)],
+                "C",
+                ["B", "B"],
+                Some("A"),
+            ),
+            // What failed is no target.
+            (
+                vec![("Z", Succeeded), ("A", Succeeded), ("B", Reverted), ("C", Failed)],
+                "",
+                ["A", "A"],
+                Some("Z"),
+            ),
+            // Some nodes were left with C: all go to A.
+            (vec![("Z", Succeeded), ("A", Succeeded), ("C", Partial)], "", ["C", "A"], Some("A")),
+            // The same revision several times.
+            (vec![("A", Succeeded), ("B", Succeeded), ("B", Succeeded)], "", ["B", "B"], Some("A")),
+            (vec![], "", ["A", "A"], None),
+        ] {
+            let mut book = AppBook::default();
+            for (n, (to, status)) in deployments.iter().enumerate() {
+                book.record(record(n, to, *status, true));
+            }
+            if !bad.is_empty() {
+                book.mark_bad(bad, "alice", Timestamp::UNIX_EPOCH);
+            }
+            for (node, revision) in ["n1", "n2"].into_iter().zip(live) {
+                let known = KnownAppNode { revision: Some(revision.to_owned()), ..KnownAppNode::default() };
+                book.nodes.insert(node.to_owned(), known);
+            }
+            assert_eq!(book.rollback_target(&["n1", "n2"]), target, "{deployments:?} {live:?}");
+        }
+    }
+
+    #[test]
+    fn two_hundred_are_kept() {
+        let mut book = AppBook::default();
+        for n in 0..205 {
+            book.record(record(n, "A", DeploymentStatus::Succeeded, true));
+        }
+        assert_eq!(
+            (book.deployments.len(), &*book.deployments[0].id, book.unannounced.len()),
+            (200, "5", 200)
+        );
+        // A deployment to some nodes alone is no target.
+        book.record(record(300, "B", DeploymentStatus::Succeeded, false));
+        assert_eq!(book.rollback_target(&["n1"]), Some("A"));
+    }
+}

@@ -1,0 +1,123 @@
+//! What speaks against a deployment before any node is asked.
+
+use jiff::Timestamp;
+
+use crate::book::{AppBook, DeploymentWay};
+use crate::deployment::request::DeploymentRequest;
+use crate::settings::AppSettings;
+
+/// Why a deployment is not begun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A person, or Herald, holds the application.
+    #[error("{app} is held by {by}{until}: {reason}; `heraldd unhold {app}` ends it")]
+    Held {
+        /// The application.
+        app: String,
+        /// Who.
+        by: String,
+        /// `` or ` until TIME`.
+        until: String,
+        /// Why.
+        reason: String,
+    },
+    /// It is in a freeze.
+    #[error(
+        "{app} is frozen from {window}; a rollback is allowed, and an administrator may --override with a --reason"
+    )]
+    Frozen {
+        /// The application.
+        app: String,
+        /// The window.
+        window: String,
+    },
+    /// The revision was rolled back, or is older than one that was.
+    #[error(
+        "{revision} is marked bad: {by} rolled {bad} back on {at}; a newer revision, or a person, may be deployed"
+    )]
+    Bad {
+        /// What was to be deployed.
+        revision: String,
+        /// What was rolled back.
+        bad: String,
+        /// Who did that.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Another revision is live than was expected.
+    #[error("{live} is live, not {expected}")]
+    NotLive {
+        /// What was expected.
+        expected: String,
+        /// What is live.
+        live: String,
+    },
+    /// There is nothing to go back to.
+    #[error(
+        "{app} has no other deployment that was good on all its nodes and is not marked bad; name a revision"
+    )]
+    NoTarget {
+        /// The application.
+        app: String,
+    },
+    /// A node that is not one of the application.
+    #[error("{app} is not on the node \"{node}\"; it is on {known}")]
+    UnknownNode {
+        /// The application.
+        app: String,
+        /// The node.
+        node: String,
+        /// The nodes that it is on.
+        known: String,
+    },
+    /// Another deployment is under way.
+    #[error("another deployment of {app} is under way: {id}")]
+    Busy {
+        /// The application.
+        app: String,
+        /// The id of the other one.
+        id: String,
+    },
+}
+
+impl Refusal {
+    /// Whether it is recorded as `held`.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::Frozen { .. } | Self::Bad { .. })
+    }
+}
+
+/// The first thing that speaks against a deployment.
+pub(crate) fn check(
+    app: &AppSettings,
+    book: &AppBook,
+    request: &DeploymentRequest,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let name = || app.name.clone();
+    for node in request.nodes.iter().flatten() {
+        if app.node(node).is_none() {
+            let known: Vec<&str> = app.nodes.iter().map(|node| &*node.name).collect();
+            return Err(Refusal::UnknownNode { app: name(), node: node.clone(), known: known.join(", ") });
+        }
+    }
+    if let Some(hold) = book.hold(now).filter(|_| !request.overrides) {
+        let until = hold.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let (by, reason) = (hold.by.clone(), hold.reason.clone());
+        return Err(Refusal::Held { app: name(), by, until, reason });
+    }
+    let passes = request.overrides || request.action == DeploymentWay::Rollback;
+    if let Some(window) = app.freeze.iter().find(|window| window.holds(now)).filter(|_| !passes) {
+        return Err(Refusal::Frozen { app: name(), window: window.described.clone() });
+    }
+    if let Some(expected) = &request.if_live {
+        let live = book.revision.clone().unwrap_or_else(|| "nothing".to_owned());
+        // A short SHA is enough.
+        if !(live == *expected || (expected.len() >= 7 && live.starts_with(expected.as_str()))) {
+            return Err(Refusal::NotLive { expected: expected.clone(), live });
+        }
+    }
+    Ok(())
+}

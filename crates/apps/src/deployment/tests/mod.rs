@@ -1,0 +1,4 @@
+mod failures;
+mod fake;
+mod restart;
+mod success;

@@ -1,0 +1,111 @@
+//! A daemon that is killed goes on with the deployment when it is back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_base::output::NoOutput;
+use herald_base::stop::Stop;
+use serde_json::json;
+
+use super::fake::{Does, Fixture, outcomes};
+use crate::book::DeploymentStatus;
+
+/// Kills the daemon while this step runs; what the next process asks the nodes.
+async fn after_a_kill_in(step: &str) -> (Vec<String>, DeploymentStatus, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = json!({"hooks": {"once": {"cmd": "migrate"}}});
+    let fixture = Fixture::new(dir.path(), &options);
+    fixture.nodes.script(step, Does::Hangs);
+    let request = Fixture::request("j1", &json!({}));
+    let deploy = fixture.app.deploy(request.clone(), Stop::new(), Arc::new(NoOutput));
+    // The future is dropped: nothing of it runs any more.
+    assert!(tokio::time::timeout(Duration::from_secs(5), deploy).await.is_err(), "{step}");
+    fixture.nodes.script.lock().unwrap().clear();
+    fixture.nodes.asked();
+    let Fixture { nodes, source, app } = fixture;
+    drop(app);
+    let next = Fixture::with(dir.path(), &options, nodes, source);
+    let record = next.app.deploy(request, Stop::new(), Arc::new(NoOutput)).await.unwrap();
+    let nodes = outcomes(&record);
+    (next.nodes.asked(), record.status, nodes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_is_joined_and_nothing_runs_twice() {
+    let rest = ["web1 finish", "web2 finish", "web3 finish"];
+    for (step, goes_on) in [
+        (
+            "web2 plan",
+            vec![
+                "web1 plan",
+                "web2 plan",
+                "web3 plan",
+                "web1 prepare",
+                "web2 prepare",
+                "web3 prepare",
+                "web1 once",
+                "web1 switch",
+                "web2 switch",
+                "web3 switch",
+            ],
+        ),
+        (
+            "web2 prepare",
+            vec!["web2 prepare joined", "web1 once", "web1 switch", "web2 switch", "web3 switch"],
+        ),
+        ("web1 once", vec!["web1 once joined", "web1 switch", "web2 switch", "web3 switch"]),
+        ("web2 switch", vec!["web2 switch joined", "web3 switch"]),
+        ("web3 switch", vec!["web3 switch joined"]),
+    ] {
+        let (asked, status, nodes) = after_a_kill_in(step).await;
+        let expected: Vec<&str> = goes_on.into_iter().chain(rest).collect();
+        assert_eq!(asked, expected, "{step}");
+        let all = "web1 succeeded, web2 succeeded, web3 succeeded";
+        assert_eq!((status, nodes.as_str()), (DeploymentStatus::Succeeded, all), "{step}");
+    }
+    let (asked, status, _) = after_a_kill_in("web2 finish").await;
+    assert_eq!(
+        (asked.contains(&"web2 finish joined".to_owned()), status),
+        (true, DeploymentStatus::Succeeded)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revert_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = json!({});
+    let fixture = Fixture::new(dir.path(), &options);
+    fixture.nodes.script("web3 switch", Does::FailsLive("unwell"));
+    fixture.nodes.script("web2 revert", Does::Hangs);
+    let request = Fixture::request("j1", &json!({}));
+    let deploy = fixture.app.deploy(request.clone(), Stop::new(), Arc::new(NoOutput));
+    assert!(tokio::time::timeout(Duration::from_secs(5), deploy).await.is_err());
+    fixture.nodes.script.lock().unwrap().clear();
+    fixture.nodes.asked();
+    let Fixture { nodes, source, .. } = fixture;
+    let next = Fixture::with(dir.path(), &options, nodes, source);
+    let record = next.app.deploy(request, Stop::new(), Arc::new(NoOutput)).await.unwrap();
+    assert_eq!(next.nodes.asked(), ["web2 revert joined", "web1 revert"]);
+    assert_eq!((record.status, record.error.as_deref()), (DeploymentStatus::Reverted, Some("web3: unwell")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_deployment_sees_what_was_left_to_its_end_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Fixture::new(dir.path(), &json!({}));
+    fixture.nodes.script("web2 switch", Does::Hangs);
+    let request = Fixture::request("j1", &json!({"revision": "3"}));
+    let deploy = fixture.app.deploy(request, Stop::new(), Arc::new(NoOutput));
+    assert!(tokio::time::timeout(Duration::from_secs(5), deploy).await.is_err());
+    fixture.nodes.script.lock().unwrap().clear();
+    let Fixture { nodes, source, .. } = fixture;
+    let next = Fixture::with(dir.path(), &json!({}), nodes, source);
+    next.deploy("j2", &json!({"revision": "4"})).await;
+    let book = next.app.book().await.unwrap();
+    let ended: Vec<_> = book.deployments.iter().map(|record| (record.id.as_str(), record.status)).collect();
+    assert_eq!(ended, [("j1", DeploymentStatus::Succeeded), ("j2", DeploymentStatus::Succeeded)]);
+    assert_eq!(next.live(), ["4", "4", "4"]);
+    assert_eq!(next.app.unannounced().await.unwrap().len(), 2);
+    next.app.announced("j1").await.unwrap();
+    assert_eq!(next.app.unannounced().await.unwrap().len(), 1);
+}

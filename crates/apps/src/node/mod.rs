@@ -1,0 +1,7 @@
+//! The steps of a deployment on one node, and how they are sent there.
+
+mod client;
+mod step;
+
+pub use client::RunnerSteps;
+pub use step::{NodeSteps, StepCall, StepFailure, StepName, StepOutcome};
