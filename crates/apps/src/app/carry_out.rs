@@ -5,10 +5,14 @@ use std::sync::{Arc, PoisonError};
 use herald_base::output::{NoOutput, Output, Stream};
 use herald_base::stop::Stop;
 
-use super::App;
-use crate::app::AppParts;
+use super::application::App;
+use super::parts::{AppError, AppParts};
 use crate::book::{BookError, DeploymentRecord};
-use crate::deployment::{AppPlan, Deployment, DeploymentRequest, Progress, ProgressFile, Refusal};
+use crate::deployment::gate::DeploymentRefusal;
+use crate::deployment::plan::AppPlan;
+use crate::deployment::progress::{DeploymentProgress, ProgressFile};
+use crate::deployment::request::DeploymentRequest;
+use crate::deployment::run::Deployment;
 
 /// How long the repository may take when somebody waits for a plan.
 const LONGEST_PLAN: std::time::Duration = std::time::Duration::from_secs(120);
@@ -50,7 +54,7 @@ impl App {
             Err(_) => {
                 let id = self.memory.running().unwrap_or_default();
                 if request.fail_if_busy {
-                    let busy = Refusal::Busy { app: self.settings.name.clone(), id };
+                    let busy = DeploymentRefusal::Busy { app: self.settings.name.clone(), id };
                     return self.not_begun(&parts, request, busy.to_string(), false).await;
                 }
                 let line =
@@ -64,13 +68,13 @@ impl App {
         };
         let progress = self.left_over(&parts, &request.id()).await?;
         let _busy = Busy::with(self, request.id());
-        let progress = progress.unwrap_or_else(|| Progress::new(request, self.clock.now()));
+        let progress = progress.unwrap_or_else(|| DeploymentProgress::new(request, self.clock.now()));
         Deployment::new(&parts, progress, stop, output).run().await
     }
 
     /// The progress of this deployment, where an earlier process began it. One of another deployment is seen to its end
     /// first.
-    async fn left_over(&self, parts: &AppParts, id: &str) -> Result<Option<Progress>, BookError> {
+    async fn left_over(&self, parts: &AppParts, id: &str) -> Result<Option<DeploymentProgress>, BookError> {
         let Some(file) = parts.book.progress_file() else { return Ok(None) };
         let read = tokio::task::spawn_blocking(move || ProgressFile::read(&file)).await;
         let Some(progress) = read.unwrap_or(Ok(None))? else { return Ok(None) };
@@ -100,7 +104,7 @@ impl App {
         why: String,
         is_cancelled: bool,
     ) -> Result<DeploymentRecord, BookError> {
-        let progress = Progress::new(request, self.clock.now()).given_up(why, is_cancelled);
+        let progress = DeploymentProgress::new(request, self.clock.now()).given_up(why, is_cancelled);
         Deployment::unkept(parts, progress).run().await
     }
 
@@ -108,7 +112,7 @@ impl App {
     ///
     /// # Errors
     /// When the revision cannot be found out, or it is not known what is live.
-    pub async fn plan(&self, request: &DeploymentRequest, stop: &Stop) -> Result<AppPlan, super::AppError> {
+    pub async fn plan(&self, request: &DeploymentRequest, stop: &Stop) -> Result<AppPlan, AppError> {
         let parts = self.parts().await?;
         Ok(parts.plan(request, LONGEST_PLAN.min(self.settings.timeout), stop).await?)
     }
@@ -121,13 +125,13 @@ impl App {
         &self,
         request: &DeploymentRequest,
         within: std::time::Duration,
-    ) -> Result<String, super::AppError> {
+    ) -> Result<String, AppError> {
         let parts = self.parts().await?;
         parts.accepts(request)?;
         if request.fail_if_busy
             && let Some(id) = self.memory.running()
         {
-            return Err(Refusal::Busy { app: self.settings.name.clone(), id }.into());
+            return Err(DeploymentRefusal::Busy { app: self.settings.name.clone(), id }.into());
         }
         Ok(parts.resolve(request, within, &Stop::new()).await?)
     }

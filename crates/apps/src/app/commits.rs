@@ -1,4 +1,4 @@
-//! The commits of the repository, with what became of each.
+//! The commits of the repository, with the status of each.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use herald_base::stop::Stop;
 use herald_deploy::{Commit, LogRange};
 use serde::Serialize;
 
-use super::{App, AppError};
+use super::application::App;
+use super::parts::AppError;
 
 /// How many commits are looked at for what is pending, and for a search.
 const MOST: usize = 1000;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::App;
+use super::application::App;
 use crate::book::{BookError, DeploymentRecord, Hold};
 
 impl App {

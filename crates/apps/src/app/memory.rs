@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{Notify, OnceCell};
 
-use super::drift::SeenNode;
+use super::seen::SeenNode;
 use crate::book::{BookError, BookKeeper};
 
 /// What is known of every application. It outlives the configuration.

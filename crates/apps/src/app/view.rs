@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::App;
-use super::drift::NodeState;
+use super::application::App;
+use super::seen::NodeState;
 use crate::book::{BookError, DeploymentStatus, Hold};
 
 /// An application as it is shown.
@@ -26,7 +26,7 @@ pub struct AppView {
     pub since: Option<Timestamp>,
     /// The revision that a rollback goes to.
     pub previous: Option<String>,
-    /// The hold that stands.
+    /// The hold.
     pub hold: Option<Hold>,
     /// The freeze that it is in.
     pub freeze: Option<String>,

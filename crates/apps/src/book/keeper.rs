@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
-use super::book::AppBook;
+use super::app_book::AppBook;
 
 /// The form of the book.
 const VERSION: u32 = 1;

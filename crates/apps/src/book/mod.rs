@@ -1,11 +1,11 @@
 //! What Herald knows of an application: what is live, holds, bad revisions, and the deployments of the past.
 
-mod book;
+mod app_book;
 mod keeper;
 mod record;
 mod target;
 
-pub use book::{AppBook, BadRevision, Hold, KnownAppNode};
+pub use app_book::{AppBook, BadRevision, Hold, KnownAppNode};
 pub use keeper::{BookError, BookKeeper};
 pub(crate) use keeper::{read_json, write_json};
 pub use record::{

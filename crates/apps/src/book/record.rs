@@ -72,7 +72,7 @@ impl DeploymentWay {
     }
 }
 
-/// What became of one node.
+/// The result on one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeOutcome {
@@ -103,7 +103,7 @@ pub struct NodeDeployment {
     pub from: Option<String>,
     /// The revision that is live after it.
     pub to: Option<String>,
-    /// What became of it.
+    /// Its status.
     pub status: NodeOutcome,
     /// Why it failed.
     pub error: Option<String>,
@@ -145,7 +145,7 @@ pub struct DeploymentRecord {
     pub commits: Vec<RecordedCommit>,
     /// Whether `to` is older than `from`, or of another branch.
     pub backward: bool,
-    /// What became of each node.
+    /// the status of each node.
     pub nodes: BTreeMap<String, NodeDeployment>,
     /// How it ended.
     pub status: DeploymentStatus,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::book::AppBook;
+use super::app_book::AppBook;
 use super::record::DeploymentStatus;
 
 impl AppBook {
@@ -32,7 +32,7 @@ impl AppBook {
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::book::KnownAppNode;
+    use super::super::app_book::KnownAppNode;
     use super::super::record::{DeploymentRecord, DeploymentWay};
     use super::*;
 
@@ -74,7 +74,7 @@ mod tests {
                 ["B", "B"],
                 Some("A"),
             ),
-            // What failed is no target.
+            // A failed deployment is not a target.
             (
                 vec![("Z", Succeeded), ("A", Succeeded), ("B", Reverted), ("C", Failed)],
                 "",
@@ -112,7 +112,7 @@ mod tests {
             (book.deployments.len(), &*book.deployments[0].id, book.unannounced.len()),
             (200, "5", 200)
         );
-        // A deployment to some nodes alone is no target.
+        // A deployment to some nodes alone is not a target.
         book.record(record(300, "B", DeploymentStatus::Succeeded, false));
         assert_eq!(book.rollback_target(&["n1"]), Some("A"));
     }

@@ -1,13 +1,13 @@
-//! The end of a deployment: nodes are told that it was good, and it is recorded.
+//! The end of a deployment: nodes are informed that it was good, and it is recorded.
 
 use std::collections::BTreeMap;
 
 use herald_base::failpoint;
 use jiff::Timestamp;
 
-use super::progress::{GaveUpKind, NodeProgress, NodeStage, Progress};
+use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage};
 use super::run::Deployment;
-use crate::app::AppParts;
+use crate::app::parts::AppParts;
 use crate::book::{
     AppBook, BookError, DeploymentRecord, DeploymentStatus, DeploymentWay, Hold, NodeDeployment, NodeOutcome,
 };
@@ -18,16 +18,16 @@ use crate::settings::OfflineNode;
 const HERALD: &str = "herald";
 
 impl Deployment<'_> {
-    /// Tells the nodes that it was good, so that they remove old trees.
+    /// Informs the nodes that it was good, so that they remove old trees.
     pub(super) async fn finish(&self) -> Result<(), BookError> {
         let stop = &self.after_all();
         let switched = self.progress.now().at(NodeStage::Switched);
         let finished = self.on_all(switched, |name| async move {
             if let Err(failure) = self.step(&name, StepName::Finish, stop).await? {
                 let error = &failure.error;
-                tracing::warn!(node = name, %error, "the node could not be told; its next step does it");
+                tracing::warn!(node = name, %error, "the node could not be informed; its next step does it");
             }
-            let change = |progress: &mut Progress| {
+            let change = |progress: &mut DeploymentProgress| {
                 if let Some(node) = progress.node(&name) {
                     (node.stage, node.sent) = (NodeStage::Finished, None);
                 }
@@ -70,7 +70,7 @@ impl Deployment<'_> {
 fn note(
     book: &mut AppBook,
     app: &AppParts,
-    progress: &Progress,
+    progress: &DeploymentProgress,
     record: DeploymentRecord,
     cleared: &[String],
 ) {
@@ -125,11 +125,11 @@ fn note(
     book.record(record);
 }
 
-fn is_left_out(progress: &Progress, name: &str) -> bool {
+fn is_left_out(progress: &DeploymentProgress, name: &str) -> bool {
     progress.nodes.iter().any(|node| node.name == name && node.stage == NodeStage::Skipped)
 }
 
-fn record_of(app: &AppParts, progress: &Progress, now: Timestamp) -> DeploymentRecord {
+fn record_of(app: &AppParts, progress: &DeploymentProgress, now: Timestamp) -> DeploymentRecord {
     let request = &progress.request;
     let catches_up = app.settings.strategy.offline == OfflineNode::CatchUp;
     let nodes: BTreeMap<String, NodeDeployment> = progress
@@ -183,7 +183,7 @@ fn node_record(node: &NodeProgress, to: Option<&String>, catches_up: bool) -> No
     NodeDeployment { from: node.from.clone(), to: live, status, error: node.error.clone() }
 }
 
-fn status_of(progress: &Progress, nodes: &BTreeMap<String, NodeDeployment>) -> DeploymentStatus {
+fn status_of(progress: &DeploymentProgress, nodes: &BTreeMap<String, NodeDeployment>) -> DeploymentStatus {
     let Some(gave_up) = &progress.gave_up else { return DeploymentStatus::Succeeded };
     let any = |statuses: &[NodeOutcome]| nodes.values().any(|node| statuses.contains(&node.status));
     if any(&[NodeOutcome::Succeeded, NodeOutcome::Broken, NodeOutcome::Unknown]) {

@@ -8,7 +8,7 @@ use crate::settings::AppSettings;
 
 /// Why a deployment is not begun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum DeploymentRefusal {
     /// A person, or Herald, holds the application.
     #[error("{app} is held by {by}{until}: {reason}; `heraldd unhold {app}` ends it")]
     Held {
@@ -81,7 +81,7 @@ pub enum Refusal {
     },
 }
 
-impl Refusal {
+impl DeploymentRefusal {
     /// Whether it is recorded as `held`.
     #[must_use]
     pub fn is_held(&self) -> bool {
@@ -95,28 +95,32 @@ pub(crate) fn check(
     book: &AppBook,
     request: &DeploymentRequest,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<(), DeploymentRefusal> {
     let name = || app.name.clone();
     for node in request.nodes.iter().flatten() {
         if app.node(node).is_none() {
             let known: Vec<&str> = app.nodes.iter().map(|node| &*node.name).collect();
-            return Err(Refusal::UnknownNode { app: name(), node: node.clone(), known: known.join(", ") });
+            return Err(DeploymentRefusal::UnknownNode {
+                app: name(),
+                node: node.clone(),
+                known: known.join(", "),
+            });
         }
     }
     if let Some(hold) = book.hold(now).filter(|_| !request.overrides) {
         let until = hold.until.map(|until| format!(" until {until}")).unwrap_or_default();
         let (by, reason) = (hold.by.clone(), hold.reason.clone());
-        return Err(Refusal::Held { app: name(), by, until, reason });
+        return Err(DeploymentRefusal::Held { app: name(), by, until, reason });
     }
     let passes = request.overrides || request.action == DeploymentWay::Rollback;
     if let Some(window) = app.freeze.iter().find(|window| window.holds(now)).filter(|_| !passes) {
-        return Err(Refusal::Frozen { app: name(), window: window.described.clone() });
+        return Err(DeploymentRefusal::Frozen { app: name(), window: window.described.clone() });
     }
     if let Some(expected) = &request.if_live {
         let live = book.revision.clone().unwrap_or_else(|| "nothing".to_owned());
         // A short SHA is enough.
         if !(live == *expected || (expected.len() >= 7 && live.starts_with(expected.as_str()))) {
-            return Err(Refusal::NotLive { expected: expected.clone(), live });
+            return Err(DeploymentRefusal::NotLive { expected: expected.clone(), live });
         }
     }
     Ok(())

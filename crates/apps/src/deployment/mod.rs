@@ -1,20 +1,18 @@
 //! A deployment from its beginning to its record: resolve, plan, prepare, barrier, once, switch, finish or revert.
 
 mod end;
-mod gate;
-mod plan;
+pub(crate) mod gate;
+pub(crate) mod plan;
 mod prepare;
-mod progress;
-mod request;
+pub(crate) mod progress;
+pub(crate) mod request;
 mod revert;
-mod run;
+pub(crate) mod run;
 mod switch;
 
 #[cfg(test)]
 mod tests;
 
-pub use gate::Refusal;
+pub use gate::DeploymentRefusal;
 pub use plan::{AppPlan, NodePlan};
-pub(crate) use progress::{Progress, ProgressFile};
 pub use request::{DeploymentRequest, RequestError};
-pub(crate) use run::Deployment;

@@ -12,9 +12,9 @@ use herald_deploy::{Commit, LogRange};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::gate::{self, Refusal};
+use super::gate::{self, DeploymentRefusal};
 use super::request::DeploymentRequest;
-use crate::app::{AppError, AppParts};
+use crate::app::parts::{AppError, AppParts};
 use crate::book::{DeploymentWay, RecordedCommit};
 use crate::node::{StepCall, StepName, StepOutcome};
 
@@ -64,7 +64,7 @@ pub(crate) struct Between {
 
 impl AppParts {
     /// What speaks against a request before any node is asked.
-    pub(crate) fn accepts(&self, request: &DeploymentRequest) -> Result<(), Refusal> {
+    pub(crate) fn accepts(&self, request: &DeploymentRequest) -> Result<(), DeploymentRefusal> {
         gate::check(&self.settings, &self.book.now(), request, self.clock.now())
     }
 
@@ -80,7 +80,7 @@ impl AppParts {
             (None, DeploymentWay::Rollback) => {
                 let nodes: Vec<&str> = app.nodes.iter().map(|node| &*node.name).collect();
                 let target = book.rollback_target(&nodes).map(str::to_owned);
-                target.ok_or_else(|| AppError::Refused(Refusal::NoTarget { app: app.name.clone() }))
+                target.ok_or_else(|| AppError::Refused(DeploymentRefusal::NoTarget { app: app.name.clone() }))
             }
             // What was deployed before needs no server.
             (Some(revision), _)
@@ -94,20 +94,20 @@ impl AppParts {
     }
 
     /// Refuses an automatic deployment of a revision that was rolled back, or of what such a one descends from.
-    pub(crate) async fn refuse_bad(&self, revision: &str, stop: &Stop) -> Result<(), Refusal> {
+    pub(crate) async fn refuse_bad(&self, revision: &str, stop: &Stop) -> Result<(), DeploymentRefusal> {
         let book = self.book.now();
         for bad in book.bad.iter().rev() {
             let is_it = bad.revision == revision
                 || self.source.is_ancestor(revision, &bad.revision, LONGEST_LOG, stop).await.unwrap_or(false);
             if is_it {
                 let (revision, by) = (revision.to_owned(), bad.by.clone());
-                return Err(Refusal::Bad { revision, bad: bad.revision.clone(), by, at: bad.at });
+                return Err(DeploymentRefusal::Bad { revision, bad: bad.revision.clone(), by, at: bad.at });
             }
         }
         Ok(())
     }
 
-    /// The commits between two revisions. That they cannot be listed, because the server is away, is no obstacle.
+    /// The commits between two revisions. That they cannot be listed, because the server is away, does not matter.
     pub(crate) async fn between(&self, from: Option<&str>, to: &str, stop: &Stop) -> Between {
         let Some(from) = from.filter(|from| *from != to) else { return Between::default() };
         let list = |after: &str, upto: &str| LogRange {

@@ -41,7 +41,7 @@ impl Deployment<'_> {
         match outcome {
             Ok(result) => {
                 let digest = result.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
-                let change = |progress: &mut super::Progress| {
+                let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
                         (node.stage, node.sent, node.digest) = (NodeStage::Prepared, None, Some(digest));
                     }
@@ -50,7 +50,7 @@ impl Deployment<'_> {
             }
             Err(failure) => {
                 let error = format!("{name}: {}", failure.error);
-                let change = |progress: &mut super::Progress| {
+                let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
                         // What was written of the new tree is removed by the step `revert`.
                         node.stage =
@@ -121,7 +121,7 @@ impl Deployment<'_> {
     }
 }
 
-fn unsent(progress: &mut super::Progress, name: &str) {
+fn unsent(progress: &mut super::progress::DeploymentProgress, name: &str) {
     if let Some(node) = progress.node(name) {
         node.sent = None;
     }

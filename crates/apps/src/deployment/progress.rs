@@ -96,7 +96,7 @@ pub(crate) enum OnceStage {
 
 /// A deployment that is under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct DeploymentProgress {
     pub(crate) request: DeploymentRequest,
     pub(crate) started_at: Timestamp,
     /// The exact revision, once it is known.
@@ -115,7 +115,7 @@ pub(crate) struct Progress {
     pub(crate) gave_up: Option<GaveUp>,
 }
 
-impl Progress {
+impl DeploymentProgress {
     pub(crate) fn new(request: DeploymentRequest, started_at: Timestamp) -> Self {
         Self {
             request,
@@ -155,30 +155,33 @@ impl Progress {
     }
 }
 
-/// Progress and the file that has it.
+/// DeploymentProgress and the file that has it.
 #[derive(Debug)]
 pub(crate) struct ProgressFile {
     file: Option<PathBuf>,
-    now: Mutex<Arc<Progress>>,
+    now: Mutex<Arc<DeploymentProgress>>,
     changing: tokio::sync::Mutex<()>,
 }
 
 impl ProgressFile {
-    pub(crate) fn new(file: Option<PathBuf>, progress: Progress) -> Self {
+    pub(crate) fn new(file: Option<PathBuf>, progress: DeploymentProgress) -> Self {
         Self { file, now: Mutex::new(Arc::new(progress)), changing: tokio::sync::Mutex::new(()) }
     }
 
     /// The progress of an earlier process.
-    pub(crate) fn read(file: &Path) -> Result<Option<Progress>, BookError> {
+    pub(crate) fn read(file: &Path) -> Result<Option<DeploymentProgress>, BookError> {
         read_json(file)
     }
 
-    pub(crate) fn now(&self) -> Arc<Progress> {
+    pub(crate) fn now(&self) -> Arc<DeploymentProgress> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes it; the change is on disk when this returns.
-    pub(crate) async fn change(&self, change: impl FnOnce(&mut Progress) + Send) -> Result<(), BookError> {
+    pub(crate) async fn change(
+        &self,
+        change: impl FnOnce(&mut DeploymentProgress) + Send,
+    ) -> Result<(), BookError> {
         let _one = self.changing.lock().await;
         let mut progress = (*self.now()).clone();
         change(&mut progress);

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::gate;
 use super::plan::{Between, NodePlan, node_plan};
-use super::progress::{GaveUpKind, NodeProgress, NodeStage, Progress, ProgressFile};
-use crate::app::{AppError, AppParts};
+use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage, ProgressFile};
+use crate::app::parts::{AppError, AppParts};
 use crate::book::{BookError, DeploymentRecord};
 use crate::node::{StepCall, StepName, StepOutcome};
 use crate::settings::OfflineNode;
@@ -28,13 +28,18 @@ pub(crate) struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    pub(crate) fn new(app: &'a AppParts, progress: Progress, stop: Stop, output: Arc<dyn Output>) -> Self {
+    pub(crate) fn new(
+        app: &'a AppParts,
+        progress: DeploymentProgress,
+        stop: Stop,
+        output: Arc<dyn Output>,
+    ) -> Self {
         let progress = ProgressFile::new(app.book.progress_file(), progress);
         Self { app, progress, stop, output }
     }
 
     /// One that is over before it begins, and of which nothing is kept but its record.
-    pub(crate) fn unkept(app: &'a AppParts, progress: Progress) -> Self {
+    pub(crate) fn unkept(app: &'a AppParts, progress: DeploymentProgress) -> Self {
         let (stop, output) = (Stop::new(), Arc::new(herald_base::output::NoOutput));
         Self { app, progress: ProgressFile::new(None, progress), stop, output }
     }
@@ -207,7 +212,7 @@ impl<'a> Deployment<'a> {
         let revision = now.revision.clone().unwrap_or_default();
         let joined = now.nodes.iter().any(|known| known.name == node && known.sent == Some(name));
         if !joined {
-            let note = |progress: &mut Progress| {
+            let note = |progress: &mut DeploymentProgress| {
                 if let Some(node) = progress.node(node) {
                     node.sent = Some(name);
                 }

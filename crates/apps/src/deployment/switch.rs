@@ -90,7 +90,7 @@ impl Deployment<'_> {
         let failure = match outcome {
             Ok(_) => {
                 self.say(&format!("{name} has switched")).await;
-                let change = |progress: &mut super::Progress| {
+                let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
                         (node.stage, node.sent) = (NodeStage::Switched, None);
                     }

@@ -10,7 +10,7 @@ use herald_remote::{NodePrefix, Protocol, RemoteSettings, RunnerClient, RunnerFa
 use herald_wire::job::JobKey;
 use serde_json::{Map, Value, json};
 
-use super::step::{NodeSteps, StepCall, StepFailure, StepOutcome};
+use super::step::{NodeStepFailure, NodeSteps, StepCall, StepOutcome};
 use crate::settings::AppSettings;
 
 /// How much longer than a step itself its job may take: to be sent, and for its answer.
@@ -76,7 +76,7 @@ impl NodeSteps for RunnerSteps {
     async fn run(&self, node: &str, call: StepCall) -> StepOutcome {
         let Some(client) = self.clients.get(node) else {
             let error = "the node is no longer one of the application".to_owned();
-            return Err(StepFailure {
+            return Err(NodeStepFailure {
                 kind: RunnerFailureKind::Failed,
                 error,
                 result: Map::new(),
@@ -92,7 +92,7 @@ impl NodeSteps for RunnerSteps {
         let output = job.output.clone();
         let ended = if call.joined { client.recover(job).await } else { client.run(job).await };
         output.close().await;
-        ended.map_err(|failure| StepFailure {
+        ended.map_err(|failure| NodeStepFailure {
             kind: failure.kind,
             error: failure.error,
             result: failure.result,

@@ -4,4 +4,4 @@ mod client;
 mod step;
 
 pub use client::RunnerSteps;
-pub use step::{NodeSteps, StepCall, StepFailure, StepName, StepOutcome};
+pub use step::{NodeStepFailure, NodeSteps, StepCall, StepName, StepOutcome};

@@ -66,7 +66,7 @@ pub struct StepCall {
 
 /// Why a step did not succeed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StepFailure {
+pub struct NodeStepFailure {
     /// How it ended.
     pub kind: RunnerFailureKind,
     /// One sentence.
@@ -78,7 +78,7 @@ pub struct StepFailure {
 }
 
 /// How a step ended.
-pub type StepOutcome = Result<Map<String, Value>, StepFailure>;
+pub type StepOutcome = Result<Map<String, Value>, NodeStepFailure>;
 
 /// Runs steps on nodes.
 #[async_trait]
@@ -90,7 +90,7 @@ pub trait NodeSteps: Send + Sync {
     async fn is_reachable(&self, node: &str) -> bool;
 }
 
-impl StepFailure {
+impl NodeStepFailure {
     /// Whether the node was not reached at all, so that nothing was begun there.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::freeze::FreezeWindow;
 use super::nodes::{self, NamedNode};
+use super::options;
 
 /// An application. Holds secrets.
 #[derive(Debug, Clone)]
@@ -287,7 +288,7 @@ fn app_nodes(options: &Options, all: &Nodes) -> Result<Vec<AppNode>, ComponentEr
     let empty = Map::new();
     let path = given("path").and_then(Value::as_str);
     let common = given("hooks").and_then(Value::as_object).unwrap_or(&empty);
-    let described = super::description();
+    let described = options::description();
     let node = |NamedNode { node, path: own_path, hooks: own_hooks }: NamedNode<'_>| {
         let name = &node.name;
         let path = own_path.or(path).ok_or_else(|| {
@@ -351,7 +352,6 @@ fn timed(mut map: Map<String, Value>, key: &str, option: &str) -> Result<Map<Str
 
 #[cfg(test)]
 mod tests {
-    use super::super::options;
     use super::*;
     use herald_remote::ConfiguredNode;
     use herald_wire::secret::Secrets;

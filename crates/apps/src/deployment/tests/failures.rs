@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::fake::{Does, Fixture, outcomes};
 use crate::book::DeploymentStatus::{self, Cancelled, Partial, Reverted};
 
-/// One application: its options, what fails, how it ends, what became of the nodes, what is live afterwards.
+/// One application: its options, what fails, how it ends, the status of each node, what is live afterwards.
 async fn check(
     options: Value,
     script: &[(&str, Does)],

@@ -1,4 +1,4 @@
-//! Nodes and a repository that do as they are told, and write down what they were asked.
+//! Nodes and a repository that do what is scripted, and write down what they were asked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::app::{App, AppMemories};
 use crate::book::DeploymentRecord;
 use crate::deployment::DeploymentRequest;
-use crate::node::{NodeSteps, StepCall, StepFailure, StepName, StepOutcome};
+use crate::node::{NodeStepFailure, NodeSteps, StepCall, StepName, StepOutcome};
 use crate::settings::{self, AppSettings};
 use crate::source::AppSource;
 
@@ -55,7 +55,7 @@ impl FakeNodes {
 
 fn failure(kind: RunnerFailureKind, error: &str, result: &Value) -> StepOutcome {
     let result = result.as_object().cloned().unwrap_or_default();
-    Err(StepFailure { kind, error: error.to_owned(), result, unreachable: false })
+    Err(NodeStepFailure { kind, error: error.to_owned(), result, unreachable: false })
 }
 
 #[async_trait]
@@ -140,7 +140,7 @@ impl AppSource for FakeSource {
     }
 }
 
-/// A clock that stands.
+/// A clock that does not move.
 pub(super) struct Noon;
 
 impl Clock for Noon {

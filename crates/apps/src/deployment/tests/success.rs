@@ -95,8 +95,8 @@ async fn what_speaks_against_it_from_the_start() {
         ("j3", json!({"if_live": "3"}), DeploymentStatus::Failed, "2 is live, not 3"),
     ] {
         let record = fixture.deploy(job, &params).await;
-        let told = record.error.unwrap_or_default();
-        assert!(record.status == status && told.contains(error), "{job}: {told}");
+        let said = record.error.unwrap_or_default();
+        assert!(record.status == status && said.contains(error), "{job}: {said}");
     }
     fixture.app.hold("bob", "the sale", None).await.unwrap();
     for (job, params) in [("j4", json!({})), ("j5", json!({"action": "rollback", "revision": "1"}))] {

@@ -23,7 +23,7 @@ pub struct AppBook {
     pub since: Option<Timestamp>,
     /// What is known of each node.
     pub nodes: BTreeMap<String, KnownAppNode>,
-    /// Nothing is deployed while it stands.
+    /// Nothing is deployed while it lasts.
     pub hold: Option<Hold>,
     /// Revisions that were rolled back, the oldest first.
     pub bad: VecDeque<BadRevision>,
@@ -46,7 +46,7 @@ pub struct KnownAppNode {
     pub unfinished: Option<String>,
 }
 
-/// Nothing is deployed while it stands.
+/// Nothing is deployed while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Why.
@@ -71,7 +71,7 @@ pub struct BadRevision {
 }
 
 impl AppBook {
-    /// The hold that stands now.
+    /// The hold of now.
     #[must_use]
     pub fn hold(&self, now: Timestamp) -> Option<&Hold> {
         self.hold.as_ref().filter(|hold| hold.until.is_none_or(|until| now < until))
