@@ -15,8 +15,10 @@ use herald_core::workflow::Workflow;
 
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::executor;
+use crate::executor::app::app_of;
 use crate::executor::publish::publisher_of;
 use crate::queue::QueueConnections;
+use herald_apps::{App, AppMemories};
 use herald_projects::EtcdConnections;
 
 /// How long an executor may take to end what outlives its jobs.
@@ -46,6 +48,8 @@ pub struct Assembly {
     pub etcd: EtcdConnections,
     /// The connections to every queue, which components share.
     pub queues: QueueConnections,
+    /// What is known of applications, through all reloads.
+    pub memories: AppMemories,
     /// Executors of earlier configurations, whose jobs may still run.
     retired: Vec<Arc<dyn Executor>>,
 }
@@ -61,6 +65,7 @@ impl Assembly {
             executors: parts(&config.executors, &config.executor_instances, before.map(|b| &b.executors)),
             etcd: config.etcd.clone(),
             queues: config.queues.clone(),
+            memories: config.apps.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }
     }
@@ -101,6 +106,12 @@ impl Assembly {
             (name.clone(), part.made_from.type_name.clone(), part.component.clone())
         };
         self.triggers.iter().map(typed).collect()
+    }
+
+    /// All applications.
+    #[must_use]
+    pub fn apps(&self) -> Vec<App> {
+        self.executors.values().filter_map(|part| app_of(&*part.component).cloned()).collect()
     }
 
     /// The names of all executors, with their types.

@@ -5,6 +5,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use herald_base::service_manager::ServiceManager;
+use herald_core::activation::EventSink;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Handle, Setup};
 use herald_core::plan::Plan;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
+use crate::app::AppMonitor;
 use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};
 use crate::fleet::{Heartbeats, OwnRunner};
@@ -108,6 +110,7 @@ struct Daemon {
     heartbeats: Heartbeats,
     etcd: EtcdMonitor,
     queues: QueueMonitor,
+    apps: AppMonitor,
     runner: Option<OwnRunner>,
     /// Wishes to reload that come through the API, one at a time.
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -149,6 +152,7 @@ impl Daemon {
         queue::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let triggers = start_triggers(&assembly, accept.clone(), clock.clone()).await?;
+        let apps = app_monitor(&assembly, &nodes, dispatcher.handle());
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
@@ -161,6 +165,7 @@ impl Daemon {
             triggers,
             etcd: EtcdMonitor::start(&assembly.etcd),
             queues: QueueMonitor::start(&assembly.queues),
+            apps,
             assembly,
             grace,
             log,
@@ -257,6 +262,7 @@ impl Daemon {
         if !self.queues.watches(&assembly.queues) {
             self.queues = QueueMonitor::start(&assembly.queues);
         }
+        self.apps = app_monitor(&assembly, &self.nodes, self.dispatcher.handle());
         self.triggers.exchange(triggers).await;
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
@@ -326,6 +332,12 @@ async fn start_triggers(
     let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
     triggers.run(prepared);
     Ok(triggers)
+}
+
+/// Looks at all applications.
+fn app_monitor(assembly: &Assembly, nodes: &Arc<NodeRegistry>, handle: &Handle) -> AppMonitor {
+    let sink: Arc<dyn EventSink> = Arc::new(handle.clone());
+    AppMonitor::start(assembly.apps(), assembly.memories.clone(), nodes, &sink)
 }
 
 /// What the control API speaks of.

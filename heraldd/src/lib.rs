@@ -1,6 +1,7 @@
 //! The Herald daemon as a library, so that tests and tools can reach its parts.
 
 pub mod api;
+pub mod app;
 pub mod assembly;
 pub mod cli;
 pub mod components;

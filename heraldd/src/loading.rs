@@ -72,6 +72,7 @@ pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<
     source.id = id.map(str::to_owned);
     source.etcd = before.map(|before| before.etcd.clone()).unwrap_or_default();
     source.queues = before.map(|before| before.queues.clone()).unwrap_or_default();
+    source.apps = before.map(|before| before.memories.clone()).unwrap_or_default();
     let AvailableTypes { registry, not_loaded } = types(&source);
     let config =
         config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;

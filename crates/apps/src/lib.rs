@@ -23,7 +23,7 @@ pub use book::{
     AppBook, BadRevision, BookError, DeploymentRecord, DeploymentStatus, DeploymentWay, Hold, KnownAppNode,
     NodeDeployment, NodeOutcome, RecordedCommit,
 };
-pub use deployment::{AppPlan, DeploymentRefusal, DeploymentRequest, NodePlan, RequestError};
+pub use deployment::{AppPlan, DeploymentRefusal, DeploymentRequest, NodePlan, RequestError, params};
 pub use node::{NodeStepFailure, NodeSteps, RunnerSteps, StepCall, StepName, StepOutcome};
 pub use settings::{
     AppNode, AppSettings, AppStrategy, FreezeError, FreezeWindow, OfflineNode, OnFailure, description,

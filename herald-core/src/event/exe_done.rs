@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::component::spec::Description;
-use crate::event::activation::{EXE_DONE, NODE_STATE, QUEUE_DEAD, QUEUE_GAP};
+use crate::event::activation::{APP, APP_STATE, DEPLOYED, EXE_DONE, NODE_STATE, QUEUE_DEAD, QUEUE_GAP};
 use crate::job::Job;
 use crate::job::lifecycle::{Status, Verdict};
 use crate::value::param::{Params, lookup};
@@ -108,8 +108,76 @@ fn kept(link: &Params) -> Option<Params> {
 
 /// What the internal triggers are for and what their events carry, for the reference.
 #[must_use]
-pub fn descriptions() -> [Description; 4] {
-    [exe_done_description(), node_state_description(), queue_dead_description(), queue_gap_description()]
+pub fn descriptions() -> [Description; 7] {
+    [
+        exe_done_description(),
+        node_state_description(),
+        queue_dead_description(),
+        queue_gap_description(),
+        app_description(),
+        app_state_description(),
+        deployed_description(),
+    ]
+}
+
+fn app_description() -> Description {
+    Description::new(
+        APP,
+        "Fires when somebody deploys an application of `app` or rolls it back, by command or API. Its routers `app:NAME` \
+         are always there. Its name is reserved.",
+    )
+    .gives("app", "the name of the application")
+    .gives("action", "`deploy` or `rollback`")
+    .gives("revision", "what is deployed, as it was named; null for the default")
+    .gives("nodes", "the nodes, a list; null for all")
+    .gives("reason", "why, in the person's own words; null where nothing was said")
+}
+
+fn app_state_description() -> Description {
+    Description::new(
+        APP_STATE,
+        "Fires when what is live on a node is no longer what was deployed, or is so again. It is always there, and its name \
+         is reserved.",
+    )
+    .gives("app", "the name of the application")
+    .gives("node", "the name of the node")
+    .gives("state", "`in_sync`, `outdated`, `drifted` (files were changed there), `broken` or `unknown`")
+    .gives("before", "the state before")
+    .gives("revision", "the revision that is live; null where there are several")
+    .gives("modified", "the files that were changed there, at most 100")
+}
+
+fn deployed_description() -> Description {
+    Description::new(
+        DEPLOYED,
+        "Fires when a deployment has ended, so that a chat or a page says so. It is always there, and its name is reserved.",
+    )
+    .gives("id, job_id", "the id of the deployment, and of its job")
+    .gives("app", "the name of the application")
+    .gives("action", "`deploy` or `rollback`")
+    .gives(
+        "status",
+        "`succeeded`; `reverted`: it failed, and the old revision is live again; `partial`: the new one is live on some nodes; \
+         `failed`, `timed_out`, `cancelled`, `lost`; or `held`: it was not begun",
+    )
+    .gives("error", "why it did not succeed; null when it did")
+    .gives("from, to", "the revision before, and the one that was deployed")
+    .gives("commits", "what lies between, a list of `{revision, author, time, subject}`, at most 50")
+    .gives("backward", "whether these commits were taken back")
+    .gives("nodes", "`{NAME: {from, to, status, error}}`")
+    .gives("by", "who or what: `{user, via, address, reason}`; null when nobody did, as with `cron`")
+    .gives("reason", "why, in the person's own words")
+    .gives("started_at, ended_at", "when it began and ended: RFC 3339, in UTC")
+    .example(
+        "
+router:
+  tell_chat:
+    trigger: deployed
+    selector: all
+    task: {say: print}
+    job_param: {print_key: trigger_param/status}
+",
+    )
 }
 
 fn exe_done_description() -> Description {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use herald_config::secret::{LazyPath, SecretResolver};
-use herald_core::activation::{EXE_DONE, INTERNAL};
+use herald_core::activation::{APP, APP_STATE, DEPLOYED, EXE_DONE, INTERNAL, NODE_STATE};
 use herald_core::context::{Context, Taken};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of, near_miss};
@@ -145,6 +145,18 @@ pub(super) fn read<'r, C: ?Sized>(
     reader.out
 }
 
+/// When Herald activates an internal trigger.
+fn when_activated(name: &str) -> &'static str {
+    match name {
+        EXE_DONE => "a job ends",
+        NODE_STATE => "a node comes or goes",
+        APP => "an application is deployed",
+        APP_STATE => "what is live on a node changes",
+        DEPLOYED => "a deployment ends",
+        _ => "messages of a queue are lost",
+    }
+}
+
 struct ComponentReader<'r, 's, C: ?Sized> {
     kind: &'static str,
     types: &'r ComponentTypes<C>,
@@ -177,7 +189,7 @@ impl<'r, C: ?Sized> ComponentReader<'r, '_, C> {
             }
         };
         if self.is_reserved(name) {
-            let when = if name == EXE_DONE { "a job ends" } else { "a node comes or goes" };
+            let when = when_activated(name);
             let message = format!("\"{name}\" is reserved: Herald itself activates it when {when}");
             return self.out.problems.push(Problem::error(at, message).at_key().help("choose another name"));
         }

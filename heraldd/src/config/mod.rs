@@ -1,6 +1,7 @@
 //! The configuration: read, resolved and checked as a whole, with every problem at its place.
 
 mod api;
+mod app;
 mod components;
 mod daemon;
 mod etcd;
@@ -41,6 +42,7 @@ use serde_json::{Map, Value};
 use crate::queue::{QueueConnections, node_name};
 use crate::state::folder::StateFolder;
 use crate::trigger::http;
+use herald_apps::AppMemories;
 use herald_projects::{EtcdConnections, EtcdTextReader};
 
 pub use api::ApiSettings;
@@ -64,6 +66,8 @@ pub struct ConfigSource {
     pub etcd: EtcdConnections,
     /// Those to queues.
     pub queues: QueueConnections,
+    /// What is known of applications.
+    pub apps: AppMemories,
 }
 
 /// Reads a configuration file.
@@ -76,6 +80,7 @@ pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
         id: None,
         etcd: EtcdConnections::default(),
         queues: QueueConnections::default(),
+        apps: AppMemories::default(),
     })
 }
 
@@ -99,6 +104,8 @@ pub struct DaemonConfig {
     pub etcd: EtcdConnections,
     /// The connections to every queue.
     pub queues: QueueConnections,
+    /// What is known of applications.
+    pub apps: AppMemories,
     /// The routers.
     pub workflow: Workflow,
     /// What hides the secrets of this configuration.
@@ -170,6 +177,7 @@ fn check_with(
             executors,
             etcd,
             queues,
+            apps,
             workflow,
         }) if report.errors() == 0 => Ok(DaemonConfig {
             settings,
@@ -181,6 +189,7 @@ fn check_with(
             executor_instances: executors.instances,
             etcd,
             queues,
+            apps,
             workflow,
             mask,
             warnings: report.warnings(),
@@ -197,6 +206,7 @@ struct ConfigParts<'r> {
     executors: ComponentSection<'r, dyn Executor>,
     etcd: EtcdConnections,
     queues: QueueConnections,
+    apps: AppMemories,
     workflow: Workflow,
 }
 
@@ -230,15 +240,21 @@ impl Checker<'_> {
         let in_queue = settings.as_ref().map(|settings| settings.queues.as_slice());
         let queues = queue::connections(in_queue, &top, &source.queues, node, &mut self.problems);
         context.share(queues.clone());
-        if let Some(folder) = settings.as_ref().and_then(|settings| settings.daemon.state_dir.clone()) {
+        let folder = settings.as_ref().and_then(|settings| settings.daemon.state_dir.clone());
+        let memories = app::memories(&source.apps, folder.as_ref());
+        context.share(memories.clone());
+        if let Some(folder) = folder {
             context.share(StateFolder(folder));
         }
+        let apps = settings.as_ref().map(|settings| settings.apps.as_slice()).unwrap_or_default();
+        let router = app::routers(apps, top.shift_remove("router"), &mut self.problems);
+        let router = &router;
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
-        let router = section("router");
         let [in_trigger, in_selector, in_executor] = router::uses(router);
         let mut triggers = self.components("trigger", &top, &registry.triggers, &in_trigger, &context);
         let mut selectors = self.components("selector", &top, &registry.selectors, &in_selector, &context);
         let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &context);
+        app::executors(apps, &mut executors, &context, &mut self.problems);
         self.problems.extend(clashes(&triggers));
         let references = self.secrets.references();
         let known = KnownComponents {
@@ -255,7 +271,7 @@ impl Checker<'_> {
                     .help("add one under `router`"),
             );
         }
-        ConfigParts { settings, triggers, selectors, executors, etcd, queues, workflow }
+        ConfigParts { settings, triggers, selectors, executors, etcd, queues, apps: memories, workflow }
     }
 
     fn settings(&mut self, top: &Map<String, Value>, source: &ConfigSource) -> Option<AllSettings> {

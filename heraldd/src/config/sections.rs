@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use super::{api, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
+use super::{api, app, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
 use herald_remote::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
@@ -54,6 +54,8 @@ sections! {
         queues: Vec<herald_queue::QueueSettings> = queue,
         /// `node`: every node. Holds secrets.
         nodes: Nodes = node,
+        /// `app`: every application. Holds secrets.
+        apps: Vec<app::ConfiguredApp> = app,
         /// `runner`: the runner that this daemon is as well. Holds secrets.
         runner: Option<herald_runner::config::RunnerConfig> = runner,
     }

@@ -1,5 +1,6 @@
 //! The executors of the daemon, a file each.
 
+pub mod app;
 pub mod http_remote;
 pub mod http_request;
 pub mod local;

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use herald_base::output::{NoOutput, Output, Stream};
 use herald_base::stop::Stop;
+use tokio::sync::MutexGuard;
 
 use super::application::App;
 use super::parts::{AppError, AppParts};
@@ -16,6 +17,15 @@ use crate::deployment::run::Deployment;
 
 /// How long the repository may take when somebody waits for a plan.
 const LONGEST_PLAN: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// Why a deployment does not get its turn.
+#[derive(Debug, thiserror::Error)]
+enum TurnError {
+    #[error(transparent)]
+    Busy(DeploymentRefusal),
+    #[error("cancelled")]
+    Cancelled,
+}
 
 /// What the application is busy with; nothing once it is dropped.
 struct Busy<'a>(&'a App);
@@ -49,27 +59,40 @@ impl App {
         if let Some(record) = parts.book.now().deployment(&request.id()) {
             return Ok(record.clone());
         }
-        let _turn = match self.memory.turn.try_lock() {
+        let turn = match self.memory.turn.try_lock() {
+            Ok(turn) => Ok(turn),
+            Err(_) => self.wait_for_turn(&request, &stop, &*output).await,
+        };
+        let _turn = match turn {
             Ok(turn) => turn,
-            Err(_) => {
-                let id = self.memory.running().unwrap_or_default();
-                if request.fail_if_busy {
-                    let busy = DeploymentRefusal::Busy { app: self.settings.name.clone(), id };
-                    return self.not_begun(&parts, request, busy.to_string(), false).await;
-                }
-                let line =
-                    format!("waiting: another deployment of {} is under way ({id})\n", self.settings.name);
-                output.write(Stream::Stdout, line.as_bytes()).await;
-                tokio::select! {
-                    turn = self.memory.turn.lock() => turn,
-                    () = stop.asked() => return self.not_begun(&parts, request, "cancelled".to_owned(), true).await,
-                }
-            }
+            Err(why) => return self.not_begun(&parts, request, why.to_string(), stop.is_asked()).await,
         };
         let progress = self.left_over(&parts, &request.id()).await?;
         let _busy = Busy::with(self, request.id());
         let progress = progress.unwrap_or_else(|| DeploymentProgress::new(request, self.clock.now()));
         Deployment::new(&parts, progress, stop, output).run().await
+    }
+
+    /// Waits for the deployments before this one.
+    async fn wait_for_turn(
+        &self,
+        request: &DeploymentRequest,
+        stop: &Stop,
+        output: &dyn Output,
+    ) -> Result<MutexGuard<'_, ()>, TurnError> {
+        // Without another deployment somebody only looks at the nodes, which is soon over.
+        if let Some(id) = self.memory.running() {
+            let app = self.settings.name.clone();
+            if request.fail_if_busy {
+                return Err(TurnError::Busy(DeploymentRefusal::Busy { app, id }));
+            }
+            let line = format!("waiting: another deployment of {app} is under way ({id})\n");
+            output.write(Stream::Stdout, line.as_bytes()).await;
+        }
+        tokio::select! {
+            turn = self.memory.turn.lock() => Ok(turn),
+            () = stop.asked() => Err(TurnError::Cancelled),
+        }
     }
 
     /// The progress of this deployment, where an earlier process began it. One of another deployment is seen to its end

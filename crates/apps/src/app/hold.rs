@@ -36,6 +36,12 @@ impl App {
         self.memory.book().await?.change(|book| book.hold.take()).await
     }
 
+    /// Whether a deployment is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.memory.running().is_some()
+    }
+
     /// The deployments for which `deployed` was not fired yet, the oldest first.
     ///
     /// # Errors

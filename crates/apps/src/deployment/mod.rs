@@ -15,4 +15,4 @@ mod tests;
 
 pub use gate::DeploymentRefusal;
 pub use plan::{AppPlan, NodePlan};
-pub use request::{DeploymentRequest, RequestError};
+pub use request::{DeploymentRequest, RequestError, params};

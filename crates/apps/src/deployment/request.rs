@@ -1,5 +1,6 @@
 //! What is asked of a deployment.
 
+use herald_config::spec::{OptionKind, OptionSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -44,9 +45,18 @@ pub struct RequestError {
     pub what: String,
 }
 
-/// The parameters that a deployment takes.
-pub(crate) const PARAMS: [&str; 7] =
-    ["action", "revision", "nodes", "reason", "override", "if_live", "fail_if_busy"];
+/// What a router may say of a deployment: the `job_param` of the executor `app:NAME`.
+#[must_use]
+pub fn params() -> Vec<OptionSpec> {
+    let new = OptionSpec::new;
+    let action = "`deploy`, or `rollback`: without a revision to the last one that was good. Default: `deploy`.";
+    vec![
+        new("action", OptionKind::OneOf(&["deploy", "rollback"]), action),
+        new("revision", OptionKind::Any, "A branch, a tag, a commit or a number. Default: `revision` of the application."),
+        new("nodes", OptionKind::Texts, "The nodes. Default: all of the application."),
+        new("reason", OptionKind::Text, "Why; it is recorded."),
+    ]
+}
 
 impl DeploymentRequest {
     /// The id of the deployment: that of the job, with the number of the attempt where that is not the first.

@@ -1,0 +1,172 @@
+//! Looks at every application now and then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_apps::{App, AppMemories, AppStateChange, DeploymentRecord};
+use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink};
+use herald_core::param::Params;
+use herald_remote::NodeRegistry;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// How often it is seen whether a node came back.
+const EVERY: Duration = Duration::from_secs(1);
+/// After this time what could not be announced is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
+/// A node that failed to catch up is tried again after this time.
+const CATCH_UP_AGAIN: Duration = Duration::from_secs(60);
+
+/// The tasks that look, one for each application. Dropped, they end.
+pub struct AppMonitor {
+    _tasks: JoinSet<()>,
+}
+
+impl AppMonitor {
+    /// Looks from now on. Call it inside the runtime.
+    #[must_use]
+    pub fn start(
+        apps: Vec<App>,
+        memories: AppMemories,
+        nodes: &Arc<NodeRegistry>,
+        sink: &Arc<dyn EventSink>,
+    ) -> Self {
+        let mut tasks = JoinSet::new();
+        if apps.is_empty() {
+            return Self { _tasks: tasks };
+        }
+        for app in &apps {
+            let watch = AppWatch { app: app.clone(), nodes: nodes.clone(), sink: sink.clone() };
+            tasks.spawn(watch.go_on());
+        }
+        let sink = sink.clone();
+        tasks.spawn(async move {
+            loop {
+                for app in &apps {
+                    announce(app, &*sink).await;
+                }
+                tokio::select! {
+                    () = memories.announced() => {}
+                    () = sleep(AGAIN) => {}
+                }
+            }
+        });
+        Self { _tasks: tasks }
+    }
+}
+
+/// Fires `deployed` for what has ended, each once.
+async fn announce(app: &App, sink: &dyn EventSink) {
+    let ended = match app.unannounced().await {
+        Ok(ended) => ended,
+        Err(error) => return tracing::error!(app = app.settings().name, %error, "what was deployed is not known"),
+    };
+    for record in ended {
+        if let Err(refused) = sink.accept(DEPLOYED.into(), deployed(&record)).await {
+            tracing::warn!(app = record.app, "could not fire deployed: {refused}");
+            return;
+        }
+        if let Err(error) = app.announced(&record.id).await {
+            tracing::error!(app = record.app, %error, "that deployed was fired cannot be noted");
+        }
+    }
+}
+
+fn deployed(record: &DeploymentRecord) -> Params {
+    object(serde_json::to_value(record).unwrap_or_default())
+}
+
+fn object(value: Value) -> Params {
+    match value {
+        Value::Object(map) => map,
+        _ => Params::new(),
+    }
+}
+
+/// One application.
+struct AppWatch {
+    app: App,
+    nodes: Arc<NodeRegistry>,
+    sink: Arc<dyn EventSink>,
+}
+
+impl AppWatch {
+    async fn go_on(self) {
+        // A job that goes on with it comes first.
+        sleep(AGAIN).await;
+        if let Err(error) = self.app.finish_left_over().await {
+            tracing::error!(app = self.app.settings().name, %error, "a deployment that was interrupted cannot go on");
+        }
+        let names: Vec<String> = self.app.settings().nodes.iter().map(|node| node.name.clone()).collect();
+        let mut was_online: HashMap<String, bool> = HashMap::new();
+        let mut due: HashMap<String, Instant> = HashMap::new();
+        let mut next = Instant::now();
+        loop {
+            let mut look_at = Vec::new();
+            for name in &names {
+                let is_online = self.nodes.is_online(name);
+                let came_back = is_online && was_online.insert(name.clone(), true) != Some(true);
+                if !is_online {
+                    was_online.insert(name.clone(), false);
+                }
+                if came_back || Instant::now() >= next {
+                    look_at.push(name.clone());
+                }
+            }
+            if Instant::now() >= next {
+                next = Instant::now() + self.app.settings().drift_interval;
+            }
+            if !look_at.is_empty() {
+                self.look(&look_at).await;
+            }
+            self.catch_up(&mut due).await;
+            sleep(EVERY).await;
+        }
+    }
+
+    async fn look(&self, nodes: &[String]) {
+        match self.app.look(nodes).await {
+            Ok(changes) => {
+                for change in changes {
+                    self.fire(change).await;
+                }
+            }
+            Err(error) => {
+                tracing::error!(app = self.app.settings().name, %error, "what is live cannot be compared");
+            }
+        }
+    }
+
+    async fn fire(&self, change: AppStateChange) {
+        let AppStateChange { app, node, state, before, revision, modified } = change;
+        tracing::info!(app, node, state = state.as_str(), before = before.as_str(), "app_state");
+        let params = object(json!({
+            "app": app, "node": node, "state": state, "before": before, "revision": revision, "modified": modified,
+        }));
+        if let Err(refused) = self.sink.accept(APP_STATE.into(), params).await {
+            tracing::error!(app, node, "could not fire app_state: {refused}");
+        }
+    }
+
+    /// Nodes that are back get what they missed.
+    async fn catch_up(&self, due: &mut HashMap<String, Instant>) {
+        let waiting = self.app.to_catch_up().await.unwrap_or_default();
+        for (node, revision) in waiting {
+            let is_due = due.get(&node).is_none_or(|due| Instant::now() >= *due);
+            if !self.nodes.is_online(&node) || !is_due || self.app.is_busy() {
+                continue;
+            }
+            due.insert(node.clone(), Instant::now() + CATCH_UP_AGAIN);
+            tracing::info!(app = self.app.settings().name, node, revision, "the node is back and catches up");
+            let params = object(json!({
+                "app": self.app.settings().name, "action": "deploy", "revision": revision, "nodes": [node],
+                "reason": "catch up", "automatic": true, "fail_if_busy": true,
+            }));
+            if let Err(refused) = self.sink.accept(APP.into(), params).await {
+                tracing::warn!(app = self.app.settings().name, "could not catch up: {refused}");
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The section `app`: each application is an executor `app:NAME`, and has a router of the same name.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use herald_apps::{App, AppMemories, AppSettings};
+use herald_core::activation::APP;
+use herald_core::context::Context;
+use herald_core::executor::Executor;
+use herald_core::param::Params;
+use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::spec::{Description, Options};
+use herald_remote::Nodes;
+use serde_json::{Map, Value, json};
+
+use super::components::{ComponentSection, ConfiguredComponent};
+use super::section::{Invalid, References, Section, SectionReader, Shape};
+use crate::executor::app::AppExecutor;
+use crate::state::folder::StateFolder;
+
+pub(super) const SECTION: Section = Section {
+    name: "app",
+    holds: "applications that are deployed from Git or Subversion to nodes: `NAME: {repo: URL, path: PATH, nodes: [NAME, …], …}`",
+    references: References::Everywhere,
+    shape: Shape::Named(herald_apps::description),
+};
+
+/// The beginning of the names of executors and routers.
+const PREFIX: &str = "app:";
+/// The longest name of an application, in bytes.
+const LONGEST_NAME: usize = 64;
+
+/// What a job of `app:NAME` takes.
+static JOB: LazyLock<Description> = LazyLock::new(|| {
+    let description = Description::new("app", "Deploys an application.");
+    herald_apps::params().into_iter().fold(description, Description::param)
+});
+
+/// An application whose options are right, each for itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfiguredApp {
+    /// Its name.
+    pub name: String,
+    /// Its options, secrets included.
+    pub options: Options,
+}
+
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<ConfiguredApp>, Invalid> {
+    let at = Path::top().key("app");
+    let given = match reading.given("app") {
+        None => Map::new(),
+        Some(Value::Object(given)) => given.clone(),
+        Some(other) => {
+            let message = format!("expected a map of applications by name, found {}", kind_of(other));
+            let help = "write  app: {shop: {repo: URL, path: /srv/www/shop, nodes: [web1]}}";
+            return Err(reading.wrong(Problem::error(at, message).help(help)));
+        }
+    };
+    let all: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
+    all.into_iter().collect()
+}
+
+fn one(reading: &mut SectionReader<'_, '_>, name: &str, body: &Value, at: &Path) -> Result<ConfiguredApp, Invalid> {
+    let at = at.key(name);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(allowed) || name.starts_with(['.', '-']) {
+        let message = "the name of an application has letters, digits, `.`, `_` and `-`, at most 64 of them";
+        return Err(reading.wrong(Problem::error(at, message).at_key()));
+    }
+    let Value::Object(body) = body else {
+        let message = format!("expected a map with repo, path and nodes, found {}", kind_of(body));
+        return Err(reading.wrong(Problem::error(at, message)));
+    };
+    let options = reading.options(&herald_apps::description(), body, &at)?;
+    Ok(ConfiguredApp { name: name.to_owned(), options })
+}
+
+/// What is known of applications, kept in this folder; what `before` has stays.
+pub(super) fn memories(before: &AppMemories, folder: Option<&PathBuf>) -> AppMemories {
+    let folder = folder.map(PathBuf::as_path);
+    if before.are_in(folder) { before.clone() } else { AppMemories::new(folder.map(FilePath::to_owned)) }
+}
+
+/// Adds the executors of all applications.
+pub(super) fn executors(
+    apps: &[ConfiguredApp],
+    executors: &mut ComponentSection<'_, dyn Executor>,
+    context: &Context,
+    problems: &mut Vec<Problem>,
+) {
+    let at = Path::top().key("app");
+    let mut known: Vec<AppSettings> = Vec::new();
+    for app in apps {
+        let name = format!("{PREFIX}{}", app.name);
+        if executors.names.contains_key(&name) {
+            let message = format!("\"{name}\" is the executor of the application {}", app.name);
+            problems.push(Problem::error(Path::top().key("executor").key(&name), message).at_key());
+            continue;
+        }
+        executors.names.insert(name.clone(), Some(&JOB));
+        context.begin_component(&name);
+        let nodes = context.get::<Nodes>().unwrap_or_default();
+        let settings = AppSettings::read(&app.name, &app.options, &nodes);
+        let made = settings.and_then(|settings| {
+            let folder: Option<PathBuf> = context.get::<StateFolder>().map(|folder| folder.0.clone());
+            let memories = context.get::<AppMemories>().unwrap_or_default();
+            let folder = folder.unwrap_or_else(StateFolder::of_process);
+            Ok((settings.clone(), App::new(settings, &memories, &folder)?))
+        });
+        let taken = context.taken();
+        match made {
+            Ok((settings, made)) => {
+                problems.extend(known.iter().find_map(|other| overlap(other, &settings)).map(|(node, what)| {
+                    Problem::error(at.key(&app.name), format!("on {node}, {what}")).at_key()
+                }));
+                known.push(settings);
+                executors.instances.insert(name.clone(), Arc::new(AppExecutor::new(made)));
+                let (type_name, options) = ("app".to_owned(), app.options.clone());
+                executors.components.push(ConfiguredComponent { name, type_name, options, taken });
+            }
+            Err(error) => problems.push(error.problem(&app.options.0, &at.key(&app.name))),
+        }
+    }
+}
+
+/// Where one application would be in the folder of another: the node, and a sentence.
+fn overlap(one: &AppSettings, other: &AppSettings) -> Option<(String, String)> {
+    one.nodes.iter().find_map(|node| {
+        let same = other.nodes.iter().find(|other| other.address.url == node.address.url)?;
+        let is_inside = node.path.starts_with(&same.path) || same.path.starts_with(&node.path);
+        let what = || {
+            let (path, of_other) = (same.path.display(), node.path.display());
+            format!("{path} and {of_other} of {} are the same folder, or one is in the other", one.name)
+        };
+        is_inside.then(|| (node.name.clone(), what()))
+    })
+}
+
+/// The section `router`, with one for each application.
+pub(super) fn routers(
+    apps: &[ConfiguredApp],
+    written: Option<Value>,
+    problems: &mut Vec<Problem>,
+) -> Value {
+    let mut routers = match written {
+        None | Some(Value::Null) => Params::new(),
+        Some(Value::Object(routers)) => routers,
+        // It is reported where routers are read.
+        Some(other) => return other,
+    };
+    for app in apps {
+        let name = format!("{PREFIX}{}", app.name);
+        let own = json!({
+            "trigger": APP,
+            "selector": "match_map",
+            "task": {&app.name: &name},
+            "select_param": {"match_key": "app", "match_value": app.name},
+        });
+        if routers.insert(name.clone(), own).is_some() {
+            let message = format!("\"{name}\" is the router of the application {}", app.name);
+            problems.push(Problem::error(Path::top().key("router").key(&name), message).at_key());
+        }
+    }
+    Value::Object(routers)
+}

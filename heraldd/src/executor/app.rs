@@ -1,0 +1,113 @@
+//! `app:NAME`: deploys an application of the section `app`. There is one for each application; it is not a type.
+
+use async_trait::async_trait;
+use herald_apps::{App, BookError, DeploymentRecord, DeploymentRequest, DeploymentStatus};
+use herald_core::activation::APP;
+use herald_core::actor::Actor;
+use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::param::Params;
+use herald_core::secret::Mask;
+use serde_json::{Value, json};
+
+use super::MAX_JOBS_ELSEWHERE;
+
+/// Deploys one application.
+pub struct AppExecutor(App);
+
+impl AppExecutor {
+    /// Of this application.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self(app)
+    }
+}
+
+/// The application that this executor deploys, where it is one that does.
+#[must_use]
+pub fn app_of(executor: &dyn Executor) -> Option<&App> {
+    let executor: &dyn std::any::Any = executor;
+    executor.downcast_ref().map(|AppExecutor(app)| app)
+}
+
+/// The name of whoever caused something.
+#[must_use]
+pub fn name_of(by: Option<&Actor>) -> String {
+    by.map_or_else(|| "herald".to_owned(), |by| by.user.as_ref().unwrap_or(&by.via).to_string())
+}
+
+#[async_trait]
+impl Executor for AppExecutor {
+    fn default_places(&self) -> DefaultPlaces {
+        DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
+    }
+
+    /// What is under way is on disk; the next process goes on with it.
+    fn outlives(&self) -> bool {
+        true
+    }
+
+    async fn execute(&self, execution: Execution) -> Outcome {
+        let request = match request(&execution) {
+            Ok(request) => request,
+            Err(error) => return Err(Failure::new(error)),
+        };
+        let (stop, output) = (execution.stop.clone(), execution.output.clone());
+        tokio::select! {
+            ended = self.0.deploy(request, stop, output) => outcome(ended, &execution.mask),
+            () = execution.stop.shutdown.cancelled() => {
+                let failure = Failure::new("heraldd stops; the deployment goes on when it is back");
+                Err(Failure { kind: FailureKind::Lost, ..failure })
+            }
+        }
+    }
+
+    async fn recover(&self, execution: Execution) -> Outcome {
+        self.execute(execution).await
+    }
+}
+
+/// What a job asks for: a person by the trigger `app`, everything else by its parameters.
+fn request(execution: &Execution) -> Result<DeploymentRequest, String> {
+    let job = &execution.job;
+    let is_person = *job.trigger == *APP;
+    let params = if is_person { job.trigger_param.params().clone() } else { job.job_param.clone() };
+    let request = DeploymentRequest::read(&job.id, job.attempt, &params).map_err(|error| error.to_string())?;
+    let by = job.by.as_deref();
+    let reason = request.reason.clone().or_else(|| Some(by?.reason.as_ref()?.to_string()));
+    let is_automatic = !is_person || params.get("automatic") == Some(&Value::Bool(true));
+    Ok(DeploymentRequest {
+        by: by.map_or(Value::Null, |by| by.params(&execution.mask).into()),
+        by_name: name_of(by),
+        reason,
+        automatic: is_automatic,
+        overrides: request.overrides && is_person,
+        ..request
+    })
+}
+
+fn outcome(ended: Result<DeploymentRecord, BookError>, mask: &Mask) -> Outcome {
+    let record = ended.map_err(Failure::new)?;
+    let result = json!({"deployment": record, "node": record.nodes});
+    let result = match result {
+        Value::Object(result) => mask.params(&result),
+        _ => Params::new(),
+    };
+    let kind = match record.status {
+        DeploymentStatus::Succeeded => return Ok(result),
+        DeploymentStatus::TimedOut => FailureKind::TimedOut,
+        DeploymentStatus::Cancelled => FailureKind::Cancelled,
+        DeploymentStatus::Lost => FailureKind::Lost,
+        DeploymentStatus::Reverted
+        | DeploymentStatus::Partial
+        | DeploymentStatus::Failed
+        | DeploymentStatus::Held => FailureKind::Failed,
+    };
+    let why = record.error.as_deref().unwrap_or_default();
+    let error = match record.status {
+        DeploymentStatus::Reverted | DeploymentStatus::Partial | DeploymentStatus::Held => {
+            format!("{}: {why}", record.status)
+        }
+        _ => why.to_owned(),
+    };
+    Err(Failure { kind, error: mask.text(&error), result })
+}
