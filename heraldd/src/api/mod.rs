@@ -5,6 +5,7 @@
 
 mod about;
 mod answer;
+mod apps;
 mod caller;
 mod context;
 mod document;

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::answer::{CommonErrors, ErrorResponse};
 use super::context::Api;
-use super::{about, document, event_list, events, jobs, log, published, queues, stream};
+use super::{about, apps, document, event_list, events, jobs, log, published, queues, stream};
 
 /// All calls, with what the document says of them.
 fn described() -> OpenApiRouter<Arc<Api>> {
@@ -33,6 +33,14 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(published::list))
         .routes(routes!(published::diff))
         .routes(routes!(published::publish))
+        .routes(routes!(apps::list))
+        .routes(routes!(apps::one))
+        .routes(routes!(apps::commits))
+        .routes(routes!(apps::plan))
+        .routes(routes!(apps::deployments))
+        .routes(routes!(apps::deploy))
+        .routes(routes!(apps::rollback))
+        .routes(routes!(apps::hold, apps::unhold))
         .routes(routes!(queues::list))
         .routes(routes!(queues::topic))
         .routes(routes!(queues::dead))

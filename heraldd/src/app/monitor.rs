@@ -61,7 +61,9 @@ impl AppMonitor {
 async fn announce(app: &App, sink: &dyn EventSink) {
     let ended = match app.unannounced().await {
         Ok(ended) => ended,
-        Err(error) => return tracing::error!(app = app.settings().name, %error, "what was deployed is not known"),
+        Err(error) => {
+            return tracing::error!(app = app.settings().name, %error, "what was deployed is not known");
+        }
     };
     for record in ended {
         if let Err(refused) = sink.accept(DEPLOYED.into(), deployed(&record)).await {

@@ -21,7 +21,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
-use herald_control::commands::{about, event_list, events, jobs, logs, published, queue, replay, status};
+use herald_control::commands::{
+    about, apps, deploy, event_list, events, jobs, logs, published, queue, replay, status,
+};
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
 
@@ -69,6 +71,14 @@ enum Command {
     Nodes(about::NodesArguments),
     Published(published::Published),
     Publish(published::Publish),
+    Apps(apps::AppsArguments),
+    App(apps::AppArguments),
+    Deploy(deploy::DeployArguments),
+    Rollback(deploy::RollbackArguments),
+    Log(apps::LogArguments),
+    Deployments(apps::DeploymentsArguments),
+    Hold(apps::HoldArguments),
+    Unhold(apps::UnholdArguments),
     Queue(queue::QueueArguments),
     Info(about::Info),
     Reload(about::Reload),
@@ -125,6 +135,14 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Nodes(arguments) => about::nodes(arguments, &SystemClock),
         Command::Published(arguments) => published::list(arguments, &SystemClock),
         Command::Publish(arguments) => published::publish(arguments, &SystemClock),
+        Command::Apps(arguments) => apps::list(arguments, &SystemClock),
+        Command::App(arguments) => apps::show(arguments, &SystemClock),
+        Command::Deploy(arguments) => deploy::deploy(arguments),
+        Command::Rollback(arguments) => deploy::rollback(arguments),
+        Command::Log(arguments) => apps::log(arguments, &SystemClock),
+        Command::Deployments(arguments) => apps::deployments(arguments, &SystemClock),
+        Command::Hold(arguments) => apps::hold(arguments),
+        Command::Unhold(arguments) => apps::unhold(arguments),
         Command::Queue(arguments) => queue::run(arguments, &SystemClock),
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),

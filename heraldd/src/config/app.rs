@@ -60,10 +60,19 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<Configured
     all.into_iter().collect()
 }
 
-fn one(reading: &mut SectionReader<'_, '_>, name: &str, body: &Value, at: &Path) -> Result<ConfiguredApp, Invalid> {
+fn one(
+    reading: &mut SectionReader<'_, '_>,
+    name: &str,
+    body: &Value,
+    at: &Path,
+) -> Result<ConfiguredApp, Invalid> {
     let at = at.key(name);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(allowed) || name.starts_with(['.', '-']) {
+    if name.is_empty()
+        || name.len() > LONGEST_NAME
+        || !name.bytes().all(allowed)
+        || name.starts_with(['.', '-'])
+    {
         let message = "the name of an application has letters, digits, `.`, `_` and `-`, at most 64 of them";
         return Err(reading.wrong(Problem::error(at, message).at_key()));
     }
@@ -110,9 +119,9 @@ pub(super) fn executors(
         let taken = context.taken();
         match made {
             Ok((settings, made)) => {
-                problems.extend(known.iter().find_map(|other| overlap(other, &settings)).map(|(node, what)| {
-                    Problem::error(at.key(&app.name), format!("on {node}, {what}")).at_key()
-                }));
+                problems.extend(known.iter().find_map(|other| overlap(other, &settings)).map(
+                    |(node, what)| Problem::error(at.key(&app.name), format!("on {node}, {what}")).at_key(),
+                ));
                 known.push(settings);
                 executors.instances.insert(name.clone(), Arc::new(AppExecutor::new(made)));
                 let (type_name, options) = ("app".to_owned(), app.options.clone());
@@ -137,11 +146,7 @@ fn overlap(one: &AppSettings, other: &AppSettings) -> Option<(String, String)> {
 }
 
 /// The section `router`, with one for each application.
-pub(super) fn routers(
-    apps: &[ConfiguredApp],
-    written: Option<Value>,
-    problems: &mut Vec<Problem>,
-) -> Value {
+pub(super) fn routers(apps: &[ConfiguredApp], written: Option<Value>, problems: &mut Vec<Problem>) -> Value {
     let mut routers = match written {
         None | Some(Value::Null) => Params::new(),
         Some(Value::Object(routers)) => routers,

@@ -71,7 +71,8 @@ fn request(execution: &Execution) -> Result<DeploymentRequest, String> {
     let job = &execution.job;
     let is_person = *job.trigger == *APP;
     let params = if is_person { job.trigger_param.params().clone() } else { job.job_param.clone() };
-    let request = DeploymentRequest::read(&job.id, job.attempt, &params).map_err(|error| error.to_string())?;
+    let request =
+        DeploymentRequest::read(&job.id, job.attempt, &params).map_err(|error| error.to_string())?;
     let by = job.by.as_deref();
     let reason = request.reason.clone().or_else(|| Some(by?.reason.as_ref()?.to_string()));
     let is_automatic = !is_person || params.get("automatic") == Some(&Value::Bool(true));

@@ -50,6 +50,23 @@ impl App {
         Ok(changes.into_iter().flatten().collect())
     }
 
+    /// The same, for somebody who only wants to see: the changes are given to the next [`Self::look`].
+    ///
+    /// # Errors
+    /// As [`Self::look`].
+    pub async fn look_without_news(&self, nodes: &[String]) -> Result<(), BookError> {
+        let before: Vec<(String, NodeState)> =
+            nodes.iter().filter_map(|node| Some((node.clone(), self.seen(node)?.state))).collect();
+        self.look(nodes).await?;
+        let mut seen = self.memory.seen.write().unwrap_or_else(PoisonError::into_inner);
+        for (node, state) in before {
+            if let Some(seen) = seen.get_mut(&node) {
+                seen.state = state;
+            }
+        }
+        Ok(())
+    }
+
     async fn look_at(&self, parts: &AppParts, node: String) -> Option<AppStateChange> {
         let answer = parts.steps.run(&node, self.status_call()).await;
         let at = self.clock.now();

@@ -15,6 +15,7 @@ pub struct AppView {
     /// Its name.
     pub name: String,
     /// `git` or `svn`.
+    #[serde(rename = "type")]
     pub kind: &'static str,
     /// `in_place`, `releases` or `exchange`.
     pub mode: &'static str,

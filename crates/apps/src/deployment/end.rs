@@ -32,7 +32,9 @@ impl Deployment<'_> {
                     (node.stage, node.sent) = (NodeStage::Finished, None);
                 }
             };
-            self.progress.change(change).await
+            self.progress.change(change).await?;
+            self.say(&format!("{name}: finished")).await;
+            Ok(())
         });
         finished.await.into_iter().collect::<Result<Vec<()>, BookError>>()?;
         Ok(())

@@ -46,7 +46,9 @@ impl Deployment<'_> {
                         (node.stage, node.sent, node.digest) = (NodeStage::Prepared, None, Some(digest));
                     }
                 };
-                self.progress.change(change).await
+                self.progress.change(change).await?;
+                self.say(&format!("{name}: prepared")).await;
+                Ok(())
             }
             Err(failure) => {
                 let error = format!("{name}: {}", failure.error);

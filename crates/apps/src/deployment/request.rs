@@ -49,10 +49,15 @@ pub struct RequestError {
 #[must_use]
 pub fn params() -> Vec<OptionSpec> {
     let new = OptionSpec::new;
-    let action = "`deploy`, or `rollback`: without a revision to the last one that was good. Default: `deploy`.";
+    let action =
+        "`deploy`, or `rollback`: without a revision to the last one that was good. Default: `deploy`.";
     vec![
         new("action", OptionKind::OneOf(&["deploy", "rollback"]), action),
-        new("revision", OptionKind::Any, "A branch, a tag, a commit or a number. Default: `revision` of the application."),
+        new(
+            "revision",
+            OptionKind::Any,
+            "A branch, a tag, a commit or a number. Default: `revision` of the application.",
+        ),
         new("nodes", OptionKind::Texts, "The nodes. Default: all of the application."),
         new("reason", OptionKind::Text, "Why; it is recorded."),
     ]

@@ -41,7 +41,7 @@ impl Deployment<'_> {
 
     /// Puts the old tree of a node back. There is no second try.
     pub(super) async fn revert(&self, name: &str, stop: &herald_base::stop::Stop) -> Result<(), BookError> {
-        self.say(&format!("reverting {name}")).await;
+        self.say(&format!("{name}: reverting")).await;
         let outcome = self.step(name, StepName::Revert, stop).await?;
         let (stage, error) = match outcome {
             Ok(_) => (NodeStage::Reverted, None),
@@ -50,9 +50,7 @@ impl Deployment<'_> {
             }
             Err(failure) => (NodeStage::Broken, Some(format!("the revert failed: {}", failure.error))),
         };
-        if let Some(error) = &error {
-            self.say(&format!("{name}: {error}")).await;
-        }
+        self.say(&format!("{name}: {}", error.as_deref().unwrap_or("reverted"))).await;
         self.progress
             .change(|progress| {
                 if let Some(node) = progress.node(name) {

@@ -145,6 +145,9 @@ impl<'a> Deployment<'a> {
             let error = stays_away.then(|| plan.refusals.join("; "));
             let from = plan.plan.get("current").and_then(Value::as_str).map(str::to_owned);
             let from = from.or_else(|| self.app.book.now().node(&name).revision.filter(|_| stays_away));
+            if error.is_some() || plan.refusals.is_empty() {
+                self.say(&format!("{name}: {}", if stays_away { "offline" } else { "planned" })).await;
+            }
             nodes.push(NodeProgress { name, from, stage, sent: None, error, timed_out: false, digest: None });
         }
         if refusals.is_empty() && nodes.iter().all(|node| node.stage == NodeStage::Skipped) {

@@ -69,7 +69,9 @@ impl Deployment<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        self.say(&format!("switching {}", names.join(", "))).await;
+        for name in &names {
+            self.say(&format!("{name}: switching")).await;
+        }
         let note = names.clone();
         self.progress
             .change(move |progress| {
@@ -89,7 +91,7 @@ impl Deployment<'_> {
     async fn switched(&self, name: &str, outcome: StepOutcome) -> Result<(), BookError> {
         let failure = match outcome {
             Ok(_) => {
-                self.say(&format!("{name} has switched")).await;
+                self.say(&format!("{name}: switched")).await;
                 let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
                         (node.stage, node.sent) = (NodeStage::Switched, None);

@@ -1,6 +1,9 @@
 //! Commands of `heraldd` that ask a running daemon: a file for each subject.
 
 pub mod about;
+pub mod apps;
+pub mod deploy;
+mod deploy_progress;
 pub mod event_list;
 pub mod events;
 pub mod jobs;

@@ -2,6 +2,7 @@
 //! describes it. Times are RFC 3339 in UTC; ids are UUIDs of version 7; secrets read `***`.
 
 mod actor;
+mod app;
 mod configured;
 mod daemon;
 mod event;
@@ -14,6 +15,11 @@ mod published;
 mod queue;
 
 pub use actor::RecordedActor;
+pub use app::{
+    AppList, AppNodeResource, AppPlanResource, AppResource, CommitResource, CommitSummary,
+    DeploymentAccepted, DeploymentResource, DeploymentWanted, HoldResource, HoldWanted,
+    NodeDeploymentResource, NodePlanResource,
+};
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, Reloaded};
 pub use event::{

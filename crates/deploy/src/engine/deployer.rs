@@ -114,7 +114,12 @@ impl Deployer {
     ///
     /// # Errors
     /// When the repository cannot be asked.
-    pub async fn is_ancestor(&self, older: &str, newer: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
+    pub async fn is_ancestor(
+        &self,
+        older: &str,
+        newer: &str,
+        run: &StepRun<'_>,
+    ) -> Result<bool, DeployError> {
         self.source.is_ancestor(older, newer, run).await
     }
 

@@ -9,9 +9,9 @@ mod strategy;
 mod wave;
 
 pub use dispatch::{NodeRunner, Rollout};
-pub use node_prefix::NodePrefix;
 #[cfg(test)]
 pub(crate) use dispatch_log::DispatchLog;
+pub use node_prefix::NodePrefix;
 #[cfg(test)]
 pub(crate) use node_result::NodeResult;
 pub use strategy::{OfflinePolicy, RolloutStrategy};
