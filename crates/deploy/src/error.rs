@@ -113,6 +113,9 @@ pub enum DeployError {
     /// Somebody asked to stop.
     #[error("cancelled while {} was running", quoted(.0))]
     Cancelled(String),
+    /// Somebody asked before the step began.
+    #[error("cancelled before the step {0}")]
+    CancelledBefore(&'static str),
     /// The time of the step was over.
     #[error("timed out while {} was running; terminated", quoted(.0))]
     TimedOut(String),
@@ -124,7 +127,7 @@ impl DeployError {
     #[must_use]
     pub fn ending(&self) -> Ending {
         match self {
-            Self::Cancelled(_) => Ending::Cancelled,
+            Self::Cancelled(_) | Self::CancelledBefore(_) => Ending::Cancelled,
             Self::TimedOut(_) | Self::Hook { is_timeout: true, .. } => Ending::TimedOut,
             _ => Ending::Exited(1),
         }

@@ -96,7 +96,7 @@ fn work<'a>(
 ) -> Result<StepWork<'a>, DeployError> {
     let (target, health) = (step.target()?, step.health()?);
     if run.stop.is_asked() {
-        return Err(DeployError::Cancelled(format!("the step {}", step.step)));
+        return Err(DeployError::CancelledBefore(step.step.as_str()));
     }
     Ok(StepWork { deployer: Deployer::new(target, settings)?, request: step.request(), health, http, run })
 }
