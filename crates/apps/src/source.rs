@@ -60,7 +60,7 @@ impl RepositorySource {
             local_changes: LocalChanges::Refuse,
             reserve: 0,
         };
-        let settings = DeployerSettings { work_dir, owner: None, kill_grace: KILL_GRACE };
+        let settings = DeployerSettings::new(work_dir, KILL_GRACE);
         Deployer::new(target, settings).map(Self)
     }
 }

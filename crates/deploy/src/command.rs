@@ -12,8 +12,10 @@ use tokio::time::Instant;
 
 use crate::error::DeployError;
 
-/// How much of each output stream is kept: lists of files are read from it.
+/// How much of each output stream of `git` and `svn` is kept: lists of files are read from it.
 const KEPT: usize = 64 << 20;
+/// How much of a hook, whose output is only shown.
+const KEPT_OF_HOOK: usize = 64 << 10;
 
 /// What the commands of one step have in common.
 #[derive(Clone, Copy)]
@@ -31,6 +33,8 @@ pub struct StepRun<'a> {
 pub(crate) struct CommandStarter {
     pub(crate) kill_grace: Duration,
     pub(crate) owner: Option<Owner>,
+    /// For the commands of the application.
+    pub(crate) restrictions: Restrictions,
 }
 
 /// One command.
@@ -43,12 +47,14 @@ pub(crate) struct ToolCommand<'a> {
     pub(crate) input: Option<String>,
     /// Whether its output is for people; else it is only read.
     pub(crate) shown: bool,
+    /// Whether it is a command of the application, and no tool: the `user` and the `limits` of jobs are for it.
+    pub(crate) is_hook: bool,
 }
 
 impl<'a> ToolCommand<'a> {
     pub(crate) fn new(program: &'a str, dir: &Path) -> Self {
         let (args, env) = (Vec::new(), Vec::new());
-        Self { program, args, env, dir: dir.to_owned(), input: None, shown: false }
+        Self { program, args, env, dir: dir.to_owned(), input: None, shown: false, is_hook: false }
     }
 
     #[must_use]
@@ -66,6 +72,12 @@ impl<'a> ToolCommand<'a> {
     #[must_use]
     pub(crate) fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn hook(mut self) -> Self {
+        (self.shown, self.is_hook) = (true, true);
         self
     }
 
@@ -100,6 +112,11 @@ impl CommandEnd {
 }
 
 impl CommandStarter {
+    #[cfg(test)]
+    pub(crate) fn new(kill_grace: Duration) -> Self {
+        Self { kill_grace, owner: None, restrictions: Restrictions::default() }
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -109,8 +126,9 @@ impl CommandStarter {
         command: ToolCommand<'_>,
         run: &StepRun<'_>,
     ) -> Result<CommandEnd, DeployError> {
-        let ToolCommand { program: name, args, env: own, dir, input, shown } = command;
-        let mut env = environment::clean();
+        let ToolCommand { program: name, args, env: own, dir, input, shown, is_hook } = command;
+        let restrictions = if is_hook { self.restrictions.clone() } else { Restrictions::default() };
+        let mut env = environment::of(restrictions.user.as_deref());
         env.extend(own);
         let path = environment::find(name.as_ref(), &env, &dir)?;
         let program = Program {
@@ -120,9 +138,9 @@ impl CommandStarter {
             dir,
             deadline: Some(run.deadline),
             kill_grace: self.kill_grace,
-            output_limit: KEPT,
+            output_limit: if is_hook { KEPT_OF_HOOK } else { KEPT },
             owner: self.owner.clone(),
-            restrictions: Restrictions::default(),
+            restrictions,
         };
         let output = if shown { run.output } else { &NoOutput };
         let finished = match &input {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use herald_exec::Ending;
 use herald_exec::environment::FindProgramError;
 use herald_exec::program::ProgramError;
 
@@ -77,7 +78,12 @@ pub enum DeployError {
         name: HookName,
         /// How it ended: `failed with exit code 1`.
         how: String,
+        /// Whether its time was over.
+        is_timeout: bool,
     },
+    /// What was switched to, or back to, does not work.
+    #[error("health check: {0}")]
+    Unhealthy(String),
     /// The tree is not what was deployed.
     #[error("the tree at {} is not revision {revision}: {how}", path.display())]
     NotAsDeployed {
@@ -105,14 +111,28 @@ pub enum DeployError {
         how: String,
     },
     /// Somebody asked to stop.
-    #[error("cancelled while `{0}` was running")]
+    #[error("cancelled while {} was running", quoted(.0))]
     Cancelled(String),
+    /// Somebody asked before the step began.
+    #[error("cancelled before the step {0}")]
+    CancelledBefore(&'static str),
     /// The time of the step was over.
-    #[error("timed out while `{0}` was running; terminated")]
+    #[error("timed out while {} was running; terminated", quoted(.0))]
     TimedOut(String),
 }
 
 impl DeployError {
+    /// How a step ended that ended with this error: [`Ending::TimedOut`] and [`Ending::Cancelled`] where that is the
+    /// reason, else exit code 1.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        match self {
+            Self::Cancelled(_) | Self::CancelledBefore(_) => Ending::Cancelled,
+            Self::TimedOut(_) | Self::Hook { is_timeout: true, .. } => Ending::TimedOut,
+            _ => Ending::Exited(1),
+        }
+    }
+
     pub(crate) fn io(what: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io { what, path: path.to_owned(), source: source.into() }
     }
@@ -185,6 +205,11 @@ pub enum SourceError {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+/// The name of a program is quoted, words are not.
+fn quoted(what: &str) -> String {
+    if what.contains(' ') { what.to_owned() } else { format!("`{what}`") }
 }
 
 fn list(paths: &[String]) -> String {

@@ -97,10 +97,11 @@ pub enum DeployMode {
 }
 
 /// What is done about files that were changed on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LocalChanges {
     /// The plan fails.
+    #[default]
     Refuse,
     /// They stay; the plan fails where the update changes the same files.
     Keep,
@@ -109,10 +110,11 @@ pub enum LocalChanges {
 }
 
 /// What a failing external of Subversion does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Externals {
     /// The deployment fails.
+    #[default]
     Fail,
     /// Externals are not fetched.
     Ignore,
@@ -225,7 +227,7 @@ impl DeployHooks {
 }
 
 /// One command.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct DeployHook {
     /// The program: a name in PATH, or a path, relative to the tree.
     pub cmd: String,
@@ -235,6 +237,65 @@ pub struct DeployHook {
     pub env: Vec<(String, String)>,
     /// How long it may take, within the time of its step.
     pub timeout: Option<Duration>,
+}
+
+/// Without the values of its variables, which may be secrets.
+impl fmt::Debug for DeployHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let env: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        let Self { cmd, arg, timeout, .. } = self;
+        f.debug_struct("DeployHook")
+            .field("cmd", cmd)
+            .field("arg", arg)
+            .field("env", &env)
+            .field("timeout", timeout)
+            .finish()
+    }
+}
+
+/// How it is known that an application works.
+#[derive(Debug, Clone)]
+pub struct DeployHealth {
+    /// What is tried once a second.
+    pub test: HealthTest,
+    /// Until when, from the beginning of the check.
+    pub within: Duration,
+}
+
+/// What is tried.
+#[derive(Clone)]
+pub enum HealthTest {
+    /// A URL answers.
+    Url {
+        /// `http://…` or `https://…`.
+        url: String,
+        /// With this status code, or any from 200 to 299.
+        status: Option<u16>,
+    },
+    /// A command, in the live tree, ends with exit code 0.
+    Command(DeployHook),
+}
+
+impl HealthTest {
+    /// For messages: without user, password and query, which may be secret.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Command(hook) => format!("`{}`", hook.cmd),
+            Self::Url { url, .. } => {
+                let url = url.split(['?', '#']).next().unwrap_or_default();
+                let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+                let (host, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+                let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+                format!("{scheme}://{host}{path}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for HealthTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
 }
 
 /// Which hook.

@@ -39,7 +39,8 @@ pub struct Report {
 
 impl Report {
     /// Of a job without result files.
-    pub(crate) fn new(ending: Ending, result: Map<String, Value>) -> Self {
+    #[must_use]
+    pub fn new(ending: Ending, result: Map<String, Value>) -> Self {
         Self { result, files: Vec::new(), ending, timeout: None, error_line: None, folders: Vec::new() }
     }
 

@@ -1,7 +1,7 @@
 //! The jobs of this runner: those that run, and the results of those that ended, by job id and attempt.
 //!
 //! A job is a task of its own, so a connection that breaks ends nothing. Who submits the same pair again joins the
-//! running job or gets the kept result.
+//! running job or gets the kept result. A job is a command, or a step of a deployment.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use herald_base::ending::Ending;
 use herald_base::stop::Stop;
-use herald_exec::ExecEngine;
+use herald_exec::{ExecEngine, NoOutput, Output};
 use herald_wire::job::{CancelState, JobKey};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::job::deploy_job::DeployJob;
 use crate::job::ended::{JobEnd, JobLabels};
+use crate::job::http_health::HttpHealth;
 use crate::job::output::OutputLog;
 
 /// The most results that are kept.
@@ -109,10 +111,22 @@ pub struct OutputLimits {
 struct JobsInner {
     table: Mutex<RunningJobs>,
     engine: ExecEngine,
+    health: HttpHealth,
     max_jobs: usize,
     keep: Duration,
     output: OutputLimits,
     tasks: TaskTracker,
+}
+
+impl JobsInner {
+    /// Runs a command or a step to its end.
+    async fn end_of(&self, params: &Map<String, Value>, stop: &Stop, output: &dyn Output) -> JobEnd {
+        match DeployJob::of(params) {
+            Ok(None) => JobEnd::of(self.engine.run_with_output(params, stop, output).await),
+            Ok(Some(step)) => JobEnd::of(step.run(&self.engine, &self.health, stop, output).await),
+            Err(error) => JobEnd::not_run(error.to_string()),
+        }
+    }
 }
 
 /// See the module.
@@ -126,7 +140,8 @@ impl Jobs {
     #[must_use]
     pub fn new(engine: ExecEngine, max_jobs: usize, keep: Duration, output: OutputLimits) -> Self {
         let (table, tasks) = (Mutex::new(RunningJobs::default()), TaskTracker::new());
-        Self { shared: Arc::new(JobsInner { table, engine, max_jobs, keep, output, tasks }) }
+        let health = HttpHealth::default();
+        Self { shared: Arc::new(JobsInner { table, engine, health, max_jobs, keep, output, tasks }) }
     }
 
     /// The output of a job. `None` when it is not known, or no longer kept.
@@ -195,16 +210,16 @@ impl Jobs {
         let JobLabels { id, attempt, router, task } = &about;
         tracing::info!(job_id = %id, attempt, router = %router, task = %task, "job starts");
         let began = Instant::now();
-        let engine = self.shared.engine.clone();
+        let shared = self.shared.clone();
         // A task of its own, so that a fault inside ends this job and not the table.
         let running = tokio::spawn(async move {
             match output {
-                Some(output) => engine.run_with_output(&params, &stop, &*output).await,
-                None => engine.run(&params, &stop).await,
+                Some(output) => shared.end_of(&params, &stop, &*output).await,
+                None => shared.end_of(&params, &stop, &NoOutput).await,
             }
         });
         let ended = match running.await {
-            Ok(outcome) => JobEnd::of(outcome),
+            Ok(ended) => ended,
             Err(_) => JobEnd::not_run("internal error; see the log of the runner"),
         };
         about.log_end(&ended, began.elapsed());

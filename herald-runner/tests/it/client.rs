@@ -269,6 +269,7 @@ impl Answer {
         let of_body = AnswerManifest {
             ending: manifest.ending,
             runner: manifest.runner.clone(),
+            error_line: manifest.error_line.clone(),
             ..AnswerManifest::of_body(&self.body, None)
         };
         assert_eq!(manifest, of_body);

@@ -3,6 +3,7 @@
 
 mod auth;
 mod client;
+mod deploy;
 mod files;
 mod jobs;
 mod limits;

@@ -4,4 +4,5 @@ mod client;
 mod step;
 
 pub use client::RunnerSteps;
-pub use step::{NodeStepFailure, NodeSteps, StepCall, StepName, StepOutcome};
+pub use herald_deploy::StepName;
+pub use step::{NodeStepFailure, NodeSteps, StepCall, StepOutcome};

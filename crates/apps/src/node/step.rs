@@ -5,45 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_base::output::Output;
 use herald_base::stop::Stop;
+use herald_deploy::StepName;
 use herald_remote::RunnerFailureKind;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// A step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepName {
-    /// What the deployment would do; changes nothing.
-    Plan,
-    /// The new tree is written.
-    Prepare,
-    /// The hook `once`.
-    Once,
-    /// The new tree becomes live.
-    Switch,
-    /// The deployment was good.
-    Finish,
-    /// The old tree is put back.
-    Revert,
-    /// What is live.
-    Status,
-}
-
-impl StepName {
-    /// Its name on the wire and in ids of jobs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plan => "plan",
-            Self::Prepare => "prepare",
-            Self::Once => "once",
-            Self::Switch => "switch",
-            Self::Finish => "finish",
-            Self::Revert => "revert",
-            Self::Status => "status",
-        }
-    }
-}
 
 /// A step that is to be run on a node.
 #[derive(Clone)]

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use herald_exec::program::Owner;
+use herald_exec::program::{Owner, Restrictions};
+use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandStarter, StepRun};
 use crate::error::DeployError;
 use crate::hook::{HookVariables, run_hook};
 use crate::place::layout::DeployLayout;
 use crate::place::lock::KernelLock;
-use crate::place::record::{DeployRecord, StepRecord};
+use crate::place::record::{DeployPhase, DeployRecord, StepRecord};
 use crate::source::{Commit, GitRepository, LogRange, Source, SvnRepository};
 use crate::target::HookName;
 use crate::target::{DeployMode, DeployTarget, SourceKind};
@@ -29,16 +30,31 @@ pub struct DeployerSettings {
     pub owner: Option<Owner>,
     /// The time between TERM and KILL.
     pub kill_grace: Duration,
+    /// Whose processes hooks and commands of health checks are, and what they may use. `git` and `svn` are those of the
+    /// user of this process.
+    pub restrictions: Restrictions,
+}
+
+impl DeployerSettings {
+    /// For work that no job does: nobody owns its programs, and nothing restricts them.
+    #[must_use]
+    pub fn new(work_dir: PathBuf, kill_grace: Duration) -> Self {
+        Self { work_dir, owner: None, kill_grace, restrictions: Restrictions::default() }
+    }
 }
 
 /// What a deployment does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeployAction {
     /// To a newer revision, as a rule.
+    #[default]
     Deploy,
     /// To a revision that was good.
     Rollback,
     /// Back to what was live before, because it failed.
+    // Nobody asks for it: the step `revert` of a deployment does it.
+    #[serde(skip)]
     Revert,
 }
 
@@ -82,9 +98,10 @@ impl Deployer {
     /// When the target cannot be used.
     pub fn new(target: DeployTarget, settings: DeployerSettings) -> Result<Self, DeployError> {
         target.check()?;
-        let starter = CommandStarter { kill_grace: settings.kill_grace, owner: settings.owner };
-        let caches = std::path::absolute(settings.work_dir.join("deploy"));
-        let caches = caches.map_err(|error| DeployError::io("use", &settings.work_dir, error))?;
+        let DeployerSettings { work_dir, owner, kill_grace, restrictions } = settings;
+        let starter = CommandStarter { kill_grace, owner, restrictions };
+        let caches = std::path::absolute(work_dir.join("deploy"));
+        let caches = caches.map_err(|error| DeployError::io("use", &work_dir, error))?;
         let origin = target.origin.clone();
         let source: Box<dyn Source> = match origin.kind {
             SourceKind::Git => Box::new(GitRepository::new(starter.clone(), origin, &caches)),
@@ -123,10 +140,24 @@ impl Deployer {
         self.source.is_ancestor(older, newer, run).await
     }
 
+    /// Whether the tree of this deployment is live, or may be.
+    pub(crate) fn is_switched_by(&self, id: &str) -> bool {
+        use DeployPhase::{Reverting, Switched, Switching};
+        let Ok(record) = DeployRecord::read(&self.layout.record()) else { return true };
+        let step = record.step.filter(|step| step.id == id);
+        step.is_some_and(|step| matches!(step.phase, Switching | Switched | Reverting))
+    }
+
+    /// Whether there is something live.
+    pub(crate) fn is_served(&self) -> bool {
+        self.layout.served().exists()
+    }
+
     /// Takes the lock of the path, and reads the record.
     pub(super) fn open(&self) -> Result<(KernelLock, DeployRecord), DeployError> {
         self.layout.make()?;
-        let lock = KernelLock::take(&self.layout.lock(), &self.target.path)?;
+        let (file, above) = (self.layout.lock(), self.layout.locks_above());
+        let lock = KernelLock::take_inside(&file, &above, &self.target.path)?;
         Ok((lock, DeployRecord::read(&self.layout.record())?))
     }
 
@@ -144,6 +175,11 @@ impl Deployer {
         run: &StepRun<'_>,
     ) -> Result<(), DeployError> {
         let Some(hook) = self.target.hooks.of(name) else { return Ok(()) };
+        run_hook(&self.starter, name, hook, &self.variables(step, action), dir, run).await
+    }
+
+    /// What hooks find in their environment.
+    pub(super) fn variables(&self, step: &StepRecord, action: &str) -> HookVariables {
         let next = match &step.to_tree {
             Some(tree) if self.target.mode != DeployMode::InPlace => self.layout.tree(tree),
             _ => self.layout.served(),
@@ -152,7 +188,7 @@ impl Deployer {
             "revert" => (step.from.clone().unwrap_or_default(), step.to.clone()),
             _ => (step.to.clone(), step.from.clone().unwrap_or_default()),
         };
-        let variables = HookVariables(vec![
+        HookVariables(vec![
             ("HERALD_APP", self.target.app.clone()),
             ("HERALD_ACTION", action.to_owned()),
             ("HERALD_REVISION", revision),
@@ -161,8 +197,7 @@ impl Deployer {
             ("HERALD_NEXT", next.display().to_string()),
             ("HERALD_NODE", self.target.node.clone()),
             ("HERALD_BY", step.by.clone()),
-        ]);
-        run_hook(&self.starter, name, hook, &variables, dir, run).await
+        ])
     }
 }
 

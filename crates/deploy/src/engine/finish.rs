@@ -7,8 +7,7 @@ use super::switch::ADOPTED;
 use crate::command::StepRun;
 use crate::error::DeployError;
 use crate::place::record::{DeployPhase, DeployRecord};
-use crate::place::tree;
-use crate::place::tree::blocking;
+use crate::place::tree::{self, blocking};
 
 impl Deployer {
     /// Records that the deployment was good on this machine, and removes trees beyond `keep`: never the live one, the
@@ -37,6 +36,19 @@ impl Deployer {
         self.prune(&mut record).await
     }
 
+    /// Removes a tree, and what is known of its files.
+    pub(super) async fn remove_tree(&self, name: &str) -> Result<(), DeployError> {
+        let at = self.layout.tree(name);
+        let known = [self.layout.manifest(name), self.layout.seen(name)];
+        blocking(move || {
+            for file in known {
+                let _ = std::fs::remove_file(file);
+            }
+            tree::remove(&at)
+        })
+        .await
+    }
+
     pub(super) async fn prune(&self, record: &mut DeployRecord) -> Result<(), DeployError> {
         let live = record.live.clone();
         let ours = |name: &str| !name.starts_with(ADOPTED) && Some(name) != live.as_deref();
@@ -60,12 +72,7 @@ impl Deployer {
             return Ok(());
         }
         for name in &gone {
-            let (at, manifest) = (self.layout.tree(name), self.layout.manifest(name));
-            blocking(move || {
-                let _ = std::fs::remove_file(manifest);
-                tree::remove(&at)
-            })
-            .await?;
+            self.remove_tree(name).await?;
         }
         record.trees.retain(|tree| !gone.contains(&tree.name));
         self.write(record)

@@ -4,19 +4,20 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use herald_exec::environment;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::deployer::Deployer;
 use crate::command::StepRun;
 use crate::error::DeployError;
 use crate::place::record::{DeployPhase, DeployRecord, KeptTree};
 use crate::place::tree::{TreeFiles, blocking};
-use crate::place::{swap, tree};
+use crate::place::{seen, swap, tree};
 use crate::source::CopyState;
 use crate::target::{DeployMode, LocalChanges};
 
 /// What a deployment would do on this machine.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeployPlan {
     /// The revision that is live; `None` where there is none, or several.
     pub current: Option<String>,
@@ -43,7 +44,8 @@ pub struct DeployPlan {
 }
 
 /// What is live on this machine.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AppStatus {
     /// Its revision; `None` where there is none, or several.
     pub revision: Option<String>,
@@ -57,6 +59,10 @@ pub struct AppStatus {
     pub deployment: Option<String>,
     /// The trees on this machine, the oldest first.
     pub trees: Vec<KeptTree>,
+    /// Whether another process works on the path: then the tree was not looked at, and the revision is the recorded one.
+    pub is_busy: bool,
+    /// Whether what a killed process left was repaired before.
+    pub is_repaired: bool,
 }
 
 /// A plan, with its refusals as errors.
@@ -94,7 +100,34 @@ impl Deployer {
             phase: record.step.as_ref().map(|step| step.phase),
             deployment: record.step.map(|step| step.id),
             trees: record.trees,
+            is_busy: false,
+            is_repaired: false,
         })
+    }
+
+    /// As [`Deployer::status`], after [`Deployer::recover`]. While another process works on the path nothing is looked at
+    /// but the record.
+    ///
+    /// # Errors
+    /// When the tree cannot be repaired, or the tree or the record cannot be read.
+    pub async fn recovered_status(&self, run: &StepRun<'_>) -> Result<AppStatus, DeployError> {
+        match self.recover(run).await {
+            Ok(recovery) => Ok(AppStatus { is_repaired: recovery.is_repaired, ..self.status(run).await? }),
+            Err(DeployError::Locked { .. }) => {
+                let record = DeployRecord::read(&self.layout.record())?;
+                let described = record.revision.clone().unwrap_or_else(|| "nothing".to_owned());
+                Ok(AppStatus {
+                    revision: record.revision,
+                    described,
+                    phase: record.step.as_ref().map(|step| step.phase),
+                    deployment: record.step.map(|step| step.id),
+                    trees: record.trees,
+                    is_busy: true,
+                    ..AppStatus::default()
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// What is live.
@@ -146,7 +179,7 @@ impl Deployer {
 
     /// The files of a tree that are not what they were when it was ready.
     pub(super) async fn modified(&self, tree: &str, at: &Path) -> Result<Vec<String>, DeployError> {
-        let (manifest, at) = (self.layout.manifest(tree), at.to_owned());
+        let (manifest, seen, at) = (self.layout.manifest(tree), self.layout.seen(tree), at.to_owned());
         let shared = self.shared_names();
         blocking(move || {
             let Ok(text) = std::fs::read(&manifest) else { return Ok(Vec::new()) };
@@ -154,7 +187,7 @@ impl Deployer {
                 .map_err(|error| DeployError::Record { path: manifest, how: error.to_string() })?;
             // A link is followed to the tree that it names.
             let root = std::fs::canonicalize(&at).map_err(|error| DeployError::io("read", &at, error))?;
-            Ok(tree::differences(&expected, &tree::files(&root, &shared)?))
+            Ok(tree::differences(&expected, &seen::files(&seen, &root, &shared)?))
         })
         .await
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use herald_base::failpoint;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::deployer::{DeployRequest, Deployer};
 use super::look::Look;
@@ -16,7 +16,8 @@ use crate::target::DeployMode;
 use crate::target::HookName;
 
 /// What is ready to be switched to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PreparedTree {
     /// Where it is: `HERALD_NEXT`.
     pub path: PathBuf,

@@ -8,23 +8,25 @@ use crate::command::StepRun;
 use crate::error::DeployError;
 use crate::place::layout::DeployLayout;
 use crate::place::record::{DeployPhase, DeployRecord, StepRecord};
+use crate::place::swap;
 use crate::place::tree::blocking;
-use crate::place::{swap, tree};
 use crate::target::DeployMode;
 use crate::target::HookName;
 
 impl Deployer {
     /// Puts back what was live before this deployment, then runs the hook `after` with `HERALD_ACTION=revert`; removes
     /// the tree that failed. A deployment that did not switch is only forgotten; so one that is unknown is fine.
+    /// Returns whether something was put back.
     ///
     /// # Errors
     /// When the old tree cannot be put back, or the hook fails; the tree is put back then.
-    pub async fn revert(&self, id: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
+    pub async fn revert(&self, id: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
         let (_lock, mut record) = self.open()?;
         self.settle(&mut record, run).await?;
-        let Some(mut step) = record.step.clone().filter(|step| step.id == id) else { return Ok(()) };
+        let Some(mut step) = record.step.clone().filter(|step| step.id == id) else { return Ok(false) };
         if step.phase != DeployPhase::Switched {
-            return self.abandon(&mut record).await;
+            self.abandon(&mut record).await?;
+            return Ok(false);
         }
         step.phase = DeployPhase::Reverting;
         record.step = Some(step.clone());
@@ -36,7 +38,7 @@ impl Deployer {
             let action = DeployAction::Revert.as_str();
             self.hook(HookName::After, &step, action, &served, run).await?;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Makes the tree of before live, and forgets the deployment. It can be repeated after a crash at any moment.
@@ -116,12 +118,7 @@ impl Deployer {
         let live = self.live_tree(record)?.map(|tree| tree.name.clone());
         let name = step.to_tree.filter(|name| Some(name) != live.as_ref());
         if let Some(name) = name.filter(|name| !record.tree(name).is_some_and(|tree| tree.is_good)) {
-            let (at, manifest) = (self.layout.tree(&name), self.layout.manifest(&name));
-            blocking(move || {
-                let _ = std::fs::remove_file(manifest);
-                tree::remove(&at)
-            })
-            .await?;
+            self.remove_tree(&name).await?;
             record.trees.retain(|tree| tree.name != name);
         }
         self.write(record)

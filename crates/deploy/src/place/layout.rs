@@ -11,19 +11,27 @@ pub(crate) struct DeployLayout {
     mode: DeployMode,
     /// As the target names it.
     pub(crate) path: PathBuf,
-    /// `PATH.herald`: the lock, the record, patches, and with `exchange` the trees that are not live.
+    /// The same without symbolic links.
+    real: PathBuf,
+    /// `PATH.herald`: the lock, the record, patches, and with `exchange` the trees that are not live. It is beside the
+    /// real path, so that all names of one folder have one lock.
     pub(crate) side: PathBuf,
 }
 
 impl DeployLayout {
     pub(crate) fn new(target: &DeployTarget) -> Self {
-        let mut name = target.path.file_name().unwrap_or_default().to_owned();
-        name.push(".herald");
-        Self { mode: target.mode, path: target.path.clone(), side: target.path.with_file_name(name) }
+        let real = real(&target.path);
+        Self { mode: target.mode, path: target.path.clone(), side: side(&real), real }
     }
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.side.join("lock")
+    }
+
+    /// The locks of applications in whose folders this one lies.
+    pub(crate) fn locks_above(&self) -> Vec<PathBuf> {
+        let above = self.real.ancestors().skip(1).filter(|folder| folder.file_name().is_some());
+        above.map(|folder| side(folder).join("lock")).filter(|lock| lock.exists()).collect()
     }
 
     pub(crate) fn record(&self) -> PathBuf {
@@ -73,11 +81,36 @@ impl DeployLayout {
         Path::new("releases").join(tree)
     }
 
+    /// What its files were when they were last hashed.
+    pub(crate) fn seen(&self, tree: &str) -> PathBuf {
+        self.side.join("manifests").join(format!("{tree}.seen.json"))
+    }
+
     /// Makes the folders beside the tree; nothing in it.
     pub(crate) fn make(&self) -> Result<(), DeployError> {
         for folder in [&self.side, &self.side.join("patches"), &self.side.join("manifests"), &self.trees()] {
             std::fs::create_dir_all(folder).map_err(|error| DeployError::io("create", folder, error))?;
         }
         Ok(())
+    }
+}
+
+fn side(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".herald");
+    path.with_file_name(name)
+}
+
+/// The path without symbolic links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let mut rest = Vec::new();
+    let mut at = path;
+    loop {
+        if let Ok(real) = at.canonicalize() {
+            return rest.iter().rev().fold(real, |path, name| path.join(name));
+        }
+        let (Some(above), Some(name)) = (at.parent(), at.file_name()) else { return path.to_owned() };
+        rest.push(name);
+        at = above;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herald_base::private_file::open_private;
@@ -17,27 +17,28 @@ const TRY: Duration = Duration::from_millis(50);
 /// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct KernelLock {
-    _file: File,
+    _files: Vec<File>,
 }
 
 impl KernelLock {
     /// Takes it, or says which process holds it.
     pub(crate) fn take(file: &Path, path: &Path) -> Result<Self, DeployError> {
-        let failed = |error| DeployError::io("lock", file, error);
-        let mut opened = open_private(file).map_err(failed)?;
-        match opened.try_lock() {
-            Ok(()) => {
-                let written = opened.set_len(0).and_then(|()| opened.rewind());
-                written.and_then(|()| write!(opened, "{}", std::process::id())).map_err(failed)?;
-                Ok(Self { _file: opened })
-            }
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = opened.take(32).read_to_string(&mut holder);
-                Err(DeployError::Locked { path: path.to_owned(), holder })
-            }
-            Err(TryLockError::Error(error)) => Err(failed(error)),
+        Self::take_inside(file, &[], path)
+    }
+
+    /// Takes the lock of a path, and shares those of the paths that it lies in: a deployment of one of them and this
+    /// one exclude each other, two deployments inside of it do not.
+    pub(crate) fn take_inside(file: &Path, above: &[PathBuf], path: &Path) -> Result<Self, DeployError> {
+        let opened = open_private(file).map_err(|error| DeployError::io("lock", file, error))?;
+        locked(&opened, opened.try_lock(), file, path)?;
+        let mut files = vec![opened];
+        for outer in above {
+            // One that this user cannot open belongs to somebody who can protect it.
+            let Ok(opened) = open_private(outer) else { continue };
+            locked(&opened, opened.try_lock_shared(), outer, path)?;
+            files.push(opened);
         }
+        Ok(Self { _files: files })
     }
 
     /// Waits for it, as long as the step may take.
@@ -45,11 +46,34 @@ impl KernelLock {
         loop {
             match Self::take(file, file) {
                 Err(DeployError::Locked { .. }) if run.stop.is_asked() => {
-                    return Err(DeployError::Cancelled("waiting for a lock".to_owned()));
+                    return Err(DeployError::Cancelled("the wait for a lock".to_owned()));
                 }
                 Err(DeployError::Locked { .. }) if Instant::now() < run.deadline => sleep(TRY).await,
                 other => return other,
             }
         }
+    }
+}
+
+/// The lock was tried: it has the number of this process, or another one has it.
+fn locked(
+    opened: &File,
+    tried: Result<(), TryLockError>,
+    file: &Path,
+    path: &Path,
+) -> Result<(), DeployError> {
+    let failed = |error| DeployError::io("lock", file, error);
+    let mut opened = opened;
+    match tried {
+        Ok(()) => {
+            let written = opened.set_len(0).and_then(|()| opened.rewind());
+            written.and_then(|()| write!(opened, "{}", std::process::id())).map_err(failed)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = opened.take(32).read_to_string(&mut holder);
+            Err(DeployError::Locked { path: path.to_owned(), holder })
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }

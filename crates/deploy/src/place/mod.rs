@@ -3,5 +3,6 @@
 pub(crate) mod layout;
 pub(crate) mod lock;
 pub(crate) mod record;
+pub(crate) mod seen;
 pub(crate) mod swap;
 pub(crate) mod tree;

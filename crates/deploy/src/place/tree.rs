@@ -28,6 +28,24 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// All files and links of a tree, with digests; links are not followed, and what is `left_out` is not looked at.
 pub(crate) fn files(root: &Path, left_out: &[String]) -> Result<TreeFiles, DeployError> {
+    walk(root, left_out, |entry| describe(entry.path, entry.metadata))
+}
+
+/// A file or link of a tree.
+pub(crate) struct TreeEntry<'a> {
+    /// Below the root.
+    pub(crate) name: &'a str,
+    pub(crate) path: &'a Path,
+    /// Of the link itself, where it is one.
+    pub(crate) metadata: &'a Metadata,
+}
+
+/// All files and links of a tree, each as it is described.
+pub(crate) fn walk(
+    root: &Path,
+    left_out: &[String],
+    mut describe: impl FnMut(&TreeEntry<'_>) -> Result<String, DeployError>,
+) -> Result<TreeFiles, DeployError> {
     let mut found = TreeFiles::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
@@ -43,8 +61,9 @@ pub(crate) fn files(root: &Path, left_out: &[String]) -> Result<TreeFiles, Deplo
             if metadata.is_dir() {
                 folders.push(path);
             } else {
-                let what = describe(&entry.path(), &metadata)?;
-                found.insert(name(&path), what);
+                let (name, path) = (name(&path), entry.path());
+                let what = describe(&TreeEntry { name: &name, path: &path, metadata: &metadata })?;
+                found.insert(name, what);
             }
         }
     }
@@ -63,7 +82,8 @@ fn name(path: &Path) -> String {
     })
 }
 
-fn describe(path: &Path, metadata: &Metadata) -> Result<String, DeployError> {
+/// What a file or link is: its kind, and its digest or target.
+pub(crate) fn describe(path: &Path, metadata: &Metadata) -> Result<String, DeployError> {
     let failed = |error| DeployError::io("read", path, error);
     if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(failed)?;

@@ -274,7 +274,7 @@ mod tests {
         let mut origin = DeployOrigin::new(SourceKind::Git, "https://git.example.com/shop.git");
         let (username, password) = ("ann".to_owned(), "it's \"odd\" $HOME %".to_owned());
         origin.auth = OriginAuth::Password { username, password: password.clone() };
-        let starter = CommandStarter { kill_grace: Duration::from_secs(1), owner: None };
+        let starter = CommandStarter::new(Duration::from_secs(1));
         let mirror = GitMirror::new(starter, origin, &folder.path().join("with ' quote"));
         let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(30));
         let run = StepRun { stop: &stop, output: &NoOutput, deadline };

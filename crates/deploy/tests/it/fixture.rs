@@ -11,6 +11,7 @@ use herald_deploy::{
     DeployAction, DeployError, DeployHook, DeployHooks, DeployMode, DeployOrigin, DeployRequest,
     DeployTarget, Deployer, DeployerSettings, LocalChanges, OriginAuth, SourceKind, StepRun,
 };
+use herald_exec::program::Restrictions;
 use herald_exec::{NoOutput, Stop};
 use tokio::time::Instant;
 
@@ -236,9 +237,12 @@ pub fn target(kind: SourceKind, mode: DeployMode, url: &str, root: &Path) -> Dep
 }
 
 pub fn deployer(target: &DeployTarget, root: &Path) -> Deployer {
-    let settings =
-        DeployerSettings { work_dir: root.join("work"), owner: None, kill_grace: Duration::from_millis(500) };
-    Deployer::new(target.clone(), settings).unwrap()
+    Deployer::new(target.clone(), settings(root)).unwrap()
+}
+
+pub fn settings(root: &Path) -> DeployerSettings {
+    let (kill_grace, restrictions) = (Duration::from_millis(500), Restrictions::default());
+    DeployerSettings { work_dir: root.join("work"), owner: None, kill_grace, restrictions }
 }
 
 pub fn request(id: &str, revision: &str) -> DeployRequest {

@@ -1,11 +1,14 @@
 //! Hooks: where and with what they run, and how they end.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use herald_deploy::{DeployMode, SourceKind};
+use herald_deploy::{DeployMode, Deployer, SourceKind};
+use herald_exec::JobUser;
 
-use crate::fixture::{App, MODES, Minute, files, shell};
+use crate::fixture::{App, MODES, Minute, files, settings, shell};
 
 #[tokio::test]
 async fn the_environment_and_the_folder_of_each() {
@@ -72,4 +75,20 @@ async fn how_they_fail() {
         Some(herald_deploy::DeployHook { cmd: "no-such".to_owned(), ..Default::default() });
     let error = app.deploy(&first).await.unwrap_err().to_string();
     assert!(error.starts_with("hook `before` cannot be started: program `no-such` was not found"), "{error}");
+}
+
+#[tokio::test]
+async fn they_run_as_the_user_of_jobs_and_git_does_not() {
+    // Only root can become another user.
+    let Ok(user) = JobUser::named("nobody") else { return };
+    let mut app = App::new(SourceKind::Git, DeployMode::InPlace);
+    fs::set_permissions(app.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let first = app.repository.commit("first", &files(&[("a", "1")]));
+    let is_nobody = shell("test $(id -un) = nobody && test $USER = nobody && test ! -w a");
+    (app.target.hooks.before, app.target.hooks.after) = (Some(shell("id -un")), Some(is_nobody));
+    let mut settings = settings(app.folder.path());
+    settings.restrictions.user = Some(Arc::new(user));
+    let deployer = Deployer::new(app.target.clone(), settings).unwrap();
+    crate::fixture::deploy(&deployer, &app.request(&first)).await.unwrap();
+    assert_eq!(app.live(), files(&[("a", "1")]));
 }

@@ -10,3 +10,4 @@ mod hooks;
 mod life;
 mod origin;
 mod reader;
+mod steps;

@@ -34,6 +34,12 @@ impl ExecEngine {
         Self(Arc::new(EngineState::new(settings)))
     }
 
+    /// How it works; `work_dir` is absolute.
+    #[must_use]
+    pub fn settings(&self) -> &ExecSettings {
+        &self.0.settings
+    }
+
     /// Makes the folders below `work_dir`, ends what jobs of processes that were killed left running, and removes their
     /// checkouts and parameter files. The first job does the same. Other living processes may use the same
     /// `work_dir`.

@@ -41,7 +41,8 @@ pub fn clean() -> Environment {
 }
 
 /// The clean environment of the jobs of this user: HOME, USER, LOGNAME and SHELL are the user's.
-pub(crate) fn of(user: Option<&JobUser>) -> Environment {
+#[must_use]
+pub fn of(user: Option<&JobUser>) -> Environment {
     let mut environment = clean();
     for (name, value) in user.into_iter().flat_map(JobUser::variables) {
         environment.retain(|(there, _)| there != name);
