@@ -59,7 +59,7 @@ pub struct AppStatus {
     pub deployment: Option<String>,
     /// The trees on this machine, the oldest first.
     pub trees: Vec<KeptTree>,
-    /// Whether another process works on the path: then the tree was not looked at, and the revision is the recorded one.
+    /// Whether a step works on the path: then the tree was not looked at, and the revision is the recorded one.
     pub is_busy: bool,
     /// Whether what a killed process left was repaired before.
     pub is_repaired: bool,
@@ -106,8 +106,8 @@ impl Deployer {
         })
     }
 
-    /// As [`Deployer::status`], after [`Deployer::recover`] where that has something to do. While a step works on the path
-    /// nothing is looked at but the record.
+    /// As [`Deployer::status`], after [`Deployer::recover`] where that has something to do. While a step works on the
+    /// path nothing is looked at but the record.
     ///
     /// # Errors
     /// When the tree cannot be repaired, or the tree or the record cannot be read.

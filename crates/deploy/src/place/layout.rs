@@ -34,8 +34,8 @@ impl DeployLayout {
         self.side.join("looks.lock")
     }
 
-    /// The lock of those who begin to look: a step holds it, so that looks that follow each other without a pause do not
-    /// keep it waiting.
+    /// The lock of those who begin to look: a step holds it, so that looks that follow each other without a pause do
+    /// not keep it waiting.
     pub(crate) fn gate(&self) -> PathBuf {
         self.side.join("gate.lock")
     }
