@@ -4,8 +4,8 @@
 //! [`prepare`], [`once`] (on one machine), [`switch`], [`verify`], and [`finish`] or [`revert`]. Each step takes the
 //! kernel's lock of the path and records beside the tree what it is about to do, so that a process that is killed in
 //! any of them leaves no lock, and [`recover`] makes the tree wholly old or wholly new. When a machine switches, and
-//! what happens on the others when it fails, is the caller's decision. A [`DeployStep`] is one step as the daemon sends it
-//! to a runner, which carries it out with [`run_step`] and asks URLs for it ([`HealthCheck`]).
+//! what happens on the others when it fails, is the caller's decision. A [`DeployStep`] is one step as the daemon sends
+//! it to a runner, which carries it out with [`run_step`] and asks URLs for it ([`HealthCheck`]).
 //!
 //! [`plan`]: Deployer::plan
 //! [`prepare`]: Deployer::prepare

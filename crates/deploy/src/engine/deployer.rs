@@ -91,6 +91,13 @@ pub struct Deployer {
     pub(super) source: Box<dyn Source>,
 }
 
+/// What a step holds while it works on the path.
+pub(super) struct OpenPath {
+    _lock: KernelLock,
+    _gate: KernelLock,
+    _looks: KernelLock,
+}
+
 impl Deployer {
     /// Nothing is touched yet.
     ///
@@ -153,12 +160,25 @@ impl Deployer {
         self.layout.served().exists()
     }
 
-    /// Takes the lock of the path, and reads the record.
-    pub(super) fn open(&self) -> Result<(KernelLock, DeployRecord), DeployError> {
+    /// Takes the lock of the path, waits for those that only look at it, and reads the record.
+    pub(super) async fn open(&self, run: &StepRun<'_>) -> Result<(OpenPath, DeployRecord), DeployError> {
         self.layout.make()?;
-        let (file, above) = (self.layout.lock(), self.layout.locks_above());
-        let lock = KernelLock::take_inside(&file, &above, &self.target.path)?;
-        Ok((lock, DeployRecord::read(&self.layout.record())?))
+        let (file, above, path) = (self.layout.lock(), self.layout.locks_above(), &self.target.path);
+        let lock = KernelLock::take_inside(&file, &above, path)?;
+        let gate = KernelLock::wait(&self.layout.gate(), path, run).await?;
+        let looks = KernelLock::wait(&self.layout.looks(), path, run).await?;
+        Ok((OpenPath { _lock: lock, _gate: gate, _looks: looks }, DeployRecord::read(&self.layout.record())?))
+    }
+
+    /// Keeps steps waiting while the tree is looked at; `None` where nothing was deployed yet.
+    pub(super) fn begin_look(&self) -> Result<Option<KernelLock>, DeployError> {
+        if !self.layout.side.is_dir() {
+            return Ok(None);
+        }
+        let path = &self.target.path;
+        // Held for a moment: a step that waits for looks lets no new ones begin.
+        let _gate = KernelLock::share(&self.layout.gate(), path)?;
+        KernelLock::share(&self.layout.looks(), path).map(Some)
     }
 
     pub(super) fn write(&self, record: &mut DeployRecord) -> Result<(), DeployError> {

@@ -16,7 +16,7 @@ impl Deployer {
     /// # Errors
     /// When the deployment is not live, or old trees cannot be removed.
     pub async fn finish(&self, id: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
-        let (_lock, mut record) = self.open()?;
+        let (_lock, mut record) = self.open(run).await?;
         self.settle(&mut record, run).await?;
         let Some(step) = record.step.clone() else { return Ok(()) };
         if step.id != id || step.phase != DeployPhase::Switched {

@@ -59,7 +59,7 @@ pub struct AppStatus {
     pub deployment: Option<String>,
     /// The trees on this machine, the oldest first.
     pub trees: Vec<KeptTree>,
-    /// Whether another process works on the path: then the tree was not looked at, and the revision is the recorded one.
+    /// Whether a step works on the path: then the tree was not looked at, and the revision is the recorded one.
     pub is_busy: bool,
     /// Whether what a killed process left was repaired before.
     pub is_repaired: bool,
@@ -77,9 +77,10 @@ impl Deployer {
     /// What a deployment of this exact revision would do. Only caches are changed. Call [`Deployer::recover`] first.
     ///
     /// # Errors
-    /// When it cannot be found out: the repository cannot be asked, or the record cannot be read. What speaks against
-    /// the deployment is not an error: see [`DeployPlan::refusals`].
+    /// When it cannot be found out: a step works on the path, the repository cannot be asked, or the record cannot be
+    /// read. What speaks against the deployment is not an error: see [`DeployPlan::refusals`].
     pub async fn plan(&self, revision: &str, run: &StepRun<'_>) -> Result<DeployPlan, DeployError> {
+        let _look = self.begin_look()?;
         let record = DeployRecord::read(&self.layout.record())?;
         let look = self.look(&record, revision, run).await?;
         let refusals = look.obstacles.iter().map(ToString::to_string).collect();
@@ -105,29 +106,41 @@ impl Deployer {
         })
     }
 
-    /// As [`Deployer::status`], after [`Deployer::recover`]. While another process works on the path nothing is looked at
-    /// but the record.
+    /// As [`Deployer::status`], after [`Deployer::recover`] where that has something to do. While a step works on the
+    /// path nothing is looked at but the record.
     ///
     /// # Errors
     /// When the tree cannot be repaired, or the tree or the record cannot be read.
     pub async fn recovered_status(&self, run: &StepRun<'_>) -> Result<AppStatus, DeployError> {
-        match self.recover(run).await {
-            Ok(recovery) => Ok(AppStatus { is_repaired: recovery.is_repaired, ..self.status(run).await? }),
-            Err(DeployError::Locked { .. }) => {
-                let record = DeployRecord::read(&self.layout.record())?;
-                let described = record.revision.clone().unwrap_or_else(|| "nothing".to_owned());
-                Ok(AppStatus {
-                    revision: record.revision,
-                    described,
-                    phase: record.step.as_ref().map(|step| step.phase),
-                    deployment: record.step.map(|step| step.id),
-                    trees: record.trees,
-                    is_busy: true,
-                    ..AppStatus::default()
-                })
-            }
-            Err(error) => Err(error),
+        match self.repair_and_look(run).await {
+            Err(DeployError::Locked { .. }) => self.recorded_status(),
+            other => other,
         }
+    }
+
+    async fn repair_and_look(&self, run: &StepRun<'_>) -> Result<AppStatus, DeployError> {
+        let look = self.begin_look()?;
+        let step = DeployRecord::read(&self.layout.record())?.step;
+        if !step.is_some_and(|step| step.phase.is_interrupted()) {
+            return self.status(run).await;
+        }
+        drop(look);
+        let is_repaired = self.recover(run).await?.is_repaired;
+        let _look = self.begin_look()?;
+        Ok(AppStatus { is_repaired, ..self.status(run).await? })
+    }
+
+    fn recorded_status(&self) -> Result<AppStatus, DeployError> {
+        let record = DeployRecord::read(&self.layout.record())?;
+        Ok(AppStatus {
+            described: record.revision.clone().unwrap_or_else(|| "nothing".to_owned()),
+            revision: record.revision,
+            phase: record.step.as_ref().map(|step| step.phase),
+            deployment: record.step.map(|step| step.id),
+            trees: record.trees,
+            is_busy: true,
+            ..AppStatus::default()
+        })
     }
 
     /// What is live.

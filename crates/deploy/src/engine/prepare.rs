@@ -40,7 +40,7 @@ impl Deployer {
         run: &StepRun<'_>,
     ) -> Result<PreparedTree, DeployError> {
         request.check()?;
-        let (_lock, mut record) = self.open()?;
+        let (_lock, mut record) = self.open(run).await?;
         self.settle(&mut record, run).await?;
         if let Some(step) = record.step.clone() {
             if step.id == request.id && step.to == request.revision {
@@ -75,7 +75,7 @@ impl Deployer {
     /// # Errors
     /// When it fails, or the deployment is not prepared.
     pub async fn once(&self, id: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
-        let (_lock, record) = self.open()?;
+        let (_lock, record) = self.open(run).await?;
         let step = record.step.as_ref().filter(|step| step.id == id && step.phase == DeployPhase::Prepared);
         let Some(step) = step else {
             return Err(DeployError::OutOfOrder { id: id.to_owned(), how: "it is not prepared".to_owned() });

@@ -34,7 +34,7 @@ impl Deployer {
         if !self.layout.record().exists() {
             return Ok(DeployRecovery::default());
         }
-        let (_lock, mut record) = self.open()?;
+        let (_lock, mut record) = self.open(run).await?;
         let is_repaired = self.settle(&mut record, run).await?;
         let step = record.step.as_ref();
         Ok(DeployRecovery {

@@ -21,7 +21,7 @@ impl Deployer {
     /// # Errors
     /// When the old tree cannot be put back, or the hook fails; the tree is put back then.
     pub async fn revert(&self, id: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
-        let (_lock, mut record) = self.open()?;
+        let (_lock, mut record) = self.open(run).await?;
         self.settle(&mut record, run).await?;
         let Some(mut step) = record.step.clone().filter(|step| step.id == id) else { return Ok(false) };
         if step.phase != DeployPhase::Switched {

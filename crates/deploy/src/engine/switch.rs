@@ -18,7 +18,7 @@ impl Deployer {
     /// # Errors
     /// When the deployment is not prepared, the tree cannot be changed (it is the old one then), or a hook fails.
     pub async fn switch(&self, id: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
-        let (_lock, mut record) = self.open()?;
+        let (_lock, mut record) = self.open(run).await?;
         self.settle(&mut record, run).await?;
         let step = record.step.clone().filter(|step| step.id == id);
         let Some(mut step) = step else {
@@ -51,7 +51,7 @@ impl Deployer {
     /// # Errors
     /// When it is not.
     pub async fn verify(&self, id: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
-        let (_lock, record) = self.open()?;
+        let (_lock, record) = self.open(run).await?;
         let step = record.step.as_ref().filter(|step| step.id == id && step.phase == DeployPhase::Switched);
         let Some(step) = step else {
             return Err(DeployError::OutOfOrder { id: id.to_owned(), how: "it is not live".to_owned() });

@@ -28,6 +28,18 @@ impl DeployLayout {
         self.side.join("lock")
     }
 
+    /// The lock that is shared by all that only look at the tree. A step takes it too: `svn` and `git` that look must
+    /// not be in the way of those that repair.
+    pub(crate) fn looks(&self) -> PathBuf {
+        self.side.join("looks.lock")
+    }
+
+    /// The lock of those who begin to look: a step holds it, so that looks that follow each other without a pause do
+    /// not keep it waiting.
+    pub(crate) fn gate(&self) -> PathBuf {
+        self.side.join("gate.lock")
+    }
+
     /// The locks of applications in whose folders this one lies.
     pub(crate) fn locks_above(&self) -> Vec<PathBuf> {
         let above = self.real.ancestors().skip(1).filter(|folder| folder.file_name().is_some());

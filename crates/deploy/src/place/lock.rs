@@ -41,10 +41,17 @@ impl KernelLock {
         Ok(Self { _files: files })
     }
 
+    /// Takes it together with others that share it.
+    pub(crate) fn share(file: &Path, path: &Path) -> Result<Self, DeployError> {
+        let opened = open_private(file).map_err(|error| DeployError::io("lock", file, error))?;
+        locked(&opened, opened.try_lock_shared(), file, path)?;
+        Ok(Self { _files: vec![opened] })
+    }
+
     /// Waits for it, as long as the step may take.
-    pub(crate) async fn wait(file: &Path, run: &StepRun<'_>) -> Result<Self, DeployError> {
+    pub(crate) async fn wait(file: &Path, path: &Path, run: &StepRun<'_>) -> Result<Self, DeployError> {
         loop {
-            match Self::take(file, file) {
+            match Self::take(file, path) {
                 Err(DeployError::Locked { .. }) if run.stop.is_asked() => {
                     return Err(DeployError::Cancelled("the wait for a lock".to_owned()));
                 }

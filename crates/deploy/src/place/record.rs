@@ -28,6 +28,13 @@ pub enum DeployPhase {
     Reverting,
 }
 
+impl DeployPhase {
+    /// Whether a step works on it; where none does, one was killed.
+    pub(crate) fn is_interrupted(self) -> bool {
+        matches!(self, Self::Preparing | Self::Switching | Self::Reverting)
+    }
+}
+
 /// A tree on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptTree {

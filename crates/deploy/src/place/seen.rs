@@ -25,12 +25,12 @@ pub(crate) struct SeenFiles(BTreeMap<String, SeenFile>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct SeenFile {
     what: String,
-    stamp: FileStamp,
+    stamp: TouchStamp,
 }
 
 /// What differs after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct FileStamp {
+struct TouchStamp {
     size: u64,
     inode: u64,
     /// Seconds and nanoseconds.
@@ -38,7 +38,7 @@ struct FileStamp {
     changed: [i64; 2],
 }
 
-impl FileStamp {
+impl TouchStamp {
     fn of(metadata: &Metadata) -> Self {
         Self {
             size: metadata.len(),
@@ -77,7 +77,7 @@ fn look(
         if !metadata.is_file() {
             return tree::describe(path, metadata);
         }
-        let stamp = FileStamp::of(metadata);
+        let stamp = TouchStamp::of(metadata);
         let known = before.0.get(name).filter(|seen| seen.stamp == stamp);
         let what = match known {
             Some(seen) => seen.what.clone(),

@@ -131,7 +131,9 @@ impl GitMirror {
     pub(super) async fn open(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
         let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
         std::fs::create_dir_all(&above).map_err(|error| DeployError::io("create", &above, error))?;
-        let lock = KernelLock::wait(&self.folder.with_extension("lock"), run).await?;
+        let lock =
+            KernelLock::wait(&self.folder.with_extension("lock"), &self.folder.with_extension("lock"), run)
+                .await?;
         if !self.folder.join("HEAD").exists() {
             let init = self.command(&above).args(["init", "--quiet", "--bare"]).arg(&self.folder);
             self.must(init, run).await?;

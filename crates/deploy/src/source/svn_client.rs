@@ -100,7 +100,7 @@ impl SvnClient {
     pub(super) async fn lock_cache(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
         let above = self.cache.parent().unwrap_or(&self.cache);
         std::fs::create_dir_all(above).map_err(|error| DeployError::io("create", above, error))?;
-        KernelLock::wait(&self.cache.with_extension("lock"), run).await
+        KernelLock::wait(&self.cache.with_extension("lock"), &self.cache.with_extension("lock"), run).await
     }
 }
 

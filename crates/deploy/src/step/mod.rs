@@ -1,5 +1,6 @@
 //! One step of a deployment, as the daemon asks a runner for it.
 
+mod application;
 mod params;
 mod run;
 

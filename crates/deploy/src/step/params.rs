@@ -9,11 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::{DeployAction, DeployRequest};
-use crate::target::{
-    DeployHealth, DeployHook, DeployHooks, DeployMode, DeployOrigin, DeployTarget, Externals, HealthTest,
-    LocalChanges, OriginAuth, SourceKind, TargetProblem,
-};
+use crate::engine::DeployAction;
+use crate::target::{DeployHealth, DeployHook, DeployMode, Externals, HealthTest, LocalChanges, SourceKind};
 
 /// How long a health check tries, where it does not say.
 const WITHIN_MS: u64 = 30_000;
@@ -86,7 +83,7 @@ impl fmt::Display for StepName {
     }
 }
 
-/// An application on one machine; see [`DeployTarget`].
+/// An application on one machine; see [`crate::DeployTarget`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppParams {
     /// Its name.
@@ -143,7 +140,7 @@ fn default_within() -> u64 {
     WITHIN_MS
 }
 
-/// As whom a repository is asked: see [`OriginAuth`].
+/// As whom a repository is asked: see [`crate::OriginAuth`].
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AuthParams {
@@ -283,95 +280,15 @@ impl DeployStep {
             StepProblem { at, message }
         })
     }
-
-    /// The application.
-    ///
-    /// # Errors
-    /// When it cannot be used.
-    pub fn target(&self) -> Result<DeployTarget, TargetProblem> {
-        let AppParams { hooks, .. } = &self.app;
-        for command in [&hooks.before, &hooks.build, &hooks.once, &hooks.after].into_iter().flatten() {
-            check_hook("hooks", &command.cmd, &command.arg, &command.env)?;
-        }
-        let app = self.app.clone();
-        let target = DeployTarget {
-            app: app.name,
-            node: app.node,
-            path: app.path,
-            mode: app.mode,
-            origin: DeployOrigin {
-                kind: app.kind,
-                url: app.repo,
-                auth: auth(app.auth),
-                externals: app.externals,
-                submodules: app.submodules,
-            },
-            shared: app.shared,
-            keep: app.keep,
-            hooks: DeployHooks {
-                before: hooks.before.as_ref().map(hook),
-                build: hooks.build.as_ref().map(hook),
-                once: hooks.once.as_ref().map(hook),
-                after: hooks.after.as_ref().map(hook),
-            },
-            local_changes: app.local_changes,
-            reserve: app.reserve,
-        };
-        target.check()?;
-        Ok(target)
-    }
-
-    /// How it is known that the application works.
-    ///
-    /// # Errors
-    /// When that cannot be found out.
-    pub fn health(&self) -> Result<Option<DeployHealth>, TargetProblem> {
-        let wrong = |message: &str| Err(TargetProblem { option: "health", message: message.to_owned() });
-        let Some(params) = &self.app.health else { return Ok(None) };
-        match (&params.url, &params.cmd) {
-            (Some(url), None) if url.starts_with("http://") || url.starts_with("https://") => {}
-            (Some(_), None) => return wrong("`url` must begin with http:// or https://"),
-            (None, Some(cmd)) => check_hook("health", cmd, &params.arg, &params.env)?,
-            (Some(_), Some(_)) => return wrong("has both `url` and `cmd`; give one of them"),
-            (None, None) => return wrong("needs a `url` or a `cmd`"),
-        }
-        Ok(Some(health(params)))
-    }
-
-    /// The deployment.
-    #[must_use]
-    pub fn request(&self) -> DeployRequest {
-        let Self { id, action, revision, by, .. } = self.clone();
-        DeployRequest { id, action, revision, by }
-    }
-
-    /// What is in no message.
-    pub(super) fn secret(&self) -> Option<&str> {
-        match &self.app.auth {
-            Some(AuthParams::Password { password, .. }) => Some(password),
-            _ => None,
-        }
-    }
 }
 
-fn auth(params: Option<AuthParams>) -> OriginAuth {
-    match params {
-        None => OriginAuth::Anonymous,
-        Some(AuthParams::Machine(MachineAuth::Machine)) => OriginAuth::Machine,
-        Some(AuthParams::Password { username, password }) => OriginAuth::Password { username, password },
-        Some(AuthParams::SshKey { ssh_key_file, known_hosts_file }) => {
-            OriginAuth::SshKey { key_file: ssh_key_file, known_hosts: known_hosts_file }
-        }
-    }
-}
-
-fn hook(params: &HookParams) -> DeployHook {
+pub(super) fn hook(params: &HookParams) -> DeployHook {
     let HookParams { cmd, arg, env, timeout_ms } = params.clone();
     let timeout = timeout_ms.map(Duration::from_millis);
     DeployHook { cmd, arg, env: env.into_iter().collect(), timeout }
 }
 
-fn health(params: &HealthParams) -> DeployHealth {
+pub(super) fn health(params: &HealthParams) -> DeployHealth {
     let HealthParams { url, status, cmd, arg, env, within_ms } = params.clone();
     let test = match url {
         Some(url) => HealthTest::Url { url, status },
@@ -383,24 +300,4 @@ fn health(params: &HealthParams) -> DeployHealth {
         }),
     };
     DeployHealth { test, within: Duration::from_millis(within_ms) }
-}
-
-fn check_hook(
-    option: &'static str,
-    cmd: &str,
-    arg: &[String],
-    env: &BTreeMap<String, String>,
-) -> Result<(), TargetProblem> {
-    let wrong = |message: &str| Err(TargetProblem { option, message: message.to_owned() });
-    if cmd.is_empty() {
-        return wrong("`cmd` is empty; it names the program to run");
-    }
-    let mut texts = arg.iter().map(String::as_str).chain([cmd]).chain(env.values().map(String::as_str));
-    if texts.any(|text| text.contains('\0')) {
-        return wrong("`cmd`, `arg` and `env` must not have a NUL character");
-    }
-    if env.keys().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
-        return wrong("`env` has a name that a variable cannot have");
-    }
-    Ok(())
 }

@@ -49,12 +49,12 @@ struct StepWork<'a> {
 }
 
 /// Its end: what is known, and whether it succeeded.
-struct StepEnd {
+struct StepOutcome {
     result: Map<String, Value>,
     ended: Result<(), DeployError>,
 }
 
-impl StepEnd {
+impl StepOutcome {
     fn of<T: Serialize>(done: Result<T, DeployError>) -> Self {
         match done {
             Ok(result) => Self { result: map(&result), ended: Ok(()) },
@@ -75,9 +75,9 @@ pub async fn run_step(
     run: &StepRun<'_>,
     http: &dyn HealthCheck,
 ) -> Result<Map<String, Value>, StepError> {
-    let StepEnd { result, ended } = match work(step, settings, run, http) {
+    let StepOutcome { result, ended } = match work(step, settings, run, http) {
         Ok(work) => work.run(step.step).await,
-        Err(error) => StepEnd { result: Map::new(), ended: Err(error) },
+        Err(error) => StepOutcome { result: Map::new(), ended: Err(error) },
     };
     match ended {
         Ok(()) => Ok(result),
@@ -102,24 +102,24 @@ fn work<'a>(
 }
 
 impl StepWork<'_> {
-    async fn run(&self, step: StepName) -> StepEnd {
+    async fn run(&self, step: StepName) -> StepOutcome {
         let Self { deployer, request, run, .. } = self;
         match step {
-            StepName::Plan => StepEnd::of(self.plan().await),
-            StepName::Prepare => StepEnd::of(deployer.prepare(request, run).await),
-            StepName::Once => StepEnd::of(deployer.once(&request.id, run).await),
+            StepName::Plan => StepOutcome::of(self.plan().await),
+            StepName::Prepare => StepOutcome::of(deployer.prepare(request, run).await),
+            StepName::Once => StepOutcome::of(deployer.once(&request.id, run).await),
             StepName::Switch => {
                 let ended = self.switch().await;
                 let switched = ended.is_ok() || deployer.is_switched_by(&request.id);
-                StepEnd { result: map(&SwitchResult { switched }), ended }
+                StepOutcome { result: map(&SwitchResult { switched }), ended }
             }
-            StepName::Finish => StepEnd::of(deployer.finish(&request.id, run).await),
+            StepName::Finish => StepOutcome::of(deployer.finish(&request.id, run).await),
             StepName::Revert => {
                 let ended = self.revert().await;
                 let reverted = ended.is_ok() || !deployer.is_switched_by(&request.id);
-                StepEnd { result: map(&RevertResult { reverted }), ended }
+                StepOutcome { result: map(&RevertResult { reverted }), ended }
             }
-            StepName::Status => StepEnd::of(deployer.recovered_status(run).await),
+            StepName::Status => StepOutcome::of(deployer.recovered_status(run).await),
         }
     }
 

@@ -441,3 +441,32 @@ async fn a_status_finds_forged_files_and_reads_nothing_twice() {
         assert_eq!(status().await, ["a"], "{mode:?}");
     }
 }
+
+/// Statuses come at any time; none of them makes a step fail.
+#[tokio::test]
+async fn statuses_are_never_in_the_way_of_a_step() {
+    for kind in KINDS {
+        let mut app = App::new(kind, DeployMode::InPlace);
+        let revisions = ["1", "2"].map(|text| app.repository.commit(text, &files(&[("a", text)])));
+        live(&app, &revisions[0]).await;
+        let done = std::cell::Cell::new(false);
+        let steps = async {
+            for number in 0..4 {
+                for step in ["plan", "prepare", "switch", "revert"] {
+                    let mut params = params(&app, step, &revisions[1]);
+                    params["id"] = json!(format!("d{number}"));
+                    run(&app, &params).await.unwrap_or_else(|error| panic!("{kind:?} {step}: {error}"));
+                }
+            }
+            done.set(true);
+        };
+        let statuses = async {
+            while !done.get() {
+                run(&app, &params(&app, "status", "")).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::join!(steps, statuses);
+        assert_eq!(app.live(), files(&[("a", "1")]));
+    }
+}
