@@ -70,7 +70,9 @@ impl App {
         let progress = self.left_over(&parts, &request.id()).await?;
         let _busy = Busy::with(self, request.id());
         let progress = progress.unwrap_or_else(|| DeploymentProgress::new(request, self.clock.now()));
-        Deployment::new(&parts, progress, stop, output).run().await
+        let record = Deployment::new(&parts, progress, stop, output).run().await?;
+        self.note_seen(&parts.book.now(), &record);
+        Ok(record)
     }
 
     /// Waits for the deployments before this one.

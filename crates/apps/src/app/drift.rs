@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::application::App;
 use super::parts::AppParts;
 use super::seen::{AppStateChange, NodeState, SeenNode};
-use crate::book::{AppBook, BookError};
+use crate::book::{AppBook, BookError, DeploymentRecord, NodeOutcome};
 use crate::node::{StepCall, StepName};
 
 /// How many nodes are asked at once.
@@ -48,6 +48,26 @@ impl App {
         let asked = stream::iter(nodes.to_vec()).map(|node| self.look_at(&parts, node));
         let changes: Vec<Option<AppStateChange>> = asked.buffer_unordered(AT_ONCE).collect().await;
         Ok(changes.into_iter().flatten().collect())
+    }
+
+    /// What a deployment left on its nodes needs not be asked for.
+    pub(super) fn note_seen(&self, book: &AppBook, record: &DeploymentRecord) {
+        let mut all = self.memory.seen.write().unwrap_or_else(PoisonError::into_inner);
+        for (name, node) in &record.nodes {
+            if !matches!(node.status, NodeOutcome::Succeeded | NodeOutcome::Reverted) {
+                continue;
+            }
+            let mut seen = SeenNode {
+                at: self.clock.now(),
+                online: true,
+                revision: node.to.clone(),
+                modified: Vec::new(),
+                error: None,
+                state: NodeState::Unknown,
+            };
+            seen.state = self.state_of(book, name, Some(&seen));
+            all.insert(name.clone(), seen);
+        }
     }
 
     /// The same, for somebody who only wants to see: the changes are given to the next [`Self::look`].

@@ -131,7 +131,10 @@ impl<'a> Deployment<'a> {
     /// Asks all nodes for their plans; a single one that speaks against it ends all.
     async fn plan_all(&self, revision: &str) -> Result<(), BookError> {
         let request = self.progress.now().request.clone();
-        let plans = self.on_all(self.app.names(&request), |name| self.plan_of(name, revision)).await;
+        let names = self.app.names(&request);
+        let mut plans = self.on_all(names.clone(), |name| self.plan_of(name, revision)).await;
+        // They answer in any order, and switch in theirs.
+        plans.sort_by_key(|(name, _)| names.iter().position(|other| other == name));
         let mut nodes = Vec::new();
         let mut refusals: Vec<String> = Vec::new();
         let mut has_timed_out = false;

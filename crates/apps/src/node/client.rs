@@ -94,7 +94,8 @@ impl NodeSteps for RunnerSteps {
         output.close().await;
         ended.map_err(|failure| NodeStepFailure {
             kind: failure.kind,
-            error: failure.error,
+            // What the step itself says is more than that it failed.
+            error: failure.result.get("error").and_then(Value::as_str).map_or(failure.error, str::to_owned),
             result: failure.result,
             unreachable: failure.is_unreachable,
         })
