@@ -1,5 +1,7 @@
 //! `heraldd deploy` and `rollback`: another revision for the nodes of an application.
 
+use std::time::Duration;
+
 use clap::Args;
 use http::Method;
 use serde_json::Value;
@@ -35,6 +37,10 @@ pub struct RollbackArguments {
     /// The revision to go to
     revision: Option<String>,
 }
+
+/// How often a job is looked for that was accepted just now, and how long to wait in between.
+const TRIES: usize = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Args)]
 struct DeployOptions {
@@ -145,11 +151,20 @@ impl DeployOptions {
     fn wait_for(&self, job: &str) -> DeployOutput {
         let mut progress = DeployProgress::new(self.json);
         let path = format!("/v1/jobs/{}/log?follow=true", step(job));
-        self.daemon.follow(&path, |bytes| {
-            progress
-                .take(bytes)
-                .map_err(|error| ReadAborted(format!("the output could not be written: {error}")))
-        })?;
+        let mut tries = 0;
+        loop {
+            let followed = self.daemon.follow(&path, |bytes| {
+                let taken = progress.take(bytes);
+                taken.map_err(|error| ReadAborted(format!("the output could not be written: {error}")))
+            });
+            match followed {
+                Ok(()) => break,
+                // It was accepted just now, and is about to be recorded.
+                Err(answer) if answer.code == NOT_FOUND && tries < TRIES => tries += 1,
+                Err(answer) => return Err(answer),
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
         progress.end();
         let record = self.record_of(job)?;
         let code = if record.status == "succeeded" { STOPPED } else { FAILED };
