@@ -13,9 +13,9 @@ use herald_core::supervisor::{ReloadedTrigger, TriggerChange};
 use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
+use crate::app::app_of;
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::executor;
-use crate::executor::app::app_of;
 use crate::executor::publish::publisher_of;
 use crate::queue::QueueConnections;
 use herald_apps::{App, AppMemories};

@@ -5,7 +5,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use herald_base::service_manager::ServiceManager;
-use herald_core::activation::EventSink;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Handle, Setup};
 use herald_core::plan::Plan;
@@ -45,23 +44,17 @@ pub enum Error {
     Start(String),
 }
 
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        Self::Start(error.to_string())
-    }
+macro_rules! start_errors {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Start(error.to_string())
+            }
+        }
+    )+};
 }
 
-impl From<UnfitQueue> for Error {
-    fn from(error: UnfitQueue) -> Self {
-        Self::Start(error.to_string())
-    }
-}
-
-impl From<SocketError> for Error {
-    fn from(error: SocketError) -> Self {
-        Self::Start(error.to_string())
-    }
-}
+start_errors!(OpenError, UnfitQueue, SocketError);
 
 impl From<loading::ConfigLoadError> for Error {
     fn from(wrong: loading::ConfigLoadError) -> Self {
@@ -152,7 +145,7 @@ impl Daemon {
         queue::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let triggers = start_triggers(&assembly, accept.clone(), clock.clone()).await?;
-        let apps = app_monitor(&assembly, &nodes, dispatcher.handle());
+        let apps = AppMonitor::start(assembly.apps(), assembly.memories.clone(), &nodes, dispatcher.handle());
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
@@ -262,7 +255,12 @@ impl Daemon {
         if !self.queues.watches(&assembly.queues) {
             self.queues = QueueMonitor::start(&assembly.queues);
         }
-        self.apps = app_monitor(&assembly, &self.nodes, self.dispatcher.handle());
+        self.apps = AppMonitor::start(
+            assembly.apps(),
+            assembly.memories.clone(),
+            &self.nodes,
+            self.dispatcher.handle(),
+        );
         self.triggers.exchange(triggers).await;
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
@@ -332,12 +330,6 @@ async fn start_triggers(
     let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
     triggers.run(prepared);
     Ok(triggers)
-}
-
-/// Looks at all applications.
-fn app_monitor(assembly: &Assembly, nodes: &Arc<NodeRegistry>, handle: &Handle) -> AppMonitor {
-    let sink: Arc<dyn EventSink> = Arc::new(handle.clone());
-    AppMonitor::start(assembly.apps(), assembly.memories.clone(), nodes, &sink)
 }
 
 /// What the control API speaks of.

@@ -23,7 +23,7 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::rejected;
 use super::view::View;
-use crate::executor::app::{app_of, name_of};
+use crate::app::{app_of, name_of};
 use herald_control::model;
 
 /// How long a revision may take to be found out while somebody waits.
@@ -119,7 +119,7 @@ pub(super) async fn one(
     let app = named(&view, &name)?;
     if query.refresh {
         let nodes: Vec<String> = app.settings().nodes.iter().map(|node| node.name.clone()).collect();
-        // The changes are seen again by whoever fires the trigger.
+        // The monitor, which fires the trigger, sees the changes again.
         app.look_without_news(&nodes).await?;
     }
     Ok(Json(shown(&app.view().await?)?))

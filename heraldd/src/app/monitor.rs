@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use herald_apps::{App, AppMemories, AppStateChange, DeploymentRecord};
 use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink};
+use herald_core::dispatcher::Handle;
 use herald_core::param::Params;
 use herald_remote::NodeRegistry;
 use serde_json::{Value, json};
@@ -27,12 +28,8 @@ pub struct AppMonitor {
 impl AppMonitor {
     /// Looks from now on. Call it inside the runtime.
     #[must_use]
-    pub fn start(
-        apps: Vec<App>,
-        memories: AppMemories,
-        nodes: &Arc<NodeRegistry>,
-        sink: &Arc<dyn EventSink>,
-    ) -> Self {
+    pub fn start(apps: Vec<App>, memories: AppMemories, nodes: &Arc<NodeRegistry>, handle: &Handle) -> Self {
+        let sink: Arc<dyn EventSink> = Arc::new(handle.clone());
         let mut tasks = JoinSet::new();
         if apps.is_empty() {
             return Self { _tasks: tasks };
@@ -41,7 +38,6 @@ impl AppMonitor {
             let watch = AppWatch { app: app.clone(), nodes: nodes.clone(), sink: sink.clone() };
             tasks.spawn(watch.go_on());
         }
-        let sink = sink.clone();
         tasks.spawn(async move {
             loop {
                 for app in &apps {
