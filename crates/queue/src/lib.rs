@@ -28,11 +28,11 @@ pub use invalid::InvalidQueueSettings;
 pub use message::{
     DeadReason, EndStatus, MessageEnd, NewEnd, NewMessage, QueueMessage, RejectedMessage, SigningKeys,
 };
-pub use origin::{OriginError, PlaceInLine, QueueOrigin, WhenOffline};
+pub use origin::{OriginError, PlaceInLine, PutPolicy, QueueOrigin, WhenOffline};
 pub use pieces::{FilePieces, PieceName, RunnerReport};
 pub use queue::{
     ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
-    QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
+    QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy, Withdrawal,
 };
 pub use redis::RedisQueue;
 pub use settings::{Durability, QueueAddress, QueueSettings};

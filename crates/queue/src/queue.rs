@@ -30,6 +30,15 @@ pub enum PutAnswer {
     },
 }
 
+/// The answer to a withdrawal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// No worker had it, and none gets it any more, also where a put of it is still under way.
+    Withdrawn,
+    /// A worker has it, or had it, or it is over: nothing was changed.
+    Taken,
+}
+
 /// A queue, seen from one node. It connects when it is first used, and again for ever.
 #[async_trait]
 pub trait Queue: Send + Sync {
@@ -53,6 +62,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// After an error that [`QueueError::is_temporary`], the message may be in the queue or not: put it again.
     async fn put(&self, message: &NewMessage) -> Result<PutAnswer, QueueError>;
+
+    /// Takes a message back that no worker has. Its id is remembered for so long, so that it is not put again.
+    ///
+    /// # Errors
+    /// The queue cannot be asked. It may have been withdrawn.
+    async fn withdraw(&self, topic: &str, id: &str, remember: Duration) -> Result<Withdrawal, QueueError>;
 
     /// What the queue knows of these messages of a topic, in their order. For each, marker and entry are compared: one
     /// that has a marker only, and no worker with a living lease, is missing.
@@ -358,7 +373,7 @@ pub trait QueueConsumer: Send + Sync {
 }
 
 /// Where a result is, to acknowledge it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResultReceipt {
     /// The topic.
     pub topic: String,

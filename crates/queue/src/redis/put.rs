@@ -1,11 +1,13 @@
 //! Puts messages, and compares what their origin knows with what Redis has.
 
+use std::time::Duration;
+
 use redis::Value;
 
 use crate::error::QueueError;
 use crate::inspect::{KnownMessage, MessageState};
 use crate::message::{NewMessage, Purpose, SignedBytes, pack};
-use crate::queue::PutAnswer;
+use crate::queue::{PutAnswer, Withdrawal};
 use crate::redis::engine::{RedisEngine, millis};
 use crate::redis::keys;
 use crate::redis::marker::{MarkerOf, known};
@@ -87,6 +89,26 @@ async fn call(
             Ok(PutAnswer::AlreadyKnown(known))
         }
         _ => Err(engine.server.unexpected("the answer of put.lua is not understood")),
+    }
+}
+
+/// Takes a message back that no worker has.
+pub(crate) async fn withdraw(
+    engine: &RedisEngine,
+    topic: &str,
+    id: &str,
+    remember: Duration,
+) -> Result<Withdrawal, QueueError> {
+    engine.check_topic(topic)?;
+    check_id(engine, id)?;
+    let birth = engine.keys.sign(Purpose::Marker, &[topic.as_bytes(), id.as_bytes()]);
+    let ttl = millis(remember).max(1).to_string();
+    let arguments: [&[u8]; 3] = [id.as_bytes(), &birth, ttl.as_bytes()];
+    let answer = engine.link.script(&script::WITHDRAW, topic, &arguments).await?;
+    match reply::text(&answer).as_deref() {
+        Some("ok") => Ok(Withdrawal::Withdrawn),
+        Some("taken") => Ok(Withdrawal::Taken),
+        _ => Err(engine.server.unexpected("the answer of withdraw.lua is not understood")),
     }
 }
 

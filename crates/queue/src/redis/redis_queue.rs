@@ -13,7 +13,7 @@ use crate::inspect::{
 use crate::invalid::InvalidQueueSettings;
 use crate::message::NewMessage;
 use crate::pieces::PieceName;
-use crate::queue::{ConsumerSettings, ListItem, PutAnswer, Queue, QueueConsumer, ResultReader};
+use crate::queue::{ConsumerSettings, ListItem, PutAnswer, Queue, QueueConsumer, ResultReader, Withdrawal};
 use crate::redis::consumer::RedisConsumer;
 use crate::redis::engine::RedisEngine;
 use crate::redis::inspection;
@@ -63,6 +63,10 @@ impl Queue for RedisQueue {
 
     async fn put(&self, message: &NewMessage) -> Result<PutAnswer, QueueError> {
         put::put(&self.engine, message).await
+    }
+
+    async fn withdraw(&self, topic: &str, id: &str, remember: Duration) -> Result<Withdrawal, QueueError> {
+        put::withdraw(&self.engine, topic, id, remember).await
     }
 
     async fn compare(&self, topic: &str, ids: &[String]) -> Result<Vec<KnownMessage>, QueueError> {

@@ -15,3 +15,4 @@ mod plain_list;
 mod results;
 mod signatures;
 mod soak;
+mod withdrawal;
