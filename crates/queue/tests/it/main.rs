@@ -11,6 +11,7 @@ mod inspection;
 mod lanes;
 mod leases;
 mod networks;
+mod origin;
 mod plain_list;
 mod results;
 mod signatures;
