@@ -17,6 +17,7 @@ mod pieces;
 mod queue;
 mod redis;
 mod settings;
+mod withdrawal;
 mod worker;
 
 pub use error::QueueError;
@@ -32,10 +33,11 @@ pub use origin::{OriginError, PlaceInLine, PutPolicy, QueueOrigin, WhenOffline};
 pub use pieces::{FilePieces, PieceName, RunnerReport};
 pub use queue::{
     ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
-    QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy, Withdrawal,
+    QueueConsumer, QueueGap, QueueResult, Received, ResultReader, ResultReceipt, StartedBy,
 };
 pub use redis::RedisQueue;
 pub use settings::{Durability, QueueAddress, QueueSettings};
+pub use withdrawal::Withdrawal;
 pub use worker::{
     Acknowledge, MessageRunner, NotBegun, QueueWorker, RequeuePolicy, RunId, RunReport, WorkerSettings,
 };

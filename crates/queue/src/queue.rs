@@ -15,6 +15,7 @@ use crate::inspect::{
 use crate::invalid::InvalidQueueSettings;
 use crate::message::{DeadReason, MessageEnd, NewEnd, NewMessage, QueueMessage};
 use crate::pieces::PieceName;
+use crate::withdrawal::Withdrawal;
 
 /// The answer to a put.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,15 +29,6 @@ pub enum PutAnswer {
         /// How many messages it holds.
         length: u64,
     },
-}
-
-/// The answer to a withdrawal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// No worker had it, and none gets it any more, also where a put of it is still under way.
-    Withdrawn,
-    /// A worker has it, or had it, or it is over: nothing was changed.
-    Taken,
 }
 
 /// A queue, seen from one node. It connects when it is first used, and again for ever.

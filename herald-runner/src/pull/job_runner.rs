@@ -112,8 +112,8 @@ impl PulledJobs {
         }
     }
 
-    /// Sends the files, and the result where it does not fit into the report. Returns the files, and how many pieces the
-    /// result has.
+    /// Sends the files, and the result where it does not fit into the report. Returns the files, and how many pieces
+    /// the result has.
     async fn send(
         &self,
         id: &str,

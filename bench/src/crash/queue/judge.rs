@@ -23,9 +23,8 @@ pub(super) fn reach(scene: &mut Scene, rounds: u64) -> Result<Verdict> {
     let origin = settled(&scene.origin.socket())?;
     let mut of_workers = HashMap::new();
     for worker in &scene.workers {
-        of_workers.extend(
-            verdict::jobs(&worker.socket())?.into_values().flatten().map(|job| (job.id, job.status)),
-        );
+        of_workers
+            .extend(verdict::jobs(&worker.socket())?.into_values().flatten().map(|job| (job.id, job.status)));
     }
     let mut verdict = Verdict { rounds, acknowledged: scene.sent.count(), ..Verdict::default() };
     if !ended {
@@ -187,7 +186,8 @@ mod tests {
     /// How much is lost and repeated: what ran, the status of message `m` of this router at the origin, and those of
     /// jobs at workers.
     fn wrong(router: &str, ran: &[QueueRun], origin: &str, workers: &[(&str, &str)]) -> (usize, usize) {
-        let reported = ReportedJob { id: "m".to_owned(), router: router.to_owned(), status: origin.to_owned() };
+        let reported =
+            ReportedJob { id: "m".to_owned(), router: router.to_owned(), status: origin.to_owned() };
         let workers = workers.iter().map(|(job, status)| ((*job).to_owned(), (*status).to_owned())).collect();
         let mut verdict = Verdict::default();
         runs(&mut verdict, ran, &[&reported], &workers, |message| message == "again");

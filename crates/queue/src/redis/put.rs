@@ -7,12 +7,13 @@ use redis::Value;
 use crate::error::QueueError;
 use crate::inspect::{KnownMessage, MessageState};
 use crate::message::{NewMessage, Purpose, SignedBytes, pack};
-use crate::queue::{PutAnswer, Withdrawal};
+use crate::queue::PutAnswer;
 use crate::redis::engine::{RedisEngine, millis};
 use crate::redis::keys;
 use crate::redis::marker::{MarkerOf, known};
 use crate::redis::reply::{self, HashReply};
 use crate::redis::script;
+use crate::withdrawal::Withdrawal;
 
 /// How many messages one call compares: each entry is read whole.
 const COMPARED: usize = 32;

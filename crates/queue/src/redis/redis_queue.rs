@@ -13,7 +13,7 @@ use crate::inspect::{
 use crate::invalid::InvalidQueueSettings;
 use crate::message::NewMessage;
 use crate::pieces::PieceName;
-use crate::queue::{ConsumerSettings, ListItem, PutAnswer, Queue, QueueConsumer, ResultReader, Withdrawal};
+use crate::queue::{ConsumerSettings, ListItem, PutAnswer, Queue, QueueConsumer, ResultReader};
 use crate::redis::consumer::RedisConsumer;
 use crate::redis::engine::RedisEngine;
 use crate::redis::inspection;
@@ -22,6 +22,7 @@ use crate::redis::piece_store;
 use crate::redis::put;
 use crate::redis::results::RedisResults;
 use crate::settings::QueueSettings;
+use crate::withdrawal::Withdrawal;
 
 /// A queue on Redis or Valkey. Make one for each queue and process, and share it.
 pub struct RedisQueue {

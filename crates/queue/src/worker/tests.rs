@@ -170,8 +170,8 @@ enum After10Seconds {
 #[tokio::test(start_paused = true)]
 async fn a_statement_without_an_answer_ends() {
     use After10Seconds::{Lost, Nothing, Stop};
-    // What the queue answers, whether it denies the rest, what happens; after how many seconds it is over, what was said
-    // last, and how often it ran.
+    // What the queue answers, whether it denies the rest, what happens; after how many seconds it is over, what was
+    // said last, and how often it ran.
     for (answered, denied, happens, seconds, last, runs) in [
         (&[][..], false, Lost, 10, "start", 0),
         (&["requeue"], false, Stop, 10, "requeue", 0),

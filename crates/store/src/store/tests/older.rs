@@ -81,7 +81,11 @@ async fn what_an_earlier_version_stored_is_migrated() {
         assert_eq!((&*event.trigger, &event.trigger_param["n"], decisions), ("manual", &json!(n), routed));
     }
     let activation = store.activation(first).await.unwrap().unwrap();
-    assert_eq!(activation.trigger_param.get("token"), Some(&json!("s3cret-of-mine")), "sealed, and still readable");
+    assert_eq!(
+        activation.trigger_param.get("token"),
+        Some(&json!("s3cret-of-mine")),
+        "sealed, and still readable"
+    );
     let recovered = store.recover().unwrap();
     let jobs: Vec<_> =
         recovered.jobs.iter().map(|found| (&*found.stored.job.task, found.interrupted)).collect();

@@ -1,5 +1,5 @@
-//! The result of a job that came through a queue. Its runner, and everybody who reaches Redis, may be hostile: everything
-//! that is announced is bounded before it is read, and nothing more is read than was announced.
+//! The result of a job that came through a queue. Its runner, and everybody who reaches Redis, may be hostile: what is
+//! announced is bounded before it is read, and nothing more is read than was announced.
 
 use std::time::Duration;
 
