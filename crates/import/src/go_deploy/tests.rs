@@ -165,13 +165,27 @@ fn one(app: &str, node: &str) -> String {
 const APP: &str = r#""name": "a", "type": "git", "url": "https://h/a.git""#;
 const NODE: &str = r#""alias": "n", "addr": "h:1", "path": "/srv/a""#;
 
+/// Each text is imported with a note that says this, and the result can be read; an empty one cannot be imported.
+fn check_notes(cases: &[(String, &str)]) {
+    for (text, says) in cases {
+        let Ok(result) = import(text, "f") else {
+            assert_eq!(*says, "", "{text}");
+            continue;
+        };
+        read(&result);
+        let all: Vec<&str> = result.omissions.iter().map(|left| left.what.as_str()).collect();
+        assert!(all.iter().any(|what| what.contains(says)), "{text}\n{says}\n{all:#?}");
+        for secret in ["hunter2", "0123456789abcdef"] {
+            assert!(!result.yaml.contains(secret) && !all.join("\n").contains(secret), "{text}");
+        }
+    }
+}
+
 #[test]
-fn what_differs_is_named() {
+fn what_differs_of_an_app_is_named() {
     let app = |app: &str| one(app, NODE);
-    let node = |more: &str| one(APP, &format!("{NODE}, {more}"));
-    let node_alone = |node: &str| one(APP, node);
     let top = |more: &str| one(APP, NODE).replacen(r#""jwt_secret": """#, more, 1);
-    for (text, says) in [
+    check_notes(&[
         (app(APP), "app `a`: HEAD is the default branch"),
         (
             app(r#""name": "a", "type": "hg", "url": "svn://h/a""#),
@@ -188,6 +202,23 @@ fn what_differs_is_named() {
             app(r#""name": "a", "type": "svn", "url": "svn://h/a", "groupid": 1"#),
             "`groupid` is not a known key",
         ),
+        (top(r#""jwt_secret": "short""#), "jwt_secret is shorter than 16 bytes"),
+        (top(r#""jwt_secret": "0123456789abcdef""#), "the login with WeChat Work"),
+        (top(r#""JWT_Secret": "0123456789abcdef""#), "put it into HERALD_JWT_SECRET; it is not printed"),
+        (top(r#""Debug": "x""#), "debug: expected a boolean"),
+        (top(r#""port": 1"#), "`port` is not a known key"),
+        (app(APP).replace(":80", "8082"), "listen_http: `8082` has no port; 8082 is used"),
+        (app(APP).replace(":80", ":65535"), "127.0.0.1:65535, /api/deploy/updateByName on 127.0.0.1:65534"),
+        (r#"{"apps": []}"#.to_owned(), "jwt_secret is empty"),
+        (r#"{"apps": [{}, 5]}"#.to_owned(), "app `` has no `url`"),
+    ]);
+}
+
+#[test]
+fn what_differs_of_a_node_is_named() {
+    let node = |more: &str| one(APP, &format!("{NODE}, {more}"));
+    let node_alone = |node: &str| one(APP, node);
+    check_notes(&[
         (node(r#""after_deploy": "cd /srv && make"#), ""),
         (
             node(r#""after_deploy": "cd /srv && make""#),
@@ -214,27 +245,7 @@ fn what_differs_is_named() {
         ),
         (node_alone(r#""addr": "h:1", "path": "/a""#), "a node without `alias` gets the name `node`"),
         (node_alone(r#""addr": ":1", "path": "/a""#), "addr: it has no host; 127.0.0.1 is used"),
-        (top(r#""jwt_secret": "short""#), "jwt_secret is shorter than 16 bytes"),
-        (top(r#""jwt_secret": "0123456789abcdef""#), "the login with WeChat Work"),
-        (top(r#""JWT_Secret": "0123456789abcdef""#), "put it into HERALD_JWT_SECRET; it is not printed"),
-        (top(r#""Debug": "x""#), "debug: expected a boolean"),
-        (top(r#""port": 1"#), "`port` is not a known key"),
-        (app(APP).replace(":80", "8082"), "listen_http: `8082` has no port; 8082 is used"),
-        (app(APP).replace(":80", ":65535"), "127.0.0.1:65535, /api/deploy/updateByName on 127.0.0.1:65534"),
-        (r#"{"apps": []}"#.to_owned(), "jwt_secret is empty"),
-        (r#"{"apps": [{}, 5]}"#.to_owned(), "app `` has no `url`"),
-    ] {
-        let Ok(result) = import(&text, "f") else {
-            assert_eq!(says, "", "{text}");
-            continue;
-        };
-        read(&result);
-        let all: Vec<&str> = result.omissions.iter().map(|left| left.what.as_str()).collect();
-        assert!(all.iter().any(|what| what.contains(says)), "{text}\n{says}\n{all:#?}");
-        for secret in ["hunter2", "0123456789abcdef"] {
-            assert!(!result.yaml.contains(secret) && !all.join("\n").contains(secret), "{text}");
-        }
-    }
+    ]);
 }
 
 #[test]

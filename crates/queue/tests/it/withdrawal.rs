@@ -9,7 +9,9 @@ use herald_queue::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{consumer_settings, end, every, keyed, message, nothing, one, put, queue, run, worker};
+use crate::fixture::{
+    consumer_settings, end, every, keyed, message, nothing, one, put, queue, renew_one, run, worker,
+};
 
 const REMEMBER: Duration = Duration::from_secs(60);
 
@@ -92,7 +94,7 @@ async fn a_put_that_comes_after_it_counts_for_nothing() {
     server.run(&["FLUSHALL"]);
     assert_eq!(withdraw(&queue, "2").await, Withdrawal::Withdrawn);
     let lost = HoldAnswer::Lost { owner: None };
-    assert_eq!(worker.renew(std::slice::from_ref(&held.token)).await.unwrap(), [lost.clone()]);
+    assert_eq!(renew_one(&*worker, &held).await, lost);
     assert_eq!(worker.done(&held.token, &end(EndStatus::Succeeded)).await.unwrap(), lost);
     // A forged mark is not believed.
     server.run(&["HSET", "{herald:t}:job:3", "w", "1"]);
