@@ -1,5 +1,5 @@
 //! The control API from the side of those who use it: its data types, the way to the socket of a running daemon, and
-//! the commands that only ask it something.
+//! the commands that only ask it something, or change the users file.
 
 pub mod client;
 pub mod command_output;
@@ -7,3 +7,4 @@ pub mod commands;
 pub mod config_places;
 pub mod model;
 pub mod state_dir;
+pub mod users_file;

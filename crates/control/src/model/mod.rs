@@ -2,6 +2,7 @@
 //! describes it. Times are RFC 3339 in UTC; ids are UUIDs of version 7; secrets read `***`.
 
 mod actor;
+mod audit;
 mod configured;
 mod daemon;
 mod event;
@@ -14,6 +15,7 @@ mod published;
 mod queue;
 
 pub use actor::RecordedActor;
+pub use audit::AuditResource;
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, Reloaded};
 pub use event::{

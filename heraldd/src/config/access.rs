@@ -1,0 +1,78 @@
+//! The section `access`: who may use the control API over TCP, and as what.
+
+use herald_access::AccessSettings;
+use herald_access::options::{self, SectionOptions, description};
+use herald_config::secret::{LazyPath, SecretResolver};
+use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::spec::{Description, Options};
+use serde_json::{Map, Value};
+
+use super::section::{Invalid, References, Section, SectionReader, Shape};
+
+pub(super) const SECTION: Section = Section {
+    name: "access",
+    holds: "who may use the control API over TCP, and as what: users with passwords, tokens, JWT, proxies",
+    references: References::Some(resolve),
+    shape: Shape::Options(description),
+};
+
+/// Secrets are what the options declare, not what is below a name such as `token`: names of roles and groups are.
+fn resolve(resolver: &mut SecretResolver<'_>, value: &mut Value, at: &LazyPath<'_>) {
+    let Value::Object(map) = value else { return resolver.resolve(value, at) };
+    for (name, value) in map.iter_mut() {
+        let at = at.key(name);
+        match value {
+            Value::Object(inner) => {
+                for (name, value) in inner.iter_mut() {
+                    resolve_leaves(resolver, value, &at.key(name));
+                }
+            }
+            other => resolver.resolve(other, &at),
+        }
+    }
+}
+
+fn resolve_leaves(resolver: &mut SecretResolver<'_>, value: &mut Value, at: &LazyPath<'_>) {
+    match value {
+        Value::Object(map) => {
+            map.iter_mut().for_each(|(name, value)| resolve_leaves(resolver, value, &at.key(name)));
+        }
+        other => resolver.resolve(other, at),
+    }
+}
+
+impl SectionOptions for SectionReader<'_, '_> {
+    fn options(
+        &mut self,
+        description: &Description,
+        given: &Map<String, Value>,
+        at: &Path,
+    ) -> Option<Options> {
+        SectionReader::options(self, description, given, at).ok()
+    }
+
+    fn secret(&mut self, text: &str, at: &Path) {
+        self.resolver.literal(text, at);
+    }
+
+    fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+}
+
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AccessSettings, Invalid> {
+    let at = Path::top().key("access");
+    match reading.given("access") {
+        None => Ok(AccessSettings::default()),
+        Some(Value::Object(given)) => {
+            let folder = reading.folder;
+            options::read(given, &at, folder, reading).ok_or(Invalid)
+        }
+        Some(other) => {
+            let message =
+                format!("expected a map with users, token, jwt, proxy and may, found {}", kind_of(other));
+            let help = "write  access: {users: /etc/heraldd/users}";
+            Err(reading.wrong(Problem::error(at, message).help(help)))
+        }
+    }
+}
