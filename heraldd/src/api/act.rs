@@ -13,7 +13,7 @@ use http::request::Parts;
 use super::answer::{ErrorResponse, HandlerResult};
 use super::caller::{self, ApiCaller};
 use super::context::Api;
-use super::rights::RouteRight;
+use herald_control::rights::RouteRight;
 
 /// The longest target that is recorded, in characters.
 const LONGEST_TARGET: usize = 300;
@@ -24,6 +24,7 @@ pub(super) struct ApiAct {
     right: &'static RouteRight,
     caller: Arc<AuthenticatedCaller>,
     by: Actor,
+    path: String,
 }
 
 /// For a request whose body is something else than a reason.
@@ -60,7 +61,8 @@ impl ApiAct {
         let caller = parts.extensions.get::<ApiCaller>().ok_or_else(missing)?;
         let right = parts.extensions.get::<&'static RouteRight>().copied().ok_or_else(missing)?;
         let by = caller::actor(caller, &parts.headers, reason)?;
-        Ok(Self { api: api.clone(), right, caller: caller.caller.clone(), by })
+        let path = parts.uri.path().to_owned();
+        Ok(Self { api: api.clone(), right, caller: caller.caller.clone(), by, path })
     }
 
     /// Whether it depends on the target what the caller may do.
@@ -102,6 +104,15 @@ impl ApiAct {
         self.recorded(target, allowed).await
     }
 
+    /// Records where it would have done something that the caller's role does not allow it at all, and says so.
+    pub(super) async fn refused(self, why: Forbidden) -> ErrorResponse {
+        let Some(act) = self.right.act else { return ErrorResponse::new(StatusCode::FORBIDDEN, why) };
+        match record(&self.api, self.by, act, self.path, Some(&why)).await {
+            Ok(()) => ErrorResponse::new(StatusCode::FORBIDDEN, why),
+            Err(error) => error,
+        }
+    }
+
     async fn recorded(self, target: String, allowed: Result<(), Forbidden>) -> HandlerResult<Arc<Actor>> {
         let act = self.right.act.unwrap_or(self.right.path);
         record(&self.api, self.by.clone(), act, target, allowed.as_ref().err()).await?;
@@ -129,10 +140,10 @@ pub(super) async fn record(
         target: mask.text(&target.chars().take(LONGEST_TARGET).collect::<String>()),
         refused: refused.map(ToString::to_string),
     };
-    let user = record.actor.user.as_deref().unwrap_or_default().to_owned();
+    let user = record.actor.user.as_deref();
     match refused {
-        Some(why) => tracing::warn!(user, via = &*by.via, act, target = record.target, "refused: {why}"),
-        None => tracing::info!(user, via = &*by.via, act, target = record.target, "request of a user"),
+        Some(why) => tracing::warn!(user, via = &*by.via, act, target = record.target, "act refused: {why}"),
+        None => tracing::info!(user, via = &*by.via, act, target = record.target, "act accepted"),
     }
     api.audit.record(record).await.map_err(|error| {
         tracing::error!("{error}; nothing is done that cannot be recorded");
@@ -141,35 +152,4 @@ pub(super) async fn record(
             "this cannot be recorded at the moment, so it is not done; the log says why",
         )
     })
-}
-
-/// What the role of a caller does not allow.
-pub(super) struct RefusedAct {
-    why: Forbidden,
-    /// What is recorded, where it would have done something: who, what, on what.
-    record: Option<(Actor, &'static str, String)>,
-}
-
-impl RefusedAct {
-    pub(super) fn of(
-        caller: &ApiCaller,
-        right: &RouteRight,
-        request: &Request,
-        why: Forbidden,
-    ) -> HandlerResult<Self> {
-        let uri = request.uri();
-        let reason = uri.query().and_then(caller::reason_of);
-        let by = caller::actor(caller, request.headers(), reason)?;
-        Ok(Self { why, record: right.act.map(|act| (by, act, uri.path().to_owned())) })
-    }
-
-    /// Records it, and says why.
-    pub(super) async fn recorded(self, api: &Api) -> ErrorResponse {
-        if let Some((by, act, target)) = self.record
-            && let Err(error) = record(api, by, act, target, Some(&self.why)).await
-        {
-            return error;
-        }
-        ErrorResponse::new(StatusCode::FORBIDDEN, self.why)
-    }
 }

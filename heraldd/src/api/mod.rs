@@ -1,5 +1,6 @@
 //! The control API: on `<state_dir>/heraldd.sock`, which only the daemon's own user can open, and on a TCP port where
-//! the configuration says so, for those who prove who they are. [`rights`] says which role each call needs.
+//! the configuration says so, for those who prove who they are. [`herald_control::rights`]
+//! says which role each call needs.
 //!
 //! JSON in and out; errors are `application/problem+json` (RFC 9457). The OpenAPI document is made from the handlers.
 
@@ -25,7 +26,6 @@ mod queue_resources;
 mod queues;
 mod reload;
 mod resources;
-mod rights;
 mod routes;
 mod serve;
 mod stream;

@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 use super::caller::ApiCaller;
-use super::rights::{RIGHTS, right_of};
 use super::{Api, View, routes};
 use crate::loading;
+use herald_control::rights::{RIGHTS, right_of};
 use herald_metrics::Metrics;
 use herald_store::audit::{AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MemoryAudit};
 use herald_store::changes::Changes;

@@ -2,7 +2,6 @@
 
 use herald_access::AccessSettings;
 use herald_access::options::{self, SectionOptions, description};
-use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::problem::{Path, Problem, kind_of};
 use herald_core::spec::{Description, Options};
 use serde_json::{Map, Value};
@@ -12,34 +11,9 @@ use super::section::{Invalid, References, Section, SectionReader, Shape};
 pub(super) const SECTION: Section = Section {
     name: "access",
     holds: "who may use the control API over TCP, and as what: users with passwords, tokens, JWT, proxies",
-    references: References::Some(resolve),
+    references: References::Some(options::resolve),
     shape: Shape::Options(description),
 };
-
-/// Secrets are what the options declare, not what is below a name such as `token`: names of roles and groups are.
-fn resolve(resolver: &mut SecretResolver<'_>, value: &mut Value, at: &LazyPath<'_>) {
-    let Value::Object(map) = value else { return resolver.resolve(value, at) };
-    for (name, value) in map.iter_mut() {
-        let at = at.key(name);
-        match value {
-            Value::Object(inner) => {
-                for (name, value) in inner.iter_mut() {
-                    resolve_leaves(resolver, value, &at.key(name));
-                }
-            }
-            other => resolver.resolve(other, &at),
-        }
-    }
-}
-
-fn resolve_leaves(resolver: &mut SecretResolver<'_>, value: &mut Value, at: &LazyPath<'_>) {
-    match value {
-        Value::Object(map) => {
-            map.iter_mut().for_each(|(name, value)| resolve_leaves(resolver, value, &at.key(name)));
-        }
-        other => resolver.resolve(other, at),
-    }
-}
 
 impl SectionOptions for SectionReader<'_, '_> {
     fn options(

@@ -2,7 +2,9 @@
 
 mod describe;
 mod read;
+mod resolve;
 mod values;
 
 pub use describe::description;
 pub use read::{SectionOptions, read};
+pub use resolve::resolve;

@@ -5,7 +5,7 @@ use http::Method;
 
 /// What a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
+pub enum CallNeeds {
     /// The role everywhere.
     Everywhere(Role),
     /// The role on the routers or apps that the call is about: the handler names them to its act.
@@ -14,28 +14,31 @@ pub(super) enum Needs {
 
 /// A call, and what it needs.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct RouteRight {
-    pub(super) method: Method,
-    pub(super) path: &'static str,
-    pub(super) needs: Needs,
+pub struct RouteRight {
+    /// The method.
+    pub method: Method,
+    /// The path, with names in braces.
+    pub path: &'static str,
+    /// What it needs.
+    pub needs: CallNeeds,
     /// Under which name it is recorded, where it does something.
-    pub(super) act: Option<&'static str>,
+    pub act: Option<&'static str>,
 }
 
 const fn sees(path: &'static str, role: Role) -> RouteRight {
-    RouteRight { method: Method::GET, path, needs: Needs::Everywhere(role), act: None }
+    RouteRight { method: Method::GET, path, needs: CallNeeds::Everywhere(role), act: None }
 }
 
-const fn does(act: &'static str, path: &'static str, needs: Needs) -> RouteRight {
+const fn does(act: &'static str, path: &'static str, needs: CallNeeds) -> RouteRight {
     RouteRight { method: Method::POST, path, needs, act: Some(act) }
 }
 
-const ON_TARGET: Needs = Needs::OnTarget(Role::Operator);
-const OPERATOR: Needs = Needs::Everywhere(Role::Operator);
-const ADMIN: Needs = Needs::Everywhere(Role::Admin);
+const ON_TARGET: CallNeeds = CallNeeds::OnTarget(Role::Operator);
+const OPERATOR: CallNeeds = CallNeeds::Everywhere(Role::Operator);
+const ADMIN: CallNeeds = CallNeeds::Everywhere(Role::Admin);
 
 /// Every call of the API. One that is missing here needs an admin.
-pub(super) static RIGHTS: &[RouteRight] = &[
+pub static RIGHTS: &[RouteRight] = &[
     sees("/healthz", Role::Viewer),
     sees("/readyz", Role::Viewer),
     sees("/metrics", Role::Viewer),
@@ -76,27 +79,32 @@ pub(super) static RIGHTS: &[RouteRight] = &[
 ];
 
 /// What a call that is not in the table needs.
-pub(super) static UNKNOWN: RouteRight = does("unknown", "", ADMIN);
+pub static UNKNOWN_CALL: RouteRight = does("unknown", "", ADMIN);
 
 /// What the call needs.
-pub(super) fn right_of(method: &Method, path: &str) -> &'static RouteRight {
+#[must_use]
+pub fn right_of(method: &Method, path: &str) -> &'static RouteRight {
     let method = if method == Method::HEAD { &Method::GET } else { method };
-    RIGHTS.iter().find(|right| right.path == path && right.method == *method).unwrap_or(&UNKNOWN)
+    RIGHTS.iter().find(|right| right.path == path && right.method == *method).unwrap_or(&UNKNOWN_CALL)
 }
 
 impl RouteRight {
     /// The role that it needs, everywhere or on a target.
-    pub(super) fn role(&self) -> Role {
+    #[must_use]
+    pub fn role(&self) -> Role {
         match self.needs {
-            Needs::Everywhere(role) | Needs::OnTarget(role) => role,
+            CallNeeds::Everywhere(role) | CallNeeds::OnTarget(role) => role,
         }
     }
 
     /// That the caller has it.
-    pub(super) fn check(&self, caller: &AuthenticatedCaller) -> Result<(), Forbidden> {
+    ///
+    /// # Errors
+    /// [`Forbidden`]: it does not.
+    pub fn check(&self, caller: &AuthenticatedCaller) -> Result<(), Forbidden> {
         match self.needs {
-            Needs::Everywhere(role) => caller.require(role),
-            Needs::OnTarget(role) => caller.require_somewhere(role),
+            CallNeeds::Everywhere(role) => caller.require(role),
+            CallNeeds::OnTarget(role) => caller.require_somewhere(role),
         }
     }
 }
