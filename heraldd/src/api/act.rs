@@ -80,8 +80,22 @@ impl ApiAct {
         target: String,
         on: impl IntoIterator<Item = &'a str>,
     ) -> HandlerResult<Arc<Actor>> {
+        let role = self.right.role();
+        self.begin_as(role, target, on).await
+    }
+
+    /// As [`Self::begin`], for those who have this role: an admin who overrides what holds others up, say.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn begin_as<'a>(
+        self,
+        role: Role,
+        target: String,
+        on: impl IntoIterator<Item = &'a str>,
+    ) -> HandlerResult<Arc<Actor>> {
         let on: BTreeSet<&str> = on.into_iter().collect();
-        let allowed = self.caller.may_all(self.right.role(), on);
+        let allowed = self.caller.may_all(role, on);
         self.recorded(target, allowed).await
     }
 
@@ -91,16 +105,6 @@ impl ApiAct {
     /// The same.
     pub(super) async fn begin_everywhere(self, target: String) -> HandlerResult<Arc<Actor>> {
         let allowed = self.caller.require(self.right.role());
-        self.recorded(target, allowed).await
-    }
-
-    /// As [`Self::begin`], of something that this role alone may do: an admin who overrides what holds others up, say.
-    ///
-    /// # Errors
-    /// The same.
-    #[expect(dead_code, reason = "for deployments, which admins may force through a freeze")]
-    pub(super) async fn begin_as(self, role: Role, target: String) -> HandlerResult<Arc<Actor>> {
-        let allowed = self.caller.require(role);
         self.recorded(target, allowed).await
     }
 
