@@ -144,8 +144,8 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
-        let authenticator = Authenticator::new(config.settings.callers());
-        let api = api(path, &state, &nodes, &dispatcher, authenticator, clock.clone(), view, wishes);
+        let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
+        api.authenticator.exchange(config.settings.callers());
         let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
         assembly.note_projects().await;
         queue::begin(&assembly.queues, state.folder()).await?;
@@ -337,7 +337,6 @@ fn api(
     state: &DaemonState,
     nodes: &Arc<NodeRegistry>,
     dispatcher: &Dispatcher,
-    authenticator: Authenticator,
     clock: Arc<dyn Clock>,
     view: View,
     reload: mpsc::Sender<ReloadRequest>,
@@ -346,7 +345,7 @@ fn api(
         history: state.history(),
         logs: state.logs.clone(),
         audit: state.audit(),
-        authenticator,
+        authenticator: Authenticator::default(),
         damage: state.damage(),
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),

@@ -82,6 +82,13 @@ struct UsersCache {
     logged: Option<String>,
 }
 
+/// One that lets nobody in.
+impl Default for Authenticator {
+    fn default() -> Self {
+        Self::new(AccessSettings::default())
+    }
+}
+
 impl Authenticator {
     /// Goes by these settings.
     #[must_use]

@@ -78,7 +78,7 @@ fn api(
         history,
         logs: JobLogs::new(None, 1 << 20),
         audit: Arc::new(MemoryAudit::default()),
-        authenticator: Authenticator::new(AccessSettings::default()),
+        authenticator: Authenticator::default(),
         damage: Damage::default(),
         handle: dispatcher.handle().clone(),
         clock,
@@ -230,7 +230,7 @@ async fn each_call_needs_its_role() {
     let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
     let mut refused = 0;
     for right in RIGHTS {
-        let path = right.path.replace("{id}", "nothing").replace('{', "").replace('}', "");
+        let path = right.path.replace("{id}", "nothing").replace(['{', '}'], "");
         let request = || {
             let request = Request::builder().method(right.method.clone()).uri(&path);
             request.body(Body::empty()).unwrap()
