@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use herald_access::Authenticator;
 use herald_base::service_manager::ServiceManager;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Handle, Setup};
@@ -140,6 +141,7 @@ impl Daemon {
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
         let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
+        api.authenticator.exchange(config.settings.callers());
         let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
         assembly.note_projects().await;
         queue::begin(&assembly.queues, state.folder()).await?;
@@ -247,6 +249,7 @@ impl Daemon {
         let limits = config.settings.limits();
         let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
         self.state.metrics.configured(plan.clone());
+        self.serving.api.authenticator.exchange(config.settings.callers());
         self.serving.api.show(View::new(&assembly, plan.clone()));
         self.dispatcher.handle().replace(plan, limits).await;
         if !self.etcd.watches(&assembly.etcd) {
@@ -345,6 +348,8 @@ fn api(
     Arc::new(Api {
         history: state.history(),
         logs: state.logs.clone(),
+        audit: state.audit(),
+        authenticator: Authenticator::default(),
         damage: state.damage(),
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),

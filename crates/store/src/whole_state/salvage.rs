@@ -14,12 +14,13 @@ use crate::journal::seal::{self, Seal};
 use crate::lock::{self, lock};
 
 /// The tables of the history, each with its key.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("events", "id"),
     ("jobs", "id"),
     ("attempts", "job_id, attempt"),
     ("keys", "name"),
     ("cursors", "source"),
+    ("audit", "id"),
 ];
 /// Ids that an index has, although the page of the row may be damaged.
 const INDEXED: [(&str, &str); 4] = [
@@ -123,6 +124,10 @@ fn copy_table(
     lost: &mut Vec<String>,
 ) -> rusqlite::Result<()> {
     let columns = columns(old, new, table)?;
+    if columns.is_empty() {
+        // An older state does not have it.
+        return Ok(());
+    }
     let insert = insert(table, &columns);
     let backwards = key.split(", ").map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
     for order in [key, backwards.as_str()] {
