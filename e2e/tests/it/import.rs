@@ -506,7 +506,11 @@ fn a_server_json_with_and_without_comments() {
         let ended = read(name, text);
         assert_eq!(ended.code, Some(0), "{}", ended.text());
         let says = |line: usize, what: &str| ended.stderr.contains(&format!("{name}:{line}: {what}"));
-        assert!(says(3, "jwt_secret is empty") && says(5, "befor_deploy: it has shell signs"), "{}", ended.stderr);
+        assert!(
+            says(3, "jwt_secret is empty") && says(5, "befor_deploy: it has shell signs"),
+            "{}",
+            ended.stderr
+        );
         ended.stdout
     });
     assert_eq!(plain, commented);
