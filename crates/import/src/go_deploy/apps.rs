@@ -55,9 +55,7 @@ impl ImportedApps {
 
     fn add(&mut self, item: &OriginalValue<'_>, fleet: &mut Fleet) {
         if let Some(at) = item.get("fetchlogpath").filter(|at| at.value.as_str() != Some("")) {
-            at.omit(
-                "fetchlogpath: needless, the log of the repository is read from a mirror that Herald keeps",
-            );
+            at.omit("fetchlogpath: needless, the log is read from the repository itself");
         }
         let Some(source) = source(item) else { return };
         // A machine that has the app twice has it in two applications.
