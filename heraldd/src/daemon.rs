@@ -147,7 +147,6 @@ impl Daemon {
         queue::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let triggers = start_triggers(&assembly, accept.clone(), clock.clone()).await?;
-        let apps = AppMonitor::start(assembly.apps(), assembly.memories.clone(), &nodes, dispatcher.handle());
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
@@ -156,11 +155,11 @@ impl Daemon {
         let daemon = Self {
             path: path.to_owned(),
             id: fleet.id,
+            apps: AppMonitor::start(assembly.apps(), assembly.memories.clone(), &nodes, dispatcher.handle()),
             dispatcher,
             triggers,
             etcd: EtcdMonitor::start(&assembly.etcd),
             queues: QueueMonitor::start(&assembly.queues),
-            apps,
             assembly,
             grace,
             log,

@@ -30,14 +30,14 @@ pub(super) struct ImportedApps {
 }
 
 /// One machine on which an app is.
-struct AppNode {
+struct DeployedNode {
     name: String,
     path: String,
     hooks: Map<String, Value>,
 }
 
 /// What all parts of an app share.
-struct AppSource {
+struct DeployedSource {
     given: String,
     repo: String,
     kind: &'static str,
@@ -59,11 +59,11 @@ impl ImportedApps {
         }
         let Some(source) = source(item) else { return };
         // A machine that has the app twice has it in two applications.
-        let mut parts: Vec<Vec<AppNode>> = Vec::new();
+        let mut parts: Vec<Vec<DeployedNode>> = Vec::new();
         for node in item.list_at("node") {
             node.only(&["alias", "addr", "path", "befor_deploy", "after_deploy"]);
             let Some(read) = app_node(&node, fleet) else { continue };
-            let is_free = |part: &&mut Vec<AppNode>| part.iter().all(|other| other.name != read.name);
+            let is_free = |part: &&mut Vec<DeployedNode>| part.iter().all(|other| other.name != read.name);
             match parts.iter_mut().find(is_free) {
                 Some(part) => part.push(read),
                 None => {
@@ -84,7 +84,7 @@ impl ImportedApps {
         self.add_parts(item, &source, &parts);
     }
 
-    fn add_parts(&mut self, item: &OriginalValue<'_>, source: &AppSource, parts: &[Vec<AppNode>]) {
+    fn add_parts(&mut self, item: &OriginalValue<'_>, source: &DeployedSource, parts: &[Vec<DeployedNode>]) {
         let given = &source.given;
         let mut names = Vec::new();
         for part in parts {
@@ -102,7 +102,7 @@ impl ImportedApps {
     }
 }
 
-fn source(item: &OriginalValue<'_>) -> Option<AppSource> {
+fn source(item: &OriginalValue<'_>) -> Option<DeployedSource> {
     let given = item.text_at("name").unwrap_or_default();
     let Some(url) = item.text_at("url").map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()) else {
         item.omit(format!(
@@ -132,7 +132,7 @@ fn source(item: &OriginalValue<'_>) -> Option<AppSource> {
     if repo != url {
         at.omit("url: the password in it is left out; write `auth: {username: …, password: \"${file:…}\"}`");
     }
-    Some(AppSource { given, repo, kind })
+    Some(DeployedSource { given, repo, kind })
 }
 
 /// A URL without user and password, where it has both.
@@ -148,7 +148,7 @@ fn without_password(url: &str) -> String {
     }
 }
 
-fn app_node(node: &OriginalValue<'_>, fleet: &mut Fleet) -> Option<AppNode> {
+fn app_node(node: &OriginalValue<'_>, fleet: &mut Fleet) -> Option<DeployedNode> {
     let path = node.text_at("path").unwrap_or_default();
     let at = node.get("path").unwrap_or_else(|| node.clone());
     let drive =
@@ -170,14 +170,14 @@ fn app_node(node: &OriginalValue<'_>, fleet: &mut Fleet) -> Option<AppNode> {
         return None;
     }
     let hooks = hooks(node);
-    Some(AppNode { name: fleet.name_of(node)?, path, hooks })
+    Some(DeployedNode { name: fleet.name_of(node)?, path, hooks })
 }
 
 /// The options of an application on these nodes.
-fn entry(source: &AppSource, nodes: &[AppNode]) -> Value {
+fn entry(source: &DeployedSource, nodes: &[DeployedNode]) -> Value {
     let first = &nodes[0];
     let same_hooks = nodes.iter().all(|node| node.hooks == first.hooks);
-    let own = |node: &AppNode| {
+    let own = |node: &DeployedNode| {
         let mut own = Map::new();
         if node.path != first.path {
             own.insert("path".to_owned(), json!(node.path));
