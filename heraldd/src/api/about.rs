@@ -125,6 +125,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     api.metrics.etcd.show(&api.view().etcd);
     api.metrics.queues.show(&super::queues::snapshots(&api.view(), api.clock.now()).await);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
+    super::apps::show_metrics(&api).await;
     api.metrics.published.show(&super::published::states(&api.view()).await);
     let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()

@@ -80,6 +80,18 @@ pub(super) fn all(view: &View) -> Vec<&App> {
     all
 }
 
+/// How the nodes of all applications are, for metrics.
+pub(super) async fn show_metrics(api: &Api) {
+    let view = api.view();
+    let mut states = Vec::new();
+    for app in all(&view) {
+        // What is not known is not shown.
+        let nodes = app.view().await.map(|view| view.nodes).unwrap_or_default();
+        states.extend(nodes.values().map(|node| (app.settings().name.as_str(), node.state.as_str())));
+    }
+    api.metrics.apps.show(states);
+}
+
 fn named<'a>(view: &'a View, name: &str) -> HandlerResult<&'a App> {
     let all = all(view);
     let unknown = || ErrorResponse::no_such("application", name, all.iter().map(|app| &*app.settings().name));
