@@ -132,11 +132,16 @@ impl DeployFault {
                 scene.runners[*n].kill()?;
             }
             Self::Tool(n) => {
-                let id = scene.runners[*n].running.as_ref().map_or(0, crate::program::Program::id);
                 let began = Instant::now();
                 while began.elapsed() < PROGRAM {
-                    if let Some(line) = processes::kill_one(id, |count| index(random, count)) {
-                        return Ok(format!(" `{}`", line.chars().take(160).collect::<String>()));
+                    // Another one, where this one has none just now.
+                    for runner in (0..NODES.len()).map(|other| (n + other) % NODES.len()) {
+                        let running = scene.runners[runner].running.as_ref();
+                        let id = running.map_or(0, crate::program::Program::id);
+                        if let Some(line) = processes::kill_one(id, |count| index(random, count)) {
+                            let line: String = line.chars().take(160).collect();
+                            return Ok(format!(", of {} `{line}`", NODES[runner]));
+                        }
                     }
                     std::thread::sleep(Duration::from_millis(1));
                 }

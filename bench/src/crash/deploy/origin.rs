@@ -17,7 +17,7 @@ pub(super) const REVISIONS: usize = 8;
 const COMMON: usize = 285;
 const OWN: usize = 15;
 /// Lines of each file, so that a cut one is seen.
-const LINES: usize = 400;
+const LINES: usize = 100;
 /// The user of the Subversion server.
 pub(super) const USER: &str = "alice";
 pub(super) const PASSWORD: &str = "correct horse battery";
@@ -68,7 +68,7 @@ pub(super) fn tree_of(number: usize) -> TreeTexts {
     common.chain(own).map(|name| (name, text.clone())).collect()
 }
 
-/// Makes the folder hold exactly the files of this revision; returns what is to be forgotten of the one before.
+/// Writes the files of this revision; those of the one before alone are gone already.
 fn write_tree(copy: &Path, number: usize) -> Result<()> {
     for (name, text) in tree_of(number) {
         let path = copy.join(name);

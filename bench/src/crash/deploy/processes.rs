@@ -68,7 +68,7 @@ pub(super) fn below(id: i32) -> Vec<SeenProcess> {
 
 /// Ends one of the programs `git` and `svn` below this process, as `pick` chooses among so many; returns which.
 pub(super) fn kill_one(id: i32, pick: impl FnOnce(usize) -> usize) -> Option<String> {
-    let mut found = below(id);
+    let mut found = if id > 0 { below(id) } else { Vec::new() };
     found.retain(SeenProcess::is_git_or_svn);
     let chosen = found.get(pick(found.len()))?;
     let pid = Pid::from_raw(chosen.id)?;

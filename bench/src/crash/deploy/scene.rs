@@ -27,7 +27,7 @@ const SECRET: &str = "for-the-length-of-a-crash-test";
 /// is about the revision before.
 const HOOK: &str = "\
 echo \"$HERALD_APP $1 $HERALD_ACTION $HERALD_REVISION $HERALD_NODE\" >>'@DIR@/hooks'
-sleep 0.$(( $$ % 15 ))
+sleep 0.0$(( $$ % 10 ))
 [ \"$1\" != after ] || [ \"$HERALD_ACTION\" = revert ] || [ \"$(cat '@DIR@/fail')\" != \"$HERALD_NODE\" ]
 ";
 
@@ -147,6 +147,14 @@ impl DeployScene {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "heraldd app {}: {}", app.name, said.trim());
         Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// The application as it was seen last.
+    pub(super) fn seen(&self, app: DeployedApp) -> Result<Value> {
+        let (status, view) =
+            socket::get(&self.folder.join("state/heraldd.sock"), &format!("/v1/apps/{}", app.name))?;
+        ensure!(status == 200, "{status}: {view}");
+        Ok(view)
     }
 
     /// The records of deployments with this reason.
