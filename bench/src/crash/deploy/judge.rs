@@ -133,7 +133,7 @@ impl Deployed {
             return Ok(Err(format!("{} trees are left: {names:?}", names.len())));
         }
         if let Some(name) =
-            kept.iter().find(|name| !names.iter().any(|it| it == *name) && !(is_beside && **name == live))
+            kept.iter().find(|name| !(names.iter().any(|it| it == *name) || is_beside && **name == live))
         {
             return Ok(Err(format!("the tree {name} is gone; there are {names:?}")));
         }

@@ -12,7 +12,7 @@ use crate::place::free_port;
 use crate::program::Program;
 
 /// How many revisions there are.
-pub(super) const REVISIONS: usize = 8;
+pub(super) const REVISIONS: usize = 5;
 /// Files that all revisions have, and those that one revision has alone.
 const COMMON: usize = 285;
 const OWN: usize = 15;
