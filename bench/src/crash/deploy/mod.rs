@@ -7,6 +7,7 @@ mod origin;
 mod processes;
 mod scene;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Output;
@@ -84,6 +85,7 @@ pub(super) fn deploy(place: &Place, rounds: u64, random: &mut Random, names: &[S
     for app in APPS.into_iter().filter(|app| all.usual.contains_key(app.name)).collect::<Vec<_>>() {
         all.calm(app, "the end")?;
     }
+    all.told()?;
     for (what, count) in &all.ends {
         eprintln!("deploy: {count:>4} {what}");
     }
@@ -283,6 +285,23 @@ impl DeployRounds<'_> {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// `deployed` was fired once for each deployment.
+    fn told(&mut self) -> Result<()> {
+        let (began, expected) = (Instant::now(), self.verdict.acknowledged);
+        let mut told = self.scene.told()?;
+        while told < expected && began.elapsed() < SETTLED {
+            std::thread::sleep(Duration::from_millis(100));
+            told = self.scene.told()?;
+        }
+        let what = format!("`deployed` was fired {told} times for {expected} deployments");
+        match told.cmp(&expected) {
+            Ordering::Less => self.verdict.lost.push(what),
+            Ordering::Greater => self.verdict.repeated.push(what),
+            Ordering::Equal => {}
+        }
+        Ok(())
     }
 
     /// Waits until nothing works in the folder but the daemon and the runners.

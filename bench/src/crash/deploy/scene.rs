@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::super::{rig, socket};
+use super::super::{rig, socket, verdict};
 use super::origin::{Origins, PASSWORD, USER};
 use super::processes;
 use crate::place::{Place, free_port};
@@ -21,6 +21,8 @@ use crate::program::Program;
 pub(super) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// How many trees a node keeps.
 pub(super) const KEEP: usize = 3;
+/// The router whose jobs say that deployments have ended.
+pub(super) const TOLD: &str = "told";
 const SECRET: &str = "for-the-length-of-a-crash-test";
 
 /// Hooks note that they run, and take a while. `after` fails on the node that the file `fail` names, but not when it
@@ -164,6 +166,12 @@ impl DeployScene {
         ensure!(status == 200, "{status}: {page}");
         let items = page["items"].as_array().context("a page has items")?;
         Ok(items.iter().filter(|record| record["reason"] == reason).cloned().collect())
+    }
+
+    /// How often `deployed` was fired.
+    pub(super) fn told(&self) -> Result<u64> {
+        let jobs = verdict::jobs(&self.folder.join("state/heraldd.sock"))?;
+        Ok(jobs.values().flatten().filter(|job| job.router == TOLD).count() as u64)
     }
 
     /// The programs that are meant to run.
