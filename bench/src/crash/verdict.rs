@@ -1,17 +1,16 @@
 //! Compares Herald's history with what was sent and what ran.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
 use super::evidence;
 use super::load::has_key;
 use super::rig::Rig;
+use super::socket::get;
 
 /// Time limit for all jobs to finish.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -49,20 +48,6 @@ impl ReportedJob {
 
 /// By event.
 pub(super) type Jobs = HashMap<String, Vec<ReportedJob>>;
-
-/// A GET on the control socket.
-pub(crate) fn get(socket: &Path, path: &str) -> Result<(u16, Value)> {
-    let mut stream = UnixStream::connect(socket).with_context(|| format!("{}", socket.display()))?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.write_all(
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
-    let mut answer = String::new();
-    stream.take(64 << 20).read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
-}
 
 fn page(socket: &Path, query: &str) -> Result<Value> {
     match get(socket, &format!("/v1/jobs?limit=1000{query}"))? {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_apps::{App, AppMemories, AppStateChange, DeploymentRecord};
-use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink};
+use herald_base::failpoint;
+use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink, Key, NewEvent};
 use herald_core::dispatcher::Handle;
 use herald_core::param::Params;
 use herald_remote::NodeRegistry;
@@ -17,6 +18,8 @@ use tokio::time::{Instant, sleep};
 const EVERY: Duration = Duration::from_secs(1);
 /// After this time what could not be announced is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How long it is remembered that `deployed` was fired for a deployment.
+const KEY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A node that failed to catch up is tried again after this time.
 const CATCH_UP_AGAIN: Duration = Duration::from_secs(60);
 
@@ -62,10 +65,14 @@ async fn announce(app: &App, sink: &dyn EventSink) {
         }
     };
     for record in ended {
-        if let Err(refused) = sink.accept(DEPLOYED.into(), deployed(&record)).await {
+        // A process that is killed before the next line fires it again, under the same key.
+        let key = Key { name: format!("{DEPLOYED}/{}/{}", record.app, record.id).into(), window: KEY_WINDOW };
+        let event = NewEvent { key: Some(key), ..NewEvent::new(DEPLOYED.into(), deployed(&record)) };
+        if let Err(refused) = sink.accept_event(event).await {
             tracing::warn!(app = record.app, "could not fire deployed: {refused}");
             return;
         }
+        failpoint!("apps-announced");
         if let Err(error) = app.announced(&record.id).await {
             tracing::error!(app = record.app, %error, "that deployed was fired cannot be noted");
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::super::load::has_key;
+use super::super::socket;
 use super::super::verdict::{self, ReportedJob, Verdict, settled};
 use super::evidence::{self, QueueRun};
 use super::scene::{AGAIN, Scene};
@@ -35,7 +36,7 @@ pub(super) fn reach(scene: &mut Scene, rounds: u64) -> Result<Verdict> {
     let reported: Vec<&ReportedJob> = origin.values().flatten().filter(|job| job.is_work()).collect();
     verdict.marked = reported.iter().filter(|job| job.status != "succeeded").count() as u64;
     let was_put_again = |message: &str| {
-        let job = verdict::get(&scene.origin.socket(), &format!("/v1/jobs/{message}"));
+        let job = socket::get(&scene.origin.socket(), &format!("/v1/jobs/{message}"));
         let nodes = job.map(|(_, job)| job["result"]["node"].clone()).unwrap_or_default();
         nodes.as_object().is_some_and(|nodes| nodes.values().any(|node| node["put_again"] == true))
     };

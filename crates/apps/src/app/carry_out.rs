@@ -103,6 +103,11 @@ impl App {
         let Some(file) = parts.book.progress_file() else { return Ok(None) };
         let read = tokio::task::spawn_blocking(move || ProgressFile::read(&file)).await;
         let Some(progress) = read.unwrap_or(Ok(None))? else { return Ok(None) };
+        if parts.book.now().deployment(&progress.request.id()).is_some() {
+            // It was recorded, and the process was killed before the file was removed.
+            ProgressFile::new(parts.book.progress_file(), progress).remove().await;
+            return Ok(None);
+        }
         if progress.request.id() == id {
             return Ok(Some(progress));
         }
