@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use herald_net::network::Network;
+use herald_net::repeated_log::RepeatedLog;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -67,6 +68,7 @@ pub struct Authenticator {
     users: Mutex<UsersCache>,
     checks: Semaphore,
     waiting: Semaphore,
+    rejections: RepeatedLog,
 }
 
 struct AuthenticatorSettings {
@@ -99,6 +101,7 @@ impl Authenticator {
             users: Mutex::default(),
             checks: Semaphore::new(CHECKS),
             waiting: Semaphore::new(WAITING),
+            rejections: RepeatedLog::new(),
         }
     }
 
@@ -197,15 +200,20 @@ impl Authenticator {
             None => {
                 throttle.failed(name, client, Instant::now());
                 drop(throttle);
-                let address = client.map(|address| address.to_string());
-                tracing::warn!(
-                    user = name.escape_debug().to_string(),
-                    address,
-                    "login rejected: wrong name or password"
-                );
+                self.log_rejection(name, client);
                 Err(wrong())
             }
         }
+    }
+
+    /// Anybody can cause this as often as they like.
+    fn log_rejection(&self, name: &str, client: Option<IpAddr>) {
+        let user = name.escape_debug().to_string();
+        let address = client.map(|address| address.to_string());
+        self.rejections.write(move |others| {
+            let others = (others > 0).then_some(others);
+            tracing::warn!(user, address, others, "login rejected: wrong name or password");
+        });
     }
 
     /// The user of this name. The file is read when it has changed.
