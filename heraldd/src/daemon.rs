@@ -155,7 +155,7 @@ impl Daemon {
         let daemon = Self {
             path: path.to_owned(),
             id: fleet.id,
-            apps: AppMonitor::start(assembly.apps(), assembly.memories.clone(), &nodes, dispatcher.handle()),
+            apps: assembly.watch_apps(&nodes, dispatcher.handle(), &state.metrics),
             dispatcher,
             triggers,
             etcd: EtcdMonitor::start(&assembly.etcd),
@@ -257,12 +257,7 @@ impl Daemon {
         if !self.queues.watches(&assembly.queues) {
             self.queues = QueueMonitor::start(&assembly.queues);
         }
-        self.apps = AppMonitor::start(
-            assembly.apps(),
-            assembly.memories.clone(),
-            &self.nodes,
-            self.dispatcher.handle(),
-        );
+        self.apps = assembly.watch_apps(&self.nodes, self.dispatcher.handle(), &self.state.metrics);
         self.triggers.exchange(triggers).await;
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
