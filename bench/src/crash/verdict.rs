@@ -33,13 +33,13 @@ pub(crate) struct Verdict {
 }
 
 /// A job as the history shows it.
-pub(super) struct Told {
+pub(super) struct ReportedJob {
     pub(super) id: String,
     pub(super) router: String,
     pub(super) status: String,
 }
 
-impl Told {
+impl ReportedJob {
     /// Whether it does the work of an event; the others are of `exe_done`.
     pub(super) fn is_work(&self) -> bool {
         self.router.starts_with("work")
@@ -47,7 +47,7 @@ impl Told {
 }
 
 /// By event.
-pub(super) type Jobs = HashMap<String, Vec<Told>>;
+pub(super) type Jobs = HashMap<String, Vec<ReportedJob>>;
 
 fn page(socket: &Path, query: &str) -> Result<Value> {
     match get(socket, &format!("/v1/jobs?limit=1000{query}"))? {
@@ -82,8 +82,8 @@ pub(super) fn jobs(socket: &Path) -> Result<Jobs> {
         let page = page(socket, &cursor)?;
         for job in page["items"].as_array().into_iter().flatten() {
             let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
-            let told = Told { id: text("id"), router: text("router"), status: text("status") };
-            found.entry(text("event_id")).or_default().push(told);
+            let reported = ReportedJob { id: text("id"), router: text("router"), status: text("status") };
+            found.entry(text("event_id")).or_default().push(reported);
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -145,9 +145,9 @@ impl Verdict {
     pub(super) fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
         for (n, event) in acknowledged {
             let none = Vec::new();
-            let told: Vec<&Told> =
+            let reported: Vec<&ReportedJob> =
                 jobs.get(event).unwrap_or(&none).iter().filter(|job| job.is_work()).collect();
-            match told.as_slice() {
+            match reported.as_slice() {
                 [] => self.lost.push(format!("event {n} ({event}) has no job")),
                 [job] if job.status == "rejected" => {
                     self.lost.push(format!("the job of event {n} was rejected"));
@@ -188,12 +188,12 @@ impl Verdict {
 
     /// `exe_done` fired once for every finished job.
     pub(super) fn news(&mut self, jobs: &Jobs) {
-        let (ended, told) = (work(jobs), done(jobs));
-        if told < ended {
-            self.lost.push(format!("{ended} jobs finished, and exe_done reported {told}"));
+        let (ended, reported) = (work(jobs), done(jobs));
+        if reported < ended {
+            self.lost.push(format!("{ended} jobs finished, and exe_done reported {reported}"));
         }
-        if told > ended {
-            self.repeated.push(format!("{ended} jobs finished, and exe_done reported {told}"));
+        if reported > ended {
+            self.repeated.push(format!("{ended} jobs finished, and exe_done reported {reported}"));
         }
     }
 
@@ -221,17 +221,17 @@ mod tests {
         jobs: &[(&str, &str, &str, &str)],
         starts: &[(u64, &str, u32, usize)],
     ) -> (usize, usize, u64) {
-        let mut told = Jobs::new();
+        let mut reported = Jobs::new();
         for (event, id, router, status) in jobs {
             let (id, router, status) = ((*id).to_owned(), (*router).to_owned(), (*status).to_owned());
-            told.entry((*event).to_owned()).or_default().push(Told { id, router, status });
+            reported.entry((*event).to_owned()).or_default().push(ReportedJob { id, router, status });
         }
         let acknowledged = acknowledged.iter().map(|(n, event)| (*n, (*event).to_owned())).collect();
         let starts = starts.iter().map(|(n, id, attempt, times)| ((*n, (*id).to_owned(), *attempt), *times));
         let mut verdict = Verdict::default();
-        verdict.events(&acknowledged, &told);
-        verdict.starts(&starts.collect(), &told);
-        verdict.news(&told);
+        verdict.events(&acknowledged, &reported);
+        verdict.starts(&starts.collect(), &reported);
+        verdict.news(&reported);
         assert_eq!(verdict.check().is_ok(), verdict.lost.is_empty() && verdict.repeated.is_empty());
         (verdict.lost.len(), verdict.repeated.len(), verdict.marked)
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use herald_apps::{App, AppMemories, AppStateChange, DeploymentRecord};
 use herald_base::failpoint;
 use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink, Key, NewEvent};
+use herald_core::dispatcher::Handle;
 use herald_core::param::Params;
+use herald_metrics::Metrics;
 use herald_remote::NodeRegistry;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -34,8 +36,10 @@ impl AppMonitor {
         apps: Vec<App>,
         memories: AppMemories,
         nodes: &Arc<NodeRegistry>,
-        sink: &Arc<dyn EventSink>,
+        handle: &Handle,
+        metrics: &Arc<Metrics>,
     ) -> Self {
+        let sink: Arc<dyn EventSink> = Arc::new(handle.clone());
         let mut tasks = JoinSet::new();
         if apps.is_empty() {
             return Self { _tasks: tasks };
@@ -44,11 +48,11 @@ impl AppMonitor {
             let watch = AppWatch { app: app.clone(), nodes: nodes.clone(), sink: sink.clone() };
             tasks.spawn(watch.go_on());
         }
-        let sink = sink.clone();
+        let metrics = metrics.clone();
         tasks.spawn(async move {
             loop {
                 for app in &apps {
-                    announce(app, &*sink).await;
+                    announce(app, &*sink, &metrics).await;
                 }
                 tokio::select! {
                     () = memories.announced() => {}
@@ -61,7 +65,7 @@ impl AppMonitor {
 }
 
 /// Fires `deployed` for what has ended, each once.
-async fn announce(app: &App, sink: &dyn EventSink) {
+async fn announce(app: &App, sink: &dyn EventSink, metrics: &Metrics) {
     let ended = match app.unannounced().await {
         Ok(ended) => ended,
         Err(error) => {
@@ -76,6 +80,7 @@ async fn announce(app: &App, sink: &dyn EventSink) {
             tracing::warn!(app = record.app, "could not fire deployed: {refused}");
             return;
         }
+        metrics.apps.ended(&record.app, record.status.as_str());
         failpoint!("apps-announced");
         if let Err(error) = app.announced(&record.id).await {
             tracing::error!(app = record.app, %error, "that deployed was fired cannot be noted");
