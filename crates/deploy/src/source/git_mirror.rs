@@ -129,7 +129,7 @@ impl GitMirror {
         self.must(command, run).await
     }
 
-    /// Makes the mirror where it is missing, and waits for others that use it. What killed programs left in it is removed.
+    /// Makes the mirror where it is missing, and waits for others that use it. What killed programs left in it goes.
     pub(super) async fn open(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
         let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
         std::fs::create_dir_all(&above).map_err(|error| DeployError::io("create", &above, error))?;
