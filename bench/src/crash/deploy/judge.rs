@@ -83,15 +83,15 @@ impl Deployed {
         let served = if app.mode == TreeMode::Releases { path.join("current") } else { path.clone() };
         let tree = read_tree(&served).map_err(|error| format!("{}: {error}", served.display()))?;
         let number = number_of(&tree)?;
-        let revision = &scene.origins.revisions(app.is_git)[number - 1];
-        if seen["revision"] != **revision {
-            return Err(format!("revision {number} is live, but it is shown with {}", seen["revision"]));
+        let revision = all.as_str().unwrap_or_default();
+        if scene.origins.number(revision) != Some(number) {
+            return Err(format!("tree {number} is live, but that of the application is {all}"));
         }
-        if !said["to"].is_null() && said["to"] != **revision {
-            return Err(format!("revision {number} is live, but {said} is recorded"));
+        if seen["revision"] != revision {
+            return Err(format!("tree {number} is live, but it is shown with {}", seen["revision"]));
         }
-        if all != &**revision {
-            return Err(format!("revision {number} is live, but that of the application is {all}"));
+        if !said["to"].is_null() && said["to"] != revision {
+            return Err(format!("tree {number} is live, but {said} is recorded"));
         }
         let is_broken = said["status"] == "broken";
         if seen["state"] != "in_sync" && !is_broken {
