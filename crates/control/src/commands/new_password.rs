@@ -63,8 +63,8 @@ fn text(mut line: Vec<u8>) -> Result<String, UnreadPassword> {
     Ok(String::from_utf8(line).map_err(|_| io::Error::other("it is not valid UTF-8"))?)
 }
 
-/// While this exists, the terminal shows nothing of what is typed, and Ctrl-C is a character that ends the line: a signal
-/// would end the program and leave the terminal like that.
+/// While this exists, the terminal shows nothing of what is typed, and Ctrl-C is a character that ends the line: a
+/// signal would end the program and leave the terminal like that.
 struct HiddenInput(Termios);
 
 impl HiddenInput {
