@@ -10,6 +10,7 @@ mod api;
 mod commands;
 mod components;
 mod configuration;
+mod deploy;
 mod etcd;
 mod examples;
 mod fleet;
