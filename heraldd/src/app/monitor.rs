@@ -117,10 +117,7 @@ struct AppWatch {
 impl AppWatch {
     async fn go_on(self) {
         // A job that goes on with it comes first.
-        sleep(AGAIN).await;
-        if let Err(error) = self.app.finish_left_over().await {
-            tracing::error!(app = self.app.settings().name, %error, "a deployment that was interrupted cannot go on");
-        }
+        let mut left_over = Instant::now() + AGAIN;
         let names: Vec<String> = self.app.settings().nodes.iter().map(|node| node.name.clone()).collect();
         let mut was_online: HashMap<String, bool> = HashMap::new();
         let mut due: HashMap<String, NextTry> = HashMap::new();
@@ -143,8 +140,19 @@ impl AppWatch {
             if !look_at.is_empty() {
                 self.look(&look_at).await;
             }
+            if Instant::now() >= left_over {
+                left_over = Instant::now() + AGAIN;
+                self.finish_left_over().await;
+            }
             self.catch_up(&mut due).await;
             sleep(EVERY).await;
+        }
+    }
+
+    /// A deployment that was interrupted, and that no job goes on with, is seen to its end.
+    async fn finish_left_over(&self) {
+        if let Err(error) = self.app.finish_left_over().await {
+            tracing::error!(app = self.app.settings().name, %error, "a deployment that was interrupted cannot go on");
         }
     }
 
