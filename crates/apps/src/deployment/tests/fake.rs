@@ -38,6 +38,8 @@ pub(super) enum Does {
 #[derive(Default)]
 pub(super) struct FakeNodes {
     pub(super) asked: Mutex<Vec<String>>,
+    /// The ids of the jobs, in the same order; they are never forgotten.
+    pub(super) jobs: Mutex<Vec<String>>,
     pub(super) script: Mutex<HashMap<String, Does>>,
     /// What is live on each node.
     pub(super) live: Mutex<BTreeMap<String, String>>,
@@ -64,6 +66,7 @@ impl NodeSteps for FakeNodes {
         let step = format!("{node} {}", call.name.as_str());
         let joined = if call.joined { " joined" } else { "" };
         self.asked.lock().unwrap().push(format!("{step}{joined}"));
+        self.jobs.lock().unwrap().push(call.job_id.clone());
         let does = self.script.lock().unwrap().get(&step).cloned();
         let live = self.live.lock().unwrap().get(node).cloned();
         match does {
