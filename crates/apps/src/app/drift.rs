@@ -91,8 +91,8 @@ impl App {
         let mut answer = parts.steps.run(&node, self.status_call()).await;
         if !is_busy(&answer)
             && let Some(deployment) = unfinished(&answer)
+            && self.settle(parts, &node, &deployment).await
         {
-            self.settle(parts, &node, &deployment).await;
             // What is live now, and not what was.
             answer = parts.steps.run(&node, self.status_call()).await;
         }
@@ -144,21 +144,28 @@ impl App {
     }
 
     /// A node that was away has a deployment that is not finished there: it is confirmed where it succeeded on this node,
-    /// or its revision is that of the application, and reverted where not.
-    async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) {
+    /// or its revision is that of the application, and reverted where not. Returns whether anything was done.
+    async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) -> bool {
         let book = parts.book.now();
-        let record = book.deployment(deployment);
-        let is_good = record.is_some_and(|record| {
-            let succeeded = |node: &NodeDeployment| node.status == NodeOutcome::Succeeded;
-            record.to.is_some()
-                && (record.to == book.revision || record.nodes.get(node).is_some_and(succeeded))
-        });
+        let Some(record) = book.deployment(deployment) else {
+            // It goes on: here, as soon as its job does, or it is one of another daemon.
+            tracing::info!(
+                app = self.settings.name,
+                node,
+                deployment,
+                "a deployment is under way on the node"
+            );
+            return false;
+        };
+        let succeeded = |node: &NodeDeployment| node.status == NodeOutcome::Succeeded;
+        let is_good = record.to.is_some()
+            && (record.to == book.revision || record.nodes.get(node).is_some_and(succeeded));
         let name = if is_good { StepName::Finish } else { StepName::Revert };
         let mut call = self.status_call();
         call.name = name;
         // A name of its own each time: a runner keeps how a job ended, and does not run it again.
         call.job_id = format!("{deployment}.{}-late-{}", name.as_str(), self.clock.unix_millis());
-        let revision = record.and_then(|record| record.to.clone()).unwrap_or_default();
+        let revision = record.to.clone().unwrap_or_default();
         call.deploy.insert("id".to_owned(), deployment.into());
         call.deploy.insert("revision".to_owned(), revision.into());
         match parts.steps.run(node, call).await {
@@ -173,6 +180,7 @@ impl App {
                 tracing::warn!(app = self.settings.name, node, %error, "an unfinished deployment is not settled");
             }
         }
+        true
     }
 
     /// Nothing is unfinished on this node any more.

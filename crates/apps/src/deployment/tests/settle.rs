@@ -53,3 +53,13 @@ async fn what_succeeded_on_it_is_confirmed_and_everything_else_reverted() {
         assert_eq!(unknown, ended.contains("unknown"), "{ended}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_recorded_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Fixture::new(dir.path(), &json!({}));
+    fixture.deploy("j1", &json!({"revision": "3"})).await;
+    // The daemon was killed, and its job has not gone on yet; or another daemon deploys there.
+    let (asked, _) = looked_at(&fixture, "j2").await;
+    assert_eq!(asked, ["web1 status"]);
+}
