@@ -30,6 +30,8 @@ pub(super) enum Does {
     /// The switch fails when the new tree is live.
     FailsLive(&'static str),
     IsAway,
+    /// It does not know the step that is to be joined.
+    IsUnknown,
     Plans(Value),
     Hangs,
 }
@@ -57,7 +59,7 @@ impl FakeNodes {
 
 fn failure(kind: RunnerFailureKind, error: &str, result: &Value) -> NodeStepOutcome {
     let result = result.as_object().cloned().unwrap_or_default();
-    Err(NodeStepFailure { kind, error: error.to_owned(), result, unreachable: false })
+    Err(NodeStepFailure { kind, error: error.to_owned(), result, unreachable: false, unknown: false })
 }
 
 #[async_trait]
@@ -81,6 +83,14 @@ impl NodeSteps for FakeNodes {
                 }
                 return away;
             }
+            Some(Does::IsUnknown) if call.joined => {
+                let mut unknown = failure(RunnerFailureKind::Lost, "does not know the job", &json!({}));
+                if let Err(unknown) = &mut unknown {
+                    unknown.unknown = true;
+                }
+                return unknown;
+            }
+            Some(Does::IsUnknown) => {}
             Some(Does::Plans(plan)) => return Ok(plan.as_object().cloned().unwrap_or_default()),
             Some(Does::Hangs) => {
                 call.stop.asked().await;
