@@ -230,7 +230,12 @@ impl DeployRounds<'_> {
         if !matches!(fault, DeployFault::Nothing | DeployFault::Tool(_)) {
             std::thread::sleep(self.random.millis(0, 1500));
         }
-        fault.end(&mut self.scene)
+        fault.end(&mut self.scene)?;
+        if self.random.below(3) == 0 {
+            // Somebody looks at once, perhaps before the deployment goes on.
+            drop(self.scene.refreshed(app));
+        }
+        Ok(())
     }
 
     /// Asks for the deployment, by the command line, while others go on.

@@ -145,7 +145,7 @@ impl Source for GitRepository {
             git_copy::checkout(&self.0, into, revision, run).await?;
             return tree::remove_named(into, ".git").await;
         }
-        let index = into.with_extension("index");
+        let index = tree::index_of(into);
         let prepare = |args: &[&str]| {
             let mut work_tree = std::ffi::OsString::from("--work-tree=");
             work_tree.push(into);
@@ -159,8 +159,8 @@ impl Source for GitRepository {
             Ok(_) => self.0.must(prepare(&["checkout-index", "--all", "--force", "--quiet"]), run).await,
             Err(error) => Err(error),
         };
-        let _ = std::fs::remove_file(&index);
-        written.map(drop)
+        written?;
+        tree::remove_index(into)
     }
 
     fn is_copy(&self, copy: &Path) -> bool {

@@ -304,3 +304,22 @@ async fn what_dead_programs_left_in_caches_is_removed() {
     app.deploy(&third).await.unwrap();
     assert!(locks.iter().all(|lock| !mirror.join(lock).exists()));
 }
+
+#[tokio::test]
+async fn the_index_of_a_git_that_was_killed_goes_with_its_tree() {
+    let minute = Minute::new();
+    let [one, two] = trees();
+    let mut app = App::new(SourceKind::Git, DeployMode::Exchange);
+    let first = app.repository.commit("first", &one);
+    let second = app.repository.commit("second", &two);
+    app.deploy(&first).await.unwrap();
+    assert!(Crash { app: &app, id: "crash", revision: &second, does_revert: false }.at("deploy-preparing"));
+    let side = app.folder.path().join("www/shop.herald");
+    let record: Value = serde_json::from_slice(&fs::read(side.join("record.json")).unwrap()).unwrap();
+    let name = record["step"]["to_tree"].as_str().unwrap();
+    for end in ["", ".lock"] {
+        fs::write(side.join(format!("trees/{name}.index{end}")), "").unwrap();
+    }
+    app.deployer().recover(&minute.run()).await.unwrap();
+    assert_eq!(fs::read_dir(side.join("trees")).unwrap().count(), 0);
+}
