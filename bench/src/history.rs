@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
-use crate::crash::verdict::get;
+use crate::crash::socket::get;
 use crate::load::{Load, Until, run};
 use crate::options::Options;
 use crate::place::{Place, free_port};

@@ -73,6 +73,11 @@ impl Program {
         Ok(())
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
         // Once it has ended there is nobody to get it.

@@ -3,11 +3,13 @@
 //! `cargo fuzz` calls them with bytes that reach new code (`.ci/fuzz-parsers`); the tests call them with the corpora
 //! and with damaged copies of these, so that what was found once stays mended on the stable toolchain, too.
 
+mod access;
 mod configuration;
 mod hook;
 mod state;
 mod wire;
 
+pub use access::authorization;
 pub use configuration::{cron, import, template, yaml};
 pub use hook::{hook_body, hook_signature, recorded_request, request_line};
 pub use state::journal;
@@ -17,7 +19,8 @@ pub use wire::{multipart, runner_signature, structured_fields};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
+    ("authorization", authorization),
     ("cron", cron),
     ("hook_body", hook_body),
     ("hook_signature", hook_signature),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::activation::Name;
+use herald_core::dispatcher::Handle;
 use herald_core::executor::Executor;
 use herald_core::plan::Plan;
 use herald_core::secret::Mask;
@@ -13,13 +14,15 @@ use herald_core::supervisor::{ReloadedTrigger, TriggerChange};
 use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
 
+use crate::app::{AppMonitor, app_of};
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::executor;
-use crate::executor::app::app_of;
 use crate::executor::publish::publisher_of;
 use crate::queue::QueueConnections;
 use herald_apps::{App, AppMemories};
+use herald_metrics::Metrics;
 use herald_projects::EtcdConnections;
+use herald_remote::NodeRegistry;
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
@@ -112,6 +115,17 @@ impl Assembly {
     #[must_use]
     pub fn apps(&self) -> Vec<App> {
         self.executors.values().filter_map(|part| app_of(&*part.component).cloned()).collect()
+    }
+
+    /// Looks at all applications from now on. Call it inside the runtime.
+    #[must_use]
+    pub fn watch_apps(
+        &self,
+        nodes: &Arc<NodeRegistry>,
+        handle: &Handle,
+        metrics: &Arc<Metrics>,
+    ) -> AppMonitor {
+        AppMonitor::start(self.apps(), self.memories.clone(), nodes, handle, metrics)
     }
 
     /// The names of all executors, with their types.

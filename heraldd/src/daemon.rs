@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use herald_access::Authenticator;
 use herald_base::service_manager::ServiceManager;
-use herald_core::activation::EventSink;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Handle, Setup};
 use herald_core::plan::Plan;
@@ -45,23 +45,17 @@ pub enum Error {
     Start(String),
 }
 
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        Self::Start(error.to_string())
-    }
+macro_rules! start_errors {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Start(error.to_string())
+            }
+        }
+    )+};
 }
 
-impl From<UnfitQueue> for Error {
-    fn from(error: UnfitQueue) -> Self {
-        Self::Start(error.to_string())
-    }
-}
-
-impl From<SocketError> for Error {
-    fn from(error: SocketError) -> Self {
-        Self::Start(error.to_string())
-    }
-}
+start_errors!(OpenError, UnfitQueue, SocketError);
 
 impl From<loading::ConfigLoadError> for Error {
     fn from(wrong: loading::ConfigLoadError) -> Self {
@@ -147,12 +141,12 @@ impl Daemon {
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
         let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
+        api.authenticator.exchange(config.settings.callers());
         let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
         assembly.note_projects().await;
         queue::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let triggers = start_triggers(&assembly, accept.clone(), clock.clone()).await?;
-        let apps = app_monitor(&assembly, &nodes, dispatcher.handle());
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
         serving.api.close_for(None);
         tracing::info!("heraldd is ready");
@@ -161,11 +155,11 @@ impl Daemon {
         let daemon = Self {
             path: path.to_owned(),
             id: fleet.id,
+            apps: assembly.watch_apps(&nodes, dispatcher.handle(), &state.metrics),
             dispatcher,
             triggers,
             etcd: EtcdMonitor::start(&assembly.etcd),
             queues: QueueMonitor::start(&assembly.queues),
-            apps,
             assembly,
             grace,
             log,
@@ -254,6 +248,7 @@ impl Daemon {
         let limits = config.settings.limits();
         let plan: Arc<Plan> = Arc::new(assembly.plan(config.workflow, config.mask));
         self.state.metrics.configured(plan.clone());
+        self.serving.api.authenticator.exchange(config.settings.callers());
         self.serving.api.show(View::new(&assembly, plan.clone()));
         self.dispatcher.handle().replace(plan, limits).await;
         if !self.etcd.watches(&assembly.etcd) {
@@ -262,7 +257,7 @@ impl Daemon {
         if !self.queues.watches(&assembly.queues) {
             self.queues = QueueMonitor::start(&assembly.queues);
         }
-        self.apps = app_monitor(&assembly, &self.nodes, self.dispatcher.handle());
+        self.apps = assembly.watch_apps(&self.nodes, self.dispatcher.handle(), &self.state.metrics);
         self.triggers.exchange(triggers).await;
         self.assembly.retire_into(assembly);
         let fleet = config.settings.fleet();
@@ -334,12 +329,6 @@ async fn start_triggers(
     Ok(triggers)
 }
 
-/// Looks at all applications.
-fn app_monitor(assembly: &Assembly, nodes: &Arc<NodeRegistry>, handle: &Handle) -> AppMonitor {
-    let sink: Arc<dyn EventSink> = Arc::new(handle.clone());
-    AppMonitor::start(assembly.apps(), assembly.memories.clone(), nodes, &sink)
-}
-
 /// What the control API speaks of.
 fn api(
     path: &Path,
@@ -353,6 +342,8 @@ fn api(
     Arc::new(Api {
         history: state.history(),
         logs: state.logs.clone(),
+        audit: state.audit(),
+        authenticator: Authenticator::default(),
         damage: state.damage(),
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),

@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 32] = [
+const ARROWS: [Arrows; 33] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -25,14 +25,17 @@ const ARROWS: [Arrows; 32] = [
     Arrows { from: "crates/terminal", product: &[], tests: &[] },
     // The level and the format of a log are options that config describes.
     Arrows { from: "crates/log", product: &["crates/base", "crates/config"], tests: &[] },
+    // Its options are described for a configuration; networks are net's.
+    Arrows { from: "crates/access", product: &["crates/base", "crates/config", "crates/net"], tests: &[] },
     // Networks and peers are net's.
     Arrows { from: "crates/webhook", product: &["crates/base", "crates/net"], tests: &[] },
     // The vocabulary of what it keeps, and the journal traits that it implements, are core's.
     Arrows { from: "crates/store", product: &["crates/base", "herald-core"], tests: &[] },
-    // A command reads the state_dir from a configuration, asks the socket, and shows the answer on a terminal.
+    // A command reads the state_dir from a configuration, asks the socket, and shows the answer on a terminal; `user`
+    // changes the users file.
     Arrows {
         from: "crates/control",
-        product: &["crates/base", "crates/config", "crates/net", "crates/terminal"],
+        product: &["crates/access", "crates/base", "crates/config", "crates/net", "crates/terminal"],
         tests: &[],
     },
     // It carries out jobs and speaks of their outcomes, which are core's; its commands are processes.

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use super::load::{Clients, Sent, connect};
 use super::random::Random;
 use super::rig::{self, Rig};
+use super::socket;
 use super::verdict::{self, Verdict};
 use crate::place::Place;
 
@@ -187,7 +188,7 @@ fn fill(path: &Path) -> Result<()> {
 }
 
 fn ready(rig: &Rig) -> Result<u16> {
-    Ok(verdict::get(&rig.socket(), "/readyz")?.0)
+    Ok(socket::get(&rig.socket(), "/readyz")?.0)
 }
 
 /// Posts until the answer has this status.

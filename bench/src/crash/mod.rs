@@ -6,8 +6,10 @@ pub(crate) mod load;
 pub(crate) mod options;
 pub(crate) mod publish;
 pub(crate) mod queue;
+pub(crate) mod socket;
 pub(crate) mod verdict;
 
+mod deploy;
 mod disk;
 mod kill;
 mod link;
@@ -42,6 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let why_not = match kind {
             Kind::Queue => crate::queue::redis::not_here(),
             Kind::Publish => publish::not_here(),
+            Kind::Deploy => deploy::not_here(),
             _ => on_a_disk.then(disk::not_here).flatten(),
         };
         if let Some(why) = why_not {
@@ -76,6 +79,7 @@ fn one(kind: Kind, place: &Place, rounds: u64, random: &mut Random) -> Result<Ve
         Kind::Link => link::link(place, rounds, random),
         Kind::Queue => queue::queue(place, rounds, random),
         Kind::Publish => publish::publish(place, rounds, random),
+        Kind::Deploy => deploy::deploy(place, rounds, random, &all_failpoints()?),
         Kind::Power => disk::power(place, rounds, random),
         Kind::Full => disk::full(place, rounds, random),
         Kind::ReadOnly => disk::read_only(place, rounds, random),
@@ -116,16 +120,23 @@ fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// The names of all failpoints, from the sources: those of remote jobs and their files, and the others.
-fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
+/// The names of all failpoints, from the sources.
+fn all_failpoints() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for folder in ["herald-core/src", "crates", "heraldd/src"] {
         collect(&root().join(folder), &mut names)?;
     }
     names.sort();
     names.dedup();
-    // No job of this kind publishes: the tests of crates/publish end a process at each of these steps.
-    names.retain(|name| !["publish-", "deploy-"].iter().any(|prefix| name.starts_with(prefix)));
+    Ok(names)
+}
+
+/// Those of remote jobs and their files, and the others that every job passes.
+fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
+    let mut names = all_failpoints()?;
+    // No job of this kind publishes or deploys: the tests of crates/publish and crates/deploy, and the kind `deploy`,
+    // end a process at each of these steps.
+    names.retain(|name| !["publish-", "deploy-", "apps-"].iter().any(|prefix| name.starts_with(prefix)));
     let is_remote = |name: &String| name.starts_with("remote-") || name.starts_with("staging-");
     let (remote, local): (Vec<_>, Vec<_>) = names.into_iter().partition(is_remote);
     ensure!(!remote.is_empty() && !local.is_empty(), "there are no failpoints");

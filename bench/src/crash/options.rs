@@ -11,12 +11,12 @@ ended as lost. They do not count as a loss: their process died with the daemon, 
   cargo run --release -p bench -- crash [--rounds N] [--kinds KINDS] [--seed N]
 
   --rounds N      rounds of `kill` (default 1000); the other kinds run a share of it
-  --kinds KINDS   some of kill,term,failpoint,runner,link,queue,publish,power,full,read-only (default all)
+  --kinds KINDS   some of kill,term,failpoint,runner,link,queue,publish,deploy,power,full,read-only (default all)
   --seed N        repeat the random moments of this seed
   --keep          keep the folder of each kind, and print its path
 
-queue needs redis-server; it prints what it does in each round. publish needs etcd and etcdctl. power, full and read-only create and mount file system
-images: they need root, loop devices and mkfs.ext4.";
+queue and deploy print what they do in each round. queue needs redis-server, publish etcd and etcdctl, deploy git and
+svnserve. power, full and read-only create and mount file system images: they need root, loop devices and mkfs.ext4.";
 
 /// A kind of crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,9 @@ pub(crate) enum Kind {
     Queue,
     /// A publication from etcd is killed: `lost` are rounds after which the disk was not as etcd.
     Publish,
+    /// Deployments: the daemon, runners, and their `git` and `svn` are killed. `lost` are nodes that are not as
+    /// recorded.
+    Deploy,
     /// Power loss.
     Power,
     /// A full disk.
@@ -44,7 +47,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Kill,
         Self::Term,
         Self::Failpoint,
@@ -52,6 +55,7 @@ impl Kind {
         Self::Link,
         Self::Queue,
         Self::Publish,
+        Self::Deploy,
         Self::Power,
         Self::Full,
         Self::ReadOnly,
@@ -67,6 +71,7 @@ impl Kind {
             Self::Link => "link",
             Self::Queue => "queue",
             Self::Publish => "publish",
+            Self::Deploy => "deploy",
             Self::Power => "power",
             Self::Full => "full",
             Self::ReadOnly => "read-only",
@@ -93,7 +98,7 @@ impl Options {
             Kind::Kill => 1,
             Kind::Term | Kind::Link => 4,
             Kind::Runner => 10,
-            Kind::Power => 5,
+            Kind::Power | Kind::Deploy => 5,
             Kind::Queue | Kind::Publish => 3,
             Kind::Full | Kind::ReadOnly => 20,
             // A round is a sweep over all of them.
@@ -146,7 +151,7 @@ mod tests {
     fn reads_arguments() {
         let read = |line: &str| read(line.split_whitespace().map(str::to_owned)).ok().flatten();
         for (line, expected) in [
-            ("--rounds 5 --seed 1", Some((5, 10, 1))),
+            ("--rounds 5 --seed 1", Some((5, 11, 1))),
             ("--kinds kill,full --seed 2", Some((1000, 2, 2))),
             ("--kinds none", None),
             ("--rounds 0", None),

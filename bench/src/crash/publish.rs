@@ -12,6 +12,7 @@ use rustix::process::Signal;
 
 use super::random::Random;
 use super::rig;
+use super::socket;
 use super::verdict::Verdict;
 use crate::place::{Place, free_port};
 use crate::program::Program;
@@ -62,6 +63,8 @@ pub(crate) fn publish(place: &Place, rounds: u64, random: &mut Random) -> Result
             lost.push(format!("round {round}: {wrong}"));
         }
     }
+    // The one before may have published everything: this one may just have been started.
+    socket::wait_until_it_answers(&mut daemon, &place.path("state/heraldd.sock"))?;
     rig::end(daemon, Signal::TERM)?;
     Ok(Verdict { rounds, acknowledged: rounds * FILES as u64, marked: 0, lost, repeated: Vec::new() })
 }

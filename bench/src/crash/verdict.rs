@@ -1,17 +1,16 @@
 //! Compares Herald's history with what was sent and what ran.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
 use super::evidence;
 use super::load::has_key;
 use super::rig::Rig;
+use super::socket::get;
 
 /// Time limit for all jobs to finish.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -34,13 +33,13 @@ pub(crate) struct Verdict {
 }
 
 /// A job as the history shows it.
-pub(super) struct Told {
+pub(super) struct ReportedJob {
     pub(super) id: String,
     pub(super) router: String,
     pub(super) status: String,
 }
 
-impl Told {
+impl ReportedJob {
     /// Whether it does the work of an event; the others are of `exe_done`.
     pub(super) fn is_work(&self) -> bool {
         self.router.starts_with("work")
@@ -48,21 +47,7 @@ impl Told {
 }
 
 /// By event.
-pub(super) type Jobs = HashMap<String, Vec<Told>>;
-
-/// A GET on the control socket.
-pub(crate) fn get(socket: &Path, path: &str) -> Result<(u16, Value)> {
-    let mut stream = UnixStream::connect(socket).with_context(|| format!("{}", socket.display()))?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.write_all(
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
-    let mut answer = String::new();
-    stream.take(64 << 20).read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
-}
+pub(super) type Jobs = HashMap<String, Vec<ReportedJob>>;
 
 fn page(socket: &Path, query: &str) -> Result<Value> {
     match get(socket, &format!("/v1/jobs?limit=1000{query}"))? {
@@ -97,8 +82,8 @@ pub(super) fn jobs(socket: &Path) -> Result<Jobs> {
         let page = page(socket, &cursor)?;
         for job in page["items"].as_array().into_iter().flatten() {
             let text = |key: &str| job[key].as_str().unwrap_or_default().to_owned();
-            let told = Told { id: text("id"), router: text("router"), status: text("status") };
-            found.entry(text("event_id")).or_default().push(told);
+            let reported = ReportedJob { id: text("id"), router: text("router"), status: text("status") };
+            found.entry(text("event_id")).or_default().push(reported);
         }
         match page["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
@@ -160,9 +145,9 @@ impl Verdict {
     pub(super) fn events(&mut self, acknowledged: &HashMap<u64, String>, jobs: &Jobs) {
         for (n, event) in acknowledged {
             let none = Vec::new();
-            let told: Vec<&Told> =
+            let reported: Vec<&ReportedJob> =
                 jobs.get(event).unwrap_or(&none).iter().filter(|job| job.is_work()).collect();
-            match told.as_slice() {
+            match reported.as_slice() {
                 [] => self.lost.push(format!("event {n} ({event}) has no job")),
                 [job] if job.status == "rejected" => {
                     self.lost.push(format!("the job of event {n} was rejected"));
@@ -203,12 +188,12 @@ impl Verdict {
 
     /// `exe_done` fired once for every finished job.
     pub(super) fn news(&mut self, jobs: &Jobs) {
-        let (ended, told) = (work(jobs), done(jobs));
-        if told < ended {
-            self.lost.push(format!("{ended} jobs finished, and exe_done reported {told}"));
+        let (ended, reported) = (work(jobs), done(jobs));
+        if reported < ended {
+            self.lost.push(format!("{ended} jobs finished, and exe_done reported {reported}"));
         }
-        if told > ended {
-            self.repeated.push(format!("{ended} jobs finished, and exe_done reported {told}"));
+        if reported > ended {
+            self.repeated.push(format!("{ended} jobs finished, and exe_done reported {reported}"));
         }
     }
 
@@ -236,17 +221,17 @@ mod tests {
         jobs: &[(&str, &str, &str, &str)],
         starts: &[(u64, &str, u32, usize)],
     ) -> (usize, usize, u64) {
-        let mut told = Jobs::new();
+        let mut reported = Jobs::new();
         for (event, id, router, status) in jobs {
             let (id, router, status) = ((*id).to_owned(), (*router).to_owned(), (*status).to_owned());
-            told.entry((*event).to_owned()).or_default().push(Told { id, router, status });
+            reported.entry((*event).to_owned()).or_default().push(ReportedJob { id, router, status });
         }
         let acknowledged = acknowledged.iter().map(|(n, event)| (*n, (*event).to_owned())).collect();
         let starts = starts.iter().map(|(n, id, attempt, times)| ((*n, (*id).to_owned(), *attempt), *times));
         let mut verdict = Verdict::default();
-        verdict.events(&acknowledged, &told);
-        verdict.starts(&starts.collect(), &told);
-        verdict.news(&told);
+        verdict.events(&acknowledged, &reported);
+        verdict.starts(&starts.collect(), &reported);
+        verdict.news(&reported);
         assert_eq!(verdict.check().is_ok(), verdict.lost.is_empty() && verdict.repeated.is_empty());
         (verdict.lost.len(), verdict.repeated.len(), verdict.marked)
     }

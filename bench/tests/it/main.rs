@@ -61,6 +61,12 @@ fn publications_that_are_killed() {
     crash("publish", 24);
 }
 
+/// Three rounds: a share of the number.
+#[test]
+fn deployments_that_are_killed() {
+    crash("deploy", 15);
+}
+
 #[test]
 fn power_loss_and_disks_that_fail() {
     crash("power,full,read-only", 40);

@@ -24,7 +24,7 @@ pub use book::{
     NodeDeployment, NodeOutcome, RecordedCommit,
 };
 pub use deployment::{AppPlan, DeploymentRefusal, DeploymentRequest, NodePlan, RequestError, params};
-pub use node::{NodeStepFailure, NodeSteps, RunnerSteps, StepCall, StepName, StepOutcome};
+pub use node::{NodeStepFailure, NodeStepOutcome, NodeSteps, RunnerSteps, StepCall, StepName};
 pub use settings::{
     AppNode, AppSettings, AppStrategy, FreezeError, FreezeWindow, OfflineNode, OnFailure, description,
 };

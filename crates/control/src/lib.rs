@@ -1,9 +1,12 @@
-//! The control API from the side of those who use it: its data types, the way to the socket of a running daemon, and
-//! the commands that only ask it something.
+//! The control API from the side of those who use it: its data types, the role that each call
+//! needs, the way to the socket of a running daemon, and
+//! the commands that only ask it something, or change the users file.
 
 pub mod client;
 pub mod command_output;
 pub mod commands;
 pub mod config_places;
 pub mod model;
+pub mod rights;
 pub mod state_dir;
+pub mod users_file;

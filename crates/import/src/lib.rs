@@ -3,6 +3,7 @@
 
 pub mod crontab;
 mod escape;
+pub mod go_deploy;
 pub mod go_git_webhooks;
 mod go_regex;
 pub mod imported;

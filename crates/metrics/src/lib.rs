@@ -1,5 +1,6 @@
 //! What is counted, for Prometheus. The names are part of what users rely on; docs/reference/metrics.md lists them.
 
+mod app;
 mod clock_waits;
 mod etcd;
 mod metrics_format;
@@ -11,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use app::AppMetrics;
 pub use clock_waits::ClockWait;
 use clock_waits::ClockWaits;
 use etcd::EtcdMetrics;
@@ -100,6 +102,8 @@ pub struct Metrics {
     pub etcd: EtcdMetrics,
     /// How each queue is.
     pub queues: QueueMetrics,
+    /// Deployments, and how applications are on their nodes.
+    pub apps: AppMetrics,
     /// How published projects are.
     pub published: PublishedMetrics,
     damage: Mutex<Damage>,
@@ -154,6 +158,7 @@ impl Metrics {
             damaged: Gauge::default(),
             etcd: EtcdMetrics::default(),
             queues: QueueMetrics::default(),
+            apps: AppMetrics::default(),
             published: PublishedMetrics::default(),
             damage: Mutex::default(),
             open: Mutex::default(),
@@ -206,6 +211,7 @@ impl Metrics {
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         self.etcd.register(registry);
         self.queues.register(registry);
+        self.apps.register(registry);
         self.published.register(registry);
         registry.register("reloads", "Configuration reloads", self.reloads.clone());
         let what = "Requests that were rejected because their sender is not known: a wrong signature, say";

@@ -85,6 +85,8 @@ pub enum MessageState {
     },
     /// It ended.
     Ended,
+    /// Its origin took it back before a worker had it.
+    Withdrawn,
     /// It is a dead letter.
     Dead {
         /// Why.

@@ -17,6 +17,7 @@ mod pieces;
 mod queue;
 mod redis;
 mod settings;
+mod withdrawal;
 mod worker;
 
 pub use error::QueueError;
@@ -28,7 +29,7 @@ pub use invalid::InvalidQueueSettings;
 pub use message::{
     DeadReason, EndStatus, MessageEnd, NewEnd, NewMessage, QueueMessage, RejectedMessage, SigningKeys,
 };
-pub use origin::{OriginError, PlaceInLine, QueueOrigin, WhenOffline};
+pub use origin::{OriginError, PlaceInLine, PutPolicy, QueueOrigin, WhenOffline};
 pub use pieces::{FilePieces, PieceName, RunnerReport};
 pub use queue::{
     ConsumeMode, ConsumerSettings, Delivery, DeliveryToken, HoldAnswer, ListItem, PutAnswer, Queue,
@@ -36,6 +37,7 @@ pub use queue::{
 };
 pub use redis::RedisQueue;
 pub use settings::{Durability, QueueAddress, QueueSettings};
+pub use withdrawal::Withdrawal;
 pub use worker::{
     Acknowledge, MessageRunner, NotBegun, QueueWorker, RequeuePolicy, RunId, RunReport, WorkerSettings,
 };

@@ -66,6 +66,11 @@ pub struct RunnerReport {
     pub files: Vec<FilePieces>,
 }
 
+impl FilePieces {
+    /// The largest file in bytes.
+    pub const LARGEST: u64 = 8 << 20;
+}
+
 impl RunnerReport {
     /// The largest result in bytes that is part of the report.
     pub const LARGEST_RESULT: usize = 16 << 10;

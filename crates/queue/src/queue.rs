@@ -15,6 +15,7 @@ use crate::inspect::{
 use crate::invalid::InvalidQueueSettings;
 use crate::message::{DeadReason, MessageEnd, NewEnd, NewMessage, QueueMessage};
 use crate::pieces::PieceName;
+use crate::withdrawal::Withdrawal;
 
 /// The answer to a put.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +54,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// After an error that [`QueueError::is_temporary`], the message may be in the queue or not: put it again.
     async fn put(&self, message: &NewMessage) -> Result<PutAnswer, QueueError>;
+
+    /// Takes a message back that no worker has. Its id is remembered for so long, so that it is not put again.
+    ///
+    /// # Errors
+    /// The queue cannot be asked. It may have been withdrawn.
+    async fn withdraw(&self, topic: &str, id: &str, remember: Duration) -> Result<Withdrawal, QueueError>;
 
     /// What the queue knows of these messages of a topic, in their order. For each, marker and entry are compared: one
     /// that has a marker only, and no worker with a living lease, is missing.
@@ -358,7 +365,7 @@ pub trait QueueConsumer: Send + Sync {
 }
 
 /// Where a result is, to acknowledge it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResultReceipt {
     /// The topic.
     pub topic: String,

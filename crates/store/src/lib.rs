@@ -3,6 +3,7 @@
 //! [`store`] is journal and history in the `state_dir`, [`history`] what can be asked of it, [`job_log`] the output of
 //! jobs, [`changes`] what is recorded right now.
 
+pub mod audit;
 pub mod changes;
 pub mod damage;
 pub mod history;

@@ -7,6 +7,7 @@
 //! | … `multi-node-webhook` … | `the_example_of_multi_node_webhook` |
 //! | … `crontab` … | `a_crontab_runs` |
 //! | section 12: … `watcher` …, both the seed's file and the original's own | `both_files_of_watcher_give_the_same` |
+//! | section 14: … `go-deploy server.json`, also with `//` comments | `a_server_json_with_and_without_comments` |
 //! | names on stderr, with line, what could not be carried over | `what_is_left_out_is_named` |
 //!
 //! If the program `webhook` is installed (`.ci/install` installs it), it gets the same requests; otherwise the expected
@@ -488,6 +489,49 @@ fn what_is_left_out_is_named() {
     assert!(ended.stderr.contains("/etc/passwd:1: this is not a crontab"), "{}", ended.text());
     let ended = run_to_end(place.bare("heraldd").args(["import", "webhook", "gone"]));
     assert_eq!(ended.code, Some(2), "{}", ended.text());
+}
+
+#[test]
+fn a_server_json_with_and_without_comments() {
+    let plain = "{\n\"listen_http\": \":8082\",\n\"jwt_secret\": \"\",\n\"apps\": [{\"name\": \"douke\", \"type\": \"svn\", \
+                 \"url\": \"svn://192.168.1.207/x\",\n\"node\": [{\"alias\": \"api-1\", \"addr\": \"192.168.1.11:8081\", \
+                 \"path\": \"/srv/x\", \"befor_deploy\": \"ls | cat\"}]}]\n}\n";
+    let commented = plain.replace(",\n", ", // 说明 \"\n").replace("[{", "[ /* a */ {");
+    let place = Place::new();
+    let read = |name: &str, text: &str| {
+        place.write(name, text);
+        run_to_end(place.bare("heraldd").args(["import", "go-deploy", name]))
+    };
+    let [plain, commented] = [("plain.json", plain), ("server.json", &*commented)].map(|(name, text)| {
+        let ended = read(name, text);
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+        let says = |line: usize, what: &str| ended.stderr.contains(&format!("{name}:{line}: {what}"));
+        assert!(
+            says(3, "jwt_secret is empty") && says(5, "befor_deploy: it has shell signs"),
+            "{}",
+            ended.stderr
+        );
+        ended.stdout
+    });
+    assert_eq!(plain, commented);
+    assert!(plain.contains("path: /api/deploy/updateByName"), "{plain}");
+    let with_jwt = read(
+        "jwt.json",
+        "{\"jwt_secret\": \"0123456789abcdef0123\", \"listen_http\": \":8082\", \"apps\": []}",
+    );
+    for (name, text) in [("plain.yml", &plain), ("jwt.yml", &with_jwt.stdout)] {
+        place.write(name, text);
+        let mut check = place.bare("heraldd");
+        check.args(["check", name]);
+        let secrets = text.split("${env:").skip(1).filter_map(|rest| rest.split_once('}'));
+        check.envs(secrets.map(|(secret, _)| (secret, "0123456789abcdef0123")));
+        let checked = run_to_end(&mut check);
+        assert_eq!(checked.code, Some(0), "{text}{}", checked.text());
+    }
+    assert!(with_jwt.stdout.contains("jwt: {secret: '${env:HERALD_JWT_SECRET}'"), "{}", with_jwt.stdout);
+    let wrong = read("bad.json", "{\"apps\": [ /*\n");
+    assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(2), ""), "{}", wrong.text());
+    assert!(wrong.stderr.starts_with("bad.json:1:12: a comment begins here"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -23,10 +23,11 @@ pub const QUEUE_DEAD: &str = "queue_dead";
 /// The internal trigger that fires when messages were deleted before this node had read them. Its name is reserved,
 /// too.
 pub const QUEUE_GAP: &str = "queue_gap";
-/// The internal trigger of deployments that people ask for: its router `app:NAME` is always there. Its name is reserved,
-/// too.
+/// The internal trigger of deployments that people ask for: its routers `app:NAME` are always there. Its name is
+/// reserved, too.
 pub const APP: &str = "app";
-/// The internal trigger that fires when what is live on a node no longer is what was deployed. Its name is reserved, too.
+/// The internal trigger that fires when what is live on a node no longer is what was deployed. Its name is reserved,
+/// too.
 pub const APP_STATE: &str = "app_state";
 /// The internal trigger that fires when a deployment has ended. Its name is reserved, too.
 pub const DEPLOYED: &str = "deployed";

@@ -11,7 +11,7 @@ use crate::value::secret::Mask;
 pub struct Actor {
     /// The name of the person or of the account.
     pub user: Option<Name>,
-    /// The way it came: `cli`, `api`, `token`, or the name of the trigger.
+    /// The way it came: `cli`, `api`, `token`, `password`, `jwt`, `proxy`, or the name of the trigger.
     pub via: Name,
     /// The network address it came from.
     pub address: Option<Name>,

@@ -208,7 +208,7 @@ fn exe_done_description() -> Description {
     .gives("attempts", "how many attempts were started")
     .gives(
         "by",
-        "who or what caused the job: `user`, `via` (`cli`, `api`, `token`, or the name of a trigger of type `http`), \
+        "who or what caused the job: `user`, `via` (`cli`, `api`, `token`, `password`, `jwt`, `proxy`, or the name of a trigger of type `http`), \
          `address`, `reason`, each a string or null. A chain inherits it from the event that began it. Null when \
          nobody did, as with `cron`",
     )

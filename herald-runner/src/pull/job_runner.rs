@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_base::ending::Ending;
 use herald_queue::{
-    DeadReason, Delivery, EndStatus, MessageRunner, NotBegun, PieceName, Queue, QueueGap, RunId, RunReport,
-    RunnerReport,
+    DeadReason, Delivery, EndStatus, FilePieces, MessageRunner, NotBegun, PieceName, Queue, QueueGap, RunId,
+    RunReport, RunnerReport,
 };
 use herald_wire::ending::EndingName;
 use herald_wire::job::JobKey;
@@ -28,6 +28,15 @@ enum PulledRun {
     Job(JobHandle),
     /// An earlier process started it, for this reason nobody knows how it ended.
     Lost(String),
+}
+
+/// Why a job that ran is reported as failed.
+#[derive(Debug, thiserror::Error)]
+enum NotSent {
+    #[error("the job ran, but its result files cannot be sent: {0}")]
+    Files(#[from] pieces::SendFilesError),
+    #[error("the job ran, but its result cannot be sent: {0}")]
+    Result(#[from] herald_queue::QueueError),
 }
 
 /// The jobs of the queue.
@@ -77,18 +86,15 @@ impl PulledJobs {
             }
             JobEnd::Ran { body, report } => (report.ending, body, report.error_line.clone()),
         };
-        let files = match pieces::send(&*self.queue, id, end.files().to_vec()).await {
-            Ok(files) => files,
-            Err(error) => {
-                let why = format!("the job ran, but its result files cannot be sent: {error}");
-                return failed(why, EndStatus::Failed);
-            }
-        };
-        let result_pieces = match self.send_result(id, body).await {
+        let mut sent = Vec::new();
+        let (files, result_pieces) = match self.send(id, end, body, &mut sent).await {
             Ok(pieces) => pieces,
-            Err(error) => {
-                let why = format!("the job ran, but its result cannot be sent: {error}");
-                return failed(why, EndStatus::Failed);
+            Err(why) => {
+                // The daemon does not get to know of them.
+                if let Err(error) = self.queue.delete_pieces(&sent).await {
+                    tracing::debug!("{error}; the pieces expire");
+                }
+                return failed(why.to_string(), EndStatus::Failed);
             }
         };
         let report = RunnerReport {
@@ -106,17 +112,25 @@ impl PulledJobs {
         }
     }
 
-    /// A result that does not fit into the report is sent in pieces. Returns how many.
-    async fn send_result(&self, id: &str, body: &[u8]) -> Result<usize, herald_queue::QueueError> {
+    /// Sends the files, and the result where it does not fit into the report. Returns the files, and how many pieces
+    /// the result has.
+    async fn send(
+        &self,
+        id: &str,
+        end: &JobEnd,
+        body: &[u8],
+        sent: &mut Vec<PieceName>,
+    ) -> Result<(Vec<FilePieces>, usize), NotSent> {
+        let files = pieces::send(&*self.queue, id, end.files().to_vec(), sent).await?;
         if body.len() <= RunnerReport::LARGEST_RESULT {
-            return Ok(0);
+            return Ok((files, 0));
         }
         let mut count = 0;
         for piece in body.chunks(PieceName::LARGEST) {
-            pieces::put(&*self.queue, &PieceName::result(id, count), piece).await?;
+            pieces::put(&*self.queue, PieceName::result(id, count), piece, sent).await?;
             count += 1;
         }
-        Ok(count)
+        Ok((files, count))
     }
 }
 

@@ -9,8 +9,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::request::files::{OpenFilesError, open_all};
 
-/// The largest file in bytes.
-const LARGEST: u64 = 8 << 20;
 /// How long the pieces are kept for the daemon.
 const KEEP: Duration = Duration::from_secs(60 * 60);
 
@@ -36,14 +34,15 @@ struct ReadFile {
     bytes: Vec<u8>,
 }
 
-/// Sends all files. Returns what the daemon needs to know of each.
+/// Sends all files. Returns what the daemon needs to know of each. `sent`: every piece of them is added.
 pub(super) async fn send(
     queue: &dyn Queue,
     message: &str,
     files: Vec<ResultFile>,
+    sent: &mut Vec<PieceName>,
 ) -> Result<Vec<FilePieces>, SendFilesError> {
     let read = tokio::task::spawn_blocking(move || read_all(&files)).await??;
-    let mut sent = Vec::new();
+    let mut all = Vec::new();
     for ReadFile { name, filename, bytes } in read {
         let pieces = FilePieces {
             pieces: bytes.chunks(PieceName::LARGEST).count(),
@@ -53,17 +52,23 @@ pub(super) async fn send(
             filename,
         };
         for (n, piece) in bytes.chunks(PieceName::LARGEST).enumerate() {
-            put(queue, &PieceName::of_file(message, &pieces.name, n), piece).await?;
+            put(queue, PieceName::of_file(message, &pieces.name, n), piece, sent).await?;
         }
-        sent.push(pieces);
+        all.push(pieces);
     }
-    Ok(sent)
+    Ok(all)
 }
 
 /// Puts a piece, until the queue has it.
-pub(super) async fn put(queue: &dyn Queue, name: &PieceName, piece: &[u8]) -> Result<(), QueueError> {
+pub(super) async fn put(
+    queue: &dyn Queue,
+    name: PieceName,
+    piece: &[u8],
+    sent: &mut Vec<PieceName>,
+) -> Result<(), QueueError> {
+    sent.push(name.clone());
     loop {
-        match queue.put_piece(name, piece, KEEP).await {
+        match queue.put_piece(&name, piece, KEEP).await {
             Err(error) if error.is_temporary() => tokio::time::sleep(Duration::from_secs(1)).await,
             other => return other,
         }
@@ -74,9 +79,9 @@ fn read_all(files: &[ResultFile]) -> Result<Vec<ReadFile>, SendFilesError> {
     let read = |opened: crate::request::files::Opened| {
         let (name, filename, file) = opened.into_parts();
         let mut bytes = Vec::new();
-        let done = file.take(LARGEST + 1).read_to_end(&mut bytes);
+        let done = file.take(FilePieces::LARGEST + 1).read_to_end(&mut bytes);
         done.map_err(|error| SendFilesError::Read { name: name.clone(), error })?;
-        if bytes.len() as u64 > LARGEST {
+        if bytes.len() as u64 > FilePieces::LARGEST {
             return Err(SendFilesError::TooLarge(name));
         }
         Ok(ReadFile { name, filename, bytes })

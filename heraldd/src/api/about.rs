@@ -10,8 +10,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use tokio::sync::oneshot;
 
+use super::act::CommandAct;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
-use super::caller::{CommandActor, ReasonQuery};
+use super::caller::ReasonQuery;
 use super::context::Api;
 use super::resources;
 use herald_control::model;
@@ -67,7 +68,7 @@ pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo>
             body = model::ProblemDetails, content_type = "application/problem+json"), CommonErrors))]
 pub(super) async fn reload(
     State(api): State<Arc<Api>>,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::Reloaded>> {
     let gone = || {
         ErrorResponse::later(
@@ -75,12 +76,7 @@ pub(super) async fn reload(
             "Herald is stopping, or busy with another reload",
         )
     };
-    tracing::info!(
-        user = by.user.as_deref(),
-        via = &*by.via,
-        reason = by.reason.as_deref(),
-        "reload requested"
-    );
+    act.begin_everywhere("configuration".to_owned()).await?;
     let (reply, answer) = oneshot::channel();
     api.reload.try_send(reply).map_err(|_| gone())?;
     match answer.await {
@@ -129,6 +125,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     api.metrics.etcd.show(&api.view().etcd);
     api.metrics.queues.show(&super::queues::snapshots(&api.view(), api.clock.now()).await);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
+    super::apps::show_metrics(&api).await;
     api.metrics.published.show(&super::published::states(&api.view()).await);
     let text = api.metrics.render(api.status().await.as_ref(), format);
     ([(CONTENT_TYPE, format.content_type())], text).into_response()

@@ -19,8 +19,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
 pub(super) struct ErrorResponse {
     status: StatusCode,
     detail: String,
-    /// Whether it is worth another try.
-    later: bool,
+    /// After how many seconds it is worth another try.
+    retry_after: Option<u64>,
     /// What an ambiguous id may mean.
     candidates: Option<Vec<String>>,
 }
@@ -30,12 +30,17 @@ pub(super) type HandlerResult<T> = Result<T, ErrorResponse>;
 
 impl ErrorResponse {
     pub(super) fn new(status: StatusCode, detail: impl std::fmt::Display) -> Self {
-        Self { status, detail: detail.to_string(), later: false, candidates: None }
+        Self { status, detail: detail.to_string(), retry_after: None, candidates: None }
     }
 
     /// Try again later.
     pub(super) fn later(status: StatusCode, detail: impl std::fmt::Display) -> Self {
-        Self { later: true, ..Self::new(status, detail) }
+        Self::after(status, 5, detail)
+    }
+
+    /// Try again after so many seconds.
+    pub(super) fn after(status: StatusCode, seconds: u64, detail: impl std::fmt::Display) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(status, detail) }
     }
 
     /// Nothing has this name; these are the names that there are.
@@ -84,8 +89,8 @@ impl IntoResponse for ErrorResponse {
         };
         let mut response = (self.status, Json(body)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if self.later {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -117,7 +122,8 @@ macro_rules! problems {
 }
 
 problems! {
-    CommonErrors: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token is missing or wrong (TCP only).",
+    CommonErrors: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token or the password is missing or wrong (TCP only).",
+        403 "The role of the caller does not allow it: `detail` names the one that does. Or a web page of another site sent it.",
         405 "Method not allowed: `Allow` lists those that are.", 503 "Herald cannot answer at the moment; try again later.";
     Missing: 404 "There is nothing of this id or name.";
     UnknownId: 404 "There is nothing of this id.", 409 "The id is ambiguous: `candidates` lists those that may be meant.";

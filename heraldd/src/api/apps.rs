@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use herald_access::Role;
 use herald_apps::{App, AppError, BookError, CommitQuery, DeploymentRequest, DeploymentWay};
 use herald_core::activation::{APP, EventSink, Key, NewEvent};
-use herald_core::actor::Actor;
 use herald_core::param::Params;
 use herald_core::unit;
 use herald_core::watch::Watch;
@@ -17,13 +17,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::IntoParams;
 
+use super::act::{ApiAct, CommandAct, RequestAct};
 use super::answer::{BadBody, CommonErrors, ErrorResponse, HandlerResult, Missing, TooManyRequests};
-use super::caller::{CommandActor, ReasonQuery, RequestActor};
+use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::rejected;
 use super::view::View;
-use crate::executor::app::{app_of, name_of};
+use crate::app::{app_of, name_of};
 use herald_control::model;
 
 /// How long a revision may take to be found out while somebody waits.
@@ -79,6 +80,18 @@ pub(super) fn all(view: &View) -> Vec<&App> {
     all
 }
 
+/// How the nodes of all applications are, for metrics.
+pub(super) async fn show_metrics(api: &Api) {
+    let view = api.view();
+    let mut states = Vec::new();
+    for app in all(&view) {
+        // What is not known is not shown.
+        let nodes = app.view().await.map(|view| view.nodes).unwrap_or_default();
+        states.extend(nodes.values().map(|node| (app.settings().name.as_str(), node.state.as_str())));
+    }
+    api.metrics.apps.show(states);
+}
+
 fn named<'a>(view: &'a View, name: &str) -> HandlerResult<&'a App> {
     let all = all(view);
     let unknown = || ErrorResponse::no_such("application", name, all.iter().map(|app| &*app.settings().name));
@@ -119,7 +132,7 @@ pub(super) async fn one(
     let app = named(&view, &name)?;
     if query.refresh {
         let nodes: Vec<String> = app.settings().nodes.iter().map(|node| node.name.clone()).collect();
-        // The changes are seen again by whoever fires the trigger.
+        // The monitor, which fires the trigger, sees the changes again.
         app.look_without_news(&nodes).await?;
     }
     Ok(Json(shown(&app.view().await?)?))
@@ -256,10 +269,10 @@ pub(super) async fn deployments(
 pub(super) async fn deploy(
     State(api): State<Arc<Api>>,
     Named(name): Named,
-    RequestActor(by): RequestActor,
+    RequestAct(act): RequestAct,
     Object(body): Object,
 ) -> HandlerResult<(StatusCode, Json<model::DeploymentAccepted>)> {
-    begin(&api, &name, by, body, DeploymentWay::Deploy).await
+    begin(&api, &name, act, body, DeploymentWay::Deploy).await
 }
 
 /// Rolls an application back
@@ -272,23 +285,30 @@ pub(super) async fn deploy(
 pub(super) async fn rollback(
     State(api): State<Arc<Api>>,
     Named(name): Named,
-    RequestActor(by): RequestActor,
+    RequestAct(act): RequestAct,
     Object(body): Object,
 ) -> HandlerResult<(StatusCode, Json<model::DeploymentAccepted>)> {
-    begin(&api, &name, by, body, DeploymentWay::Rollback).await
+    begin(&api, &name, act, body, DeploymentWay::Rollback).await
 }
 
 async fn begin(
     api: &Api,
     name: &str,
-    by: Arc<Actor>,
+    act: ApiAct,
     body: Params,
     action: DeploymentWay,
 ) -> HandlerResult<(StatusCode, Json<model::DeploymentAccepted>)> {
     let view = api.view();
     let app = named(&view, name)?;
     let wanted: model::DeploymentWanted = serde_json::from_value(Value::Object(body)).map_err(bad)?;
-    let (by, wanted) = with_reason(by, wanted)?;
+    checked(&wanted)?;
+    let reason = wanted.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
+    let act = act.because(reason);
+    let what = format!("app {name}{}", if wanted.overrides { ", override" } else { "" });
+    let by = match wanted.overrides {
+        true => act.begin_as(Role::Admin, what, [name]).await?,
+        false => act.begin(what, [name]).await?,
+    };
     if wanted.overrides && by.reason.is_none() {
         return Err(bad("override: it needs a reason"));
     }
@@ -298,6 +318,7 @@ async fn begin(
         _ => Params::new(),
     };
     params.shift_remove("key");
+    params.insert("reason".to_owned(), by.reason.as_deref().into());
     params.insert("action".to_owned(), action.as_str().into());
     let request = DeploymentRequest::read("new", 1, &params).map_err(bad)?;
     let revision = app.accepts(&request, LONGEST_RESOLVE).await?;
@@ -322,24 +343,14 @@ async fn begin(
     Ok((StatusCode::ACCEPTED, Json(accepted)))
 }
 
-/// The reason may be in the query, the header or the body.
-fn with_reason(
-    by: Arc<Actor>,
-    mut wanted: model::DeploymentWanted,
-) -> HandlerResult<(Arc<Actor>, model::DeploymentWanted)> {
+fn checked(wanted: &model::DeploymentWanted) -> HandlerResult<()> {
     for (name, text) in [("reason", &wanted.reason), ("key", &wanted.key)] {
         let text = text.as_deref().unwrap_or_default();
         if text.chars().count() > LONGEST_TEXT || text.contains(char::is_control) {
             return Err(bad(format!("{name}: expected one line of at most {LONGEST_TEXT} characters")));
         }
     }
-    let given = wanted.reason.take().filter(|reason| !reason.trim().is_empty());
-    wanted.reason = given.clone().or_else(|| by.reason.as_ref().map(ToString::to_string));
-    let by = match given {
-        Some(reason) => Arc::new(Actor { reason: Some(reason.trim().into()), ..(*by).clone() }),
-        None => by,
-    };
-    Ok((by, wanted))
+    Ok(())
 }
 
 /// Holds an application: nothing is deployed until the hold ends
@@ -349,7 +360,7 @@ fn with_reason(
 pub(super) async fn hold(
     State(api): State<Arc<Api>>,
     Named(name): Named,
-    RequestActor(by): RequestActor,
+    RequestAct(act): RequestAct,
     Object(body): Object,
 ) -> HandlerResult<Json<model::HoldResource>> {
     let view = api.view();
@@ -361,7 +372,7 @@ pub(super) async fn hold(
     }
     let lasting = wanted.lasting.map(|lasting| unit::duration(&lasting.into())).transpose();
     let lasting = lasting.map_err(|error| bad(format!("for: {error}")))?;
-    tracing::info!(app = name, by = name_of(Some(&by)), "the application is held");
+    let by = act.because(Some(reason)).begin(format!("app {name}"), [&*name]).await?;
     Ok(Json(shown(&app.hold(&name_of(Some(&by)), reason, lasting).await?)?))
 }
 
@@ -371,10 +382,10 @@ pub(super) async fn hold(
 pub(super) async fn unhold(
     State(api): State<Arc<Api>>,
     Named(name): Named,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<Option<model::HoldResource>>> {
     let view = api.view();
     let app = named(&view, &name)?;
-    tracing::info!(app = name, by = name_of(Some(&by)), "the hold ends");
+    act.begin(format!("app {name}"), [&*name]).await?;
     Ok(Json(shown(&app.unhold().await?)?))
 }

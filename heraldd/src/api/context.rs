@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use herald_access::Authenticator;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::dispatcher::{DispatcherStatus, Handle};
@@ -16,6 +17,7 @@ use super::reload::ReloadRequest;
 use super::view::View;
 use herald_metrics::Metrics;
 use herald_remote::NodeRegistry;
+use herald_store::audit::AuditLog;
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::History;
@@ -32,6 +34,10 @@ pub struct Api {
     pub logs: JobLogs,
     /// What of the state is damaged.
     pub damage: Damage,
+    /// Who did what.
+    pub audit: Arc<dyn AuditLog>,
+    /// Who may come in.
+    pub authenticator: Authenticator,
     /// The way to the dispatcher.
     pub handle: Handle,
     /// What time it is.

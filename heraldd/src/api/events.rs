@@ -10,10 +10,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::act::{CommandAct, RequestAct};
 use super::answer::{
     BadBody, CommonErrors, Conflict, ErrorResponse, HandlerResult, Missing, TooManyRequests, UnknownId,
 };
-use super::caller::{CommandActor, ReasonQuery, RequestActor};
+use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
@@ -45,7 +46,7 @@ pub(super) struct ReplayQuery {
     #[param(required = false)]
     run: bool,
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
-    #[expect(dead_code, reason = "described here, and read by `CommandActor`")]
+    #[expect(dead_code, reason = "described here, and read by `CommandAct`")]
     #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
 }
@@ -59,7 +60,7 @@ pub(super) async fn replay(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
     Asked(query): Asked<ReplayQuery>,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::Replayed>> {
     let past = api.history.activation(&id).await?.ok_or_else(|| ErrorResponse::unknown("event", &id))?;
     if !query.run {
@@ -77,6 +78,8 @@ pub(super) async fn replay(
         );
         return Err(ErrorResponse::new(StatusCode::CONFLICT, why));
     }
+    let view = api.view();
+    let by = act.begin(format!("event {id}"), view.routers_of(&past.trigger)).await?;
     let event =
         NewEvent { by: Some(by), ..NewEvent::new(past.trigger, Arc::unwrap_or_clone(past.trigger_param)) };
     match api.handle.accept_event(event).await {
@@ -99,12 +102,13 @@ pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::Tri
 pub(super) async fn activate(
     State(api): State<Arc<Api>>,
     Named(name): Named,
-    RequestActor(by): RequestActor,
+    RequestAct(act): RequestAct,
     Object(params): Object,
 ) -> HandlerResult<Json<model::Activated>> {
     let view = api.view();
     let trigger =
         view.trigger(&name).ok_or_else(|| ErrorResponse::no_such("trigger", &name, view.trigger_names()))?;
+    let by = act.begin(format!("trigger {trigger}"), view.routers_of(&trigger)).await?;
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
         Err(refused) => Err(rejected(&refused)),

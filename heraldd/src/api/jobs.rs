@@ -12,8 +12,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
+use super::act::CommandAct;
 use super::answer::{CommonErrors, Conflict, ErrorResponse, HandlerResult, TooManyRequests, UnknownId};
-use super::caller::{CommandActor, ReasonQuery};
+use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
@@ -117,8 +118,17 @@ pub(super) async fn one(
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<(StatusCode, Json<model::Cancelling>)> {
+    // An admin can cancel a running job even while the history cannot be read.
+    let router = match act.is_limited() {
+        true => {
+            let job = api.history.job(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
+            Some(job.summary.router)
+        }
+        false => None,
+    };
+    let by = act.begin(format!("job {id}"), router.as_deref()).await?;
     if api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await {
         return Ok((StatusCode::ACCEPTED, Json(model::Cancelling { job_id: id })));
     }
@@ -137,10 +147,11 @@ pub(super) async fn cancel(
 pub(super) async fn retry(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<(StatusCode, Json<model::Retried>)> {
     let conflict = |sentence: String| ErrorResponse::new(StatusCode::CONFLICT, sentence);
     let found = api.history.stored(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
+    let by = act.begin(format!("job {id}"), [&*found.stored.job.router]).await?;
     if !found.ended {
         return Err(conflict("the job has not ended yet; cancel it first, or wait".to_owned()));
     }

@@ -1,12 +1,17 @@
 //! The control API: on `<state_dir>/heraldd.sock`, which only the daemon's own user can open, and on a TCP port where
-//! the configuration says so, for those who know its token.
+//! the configuration says so, for those who prove who they are. [`herald_control::rights`]
+//! says which role each call needs.
 //!
 //! JSON in and out; errors are `application/problem+json` (RFC 9457). The OpenAPI document is made from the handlers.
 
 mod about;
+mod act;
 mod answer;
 mod apps;
+mod audit;
+mod authenticate;
 mod caller;
+mod check_role;
 mod context;
 mod document;
 mod event_list;

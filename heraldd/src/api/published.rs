@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::IntoParams;
 
+use super::act::CommandAct;
 use super::answer::{CommonErrors, Conflict, ErrorResponse, HandlerResult, Missing, TooManyRequests};
-use super::caller::CommandActor;
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::jobs::rejected;
@@ -152,7 +152,7 @@ pub(super) struct PublishQuery {
     #[param(max_length = 100)]
     rollback: Option<String>,
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
-    #[expect(dead_code, reason = "described here, and read by `CommandActor`")]
+    #[expect(dead_code, reason = "described here, and read by `CommandAct`")]
     #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
 }
@@ -165,7 +165,7 @@ pub(super) async fn publish(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<PublishQuery>,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::Activated>> {
     let view = api.view();
     let found = named(&view, &name).await?;
@@ -180,6 +180,7 @@ pub(super) async fn publish(
     if let Some(rollback) = query.rollback {
         params.insert("rollback".to_owned(), rollback.into());
     }
+    let by = act.begin(format!("project {name}"), view.routers_of(&trigger)).await?;
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
         Err(refused) => Err(rejected(&refused)),

@@ -55,6 +55,7 @@ pub(super) fn message(queue: &str, view: MessageView, mask: &Mask) -> model::Mes
         MessageState::Held { node, started: false } => ("held", Some(node.clone())),
         MessageState::Held { node, started: true } => ("running", Some(node.clone())),
         MessageState::Ended => ("ended", known.ends.first().map(|end| end.node.clone())),
+        MessageState::Withdrawn => ("withdrawn", None),
         MessageState::Dead { .. } => ("dead", None),
     };
     let message = message.and_then(Result::ok);
@@ -105,6 +106,7 @@ fn reason(view: &MessageView) -> String {
             let end = |end: &herald_queue::MessageEnd| format!("{} on {}", word(end.status), end.node);
             view.known.ends.iter().map(end).collect::<Vec<_>>().join(", ")
         }
+        MessageState::Withdrawn => "its job was cancelled before a worker had it".to_owned(),
         MessageState::Dead { reason } => reason.clone(),
     }
 }

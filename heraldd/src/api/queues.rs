@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::act::{ApiAct, CommandAct};
 use super::answer::{BadBody, CommonErrors, Conflict, ErrorResponse, HandlerResult, Missing};
-use super::caller::{CommandActor, ReasonQuery};
+use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::{Asked, Named};
 use super::queue_resources;
@@ -209,10 +210,9 @@ pub(super) async fn dead(
 pub(super) async fn pause(
     State(api): State<Arc<Api>>,
     path: TopicInPath,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::TopicPaused>> {
-    tracing::info!(user = by.user.as_deref(), via = &*by.via, topic = path.topic, "topic paused");
-    set_paused(&api, path, true).await
+    set_paused(&api, act, path, true).await
 }
 
 /// Resumes a topic
@@ -222,15 +222,20 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(api): State<Arc<Api>>,
     path: TopicInPath,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::TopicPaused>> {
-    tracing::info!(user = by.user.as_deref(), via = &*by.via, topic = path.topic, "topic resumed");
-    set_paused(&api, path, false).await
+    set_paused(&api, act, path, false).await
 }
 
-async fn set_paused(api: &Api, path: TopicInPath, paused: bool) -> HandlerResult<Json<model::TopicPaused>> {
+async fn set_paused(
+    api: &Api,
+    act: ApiAct,
+    path: TopicInPath,
+    paused: bool,
+) -> HandlerResult<Json<model::TopicPaused>> {
     let connection = named(api, &path.queue)?;
     let queue = &*connection.queue;
+    act.begin_everywhere(format!("topic {}/{}", path.queue, path.topic)).await?;
     ask(queue, queue.set_paused(&path.topic, paused)).await?;
     Ok(Json(model::TopicPaused { topic: path.topic, paused }))
 }
@@ -246,7 +251,7 @@ pub(super) struct RequeueQuery {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
-    #[expect(dead_code, reason = "described here, and read by `CommandActor`")]
+    #[expect(dead_code, reason = "described here, and read by `CommandAct`")]
     #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
 }
@@ -259,11 +264,11 @@ pub(super) async fn requeue(
     State(api): State<Arc<Api>>,
     TopicInPath { queue, topic }: TopicInPath,
     Asked(query): Asked<RequeueQuery>,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::Requeued>> {
     let connection = named(&api, &queue)?;
     let queue = &*connection.queue;
-    tracing::info!(user = by.user.as_deref(), via = &*by.via, topic, id = query.id, "dead letters requeued");
+    act.begin_everywhere(format!("topic {}/{topic}", queue.name())).await?;
     let limit = query.limit.unwrap_or(MOST).clamp(1, MOST);
     let (mut requeued, mut skipped, mut after) = (0, 0, None::<String>);
     while requeued < limit as u64 {
@@ -296,11 +301,11 @@ pub(super) async fn requeue(
 pub(super) async fn forget(
     State(api): State<Arc<Api>>,
     TopicInPath { queue, topic: node }: TopicInPath,
-    CommandActor(by): CommandActor,
+    CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::ForgottenResource>> {
     let connection = named(&api, &queue)?;
     let queue = &*connection.queue;
-    tracing::info!(user = by.user.as_deref(), via = &*by.via, node, "node forgotten");
+    act.begin_everywhere(format!("node {node} of the queue {}", queue.name())).await?;
     let forgotten = ask(queue, queue.forget(&node)).await?;
     if forgotten.topics == 0 {
         let why = format!("no topic of the queue {} knows the node \"{node}\"", queue.name());

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
@@ -11,8 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answer::{CommonErrors, ErrorResponse};
+use super::check_role::check_role;
 use super::context::Api;
-use super::{about, apps, document, event_list, events, jobs, log, published, queues, stream};
+use super::{about, apps, audit, document, event_list, events, jobs, log, published, queues, stream};
 
 /// All calls, with what the document says of them.
 fn described() -> OpenApiRouter<Arc<Api>> {
@@ -49,6 +51,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(queues::requeue))
         .routes(routes!(queues::message))
         .routes(routes!(queues::forget))
+        .routes(routes!(audit::list))
         .routes(routes!(about::info))
         .routes(routes!(about::reload))
         .routes(routes!(stream::stream))
@@ -78,6 +81,7 @@ async fn openapi_json() -> Response {
 pub(super) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
+        .route_layer(middleware::from_fn_with_state(api.clone(), check_role))
         .fallback(|| async { ErrorResponse::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
             ErrorResponse::new(

@@ -1,28 +1,18 @@
-//! The listeners of the API, and who may come in.
+//! The listeners of the API.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
 use herald_core::trigger::ComponentError;
 use herald_net::tls::ServerTls;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use hyper::body::Incoming;
-use sha2::{Digest, Sha256};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower_service::Service;
 
-use super::answer::ErrorResponse;
-use super::caller::ApiCaller;
+use super::authenticate::AuthenticatedRouter;
 use super::context::Api;
-use super::routes;
 use crate::config::ApiSettings;
 use herald_net::listen::{ListenError, Listener, ListenerTls, bind_tcp, bind_unix};
-use herald_net::serve::{self, Handler, Peer, ServeOptions};
+use herald_net::serve::{self, ServeOptions};
 
 /// The file of the socket in `state_dir`.
 const SOCKET: &str = "heraldd.sock";
@@ -51,8 +41,6 @@ pub struct Serving {
 /// The API on a TCP port.
 pub struct Tcp {
     settings: ApiSettings,
-    /// The digest of the token, which a reload may change.
-    token: Arc<RwLock<[u8; 32]>>,
     /// TLS, which a reload may change too.
     live_tls: ListenerTls,
     server: Server,
@@ -71,7 +59,7 @@ impl Serving {
         let mut serving = Self { api, socket: None, tcp: None, ending: JoinSet::new() };
         if let Some(folder) = folder {
             let socket = bind_unix(&folder.join(SOCKET), SOCKET_MODE).await?;
-            serving.socket = Some(Server::start(Listener::Unix(socket), &serving.api, None));
+            serving.socket = Some(Server::start(Listener::Unix(socket), &serving.api, true));
         }
         if let Some(settings) = tcp {
             serving.tcp = Some(serving.listen(settings).await?);
@@ -88,9 +76,8 @@ impl Serving {
         let live_tls = ListenerTls::from(tls);
         let listener = bind_tcp(&settings.host, settings.port).await?.with_tls(live_tls.clone());
         tracing::info!("the control API listens on {}{}", listener.address(), listener.tls_suffix());
-        let token = Arc::new(RwLock::new(digest(&settings.token)));
-        let server = Server::start(listener, &self.api, Some(token.clone()));
-        Ok(Tcp { settings: settings.clone(), token, live_tls, server })
+        let server = Server::start(listener, &self.api, false);
+        Ok(Tcp { settings: settings.clone(), live_tls, server })
     }
 
     /// Gets hold of what other settings need, while all stays as it is.
@@ -129,7 +116,6 @@ impl Serving {
                 if let Some(tls) = tls {
                     tcp.live_tls.set(tls);
                 }
-                *tcp.token.write().unwrap_or_else(PoisonError::into_inner) = digest(&settings.token);
                 tcp.settings = *settings;
             }
             PreparedApi::InPlace { settings, tls } => {
@@ -206,10 +192,10 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(listener: Listener, api: &Arc<Api>, token: Option<Arc<RwLock<[u8; 32]>>>) -> Self {
-        let checked = Arc::new(TokenCheck { router: routes::served(api.clone()), token });
+    fn start(listener: Listener, api: &Arc<Api>, is_socket: bool) -> Self {
+        let router = Arc::new(AuthenticatedRouter::new(api, is_socket));
         let stop = CancellationToken::new();
-        let serve = serve::serve(vec![listener], ServeOptions::default(), checked, stop.clone());
+        let serve = serve::serve(vec![listener], ServeOptions::default(), router, stop.clone());
         Self { task: tokio::spawn(serve), stop }
     }
 
@@ -217,48 +203,4 @@ impl Server {
         self.stop.cancel();
         let _ = (&mut self.task).await;
     }
-}
-
-/// Lets in who may come in.
-struct TokenCheck {
-    router: Router,
-    /// The digest of what callers must know; on the socket the file's mode decides.
-    token: Option<Arc<RwLock<[u8; 32]>>>,
-}
-
-impl Handler for TokenCheck {
-    type Body = Body;
-
-    async fn handle(&self, mut request: Request<Incoming>, peer: &Peer) -> Response {
-        if let Some(token) = &self.token
-            && !knows(request.headers(), &token.read().unwrap_or_else(PoisonError::into_inner))
-        {
-            return unauthorized();
-        }
-        request.extensions_mut().insert(ApiCaller { uid: peer.uid, address: peer.address });
-        match self.router.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        }
-    }
-}
-
-fn digest(token: &str) -> [u8; 32] {
-    Sha256::digest(token).into()
-}
-
-/// Digests are compared, so that the time that takes reveals nothing about the token.
-fn knows(headers: &HeaderMap, token: &[u8; 32]) -> bool {
-    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.split_once(' '));
-    given.is_some_and(|(scheme, given)| {
-        scheme.eq_ignore_ascii_case("bearer") && digest(given.trim()) == *token
-    })
-}
-
-fn unauthorized() -> Response {
-    let detail = "send the `token` of the `api` section as  Authorization: Bearer TOKEN";
-    let mut response = ErrorResponse::new(StatusCode::UNAUTHORIZED, detail).into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
 }

@@ -5,22 +5,28 @@ use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use axum::body::Body;
+use herald_access::{
+    AccessSettings, AuthenticatedCaller, Authenticator, PresentedProof, Role, TokenDigest, TokenSettings, Via,
+};
 use herald_core::activation::{Activation, EventSink, Name};
 use herald_core::clock::SystemClock;
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::plan::Limits;
 use herald_core::selector::{Answer, ComponentError, Question, Selector};
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use super::caller::ApiCaller;
 use super::{Api, View, routes};
 use crate::loading;
+use herald_control::rights::{RIGHTS, right_of};
 use herald_metrics::Metrics;
+use herald_store::audit::{AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MemoryAudit};
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::MemoryHistory;
@@ -71,6 +77,8 @@ fn api(
     let api = Api {
         history,
         logs: JobLogs::new(None, 1 << 20),
+        audit: Arc::new(MemoryAudit::default()),
+        authenticator: Authenticator::default(),
         damage: Damage::default(),
         handle: dispatcher.handle().clone(),
         clock,
@@ -93,6 +101,17 @@ async fn get(api: &Arc<Api>, path: &str) -> (StatusCode, String) {
 }
 
 async fn send(api: &Arc<Api>, request: Request<Body>) -> (StatusCode, String) {
+    send_as(api, Some(AuthenticatedCaller::admin(None, Via::Socket)), request).await
+}
+
+async fn send_as(
+    api: &Arc<Api>,
+    caller: Option<AuthenticatedCaller>,
+    mut request: Request<Body>,
+) -> (StatusCode, String) {
+    if let Some(caller) = caller.map(Arc::new) {
+        request.extensions_mut().insert(ApiCaller { caller, address: None });
+    }
     let response = routes::served(api.clone()).call(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -165,4 +184,121 @@ async fn a_replay_ends_even_if_no_selector_answers() {
     assert!(body.contains("did not all answer within 60 s"), "{body}");
     // Each of the two tasks alone would have had as long.
     assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+/// Each operation of the document, as method and path.
+fn operations() -> Vec<(Method, String)> {
+    let document = serde_json::to_value(routes::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let of_path = |(path, operations): (&String, &serde_json::Value)| {
+        let methods = operations.as_object().unwrap().keys();
+        methods.map(|method| (method.to_uppercase().parse().unwrap(), path.clone())).collect::<Vec<_>>()
+    };
+    paths.flat_map(of_path).collect()
+}
+
+#[test]
+fn the_table_of_rights_has_every_call_and_no_other() {
+    let mut known: Vec<(Method, String)> =
+        RIGHTS.iter().map(|right| (right.method.clone(), right.path.to_owned())).collect();
+    let mut operations = operations();
+    let order = |one: &(Method, String)| (one.1.clone(), one.0.to_string());
+    known.sort_by_key(order);
+    operations.sort_by_key(order);
+    assert_eq!(known, operations);
+    for right in RIGHTS {
+        assert_eq!(right.act.is_some(), right.method != Method::GET, "{right:?}");
+        assert!(right.act.is_none() || right.role() >= Role::Operator, "{right:?}");
+        assert_eq!(right_of(&right.method, right.path), right);
+    }
+    assert_eq!(right_of(&Method::HEAD, "/v1/jobs").role(), Role::Viewer);
+    assert_eq!(right_of(&Method::PUT, "/v1/jobs").role(), Role::Admin, "what is not known needs an admin");
+}
+
+/// A caller with this role, whose token is named after it.
+async fn caller(role: Role) -> AuthenticatedCaller {
+    let digest = TokenDigest::of(role.as_str());
+    let token = TokenSettings { name: Some(role.to_string()), digest, role };
+    let authenticator =
+        Authenticator::new(AccessSettings { tokens: vec![token], ..AccessSettings::default() });
+    let header = move |_: &str| vec![format!("Bearer {role}")];
+    authenticator.caller(&PresentedProof { peer: None, client: None, header: &header, now: 0 }).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_call_needs_its_role() {
+    let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
+    let mut refused = 0;
+    for right in RIGHTS {
+        let path = right.path.replace("{id}", "nothing").replace(['{', '}'], "");
+        let request = || {
+            let request = Request::builder().method(right.method.clone()).uri(&path);
+            request.body(Body::empty()).unwrap()
+        };
+        assert_eq!(send_as(&api, None, request()).await.0, StatusCode::UNAUTHORIZED, "{right:?}");
+        for role in Role::ALL {
+            // It never ends.
+            if right.path == "/v1/stream" {
+                continue;
+            }
+            let (status, body) = send_as(&api, Some(caller(role).await), request()).await;
+            if role < right.role() {
+                let says = format!("this needs the role {}; {role} has the role {role}", right.role());
+                assert!(
+                    status == StatusCode::FORBIDDEN && body.contains(&says),
+                    "{right:?}: {status} {body}"
+                );
+                refused += usize::from(right.act.is_some());
+            } else {
+                let is_let_in = status != StatusCode::FORBIDDEN && status != StatusCode::UNAUTHORIZED;
+                assert!(is_let_in, "{right:?} {role}: {status} {body}");
+            }
+        }
+    }
+    let audit = api.audit.entries(AuditQuery { limit: 1000, ..AuditQuery::default() }).await.unwrap();
+    let recorded = audit.entries.iter().filter(|entry| entry.record.refused.is_some()).count();
+    assert_eq!(recorded, refused, "each of them is recorded");
+}
+
+/// Never records anything.
+struct FullDisk;
+
+#[async_trait]
+impl AuditLog for FullDisk {
+    async fn record(&self, _: AuditRecord) -> Result<(), AuditError> {
+        Err(AuditError::Thread(tokio::spawn(std::future::pending::<()>()).await_aborted().await))
+    }
+
+    async fn entries(&self, _: AuditQuery) -> Result<AuditPage, AuditError> {
+        Ok(AuditPage::default())
+    }
+}
+
+/// Gives the error of a task that was ended.
+trait Aborted {
+    async fn await_aborted(self) -> tokio::task::JoinError;
+}
+
+impl Aborted for tokio::task::JoinHandle<()> {
+    async fn await_aborted(self) -> tokio::task::JoinError {
+        self.abort();
+        self.await.unwrap_err()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_recorded_is_not_done() {
+    let recent = Arc::new(MemoryHistory::default());
+    recent.begin();
+    let (api, _dispatcher) = api(Arc::default(), recent.clone(), None);
+    let mut inner = Arc::into_inner(api).unwrap();
+    inner.audit = Arc::new(FullDisk);
+    let api = Arc::new(inner);
+    let fire = Request::post("/v1/triggers/tick").body(Body::empty()).unwrap();
+    let (status, body) = send(&api, fire).await;
+    assert!(
+        status == StatusCode::SERVICE_UNAVAILABLE && body.contains("cannot be recorded"),
+        "{status} {body}"
+    );
+    assert_eq!(get(&api, "/v1/events").await.1, r#"{"items":[],"next_cursor":null}"#);
 }

@@ -60,6 +60,11 @@ impl View {
         self.triggers.iter().map(|(name, ..)| &**name)
     }
 
+    /// The names of the routers of this trigger; one with several tasks comes as often.
+    pub(super) fn routers_of(&self, trigger: &str) -> impl Iterator<Item = &str> {
+        self.plan.workflow.routes(trigger).iter().map(|route| &*route.router)
+    }
+
     /// The names of all routers, in order.
     pub(super) fn router_names(&self) -> BTreeSet<&str> {
         self.plan.workflow.all().map(|route| &*route.router).collect()

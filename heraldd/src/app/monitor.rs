@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_apps::{App, AppMemories, AppStateChange, DeploymentRecord};
-use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink};
+use herald_base::failpoint;
+use herald_core::activation::{APP, APP_STATE, DEPLOYED, EventSink, Key, NewEvent};
+use herald_core::dispatcher::Handle;
 use herald_core::param::Params;
+use herald_metrics::Metrics;
 use herald_remote::NodeRegistry;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,8 +19,11 @@ use tokio::time::{Instant, sleep};
 const EVERY: Duration = Duration::from_secs(1);
 /// After this time what could not be announced is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
-/// A node that failed to catch up is tried again after this time.
+/// How long it is remembered that `deployed` was fired for a deployment.
+const KEY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A node that failed to catch up is tried again after this time, and then after twice as long each time.
 const CATCH_UP_AGAIN: Duration = Duration::from_secs(60);
+const LONGEST_CATCH_UP: Duration = Duration::from_secs(3600);
 
 /// The tasks that look, one for each application. Dropped, they end.
 pub struct AppMonitor {
@@ -31,8 +37,10 @@ impl AppMonitor {
         apps: Vec<App>,
         memories: AppMemories,
         nodes: &Arc<NodeRegistry>,
-        sink: &Arc<dyn EventSink>,
+        handle: &Handle,
+        metrics: &Arc<Metrics>,
     ) -> Self {
+        let sink: Arc<dyn EventSink> = Arc::new(handle.clone());
         let mut tasks = JoinSet::new();
         if apps.is_empty() {
             return Self { _tasks: tasks };
@@ -41,11 +49,11 @@ impl AppMonitor {
             let watch = AppWatch { app: app.clone(), nodes: nodes.clone(), sink: sink.clone() };
             tasks.spawn(watch.go_on());
         }
-        let sink = sink.clone();
+        let metrics = metrics.clone();
         tasks.spawn(async move {
             loop {
                 for app in &apps {
-                    announce(app, &*sink).await;
+                    announce(app, &*sink, &metrics).await;
                 }
                 tokio::select! {
                     () = memories.announced() => {}
@@ -58,7 +66,7 @@ impl AppMonitor {
 }
 
 /// Fires `deployed` for what has ended, each once.
-async fn announce(app: &App, sink: &dyn EventSink) {
+async fn announce(app: &App, sink: &dyn EventSink, metrics: &Metrics) {
     let ended = match app.unannounced().await {
         Ok(ended) => ended,
         Err(error) => {
@@ -66,10 +74,15 @@ async fn announce(app: &App, sink: &dyn EventSink) {
         }
     };
     for record in ended {
-        if let Err(refused) = sink.accept(DEPLOYED.into(), deployed(&record)).await {
+        // A process that is killed before the next line fires it again, under the same key.
+        let key = Key { name: format!("{DEPLOYED}/{}/{}", record.app, record.id).into(), window: KEY_WINDOW };
+        let event = NewEvent { key: Some(key), ..NewEvent::new(DEPLOYED.into(), deployed(&record)) };
+        if let Err(refused) = sink.accept_event(event).await {
             tracing::warn!(app = record.app, "could not fire deployed: {refused}");
             return;
         }
+        metrics.apps.ended(&record.app, record.status.as_str());
+        failpoint!("apps-announced");
         if let Err(error) = app.announced(&record.id).await {
             tracing::error!(app = record.app, %error, "that deployed was fired cannot be noted");
         }
@@ -85,6 +98,13 @@ fn object(value: Value) -> Params {
         Value::Object(map) => map,
         _ => Params::new(),
     }
+}
+
+/// When a node may try to catch up again.
+struct NextTry {
+    at: Instant,
+    /// How long it waits until then.
+    wait: Duration,
 }
 
 /// One application.
@@ -103,7 +123,7 @@ impl AppWatch {
         }
         let names: Vec<String> = self.app.settings().nodes.iter().map(|node| node.name.clone()).collect();
         let mut was_online: HashMap<String, bool> = HashMap::new();
-        let mut due: HashMap<String, Instant> = HashMap::new();
+        let mut due: HashMap<String, NextTry> = HashMap::new();
         let mut next = Instant::now();
         loop {
             let mut look_at = Vec::new();
@@ -153,14 +173,16 @@ impl AppWatch {
     }
 
     /// Nodes that are back get what they missed.
-    async fn catch_up(&self, due: &mut HashMap<String, Instant>) {
+    async fn catch_up(&self, due: &mut HashMap<String, NextTry>) {
         let waiting = self.app.to_catch_up().await.unwrap_or_default();
+        due.retain(|node, _| waiting.iter().any(|(waiting, _)| waiting == node));
         for (node, revision) in waiting {
-            let is_due = due.get(&node).is_none_or(|due| Instant::now() >= *due);
+            let is_due = due.get(&node).is_none_or(|next| Instant::now() >= next.at);
             if !self.nodes.is_online(&node) || !is_due || self.app.is_busy() {
                 continue;
             }
-            due.insert(node.clone(), Instant::now() + CATCH_UP_AGAIN);
+            let wait = due.get(&node).map_or(CATCH_UP_AGAIN, |next| (next.wait * 2).min(LONGEST_CATCH_UP));
+            due.insert(node.clone(), NextTry { at: Instant::now() + wait, wait });
             tracing::info!(app = self.app.settings().name, node, revision, "the node is back and catches up");
             let params = object(json!({
                 "app": self.app.settings().name, "action": "deploy", "revision": revision, "nodes": [node],

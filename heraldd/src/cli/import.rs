@@ -12,7 +12,7 @@ use herald_import::crontab::NotACrontab;
 use herald_import::go_git_webhooks::{self, ListWire};
 use herald_import::imported::{ImportError, Imported, Omission};
 use herald_import::value_checks::{RejectedValue, ValueChecks};
-use herald_import::{crontab, multi_node, source_text, watcher, webhook};
+use herald_import::{crontab, go_deploy, multi_node, source_text, watcher, webhook};
 use herald_net::network::Network;
 use jiff::tz::TimeZone;
 
@@ -45,6 +45,9 @@ enum From {
     /// The scm_config.ini of watcher, which publishes configurations from etcd
     #[command(after_help = "Example:\n  heraldd import watcher config/scm_config.ini >heraldd.yml")]
     Watcher(Original),
+    /// The server.json of go-deploy, also with comments
+    #[command(after_help = "Example:\n  heraldd import go-deploy server.json >heraldd.yml")]
+    GoDeploy(Original),
     /// The flags of go_git_webhooks: prints the configuration of the side that -server names
     #[command(
         after_help = "Example:\n  heraldd import go-git-webhooks -- -server http -port 8888 -sign 123456 >heraldd.yml"
@@ -89,6 +92,7 @@ pub(super) fn run(arguments: &ImportArguments) -> CommandOutput {
         }
         From::MultiNodeWebhook(original) => of_text(original, multi_node::import),
         From::Watcher(original) => of_text(original, watcher::import),
+        From::GoDeploy(original) => of_text(original, go_deploy::import),
         From::GoGitWebhooks { wire, flags } => of_flags(flags, *wire),
         From::Crontab { original, system } => {
             of_bytes(original, |bytes, name| match source_text::crontab(bytes, name) {

@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, deploy, event_list, events, jobs, logs, published, queue, replay, status,
+    about, apps, audit, deploy, event_list, events, jobs, logs, published, queue, replay, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -82,6 +82,8 @@ enum Command {
     Queue(queue::QueueArguments),
     Info(about::Info),
     Reload(about::Reload),
+    Audit(audit::AuditArguments),
+    User(user::UserArguments),
     Init(init::Init),
     Check(check::CheckArguments),
     Schema(schema::SchemaArguments),
@@ -146,6 +148,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Queue(arguments) => queue::run(arguments, &SystemClock),
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
+        Command::Audit(arguments) => audit::list(arguments, &SystemClock),
+        Command::User(arguments) => user::run(arguments),
         Command::Events(arguments) => event_list::list(arguments, &SystemClock),
         Command::Explain(arguments) => events::explain(arguments),
         Command::Try(arguments) => try_request::run(arguments),

@@ -1,7 +1,7 @@
 //! The section `api`: the control API on a TCP port.
 
 use herald_config::listener::check_host;
-use herald_core::problem::Path;
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec};
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,8 +26,8 @@ pub struct ApiSettings {
     pub host: String,
     /// The port; 0 takes any that is free.
     pub port: u16,
-    /// What callers must know. Secret.
-    pub token: String,
+    /// What an admin sends; none where the section `access` says who may call. Secret.
+    pub token: Option<String>,
     /// How it is shielded from those who listen in.
     pub tls: Option<TlsListener>,
 }
@@ -45,15 +45,16 @@ impl std::fmt::Debug for ApiSettings {
 struct ApiOptions {
     host: String,
     port: u16,
-    token: String,
+    token: Option<String>,
 }
 
 fn description() -> Description {
     let new = OptionSpec::new;
     Description::new(
         "api",
-        "Serves the control API on a TCP port as well, for callers with the token. Without this section it is served only \
-         on the socket `heraldd.sock` in the state_dir, which only the daemon's user and root can open.",
+        "Serves the control API on a TCP port as well, for callers with the token and those of the section `access`. \
+         Without this section it is served only on the socket `heraldd.sock` in the state_dir, which only the daemon's \
+         user and root can open.",
     )
     .option(new("host", OptionKind::Text, "The address to listen on.").default("127.0.0.1").check(check_host))
     .option(
@@ -68,9 +69,9 @@ fn description() -> Description {
         new(
             "token",
             OptionKind::Text,
-            "What callers must send as `Authorization: Bearer TOKEN`; at least 16 characters.",
+            "What an admin sends as `Authorization: Bearer TOKEN`; at least 16 characters. Required, unless the section \
+             `access` says who may call.",
         )
-        .required()
         .check(check_token),
     )
     .option(tls::listener_option())
@@ -97,5 +98,15 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<ApiSett
     let options = reading.section(&description())?;
     let given: ApiOptions = reading.parse(&options, &Path::top().key("api"))?;
     let tls = TlsListener::of(&options);
+    let has_access = reading.given("access").and_then(Value::as_object).is_some_and(|access| {
+        ["users", "token", "jwt", "proxy"]
+            .iter()
+            .any(|way| access.get(*way).is_some_and(|way| !way.is_null()))
+    });
+    if given.token.is_none() && !has_access {
+        let message = "the option `token` of `api` is missing, and no section `access` says who may call";
+        let help = "write  token: \"${file:…}\",  or  access: {users: FILE}";
+        return Err(reading.wrong(Problem::error(Path::top().key("api"), message).help(help)));
+    }
     Ok(Some(ApiSettings { host: given.host, port: given.port, token: given.token, tls }))
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::components::{ComponentSection, ConfiguredComponent};
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use crate::executor::app::AppExecutor;
+use crate::app::AppExecutor;
 use crate::state::folder::StateFolder;
 
 pub(super) const SECTION: Section = Section {

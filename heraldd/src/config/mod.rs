@@ -1,5 +1,6 @@
 //! The configuration: read, resolved and checked as a whole, with every problem at its place.
 
+mod access;
 mod api;
 mod app;
 mod components;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use super::{api, app, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
+use super::{access, api, app, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
 use herald_remote::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
@@ -48,6 +48,8 @@ sections! {
         plugins: Vec<std::path::PathBuf> = plugin,
         /// `api`: the control API over TCP; none serves it on the socket alone.
         api: Option<api::ApiSettings> = api,
+        /// `access`: who may use it. Holds secrets.
+        access: herald_access::AccessSettings = access,
         /// `etcd`: every etcd. Holds secrets.
         etcd: Vec<herald_etcd::EtcdSettings> = etcd,
         /// `queue`: every queue. Holds secrets.
@@ -84,6 +86,13 @@ impl AllSettings {
     #[must_use]
     pub fn shutdown_grace(&self) -> Duration {
         self.daemon.shutdown_grace
+    }
+
+    /// Who may use the control API over TCP: the section `access`, and the token of `api`.
+    #[must_use]
+    pub fn callers(&self) -> herald_access::AccessSettings {
+        let token = self.api.as_ref().and_then(|api| api.token.as_deref());
+        self.access.clone().with_admin_token(token)
     }
 
     /// What is known of the fleet.

@@ -44,8 +44,8 @@ pub fn component() -> ExecutorType {
         let settings = Arc::new(settings);
         Ok(match targets {
             Targets::Queue(ViaOptions { connection, topic }) => {
-                let (data_dir, timeout) = (settings.data_dir.clone(), settings.timeout);
-                Arc::new(ThroughQueue { connection, topic, data_dir, timeout })
+                let (queue, origin) = (connection.queue, connection.origin);
+                Arc::new(ThroughQueue { queue, origin, topic, settings })
             }
             Targets::One(address) => Arc::new(OnOneRunner(RunnerClient::new(settings, address))),
             Targets::Many(RolloutOptions { nodes, strategy, own }) => {

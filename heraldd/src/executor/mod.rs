@@ -1,6 +1,5 @@
 //! The executors of the daemon, a file each.
 
-pub mod app;
 pub mod http_remote;
 pub mod http_request;
 pub mod local;

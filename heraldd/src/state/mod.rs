@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, Recovered};
+use herald_store::audit::{AuditLog, MemoryAudit};
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::{History, Keep, MemoryHistory};
@@ -104,6 +105,15 @@ impl DaemonState {
         match &self.store {
             Some(store) => store.clone(),
             None => self.recent.clone(),
+        }
+    }
+
+    /// Records who does what. Without a store, each call gives another one.
+    #[must_use]
+    pub fn audit(&self) -> Arc<dyn AuditLog> {
+        match &self.store {
+            Some(store) => store.clone(),
+            None => Arc::new(MemoryAudit::default()),
         }
     }
 

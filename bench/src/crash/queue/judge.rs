@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::super::load::has_key;
-use super::super::verdict::{self, Told, Verdict, settled};
+use super::super::socket;
+use super::super::verdict::{self, ReportedJob, Verdict, settled};
 use super::evidence::{self, QueueRun};
 use super::scene::{AGAIN, Scene};
 
@@ -23,9 +24,8 @@ pub(super) fn reach(scene: &mut Scene, rounds: u64) -> Result<Verdict> {
     let origin = settled(&scene.origin.socket())?;
     let mut of_workers = HashMap::new();
     for worker in &scene.workers {
-        of_workers.extend(
-            verdict::jobs(&worker.socket())?.into_values().flatten().map(|told| (told.id, told.status)),
-        );
+        of_workers
+            .extend(verdict::jobs(&worker.socket())?.into_values().flatten().map(|job| (job.id, job.status)));
     }
     let mut verdict = Verdict { rounds, acknowledged: scene.sent.count(), ..Verdict::default() };
     if !ended {
@@ -33,21 +33,21 @@ pub(super) fn reach(scene: &mut Scene, rounds: u64) -> Result<Verdict> {
     }
     verdict.events(&scene.sent.acknowledged(), &origin);
     verdict.news(&origin);
-    let told: Vec<&Told> = origin.values().flatten().filter(|told| told.is_work()).collect();
-    verdict.marked = told.iter().filter(|told| told.status != "succeeded").count() as u64;
+    let reported: Vec<&ReportedJob> = origin.values().flatten().filter(|job| job.is_work()).collect();
+    verdict.marked = reported.iter().filter(|job| job.status != "succeeded").count() as u64;
     let was_put_again = |message: &str| {
-        let job = verdict::get(&scene.origin.socket(), &format!("/v1/jobs/{message}"));
+        let job = socket::get(&scene.origin.socket(), &format!("/v1/jobs/{message}"));
         let nodes = job.map(|(_, job)| job["result"]["node"].clone()).unwrap_or_default();
         nodes.as_object().is_some_and(|nodes| nodes.values().any(|node| node["put_again"] == true))
     };
-    runs(&mut verdict, &evidence::runs(&scene.evidence)?, &told, &of_workers, was_put_again);
+    runs(&mut verdict, &evidence::runs(&scene.evidence)?, &reported, &of_workers, was_put_again);
     Ok(verdict)
 }
 
 /// What the histories say.
 struct Histories<'a> {
     /// The jobs at the origin, by id: that of their messages.
-    origin: HashMap<&'a str, &'a Told>,
+    origin: HashMap<&'a str, &'a ReportedJob>,
     /// The status of each job of a worker, by id.
     workers: &'a HashMap<String, String>,
     /// The numbers of the events whose jobs ran, with the messages.
@@ -58,12 +58,12 @@ struct Histories<'a> {
 fn runs(
     verdict: &mut Verdict,
     runs: &[QueueRun],
-    told: &[&Told],
+    reported: &[&ReportedJob],
     workers: &HashMap<String, String>,
     was_put_again: impl Fn(&str) -> bool,
 ) {
     let (mut starts, mut by_message) = (HashSet::new(), HashMap::<&str, Vec<&QueueRun>>::new());
-    let origin = told.iter().map(|told| (told.id.as_str(), *told)).collect();
+    let origin = reported.iter().map(|job| (job.id.as_str(), *job)).collect();
     let mut histories = Histories { origin, workers, messages: HashMap::new() };
     for run in runs {
         if !starts.insert((&run.job, run.attempt)) {
@@ -93,7 +93,7 @@ impl Histories<'_> {
     fn repeats(&self, verdict: &mut Verdict, message: &str, runs: &[&QueueRun]) -> Vec<String> {
         // Where lost messages are requeued, a further run has a further number of deliveries, as the end of the message
         // shows it. All others run once.
-        let is_requeued = self.origin.get(message).is_some_and(|told| told.router == AGAIN);
+        let is_requeued = self.origin.get(message).is_some_and(|job| job.router == AGAIN);
         let mut unmarked = HashMap::<u64, HashSet<&str>>::new();
         for run in runs {
             match self.workers.get(&run.job).map(String::as_str) {
@@ -126,7 +126,7 @@ impl Histories<'_> {
 
     /// What succeeded at the origin did succeed at a worker.
     fn successes(&self, verdict: &mut Verdict, by_message: &HashMap<&str, Vec<&QueueRun>>) {
-        for (job, _) in self.origin.iter().filter(|(_, told)| told.status == "succeeded") {
+        for (job, _) in self.origin.iter().filter(|(_, job)| job.status == "succeeded") {
             let succeeded = |run: &&QueueRun| self.workers.get(&run.job).is_some_and(|it| it == "succeeded");
             if !by_message.get(job).is_some_and(|runs| runs.iter().any(succeeded)) {
                 verdict
@@ -187,10 +187,11 @@ mod tests {
     /// How much is lost and repeated: what ran, the status of message `m` of this router at the origin, and those of
     /// jobs at workers.
     fn wrong(router: &str, ran: &[QueueRun], origin: &str, workers: &[(&str, &str)]) -> (usize, usize) {
-        let told = Told { id: "m".to_owned(), router: router.to_owned(), status: origin.to_owned() };
+        let reported =
+            ReportedJob { id: "m".to_owned(), router: router.to_owned(), status: origin.to_owned() };
         let workers = workers.iter().map(|(job, status)| ((*job).to_owned(), (*status).to_owned())).collect();
         let mut verdict = Verdict::default();
-        runs(&mut verdict, ran, &[&told], &workers, |message| message == "again");
+        runs(&mut verdict, ran, &[&reported], &workers, |message| message == "again");
         (verdict.lost.len(), verdict.repeated.len())
     }
 }

@@ -7,13 +7,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::super::load::{Clients, Sent};
 use super::super::proxy::Proxy;
 use super::super::random::Random;
-use super::super::{rig, verdict};
+use super::super::{rig, socket};
 use crate::place::{Place, free_port};
 use crate::program::Program;
 use crate::queue::redis::{RedisAnswer, RedisProcess};
@@ -120,16 +120,7 @@ impl QueueNode {
         let mut command = Command::new(&self.program);
         command.arg("-config").arg(&self.config).args(["-id", self.name]);
         let mut program = Program::start(&mut command, "no line")?;
-        while verdict::get(&self.socket(), "/healthz").is_err() {
-            ensure!(!program.has_ended()?, "{} ended:\n{}", self.name, program.last_lines());
-            ensure!(
-                program.started.elapsed() < READY,
-                "{} is not ready:\n{}",
-                self.name,
-                program.last_lines()
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        socket::wait_until_it_answers(&mut program, &self.socket()).with_context(|| self.name)?;
         self.running = Some(program);
         Ok(())
     }
@@ -151,7 +142,7 @@ impl QueueNode {
     pub(super) fn open(&self) -> Result<usize> {
         let mut open = 0;
         for status in ["queued", "running"] {
-            let (_, page) = verdict::get(&self.socket(), &format!("/v1/jobs?limit=1000&status={status}"))?;
+            let (_, page) = socket::get(&self.socket(), &format!("/v1/jobs?limit=1000&status={status}"))?;
             open += page["items"].as_array().context("a page has items")?.len();
         }
         Ok(open)

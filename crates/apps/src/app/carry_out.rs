@@ -103,6 +103,11 @@ impl App {
         let Some(file) = parts.book.progress_file() else { return Ok(None) };
         let read = tokio::task::spawn_blocking(move || ProgressFile::read(&file)).await;
         let Some(progress) = read.unwrap_or(Ok(None))? else { return Ok(None) };
+        if parts.book.now().deployment(&progress.request.id()).is_some() {
+            // It was recorded, and the process was killed before the file was removed.
+            ProgressFile::new(parts.book.progress_file(), progress).remove().await;
+            return Ok(None);
+        }
         if progress.request.id() == id {
             return Ok(Some(progress));
         }
@@ -139,7 +144,7 @@ impl App {
     /// When the revision cannot be found out, or it is not known what is live.
     pub async fn plan(&self, request: &DeploymentRequest, stop: &Stop) -> Result<AppPlan, AppError> {
         let parts = self.parts().await?;
-        Ok(parts.plan(request, LONGEST_PLAN.min(self.settings.timeout), stop).await?)
+        parts.plan(request, LONGEST_PLAN.min(self.settings.timeout), stop).await
     }
 
     /// The exact revision that this request means now, unless something speaks against it.
@@ -158,6 +163,6 @@ impl App {
         {
             return Err(DeploymentRefusal::Busy { app: self.settings.name.clone(), id }.into());
         }
-        Ok(parts.resolve(request, within, &Stop::new()).await?)
+        parts.resolve(request, within, &Stop::new()).await
     }
 }

@@ -90,6 +90,10 @@ impl App {
     async fn look_at(&self, parts: &AppParts, node: String) -> Option<AppStateChange> {
         let answer = parts.steps.run(&node, self.status_call()).await;
         let at = self.clock.now();
+        if answer.as_ref().is_ok_and(|status| status.get("is_busy") == Some(&Value::Bool(true))) {
+            // A step runs there, of another daemon: what is live is seen when it has ended.
+            return None;
+        }
         let mut seen = match &answer {
             Ok(status) => SeenNode {
                 at,

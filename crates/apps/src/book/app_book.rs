@@ -100,6 +100,7 @@ impl AppBook {
     /// Records a deployment; the oldest ones go.
     pub(crate) fn record(&mut self, record: DeploymentRecord) {
         self.deployments.retain(|other| other.id != record.id);
+        self.unannounced.retain(|id| *id != record.id);
         self.unannounced.push_back(record.id.clone());
         self.deployments.push_back(record);
         while self.deployments.len() > MOST_DEPLOYMENTS {

@@ -16,14 +16,14 @@ use super::gate::{self, DeploymentRefusal};
 use super::request::DeploymentRequest;
 use crate::app::parts::{AppError, AppParts};
 use crate::book::{DeploymentWay, RecordedCommit};
-use crate::node::{StepCall, StepName, StepOutcome};
+use crate::node::{NodeStepOutcome, StepCall, StepName};
 
 /// How many nodes are asked at once.
 pub(super) const AT_ONCE: usize = 32;
 /// How many commits are listed.
 const MOST_COMMITS: usize = 50;
 /// How long the repository may take to list them.
-const LONGEST_LOG: Duration = Duration::from_secs(60);
+const LONGEST_LOG: Duration = Duration::from_secs(15);
 
 /// What a deployment would do.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -148,7 +148,7 @@ impl AppParts {
             let answer = self.steps.run(&name, call).await;
             (name, answer)
         });
-        let answers: Vec<(String, StepOutcome)> = asked.buffer_unordered(AT_ONCE).collect().await;
+        let answers: Vec<(String, NodeStepOutcome)> = asked.buffer_unordered(AT_ONCE).collect().await;
         let nodes: BTreeMap<String, NodePlan> =
             answers.into_iter().map(|(name, answer)| (name, node_plan(answer))).collect();
         for (name, node) in &nodes {
@@ -185,7 +185,7 @@ impl AppParts {
 }
 
 /// What a node said to the step `plan`.
-pub(super) fn node_plan(answer: StepOutcome) -> NodePlan {
+pub(super) fn node_plan(answer: NodeStepOutcome) -> NodePlan {
     match answer {
         Ok(plan) => {
             let refusals = plan.get("refusals").and_then(Value::as_array).into_iter().flatten();

@@ -11,7 +11,7 @@ use super::plan::AT_ONCE;
 use super::progress::{NodeStage, OnceStage};
 use super::run::Deployment;
 use crate::book::BookError;
-use crate::node::{StepName, StepOutcome};
+use crate::node::{NodeStepOutcome, StepName};
 
 impl Deployment<'_> {
     /// Does the same for all these nodes, several at once.
@@ -37,7 +37,7 @@ impl Deployment<'_> {
         self.compare_digests().await
     }
 
-    async fn prepared(&self, name: &str, outcome: StepOutcome) -> Result<(), BookError> {
+    async fn prepared(&self, name: &str, outcome: NodeStepOutcome) -> Result<(), BookError> {
         match outcome {
             Ok(result) => {
                 let digest = result.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();

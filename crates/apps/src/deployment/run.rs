@@ -13,7 +13,7 @@ use super::plan::{Between, NodePlan, node_plan};
 use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage, ProgressFile};
 use crate::app::parts::{AppError, AppParts};
 use crate::book::{BookError, DeploymentRecord};
-use crate::node::{StepCall, StepName, StepOutcome};
+use crate::node::{NodeStepOutcome, StepCall, StepName};
 use crate::settings::OfflineNode;
 
 /// How often a node that is waited for is asked whether it is back.
@@ -119,6 +119,7 @@ impl<'a> Deployment<'a> {
             })
             .await?;
         if request.automatic
+            && book.revision.as_ref() != Some(&revision)
             && request.action == crate::book::DeploymentWay::Deploy
             && let Err(refusal) = app.refuse_bad(&revision, &self.stop).await
         {
@@ -213,7 +214,7 @@ impl<'a> Deployment<'a> {
         node: &str,
         name: StepName,
         stop: &Stop,
-    ) -> Result<StepOutcome, BookError> {
+    ) -> Result<NodeStepOutcome, BookError> {
         let now = self.progress.now();
         let revision = now.revision.clone().unwrap_or_default();
         let joined = now.nodes.iter().any(|known| known.name == node && known.sent == Some(name));

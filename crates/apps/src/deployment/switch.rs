@@ -6,7 +6,7 @@ use herald_remote::RunnerFailureKind;
 use super::progress::{GaveUpKind, NodeStage};
 use super::run::Deployment;
 use crate::book::BookError;
-use crate::node::{StepName, StepOutcome};
+use crate::node::{NodeStepOutcome, StepName};
 use crate::settings::OnFailure;
 
 impl Deployment<'_> {
@@ -88,7 +88,7 @@ impl Deployment<'_> {
         Ok(())
     }
 
-    async fn switched(&self, name: &str, outcome: StepOutcome) -> Result<(), BookError> {
+    async fn switched(&self, name: &str, outcome: NodeStepOutcome) -> Result<(), BookError> {
         let failure = match outcome {
             Ok(_) => {
                 self.say(&format!("{name}: switched")).await;

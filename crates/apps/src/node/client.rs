@@ -10,7 +10,7 @@ use herald_remote::{NodePrefix, Protocol, RemoteSettings, RunnerClient, RunnerFa
 use herald_wire::job::JobKey;
 use serde_json::{Map, Value, json};
 
-use super::step::{NodeStepFailure, NodeSteps, StepCall, StepOutcome};
+use super::step::{NodeStepFailure, NodeStepOutcome, NodeSteps, StepCall};
 use crate::settings::AppSettings;
 
 /// How much longer than a step itself its job may take: to be sent, and for its answer.
@@ -73,7 +73,7 @@ impl RunnerSteps {
 
 #[async_trait]
 impl NodeSteps for RunnerSteps {
-    async fn run(&self, node: &str, call: StepCall) -> StepOutcome {
+    async fn run(&self, node: &str, call: StepCall) -> NodeStepOutcome {
         let Some(client) = self.clients.get(node) else {
             let error = "the node is no longer one of the application".to_owned();
             return Err(NodeStepFailure {

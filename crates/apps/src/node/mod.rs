@@ -5,4 +5,4 @@ mod step;
 
 pub use client::RunnerSteps;
 pub use herald_deploy::StepName;
-pub use step::{NodeStepFailure, NodeSteps, StepCall, StepOutcome};
+pub use step::{NodeStepFailure, NodeStepOutcome, NodeSteps, StepCall};

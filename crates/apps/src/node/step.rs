@@ -42,13 +42,13 @@ pub struct NodeStepFailure {
 }
 
 /// How a step ended.
-pub type StepOutcome = Result<Map<String, Value>, NodeStepFailure>;
+pub type NodeStepOutcome = Result<Map<String, Value>, NodeStepFailure>;
 
 /// Runs steps on nodes.
 #[async_trait]
 pub trait NodeSteps: Send + Sync {
     /// Runs a step on the node of this name, to its end.
-    async fn run(&self, node: &str, call: StepCall) -> StepOutcome;
+    async fn run(&self, node: &str, call: StepCall) -> NodeStepOutcome;
 
     /// Whether the node answers.
     async fn is_reachable(&self, node: &str) -> bool;

@@ -14,9 +14,9 @@ use crate::model;
 
 /// Deploy an application to its nodes
 ///
-/// All nodes get the same revision, and none switches before all are ready. The exit code is 0 when it was accepted (with
-/// --wait: when it succeeded; with --dry-run: when nothing speaks against it), 1 when not, 4 when there is no such
-/// application or revision.
+/// All nodes get the same revision, and none switches before all are ready. The exit code is 0 when it was accepted
+/// (with --wait: when it succeeded; with --dry-run: when nothing speaks against it), 1 when not, 4 when there is no
+/// such application or revision.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  heraldd deploy shop --wait\n  heraldd deploy shop v2.1 --dry-run")]
 pub struct DeployArguments {

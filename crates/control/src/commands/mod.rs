@@ -1,7 +1,8 @@
-//! Commands of `heraldd` that ask a running daemon: a file for each subject.
+//! Commands of `heraldd` that ask a running daemon, and `user`: a file for each subject.
 
 pub mod about;
 pub mod apps;
+pub mod audit;
 pub mod deploy;
 mod deploy_progress;
 pub mod event_list;
@@ -9,9 +10,11 @@ pub mod events;
 pub mod jobs;
 mod listing;
 pub mod logs;
+mod new_password;
 pub mod published;
 pub mod queue;
 mod queue_listing;
 pub mod replay;
 pub mod status;
+pub mod user;
 mod wait;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::RecordedActor;
+use super::actor::RecordedActor;
 
 /// An application, and what is live on its nodes.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -3,6 +3,7 @@
 
 mod actor;
 mod app;
+mod audit;
 mod configured;
 mod daemon;
 mod event;
@@ -20,6 +21,7 @@ pub use app::{
     DeploymentAccepted, DeploymentResource, DeploymentWanted, HoldResource, HoldWanted,
     NodeDeploymentResource, NodePlanResource,
 };
+pub use audit::AuditResource;
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, Reloaded};
 pub use event::{

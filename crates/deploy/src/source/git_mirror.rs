@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::git_locks;
 use crate::command::{CommandEnd, CommandStarter, StepRun, ToolCommand};
 use crate::error::{DeployError, SourceError};
 use crate::place::lock::KernelLock;
+use crate::place::tree;
 use crate::target::{DeployOrigin, OriginAuth};
 
 /// Keeps a commit from being removed after its branch was.
@@ -127,19 +129,27 @@ impl GitMirror {
         self.must(command, run).await
     }
 
-    /// Makes the mirror where it is missing, and waits for others that use it.
+    /// Makes the mirror where it is missing, and waits for others that use it. What killed programs left in it goes.
     pub(super) async fn open(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
         let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
         std::fs::create_dir_all(&above).map_err(|error| DeployError::io("create", &above, error))?;
-        let lock =
-            KernelLock::wait(&self.folder.with_extension("lock"), &self.folder.with_extension("lock"), run)
-                .await?;
-        if !self.folder.join("HEAD").exists() {
-            let init = self.command(&above).args(["init", "--quiet", "--bare"]).arg(&self.folder);
-            self.must(init, run).await?;
-            let url = self.here().args(["config", "remote.origin.url"]).arg(&self.origin.url);
-            self.must(url, run).await?;
+        let file = self.folder.with_extension("lock");
+        let lock = KernelLock::wait(&file, &file, run).await?;
+        if self.folder.join("HEAD").exists() {
+            git_locks::remove(&self.folder, &self.folder).await?;
+            return Ok(lock);
         }
+        // Beside it first: a mirror is whole, or not there.
+        let fresh = self.folder.with_extension("new");
+        for folder in [&fresh, &self.folder] {
+            tree::remove(folder)?;
+        }
+        let init = self.command(&above).args(["init", "--quiet", "--bare"]).arg(&fresh);
+        self.must(init, run).await?;
+        let url = self.command(&fresh).args(["config", "remote.origin.url"]).arg(&self.origin.url);
+        self.must(url, run).await?;
+        std::fs::rename(&fresh, &self.folder)
+            .map_err(|error| DeployError::io("rename", &self.folder, error))?;
         Ok(lock)
     }
 

@@ -264,3 +264,43 @@ async fn locks_of_dead_programs_are_removed() {
         assert_eq!(app.live(), two, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn what_dead_programs_left_in_caches_is_removed() {
+    let [one, two] = trees();
+    let mut app = App::new(SourceKind::Git, DeployMode::Exchange);
+    let caches = app.folder.path().join("work/deploy/git");
+    let first = app.repository.commit("first", &one);
+    let second = app.repository.commit("second", &two);
+    // `git init` was killed: a mirror that is half there, under both names.
+    app.deploy(&first).await.unwrap();
+    let mirror = fs::read_dir(&caches)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.is_dir())
+        .unwrap();
+    let beside = mirror.with_extension("new");
+    fs::rename(&mirror, &beside).unwrap();
+    fs::remove_file(beside.join("HEAD")).unwrap();
+    fs::create_dir_all(mirror.join("objects")).unwrap();
+    app.deploy(&second).await.unwrap();
+    assert!(mirror.join("HEAD").exists() && !beside.exists());
+    // `git fetch` and `git update-ref` were killed.
+    let third = app.repository.commit("third", &one);
+    let kept = format!("refs/herald/keep/{third}.lock");
+    let locks = [
+        "packed-refs.lock",
+        "HEAD.lock",
+        "config.lock",
+        "objects/maintenance.lock",
+        "refs/heads/main.lock",
+        &kept,
+    ];
+    for lock in locks {
+        fs::create_dir_all(mirror.join(lock).parent().unwrap()).unwrap();
+        fs::write(mirror.join(lock), "").unwrap();
+    }
+    app.deploy(&third).await.unwrap();
+    assert!(locks.iter().all(|lock| !mirror.join(lock).exists()));
+}

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::lines::LinePlace;
 use crate::message::MessageEnd;
 
 /// What a message that waits for its end is sent; more than that is sent again.
@@ -25,9 +26,15 @@ pub(super) struct MessageName {
     pub(super) id: String,
 }
 
+struct Awaiting {
+    notices: mpsc::Sender<Notice>,
+    /// Where it is put again, should the queue have lost it.
+    place: Option<Arc<LinePlace>>,
+}
+
 /// All of them.
 #[derive(Default)]
-pub(super) struct AwaitedEnds(Mutex<HashMap<MessageName, mpsc::Sender<Notice>>>);
+pub(super) struct AwaitedEnds(Mutex<HashMap<MessageName, Awaiting>>);
 
 /// One whose end is awaited.
 pub(super) struct AwaitedEnd {
@@ -38,18 +45,38 @@ pub(super) struct AwaitedEnd {
 
 impl AwaitedEnds {
     /// From now on its ends are awaited.
-    pub(super) fn expect(self: &Arc<Self>, topic: &str, id: &str) -> AwaitedEnd {
+    pub(super) fn expect(
+        self: &Arc<Self>,
+        topic: &str,
+        id: &str,
+        place: Option<Arc<LinePlace>>,
+    ) -> AwaitedEnd {
         let name = MessageName { topic: topic.to_owned(), id: id.to_owned() };
         let (sender, notices) = mpsc::channel(NOTICES);
-        self.all().insert(name.clone(), sender);
+        self.all().insert(name.clone(), Awaiting { notices: sender, place });
         AwaitedEnd { all: self.clone(), name, notices }
     }
 
     /// Notifies the task that awaits it. Returns whether somebody does.
     pub(super) fn notify(&self, topic: &str, id: &str, notice: Notice) -> bool {
         let name = MessageName { topic: topic.to_owned(), id: id.to_owned() };
-        let sender = self.all().get(&name).cloned();
+        let sender = self.all().get(&name).map(|awaiting| awaiting.notices.clone());
         sender.is_some_and(|sender| sender.try_send(notice).is_ok())
+    }
+
+    /// The queue lost these: each enters its line again before any of them is put, so that those of one key keep their
+    /// order.
+    pub(super) fn notify_missing(&self, names: &[MessageName]) {
+        let place = |name: &MessageName| self.all().get(name).and_then(|awaiting| awaiting.place.clone());
+        let places: Vec<Option<Arc<LinePlace>>> = names.iter().map(place).collect();
+        places.iter().flatten().for_each(|place| place.enter());
+        for (MessageName { topic, id }, place) in names.iter().zip(places) {
+            if !self.notify(topic, id, Notice::Missing)
+                && let Some(place) = place
+            {
+                place.leave();
+            }
+        }
     }
 
     /// By topic, in order.
@@ -59,7 +86,7 @@ impl AwaitedEnds {
         names
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<MessageName, mpsc::Sender<Notice>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<MessageName, Awaiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,7 +107,7 @@ impl Drop for AwaitedEnd {
         self.notices.close();
         // The channel of another one that awaits the same message stays.
         let mut all = self.all.all();
-        if all.get(&self.name).is_some_and(mpsc::Sender::is_closed) {
+        if all.get(&self.name).is_some_and(|awaiting| awaiting.notices.is_closed()) {
             all.remove(&self.name);
         }
     }

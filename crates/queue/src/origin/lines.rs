@@ -1,6 +1,6 @@
 //! The order of puts: messages with one key are put one after another.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -13,70 +13,99 @@ struct LineName {
 
 #[derive(Default)]
 struct PutLine {
-    /// The number that is first, and the one that the next place gets.
-    first: u64,
-    next: u64,
-    /// Places that were left before they were first.
-    left: Vec<u64>,
+    /// The numbers of the places in it.
+    waiting: BTreeSet<u64>,
     moved: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct AllLines {
+    by_name: HashMap<LineName, PutLine>,
+    /// The number of the next place, in whichever line.
+    next: u64,
 }
 
 /// A line for each topic and key in which somebody waits.
 #[derive(Default, Clone)]
-pub(super) struct PutLines(Arc<Mutex<HashMap<LineName, PutLine>>>);
+pub(super) struct PutLines(Arc<Mutex<AllLines>>);
 
 impl PutLines {
     /// The last place of this line.
     pub(super) fn take_place(&self, topic: &str, key: &str) -> PlaceInLine {
-        let name = LineName { topic: topic.to_owned(), key: key.to_owned() };
         let mut lines = self.lines();
-        let line = lines.entry(name.clone()).or_default();
-        let number = line.next;
-        line.next += 1;
-        let moved = line.moved.clone();
+        let number = lines.next;
+        lines.next += 1;
         drop(lines);
-        PlaceInLine { lines: self.clone(), name, number, moved }
+        let name = LineName { topic: topic.to_owned(), key: key.to_owned() };
+        let place = LinePlace { lines: self.clone(), name, number };
+        place.enter();
+        PlaceInLine(Arc::new(place))
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<LineName, PutLine>> {
+    fn lines(&self) -> MutexGuard<'_, AllLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A place in a line. Dropped, the next one is first.
-pub struct PlaceInLine {
+pub struct PlaceInLine(Arc<LinePlace>);
+
+/// The place of a message, which can be entered again when the message was lost.
+pub(super) struct LinePlace {
     lines: PutLines,
     name: LineName,
     number: u64,
-    moved: Arc<Notify>,
 }
 
 impl PlaceInLine {
-    /// Waits until it is first.
+    /// Waits until it is first, or has been left.
     pub async fn is_first(&self) {
+        let LinePlace { lines, name, number } = &*self.0;
         loop {
-            let moved = self.moved.notified();
-            if self.lines.lines().get(&self.name).is_none_or(|line| line.first == self.number) {
-                return;
-            }
+            let moved = {
+                let all = lines.lines();
+                let Some(line) = all.by_name.get(name) else { return };
+                if line.waiting.first() == Some(number) || !line.waiting.contains(number) {
+                    return;
+                }
+                // It gets every notice from here on.
+                line.moved.clone().notified_owned()
+            };
             moved.await;
+        }
+    }
+
+    /// The message was put: the next one is first.
+    pub(super) fn leave(&self) {
+        self.0.leave();
+    }
+
+    pub(super) fn shared(&self) -> &Arc<LinePlace> {
+        &self.0
+    }
+}
+
+impl LinePlace {
+    /// In front of all that were taken after it.
+    pub(super) fn enter(&self) {
+        let mut lines = self.lines.lines();
+        lines.by_name.entry(self.name.clone()).or_default().waiting.insert(self.number);
+    }
+
+    pub(super) fn leave(&self) {
+        let mut lines = self.lines.lines();
+        let Some(line) = lines.by_name.get_mut(&self.name) else { return };
+        line.waiting.remove(&self.number);
+        line.moved.notify_waiters();
+        if line.waiting.is_empty() {
+            lines.by_name.remove(&self.name);
         }
     }
 }
 
 impl Drop for PlaceInLine {
     fn drop(&mut self) {
-        let mut lines = self.lines.lines();
-        let Some(line) = lines.get_mut(&self.name) else { return };
-        line.left.push(self.number);
-        while let Some(n) = line.left.iter().position(|left| *left == line.first) {
-            line.left.swap_remove(n);
-            line.first += 1;
-        }
-        if line.first == line.next {
-            lines.remove(&self.name);
-        }
-        self.moved.notify_waiters();
+        self.0.leave();
     }
 }
 
@@ -111,6 +140,30 @@ mod tests {
         }
         assert_eq!(*seen.lock().unwrap(), [0, 2, 3]);
         drop(other);
-        assert!(lines.lines().is_empty());
+        assert!(lines.lines().by_name.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_is_put_again_has_its_old_place() {
+        let lines = PutLines::default();
+        let [first, second, third] = [0; 3].map(|_| lines.take_place("t", "a"));
+        first.leave();
+        second.leave();
+        third.is_first().await;
+        // Both were lost, and are found in another order.
+        second.shared().enter();
+        first.shared().enter();
+        let short = Duration::from_millis(10);
+        first.is_first().await;
+        for waits in [&second, &third] {
+            assert!(tokio::time::timeout(short, waits.is_first()).await.is_err());
+        }
+        drop(first);
+        second.is_first().await;
+        assert!(tokio::time::timeout(short, third.is_first()).await.is_err());
+        second.leave();
+        third.is_first().await;
+        drop((second, third));
+        assert!(lines.lines().by_name.is_empty());
     }
 }

@@ -5,14 +5,17 @@ mod lines;
 mod watch;
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::error::QueueError;
+use crate::inspect::MessageState;
 use crate::message::{MessageEnd, NewMessage};
 use crate::queue::{PutAnswer, Queue};
+use crate::withdrawal::Withdrawal;
 use ends::{AwaitedEnds, Notice};
 pub use lines::PlaceInLine;
 use lines::PutLines;
@@ -41,7 +44,27 @@ pub enum OriginError {
     Queue(#[from] QueueError),
     /// It was asked to stop.
     #[error("stopped while the message waited")]
-    Stopped,
+    Stopped {
+        /// The queue may have the message.
+        sent: bool,
+    },
+    /// It was withdrawn before any worker had it.
+    #[error("withdrawn before a worker had it")]
+    Withdrawn,
+}
+
+/// How a message is put, and put again where the queue lost it.
+#[derive(Clone, Copy)]
+pub struct PutPolicy<'a> {
+    /// Its place among those with its key.
+    pub place: Option<&'a PlaceInLine>,
+    /// While the queue cannot be reached.
+    pub offline: WhenOffline,
+}
+
+impl PutPolicy<'_> {
+    /// Of a message without a key, which waits while the queue cannot be reached.
+    pub const WAIT: Self = Self { place: None, offline: WhenOffline::Wait };
 }
 
 /// All that a node puts into one queue. Dropped, its tasks end.
@@ -73,45 +96,68 @@ impl QueueOrigin {
     pub async fn put(
         &self,
         message: &NewMessage,
-        place: Option<PlaceInLine>,
-        offline: WhenOffline,
+        policy: PutPolicy<'_>,
         stop: &CancellationToken,
     ) -> Result<Vec<MessageEnd>, OriginError> {
-        let put = async {
-            if let Some(place) = &place {
+        let sent = AtomicBool::new(message.again);
+        let put = self.put_until_accepted(message, policy, &sent);
+        let result = stop.run_until_cancelled(put).await;
+        if let Some(place) = policy.place {
+            place.leave();
+        }
+        result.unwrap_or_else(|| Err(OriginError::Stopped { sent: sent.load(Ordering::Relaxed) }))
+    }
+
+    /// `sent`: whether the queue may have it.
+    async fn put_until_accepted(
+        &self,
+        message: &NewMessage,
+        policy: PutPolicy<'_>,
+        sent: &AtomicBool,
+    ) -> Result<Vec<MessageEnd>, OriginError> {
+        let mut message = Cow::Borrowed(message);
+        loop {
+            if let Some(place) = policy.place {
                 place.is_first().await;
             }
-            let mut message = Cow::Borrowed(message);
-            loop {
-                match self.queue.put(&message).await {
-                    Ok(PutAnswer::Accepted) => return Ok(Vec::new()),
-                    Ok(PutAnswer::AlreadyKnown(known)) => return Ok(known.ends),
-                    Ok(PutAnswer::Full { length }) => {
-                        tracing::debug!(
-                            topic = message.topic,
-                            length,
-                            "the topic is full: the message waits"
-                        );
-                    }
-                    Err(error) if waits(&error, offline) => {
-                        tracing::debug!("{error}; the message waits");
-                        // A worker may have it already, and Redis may forget that before it is asked again.
-                        if error.may_be_done() {
-                            message.to_mut().again = true;
-                        }
-                    }
-                    Err(error) => return Err(error.into()),
+            sent.store(true, Ordering::Relaxed);
+            match self.queue.put(&message).await {
+                Ok(PutAnswer::Accepted) => return Ok(Vec::new()),
+                Ok(PutAnswer::AlreadyKnown(known)) if known.state == MessageState::Withdrawn => {
+                    return Err(OriginError::Withdrawn);
                 }
-                tokio::time::sleep(AGAIN).await;
+                Ok(PutAnswer::AlreadyKnown(known)) => return Ok(known.ends),
+                Ok(PutAnswer::Full { length }) => {
+                    let topic = &message.topic;
+                    tracing::debug!(topic, length, "the topic is full: the message waits");
+                }
+                Err(error) if waits(&error, policy.offline) => {
+                    tracing::debug!("{error}; the message waits");
+                    // A worker may have it already, and Redis may forget that before it is asked again.
+                    if error.may_be_done() {
+                        message.to_mut().again = true;
+                    }
+                }
+                Err(error) => return Err(error.into()),
             }
-        };
-        stop.run_until_cancelled(put).await.unwrap_or(Err(OriginError::Stopped))
+            sent.store(message.again, Ordering::Relaxed);
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Takes a message back that no worker has, for good: it will not be run, also where it is put again. Call it for a
+    /// message of [`OriginError::Stopped`], or one whose end nobody awaits any more.
+    ///
+    /// # Errors
+    /// The queue cannot be asked.
+    pub async fn withdraw(&self, message: &NewMessage) -> Result<Withdrawal, QueueError> {
+        self.queue.withdraw(&message.topic, &message.id, message.marker_ttl).await
     }
 
     /// The ends of a message that an earlier process put, as far as workers have reported them and nobody read them.
     /// Call it inside the runtime.
     pub async fn reported(&self, message: &NewMessage, stop: &CancellationToken) -> Vec<MessageEnd> {
-        let mut awaited = self.ends.expect(&message.topic, &message.id);
+        let mut awaited = self.ends.expect(&message.topic, &message.id, None);
         self.watch();
         let first = tokio::time::timeout(REPORTED, stop.run_until_cancelled(awaited.next()));
         match first.await {
@@ -121,7 +167,8 @@ impl QueueOrigin {
     }
 
     /// Waits for the ends of a message that was put with [`NewMessage::reply`], and puts it again where the queue lost
-    /// it. `ends` are those that are known; `is_enough` says whether others are to come. Call it inside the runtime.
+    /// it: as `policy` says, and in the place that it had among those with its key. `ends` are those that are known;
+    /// `is_enough` says whether others are to come. Call it inside the runtime.
     ///
     /// # Errors
     /// [`OriginError`].
@@ -130,12 +177,15 @@ impl QueueOrigin {
         message: &NewMessage,
         mut ends: Vec<MessageEnd>,
         is_enough: impl Fn(&[MessageEnd]) -> bool + Send,
+        policy: PutPolicy<'_>,
         stop: &CancellationToken,
     ) -> Result<Vec<MessageEnd>, OriginError> {
-        let mut awaited = self.ends.expect(&message.topic, &message.id);
+        let place = policy.place.map(|place| place.shared().clone());
+        let mut awaited = self.ends.expect(&message.topic, &message.id, place);
         self.watch();
         while !is_enough(&ends) {
-            let notice = stop.run_until_cancelled(awaited.next()).await.ok_or(OriginError::Stopped)?;
+            let notice = stop.run_until_cancelled(awaited.next()).await;
+            let notice = notice.ok_or(OriginError::Stopped { sent: true })?;
             match notice {
                 Notice::Ended(end) => ends::add(&mut ends, *end),
                 Notice::Missing => {
@@ -146,7 +196,7 @@ impl QueueOrigin {
                         "the queue lost the message: it is put again"
                     );
                     let again = NewMessage { again: true, ..message.clone() };
-                    let known = self.put(&again, None, WhenOffline::Wait, stop).await?;
+                    let known = self.put(&again, policy, stop).await?;
                     known.into_iter().for_each(|end| ends::add(&mut ends, end));
                 }
             }

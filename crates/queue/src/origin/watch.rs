@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::ends::{AwaitedEnds, Notice};
+use super::ends::{AwaitedEnds, MessageName, Notice};
 use crate::inspect::{KnownMessage, MessageState};
 use crate::message::MessageEnd;
 use crate::queue::{Queue, QueueResult, ResultReader, ResultReceipt};
@@ -146,20 +146,21 @@ impl EndsWatch {
             return;
         }
         let awaited = self.ends.by_topic();
-        let mut whole = true;
+        let (mut whole, mut missing) = (true, Vec::new());
         for of_topic in awaited.chunk_by(|one, other| one.topic == other.topic) {
             let ids: Vec<String> = of_topic.iter().map(|name| name.id.clone()).collect();
             for ids in ids.chunks(COMPARED) {
-                whole &= self.compare(&of_topic[0].topic, ids).await;
+                whole &= self.compare(&of_topic[0].topic, ids, &mut missing).await;
             }
         }
+        self.ends.notify_missing(&missing);
         if whole {
             (self.compare_at, self.connects) = (Instant::now() + COMPARE, status.connects);
         }
     }
 
     /// Returns whether the queue answered.
-    async fn compare(&self, topic: &str, ids: &[String]) -> bool {
+    async fn compare(&self, topic: &str, ids: &[String], missing: &mut Vec<MessageName>) -> bool {
         let known = match self.queue.compare(topic, ids).await {
             Ok(known) => known,
             Err(error) => {
@@ -173,7 +174,7 @@ impl EndsWatch {
                 self.ends.notify(topic, &id, Notice::Ended(Box::new(end)));
             }
             if is_missing {
-                self.ends.notify(topic, &id, Notice::Missing);
+                missing.push(MessageName { topic: topic.to_owned(), id });
             }
         }
         true

@@ -49,6 +49,9 @@ fn state(
     if marker.is_empty() || keys.verify(Purpose::Marker, &born, &marker.bytes("b")).is_err() {
         return if exists && !marker.is_empty() { MessageState::Waiting } else { MessageState::Missing };
     }
+    if marker.text("w") == "1" {
+        return MessageState::Withdrawn;
+    }
     let owner = marker.text("o");
     if !owner.is_empty() && marker.number("u").unwrap_or(0) > now {
         let started = !marker.text("sn").is_empty() && marker.text("sn") == marker.text("n");

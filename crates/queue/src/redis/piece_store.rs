@@ -5,11 +5,17 @@ use std::time::Duration;
 use redis::Value;
 
 use crate::error::QueueError;
+use crate::message::RejectedMessage;
 use crate::pieces::PieceName;
 use crate::redis::engine::RedisEngine;
 
 /// In place of a topic, so that a piece can be nothing else.
 const PURPOSE: &str = "herald:piece";
+
+/// The longest encrypted piece in bytes: Base64 of the piece, its nonce and its tag.
+const SEALED_LIMIT: usize = PieceName::LARGEST / 3 * 4 + 64;
+/// How many pieces one call deletes.
+const DELETED: usize = 500;
 
 fn key(name: &PieceName) -> String {
     format!("{PURPOSE}:{{{}}}:{}", name.message, name.part)
@@ -33,10 +39,15 @@ pub(crate) async fn put(
 
 pub(crate) async fn get(engine: &RedisEngine, name: &PieceName) -> Result<Option<Vec<u8>>, QueueError> {
     let key = key(name);
-    let mut get = redis::cmd("GET");
-    get.arg(&key);
+    // Not GET: anyone who reaches Redis can put a value of any length there.
+    let mut get = redis::cmd("GETRANGE");
+    get.arg(&key).arg(0).arg(SEALED_LIMIT);
     let Value::BulkString(sealed) = engine.link.run(&get).await? else { return Ok(None) };
-    let opened = engine.keys.unseal(PURPOSE, &key, &String::from_utf8_lossy(&sealed));
+    let opened = match sealed.len() {
+        0 => return Ok(None),
+        bytes if bytes > SEALED_LIMIT => Err(RejectedMessage::TooLarge { bytes, limit: SEALED_LIMIT }),
+        _ => engine.keys.unseal(PURPOSE, &key, &String::from_utf8_lossy(&sealed)),
+    };
     opened.map(Some).map_err(|problem| QueueError::Altered {
         queue: engine.server.queue.clone(),
         what: format!("a piece of the message {}", name.message),
@@ -45,9 +56,11 @@ pub(crate) async fn get(engine: &RedisEngine, name: &PieceName) -> Result<Option
 }
 
 pub(crate) async fn delete(engine: &RedisEngine, names: &[PieceName]) -> Result<(), QueueError> {
-    for name in names {
+    for names in names.chunks(DELETED) {
         let mut delete = redis::cmd("DEL");
-        delete.arg(key(name));
+        for name in names {
+            delete.arg(key(name));
+        }
         engine.link.run(&delete).await?;
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Puts messages, and compares what their origin knows with what Redis has.
 
+use std::time::Duration;
+
 use redis::Value;
 
 use crate::error::QueueError;
@@ -11,6 +13,7 @@ use crate::redis::keys;
 use crate::redis::marker::{MarkerOf, known};
 use crate::redis::reply::{self, HashReply};
 use crate::redis::script;
+use crate::withdrawal::Withdrawal;
 
 /// How many messages one call compares: each entry is read whole.
 const COMPARED: usize = 32;
@@ -87,6 +90,26 @@ async fn call(
             Ok(PutAnswer::AlreadyKnown(known))
         }
         _ => Err(engine.server.unexpected("the answer of put.lua is not understood")),
+    }
+}
+
+/// Takes a message back that no worker has.
+pub(crate) async fn withdraw(
+    engine: &RedisEngine,
+    topic: &str,
+    id: &str,
+    remember: Duration,
+) -> Result<Withdrawal, QueueError> {
+    engine.check_topic(topic)?;
+    check_id(engine, id)?;
+    let birth = engine.keys.sign(Purpose::Marker, &[topic.as_bytes(), id.as_bytes()]);
+    let ttl = millis(remember).max(1).to_string();
+    let arguments: [&[u8]; 3] = [id.as_bytes(), &birth, ttl.as_bytes()];
+    let answer = engine.link.script(&script::WITHDRAW, topic, &arguments).await?;
+    match reply::text(&answer).as_deref() {
+        Some("ok") => Ok(Withdrawal::Withdrawn),
+        Some("taken") => Ok(Withdrawal::Taken),
+        _ => Err(engine.server.unexpected("the answer of withdraw.lua is not understood")),
     }
 }
 

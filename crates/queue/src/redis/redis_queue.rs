@@ -22,6 +22,7 @@ use crate::redis::piece_store;
 use crate::redis::put;
 use crate::redis::results::RedisResults;
 use crate::settings::QueueSettings;
+use crate::withdrawal::Withdrawal;
 
 /// A queue on Redis or Valkey. Make one for each queue and process, and share it.
 pub struct RedisQueue {
@@ -63,6 +64,10 @@ impl Queue for RedisQueue {
 
     async fn put(&self, message: &NewMessage) -> Result<PutAnswer, QueueError> {
         put::put(&self.engine, message).await
+    }
+
+    async fn withdraw(&self, topic: &str, id: &str, remember: Duration) -> Result<Withdrawal, QueueError> {
+        put::withdraw(&self.engine, topic, id, remember).await
     }
 
     async fn compare(&self, topic: &str, ids: &[String]) -> Result<Vec<KnownMessage>, QueueError> {

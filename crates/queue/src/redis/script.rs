@@ -58,5 +58,6 @@ scripts! {
     TOPIC = "topic.lua", true;
     REQUEUE_DEAD = "requeue_dead.lua", false;
     PAUSE = "pause.lua", true;
+    WITHDRAW = "withdraw.lua", true;
     FORGET = "forget.lua", true;
 }

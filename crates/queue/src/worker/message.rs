@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::held::HeldMessage;
 use super::runner::{NotBegun, RunId, RunReport};
 use super::settings::Acknowledge;
@@ -12,6 +14,9 @@ use crate::queue::{Delivery, HoldAnswer};
 
 /// How long to wait before a statement is made again that the queue did not answer.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How long a statement is made again by a worker that is stopping, or to a queue whose errors no time mends. After it
+/// the lease ends, and others learn from that.
+const LONGEST_ANSWER: Duration = Duration::from_secs(60 * 60);
 /// How often an end is reported again to a queue that has forgotten the message.
 const FORGOTTEN: u32 = 10;
 
@@ -23,7 +28,7 @@ pub(super) async fn run(shared: &WorkerState, delivery: &Delivery, held: &HeldMe
         let detail = serde_json::Value::Null;
         let end = NewEnd { status: EndStatus::Accepted, detail, seal: false };
         shared.runner.leave(&run).await;
-        return said(shared, delivery, &Statement::Done(end)).await;
+        return said(shared, delivery, held, &Statement::Done(end)).await;
     }
     let ended = shared.runner.ended(&run);
     tokio::pin!(ended);
@@ -33,7 +38,7 @@ pub(super) async fn run(shared: &WorkerState, delivery: &Delivery, held: &HeldMe
         () = shared.stopping.cancelled() => {
             let why = "given back to the queue: this worker is stopping".to_owned();
             if shared.runner.withdraw(&run, why).await {
-                return said(shared, delivery, &Statement::Requeue(Duration::ZERO)).await;
+                return said(shared, delivery, held, &Statement::Requeue(Duration::ZERO)).await;
             }
             tokio::select! {
                 end = ended => end,
@@ -41,7 +46,7 @@ pub(super) async fn run(shared: &WorkerState, delivery: &Delivery, held: &HeldMe
             }
         }
     };
-    report(shared, delivery, end).await;
+    report(shared, delivery, held, end).await;
 }
 
 /// The recorded run; none where the message is not ours to run.
@@ -53,10 +58,10 @@ async fn begin(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage) ->
         (None, Some(by)) => Some(format!("worker {} started it and did not report its end", by.node)),
         (_, None) => {
             if shared.stopping.is_cancelled() {
-                said(shared, delivery, &Statement::Release).await;
+                said(shared, delivery, held, &Statement::Release).await;
                 return None;
             }
-            if !matches!(answer(shared, delivery, &Statement::Start).await, Some(HoldAnswer::Done)) {
+            if !is_recorded_as_started(shared, delivery, held).await {
                 return None;
             }
             None
@@ -78,14 +83,27 @@ async fn begin(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage) ->
     match begun {
         Ok(run) => Some(run),
         Err(NotBegun::Stopping) => {
-            said(shared, delivery, &Statement::Requeue(Duration::ZERO)).await;
+            said(shared, delivery, held, &Statement::Requeue(Duration::ZERO)).await;
             None
         }
         Err(NotBegun::Unusable(why)) => {
-            bury(shared, delivery, DeadReason::Other(why)).await;
+            bury(shared, delivery, held, DeadReason::Other(why)).await;
             None
         }
     }
+}
+
+/// Records the start. False: the message is not ours, or this worker is stopping.
+async fn is_recorded_as_started(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage) -> bool {
+    let answer = tokio::select! {
+        answer = answer(shared, delivery, held, &Statement::Start) => answer,
+        () = shared.stopping.cancelled() => {
+            // It may be recorded, and nothing ran: the next attempt is another one.
+            said(shared, delivery, held, &Statement::Requeue(Duration::ZERO)).await;
+            return false;
+        }
+    };
+    matches!(answer, Some(HoldAnswer::Done))
 }
 
 async fn lose(shared: &WorkerState, delivery: &Delivery, run: &RunId, owner: Option<String>) {
@@ -99,7 +117,7 @@ async fn lose(shared: &WorkerState, delivery: &Delivery, run: &RunId, owner: Opt
 }
 
 /// Reports the end: the message is over, or another attempt follows.
-async fn report(shared: &WorkerState, delivery: &Delivery, end: RunReport) {
+async fn report(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage, end: RunReport) {
     let RunReport { mut status, error, detail } = end;
     if status == EndStatus::Cancelled && shared.stopping.is_cancelled() {
         // Nobody cancelled it: the worker was stopped while it ran.
@@ -110,11 +128,11 @@ async fn report(shared: &WorkerState, delivery: &Delivery, end: RunReport) {
     if policy.on.contains(&status) {
         if requeues < policy.max {
             let delay = policy.delay_after(requeues);
-            return said(shared, delivery, &Statement::Requeue(delay)).await;
+            return said(shared, delivery, held, &Statement::Requeue(delay)).await;
         }
         if policy.max > 0 {
             let last = error.unwrap_or_else(|| status.as_str().to_owned());
-            return bury(shared, delivery, DeadReason::Requeues { requeues, last }).await;
+            return bury(shared, delivery, held, DeadReason::Requeues { requeues, last }).await;
         }
     }
     let mut end = NewEnd { status, detail, seal: delivery.message.sealed };
@@ -123,13 +141,13 @@ async fn report(shared: &WorkerState, delivery: &Delivery, end: RunReport) {
     {
         detail.insert("put_again".to_owned(), true.into());
     }
-    said(shared, delivery, &Statement::Done(end)).await;
+    said(shared, delivery, held, &Statement::Done(end)).await;
 }
 
 /// Makes it a dead letter, and lets the runner know.
-async fn bury(shared: &WorkerState, delivery: &Delivery, reason: DeadReason) {
+async fn bury(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage, reason: DeadReason) {
     let statement = Statement::Dead(reason.clone());
-    if matches!(answer(shared, delivery, &statement).await, Some(HoldAnswer::Done)) {
+    if matches!(answer(shared, delivery, held, &statement).await, Some(HoldAnswer::Done)) {
         shared.runner.dead(&delivery.token.topic, &delivery.token.id, &reason).await;
     }
 }
@@ -143,9 +161,9 @@ enum Statement {
     Dead(DeadReason),
 }
 
-async fn said(shared: &WorkerState, delivery: &Delivery, statement: &Statement) {
+async fn said(shared: &WorkerState, delivery: &Delivery, held: &HeldMessage, statement: &Statement) {
     let message = &delivery.message;
-    match answer(shared, delivery, statement).await {
+    match answer(shared, delivery, held, statement).await {
         Some(HoldAnswer::Done) => {}
         Some(HoldAnswer::Lost { owner }) => {
             let owner = owner.as_deref().unwrap_or("another worker");
@@ -167,9 +185,15 @@ async fn said(shared: &WorkerState, delivery: &Delivery, statement: &Statement) 
     }
 }
 
-/// Says it until there is an answer. None: it is refused for good, and that is logged.
-async fn answer(shared: &WorkerState, delivery: &Delivery, statement: &Statement) -> Option<HoldAnswer> {
-    let mut forgotten = 0;
+/// Says it until there is an answer, or another worker has the message. None: it is refused for good, or was said for
+/// too long; that is logged.
+async fn answer(
+    shared: &WorkerState,
+    delivery: &Delivery,
+    held: &HeldMessage,
+    statement: &Statement,
+) -> Option<HoldAnswer> {
+    let (mut forgotten, began) = (0, Instant::now());
     loop {
         match say(shared, delivery, statement).await {
             // A renewal makes the message known again.
@@ -179,6 +203,7 @@ async fn answer(shared: &WorkerState, delivery: &Delivery, statement: &Statement
                 if forgotten > 1 {
                     tokio::time::sleep(AGAIN).await;
                 }
+                continue;
             }
             Ok(answer) => return Some(answer),
             Err(QueueError::Invalid { problem, .. }) => {
@@ -186,8 +211,23 @@ async fn answer(shared: &WorkerState, delivery: &Delivery, statement: &Statement
                 return None;
             }
             Err(error) => {
+                let may_end = shared.stopping.is_cancelled() || !error.is_temporary();
+                if may_end && began.elapsed() >= LONGEST_ANSWER {
+                    tracing::error!(
+                        id = delivery.message.id,
+                        "{error}; the message is given up, others learn that when its lease ends"
+                    );
+                    return None;
+                }
                 tracing::debug!("{error}");
-                tokio::time::sleep(AGAIN).await;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            owner = held.lost() => {
+                // What it is about may have been recorded before, without an answer.
+                let last = say(shared, delivery, statement).await;
+                return Some(last.unwrap_or(HoldAnswer::Lost { owner }));
             }
         }
     }

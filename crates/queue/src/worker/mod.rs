@@ -5,6 +5,8 @@ mod message;
 mod renewal;
 mod runner;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod worker_state;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::lock::OpenError;
 use crate::permissions;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -87,6 +87,21 @@ ALTER TABLE jobs ADD COLUMN cancelled_by TEXT;
     "
 -- a constant that was sealed with the key of the sealed rows: says whether seal.key is that key
 CREATE TABLE seal_check (only INTEGER PRIMARY KEY CHECK (only = 0), sealed BLOB NOT NULL);
+",
+    "
+-- who did what; refused says why it was not done, NULL is that it was
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    user_name TEXT,
+    via TEXT NOT NULL,
+    address TEXT,
+    reason TEXT,
+    act TEXT NOT NULL,
+    target TEXT NOT NULL,
+    refused TEXT
+);
+CREATE INDEX audit_by_outcome ON audit ((refused IS NOT NULL), id);
 ",
 ];
 

@@ -36,6 +36,7 @@ use progress::{Progress, TooFarBehind};
 use quick_check::QuickCheck;
 use unindexed::{KeyLookup, Unindexed};
 
+use crate::audit::record::AuditConnection;
 use crate::damage::Damage;
 use crate::history::progress::progress_of;
 use crate::history::query::Unreadable;
@@ -70,6 +71,8 @@ pub struct JournalStore {
     failures: AtomicU64,
     /// For short questions and for pages; used on threads that may block.
     pub(crate) reader: Arc<Mutex<Connection>>,
+    /// For the audit, which does not wait for the history.
+    pub(crate) audit: AuditConnection,
     pub(crate) seal: Arc<Seal>,
     pub(crate) damage: Damage,
     check: Mutex<Option<QuickCheck>>,
@@ -130,6 +133,7 @@ impl JournalStore {
             batches: Mutex::new(Some(batches)),
             failures: AtomicU64::new(0),
             reader: Arc::new(Mutex::new(reader)),
+            audit: AuditConnection::default(),
             seal,
             damage,
             check: Mutex::new(Some(check)),

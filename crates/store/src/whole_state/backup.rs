@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::check::{StateReport, inspect};
 use super::files::{
-    StateError, copy, copy_logs, create, database, disk, history, make_empty, make_folder, read_log,
-    refuse_full, sync, write,
+    StateError, copy, copy_apps, copy_logs, create, database, disk, history, make_empty, make_folder,
+    read_log, refuse_full, sync, write,
 };
 use crate::history::schema;
 use crate::journal::{log, seal};
@@ -38,6 +38,7 @@ pub fn backup(folder: &Path, target: &Path, now: Timestamp) -> Result<(), StateE
     connection.execute("VACUUM INTO ?1", [into]).map_err(history(&path))?;
     std::fs::File::open(&copied).and_then(|file| file.sync_all()).map_err(disk(&copied))?;
     copy_logs(folder, target)?;
+    copy_apps(folder, target)?;
     write(&target.join(MARK), &format!("{FIRST_LINE}{now}\n"))?;
     sync(target)
 }
@@ -91,6 +92,7 @@ pub fn restore(copied: &Path, folder: &Path) -> Result<StateReport, StateError> 
     }
     sync(&log::folder(folder))?;
     copy_logs(copied, folder)?;
+    copy_apps(copied, folder)?;
     // Last, under its name at once: before, the folder holds no state.
     let aside = lock::file(folder).with_extension("new");
     copy(&lock::file(copied), &aside)?;

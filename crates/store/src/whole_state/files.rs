@@ -13,6 +13,9 @@ use crate::lock::{self, OpenError};
 
 /// The logs of jobs.
 pub(super) const LOGS: &str = "log";
+/// The folder with one for each application that is deployed, and what is copied of each.
+const APPS: &str = "apps";
+const APP_FILES: [&str; 2] = ["book.json", "running.json"];
 
 /// Why a state cannot be checked, copied or repaired.
 #[derive(Debug, thiserror::Error)]
@@ -128,6 +131,22 @@ pub(super) fn copy_logs(from: &Path, to: &Path) -> Result<u64, StateError> {
     }
     sync(&to.join(LOGS))?;
     Ok(count)
+}
+
+/// Copies what is kept of applications: their books, and deployments that are under way. Caches stay behind.
+pub(super) fn copy_apps(from: &Path, to: &Path) -> Result<(), StateError> {
+    for app in entries(&from.join(APPS))? {
+        let Some(name) = app.file_name().filter(|name| !name.as_encoded_bytes().starts_with(b".")) else {
+            continue;
+        };
+        let target = to.join(APPS).join(name);
+        for file in APP_FILES.map(|file| app.join(file)).into_iter().filter(|file| file.is_file()) {
+            make_folder(&target)?;
+            copy(&file, &target.join(file.file_name().unwrap_or_default()))?;
+            sync(&target)?;
+        }
+    }
+    sync(&to.join(APPS))
 }
 
 /// The files and folders in a folder, in order; none where there is no folder, or it is a file.

@@ -7,19 +7,20 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::check::bad_value;
-use super::files::{StateError, copy, copy_logs, database, history, make_empty, read_log, sync};
+use super::files::{StateError, copy, copy_apps, copy_logs, database, history, make_empty, read_log, sync};
 use crate::history::{index, schema, seal_check};
 use crate::journal::entry::{self, millis};
 use crate::journal::seal::{self, Seal};
 use crate::lock::{self, lock};
 
 /// The tables of the history, each with its key.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("events", "id"),
     ("jobs", "id"),
     ("attempts", "job_id, attempt"),
     ("keys", "name"),
     ("cursors", "source"),
+    ("audit", "id"),
 ];
 /// Ids that an index has, although the page of the row may be damaged.
 const INDEXED: [(&str, &str); 4] = [
@@ -65,6 +66,7 @@ pub fn salvage(folder: &Path, target: &Path, now: Timestamp) -> Result<Salvaged,
     take_in_log(folder, &mut new, &mut salvaged.lost)?;
     take_key(folder, target, &new, now, &mut salvaged.lost)?;
     copy_logs(folder, target)?;
+    copy_apps(folder, target)?;
     let count = |table: &str| -> Result<u64, StateError> {
         let sql = format!("SELECT count(*) FROM {table}");
         let count: i64 = new.query_row(&sql, [], |row| row.get(0)).map_err(history(&path))?;
@@ -123,6 +125,10 @@ fn copy_table(
     lost: &mut Vec<String>,
 ) -> rusqlite::Result<()> {
     let columns = columns(old, new, table)?;
+    if columns.is_empty() {
+        // An older state does not have it.
+        return Ok(());
+    }
     let insert = insert(table, &columns);
     let backwards = key.split(", ").map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
     for order in [key, backwards.as_str()] {

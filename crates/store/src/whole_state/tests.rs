@@ -23,6 +23,10 @@ fn write_log(folder: &Path) {
     let day = folder.join("log/2025-11-24");
     std::fs::create_dir_all(&day).unwrap();
     std::fs::write(day.join("a-1.log"), "output").unwrap();
+    for app in ["shop", ".cache"] {
+        std::fs::create_dir_all(folder.join("apps").join(app)).unwrap();
+        std::fs::write(folder.join("apps").join(app).join("book.json"), app).unwrap();
+    }
 }
 
 fn assert_filled(folder: &Path) {
@@ -67,6 +71,8 @@ async fn a_backup_is_whole_while_events_come_and_is_restored() {
     // The history may not have taken in anything yet.
     assert!(report.jobs == 2 || report.batches > 0, "{report:?}");
     assert_eq!(std::fs::read_to_string(back.join("log/2025-11-24/a-1.log")).unwrap(), "output");
+    assert_eq!(std::fs::read_to_string(back.join("apps/shop/book.json")).unwrap(), "shop");
+    assert!(!back.join("apps/.cache").exists(), "caches stay behind");
     let store = open(&back);
     assert_eq!(store.recover().unwrap().jobs.len(), 2);
     assert!(store.recover().unwrap().jobs.iter().all(|job| job.stored.broken.is_none()));

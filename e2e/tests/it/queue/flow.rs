@@ -296,3 +296,27 @@ fn finished_messages_leave_only_what_expires() {
     assert!(left.is_empty(), "{left:?}");
     drop(worker);
 }
+
+#[test]
+fn a_cancelled_job_that_no_worker_has_never_runs() {
+    for (job_param, is_delayed) in [("", false), ("delay: 2s", true)] {
+        let (server, traces) = (RedisServer::start(&[]), Traces::new());
+        let receiver = Node::start("a", &origin(&server, "wait: result", job_param));
+        let first = is_delayed.then(|| Node::start("b", &worker(&server, "")));
+        let event = receiver.post(&traces.message("echo ran >>@DIR@/ran"));
+        until("the message", || (waiting(&server) == 1).then_some(()));
+        let cancelled = receiver.command(&["cancel", "last"]);
+        assert_eq!(cancelled.code, Some(0), "{}", cancelled.text());
+        let done = receiver.done(&event);
+        assert_eq!(
+            (&done["status"], &done["error"]),
+            (&json!("cancelled"), &json!("cancelled before a worker had the message"))
+        );
+        assert_eq!(waiting(&server), 0);
+        let worker = first.unwrap_or_else(|| Node::start("b", &worker(&server, "")));
+        let shown = receiver.queue(&["show", done["job_id"].as_str().unwrap()]);
+        assert!(shown.stdout.contains("withdrawn"), "{}", shown.text());
+        stays(Duration::from_millis(2500), "no run", || traces.ran().is_empty());
+        drop(worker);
+    }
+}

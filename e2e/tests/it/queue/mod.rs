@@ -37,6 +37,7 @@
 //! | `queue dead TOPIC`, `queue requeue ID`, `--all TOPIC` | `commands::dead_letters_are_listed_and_requeued` |
 //! | `queue pause`, `resume TOPIC` | `commands::a_topic_is_paused_for_all_workers` |
 //! | `queue forget NODE` | `every::a_forgotten_node_holds_nothing_back` |
+//! | a cancelled job whose message no worker has is never run | `flow::a_cancelled_job_that_no_worker_has_never_runs` |
 //! | secrets are encrypted in Redis | `flow::redis_holds_no_secret` |
 //! | `heraldd import go-git-webhooks -- FLAGS` | `flow::the_lines_of_the_seed_work_through_the_queue` |
 //! | `wire: list` on both sides speaks the original's Redis list, so that either side can be swapped alone | `list::what_the_original_pushes_runs`, `list::the_original_gets_what_is_put`, `list::both_sides_with_a_list` |

@@ -5,6 +5,8 @@
 //! | `queue: {url, topic, process, sign}` of herald-runner, `http_remote: {via: QUEUE}` | `jobs_and_files_come_through_the_queue` |
 //! | files come back up to 8 MiB each, else the job fails with a sentence | `jobs_and_files_come_through_the_queue` |
 //! | the daemon gives up on a job: the runner stops it | `a_cancel_reaches_the_runner` |
+//! | … and where no runner has it, it is never run | `a_cancel_before_a_runner_has_the_job` |
+//! | … while Redis is away as well | `a_cancel_while_redis_is_away` |
 //! | a job survives the daemon's restart | `a_restart_of_the_daemon_joins_the_job` |
 //! | a runner that dies: `lost`, and not run again | `a_runner_that_is_killed` |
 
@@ -90,6 +92,48 @@ fn a_cancel_reaches_the_runner() {
     until_within(LONG, "the end of the program", || (!e2e::program::exists(pid)).then_some(()));
     let ended = daemon.wait_print("the end of the job", |job| job["trigger_param"]["status"] == "cancelled");
     assert_eq!(ended["trigger_param"]["success"], false);
+}
+
+fn cancel_last(place: &Place) {
+    let socket = place.text_path("state/heraldd.sock");
+    let cancelled = place.run("heraldd", &["cancel", "last", "--socket", &socket]);
+    assert_eq!(cancelled.code, Some(0), "{}", cancelled.text());
+}
+
+#[test]
+fn a_cancel_before_a_runner_has_the_job() {
+    let (server, place) = (RedisServer::start(&[]), Place::new());
+    let daemon = daemon(&place, &server);
+    daemon.post(&json!({"shell": "echo ran >@DIR@/ran".replace("@DIR@", &place.text_path(""))}));
+    let waiting = || server.ask(&["XLEN", "{herald:jobs}:s"]).number();
+    until_within(LONG, "the message", || (waiting() == 1).then_some(()));
+    cancel_last(&place);
+    let ended = daemon.wait_print("the end of the job", |job| job["trigger_param"]["router"] == "far");
+    let ended = &ended["trigger_param"];
+    assert_eq!(
+        (&ended["status"], &ended["error"]),
+        (&json!("cancelled"), &json!("cancelled before a runner had the job"))
+    );
+    assert_eq!((waiting(), server.ask(&["KEYS", "herald:piece*"]).list().len()), (0, 0));
+    let _runner = runner(&place, &server);
+    let again = end(&daemon, "echo again");
+    assert_eq!(again["result"]["output"], "again\n");
+    assert_eq!(place.read("ran"), None);
+}
+
+#[test]
+fn a_cancel_while_redis_is_away() {
+    let (mut server, place) = (RedisServer::start(&[]), Place::new());
+    let (_runner, daemon) = (runner(&place, &server), daemon(&place, &server));
+    daemon.post(&json!({"shell": "echo x >@DIR@/ran; sleep 100".replace("@DIR@", &place.text_path(""))}));
+    place.wait_file("ran");
+    server.kill();
+    cancel_last(&place);
+    let ended = daemon.wait_print("the end of the job", |job| job["trigger_param"]["router"] == "far");
+    let ended = &ended["trigger_param"];
+    assert_eq!(ended["status"], "cancelled", "{ended}");
+    let error = ended["error"].as_str().unwrap();
+    assert!(error.starts_with("cancelled; the runner may still run the job: queue main: "), "{error}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command, and what it writes, held against the components that read it.
 
+mod go_deploy;
 mod rules;
 mod texts;
 

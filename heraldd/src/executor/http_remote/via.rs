@@ -1,23 +1,27 @@
 //! `via`: the job goes to a herald-runner through a queue, so that the runner needs no open port.
 
-use std::path::PathBuf;
+mod result;
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use futures_util::FutureExt as _;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
-use herald_core::param::Params;
 use herald_queue::{
-    EndStatus, FilePieces, MessageEnd, NewMessage, OriginError, PieceName, RunnerReport, WhenOffline,
+    EndStatus, MessageEnd, NewMessage, OriginError, PieceName, PutPolicy, Queue, QueueError, QueueOrigin,
+    RunnerReport, Withdrawal,
 };
-use herald_remote::ResultFiles;
+use herald_remote::RemoteSettings;
 use herald_wire::ending::EndingName;
-use herald_wire::manifest::FileSum;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::MAX_JOBS_ELSEWHERE;
-use crate::queue::QueueConnection;
+use result::ReportedResult;
 
 /// How long the runner may take to end a job that is cancelled.
 const CANCEL: Duration = Duration::from_secs(20);
@@ -25,13 +29,15 @@ const CANCEL: Duration = Duration::from_secs(20);
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// How many jobs may wait in the topic.
 const MAX_LENGTH: u64 = 100_000;
+/// How long the removal of what is not needed any more may take: it expires by itself.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// The runners that read a topic of a queue.
 pub(super) struct ThroughQueue {
-    pub(super) connection: QueueConnection,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) origin: Arc<QueueOrigin>,
     pub(super) topic: String,
-    pub(super) data_dir: PathBuf,
-    pub(super) timeout: Duration,
+    pub(super) settings: Arc<RemoteSettings>,
 }
 
 #[async_trait]
@@ -53,39 +59,88 @@ impl Executor for ThroughQueue {
     }
 }
 
+/// Why a job is not waited for any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GivenUp {
+    Cancelled,
+    TimedOut,
+}
+
+type EndOfMessage<'a> = Pin<&'a mut (dyn Future<Output = Result<MessageEnd, OriginError>> + Send)>;
+
 impl ThroughQueue {
     async fn run(&self, execution: &Execution, again: bool) -> Outcome {
         let message = self.message(execution, again);
-        let give_up = CancellationToken::new();
-        let end = self.end_of(&message, &give_up, again);
+        let stop_putting = CancellationToken::new();
+        let end = self.end_of(&message, &stop_putting);
         tokio::pin!(end);
-        let ended = tokio::select! {
-            ended = &mut end => ended,
-            () = execution.stop.asked.cancelled() => Err(OriginError::Stopped),
-            () = tokio::time::sleep(self.timeout) => {
-                let what = format!("timed out after {:?} (the executor's timeout)", self.timeout);
-                let _ = self.cancel(&message.id).await;
-                return Err(Failure { kind: FailureKind::TimedOut, ..Failure::new(what) });
-            }
+        let given_up = tokio::select! {
+            ended = &mut end => return match ended {
+                Ok(end) => self.outcome_unless_stopped(execution, &message.id, &end).await,
+                Err(error) => Err(failure(&error)),
+            },
+            () = execution.stop.asked() => GivenUp::Cancelled,
+            () = tokio::time::sleep(self.settings.timeout) => GivenUp::TimedOut,
         };
-        let end_of_job = match ended {
-            Ok(end) => end,
+        if given_up == GivenUp::Cancelled && execution.stop.shutdown.is_cancelled() {
             // The next process joins it.
-            Err(OriginError::Stopped) if execution.stop.shutdown.is_cancelled() => return Err(cancelled()),
-            Err(OriginError::Stopped) => {
-                // Whatever the queue says, the job was cancelled.
-                if let Err(error) = self.cancel(&message.id).await {
-                    let what = format!("cancelled; the runner may still run the job: {error}");
-                    return Err(Failure { kind: FailureKind::Cancelled, ..Failure::new(what) });
-                }
-                match tokio::time::timeout(CANCEL, end).await {
-                    Ok(Ok(end)) => end,
-                    _ => return Err(cancelled()),
+            return Err(cancelled("cancelled"));
+        }
+        stop_putting.cancel();
+        self.give_up(execution, &message, given_up, end).await
+    }
+
+    /// The job was cancelled or timed out: it is taken back where no runner has it, and else its runner ends it.
+    async fn give_up(
+        &self,
+        execution: &Execution,
+        message: &NewMessage,
+        given_up: GivenUp,
+        mut end: EndOfMessage<'_>,
+    ) -> Outcome {
+        let over = |detail: &str| match given_up {
+            GivenUp::Cancelled => {
+                Failure { kind: FailureKind::Cancelled, ..Failure::new(format!("cancelled{detail}")) }
+            }
+            GivenUp::TimedOut => {
+                let timeout = self.settings.timeout;
+                let what = format!("timed out after {timeout:?} (the executor's timeout){detail}");
+                Failure { kind: FailureKind::TimedOut, ..Failure::new(what) }
+            }
+        };
+        let mut is_awaited = true;
+        match end.as_mut().now_or_never() {
+            Some(Ok(end)) => return self.outcome_within(CANCEL, execution, &message.id, &end).await,
+            None => {}
+            // The put was stopped, and may be done all the same.
+            Some(Err(OriginError::Stopped { sent: true })) => is_awaited = false,
+            // The queue does not have it.
+            Some(Err(_)) => return Err(over("")),
+        }
+        let wish = async {
+            match self.origin.withdraw(message).await? {
+                Withdrawal::Withdrawn => Ok::<_, QueueError>(Withdrawal::Withdrawn),
+                // Its runner looks for this.
+                Withdrawal::Taken => {
+                    let cancel = PieceName::cancel(&message.id);
+                    self.queue.put_piece(&cancel, b"1", REMEMBERED).await.map(|()| Withdrawal::Taken)
                 }
             }
-            Err(error) => return Err(Failure::new(error)),
         };
-        self.outcome(execution, &message.id, &end_of_job).await
+        match wish.await {
+            Ok(Withdrawal::Withdrawn) => Err(over(" before a runner had the job")),
+            Ok(Withdrawal::Taken) if given_up == GivenUp::Cancelled => {
+                let ended =
+                    async { if is_awaited { end.await } else { self.end_after(message, Vec::new()).await } };
+                match tokio::time::timeout(CANCEL, ended).await {
+                    Ok(Ok(end)) => self.outcome_within(CANCEL, execution, &message.id, &end).await,
+                    _ => Err(over("")),
+                }
+            }
+            Ok(Withdrawal::Taken) => Err(over("")),
+            // Whatever the queue says, the job is over here.
+            Err(error) => Err(over(&format!("; the runner may still run the job: {error}"))),
+        }
     }
 
     fn message(&self, execution: &Execution, again: bool) -> NewMessage {
@@ -112,31 +167,73 @@ impl ThroughQueue {
         }
     }
 
-    /// Puts the message and waits for its end.
+    /// Puts the message and waits for its end. Only the put is stopped.
     async fn end_of(
         &self,
         message: &NewMessage,
-        give_up: &CancellationToken,
-        again: bool,
+        stop_putting: &CancellationToken,
     ) -> Result<MessageEnd, OriginError> {
-        let origin = &self.connection.origin;
-        let mut ends = if again { origin.reported(message, give_up).await } else { Vec::new() };
+        let again = message.again;
+        let mut ends = if again { self.origin.reported(message, stop_putting).await } else { Vec::new() };
         if ends.is_empty() {
-            ends = origin.put(message, None, WhenOffline::Wait, give_up).await?;
+            ends = self.origin.put(message, PutPolicy::WAIT, stop_putting).await?;
         }
-        let ends = origin.ends(message, ends, |ends| !ends.is_empty(), give_up).await?;
-        ends.into_iter().next().ok_or(OriginError::Stopped)
+        self.end_after(message, ends).await
     }
 
-    /// Asks the runner that has the job to end it.
-    async fn cancel(&self, message: &str) -> Result<(), herald_queue::QueueError> {
-        self.connection.queue.put_piece(&PieceName::cancel(message), b"1", REMEMBERED).await
+    async fn end_after(
+        &self,
+        message: &NewMessage,
+        ends: Vec<MessageEnd>,
+    ) -> Result<MessageEnd, OriginError> {
+        let (one, never) = (|ends: &[MessageEnd]| !ends.is_empty(), CancellationToken::new());
+        let ends = self.origin.ends(message, ends, one, PutPolicy::WAIT, &never).await?;
+        ends.into_iter().next().ok_or(OriginError::Stopped { sent: true })
+    }
+
+    async fn outcome_unless_stopped(
+        &self,
+        execution: &Execution,
+        message: &str,
+        end: &MessageEnd,
+    ) -> Outcome {
+        tokio::select! {
+            outcome = self.outcome(execution, message, end) => outcome,
+            () = execution.stop.asked() => {
+                // At a shutdown the next process reads them.
+                if !execution.stop.shutdown.is_cancelled() {
+                    self.remove_pieces(message, end).await;
+                }
+                Err(cancelled("cancelled"))
+            }
+        }
+    }
+
+    async fn outcome_within(
+        &self,
+        longest: Duration,
+        execution: &Execution,
+        message: &str,
+        end: &MessageEnd,
+    ) -> Outcome {
+        let outcome = tokio::time::timeout(longest, self.outcome(execution, message, end)).await;
+        outcome.unwrap_or_else(|_| Err(cancelled("cancelled; the result of the runner was not read in time")))
     }
 
     async fn outcome(&self, execution: &Execution, message: &str, end: &MessageEnd) -> Outcome {
+        let outcome = self.outcome_before_removal(execution, message, end).await;
+        self.remove_pieces(message, end).await;
+        outcome
+    }
+
+    async fn outcome_before_removal(
+        &self,
+        execution: &Execution,
+        message: &str,
+        end: &MessageEnd,
+    ) -> Outcome {
         let runner = &end.node;
-        let reason = end.detail.get("error").and_then(Value::as_str);
-        if let Some(reason) = reason {
+        if let Some(reason) = end.detail.get("error").and_then(Value::as_str) {
             let kind = match end.status {
                 EndStatus::TimedOut => FailureKind::TimedOut,
                 EndStatus::Cancelled => FailureKind::Cancelled,
@@ -147,10 +244,11 @@ impl ThroughQueue {
         }
         let report: RunnerReport = serde_json::from_value(end.detail.clone())
             .map_err(|error| Failure::new(format!("invalid answer from the runner {runner}: {error}")))?;
-        let reading = self.result(execution, message, &report);
-        let Ok(stored) = tokio::time::timeout(self.timeout, reading).await else {
-            let what =
-                format!("timed out after {:?} reading the result of the runner {runner}", self.timeout);
+        let timeout = self.settings.timeout;
+        let result = ReportedResult { queue: &*self.queue, message, report: &report };
+        let reading = result.read(&execution.job.id, &self.settings);
+        let Ok(stored) = tokio::time::timeout(timeout, reading).await else {
+            let what = format!("timed out after {timeout:?} reading the result of the runner {runner}");
             return Err(Failure { kind: FailureKind::TimedOut, ..Failure::new(what) });
         };
         let result = stored.map_err(|why| Failure::new(format!("from the runner {runner}: {why}")))?;
@@ -167,81 +265,27 @@ impl ThroughQueue {
         Err(failure.ending_with(report.error_line.as_deref(), &execution.mask))
     }
 
-    /// The result, with the paths of its files here.
-    async fn result(
-        &self,
-        execution: &Execution,
-        message: &str,
-        report: &RunnerReport,
-    ) -> Result<Params, ViaError> {
-        let mut used = vec![PieceName::cancel(message)];
-        let whole = match &report.result {
-            Some(result) => result.clone(),
-            None => {
-                let names = (0..report.result_pieces).map(|n| PieceName::result(message, n)).collect();
-                let bytes = self.fetch(names, &mut used).await?;
-                serde_json::from_slice(&bytes).map_err(|_| ViaError::NotAnObject)?
-            }
-        };
-        let Value::Object(mut result) = whole else { return Err(ViaError::NotAnObject) };
-        if !report.files.is_empty() {
-            let paths = self.files(execution, message, &report.files, &mut used).await?;
-            result.insert("file".to_owned(), Value::Object(paths));
+    /// Removes the pieces of a message that is over, also where its report is refused.
+    async fn remove_pieces(&self, message: &str, end: &MessageEnd) {
+        let mut pieces = vec![PieceName::cancel(message)];
+        if let Ok(report) = serde_json::from_value::<RunnerReport>(end.detail.clone()) {
+            pieces.extend(ReportedResult { queue: &*self.queue, message, report: &report }.pieces());
         }
-        if let Err(error) = self.connection.queue.delete_pieces(&used).await {
-            tracing::debug!("{error}; the pieces expire");
+        match tokio::time::timeout(REMOVAL, self.queue.delete_pieces(&pieces)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!("{error}; the pieces expire"),
+            Err(_) => tracing::debug!("the queue does not answer; the pieces expire"),
         }
-        Ok(result)
-    }
-
-    async fn files(
-        &self,
-        execution: &Execution,
-        message: &str,
-        files: &[FilePieces],
-        used: &mut Vec<PieceName>,
-    ) -> Result<Map<String, Value>, ViaError> {
-        let mut stored = ResultFiles::begin(&self.data_dir).await?;
-        for file in files {
-            let names = (0..file.pieces).map(|n| PieceName::of_file(message, &file.name, n)).collect();
-            let content = self.fetch(names, used).await?;
-            let sum =
-                FileSum { filename: file.filename.clone(), size: file.size, sha256: file.sha256.clone() };
-            stored.add(&file.name, &sum, Bytes::from(content)).await?;
-        }
-        Ok(stored.commit(&execution.job.id).await?)
-    }
-
-    /// All pieces, one after another.
-    async fn fetch(&self, names: Vec<PieceName>, used: &mut Vec<PieceName>) -> Result<Vec<u8>, ViaError> {
-        let mut bytes = Vec::new();
-        for name in names {
-            let piece = loop {
-                match self.connection.queue.piece(&name).await {
-                    Err(error) if error.is_temporary() => tokio::time::sleep(Duration::from_secs(1)).await,
-                    other => break other?,
-                }
-            };
-            bytes.extend(piece.ok_or(ViaError::PieceMissing)?);
-            used.push(name);
-        }
-        Ok(bytes)
     }
 }
 
-fn cancelled() -> Failure {
-    Failure { kind: FailureKind::Cancelled, ..Failure::new("cancelled") }
+fn cancelled(what: &str) -> Failure {
+    Failure { kind: FailureKind::Cancelled, ..Failure::new(what) }
 }
 
-/// Why the result of a job cannot be had.
-#[derive(Debug, thiserror::Error)]
-enum ViaError {
-    #[error("the result is not a JSON object")]
-    NotAnObject,
-    #[error("a piece of the result or of a result file is not in the queue any more")]
-    PieceMissing,
-    #[error(transparent)]
-    Queue(#[from] herald_queue::QueueError),
-    #[error(transparent)]
-    Files(#[from] herald_remote::ResultFilesError),
+fn failure(error: &OriginError) -> Failure {
+    match error {
+        OriginError::Withdrawn => cancelled("cancelled before a runner had the job"),
+        error => Failure::new(error),
+    }
 }

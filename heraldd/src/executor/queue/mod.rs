@@ -13,8 +13,9 @@ use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, Failure
 use herald_core::param::Params;
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec};
 use herald_core::unit;
-use herald_queue::{MessageEnd, NewMessage, OriginError, WhenOffline};
+use herald_queue::{MessageEnd, NewMessage, OriginError, PutPolicy, WhenOffline, Withdrawal};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::queue::{QueueConnection, QueueConnections};
 use message::MessageParams;
@@ -115,28 +116,57 @@ impl QueueExecutor {
     async fn put(&self, execution: &Execution, again: bool) -> Outcome {
         let params = MessageParams::of(execution)?;
         let message = NewMessage { again, ..params.message(execution, &self.given) };
-        let (origin, stop) = (&self.connection.origin, &execution.stop.asked);
         // Before anything is waited for: the jobs begin in the order of their events.
-        let place = origin.line_up(&message.topic, message.key.as_deref());
+        let place = self.connection.origin.line_up(&message.topic, message.key.as_deref());
+        let policy = PutPolicy { place: place.as_ref(), offline: self.given.offline() };
+        match self.ends(&message, policy, &execution.stop.asked).await {
+            Ok(_) if self.given.wait == WaitFor::Accepted => Ok(self.accepted(&message.id)),
+            Ok(ends) => result::outcome(&ends, &self.nodes, &execution.mask),
+            // The next process joins it.
+            Err(OriginError::Stopped { sent: true }) if !execution.stop.shutdown.is_cancelled() => {
+                Err(self.take_back(&message).await)
+            }
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// Puts the message, and waits for its ends where they are wanted.
+    async fn ends(
+        &self,
+        message: &NewMessage,
+        policy: PutPolicy<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<MessageEnd>, OriginError> {
+        let origin = &self.connection.origin;
         let mut ends = Vec::new();
-        if again && message.reply {
-            ends = origin.reported(&message, stop).await;
+        if message.again && message.reply {
+            ends = origin.reported(message, stop).await;
         }
         if ends.is_empty() {
-            let put = origin.put(&message, place, self.given.offline(), stop).await;
-            ends = put.map_err(|error| self.failure(&error))?;
+            ends = origin.put(message, policy, stop).await?;
         }
         if self.given.wait == WaitFor::Accepted {
-            return Ok(self.accepted(&message.id));
+            return Ok(ends);
         }
         let nodes = &self.nodes;
         let is_enough = |ends: &[MessageEnd]| match nodes.is_empty() {
             true => !ends.is_empty(),
             false => nodes.iter().all(|node| ends.iter().any(|end| end.node == *node)),
         };
-        let ends =
-            origin.ends(&message, ends, is_enough, stop).await.map_err(|error| self.failure(&error))?;
-        result::outcome(&ends, nodes, &execution.mask)
+        origin.ends(message, ends, is_enough, policy, stop).await
+    }
+
+    /// The job was cancelled: its message is withdrawn, unless a worker has it already.
+    async fn take_back(&self, message: &NewMessage) -> Failure {
+        match self.connection.origin.withdraw(message).await {
+            Ok(Withdrawal::Withdrawn) => failure(&OriginError::Withdrawn),
+            Ok(Withdrawal::Taken) => failure(&OriginError::Stopped { sent: true }),
+            Err(error) => {
+                let what =
+                    format!("cancelled; a message that is in the queue already may still run: {error}");
+                Failure { kind: FailureKind::Cancelled, ..Failure::new(what) }
+            }
+        }
     }
 
     /// Into a plain list, as the original program does it.
@@ -162,21 +192,23 @@ impl QueueExecutor {
             }
         };
         let pushed = execution.stop.asked.run_until_cancelled(push).await;
-        pushed.unwrap_or_else(|| Err(self.failure(&OriginError::Stopped)))
+        pushed.unwrap_or_else(|| Err(failure(&OriginError::Stopped { sent: true })))
     }
 
     fn accepted(&self, id: &str) -> Params {
         let result = json!({"queue": self.given.queue, "topic": self.given.topic, "message": id});
         result.as_object().cloned().unwrap_or_default()
     }
+}
 
-    fn failure(&self, error: &OriginError) -> Failure {
-        match error {
-            OriginError::Stopped => Failure {
-                kind: FailureKind::Cancelled,
-                ..Failure::new("cancelled; a message that is in the queue already may still run")
-            },
-            OriginError::Queue(error) => Failure::new(error),
+fn failure(error: &OriginError) -> Failure {
+    let cancelled = |what: &str| Failure { kind: FailureKind::Cancelled, ..Failure::new(what) };
+    match error {
+        OriginError::Stopped { sent: true } => {
+            cancelled("cancelled; a message that is in the queue already may still run")
         }
+        OriginError::Stopped { sent: false } => cancelled("cancelled before the queue had the message"),
+        OriginError::Withdrawn => cancelled("cancelled before a worker had the message"),
+        OriginError::Queue(error) => Failure::new(error),
     }
 }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::app::{App, AppMemories};
 use crate::book::DeploymentRecord;
 use crate::deployment::DeploymentRequest;
-use crate::node::{NodeStepFailure, NodeSteps, StepCall, StepName, StepOutcome};
+use crate::node::{NodeStepFailure, NodeStepOutcome, NodeSteps, StepCall, StepName};
 use crate::settings::{self, AppSettings};
 use crate::source::AppSource;
 
@@ -53,14 +53,14 @@ impl FakeNodes {
     }
 }
 
-fn failure(kind: RunnerFailureKind, error: &str, result: &Value) -> StepOutcome {
+fn failure(kind: RunnerFailureKind, error: &str, result: &Value) -> NodeStepOutcome {
     let result = result.as_object().cloned().unwrap_or_default();
     Err(NodeStepFailure { kind, error: error.to_owned(), result, unreachable: false })
 }
 
 #[async_trait]
 impl NodeSteps for FakeNodes {
-    async fn run(&self, node: &str, call: StepCall) -> StepOutcome {
+    async fn run(&self, node: &str, call: StepCall) -> NodeStepOutcome {
         let step = format!("{node} {}", call.name.as_str());
         let joined = if call.joined { " joined" } else { "" };
         self.asked.lock().unwrap().push(format!("{step}{joined}"));

@@ -109,3 +109,29 @@ async fn another_deployment_sees_what_was_left_to_its_end_first() {
     next.app.announced("j1").await.unwrap();
     assert_eq!(next.app.unannounced().await.unwrap().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recorded_is_not_carried_out_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let fixture = Fixture::new(dir.path(), &json!({}));
+    let file = dir.path().join("apps/shop/running.json");
+    fixture.nodes.script("web3 finish", Does::Hangs);
+    let request = Fixture::request("j1", &json!({"revision": "3"}));
+    let deploy = fixture.app.deploy(request.clone(), Stop::new(), Arc::new(NoOutput));
+    assert!(tokio::time::timeout(Duration::from_secs(5), deploy).await.is_err());
+    let left = std::fs::read(&file).unwrap();
+    fixture.nodes.script.lock().unwrap().clear();
+    fixture.app.deploy(request.clone(), Stop::new(), Arc::new(NoOutput)).await.unwrap();
+    fixture.app.announced("j1").await.unwrap();
+    let recorded = fixture.app.book().await.unwrap();
+    // The process is killed after the record is written, and before the file is removed.
+    std::fs::write(&file, left).unwrap();
+    fixture.nodes.asked();
+    let Fixture { nodes, source, .. } = fixture;
+    let next = Fixture::with(dir.path(), &json!({}), nodes, source);
+    next.app.deploy(request, Stop::new(), Arc::new(NoOutput)).await.unwrap();
+    next.app.finish_left_over().await.unwrap();
+    assert_eq!(next.nodes.asked(), [""; 0]);
+    assert_eq!(next.app.book().await.unwrap(), recorded);
+    assert!(!file.exists());
+}

@@ -5,7 +5,8 @@
 --   :w            stream that wakes workers when a message can be had that is not new
 --   :m            hash: mode, paused, beat, steady, lease, seq, counters; for each group: c cursor, q number seen, t seen
 --   :job:ID       hash, the marker; its fields end with the group: o owner, n delivery, u lease until, l lease, s starts,
---                 si ss sn start, a as an attempt, d due, f fs fn fo end, x reason; without it: b birth, e entry, r, ttl
+--                 si ss sn start, a as an attempt, d due, f fs fn fo end, x reason; without it: b birth, e entry, r, ttl,
+--                 w withdrawn
 --   :u            entries that a worker has, by the end of the lease
 --   :d            entries that were seen and wait, by the time from which they can be had
 --   :l:N          entries of lane N that were seen, in their order; the first one holds the lane
@@ -139,7 +140,7 @@ local function refusal(job, g, owner, n, adopt, birth, eid, m)
   local known = m[5]
   local unowned = (not m[1] or m[1] == '') and not m[3] and not m[4]
   local newer = tonumber(n) > tonumber(m[2] or '0')
-  if adopt == '1' and unowned and newer then
+  if adopt == '1' and unowned and newer and redis.call('HGET', job, 'w') ~= '1' then
     redis.call('HSET', job, 'o' .. g, owner, 'n' .. g, n)
     if not known then redis.call('HSET', job, 'b', birth, 'e', eid) end
     redis.call('PEXPIRE', job, MONTH)

@@ -9,7 +9,7 @@ local function put(id, body, signature, birth, lane, delay, max_length, ttl, rep
     local all = redis.call('HGETALL', job)
     local m = {}
     for i = 1, #all, 2 do m[all[i]] = all[i + 1] end
-    local over = m.f or m.x
+    local over = m.f or m.x or m.w
     local held = m.o and m.o ~= '' and tonumber(m.u or '0') > now
     for name, _ in pairs(m) do
       if string.sub(name, 1, 2) == 'f:' or string.sub(name, 1, 2) == 'x:' then over = true end

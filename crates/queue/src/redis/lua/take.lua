@@ -58,9 +58,9 @@ local function names(list)
 end
 local MARKER = names({ 'o', 'n', 'u', 'l', 'd', 'f', 'x', 's', 'si', 'ss', 'sn', 'a', 'as', 'i' })
 local function marker(job)
-  local m = redis.call('HMGET', job, 'e', 'd', unpack(MARKER))
-  return { e = m[1], due0 = m[2], o = m[3], n = m[4], u = tonumber(m[5] or '0'), l = tonumber(m[6] or '0'), d = m[7],
-    f = m[8], x = m[9], s = m[10], si = m[11], ss = m[12], sn = m[13], a = m[14], as = m[15], i = m[16] }
+  local m = redis.call('HMGET', job, 'e', 'd', 'w', unpack(MARKER))
+  return { e = m[1], due0 = m[2], o = m[4], n = m[5], u = tonumber(m[6] or '0'), l = tonumber(m[7] or '0'), d = m[8],
+    over = m[9] or m[10] or m[3], s = m[11], si = m[12], ss = m[13], sn = m[14], a = m[15], as = m[16], i = m[17] }
 end
 
 local function deliver(eid, id, f, job, m)
@@ -88,7 +88,7 @@ local function again(eid)
   local id = id_of(eid, f)
   local job = job_key(id)
   local m = marker(job)
-  if m.f or m.x then
+  if m.over then
     leave(g, f.k or '', eid)
     if g == '' then redis.call('XDEL', S, eid) end
     return
@@ -137,7 +137,7 @@ local function first_time(eid, f)
   local id = id_of(eid, f)
   local job = job_key(id)
   local m = marker(job)
-  if m.f or m.x or (m.e and m.e ~= eid and entry_at(m.e)) then
+  if m.over or (m.e and m.e ~= eid and entry_at(m.e)) then
     -- Ended, or a copy of one that is there.
     if g == '' then redis.call('XDEL', S, eid) end
     return

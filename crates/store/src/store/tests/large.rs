@@ -45,30 +45,30 @@ async fn large_events_and_jobs_are_packed_and_come_back_as_they_were() {
     let length = log.iter().rposition(|byte| *byte != 0).unwrap();
     // Only what is sealed is as long as it was.
     assert!((15_000..25_000).contains(&length), "{length}");
-    let (mut told, mut shown) = (object(large("two")), object(large("two")));
-    told.insert("token".to_owned(), json!("s3cret-of-mine"));
+    let (mut recorded, mut shown) = (object(large("two")), object(large("two")));
+    recorded.insert("token".to_owned(), json!("s3cret-of-mine"));
     shown.insert("token".to_owned(), json!("***"));
-    let told = [object(large("one")), told];
+    let recorded = [object(large("one")), recorded];
     // First from the log, then from the history.
     for _ in 0..2 {
         let store = open(folder.path());
         let recovered = store.recover().unwrap();
-        assert_eq!(**recovered.events[0].activation.trigger_param, told[1]);
-        for (found, trigger_param) in recovered.jobs.iter().map(|job| &job.stored).zip(&told) {
+        assert_eq!(**recovered.events[0].activation.trigger_param, recorded[1]);
+        for (found, trigger_param) in recovered.jobs.iter().map(|job| &job.stored).zip(&recorded) {
             assert_eq!((&**found.job.trigger_param, &found.broken), (trigger_param, &None));
             assert_eq!(*found.job.job_param, object(large("job")));
             assert_eq!(*found.job.select_param, object(large("select")));
         }
         assert_eq!(recovered.jobs.len(), 2);
-        for (n, shown) in [(1, &told[0]), (2, &shown)] {
+        for (n, shown) in [(1, &recorded[0]), (2, &shown)] {
             assert_eq!(store.event(&id(n)).await.unwrap().unwrap().trigger_param, *shown);
             assert_eq!(
                 **store.activation(&id(n)).await.unwrap().unwrap().trigger_param,
-                told[n as usize - 1]
+                recorded[n as usize - 1]
             );
         }
         let job = store.job(&id(13)).await.unwrap().unwrap();
-        assert_eq!((job.trigger_param, job.job_param), (told[0].clone(), object(large("job"))));
+        assert_eq!((job.trigger_param, job.job_param), (recorded[0].clone(), object(large("job"))));
         assert_eq!((job.select_param, job.result), (object(large("select")), Some(object(large("result")))));
     }
     let history = rusqlite::Connection::open(folder.path().join("journal.db")).unwrap();

@@ -10,7 +10,8 @@ async fn an_older_history_is_brought_to_this_version() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE seal_check;
+            "DROP TABLE audit;
+             DROP TABLE seal_check;
              DROP TABLE position;
              DROP TABLE cursors;
              CREATE TABLE marks (mark TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -80,8 +81,12 @@ async fn what_an_earlier_version_stored_is_migrated() {
         let decisions = event.decisions.len();
         assert_eq!((&*event.trigger, &event.trigger_param["n"], decisions), ("manual", &json!(n), routed));
     }
-    let told = store.activation(first).await.unwrap().unwrap();
-    assert_eq!(told.trigger_param.get("token"), Some(&json!("s3cret-of-mine")), "sealed, and still readable");
+    let activation = store.activation(first).await.unwrap().unwrap();
+    assert_eq!(
+        activation.trigger_param.get("token"),
+        Some(&json!("s3cret-of-mine")),
+        "sealed, and still readable"
+    );
     let recovered = store.recover().unwrap();
     let jobs: Vec<_> =
         recovered.jobs.iter().map(|found| (&*found.stored.job.task, found.interrupted)).collect();

@@ -1,7 +1,7 @@
 //! `app:NAME`: deploys an application of the section `app`. There is one for each application; it is not a type.
 
 use async_trait::async_trait;
-use herald_apps::{App, BookError, DeploymentRecord, DeploymentRequest, DeploymentStatus};
+use herald_apps::{App, BookError, DeploymentRecord, DeploymentRequest, DeploymentStatus, RequestError};
 use herald_core::activation::APP;
 use herald_core::actor::Actor;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
@@ -9,7 +9,7 @@ use herald_core::param::Params;
 use herald_core::secret::Mask;
 use serde_json::{Value, json};
 
-use super::MAX_JOBS_ELSEWHERE;
+use crate::executor::MAX_JOBS_ELSEWHERE;
 
 /// Who deploys what a node missed.
 const HERALD: &str = "herald";
@@ -32,7 +32,7 @@ pub fn app_of(executor: &dyn Executor) -> Option<&App> {
     executor.downcast_ref().map(|AppExecutor(app)| app)
 }
 
-/// The name of whoever caused something.
+/// The name of the person or thing that caused something.
 #[must_use]
 pub fn name_of(by: Option<&Actor>) -> String {
     by.map_or_else(|| HERALD.to_owned(), |by| by.user.as_ref().unwrap_or(&by.via).to_string())
@@ -70,12 +70,11 @@ impl Executor for AppExecutor {
 }
 
 /// What a job asks for: a person by the trigger `app`, everything else by its parameters.
-fn request(execution: &Execution) -> Result<DeploymentRequest, String> {
+fn request(execution: &Execution) -> Result<DeploymentRequest, RequestError> {
     let job = &execution.job;
     let is_person = *job.trigger == *APP;
     let params = if is_person { job.trigger_param.params().clone() } else { job.job_param.clone() };
-    let request =
-        DeploymentRequest::read(&job.id, job.attempt, &params).map_err(|error| error.to_string())?;
+    let request = DeploymentRequest::read(&job.id, job.attempt, &params)?;
     // Where nobody is known, it is at least known what fired.
     let via = if is_person { HERALD.into() } else { job.trigger.clone() };
     let by = job.by.as_deref().cloned().unwrap_or_else(|| Actor::via(via));

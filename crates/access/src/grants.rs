@@ -1,0 +1,219 @@
+//! `may`: on which routers and apps somebody has a role, rather than on all.
+
+use std::fmt;
+
+use crate::role::Role;
+
+/// Whom an entry of `may` is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grantee {
+    /// A person, however logged in: the name in the users file, in a JWT or from the proxy.
+    User(String),
+    /// A named token of the configuration.
+    Token(String),
+    /// A group that the proxy names.
+    Group(String),
+    /// Everybody who has the role and is not named in another entry; admins are left out.
+    Everybody,
+}
+
+impl Grantee {
+    /// As it is written: `anna`, `token:ci`, `group:web` or `*`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match (text, text.split_once(':')) {
+            ("*", _) => Self::Everybody,
+            (_, Some(("token", name))) => Self::Token(name.to_owned()),
+            (_, Some(("group", name))) => Self::Group(name.to_owned()),
+            _ => Self::User(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Grantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => f.write_str(name),
+            Self::Token(name) => write!(f, "token:{name}"),
+            Self::Group(name) => write!(f, "group:{name}"),
+            Self::Everybody => f.write_str("*"),
+        }
+    }
+}
+
+/// One entry of `may`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The role.
+    pub role: Role,
+    /// Who has it.
+    pub grantee: Grantee,
+    /// On what: patterns of names of routers and apps, where `*` is any text and `?` any character.
+    pub patterns: Vec<String>,
+}
+
+/// All of `may`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants(pub Vec<Grant>);
+
+/// Who somebody is, as far as `may` is concerned.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) user: Option<&'a str>,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) groups: &'a [String],
+    /// The role of the account.
+    pub(crate) role: Role,
+}
+
+/// What somebody may do where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleScope {
+    /// The role on everything, also on what is neither a router nor an app.
+    pub(crate) everywhere: Role,
+    /// More than that, on what matches.
+    pub(crate) further: Vec<(Role, Vec<String>)>,
+}
+
+impl RoleScope {
+    /// This role on everything.
+    pub(crate) fn everywhere(role: Role) -> Self {
+        Self { everywhere: role, further: Vec::new() }
+    }
+
+    /// The role on the router or app of this name.
+    pub(crate) fn on(&self, name: &str) -> Role {
+        let matching = |(_, patterns): &&(Role, Vec<String>)| patterns.iter().any(|one| matches(one, name));
+        let further = self.further.iter().filter(matching).map(|(role, _)| *role).max();
+        further.map_or(self.everywhere, |role| role.max(self.everywhere))
+    }
+
+    /// The highest role on anything.
+    pub(crate) fn highest(&self) -> Role {
+        let further = self.further.iter().map(|(role, _)| *role).max();
+        further.map_or(self.everywhere, |role| role.max(self.everywhere))
+    }
+
+    /// The patterns of what it has this role on, where it does not have it everywhere.
+    pub(crate) fn patterns(&self, role: Role) -> impl Iterator<Item = &str> {
+        let enough = self.further.iter().filter(move |(granted, _)| *granted >= role);
+        enough.flat_map(|(_, patterns)| patterns.iter().map(String::as_str))
+    }
+}
+
+impl Grants {
+    /// What this one may do where. Someone who is named has the granted role on what matches and is a viewer elsewhere;
+    /// `*` limits those who have the role without being named, except admins; all others keep the role of the account.
+    pub(crate) fn scope(&self, subject: Subject<'_>) -> RoleScope {
+        let names = |grant: &&Grant| match &grant.grantee {
+            Grantee::User(name) => subject.user == Some(name) && subject.token.is_none(),
+            Grantee::Token(name) => subject.token == Some(name),
+            Grantee::Group(name) => subject.groups.contains(name),
+            Grantee::Everybody => false,
+        };
+        let limits = |grant: &&Grant| {
+            grant.grantee == Grantee::Everybody && grant.role == subject.role && subject.role < Role::Admin
+        };
+        let mut own: Vec<&Grant> = self.0.iter().filter(names).collect();
+        if own.is_empty() {
+            own = self.0.iter().filter(limits).collect();
+        }
+        if own.is_empty() {
+            return RoleScope::everywhere(subject.role);
+        }
+        let further = own.into_iter().map(|grant| (grant.role, grant.patterns.clone())).collect();
+        RoleScope { everywhere: Role::Viewer, further }
+    }
+}
+
+/// Whether a name matches a pattern: `*` is any text, also none, `?` one character.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut at, mut in_name) = (0, 0);
+    // Where to go on when what follows the last `*` does not match: the `*` takes one character more.
+    let mut again: Option<(usize, usize)> = None;
+    while in_name < name.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                again = Some((at, in_name));
+                at += 1;
+            }
+            Some(one) if *one == '?' || *one == name[in_name] => {
+                at += 1;
+                in_name += 1;
+            }
+            _ => {
+                let Some((star, taken)) = again else { return false };
+                again = Some((star, taken + 1));
+                at = star + 1;
+                in_name = taken + 1;
+            }
+        }
+    }
+    pattern[at..].iter().all(|one| *one == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expected) in [
+            ("shop", "shop", true),
+            ("shop", "shop2", false),
+            ("shop*", "shop", true),
+            ("shop*", "shop_web", true),
+            ("*_web", "shop_web", true),
+            ("*_web", "shop_web2", false),
+            ("a*b*c", "a_b_b_c", true),
+            ("a*b*c", "a_c_b", false),
+            ("sh?p", "shop", true),
+            ("sh?p", "shp", false),
+            ("*", "", true),
+            ("", "", true),
+            ("", "x", false),
+            ("gr?n*", "grün", true),
+            ("[a]", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+        // In time that does not explode.
+        assert!(!matches(&"a*".repeat(40), &"a".repeat(39)));
+    }
+
+    #[test]
+    fn scopes() {
+        let grant = |role, who: &str, patterns: &[&str]| Grant {
+            role,
+            grantee: Grantee::parse(who),
+            patterns: patterns.iter().map(ToString::to_string).collect(),
+        };
+        let grants = Grants(vec![
+            grant(Role::Operator, "anna", &["shop*"]),
+            grant(Role::Admin, "anna", &["shop_test"]),
+            grant(Role::Operator, "token:ci", &["deploy"]),
+            grant(Role::Operator, "group:web", &["site", "blog"]),
+            grant(Role::Operator, "*", &["common"]),
+        ]);
+        for (user, token, groups, role, target, expected) in [
+            (Some("anna"), None, &[][..], Role::Viewer, "shop", Role::Operator),
+            (Some("anna"), None, &[], Role::Admin, "other", Role::Viewer),
+            (Some("anna"), None, &[], Role::Viewer, "shop_test", Role::Admin),
+            (Some("anna"), None, &[], Role::Viewer, "common", Role::Viewer),
+            (Some("anna"), Some("anna"), &[], Role::Operator, "common", Role::Operator),
+            (Some("ci"), Some("ci"), &[], Role::Operator, "deploy", Role::Operator),
+            (Some("ci"), None, &[], Role::Operator, "deploy", Role::Viewer),
+            (Some("bob"), None, &["web"], Role::Viewer, "blog", Role::Operator),
+            (Some("bob"), None, &[], Role::Operator, "common", Role::Operator),
+            (Some("bob"), None, &[], Role::Operator, "shop", Role::Viewer),
+            // `*` raises nobody and limits no admin.
+            (Some("bob"), None, &[], Role::Viewer, "common", Role::Viewer),
+            (Some("bob"), None, &[], Role::Admin, "shop", Role::Admin),
+        ] {
+            let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+            let scope = grants.scope(Subject { user, token, groups: &groups, role });
+            assert_eq!(scope.on(target), expected, "{user:?} {token:?} {groups:?} {role} {target}");
+        }
+    }
+}

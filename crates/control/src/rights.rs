@@ -1,0 +1,120 @@
+//! Which role each call of the API needs, in one table.
+
+use herald_access::{AuthenticatedCaller, Forbidden, Role};
+use http::Method;
+
+/// What a call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallNeeds {
+    /// The role everywhere.
+    Everywhere(Role),
+    /// The role on the routers or apps that the call is about: the handler names them to its act.
+    OnTarget(Role),
+}
+
+/// A call, and what it needs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RouteRight {
+    /// The method.
+    pub method: Method,
+    /// The path, with names in braces.
+    pub path: &'static str,
+    /// What it needs.
+    pub needs: CallNeeds,
+    /// Under which name it is recorded, where it does something.
+    pub act: Option<&'static str>,
+}
+
+const fn sees(path: &'static str, role: Role) -> RouteRight {
+    RouteRight { method: Method::GET, path, needs: CallNeeds::Everywhere(role), act: None }
+}
+
+const fn does(act: &'static str, path: &'static str, needs: CallNeeds) -> RouteRight {
+    RouteRight { method: Method::POST, path, needs, act: Some(act) }
+}
+
+const ON_TARGET: CallNeeds = CallNeeds::OnTarget(Role::Operator);
+const OPERATOR: CallNeeds = CallNeeds::Everywhere(Role::Operator);
+const ADMIN: CallNeeds = CallNeeds::Everywhere(Role::Admin);
+
+/// Every call of the API. One that is missing here needs an admin.
+pub static RIGHTS: &[RouteRight] = &[
+    sees("/healthz", Role::Viewer),
+    sees("/readyz", Role::Viewer),
+    sees("/metrics", Role::Viewer),
+    sees("/v1/openapi.json", Role::Viewer),
+    sees("/v1/info", Role::Viewer),
+    sees("/v1/stream", Role::Viewer),
+    sees("/v1/jobs", Role::Viewer),
+    sees("/v1/jobs/{id}", Role::Viewer),
+    sees("/v1/jobs/{id}/log", Role::Viewer),
+    sees("/v1/events", Role::Viewer),
+    sees("/v1/events/{id}", Role::Viewer),
+    sees("/v1/triggers", Role::Viewer),
+    sees("/v1/routers", Role::Viewer),
+    sees("/v1/executors", Role::Viewer),
+    sees("/v1/nodes", Role::Viewer),
+    sees("/v1/published", Role::Viewer),
+    sees("/v1/published/{name}/diff", Role::Viewer),
+    sees("/v1/apps", Role::Viewer),
+    sees("/v1/apps/{app}", Role::Viewer),
+    sees("/v1/apps/{app}/commits", Role::Viewer),
+    sees("/v1/apps/{app}/deployments", Role::Viewer),
+    // It changes nothing, and lets all nodes work.
+    sees("/v1/apps/{app}/plan", Role::Operator),
+    sees("/v1/queues", Role::Viewer),
+    sees("/v1/queues/{queue}/topics/{topic}", Role::Viewer),
+    sees("/v1/queues/{queue}/topics/{topic}/dead", Role::Viewer),
+    sees("/v1/queue-messages/{id}", Role::Viewer),
+    sees("/v1/audit", Role::Operator),
+    does("cancel", "/v1/jobs/{id}/cancel", ON_TARGET),
+    does("retry", "/v1/jobs/{id}/retry", ON_TARGET),
+    does("replay", "/v1/events/{id}/replay", ON_TARGET),
+    does("trigger", "/v1/triggers/{name}", ON_TARGET),
+    does("publish", "/v1/published/{name}", ON_TARGET),
+    does("deploy", "/v1/apps/{app}/deploy", ON_TARGET),
+    does("rollback", "/v1/apps/{app}/rollback", ON_TARGET),
+    does("hold", "/v1/apps/{app}/hold", ON_TARGET),
+    RouteRight { method: Method::DELETE, path: "/v1/apps/{app}/hold", needs: ON_TARGET, act: Some("unhold") },
+    does("queue_pause", "/v1/queues/{queue}/topics/{topic}/pause", OPERATOR),
+    does("queue_resume", "/v1/queues/{queue}/topics/{topic}/resume", OPERATOR),
+    does("queue_requeue", "/v1/queues/{queue}/topics/{topic}/requeue", OPERATOR),
+    RouteRight {
+        method: Method::DELETE,
+        path: "/v1/queues/{queue}/nodes/{node}",
+        needs: ADMIN,
+        act: Some("queue_forget"),
+    },
+    does("reload", "/v1/reload", ADMIN),
+];
+
+/// What a call that is not in the table needs.
+pub static UNKNOWN_CALL: RouteRight = does("unknown", "", ADMIN);
+
+/// What the call needs.
+#[must_use]
+pub fn right_of(method: &Method, path: &str) -> &'static RouteRight {
+    let method = if method == Method::HEAD { &Method::GET } else { method };
+    RIGHTS.iter().find(|right| right.path == path && right.method == *method).unwrap_or(&UNKNOWN_CALL)
+}
+
+impl RouteRight {
+    /// The role that it needs, everywhere or on a target.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self.needs {
+            CallNeeds::Everywhere(role) | CallNeeds::OnTarget(role) => role,
+        }
+    }
+
+    /// That the caller has it.
+    ///
+    /// # Errors
+    /// [`Forbidden`]: it does not.
+    pub fn check(&self, caller: &AuthenticatedCaller) -> Result<(), Forbidden> {
+        match self.needs {
+            CallNeeds::Everywhere(role) => caller.require(role),
+            CallNeeds::OnTarget(role) => caller.require_somewhere(role),
+        }
+    }
+}

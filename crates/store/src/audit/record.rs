@@ -1,0 +1,101 @@
+//! What is recorded, and what can be asked.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use herald_core::actor::Actor;
+use jiff::Timestamp;
+use rusqlite::Connection;
+
+/// The connection on disk, opened with the first entry. None after an error as well: what it believes of the file may
+/// be wrong.
+pub(crate) type AuditConnection = Arc<Mutex<Option<Connection>>>;
+
+/// The newest entries that are kept, of those that were accepted and of those that were refused: one who may do nothing
+/// cannot push out what others did.
+pub const MOST_KEPT: usize = 10_000;
+/// The most entries of one page.
+pub const MOST_ENTRIES: usize = 1000;
+
+/// What somebody did, or was not allowed to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who, how, from where and why; secrets hidden.
+    pub actor: Actor,
+    /// What: `cancel`, say.
+    pub act: String,
+    /// On what: `job 0190…`, say.
+    pub target: String,
+    /// Why it was refused; none: it was accepted.
+    pub refused: Option<String>,
+}
+
+/// An entry with its number: a later one has a greater one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// The number.
+    pub id: u64,
+    /// What it says.
+    pub record: AuditRecord,
+}
+
+/// Which entries, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Only those before this one.
+    pub before: Option<u64>,
+    /// Only those of this user.
+    pub user: Option<String>,
+    /// Only those of this act.
+    pub act: Option<String>,
+    /// How many at most; at least 1.
+    pub limit: usize,
+}
+
+/// Entries, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The entries.
+    pub entries: Vec<AuditEntry>,
+    /// For the next page: [`AuditQuery::before`].
+    pub next: Option<u64>,
+}
+
+impl AuditPage {
+    /// Of one more entry than asked for, if there are so many.
+    pub(super) fn of(mut entries: Vec<AuditEntry>, limit: usize) -> Self {
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = entries.last().filter(|_| more).map(|last| last.id);
+        Self { entries, next }
+    }
+}
+
+/// The audit cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Its file.
+    #[error("the audit in the journal: {0}")]
+    File(#[from] rusqlite::Error),
+    /// The thread that wrote or read it.
+    #[error("the audit in the journal: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+/// Records who did what.
+#[async_trait]
+pub trait AuditLog: Send + Sync + 'static {
+    /// Records something. Once this returns, it outlives a crash where the journal does.
+    ///
+    /// # Errors
+    /// When it could not be recorded: then it must not be done.
+    async fn record(&self, record: AuditRecord) -> Result<(), AuditError>;
+
+    /// What was recorded.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn entries(&self, query: AuditQuery) -> Result<AuditPage, AuditError>;
+}

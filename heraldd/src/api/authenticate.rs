@@ -1,0 +1,111 @@
+//! Who may come in: each request gets its caller, or none of its path is looked at.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use herald_access::{AuthenticatedCaller, NotAuthenticated, PresentedProof, Via};
+use herald_base::system::user::{USERS, name_in};
+use herald_net::serve::{Handler, Peer};
+use herald_webhook::client_address::Addresses;
+use herald_webhook::cross_site::is_cross_site;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use tower_service::Service;
+
+use super::answer::ErrorResponse;
+use super::caller::ApiCaller;
+use super::context::Api;
+use super::routes;
+
+/// How a browser is asked for a name and a password.
+const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"heraldd\", charset=\"UTF-8\"");
+
+/// Finds the caller of each request, and lets those in that are known.
+pub(super) struct AuthenticatedRouter {
+    router: Router,
+    api: Arc<Api>,
+    /// On the socket, the file's mode decides who can connect.
+    is_socket: bool,
+}
+
+impl AuthenticatedRouter {
+    pub(super) fn new(api: &Arc<Api>, is_socket: bool) -> Self {
+        Self { router: routes::served(api.clone()), api: api.clone(), is_socket }
+    }
+
+    async fn caller(&self, headers: &HeaderMap, peer: &Peer) -> Result<ApiCaller, NotAuthenticated> {
+        if self.is_socket {
+            let name = match peer.uid {
+                Some(uid) => Some(user_name(uid).await),
+                None => None,
+            };
+            return Ok(ApiCaller {
+                caller: Arc::new(AuthenticatedCaller::admin(name, Via::Socket)),
+                address: None,
+            });
+        }
+        let addresses = Addresses { allowed: None, trusted: self.api.authenticator.proxies() };
+        let client = Some(addresses.client(peer, headers));
+        let header = |name: &str| {
+            let values = headers.get_all(name).iter();
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+        };
+        let proof = PresentedProof {
+            peer: peer.address.map(|address| address.ip().to_canonical()),
+            client,
+            header: &header,
+            now: self.api.clock.unix_seconds(),
+        };
+        let caller = self.api.authenticator.caller(&proof).await?;
+        Ok(ApiCaller { caller: Arc::new(caller), address: client })
+    }
+}
+
+impl Handler for AuthenticatedRouter {
+    type Body = Body;
+
+    async fn handle(&self, mut request: Request<Incoming>, peer: &Peer) -> Response {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) && is_cross_site(request.headers()) {
+            let why = "cross-site browser request rejected";
+            return ErrorResponse::new(StatusCode::FORBIDDEN, why).into_response();
+        }
+        match self.caller(request.headers(), peer).await {
+            Ok(caller) => request.extensions_mut().insert(caller),
+            Err(why) => return not_authenticated(&why, self.api.authenticator.has_users()),
+        };
+        match self.router.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// The name of a user of this machine; its number where it has none.
+async fn user_name(uid: u32) -> String {
+    let users = tokio::fs::read_to_string(USERS).await.unwrap_or_default();
+    name_in(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned)
+}
+
+fn not_authenticated(why: &NotAuthenticated, has_users: bool) -> Response {
+    let mut response = match why {
+        NotAuthenticated::Unproved(_) => ErrorResponse::new(StatusCode::UNAUTHORIZED, why),
+        NotAuthenticated::NoRole(_) => ErrorResponse::new(StatusCode::FORBIDDEN, why),
+        NotAuthenticated::TooMany(wait) => {
+            ErrorResponse::after(StatusCode::TOO_MANY_REQUESTS, wait.as_secs().max(1), why)
+        }
+        NotAuthenticated::Busy | NotAuthenticated::Users => {
+            ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+    }
+    .into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if has_users {
+            response.headers_mut().append(WWW_AUTHENTICATE, BASIC);
+        }
+    }
+    response
+}

@@ -1,0 +1,52 @@
+//! The section `access`: who may use the control API over TCP, and as what.
+
+use herald_access::AccessSettings;
+use herald_access::options::{self, SectionOptions, description};
+use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::spec::{Description, Options};
+use serde_json::{Map, Value};
+
+use super::section::{Invalid, References, Section, SectionReader, Shape};
+
+pub(super) const SECTION: Section = Section {
+    name: "access",
+    holds: "who may use the control API over TCP, and as what: users with passwords, tokens, JWT, proxies",
+    references: References::Some(options::resolve),
+    shape: Shape::Options(description),
+};
+
+impl SectionOptions for SectionReader<'_, '_> {
+    fn options(
+        &mut self,
+        description: &Description,
+        given: &Map<String, Value>,
+        at: &Path,
+    ) -> Option<Options> {
+        SectionReader::options(self, description, given, at).ok()
+    }
+
+    fn secret(&mut self, text: &str, at: &Path) {
+        self.resolver.literal(text, at);
+    }
+
+    fn report(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+}
+
+pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AccessSettings, Invalid> {
+    let at = Path::top().key("access");
+    match reading.given("access") {
+        None => Ok(AccessSettings::default()),
+        Some(Value::Object(given)) => {
+            let folder = reading.folder;
+            options::read(given, &at, folder, reading).ok_or(Invalid)
+        }
+        Some(other) => {
+            let message =
+                format!("expected a map with users, token, jwt, proxy and may, found {}", kind_of(other));
+            let help = "write  access: {users: /etc/heraldd/users}";
+            Err(reading.wrong(Problem::error(at, message).help(help)))
+        }
+    }
+}
