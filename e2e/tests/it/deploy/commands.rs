@@ -160,13 +160,15 @@ fn an_edit_on_a_node_is_noticed() {
             (&json!("succeeded"), &json!("cli")),
             "{record}"
         );
-        // The same size and the same time as before.
+        // The same size and the same time as before. `svn` itself does not see that.
         let file = site.served(1).join("a");
         let times = site.place.write("times", "");
         let (file, times) = (file.to_str().unwrap(), times.to_str().unwrap());
         run(&site.place.path(""), "touch", &["-r", file, times]);
         fs::write(file, "forge").unwrap();
-        run(&site.place.path(""), "touch", &["-r", times, file]);
+        if (kind, mode) != (Kind::Svn, "in_place") {
+            run(&site.place.path(""), "touch", &["-r", times, file]);
+        }
         let states = || printed(&site, |value| value["before"].is_string());
         let drifted = until_within(LONG, "app_state", || states().first().cloned());
         let expected = json!({"app": "shop", "node": "n2", "state": "drifted", "before": "in_sync", "revision": first, "modified": ["a"]});

@@ -214,16 +214,21 @@ impl Site {
 
     /// A command of `heraldd`.
     pub fn cli(&self, args: &[&str]) -> Ended {
-        let args: Vec<&str> = args.iter().copied().chain(["--socket", "@DIR@/state/heraldd.sock"]).collect();
-        self.place.run("heraldd", &args)
+        self.with_options(&[], args)
     }
 
     /// The same with `--json`, as its exit code and what it wrote.
     pub fn json(&self, args: &[&str]) -> (i32, Value) {
-        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
-        let ended = self.cli(&args);
+        let ended = self.with_options(&["--json"], args);
         let said = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| Value::String(ended.text()));
         (ended.code.unwrap(), said)
+    }
+
+    /// Options come before what might be after `--`.
+    fn with_options(&self, options: &[&str], args: &[&str]) -> Ended {
+        let (command, rest) = args.split_at(1);
+        let socket = ["--socket", "@DIR@/state/heraldd.sock"];
+        self.place.run("heraldd", &[command, &socket, options, rest].concat())
     }
 
     /// `heraldd deploy shop ARGS --wait`: its exit code and the record.
