@@ -44,8 +44,7 @@ pub fn component() -> ExecutorType {
         let settings = Arc::new(settings);
         Ok(match targets {
             Targets::Queue(ViaOptions { connection, topic }) => {
-                let (queue, origin) = (connection.queue, connection.origin);
-                Arc::new(ThroughQueue { queue, origin, topic, settings })
+                Arc::new(OnQueueRunners(ThroughQueue::new(connection, topic, settings)))
             }
             Targets::One(address) => Arc::new(OnOneRunner(RunnerClient::new(settings, address))),
             Targets::Many(RolloutOptions { nodes, strategy, own }) => {
@@ -105,6 +104,28 @@ impl Executor for OnNodes {
     async fn recover(&self, execution: Execution) -> Outcome {
         let mask = execution.mask.clone();
         outcome(self.rollout.recover(self.job(execution)).await, &mask)
+    }
+}
+
+/// The runners that read a topic of a queue.
+struct OnQueueRunners(ThroughQueue);
+
+#[async_trait]
+impl Executor for OnQueueRunners {
+    fn default_places(&self) -> DefaultPlaces {
+        DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
+    }
+
+    fn outlives(&self) -> bool {
+        true
+    }
+
+    async fn execute(&self, execution: Execution) -> Outcome {
+        self.0.run(&execution, false).await
+    }
+
+    async fn recover(&self, execution: Execution) -> Outcome {
+        self.0.run(&execution, true).await
     }
 }
 

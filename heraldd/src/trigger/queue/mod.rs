@@ -2,24 +2,19 @@
 
 mod list;
 mod options;
+mod receiver;
 mod run_end;
 mod runner;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::activation::Name;
-use herald_core::position::{Cursor, Position};
 use herald_core::spec::{Description, TriggerType};
 use herald_core::trigger::{Activator, CancellationToken, ComponentError, Trigger};
-use herald_queue::{ConsumeMode, ConsumerSettings, QueueWorker};
 
-use crate::queue::{QueueConnection, QueueConnections};
-use options::{ConsumeModeName, QueueTriggerOptions, WireForm};
-use runner::EventRunner;
+use receiver::QueueReceiver;
 
 /// The component type `queue`.
 #[must_use]
@@ -31,68 +26,45 @@ pub fn component() -> TriggerType {
          and again only where `requeue.on` allows it: when its worker dies, it is lost, and its origin gets to know. \
          Needs a `state_dir`, for what it has accepted.",
     );
-    let description = options::specs().into_iter().fold(description, Description::option);
-    TriggerType::with_context(options::results(description), |options, context| {
-        let given: QueueTriggerOptions = options.parse()?;
-        let connection = QueueConnections::named(context, &given.queue)?;
-        Ok(Arc::new(QueueTrigger { connection, given }) as Arc<dyn Trigger>)
+    let description = QueueReceiver::options().into_iter().fold(description, Description::option);
+    TriggerType::with_context(results(description), |options, context| {
+        Ok(Arc::new(QueueTrigger(QueueReceiver::new(options, context)?)))
     })
 }
 
-/// Fires for messages.
-struct QueueTrigger {
-    connection: QueueConnection,
-    given: QueueTriggerOptions,
+fn results(description: Description) -> Description {
+    description
+        .gives("(the message)", "what the executor `queue` was given as `message`")
+        .gives("_queue/id", "the id of the message: that of its job at the origin")
+        .gives("_queue/topic", "the topic")
+        .gives("_queue/key", "its key, where it has one")
+        .gives("_queue/deliveries", "how often it was started, this time included")
+        .gives("_queue/attempt", "from 1, and one more each time it was requeued")
+        .gives("_queue/origin", "the node that put it")
+        .gives("_queue/event", "the event at the origin")
+        .gives("_queue/chain_depth", "how many jobs led to it, over all nodes")
+        .gives("_queue/put_again", "true where the queue had lost it and it was put again: a worker that the queue forgot may have run it")
+        .gives("_queue/lost", "why nobody knows how it ended; its jobs are recorded as lost, and do not run")
+        .example(
+            "
+queue:
+  main: {url: 'redis://localhost:6379', sign: \"${env:HERALD_QUEUE_SIGN}\"}
+
+trigger:
+  work: {type: queue, queue: main, topic: [urgent, deploy], process: 4, requeue: {on: lost}}
+
+router:
+  show: {trigger: work, selector: all, task: {show: print}}
+",
+        )
 }
+
+/// Fires for messages.
+struct QueueTrigger(QueueReceiver);
 
 #[async_trait]
 impl Trigger for QueueTrigger {
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
-        match self.given.wire {
-            WireForm::Stream => self.work(activator, stop).await,
-            WireForm::List => {
-                list::ListWorker::new(&self.connection, &self.given, activator).run(&stop).await;
-                Ok(())
-            }
-        }
+        self.0.receive_until(&stop, activator).await
     }
 }
-
-impl QueueTrigger {
-    async fn work(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
-        let consumer = self.consumer(&activator).await;
-        let settings = self.given.worker(consumer);
-        let runner = Arc::new(EventRunner::new(activator, &self.given));
-        let worker = QueueWorker::new(&*self.connection.queue, settings, runner)
-            .map_err(|error| ComponentError::new(error.to_string()))?;
-        worker.receive_until(&stop).await;
-        self.connection.workers.finish(worker);
-        Ok(())
-    }
-
-    async fn consumer(&self, activator: &Activator) -> ConsumerSettings {
-        let given = &self.given;
-        let mode = match given.mode {
-            ConsumeModeName::Compete => ConsumeMode::Compete,
-            ConsumeModeName::Every => {
-                let source: Name = format!("{}\0queue\0{}", activator.trigger(), given.queue).into();
-                let seen_before = activator.reached(&source).await.is_some();
-                let position = Position::from_bytes(b"read".to_vec());
-                activator.reach(Cursor { source, position }).await;
-                ConsumeMode::Every { retain: given.retain, seen_before }
-            }
-        };
-        ConsumerSettings {
-            name: activator.trigger().to_owned(),
-            topics: given.topics(),
-            mode,
-            lease: given.lease,
-            max_deliveries: given.max_deliveries,
-            marker_ttl: MARKER_TTL,
-            take_back: self.connection.workers.is_first(&given.queue, activator.trigger()),
-        }
-    }
-}
-
-/// How long ids are remembered after the end of their messages, where a message does not say it.
-const MARKER_TTL: Duration = Duration::from_secs(60 * 60);

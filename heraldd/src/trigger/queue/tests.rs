@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use herald_core::context::Context;
 use herald_core::problem::Path;
 use herald_core::spec::Options;
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::run_end::run_end;
 use super::*;
-use crate::queue::QueueNode;
+use crate::queue::{QueueConnections, QueueNode};
 
 fn made(given: &Value) -> Result<Arc<dyn Trigger>, String> {
     let mut context = Context::default();
