@@ -3,7 +3,6 @@
 mod options;
 #[cfg(test)]
 mod tests;
-mod via;
 
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use herald_core::job::Job;
 use herald_core::param::{Params, lookup};
 use herald_core::secret::Mask;
 use herald_core::spec::{Description, ExecutorType};
+use herald_queue_jobs::ThroughQueue;
 use herald_remote::{
     HideSecrets, Rollout, RolloutJob, RunnerClient, RunnerFailureKind, RunnerJob, RunnerOutcome,
 };
@@ -24,7 +24,6 @@ use serde_json::Value;
 use super::{MAX_JOBS_ELSEWHERE, job_params, together};
 use crate::tls;
 use options::{RemoteOptions, RolloutOptions, Targets, ViaOptions};
-use via::ThroughQueue;
 
 /// The component type `http_remote`.
 #[must_use]

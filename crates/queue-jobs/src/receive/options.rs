@@ -8,7 +8,7 @@ use herald_queue::{Acknowledge, ConsumerSettings, EndStatus, RequeuePolicy, Work
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::queue::queue_option;
+use crate::connections::queue_option;
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::message::MessageParams;
 use super::options::{self, PutForm, QueueExecutorOptions, WaitFor};
 use super::result;
-use crate::queue::{QueueConnection, QueueConnections};
+use crate::connections::{QueueConnection, QueueConnections};
 
 /// Puts messages.
 pub struct QueuePutter {

@@ -11,7 +11,7 @@ use herald_remote::Nodes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::queue::queue_option;
+use crate::connections::queue_option;
 
 /// How long a message waits before it is pushed again into a list that was full.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);

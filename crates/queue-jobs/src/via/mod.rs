@@ -19,7 +19,7 @@ use herald_wire::ending::EndingName;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::QueueConnection;
+use crate::connections::QueueConnection;
 use result::ReportedResult;
 
 /// How long the runner may take to end a job that is cancelled.

@@ -1,19 +1,11 @@
 //! `queue`: puts a message into a queue, for workers on other machines, and may wait for what they did with it.
 
-mod message;
-mod options;
-mod putter;
-mod result;
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
 use herald_core::spec::{Description, ExecutorType};
-
-use putter::QueuePutter;
+use herald_queue_jobs::QueuePutter;
 
 /// How many jobs wait at once for the queue or for workers: they cost little here.
 pub const MAX_JOBS: usize = 10_000;

@@ -13,7 +13,7 @@ use herald_queue::{ConsumeMode, ConsumerSettings, QueueWorker};
 use super::list::ListWorker;
 use super::options::{self, ConsumeModeName, QueueTriggerOptions, WireForm};
 use super::runner::EventRunner;
-use crate::queue::{QueueConnection, QueueConnections};
+use crate::connections::{QueueConnection, QueueConnections};
 
 /// How long ids are remembered after the end of their messages, where a message does not say it.
 const MARKER_TTL: Duration = Duration::from_secs(60 * 60);
