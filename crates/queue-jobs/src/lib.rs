@@ -13,9 +13,9 @@ mod receive;
 mod via;
 mod workers;
 
-pub use connections::{QueueConnection, QueueConnections, queue_option};
+pub use connections::{QueueConnection, QueueConnections};
 pub use monitor::{QueueMonitor, UnfitQueue, begin};
-pub use node_name::{QueueNode, keep_node_name, node_name};
+pub use node_name::{QueueNode, node_name};
 pub use put::QueuePutter;
 pub use receive::QueueReceiver;
 pub use via::ThroughQueue;
