@@ -11,9 +11,10 @@ pub mod dry_run;
 pub mod executor;
 pub mod fleet;
 pub mod loading;
-pub mod queue;
 pub mod runner_address;
 pub mod selector;
 pub mod state;
 pub mod tls;
 pub mod trigger;
+
+use herald_queue_jobs as queue;

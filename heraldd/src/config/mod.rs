@@ -38,9 +38,9 @@ use herald_core::selector::Selector;
 use herald_core::trigger::Trigger;
 use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
+use herald_queue_jobs::{QueueConnections, node_name};
 use serde_json::{Map, Value};
 
-use crate::queue::{QueueConnections, node_name};
 use crate::state::folder::StateFolder;
 use crate::trigger::http;
 use herald_apps::AppMemories;
