@@ -16,5 +16,3 @@ pub mod selector;
 pub mod state;
 pub mod tls;
 pub mod trigger;
-
-use herald_queue_jobs as queue;

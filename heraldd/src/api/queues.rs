@@ -18,7 +18,7 @@ use super::context::Api;
 use super::given::{Asked, Named};
 use super::queue_resources;
 use super::view::View;
-use crate::queue::QueueConnection;
+use herald_queue_jobs::QueueConnection;
 use herald_control::model;
 use herald_metrics::{QueueSnapshot, TopicSnapshot};
 

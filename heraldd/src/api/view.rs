@@ -9,7 +9,7 @@ use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
 use crate::assembly::Assembly;
-use crate::queue::QueueConnections;
+use herald_queue_jobs::QueueConnections;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_projects::EtcdConnections;
