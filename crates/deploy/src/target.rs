@@ -60,7 +60,8 @@ impl DeployTarget {
     }
 }
 
-/// Whether a path can be in `shared`: it is relative, stays in its folder, and names no administration of a working copy.
+/// Whether a path can be in `shared`: it is relative, stays in its folder, and names no administration of a working
+/// copy.
 #[must_use]
 pub fn is_inside(entry: &str) -> bool {
     let mut parts = Path::new(entry).components().peekable();
