@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -161,6 +161,12 @@ fn a_copy_that_was_there_keeps_its_uploads() {
     });
 }
 
+/// A program that has this file open.
+#[expect(clippy::disallowed_methods, reason = "it needs the file as its standard input")]
+fn sleep_with(file: fs::File) -> Child {
+    Command::new("sleep").arg("60").stdin(Stdio::from(file)).spawn().unwrap()
+}
+
 /// Check 25: locked by a program that was killed, and by one that lives.
 #[test]
 fn a_copy_that_somebody_left_locked() {
@@ -182,7 +188,7 @@ fn a_copy_that_somebody_left_locked() {
         // One that lives has the copy's database open.
         lock(1);
         let held = fs::File::open(site.path(1).join(".svn/wc.db")).unwrap();
-        let mut living = Command::new("sleep").arg("60").stdin(Stdio::from(held)).spawn().unwrap();
+        let mut living = sleep_with(held);
         site.origin.commit("3", &tree(&[("a", "3")]));
         let (code, record) = site.deploy(&[]);
         assert_eq!(code, 1, "{record}");

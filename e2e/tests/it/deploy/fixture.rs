@@ -115,10 +115,10 @@ impl Site {
 
     /// Without a daemon.
     pub fn prepared(kind: Kind, mode: &'static str) -> Self {
-        let place = Place::new();
+        let place = Place::in_memory();
         let origin = Origin::new(kind, &place);
         let machines = NODES.map(|_| {
-            let mut machine = Machine { place: Place::new(), port: free_port(), runner: None };
+            let mut machine = Machine { place: Place::in_memory(), port: free_port(), runner: None };
             fs::create_dir(machine.place.path("www")).unwrap();
             machine.start();
             machine

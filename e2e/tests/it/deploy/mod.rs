@@ -1,5 +1,5 @@
-//! Contract, section 14: deployments, of Git and Subversion, in every mode, to three nodes. The numbers are those of the
-//! checks in the design of deployments.
+//! Contract, section 14: deployments, of Git and Subversion, in every mode, to three nodes. The numbers are those of
+//! the checks in the design of deployments.
 //!
 //! Most tests run with both kinds of repositories and all three modes. What happens in the fleet alone runs with each
 //! kind and each mode, but not with each pair; with `HERALD_E2E_ALL=1` it does.

@@ -43,8 +43,8 @@ fn every_tree_is_what_the_repository_gives_out() {
             let record = site.must_deploy(&[]);
             let expected = site.origin.exported(&revision);
             assert_eq!(expected.len(), entries.len(), "the repository has everything");
-            for node in 0..NODES.len() {
-                assert_eq!(site.live(node), expected, "{kind:?} {mode} {}", NODES[node]);
+            for (node, name) in NODES.iter().enumerate() {
+                assert_eq!(site.live(node), expected, "{kind:?} {mode} {name}");
             }
             assert_eq!(record["to"], *revision);
             let to: Vec<&Value> = NODES.iter().map(|node| &record["nodes"][node]["to"]).collect();
