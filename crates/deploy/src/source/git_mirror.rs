@@ -60,12 +60,14 @@ impl GitMirror {
         self.command(&self.folder)
     }
 
+    /// Runs it to its end. One that was killed has said nothing, also where it is asked a question.
     pub(super) async fn run(
         &self,
         command: ToolCommand<'_>,
         run: &StepRun<'_>,
     ) -> Result<CommandEnd, DeployError> {
-        self.starter.run(command, run).await
+        let name = name_of(&command);
+        self.starter.run(command, run).await?.by_itself(name)
     }
 
     /// Runs it; where it fails, its words become an error.
@@ -308,6 +310,18 @@ mod tests {
         assert!(filled.contains(&format!("username=ann\npassword={password}")), "{filled}");
         let left = std::fs::read_dir(mirror.folder.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|file| !file.file_name().display().to_string().contains("auth-")));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_killed_has_not_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = DeployOrigin::new(SourceKind::Git, "https://git.example.com/shop.git");
+        let mirror = GitMirror::new(CommandStarter::new(Duration::from_secs(1)), origin, folder.path());
+        let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(30));
+        let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+        let git = mirror.command(folder.path()).args(["-c", "alias.end=!kill -9 $PPID", "end"]);
+        let error = mirror.run(git, &run).await.err().unwrap().to_string();
+        assert_eq!(error, "`git end` failed: killed by signal 9 (SIGKILL)");
     }
 
     #[test]
