@@ -8,7 +8,9 @@ use serde_json::{Map, Value};
 
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use super::{access, api, app, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
+use super::{
+    access, api, app, components, daemon, etcd, history, include, log, node, plugin, queue, router, runner,
+};
 use herald_remote::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
@@ -62,6 +64,7 @@ sections! {
         runner: Option<herald_runner::config::RunnerConfig> = runner,
     }
     others {
+        include::SECTION,
         components::TRIGGER,
         components::SELECTOR,
         components::EXECUTOR,
