@@ -6,6 +6,7 @@ mod file;
 mod memory;
 pub(crate) mod record;
 
+pub(crate) use file::with_connection;
 pub use memory::MemoryAudit;
 pub use record::{
     AuditEntry, AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MOST_ENTRIES, MOST_KEPT,
