@@ -17,12 +17,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
+use crate::api::{Api, ReloadError, ReloadRequest, SocketError, View};
 use crate::app::AppMonitor;
 use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
+use crate::page::serving::Serving;
+use crate::page::state::PageState;
 use crate::queue::{self, QueueMonitor, UnfitQueue};
 use crate::state::DaemonState;
 use crate::state::folder::StateFolder;
@@ -140,9 +142,10 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
-        let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
+        let page = PageState::new(state.sessions(), state.folder(), path, fleet.id.clone());
+        let api = api(path, &state, page, &nodes, &dispatcher, clock.clone(), view, wishes);
         api.authenticator.exchange(config.settings.callers());
-        let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
+        let serving = Serving::start(state.folder(), &config.settings, api).await?;
         assembly.note_projects().await;
         queue::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
@@ -220,7 +223,7 @@ impl Daemon {
         let loaded = loaded.map_err(|error| ReloadError::Load(error.to_string()))?;
         let Loaded { config, assembly, .. } = loaded.map_err(ReloadError::Configuration)?;
         // Everything that can fail comes first, and beside what runs: only then the one takes the place of the other.
-        let api = self.serving.prepare(config.settings.api.as_ref()).await;
+        let api = self.serving.prepare(&config.settings).await;
         let api = api.map_err(|error| ReloadError::Listen(error.to_string()))?;
         let triggers = self.triggers.prepare_change(self.assembly.trigger_change(&assembly)).await;
         let triggers = triggers.map_err(|(name, error)| ReloadError::Trigger {
@@ -333,6 +336,7 @@ async fn start_triggers(
 fn api(
     path: &Path,
     state: &DaemonState,
+    page: PageState,
     nodes: &Arc<NodeRegistry>,
     dispatcher: &Dispatcher,
     clock: Arc<dyn Clock>,
@@ -345,6 +349,7 @@ fn api(
         audit: state.audit(),
         authenticator: Authenticator::default(),
         damage: state.damage(),
+        page,
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),

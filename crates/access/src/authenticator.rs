@@ -71,9 +71,9 @@ pub struct Authenticator {
     rejections: RepeatedLog,
 }
 
-struct AuthenticatorSettings {
-    access: AccessSettings,
-    users: Option<UsersFile>,
+pub(crate) struct AuthenticatorSettings {
+    pub(crate) access: AccessSettings,
+    pub(crate) users: Option<UsersFile>,
 }
 
 /// The users as they were read last.
@@ -111,7 +111,7 @@ impl Authenticator {
             Arc::new(AuthenticatorSettings::new(access));
     }
 
-    fn settings(&self) -> Arc<AuthenticatorSettings> {
+    pub(crate) fn settings(&self) -> Arc<AuthenticatorSettings> {
         self.inside.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -164,7 +164,7 @@ impl Authenticator {
     }
 
     /// The user of this name and password. Wrong ones slow down further attempts from there.
-    async fn check_password(
+    pub(crate) async fn check_password(
         &self,
         file: UsersFile,
         name: &str,
@@ -217,7 +217,11 @@ impl Authenticator {
     }
 
     /// The user of this name. The file is read when it has changed.
-    async fn user(&self, file: UsersFile, name: &str) -> Result<Option<UserEntry>, NotAuthenticated> {
+    pub(crate) async fn user(
+        &self,
+        file: UsersFile,
+        name: &str,
+    ) -> Result<Option<UserEntry>, NotAuthenticated> {
         let before = lock(&self.users).read.clone();
         let read = tokio::task::spawn_blocking(move || {
             let is_same =

@@ -39,9 +39,8 @@ pub fn time_or_none(frame: &Frame<'_>, at: Option<&str>) -> Markup {
 pub fn status(word: &str) -> Markup {
     let (shape, kind) = match word {
         "succeeded" | "online" | "in_sync" | "accepted" | "yes" => ("✓", "good"),
-        "failed" | "timed_out" | "lost" | "offline" | "rejected" | "broken" | "refused" | "error" | "partial" => {
-            ("✕", "bad")
-        }
+        "failed" | "timed_out" | "lost" | "offline" | "rejected" | "broken" | "refused" | "error"
+        | "partial" => ("✕", "bad"),
         "running" => ("▶", "busy"),
         "queued" => ("◌", "wait"),
         "drifted" | "reverted" | "outdated" | "held" => ("▲", "odd"),
@@ -226,13 +225,9 @@ mod tests {
 
     #[test]
     fn words_of_a_shell() {
-        for (text, expected) in [
-            ("abc-1", "abc-1"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("it's", "'it'\\''s'"),
-            ("$(rm)", "'$(rm)'"),
-        ] {
+        for (text, expected) in
+            [("abc-1", "abc-1"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$(rm)", "'$(rm)'")]
+        {
             assert_eq!(word(text), expected);
         }
     }

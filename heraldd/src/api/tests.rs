@@ -24,6 +24,7 @@ use tower_service::Service;
 use super::caller::ApiCaller;
 use super::{Api, View, routes};
 use crate::loading;
+use crate::page::state::PageState;
 use herald_control::rights::{RIGHTS, right_of};
 use herald_metrics::Metrics;
 use herald_store::audit::{AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MemoryAudit};
@@ -31,6 +32,7 @@ use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::MemoryHistory;
 use herald_store::job_log::JobLogs;
+use herald_store::sessions::Sessions;
 
 /// A journal on a disk that may be full.
 #[derive(Default)]
@@ -80,6 +82,7 @@ fn api(
         audit: Arc::new(MemoryAudit::default()),
         authenticator: Authenticator::default(),
         damage: Damage::default(),
+        page: PageState::new(Sessions::new(None), None, "heraldd.yml".as_ref(), None),
         handle: dispatcher.handle().clone(),
         clock,
         nodes: Arc::default(),

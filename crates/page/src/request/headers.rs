@@ -33,7 +33,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         security_headers(&mut headers);
         let policy = headers["content-security-policy"].to_str().unwrap();
-        for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "trusted-types herald"] {
+        for part in
+            ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "trusted-types herald"]
+        {
             assert!(policy.contains(part), "{part}");
         }
         assert!(!policy.contains("unsafe") && !policy.contains('*'));

@@ -25,8 +25,8 @@ pub fn is_same_origin(headers: &HeaderMap, own: &OwnAddress, by_cookie: bool) ->
     let hosts = texts(header::HOST.as_str());
     let is_own = |origin: &&str| {
         let Some((scheme, host)) = origin.split_once("://") else { return false };
-        let is_listener = hosts.as_slice() == [host]
-            && (scheme == "https" || (scheme == "http" && !own.has_tls));
+        let is_listener =
+            hosts.as_slice() == [host] && (scheme == "https" || (scheme == "http" && !own.has_tls));
         is_listener || own.origin.as_deref() == Some(*origin)
     };
     let origins = texts(header::ORIGIN.as_str());
@@ -55,9 +55,27 @@ mod tests {
             (&[host, ("origin", "http://127.0.0.1:8126")], None, false, true, false),
             (&[host, ("origin", "https://evil.example.com")], None, false, false, false),
             (&[host, ("origin", "null")], None, false, true, false),
-            (&[host, ("origin", "https://ops.example.com")], Some("https://ops.example.com"), false, true, true),
-            (&[host, ("origin", "http://ops.example.com")], Some("https://ops.example.com"), false, true, false),
-            (&[host, ("origin", "http://127.0.0.1:8125"), ("origin", "http://evil")], None, false, true, false),
+            (
+                &[host, ("origin", "https://ops.example.com")],
+                Some("https://ops.example.com"),
+                false,
+                true,
+                true,
+            ),
+            (
+                &[host, ("origin", "http://ops.example.com")],
+                Some("https://ops.example.com"),
+                false,
+                true,
+                false,
+            ),
+            (
+                &[host, ("origin", "http://127.0.0.1:8125"), ("origin", "http://evil")],
+                None,
+                false,
+                true,
+                false,
+            ),
             (&[host, ("host", "evil"), ("origin", "http://evil")], None, false, true, false),
         ] {
             let mut headers = HeaderMap::new();

@@ -17,8 +17,10 @@ const ROUTERS: usize = 100;
 pub fn routers(frame: &Frame<'_>, routers: &[RouterResource], triggers: &[TriggerResource]) -> String {
     let wanted = frame.asked("name").unwrap_or_default();
     let first: usize = frame.asked("from").and_then(|from| from.parse().ok()).unwrap_or(0);
-    let shown: Vec<&RouterResource> =
-        routers.iter().filter(|router| router.name.contains(&wanted) || router.trigger.contains(&wanted)).collect();
+    let shown: Vec<&RouterResource> = routers
+        .iter()
+        .filter(|router| router.name.contains(&wanted) || router.trigger.contains(&wanted))
+        .collect();
     let page = shown.iter().skip(first).take(ROUTERS);
     let next = first.saturating_add(ROUTERS);
     let next = (next < shown.len()).then(|| next.to_string());

@@ -7,8 +7,12 @@ use crate::elements::{self, ACTS, Act, word};
 use crate::frame::Frame;
 
 /// The filters that are texts: key, name, an example.
-const TEXTS: [(&str, &str, &str); 4] =
-    [("trigger", "Trigger", ""), ("router", "Router", ""), ("since", "Since", "90m, 2d"), ("until", "Until", "90m, 2d")];
+const TEXTS: [(&str, &str, &str); 4] = [
+    ("trigger", "Trigger", ""),
+    ("router", "Router", ""),
+    ("since", "Since", "90m, 2d"),
+    ("until", "Until", "90m, 2d"),
+];
 
 /// The document.
 #[must_use]

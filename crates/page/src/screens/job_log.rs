@@ -3,9 +3,9 @@
 use herald_control::model::{JobResource, LogPageLine};
 use maud::{Markup, html};
 
+use super::now::encode;
 use crate::frame::Frame;
 use crate::log_text::LogText;
-use super::now::encode;
 
 /// Lines that a browser lays out together, when they are seen.
 const CHUNK: usize = 500;

@@ -69,14 +69,17 @@ fn is_bad(job: &JobSummary) -> bool {
 fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSummary>>) -> Markup {
     let failing = routers.iter().filter(|(_, jobs)| jobs.first().is_some_and(|job| is_bad(job)));
     let failing: Vec<_> = failing.take(MOST).collect();
-    let offline: Vec<_> = data.nodes.iter().filter(|node| matches!(&*node.state, "offline" | "rejected")).collect();
+    let offline: Vec<_> =
+        data.nodes.iter().filter(|node| matches!(&*node.state, "offline" | "rejected")).collect();
     let apps = data.apps.iter().filter(|app| {
         app.hold.is_some() || app.nodes.values().any(|node| matches!(&*node.state, "drifted" | "broken"))
     });
     let apps: Vec<_> = apps.collect();
     let problems: Vec<&str> = match &data.health {
         Err(why) => vec![why],
-        Ok(health) => health.damage.iter().chain(&health.etcd).chain(&health.queue).map(String::as_str).collect(),
+        Ok(health) => {
+            health.damage.iter().chain(&health.etcd).chain(&health.queue).map(String::as_str).collect()
+        }
     };
     let is_well = failing.is_empty() && offline.is_empty() && apps.is_empty() && problems.is_empty();
     html! {
