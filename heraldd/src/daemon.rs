@@ -142,8 +142,7 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
-        let page = PageState::new(state.sessions(), state.folder(), path, fleet.id.clone());
-        let api = api(path, &state, page, &nodes, &dispatcher, clock.clone(), view, wishes);
+        let api = api(path, fleet.id.clone(), &state, &nodes, &dispatcher, view, wishes);
         api.authenticator.exchange(config.settings.callers());
         let serving = Serving::start(state.folder(), &config.settings, api).await?;
         assembly.note_projects().await;
@@ -335,11 +334,10 @@ async fn start_triggers(
 /// What the control API speaks of.
 fn api(
     path: &Path,
+    node: Option<String>,
     state: &DaemonState,
-    page: PageState,
     nodes: &Arc<NodeRegistry>,
     dispatcher: &Dispatcher,
-    clock: Arc<dyn Clock>,
     view: View,
     reload: mpsc::Sender<ReloadRequest>,
 ) -> Arc<Api> {
@@ -349,7 +347,7 @@ fn api(
         audit: state.audit(),
         authenticator: Authenticator::default(),
         damage: state.damage(),
-        page,
+        page: PageState::new(state.sessions(), state.folder(), path, node),
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),
@@ -357,11 +355,11 @@ fn api(
         reload,
         config: path.display().to_string(),
         state_dir: state.folder().map(Path::to_owned),
-        started_at: clock.now(),
+        started_at: SystemClock.now(),
         closing: CancellationToken::new(),
         closed: RwLock::new(Some("Herald is starting: its triggers are not up yet")),
         view: RwLock::new(Arc::new(view)),
-        clock,
+        clock: Arc::new(SystemClock),
     })
 }
 

@@ -12,6 +12,11 @@ use crate::frame::Frame;
 /// The characters of an id that lists show: they are enough to find it.
 const SHORT_ID: usize = 8;
 
+/// A part of a screen cannot be shown now, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PartUnavailable(pub String);
+
 /// A time: local with its offset, and how long ago it was. Scripts show it in the zone of the reader.
 #[must_use]
 pub fn time(frame: &Frame<'_>, at: &str) -> Markup {
@@ -114,7 +119,7 @@ pub fn values(name: &str, values: &Map<String, Value>) -> Markup {
 }
 
 /// The fields of a form with one button.
-pub struct Act<'a> {
+pub struct ActButton<'a> {
     /// Where it is sent, below the base.
     pub to: String,
     /// What the button says.
@@ -129,7 +134,7 @@ pub struct Act<'a> {
     pub is_dangerous: bool,
 }
 
-impl<'a> Act<'a> {
+impl<'a> ActButton<'a> {
     /// A button that asks why.
     #[must_use]
     pub fn new(to: String, label: &'a str, means: &'a str) -> Self {
@@ -154,7 +159,7 @@ impl<'a> Act<'a> {
 
 /// Forms that are folded away behind their names, where the reader may use them.
 #[must_use]
-pub fn acts(allowed: bool, acts: &[Act<'_>]) -> Markup {
+pub fn acts(allowed: bool, acts: &[ActButton<'_>]) -> Markup {
     html! {
         @if allowed {
             div.acts { @for act in acts { details { summary { (act.label) " …" } (act.form()) } } }

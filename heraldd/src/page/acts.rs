@@ -11,7 +11,7 @@ use herald_net::serve::read_whole;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::visit::Visit;
+use super::visit::{ApiState, Visit};
 use crate::api::act::{ApiAct, CommandAct, RequestAct};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::context::Api;
@@ -58,10 +58,8 @@ impl ActForm {
     }
 }
 
-type Daemon = State<Arc<Api>>;
-
 pub(super) async fn cancel(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     id: JobInPath,
     form: ActForm,
@@ -71,7 +69,7 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn retry(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     id: JobInPath,
     form: ActForm,
@@ -81,7 +79,7 @@ pub(super) async fn retry(
 }
 
 pub(super) async fn replay(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     id: EventInPath,
     form: ActForm,
@@ -91,7 +89,7 @@ pub(super) async fn replay(
     Ok(visit.done("/events", &[done.0.event_id.as_deref().unwrap_or_default()], "replay"))
 }
 
-pub(super) async fn fire(api: Daemon, visit: Visit, name: Named, form: ActForm) -> HandlerResult<Response> {
+pub(super) async fn fire(api: ApiState, visit: Visit, name: Named, form: ActForm) -> HandlerResult<Response> {
     let params = match form.fields.get("params") {
         None => Params::new(),
         Some(text) => serde_json::from_str(text).map_err(|error| {
@@ -106,7 +104,7 @@ pub(super) async fn fire(api: Daemon, visit: Visit, name: Named, form: ActForm) 
 }
 
 pub(super) async fn deploy(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     Named(name): Named,
     form: ActForm,
@@ -117,7 +115,7 @@ pub(super) async fn deploy(
 }
 
 pub(super) async fn rollback(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     Named(name): Named,
     form: ActForm,
@@ -128,7 +126,7 @@ pub(super) async fn rollback(
 }
 
 pub(super) async fn hold(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     Named(name): Named,
     form: ActForm,
@@ -142,7 +140,7 @@ pub(super) async fn hold(
 }
 
 pub(super) async fn unhold(
-    api: Daemon,
+    api: ApiState,
     visit: Visit,
     Named(name): Named,
     form: ActForm,
@@ -151,7 +149,7 @@ pub(super) async fn unhold(
     Ok(visit.done("/apps", &[&name], "unhold"))
 }
 
-pub(super) async fn reload(api: Daemon, visit: Visit, form: ActForm) -> HandlerResult<Response> {
+pub(super) async fn reload(api: ApiState, visit: Visit, form: ActForm) -> HandlerResult<Response> {
     let _ = about::reload(api, CommandAct(form.act)).await?;
     Ok(visit.done("/config", &[], "reload"))
 }

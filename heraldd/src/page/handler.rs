@@ -54,7 +54,8 @@ impl PageHandler {
         let (api, look) = (&self.api, self.api.page.look());
         api.page.used(api.clock.unix_seconds());
         if look.hosts.check(&request).is_err() && (peer.loopback || !names_address(request.headers())) {
-            let why = "this Host is not allowed: name it in the option `base` of the section `page`, as in  base: https://ops.example.com/";
+            let why = "this Host is not allowed: name it in the option `base` of the section `page`, as in  base: \
+                       https://ops.example.com/";
             return ErrorResponse::new(StatusCode::MISDIRECTED_REQUEST, why).into_response();
         }
         let below = look.site.base.below(request.uri().path()).map(str::to_owned);

@@ -16,7 +16,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, USER_AG
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::acts::fields_in;
-use super::visit::Visit;
+use super::visit::{ApiState, Visit};
 use crate::api::act::record;
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::context::Api;
@@ -27,15 +27,13 @@ const COOKIE_SECONDS: i64 = 7 * 24 * 3600;
 /// The longest name of a browser that is kept, in characters.
 const LONGEST_AGENT: usize = 200;
 
-type Daemon = State<Arc<Api>>;
-
 impl From<SessionError> for ErrorResponse {
     fn from(error: SessionError) -> Self {
         Self::later(StatusCode::SERVICE_UNAVAILABLE, error)
     }
 }
 
-pub(super) async fn form(State(api): Daemon, visit: Visit) -> Response {
+pub(super) async fn form(State(api): ApiState, visit: Visit) -> Response {
     login_form(&api, &visit, None)
 }
 
@@ -45,7 +43,7 @@ fn login_form(api: &Api, visit: &Visit, error: Option<&str>) -> Response {
 }
 
 pub(super) async fn log_in(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     headers: HeaderMap,
     body: Body,
@@ -76,7 +74,11 @@ pub(super) async fn log_in(
     begin(&api, &visit, &headers, NewSession { user, account, ..NewSession::default() }, field("to")).await
 }
 
-pub(super) async fn link(State(api): Daemon, visit: Visit, Named(secret): Named) -> HandlerResult<Response> {
+pub(super) async fn link(
+    State(api): ApiState,
+    visit: Visit,
+    Named(secret): Named,
+) -> HandlerResult<Response> {
     if !api.page.links.is_valid(&secret, api.clock.now()) {
         return Err(used());
     }
@@ -84,7 +86,7 @@ pub(super) async fn link(State(api): Daemon, visit: Visit, Named(secret): Named)
 }
 
 pub(super) async fn use_link(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     headers: HeaderMap,
     Named(secret): Named,
@@ -131,7 +133,7 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
     response
 }
 
-pub(super) async fn log_out(State(api): Daemon, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn log_out(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     if let Some(session) = &visit.session {
         api.page.sessions.end(session.id).await?;
     }
@@ -147,7 +149,7 @@ async fn own_sessions(api: &Api, visit: &Visit) -> HandlerResult<Vec<Session>> {
     Ok(sessions)
 }
 
-pub(super) async fn account(State(api): Daemon, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn account(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let row = |session: Session| SessionRow {
         id: session.id.name(),
         since: session.created_at.to_string(),
@@ -160,7 +162,7 @@ pub(super) async fn account(State(api): Daemon, visit: Visit) -> HandlerResult<R
     Ok(visit.screen(&api, |frame| screens::account::screen(frame, &rows)))
 }
 
-pub(super) async fn end(State(api): Daemon, visit: Visit, body: Body) -> HandlerResult<Response> {
+pub(super) async fn end(State(api): ApiState, visit: Visit, body: Body) -> HandlerResult<Response> {
     let fields = fields_in(body).await?;
     for session in own_sessions(&api, &visit).await? {
         if fields.get("session") == Some(&session.id.name()) {

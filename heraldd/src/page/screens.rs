@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use herald_access::Role;
+use herald_page::elements::PartUnavailable;
 use herald_page::screens;
 use http::StatusCode;
 
 use super::job_log::{self, LogAsked};
-use super::visit::Visit;
+use super::visit::{ApiState, Visit};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
@@ -24,13 +25,15 @@ use crate::api::{
 };
 use crate::loading;
 
+fn unavailable(error: ErrorResponse) -> PartUnavailable {
+    PartUnavailable(error.detail())
+}
+
 /// The jobs of the last day that are looked at.
 const RECENT: usize = 300;
 const RUNNING: usize = 50;
 
-type Daemon = State<Arc<Api>>;
-
-pub(super) async fn now(State(api): Daemon, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn now(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let asked = |status: Option<&str>, since: Option<&str>, limit| {
         Asked(JobsQuery {
             status: status.map(str::to_owned),
@@ -43,7 +46,7 @@ pub(super) async fn now(State(api): Daemon, visit: Visit) -> HandlerResult<Respo
     let recent = api_jobs::list(State(api.clone()), asked(None, Some("24h"), RECENT)).await?;
     let data = screens::now::NowData {
         info: about::info(State(api.clone())).await.0,
-        health: about::readyz(State(api.clone())).await.map(|health| health.0).map_err(ErrorResponse::detail),
+        health: about::readyz(State(api.clone())).await.map(|health| health.0).map_err(unavailable),
         running: running.0.items,
         has_more: recent.0.next_cursor.is_some(),
         recent: recent.0.items,
@@ -55,7 +58,7 @@ pub(super) async fn now(State(api): Daemon, visit: Visit) -> HandlerResult<Respo
 }
 
 pub(super) async fn jobs(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     query: Asked<JobsQuery>,
 ) -> HandlerResult<Response> {
@@ -64,7 +67,7 @@ pub(super) async fn jobs(
 }
 
 pub(super) async fn job(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     id: JobInPath,
     Asked(asked): Asked<LogAsked>,
@@ -77,7 +80,7 @@ pub(super) async fn job(
 }
 
 pub(super) async fn events(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     query: Asked<EventsQuery>,
 ) -> HandlerResult<Response> {
@@ -85,23 +88,23 @@ pub(super) async fn events(
     Ok(visit.screen(&api, |frame| screens::events::screen(frame, &page)))
 }
 
-pub(super) async fn event(State(api): Daemon, visit: Visit, id: EventInPath) -> HandlerResult<Response> {
+pub(super) async fn event(State(api): ApiState, visit: Visit, id: EventInPath) -> HandlerResult<Response> {
     let event = api_events::one(State(api.clone()), id).await?.0;
     Ok(visit.screen(&api, |frame| screens::event::screen(frame, &event)))
 }
 
-pub(super) async fn routers(State(api): Daemon, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn routers(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let routers = about::routers(State(api.clone())).await?.0;
     let triggers = api_events::triggers(State(api.clone())).await.0;
     Ok(visit.screen(&api, |frame| screens::about::routers(frame, &routers, &triggers)))
 }
 
-pub(super) async fn nodes(State(api): Daemon, visit: Visit) -> Response {
+pub(super) async fn nodes(State(api): ApiState, visit: Visit) -> Response {
     let nodes = about::nodes(State(api.clone())).await.0;
     visit.screen(&api, |frame| screens::about::nodes(frame, &nodes))
 }
 
-pub(super) async fn apps(State(api): Daemon, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn apps(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let apps = api_apps::list(State(api.clone())).await?.0.items;
     Ok(visit.screen(&api, |frame| screens::apps::screen(frame, &apps)))
 }
@@ -112,7 +115,7 @@ pub(super) struct AppAsked {
 }
 
 pub(super) async fn app(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     Named(name): Named,
     Asked(asked): Asked<AppAsked>,
@@ -125,13 +128,13 @@ pub(super) async fn app(
     let commits = api_apps::commits(state, name, Asked(query)).await;
     let (state, name) = named();
     let deployments = api_apps::deployments(state, name, Asked(DeploymentsQuery::default())).await?.0;
-    let commits = commits.map(|page| page.0).map_err(ErrorResponse::detail);
+    let commits = commits.map(|page| page.0).map_err(unavailable);
     let data = screens::app::AppData { app, commits, deployments };
     Ok(visit.screen(&api, |frame| screens::app::screen(frame, &data)))
 }
 
 pub(super) async fn plan(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     name: Named,
     query: Asked<PlanQuery>,
@@ -141,7 +144,7 @@ pub(super) async fn plan(
 }
 
 pub(super) async fn audit(
-    State(api): Daemon,
+    State(api): ApiState,
     visit: Visit,
     query: Asked<AuditParams>,
 ) -> HandlerResult<Response> {
@@ -149,7 +152,7 @@ pub(super) async fn audit(
     Ok(visit.screen(&api, |frame| screens::audit::screen(frame, &page)))
 }
 
-pub(super) async fn config(State(api): Daemon, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn config(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let info = about::info(State(api.clone())).await.0;
     let (path, node) = (PathBuf::from(&info.config), api.page.node.clone());
     let loaded = tokio::task::spawn_blocking(move || match loading::load(&path, node.as_deref(), None) {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::handler::PageHandler;
 use super::state::{AddressWish, NoPageAddress, PageAddress};
 use crate::api::context::Api;
-use crate::api::serve::{self, PreparedApi};
+use crate::api::serve::{ApiListeners, PreparedApi};
 use crate::api::tcp_service::{PreparedTcp, SocketError, TcpPlace, TcpService};
 use crate::config::{AllSettings, PageSettings};
 
@@ -29,7 +29,7 @@ struct PageListener {
 pub struct Serving {
     /// What they ask.
     pub api: Arc<Api>,
-    calls: serve::Serving,
+    calls: ApiListeners,
     page: PageService,
     /// Opens the page where `heraldd page` asks for it.
     opener: JoinSet<()>,
@@ -52,7 +52,7 @@ impl Serving {
         settings: &AllSettings,
         api: Arc<Api>,
     ) -> Result<Self, SocketError> {
-        let calls = serve::Serving::start(folder, settings.api.as_ref(), api.clone()).await?;
+        let calls = ApiListeners::start(folder, settings.api.as_ref(), api.clone()).await?;
         let tcp = TcpService::new("the page", Arc::new(PageHandler::new(&api)));
         let mut listener = PageListener { tcp, settings: settings.page.clone() };
         api.page.show(settings.page.as_ref());

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{Html, IntoResponse, Response};
 use herald_page::frame::Frame;
 use herald_store::sessions::Session;
@@ -15,6 +15,9 @@ use super::state::PageLook;
 use crate::api::answer::ErrorResponse;
 use crate::api::caller::ApiCaller;
 use crate::api::context::Api;
+
+/// What handlers ask.
+pub(super) type ApiState = State<Arc<Api>>;
 
 /// A request to the page.
 #[derive(Clone)]

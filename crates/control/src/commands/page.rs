@@ -9,9 +9,9 @@ use crate::model::PageLink;
 
 /// Print a link to the page of the running daemon
 ///
-/// The link lets you in as an admin: once, and within 60 seconds. It leads to the listener of the section `page`; without
-/// one, the daemon opens a port of this machine now, which nobody else reaches, and closes it when it is not used for
-/// 12 hours.
+/// The link lets you in as an admin: once, and within 60 seconds. It leads to the listener of the section `page`;
+/// without one, the daemon opens a port of this machine now, which nobody else reaches, and closes it when it is not
+/// used for 12 hours.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd page")]
 pub struct PageArguments {

@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-/// What of a digest tells the daemons of a host apart.
+/// The bytes of a digest that distinguish the daemons of a host.
 const ID_BYTES: usize = 4;
 
 /// What distinguishes this daemon from others on the same host: of what only it has, such as its `state_dir`.

@@ -4,7 +4,7 @@ use herald_control::model::{AppPlanResource, AppResource, CommitResource, Deploy
 use maud::{Markup, html};
 
 use super::apps::revision;
-use crate::elements::{self, ACTS, Act, word};
+use crate::elements::{self, ACTS, ActButton, PartUnavailable, word};
 use crate::frame::Frame;
 
 /// What the screen shows.
@@ -12,7 +12,7 @@ pub struct AppData {
     /// The application.
     pub app: AppResource,
     /// Its commits, or why they cannot be read.
-    pub commits: Result<Page<CommitResource>, String>,
+    pub commits: Result<Page<CommitResource>, PartUnavailable>,
     /// Its deployments, newest first.
     pub deployments: Page<DeploymentResource>,
 }
@@ -81,7 +81,7 @@ fn hold_acts(frame: &Frame<'_>, app: &AppResource) -> Markup {
                     button type="submit" { "Show the plan" }
                 } }
                 @if app.hold.is_some() {
-                    details { summary { "End the hold …" } (Act { asks_reason: false, ..Act::new(to("unhold"), "End the hold", "Deployments are possible again.") }.form()) }
+                    details { summary { "End the hold …" } (ActButton { asks_reason: false, ..ActButton::new(to("unhold"), "End the hold", "Deployments are possible again.") }.form()) }
                 } @else {
                     details { summary { "Hold …" } form.act method="post" action=(to("hold")) {
                         p { "Nothing is deployed while it lasts." }
@@ -101,7 +101,7 @@ fn commits(frame: &Frame<'_>, data: &AppData) -> Markup {
         section #commits data-part {
             h2 { "Commits" }
             @match &data.commits {
-                Err(why) => p.wrong { bdi { (why) } },
+                Err(why) => p.wrong { bdi { (why.0) } },
                 Ok(page) if page.items.is_empty() => p.empty { "There is no commit." },
                 Ok(page) => {
                     div.scroll tabindex="0" role="region" aria-label="Commits" { table {
@@ -190,10 +190,10 @@ fn plan_form(frame: &Frame<'_>, plan: &AppPlanResource, is_rollback: bool) -> Ma
     // What is shown here must still be so.
     fields.extend(plan.from.clone().map(|from| ("if_live", from)));
     let means = if plan.backward { "Undoes the commits above on all nodes." } else { "On all nodes." };
-    let form = Act {
+    let form = ActButton {
         fields,
         is_dangerous: plan.backward,
-        ..Act::new(frame.site.at("/apps", &[&plan.app, act]), &label, means)
+        ..ActButton::new(frame.site.at("/apps", &[&plan.app, act]), &label, means)
     };
     html! { @if frame.may(ACTS, &plan.app) { (form.form()) } }
 }

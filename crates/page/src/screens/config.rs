@@ -3,7 +3,7 @@
 use herald_control::model::DaemonInfo;
 use maud::html;
 
-use crate::elements::{self, ACTS, Act};
+use crate::elements::{self, ACTS, ActButton};
 use crate::frame::Frame;
 
 /// What a check of the file found now.
@@ -19,7 +19,7 @@ pub struct ConfigCheck {
 /// The document.
 #[must_use]
 pub fn screen(frame: &Frame<'_>, info: &DaemonInfo, check: &ConfigCheck) -> String {
-    let reload = Act::new(
+    let reload = ActButton::new(
         frame.site.to("/reload"),
         "Reload",
         "The file is read; on errors the running configuration is kept.",

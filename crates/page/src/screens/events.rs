@@ -3,7 +3,7 @@
 use herald_control::model::{EventSummary, Page, TriggerResource};
 use maud::{Markup, html};
 
-use crate::elements::{self, ACTS, Act, word};
+use crate::elements::{self, ACTS, ActButton, word};
 use crate::frame::Frame;
 
 /// The filters that are texts: key, name, an example.
@@ -94,8 +94,8 @@ pub fn fire_form(frame: &Frame<'_>, trigger: &TriggerResource, routers: &[&str])
 
 /// The form that fires the trigger of an event again.
 #[must_use]
-pub fn replay_act<'a>(frame: &Frame<'_>, id: &str) -> Act<'a> {
-    Act::new(
+pub fn replay_act<'a>(frame: &Frame<'_>, id: &str) -> ActButton<'a> {
+    ActButton::new(
         frame.site.at("/events", &[id, "replay"]),
         "Replay",
         "The trigger fires again with the same parameters, with the configuration of now.",

@@ -4,7 +4,7 @@ use herald_control::model::{AttemptResource, EventResource, JobResource};
 use maud::{Markup, html};
 
 use super::job_log::{self, JobLog};
-use crate::elements::{self, ACTS, Act};
+use crate::elements::{self, ACTS, ActButton};
 use crate::frame::Frame;
 
 /// The document. `event`: the event that created the job, where it is still known.
@@ -105,12 +105,16 @@ fn acts(frame: &Frame<'_>, job: &JobResource) -> Markup {
     let is_open = matches!(&*summary.status, "queued" | "running");
     let list = if is_open {
         let means = "The job is ended, and does not get another attempt.";
-        vec![Act { is_dangerous: true, ..Act::new(to("cancel"), "Cancel", means) }]
+        vec![ActButton { is_dangerous: true, ..ActButton::new(to("cancel"), "Cancel", means) }]
     } else {
         let replay = frame.site.at("/events", &[&summary.event_id, "replay"]);
         vec![
-            Act::new(to("retry"), "Retry", "A new job of the same event runs, with the same parameters."),
-            Act::new(
+            ActButton::new(
+                to("retry"),
+                "Retry",
+                "A new job of the same event runs, with the same parameters.",
+            ),
+            ActButton::new(
                 replay,
                 "Replay",
                 "Its trigger fires again with the same parameters: every router of the trigger is asked.",

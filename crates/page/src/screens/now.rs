@@ -7,7 +7,7 @@ use herald_terminal::human_time;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use crate::elements::{self, ACTS, Act};
+use crate::elements::{self, ACTS, ActButton, PartUnavailable};
 use crate::frame::Frame;
 
 /// How far ahead due times are shown.
@@ -22,7 +22,7 @@ pub struct NowData {
     /// The daemon.
     pub info: DaemonInfo,
     /// Whether events are accepted, or why not.
-    pub health: Result<Health, String>,
+    pub health: Result<Health, PartUnavailable>,
     /// Jobs that run, newest first.
     pub running: Vec<JobSummary>,
     /// Jobs of the last 24 hours, newest first.
@@ -76,7 +76,7 @@ fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSum
     });
     let apps: Vec<_> = apps.collect();
     let problems: Vec<&str> = match &data.health {
-        Err(why) => vec![why],
+        Err(PartUnavailable(why)) => vec![why],
         Ok(health) => {
             health.damage.iter().chain(&health.etcd).chain(&health.queue).map(String::as_str).collect()
         }
@@ -120,9 +120,9 @@ fn running(frame: &Frame<'_>, data: &NowData) -> Markup {
             @else {
                 (elements::jobs_table(frame, &data.running))
                 @for job in data.running.iter().filter(|job| frame.may(ACTS, &job.router)).take(MOST) {
-                    @let act = Act {
+                    @let act = ActButton {
                         is_dangerous: true,
-                        ..Act::new(frame.site.at("/jobs", &[&job.id, "cancel"]), "Cancel", "The job is ended.")
+                        ..ActButton::new(frame.site.at("/jobs", &[&job.id, "cancel"]), "Cancel", "The job is ended.")
                     };
                     details { summary { "Cancel " bdi { (job.router) } " " (elements::short(&job.id)) } (act.form()) }
                 }

@@ -2,11 +2,10 @@
 //!
 //! It is kept apart from the history: in a table of its own on disk, or in memory without a `state_dir`.
 
-mod file;
+pub(crate) mod file;
 mod memory;
 pub(crate) mod record;
 
-pub(crate) use file::with_connection;
 pub use memory::MemoryAudit;
 pub use record::{
     AuditEntry, AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MOST_ENTRIES, MOST_KEPT,

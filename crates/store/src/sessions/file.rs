@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::record::{NewSession, Session, SessionError, SessionId};
-use crate::audit::with_connection;
+use crate::audit::file::with_connection;
 use crate::journal::entry::{millis, time};
 use crate::store::JournalStore;
 
