@@ -23,7 +23,7 @@ pub fn time(frame: &Frame<'_>, at: &str) -> Markup {
     let Ok(moment) = at.parse::<Timestamp>() else { return html! { (at) } };
     let local = moment.to_zoned(frame.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
     let distance = if moment > frame.now {
-        format!("in {}", human_time::until(moment.duration_since(frame.now)))
+        human_time::until(moment.duration_since(frame.now))
     } else {
         human_time::short_ago_of(at, frame.now)
     };

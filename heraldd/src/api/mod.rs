@@ -36,7 +36,7 @@ mod time_range;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use context::Api;
 pub use reload::{ReloadError, ReloadRequest};

@@ -1,7 +1,5 @@
 //! The ways in and out: the login, links that are used once, sessions; and the files of the page.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};

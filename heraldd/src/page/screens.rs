@@ -1,7 +1,6 @@
 //! The screens: each asks the functions of the control API, and shows what they return.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -15,7 +14,6 @@ use super::visit::{ApiState, Visit};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
-use crate::api::context::Api;
 use crate::api::event_list::EventsQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::id::{EventInPath, JobInPath};

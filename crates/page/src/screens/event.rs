@@ -30,7 +30,7 @@ pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
             }
             (elements::acts(may_replay, &[replay_act(frame, &event.id)]))
             section #values data-part { (elements::values("Parameters", &event.trigger_param)) }
-            (elements::command(&format!("heraldd explain {0}    heraldd replay {0}", event.id)))
+            (elements::command(&format!("heraldd explain {0}    heraldd replay {0} --run", event.id)))
         },
     )
 }
