@@ -38,6 +38,12 @@ const ARROWS: [Arrows; 34] = [
         product: &["crates/access", "crates/base", "crates/config", "crates/net", "crates/terminal"],
         tests: &[],
     },
+    // It shows the data types of the API, by the role of the reader; lengths of time are terminal's.
+    Arrows {
+        from: "crates/page",
+        product: &["crates/access", "crates/base", "crates/control", "crates/terminal"],
+        tests: &[],
+    },
     // It carries out jobs and speaks of their outcomes, which are core's; its commands are processes.
     Arrows {
         from: "crates/projects",

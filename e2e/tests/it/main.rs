@@ -19,6 +19,7 @@ mod http_request;
 mod import;
 mod job;
 mod model;
+mod page;
 mod plugins;
 mod process;
 mod queue;

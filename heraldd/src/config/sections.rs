@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
 use super::{
-    access, api, app, components, daemon, etcd, history, include, log, node, plugin, queue, router, runner,
+    access, api, app, components, daemon, etcd, history, include, log, node, page, plugin, queue, router,
+    runner,
 };
 use herald_remote::Nodes;
 
@@ -52,6 +53,8 @@ sections! {
         api: Option<api::ApiSettings> = api,
         /// `access`: who may use it. Holds secrets.
         access: herald_access::AccessSettings = access,
+        /// `page`: the page on a port of its own; none opens one when `heraldd page` asks for it.
+        page: Option<page::PageSettings> = page,
         /// `etcd`: every etcd. Holds secrets.
         etcd: Vec<herald_etcd::EtcdSettings> = etcd,
         /// `queue`: every queue. Holds secrets.
