@@ -143,8 +143,8 @@ impl App {
         })
     }
 
-    /// A node that was away has a deployment that is not finished there: it is confirmed where it succeeded on this node,
-    /// or its revision is that of the application, and reverted where not. Returns whether anything was done.
+    /// A node that was away has a deployment that is not finished there: it is confirmed where it succeeded on this
+    /// node, or its revision is that of the application, and reverted where not. Returns whether anything was done.
     async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) -> bool {
         let book = parts.book.now();
         let Some(record) = book.deployment(deployment) else {
