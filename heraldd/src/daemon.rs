@@ -12,18 +12,20 @@ use herald_core::plan::Plan;
 use herald_core::supervisor::{PreparedChange, Supervisor};
 use herald_exec::ownership;
 use herald_log::ProgramLog;
+use herald_queue_jobs::{QueueMonitor, UnfitQueue};
 use herald_runner::signs_of_life::SignsOfLife;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, ReloadError, ReloadRequest, Serving, SocketError, View};
+use crate::api::{Api, ReloadError, ReloadRequest, SocketError, View};
 use crate::app::AppMonitor;
 use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};
 use crate::fleet::{Heartbeats, OwnRunner};
 use crate::loading::{self, Loaded};
-use crate::queue::{self, QueueMonitor, UnfitQueue};
+use crate::page::serving::Serving;
+use crate::page::state::PageState;
 use crate::state::DaemonState;
 use crate::state::folder::StateFolder;
 use herald_control::model::Reloaded;
@@ -140,11 +142,11 @@ impl Daemon {
         let (wishes, reloads) = mpsc::channel(1);
         let view = View::new(&assembly, plan);
         let nodes = Arc::<NodeRegistry>::default();
-        let api = api(path, &state, &nodes, &dispatcher, clock.clone(), view, wishes);
+        let api = api(path, fleet.id.clone(), &state, &nodes, &dispatcher, view, wishes);
         api.authenticator.exchange(config.settings.callers());
-        let serving = Serving::start(state.folder(), config.settings.api.as_ref(), api).await?;
+        let serving = Serving::start(state.folder(), &config.settings, api).await?;
         assembly.note_projects().await;
-        queue::begin(&assembly.queues, state.folder()).await?;
+        herald_queue_jobs::begin(&assembly.queues, state.folder()).await?;
         let accept = Arc::new(dispatcher.handle().clone());
         let triggers = start_triggers(&assembly, accept.clone(), clock.clone()).await?;
         let heartbeats = Heartbeats::start(&fleet, &nodes, accept, clock);
@@ -220,7 +222,7 @@ impl Daemon {
         let loaded = loaded.map_err(|error| ReloadError::Load(error.to_string()))?;
         let Loaded { config, assembly, .. } = loaded.map_err(ReloadError::Configuration)?;
         // Everything that can fail comes first, and beside what runs: only then the one takes the place of the other.
-        let api = self.serving.prepare(config.settings.api.as_ref()).await;
+        let api = self.serving.prepare(&config.settings).await;
         let api = api.map_err(|error| ReloadError::Listen(error.to_string()))?;
         let triggers = self.triggers.prepare_change(self.assembly.trigger_change(&assembly)).await;
         let triggers = triggers.map_err(|(name, error)| ReloadError::Trigger {
@@ -332,10 +334,10 @@ async fn start_triggers(
 /// What the control API speaks of.
 fn api(
     path: &Path,
+    node: Option<String>,
     state: &DaemonState,
     nodes: &Arc<NodeRegistry>,
     dispatcher: &Dispatcher,
-    clock: Arc<dyn Clock>,
     view: View,
     reload: mpsc::Sender<ReloadRequest>,
 ) -> Arc<Api> {
@@ -345,6 +347,7 @@ fn api(
         audit: state.audit(),
         authenticator: Authenticator::default(),
         damage: state.damage(),
+        page: PageState::new(state.sessions(), state.folder(), path, node),
         nodes: nodes.clone(),
         handle: dispatcher.handle().clone(),
         metrics: state.metrics.clone(),
@@ -352,11 +355,11 @@ fn api(
         reload,
         config: path.display().to_string(),
         state_dir: state.folder().map(Path::to_owned),
-        started_at: clock.now(),
+        started_at: SystemClock.now(),
         closing: CancellationToken::new(),
         closed: RwLock::new(Some("Herald is starting: its triggers are not up yet")),
         view: RwLock::new(Arc::new(view)),
-        clock,
+        clock: Arc::new(SystemClock),
     })
 }
 

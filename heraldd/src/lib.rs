@@ -11,7 +11,7 @@ pub mod dry_run;
 pub mod executor;
 pub mod fleet;
 pub mod loading;
-pub mod queue;
+pub mod page;
 pub mod runner_address;
 pub mod selector;
 pub mod state;

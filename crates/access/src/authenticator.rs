@@ -71,9 +71,9 @@ pub struct Authenticator {
     rejections: RepeatedLog,
 }
 
-struct AuthenticatorSettings {
-    access: AccessSettings,
-    users: Option<UsersFile>,
+pub(crate) struct AuthenticatorSettings {
+    pub(crate) access: AccessSettings,
+    pub(crate) users: Option<UsersFile>,
 }
 
 /// The users as they were read last.
@@ -111,7 +111,7 @@ impl Authenticator {
             Arc::new(AuthenticatorSettings::new(access));
     }
 
-    fn settings(&self) -> Arc<AuthenticatorSettings> {
+    pub(crate) fn settings(&self) -> Arc<AuthenticatorSettings> {
         self.inside.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -149,22 +149,23 @@ impl Authenticator {
 
     async fn by_password(
         &self,
-        settings: &Arc<AuthenticatorSettings>,
+        settings: &AuthenticatorSettings,
         value: &str,
         client: Option<IpAddr>,
     ) -> Result<AuthenticatedCaller, NotAuthenticated> {
-        let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
         let decoded = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some((name, password)) = decoded.as_deref().and_then(|text| text.split_once(':')) else {
-            return Err(settings.unproved());
-        };
-        let user = self.check_password(file, name, password, client).await?;
-        let subject = Subject { user: Some(&user.name), token: None, groups: &[], role: user.role };
-        Ok(AuthenticatedCaller::new(Via::Password, &settings.access.may, subject))
+        match decoded.as_deref().and_then(|text| text.split_once(':')) {
+            Some((name, password)) => {
+                let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
+                let user = self.check_password(file, name, password, client).await?;
+                Ok(settings.of_user(&user))
+            }
+            None => Err(settings.unproved()),
+        }
     }
 
     /// The user of this name and password. Wrong ones slow down further attempts from there.
-    async fn check_password(
+    pub(crate) async fn check_password(
         &self,
         file: UsersFile,
         name: &str,
@@ -217,7 +218,11 @@ impl Authenticator {
     }
 
     /// The user of this name. The file is read when it has changed.
-    async fn user(&self, file: UsersFile, name: &str) -> Result<Option<UserEntry>, NotAuthenticated> {
+    pub(crate) async fn user(
+        &self,
+        file: UsersFile,
+        name: &str,
+    ) -> Result<Option<UserEntry>, NotAuthenticated> {
         let before = lock(&self.users).read.clone();
         let read = tokio::task::spawn_blocking(move || {
             let is_same =
@@ -294,6 +299,11 @@ impl AuthenticatorSettings {
             [] => "only requests through a trusted proxy are accepted".to_owned(),
             ways => format!("send {}", ways.join(", or ")),
         })
+    }
+
+    fn of_user(&self, user: &UserEntry) -> AuthenticatedCaller {
+        let subject = Subject { user: Some(&user.name), token: None, groups: &[], role: user.role };
+        AuthenticatedCaller::new(Via::Password, &self.access.may, subject)
     }
 
     /// Whom a trusted proxy names. What others say in its headers counts for nothing.

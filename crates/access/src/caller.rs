@@ -21,6 +21,8 @@ pub enum Via {
     Jwt,
     /// By the word of a trusted proxy.
     Proxy,
+    /// With a session of the page.
+    Page,
 }
 
 impl Via {
@@ -33,6 +35,7 @@ impl Via {
             Self::Password => "password",
             Self::Jwt => "jwt",
             Self::Proxy => "proxy",
+            Self::Page => "page",
         }
     }
 }

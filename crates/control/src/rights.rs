@@ -1,4 +1,4 @@
-//! Which role each call of the API needs, in one table.
+//! Which role each call of the API and each screen of the page needs.
 
 use herald_access::{AuthenticatedCaller, Forbidden, Role};
 use http::Method;
@@ -86,6 +86,47 @@ pub static RIGHTS: &[RouteRight] = &[
         act: Some("queue_forget"),
     },
     does("reload", "/v1/reload", ADMIN),
+    does("page_link", "/v1/page-link", ADMIN),
+];
+
+/// Every screen and act of the page, which serves the calls of the API as well. What it serves to everybody, such as
+/// the login, is not here.
+pub static PAGE_RIGHTS: &[RouteRight] = &[
+    sees("/", Role::Viewer),
+    sees("/jobs", Role::Viewer),
+    sees("/jobs/{id}", Role::Viewer),
+    sees("/events", Role::Viewer),
+    sees("/events/{id}", Role::Viewer),
+    sees("/routers", Role::Viewer),
+    sees("/apps", Role::Viewer),
+    sees("/apps/{app}", Role::Viewer),
+    sees("/apps/{app}/plan", Role::Operator),
+    sees("/nodes", Role::Viewer),
+    sees("/config", Role::Viewer),
+    sees("/account", Role::Viewer),
+    sees("/audit", Role::Operator),
+    does("cancel", "/jobs/{id}/cancel", ON_TARGET),
+    does("retry", "/jobs/{id}/retry", ON_TARGET),
+    does("replay", "/events/{id}/replay", ON_TARGET),
+    does("trigger", "/triggers/{name}", ON_TARGET),
+    does("deploy", "/apps/{app}/deploy", ON_TARGET),
+    does("rollback", "/apps/{app}/rollback", ON_TARGET),
+    does("hold", "/apps/{app}/hold", ON_TARGET),
+    does("unhold", "/apps/{app}/unhold", ON_TARGET),
+    does("reload", "/reload", ADMIN),
+    // Of sessions of one's own.
+    RouteRight {
+        method: Method::POST,
+        path: "/logout",
+        needs: CallNeeds::Everywhere(Role::Viewer),
+        act: None,
+    },
+    RouteRight {
+        method: Method::POST,
+        path: "/account/end",
+        needs: CallNeeds::Everywhere(Role::Viewer),
+        act: None,
+    },
 ];
 
 /// What a call that is not in the table needs.
@@ -95,7 +136,8 @@ pub static UNKNOWN_CALL: RouteRight = does("unknown", "", ADMIN);
 #[must_use]
 pub fn right_of(method: &Method, path: &str) -> &'static RouteRight {
     let method = if method == Method::HEAD { &Method::GET } else { method };
-    RIGHTS.iter().find(|right| right.path == path && right.method == *method).unwrap_or(&UNKNOWN_CALL)
+    let mut all = RIGHTS.iter().chain(PAGE_RIGHTS);
+    all.find(|right| right.path == path && right.method == *method).unwrap_or(&UNKNOWN_CALL)
 }
 
 impl RouteRight {

@@ -13,6 +13,7 @@ mod lock;
 pub mod observed;
 mod open_error;
 mod permissions;
+pub mod sessions;
 pub mod store;
 pub mod whole_state;
 

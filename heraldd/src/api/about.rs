@@ -21,7 +21,7 @@ use herald_metrics::MetricsFormat;
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
     responses((status = 200, description = "The routers, by name.", body = Vec<model::RouterResource>), CommonErrors))]
-pub(super) async fn routers(State(api): State<Arc<Api>>) -> HandlerResult<Json<Vec<model::RouterResource>>> {
+pub(crate) async fn routers(State(api): State<Arc<Api>>) -> HandlerResult<Json<Vec<model::RouterResource>>> {
     let view = api.view();
     // Of ten thousand routers this takes a while.
     let routers = tokio::task::spawn_blocking(move || view.routers()).await;
@@ -33,21 +33,21 @@ pub(super) async fn routers(State(api): State<Arc<Api>>) -> HandlerResult<Json<V
 /// The executors
 #[utoipa::path(get, path = "/v1/executors", tag = "configuration",
     responses((status = 200, description = "The executors, by name.", body = Vec<model::ExecutorResource>), CommonErrors))]
-pub(super) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::ExecutorResource>> {
+pub(crate) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::ExecutorResource>> {
     Json(api.view().executors.clone())
 }
 
 /// The nodes of the fleet: state, since when, version, running jobs, clock offset
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
-pub(super) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
+pub(crate) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
     Json(api.nodes.nodes().into_iter().map(resources::node).collect())
 }
 
 /// Version, process, configuration, number of running and queued jobs
 #[utoipa::path(get, path = "/v1/info", tag = "daemon",
     responses((status = 200, description = "The daemon.", body = model::DaemonInfo), CommonErrors))]
-pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo> {
+pub(crate) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo> {
     let status = api.status().await;
     let count = |of: fn(&DispatcherStatus) -> usize| status.as_ref().map_or(0, |now| of(now) as u64);
     Json(model::DaemonInfo {
@@ -66,7 +66,7 @@ pub(super) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo>
     responses((status = 200, description = "The new configuration is in use.", body = model::Reloaded),
         (status = 422, description = "It is invalid, and nothing changed: `detail` lists every error with its place.",
             body = model::ProblemDetails, content_type = "application/problem+json"), CommonErrors))]
-pub(super) async fn reload(
+pub(crate) async fn reload(
     State(api): State<Arc<Api>>,
     CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::Reloaded>> {
@@ -89,14 +89,14 @@ pub(super) async fn reload(
 /// Liveness probe
 #[utoipa::path(get, path = "/healthz", tag = "daemon",
     responses((status = 200, description = "The process is alive.", body = model::Health), CommonErrors))]
-pub(super) async fn healthz() -> Json<model::Health> {
+pub(crate) async fn healthz() -> Json<model::Health> {
     Json(model::Health::ok())
 }
 
 /// Readiness probe: whether events are accepted
 #[utoipa::path(get, path = "/readyz", tag = "daemon",
     responses((status = 200, description = "Events are accepted. `status` is `damaged` when a part of the state is damaged and left out; `etcd` and `queue` name those that cannot be used.", body = model::Health), CommonErrors))]
-pub(super) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::Health>> {
+pub(crate) async fn readyz(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::Health>> {
     if let Some(why) = api.closed_for() {
         return Err(ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why));
     }
@@ -119,7 +119,7 @@ fn ready(api: &Api) -> model::Health {
 #[utoipa::path(get, path = "/metrics", tag = "daemon",
     responses((status = 200, description = "Prometheus text (0.0.4), or OpenMetrics where `Accept` asks for it.",
         body = String, content_type = "text/plain"), CommonErrors))]
-pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let format = MetricsFormat::asked_for(&headers);
     api.metrics.rejections(&api.rejections());
     api.metrics.etcd.show(&api.view().etcd);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use herald_access::{AuthenticatedCaller, Forbidden, Role};
+use herald_access::{AuthenticatedCaller, Forbidden, Role, Via};
 use herald_core::actor::Actor;
 use herald_store::audit::AuditRecord;
 use http::StatusCode;
@@ -21,7 +21,7 @@ const APP_ROUTER: &str = "app:";
 const LONGEST_TARGET: usize = 300;
 
 /// An act that was asked for. [`Self::begin`] is the only way to the `by` that events and jobs need.
-pub(super) struct ApiAct {
+pub(crate) struct ApiAct {
     api: Arc<Api>,
     right: &'static RouteRight,
     caller: Arc<AuthenticatedCaller>,
@@ -30,10 +30,10 @@ pub(super) struct ApiAct {
 }
 
 /// For a request whose body is something else than a reason.
-pub(super) struct RequestAct(pub(super) ApiAct);
+pub(crate) struct RequestAct(pub(crate) ApiAct);
 
 /// For a request whose body may be `{"reason": "…"}`.
-pub(super) struct CommandAct(pub(super) ApiAct);
+pub(crate) struct CommandAct(pub(crate) ApiAct);
 
 impl FromRequestParts<Arc<Api>> for RequestAct {
     type Rejection = ErrorResponse;
@@ -58,7 +58,8 @@ impl FromRequest<Arc<Api>> for CommandAct {
 }
 
 impl ApiAct {
-    fn of(api: &Arc<Api>, parts: &Parts, reason: Option<String>) -> Result<Self, ErrorResponse> {
+    /// Of a request whose reason was read.
+    pub(crate) fn of(api: &Arc<Api>, parts: &Parts, reason: Option<String>) -> Result<Self, ErrorResponse> {
         let missing = || ErrorResponse::new(StatusCode::UNAUTHORIZED, "the caller is not known");
         let caller = parts.extensions.get::<ApiCaller>().ok_or_else(missing)?;
         let right = parts.extensions.get::<&'static RouteRight>().copied().ok_or_else(missing)?;
@@ -68,15 +69,25 @@ impl ApiAct {
     }
 
     /// The same, for this reason, where one is given.
-    pub(super) fn because(mut self, reason: Option<&str>) -> Self {
+    pub(crate) fn because(mut self, reason: Option<&str>) -> Self {
         if let Some(reason) = reason {
             self.by.reason = Some(reason.into());
         }
         self
     }
 
+    /// Why, in the person's own words.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.by.reason.as_deref()
+    }
+
+    /// Whether it came over the control socket.
+    pub(crate) fn is_of_socket(&self) -> bool {
+        self.caller.via == Via::Socket
+    }
+
     /// Whether it depends on the target what the caller may do.
-    pub(super) fn is_limited(&self) -> bool {
+    pub(crate) fn is_limited(&self) -> bool {
         self.caller.role() < self.right.role()
     }
 
@@ -85,7 +96,7 @@ impl ApiAct {
     ///
     /// # Errors
     /// 403: the caller must not do that, which is recorded as well. 503: it cannot be recorded.
-    pub(super) async fn begin<'a>(
+    pub(crate) async fn begin<'a>(
         self,
         target: String,
         on: impl IntoIterator<Item = &'a str>,
@@ -98,7 +109,7 @@ impl ApiAct {
     ///
     /// # Errors
     /// The same.
-    pub(super) async fn begin_as<'a>(
+    pub(crate) async fn begin_as<'a>(
         self,
         role: Role,
         target: String,
@@ -115,13 +126,13 @@ impl ApiAct {
     ///
     /// # Errors
     /// The same.
-    pub(super) async fn begin_everywhere(self, target: String) -> HandlerResult<Arc<Actor>> {
+    pub(crate) async fn begin_everywhere(self, target: String) -> HandlerResult<Arc<Actor>> {
         let allowed = self.caller.require(self.right.role());
         self.recorded(target, allowed).await
     }
 
     /// Records where it would have done something that the caller's role does not allow it at all, and says so.
-    pub(super) async fn refused(self, why: Forbidden) -> ErrorResponse {
+    pub(crate) async fn refused(self, why: Forbidden) -> ErrorResponse {
         let Some(act) = self.right.act else { return ErrorResponse::new(StatusCode::FORBIDDEN, why) };
         match record(&self.api, self.by, act, self.path, Some(&why)).await {
             Ok(()) => ErrorResponse::new(StatusCode::FORBIDDEN, why),
@@ -141,7 +152,7 @@ impl ApiAct {
 ///
 /// # Errors
 /// 503: it cannot be recorded, and must not be done.
-pub(super) async fn record(
+pub(crate) async fn record(
     api: &Api,
     by: Actor,
     act: &str,

@@ -16,7 +16,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
 
 /// An error: what is wrong and what to do.
 #[derive(Debug)]
-pub(super) struct ErrorResponse {
+pub(crate) struct ErrorResponse {
     status: StatusCode,
     detail: String,
     /// After how many seconds it is worth another try.
@@ -26,31 +26,31 @@ pub(super) struct ErrorResponse {
 }
 
 /// What a handler gives.
-pub(super) type HandlerResult<T> = Result<T, ErrorResponse>;
+pub(crate) type HandlerResult<T> = Result<T, ErrorResponse>;
 
 impl ErrorResponse {
-    pub(super) fn new(status: StatusCode, detail: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(status: StatusCode, detail: impl std::fmt::Display) -> Self {
         Self { status, detail: detail.to_string(), retry_after: None, candidates: None }
     }
 
     /// Try again later.
-    pub(super) fn later(status: StatusCode, detail: impl std::fmt::Display) -> Self {
+    pub(crate) fn later(status: StatusCode, detail: impl std::fmt::Display) -> Self {
         Self::after(status, 5, detail)
     }
 
     /// Try again after so many seconds.
-    pub(super) fn after(status: StatusCode, seconds: u64, detail: impl std::fmt::Display) -> Self {
+    pub(crate) fn after(status: StatusCode, seconds: u64, detail: impl std::fmt::Display) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(status, detail) }
     }
 
     /// Nothing has this name; these are the names that there are.
-    pub(super) fn no_such<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn no_such<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         let help = expected(name, known);
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} \"{name}\"; {help}"))
     }
 
     /// Nothing is known under this id.
-    pub(super) fn unknown(what: &str, id: &str) -> Self {
+    pub(crate) fn unknown(what: &str, id: &str) -> Self {
         let help = if id.len() < SHORTEST_PART {
             format!("a part of an id has {SHORTEST_PART} characters or more")
         } else {
@@ -59,8 +59,13 @@ impl ErrorResponse {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} \"{id}\"; {help}"))
     }
 
+    /// What is wrong, in words.
+    pub(crate) fn detail(self) -> String {
+        self.detail
+    }
+
     /// Several ids have this part.
-    pub(super) fn ambiguous(what: &str, part: &str, candidates: Vec<String>) -> Self {
+    pub(crate) fn ambiguous(what: &str, part: &str, candidates: Vec<String>) -> Self {
         let detail = format!("the {what} \"{part}\" is ambiguous; write more of its id");
         Self { candidates: Some(candidates), ..Self::new(StatusCode::CONFLICT, detail) }
     }
@@ -87,7 +92,9 @@ impl IntoResponse for ErrorResponse {
             detail: self.detail,
             candidates: self.candidates,
         };
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Json(&body)).into_response();
+        // The page shows it as HTML.
+        response.extensions_mut().insert(body);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -97,17 +104,17 @@ impl IntoResponse for ErrorResponse {
 }
 
 /// What every call may answer: the request is wrong, its token is, or the daemon cannot tell at the moment.
-pub(super) struct CommonErrors;
+pub(crate) struct CommonErrors;
 /// Calls about something that may be missing.
-pub(super) struct Missing;
+pub(crate) struct Missing;
 /// Calls about a job or an event, whose id may be shortened.
-pub(super) struct UnknownId;
+pub(crate) struct UnknownId;
 /// Calls that something may be in the way of.
-pub(super) struct Conflict;
+pub(crate) struct Conflict;
 /// Calls that make an event or a job.
-pub(super) struct TooManyRequests;
+pub(crate) struct TooManyRequests;
 /// Calls with a body.
-pub(super) struct BadBody;
+pub(crate) struct BadBody;
 
 type Responses = BTreeMap<String, RefOr<utoipa::openapi::response::Response>>;
 

@@ -73,7 +73,7 @@ fn shown<T: DeserializeOwned>(value: &impl Serialize) -> HandlerResult<T> {
 }
 
 /// All applications, by name.
-pub(super) fn all(view: &View) -> Vec<&App> {
+pub(crate) fn all(view: &View) -> Vec<&App> {
     let mut all: Vec<&App> =
         view.plan.executors.values().filter_map(|executor| app_of(&**executor)).collect();
     all.sort_by(|one, other| one.settings().name.cmp(&other.settings().name));
@@ -81,7 +81,7 @@ pub(super) fn all(view: &View) -> Vec<&App> {
 }
 
 /// How the nodes of all applications are, for metrics.
-pub(super) async fn show_metrics(api: &Api) {
+pub(crate) async fn show_metrics(api: &Api) {
     let view = api.view();
     let mut states = Vec::new();
     for app in all(&view) {
@@ -101,7 +101,7 @@ fn named<'a>(view: &'a View, name: &str) -> HandlerResult<&'a App> {
 /// The applications, and what is live on their nodes
 #[utoipa::path(get, path = "/v1/apps", tag = "apps",
     responses((status = 200, description = "The applications.", body = model::AppList), CommonErrors))]
-pub(super) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::AppList>> {
+pub(crate) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<model::AppList>> {
     let view = api.view();
     let mut items = Vec::new();
     for app in all(&view) {
@@ -113,7 +113,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>) -> HandlerResult<Json<mode
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct AppQuery {
+pub(crate) struct AppQuery {
     /// Ask the nodes now.
     #[serde(default)]
     #[param(required = false)]
@@ -123,7 +123,7 @@ pub(super) struct AppQuery {
 /// An application, and what is live on its nodes
 #[utoipa::path(get, path = "/v1/apps/{app}", tag = "apps", params(("app" = String, Path, description = "The application."), AppQuery),
     responses((status = 200, description = "The application.", body = model::AppResource), CommonErrors, Missing))]
-pub(super) async fn one(
+pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<AppQuery>,
@@ -141,20 +141,20 @@ pub(super) async fn one(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct CommitsQuery {
+pub(crate) struct CommitsQuery {
     /// How many at most: 1 to 200, by default 20.
     #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     /// This commit and what it descends from: the `next_cursor` of the page before.
     #[param(pattern = "^[0-9a-f]{1,64}$")]
-    before: Option<String>,
+    pub(crate) before: Option<String>,
     /// Only commits whose author, message or revision has this text.
     #[param(max_length = 200)]
-    search: Option<String>,
+    pub(crate) search: Option<String>,
     /// Only those that are newer than what is live.
     #[serde(default)]
     #[param(required = false)]
-    pending: bool,
+    pub(crate) pending: bool,
 }
 
 /// A page may have so many entries.
@@ -169,7 +169,7 @@ fn limit(given: Option<usize>, default: usize) -> HandlerResult<usize> {
 #[utoipa::path(get, path = "/v1/apps/{app}/commits", tag = "apps", params(("app" = String, Path, description = "The application."), CommitsQuery),
     responses((status = 200, description = "The commits.", body = model::Page<model::CommitResource>), CommonErrors, Missing,
         (status = 422, description = "The repository cannot be asked: `detail` says why.", body = model::ProblemDetails, content_type = "application/problem+json")))]
-pub(super) async fn commits(
+pub(crate) async fn commits(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<CommitsQuery>,
@@ -183,7 +183,7 @@ pub(super) async fn commits(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct PlanQuery {
+pub(crate) struct PlanQuery {
     /// What would be deployed; by default `revision` of the application.
     #[param(max_length = 250)]
     revision: Option<String>,
@@ -200,7 +200,7 @@ pub(super) struct PlanQuery {
     responses((status = 200, description = "What it would do, and what speaks against it.", body = model::AppPlanResource), CommonErrors, Missing,
         (status = 409, description = "There is nothing to roll back to.", body = model::ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "There is no such revision or node.", body = model::ProblemDetails, content_type = "application/problem+json")))]
-pub(super) async fn plan(
+pub(crate) async fn plan(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<PlanQuery>,
@@ -225,10 +225,10 @@ pub(super) async fn plan(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct DeploymentsQuery {
+pub(crate) struct DeploymentsQuery {
     /// How many at most: 1 to 200, by default 50.
     #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     /// Continue after this cursor: the `next_cursor` of the page before.
     #[param(max_length = 100)]
     cursor: Option<String>,
@@ -238,7 +238,7 @@ pub(super) struct DeploymentsQuery {
 #[utoipa::path(get, path = "/v1/apps/{app}/deployments", tag = "apps",
     params(("app" = String, Path, description = "The application."), DeploymentsQuery),
     responses((status = 200, description = "The deployments.", body = model::Page<model::DeploymentResource>), CommonErrors, Missing))]
-pub(super) async fn deployments(
+pub(crate) async fn deployments(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<DeploymentsQuery>,
@@ -266,7 +266,7 @@ pub(super) async fn deployments(
         (status = 409, description = "Another revision is live than `if_live` says, or another deployment is under way.", body = model::ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "There is no such revision or node.", body = model::ProblemDetails, content_type = "application/problem+json"),
         (status = 423, description = "The application is held or frozen.", body = model::ProblemDetails, content_type = "application/problem+json")))]
-pub(super) async fn deploy(
+pub(crate) async fn deploy(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     RequestAct(act): RequestAct,
@@ -282,7 +282,7 @@ pub(super) async fn deploy(
         (status = 409, description = "There is nothing to go back to, another revision is live than `if_live` says, or another deployment is under way.", body = model::ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "There is no such revision or node.", body = model::ProblemDetails, content_type = "application/problem+json"),
         (status = 423, description = "The application is held.", body = model::ProblemDetails, content_type = "application/problem+json")))]
-pub(super) async fn rollback(
+pub(crate) async fn rollback(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     RequestAct(act): RequestAct,
@@ -321,9 +321,16 @@ async fn begin(
     params.insert("reason".to_owned(), by.reason.as_deref().into());
     params.insert("action".to_owned(), action.as_str().into());
     let request = DeploymentRequest::read("new", 1, &params).map_err(bad)?;
-    let revision = app.accepts(&request, LONGEST_RESOLVE).await?;
+    let revision = match app.accepts(&request, LONGEST_RESOLVE).await {
+        Ok(revision) => Some(revision),
+        // The first copy of a large repository takes its time: the job finds it out.
+        Err(error) if error.is_timeout() => None,
+        Err(error) => return Err(error.into()),
+    };
     params.insert("app".to_owned(), name.into());
-    params.insert("revision".to_owned(), revision.clone().into());
+    if let Some(revision) = &revision {
+        params.insert("revision".to_owned(), revision.clone().into());
+    }
     let watch = Watch::new();
     let key = key.map(|key| Key { name: format!("{APP}/{name}/{key}").into(), window: KEY_WINDOW });
     let event =
@@ -357,7 +364,7 @@ fn checked(wanted: &model::DeploymentWanted) -> HandlerResult<()> {
 #[utoipa::path(post, path = "/v1/apps/{app}/hold", tag = "apps", params(("app" = String, Path, description = "The application."), ReasonQuery),
     request_body(content = model::HoldWanted, description = "Why, and for how long."),
     responses((status = 200, description = "It is held.", body = model::HoldResource), CommonErrors, Missing, BadBody))]
-pub(super) async fn hold(
+pub(crate) async fn hold(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     RequestAct(act): RequestAct,
@@ -379,7 +386,7 @@ pub(super) async fn hold(
 /// Ends the hold of an application
 #[utoipa::path(delete, path = "/v1/apps/{app}/hold", tag = "apps", params(("app" = String, Path, description = "The application."), ReasonQuery),
     responses((status = 200, description = "The hold that was; null where there was none.", body = Option<model::HoldResource>), CommonErrors, Missing))]
-pub(super) async fn unhold(
+pub(crate) async fn unhold(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     CommandAct(act): CommandAct,

@@ -21,7 +21,7 @@ const LARGEST_PAGE: usize = 1000;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct AuditParams {
+pub(crate) struct AuditParams {
     /// Only entries before this one: the `next_cursor` of the page before.
     #[param(pattern = "^[0-9]{1,18}$")]
     before: Option<String>,
@@ -45,7 +45,7 @@ impl From<AuditError> for ErrorResponse {
 /// Who did what, and what was refused, newest first
 #[utoipa::path(get, path = "/v1/audit", tag = "daemon", params(AuditParams),
     responses((status = 200, description = "A page of acts.", body = model::Page<model::AuditResource>), CommonErrors))]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Asked(query): Asked<AuditParams>,
 ) -> HandlerResult<Json<model::Page<model::AuditResource>>> {

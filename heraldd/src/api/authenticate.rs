@@ -1,5 +1,6 @@
 //! Who may come in: each request gets its caller, or none of its path is looked at.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,7 +11,7 @@ use herald_base::system::user::{USERS, name_in};
 use herald_net::serve::{Handler, Peer};
 use herald_webhook::client_address::Addresses;
 use herald_webhook::cross_site::is_cross_site;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use tower_service::Service;
@@ -24,7 +25,7 @@ use super::routes;
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"heraldd\", charset=\"UTF-8\"");
 
 /// Finds the caller of each request, and lets those in that are known.
-pub(super) struct AuthenticatedRouter {
+pub(crate) struct AuthenticatedRouter {
     router: Router,
     api: Arc<Api>,
     /// On the socket, the file's mode decides who can connect.
@@ -32,7 +33,7 @@ pub(super) struct AuthenticatedRouter {
 }
 
 impl AuthenticatedRouter {
-    pub(super) fn new(api: &Arc<Api>, is_socket: bool) -> Self {
+    pub(crate) fn new(api: &Arc<Api>, is_socket: bool) -> Self {
         Self { router: routes::served(api.clone()), api: api.clone(), is_socket }
     }
 
@@ -47,21 +48,35 @@ impl AuthenticatedRouter {
                 address: None,
             });
         }
-        let addresses = Addresses { allowed: None, trusted: self.api.authenticator.proxies() };
-        let client = Some(addresses.client(peer, headers));
-        let header = |name: &str| {
-            let values = headers.get_all(name).iter();
-            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
-        };
-        let proof = PresentedProof {
-            peer: peer.address.map(|address| address.ip().to_canonical()),
-            client,
-            header: &header,
-            now: self.api.clock.unix_seconds(),
-        };
-        let caller = self.api.authenticator.caller(&proof).await?;
-        Ok(ApiCaller { caller: Arc::new(caller), address: client })
+        let found = over_tcp(&self.api, headers, peer, false).await;
+        Ok(ApiCaller { caller: Arc::new(found.caller?), address: found.client })
     }
+}
+
+/// Who sent a request over TCP, and where the client is.
+pub(crate) struct FoundCaller {
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) caller: Result<AuthenticatedCaller, NotAuthenticated>,
+}
+
+/// The caller of a request over TCP; by a proxy alone where something else proves already who it is.
+pub(crate) async fn over_tcp(api: &Api, headers: &HeaderMap, peer: &Peer, is_known: bool) -> FoundCaller {
+    let addresses = Addresses { allowed: None, trusted: api.authenticator.proxies() };
+    let client = Some(addresses.client(peer, headers));
+    let header = |name: &str| {
+        if is_known && name == AUTHORIZATION.as_str() {
+            return Vec::new();
+        }
+        let values = headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    let proof = PresentedProof {
+        peer: peer.address.map(|address| address.ip().to_canonical()),
+        client,
+        header: &header,
+        now: api.clock.unix_seconds(),
+    };
+    FoundCaller { client, caller: api.authenticator.caller(&proof).await }
 }
 
 impl Handler for AuthenticatedRouter {
@@ -89,7 +104,8 @@ async fn user_name(uid: u32) -> String {
     name_in(&users, uid).map_or_else(|| format!("uid {uid}"), str::to_owned)
 }
 
-fn not_authenticated(why: &NotAuthenticated, has_users: bool) -> Response {
+/// The response to a request whose sender did not prove who it is.
+pub(crate) fn not_authenticated(why: &NotAuthenticated, has_users: bool) -> Response {
     let mut response = match why {
         NotAuthenticated::Unproved(_) => ErrorResponse::new(StatusCode::UNAUTHORIZED, why),
         NotAuthenticated::NoRole(_) => ErrorResponse::new(StatusCode::FORBIDDEN, why),

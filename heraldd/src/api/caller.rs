@@ -19,7 +19,7 @@ use super::given::unread;
 use herald_net::serve::{BodyError, read_whole};
 
 /// Gives the reason where neither the query nor the body can.
-pub(super) const REASON: &str = "herald-reason";
+pub(crate) const REASON: &str = "herald-reason";
 /// With what the `User-Agent` of heraldd's own command line begins.
 pub(crate) const CLI: &str = "heraldd-cli/";
 /// The longest reason, in characters.
@@ -29,24 +29,24 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Who sent a request; every request that is let in has one.
 #[derive(Debug, Clone)]
-pub(super) struct ApiCaller {
+pub(crate) struct ApiCaller {
     /// Who, and what it may do.
-    pub(super) caller: Arc<AuthenticatedCaller>,
+    pub(crate) caller: Arc<AuthenticatedCaller>,
     /// Where the client is, over TCP.
-    pub(super) address: Option<IpAddr>,
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// The query of whatever is done, for the OpenAPI document.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ReasonQuery {
+pub(crate) struct ReasonQuery {
     /// Why, in your own words: 500 characters at most. It is recorded. The header `Herald-Reason` does the same.
     #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
 }
 
 /// The reason that a body may give: `{"reason": "…"}`.
-pub(super) async fn reason_in(body: Body) -> Result<Option<String>, ErrorResponse> {
+pub(crate) async fn reason_in(body: Body) -> Result<Option<String>, ErrorResponse> {
     let body = read_whole(body, MAX_BODY, BODY_TIME).await;
     let body = body.map_err(|error| match error {
         BodyError::NoRoom => unread(&error),
@@ -60,13 +60,13 @@ fn bad(why: &str) -> ErrorResponse {
 }
 
 /// The reason in a query.
-pub(super) fn reason_of(query: &str) -> Option<String> {
+pub(crate) fn reason_of(query: &str) -> Option<String> {
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "reason");
     asked.map(|(_, reason)| reason.into_owned())
 }
 
 /// The reason in the query, else in the header.
-pub(super) fn given(parts: &Parts) -> Result<Option<String>, ErrorResponse> {
+pub(crate) fn given(parts: &Parts) -> Result<Option<String>, ErrorResponse> {
     if let Some(reason) = parts.uri.query().and_then(reason_of) {
         return Ok(Some(reason));
     }
@@ -75,7 +75,7 @@ pub(super) fn given(parts: &Parts) -> Result<Option<String>, ErrorResponse> {
 }
 
 /// Who calls, and why.
-pub(super) fn actor(
+pub(crate) fn actor(
     caller: &ApiCaller,
     headers: &HeaderMap,
     reason: Option<String>,

@@ -14,7 +14,7 @@ use super::caller::ApiCaller;
 use super::context::Api;
 
 /// Lets a request through to its handler whose caller has the role that the table names. What is refused is recorded.
-pub(super) async fn check_role(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn check_role(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>();
     let right = path.map_or(&UNKNOWN_CALL, |path| right_of(request.method(), path.as_str()));
     let Some(caller) = request.extensions().get::<ApiCaller>() else {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reload::ReloadRequest;
 use super::view::View;
+use crate::page::state::PageState;
 use herald_metrics::Metrics;
 use herald_remote::NodeRegistry;
 use herald_store::audit::AuditLog;
@@ -38,6 +39,8 @@ pub struct Api {
     pub audit: Arc<dyn AuditLog>,
     /// Who may come in.
     pub authenticator: Authenticator,
+    /// Who is logged in to the page, and where it is.
+    pub page: PageState,
     /// The way to the dispatcher.
     pub handle: Handle,
     /// What time it is.
@@ -82,17 +85,17 @@ impl Api {
     }
 
     /// Why no event is taken, as far as the daemon itself is concerned.
-    pub(super) fn closed_for(&self) -> Option<&'static str> {
+    pub(crate) fn closed_for(&self) -> Option<&'static str> {
         *self.closed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many requests each trigger has rejected.
-    pub(super) fn rejections(&self) -> BTreeMap<Name, u64> {
+    pub(crate) fn rejections(&self) -> BTreeMap<Name, u64> {
         self.handle.rejections()
     }
 
     /// The state of the dispatcher; `None` when it does not answer in time.
-    pub(super) async fn status(&self) -> Option<DispatcherStatus> {
+    pub(crate) async fn status(&self) -> Option<DispatcherStatus> {
         tokio::time::timeout(LONGEST_WORD, self.handle.status()).await.ok().flatten()
     }
 }

@@ -23,7 +23,7 @@ const LARGEST_PAGE: usize = 1000;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct EventsQuery {
+pub(crate) struct EventsQuery {
     /// Only events of this trigger.
     trigger: Option<String>,
     /// Only events that created a job of this router.
@@ -49,7 +49,7 @@ pub(super) struct EventsQuery {
 /// The events that are known, newest first
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery),
     responses((status = 200, description = "A page of events.", body = model::Page<model::EventSummary>), CommonErrors))]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Asked(query): Asked<EventsQuery>,
 ) -> HandlerResult<Json<model::Page<model::EventSummary>>> {

@@ -29,7 +29,7 @@ const REHEARSAL: Duration = Duration::from_secs(60);
 /// One event, and for each router of its trigger whether the selector matched, and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath),
     responses((status = 200, description = "The event.", body = model::EventResource), CommonErrors, UnknownId))]
-pub(super) async fn one(
+pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
 ) -> HandlerResult<Json<model::EventResource>> {
@@ -40,7 +40,7 @@ pub(super) async fn one(
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct ReplayQuery {
+pub(crate) struct ReplayQuery {
     /// Create a new event of the same trigger with the same parameters, rather than show which jobs it would create.
     #[serde(default)]
     #[param(required = false)]
@@ -51,12 +51,19 @@ pub(super) struct ReplayQuery {
     reason: Option<String>,
 }
 
+impl ReplayQuery {
+    /// One that creates the event again.
+    pub(crate) fn for_run() -> Self {
+        Self { run: true, ..Self::default() }
+    }
+}
+
 /// Shows which jobs a past event would create with the current configuration; with `run`, creates the event again
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = "events",
     params(EventInPath, ReplayQuery),
     responses((status = 200, description = "The jobs that it would create, or the id of the new event.", body = model::Replayed), CommonErrors,
         Conflict, TooManyRequests))]
-pub(super) async fn replay(
+pub(crate) async fn replay(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
     Asked(query): Asked<ReplayQuery>,
@@ -91,7 +98,7 @@ pub(super) async fn replay(
 /// All triggers, with their next due times
 #[utoipa::path(get, path = "/v1/triggers", tag = "events",
     responses((status = 200, description = "The triggers, by name.", body = Vec<model::TriggerResource>), CommonErrors))]
-pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::TriggerResource>> {
+pub(crate) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::TriggerResource>> {
     Json(api.view().triggers(api.clock.now()))
 }
 
@@ -99,7 +106,7 @@ pub(super) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::Tri
 #[utoipa::path(post, path = "/v1/triggers/{name}", tag = "events", params(("name" = String, Path, description = "The trigger's name."), ReasonQuery),
     request_body(content = Option<serde_json::Map<String, serde_json::Value>>, description = "The `trigger_param`; nothing is an empty one."),
     responses((status = 200, description = "The event is recorded.", body = model::Activated), CommonErrors, Missing, TooManyRequests, BadBody))]
-pub(super) async fn activate(
+pub(crate) async fn activate(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     RequestAct(act): RequestAct,

@@ -19,7 +19,7 @@ const MAX_BODY: u64 = 1 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// The part of the path that names something.
-pub(super) struct Named(pub(super) String);
+pub(crate) struct Named(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = ErrorResponse;
@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// The query; a key without a value counts as one that is not there.
-pub(super) struct Asked<T>(pub(super) T);
+pub(crate) struct Asked<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = ErrorResponse;
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 /// A body that is a JSON object, or nothing or null, which is an empty one.
-pub(super) struct Object(pub(super) Params);
+pub(crate) struct Object(pub(crate) Params);
 
 impl<S: Send + Sync> FromRequest<S> for Object {
     type Rejection = ErrorResponse;
@@ -74,7 +74,7 @@ impl<S: Send + Sync> FromRequest<S> for Object {
     }
 }
 
-pub(super) fn unread(error: &BodyError) -> ErrorResponse {
+pub(crate) fn unread(error: &BodyError) -> ErrorResponse {
     match error {
         BodyError::TooLarge => {
             ErrorResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 1 MiB")

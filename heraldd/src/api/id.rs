@@ -15,19 +15,19 @@ use super::given::Named;
 /// The job of a path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct JobInPath {
+pub(crate) struct JobInPath {
     /// The job's id; or a beginning or end of it that no other job has, of 4 characters or more; or `last`, or
     /// `last:ROUTER`, for the newest one.
-    pub(super) id: String,
+    pub(crate) id: String,
 }
 
 /// The event of a path.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(super) struct EventInPath {
+pub(crate) struct EventInPath {
     /// The event's id, or that of a job that it created; or a beginning or end of it that no other has, of 4 characters
     /// or more; or `last` for the newest one, or `last:ROUTER` for that of the router's newest job.
-    pub(super) id: String,
+    pub(crate) id: String,
 }
 
 impl FromRequestParts<Arc<Api>> for JobInPath {

@@ -30,29 +30,29 @@ const LARGEST_PAGE: usize = 1000;
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct JobsQuery {
+pub(crate) struct JobsQuery {
     /// Only jobs of this router.
-    router: Option<String>,
+    pub(crate) router: Option<String>,
     /// Only jobs of this task.
-    task: Option<String>,
+    pub(crate) task: Option<String>,
     /// Only jobs of events of this trigger.
-    trigger: Option<String>,
+    pub(crate) trigger: Option<String>,
     /// Only these states, separated by commas: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`,
     /// `lost` or `rejected`.
     #[param(schema_with = statuses)]
-    status: Option<String>,
+    pub(crate) status: Option<String>,
     /// Only jobs created after this time (RFC 3339), or within this long (`90m`, `2d`).
     #[param(schema_with = time_or_ago)]
-    since: Option<String>,
+    pub(crate) since: Option<String>,
     /// Only jobs created before this time (RFC 3339), or longer ago than this (`90m`, `2d`).
     #[param(schema_with = time_or_ago)]
-    until: Option<String>,
+    pub(crate) until: Option<String>,
     /// Continue after this cursor: the `next_cursor` of the page before.
     #[param(pattern = "^[0-9a-fA-F-]{36}$")]
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// Maximum number of entries: 1 to 1000, by default 50.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 /// What `status` may be, for the document.
@@ -92,7 +92,7 @@ impl JobsQuery {
 /// The jobs that are known, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
     responses((status = 200, description = "A page of jobs.", body = model::Page<model::JobSummary>), CommonErrors))]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     Asked(query): Asked<JobsQuery>,
 ) -> HandlerResult<Json<model::Page<model::JobSummary>>> {
@@ -104,7 +104,7 @@ pub(super) async fn list(
 /// One job with its attempts, parameters (secrets masked), result and times
 #[utoipa::path(get, path = "/v1/jobs/{id}", tag = "jobs", params(JobInPath),
     responses((status = 200, description = "The job.", body = model::JobResource), CommonErrors, UnknownId))]
-pub(super) async fn one(
+pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
 ) -> HandlerResult<Json<model::JobResource>> {
@@ -115,7 +115,7 @@ pub(super) async fn one(
 /// Cancels a queued or running job
 #[utoipa::path(post, path = "/v1/jobs/{id}/cancel", tag = "jobs", params(JobInPath, ReasonQuery),
     responses((status = 202, description = "The job is being cancelled.", body = model::Cancelling), CommonErrors, Conflict))]
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
     CommandAct(act): CommandAct,
@@ -144,7 +144,7 @@ pub(super) async fn cancel(
 /// Re-runs a finished job, as a new job of the same event with the same parameters
 #[utoipa::path(post, path = "/v1/jobs/{id}/retry", tag = "jobs", params(JobInPath, ReasonQuery),
     responses((status = 201, description = "The new job.", body = model::Retried), CommonErrors, Conflict, TooManyRequests))]
-pub(super) async fn retry(
+pub(crate) async fn retry(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
     CommandAct(act): CommandAct,
@@ -170,7 +170,7 @@ pub(super) async fn retry(
 }
 
 /// Why nothing came of a wish for an event or a job.
-pub(super) fn rejected(refused: &Refused) -> ErrorResponse {
+pub(crate) fn rejected(refused: &Refused) -> ErrorResponse {
     match refused {
         Refused::Busy => ErrorResponse::later(StatusCode::TOO_MANY_REQUESTS, refused),
         _ => ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, refused),

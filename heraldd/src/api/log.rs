@@ -39,7 +39,7 @@ enum Which {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct LogQuery {
+pub(crate) struct LogQuery {
     /// Whether to go on until the job ends, also with its further attempts.
     #[serde(default)]
     follow: bool,
@@ -90,7 +90,7 @@ fn from_one() -> Object {
     responses((status = 200, description = "The output, secrets masked.",
         content((String = "text/plain"), (model::LogPieceResource = "application/x-ndjson"),
             (model::LogPage = "application/json"))), CommonErrors, UnknownId))]
-pub(super) async fn log(
+pub(crate) async fn log(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
     Asked(query): Asked<LogQuery>,

@@ -14,7 +14,7 @@ const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit s
 /// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Format {
+pub(crate) enum Format {
     #[default]
     Text,
     Json,
@@ -22,7 +22,7 @@ pub(super) enum Format {
 
 impl Format {
     /// The `Content-Type`.
-    pub(super) fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; charset=utf-8",
             Self::Json => "application/x-ndjson",
@@ -32,19 +32,19 @@ impl Format {
 
 /// Formats the output of a job, part by part.
 #[derive(Debug, Default)]
-pub(super) struct OutputFormatter {
+pub(crate) struct OutputFormatter {
     format: Format,
     /// For standard output and standard error: the beginning of a character whose rest is yet to come.
     begun: [Vec<u8>; 2],
 }
 
 impl OutputFormatter {
-    pub(super) fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         Self { format, ..Self::default() }
     }
 
     /// The next part of this attempt's output.
-    pub(super) fn part(&mut self, attempt: u32, chunk: &Chunk) -> Bytes {
+    pub(crate) fn part(&mut self, attempt: u32, chunk: &Chunk) -> Bytes {
         let mut out = Vec::new();
         match self.format {
             Format::Text => {
@@ -83,7 +83,7 @@ impl OutputFormatter {
 }
 
 /// The word for a stream.
-pub(super) fn stream_word(stream: Stream) -> &'static str {
+pub(crate) fn stream_word(stream: Stream) -> &'static str {
     match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",

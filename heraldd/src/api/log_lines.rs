@@ -19,24 +19,24 @@ const LINES: usize = 1000;
 
 /// What a request says about lines.
 #[derive(Debug, Default)]
-pub(super) struct LineParams {
-    pub(super) from_line: Option<u64>,
-    pub(super) lines: Option<usize>,
-    pub(super) tail: Option<usize>,
-    pub(super) around: Option<String>,
-    pub(super) search: Option<String>,
+pub(crate) struct LineParams {
+    pub(crate) from_line: Option<u64>,
+    pub(crate) lines: Option<usize>,
+    pub(crate) tail: Option<usize>,
+    pub(crate) around: Option<String>,
+    pub(crate) search: Option<String>,
 }
 
 /// The lines that a request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum WantedLines {
+pub(crate) enum WantedLines {
     Range { start: LineStart, lines: usize },
     Search { text: String, from_line: u64, lines: usize },
 }
 
 impl LineParams {
     /// `None`: the request does not speak of lines.
-    pub(super) fn read(self) -> HandlerResult<Option<WantedLines>> {
+    pub(crate) fn read(self) -> HandlerResult<Option<WantedLines>> {
         let Self { from_line, lines, tail, around, search } = self;
         let starts = [from_line.is_some(), tail.is_some(), around.is_some()];
         if !starts.contains(&true) && lines.is_none() && search.is_none() {
@@ -85,8 +85,37 @@ fn bad(sentence: impl std::fmt::Display) -> ErrorResponse {
 }
 
 impl WantedLines {
+    /// The lines of an attempt's log, as data.
+    pub(crate) async fn page(
+        self,
+        logs: &JobLogs,
+        job_id: &str,
+        attempt: u32,
+    ) -> HandlerResult<model::LogPage> {
+        Ok(as_json(attempt, &self.find(logs, job_id, attempt, None).await?))
+    }
+
+    async fn find(
+        self,
+        logs: &JobLogs,
+        job_id: &str,
+        attempt: u32,
+        stream: Option<Stream>,
+    ) -> HandlerResult<LogLines> {
+        let found = match self {
+            Self::Range { start, lines } => {
+                logs.lines(job_id, attempt, LineQuery { start, lines, stream }).await
+            }
+            Self::Search { text, from_line, lines } => {
+                logs.search(job_id, attempt, LineSearch { text, from_line, lines, stream }).await
+            }
+        };
+        let unreadable = |error: LogError| ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error);
+        Ok(found.map_err(unreadable)?.unwrap_or_default())
+    }
+
     /// The lines of an attempt's log. What was searched for is always JSON.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         self,
         logs: &JobLogs,
         job_id: &str,
@@ -94,18 +123,8 @@ impl WantedLines {
         stream: Option<Stream>,
         format: Format,
     ) -> HandlerResult<Response> {
-        let (found, is_json) = match self {
-            Self::Range { start, lines } => {
-                let query = LineQuery { start, lines, stream };
-                (logs.lines(job_id, attempt, query).await, format == Format::Json)
-            }
-            Self::Search { text, from_line, lines } => {
-                let search = LineSearch { text, from_line, lines, stream };
-                (logs.search(job_id, attempt, search).await, true)
-            }
-        };
-        let unreadable = |error: LogError| ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, error);
-        let found = found.map_err(unreadable)?.unwrap_or_default();
+        let is_json = format == Format::Json || matches!(self, Self::Search { .. });
+        let found = self.find(logs, job_id, attempt, stream).await?;
         if is_json {
             return Ok(Json(as_json(attempt, &found)).into_response());
         }

@@ -4,40 +4,42 @@
 //!
 //! JSON in and out; errors are `application/problem+json` (RFC 9457). The OpenAPI document is made from the handlers.
 
-mod about;
-mod act;
-mod answer;
-mod apps;
-mod audit;
-mod authenticate;
-mod caller;
-mod check_role;
-mod context;
+pub(crate) mod about;
+pub(crate) mod act;
+pub(crate) mod answer;
+pub(crate) mod apps;
+pub(crate) mod audit;
+pub(crate) mod authenticate;
+pub(crate) mod caller;
+pub(crate) mod check_role;
+pub(crate) mod context;
 mod document;
-mod event_list;
-mod events;
-mod given;
-mod id;
-mod jobs;
+pub(crate) mod event_list;
+pub(crate) mod events;
+pub(crate) mod given;
+pub(crate) mod id;
+pub(crate) mod jobs;
 mod log;
-mod log_format;
-mod log_lines;
+pub(crate) mod log_format;
+pub(crate) mod log_lines;
+mod page_link;
 mod published;
 mod queue_resources;
 mod queues;
 mod reload;
 mod resources;
-mod routes;
-mod serve;
+pub(crate) mod routes;
+pub(crate) mod serve;
 mod stream;
+pub(crate) mod tcp_service;
 mod time_range;
 mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use context::Api;
 pub use reload::{ReloadError, ReloadRequest};
 pub use routes::openapi;
-pub use serve::{Serving, SocketError};
+pub use tcp_service::SocketError;
 pub use view::View;

@@ -14,7 +14,9 @@ use utoipa_axum::routes;
 use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
-use super::{about, apps, audit, document, event_list, events, jobs, log, published, queues, stream};
+use super::{
+    about, apps, audit, document, event_list, events, jobs, log, page_link, published, queues, stream,
+};
 
 /// All calls, with what the document says of them.
 fn described() -> OpenApiRouter<Arc<Api>> {
@@ -54,6 +56,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(audit::list))
         .routes(routes!(about::info))
         .routes(routes!(about::reload))
+        .routes(routes!(page_link::create))
         .routes(routes!(stream::stream))
         .routes(routes!(openapi_json))
         .routes(routes!(about::healthz))
@@ -78,7 +81,7 @@ async fn openapi_json() -> Response {
 }
 
 /// All calls, answered by this.
-pub(super) fn served(api: Arc<Api>) -> Router {
+pub(crate) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role))

@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, event_list, events, jobs, logs, published, queue, replay, status, user,
+    about, apps, audit, deploy, event_list, events, jobs, logs, page, published, queue, replay, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -80,6 +80,7 @@ enum Command {
     Hold(apps::HoldArguments),
     Unhold(apps::UnholdArguments),
     Queue(queue::QueueArguments),
+    Page(page::PageArguments),
     Info(about::Info),
     Reload(about::Reload),
     Audit(audit::AuditArguments),
@@ -146,6 +147,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Hold(arguments) => apps::hold(arguments),
         Command::Unhold(arguments) => apps::unhold(arguments),
         Command::Queue(arguments) => queue::run(arguments, &SystemClock),
+        Command::Page(arguments) => page::run(arguments),
         Command::Info(arguments) => about::info(arguments, &SystemClock),
         Command::Reload(arguments) => about::reload(arguments),
         Command::Audit(arguments) => audit::list(arguments, &SystemClock),

@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use super::{access, api, app, components, daemon, etcd, history, log, node, plugin, queue, router, runner};
+use super::{
+    access, api, app, components, daemon, etcd, history, include, log, node, page, plugin, queue, router,
+    runner,
+};
 use herald_remote::Nodes;
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
@@ -50,6 +53,8 @@ sections! {
         api: Option<api::ApiSettings> = api,
         /// `access`: who may use it. Holds secrets.
         access: herald_access::AccessSettings = access,
+        /// `page`: the page on a port of its own; none opens one when `heraldd page` asks for it.
+        page: Option<page::PageSettings> = page,
         /// `etcd`: every etcd. Holds secrets.
         etcd: Vec<herald_etcd::EtcdSettings> = etcd,
         /// `queue`: every queue. Holds secrets.
@@ -62,6 +67,7 @@ sections! {
         runner: Option<herald_runner::config::RunnerConfig> = runner,
     }
     others {
+        include::SECTION,
         components::TRIGGER,
         components::SELECTOR,
         components::EXECUTOR,

@@ -13,6 +13,7 @@ use herald_store::damage::Damage;
 use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
+use herald_store::sessions::Sessions;
 use herald_store::store::{JournalStore, OpenError};
 
 use crate::config::{AllSettings, HistorySettings};
@@ -82,7 +83,7 @@ impl DaemonState {
 
     /// In memory the history is kept only where the API shows it.
     fn keep_recent(&self, settings: &AllSettings) {
-        if settings.api.is_some() {
+        if settings.api.is_some() || settings.page.is_some() {
             self.recent.begin();
         }
     }
@@ -115,6 +116,12 @@ impl DaemonState {
             Some(store) => store.clone(),
             None => Arc::new(MemoryAudit::default()),
         }
+    }
+
+    /// Who is logged in to the page. Without a store, each call gives others.
+    #[must_use]
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.store.clone())
     }
 
     /// What of it is damaged.

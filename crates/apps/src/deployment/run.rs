@@ -119,6 +119,7 @@ impl<'a> Deployment<'a> {
             })
             .await?;
         if request.automatic
+            && book.revision.as_ref() != Some(&revision)
             && request.action == crate::book::DeploymentWay::Deploy
             && let Err(refusal) = app.refuse_bad(&revision, &self.stop).await
         {

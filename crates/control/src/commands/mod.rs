@@ -11,6 +11,7 @@ pub mod jobs;
 mod listing;
 pub mod logs;
 mod new_password;
+pub mod page;
 pub mod published;
 pub mod queue;
 mod queue_listing;

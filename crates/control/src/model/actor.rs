@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 pub struct RecordedActor {
     /// The name of the person or of the account; null where it is not known.
     pub user: Option<String>,
-    /// The way it came: `cli` or `api` over the socket, `token`, `password`, `jwt`, `proxy`, or the name of a trigger.
+    /// The way it came: `cli` or `api` over the socket, `token`, `password`, `jwt`, `proxy`, `page`, or the name of
+    /// a trigger.
     pub via: String,
     /// The network address it came from; null where there is none.
     pub address: Option<String>,

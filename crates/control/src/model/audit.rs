@@ -13,7 +13,7 @@ pub struct AuditResource {
     pub at: String,
     /// The name of the person or of the token; null where it is not known.
     pub user: Option<String>,
-    /// The way it came: `cli` or `api` over the socket, `token`, `password`, `jwt` or `proxy`.
+    /// The way it came: `cli` or `api` over the socket, `token`, `password`, `jwt`, `proxy` or `page`.
     pub via: String,
     /// The network address it came from; null where there is none.
     pub address: Option<String>,

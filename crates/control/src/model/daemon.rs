@@ -61,6 +61,17 @@ pub struct Reloaded {
     pub restart_required: Vec<String>,
 }
 
+/// A link that lets its holder in to the page, once.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PageLink {
+    /// The link. Secret.
+    pub url: String,
+    /// The port of this machine that was opened for it; null where the page has a listener of its own.
+    pub port: Option<u16>,
+    /// For how many seconds it can be used.
+    pub valid_seconds: u64,
+}
+
 /// How the daemon does.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Health {

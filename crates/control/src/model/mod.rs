@@ -23,7 +23,7 @@ pub use app::{
 };
 pub use audit::AuditResource;
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
-pub use daemon::{DaemonInfo, Health, NodeResource, Reloaded};
+pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
 };

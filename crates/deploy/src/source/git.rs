@@ -137,7 +137,12 @@ impl Source for GitRepository {
         let Some(from) = from else { return Ok(sizes.map(|(_, size)| size).sum()) };
         let changed: std::collections::HashSet<String> =
             self.names(from, to, run).await?.into_iter().collect();
-        Ok(sizes.filter(|(path, _)| changed.contains(*path)).map(|(_, size)| size).sum())
+        let written: u64 = sizes.filter(|(path, _)| changed.contains(*path)).map(|(_, size)| size).sum();
+        // The copy gets the commits between as well. Git before 2.31 does not say how large they are.
+        let usage = ["rev-list", "--objects", "--disk-usage", &format!("{from}..{to}"), "--"];
+        let usage = self.0.run(self.0.here().args(usage), run).await?;
+        let history = usage.stdout.text().trim().parse::<u64>().ok().filter(|_| usage.is_success());
+        Ok(written.saturating_add(history.unwrap_or_default()))
     }
 
     async fn export(&self, revision: &str, into: &Path, run: &StepRun<'_>) -> Result<(), DeployError> {

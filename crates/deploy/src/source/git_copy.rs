@@ -137,6 +137,8 @@ pub(super) async fn update(
 ) -> Result<(), DeployError> {
     unlock(copy).await?;
     bring(git, copy, to, run).await?;
+    // Files that were only touched, or copied with the folder, are no changes; it fails where some are.
+    git.run(git.command(copy).args(["update-index", "-q", "--refresh"]), run).await?;
     // It stops, before it writes anything, at files that were changed on this machine and by the update.
     let reset = git.command(copy).args(["reset", "--quiet", "--keep", to]);
     let end = git.run(reset, run).await?;

@@ -259,7 +259,7 @@ pub(super) fn explain(url: &str, command: &str, words: &str) -> SourceError {
     ]) {
         return SourceError::Credentials { url, detail };
     }
-    if has(&["SSL certificate", "Host key verification failed", "certificate verify"]) {
+    if has(&["SSL certificate", "Host key verification failed", "certificate verif"]) {
         return SourceError::Certificate { url, detail };
     }
     let absent =

@@ -8,6 +8,7 @@ use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Row, TransactionBehavior, params, params_from_iter};
+use tokio::task::JoinError;
 
 use super::{AuditEntry, AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MOST_ENTRIES, MOST_KEPT};
 use crate::history::schema;
@@ -29,11 +30,11 @@ impl AuditLog for JournalStore {
     }
 }
 
-/// Off the async threads.
-async fn with_connection<T: Send + 'static>(
+/// Off the async threads. Sessions are rare, and use the same connection.
+pub(crate) async fn with_connection<T: Send + 'static, E: From<rusqlite::Error> + From<JoinError>>(
     store: &JournalStore,
     work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-) -> Result<T, AuditError> {
+) -> Result<T, E> {
     let (slot, path) = (store.audit.clone(), lock::file(store.folder()));
     let done = tokio::task::spawn_blocking(move || on_file(&slot, &path, work));
     Ok(done.await??)

@@ -2,7 +2,7 @@
 //!
 //! It is kept apart from the history: in a table of its own on disk, or in memory without a `state_dir`.
 
-mod file;
+pub(crate) mod file;
 mod memory;
 pub(crate) mod record;
 

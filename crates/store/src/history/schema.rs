@@ -10,7 +10,7 @@ use crate::lock::OpenError;
 use crate::permissions;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -102,6 +102,18 @@ CREATE TABLE audit (
     refused TEXT
 );
 CREATE INDEX audit_by_outcome ON audit ((refused IS NOT NULL), id);
+",
+    "
+-- who is logged in to the page; account changes with the password and the role
+CREATE TABLE sessions (
+    digest BLOB PRIMARY KEY,
+    user_name TEXT,
+    account TEXT,
+    address TEXT,
+    agent TEXT,
+    created_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+) WITHOUT ROWID;
 ",
 ];
 

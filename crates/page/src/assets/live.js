@@ -1,0 +1,83 @@
+// Keeps the screen up to date: one stream while the tab is seen, polling when the stream is down.
+import { parse } from "./trusted.js";
+
+const GAP = 500, POLL = 5000;
+const banner = document.getElementById("stream");
+
+export function follow(base, dress) {
+  let source = null, timer = 0, last = 0, wanted = false, poll = 0, fails = 0;
+
+  const say = (text) => { banner.textContent = text; banner.hidden = text === ""; };
+  const leave = () => { stop(); location.href = `${base}/login?to=${encodeURIComponent(here())}`; };
+  const here = () => (location.pathname + location.search).slice(base.length);
+
+  async function refresh() {
+    timer = 0; wanted = false; last = Date.now();
+    let answer;
+    try {
+      answer = await fetch(location.href, { headers: { "Herald-Fragment": "main" }, redirect: "manual", cache: "no-store" });
+    } catch { say("The daemon cannot be reached. What you see may be old; trying again."); return; }
+    if (answer.type === "opaqueredirect" || answer.status === 401) { leave(); return; }
+    if (answer.ok) {
+      exchange(parse(await answer.text()));
+      if (source && source.readyState === EventSource.OPEN) say("");
+    }
+    if (wanted) soon();
+  }
+
+  // Exchanges the parts that changed, unless somebody writes in them.
+  function exchange(fresh) {
+    for (const now of fresh.querySelectorAll("[data-part]")) {
+      const old = document.getElementById(now.id);
+      dress(now);
+      if (!old || old.isEqualNode(now)) continue;
+      const focus = document.activeElement;
+      const isIn = old.contains(focus);
+      if (isIn && focus.matches("input, select, textarea")) continue;
+      if (old.querySelector("details[open] form")) continue;
+      for (const open of old.querySelectorAll("details[open] > summary")) {
+        const same = [...now.querySelectorAll("details > summary")].find((s) => s.textContent === open.textContent);
+        if (same) same.parentElement.open = true;
+      }
+      const key = isIn ? focus.getAttribute("href") : null;
+      old.replaceWith(now);
+      if (isIn) {
+        const again = key && [...now.querySelectorAll("a[href]")].find((a) => a.getAttribute("href") === key);
+        (again || document.getElementById("main")).focus({ preventScroll: true });
+      }
+    }
+  }
+
+  function soon() {
+    wanted = true;
+    if (!timer && !document.hidden) timer = setTimeout(refresh, Math.max(0, last + GAP - Date.now()));
+  }
+
+  function start() {
+    if (source || document.hidden) return;
+    source = new EventSource(`${base}/v1/stream`);
+    source.onopen = () => { clearInterval(poll); poll = 0; if (fails) soon(); fails = 0; say(""); };
+    for (const kind of ["event", "job", "missed"]) source.addEventListener(kind, soon);
+    source.onerror = () => {
+      fails += 1;
+      say("Live updates are interrupted; this screen is refreshed every 5 seconds.");
+      if (!poll) poll = setInterval(soon, POLL);
+      // Closed for good: by the end of the session, or by something in between.
+      if (source && source.readyState === EventSource.CLOSED) { source = null; soon(); setTimeout(start, POLL); }
+    };
+  }
+
+  function stop() {
+    if (source) source.close();
+    source = null;
+    clearInterval(poll); poll = 0;
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) stop();
+    else { start(); soon(); }
+  });
+  window.addEventListener("pagehide", stop);
+  window.addEventListener("pageshow", (event) => { if (event.persisted) { start(); soon(); } });
+  start();
+}

@@ -1,0 +1,42 @@
+// Small helps that the page also does without: times in the reader's zone, keys, one submit per form.
+import { follow } from "./live.js";
+
+const base = document.body.dataset.base;
+
+const two = (number) => String(number).padStart(2, "0");
+function local(date) {
+  const offset = -date.getTimezoneOffset();
+  const sign = offset < 0 ? "-" : "+";
+  const hours = two(Math.floor(Math.abs(offset) / 60)), minutes = two(Math.abs(offset) % 60);
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} ${sign}${hours}:${minutes}`;
+}
+
+export function dress(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const date = new Date(time.dateTime);
+    if (!Number.isNaN(date.getTime())) time.textContent = local(date);
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  // A second click would be a second act.
+  if (event.target.dataset.sent) event.preventDefault();
+  else if (event.target.method === "post") event.target.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+const places = { n: "/", j: "/jobs", e: "/events", r: "/routers", a: "/apps", o: "/nodes", c: "/config" };
+let isGo = false;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+  if (isGo && places[event.key]) location.href = base + places[event.key];
+  isGo = event.key === "g";
+  const filter = event.key === "/" && document.querySelector("form.filter input");
+  if (filter) { event.preventDefault(); filter.focus(); }
+});
+
+dress(document);
+if ("live" in document.body.dataset) follow(base, dress);

@@ -1,0 +1,155 @@
+//! What is around every screen: the head of the document, the navigation, notices.
+
+use herald_access::{AuthenticatedCaller, Role};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use maud::{DOCTYPE, Markup, html};
+
+use crate::assets;
+use crate::site::Site;
+
+/// The screens of the navigation: path, name, the role that sees it.
+const SCREENS: [(&str, &str, Role); 8] = [
+    ("/", "Now", Role::Viewer),
+    ("/jobs", "Jobs", Role::Viewer),
+    ("/events", "Events", Role::Viewer),
+    ("/routers", "Routers", Role::Viewer),
+    ("/apps", "Apps", Role::Viewer),
+    ("/nodes", "Nodes", Role::Viewer),
+    ("/config", "Configuration", Role::Viewer),
+    ("/audit", "Audit", Role::Operator),
+];
+
+/// What a form says when its act was accepted: the word in the address, and the sentence.
+const DONE: [(&str, &str); 10] = [
+    ("cancel", "The job is being cancelled."),
+    ("retry", "This is the new job."),
+    ("replay", "This is the new event."),
+    ("trigger", "The trigger fired: this is its event."),
+    ("deploy", "The deployment was accepted."),
+    ("rollback", "The rollback was accepted."),
+    ("hold", "The application is held: nothing is deployed."),
+    ("unhold", "The hold has ended."),
+    ("reload", "The configuration was reloaded."),
+    ("end", "The session has ended."),
+];
+
+/// For whom a screen is made, and what is around it.
+pub struct Frame<'a> {
+    /// Where the page is.
+    pub site: &'a Site,
+    /// Who reads it; none before the login.
+    pub caller: Option<&'a AuthenticatedCaller>,
+    /// The path of the request below the base, with its query.
+    pub address: &'a str,
+    /// When it is made.
+    pub now: Timestamp,
+    /// The zone of the server.
+    pub zone: TimeZone,
+    /// Whether only the changing part is wanted.
+    pub is_fragment: bool,
+}
+
+impl Frame<'_> {
+    /// Whether the reader has this role on this router or app.
+    #[must_use]
+    pub fn may(&self, role: Role, target: &str) -> bool {
+        let target = target.strip_prefix("app:").unwrap_or(target);
+        self.caller.is_some_and(|caller| caller.may(role, target).is_ok())
+    }
+
+    /// Whether the reader has this role on all of these.
+    #[must_use]
+    pub fn may_all<'n>(&self, role: Role, targets: impl IntoIterator<Item = &'n str>) -> bool {
+        self.caller.is_some_and(|caller| caller.may_all(role, targets).is_ok())
+    }
+
+    /// Whether the reader has this role everywhere.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.caller.is_some_and(|caller| caller.require(role).is_ok())
+    }
+
+    /// The value of this key of the query.
+    #[must_use]
+    pub fn asked(&self, key: &str) -> Option<String> {
+        let (_, query) = self.address.split_once('?')?;
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(name, _)| name == key).map(|(_, value)| value.into_owned())
+    }
+
+    /// The path without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.address.split('?').next().unwrap_or_default()
+    }
+
+    /// The whole document of a screen. `title` is its name, `body` what is below its heading.
+    #[must_use]
+    pub fn screen(&self, title: &str, body: &Markup) -> String {
+        let done = self.asked("done");
+        let done = done.and_then(|done| DONE.iter().find(|(word, _)| *word == done));
+        let main = html! {
+            h1 { bdi { (title) } }
+            @if let Some((_, sentence)) = done { p.notice role="status" { (sentence) } }
+            (body)
+        };
+        if self.is_fragment {
+            return main.into_string();
+        }
+        let name = self.site.title.as_deref().unwrap_or("Herald");
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (title) " · " (name) }
+                    link rel="icon" type="image/svg+xml" href=(assets::address(self.site, "icon.svg"));
+                    link rel="stylesheet" href=(assets::address(self.site, "page.css"));
+                    script type="module" src=(assets::address(self.site, "page.js")) {}
+                }
+                body data-base=(self.site.to("")) data-live[self.caller.is_some()] {
+                    a.skip href="#main" { "Skip to the content" }
+                    (self.banner(name))
+                    p #stream role="status" hidden {}
+                    main #main tabindex="-1" { (main) }
+                    footer { "heraldd " (self.site.version) }
+                }
+            }
+        }
+        .into_string()
+    }
+
+    fn banner(&self, name: &str) -> Markup {
+        html! {
+            header {
+                a.brand href=(self.site.to("/")) { "HERALD" @if self.site.title.is_some() { " " span { bdi { (name) } } } }
+                @if let Some(caller) = self.caller {
+                    nav aria-label="Screens" {
+                        ul {
+                            @for (path, name, role) in SCREENS {
+                                @if caller.require(role).is_ok() {
+                                    li { a href=(self.site.to(path)) aria-current=[self.current(path)] { (name) } }
+                                }
+                            }
+                        }
+                    }
+                    a.account href=(self.site.to("/account")) aria-current=[self.current("/account")] {
+                        bdi { (caller.name.as_deref().unwrap_or("account")) } " · " (caller.role())
+                    }
+                }
+            }
+        }
+    }
+
+    fn current(&self, path: &str) -> Option<&'static str> {
+        let here = self.path();
+        if here == path {
+            return Some("page");
+        }
+        let is_below = here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        (path != "/" && is_below).then_some("true")
+    }
+}

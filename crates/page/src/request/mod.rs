@@ -1,0 +1,11 @@
+//! What is checked of a browser's request, and what every response to it says.
+
+mod cookie;
+mod headers;
+mod origin;
+mod return_path;
+
+pub use cookie::{SessionCookie, instance_id};
+pub use headers::{FRAGMENT, security_headers};
+pub use origin::{OwnAddress, is_same_origin};
+pub use return_path::return_path;

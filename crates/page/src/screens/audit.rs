@@ -1,0 +1,46 @@
+//! `/audit`: who did what, and what was refused.
+
+use herald_control::model::{AuditResource, Page};
+use maud::html;
+
+use crate::elements::{self, word};
+use crate::frame::Frame;
+
+/// The document.
+#[must_use]
+pub fn screen(frame: &Frame<'_>, page: &Page<AuditResource>) -> String {
+    let filter = [("user", "User"), ("act", "Act")];
+    let mut command = "heraldd audit".to_owned();
+    for (key, _) in filter {
+        if let Some(value) = frame.asked(key).filter(|value| !value.is_empty()) {
+            command.push_str(&format!(" --{key} {}", word(&value)));
+        }
+    }
+    frame.screen(
+        "Audit",
+        &html! {
+            form.filter role="search" method="get" action=(frame.site.to("/audit")) {
+                @for (key, name) in filter { label { (name) input type="text" name=(key) value=(frame.asked(key).unwrap_or_default()); } }
+                button type="submit" { "Filter" }
+            }
+            section #list data-part {
+                @if page.items.is_empty() { p.empty { "Nobody did anything yet." } }
+                @else { div.scroll tabindex="0" role="region" aria-label="Audit" { table {
+                    thead { tr { th { "When" } th { "Who" } th { "Via" } th { "From" } th { "Act" } th { "Target" } th { "Outcome" } th { "Why" } } }
+                    tbody { @for one in &page.items { tr {
+                        td { (elements::time(frame, &one.at)) }
+                        td.name { bdi { (one.user.as_deref().unwrap_or("–")) } }
+                        td { (one.via) }
+                        td { (one.address.as_deref().unwrap_or("–")) }
+                        td { (one.act) }
+                        td.text { bdi { (one.target) } }
+                        td { (elements::status(&one.outcome)) }
+                        td.text { bdi { (one.error.as_deref().or(one.reason.as_deref()).unwrap_or_default()) } }
+                    } } }
+                } } }
+                (elements::next_page(frame, "before", page.next_cursor.as_deref()))
+            }
+            (elements::command(&command))
+        },
+    )
+}

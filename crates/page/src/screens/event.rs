@@ -1,0 +1,52 @@
+//! `/events/ID`: an event; for each router of its trigger why it matched, and why not.
+
+use herald_control::model::{DecisionResource, EventResource};
+use maud::{Markup, html};
+
+use super::events::replay_act;
+use crate::elements::{self, ACTS};
+use crate::frame::Frame;
+
+/// The document.
+#[must_use]
+pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
+    let routers = event.decisions.iter().map(|decision| &*decision.router);
+    let may_replay = frame.may_all(ACTS, routers);
+    let title = format!("{} ▸ {}", event.trigger, elements::short(&event.id));
+    frame.screen(
+        &title,
+        &html! {
+            section #event data-part {
+                dl.card {
+                    dt { "Event" } dd.id { (event.id) }
+                    dt { "Accepted" } dd { (elements::time(frame, &event.accepted_at)) }
+                    dt { "Caused by" } dd { @match &event.by { Some(by) => { (elements::actor(by)) }, None => { "the trigger itself" } } }
+                    @if event.chain_depth > 0 { dt { "Chain" } dd { (event.chain_depth) " jobs came before it" } }
+                }
+                h2 { "Why and why not" }
+                @if event.routed_at.is_none() { p.soft { "The selectors are being asked." } }
+                @else if event.decisions.is_empty() { p.empty { "No router names this trigger, so it created no job." } }
+                @else { (decisions(frame, &event.decisions)) }
+            }
+            (elements::acts(may_replay, &[replay_act(frame, &event.id)]))
+            section #values data-part { (elements::values("Parameters", &event.trigger_param)) }
+            (elements::command(&format!("heraldd explain {0}    heraldd replay {0} --run", event.id)))
+        },
+    )
+}
+
+fn decisions(frame: &Frame<'_>, decisions: &[DecisionResource]) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Answers of the selectors" { table {
+            thead { tr { th { "Router" } th { "Task" } th { "Selector" } th { "Matched" } th { "Why" } th { "Job" } } }
+            tbody { @for one in decisions { tr {
+                td.name { bdi { (one.router) } }
+                td.name { bdi { (one.task) } }
+                td.name { bdi { (one.selector) } }
+                td { (elements::status(&one.answer)) }
+                td.text { bdi { (one.why) } }
+                td { @match &one.job_id { Some(id) => { (elements::job_link(frame, id)) }, None => { span.soft { "no job" } } } }
+            } } }
+        } }
+    }
+}

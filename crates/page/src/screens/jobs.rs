@@ -1,0 +1,61 @@
+//! `/jobs`: the list, by pages, with the filters of the API.
+
+use herald_control::model::{JobSummary, Page, STATUSES};
+use maud::{Markup, html};
+
+use crate::elements::{self, word};
+use crate::frame::Frame;
+
+/// The filters that are texts: key, name, an example.
+const TEXTS: [(&str, &str, &str); 5] = [
+    ("router", "Router", ""),
+    ("task", "Task", ""),
+    ("trigger", "Trigger", ""),
+    ("since", "Since", "90m, 2d"),
+    ("until", "Until", "90m, 2d"),
+];
+
+/// The document.
+#[must_use]
+pub fn screen(frame: &Frame<'_>, page: &Page<JobSummary>) -> String {
+    frame.screen(
+        "Jobs",
+        &html! {
+            (filter(frame))
+            section #list data-part {
+                @if page.items.is_empty() { p.empty { "No job matches. " a href=(frame.site.to("/jobs")) { "Show all" } } }
+                @else { (elements::jobs_table(frame, &page.items)) }
+                (elements::next_page(frame, "cursor", page.next_cursor.as_deref()))
+            }
+            (elements::command(&command(frame)))
+        },
+    )
+}
+
+fn filter(frame: &Frame<'_>) -> Markup {
+    let status = frame.asked("status").unwrap_or_default();
+    html! {
+        form.filter role="search" method="get" action=(frame.site.to("/jobs")) {
+            @for (key, name, example) in TEXTS {
+                label { (name) input type="text" name=(key) size="12" value=(frame.asked(key).unwrap_or_default()) placeholder=(example); }
+            }
+            label { "Status" select name="status" {
+                option value="" { "any" }
+                @if !status.is_empty() && !STATUSES.contains(&&*status) { option value=(status) selected { (status) } }
+                @for one in STATUSES { option value=(one) selected[one == status] { (one.replace('_', " ")) } }
+            } }
+            button type="submit" { "Filter" }
+            @if frame.address.contains('?') { a href=(frame.site.to("/jobs")) { "Clear" } }
+        }
+    }
+}
+
+fn command(frame: &Frame<'_>) -> String {
+    let mut line = "heraldd jobs".to_owned();
+    for key in ["router", "task", "trigger", "since", "until", "status", "cursor"] {
+        if let Some(value) = frame.asked(key).filter(|value| !value.is_empty()) {
+            line.push_str(&format!(" --{key} {}", word(&value)));
+        }
+    }
+    line
+}

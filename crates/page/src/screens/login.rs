@@ -1,0 +1,45 @@
+//! `/login` and `/in/…`: the ways in.
+
+use maud::html;
+
+use crate::frame::Frame;
+use crate::request::return_path;
+
+/// The document of `/login`.
+#[must_use]
+pub fn screen(frame: &Frame<'_>, has_users: bool, error: Option<&str>) -> String {
+    let to = frame.asked("to");
+    frame.screen(
+        "Log in",
+        &html! {
+            div.card.narrow {
+                @if let Some(error) = error { p.wrong role="alert" { (error) } }
+                @if has_users {
+                    form.act method="post" action=(frame.site.to("/login")) {
+                        input type="hidden" name="to" value=(return_path(to.as_deref()));
+                        label { "Name " input type="text" name="name" autocomplete="username" required autofocus; }
+                        label { "Password " input type="password" name="password" autocomplete="current-password" required; }
+                        button type="submit" { "Log in" }
+                    }
+                } @else { p { "There is no login with a password here." } }
+                p.soft { "On the machine of the daemon, as its user or root, " code { "heraldd page" } " prints a link that lets you in once." }
+            }
+        },
+    )
+}
+
+/// The document of a one-time link: a button uses it, so that what looks at links in advance does not.
+#[must_use]
+pub fn link(frame: &Frame<'_>, secret: &str) -> String {
+    frame.screen(
+        "Log in",
+        &html! {
+            div.card.narrow {
+                form.act method="post" action=(frame.site.at("/in", &[secret])) {
+                    p { "This link lets you in as an admin, once." }
+                    button type="submit" autofocus { "Log in" }
+                }
+            }
+        },
+    )
+}

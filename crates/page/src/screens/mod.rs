@@ -1,0 +1,19 @@
+//! The screens: a function for each, from what the control API returns to a whole document.
+
+pub mod about;
+pub mod account;
+pub mod app;
+pub mod apps;
+pub mod audit;
+pub mod config;
+pub mod event;
+pub mod events;
+pub mod job;
+pub mod job_log;
+pub mod jobs;
+pub mod login;
+pub mod now;
+pub mod problem;
+
+#[cfg(test)]
+mod tests;

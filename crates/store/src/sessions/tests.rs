@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use herald_core::clock::SystemClock;
+
+use super::table::{IDLE, LONGEST, MOST_OF_USER};
+use super::*;
+use crate::history::Keep;
+
+fn store(folder: &std::path::Path) -> Arc<JournalStore> {
+    let keep = Keep { time: Duration::from_secs(3600), jobs: 10 };
+    Arc::new(JournalStore::open(folder, keep, Arc::new(SystemClock)).unwrap())
+}
+
+fn anna() -> NewSession {
+    NewSession { user: Some("anna".to_owned()), account: Some("stamp".to_owned()), ..NewSession::default() }
+}
+
+fn noon() -> Timestamp {
+    "2026-11-29T12:00:00Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_session_lasts_as_long_as_it_is_used_and_a_week() {
+    let sessions = Sessions::new(None);
+    let token = sessions.begin(anna(), noon()).await.unwrap();
+    assert_eq!(token.len(), 64);
+    let found = sessions.find(&token, noon() + IDLE - SignedDuration::from_secs(1)).await.unwrap().unwrap();
+    assert_eq!(found.of, anna());
+    assert!(sessions.find(&token, noon() + IDLE * 2 - SignedDuration::from_secs(2)).await.unwrap().is_some());
+    assert!(sessions.find(&token, noon() + IDLE * 3).await.unwrap().is_none(), "idle");
+    let token = sessions.begin(anna(), noon()).await.unwrap();
+    let mut at = noon();
+    while at < noon() + LONGEST {
+        assert!(sessions.find(&token, at).await.unwrap().is_some());
+        at += IDLE / 2;
+    }
+    assert!(sessions.find(&token, at).await.unwrap().is_none(), "a week");
+    for wrong in ["", "x", &"0".repeat(64), &token.to_uppercase()] {
+        assert!(sessions.find(wrong, noon()).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn sessions_outlive_the_process_without_their_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = store(folder.path());
+    let sessions = Sessions::new(Some(open.clone()));
+    let kept = sessions.begin(anna(), noon()).await.unwrap();
+    let ended = sessions.begin(anna(), noon()).await.unwrap();
+    sessions.end(SessionId::of(&ended).unwrap()).await.unwrap();
+    drop((sessions, open));
+    let text = std::fs::read(folder.path().join("journal.db")).unwrap();
+    assert!(!text.windows(kept.len()).any(|part| part == kept.as_bytes()));
+    let sessions = Sessions::new(Some(store(folder.path())));
+    assert!(sessions.find(&kept, noon()).await.unwrap().is_some());
+    assert!(sessions.find(&ended, noon()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn sessions_are_bounded_and_their_end_is_seen() {
+    let sessions = Sessions::new(None);
+    let first = sessions.begin(anna(), noon()).await.unwrap();
+    let id = SessionId::of(&first).unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(20), sessions.ended(id)).await.is_err());
+    for n in 1..=MOST_OF_USER {
+        let later = noon() + SignedDuration::from_secs(i64::try_from(n).unwrap());
+        sessions.begin(anna(), later).await.unwrap();
+    }
+    sessions.ended(id).await;
+    assert_eq!(sessions.of_user(Some("anna"), noon()).await.unwrap().len(), MOST_OF_USER);
+    assert!(sessions.of_user(Some("bob"), noon()).await.unwrap().is_empty());
+}

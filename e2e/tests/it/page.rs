@@ -1,0 +1,427 @@
+//! Contract, section 15, the page: what is true of it without a browser.
+//!
+//! | sentence | test |
+//! |---|---|
+//! | `heraldd page` opens a random loopback port and prints a one-time link; nothing listens before | `a_link_lets_in_once_and_nothing_listens_before` |
+//! | `page: {host, port, base, tls, title, links}`; beyond loopback without a login or without TLS is an error of `check` | `a_page_that_anybody_could_read_is_refused` |
+//! | screens are addresses of their own; without a session they lead to the login | `every_address_needs_a_session` |
+//! | roles | `viewers_see_no_acts_and_are_refused` |
+//! | works without scripts for reading and acting; every act is recorded | `acts_are_forms_and_recorded` |
+//! | sessions end with the logout and the account, and outlive a restart | `sessions_end_with_the_account_and_outlive_a_restart` |
+//! | cross-site requests and foreign hosts are refused; strict policy | `requests_of_other_sites_are_refused`, `every_address_needs_a_session` |
+//! | output of jobs is text; secrets are masked | `what_jobs_say_is_text` |
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+
+use e2e::daemon::Daemon;
+use e2e::http::{Message, Response, send};
+use e2e::place::Place;
+use e2e::program::{Ended, run_to_end};
+use e2e::wait::until;
+use serde_json::Value;
+
+const PASSWORD: &str = "correct horse";
+const OPERATOR: (&str, &str) = ("Authorization", "Bearer operator-0123456789");
+const OWN: (&str, &str) = ("Origin", "http://localhost");
+
+const CONFIG: &str = "
+state_dir: '@DIR@/state'
+access:
+  users: users
+  token: {ci: {secret: operator-0123456789, role: operator}}
+page: {port: 0, base: /herald/, title: Production <b>}
+trigger:
+  tick: {type: cron, cron: '@yearly'}
+executor:
+  sh: {type: local, work_dir: '@DIR@/work'}
+router:
+  'r<img src=x>': {trigger: tick, selector: all, task: {show: sh}, job_param: {cmd: sh, arg: [-c, 'printf \"\\033[31mred\\033[0m <img src=x onerror=alert(1)>\\n\"; exit 3'], note: '</pre><script>alert(2)</script>', env: {TOKEN: '${file:@DIR@/secret}'}}}
+";
+
+/// Every screen and act, without names and ids that exist.
+const SCREENS: [&str; 13] = [
+    "/",
+    "/jobs",
+    "/jobs/last",
+    "/events",
+    "/events/last",
+    "/routers",
+    "/apps",
+    "/apps/x",
+    "/apps/x/plan",
+    "/nodes",
+    "/config",
+    "/account",
+    "/audit",
+];
+const ACTS: [&str; 11] = [
+    "/jobs/last/cancel",
+    "/jobs/last/retry",
+    "/events/last/replay",
+    "/triggers/tick",
+    "/apps/x/deploy",
+    "/apps/x/rollback",
+    "/apps/x/hold",
+    "/apps/x/unhold",
+    "/reload",
+    "/account/end",
+    "/logout",
+];
+
+struct Served<'a> {
+    place: &'a Place,
+    daemon: Daemon,
+    page: SocketAddr,
+}
+
+fn start(place: &Place) -> Served<'_> {
+    let secret = place.write("secret", "hunter2hunter2");
+    std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let daemon = Daemon::start(place, CONFIG);
+    let marker = "the page listens on ";
+    let page = daemon.wait_pick(marker, |line| line.split_once(marker)?.1.trim().parse().ok());
+    daemon.wait_for(&["heraldd is ready"]);
+    Served { place, daemon, page }
+}
+
+fn heraldd(place: &Place, arguments: &[&str], input: &str) -> Ended {
+    let input = place.write("input", input);
+    let mut command = place.bare("heraldd");
+    command.args(arguments).stdin(std::fs::File::open(input).unwrap());
+    run_to_end(&mut command)
+}
+
+/// Adds a user, or changes one.
+fn user(place: &Place, arguments: &[&str]) {
+    let config = ["-config", &place.text_path("heraldd.yml")];
+    let ended = heraldd(place, &[&["user"], arguments, &config[..]].concat(), &format!("{PASSWORD}\n"));
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+}
+
+/// The cookie that a response sets, as a request has it.
+fn cookie(response: &Response) -> String {
+    let set = response.get("set-cookie").unwrap_or_else(|| panic!("no cookie: {response:?}"));
+    assert!(set.contains("; Path=/herald/;") && set.contains("; HttpOnly; SameSite=Lax"), "{set}");
+    set.split(';').next().unwrap().to_owned()
+}
+
+impl Served<'_> {
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Response {
+        let path = format!("/herald{path}");
+        send(self.page, &Message::request(method, &path, headers, body.as_bytes()))
+    }
+
+    fn get(&self, path: &str, cookie: &str) -> Response {
+        self.send("GET", path, &[("Cookie", cookie)], "")
+    }
+
+    /// As a form of the page itself.
+    fn post(&self, path: &str, cookie: &str, body: &str) -> Response {
+        self.send("POST", path, &[("Cookie", cookie), OWN], body)
+    }
+
+    fn log_in(&self, name: &str) -> String {
+        let body = format!("name={name}&password=correct+horse&to=%2Fjobs%3Fstatus%3Dfailed");
+        let response = self.send("POST", "/login", &[OWN], &body);
+        assert_eq!(response.status, 303, "{response:?}");
+        assert_eq!(response.get("location"), Some("/herald/jobs?status=failed"));
+        cookie(&response)
+    }
+
+    /// The link of `heraldd page`, below the base.
+    fn link(&self) -> String {
+        let config = self.place.text_path("heraldd.yml");
+        let ended = heraldd(self.place, &["page", "-config", &config], "");
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+        ended.stdout.trim().split_once("/herald").unwrap().1.to_owned()
+    }
+
+    fn as_admin(&self) -> String {
+        cookie(&self.send("POST", &self.link(), &[OWN], ""))
+    }
+
+    /// Fires the trigger with a form, and waits until its job has ended; gives the job.
+    fn run_job(&self, cookie: &str) -> Value {
+        let fired = self.post("/triggers/tick", cookie, "params=%7B%22a%22%3A1%7D&reason=because");
+        assert_eq!(fired.status, 303, "{fired:?}");
+        let event = fired.get("location").unwrap().to_owned();
+        let event = event.strip_prefix("/herald/events/").unwrap().split('?').next().unwrap();
+        until("the end of the job", || {
+            let jobs = self.get("/v1/jobs?status=failed", cookie).json();
+            jobs["items"].as_array()?.iter().find(|job| job["event_id"] == event).cloned()
+        })
+    }
+}
+
+#[test]
+fn a_link_lets_in_once_and_nothing_listens_before() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, "state_dir: '@DIR@/state'\n");
+    daemon.wait_for(&["heraldd is ready"]);
+    assert!(!daemon.said("listens on"), "{}", daemon.log());
+    let config = place.text_path("heraldd.yml");
+    let ended = heraldd(&place, &["page", "-config", &config], "");
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    let (address, path) = ended.stdout.trim().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let address: SocketAddr = address.parse().unwrap();
+    assert!(address.ip().is_loopback());
+    let path = format!("/{path}");
+    let call = |method: &str| send(address, &Message::request(method, &path, &[], b""));
+    // What only looks at the link does not use it.
+    for _ in 0..2 {
+        let shown = call("GET");
+        assert!(shown.status == 200 && shown.text().contains("<button"), "{shown:?}");
+    }
+    let first = call("POST");
+    assert_eq!((first.status, first.get("location")), (303, Some("/")));
+    assert_eq!([call("POST").status, call("GET").status], [403, 403]);
+    let set = first.get("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let now = send(address, &Message::request("GET", "/", &[("Cookie", &set)], b""));
+    assert!(now.status == 200 && now.text().contains("<h1><bdi>Now</bdi></h1>"), "{now:?}");
+    // A second link leads to the same port, and both sessions last.
+    let again = heraldd(&place, &["page", "-config", &config], "").stdout;
+    assert!(again.contains(&address.to_string()), "{again}");
+}
+
+#[test]
+fn every_address_needs_a_session() {
+    let place = Place::new();
+    let served = start(&place);
+    user(&place, &["add", "anna", "--role", "operator"]);
+    for (path, method) in
+        SCREENS.iter().map(|path| (path, "GET")).chain(ACTS.iter().map(|path| (path, "POST")))
+    {
+        let response = served.send(method, path, &[OWN], "");
+        let location = response.get("location").unwrap_or_default().to_owned();
+        assert_eq!(response.status, 303, "{method} {path}: {response:?}");
+        assert!(location.starts_with("/herald/login?to=%2F"), "{path}: {location}");
+        let wrong =
+            served.send(method, path, &[OWN, ("Cookie", "herald_x=1"), ("Authorization", "Bearer x")], "");
+        assert_eq!(wrong.status, 303, "{method} {path}");
+    }
+    for path in ["/v1/jobs", "/v1/stream", "/v1/jobs/last/log", "/metrics", "/healthz", "/v1/openapi.json"] {
+        let response = served.send("GET", path, &[], "");
+        assert_eq!(response.status, 401, "{path}");
+        assert!(!response.get("www-authenticate").unwrap_or_default().contains("Basic"), "{response:?}");
+        // The stream never ends.
+        if path != "/v1/stream" {
+            assert_ne!(served.send("GET", path, &[OPERATOR], "").status, 401, "{path}");
+        }
+    }
+    let session = served.log_in("anna");
+    served.run_job(&session);
+    for path in SCREENS.iter().chain(&["/login", "/nothing", "/v1/jobs", "/jobs/0190-unknown"]) {
+        let response = served.get(path, &session);
+        let policy = response.get("content-security-policy").unwrap_or_default();
+        assert!(policy.contains("default-src 'none'") && policy.contains("trusted-types herald"), "{path}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cache-control", "no-store"),
+        ] {
+            assert_eq!(response.get(name), Some(value), "{path} {name}");
+        }
+        let is_known = !["/apps/x", "/apps/x/plan", "/nothing", "/jobs/0190-unknown"].contains(path);
+        assert_eq!(response.status, if is_known { 200 } else { 404 }, "{path}: {response:?}");
+        let text = response.text();
+        assert!(!text.contains(" style=") && !text.contains(" onclick="), "{path}");
+        assert!(!text.contains("href=\"/jobs") && !text.contains("action=\"/"), "{path}: all below the base");
+    }
+    let page = served.get("/", &session).text();
+    let asset = page.split('"').find(|part| part.ends_with("page.css")).unwrap().to_owned();
+    let css = send(served.page, &Message::request("GET", &asset, &[], b""));
+    assert!(css.status == 200 && css.get("cache-control").unwrap().contains("immutable"), "{css:?}");
+}
+
+#[test]
+fn viewers_see_no_acts_and_are_refused() {
+    let place = Place::new();
+    let served = start(&place);
+    user(&place, &["add", "vera", "--role", "viewer"]);
+    let admin = served.as_admin();
+    let job = served.run_job(&admin);
+    let viewer = served.log_in("vera");
+    let id = job["id"].as_str().unwrap();
+    for path in ["/", "/jobs", &format!("/jobs/{id}"), "/events/last", "/routers", "/config", "/nodes"] {
+        let (seen, whole) = (served.get(path, &viewer).text(), served.get(path, &admin).text());
+        assert!(!seen.contains("method=\"post\""), "{path}");
+        assert!(!seen.contains("/audit\""), "{path}");
+        assert!(whole.contains("/audit\""), "{path}");
+    }
+    assert!(served.get(&format!("/jobs/{id}"), &admin).text().contains("/retry\""));
+    assert_eq!(served.get("/audit", &viewer).status, 403);
+    for path in ACTS.iter().filter(|path| !["/account/end", "/logout"].contains(*path)) {
+        let refused = served.post(path, &viewer, "reason=x");
+        assert_eq!(refused.status, 403, "{path}");
+        assert!(refused.text().contains("this needs the role"), "{path}: {refused:?}");
+    }
+    let audit = served.get("/audit", &admin).text();
+    assert!(audit.contains("refused") && audit.contains("vera"), "{audit}");
+}
+
+#[test]
+fn acts_are_forms_and_recorded() {
+    let place = Place::new();
+    let served = start(&place);
+    user(&place, &["add", "anna", "--role", "operator"]);
+    let session = served.log_in("anna");
+    let job = served.run_job(&session);
+    let id = job["id"].as_str().unwrap();
+    let detail = served.get(&format!("/v1/jobs/{id}"), &session).json();
+    assert_eq!((&detail["by"]["user"], &detail["by"]["via"]), (&"anna".into(), &"page".into()), "{detail}");
+    assert_eq!(detail["by"]["reason"], "because");
+    let screen = served.get(&format!("/jobs/{id}"), &session).text();
+    assert!(screen.contains("heraldd job ") && screen.contains("exit code 3"), "{screen}");
+    let retried = served.post(&format!("/jobs/{id}/retry"), &session, "");
+    let new = retried.get("location").unwrap().strip_prefix("/herald/jobs/").unwrap().to_owned();
+    assert!(retried.status == 303 && new.ends_with("?done=retry") && !new.starts_with(id), "{retried:?}");
+    let conflict = served.post(&format!("/jobs/{id}/cancel"), &session, "");
+    assert!(conflict.status == 409 && conflict.text().contains("the job has ended already"), "{conflict:?}");
+    let replayed =
+        served.post(&format!("/events/{}/replay", job["event_id"].as_str().unwrap()), &session, "");
+    assert_eq!(replayed.status, 303, "{replayed:?}");
+    assert_eq!(served.post("/triggers/tick", &session, "params=nonsense").status, 400);
+    assert_eq!(served.post("/reload", &session, "").status, 403);
+    assert_eq!(
+        served.post("/reload", &served.as_admin(), "").get("location"),
+        Some("/herald/config?done=reload")
+    );
+    let audit = served.get("/audit", &session).text();
+    for act in ["login", "trigger", "retry", "replay", "cancel", "page_link", "reload"] {
+        assert!(audit.contains(&format!("<td>{act}</td>")), "{act}: {audit}");
+    }
+}
+
+#[test]
+fn requests_of_other_sites_are_refused() {
+    let place = Place::new();
+    let served = start(&place);
+    let admin = served.as_admin();
+    let fire = |headers: &[(&str, &str)]| served.send("POST", "/triggers/tick", headers, "").status;
+    for (headers, status) in [
+        (&[("Cookie", &*admin), OWN][..], 303),
+        (&[("Cookie", &*admin), ("Sec-Fetch-Site", "same-origin")], 303),
+        (&[("Cookie", &*admin)], 403),
+        (&[("Cookie", &*admin), ("Origin", "https://evil.example.com")], 403),
+        (&[("Cookie", &*admin), ("Origin", "null")], 403),
+        (&[("Cookie", &*admin), ("Sec-Fetch-Site", "cross-site"), OWN], 403),
+        (&[("Cookie", &*admin), ("Sec-Fetch-Site", "same-site"), OWN], 403),
+        // Nobody's browser adds a token by itself.
+        (&[OPERATOR], 303),
+        (&[OPERATOR, ("Origin", "https://evil.example.com")], 403),
+        (&[("Cookie", &*admin), OWN, ("Host", "evil.example.com")], 421),
+    ] {
+        assert_eq!(fire(headers), status, "{headers:?}");
+    }
+    let foreign = |path: &str| {
+        let headers = [("Cookie", &*admin), ("Host", "evil.example.com:80")];
+        served.send("GET", path, &headers, "").status
+    };
+    assert_eq!([foreign("/"), foreign("/v1/jobs"), foreign("/login")], [421; 3]);
+    let body = "name=a&password=b&to=%2F";
+    assert_eq!(served.send("POST", "/login", &[("Origin", "https://evil.example.com")], body).status, 403);
+    // Another path of the host is not the page.
+    let outside = |path: &str| send(served.page, &Message::request("GET", path, &[("Cookie", &*admin)], b""));
+    assert_eq!((outside("/herald").status, outside("/jobs").status), (308, 404));
+    let twice = format!("{admin}; {}", admin.replace('=', "=0"));
+    assert_eq!(served.get("/", &twice).status, 303, "two cookies of one name");
+}
+
+#[test]
+fn sessions_end_with_the_account_and_outlive_a_restart() {
+    let place = Place::new();
+    let served = start(&place);
+    user(&place, &["add", "anna", "--role", "operator"]);
+    for (name, password) in [("anna", "wrong"), ("bob", "correct+horse")] {
+        let response = served.send("POST", "/login", &[OWN], &format!("name={name}&password={password}"));
+        assert!(response.status == 401 && response.get("set-cookie").is_none(), "{response:?}");
+        assert!(response.text().contains("wrong name or password"), "{response:?}");
+    }
+    let elsewhere = "name=anna&password=correct+horse&to=https%3A%2F%2Fevil.example.com";
+    let response = served.send("POST", "/login", &[OWN], elsewhere);
+    assert_eq!(response.get("location"), Some("/herald/"));
+    let (first, second, third) = (cookie(&response), served.log_in("anna"), served.log_in("anna"));
+    let account = served.get("/account", &first).text();
+    assert_eq!(account.matches("name=\"session\"").count(), 2, "{account}");
+    let id = account.split("name=\"session\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    served.post("/account/end", &first, &format!("session={id}"));
+    let alive = |session: &str| served.get("/jobs", session).status == 200;
+    assert_eq!([&second, &third].iter().filter(|session| alive(session)).count(), 1);
+    let out = served.post("/logout", &first, "");
+    assert_eq!((out.status, out.get("location")), (303, Some("/herald/login")));
+    assert!(out.get("set-cookie").unwrap().contains("Max-Age=0"));
+    assert!(!alive(&first));
+    let (kept, admin) = (served.log_in("anna"), served.as_admin());
+    served.daemon.signal("TERM");
+    assert_eq!(served.daemon.wait_end(), Some(0));
+    drop(served);
+    let served = start(&place);
+    assert_eq!((served.get("/jobs", &kept).status, served.get("/audit", &admin).status), (200, 200));
+    user(&place, &["role", "anna", "viewer"]);
+    assert_eq!(served.get("/jobs", &kept).status, 303, "the role is another one");
+    let slowed = (0..20).find(|_| {
+        let response = served.send("POST", "/login", &[OWN], "name=bob&password=wrong");
+        response.status == 429 && response.get("retry-after").is_some()
+    });
+    assert!(slowed.is_some());
+    let log = served.daemon.log();
+    assert!(!log.contains(PASSWORD) && !log.contains(kept.split('=').nth(1).unwrap()), "{log}");
+}
+
+#[test]
+fn what_jobs_say_is_text() {
+    let place = Place::new();
+    let served = start(&place);
+    let admin = served.as_admin();
+    let job = served.run_job(&admin);
+    let id = job["id"].as_str().unwrap();
+    let screens = [
+        served.get(&format!("/jobs/{id}"), &admin),
+        served.get("/", &admin),
+        served.get("/routers", &admin),
+        served.get("/events/last", &admin),
+        served.get("/jobs?router=%22%3E%3Cscript%3E&status=failed", &admin),
+        served.get(&format!("/jobs/{id}?search=%3Cimg"), &admin),
+    ];
+    for screen in &screens {
+        assert_eq!(screen.status, 200, "{screen:?}");
+        let text = screen.text();
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(
+            !text.contains("<img") && !text.contains("<script>") && !text.contains("Production <b>"),
+            "{text}"
+        );
+    }
+    let text = screens[0].text();
+    assert!(text.contains("***"), "{text}");
+    assert!(text.contains("<span class=\"a1\">red</span> &lt;img src=x onerror=alert(1)&gt;"), "{text}");
+    assert!(text.contains("id=\"L1\"") && text.contains("href=\"#L1\""), "{text}");
+    assert!(screens[5].text().contains("1 lines with"), "{}", screens[5].text());
+}
+
+#[test]
+fn a_page_that_anybody_could_read_is_refused() {
+    let place = Place::new();
+    for (config, says) in [
+        ("page: {host: 0.0.0.0, port: 1}", "no section `access` says who may"),
+        ("page: {host: 0.0.0.0, port: 1}\naccess: {users: u}", "passwords would not be encrypted"),
+        ("page: {port: 1, base: herald}", "expected a path such as /herald/"),
+        ("page: {port: 1, links: {r: 'javascript:alert(1)'}}", "expected a URL"),
+        ("page: {}", "port"),
+    ] {
+        let file = place.write("bad.yml", config);
+        let ended = heraldd(&place, &["check", file.to_str().unwrap()], "");
+        assert_eq!(ended.code, Some(2), "{config}: {}", ended.text());
+        assert!(ended.text().contains(says), "{config}: {}", ended.text());
+    }
+    let proxied =
+        "page: {host: 0.0.0.0, port: 1}\naccess: {proxy: {from: [10.0.0.1], user: X-User, role: viewer}}";
+    for config in ["page: {port: 1}", proxied] {
+        let file = place.write("good.yml", config);
+        let ended = heraldd(&place, &["check", file.to_str().unwrap()], "");
+        assert_eq!(ended.code, Some(0), "{config}: {}", ended.text());
+    }
+}

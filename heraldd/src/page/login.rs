@@ -1,0 +1,180 @@
+//! The ways in and out: the login, links that are used once, sessions; and the files of the page.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use herald_access::{NotAuthenticated, Via};
+use herald_core::activation::Name;
+use herald_core::actor::Actor;
+use herald_page::request::return_path;
+use herald_page::screens::account::SessionRow;
+use herald_page::{assets, screens};
+use herald_store::sessions::{NewSession, Session, SessionError};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::acts::fields_in;
+use super::visit::{ApiState, Visit};
+use crate::api::act::record;
+use crate::api::answer::{ErrorResponse, HandlerResult};
+use crate::api::context::Api;
+use crate::api::given::Named;
+
+/// How long a browser keeps the cookie: as long as a session lasts at most.
+const COOKIE_SECONDS: i64 = 7 * 24 * 3600;
+/// The longest name of a browser that is kept, in characters.
+const LONGEST_AGENT: usize = 200;
+
+impl From<SessionError> for ErrorResponse {
+    fn from(error: SessionError) -> Self {
+        Self::later(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+}
+
+pub(super) async fn form(State(api): ApiState, visit: Visit) -> Response {
+    login_form(&api, &visit, None)
+}
+
+fn login_form(api: &Api, visit: &Visit, error: Option<&str>) -> Response {
+    let has_users = api.authenticator.has_users();
+    visit.screen(api, |frame| screens::login::screen(frame, has_users, error))
+}
+
+pub(super) async fn log_in(
+    State(api): ApiState,
+    visit: Visit,
+    headers: HeaderMap,
+    body: Body,
+) -> HandlerResult<Response> {
+    if !visit.is_private {
+        let why = "passwords are not accepted over an unencrypted connection; use https://";
+        return Err(ErrorResponse::new(StatusCode::FORBIDDEN, why));
+    }
+    let fields = fields_in(body).await?;
+    let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+    let login = api.authenticator.log_in(field("name"), field("password"), visit.client).await;
+    let login = match login {
+        Ok(login) => login,
+        Err(why) => {
+            let mut response = login_form(&api, &visit, Some(&why.to_string()));
+            *response.status_mut() = match why {
+                NotAuthenticated::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+                NotAuthenticated::Busy | NotAuthenticated::Users => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            if let NotAuthenticated::TooMany(wait) = why {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            }
+            return Ok(response);
+        }
+    };
+    let (user, account) = (login.caller.name, Some(login.account));
+    begin(&api, &visit, &headers, NewSession { user, account, ..NewSession::default() }, field("to")).await
+}
+
+pub(super) async fn link(
+    State(api): ApiState,
+    visit: Visit,
+    Named(secret): Named,
+) -> HandlerResult<Response> {
+    if !api.page.links.is_valid(&secret, api.clock.now()) {
+        return Err(used());
+    }
+    Ok(visit.screen(&api, |frame| screens::login::link(frame, &secret)))
+}
+
+pub(super) async fn use_link(
+    State(api): ApiState,
+    visit: Visit,
+    headers: HeaderMap,
+    Named(secret): Named,
+) -> HandlerResult<Response> {
+    let user = api.page.links.take(&secret, api.clock.now()).ok_or_else(used)?;
+    begin(&api, &visit, &headers, NewSession { user, ..NewSession::default() }, "/").await
+}
+
+fn used() -> ErrorResponse {
+    let why = "this link was used already, or is older than 60 s; run  heraldd page  again";
+    ErrorResponse::new(StatusCode::FORBIDDEN, why)
+}
+
+/// Begins a session; it is recorded first.
+async fn begin(
+    api: &Api,
+    visit: &Visit,
+    headers: &HeaderMap,
+    new: NewSession,
+    to: &str,
+) -> HandlerResult<Response> {
+    let by = Actor {
+        user: new.user.as_deref().map(Name::from),
+        via: Via::Page.as_str().into(),
+        address: visit.client.map(|address| address.to_string().into()),
+        reason: None,
+    };
+    record(api, by, "login", "page".to_owned(), None).await?;
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let new = NewSession {
+        address: visit.client.map(|address| address.to_string()),
+        agent: agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect()),
+        ..new
+    };
+    let token = api.page.sessions.begin(new, api.clock.now()).await?;
+    let to = visit.see_other(return_path(Some(to)));
+    Ok(with_cookie(to, &visit.look.cookie.begin(&token, COOKIE_SECONDS)))
+}
+
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+pub(super) async fn log_out(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+    if let Some(session) = &visit.session {
+        api.page.sessions.end(session.id).await?;
+    }
+    Ok(with_cookie(visit.see_other("/login"), &visit.look.cookie.end()))
+}
+
+/// The sessions of the account that asks.
+async fn own_sessions(api: &Api, visit: &Visit) -> HandlerResult<Vec<Session>> {
+    let Some(session) = &visit.session else { return Ok(Vec::new()) };
+    let mut sessions = api.page.sessions.of_user(session.of.user.as_deref(), api.clock.now()).await?;
+    // The owner of the control socket may have the name of a user.
+    sessions.retain(|other| other.of.account.is_some() == session.of.account.is_some());
+    Ok(sessions)
+}
+
+pub(super) async fn account(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+    let row = |session: Session| SessionRow {
+        id: session.id.name(),
+        since: session.created_at.to_string(),
+        used: session.used_at.to_string(),
+        is_this: visit.session.as_ref().is_some_and(|this| this.id == session.id),
+        address: session.of.address,
+        agent: session.of.agent,
+    };
+    let rows: Vec<SessionRow> = own_sessions(&api, &visit).await?.into_iter().map(row).collect();
+    Ok(visit.screen(&api, |frame| screens::account::screen(frame, &rows)))
+}
+
+pub(super) async fn end(State(api): ApiState, visit: Visit, body: Body) -> HandlerResult<Response> {
+    let fields = fields_in(body).await?;
+    for session in own_sessions(&api, &visit).await? {
+        if fields.get("session") == Some(&session.id.name()) {
+            api.page.sessions.end(session.id).await?;
+        }
+    }
+    Ok(visit.done("/account", &[], "end"))
+}
+
+pub(super) async fn asset(Path((version, name)): Path<(String, String)>) -> Response {
+    let Some(asset) = assets::find(&name).filter(|_| version == assets::version()) else {
+        return ErrorResponse::new(StatusCode::NOT_FOUND, "there is no such file").into_response();
+    };
+    let headers =
+        [(CONTENT_TYPE, asset.content_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    (headers, asset.text).into_response()
+}

@@ -1,0 +1,169 @@
+//! The screens: each asks the functions of the control API, and shows what they return.
+
+use std::path::PathBuf;
+
+use axum::extract::State;
+use axum::response::Response;
+use herald_access::Role;
+use herald_page::elements::PartUnavailable;
+use herald_page::screens;
+use http::StatusCode;
+
+use super::job_log::{self, LogAsked};
+use super::visit::{ApiState, Visit};
+use crate::api::answer::{ErrorResponse, HandlerResult};
+use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
+use crate::api::audit::AuditParams;
+use crate::api::event_list::EventsQuery;
+use crate::api::given::{Asked, Named};
+use crate::api::id::{EventInPath, JobInPath};
+use crate::api::jobs::JobsQuery;
+use crate::api::{
+    about, apps as api_apps, audit as api_audit, event_list, events as api_events, jobs as api_jobs,
+};
+use crate::loading;
+
+fn unavailable(error: ErrorResponse) -> PartUnavailable {
+    PartUnavailable(error.detail())
+}
+
+/// The jobs of the last day that are looked at.
+const RECENT: usize = 300;
+const RUNNING: usize = 50;
+
+pub(super) async fn now(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+    let asked = |status: Option<&str>, since: Option<&str>, limit| {
+        Asked(JobsQuery {
+            status: status.map(str::to_owned),
+            since: since.map(str::to_owned),
+            limit: Some(limit),
+            ..JobsQuery::default()
+        })
+    };
+    let running = api_jobs::list(State(api.clone()), asked(Some("running"), None, RUNNING)).await?;
+    let recent = api_jobs::list(State(api.clone()), asked(None, Some("24h"), RECENT)).await?;
+    let data = screens::now::NowData {
+        info: about::info(State(api.clone())).await.0,
+        health: about::readyz(State(api.clone())).await.map(|health| health.0).map_err(unavailable),
+        running: running.0.items,
+        has_more: recent.0.next_cursor.is_some(),
+        recent: recent.0.items,
+        nodes: about::nodes(State(api.clone())).await.0,
+        triggers: api_events::triggers(State(api.clone())).await.0,
+        apps: api_apps::list(State(api.clone())).await.map(|apps| apps.0.items).unwrap_or_default(),
+    };
+    Ok(visit.screen(&api, |frame| screens::now::screen(frame, &data)))
+}
+
+pub(super) async fn jobs(
+    State(api): ApiState,
+    visit: Visit,
+    query: Asked<JobsQuery>,
+) -> HandlerResult<Response> {
+    let page = api_jobs::list(State(api.clone()), query).await?.0;
+    Ok(visit.screen(&api, |frame| screens::jobs::screen(frame, &page)))
+}
+
+pub(super) async fn job(
+    State(api): ApiState,
+    visit: Visit,
+    id: JobInPath,
+    Asked(asked): Asked<LogAsked>,
+) -> HandlerResult<Response> {
+    let job = api_jobs::one(State(api.clone()), id).await?.0;
+    let event = EventInPath { id: job.summary.event_id.clone() };
+    let event = api_events::one(State(api.clone()), event).await.ok().map(|event| event.0);
+    let log = job_log::read(&api, &job, asked).await;
+    Ok(visit.screen(&api, |frame| screens::job::screen(frame, &job, event.as_ref(), &log)))
+}
+
+pub(super) async fn events(
+    State(api): ApiState,
+    visit: Visit,
+    query: Asked<EventsQuery>,
+) -> HandlerResult<Response> {
+    let page = event_list::list(State(api.clone()), query).await?.0;
+    Ok(visit.screen(&api, |frame| screens::events::screen(frame, &page)))
+}
+
+pub(super) async fn event(State(api): ApiState, visit: Visit, id: EventInPath) -> HandlerResult<Response> {
+    let event = api_events::one(State(api.clone()), id).await?.0;
+    Ok(visit.screen(&api, |frame| screens::event::screen(frame, &event)))
+}
+
+pub(super) async fn routers(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+    let routers = about::routers(State(api.clone())).await?.0;
+    let triggers = api_events::triggers(State(api.clone())).await.0;
+    Ok(visit.screen(&api, |frame| screens::about::routers(frame, &routers, &triggers)))
+}
+
+pub(super) async fn nodes(State(api): ApiState, visit: Visit) -> Response {
+    let nodes = about::nodes(State(api.clone())).await.0;
+    visit.screen(&api, |frame| screens::about::nodes(frame, &nodes))
+}
+
+pub(super) async fn apps(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+    let apps = api_apps::list(State(api.clone())).await?.0.items;
+    Ok(visit.screen(&api, |frame| screens::apps::screen(frame, &apps)))
+}
+
+#[derive(Default, serde::Deserialize)]
+pub(super) struct AppAsked {
+    before: Option<String>,
+}
+
+pub(super) async fn app(
+    State(api): ApiState,
+    visit: Visit,
+    Named(name): Named,
+    Asked(asked): Asked<AppAsked>,
+) -> HandlerResult<Response> {
+    let named = || (State(api.clone()), Named(name.clone()));
+    let (state, name) = named();
+    let app = api_apps::one(state, name, Asked(AppQuery::default())).await?.0;
+    let (state, name) = named();
+    let query = CommitsQuery { before: asked.before, ..CommitsQuery::default() };
+    let commits = api_apps::commits(state, name, Asked(query)).await;
+    let (state, name) = named();
+    let deployments = api_apps::deployments(state, name, Asked(DeploymentsQuery::default())).await?.0;
+    let commits = commits.map(|page| page.0).map_err(unavailable);
+    let data = screens::app::AppData { app, commits, deployments };
+    Ok(visit.screen(&api, |frame| screens::app::screen(frame, &data)))
+}
+
+pub(super) async fn plan(
+    State(api): ApiState,
+    visit: Visit,
+    name: Named,
+    query: Asked<PlanQuery>,
+) -> HandlerResult<Response> {
+    let plan = api_apps::plan(State(api.clone()), name, query).await?.0;
+    Ok(visit.screen(&api, |frame| screens::app::plan(frame, &plan)))
+}
+
+pub(super) async fn audit(
+    State(api): ApiState,
+    visit: Visit,
+    query: Asked<AuditParams>,
+) -> HandlerResult<Response> {
+    let page = api_audit::list(State(api.clone()), query).await?.0;
+    Ok(visit.screen(&api, |frame| screens::audit::screen(frame, &page)))
+}
+
+pub(super) async fn config(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+    let info = about::info(State(api.clone())).await.0;
+    let (path, node) = (PathBuf::from(&info.config), api.page.node.clone());
+    let loaded = tokio::task::spawn_blocking(move || match loading::load(&path, node.as_deref(), None) {
+        Ok(loaded) => (true, loaded.config.warnings.iter().map(ToString::to_string).collect()),
+        Err(error) => (false, vec![error.to_string()]),
+    });
+    let (is_valid, mut problems): (bool, Vec<String>) =
+        loaded.await.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    let count = problems.len();
+    // They quote lines of the file, which may hold secrets.
+    if visit.caller.as_ref().is_none_or(|known| known.caller.require(Role::Admin).is_err()) {
+        problems.clear();
+    }
+    let check = screens::config::ConfigCheck { is_valid, problems, count };
+    Ok(visit.screen(&api, |frame| screens::config::screen(frame, &info, &check)))
+}
