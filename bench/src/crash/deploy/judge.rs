@@ -151,7 +151,8 @@ impl Deployed {
         Ok(Ok(()))
     }
 
-    /// No hook ran twice on a node that nobody killed, `once` and `after` on none; `once` on one node, and `after` wherever the deployment succeeded.
+    /// No hook ran twice on a node that nobody killed, `once` and `after` on none; `once` ran on one node, and `after`
+    /// wherever the deployment succeeded.
     fn hooks(&self, runs: &HookRuns, record: &Value, found: &mut Findings) {
         for ((hook, action, node), count) in runs.iter().filter(|(_, count)| **count > 1) {
             let what = format!("the hook {hook} ({action}) ran {count} times on {node}");
