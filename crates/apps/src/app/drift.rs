@@ -141,16 +141,17 @@ impl App {
     }
 
     /// A node that was away has a deployment that is not finished there: it is confirmed where its revision is the
-    /// recorded one, and reverted where not.
+    /// recorded one, and reverted where not. One that is not recorded here is another daemon's, which may be about to
+    /// switch.
     async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) {
         let book = parts.book.now();
-        let record = book.deployment(deployment);
-        let is_good = record.is_some_and(|record| record.to.is_some() && record.to == book.revision);
+        let Some(record) = book.deployment(deployment) else { return };
+        let is_good = record.to.is_some() && record.to == book.revision;
         let name = if is_good { StepName::Finish } else { StepName::Revert };
         let mut call = self.status_call();
         call.name = name;
         call.job_id = format!("{deployment}.{}-late", name.as_str());
-        let revision = record.and_then(|record| record.to.clone()).unwrap_or_default();
+        let revision = record.to.clone().unwrap_or_default();
         call.deploy.insert("id".to_owned(), deployment.into());
         call.deploy.insert("revision".to_owned(), revision.into());
         match parts.steps.run(node, call).await {
