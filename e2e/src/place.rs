@@ -27,6 +27,14 @@ impl Place {
         Self { dir: tempfile::Builder::new().prefix("herald-e2e-").tempdir().unwrap() }
     }
 
+    /// A new one in memory, where the system has a folder for that: for tests that write so much, and wait for the
+    /// disk so often, that this is what takes their time.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        let made = tempfile::Builder::new().prefix("herald-e2e-").tempdir_in("/dev/shm");
+        made.map_or_else(|_| Self::new(), |dir| Self { dir })
+    }
+
     /// A path in it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

@@ -18,10 +18,10 @@ use crate::app::{AppMonitor, app_of};
 use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::executor;
 use crate::executor::publish::publisher_of;
-use crate::queue::QueueConnections;
 use herald_apps::{App, AppMemories};
 use herald_metrics::Metrics;
 use herald_projects::EtcdConnections;
+use herald_queue_jobs::QueueConnections;
 use herald_remote::NodeRegistry;
 
 /// How long an executor may take to end what outlives its jobs.

@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 34] = [
+const ARROWS: [Arrows; 35] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -62,6 +62,13 @@ const ARROWS: [Arrows; 34] = [
     Arrows {
         from: "crates/metrics",
         product: &["crates/base", "herald-core", "crates/projects", "crates/store"],
+        tests: &[],
+    },
+    // It carries out jobs as messages and makes events of messages, which are core's; the nodes that must answer and
+    // the files of a result are remote's.
+    Arrows {
+        from: "crates/queue-jobs",
+        product: &["crates/base", "herald-core", "crates/queue", "crates/remote", "crates/wire"],
         tests: &[],
     },
     // It submits events to the dispatcher and shows their results.
@@ -292,6 +299,7 @@ mod tests {
                 "crates/metrics",
                 "crates/plugin-host",
                 "crates/projects",
+                "crates/queue-jobs",
                 "crates/requests",
                 "crates/store",
             ];

@@ -134,8 +134,8 @@ fn all_failpoints() -> Result<Vec<String>> {
 /// Those of remote jobs and their files, and the others that every job passes.
 fn failpoints() -> Result<(Vec<String>, Vec<String>)> {
     let mut names = all_failpoints()?;
-    // No job of this kind publishes or deploys: the tests of crates/publish and crates/deploy, and the kind `deploy`, end
-    // a process at each of these steps.
+    // No job of this kind publishes or deploys: the tests of crates/publish and crates/deploy, and the kind `deploy`,
+    // end a process at each of these steps.
     names.retain(|name| !["publish-", "deploy-", "apps-"].iter().any(|prefix| name.starts_with(prefix)));
     let is_remote = |name: &String| name.starts_with("remote-") || name.starts_with("staging-");
     let (remote, local): (Vec<_>, Vec<_>) = names.into_iter().partition(is_remote);

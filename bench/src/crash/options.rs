@@ -35,7 +35,8 @@ pub(crate) enum Kind {
     Queue,
     /// A publication from etcd is killed: `lost` are rounds after which the disk was not as etcd.
     Publish,
-    /// Deployments: the daemon, runners, and their `git` and `svn` are killed. `lost` are nodes that are not as recorded.
+    /// Deployments: the daemon, runners, and their `git` and `svn` are killed. `lost` are nodes that are not as
+    /// recorded.
     Deploy,
     /// Power loss.
     Power,

@@ -15,8 +15,10 @@ use crate::program::Program;
 
 /// The program of the server.
 pub(crate) const PROGRAM: &str = "redis-server";
-/// Time limit for a server to start and for a reply.
+/// Time limit for a reply.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Time limit for a server to start.
+const STARTS: Duration = Duration::from_secs(120);
 
 /// A server with an append-only file. Ended when dropped.
 pub(crate) struct RedisProcess {
@@ -39,19 +41,25 @@ impl RedisProcess {
 
     /// Starts it with the data that it has, and waits until it answers.
     pub(crate) fn start_again(&mut self) -> Result<()> {
-        let mut command = Command::new(PROGRAM);
-        command.args(["--bind", "127.0.0.1", "--port", &self.address.port().to_string(), "--save", ""]);
-        command.args(["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"]);
-        command.arg("--dir").arg(&self.folder).args(&self.flags);
-        let mut program = Program::start(&mut command, "no line")?;
-        program.wait_for_port(self.address)?;
-        self.program = Some(program);
         let began = Instant::now();
-        while !matches!(self.ask(&["PING"]), Ok(RedisAnswer::Text(_))) {
-            ensure!(began.elapsed() < PATIENCE, "{PROGRAM} does not answer");
-            std::thread::sleep(Duration::from_millis(5));
+        loop {
+            let mut command = Command::new(PROGRAM);
+            command.args(["--bind", "127.0.0.1", "--port", &self.address.port().to_string(), "--save", ""]);
+            command.args(["--appendonly", "yes", "--appendfsync", "everysec"]);
+            command.args(["--repl-diskless-sync-delay", "0", "--dir"]).arg(&self.folder).args(&self.flags);
+            let mut program = Program::start(&mut command, "no line")?;
+            while !program.has_ended()? {
+                if matches!(self.ask(&["PING"]), Ok(RedisAnswer::Text(_))) {
+                    self.program = Some(program);
+                    return Ok(());
+                }
+                ensure!(began.elapsed() < STARTS, "{PROGRAM} does not answer");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // While it was away, somebody else's connection may have got its port for a while.
+            ensure!(began.elapsed() < STARTS, "{PROGRAM} ends at once");
+            std::thread::sleep(Duration::from_millis(200));
         }
-        Ok(())
     }
 
     /// Ends it like a crash.

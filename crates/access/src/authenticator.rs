@@ -149,18 +149,43 @@ impl Authenticator {
 
     async fn by_password(
         &self,
-        settings: &Arc<AuthenticatorSettings>,
+        settings: &AuthenticatorSettings,
         value: &str,
         client: Option<IpAddr>,
     ) -> Result<AuthenticatedCaller, NotAuthenticated> {
-        let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
         let decoded = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some((name, password)) = decoded.as_deref().and_then(|text| text.split_once(':')) else {
-            return Err(settings.unproved());
-        };
+        match decoded.as_deref().and_then(|text| text.split_once(':')) {
+            Some((name, password)) => self.log_in(name, password, client).await,
+            None => Err(settings.unproved()),
+        }
+    }
+
+    /// Who logs in with this name and password, in a form say.
+    ///
+    /// # Errors
+    /// [`NotAuthenticated`]: one of them is wrong, or there is no users file.
+    pub async fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        client: Option<IpAddr>,
+    ) -> Result<AuthenticatedCaller, NotAuthenticated> {
+        let settings = self.settings();
+        let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
         let user = self.check_password(file, name, password, client).await?;
-        let subject = Subject { user: Some(&user.name), token: None, groups: &[], role: user.role };
-        Ok(AuthenticatedCaller::new(Via::Password, &settings.access.may, subject))
+        Ok(settings.of_user(&user))
+    }
+
+    /// A user who has logged in before: with the role of today, unless the user was removed.
+    ///
+    /// # Errors
+    /// [`NotAuthenticated`]: there is no such user any more.
+    pub async fn logged_in(&self, name: &str) -> Result<AuthenticatedCaller, NotAuthenticated> {
+        let settings = self.settings();
+        let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
+        let user = self.user(file, name).await?;
+        let gone = || NotAuthenticated::Unproved("this user was removed".to_owned());
+        user.map(|user| settings.of_user(&user)).ok_or_else(gone)
     }
 
     /// The user of this name and password. Wrong ones slow down further attempts from there.
@@ -298,6 +323,11 @@ impl AuthenticatorSettings {
             [] => "only requests through a trusted proxy are accepted".to_owned(),
             ways => format!("send {}", ways.join(", or ")),
         })
+    }
+
+    fn of_user(&self, user: &UserEntry) -> AuthenticatedCaller {
+        let subject = Subject { user: Some(&user.name), token: None, groups: &[], role: user.role };
+        AuthenticatedCaller::new(Via::Password, &self.access.may, subject)
     }
 
     /// Whom a trusted proxy names. What others say in its headers counts for nothing.

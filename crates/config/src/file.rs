@@ -11,7 +11,7 @@ use crate::problem::{self, Problem};
 use crate::yaml::{Document, Problems};
 
 /// The largest configuration that is read.
-const LARGEST: u64 = 64 << 20;
+pub(crate) const LARGEST: u64 = 64 << 20;
 
 /// A configuration file that is YAML; nothing more is known of it yet.
 pub struct ConfigurationFile {
@@ -133,31 +133,38 @@ pub enum FileEncoding {
 /// # Errors
 /// When it cannot be read, is not text, or is not YAML: every problem at its place.
 pub fn read(path: &Path) -> Result<ConfigurationFile, ReadError> {
+    read_within(path, LARGEST).map(|(file, _)| file)
+}
+
+/// As [`read`], of a file of `most` bytes; gives also how many it has.
+pub(crate) fn read_within(path: &Path, most: u64) -> Result<(ConfigurationFile, u64), ReadError> {
     let name = path.display().to_string();
-    let (bytes, about) = bytes_of(path).map_err(|why| ReadError::File { name: name.clone(), why })?;
+    let (bytes, about) = bytes_of(path, most).map_err(|why| ReadError::File { name: name.clone(), why })?;
     // Of a pipe, only who opened it knows who may use it.
+    let size = bytes.len() as u64;
     let about = Some(about).filter(Metadata::is_file);
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(&name, &error))?;
     let document = Document::parse_as_far_as_possible(&text, &name)?;
     // Never empty: a plugin "x.so" is the one beside the file, not one of the system's library path.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok(ConfigurationFile {
+    let file = ConfigurationFile {
         document,
         folder: folder.to_owned(),
         name,
         open_to_others: about.as_ref().is_some_and(|about| about.permissions().mode() & 0o044 != 0),
         foreign_access: about.as_ref().and_then(ForeignAccess::of),
-    })
+    };
+    Ok((file, size))
 }
 
-fn bytes_of(path: &Path) -> Result<(Vec<u8>, Metadata), UnreadableFile> {
+fn bytes_of(path: &Path, most: u64) -> Result<(Vec<u8>, Metadata), UnreadableFile> {
     let file = bounded_file::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
         return Err(UnreadableFile::Folder);
     }
-    let bytes = bounded_file::read(&file, &metadata, LARGEST + 1)?;
-    if bytes.len() as u64 > LARGEST {
+    let bytes = bounded_file::read(&file, &metadata, most + 1)?;
+    if bytes.len() as u64 > most {
         return Err(UnreadableFile::TooLarge);
     }
     Ok((bytes, metadata))

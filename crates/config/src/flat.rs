@@ -30,7 +30,9 @@ pub fn check<T>(
     resolve: impl FnOnce(&Options) -> Result<T, ComponentError>,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Checked<T>, Problems> {
-    let mut resolver = SecretResolver::new(Lookup { variable, folder: file.folder.clone() });
+    let own_folder = file.folder.clone();
+    let folder = |_: &Path| own_folder.clone();
+    let mut resolver = SecretResolver::new(Lookup { variable, folder: &folder });
     let (given, mut problems) = given(file.document.take_value());
     let (mut given, mut value, top) = (Value::Object(given), None, Path::top());
     resolver.resolve(&mut given, &LazyPath::top());

@@ -5,6 +5,7 @@ pub mod bounded_file;
 pub mod component_error;
 pub mod file;
 pub mod flat;
+pub mod include;
 pub mod listener;
 pub mod log;
 pub mod problem;

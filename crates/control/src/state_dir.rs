@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use herald_config::file::{self, ReadError};
+use herald_config::file::ReadError;
+use herald_config::include;
 
 /// `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else `$XDG_STATE_HOME/heraldd` (`~/.local/state/heraldd`).
 /// `None`: there is neither a `$STATE_DIRECTORY` nor a home directory.
@@ -34,6 +35,6 @@ pub fn absolute(folder: &Path) -> PathBuf {
 /// # Errors
 /// When the file cannot be read, is not text, or is not YAML.
 pub fn written(config: &Path) -> Result<Option<String>, ReadError> {
-    let file = file::read(config)?;
-    Ok(file.document.value().get("state_dir").and_then(|folder| folder.as_str()).map(str::to_owned))
+    let file = include::read(config)?;
+    Ok(file.value().get("state_dir").and_then(|folder| folder.as_str()).map(str::to_owned))
 }

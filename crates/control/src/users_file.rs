@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use herald_config::file::{self, ReadError};
+use herald_config::file::ReadError;
+use herald_config::include;
+use herald_config::problem;
 
 /// The configuration names no users file.
 #[derive(Debug, thiserror::Error)]
@@ -15,19 +17,19 @@ pub enum NoUsersFile {
     Unnamed(PathBuf),
 }
 
-/// The path under `access.users`; a relative one begins at the folder of the configuration.
+/// The path under `access.users`; a relative one begins at the folder of the file that has it.
 ///
 /// # Errors
 /// [`NoUsersFile`].
 pub fn of_config(config: &Path) -> Result<PathBuf, NoUsersFile> {
-    let read = file::read(config)?;
-    let users = read.document.value().get("access").and_then(|access| access.get("users"));
+    let read = include::read(config)?;
+    let users = read.value().get("access").and_then(|access| access.get("users"));
     let Some(users) = users.and_then(|users| users.as_str()) else {
         return Err(NoUsersFile::Unnamed(config.to_owned()));
     };
     match (users.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => Ok(home.join(rest)),
-        _ => Ok(read.folder.join(users)),
+        _ => Ok(read.folders().of(&problem::Path::top().key("access").key("users")).join(users)),
     }
 }
 

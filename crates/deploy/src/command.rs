@@ -10,7 +10,7 @@ use herald_exec::program::{Owner, Program, Restrictions};
 use herald_exec::{Captured, Ending, NoOutput, Output};
 use tokio::time::Instant;
 
-use crate::error::DeployError;
+use crate::error::{DeployError, SourceError};
 
 /// How much of each output stream of `git` and `svn` is kept: lists of files are read from it.
 const KEPT: usize = 64 << 20;
@@ -96,6 +96,14 @@ pub(crate) struct CommandEnd {
 }
 
 impl CommandEnd {
+    /// The same, unless it was killed.
+    pub(crate) fn by_itself(self, command: String) -> Result<Self, DeployError> {
+        match self.ending {
+            Ending::Exited(_) => Ok(self),
+            killed => Err(SourceError::Failed { command, detail: killed.to_string() }.into()),
+        }
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         self.ending == Ending::Exited(0)
     }

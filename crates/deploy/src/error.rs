@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use herald_base::os_error;
 use herald_exec::Ending;
 use herald_exec::environment::FindProgramError;
 use herald_exec::program::ProgramError;
@@ -28,7 +29,7 @@ pub enum DeployError {
     #[error(transparent)]
     Origin(#[from] SourceError),
     /// A file or folder could not be read or changed.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {}", path.display(), os_error::plain(&source.to_string()))]
     Io {
         /// What was attempted, such as `write`.
         what: &'static str,

@@ -39,5 +39,5 @@ pub use step::{
 };
 pub use target::{
     DeployHealth, DeployHook, DeployHooks, DeployMode, DeployOrigin, DeployTarget, Externals, HealthTest,
-    HookName, LocalChanges, OriginAuth, SourceKind, TargetProblem,
+    HookName, LocalChanges, OriginAuth, SourceKind, TargetProblem, is_inside,
 };

@@ -43,7 +43,7 @@ impl DeployTarget {
         if !self.path.is_absolute() || !plain || self.path.file_name().is_none() {
             return wrong("path", "expected an absolute path without `..`");
         }
-        if self.path.file_name() == Some(".git".as_ref()) || self.path.file_name() == Some(".svn".as_ref()) {
+        if self.path.iter().any(|name| name == ".git" || name == ".svn") {
             return wrong("path", "names the administration of a working copy");
         }
         if self.keep == 0 {
@@ -60,8 +60,10 @@ impl DeployTarget {
     }
 }
 
-/// Whether this relative path stays in its folder and names no administration of a working copy.
-fn is_inside(entry: &str) -> bool {
+/// Whether a path can be in `shared`: it is relative, stays in its folder, and names no administration of a working
+/// copy.
+#[must_use]
+pub fn is_inside(entry: &str) -> bool {
     let mut parts = Path::new(entry).components().peekable();
     parts.peek().is_some()
         && !entry.contains('\0')

@@ -32,12 +32,16 @@ pub struct RunnerFailure {
     pub error_line: Option<String>,
     /// The runner was not reached, so that nothing began there.
     pub is_unreachable: bool,
+    /// The runner does not know the job, and will not run it should it still come: it never came, or the runner was
+    /// restarted since.
+    pub is_unknown: bool,
 }
 
 impl RunnerFailure {
     /// A failure without a result.
     pub(crate) fn new(kind: RunnerFailureKind, error: impl std::fmt::Display) -> Self {
-        Self { kind, error: error.to_string(), result: Map::new(), error_line: None, is_unreachable: false }
+        let (error, result) = (error.to_string(), Map::new());
+        Self { kind, error, result, error_line: None, is_unreachable: false, is_unknown: false }
     }
 
     pub(crate) fn failed(error: impl std::fmt::Display) -> Self {

@@ -108,7 +108,8 @@ fn every_configuration_starts_and_stops() {
     certificates(&place);
     let all = configurations(&place.path("examples"));
     assert!(all.len() > 20, "the examples are not where this test looks for them: {all:?}");
-    for path in all {
+    // What is in a conf.d is included by the file above it.
+    for path in all.iter().filter(|path| !path.contains("/conf.d/")) {
         let example = path.strip_prefix("examples/").unwrap();
         let (name, ready) = if example.ends_with("runner.yml") {
             ("herald-runner", "listening on ")

@@ -515,6 +515,20 @@ fn a_server_json_with_and_without_comments() {
     });
     assert_eq!(plain, commented);
     assert!(plain.contains("path: /api/deploy/updateByName"), "{plain}");
+    let with_jwt = read(
+        "jwt.json",
+        "{\"jwt_secret\": \"0123456789abcdef0123\", \"listen_http\": \":8082\", \"apps\": []}",
+    );
+    for (name, text) in [("plain.yml", &plain), ("jwt.yml", &with_jwt.stdout)] {
+        place.write(name, text);
+        let mut check = place.bare("heraldd");
+        check.args(["check", name]);
+        let secrets = text.split("${env:").skip(1).filter_map(|rest| rest.split_once('}'));
+        check.envs(secrets.map(|(secret, _)| (secret, "0123456789abcdef0123")));
+        let checked = run_to_end(&mut check);
+        assert_eq!(checked.code, Some(0), "{text}{}", checked.text());
+    }
+    assert!(with_jwt.stdout.contains("jwt: {secret: '${env:HERALD_JWT_SECRET}'"), "{}", with_jwt.stdout);
     let wrong = read("bad.json", "{\"apps\": [ /*\n");
     assert_eq!((wrong.code, wrong.stdout.as_str()), (Some(2), ""), "{}", wrong.text());
     assert!(wrong.stderr.starts_with("bad.json:1:12: a comment begins here"), "{}", wrong.stderr);

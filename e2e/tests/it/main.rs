@@ -11,6 +11,7 @@ mod api;
 mod commands;
 mod components;
 mod configuration;
+mod deploy;
 mod etcd;
 mod examples;
 mod fleet;

@@ -321,9 +321,16 @@ async fn begin(
     params.insert("reason".to_owned(), by.reason.as_deref().into());
     params.insert("action".to_owned(), action.as_str().into());
     let request = DeploymentRequest::read("new", 1, &params).map_err(bad)?;
-    let revision = app.accepts(&request, LONGEST_RESOLVE).await?;
+    let revision = match app.accepts(&request, LONGEST_RESOLVE).await {
+        Ok(revision) => Some(revision),
+        // The first copy of a large repository takes its time: the job finds it out.
+        Err(error) if error.is_timeout() => None,
+        Err(error) => return Err(error.into()),
+    };
     params.insert("app".to_owned(), name.into());
-    params.insert("revision".to_owned(), revision.clone().into());
+    if let Some(revision) = &revision {
+        params.insert("revision".to_owned(), revision.clone().into());
+    }
     let watch = Watch::new();
     let key = key.map(|key| Key { name: format!("{APP}/{name}/{key}").into(), window: KEY_WINDOW });
     let event =

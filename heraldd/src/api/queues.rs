@@ -18,9 +18,9 @@ use super::context::Api;
 use super::given::{Asked, Named};
 use super::queue_resources;
 use super::view::View;
-use crate::queue::QueueConnection;
 use herald_control::model;
 use herald_metrics::{QueueSnapshot, TopicSnapshot};
+use herald_queue_jobs::QueueConnection;
 
 /// How long a queue is waited for.
 const LONGEST: Duration = Duration::from_secs(5);

@@ -9,10 +9,10 @@ use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
 use crate::assembly::Assembly;
-use crate::queue::QueueConnections;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_projects::EtcdConnections;
+use herald_queue_jobs::QueueConnections;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::executor::MAX_JOBS_ELSEWHERE;
 
+/// Who deploys what a node missed.
+const HERALD: &str = "herald";
+
 /// Deploys one application.
 pub struct AppExecutor(App);
 
@@ -32,7 +35,7 @@ pub fn app_of(executor: &dyn Executor) -> Option<&App> {
 /// The name of the person or thing that caused something.
 #[must_use]
 pub fn name_of(by: Option<&Actor>) -> String {
-    by.map_or_else(|| "herald".to_owned(), |by| by.user.as_ref().unwrap_or(&by.via).to_string())
+    by.map_or_else(|| HERALD.to_owned(), |by| by.user.as_ref().unwrap_or(&by.via).to_string())
 }
 
 #[async_trait]
@@ -72,12 +75,14 @@ fn request(execution: &Execution) -> Result<DeploymentRequest, RequestError> {
     let is_person = *job.trigger == *APP;
     let params = if is_person { job.trigger_param.params().clone() } else { job.job_param.clone() };
     let request = DeploymentRequest::read(&job.id, job.attempt, &params)?;
-    let by = job.by.as_deref();
-    let reason = request.reason.clone().or_else(|| Some(by?.reason.as_ref()?.to_string()));
+    // Where nobody is known, it is at least known what fired.
+    let via = if is_person { HERALD.into() } else { job.trigger.clone() };
+    let by = job.by.as_deref().cloned().unwrap_or_else(|| Actor::via(via));
+    let reason = request.reason.clone().or_else(|| by.reason.as_ref().map(ToString::to_string));
     let is_automatic = !is_person || params.get("automatic") == Some(&Value::Bool(true));
     Ok(DeploymentRequest {
-        by: by.map_or(Value::Null, |by| by.params(&execution.mask).into()),
-        by_name: name_of(by),
+        by: by.params(&execution.mask).into(),
+        by_name: name_of(Some(&by)),
         reason,
         automatic: is_automatic,
         overrides: request.overrides && is_person,

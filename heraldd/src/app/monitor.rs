@@ -21,8 +21,9 @@ const EVERY: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(10);
 /// How long it is remembered that `deployed` was fired for a deployment.
 const KEY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
-/// A node that failed to catch up is tried again after this time.
+/// A node that failed to catch up is tried again after this time, and then after twice as long each time.
 const CATCH_UP_AGAIN: Duration = Duration::from_secs(60);
+const LONGEST_CATCH_UP: Duration = Duration::from_secs(3600);
 
 /// The tasks that look, one for each application. Dropped, they end.
 pub struct AppMonitor {
@@ -99,6 +100,13 @@ fn object(value: Value) -> Params {
     }
 }
 
+/// When a node may try to catch up again.
+struct NextTry {
+    at: Instant,
+    /// How long it waits until then.
+    wait: Duration,
+}
+
 /// One application.
 struct AppWatch {
     app: App,
@@ -109,13 +117,10 @@ struct AppWatch {
 impl AppWatch {
     async fn go_on(self) {
         // A job that goes on with it comes first.
-        sleep(AGAIN).await;
-        if let Err(error) = self.app.finish_left_over().await {
-            tracing::error!(app = self.app.settings().name, %error, "a deployment that was interrupted cannot go on");
-        }
+        let mut left_over = Instant::now() + AGAIN;
         let names: Vec<String> = self.app.settings().nodes.iter().map(|node| node.name.clone()).collect();
         let mut was_online: HashMap<String, bool> = HashMap::new();
-        let mut due: HashMap<String, Instant> = HashMap::new();
+        let mut due: HashMap<String, NextTry> = HashMap::new();
         let mut next = Instant::now();
         loop {
             let mut look_at = Vec::new();
@@ -135,8 +140,19 @@ impl AppWatch {
             if !look_at.is_empty() {
                 self.look(&look_at).await;
             }
+            if Instant::now() >= left_over {
+                left_over = Instant::now() + AGAIN;
+                self.finish_left_over().await;
+            }
             self.catch_up(&mut due).await;
             sleep(EVERY).await;
+        }
+    }
+
+    /// A deployment that was interrupted, and that no job goes on with, is seen to its end.
+    async fn finish_left_over(&self) {
+        if let Err(error) = self.app.finish_left_over().await {
+            tracing::error!(app = self.app.settings().name, %error, "a deployment that was interrupted cannot go on");
         }
     }
 
@@ -165,14 +181,16 @@ impl AppWatch {
     }
 
     /// Nodes that are back get what they missed.
-    async fn catch_up(&self, due: &mut HashMap<String, Instant>) {
+    async fn catch_up(&self, due: &mut HashMap<String, NextTry>) {
         let waiting = self.app.to_catch_up().await.unwrap_or_default();
+        due.retain(|node, _| waiting.iter().any(|(waiting, _)| waiting == node));
         for (node, revision) in waiting {
-            let is_due = due.get(&node).is_none_or(|due| Instant::now() >= *due);
+            let is_due = due.get(&node).is_none_or(|next| Instant::now() >= next.at);
             if !self.nodes.is_online(&node) || !is_due || self.app.is_busy() {
                 continue;
             }
-            due.insert(node.clone(), Instant::now() + CATCH_UP_AGAIN);
+            let wait = due.get(&node).map_or(CATCH_UP_AGAIN, |next| (next.wait * 2).min(LONGEST_CATCH_UP));
+            due.insert(node.clone(), NextTry { at: Instant::now() + wait, wait });
             tracing::info!(app = self.app.settings().name, node, revision, "the node is back and catches up");
             let params = object(json!({
                 "app": self.app.settings().name, "action": "deploy", "revision": revision, "nodes": [node],

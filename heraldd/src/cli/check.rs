@@ -122,7 +122,8 @@ fn as_json(loaded: &Result<Loaded, ConfigLoadError>, probe: Option<&ProbeFinding
 }
 
 fn place(found: &LocatedProblem) -> Value {
-    let mut place = json!({"line": found.line, "column": found.column, "message": found.message});
+    let mut place =
+        json!({"file": found.file, "line": found.line, "column": found.column, "message": found.message});
     if let Some(help) = &found.help {
         place["help"] = Value::from(help.as_str());
     }

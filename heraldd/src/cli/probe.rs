@@ -6,12 +6,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herald_queue_jobs::QueueConnection;
 use herald_store::whole_state;
 use rustix::fs::{Access, access};
 use serde_json::Value;
 
 use crate::config::{ConfiguredComponent, DaemonConfig};
-use crate::queue::QueueConnection;
 use herald_projects::EtcdConnection;
 
 /// How long a queue is waited for.

@@ -39,7 +39,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AccessSettings
     match reading.given("access") {
         None => Ok(AccessSettings::default()),
         Some(Value::Object(given)) => {
-            let folder = reading.folder;
+            let folder = reading.folders.of(&at.key("users"));
             options::read(given, &at, folder, reading).ok_or(Invalid)
         }
         Some(other) => {

@@ -136,13 +136,22 @@ pub(super) fn executors(
 fn overlap(one: &AppSettings, other: &AppSettings) -> Option<(String, String)> {
     one.nodes.iter().find_map(|node| {
         let same = other.nodes.iter().find(|other| other.address.url == node.address.url)?;
-        let is_inside = node.path.starts_with(&same.path) || same.path.starts_with(&node.path);
+        let is_inside = folders(&node.path).iter().any(|mine| {
+            folders(&same.path).iter().any(|theirs| mine.starts_with(theirs) || theirs.starts_with(mine))
+        });
         let what = || {
             let (path, of_other) = (same.path.display(), node.path.display());
             format!("{path} and {of_other} of {} are the same folder, or one is in the other", one.name)
         };
         is_inside.then(|| (node.name.clone(), what()))
     })
+}
+
+/// What an application has on a node: its folder, and the one beside it with what Herald records.
+fn folders(path: &FilePath) -> [PathBuf; 2] {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".herald");
+    [path.to_owned(), path.with_file_name(name)]
 }
 
 /// The section `router`, with one for each application.

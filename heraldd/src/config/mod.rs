@@ -8,6 +8,7 @@ mod daemon;
 mod etcd;
 mod fleet;
 mod history;
+mod include;
 mod log;
 mod node;
 mod page;
@@ -27,7 +28,7 @@ use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
 
 pub use herald_config::file::ReadError;
-use herald_config::file::{self, ConfigurationFile};
+use herald_config::include::{Folders, MergedConfiguration};
 use herald_config::secret::{Lookup, Resolved, SecretResolver};
 use herald_core::context::Context;
 use herald_core::executor::Executor;
@@ -39,9 +40,9 @@ use herald_core::selector::Selector;
 use herald_core::trigger::Trigger;
 use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
+use herald_queue_jobs::{QueueConnections, node_name};
 use serde_json::{Map, Value};
 
-use crate::queue::{QueueConnections, node_name};
 use crate::state::folder::StateFolder;
 use crate::trigger::http;
 use herald_apps::AppMemories;
@@ -60,9 +61,9 @@ pub use schema::schema;
 use section::SectionReader;
 pub use sections::AllSettings;
 
-/// A configuration file that is YAML; nothing more is known of it yet.
+/// A configuration file and those that it includes, which are YAML; nothing more is known of it yet.
 pub struct ConfigSource {
-    file: ConfigurationFile,
+    file: MergedConfiguration,
     /// Which node of the fleet reads it.
     pub id: Option<String>,
     /// The connections of the configuration before it, which are kept where they are the same.
@@ -73,13 +74,13 @@ pub struct ConfigSource {
     pub apps: AppMemories,
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file and those that it includes.
 ///
 /// # Errors
 /// When it cannot be read, is not text, or is not YAML: every problem at its place.
 pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
     Ok(ConfigSource {
-        file: file::read(path)?,
+        file: herald_config::include::read(path)?,
         id: None,
         etcd: EtcdConnections::default(),
         queues: QueueConnections::default(),
@@ -121,8 +122,9 @@ pub struct DaemonConfig {
 /// wrong with the list itself is reported by [`check`].
 #[must_use]
 pub fn plugins(source: &ConfigSource) -> Vec<PathBuf> {
-    let listed = source.file.document.value().get("plugin");
-    listed.map(|listed| plugin::paths(listed, &source.file.folder)).unwrap_or_default()
+    let listed = source.file.value().get("plugin");
+    let folders = source.file.folders();
+    listed.map(|listed| plugin::paths(listed, &folders)).unwrap_or_default()
 }
 
 /// Checks everything else.
@@ -151,12 +153,14 @@ fn check_with(
     not_loaded: &[(usize, String)],
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<DaemonConfig, Problems> {
-    let lookup = Lookup { variable, folder: source.file.folder.clone() };
+    let folders = source.file.folders();
+    let folder = |at: &Path| folders.of(at).to_owned();
+    let lookup = Lookup { variable, folder: &folder };
     let misses_types = !not_loaded.is_empty();
     let mut checker = Checker { secrets: SecretResolver::new(lookup), misses_types, problems: Vec::new() };
-    checker.plugins_not_loaded(source.file.document.value(), not_loaded);
-    let parts = match source.file.document.take_value() {
-        Value::Object(top) => Some(checker.parts(top, &source, registry)),
+    checker.plugins_not_loaded(source.file.value(), not_loaded);
+    let parts = match source.file.take_value() {
+        Value::Object(top) => Some(checker.parts(top, &source, &folders, registry)),
         Value::Null => {
             checker.problems.push(Problem::error(Path::top(), "the configuration is empty"));
             None
@@ -167,11 +171,11 @@ fn check_with(
             None
         }
     };
-    let Checker { secrets, mut problems, .. } = checker;
-    secrets.places().for_each(|path| source.file.document.hide(path));
-    problems.extend(source.file.warnings_of_access(secrets.literals().first()));
+    let Checker { secrets, problems, .. } = checker;
+    secrets.places().for_each(|path| source.file.hide(path));
+    let literals = secrets.literals().to_vec();
     let Resolved { problems, mask } = secrets.finish(problems);
-    let report = source.file.document.report(&problems);
+    let report = source.file.report(problems, &literals);
     match parts {
         Some(ConfigParts {
             settings: Some(settings),
@@ -225,11 +229,12 @@ impl Checker<'_> {
         &mut self,
         mut top: Map<String, Value>,
         source: &ConfigSource,
+        folders: &Folders,
         registry: &'r Registry,
     ) -> ConfigParts<'r> {
         self.unknown_sections(&top);
         sections::resolve(&mut self.secrets, &mut top);
-        let settings = self.settings(&top, source);
+        let settings = self.settings(&top, source, folders);
         let fleet = settings.as_ref().map(AllSettings::fleet);
         let mut context = fleet::context(fleet.as_ref(), &top, &self.problems);
         let in_etcd = settings.as_ref().map(|settings| settings.etcd.as_slice());
@@ -277,11 +282,16 @@ impl Checker<'_> {
         ConfigParts { settings, triggers, selectors, executors, etcd, queues, apps: memories, workflow }
     }
 
-    fn settings(&mut self, top: &Map<String, Value>, source: &ConfigSource) -> Option<AllSettings> {
+    fn settings(
+        &mut self,
+        top: &Map<String, Value>,
+        source: &ConfigSource,
+        folders: &Folders,
+    ) -> Option<AllSettings> {
         let mut reading = SectionReader {
             top,
             resolver: &mut self.secrets,
-            folder: &source.file.folder,
+            folders,
             id: source.id.as_deref(),
             own_node: None,
             problems: Vec::new(),

@@ -1,7 +1,8 @@
 //! The section `plugin`: shared libraries that add types.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 
+use herald_config::include::Folders;
 use herald_core::problem::{Path, Problem, kind_of};
 use serde_json::{Value, json};
 
@@ -20,14 +21,15 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// The paths to open, from the value of `plugin`; none where the list is wrong.
-pub(super) fn paths(value: &Value, folder: &FilePath) -> Vec<PathBuf> {
+pub(super) fn paths(value: &Value, folders: &Folders) -> Vec<PathBuf> {
+    let folder = folders.of(&Path::top().key("plugin"));
     list(value).unwrap_or_default().iter().map(|path| folder.join(path)).collect()
 }
 
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<PathBuf>, Invalid> {
     let Some(value) = reading.given("plugin") else { return Ok(Vec::new()) };
     match list(value) {
-        Ok(_) => Ok(paths(value, reading.folder)),
+        Ok(_) => Ok(paths(value, reading.folders)),
         Err(problem) => Err(reading.wrong(problem)),
     }
 }

@@ -4,11 +4,11 @@ use herald_config::tls::file_doubts;
 use herald_core::problem::{Path, Problem, kind_of};
 use herald_core::spec::{Description, Options};
 use herald_queue::{Durability, QueueAddress, QueueSettings};
+use herald_queue_jobs::{QueueConnections, QueueNode};
 use herald_runner::config::{queue_options, queue_settings};
 use serde_json::{Map, Value};
 
 use super::section::{Invalid, References, Section, SectionReader, Shape};
-use crate::queue::{QueueConnections, QueueNode};
 use crate::tls::{self, TlsClient};
 
 pub(super) const SECTION: Section = Section {

@@ -27,9 +27,15 @@ const FORM: &str = "\
 then takes its default options.
 
 A value of a component, a preset, `select_param` or `job_param` may be a reference: `${env:NAME}` or `${file:/path}`
-(a trailing line break is cut; a relative path begins at the folder of the file). A reference is always the whole value,
+(a trailing line break is cut; a relative path begins at the folder of the file that has it). A reference is always the whole value,
 and what it gives is secret. Where `${env:` or `${file:` is meant as text, as in a script, write `$${env:` or `$${file:`;
 the default values of a shell (`${env:-x}`) are text anyway.
+
+`include: [conf.d/*.yml, /etc/herald/nodes.yml]` reads further files and merges their sections by name. Relative paths
+begin at the folder of the main file; `*` and `?` are allowed in the name of a file; a pattern names its files in
+alphabetical order, without hidden ones, and may name none. A name that two files define is an error with both places.
+Included files cannot include others; their anchors and `x-` keys are their own, and relative paths in them, such as
+those of `${file:…}`, begin at their own folders. At most 256 files, and 64 MiB together. A reload reads all of them.
 
 YAML 1.2 means: `yes`, `no`, `on` and `off` are texts; `0o755` is octal, and `0755` is a text; `<<` merges maps; a key
 is always a text; numbers keep all their digits.

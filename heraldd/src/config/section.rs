@@ -3,8 +3,7 @@
 //! A section with settings is one file here: a constant `SECTION` and a function `read`. It becomes known by one line
 //! in [`super::sections`]; schema, reference page, near misses and the resolution of secrets follow from that.
 
-use std::path::Path as FilePath;
-
+use herald_config::include::Folders;
 use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem, kind_of};
@@ -60,8 +59,8 @@ pub(super) struct SectionReader<'a, 'r> {
     pub(super) top: &'a Map<String, Value>,
     /// What knows which values came from references.
     pub(super) resolver: &'a mut SecretResolver<'r>,
-    /// The folder at which relative paths begin.
-    pub(super) folder: &'a FilePath,
+    /// The folders at which relative paths begin.
+    pub(super) folders: &'a Folders,
     /// Which node of the fleet reads it.
     pub(super) id: Option<&'a str>,
     /// The entry of that node, once `node` was read.

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::fleet::FleetSettings;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
 use super::{
-    access, api, app, components, daemon, etcd, history, log, node, page, plugin, queue, router, runner,
+    access, api, app, components, daemon, etcd, history, include, log, node, page, plugin, queue, router,
+    runner,
 };
 use herald_remote::Nodes;
 
@@ -66,6 +67,7 @@ sections! {
         runner: Option<herald_runner::config::RunnerConfig> = runner,
     }
     others {
+        include::SECTION,
         components::TRIGGER,
         components::SELECTOR,
         components::EXECUTOR,

@@ -1,3 +1,4 @@
+mod included;
 mod problems;
 mod secrets;
 

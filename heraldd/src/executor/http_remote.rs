@@ -3,7 +3,6 @@
 mod options;
 #[cfg(test)]
 mod tests;
-mod via;
 
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use herald_core::job::Job;
 use herald_core::param::{Params, lookup};
 use herald_core::secret::Mask;
 use herald_core::spec::{Description, ExecutorType};
+use herald_queue_jobs::ThroughQueue;
 use herald_remote::{
     HideSecrets, Rollout, RolloutJob, RunnerClient, RunnerFailureKind, RunnerJob, RunnerOutcome,
 };
@@ -24,7 +24,6 @@ use serde_json::Value;
 use super::{MAX_JOBS_ELSEWHERE, job_params, together};
 use crate::tls;
 use options::{RemoteOptions, RolloutOptions, Targets, ViaOptions};
-use via::ThroughQueue;
 
 /// The component type `http_remote`.
 #[must_use]
@@ -44,8 +43,7 @@ pub fn component() -> ExecutorType {
         let settings = Arc::new(settings);
         Ok(match targets {
             Targets::Queue(ViaOptions { connection, topic }) => {
-                let (queue, origin) = (connection.queue, connection.origin);
-                Arc::new(ThroughQueue { queue, origin, topic, settings })
+                Arc::new(OnQueueRunners(ThroughQueue::new(connection, topic, settings)))
             }
             Targets::One(address) => Arc::new(OnOneRunner(RunnerClient::new(settings, address))),
             Targets::Many(RolloutOptions { nodes, strategy, own }) => {
@@ -105,6 +103,28 @@ impl Executor for OnNodes {
     async fn recover(&self, execution: Execution) -> Outcome {
         let mask = execution.mask.clone();
         outcome(self.rollout.recover(self.job(execution)).await, &mask)
+    }
+}
+
+/// The runners that read a topic of a queue.
+struct OnQueueRunners(ThroughQueue);
+
+#[async_trait]
+impl Executor for OnQueueRunners {
+    fn default_places(&self) -> DefaultPlaces {
+        DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
+    }
+
+    fn outlives(&self) -> bool {
+        true
+    }
+
+    async fn execute(&self, execution: Execution) -> Outcome {
+        self.0.run(&execution, false).await
+    }
+
+    async fn recover(&self, execution: Execution) -> Outcome {
+        self.0.run(&execution, true).await
     }
 }
 

@@ -139,8 +139,7 @@ impl DeployFault {
                         let running = scene.runners[runner].running.as_ref();
                         let id = running.map_or(0, crate::program::Program::id);
                         if let Some(line) = processes::kill_one(id, |count| index(random, count)) {
-                            let line: String = line.chars().take(160).collect();
-                            return Ok(format!(", of {} `{line}`", NODES[runner]));
+                            return Ok(format!(": `{line}` of {}", NODES[runner]));
                         }
                     }
                     std::thread::sleep(Duration::from_millis(1));

@@ -104,20 +104,22 @@ impl DeployRounds<'_> {
             return Ok(());
         }
         self.calm(app, "the first")?;
-        let began = Instant::now();
-        self.calm(app, "the second")?;
-        let usual = began.elapsed();
+        let usual = self.calm(app, "the second")?;
         eprintln!("deploy: {} takes {:.1} s", app.name, usual.as_secs_f32());
         self.usual.insert(app.name, usual);
         Ok(())
     }
 
     /// A deployment that nobody disturbs, and that therefore must succeed.
-    fn calm(&mut self, app: DeployedApp, reason: &str) -> Result<()> {
+    /// Returns how long it took.
+    fn calm(&mut self, app: DeployedApp, reason: &str) -> Result<Duration> {
         let target = self.target(app);
         let deployed = Deployed { app, failing: None, spares_nodes: true };
+        let began = Instant::now();
         let record = self.carried_out(&deployed, target, reason, None)?;
-        self.looked_at(&deployed, reason, &record)
+        let took = began.elapsed();
+        self.looked_at(&deployed, reason, &record)?;
+        Ok(took)
     }
 
     /// A revision that is not live.
@@ -131,7 +133,7 @@ impl DeployRounds<'_> {
         let app = APPS[index(self.random, APPS.len())];
         self.warm_up(app)?;
         let (target, live) = (self.target(app), self.live.get(app.name).copied().unwrap_or(0));
-        let failing = (self.random.below(4) == 0).then(|| NODES[index(self.random, NODES.len())]);
+        let failing = (self.random.below(3) == 0).then(|| NODES[index(self.random, NODES.len())]);
         let first = DeployFault::pick(self.random, &self.failpoints);
         let second = (self.random.below(3) == 0).then(|| DeployFault::pick_second(self.random));
         let spares_nodes = first.spares_nodes() && second.as_ref().is_none_or(DeployFault::spares_nodes);
@@ -153,7 +155,7 @@ impl DeployRounds<'_> {
         fs::write(self.scene.folder.join("hooks"), "")?;
         self.live.insert(app.name, if status == "succeeded" { target } else { live });
         self.end_hold(&deployed, &self.scene.seen(app)?)?;
-        self.calm(app, &format!("{reason}, straight on"))
+        self.calm(app, &format!("{reason}, straight on")).map(drop)
     }
 
     /// Deploys, with faults meanwhile; returns the record.
@@ -169,12 +171,14 @@ impl DeployRounds<'_> {
         if let Some((first, _)) = faults {
             first.prepare(&mut self.scene)?;
         }
-        let revision = self.scene.origins.revisions(app.is_git)[target - 1].clone();
+        let title = (self.random.below(2) == 0).then_some(reason);
+        let revision = self.scene.origins.revision(target, app.is_git, title)?;
         let asked = self.ask(app, &revision, reason);
         if let Some((first, second)) = faults {
-            self.disturb(app, reason, first)?;
+            self.disturb(app, reason, first, 1000)?;
             if let Some(second) = second {
-                self.disturb(app, reason, second)?;
+                // What is left of it is shorter.
+                self.disturb(app, reason, second, 500)?;
             }
         }
         self.accepted(app, &revision, reason, asked)?;
@@ -196,9 +200,8 @@ impl DeployRounds<'_> {
         self.verdict.repeated.extend(findings.repeated.iter().map(at));
         self.alone()?;
         self.end_hold(deployed, &view)?;
-        let all = self.scene.origins.revisions(app.is_git);
-        let number = all.iter().position(|known| view["revision"] == **known);
-        self.live.insert(app.name, number.map_or(0, |number| number + 1));
+        let number = self.scene.origins.number(view["revision"].as_str().unwrap_or_default());
+        self.live.insert(app.name, number.unwrap_or(0));
         Ok(())
     }
 
@@ -214,10 +217,10 @@ impl DeployRounds<'_> {
         Ok(())
     }
 
-    /// Somebody is killed, and started again after a while.
-    fn disturb(&mut self, app: DeployedApp, reason: &str, fault: &DeployFault) -> Result<()> {
+    /// Somebody is killed within so many thousandths of the usual time, and started again after a while.
+    fn disturb(&mut self, app: DeployedApp, reason: &str, fault: &DeployFault, within: u64) -> Result<()> {
         let usual = self.usual.get(app.name).copied().unwrap_or_default();
-        let moment = usual.mul_f64(0.001 * f64::from(u32::try_from(self.random.below(1100))?));
+        let moment = usual.mul_f64(0.001 * f64::from(u32::try_from(self.random.below(within))?));
         let is_over =
             |scene: &DeployScene| scene.records(app, reason).is_ok_and(|records| !records.is_empty());
         fault.wait(&mut self.scene, moment, &is_over)?;
@@ -227,7 +230,12 @@ impl DeployRounds<'_> {
         if !matches!(fault, DeployFault::Nothing | DeployFault::Tool(_)) {
             std::thread::sleep(self.random.millis(0, 1500));
         }
-        fault.end(&mut self.scene)
+        fault.end(&mut self.scene)?;
+        if self.random.below(3) == 0 {
+            // Somebody looks at once, perhaps before the deployment goes on.
+            drop(self.scene.refreshed(app));
+        }
+        Ok(())
     }
 
     /// Asks for the deployment, by the command line, while others go on.

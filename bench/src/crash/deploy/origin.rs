@@ -1,7 +1,7 @@
 //! The repositories that are deployed: a bare one of Git, and one of Subversion with its server. Every file of a
 //! revision has its number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,10 +31,13 @@ pub(super) struct Origins {
     pub(super) git: String,
     /// The URL for Subversion.
     pub(super) svn: String,
-    /// The commits, in their order.
-    pub(super) commits: Vec<String>,
-    /// The revisions of Subversion, in their order.
-    pub(super) numbers: Vec<String>,
+    /// Which tree each commit and each revision of Subversion has.
+    numbers: HashMap<String, usize>,
+    /// The same for the first of each, in their order.
+    commits: Vec<String>,
+    revisions: Vec<String>,
+    /// Where commits are made.
+    copy: PathBuf,
     _server: Program,
 }
 
@@ -42,8 +45,11 @@ impl Origins {
     /// Makes all revisions of both.
     pub(super) fn make(folder: &Path) -> Result<Self> {
         let bare = folder.join("origin.git");
+        let copy = folder.join("git-copy");
         let commits = git_revisions(folder, &bare)?;
-        let numbers = svn_revisions(folder)?;
+        let revisions = svn_revisions(folder)?;
+        let of = |all: &[String]| all.iter().cloned().zip(1..).collect::<Vec<_>>();
+        let numbers = of(&commits).into_iter().chain(of(&revisions)).collect();
         let address = free_port()?;
         let mut command = Command::new("svnserve");
         command.args(["-d", "--foreground", "--listen-host", "127.0.0.1"]);
@@ -51,12 +57,25 @@ impl Origins {
         let mut server = Program::start(&mut command, "no line")?;
         server.wait_for_port(address)?;
         let (git, svn) = (bare.display().to_string(), format!("svn://{address}/repository/trunk"));
-        Ok(Self { git, svn, commits, numbers, _server: server })
+        Ok(Self { git, svn, numbers, commits, revisions, copy, _server: server })
     }
 
-    /// The revisions of Git or Subversion.
-    pub(super) fn revisions(&self, is_git: bool) -> &[String] {
-        if is_git { &self.commits } else { &self.numbers }
+    /// A revision with this tree. With a title it is a new commit, where that is cheap: in Git.
+    pub(super) fn revision(&mut self, number: usize, is_git: bool, title: Option<&str>) -> Result<String> {
+        let known = if is_git { &self.commits } else { &self.revisions };
+        let known = known.get(number - 1).context("there are so many revisions")?.clone();
+        let Some(title) = title.filter(|_| is_git) else { return Ok(known) };
+        let tree = format!("{known}^{{tree}}");
+        let commit = tool(&self.copy, "git", &["commit-tree", &tree, "-p", "HEAD", "-m", title])?;
+        tool(&self.copy, "git", &["update-ref", "HEAD", &commit])?;
+        tool(&self.copy, "git", &["push", "-q", &self.git, "HEAD:main"])?;
+        self.numbers.insert(commit.clone(), number);
+        Ok(commit)
+    }
+
+    /// Which tree this revision has.
+    pub(super) fn number(&self, revision: &str) -> Option<usize> {
+        self.numbers.get(revision).copied()
     }
 }
 

@@ -26,7 +26,7 @@ impl SeenProcess {
 
     /// The program and its first words.
     pub(super) fn short(&self) -> String {
-        let words = self.line.split(' ').filter(|word| !word.starts_with('-') && !word.contains('/'));
+        let words = self.line.split(' ').filter(|word| !word.starts_with('-') && !word.contains(['/', '=']));
         let name = self.line.split(' ').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
         let skipped = words.skip_while(|word| *word == name);
         std::iter::once(name).chain(skipped.take(2)).collect::<Vec<_>>().join(" ")
@@ -73,7 +73,7 @@ pub(super) fn kill_one(id: i32, pick: impl FnOnce(usize) -> usize) -> Option<Str
     let chosen = found.get(pick(found.len()))?;
     let pid = Pid::from_raw(chosen.id)?;
     kill_process(pid, Signal::KILL).ok()?;
-    Some(chosen.line.clone())
+    Some(chosen.short())
 }
 
 /// What works in this folder, or names it: all but these.

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -23,6 +23,8 @@ pub(super) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 pub(super) const KEEP: usize = 3;
 /// The router whose jobs say that deployments have ended.
 pub(super) const TOLD: &str = "told";
+/// Time limit for a program to be ready.
+const READY: Duration = Duration::from_secs(60);
 const SECRET: &str = "for-the-length-of-a-crash-test";
 
 /// Hooks note that they run, and take a while. `after` fails on the node that the file `fail` names, but not when it
@@ -233,8 +235,10 @@ fn stage(progress: &Value) -> String {
 }
 
 fn config_of(dir: &str, nodes: &str, origins: &Origins) -> Result<String> {
-    let mut text =
-        format!("log: {{level: info}}\nstate_dir: '{dir}/state'\nshutdown_grace: 10s\nnode:\n{nodes}app:\n");
+    let mut text = format!(
+        "log: {{level: info}}\nstate_dir: '{dir}/state'\nshutdown_grace: 10s\nhistory: {{max_jobs: 1000000}}\n\
+         router: {{{TOLD}: {{trigger: deployed, selector: all, task: {{t: none}}}}}}\nnode:\n{nodes}app:\n"
+    );
     let hooks = ["before", "build", "once", "after"]
         .map(|name| format!("{name}: {{cmd: sh, arg: ['{dir}/hook.sh', {name}]}}"))
         .join(", ");
@@ -258,23 +262,28 @@ fn config_of(dir: &str, nodes: &str, origins: &Origins) -> Result<String> {
 impl DeployProcess {
     /// Starts it and waits until it answers, unless it ends at this failpoint.
     pub(super) fn start(&mut self, failpoint: Option<&str>) -> Result<()> {
-        let mut command = Command::new(&self.program);
-        command.arg("-config").arg(&self.config);
-        if let Some(failpoint) = failpoint {
-            command.env("HERALD_FAILPOINT", failpoint);
-        }
-        let mut program = Program::start(&mut command, "no line")?;
-        let ready = match &self.answers {
-            Answers::Socket(path) => socket::wait_until_it_answers(&mut program, path),
-            Answers::Port(address) => program.wait_for_port_within(*address, Duration::from_secs(30)),
-        };
-        match ready {
-            Err(error) if failpoint.is_none() || !program.has_ended()? => {
-                return Err(error.context(self.name));
+        let began = Instant::now();
+        loop {
+            let mut command = Command::new(&self.program);
+            command.arg("-config").arg(&self.config);
+            if let Some(failpoint) = failpoint {
+                command.env("HERALD_FAILPOINT", failpoint);
             }
-            _ => self.running = Some(program),
+            let mut program = Program::start(&mut command, "no line")?;
+            let ready = match &self.answers {
+                Answers::Socket(path) => socket::wait_until_it_answers(&mut program, path),
+                Answers::Port(address) => program.wait_for_port_within(*address, READY),
+            };
+            let has_ended = program.has_ended()?;
+            if failpoint.is_some() && has_ended || ready.is_ok() && !has_ended {
+                self.running = Some(program);
+                return Ok(());
+            }
+            // While it was away, somebody else's connection may have got its port for a while.
+            let lines = program.last_lines();
+            ensure!(has_ended && began.elapsed() < READY, "{} is not ready: {ready:?}\n{lines}", self.name);
+            std::thread::sleep(Duration::from_millis(200));
         }
-        Ok(())
     }
 
     pub(super) fn kill(&mut self) -> Result<()> {

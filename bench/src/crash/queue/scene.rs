@@ -165,16 +165,22 @@ impl QueueNode {
         format!("{}:\n{lines}", self.name)
     }
 
-    /// Waits until its jobs have ended. Returns whether that happened in time.
+    /// Waits until its jobs have ended. Returns false when for this time no fewer were open than before.
     pub(super) fn all_ended(&self, limit: Duration) -> Result<bool> {
-        let began = Instant::now();
-        while self.open()? > 0 {
-            if began.elapsed() > limit {
+        let (mut since, mut least) = (Instant::now(), usize::MAX);
+        loop {
+            let open = self.open()?;
+            if open == 0 {
+                return Ok(true);
+            }
+            if open < least {
+                (since, least) = (Instant::now(), open);
+            }
+            if since.elapsed() > limit {
                 return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        Ok(true)
     }
 }
 

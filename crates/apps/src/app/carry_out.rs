@@ -144,7 +144,7 @@ impl App {
     /// When the revision cannot be found out, or it is not known what is live.
     pub async fn plan(&self, request: &DeploymentRequest, stop: &Stop) -> Result<AppPlan, AppError> {
         let parts = self.parts().await?;
-        Ok(parts.plan(request, LONGEST_PLAN.min(self.settings.timeout), stop).await?)
+        parts.plan(request, LONGEST_PLAN.min(self.settings.timeout), stop).await
     }
 
     /// The exact revision that this request means now, unless something speaks against it.
@@ -163,6 +163,6 @@ impl App {
         {
             return Err(DeploymentRefusal::Busy { app: self.settings.name.clone(), id }.into());
         }
-        Ok(parts.resolve(request, within, &Stop::new()).await?)
+        parts.resolve(request, within, &Stop::new()).await
     }
 }

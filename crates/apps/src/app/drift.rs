@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use super::application::App;
 use super::parts::AppParts;
 use super::seen::{AppStateChange, NodeState, SeenNode};
-use crate::book::{AppBook, BookError, DeploymentRecord, NodeOutcome};
-use crate::node::{StepCall, StepName};
+use crate::book::{AppBook, BookError, DeploymentRecord, NodeDeployment, NodeOutcome};
+use crate::node::{NodeStepOutcome, StepCall, StepName};
 
 /// How many nodes are asked at once.
 const AT_ONCE: usize = 8;
@@ -88,9 +88,16 @@ impl App {
     }
 
     async fn look_at(&self, parts: &AppParts, node: String) -> Option<AppStateChange> {
-        let answer = parts.steps.run(&node, self.status_call()).await;
+        let mut answer = parts.steps.run(&node, self.status_call()).await;
+        if !is_busy(&answer)
+            && let Some(deployment) = unfinished(&answer)
+            && self.settle(parts, &node, &deployment).await
+        {
+            // What is live now, and not what was.
+            answer = parts.steps.run(&node, self.status_call()).await;
+        }
         let at = self.clock.now();
-        if answer.as_ref().is_ok_and(|status| status.get("is_busy") == Some(&Value::Bool(true))) {
+        if is_busy(&answer) {
             // A step runs there, of another daemon: what is live is seen when it has ended.
             return None;
         }
@@ -112,11 +119,7 @@ impl App {
                 state: NodeState::Unknown,
             },
         };
-        if let Ok(status) = &answer
-            && let Some(deployment) = text(status, "deployment")
-        {
-            self.settle(parts, &node, &deployment).await;
-        } else if answer.is_ok() {
+        if answer.is_ok() && unfinished(&answer).is_none() {
             self.clear_unfinished(parts, &node, seen.revision.as_ref()).await;
         }
         let book = parts.book.now();
@@ -140,17 +143,29 @@ impl App {
         })
     }
 
-    /// A node that was away has a deployment that is not finished there: it is confirmed where its revision is the
-    /// recorded one, and reverted where not.
-    async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) {
+    /// A node that was away has a deployment that is not finished there: it is confirmed where it succeeded on this
+    /// node, or its revision is that of the application, and reverted where not. Returns whether anything was done.
+    async fn settle(&self, parts: &AppParts, node: &str, deployment: &str) -> bool {
         let book = parts.book.now();
-        let record = book.deployment(deployment);
-        let is_good = record.is_some_and(|record| record.to.is_some() && record.to == book.revision);
+        let Some(record) = book.deployment(deployment) else {
+            // It goes on: here, as soon as its job does, or it is one of another daemon.
+            tracing::info!(
+                app = self.settings.name,
+                node,
+                deployment,
+                "a deployment is under way on the node"
+            );
+            return false;
+        };
+        let succeeded = |node: &NodeDeployment| node.status == NodeOutcome::Succeeded;
+        let is_good = record.to.is_some()
+            && (record.to == book.revision || record.nodes.get(node).is_some_and(succeeded));
         let name = if is_good { StepName::Finish } else { StepName::Revert };
         let mut call = self.status_call();
         call.name = name;
-        call.job_id = format!("{deployment}.{}-late", name.as_str());
-        let revision = record.and_then(|record| record.to.clone()).unwrap_or_default();
+        // A name of its own each time: a runner keeps how a job ended, and does not run it again.
+        call.job_id = format!("{deployment}.{}-late-{}", name.as_str(), self.clock.unix_millis());
+        let revision = record.to.clone().unwrap_or_default();
         call.deploy.insert("id".to_owned(), deployment.into());
         call.deploy.insert("revision".to_owned(), revision.into());
         match parts.steps.run(node, call).await {
@@ -165,6 +180,7 @@ impl App {
                 tracing::warn!(app = self.settings.name, node, %error, "an unfinished deployment is not settled");
             }
         }
+        true
     }
 
     /// Nothing is unfinished on this node any more.
@@ -216,6 +232,15 @@ impl App {
             joined: false,
         }
     }
+}
+
+fn is_busy(answer: &NodeStepOutcome) -> bool {
+    answer.as_ref().is_ok_and(|status| status.get("is_busy") == Some(&Value::Bool(true)))
+}
+
+/// The deployment that is not finished on the node.
+fn unfinished(answer: &NodeStepOutcome) -> Option<String> {
+    text(answer.as_ref().ok()?, "deployment")
 }
 
 fn text(map: &Map<String, Value>, key: &str) -> Option<String> {

@@ -36,3 +36,11 @@ pub enum AppError {
     #[error(transparent)]
     Revision(#[from] DeployError),
 }
+
+impl AppError {
+    /// Whether the repository did not answer in time.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Revision(DeployError::TimedOut(_)))
+    }
+}

@@ -33,7 +33,10 @@ pub enum DeploymentRefusal {
     },
     /// The revision was rolled back, or is older than one that was.
     #[error(
-        "{revision} is marked bad: {by} rolled {bad} back on {at}; a newer revision, or a person, may be deployed"
+        "{} is not deployed: {by} rolled {} back at {}; deploy a newer revision, or this one by hand",
+        short(revision),
+        short(bad),
+        at.round(jiff::Unit::Second).unwrap_or(*at)
     )]
     Bad {
         /// What was to be deployed.
@@ -89,6 +92,11 @@ impl DeploymentRefusal {
     }
 }
 
+/// A revision as people write it.
+fn short(revision: &str) -> &str {
+    revision.get(..12).unwrap_or(revision)
+}
+
 /// The first thing that speaks against a deployment.
 pub(crate) fn check(
     app: &AppSettings,
@@ -112,7 +120,9 @@ pub(crate) fn check(
         let (by, reason) = (hold.by.clone(), hold.reason.clone());
         return Err(DeploymentRefusal::Held { app: name(), by, until, reason });
     }
-    let passes = request.overrides || request.action == DeploymentWay::Rollback;
+    // A node that gets what is live on the others gets nothing new.
+    let is_recorded = request.revision.is_some() && request.revision == book.revision;
+    let passes = request.overrides || is_recorded || request.action == DeploymentWay::Rollback;
     if let Some(window) = app.freeze.iter().find(|window| window.holds(now)).filter(|_| !passes) {
         return Err(DeploymentRefusal::Frozen { app: name(), window: window.described.clone() });
     }

@@ -8,6 +8,7 @@ pub(crate) mod progress;
 pub(crate) mod request;
 mod revert;
 pub(crate) mod run;
+mod send;
 mod switch;
 
 #[cfg(test)]

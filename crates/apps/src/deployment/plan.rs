@@ -23,7 +23,7 @@ pub(super) const AT_ONCE: usize = 32;
 /// How many commits are listed.
 const MOST_COMMITS: usize = 50;
 /// How long the repository may take to list them.
-const LONGEST_LOG: Duration = Duration::from_secs(60);
+const LONGEST_LOG: Duration = Duration::from_secs(15);
 
 /// What a deployment would do.
 #[derive(Debug, Clone, Default, Serialize)]

@@ -47,6 +47,9 @@ pub(crate) struct NodeProgress {
     pub(crate) stage: NodeStage,
     /// The step that was sent last, and not answered.
     pub(crate) sent: Option<StepName>,
+    /// How often it was sent again, each time under another name.
+    #[serde(default)]
+    pub(crate) again: u32,
     /// Why it failed.
     pub(crate) error: Option<String>,
     /// Whether it failed since a step took too long.

@@ -13,7 +13,7 @@ use super::plan::{Between, NodePlan, node_plan};
 use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage, ProgressFile};
 use crate::app::parts::{AppError, AppParts};
 use crate::book::{BookError, DeploymentRecord};
-use crate::node::{NodeStepOutcome, StepCall, StepName};
+use crate::node::{StepCall, StepName};
 use crate::settings::OfflineNode;
 
 /// How often a node that is waited for is asked whether it is back.
@@ -119,6 +119,7 @@ impl<'a> Deployment<'a> {
             })
             .await?;
         if request.automatic
+            && book.revision.as_ref() != Some(&revision)
             && request.action == crate::book::DeploymentWay::Deploy
             && let Err(refusal) = app.refuse_bad(&revision, &self.stop).await
         {
@@ -151,7 +152,16 @@ impl<'a> Deployment<'a> {
             if error.is_some() || plan.refusals.is_empty() {
                 self.say(&format!("{name}: {}", if stays_away { "offline" } else { "planned" })).await;
             }
-            nodes.push(NodeProgress { name, from, stage, sent: None, error, timed_out: false, digest: None });
+            nodes.push(NodeProgress {
+                name,
+                from,
+                stage,
+                sent: None,
+                again: 0,
+                error,
+                timed_out: false,
+                digest: None,
+            });
         }
         if refusals.is_empty() && nodes.iter().all(|node| node.stage == NodeStage::Skipped) {
             refusals.push("none of its nodes is online".to_owned());
@@ -205,28 +215,5 @@ impl<'a> Deployment<'a> {
             output: self.output.clone(),
             ..self.app.call(request, name, revision)
         }
-    }
-
-    /// Sends a step to a node and notes that before; a step that an earlier process sent is joined.
-    pub(super) async fn step(
-        &self,
-        node: &str,
-        name: StepName,
-        stop: &Stop,
-    ) -> Result<NodeStepOutcome, BookError> {
-        let now = self.progress.now();
-        let revision = now.revision.clone().unwrap_or_default();
-        let joined = now.nodes.iter().any(|known| known.name == node && known.sent == Some(name));
-        if !joined {
-            let note = |progress: &mut DeploymentProgress| {
-                if let Some(node) = progress.node(node) {
-                    node.sent = Some(name);
-                }
-            };
-            self.progress.change(note).await?;
-            failpoint!("apps-sent");
-        }
-        let call = StepCall { stop: stop.clone(), joined, ..self.call(name, &revision) };
-        Ok(self.app.steps.run(node, call).await)
     }
 }

@@ -81,6 +81,7 @@ impl NodeSteps for RunnerSteps {
                 error,
                 result: Map::new(),
                 unreachable: false,
+                unknown: false,
             });
         };
         let job = RunnerJob {
@@ -98,6 +99,7 @@ impl NodeSteps for RunnerSteps {
             error: failure.result.get("error").and_then(Value::as_str).map_or(failure.error, str::to_owned),
             result: failure.result,
             unreachable: failure.is_unreachable,
+            unknown: failure.is_unknown,
         })
     }
 

@@ -39,6 +39,8 @@ pub struct NodeStepFailure {
     pub result: Map<String, Value>,
     /// The node was not reached.
     pub unreachable: bool,
+    /// The node does not know the step that was to be joined, and will not run it should it still come.
+    pub unknown: bool,
 }
 
 /// How a step ended.

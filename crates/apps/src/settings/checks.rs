@@ -28,13 +28,26 @@ pub(super) fn repo(value: &Value) -> Result<(), CheckError> {
 pub(super) fn path(value: &Value) -> Result<(), CheckError> {
     is_plain(value.as_str().unwrap_or_default())
         .then_some(())
-        .ok_or_else(|| CheckError::new("expected an absolute path without `..`"))
+        .ok_or_else(|| CheckError::new("expected an absolute path without `..`, `.git` and `.svn`"))
+}
+
+pub(super) fn shared(value: &Value) -> Result<(), CheckError> {
+    let one = std::slice::from_ref(value);
+    let entries = value.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_str);
+    match entries.into_iter().find(|entry| !herald_deploy::is_inside(entry)) {
+        Some(entry) => Err(CheckError::new(format!("`{entry}` is not a relative path inside the tree"))),
+        None => Ok(()),
+    }
 }
 
 /// Whether a deployment can have this path.
 pub(super) fn is_plain(text: &str) -> bool {
     let path = Path::new(text);
-    let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let plain = path.components().all(|part| match part {
+        Component::RootDir => true,
+        Component::Normal(name) => name != ".git" && name != ".svn",
+        _ => false,
+    });
     path.is_absolute() && plain && path.file_name().is_some() && !text.contains('\0')
 }
 
@@ -109,6 +122,12 @@ mod tests {
             (path, json!("/srv/../etc"), false),
             (path, json!("srv"), false),
             (path, json!("/"), false),
+            (path, json!("/srv/shop/.git"), false),
+            (shared, json!(["uploads/", ".env"]), true),
+            (shared, json!("uploads/"), true),
+            (shared, json!(["uploads/", "../x"]), false),
+            (shared, json!(["/etc"]), false),
+            (shared, json!([".git/hooks"]), false),
             (auth, json!("machine"), true),
             (auth, json!("nobody"), false),
             (auth, json!({"username": "a", "password": "b \"%ü"}), true),

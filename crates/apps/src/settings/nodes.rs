@@ -99,7 +99,7 @@ fn one<'a>(name: &str, own: Option<&'a Value>, all: &'a Nodes) -> Result<NamedNo
     }
     let path = own.get("path").and_then(Value::as_str);
     if own.get("path").is_some() && !path.is_some_and(is_plain) {
-        return wrong(format!("{name}: path: expected an absolute path without `..`"));
+        return wrong(format!("{name}: path: expected an absolute path without `..`, `.git` and `.svn`"));
     }
     let hooks = own.get("hooks").filter(|hooks| !hooks.is_null());
     let hooks = match hooks {

@@ -91,7 +91,8 @@ fn tree() -> Vec<OptionSpec> {
             "shared",
             OptionKind::Texts,
             "Files, and folders with a `/` at the end, that stay through all deployments; relative. Not with `in_place`.",
-        ),
+        )
+        .check(checks::shared),
         new("keep", OptionKind::Integer { min: 1, max: 1000 }, "How many good trees each node keeps, with the live one.")
             .default(5),
         new(

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::problem;
+
 /// The largest file that a reference may name.
 const LARGEST: u64 = 1 << 20;
 /// What a reference begins with.
@@ -15,8 +17,8 @@ const BEGINNINGS: [&str; 2] = ["${env:", "${file:"];
 pub struct Lookup<'a> {
     /// The value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The folder at which relative paths begin: that of the configuration file.
-    pub folder: PathBuf,
+    /// The folder at which relative paths begin that are written at a place: that of the file with this place.
+    pub folder: &'a dyn Fn(&problem::Path) -> PathBuf,
 }
 
 /// `${env:NAME}` or `${file:/path}`.
@@ -126,11 +128,11 @@ impl<'a> Reference<'a> {
         })
     }
 
-    /// The secret that it names. One line break at its end is cut.
+    /// The secret that it names; `at` is its place. One line break at its end is cut.
     ///
     /// # Errors
     /// When there is none, or it is empty.
-    pub fn look_up(&self, lookup: &Lookup<'_>) -> Result<String, ReferenceError> {
+    pub fn look_up(&self, lookup: &Lookup<'_>, at: &problem::Path) -> Result<String, ReferenceError> {
         match *self {
             Self::Env(name) => {
                 let value = (lookup.variable)(name).ok_or_else(|| ReferenceError::NotSet(name.to_owned()))?;
@@ -138,7 +140,7 @@ impl<'a> Reference<'a> {
                 without_line_break(&text).ok_or_else(|| ReferenceError::EmptyVariable(name.to_owned()))
             }
             Self::File(path) => {
-                let text = read(&lookup.folder.join(path));
+                let text = read(&(lookup.folder)(at).join(path));
                 let secret = text.and_then(|text| without_line_break(&text).ok_or(FileError::Empty));
                 secret.map_err(|why| ReferenceError::File { path: path.to_owned(), why })
             }
@@ -282,8 +284,10 @@ mod tests {
         std::fs::write(folder.path().join("bytes"), [0xff]).unwrap();
         let large = File::create(folder.path().join("large")).unwrap();
         large.set_len(LARGEST + 1).unwrap();
-        let lookup = Lookup { variable: &|_| None, folder: folder.path().to_owned() };
-        let read = |path| Reference::File(path).look_up(&lookup);
+        let in_folder = |_: &problem::Path| folder.path().to_owned();
+        let lookup = Lookup { variable: &|_| None, folder: &in_folder };
+        let at = problem::Path::top();
+        let read = |path| Reference::File(path).look_up(&lookup, &at);
         assert_eq!(read("good").unwrap(), "a secret");
         for (path, why) in [
             ("empty", FileError::Empty),
@@ -295,6 +299,6 @@ mod tests {
         ] {
             assert_eq!(read(path), Err(ReferenceError::File { path: path.to_owned(), why }));
         }
-        assert_eq!(Reference::Env("X").look_up(&lookup), Err(ReferenceError::NotSet("X".to_owned())));
+        assert_eq!(Reference::Env("X").look_up(&lookup, &at), Err(ReferenceError::NotSet("X".to_owned())));
     }
 }

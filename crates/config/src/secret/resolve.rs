@@ -162,7 +162,7 @@ impl<'a> SecretResolver<'a> {
                 self.written(text, at, under);
             }
             Some(Err(why)) => self.problems.push(problem(&why, at)),
-            Some(Ok(reference)) => match reference.look_up(&self.lookup) {
+            Some(Ok(reference)) => match reference.look_up(&self.lookup, &at.path()) {
                 Err(why) => {
                     self.problems.push(problem(&why, at));
                     // Whatever else reads it finds nothing wrong with it.

@@ -288,7 +288,10 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
             "" => Err(ValueError::says("a path cannot be empty")),
             path if path.contains('\0') => Err(ValueError::says("a path cannot hold a zero byte")),
             path => match path.strip_prefix("~/") {
-                Some(rest) => in_home(rest).map(Some),
+                Some(rest) => match in_home(rest) {
+                    Some(path) => Ok(Some(Value::String(path.to_string_lossy().into_owned()))),
+                    None => Err(ValueError::says("`~` is not known: HOME is not set")),
+                },
                 None => same(),
             },
         },

@@ -3,7 +3,7 @@
 
 mod check;
 mod check_error;
-mod home;
+pub(crate) mod home;
 pub mod markdown;
 mod schema;
 mod size;

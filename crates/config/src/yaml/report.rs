@@ -26,6 +26,8 @@ pub struct Problems {
 pub struct LocatedProblem {
     /// How bad it is.
     pub severity: Severity,
+    /// The file that it is in.
+    pub file: String,
     /// Where it begins: the line, from 1.
     pub line: usize,
     /// The character of that line, from 1.
@@ -60,6 +62,13 @@ impl Problems {
     #[must_use]
     pub fn warnings(&self) -> Vec<LocatedProblem> {
         self.found.iter().filter(|found| found.severity == Severity::Warning).cloned().collect()
+    }
+}
+
+/// Those of several texts, one after the other.
+impl FromIterator<Self> for Problems {
+    fn from_iter<T: IntoIterator<Item = Self>>(problems: T) -> Self {
+        Self { found: problems.into_iter().flat_map(|problems| problems.found).collect() }
     }
 }
 
@@ -155,7 +164,7 @@ impl SourceText {
         if let Some(help) = &help {
             let _ = writeln!(text, "{blank} = help: {help}");
         }
-        LocatedProblem { severity, line, column, message, help, text }
+        LocatedProblem { severity, file: self.file.clone(), line, column, message, help, text }
     }
 
     fn advice(&self, help: &str) -> String {

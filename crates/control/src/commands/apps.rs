@@ -193,6 +193,19 @@ fn worst(app: &model::AppResource) -> &'static str {
     ["broken", "drifted", "outdated", "unknown"].into_iter().find(|state| has(state)).unwrap_or("in_sync")
 }
 
+/// `app  shop: 0123456789ab, in_sync`; nothing without applications.
+pub(super) fn status_lines(list: &model::AppList) -> Vec<String> {
+    let line = |app: &model::AppResource| {
+        let mut line =
+            format!("app            {}: {}, {}", app.name, short(app.revision.as_ref()), worst(app));
+        line.extend(app.hold.iter().map(|hold| format!("; held by {}: {}", hold.by, hold.reason)));
+        let went_wrong = app.last.as_ref().filter(|last| *last != "succeeded");
+        line.extend(went_wrong.map(|last| format!("; the last deployment: {last}")));
+        line
+    };
+    list.items.iter().map(line).collect()
+}
+
 /// Carries it out.
 #[must_use]
 pub fn show(arguments: &AppArguments, clock: &dyn Clock) -> CommandOutput {

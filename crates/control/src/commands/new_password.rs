@@ -3,12 +3,12 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 4096;
 /// What the terminal sends for Ctrl-C while it makes no signal of it.
-const CTRL_C: char = '\u{3}';
+const CTRL_C: u8 = 3;
 
 /// No password was read.
 #[derive(Debug, thiserror::Error)]
@@ -42,21 +42,29 @@ fn ask(question: &str) -> Result<String, UnreadPassword> {
     let typed = line(&mut io::stdin().lock());
     drop(hidden);
     let _ = terminal.write_all(b"\n");
-    typed.and_then(|typed| if typed.contains(CTRL_C) { Err(UnreadPassword::None) } else { Ok(typed) })
+    typed
 }
 
+/// A line, or what is typed up to Ctrl-C.
 fn line(input: &mut impl BufRead) -> Result<String, UnreadPassword> {
     let mut line = Vec::new();
-    if input.take(LONGEST).read_until(b'\n', &mut line)? == 0 {
-        return Err(UnreadPassword::None);
+    for byte in input.take(LONGEST).bytes() {
+        match byte? {
+            b'\n' => return text(line),
+            CTRL_C => return Err(UnreadPassword::None),
+            byte => line.push(byte),
+        }
     }
-    let line = String::from_utf8(line).map_err(|_| io::Error::other("it is not valid UTF-8"))?;
-    let line = line.strip_suffix('\n').unwrap_or(&line);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    if line.is_empty() { Err(UnreadPassword::None) } else { text(line) }
 }
 
-/// While this exists, the terminal shows nothing of what is typed, and Ctrl-C is a character: a signal would end the
-/// program and leave the terminal like that.
+fn text(mut line: Vec<u8>) -> Result<String, UnreadPassword> {
+    line.pop_if(|last| *last == b'\r');
+    Ok(String::from_utf8(line).map_err(|_| io::Error::other("it is not valid UTF-8"))?)
+}
+
+/// While this exists, the terminal shows nothing of what is typed, and Ctrl-C is a character that ends the line: a
+/// signal would end the program and leave the terminal like that.
 struct HiddenInput(Termios);
 
 impl HiddenInput {
@@ -64,6 +72,7 @@ impl HiddenInput {
         let before = tcgetattr(io::stdin())?;
         let mut hidden = before.clone();
         hidden.local_modes &= !(LocalModes::ECHO | LocalModes::ISIG);
+        hidden.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
         tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
         Ok(Self(before))
     }
@@ -88,6 +97,7 @@ mod tests {
             (" spaces count ", Some(" spaces count ")),
             ("\n", Some("")),
             ("", None),
+            ("corr\u{3}", None),
         ] {
             assert_eq!(line(&mut input.as_bytes()).ok().as_deref(), expected, "{input:?}");
         }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::apps;
 use super::listing::{self, IdLength};
 use super::published;
 use super::queue_listing;
@@ -45,6 +46,7 @@ struct DaemonReport {
     nodes: Value,
     published: Value,
     queues: Value,
+    apps: Value,
     triggers: Value,
 }
 
@@ -85,6 +87,7 @@ impl DaemonReport {
             nodes: get("/v1/nodes")?,
             published: get("/v1/published")?,
             queues: get("/v1/queues")?,
+            apps: get("/v1/apps")?,
             triggers: get("/v1/triggers")?,
         })
     }
@@ -100,6 +103,7 @@ impl DaemonReport {
             "nodes": self.nodes,
             "published": self.published.get("items").cloned().unwrap_or_default(),
             "queues": self.queues.get("items").cloned().unwrap_or_default(),
+            "apps": self.apps.get("items").cloned().unwrap_or_default(),
             "triggers": self.triggers,
         })
     }
@@ -124,6 +128,7 @@ impl DaemonReport {
         lines.extend(nodes_line(&nodes));
         lines.extend(published::status_line(&read(&self.published)?));
         lines.extend(queue_listing::status_lines(&read(&self.queues)?));
+        lines.extend(apps::status_lines(&read(&self.apps)?));
         lines.push(format!("failed (24 h)  {}", count(&failed)));
         let mut text = lines.join("\n");
         if !failed.items.is_empty() {
@@ -197,6 +202,10 @@ mod tests {
             nodes: json!([node("web1", "online"), node("web2", "offline")]),
             published: json!({"items": []}),
             queues: json!({"items": []}),
+            apps: json!({"items": [{"name": "shop", "type": "git", "mode": "exchange", "repo": "r", "revision": "0123456789abcdef",
+                "since": null, "previous": null, "hold": null, "freeze": null, "running": null, "last": "reverted",
+                "nodes": {"web1": {"path": "/srv", "online": true, "revision": null, "state": "drifted", "modified": [],
+                    "catch_up": null, "error": null, "checked_at": null}}}]}),
             triggers: json!([
                 trigger("late", "2026-11-28T15:00:00Z"),
                 trigger("soon", "2026-11-28T13:00:30Z")
@@ -213,6 +222,7 @@ mod tests {
             "1 running, 2 queued",
             "damaged        job 7 cannot be read",
             "1 online, 1 offline (web2)",
+            "app            shop: 0123456789ab, drifted; the last deployment: reverted",
             "failed (24 h)  0",
             "  soon  in 30 seconds\n  late  in 2 hours",
         ] {

@@ -212,8 +212,8 @@ pub struct DeploymentAccepted {
     pub event_id: String,
     /// The job that carries it out; null where it is not made yet.
     pub job_id: Option<String>,
-    /// The exact revision.
-    pub revision: String,
+    /// The exact revision; null where it takes long to find it out, and the job does.
+    pub revision: Option<String>,
 }
 
 /// What a deployment or a rollback takes.

@@ -44,6 +44,7 @@ impl Deployer {
             for file in known {
                 let _ = std::fs::remove_file(file);
             }
+            tree::remove_index(&at)?;
             tree::remove(&at)
         })
         .await

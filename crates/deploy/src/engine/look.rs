@@ -257,6 +257,9 @@ impl Deployer {
                     (Some(_), DeployError::Origin(_)) => Ok(0),
                     (_, error) => Err(error),
                 })?;
+            // A new copy has all files once more, in its administration.
+            let is_twice = is_in_place && !self.source.is_copy(path);
+            let written = if is_twice { written.saturating_mul(2) } else { written };
             plan.needed = written.saturating_add(written / 10).saturating_add(self.target.reserve);
         }
         plan.free = tree::free_room(path)?;

@@ -139,6 +139,29 @@ pub(crate) fn remove(folder: &Path) -> Result<(), DeployError> {
     }
 }
 
+/// The index of git while it writes a tree; it is beside the tree.
+pub(crate) fn index_of(tree: &Path) -> PathBuf {
+    let mut name = tree.as_os_str().to_owned();
+    name.push(".index");
+    name.into()
+}
+
+/// Removes the index that a killed git left, and its lock.
+pub(crate) fn remove_index(tree: &Path) -> Result<(), DeployError> {
+    let index = index_of(tree);
+    let mut lock = index.clone().into_os_string();
+    lock.push(".lock");
+    for file in [index, lock.into()] {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(DeployError::io("remove", &file, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Removes files and folders of this name at every depth.
 pub(crate) async fn remove_named(root: &Path, name: &'static str) -> Result<(), DeployError> {
     let root = root.to_owned();

@@ -137,7 +137,12 @@ impl Source for GitRepository {
         let Some(from) = from else { return Ok(sizes.map(|(_, size)| size).sum()) };
         let changed: std::collections::HashSet<String> =
             self.names(from, to, run).await?.into_iter().collect();
-        Ok(sizes.filter(|(path, _)| changed.contains(*path)).map(|(_, size)| size).sum())
+        let written: u64 = sizes.filter(|(path, _)| changed.contains(*path)).map(|(_, size)| size).sum();
+        // The copy gets the commits between as well. Git before 2.31 does not say how large they are.
+        let usage = ["rev-list", "--objects", "--disk-usage", &format!("{from}..{to}"), "--"];
+        let usage = self.0.run(self.0.here().args(usage), run).await?;
+        let history = usage.stdout.text().trim().parse::<u64>().ok().filter(|_| usage.is_success());
+        Ok(written.saturating_add(history.unwrap_or_default()))
     }
 
     async fn export(&self, revision: &str, into: &Path, run: &StepRun<'_>) -> Result<(), DeployError> {
@@ -145,7 +150,7 @@ impl Source for GitRepository {
             git_copy::checkout(&self.0, into, revision, run).await?;
             return tree::remove_named(into, ".git").await;
         }
-        let index = into.with_extension("index");
+        let index = tree::index_of(into);
         let prepare = |args: &[&str]| {
             let mut work_tree = std::ffi::OsString::from("--work-tree=");
             work_tree.push(into);
@@ -159,8 +164,8 @@ impl Source for GitRepository {
             Ok(_) => self.0.must(prepare(&["checkout-index", "--all", "--force", "--quiet"]), run).await,
             Err(error) => Err(error),
         };
-        let _ = std::fs::remove_file(&index);
-        written.map(drop)
+        written?;
+        tree::remove_index(into)
     }
 
     fn is_copy(&self, copy: &Path) -> bool {

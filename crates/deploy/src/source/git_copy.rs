@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::busy;
+use super::git_locks;
 use super::git_mirror::{GitMirror, kept};
 use super::surface::CopyState;
 use crate::command::StepRun;
@@ -137,6 +137,8 @@ pub(super) async fn update(
 ) -> Result<(), DeployError> {
     unlock(copy).await?;
     bring(git, copy, to, run).await?;
+    // Files that were only touched, or copied with the folder, are no changes; it fails where some are.
+    git.run(git.command(copy).args(["update-index", "-q", "--refresh"]), run).await?;
     // It stops, before it writes anything, at files that were changed on this machine and by the update.
     let reset = git.command(copy).args(["reset", "--quiet", "--keep", to]);
     let end = git.run(reset, run).await?;
@@ -179,7 +181,7 @@ pub(super) async fn repair(
 ) -> Result<(), DeployError> {
     // Written before the locks go, so that a repair that is killed is repeated, too.
     let begun = copy.join(REPAIR);
-    if !locks(copy).is_empty() {
+    if !git_locks::found(&admin(copy)).is_empty() {
         crate::place::record::write_synced(&begun, b"")?;
     }
     unlock(copy).await?;
@@ -243,37 +245,11 @@ async fn is_untouched(
     Ok(git.run(index, run).await?.is_success())
 }
 
-/// Removes the lock files that dead processes left. The kernel's lock of the path is held, so ours are dead; whether
-/// another one lives is looked at.
+/// Removes the lock files that dead processes left in a working copy.
 pub(super) async fn unlock(copy: &Path) -> Result<(), DeployError> {
-    let locks = locks(copy);
-    if locks.is_empty() {
-        return Ok(());
-    }
-    busy::refuse_living(&copy.join(".git"), copy).await?;
-    for lock in locks {
-        std::fs::remove_file(&lock).map_err(|error| DeployError::io("remove", &lock, error))?;
-    }
-    Ok(())
+    git_locks::remove(&admin(copy), copy).await
 }
 
-/// The lock files of git.
-fn locks(copy: &Path) -> Vec<PathBuf> {
-    let admin = copy.join(".git");
-    let names =
-        ["index.lock", "HEAD.lock", "ORIG_HEAD.lock", "packed-refs.lock", "config.lock", "shallow.lock"];
-    let mut locks: Vec<PathBuf> = names.into_iter().map(|name| admin.join(name)).collect();
-    let mut folders = vec![admin.join("refs")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            match entry.path() {
-                path if is_folder => folders.push(path),
-                path if path.extension().is_some_and(|end| end == "lock") => locks.push(path),
-                _ => {}
-            }
-        }
-    }
-    locks.retain(|lock| lock.symlink_metadata().is_ok());
-    locks
+fn admin(copy: &Path) -> PathBuf {
+    copy.join(".git")
 }

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::git_locks;
 use crate::command::{CommandEnd, CommandStarter, StepRun, ToolCommand};
 use crate::error::{DeployError, SourceError};
 use crate::place::lock::KernelLock;
+use crate::place::tree;
 use crate::target::{DeployOrigin, OriginAuth};
 
 /// Keeps a commit from being removed after its branch was.
@@ -58,12 +60,14 @@ impl GitMirror {
         self.command(&self.folder)
     }
 
+    /// Runs it to its end. One that was killed has said nothing, also where it is asked a question.
     pub(super) async fn run(
         &self,
         command: ToolCommand<'_>,
         run: &StepRun<'_>,
     ) -> Result<CommandEnd, DeployError> {
-        self.starter.run(command, run).await
+        let name = name_of(&command);
+        self.starter.run(command, run).await?.by_itself(name)
     }
 
     /// Runs it; where it fails, its words become an error.
@@ -127,19 +131,27 @@ impl GitMirror {
         self.must(command, run).await
     }
 
-    /// Makes the mirror where it is missing, and waits for others that use it.
+    /// Makes the mirror where it is missing, and waits for others that use it. What killed programs left in it goes.
     pub(super) async fn open(&self, run: &StepRun<'_>) -> Result<KernelLock, DeployError> {
         let above = self.folder.parent().unwrap_or(&self.folder).to_owned();
         std::fs::create_dir_all(&above).map_err(|error| DeployError::io("create", &above, error))?;
-        let lock =
-            KernelLock::wait(&self.folder.with_extension("lock"), &self.folder.with_extension("lock"), run)
-                .await?;
-        if !self.folder.join("HEAD").exists() {
-            let init = self.command(&above).args(["init", "--quiet", "--bare"]).arg(&self.folder);
-            self.must(init, run).await?;
-            let url = self.here().args(["config", "remote.origin.url"]).arg(&self.origin.url);
-            self.must(url, run).await?;
+        let file = self.folder.with_extension("lock");
+        let lock = KernelLock::wait(&file, &file, run).await?;
+        if self.folder.join("HEAD").exists() {
+            git_locks::remove(&self.folder, &self.folder).await?;
+            return Ok(lock);
         }
+        // Beside it first: a mirror is whole, or not there.
+        let fresh = self.folder.with_extension("new");
+        for folder in [&fresh, &self.folder] {
+            tree::remove(folder)?;
+        }
+        let init = self.command(&above).args(["init", "--quiet", "--bare"]).arg(&fresh);
+        self.must(init, run).await?;
+        let url = self.command(&fresh).args(["config", "remote.origin.url"]).arg(&self.origin.url);
+        self.must(url, run).await?;
+        std::fs::rename(&fresh, &self.folder)
+            .map_err(|error| DeployError::io("rename", &self.folder, error))?;
         Ok(lock)
     }
 
@@ -247,7 +259,7 @@ pub(super) fn explain(url: &str, command: &str, words: &str) -> SourceError {
     ]) {
         return SourceError::Credentials { url, detail };
     }
-    if has(&["SSL certificate", "Host key verification failed", "certificate verify"]) {
+    if has(&["SSL certificate", "Host key verification failed", "certificate verif"]) {
         return SourceError::Certificate { url, detail };
     }
     let absent =
@@ -298,6 +310,18 @@ mod tests {
         assert!(filled.contains(&format!("username=ann\npassword={password}")), "{filled}");
         let left = std::fs::read_dir(mirror.folder.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|file| !file.file_name().display().to_string().contains("auth-")));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_killed_has_not_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = DeployOrigin::new(SourceKind::Git, "https://git.example.com/shop.git");
+        let mirror = GitMirror::new(CommandStarter::new(Duration::from_secs(1)), origin, folder.path());
+        let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(30));
+        let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+        let git = mirror.command(folder.path()).args(["-c", "alias.end=!kill -9 $PPID", "end"]);
+        let error = mirror.run(git, &run).await.err().unwrap().to_string();
+        assert_eq!(error, "`git end` failed: killed by signal 9 (SIGKILL)");
     }
 
     #[test]

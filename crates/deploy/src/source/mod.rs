@@ -3,6 +3,7 @@
 mod busy;
 mod git;
 mod git_copy;
+mod git_locks;
 mod git_mirror;
 mod surface;
 mod svn;

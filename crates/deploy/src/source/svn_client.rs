@@ -73,12 +73,14 @@ impl SvnClient {
         (self.origin.externals == Externals::Ignore).then_some("--ignore-externals")
     }
 
+    /// Runs it to its end. One that was killed has said nothing, also where it is asked a question.
     pub(super) async fn run(
         &self,
         command: ToolCommand<'_>,
         run: &StepRun<'_>,
     ) -> Result<CommandEnd, DeployError> {
-        self.starter.run(command, run).await
+        let name = name_of(&command);
+        self.starter.run(command, run).await?.by_itself(name)
     }
 
     /// Runs it; where it fails, its words become an error.
@@ -88,7 +90,7 @@ impl SvnClient {
         revision: &str,
         run: &StepRun<'_>,
     ) -> Result<CommandEnd, DeployError> {
-        let name = command.args.first().map(|word| format!("svn {}", word.display())).unwrap_or_default();
+        let name = name_of(&command);
         let end = self.run(command, run).await?;
         if end.is_success() {
             return Ok(end);
@@ -102,6 +104,12 @@ impl SvnClient {
         std::fs::create_dir_all(above).map_err(|error| DeployError::io("create", above, error))?;
         KernelLock::wait(&self.cache.with_extension("lock"), &self.cache.with_extension("lock"), run).await
     }
+}
+
+/// `svn update`, `svnversion`.
+fn name_of(command: &ToolCommand<'_>) -> String {
+    let word = command.args.first().filter(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    word.map_or_else(|| command.program.to_owned(), |word| format!("{} {}", command.program, word.display()))
 }
 
 /// What the words of `svn` mean: there are several lines with a code each, and the exit code is always 1.

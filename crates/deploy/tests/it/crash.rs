@@ -264,3 +264,62 @@ async fn locks_of_dead_programs_are_removed() {
         assert_eq!(app.live(), two, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn what_dead_programs_left_in_caches_is_removed() {
+    let [one, two] = trees();
+    let mut app = App::new(SourceKind::Git, DeployMode::Exchange);
+    let caches = app.folder.path().join("work/deploy/git");
+    let first = app.repository.commit("first", &one);
+    let second = app.repository.commit("second", &two);
+    // `git init` was killed: a mirror that is half there, under both names.
+    app.deploy(&first).await.unwrap();
+    let mirror = fs::read_dir(&caches)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.is_dir())
+        .unwrap();
+    let beside = mirror.with_extension("new");
+    fs::rename(&mirror, &beside).unwrap();
+    fs::remove_file(beside.join("HEAD")).unwrap();
+    fs::create_dir_all(mirror.join("objects")).unwrap();
+    app.deploy(&second).await.unwrap();
+    assert!(mirror.join("HEAD").exists() && !beside.exists());
+    // `git fetch` and `git update-ref` were killed.
+    let third = app.repository.commit("third", &one);
+    let kept = format!("refs/herald/keep/{third}.lock");
+    let locks = [
+        "packed-refs.lock",
+        "HEAD.lock",
+        "config.lock",
+        "objects/maintenance.lock",
+        "refs/heads/main.lock",
+        &kept,
+    ];
+    for lock in locks {
+        fs::create_dir_all(mirror.join(lock).parent().unwrap()).unwrap();
+        fs::write(mirror.join(lock), "").unwrap();
+    }
+    app.deploy(&third).await.unwrap();
+    assert!(locks.iter().all(|lock| !mirror.join(lock).exists()));
+}
+
+#[tokio::test]
+async fn the_index_of_a_git_that_was_killed_goes_with_its_tree() {
+    let minute = Minute::new();
+    let [one, two] = trees();
+    let mut app = App::new(SourceKind::Git, DeployMode::Exchange);
+    let first = app.repository.commit("first", &one);
+    let second = app.repository.commit("second", &two);
+    app.deploy(&first).await.unwrap();
+    assert!(Crash { app: &app, id: "crash", revision: &second, does_revert: false }.at("deploy-preparing"));
+    let side = app.folder.path().join("www/shop.herald");
+    let record: Value = serde_json::from_slice(&fs::read(side.join("record.json")).unwrap()).unwrap();
+    let name = record["step"]["to_tree"].as_str().unwrap();
+    for end in ["", ".lock"] {
+        fs::write(side.join(format!("trees/{name}.index{end}")), "").unwrap();
+    }
+    app.deployer().recover(&minute.run()).await.unwrap();
+    assert_eq!(fs::read_dir(side.join("trees")).unwrap().count(), 0);
+}

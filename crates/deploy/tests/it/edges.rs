@@ -120,6 +120,24 @@ async fn a_path_that_was_removed_at_head() {
 }
 
 #[tokio::test]
+async fn files_that_were_only_touched() {
+    for kind in KINDS {
+        let mut app = App::new(kind, DeployMode::InPlace);
+        let first = app.repository.commit("first", &files(&[("a", "1"), ("b", "1")]));
+        app.deploy(&first).await.unwrap();
+        let file = app.target.path.join("a");
+        let other = app.target.path.join("other");
+        fs::copy(&file, &other).unwrap();
+        fs::rename(&other, &file).unwrap();
+        let past = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        File::options().append(true).open(app.target.path.join("b")).unwrap().set_modified(past).unwrap();
+        let second = app.repository.commit("second", &files(&[("a", "2"), ("b", "2")]));
+        app.deploy(&second).await.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        assert_eq!(app.live(), files(&[("a", "2"), ("b", "2")]), "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn kinds_have_the_same_rules() {
     for kind in KINDS {
         let mut app = App::new(kind, DeployMode::InPlace);

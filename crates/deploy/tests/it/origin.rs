@@ -157,3 +157,26 @@ fn targets_that_cannot_be_used() {
         assert!(app.target.check().is_err(), "{url}");
     }
 }
+
+/// What a new copy writes it has once more in its administration; one of Git gets the commits between as well.
+#[tokio::test]
+async fn the_room_that_each_mode_needs() {
+    let minute = Minute::new();
+    let large = "x".repeat(100_000);
+    for kind in KINDS {
+        for (mode, times) in MODES.into_iter().zip([2, 1, 1]) {
+            let mut app = App::new(kind, mode);
+            let first = app.repository.commit("first", &files(&[("a", &large)]));
+            let plan = app.deployer().plan(&first, &minute.run()).await.unwrap();
+            assert_eq!(plan.needed, times * 110_000, "{kind:?} {mode:?}");
+        }
+    }
+    let mut app = App::new(SourceKind::Git, DeployMode::InPlace);
+    let first = app.repository.commit("first", &files(&[("a", "1")]));
+    app.deploy(&first).await.unwrap();
+    let noise: String = (0..100_000_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761))).collect();
+    app.repository.commit("large", &files(&[("a", "1"), ("large", &noise)]));
+    let third = app.repository.commit("without it", &files(&[("a", "2")]));
+    let plan = app.deployer().plan(&third, &minute.run()).await.unwrap();
+    assert!(plan.needed > 200_000, "{plan:?}");
+}

@@ -208,14 +208,18 @@ impl RunnerClient {
     async fn unknown(&self, connection: &RunnerConnection, request: &RunnerRequest) -> RunnerFailure {
         let at = &connection.shown;
         // The request of the earlier process may still be on its way: the runner is to reject it then.
-        if request.resumed
-            && let Err(fault) = connection.cancel(&request.key, std::future::pending()).await
-        {
-            tracing::warn!(job_id = %request.key.job_id, runner = %at, %fault, "cannot cancel a lost job");
+        let mut is_unknown = false;
+        if request.resumed {
+            match connection.cancel(&request.key, std::future::pending()).await {
+                Ok(_) => is_unknown = true,
+                Err(fault) => {
+                    tracing::warn!(job_id = %request.key.job_id, runner = %at, %fault, "cannot cancel a lost job");
+                }
+            }
         }
-        RunnerFailure::lost(format!(
-            "the runner {at} does not know the job: it was probably restarted, or never received the job"
-        ))
+        let error = "it was probably restarted, or never received the job";
+        let lost = RunnerFailure::lost(format!("the runner {at} does not know the job: {error}"));
+        RunnerFailure { is_unknown, ..lost }
     }
 
     /// The job, and what it writes while it runs.

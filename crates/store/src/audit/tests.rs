@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_core::actor::Actor;
-use herald_core::clock::SystemClock;
+use herald_core::clock::{Clock as _, SystemClock};
 
 use super::*;
 use crate::history::{Keep, schema};
 use crate::lock;
 use crate::store::JournalStore;
+use crate::whole_state::salvage;
 
 fn store(folder: &std::path::Path) -> JournalStore {
     JournalStore::open(folder, Keep { time: Duration::from_secs(3600), jobs: 10 }, Arc::new(SystemClock))
@@ -69,6 +70,13 @@ async fn entries_are_found_on_disk_and_in_memory() {
     let open = store(folder.path());
     let page = open.entries(AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
     assert_eq!(page.entries.len(), 6);
+    drop(open);
+    // And damage elsewhere.
+    let target = tempfile::tempdir().unwrap();
+    salvage(folder.path(), target.path(), SystemClock.now()).unwrap();
+    let salvaged =
+        store(target.path()).entries(AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+    assert_eq!(salvaged, page);
 }
 
 #[tokio::test]

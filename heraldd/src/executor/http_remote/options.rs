@@ -8,6 +8,7 @@ use herald_core::problem::near_miss;
 use herald_core::spec::{OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
+use herald_queue_jobs::{QueueConnection, QueueConnections};
 use herald_remote::{
     ConfiguredNode, NodeRunner, Nodes, OwnNode, Protocol, RemoteSettings, RolloutStrategy, RunnerAddress,
 };
@@ -15,7 +16,6 @@ use herald_runner::config::check_secret;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::queue::{QueueConnection, QueueConnections};
 use crate::runner_address::runner_address;
 use crate::tls;
 

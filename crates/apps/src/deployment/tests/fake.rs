@@ -30,6 +30,8 @@ pub(super) enum Does {
     /// The switch fails when the new tree is live.
     FailsLive(&'static str),
     IsAway,
+    /// It does not know the step that is to be joined.
+    IsUnknown,
     Plans(Value),
     Hangs,
 }
@@ -38,6 +40,8 @@ pub(super) enum Does {
 #[derive(Default)]
 pub(super) struct FakeNodes {
     pub(super) asked: Mutex<Vec<String>>,
+    /// The ids of the jobs, in the same order; they are never forgotten.
+    pub(super) jobs: Mutex<Vec<String>>,
     pub(super) script: Mutex<HashMap<String, Does>>,
     /// What is live on each node.
     pub(super) live: Mutex<BTreeMap<String, String>>,
@@ -55,7 +59,7 @@ impl FakeNodes {
 
 fn failure(kind: RunnerFailureKind, error: &str, result: &Value) -> NodeStepOutcome {
     let result = result.as_object().cloned().unwrap_or_default();
-    Err(NodeStepFailure { kind, error: error.to_owned(), result, unreachable: false })
+    Err(NodeStepFailure { kind, error: error.to_owned(), result, unreachable: false, unknown: false })
 }
 
 #[async_trait]
@@ -64,6 +68,7 @@ impl NodeSteps for FakeNodes {
         let step = format!("{node} {}", call.name.as_str());
         let joined = if call.joined { " joined" } else { "" };
         self.asked.lock().unwrap().push(format!("{step}{joined}"));
+        self.jobs.lock().unwrap().push(call.job_id.clone());
         let does = self.script.lock().unwrap().get(&step).cloned();
         let live = self.live.lock().unwrap().get(node).cloned();
         match does {
@@ -78,6 +83,14 @@ impl NodeSteps for FakeNodes {
                 }
                 return away;
             }
+            Some(Does::IsUnknown) if call.joined => {
+                let mut unknown = failure(RunnerFailureKind::Lost, "does not know the job", &json!({}));
+                if let Err(unknown) = &mut unknown {
+                    unknown.unknown = true;
+                }
+                return unknown;
+            }
+            Some(Does::IsUnknown) => {}
             Some(Does::Plans(plan)) => return Ok(plan.as_object().cloned().unwrap_or_default()),
             Some(Does::Hangs) => {
                 call.stop.asked().await;

@@ -1,4 +1,5 @@
 mod failures;
 mod fake;
 mod restart;
+mod settle;
 mod success;

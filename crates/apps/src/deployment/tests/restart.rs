@@ -135,3 +135,59 @@ async fn what_is_recorded_is_not_carried_out_again() {
     assert_eq!(next.app.book().await.unwrap(), recorded);
     assert!(!file.exists());
 }
+
+/// Kills the daemon while this step runs, which its node does not know then; what the next process asks the nodes.
+async fn after_an_unknown(step: &str, phase: &str) -> (Vec<String>, Vec<String>, DeploymentStatus) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = json!({"hooks": {"once": {"cmd": "migrate"}}});
+    let fixture = Fixture::new(dir.path(), &options);
+    fixture.nodes.script(step, Does::Hangs);
+    let request = Fixture::request("j1", &json!({}));
+    let deploy = fixture.app.deploy(request.clone(), Stop::new(), Arc::new(NoOutput));
+    assert!(tokio::time::timeout(Duration::from_secs(5), deploy).await.is_err(), "{step}");
+    fixture.nodes.script(step, Does::IsUnknown);
+    let status = json!({"revision": null, "deployment": "j1", "phase": phase});
+    fixture.nodes.script("web2 status", Does::Plans(status));
+    fixture.nodes.asked();
+    fixture.nodes.jobs.lock().unwrap().clear();
+    let Fixture { nodes, source, .. } = fixture;
+    let next = Fixture::with(dir.path(), &options, nodes, source);
+    let record = next.app.deploy(request, Stop::new(), Arc::new(NoOutput)).await.unwrap();
+    let jobs = next.nodes.jobs.lock().unwrap().clone();
+    (next.nodes.asked(), jobs, record.status)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_never_came_is_sent_under_another_name() {
+    use DeploymentStatus::{Lost, Reverted, Succeeded};
+    for (step, phase, asked, jobs, status) in [
+        (
+            "web2 prepare",
+            "",
+            vec!["web2 prepare joined", "web2 prepare"],
+            vec!["j1.prepare", "j1.prepare-2"],
+            Succeeded,
+        ),
+        (
+            "web2 switch",
+            "prepared",
+            vec!["web2 switch joined", "web2 status", "web2 switch"],
+            vec!["j1.switch", "j1.status-1796212800000", "j1.switch-2"],
+            Succeeded,
+        ),
+        // Its hooks may have run: it goes back.
+        (
+            "web2 switch",
+            "switched",
+            vec!["web2 switch joined", "web2 status", "web2 revert"],
+            vec!["j1.switch", "j1.status-1796212800000", "j1.revert"],
+            Reverted,
+        ),
+        ("web1 once", "", vec!["web1 once joined", "web1 revert"], vec!["j1.once", "j1.revert"], Lost),
+    ] {
+        let (found, named, ended) = after_an_unknown(step, phase).await;
+        assert_eq!(found[..asked.len()], asked, "{step} {phase}");
+        assert_eq!(named[..jobs.len()], jobs, "{step} {phase}");
+        assert_eq!(ended, status, "{step} {phase}");
+    }
+}

@@ -142,6 +142,24 @@ async fn nodes_that_are_offline() {
     }
 }
 
+#[tokio::test]
+async fn a_node_catches_up_with_what_was_rolled_back_to_also_in_a_freeze() {
+    let dir = tempfile::tempdir().unwrap();
+    let freeze = json!([{"from": "wed 11:00", "to": "wed 13:00", "time_zone": "UTC"}]);
+    let options = json!({"strategy": {"offline": "catch_up"}, "freeze": freeze});
+    let fixture = Fixture::new(dir.path(), &options);
+    for (job, revision) in [("j1", "1"), ("j2", "2")] {
+        fixture.deploy(job, &json!({"revision": revision, "override": true})).await;
+    }
+    fixture.nodes.script("web3 plan", Does::IsAway);
+    fixture.deploy("j3", &json!({"action": "rollback"})).await;
+    assert_eq!(fixture.app.to_catch_up().await.unwrap(), [("web3".to_owned(), "1".to_owned())]);
+    fixture.nodes.script.lock().unwrap().clear();
+    let late = fixture.deploy("j4", &json!({"revision": "1", "nodes": ["web3"], "automatic": 1})).await;
+    assert_eq!((late.status, fixture.live()), (DeploymentStatus::Succeeded, vec!["1".to_owned(); 3]));
+    assert!(fixture.app.to_catch_up().await.unwrap().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_node_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec};
 use herald_core::unit;
 use herald_queue::{Acknowledge, ConsumerSettings, EndStatus, RequeuePolicy, WorkerSettings};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::queue::queue_option;
+use crate::connections::queue_option;
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -223,31 +223,4 @@ fn check_backoff(given: &Value) -> Result<(), CheckError> {
         Some(factor) if factor.is_finite() && factor >= 1.0 => Ok(()),
         _ => Err(CheckError::new("expected a number, at least 1")),
     }
-}
-
-pub(super) fn results(description: Description) -> Description {
-    description
-        .gives("(the message)", "what the executor `queue` was given as `message`")
-        .gives("_queue/id", "the id of the message: that of its job at the origin")
-        .gives("_queue/topic", "the topic")
-        .gives("_queue/key", "its key, where it has one")
-        .gives("_queue/deliveries", "how often it was started, this time included")
-        .gives("_queue/attempt", "from 1, and one more each time it was requeued")
-        .gives("_queue/origin", "the node that put it")
-        .gives("_queue/event", "the event at the origin")
-        .gives("_queue/chain_depth", "how many jobs led to it, over all nodes")
-        .gives("_queue/put_again", "true where the queue had lost it and it was put again: a worker that the queue forgot may have run it")
-        .gives("_queue/lost", "why nobody knows how it ended; its jobs are recorded as lost, and do not run")
-        .example(
-            "
-queue:
-  main: {url: 'redis://localhost:6379', sign: \"${env:HERALD_QUEUE_SIGN}\"}
-
-trigger:
-  work: {type: queue, queue: main, topic: [urgent, deploy], process: 4, requeue: {on: lost}}
-
-router:
-  show: {trigger: work, selector: all, task: {show: print}}
-",
-        )
 }

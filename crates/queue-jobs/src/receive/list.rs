@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::options::QueueTriggerOptions;
 use super::runner::EventRunner;
-use crate::queue::QueueConnection;
+use crate::connections::QueueConnection;
 
 /// How often a list is asked.
 const EVERY: Duration = Duration::from_secs(1);

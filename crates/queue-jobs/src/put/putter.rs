@@ -1,118 +1,70 @@
-//! `queue`: puts a message into a queue, for workers on other machines, and may wait for what they did with it.
+//! Puts the messages of jobs, and waits for what workers did with them.
 
-mod message;
-mod options;
-mod result;
-#[cfg(test)]
-mod tests;
-
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::context::Context;
+use herald_core::executor::{Execution, Failure, FailureKind, Outcome};
 use herald_core::param::Params;
-use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec};
-use herald_core::unit;
+use herald_core::spec::{OptionSpec, Options};
+use herald_core::trigger::ComponentError;
 use herald_queue::{MessageEnd, NewMessage, OriginError, PutPolicy, WhenOffline, Withdrawal};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::{QueueConnection, QueueConnections};
-use message::MessageParams;
-use options::{PutForm, QueueExecutorOptions, WaitFor};
-
-/// How many jobs wait at once for the queue or for workers: they cost little here.
-pub const MAX_JOBS: usize = 10_000;
-
-/// The component type `queue`.
-#[must_use]
-pub fn component() -> ExecutorType {
-    let description = Description::new(
-        "queue",
-        "Puts a message into a queue, for workers on any number of machines (trigger `queue`). While the queue cannot be \
-         reached, the job waits; no event is lost, and no message is put twice.",
-    );
-    let description = options::specs().into_iter().fold(description, Description::option);
-    let description = params().into_iter().fold(description, Description::param).example(options::EXAMPLE);
-    ExecutorType::with_context(description, |options, context| {
-        let given: QueueExecutorOptions = options.parse()?;
-        let connection = QueueConnections::named(context, &given.queue)?;
-        let nodes = given.nodes(context)?;
-        Ok(Arc::new(QueueExecutor { connection, given, nodes }) as Arc<dyn Executor>)
-    })
-}
-
-fn params() -> [OptionSpec; 5] {
-    let new = OptionSpec::new;
-    [
-        new(
-            "message",
-            OptionKind::Any,
-            "What the workers get as `trigger_param`: a map. Default: the `trigger_param` of this job.",
-        ),
-        new(
-            "key",
-            OptionKind::Any,
-            "Messages with the same key run one at a time, and in the order in which their events were accepted, over all \
-             workers.",
-        ),
-        new("delay", OptionKind::Any, "How long no worker gets it: a duration, or 0.")
-            .check(|delay| unit::duration_or_zero(delay).map(drop)),
-        new(
-            "max_age",
-            OptionKind::Duration,
-            "How long it may wait; when it is older, it becomes a dead letter.",
-        ),
-        new(
-            "seal",
-            OptionKind::Boolean,
-            "Encrypt the message in Redis. A message that holds a secret of the configuration is always encrypted.",
-        ),
-    ]
-}
+use super::message::MessageParams;
+use super::options::{self, PutForm, QueueExecutorOptions, WaitFor};
+use super::result;
+use crate::connections::{QueueConnection, QueueConnections};
 
 /// Puts messages.
-pub struct QueueExecutor {
+pub struct QueuePutter {
     connection: QueueConnection,
     given: QueueExecutorOptions,
     /// The nodes that must answer, where they are named.
     nodes: Vec<String>,
 }
 
-#[async_trait]
-impl Executor for QueueExecutor {
-    fn default_places(&self) -> DefaultPlaces {
-        DefaultPlaces::Elsewhere(MAX_JOBS)
+impl QueuePutter {
+    /// With these options, and a queue and the nodes of this context.
+    ///
+    /// # Errors
+    /// An option is not valid, or names a queue or a tag that does not exist.
+    pub fn new(options: &Options, context: &Context) -> Result<Self, ComponentError> {
+        let given: QueueExecutorOptions = options.parse()?;
+        let connection = QueueConnections::named(context, &given.queue)?;
+        let nodes = given.nodes(context)?;
+        Ok(Self { connection, given, nodes })
     }
 
-    fn begins_in_order(&self) -> bool {
-        true
+    /// All options, in the order in which they are documented.
+    #[must_use]
+    pub fn options() -> Vec<OptionSpec> {
+        options::specs().into()
     }
 
-    fn outlives(&self) -> bool {
+    /// What it reads from `job_param`.
+    #[must_use]
+    pub fn params() -> Vec<OptionSpec> {
+        options::params().into()
+    }
+
+    /// Whether a job goes on when this process ends.
+    #[must_use]
+    pub fn outlives(&self) -> bool {
         self.given.wire == PutForm::Stream
     }
 
-    async fn execute(&self, execution: Execution) -> Outcome {
+    /// Puts the message of a job. `again`: an earlier process may have put it. A message has the id of its job, so
+    /// the queue knows whether it has it.
+    pub async fn run(&self, execution: &Execution, again: bool) -> Outcome {
         match self.given.wire {
-            PutForm::Stream => self.put(&execution, false).await,
-            PutForm::List => self.push(&execution).await,
-        }
-    }
-
-    /// A message has the id of its job: it is put again, and the queue knows whether it has it.
-    async fn recover(&self, execution: Execution) -> Outcome {
-        match self.given.wire {
-            PutForm::Stream => self.put(&execution, true).await,
-            PutForm::List => {
+            PutForm::Stream => self.put(execution, again).await,
+            PutForm::List if again => {
                 let lost = "Herald stopped while the message was put into the list; it may be there or not";
                 Err(Failure { kind: FailureKind::Lost, ..Failure::new(lost) })
             }
+            PutForm::List => self.push(execution).await,
         }
     }
-}
 
-impl QueueExecutor {
     async fn put(&self, execution: &Execution, again: bool) -> Outcome {
         let params = MessageParams::of(execution)?;
         let message = NewMessage { again, ..params.message(execution, &self.given) };

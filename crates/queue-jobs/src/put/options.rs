@@ -5,31 +5,18 @@ use std::time::Duration;
 use herald_core::context::Context;
 use herald_core::spec::{OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
+use herald_core::unit;
 use herald_queue::WhenOffline;
 use herald_remote::Nodes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::queue::queue_option;
+use crate::connections::queue_option;
 
 /// How long a message waits before it is pushed again into a list that was full.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
 /// How long the id of a message is remembered after its end.
 pub(super) const MARKER_TTL: Duration = Duration::from_secs(60 * 60);
-
-pub(super) const EXAMPLE: &str = "
-queue:
-  main: {url: 'redis://localhost:6379', sign: \"${env:HERALD_QUEUE_SIGN}\"}
-
-trigger:
-  hook: {type: http, port: 8888}
-
-executor:
-  to_workers: {type: queue, queue: main, topic: deploy, wait: result}
-
-router:
-  put: {trigger: hook, selector: all, task: {put: to_workers}, job_param: {key: '{{ trigger_param.repo }}'}}
-";
 
 #[derive(Debug, Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -153,5 +140,35 @@ pub(super) fn specs() -> [OptionSpec; 8] {
              reaches Redis can put some.",
         )
         .default("stream"),
+    ]
+}
+
+/// What is read from `job_param`.
+pub(super) fn params() -> [OptionSpec; 5] {
+    let new = OptionSpec::new;
+    [
+        new(
+            "message",
+            OptionKind::Any,
+            "What the workers get as `trigger_param`: a map. Default: the `trigger_param` of this job.",
+        ),
+        new(
+            "key",
+            OptionKind::Any,
+            "Messages with the same key run one at a time, and in the order in which their events were accepted, over all \
+             workers.",
+        ),
+        new("delay", OptionKind::Any, "How long no worker gets it: a duration, or 0.")
+            .check(|delay| unit::duration_or_zero(delay).map(drop)),
+        new(
+            "max_age",
+            OptionKind::Duration,
+            "How long it may wait; when it is older, it becomes a dead letter.",
+        ),
+        new(
+            "seal",
+            OptionKind::Boolean,
+            "Encrypt the message in Redis. A message that holds a secret of the configuration is always encrypted.",
+        ),
     ]
 }

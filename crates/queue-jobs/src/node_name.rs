@@ -45,7 +45,7 @@ fn random_part() -> String {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn keep_node_name(state_dir: &Path, name: &QueueNode) -> std::io::Result<()> {
+pub(crate) fn keep_node_name(state_dir: &Path, name: &QueueNode) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let Some((_, part)) = name.0.rsplit_once('-') else { return Ok(()) };
     let mut new = std::fs::OpenOptions::new();

@@ -8,9 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use herald_core::executor::{DefaultPlaces, Execution, Executor, Failure, FailureKind, Outcome};
+use herald_core::executor::{Execution, Failure, FailureKind, Outcome};
 use herald_queue::{
     EndStatus, MessageEnd, NewMessage, OriginError, PieceName, PutPolicy, Queue, QueueError, QueueOrigin,
     RunnerReport, Withdrawal,
@@ -20,7 +19,7 @@ use herald_wire::ending::EndingName;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::executor::MAX_JOBS_ELSEWHERE;
+use crate::connections::QueueConnection;
 use result::ReportedResult;
 
 /// How long the runner may take to end a job that is cancelled.
@@ -33,30 +32,11 @@ const MAX_LENGTH: u64 = 100_000;
 const REMOVAL: Duration = Duration::from_secs(5);
 
 /// The runners that read a topic of a queue.
-pub(super) struct ThroughQueue {
-    pub(super) queue: Arc<dyn Queue>,
-    pub(super) origin: Arc<QueueOrigin>,
-    pub(super) topic: String,
-    pub(super) settings: Arc<RemoteSettings>,
-}
-
-#[async_trait]
-impl Executor for ThroughQueue {
-    fn default_places(&self) -> DefaultPlaces {
-        DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
-    }
-
-    fn outlives(&self) -> bool {
-        true
-    }
-
-    async fn execute(&self, execution: Execution) -> Outcome {
-        self.run(&execution, false).await
-    }
-
-    async fn recover(&self, execution: Execution) -> Outcome {
-        self.run(&execution, true).await
-    }
+pub struct ThroughQueue {
+    queue: Arc<dyn Queue>,
+    origin: Arc<QueueOrigin>,
+    topic: String,
+    settings: Arc<RemoteSettings>,
 }
 
 /// Why a job is not waited for any more.
@@ -69,7 +49,14 @@ enum GivenUp {
 type EndOfMessage<'a> = Pin<&'a mut (dyn Future<Output = Result<MessageEnd, OriginError>> + Send)>;
 
 impl ThroughQueue {
-    async fn run(&self, execution: &Execution, again: bool) -> Outcome {
+    /// The runners that read this topic.
+    #[must_use]
+    pub fn new(connection: QueueConnection, topic: String, settings: Arc<RemoteSettings>) -> Self {
+        Self { queue: connection.queue, origin: connection.origin, topic, settings }
+    }
+
+    /// Runs a job on one of them. `again`: an earlier process may have put it into the queue.
+    pub async fn run(&self, execution: &Execution, again: bool) -> Outcome {
         let message = self.message(execution, again);
         let stop_putting = CancellationToken::new();
         let end = self.end_of(&message, &stop_putting);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use herald_queue::Queue;
 use tokio::task::JoinSet;
 
-use super::connections::QueueConnections;
-use super::node_name::keep_node_name;
+use crate::connections::QueueConnections;
+use crate::node_name::keep_node_name;
 
 /// How often a queue is asked.
 const EVERY: Duration = Duration::from_secs(10);

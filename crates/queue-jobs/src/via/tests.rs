@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use herald_core::executor::{NoOutput, Stop};
 use herald_core::job::Job;
 use herald_core::secret::Mask;
@@ -242,7 +243,7 @@ async fn tried(queue: &Arc<FakeQueue>, happens: impl Fn(&Stop)) -> Tried {
     };
     let shared: Arc<dyn Queue> = queue.clone();
     let origin = Arc::new(QueueOrigin::new(shared.clone()));
-    let executor =
+    let through_queue =
         ThroughQueue { queue: shared, origin, topic: "jobs".to_owned(), settings: Arc::new(settings) };
     let (stop, began) = (Stop::new(), tokio::time::Instant::now());
     let happening = async {
@@ -250,8 +251,9 @@ async fn tried(queue: &Arc<FakeQueue>, happens: impl Fn(&Stop)) -> Tried {
         happens(&stop);
         std::future::pending().await
     };
+    let execution = execution(&stop);
     let outcome = tokio::select! {
-        outcome = executor.execute(execution(&stop)) => outcome,
+        outcome = through_queue.run(&execution, false) => outcome,
         () = happening => unreachable!(),
     };
     let outcome = outcome.map_or_else(

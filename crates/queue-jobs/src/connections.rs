@@ -9,8 +9,8 @@ use herald_core::spec::{OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
 use herald_queue::{InvalidQueueSettings, Queue, QueueOrigin, QueueSettings, RedisQueue};
 
-use super::node_name::QueueNode;
-use super::workers::QueueWorkers;
+use crate::node_name::QueueNode;
+use crate::workers::QueueWorkers;
 
 /// One queue.
 #[derive(Clone)]
@@ -140,6 +140,6 @@ impl std::fmt::Debug for QueueConnections {
 
 /// The option of a component that names a queue.
 #[must_use]
-pub fn queue_option() -> OptionSpec {
+pub(crate) fn queue_option() -> OptionSpec {
     OptionSpec::new("queue", OptionKind::Text, "The name of a queue under `queue`.").required()
 }
