@@ -23,7 +23,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// [`NotAuthenticated`]: a wrong one, or too many of them.
-    pub async fn log_in(
+    pub async fn begin_session(
         &self,
         name: &str,
         password: &str,
@@ -90,14 +90,14 @@ mod tests {
         set(Role::Operator, "correct horse battery");
         let access = AccessSettings { users: Some(path), ..AccessSettings::default() };
         let authenticator = Authenticator::new(access);
-        assert!(authenticator.log_in("anna", "wrong", None).await.is_err());
-        let login = authenticator.log_in("anna", "correct horse battery", None).await.unwrap();
+        assert!(authenticator.begin_session("anna", "wrong", None).await.is_err());
+        let login = authenticator.begin_session("anna", "correct horse battery", None).await.unwrap();
         assert_eq!((login.caller.role(), login.caller.via), (Role::Operator, Via::Page));
         let again = authenticator.resume("anna", &login.account).await.unwrap();
         assert_eq!(again, Some(login.caller));
         assert_eq!(authenticator.resume("bob", &login.account).await.unwrap(), None);
         set(Role::Viewer, "correct horse battery");
         assert_eq!(authenticator.resume("anna", &login.account).await.unwrap(), None);
-        assert!(Authenticator::default().log_in("anna", "x", None).await.is_err());
+        assert!(Authenticator::default().begin_session("anna", "x", None).await.is_err());
     }
 }

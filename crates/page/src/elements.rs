@@ -84,10 +84,10 @@ pub fn event_link(frame: &Frame<'_>, id: &str) -> Markup {
     html! { a.id href=(frame.site.at("/events", &[id])) { (short(id)) } }
 }
 
-/// The command line that does the same.
+/// The command lines that do the same, four spaces between them.
 #[must_use]
-pub fn command(line: &str) -> Markup {
-    html! { p.command { span { "On the command line: " } code { (line) } } }
+pub fn command(lines: &str) -> Markup {
+    html! { p.command { span { "On the command line: " } @for line in lines.split("    ") { code { (line) } " " } } }
 }
 
 /// A word of a command line, quoted for a shell where it must be.

@@ -52,7 +52,7 @@ pub(super) async fn log_in(
     }
     let fields = fields_in(body).await?;
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
-    let login = api.authenticator.log_in(field("name"), field("password"), visit.client).await;
+    let login = api.authenticator.begin_session(field("name"), field("password"), visit.client).await;
     let login = match login {
         Ok(login) => login,
         Err(why) => {
