@@ -143,7 +143,7 @@ impl Deployed {
         }
         for entry in fs::read_dir(side.join("manifests"))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            let tree = name.trim_end_matches(".json").trim_end_matches(".seen");
+            let tree = name.split('.').next().unwrap_or_default();
             if !kept.contains(&tree) {
                 return Ok(Err(format!("manifests/{name} is left")));
             }
