@@ -61,7 +61,10 @@ impl Frame<'_> {
     /// Whether the reader has this role on all of these.
     #[must_use]
     pub fn may_all<'n>(&self, role: Role, targets: impl IntoIterator<Item = &'n str>) -> bool {
-        self.caller.is_some_and(|caller| caller.may_all(role, targets).is_ok())
+        self.caller.is_some_and(|caller| {
+            // Of nothing at all, who has the role nowhere may do nothing either.
+            caller.require_somewhere(role).is_ok() && caller.may_all(role, targets).is_ok()
+        })
     }
 
     /// Whether the reader has this role everywhere.

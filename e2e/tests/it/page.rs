@@ -33,6 +33,7 @@ access:
 page: {port: 0, base: /herald/, title: Production <b>}
 trigger:
   tick: {type: cron, cron: '@yearly'}
+  alone: {type: cron, cron: '@yearly'}
 executor:
   sh: {type: local, work_dir: '@DIR@/work'}
 router:

@@ -10,6 +10,7 @@ use herald_page::screens;
 use http::StatusCode;
 
 use super::job_log::{self, LogAsked};
+use super::state::FoundProblems;
 use super::visit::{ApiState, Visit};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
@@ -153,12 +154,16 @@ pub(super) async fn audit(
 pub(super) async fn config(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let info = about::info(State(api.clone())).await.0;
     let (path, node) = (PathBuf::from(&info.config), api.page.node.clone());
-    let loaded = tokio::task::spawn_blocking(move || match loading::load(&path, node.as_deref(), None) {
-        Ok(loaded) => (true, loaded.config.warnings.iter().map(ToString::to_string).collect()),
-        Err(error) => (false, vec![error.to_string()]),
-    });
-    let (is_valid, mut problems): (bool, Vec<String>) =
-        loaded.await.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    let check = move || match loading::load(&path, node.as_deref(), None) {
+        Ok(loaded) => FoundProblems {
+            is_valid: true,
+            problems: loaded.config.warnings.iter().map(ToString::to_string).collect(),
+        },
+        Err(error) => FoundProblems { is_valid: false, problems: vec![error.to_string()] },
+    };
+    let found = api.page.checked_config(check).await;
+    let found = found.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    let FoundProblems { is_valid, mut problems } = found;
     let count = problems.len();
     // They quote lines of the file, which may hold secrets.
     if visit.caller.as_ref().is_none_or(|known| known.caller.require(Role::Admin).is_err()) {

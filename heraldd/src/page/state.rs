@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use herald_net::serve::HostRule;
 use herald_page::login_links::LoginLinks;
@@ -10,11 +11,16 @@ use herald_page::request::{OwnAddress, SessionCookie, instance_id};
 use herald_page::site::Site;
 use herald_store::sessions::Sessions;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
+use tokio::time::Instant;
 
 use crate::config::PageSettings;
 
 /// Wishes for the address of the page that wait.
 const WISHES: usize = 16;
+
+/// How long a check of the configuration counts.
+const CHECK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Where the page is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +51,15 @@ pub struct PageLook {
     pub cookie: SessionCookie,
 }
 
+/// What a check of the configuration file found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundProblems {
+    /// Whether it could be loaded.
+    pub is_valid: bool,
+    /// What is wrong, or doubtful.
+    pub problems: Vec<String>,
+}
+
 /// What the page knows between requests.
 pub struct PageState {
     /// Who is logged in.
@@ -59,6 +74,8 @@ pub struct PageState {
     receiver: Mutex<Option<mpsc::Receiver<AddressWish>>>,
     /// Seconds since 1970.
     used_at: AtomicI64,
+    /// The last check of the configuration, and when it was.
+    check: tokio::sync::Mutex<Option<(Instant, FoundProblems)>>,
 }
 
 impl PageState {
@@ -69,8 +86,17 @@ impl PageState {
         let (wishes, receiver) = mpsc::channel(WISHES);
         let look = RwLock::new(Arc::new(look(&instance, None)));
         let receiver = Mutex::new(Some(receiver));
-        let links = LoginLinks::default();
-        Self { sessions, links, node, instance, look, wishes, receiver, used_at: AtomicI64::new(0) }
+        Self {
+            sessions,
+            links: LoginLinks::default(),
+            node,
+            instance,
+            look,
+            wishes,
+            receiver,
+            used_at: AtomicI64::new(0),
+            check: tokio::sync::Mutex::default(),
+        }
     }
 
     /// How it looks now.
@@ -94,6 +120,22 @@ impl PageState {
         let gone = || NoPageAddress("Herald is starting or stopping".to_owned());
         self.wishes.try_send(reply).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// What is wrong with the configuration file: one check at a time, and not more often than every few seconds.
+    pub(crate) async fn checked_config(
+        &self,
+        check: impl FnOnce() -> FoundProblems + Send + 'static,
+    ) -> Result<FoundProblems, JoinError> {
+        let mut last = self.check.lock().await;
+        if let Some((at, found)) = &*last
+            && at.elapsed() < CHECK_AGAIN
+        {
+            return Ok(found.clone());
+        }
+        let found = tokio::task::spawn_blocking(check).await?;
+        *last = Some((Instant::now(), found.clone()));
+        Ok(found)
     }
 
     /// The wishes for its address; for the one that listens.
