@@ -155,37 +155,13 @@ impl Authenticator {
     ) -> Result<AuthenticatedCaller, NotAuthenticated> {
         let decoded = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         match decoded.as_deref().and_then(|text| text.split_once(':')) {
-            Some((name, password)) => self.log_in(name, password, client).await,
+            Some((name, password)) => {
+                let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
+                let user = self.check_password(file, name, password, client).await?;
+                Ok(settings.of_user(&user))
+            }
             None => Err(settings.unproved()),
         }
-    }
-
-    /// Who logs in with this name and password, in a form say.
-    ///
-    /// # Errors
-    /// [`NotAuthenticated`]: one of them is wrong, or there is no users file.
-    pub async fn log_in(
-        &self,
-        name: &str,
-        password: &str,
-        client: Option<IpAddr>,
-    ) -> Result<AuthenticatedCaller, NotAuthenticated> {
-        let settings = self.settings();
-        let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
-        let user = self.check_password(file, name, password, client).await?;
-        Ok(settings.of_user(&user))
-    }
-
-    /// A user who has logged in before: with the role of today, unless the user was removed.
-    ///
-    /// # Errors
-    /// [`NotAuthenticated`]: there is no such user any more.
-    pub async fn logged_in(&self, name: &str) -> Result<AuthenticatedCaller, NotAuthenticated> {
-        let settings = self.settings();
-        let Some(file) = settings.users.clone() else { return Err(settings.unproved()) };
-        let user = self.user(file, name).await?;
-        let gone = || NotAuthenticated::Unproved("this user was removed".to_owned());
-        user.map(|user| settings.of_user(&user)).ok_or_else(gone)
     }
 
     /// The user of this name and password. Wrong ones slow down further attempts from there.

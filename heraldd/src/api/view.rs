@@ -46,7 +46,7 @@ impl View {
     }
 
     /// The trigger of this name.
-    pub(super) fn trigger(&self, name: &str) -> Option<Name> {
+    pub(crate) fn trigger(&self, name: &str) -> Option<Name> {
         self.triggers.iter().find(|(known, ..)| **known == *name).map(|(known, ..)| known.clone())
     }
 

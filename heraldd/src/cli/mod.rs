@@ -3,11 +3,13 @@
 mod check;
 mod config_file;
 mod graph;
+mod groups;
 mod import;
 mod init;
 mod next;
 mod pages;
 mod probe;
+mod reference;
 mod schema;
 mod state;
 mod try_request;
@@ -18,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
@@ -88,6 +90,7 @@ enum Command {
     Init(init::Init),
     Check(check::CheckArguments),
     Schema(schema::SchemaArguments),
+    Reference(reference::ReferenceArguments),
     Graph(graph::GraphArguments),
     Next(next::NextArguments),
     Import(import::ImportArguments),
@@ -104,7 +107,8 @@ const ONE_DASH: [&str; 4] = ["config", "version", "help", "id"];
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(read_anywhere(arguments)) {
+    let matches = groups::grouped(Arguments::command()).try_get_matches_from(read_anywhere(arguments));
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Where standard output is closed nothing can be said, and the exit code says the rest.
@@ -158,6 +162,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),
         Command::Schema(arguments) => schema::run(arguments),
+        Command::Reference(arguments) => reference::run(arguments),
         Command::Graph(arguments) => graph::run(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::State(arguments) => state::run(arguments, &SystemClock),

@@ -27,9 +27,9 @@ const FORM: &str = "\
 then takes its default options.
 
 A value of a component, a preset, `select_param` or `job_param` may be a reference: `${env:NAME}` or `${file:/path}`
-(a trailing line break is cut; a relative path begins at the folder of the file that has it). A reference is always the whole value,
-and what it gives is secret. Where `${env:` or `${file:` is meant as text, as in a script, write `$${env:` or `$${file:`;
-the default values of a shell (`${env:-x}`) are text anyway.
+(a trailing line break is cut; a relative path begins at the folder of the file that has it). A reference is always the
+whole value, and what it gives is secret. Where `${env:` or `${file:` is meant as text, as in a script, write `$${env:`
+or `$${file:`; the default values of a shell (`${env:-x}`) are text anyway.
 
 `include: [conf.d/*.yml, /etc/herald/nodes.yml]` reads further files and merges their sections by name. Relative paths
 begin at the folder of the main file; `*` and `?` are allowed in the name of a file; a pattern names its files in

@@ -143,7 +143,7 @@ impl Deployed {
         }
         for entry in fs::read_dir(side.join("manifests"))? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            let tree = name.trim_end_matches(".json").trim_end_matches(".seen");
+            let tree = name.split('.').next().unwrap_or_default();
             if !kept.contains(&tree) {
                 return Ok(Err(format!("manifests/{name} is left")));
             }
@@ -151,7 +151,8 @@ impl Deployed {
         Ok(Ok(()))
     }
 
-    /// No hook ran twice on a node that nobody killed, `once` and `after` on none; `once` on one node, and `after` wherever the deployment succeeded.
+    /// No hook ran twice on a node that nobody killed, `once` and `after` on none; `once` ran on one node, and `after`
+    /// wherever the deployment succeeded.
     fn hooks(&self, runs: &HookRuns, record: &Value, found: &mut Findings) {
         for ((hook, action, node), count) in runs.iter().filter(|(_, count)| **count > 1) {
             let what = format!("the hook {hook} ({action}) ran {count} times on {node}");

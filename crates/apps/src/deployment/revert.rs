@@ -48,6 +48,10 @@ impl Deployment<'_> {
             Err(failure) if failure.unreachable || failure.kind == RunnerFailureKind::Lost => {
                 (NodeStage::Unknown, Some(failure.error))
             }
+            // The old tree is live; what its hook or its health check says is for people to look at.
+            Err(failure) if failure.is_reverted() => {
+                (NodeStage::Reverted, Some(format!("reverted, but then: {}", failure.error)))
+            }
             Err(failure) => (NodeStage::Broken, Some(format!("the revert failed: {}", failure.error))),
         };
         self.say(&format!("{name}: {}", error.as_deref().unwrap_or("reverted"))).await;

@@ -11,8 +11,8 @@ use crate::node::{NodeStepOutcome, StepCall, StepName};
 
 impl Deployment<'_> {
     /// Sends a step to a node and notes that before; a step that an earlier process sent is joined. That process may
-    /// have been killed before the node had it: then it is sent now, under another name, where it does not hurt should the
-    /// node have been killed, too.
+    /// have been killed before the node had it: then it is sent now, under another name, where it does not hurt should
+    /// the node have been killed, too.
     pub(super) async fn step(
         &self,
         node: &str,

@@ -17,10 +17,9 @@ use crate::problem::{EntryPart, Path, Problem};
 use crate::yaml::Problems;
 pub use origins::Folders;
 use origins::Origins;
+pub use reader::INCLUDE;
 use reader::IncludeReader;
 
-/// The key of the main file that names the other files.
-pub const INCLUDE: &str = "include";
 /// What the keys begin with that are the user's own.
 const OF_USER: &str = "x-";
 

@@ -1,6 +1,6 @@
 //! File names with `*` and `?`.
 
-/// Whether a path has something that stands for other characters.
+/// Whether a path has `*` or `?` in it.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?'])
 }

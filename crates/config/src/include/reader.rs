@@ -6,13 +6,14 @@ use std::path::{Path as FilePath, PathBuf};
 
 use serde_json::Value;
 
-use super::INCLUDE;
 use super::pattern::{fits, is_pattern};
 use crate::file::{self, ConfigurationFile, LARGEST, ReadError, UnreadableFile};
 use crate::problem::{Path, Problem, kind_of};
 use crate::spec::home::in_home;
 use crate::yaml::Problems;
 
+/// The key of the main file that names the other files.
+pub const INCLUDE: &str = "include";
 /// The most files that one configuration includes.
 const MOST_FILES: usize = 256;
 

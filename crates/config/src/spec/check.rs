@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::home::in_home;
+use super::home::value_in_home;
 use super::url::url;
 use super::value_error::ValueError;
 use super::{CheckError, Description, OptionKind, OptionSpec, Options};
@@ -288,10 +288,7 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
             "" => Err(ValueError::says("a path cannot be empty")),
             path if path.contains('\0') => Err(ValueError::says("a path cannot hold a zero byte")),
             path => match path.strip_prefix("~/") {
-                Some(rest) => match in_home(rest) {
-                    Some(path) => Ok(Some(Value::String(path.to_string_lossy().into_owned()))),
-                    None => Err(ValueError::says("`~` is not known: HOME is not set")),
-                },
+                Some(rest) => value_in_home(rest).map(Some),
                 None => same(),
             },
         },

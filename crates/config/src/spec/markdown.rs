@@ -57,7 +57,7 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
     }
 }
 
-fn kind(kind: &OptionKind) -> String {
+pub(super) fn kind(kind: &OptionKind) -> String {
     match kind {
         OptionKind::Any => "anything".to_owned(),
         OptionKind::Text => "text".to_owned(),

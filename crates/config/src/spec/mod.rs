@@ -5,6 +5,7 @@ mod check;
 mod check_error;
 pub(crate) mod home;
 pub mod markdown;
+pub mod plain;
 mod schema;
 mod size;
 mod url;

@@ -39,10 +39,13 @@ impl Deployer {
     /// Removes a tree, and what is known of its files.
     pub(super) async fn remove_tree(&self, name: &str) -> Result<(), DeployError> {
         let at = self.layout.tree(name);
-        let known = [self.layout.manifest(name), self.layout.seen(name)];
+        let (known, begin) = (self.layout.manifest(name), format!("{name}."));
         blocking(move || {
-            for file in known {
-                let _ = std::fs::remove_file(file);
+            // With them goes what a process left that was killed while it wrote one.
+            for file in known.parent().into_iter().flat_map(std::fs::read_dir).flatten().flatten() {
+                if file.file_name().to_string_lossy().starts_with(&begin) {
+                    let _ = std::fs::remove_file(file.path());
+                }
             }
             tree::remove_index(&at)?;
             tree::remove(&at)

@@ -320,6 +320,9 @@ async fn the_index_of_a_git_that_was_killed_goes_with_its_tree() {
     for end in ["", ".lock"] {
         fs::write(side.join(format!("trees/{name}.index{end}")), "").unwrap();
     }
+    let half = side.join(format!("manifests/{name}.seen.7-1.new"));
+    fs::write(&half, "").unwrap();
     app.deployer().recover(&minute.run()).await.unwrap();
     assert_eq!(fs::read_dir(side.join("trees")).unwrap().count(), 0);
+    assert!(!half.exists());
 }

@@ -89,6 +89,13 @@ async fn after_the_switch_of_some_nodes() {
         ),
         (
             json!({}),
+            vec![("web2 switch", unwell()), ("web2 revert", unwell())],
+            Reverted,
+            "web1 reverted, web2 reverted, web3 untouched",
+            OLD,
+        ),
+        (
+            json!({}),
             vec![("web2 switch", unwell()), ("web1 revert", Does::Fails(Failed, "disk full"))],
             Partial,
             "web1 broken, web2 reverted, web3 untouched",

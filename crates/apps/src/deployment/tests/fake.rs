@@ -27,7 +27,7 @@ use crate::source::AppSource;
 #[derive(Clone)]
 pub(super) enum Does {
     Fails(RunnerFailureKind, &'static str),
-    /// The switch fails when the new tree is live.
+    /// The switch fails when the new tree is live, or the revert when the old one is.
     FailsLive(&'static str),
     IsAway,
     /// It does not know the step that is to be joined.
@@ -74,7 +74,11 @@ impl NodeSteps for FakeNodes {
         match does {
             Some(Does::Fails(kind, error)) => return failure(kind, error, &json!({"switched": false})),
             Some(Does::FailsLive(error)) => {
-                return failure(RunnerFailureKind::Failed, error, &json!({"switched": true}));
+                return failure(
+                    RunnerFailureKind::Failed,
+                    error,
+                    &json!({"switched": true, "reverted": true}),
+                );
             }
             Some(Does::IsAway) => {
                 let mut away = failure(RunnerFailureKind::Failed, "cannot be reached", &json!({}));

@@ -20,7 +20,7 @@ async fn what_succeeded_on_it_is_confirmed_and_everything_else_reverted() {
     let one = json!({"revision": "4", "nodes": ["web1"]});
     let all = json!({"revision": "4"});
     for (params, fails, ended, settles) in [
-        // The node does not know of its end: it is recorded as succeeded, though 3 stays the revision of the application.
+        // The node does not know of its end: it is recorded as succeeded, and 3 stays the revision.
         (&one, vec![("web1 finish", Does::Fails(Failed, "away"))], "web1 succeeded", "web1 finish"),
         (
             &all,

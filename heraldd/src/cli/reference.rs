@@ -1,0 +1,122 @@
+//! `heraldd reference`: what the reference says of one name, for the terminal.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use clap::Args;
+use herald_control::command_output::CommandOutput;
+use herald_core::problem::near_miss;
+
+use super::groups::list;
+use crate::components;
+use crate::config::{ReferenceEntry, reference_entries};
+
+/// Print the reference of a component, a section or an internal trigger; without NAME, the list
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd reference cron")]
+pub(super) struct ReferenceArguments {
+    /// The name, such as cron, local, exe_done or log; where several have it, all are printed
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+pub(super) fn run(arguments: &ReferenceArguments) -> CommandOutput {
+    let entries = reference_entries(&components::registry(&[]));
+    match &arguments.name {
+        None => CommandOutput::good(contents(&entries)),
+        Some(name) => match page(&entries, name) {
+            Ok(page) => CommandOutput::good(page),
+            Err(unknown) => CommandOutput::refused(&unknown),
+        },
+    }
+}
+
+/// A name that the reference does not have.
+#[derive(Debug, thiserror::Error)]
+enum UnknownName {
+    #[error("heraldd: the reference has no \"{0}\"; did you mean \"{1}\"?")]
+    Near(String, String),
+    #[error("heraldd: the reference has no \"{0}\"; `heraldd reference` lists all names")]
+    Other(String),
+}
+
+/// Every entry with this name.
+fn page(entries: &[ReferenceEntry], name: &str) -> Result<String, UnknownName> {
+    let mut page = String::new();
+    for entry in entries.iter().filter(|entry| entry.name() == name) {
+        if !page.is_empty() {
+            page.push('\n');
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "{} {name}\n", entry.kind);
+        entry.show(&mut page);
+    }
+    if !page.is_empty() {
+        return Ok(page.trim_end().to_owned());
+    }
+    Err(match near_miss(name, entries.iter().map(ReferenceEntry::name)) {
+        Some(meant) => UnknownName::Near(name.to_owned(), meant.to_owned()),
+        None => UnknownName::Other(name.to_owned()),
+    })
+}
+
+/// All names, by kind, with their first sentences.
+fn contents(entries: &[ReferenceEntry]) -> String {
+    let mut page = String::new();
+    let mut kinds = BTreeSet::new();
+    let in_order = entries.iter().map(|entry| entry.kind).filter(|kind| kinds.insert(*kind));
+    for kind in in_order {
+        let of_kind = entries.iter().filter(|entry| entry.kind == kind);
+        let heading = if kind == "Policy" { kind.to_owned() } else { format!("{kind}s") };
+        list(&mut page, &heading, of_kind.map(|entry| (entry.name(), entry.summary())));
+    }
+    page.push_str("\n`heraldd reference NAME` prints one of them.");
+    page.trim_start().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_component_section_and_internal_trigger_has_its_reference() {
+        let registry = components::registry(&[]);
+        let entries = reference_entries(&registry);
+        let contents = contents(&entries);
+        for expected in [
+            "Triggers:\n  cron  ",
+            "\n  exe_done  ",
+            "\n  local  ",
+            "\n  log  ",
+            "\n  router  ",
+            "\n  retry  ",
+        ] {
+            assert!(contents.contains(expected), "{expected}:\n{contents}");
+        }
+        for entry in &entries {
+            assert!(
+                !entry.summary().is_empty() && entry.summary().chars().count() <= 64,
+                "{}",
+                entry.summary()
+            );
+            let page = page(&entries, entry.name()).unwrap();
+            assert!(page.contains(&format!("{} {}\n", entry.kind, entry.name())), "{page}");
+        }
+        let cron = page(&entries, "cron").unwrap();
+        for expected in ["Trigger cron\n\n  ", "\nOptions:\n", "\n  cron  (", "\nExample:\n"] {
+            assert!(cron.contains(expected), "{expected}:\n{cron}");
+        }
+        let etcd = page(&entries, "etcd").unwrap();
+        assert!(etcd.contains("Section etcd\n") && etcd.contains("\nTrigger etcd\n"), "{etcd}");
+        assert!(page(&entries, "exe_done").unwrap().contains("trigger_param holds:"), "exe_done");
+    }
+
+    #[test]
+    fn a_wrong_name_says_what_was_meant() {
+        let entries = reference_entries(&components::registry(&[]));
+        for (name, said) in [("corn", "did you mean \"cron\"?"), ("zzzzzzzz", "`heraldd reference` lists")] {
+            let unknown = page(&entries, name).unwrap_err().to_string();
+            assert!(unknown.contains(said), "{unknown}");
+        }
+    }
+}
