@@ -59,7 +59,7 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
     }
 }
 
-/// A text in lines that begin with `margin` and are no wider than [`WIDTH`], where its words allow that.
+/// A text in lines that begin with `margin` and are no wider than `WIDTH`, where its words allow that.
 pub fn wrapped(page: &mut String, margin: &str, text: &str) {
     let mut line = margin.to_owned();
     for word in text.split_whitespace() {
