@@ -25,7 +25,7 @@ pub const QUEUE_DEAD: &str = "queue_dead";
 pub const QUEUE_GAP: &str = "queue_gap";
 /// The internal trigger of deployments that people ask for: its routers `app:NAME` are always there. Its name is
 /// reserved, too.
-pub const APP: &str = "app";
+pub const APP: &str = "app:deploy";
 /// The internal trigger that fires when what is live on a node no longer is what was deployed. Its name is reserved,
 /// too.
 pub const APP_STATE: &str = "app_state";

@@ -69,7 +69,7 @@ impl Executor for AppExecutor {
     }
 }
 
-/// What a job asks for: a person by the trigger `app`, everything else by its parameters.
+/// What a job asks for: a person by the trigger `app:deploy`, everything else by its parameters.
 fn request(execution: &Execution) -> Result<DeploymentRequest, RequestError> {
     let job = &execution.job;
     let is_person = *job.trigger == *APP;

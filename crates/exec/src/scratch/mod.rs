@@ -4,7 +4,7 @@
 pub(crate) mod orphans;
 pub(crate) mod safe_folder;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
@@ -328,9 +328,13 @@ fn sweep(all: &Path) {
         if !entry.metadata().is_ok_and(own) {
             continue;
         }
-        let alive = lock_file(&entry.path().join(LOCK))
-            .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
-        if !alive {
+        // Only who gets the lock knows that its owner is dead: with too many open files, say, nobody knows.
+        let is_dead = match lock_file(&entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_ok(),
+            // The folder, or what is in the place of its lock, cannot be a living owner's.
+            Err(error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::IsADirectory),
+        };
+        if is_dead {
             let ended = orphans::end(&entry.path());
             if ended > 0 {
                 tracing::warn!(ended, "killed orphaned job processes of a previous run");
