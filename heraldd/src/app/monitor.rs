@@ -189,6 +189,10 @@ impl AppWatch {
             if !self.nodes.is_online(&node) || !is_due || self.app.is_busy() {
                 continue;
             }
+            // The last heartbeat may be older than its absence.
+            if !self.app.is_reachable(&node).await {
+                continue;
+            }
             let wait = due.get(&node).map_or(CATCH_UP_AGAIN, |next| (next.wait * 2).min(LONGEST_CATCH_UP));
             due.insert(node.clone(), NextTry { at: Instant::now() + wait, wait });
             tracing::info!(app = self.app.settings().name, node, revision, "the node is back and catches up");

@@ -36,6 +36,11 @@ impl App {
         self.memory.book().await?.change(|book| book.hold.take()).await
     }
 
+    /// Whether a node answers now.
+    pub async fn is_reachable(&self, node: &str) -> bool {
+        self.steps.is_reachable(node).await
+    }
+
     /// Whether a deployment is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {

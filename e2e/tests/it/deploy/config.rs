@@ -111,7 +111,7 @@ fn names_that_herald_needs_itself() {
         ),
         ("trigger: {deployed: {type: http, port: 0}}\n", "deployed"),
         ("trigger: {app_state: {type: http, port: 0}}\n", "app_state"),
-        ("trigger: {app: {type: http, port: 0}}\n", "app"),
+        ("trigger: {'app:deploy': {type: http, port: 0}}\n", "app:deploy"),
     ] {
         let checked = place.check(&format!("{GOOD}{section}"));
         let text = checked.text();
