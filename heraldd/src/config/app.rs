@@ -8,13 +8,13 @@ use herald_core::activation::APP;
 use herald_core::context::Context;
 use herald_core::executor::Executor;
 use herald_core::param::Params;
-use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, Options};
 use herald_remote::Nodes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::components::{ComponentSection, ConfiguredComponent};
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use super::section::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 use crate::app::AppExecutor;
 use crate::state::folder::StateFolder;
 
@@ -45,28 +45,24 @@ pub struct ConfiguredApp {
     pub options: Options,
 }
 
+/// What is said of the section.
+const NAMED: NamedOptions = NamedOptions {
+    section: "app",
+    things: "applications",
+    needs: "repo, path and nodes",
+    example: "{repo: URL, path: /srv/www/shop, nodes: [web1]}",
+};
+
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<ConfiguredApp>, Invalid> {
-    let at = Path::top().key("app");
-    let given = match reading.given("app") {
-        None => Map::new(),
-        Some(Value::Object(given)) => given.clone(),
-        Some(other) => {
-            let message = format!("expected a map of applications by name, found {}", kind_of(other));
-            let help = "write  app: {shop: {repo: URL, path: /srv/www/shop, nodes: [web1]}}";
-            return Err(reading.wrong(Problem::error(at, message).help(help)));
-        }
-    };
-    let all: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
-    all.into_iter().collect()
+    reading.named(&NAMED, one)
 }
 
 fn one(
     reading: &mut SectionReader<'_, '_>,
     name: &str,
-    body: &Value,
+    body: &Params,
     at: &Path,
 ) -> Result<ConfiguredApp, Invalid> {
-    let at = at.key(name);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if name.is_empty()
         || name.len() > LONGEST_NAME
@@ -74,13 +70,9 @@ fn one(
         || name.starts_with(['.', '-'])
     {
         let message = "the name of an application has letters, digits, `.`, `_` and `-`, at most 64 of them";
-        return Err(reading.wrong(Problem::error(at, message).at_key()));
+        return Err(reading.wrong(Problem::error(at.clone(), message).at_key()));
     }
-    let Value::Object(body) = body else {
-        let message = format!("expected a map with repo, path and nodes, found {}", kind_of(body));
-        return Err(reading.wrong(Problem::error(at, message)));
-    };
-    let options = reading.options(&herald_apps::description(), body, &at)?;
+    let options = reading.options(&herald_apps::description(), body, at)?;
     Ok(ConfiguredApp { name: name.to_owned(), options })
 }
 

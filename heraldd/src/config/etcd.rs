@@ -2,7 +2,8 @@
 
 use herald_config::spec::CheckError;
 use herald_config::tls::file_doubts;
-use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::param::Params;
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, OptionKind, OptionSpec, Options};
 use herald_core::unit;
 use herald_etcd::{EtcdCredentials, EtcdSettings};
@@ -10,7 +11,7 @@ use herald_net::tls::is_loopback;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use super::section::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 use crate::tls::{self, TlsClient};
 use herald_projects::EtcdConnections;
 
@@ -96,34 +97,25 @@ fn doubts(options: &Options) -> Vec<Problem> {
     found
 }
 
+/// What is said of the section.
+const NAMED: NamedOptions = NamedOptions {
+    section: "etcd",
+    things: "etcds",
+    needs: "endpoints",
+    example: "{endpoints: ['http://localhost:2379']}",
+};
+
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<EtcdSettings>, Invalid> {
-    let at = Path::top().key("etcd");
-    let given = match reading.given("etcd") {
-        None => Map::new(),
-        Some(Value::Object(given)) => given.clone(),
-        Some(other) => {
-            let message = format!("expected a map of etcds by name, found {}", kind_of(other));
-            let help = "write  etcd: {main: {endpoints: ['http://localhost:2379']}}";
-            return Err(reading.wrong(Problem::error(at, message).help(help)));
-        }
-    };
-    let all: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
-    all.into_iter().collect()
+    reading.named(&NAMED, one)
 }
 
 fn one(
     reading: &mut SectionReader<'_, '_>,
     name: &str,
-    body: &Value,
+    body: &Params,
     at: &Path,
 ) -> Result<EtcdSettings, Invalid> {
-    let at = at.key(name);
-    let Value::Object(body) = body else {
-        let message = format!("expected a map with endpoints, found {}", kind_of(body));
-        let help = "write  NAME: {endpoints: ['http://localhost:2379']}";
-        return Err(reading.wrong(Problem::error(at, message).help(help)));
-    };
-    let options = reading.options(&description(), body, &at)?;
+    let options = reading.options(&description(), body, at)?;
     let text = |name: &str| options.0.get(name).and_then(Value::as_str).map(str::to_owned);
     let wrong = |option: &str, message: &str, help: &str| {
         Problem::error(at.key(option), message).help(help.to_owned())

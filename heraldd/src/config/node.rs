@@ -1,13 +1,14 @@
 //! The section `node`: the servers of a fleet.
 
 use herald_base::near_miss::expected;
-use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::param::Params;
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::trigger::ComponentError;
 use herald_runner::config::check_secret;
 use serde_json::{Map, Value};
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use super::section::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 use crate::runner_address::runner_address;
 use crate::tls;
 use herald_remote::{ConfiguredNode, Nodes};
@@ -37,52 +38,51 @@ fn description() -> Description {
         .doubts(tls::client_doubts)
 }
 
+/// What is said of the section.
+const NAMED: NamedOptions = NamedOptions {
+    section: "node",
+    things: "nodes",
+    needs: "host and secret",
+    example: "{host: https://…, secret: …}",
+};
+
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Nodes, Invalid> {
-    let at = Path::top().key("node");
+    let nodes = reading.named(&NAMED, one);
     let given = match reading.given("node") {
-        None => Map::new(),
-        Some(Value::Object(given)) => given.clone(),
-        Some(other) => {
-            let message = format!("expected a map of nodes by name, found {}", kind_of(other));
-            return Err(reading.wrong(Problem::error(at, message)));
-        }
+        None => &Map::new(),
+        Some(Value::Object(given)) => given,
+        Some(_) => return nodes.map(Nodes),
     };
-    let nodes: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
     // With queues alone, a node is no more than a name.
     let is_name_only = given.is_empty() && reading.given("queue").is_some();
     if let Some(id) = reading.id.filter(|id| !given.contains_key(*id) && !is_name_only) {
+        let at = Path::top().key("node");
         let problem = Problem::error(at, format!("-id {id}: there is no node \"{id}\" under `node`"));
         return Err(reading.wrong(match given.is_empty() {
             true => problem.help(format!("add it:  node: {{{id}: {{host: https://…, secret: …}}}}")),
             false => problem.help(expected(id, given.keys().map(String::as_str))),
         }));
     }
-    Ok(Nodes(nodes.into_iter().collect::<Result<_, _>>()?))
+    nodes.map(Nodes)
 }
 
 fn one(
     reading: &mut SectionReader<'_, '_>,
     name: &str,
-    body: &Value,
+    body: &Params,
     at: &Path,
 ) -> Result<ConfiguredNode, Invalid> {
-    let at = at.key(name);
-    let Value::Object(body) = body else {
-        let message = format!("expected a map with host and secret, found {}", kind_of(body));
-        let help = "write  NAME: {host: https://…, secret: …}";
-        return Err(reading.wrong(Problem::error(at, message).help(help)));
-    };
     let named = herald_wire::name::check(name).map_err(|why| {
         let message = format!("a node cannot be called that: {why}");
         reading.wrong(Problem::error(at.clone(), message).at_key())
     });
-    let options = reading.options(&description(), body, &at)?;
+    let options = reading.options(&description(), body, at)?;
     named?;
     // The own node counts for the runner even where another one is wrong.
     if reading.id == Some(name) {
         reading.own_node = Some(options.0.clone());
     }
-    of(name, &options.0).map_err(|error| reading.wrong(error.problem(&options.0, &at)))
+    of(name, &options.0).map_err(|error| reading.wrong(error.problem(&options.0, at)))
 }
 
 /// A node of these options, which are checked already.

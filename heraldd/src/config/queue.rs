@@ -1,14 +1,15 @@
 //! The section `queue`: where components put messages, and receive them.
 
 use herald_config::tls::file_doubts;
-use herald_core::problem::{Path, Problem, kind_of};
+use herald_core::param::Params;
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, Options};
 use herald_queue::{Durability, QueueAddress, QueueSettings};
 use herald_queue_jobs::{QueueConnections, QueueNode};
 use herald_runner::config::{queue_options, queue_settings};
 use serde_json::{Map, Value};
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use super::section::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 use crate::tls::{self, TlsClient};
 
 pub(super) const SECTION: Section = Section {
@@ -42,34 +43,25 @@ fn doubts(options: &Options) -> Vec<Problem> {
     found
 }
 
+/// What is said of the section.
+const NAMED: NamedOptions = NamedOptions {
+    section: "queue",
+    things: "queues",
+    needs: "url and sign",
+    example: "{url: 'redis://localhost:6379', sign: …}",
+};
+
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Vec<QueueSettings>, Invalid> {
-    let at = Path::top().key("queue");
-    let given = match reading.given("queue") {
-        None => Map::new(),
-        Some(Value::Object(given)) => given.clone(),
-        Some(other) => {
-            let message = format!("expected a map of queues by name, found {}", kind_of(other));
-            let help = "write  queue: {main: {url: 'redis://localhost:6379', sign: …}}";
-            return Err(reading.wrong(Problem::error(at, message).help(help)));
-        }
-    };
-    let all: Vec<_> = given.iter().map(|(name, body)| one(reading, name, body, &at)).collect();
-    all.into_iter().collect()
+    reading.named(&NAMED, one)
 }
 
 fn one(
     reading: &mut SectionReader<'_, '_>,
     name: &str,
-    body: &Value,
+    body: &Params,
     at: &Path,
 ) -> Result<QueueSettings, Invalid> {
-    let at = at.key(name);
-    let Value::Object(body) = body else {
-        let message = format!("expected a map with url and sign, found {}", kind_of(body));
-        let help = "write  NAME: {url: 'redis://localhost:6379', sign: …}";
-        return Err(reading.wrong(Problem::error(at, message).help(help)));
-    };
-    let options = reading.options(&description(), body, &at)?;
+    let options = reading.options(&description(), body, at)?;
     let settings = queue_settings(name, &options.0);
     let is_encrypted = QueueAddress::parse(&settings.url).is_ok_and(|address| address.is_encrypted());
     let tls = options.0.get("tls").filter(|tls| !tls.is_null()).and_then(|tls| TlsClient::read(tls).ok());

@@ -49,6 +49,18 @@ pub(super) enum Shape {
     Other(fn(&Registry) -> Value),
 }
 
+/// What is said of a section that is a map of options by name.
+pub(super) struct NamedOptions {
+    /// Its key at the top of the file.
+    pub(super) section: &'static str,
+    /// What it has by name, such as `queues`.
+    pub(super) things: &'static str,
+    /// The options that each needs, such as `url and sign`.
+    pub(super) needs: &'static str,
+    /// One of them as it is written, such as `{url: …}`.
+    pub(super) example: &'static str,
+}
+
 /// There are problems with a section; they are in [`SectionReader::problems`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Invalid;
@@ -121,6 +133,38 @@ impl<'a> SectionReader<'a, '_> {
     /// Options as a struct of the section's own.
     pub(super) fn parse<T: DeserializeOwned>(&mut self, options: &Options, at: &Path) -> Result<T, Invalid> {
         options.parse().map_err(|error| self.wrong(error.problem(&options.0, at)))
+    }
+
+    /// A section that is a map of options by name: `one` reads the options of each, whose place it gets.
+    pub(super) fn named<T>(
+        &mut self,
+        named: &NamedOptions,
+        mut one: impl FnMut(&mut Self, &str, &Params, &Path) -> Result<T, Invalid>,
+    ) -> Result<Vec<T>, Invalid> {
+        let NamedOptions { section, things, needs, example } = named;
+        let at = Path::top().key(section);
+        let given = match self.given(section) {
+            None => return Ok(Vec::new()),
+            Some(Value::Object(given)) => given,
+            Some(other) => {
+                let message = format!("expected a map of {things} by name, found {}", kind_of(other));
+                let help = format!("write  {section}: {{NAME: {example}}}");
+                return Err(self.wrong(Problem::error(at, message).help(help)));
+            }
+        };
+        let mut all = Vec::new();
+        for (name, options) in given {
+            let at = at.key(name);
+            all.push(match options {
+                Value::Object(options) => one(self, name, options, &at),
+                other => {
+                    let message = format!("expected a map with {needs}, found {}", kind_of(other));
+                    let help = format!("write  NAME: {example}");
+                    Err(self.wrong(Problem::error(at, message).help(help)))
+                }
+            });
+        }
+        all.into_iter().collect()
     }
 
     /// Notes what is wrong.

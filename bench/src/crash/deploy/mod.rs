@@ -85,7 +85,7 @@ pub(super) fn deploy(place: &Place, rounds: u64, random: &mut Random, names: &[S
     for app in APPS.into_iter().filter(|app| all.usual.contains_key(app.name)).collect::<Vec<_>>() {
         all.calm(app, "the end")?;
     }
-    all.told()?;
+    all.announced()?;
     for (what, count) in &all.ends {
         eprintln!("deploy: {count:>4} {what}");
     }
@@ -296,15 +296,15 @@ impl DeployRounds<'_> {
     }
 
     /// `deployed` was fired once for each deployment.
-    fn told(&mut self) -> Result<()> {
+    fn announced(&mut self) -> Result<()> {
         let (began, expected) = (Instant::now(), self.verdict.acknowledged);
-        let mut told = self.scene.told()?;
-        while told < expected && began.elapsed() < SETTLED {
+        let mut announced = self.scene.announced()?;
+        while announced < expected && began.elapsed() < SETTLED {
             std::thread::sleep(Duration::from_millis(100));
-            told = self.scene.told()?;
+            announced = self.scene.announced()?;
         }
-        let what = format!("`deployed` was fired {told} times for {expected} deployments");
-        match told.cmp(&expected) {
+        let what = format!("`deployed` was fired {announced} times for {expected} deployments");
+        match announced.cmp(&expected) {
             Ordering::Less => self.verdict.lost.push(what),
             Ordering::Greater => self.verdict.repeated.push(what),
             Ordering::Equal => {}

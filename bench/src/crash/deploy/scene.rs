@@ -22,7 +22,7 @@ pub(super) const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// How many trees a node keeps.
 pub(super) const KEEP: usize = 3;
 /// The router whose jobs say that deployments have ended.
-pub(super) const TOLD: &str = "told";
+pub(super) const ANNOUNCED: &str = "announced";
 /// Time limit for a program to be ready.
 const READY: Duration = Duration::from_secs(60);
 const SECRET: &str = "for-the-length-of-a-crash-test";
@@ -171,9 +171,9 @@ impl DeployScene {
     }
 
     /// How often `deployed` was fired.
-    pub(super) fn told(&self) -> Result<u64> {
+    pub(super) fn announced(&self) -> Result<u64> {
         let jobs = verdict::jobs(&self.folder.join("state/heraldd.sock"))?;
-        Ok(jobs.values().flatten().filter(|job| job.router == TOLD).count() as u64)
+        Ok(jobs.values().flatten().filter(|job| job.router == ANNOUNCED).count() as u64)
     }
 
     /// The programs that are meant to run.
@@ -237,7 +237,7 @@ fn stage(progress: &Value) -> String {
 fn config_of(dir: &str, nodes: &str, origins: &Origins) -> Result<String> {
     let mut text = format!(
         "log: {{level: info}}\nstate_dir: '{dir}/state'\nshutdown_grace: 10s\nhistory: {{max_jobs: 1000000}}\n\
-         router: {{{TOLD}: {{trigger: deployed, selector: all, task: {{t: none}}}}}}\nnode:\n{nodes}app:\n"
+         router: {{{ANNOUNCED}: {{trigger: deployed, selector: all, task: {{t: none}}}}}}\nnode:\n{nodes}app:\n"
     );
     let hooks = ["before", "build", "once", "after"]
         .map(|name| format!("{name}: {{cmd: sh, arg: ['{dir}/hook.sh', {name}]}}"))
