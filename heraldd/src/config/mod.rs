@@ -275,7 +275,9 @@ impl Checker<'_> {
         };
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
         self.problems.extend(problems);
-        if matches!(router, Value::Null) || router.as_object().is_some_and(Map::is_empty) {
+        // An application has a router of its own, also where something in the file is wrong.
+        let has_apps = top.get("app").and_then(Value::as_object).is_some_and(|apps| !apps.is_empty());
+        if !has_apps && (router.is_null() || router.as_object().is_some_and(Map::is_empty)) {
             self.problems.push(
                 Problem::warning(Path::top(), "there is no router, so nothing will ever run")
                     .help("add one under `router`"),

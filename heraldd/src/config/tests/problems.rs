@@ -123,6 +123,9 @@ fn empty_and_odd_files() {
     let config = good("log: {level: info}");
     let warning = config.warnings[0].to_string();
     assert!(warning.contains("1:1: warning: there is no router, so nothing will ever run"), "{warning}");
+    // An application has a router of its own, also where something is wrong with it.
+    let wrong = said("app: {shop: {mode: exchnage}}");
+    assert!(wrong.iter().all(|problem| !problem.contains("no router")), "{wrong:?}");
 }
 
 #[test]
