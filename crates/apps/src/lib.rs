@@ -10,6 +10,7 @@
 
 mod app;
 mod book;
+mod clipped;
 mod deployment;
 mod node;
 mod settings;

@@ -85,7 +85,8 @@ fn request(execution: &Execution) -> Result<DeploymentRequest, RequestError> {
         by_name: name_of(Some(&by)),
         reason,
         automatic: is_automatic,
-        overrides: request.overrides && is_person,
+        // An override is for this one time: who runs the job again has not asked for it.
+        overrides: request.overrides && is_person && !job.rerun,
         ..request
     })
 }
@@ -115,4 +116,47 @@ fn outcome(ended: Result<DeploymentRecord, BookError>, mask: &Mask) -> Outcome {
         _ => why.to_owned(),
     };
     Err(Failure { kind, error: mask.text(&error), result })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use herald_core::executor::{NoOutput, Stop};
+    use herald_core::job::Job;
+
+    use super::*;
+
+    fn execution(trigger: &str, rerun: bool) -> Execution {
+        let params = json!({"override": true, "revision": "1f"});
+        let params = params.as_object().cloned().unwrap_or_default();
+        let job = Job {
+            id: "j1".into(),
+            trigger_id: "e1".into(),
+            router: "app:shop".into(),
+            trigger: trigger.into(),
+            selector: "all".into(),
+            task: "shop".into(),
+            executor: "app:shop".into(),
+            trigger_param: Arc::new(params.clone().into()),
+            select_param: Arc::default(),
+            job_param: Arc::new(params),
+            chain_depth: 0,
+            attempt: 1,
+            by: None,
+            rerun,
+        };
+        let (job, mask) = (Arc::new(job), Arc::new(Mask::new()));
+        Execution { job, mask, stop: Stop::new(), output: Arc::new(NoOutput) }
+    }
+
+    #[test]
+    fn an_override_is_for_one_time_and_for_people() {
+        for (trigger, rerun, overrides, automatic) in
+            [(APP, false, true, false), (APP, true, false, false), ("hook", false, false, true)]
+        {
+            let request = request(&execution(trigger, rerun)).unwrap();
+            assert_eq!((request.overrides, request.automatic), (overrides, automatic), "{trigger} {rerun}");
+        }
+    }
 }

@@ -65,8 +65,16 @@ impl App {
         };
         let _turn = match turn {
             Ok(turn) => turn,
+            // An earlier process began it: it has to be undone, and not only to be recorded.
+            Err(TurnError::Cancelled) if self.is_begun(&parts, &request.id()).await? => {
+                self.memory.turn.lock().await
+            }
             Err(why) => return self.not_begun(&parts, request, why.to_string(), stop.is_asked()).await,
         };
+        // Meanwhile somebody else may have seen to the end what an earlier process began.
+        if let Some(record) = parts.book.now().deployment(&request.id()) {
+            return Ok(record.clone());
+        }
         let progress = self.left_over(&parts, &request.id()).await?;
         let _busy = Busy::with(self, request.id());
         let progress = progress.unwrap_or_else(|| DeploymentProgress::new(request, self.clock.now()));
@@ -95,6 +103,13 @@ impl App {
             turn = self.memory.turn.lock() => Ok(turn),
             () = stop.asked() => Err(TurnError::Cancelled),
         }
+    }
+
+    /// Whether an earlier process began this deployment.
+    async fn is_begun(&self, parts: &AppParts, id: &str) -> Result<bool, BookError> {
+        let Some(file) = parts.book.progress_file() else { return Ok(false) };
+        let read = tokio::task::spawn_blocking(move || ProgressFile::read(&file)).await;
+        Ok(read.unwrap_or(Ok(None))?.is_some_and(|progress| progress.request.id() == id))
     }
 
     /// The progress of this deployment, where an earlier process began it. One of another deployment is seen to its end
@@ -144,6 +159,8 @@ impl App {
     /// When the revision cannot be found out, or it is not known what is live.
     pub async fn plan(&self, request: &DeploymentRequest, stop: &Stop) -> Result<AppPlan, AppError> {
         let parts = self.parts().await?;
+        // One at a time: each lets all nodes work.
+        let _plan = self.memory.planning.lock().await;
         parts.plan(request, LONGEST_PLAN.min(self.settings.timeout), stop).await
     }
 

@@ -1,21 +1,28 @@
 //! What is live on each node, as it is seen now and then, and how that goes with what is recorded.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use herald_base::output::NoOutput;
 use herald_base::stop::Stop;
+use herald_remote::RunnerFailureKind;
 use serde_json::{Map, Value};
 
 use super::application::App;
 use super::parts::AppParts;
 use super::seen::{AppStateChange, NodeState, SeenNode};
 use crate::book::{AppBook, BookError, DeploymentRecord, NodeDeployment, NodeOutcome};
-use crate::node::{NodeStepOutcome, StepCall, StepName};
+use crate::clipped::{SENTENCE, clipped, exact, list};
+use crate::node::{NodeStepFailure, NodeStepOutcome, StepCall, StepName};
 
 /// How many nodes are asked at once.
 const AT_ONCE: usize = 8;
+/// How long a node may take to say what is live, which repairs what a crash left; and how much longer its answer may
+/// take.
+const LONGEST_STATUS: Duration = Duration::from_secs(120);
+const MARGIN: Duration = Duration::from_secs(15);
 /// How many changed files are kept of a node.
 const MOST_FILES: usize = 100;
 
@@ -87,14 +94,24 @@ impl App {
         Ok(())
     }
 
+    /// Asks a node. Deployments wait meanwhile, so one that hangs is not waited for.
+    async fn status(&self, parts: &AppParts, node: &str) -> NodeStepOutcome {
+        let asked = parts.steps.run(node, self.status_call());
+        tokio::time::timeout(LONGEST_STATUS + MARGIN, asked).await.unwrap_or_else(|_| {
+            let error = "the node does not answer in time".to_owned();
+            let kind = RunnerFailureKind::TimedOut;
+            Err(NodeStepFailure { kind, error, result: Map::new(), unreachable: true, unknown: false })
+        })
+    }
+
     async fn look_at(&self, parts: &AppParts, node: String) -> Option<AppStateChange> {
-        let mut answer = parts.steps.run(&node, self.status_call()).await;
+        let mut answer = self.status(parts, &node).await;
         if !is_busy(&answer)
             && let Some(deployment) = unfinished(&answer)
             && self.settle(parts, &node, &deployment).await
         {
             // What is live now, and not what was.
-            answer = parts.steps.run(&node, self.status_call()).await;
+            answer = self.status(parts, &node).await;
         }
         let at = self.clock.now();
         if is_busy(&answer) {
@@ -105,8 +122,8 @@ impl App {
             Ok(status) => SeenNode {
                 at,
                 online: true,
-                revision: text(status, "revision"),
-                modified: list(status, "modified"),
+                revision: exact(status, "revision"),
+                modified: list(status, "modified", MOST_FILES),
                 error: None,
                 state: NodeState::Unknown,
             },
@@ -115,7 +132,7 @@ impl App {
                 online: !failure.unreachable,
                 revision: None,
                 modified: Vec::new(),
-                error: Some(failure.error.clone()),
+                error: Some(clipped(&failure.error, SENTENCE)),
                 state: NodeState::Unknown,
             },
         };
@@ -162,7 +179,7 @@ impl App {
             && (record.to == book.revision || record.nodes.get(node).is_some_and(succeeded));
         let name = if is_good { StepName::Finish } else { StepName::Revert };
         let mut call = self.status_call();
-        call.name = name;
+        (call.name, call.timeout) = (name, None);
         // A name of its own each time: a runner keeps how a job ended, and does not run it again.
         call.job_id = format!("{deployment}.{}-late-{}", name.as_str(), self.clock.unix_millis());
         let revision = record.to.clone().unwrap_or_default();
@@ -227,6 +244,7 @@ impl App {
             attempt: 1,
             name: StepName::Status,
             deploy: deploy.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            timeout: Some(LONGEST_STATUS),
             stop: Stop::new(),
             output: Arc::new(NoOutput),
             joined: false,
@@ -245,9 +263,4 @@ fn unfinished(answer: &NodeStepOutcome) -> Option<String> {
 
 fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
     map.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-fn list(map: &Map<String, Value>, key: &str) -> Vec<String> {
-    let list = map.get(key).and_then(Value::as_array).into_iter().flatten();
-    list.take(MOST_FILES).filter_map(|entry| entry.as_str().map(str::to_owned)).collect()
 }

@@ -34,6 +34,8 @@ pub(crate) struct AppMemory {
     book: OnceCell<Arc<BookKeeper>>,
     /// One deployment at a time.
     pub(crate) turn: tokio::sync::Mutex<()>,
+    /// One plan at a time for those who only want to see it.
+    pub(crate) planning: tokio::sync::Mutex<()>,
     /// The deployment that is under way.
     pub(crate) running: Mutex<Option<String>>,
     /// What was last seen on each node.
@@ -62,6 +64,7 @@ impl AppMemories {
                 folder: self.0.folder.as_ref().map(|folder| folder.join("apps").join(app)),
                 book: OnceCell::new(),
                 turn: tokio::sync::Mutex::new(()),
+                planning: tokio::sync::Mutex::new(()),
                 running: Mutex::default(),
                 seen: RwLock::default(),
                 announce: self.0.announce.clone(),

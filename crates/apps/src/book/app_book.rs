@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::record::DeploymentRecord;
+use super::record::{DeploymentRecord, DeploymentStatus};
 
 /// How many deployments are kept.
 const MOST_DEPLOYMENTS: usize = 200;
+/// How many of those that were good on all nodes stay, whatever comes after them: a rollback goes to one of them.
+const KEPT_GOOD: usize = 20;
 /// How many bad revisions are kept.
 const MOST_BAD: usize = 200;
 
@@ -104,10 +106,26 @@ impl AppBook {
         self.unannounced.push_back(record.id.clone());
         self.deployments.push_back(record);
         while self.deployments.len() > MOST_DEPLOYMENTS {
-            self.deployments.pop_front();
+            self.drop_oldest();
         }
         let deployments = &self.deployments;
         self.unannounced.retain(|id| deployments.iter().any(|record| record.id == *id));
+    }
+
+    /// Forgets the oldest deployment that a rollback does not need: however many are held or fail, the last good ones
+    /// stay.
+    fn drop_oldest(&mut self) {
+        let is_good =
+            |record: &DeploymentRecord| record.status == DeploymentStatus::Succeeded && record.whole;
+        let good = self.deployments.iter().filter(|record| is_good(record)).count();
+        let mut spare = good.saturating_sub(KEPT_GOOD);
+        let is_spare = |record: &DeploymentRecord| {
+            let is_old = !is_good(record) || spare > 0;
+            spare = spare.saturating_sub(usize::from(is_good(record)));
+            is_old
+        };
+        let oldest = self.deployments.iter().position(is_spare).unwrap_or(0);
+        self.deployments.remove(oldest);
     }
 
     /// The deployment of this id.

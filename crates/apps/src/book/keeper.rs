@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::app_book::AppBook;
 
@@ -42,9 +42,9 @@ pub enum BookError {
 pub struct BookKeeper {
     /// None keeps it in memory alone.
     folder: Option<PathBuf>,
-    now: RwLock<Arc<AppBook>>,
+    now: Arc<RwLock<Arc<AppBook>>>,
     /// One change at a time.
-    changing: Mutex<()>,
+    changing: Arc<Mutex<()>>,
 }
 
 impl BookKeeper {
@@ -64,7 +64,7 @@ impl BookKeeper {
             return Err(BookError::Damaged { path: folder.join("book.json"), how });
         }
         let book = book.unwrap_or_else(|| AppBook { version: VERSION, ..AppBook::default() });
-        Ok(Self { folder, now: RwLock::new(Arc::new(book)), changing: Mutex::new(()) })
+        Ok(Self { folder, now: Arc::new(RwLock::new(Arc::new(book))), changing: Arc::default() })
     }
 
     /// What is known now.
@@ -78,14 +78,13 @@ impl BookKeeper {
     /// # Errors
     /// [`BookError`]: nothing was changed.
     pub async fn change<R>(&self, change: impl FnOnce(&mut AppBook) -> R + Send) -> Result<R, BookError> {
-        let _one = self.changing.lock().await;
+        let one = self.changing.clone().lock_owned().await;
         let mut book = (*self.now()).clone();
         let answer = change(&mut book);
-        let book = Arc::new(book);
-        if let Some(folder) = &self.folder {
-            write_json(folder.join("book.json"), book.clone()).await?;
-        }
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = book;
+        let (book, now) = (Arc::new(book), self.now.clone());
+        let file = self.folder.as_ref().map(|folder| folder.join("book.json"));
+        let set = move |book| *now.write().unwrap_or_else(PoisonError::into_inner) = book;
+        write_then(one, file, book, set).await?;
         Ok(answer)
     }
 
@@ -93,6 +92,28 @@ impl BookKeeper {
     pub(crate) fn progress_file(&self) -> Option<PathBuf> {
         self.folder.as_ref().map(|folder| folder.join("running.json"))
     }
+}
+
+/// Writes a value, and then lets it count. Both go on where the caller does not wait any longer, so that no other
+/// change comes in between: the guard is theirs.
+pub(crate) async fn write_then<T: Serialize + Send + Sync + 'static>(
+    one: OwnedMutexGuard<()>,
+    file: Option<PathBuf>,
+    value: Arc<T>,
+    set: impl FnOnce(Arc<T>) + Send + 'static,
+) -> Result<(), BookError> {
+    let path = file.clone().unwrap_or_default();
+    let written = tokio::spawn(async move {
+        let _one = one;
+        if let Some(file) = file {
+            write_json(file, value.clone()).await?;
+        }
+        set(value);
+        Ok(())
+    });
+    written.await.unwrap_or_else(|error| {
+        Err(BookError::Io { what: "write", path, source: std::io::Error::other(error) })
+    })
 }
 
 /// Reads a file; `None` where there is none.
@@ -108,7 +129,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, B
 }
 
 /// Replaces a file as a whole, and returns when it is on disk.
-pub(crate) async fn write_json<T: Serialize + Send + Sync + 'static>(
+async fn write_json<T: Serialize + Send + Sync + 'static>(
     path: PathBuf,
     value: Arc<T>,
 ) -> Result<(), BookError> {

@@ -112,6 +112,11 @@ mod tests {
             (book.deployments.len(), &*book.deployments[0].id, book.unannounced.len()),
             (200, "5", 200)
         );
+        // However many are held, what a rollback goes to stays.
+        for n in 1000..1300 {
+            book.record(record(n, "C", DeploymentStatus::Held, true));
+        }
+        assert_eq!((book.deployments.len(), book.rollback_target(&["n1"])), (200, Some("A")));
         // A deployment to some nodes alone is not a target.
         book.record(record(300, "B", DeploymentStatus::Succeeded, false));
         assert_eq!(book.rollback_target(&["n1"]), Some("A"));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use herald_base::failpoint;
 use jiff::Timestamp;
 
+use super::plan::{LONGEST_LOG, LONGEST_MARKS};
 use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage};
 use super::run::Deployment;
 use crate::app::parts::AppParts;
@@ -51,20 +52,30 @@ impl Deployment<'_> {
         .await;
         failpoint!("apps-recording");
         // A newer commit that descends from a bad one clears the mark.
-        let mut cleared = Vec::new();
-        if let Some(to) = record.to.as_ref().filter(|_| record.status == DeploymentStatus::Succeeded) {
-            for bad in &self.app.book.now().bad {
-                let stop = self.after_all();
-                let within = self.app.settings.timeout;
-                if self.app.source.is_ancestor(&bad.revision, to, within, &stop).await.unwrap_or(false) {
-                    cleared.push(bad.revision.clone());
-                }
-            }
-        }
+        let cleared = self.cleared_by(&record).await;
         let (app, kept) = (self.app, record.clone());
         self.app.book.change(move |book| note(book, app, &progress, kept, &cleared)).await?;
         self.app.announce.notify_one();
         Ok(record)
+    }
+
+    /// The bad marks that this deployment clears. What the repository does not say in time stays marked.
+    async fn cleared_by(&self, record: &DeploymentRecord) -> Vec<String> {
+        let mut cleared = Vec::new();
+        let Some(to) = record.to.as_ref().filter(|_| record.status == DeploymentStatus::Succeeded) else {
+            return cleared;
+        };
+        let (book, stop) = (self.app.book.now(), self.after_all());
+        let asked = async {
+            for bad in &book.bad {
+                if let Ok(true) = self.app.source.is_ancestor(&bad.revision, to, LONGEST_LOG, &stop).await {
+                    cleared.push(bad.revision.clone());
+                }
+            }
+        };
+        // Those that were found in time count.
+        let _ = tokio::time::timeout(LONGEST_MARKS, asked).await;
+        cleared
     }
 }
 
@@ -120,7 +131,7 @@ fn note(
         .filter(|node| node.stage == NodeStage::Broken)
         .map(|node| &*node.name)
         .collect();
-    if !broken.is_empty() && book.hold.is_none() {
+    if !broken.is_empty() && book.hold(record.ended_at).is_none() {
         let reason = format!("deployment {} could not be reverted on {}", record.id, broken.join(", "));
         book.hold = Some(Hold { reason, by: HERALD.to_owned(), since: record.ended_at, until: None });
     }

@@ -48,6 +48,16 @@ pub enum DeploymentRefusal {
         /// When.
         at: Timestamp,
     },
+    /// It cannot be found out whether the revision is older than one that was rolled back.
+    #[error(
+        "{} is not deployed: the repository does not say whether it is older than a revision that was rolled back; \
+         try again, or deploy it by hand",
+        short(revision)
+    )]
+    Unclear {
+        /// What was to be deployed.
+        revision: String,
+    },
     /// Another revision is live than was expected.
     #[error("{live} is live, not {expected}")]
     NotLive {
@@ -88,7 +98,7 @@ impl DeploymentRefusal {
     /// Whether it is recorded as `held`.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Frozen { .. } | Self::Bad { .. })
+        matches!(self, Self::Held { .. } | Self::Frozen { .. } | Self::Bad { .. } | Self::Unclear { .. })
     }
 }
 

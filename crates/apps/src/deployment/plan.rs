@@ -16,14 +16,21 @@ use super::gate::{self, DeploymentRefusal};
 use super::request::DeploymentRequest;
 use crate::app::parts::{AppError, AppParts};
 use crate::book::{DeploymentWay, RecordedCommit};
+use crate::clipped::{NAME, SENTENCE, clipped, list};
 use crate::node::{NodeStepOutcome, StepCall, StepName};
 
 /// How many nodes are asked at once.
 pub(super) const AT_ONCE: usize = 32;
+/// How long a plan may take on a node where somebody only wants to see it.
+const LONGEST_PLAN: Duration = Duration::from_secs(120);
+/// How many refusals of a node are listed.
+const MOST_REFUSALS: usize = 20;
 /// How many commits are listed.
 const MOST_COMMITS: usize = 50;
+/// How long it may take to compare a revision with all that were rolled back.
+pub(super) const LONGEST_MARKS: Duration = Duration::from_secs(60);
 /// How long the repository may take to list them.
-const LONGEST_LOG: Duration = Duration::from_secs(15);
+pub(super) const LONGEST_LOG: Duration = Duration::from_secs(15);
 
 /// What a deployment would do.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -96,13 +103,25 @@ impl AppParts {
     /// Refuses an automatic deployment of a revision that was rolled back, or of what such a one descends from.
     pub(crate) async fn refuse_bad(&self, revision: &str, stop: &Stop) -> Result<(), DeploymentRefusal> {
         let book = self.book.now();
-        for bad in book.bad.iter().rev() {
-            let is_it = bad.revision == revision
-                || self.source.is_ancestor(revision, &bad.revision, LONGEST_LOG, stop).await.unwrap_or(false);
-            if is_it {
-                let (revision, by) = (revision.to_owned(), bad.by.clone());
-                return Err(DeploymentRefusal::Bad { revision, bad: bad.revision.clone(), by, at: bad.at });
+        let asked = async {
+            for bad in book.bad.iter().rev() {
+                let is_it = bad.revision == revision
+                    || self.source.is_ancestor(revision, &bad.revision, LONGEST_LOG, stop).await?;
+                if is_it {
+                    return Ok(Some(bad));
+                }
             }
+            Ok::<_, herald_deploy::DeployError>(None)
+        };
+        let revision = revision.to_owned();
+        match tokio::time::timeout(LONGEST_MARKS, asked).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(bad))) => {
+                let (by, at) = (bad.by.clone(), bad.at);
+                return Err(DeploymentRefusal::Bad { revision, bad: bad.revision.clone(), by, at });
+            }
+            // Nobody is there to decide.
+            Ok(Err(_)) | Err(_) => return Err(DeploymentRefusal::Unclear { revision }),
         }
         Ok(())
     }
@@ -144,7 +163,8 @@ impl AppParts {
         let Between { commits, backward } = self.between(book.revision.as_deref(), &to, stop).await;
         let names = self.names(request);
         let asked = stream::iter(names).map(|name| async {
-            let call = StepCall { stop: stop.clone(), ..self.call(request, StepName::Plan, &to) };
+            let timeout = Some(LONGEST_PLAN);
+            let call = StepCall { timeout, stop: stop.clone(), ..self.call(request, StepName::Plan, &to) };
             let answer = self.steps.run(&name, call).await;
             (name, answer)
         });
@@ -177,6 +197,7 @@ impl AppParts {
             attempt: request.attempt.max(1),
             name,
             deploy: deploy.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            timeout: None,
             stop: Stop::new(),
             output: Arc::new(NoOutput),
             joined: false,
@@ -188,14 +209,13 @@ impl AppParts {
 pub(super) fn node_plan(answer: NodeStepOutcome) -> NodePlan {
     match answer {
         Ok(plan) => {
-            let refusals = plan.get("refusals").and_then(Value::as_array).into_iter().flatten();
-            let refusals = refusals.filter_map(|refusal| refusal.as_str().map(str::to_owned)).collect();
+            let refusals = list(&plan, "refusals", MOST_REFUSALS);
             NodePlan { online: true, plan, refusals }
         }
         Err(failure) => NodePlan {
             online: !failure.is_unreachable(),
+            refusals: vec![clipped(&failure.error, SENTENCE)],
             plan: failure.result,
-            refusals: vec![failure.error],
         },
     }
 }
@@ -203,8 +223,8 @@ pub(super) fn node_plan(answer: NodeStepOutcome) -> NodePlan {
 pub(crate) fn recorded(commit: &Commit) -> RecordedCommit {
     RecordedCommit {
         revision: commit.revision.clone(),
-        author: commit.author.clone(),
-        time: commit.time.clone(),
-        subject: commit.subject().to_owned(),
+        author: clipped(&commit.author, NAME),
+        time: clipped(&commit.time, NAME),
+        subject: clipped(commit.subject(), SENTENCE),
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use herald_remote::RunnerFailureKind;
-use serde_json::Value;
 
 use super::plan::AT_ONCE;
 use super::progress::{NodeStage, OnceStage};
 use super::run::Deployment;
 use crate::book::BookError;
+use crate::clipped::{SENTENCE, clipped, exact};
 use crate::node::{NodeStepOutcome, StepName};
 
 impl Deployment<'_> {
@@ -40,7 +40,7 @@ impl Deployment<'_> {
     async fn prepared(&self, name: &str, outcome: NodeStepOutcome) -> Result<(), BookError> {
         match outcome {
             Ok(result) => {
-                let digest = result.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let digest = exact(&result, "digest").unwrap_or_default();
                 let change = |progress: &mut super::progress::DeploymentProgress| {
                     if let Some(node) = progress.node(name) {
                         (node.stage, node.sent, node.digest) = (NodeStage::Prepared, None, Some(digest));
@@ -57,7 +57,7 @@ impl Deployment<'_> {
                         // What was written of the new tree is removed by the step `revert`.
                         node.stage =
                             if failure.unreachable { NodeStage::Untouched } else { NodeStage::Prepared };
-                        (node.sent, node.error) = (None, Some(failure.error.clone()));
+                        (node.sent, node.error) = (None, Some(clipped(&failure.error, SENTENCE)));
                         node.timed_out = failure.kind == RunnerFailureKind::TimedOut;
                     }
                 };

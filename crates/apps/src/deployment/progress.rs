@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::request::DeploymentRequest;
 use crate::book::{BookError, RecordedCommit};
-use crate::book::{read_json, write_json};
+use crate::book::{read_json, write_then};
+use crate::clipped::{SENTENCE, clipped};
 use crate::node::StepName;
 
 /// How far a node is.
@@ -154,7 +155,7 @@ impl DeploymentProgress {
 
     /// The first reason counts.
     pub(crate) fn give_up(&mut self, kind: GaveUpKind, error: String) {
-        self.gave_up.get_or_insert(GaveUp { kind, error });
+        self.gave_up.get_or_insert(GaveUp { kind, error: clipped(&error, 2 * SENTENCE) });
     }
 }
 
@@ -162,13 +163,13 @@ impl DeploymentProgress {
 #[derive(Debug)]
 pub(crate) struct ProgressFile {
     file: Option<PathBuf>,
-    now: Mutex<Arc<DeploymentProgress>>,
-    changing: tokio::sync::Mutex<()>,
+    now: Arc<Mutex<Arc<DeploymentProgress>>>,
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl ProgressFile {
     pub(crate) fn new(file: Option<PathBuf>, progress: DeploymentProgress) -> Self {
-        Self { file, now: Mutex::new(Arc::new(progress)), changing: tokio::sync::Mutex::new(()) }
+        Self { file, now: Arc::new(Mutex::new(Arc::new(progress))), changing: Arc::default() }
     }
 
     /// The progress of an earlier process.
@@ -185,15 +186,12 @@ impl ProgressFile {
         &self,
         change: impl FnOnce(&mut DeploymentProgress) + Send,
     ) -> Result<(), BookError> {
-        let _one = self.changing.lock().await;
+        let one = self.changing.clone().lock_owned().await;
         let mut progress = (*self.now()).clone();
         change(&mut progress);
-        let progress = Arc::new(progress);
-        if let Some(file) = &self.file {
-            write_json(file.clone(), progress.clone()).await?;
-        }
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-        Ok(())
+        let now = self.now.clone();
+        let set = move |progress| *now.lock().unwrap_or_else(PoisonError::into_inner) = progress;
+        write_then(one, self.file.clone(), Arc::new(progress), set).await
     }
 
     /// The deployment is over and recorded.

@@ -45,6 +45,9 @@ pub struct RequestError {
     pub what: String,
 }
 
+/// The longest revision, reason and node, in characters.
+const LONGEST: usize = 500;
+
 /// What a router may say of a deployment: the `job_param` of the executor `app:NAME`.
 #[must_use]
 pub fn params() -> Vec<OptionSpec> {
@@ -87,6 +90,12 @@ impl DeploymentRequest {
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
             Some(_) => Err(RequestError { key, what: "expected a text".to_owned() }),
         };
+        let short = |key: &'static str| match text(key)? {
+            Some(long) if long.chars().count() > LONGEST => {
+                Err(RequestError { key, what: format!("it has more than {LONGEST} characters") })
+            }
+            text => Ok(text),
+        };
         let flag = |key: &'static str| match given(key) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(*flag),
@@ -114,14 +123,14 @@ impl DeploymentRequest {
             job_id: job_id.to_owned(),
             attempt,
             action,
-            revision: text("revision")?,
+            revision: short("revision")?,
             nodes,
             by: Value::Null,
             by_name: String::new(),
-            reason: text("reason")?,
+            reason: short("reason")?,
             automatic: true,
             overrides: flag("override")?,
-            if_live: text("if_live")?,
+            if_live: short("if_live")?,
             fail_if_busy: flag("fail_if_busy")?,
         })
     }

@@ -5,6 +5,7 @@ use herald_remote::RunnerFailureKind;
 use super::progress::NodeStage;
 use super::run::Deployment;
 use crate::book::BookError;
+use crate::clipped::{SENTENCE, clipped};
 use crate::node::StepName;
 use crate::settings::OnFailure;
 
@@ -61,7 +62,7 @@ impl Deployment<'_> {
                     (node.stage, node.sent) = (stage, None);
                     if let Some(error) = error {
                         let first = node.error.take().map(|first| format!("{first}; ")).unwrap_or_default();
-                        node.error = Some(format!("{first}{error}"));
+                        node.error = Some(clipped(&format!("{first}{error}"), 2 * SENTENCE));
                     }
                 }
             })

@@ -6,13 +6,13 @@ use herald_base::failpoint;
 use herald_base::output::{Output, Stream};
 use herald_base::stop::Stop;
 use herald_remote::RunnerFailureKind;
-use serde_json::Value;
 
 use super::gate;
 use super::plan::{Between, NodePlan, node_plan};
 use super::progress::{DeploymentProgress, GaveUpKind, NodeProgress, NodeStage, ProgressFile};
 use crate::app::parts::{AppError, AppParts};
 use crate::book::{BookError, DeploymentRecord};
+use crate::clipped::exact;
 use crate::node::{StepCall, StepName};
 use crate::settings::OfflineNode;
 
@@ -147,7 +147,7 @@ impl<'a> Deployment<'a> {
             }
             let stage = if stays_away { NodeStage::Skipped } else { NodeStage::Planned };
             let error = stays_away.then(|| plan.refusals.join("; "));
-            let from = plan.plan.get("current").and_then(Value::as_str).map(str::to_owned);
+            let from = exact(&plan.plan, "current");
             let from = from.or_else(|| self.app.book.now().node(&name).revision.filter(|_| stays_away));
             if error.is_some() || plan.refusals.is_empty() {
                 self.say(&format!("{name}: {}", if stays_away { "offline" } else { "planned" })).await;

@@ -6,6 +6,7 @@ use herald_remote::RunnerFailureKind;
 use super::progress::{GaveUpKind, NodeStage};
 use super::run::Deployment;
 use crate::book::BookError;
+use crate::clipped::{SENTENCE, clipped};
 use crate::node::{NodeStepOutcome, StepName};
 use crate::settings::OnFailure;
 
@@ -106,7 +107,7 @@ impl Deployment<'_> {
             .change(|progress| {
                 if let Some(node) = progress.node(name) {
                     (node.stage, node.sent) = (NodeStage::SwitchFailed, None);
-                    node.error = Some(failure.error.clone());
+                    node.error = Some(clipped(&failure.error, SENTENCE));
                     node.timed_out = failure.kind == RunnerFailureKind::TimedOut;
                 }
             })

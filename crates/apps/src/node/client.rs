@@ -54,7 +54,9 @@ impl RunnerSteps {
         if let Some(node) = self.app.node(node) {
             deploy.insert("app".to_owned(), self.app.for_node(node));
         }
-        let millis = u64::try_from(self.app.timeout.as_millis()).unwrap_or(u64::MAX);
+        let millis =
+            u64::try_from(call.timeout.unwrap_or(self.app.timeout).min(self.app.timeout).as_millis())
+                .unwrap_or(u64::MAX);
         let params = json!({
             "id": call.job_id,
             "job_id": call.job_id,

@@ -1,6 +1,7 @@
 //! One step of a deployment on one node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_base::output::Output;
@@ -20,6 +21,8 @@ pub struct StepCall {
     pub name: StepName,
     /// `deploy`, without what the node adds.
     pub deploy: Map<String, Value>,
+    /// How long it may take on the node; none is the `timeout` of the application.
+    pub timeout: Option<Duration>,
     /// When to give up.
     pub stop: Stop,
     /// Takes what hooks write.

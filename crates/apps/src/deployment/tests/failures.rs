@@ -143,7 +143,7 @@ async fn an_application_with_a_broken_node_is_held() {
 async fn nodes_that_hold_other_files_do_not_switch() {
     let dir = tempfile::tempdir().unwrap();
     let fixture = Fixture::new(dir.path(), &json!({}));
-    fixture.nodes.script("web2 prepare", Does::Plans(json!({"digest": "other"})));
+    fixture.nodes.script("web2 prepare", Does::Plans(json!({"digest": "0123"})));
     let record = fixture.deploy("j1", &json!({})).await;
     assert!(record.error.unwrap().contains("do not hold the same files"));
     assert!(fixture.live().is_empty());

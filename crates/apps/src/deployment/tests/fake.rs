@@ -34,6 +34,8 @@ pub(super) enum Does {
     IsUnknown,
     Plans(Value),
     Hangs,
+    /// It takes so long, and then succeeds.
+    Takes(Duration),
 }
 
 /// Nodes that write down what they were asked: `web1 switch`.
@@ -100,6 +102,7 @@ impl NodeSteps for FakeNodes {
                 call.stop.asked().await;
                 return failure(RunnerFailureKind::Cancelled, "cancelled", &json!({"switched": false}));
             }
+            Some(Does::Takes(long)) => tokio::time::sleep(long).await,
             None => {}
         }
         if call.name == StepName::Switch {
@@ -108,7 +111,7 @@ impl NodeSteps for FakeNodes {
         }
         let answer = match call.name {
             StepName::Plan => json!({"current": live, "refusals": []}),
-            StepName::Prepare => json!({"digest": format!("d{}", call.deploy["revision"])}),
+            StepName::Prepare => json!({"digest": format!("d{}", call.deploy["revision"].as_str().unwrap())}),
             StepName::Status => json!({"revision": live, "modified": []}),
             _ => json!({}),
         };

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::fake::{Does, Fixture, outcomes};
 use crate::book::DeploymentStatus;
+use crate::deployment::DeploymentRequest;
 
 /// Kills the daemon while this step runs; what the next process asks the nodes.
 async fn after_a_kill_in(step: &str) -> (Vec<String>, DeploymentStatus, String) {
@@ -190,4 +191,54 @@ async fn a_step_that_never_came_is_sent_under_another_name() {
         assert_eq!(named[..jobs.len()], jobs, "{step} {phase}");
         assert_eq!(ended, status, "{step} {phase}");
     }
+}
+
+/// What is there after a process was killed while `j1` switched `web2`.
+async fn killed_in_the_switch(folder: &std::path::Path) -> (Fixture, DeploymentRequest) {
+    let fixture = Fixture::new(folder, &json!({}));
+    fixture.nodes.script("web2 switch", Does::Hangs);
+    let request = Fixture::request("j1", &json!({"revision": "3"}));
+    let deploy = fixture.app.deploy(request.clone(), Stop::new(), Arc::new(NoOutput));
+    assert!(tokio::time::timeout(Duration::from_secs(5), deploy).await.is_err());
+    fixture.nodes.script.lock().unwrap().clear();
+    fixture.nodes.asked();
+    let Fixture { nodes, source, .. } = fixture;
+    (Fixture::with(folder, &json!({}), nodes, source), request)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_one_saw_to_its_end_is_not_carried_out_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (next, first) = killed_in_the_switch(dir.path()).await;
+    // j2 is first, and sees to the end what was left of j1, which waits meanwhile.
+    next.nodes.script("web3 switch", Does::Takes(Duration::from_secs(10)));
+    let second = json!({"revision": "4"});
+    let recovered = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        next.app.deploy(first, Stop::new(), Arc::new(NoOutput)).await.unwrap()
+    };
+    let (_, first) = tokio::join!(next.deploy("j2", &second), recovered);
+    assert_eq!((first.id.as_str(), first.status), ("j1", DeploymentStatus::Succeeded));
+    assert_eq!(next.live(), ["4", "4", "4"], "the older one does not come over the newer one");
+    let book = next.app.book().await.unwrap();
+    let ids: Vec<&str> = book.deployments.iter().map(|record| record.id.as_str()).collect();
+    assert_eq!(ids, ["j1", "j2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_while_it_waits_to_go_on_is_undone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (next, first) = killed_in_the_switch(dir.path()).await;
+    next.nodes.script("web1 status", Does::Takes(Duration::from_secs(10)));
+    let stop = Stop::new();
+    let (look, waits) = (["web1".to_owned()], next.app.deploy(first, stop.clone(), Arc::new(NoOutput)));
+    let recovered = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.asked.cancel();
+        waits.await.unwrap()
+    };
+    let (_, record) = tokio::join!(next.app.look(&look), recovered);
+    assert_eq!(record.status, DeploymentStatus::Cancelled);
+    let asked = next.nodes.asked();
+    assert!(asked.contains(&"web1 revert".to_owned()), "{asked:?}");
 }

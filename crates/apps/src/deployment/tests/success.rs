@@ -16,7 +16,7 @@ async fn all_prepare_before_one_switches_and_all_finish() {
         (record.status, record.to.as_deref(), record.whole),
         (DeploymentStatus::Succeeded, Some("5"), true)
     );
-    assert_eq!((record.reason.as_deref(), record.digest.as_deref()), (Some("why"), Some("d\"5\"")));
+    assert_eq!((record.reason.as_deref(), record.digest.as_deref()), (Some("why"), Some("d5")));
     let asked = fixture.nodes.asked();
     let expected = [
         "web1 plan",
