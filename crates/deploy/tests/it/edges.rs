@@ -52,22 +52,52 @@ async fn a_copy_that_a_living_program_uses() {
     assert_eq!(app.live(), files(&[("a", "2")]));
 }
 
+/// A repository for a submodule.
+fn module(root: &std::path::Path) {
+    let module = root.join("module");
+    fs::create_dir(&module).unwrap();
+    command(&module, "git", &["init", "-q", "-b", "main"]);
+    fs::write(module.join("lib"), "lib").unwrap();
+    command(&module, "git", &["add", "-A"]);
+    command(&module, "git", &["commit", "-q", "-m", "lib"]);
+}
+
+/// Commits a submodule at `vendor/lib`, with this URL.
+fn with_module(app: &App, url: &str) -> String {
+    let copy = app.repository.copy.clone();
+    let add =
+        ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "--force", url, "vendor/lib"];
+    command(&copy, "git", &add);
+    command(&copy, "git", &["commit", "-q", "-m", "with a module"]);
+    command(&copy, "git", &["push", "-q", "origin", "HEAD:main"]);
+    command(&copy, "git", &["rev-parse", "HEAD"])
+}
+
+#[tokio::test]
+async fn submodules_in_other_folders_of_the_machine() {
+    for mode in MODES {
+        let other = tempfile::tempdir().unwrap();
+        module(other.path());
+        let path = other.path().join("module").display().to_string();
+        let name = other.path().file_name().unwrap().to_str().unwrap();
+        for url in [path.clone(), format!("file://{path}"), format!("../../{name}/module")] {
+            let mut app = App::new(SourceKind::Git, mode);
+            app.target.origin.submodules = true;
+            let revision = with_module(&app, &url);
+            let error = app.deploy(&revision).await.unwrap_err().to_string();
+            assert!(error.contains("submodule"), "{mode:?} {url}: {error}");
+            assert!(!app.served().join("vendor/lib/lib").exists(), "{mode:?} {url}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn submodules() {
     for mode in MODES {
         let mut app = App::new(SourceKind::Git, mode);
         app.target.origin.submodules = true;
-        let module = tempfile::tempdir().unwrap();
-        command(module.path(), "git", &["init", "-q", "-b", "main"]);
-        fs::write(module.path().join("lib"), "lib").unwrap();
-        command(module.path(), "git", &["add", "-A"]);
-        command(module.path(), "git", &["commit", "-q", "-m", "lib"]);
-        let (copy, url) = (app.repository.copy.clone(), module.path().display().to_string());
-        let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "vendor/lib"];
-        command(&copy, "git", &add);
-        command(&copy, "git", &["commit", "-q", "-m", "with a module"]);
-        command(&copy, "git", &["push", "-q", "origin", "HEAD:main"]);
-        let revision = app.deployer().resolve("main", &Minute::new().run()).await.unwrap();
+        module(app.folder.path());
+        let revision = with_module(&app, "../module");
         app.deploy(&revision).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
         assert_eq!(fs::read_to_string(app.served().join("vendor/lib/lib")).unwrap(), "lib", "{mode:?}");
         assert_eq!(app.served().join(".git").exists(), mode == DeployMode::InPlace, "{mode:?}");
