@@ -32,6 +32,40 @@ async fn a_silent_server_ends_with_the_step() {
 }
 
 #[tokio::test]
+async fn a_revert_waits_for_no_plan_of_a_silent_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for (kind, scheme) in [(SourceKind::Git, "git"), (SourceKind::Svn, "svn")] {
+        for mode in MODES {
+            let mut app = App::new(kind, mode);
+            let first = app.repository.commit("first", &files(&[("a", "1")]));
+            app.deploy(&first).await.unwrap();
+            let second = app.repository.commit("second", &files(&[("a", "2")]));
+            let request = app.request(&second);
+            let minute = Minute::new();
+            app.deployer().prepare(&request, &minute.run()).await.unwrap();
+            app.deployer().switch(&request.id, &minute.run()).await.unwrap();
+            let deployer = app.deployer();
+            app.target.origin.url = format!("{scheme}://127.0.0.1:{port}/silent");
+            let planner = app.deployer();
+            let revision = if kind == SourceKind::Git { "1".repeat(40) } else { "9".to_owned() };
+            let (stop, begun) = (Stop::new(), Instant::now());
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(4);
+            let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+            let other = minute.run();
+            let (plan, reverted) = tokio::join!(planner.plan(&revision, &run), async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                let reverted = deployer.revert(&request.id, &other).await;
+                (reverted, begun.elapsed())
+            });
+            plan.unwrap_err();
+            assert!(reverted.0.unwrap(), "{kind:?} {mode:?}");
+            assert!(reverted.1 < Duration::from_millis(3500), "{kind:?} {mode:?}: {:?}", reverted.1);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_copy_that_a_living_program_uses() {
     let mut app = App::new(SourceKind::Git, DeployMode::InPlace);
     let first = app.repository.commit("first", &files(&[("a", "1")]));
