@@ -126,7 +126,7 @@ pub(super) fn explain(url: &str, revision: &str, command: &str, words: &str) -> 
         return SourceError::Credentials { url, detail };
     }
     if has(&["E160006"]) {
-        return SourceError::NoRevision { revision: revision.to_owned(), url };
+        return SourceError::no_revision(revision, &url);
     }
     if has(&["E160013", "E160005", "W160013", "E200009"]) {
         return SourceError::NoPath { url, revision: revision.to_owned() };

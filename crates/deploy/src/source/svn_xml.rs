@@ -84,11 +84,9 @@ pub(super) fn log(xml: &str) -> Result<Vec<Commit>, SourceError> {
     let document = document("svn log", xml)?;
     let entries = document.descendants().filter(|node| node.has_tag_name("logentry"));
     Ok(entries
-        .map(|entry| Commit {
-            revision: entry.attribute("revision").unwrap_or_default().to_owned(),
-            author: text(entry, "author"),
-            time: text(entry, "date"),
-            message: text(entry, "msg").trim_end().to_owned(),
+        .map(|entry| {
+            let revision = entry.attribute("revision").unwrap_or_default();
+            Commit::new(revision, &text(entry, "author"), &text(entry, "date"), &text(entry, "msg"))
         })
         .collect())
 }
