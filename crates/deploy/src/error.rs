@@ -192,6 +192,17 @@ pub enum SourceError {
         /// The program's words.
         detail: String,
     },
+    /// An external of Subversion is on a server that the password is not for.
+    #[error(
+        "the external `{external}` of {url} is on another server, which would get the password; use externals: ignore \
+         to leave externals out, or auth: machine"
+    )]
+    ForeignExternal {
+        /// Its URL, as it is written.
+        external: String,
+        /// The repository.
+        url: String,
+    },
     /// Something else.
     #[error("`{command}` failed: {detail}")]
     Failed {

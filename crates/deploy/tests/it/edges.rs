@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use herald_deploy::{DeployError, DeployMode, Externals, SourceKind, StepRun};
 use herald_exec::{NoOutput, Stop};
 
-use crate::fixture::{App, KINDS, MODES, Minute, command, files};
+use crate::fixture::{App, KINDS, MODES, Minute, Repository, command, files};
 
 #[tokio::test]
 async fn a_silent_server_ends_with_the_step() {
@@ -154,15 +154,87 @@ async fn externals() {
         }
         app.deploy(&revisions[0]).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
         assert_eq!(fs::read_to_string(app.served().join("vendor/x")).unwrap(), "x", "{mode:?}");
-        let error = app.deploy(&revisions[1]).await.unwrap_err().to_string();
-        assert!(
-            error.contains("could not be fetched (externals: ignore leaves them out)"),
-            "{mode:?}: {error}"
-        );
+        for _ in 0..2 {
+            let error = app.deploy(&revisions[1]).await.unwrap_err().to_string();
+            assert!(
+                error.contains("could not be fetched (externals: ignore leaves them out)"),
+                "{mode:?}: {error}"
+            );
+        }
         let status = app.deployer().status(&Minute::new().run()).await.unwrap();
         assert_eq!(status.revision.as_ref(), Some(&revisions[0]), "{mode:?}");
         app.target.origin.externals = Externals::Ignore;
         app.deploy(&revisions[1]).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+    }
+}
+
+/// Commits a definition of externals in a copy of the repository, and returns the revision.
+fn with_external(copy: &std::path::Path, external: &str) -> String {
+    command(copy, "svn", &["propset", "-q", "svn:externals", external, "."]);
+    command(copy, "svn", &["commit", "-q", "-m", external, "--username", "alice"]);
+    command(copy, "svn", &["update", "-q", "--ignore-externals"]);
+    command(copy, "svn", &["info", "--show-item", "last-changed-revision"])
+}
+
+/// The other server knows the same user and password, so it would answer if it were told.
+#[tokio::test]
+async fn externals_of_other_servers() {
+    for mode in MODES {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut other = Repository::new(SourceKind::Svn, elsewhere.path());
+        other.commit("their first", &files(&[("theirs", "1")]));
+        let mut app = App::new(SourceKind::Svn, mode);
+        let first = app.repository.commit("first", &files(&[("a", "1"), ("lib/x", "x")]));
+        app.deploy(&first).await.unwrap();
+        let copy = app.repository.copy.clone();
+        let relative = other.url.trim_start_matches("svn:");
+        for external in [
+            format!("{} vendor", other.url),
+            format!("vendor -r 2 {}", other.url),
+            format!("{relative} vendor"),
+        ] {
+            let revision = with_external(&copy, &external);
+            for _ in 0..2 {
+                let error = app.deploy(&revision).await.unwrap_err().to_string();
+                assert!(
+                    error.contains("is on another server, which would get the password"),
+                    "{mode:?}: {error}"
+                );
+            }
+            assert!(!app.served().join("vendor").exists(), "{mode:?}");
+            assert_eq!(
+                app.deployer().status(&Minute::new().run()).await.unwrap().revision.as_ref(),
+                Some(&first)
+            );
+        }
+        // One of the same server has an external on the other one.
+        command(app.folder.path(), "svnadmin", &["create", "sibling"]);
+        let conf = app.folder.path().join("repository/conf");
+        for file in ["svnserve.conf", "passwd"] {
+            fs::copy(conf.join(file), app.folder.path().join("sibling/conf").join(file)).unwrap();
+        }
+        let sibling = format!("file://{}/sibling", app.folder.path().display());
+        command(app.folder.path(), "svn", &["checkout", "-q", &sibling, "sibling-copy"]);
+        let sibling_copy = app.folder.path().join("sibling-copy");
+        fs::write(sibling_copy.join("y"), "y").unwrap();
+        command(&sibling_copy, "svn", &["add", "-q", "y"]);
+        command(&sibling_copy, "svn", &["commit", "-q", "-m", "a file"]);
+        command(&sibling_copy, "svn", &["update", "-q"]);
+        let revision = with_external(&copy, "^/../sibling vendor");
+        app.deploy(&revision).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert_eq!(fs::read_to_string(app.served().join("vendor/y")).unwrap(), "y", "{mode:?}");
+        let left = app.folder.path().join("work/deploy/svn-auth-999999999-0");
+        fs::create_dir_all(&left).unwrap();
+        with_external(&sibling_copy, &format!("{} nested", other.url));
+        let second = with_external(&copy, "^/../sibling vendor\n^/trunk/lib lib2");
+        let error = app.deploy(&second).await.unwrap_err().to_string();
+        assert!(error.contains("an external of"), "{mode:?}: {error}");
+        assert!(!app.served().join("vendor/nested/theirs").exists(), "{mode:?}");
+        let left = fs::read_dir(app.folder.path().join("work/deploy")).unwrap().flatten();
+        assert!(left.into_iter().all(|entry| !entry.file_name().display().to_string().contains("auth-")));
+        let none = with_external(&copy, "");
+        app.deploy(&none).await.unwrap_or_else(|error| panic!("{mode:?}: {error}"));
+        assert!(!app.served().join("vendor/y").exists(), "{mode:?}");
     }
 }
 
