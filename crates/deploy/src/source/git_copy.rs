@@ -108,13 +108,13 @@ async fn submodules(git: &GitMirror, copy: &Path, run: &StepRun<'_>) -> Result<(
     if !git.origin.submodules {
         return Ok(());
     }
-    // What `init` noted of an older commit is not looked at below.
-    let sync = git.command(copy).args(["submodule", "sync", "--quiet"]);
-    git.must(sync, run).await?;
     let update = ["submodule", "update", "--quiet", "--init", "--force"];
-    let own = git.command(copy);
-    let is_beside = git.is_local() && are_beside(git, copy, run).await?;
-    let own = if is_beside { own } else { without_folders(own) };
+    let mut own = without_folders(git.command(copy));
+    if git.is_local() && are_beside(git, copy, run).await? {
+        // What `init` noted of an older commit was not looked at.
+        git.must(git.command(copy).args(["submodule", "sync", "--quiet"]), run).await?;
+        own = git.command(copy);
+    }
     git.ask(own.args(update), run).await?;
     git.ask(without_folders(git.command(copy)).args(update).arg("--recursive"), run).await.map(drop)
 }

@@ -121,6 +121,20 @@ async fn submodules_in_other_folders_of_the_machine() {
             let error = app.deploy(&revision).await.unwrap_err().to_string();
             assert!(error.contains("submodule"), "{mode:?} {url}: {error}");
             assert!(!app.served().join("vendor/lib/lib").exists(), "{mode:?} {url}");
+            // Nor after a commit that names the right place.
+            module(app.folder.path());
+            fs::write(app.folder.path().join("module/own"), "").unwrap();
+            command(&app.folder.path().join("module"), "git", &["add", "-A"]);
+            command(&app.folder.path().join("module"), "git", &["commit", "-q", "-m", "own"]);
+            let copy = app.repository.copy.clone();
+            command(&copy, "git", &["submodule", "set-url", "vendor/lib", "../module"]);
+            let file = "protocol.file.allow=always";
+            command(&copy, "git", &["-c", file, "submodule", "-q", "update", "--remote", "vendor/lib"]);
+            command(&copy, "git", &["commit", "-q", "-a", "-m", "own"]);
+            command(&copy, "git", &["push", "-q", "origin", "HEAD:main"]);
+            let own = command(&copy, "git", &["rev-parse", "HEAD"]);
+            app.deploy(&own).await.unwrap_or_else(|error| panic!("{mode:?} {url}: {error}"));
+            assert!(app.served().join("vendor/lib/own").exists(), "{mode:?} {url}");
         }
     }
 }
