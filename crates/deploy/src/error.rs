@@ -12,6 +12,8 @@ use crate::target::{HookName, TargetProblem};
 
 /// How many paths a sentence lists.
 const LISTED: usize = 10;
+/// How many characters of a revision a sentence has.
+const LONGEST_REVISION: usize = 200;
 
 /// Why a step of a deployment failed. No text has a password.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +145,7 @@ impl DeployError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
     /// There is no such revision, branch or tag.
-    #[error("revision `{revision}` does not exist in {url}")]
+    #[error("revision `{}` does not exist in {url}", cut(revision))]
     NoRevision {
         /// As it was asked for.
         revision: String,
@@ -190,6 +192,17 @@ pub enum SourceError {
         /// The program's words.
         detail: String,
     },
+    /// An external of Subversion is on a server that the password is not for.
+    #[error(
+        "the external `{external}` of {url} is on another server, which would get the password; use externals: ignore \
+         to leave externals out, or auth: machine"
+    )]
+    ForeignExternal {
+        /// Its URL, as it is written.
+        external: String,
+        /// The repository.
+        url: String,
+    },
     /// Something else.
     #[error("`{command}` failed: {detail}")]
     Failed {
@@ -208,6 +221,18 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// What was asked for is kept as far as it can be shown.
+    pub(crate) fn no_revision(revision: &str, url: &str) -> Self {
+        Self::NoRevision { revision: cut(revision), url: url.to_owned() }
+    }
+}
+
+/// The beginning of a revision that somebody asked for, which can be of any length.
+fn cut(revision: &str) -> String {
+    revision.chars().take(LONGEST_REVISION).collect()
+}
+
 /// The name of a program is quoted, words are not.
 fn quoted(what: &str) -> String {
     if what.contains(' ') { what.to_owned() } else { format!("`{what}`") }
@@ -218,5 +243,18 @@ fn list(paths: &[String]) -> String {
     match paths.len().saturating_sub(LISTED) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_revision_is_cut() {
+        let (revision, url) = ("ü".repeat(1000), "u".to_owned());
+        let expected = format!("revision `{}` does not exist in u", "ü".repeat(200));
+        assert_eq!(SourceError::no_revision(&revision, &url).to_string(), expected);
+        assert_eq!(SourceError::NoRevision { revision, url }.to_string(), expected);
     }
 }

@@ -80,11 +80,50 @@ impl Deployer {
     /// When it cannot be found out: a step works on the path, the repository cannot be asked, or the record cannot be
     /// read. What speaks against the deployment is not an error: see [`DeployPlan::refusals`].
     pub async fn plan(&self, revision: &str, run: &StepRun<'_>) -> Result<DeployPlan, DeployError> {
+        // A step waits for looks, so none waits for a server that does not answer.
+        let written = self.fetch_before(revision, run).await?;
         let _look = self.begin_look()?;
         let record = DeployRecord::read(&self.layout.record())?;
-        let look = self.look(&record, revision, run).await?;
+        let look = self.look(&record, revision, written, run).await?;
         let refusals = look.obstacles.iter().map(ToString::to_string).collect();
         Ok(DeployPlan { refusals, ..look.plan })
+    }
+
+    /// Fetches the revision, where its tree is not there yet, and says how many bytes it has. Nothing is locked
+    /// meanwhile.
+    async fn fetch_before(&self, revision: &str, run: &StepRun<'_>) -> Result<Option<u64>, DeployError> {
+        if !self.missing().is_empty() {
+            return Ok(None);
+        }
+        let look = self.begin_look()?;
+        let record = DeployRecord::read(&self.layout.record())?;
+        if self.kept(&record, revision).await?.is_some() {
+            return Ok(None);
+        }
+        let from = match self.target.mode {
+            DeployMode::InPlace => self.state(&record, run).await?.revision,
+            DeployMode::Releases | DeployMode::Exchange => None,
+        };
+        drop(look);
+        self.fetch(from.as_deref(), revision, run).await.map(Some)
+    }
+
+    /// Fetches the revision; returns the bytes that are written, where the copy is at `from`.
+    async fn fetch(&self, from: Option<&str>, revision: &str, run: &StepRun<'_>) -> Result<u64, DeployError> {
+        self.source.fetch(revision, run).await?;
+        self.source.size(from, revision, run).await.or_else(|error| match (from, error) {
+            // The copy is at a commit that the repository does not have.
+            (Some(_), DeployError::Origin(_)) => Ok(0),
+            (_, error) => Err(error),
+        })
+    }
+
+    /// The programs that are not installed.
+    fn missing(&self) -> Vec<(&'static str, DeployError)> {
+        let (env, root) = (environment::clean(), Path::new("/"));
+        let tried = self.source.programs().iter();
+        let tried = tried.map(|name| (*name, environment::find(name.as_ref(), &env, root)));
+        tried.filter_map(|(name, found)| Some((name, found.err()?.into()))).collect()
     }
 
     /// What is live, and which of its files were changed on this machine. Asks no server.
@@ -225,21 +264,20 @@ impl Deployer {
         Ok(None)
     }
 
+    /// What a deployment would do; with `written`, the revision was fetched, and that many bytes are written.
     pub(super) async fn look(
         &self,
         record: &DeployRecord,
         revision: &str,
+        written: Option<u64>,
         run: &StepRun<'_>,
     ) -> Result<Look, DeployError> {
         let path = &self.target.path;
         let mut plan = DeployPlan { revision: revision.to_owned(), ..DeployPlan::default() };
         let mut obstacles = Vec::new();
-        let (env, root) = (environment::clean(), Path::new("/"));
-        for program in self.source.programs() {
-            if let Err(error) = environment::find(program.as_ref(), &env, root) {
-                plan.missing.push((*program).to_owned());
-                obstacles.push(error.into());
-            }
+        for (program, error) in self.missing() {
+            plan.missing.push(program.to_owned());
+            obstacles.push(error);
         }
         if !obstacles.is_empty() {
             return Ok(Look { plan, obstacles, kept: None });
@@ -249,14 +287,11 @@ impl Deployer {
         plan.is_kept = kept.is_some();
         let is_in_place = self.target.mode == DeployMode::InPlace;
         if kept.is_none() {
-            self.source.fetch(revision, run).await?;
             let from = state.revision.as_deref().filter(|_| is_in_place);
-            let written =
-                self.source.size(from, revision, run).await.or_else(|error| match (from, error) {
-                    // The copy is at a commit that the repository does not have.
-                    (Some(_), DeployError::Origin(_)) => Ok(0),
-                    (_, error) => Err(error),
-                })?;
+            let written = match written {
+                Some(written) => written,
+                None => self.fetch(from, revision, run).await?,
+            };
             // A new copy has all files once more, in its administration.
             let is_twice = is_in_place && !self.source.is_copy(path);
             let written = if is_twice { written.saturating_mul(2) } else { written };

@@ -48,7 +48,7 @@ impl Deployer {
             }
             self.abandon(&mut record).await?;
         }
-        let look = self.look(&record, &request.revision, run).await?;
+        let look = self.look(&record, &request.revision, None, run).await?;
         if let Some(obstacle) = look.obstacles.into_iter().next() {
             return Err(obstacle);
         }

@@ -26,8 +26,7 @@ impl GitRepository {
     }
 
     fn missing(&self, revision: &str) -> DeployError {
-        let (revision, url) = (revision.to_owned(), self.0.origin.url.clone());
-        SourceError::NoRevision { revision, url }.into()
+        SourceError::no_revision(revision, &self.0.origin.url).into()
     }
 
     async fn names(&self, from: &str, to: &str, run: &StepRun<'_>) -> Result<Vec<String>, DeployError> {
@@ -118,10 +117,12 @@ impl Source for GitRepository {
     }
 
     async fn is_ancestor(&self, older: &str, newer: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
-        for revision in [older, newer] {
-            if self.0.commit(revision, run).await?.is_none() && self.fetch(revision, run).await.is_err() {
-                return Ok(false);
-            }
+        if self.0.commit(newer, run).await?.is_none() && self.fetch(newer, run).await.is_err() {
+            return Ok(false);
+        }
+        // What `newer` descends from came with it.
+        if self.0.commit(older, run).await?.is_none() {
+            return Ok(false);
         }
         let asked = self.0.here().args(["merge-base", "--is-ancestor", older, newer]);
         Ok(self.0.run(asked, run).await?.is_success())
@@ -204,15 +205,20 @@ impl Source for GitRepository {
 /// The lines of one commit, as `log` asks for them.
 fn commit(entry: &str) -> Option<Commit> {
     let mut lines = entry.splitn(4, '\n');
-    let mut next = || lines.next().map(str::to_owned);
-    let (revision, author, time) = (next()?, next()?, next()?);
-    let message = next().unwrap_or_default().trim_end().to_owned();
-    Some(Commit { revision, author, time, message })
+    let (revision, author, time) = (lines.next()?, lines.next()?, lines.next()?);
+    Some(Commit::new(revision, author, time, lines.next().unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use herald_base::stop::Stop;
+    use herald_exec::NoOutput;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::target::SourceKind;
 
     #[test]
     fn names_that_git_could_take_for_something_else() {
@@ -232,6 +238,38 @@ mod tests {
         ] {
             assert_eq!(is_name(name), allowed, "{name}");
         }
+    }
+
+    /// The server is silent, so whoever asks it is late.
+    #[tokio::test]
+    async fn a_commit_that_the_mirror_lacks_is_no_ancestor() {
+        let folder = tempfile::tempdir().unwrap();
+        let origin = folder.path().join("origin");
+        let git = |args: &[&str]| {
+            let mut git = std::process::Command::new("git");
+            git.args(["-c", "user.name=a", "-c", "user.email=a@example.com", "-C"]).arg(&origin).args(args);
+            let output = git.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        std::fs::create_dir(&origin).unwrap();
+        git(&["init", "-q", "-b", "main"]);
+        let [older, newer] = ["1", "2"].map(|message| {
+            git(&["commit", "-q", "--allow-empty", "-m", message]);
+            git(&["rev-parse", "HEAD"])
+        });
+        let starter = CommandStarter::new(Duration::from_secs(1));
+        let url = origin.display().to_string();
+        let mut source = GitRepository::new(starter, DeployOrigin::new(SourceKind::Git, url), folder.path());
+        let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(20));
+        let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+        source.fetch(&newer, &run).await.unwrap();
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        source.0.origin.url = format!("git://127.0.0.1:{}/x", silent.local_addr().unwrap().port());
+        assert!(source.is_ancestor(&older, &newer, &run).await.unwrap());
+        let begun = Instant::now();
+        assert!(!source.is_ancestor(&"1".repeat(40), &newer, &run).await.unwrap());
+        assert!(begun.elapsed() < Duration::from_secs(10));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::git_locks;
 use super::git_mirror::{GitMirror, kept};
 use super::surface::CopyState;
-use crate::command::StepRun;
+use crate::command::{StepRun, ToolCommand};
 use crate::error::{DeployError, SourceError};
 
 /// Keeps the deployed commit in the copy.
@@ -105,12 +105,36 @@ async fn bring(git: &GitMirror, copy: &Path, to: &str, run: &StepRun<'_>) -> Res
 }
 
 async fn submodules(git: &GitMirror, copy: &Path, run: &StepRun<'_>) -> Result<(), DeployError> {
-    if git.origin.submodules {
-        let update =
-            git.command(copy).args(["submodule", "update", "--quiet", "--init", "--recursive", "--force"]);
-        git.ask(update, run).await?;
+    if !git.origin.submodules {
+        return Ok(());
     }
-    Ok(())
+    let update = ["submodule", "update", "--quiet", "--init", "--force"];
+    let mut own = without_folders(git.command(copy));
+    if git.is_local() && are_beside(git, copy, run).await? {
+        // What `init` noted of an older commit was not looked at.
+        git.must(git.command(copy).args(["submodule", "sync", "--quiet"]), run).await?;
+        own = git.command(copy);
+    }
+    git.ask(own.args(update), run).await?;
+    git.ask(without_folders(git.command(copy)).args(update).arg("--recursive"), run).await.map(drop)
+}
+
+/// Git that fetches from no folder of this machine: a commit could name one that only Herald can read.
+fn without_folders(command: ToolCommand<'static>) -> ToolCommand<'static> {
+    command.arg("-c").arg("protocol.file.allow=never")
+}
+
+/// Whether each submodule is at another server, or beside the repository: `../NAME`.
+async fn are_beside(git: &GitMirror, copy: &Path, run: &StepRun<'_>) -> Result<bool, DeployError> {
+    let list = git.command(copy).args(["config", "-z", "--blob", "HEAD:.gitmodules"]);
+    let end = git.run(list.args(["--get-regexp", r"^submodule\..*\.url$"]), run).await?;
+    let is_allowed = |url: &str| match url.strip_prefix("../") {
+        Some(name) => !name.split('/').any(|part| part == ".."),
+        None => ["https://", "http://", "ssh://", "git://"].iter().any(|scheme| url.starts_with(scheme)),
+    };
+    let urls = end.entries();
+    let mut urls = urls.iter().map(|entry| entry.split_once('\n').map_or("", |(_, url)| url));
+    Ok(end.is_success() && urls.all(is_allowed))
 }
 
 pub(super) async fn checkout(
@@ -192,7 +216,8 @@ pub(super) async fn repair(
     let added: HashSet<String> = changed(git, from, to, Some("A"), run).await?.into_iter().collect();
     let there = git.command(copy).args(["ls-files", "-z"]);
     let indexed: HashSet<String> = git.must(there, run).await?.entries().into_iter().collect();
-    for path in &added {
+    // Git writes through no link; one that is among the folders of a path is not the path that it added.
+    for path in added.iter().filter(|path| has_real_folders(copy, path)) {
         match std::fs::remove_file(copy.join(path)) {
             Err(error) if !matches!(error.raw_os_error(), Some(2 | 20 | 21)) => {
                 return Err(DeployError::io("remove", &copy.join(path), error));
@@ -217,6 +242,13 @@ pub(super) async fn repair(
     submodules(git, copy, run).await?;
     let _ = std::fs::remove_file(&begun);
     Ok(())
+}
+
+/// Whether the folders of a path are none but folders of the copy.
+fn has_real_folders(copy: &Path, path: &str) -> bool {
+    let above = Path::new(path).ancestors().skip(1);
+    let mut above = above.filter(|folder| !folder.as_os_str().is_empty());
+    above.all(|folder| std::fs::symlink_metadata(copy.join(folder)).is_ok_and(|found| found.is_dir()))
 }
 
 fn remove_empty_parents(copy: &Path, path: &str) {
@@ -252,4 +284,67 @@ pub(super) async fn unlock(copy: &Path) -> Result<(), DeployError> {
 
 fn admin(copy: &Path) -> PathBuf {
     copy.join(".git")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use herald_base::stop::Stop;
+    use herald_exec::NoOutput;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::command::CommandStarter;
+    use crate::target::{DeployOrigin, SourceKind};
+
+    fn git(dir: &Path, args: &[&str]) -> String {
+        let mut git = std::process::Command::new("git");
+        git.args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(args).current_dir(dir);
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_repair_follows_no_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (outside, origin) = (folder.path().join("outside"), folder.path().join("origin"));
+        std::fs::create_dir_all(outside.join("deep")).unwrap();
+        std::fs::create_dir_all(&origin).unwrap();
+        std::fs::write(outside.join("victim"), "mine").unwrap();
+        std::fs::write(outside.join("deep/victim"), "mine").unwrap();
+        git(&origin, &["init", "-q", "-b", "main"]);
+        std::os::unix::fs::symlink(&outside, origin.join("a")).unwrap();
+        git(&origin, &["add", "-A"]);
+        git(&origin, &["commit", "-q", "-m", "a link"]);
+        let from = git(&origin, &["rev-parse", "HEAD"]);
+        std::fs::remove_file(origin.join("a")).unwrap();
+        std::fs::create_dir_all(origin.join("a/deep")).unwrap();
+        std::fs::write(origin.join("a/victim"), "theirs").unwrap();
+        std::fs::write(origin.join("a/deep/victim"), "theirs").unwrap();
+        git(&origin, &["add", "-A"]);
+        git(&origin, &["commit", "-q", "-m", "files in its place"]);
+        let to = git(&origin, &["rev-parse", "HEAD"]);
+
+        let url = origin.display().to_string();
+        let caches = folder.path().join("caches");
+        let starter = CommandStarter::new(Duration::from_secs(1));
+        let mirror = GitMirror::new(starter, DeployOrigin::new(SourceKind::Git, url), &caches);
+        let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(30));
+        let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+        let lock = mirror.open(&run).await.unwrap();
+        mirror.fetch_all(false, &run).await.unwrap();
+        mirror.keep(&from, &run).await.unwrap();
+        drop(lock);
+        let copy = folder.path().join("copy");
+        std::fs::create_dir(&copy).unwrap();
+        checkout(&mirror, &copy, &from, &run).await.unwrap();
+        std::fs::write(copy.join(REPAIR), "").unwrap();
+        repair(&mirror, &copy, &from, &to, &run).await.unwrap();
+        for victim in ["victim", "deep/victim"] {
+            assert_eq!(std::fs::read_to_string(outside.join(victim)).unwrap(), "mine");
+        }
+        assert_eq!(std::fs::read_link(copy.join("a")).unwrap(), outside);
+    }
 }

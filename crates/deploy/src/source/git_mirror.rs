@@ -45,7 +45,7 @@ impl GitMirror {
         ] {
             command = command.arg("-c").arg(option);
         }
-        if self.origin.url.starts_with(['/', '.']) || self.origin.url.starts_with("file:") {
+        if self.is_local() {
             command = command.arg("-c").arg("protocol.file.allow=always");
         }
         command
@@ -53,6 +53,11 @@ impl GitMirror {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("GIT_CONFIG_COUNT", "0")
+    }
+
+    /// Whether the repository is a folder of this machine.
+    pub(super) fn is_local(&self) -> bool {
+        self.origin.url.starts_with(['/', '.']) || self.origin.url.starts_with("file:")
     }
 
     /// As [`Self::command`], in the mirror.
@@ -101,9 +106,12 @@ impl GitMirror {
                     .map_err(|(path, error)| DeployError::io("write", &path, error))?;
                 // The helper only prints the file; its path is made of hexadecimal digits below `work_dir`.
                 let helper = format!("!f() {{ test \"$1\" = get && cat '{}'; }}; f", quoted(&guard.0));
-                let mut args: Vec<std::ffi::OsString> =
-                    ["-c", "credential.helper=", "-c"].map(Into::into).into();
-                args.push(format!("credential.helper={helper}").into());
+                let mut args: Vec<std::ffi::OsString> = ["-c", "credential.helper="].map(Into::into).into();
+                // Submodules inherit it, and a server can redirect: no other server is told the password.
+                if let Some(server) = web_server(&self.origin.url) {
+                    args.push("-c".into());
+                    args.push(format!("credential.{server}.helper={helper}").into());
+                }
                 args.append(&mut command.args);
                 command.args = args;
                 Ok((command, Some(guard)))
@@ -203,6 +211,17 @@ pub(super) fn kept(commit: &str) -> String {
 /// The folder of the cache of a URL.
 pub(super) fn cache_name(url: &str) -> String {
     hex::encode(Sha256::digest(url.as_bytes())).chars().take(32).collect()
+}
+
+/// `https://HOST[:PORT]` of a URL that a password is for; `None` where there is none.
+fn web_server(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let server = rest.split(['/', '?', '#', '\\']).next()?;
+    let host = server.rsplit_once('@').map_or(server, |(_, host)| host);
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let valid = matches!(&*scheme, "http" | "https") && !host.is_empty() && host.chars().all(plain);
+    valid.then(|| format!("{scheme}://{host}"))
 }
 
 /// For a shell, between `'`.
@@ -310,6 +329,34 @@ mod tests {
         assert!(filled.contains(&format!("username=ann\npassword={password}")), "{filled}");
         let left = std::fs::read_dir(mirror.folder.parent().unwrap()).unwrap().flatten();
         assert!(left.into_iter().all(|file| !file.file_name().display().to_string().contains("auth-")));
+    }
+
+    /// Asks what a submodule at another server would be told, with the options that it inherits.
+    #[tokio::test]
+    async fn a_password_is_for_the_server_of_the_repository_alone() {
+        for (url, asked, expected) in [
+            ("https://git.example.com/shop.git", "protocol=https\nhost=git.example.com", true),
+            ("https://git.example.com/shop.git", "protocol=https\nhost=evil.example.org", false),
+            ("https://git.example.com/shop.git", "protocol=https\nhost=git.example.com:8443", false),
+            ("https://git.example.com/shop.git", "protocol=http\nhost=git.example.com", false),
+            ("https://ann@git.example.com:8443/shop.git", "protocol=https\nhost=git.example.com:8443", true),
+            ("https://git.example.com@evil.example.org/x", "protocol=https\nhost=git.example.com", false),
+            ("ssh://git.example.com/shop.git", "protocol=https\nhost=git.example.com", false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut origin = DeployOrigin::new(SourceKind::Git, url);
+            let (username, password) = ("ann".to_owned(), "s3cret".to_owned());
+            origin.auth = OriginAuth::Password { username, password };
+            let mirror = GitMirror::new(CommandStarter::new(Duration::from_secs(1)), origin, folder.path());
+            let (stop, deadline) = (Stop::new(), Instant::now() + Duration::from_secs(30));
+            let run = StepRun { stop: &stop, output: &NoOutput, deadline };
+            let _lock = mirror.open(&run).await.unwrap();
+            let alias = "alias.inherited=!git credential fill";
+            let mut fill = mirror.here().args(["-c", alias, "-c", "core.askPass=", "inherited"]);
+            fill.input = Some(format!("{asked}\n\n"));
+            let filled = mirror.ask(fill, &run).await.map(|end| end.text()).unwrap_or_default();
+            assert_eq!(filled.contains("password=s3cret"), expected, "{url} {asked}: {filled}");
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ mod surface;
 mod svn;
 mod svn_client;
 mod svn_copy;
+mod svn_externals;
 mod svn_xml;
 
 pub use git::GitRepository;

@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::command::StepRun;
 use crate::error::DeployError;
 
+/// The longest message of a commit that is kept, in bytes.
+const LONGEST_MESSAGE: usize = 64 << 10;
+/// The longest name of an author, in characters.
+const LONGEST_AUTHOR: usize = 200;
+
 /// One commit, or one revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
@@ -22,6 +27,17 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// Whoever writes a commit decides how long it is: the message is cut to 64 KiB, the author to 200 characters.
+    pub(super) fn new(revision: &str, author: &str, time: &str, message: &str) -> Self {
+        let mut end = message.len().min(LONGEST_MESSAGE);
+        while !message.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = message.get(..end).unwrap_or_default().trim_end().to_owned();
+        let author = author.chars().take(LONGEST_AUTHOR).collect();
+        Self { revision: revision.to_owned(), author, time: time.to_owned(), message }
+    }
+
     /// The first line of the message.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -101,4 +117,17 @@ pub trait Source: Send + Sync {
 
     /// Removes locks that dead processes left.
     async fn unlock(&self, copy: &Path, run: &StepRun<'_>) -> Result<(), DeployError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let commit = Commit::new("1", &"ü".repeat(300), "", &format!("a{}", "ü".repeat(100_000)));
+        assert_eq!(commit.author, "ü".repeat(200));
+        assert_eq!(commit.message.len(), (64 << 10) - 1);
+        assert_eq!(Commit::new("1", "a", "", "m \n").message, "m");
+    }
 }

@@ -39,8 +39,7 @@ impl Source for SvnRepository {
 
     /// The revision in which the path was last changed: what its log shows, and the same on every machine.
     async fn resolve(&self, revision: &str, run: &StepRun<'_>) -> Result<String, DeployError> {
-        let url = self.0.origin.url.clone();
-        let missing = || SourceError::NoRevision { revision: revision.to_owned(), url };
+        let missing = || SourceError::no_revision(revision, &self.0.origin.url);
         let number = number(revision).ok_or_else(missing)?;
         let info = self.0.asking(Path::new("/"), "info")?.arg("--xml").arg("--").arg(self.0.at(number));
         let info = self.0.must(info, number, run).await?;

@@ -16,7 +16,7 @@ pub(super) struct SvnClient {
     /// A working copy from which trees are exported, so that only changes come over the network.
     pub(super) cache: PathBuf,
     /// The configuration of `svn`: ours, so that nothing of the user's interferes and nothing is stored.
-    config: PathBuf,
+    pub(super) config: PathBuf,
 }
 
 impl SvnClient {
@@ -68,9 +68,20 @@ impl SvnClient {
         Ok(svn)
     }
 
+    /// Whether the servers of externals must not be told the password of the repository.
+    pub(super) fn has_scoped_externals(&self) -> bool {
+        let has_password = matches!(self.origin.auth, OriginAuth::Password { .. });
+        has_password && self.origin.externals == Externals::Fail
+    }
+
     /// The option that leaves externals out, where they are to be.
     pub(super) fn externals(&self) -> Option<&'static str> {
         (self.origin.externals == Externals::Ignore).then_some("--ignore-externals")
+    }
+
+    /// The same, for a command of [`Self::asking`]: a password is for the server of the repository alone.
+    pub(super) fn asked_externals(&self) -> Option<&'static str> {
+        self.has_scoped_externals().then_some("--ignore-externals").or(self.externals())
     }
 
     /// Runs it to its end. One that was killed has said nothing, also where it is asked a question.
@@ -96,6 +107,11 @@ impl SvnClient {
             return Ok(end);
         }
         Err(explain(&self.origin.url, revision, &name, &end.stderr).into())
+    }
+
+    /// What is written down when the cache has a revision, with its externals or without.
+    pub(super) fn complete_at(&self, revision: &str) -> String {
+        format!("{revision} {}", self.externals().unwrap_or("with externals"))
     }
 
     /// Waits for others that use the cache.
@@ -126,7 +142,7 @@ pub(super) fn explain(url: &str, revision: &str, command: &str, words: &str) -> 
         return SourceError::Credentials { url, detail };
     }
     if has(&["E160006"]) {
-        return SourceError::NoRevision { revision: revision.to_owned(), url };
+        return SourceError::no_revision(revision, &url);
     }
     if has(&["E160013", "E160005", "W160013", "E200009"]) {
         return SourceError::NoPath { url, revision: revision.to_owned() };

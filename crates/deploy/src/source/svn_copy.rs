@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::busy;
 use super::surface::CopyState;
 use super::svn_client::SvnClient;
+use super::svn_externals::{self, ScopedConfig};
 use super::svn_xml::{self, StatusLine};
 use crate::command::{StepRun, ToolCommand};
 use crate::error::{DeployError, SourceError};
@@ -51,8 +52,16 @@ pub(super) async fn conflicts(
         // Another URL: what the switch will do to a changed file is not known before.
         return Ok(current(svn, copy, run).await?.modified);
     }
-    let ask =
-        svn.asking(copy, "status")?.args(["-u", "--xml", "--no-ignore", "-r", to]).args(svn.externals());
+    let externals = svn_externals::defined(svn, copy, run).await?;
+    let scope = match externals.is_empty() {
+        true => None,
+        false => Some(ScopedConfig::learn(svn, copy, &externals, run).await?),
+    };
+    let ask = match &scope {
+        Some(scope) => scope.command(svn, copy, "status"),
+        None => svn.asking(copy, "status")?.args(svn.asked_externals()),
+    };
+    let ask = ask.args(["-u", "--xml", "--no-ignore", "-r", to]);
     let end = svn.must(ask, to, run).await?;
     let lines = svn_xml::status(&end.stdout.text())?;
     Ok(lines.into_iter().filter(StatusLine::is_in_the_way).map(|line| line.path).collect())
@@ -65,9 +74,16 @@ pub(super) async fn switch(
     to: &str,
     run: &StepRun<'_>,
 ) -> Result<(), DeployError> {
-    let switch = svn.asking(copy, "switch")?.args(["--ignore-ancestry", "--accept", "postpone", "-r", to]);
-    let switch = switch.args(svn.externals()).arg("--").arg(svn.at(to)).arg(".");
-    svn.must(switch.shown(), to, run).await.map(drop)
+    let before = svn_externals::defined(svn, copy, run).await?;
+    let to_revision = |switch: ToolCommand<'static>| switch_to(switch, svn, to);
+    let switch = svn.asking(copy, "switch")?.args(svn.asked_externals());
+    svn.must(to_revision(switch).shown(), to, run).await?;
+    svn_externals::fetch(svn, copy, &before, to_revision, run).await
+}
+
+fn switch_to(switch: ToolCommand<'static>, svn: &SvnClient, to: &str) -> ToolCommand<'static> {
+    let switch = switch.args(["--ignore-ancestry", "--accept", "postpone", "-r", to]);
+    switch.arg("--").arg(svn.at(to)).arg(".")
 }
 
 pub(super) async fn checkout(
@@ -76,8 +92,9 @@ pub(super) async fn checkout(
     to: &str,
     run: &StepRun<'_>,
 ) -> Result<(), DeployError> {
-    let checkout = svn.asking(copy, "checkout")?.args(["--quiet", "-r", to]).args(svn.externals());
-    svn.must(checkout.arg("--").arg(svn.at(to)).arg("."), to, run).await.map(drop)
+    let checkout = svn.asking(copy, "checkout")?.args(["--quiet", "-r", to]).args(svn.asked_externals());
+    svn.must(checkout.arg("--").arg(svn.at(to)).arg("."), to, run).await?;
+    svn_externals::fetch(svn, copy, &[], |switch| switch_to(switch, svn, to), run).await
 }
 
 pub(super) async fn update(
@@ -169,14 +186,31 @@ pub(super) async fn bring_cache(
     revision: &str,
     run: &StepRun<'_>,
 ) -> Result<(), DeployError> {
+    // The copy alone does not say whether its externals were fetched.
+    let (marker, complete) = (svn.cache.with_extension("complete"), svn.complete_at(revision));
+    let was_complete = std::fs::read_to_string(&marker).is_ok_and(|found| found == complete);
+    if was_complete && is_cached(svn, revision, run).await? {
+        return Ok(());
+    }
+    let _ = std::fs::remove_file(&marker);
+    change_cache(svn, revision, run).await?;
+    write_synced(&marker, complete.as_bytes())
+}
+
+async fn is_cached(svn: &SvnClient, revision: &str, run: &StepRun<'_>) -> Result<bool, DeployError> {
+    if !svn.cache.join(".svn").is_dir() {
+        return Ok(false);
+    }
+    unlock_cache(svn, run).await?;
+    let state = current(svn, &svn.cache, run).await;
+    Ok(state.is_ok_and(|state| state.revision.as_deref() == Some(revision) && state.modified.is_empty()))
+}
+
+async fn change_cache(svn: &SvnClient, revision: &str, run: &StepRun<'_>) -> Result<(), DeployError> {
     let cache = &svn.cache;
     if cache.join(".svn").is_dir() {
         unlock_cache(svn, run).await?;
         let state = current(svn, cache, run).await;
-        if matches!(&state, Ok(state) if state.revision.as_deref() == Some(revision) && state.modified.is_empty())
-        {
-            return Ok(());
-        }
         let is_clean = matches!(&state, Ok(state) if state.modified.is_empty());
         match switch(svn, cache, revision, &StepRun { output: &herald_exec::NoOutput, ..*run }).await {
             Ok(()) if is_clean => return Ok(()),

@@ -9,6 +9,8 @@ use crate::error::SourceError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SvnInfo {
     pub(super) url: String,
+    /// The URL of the whole repository.
+    pub(super) root: String,
     /// The revision in which it was last changed.
     pub(super) changed: String,
 }
@@ -77,18 +79,17 @@ pub(super) fn info(xml: &str) -> Result<SvnInfo, SourceError> {
     let entry = entry.ok_or_else(|| wrong(command, "there is no entry"))?;
     let changed = entry.children().find(|node| node.has_tag_name("commit"));
     let changed = changed.and_then(|commit| commit.attribute("revision")).unwrap_or("0").to_owned();
-    Ok(SvnInfo { url: text(entry, "url"), changed })
+    let root = child(entry, "repository").map(|found| text(found, "root")).unwrap_or_default();
+    Ok(SvnInfo { url: text(entry, "url"), root, changed })
 }
 
 pub(super) fn log(xml: &str) -> Result<Vec<Commit>, SourceError> {
     let document = document("svn log", xml)?;
     let entries = document.descendants().filter(|node| node.has_tag_name("logentry"));
     Ok(entries
-        .map(|entry| Commit {
-            revision: entry.attribute("revision").unwrap_or_default().to_owned(),
-            author: text(entry, "author"),
-            time: text(entry, "date"),
-            message: text(entry, "msg").trim_end().to_owned(),
+        .map(|entry| {
+            let revision = entry.attribute("revision").unwrap_or_default();
+            Commit::new(revision, &text(entry, "author"), &text(entry, "date"), &text(entry, "msg"))
         })
         .collect())
 }
@@ -113,6 +114,13 @@ pub(super) fn status(xml: &str) -> Result<Vec<StatusLine>, SourceError> {
             }
         })
         .collect())
+}
+
+/// The values of `svn propget`.
+pub(super) fn properties(xml: &str) -> Result<Vec<String>, SourceError> {
+    let document = document("svn propget", xml)?;
+    let found = document.descendants().filter(|node| node.has_tag_name("property"));
+    Ok(found.map(|found| found.children().filter_map(|piece| piece.text()).collect()).collect())
 }
 
 /// The files of `svn list`, with their sizes in bytes.
