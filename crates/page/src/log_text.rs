@@ -57,6 +57,8 @@ impl TerminalStyle {
 /// The nearest of the sixteen colours to one of 256, or to red, green and blue.
 fn extended(numbers: &mut impl Iterator<Item = u16>) -> Option<u8> {
     let near = |red: u16, green: u16, blue: u16| {
+        // What a job writes may be any number.
+        let [red, green, blue] = [red, green, blue].map(|part| part.min(255));
         let brightest = red.max(green).max(blue);
         let bit = |part: u16, bit: u8| if part > 0 && part * 3 >= brightest * 2 { bit } else { 0 };
         let colour = bit(red, 1) | bit(green, 2) | bit(blue, 4);
@@ -117,11 +119,11 @@ fn control<'a>(text: &'a str, look: &mut TerminalStyle) -> &'a str {
         return &numbers[end + 1..];
     }
     if let Some(command) = after.strip_prefix(']') {
-        // A title or a link: it ends with BEL or ESC \.
-        let bell = command.find('\u{7}').map(|at| at + 1);
-        let end = command.find("\u{1b}\\").map(|at| at + 2);
-        let end = bell.into_iter().chain(end).min().unwrap_or(command.len());
-        return &command[end..];
+        // A title or a link: it ends with BEL or ESC \; another ESC begins what is next. Each character is looked at
+        // once, however many of these are never ended.
+        let Some(end) = command.find(['\u{7}', '\u{1b}']) else { return "" };
+        let rest = &command[end..];
+        return rest.strip_prefix('\u{7}').or(rest.strip_prefix("\u{1b}\\")).unwrap_or(rest);
     }
     let mut characters = after.chars();
     characters.next();
@@ -161,6 +163,10 @@ mod tests {
             ("\u{1b}]8;;https://evil.example.com\u{7}link\u{1b}]8;;\u{7}", "link"),
             ("\u{1b}]8;;javascript:x\u{1b}\\link", "link"),
             ("\u{1b}]0;unfinished", ""),
+            ("\u{1b}]0;unfinished\u{1b}[31mred", "<span class=\"a1\">red</span>"),
+            ("\u{1b}]0;\u{1b}]0;twice\u{7}x", "x"),
+            ("\u{1b}[38;2;65535;65535;0mx", "<span class=\"a11\">x</span>"),
+            ("\u{1b}[38;2;65536;0;22000mx", "<span class=\"a12\">x</span>"),
             ("10 %\r50 %\r100 %\r", "100 %"),
             ("\u{1b}[2K\u{1b}(Bx", "Bx"),
             ("a\u{202e}b\u{0}", "a\u{fffd}b\u{fffd}"),
@@ -174,5 +180,13 @@ mod tests {
         }
         let many = "\u{1b}[31mx\u{1b}[32my".repeat(5000);
         assert!(LogText(&many).render().into_string().len() < 40_000);
+    }
+
+    #[test]
+    fn links_without_an_end_take_no_longer_than_other_text() {
+        let many = "\u{1b}]".repeat(1 << 20);
+        let begun = std::time::Instant::now();
+        assert_eq!(LogText(&many).render().into_string(), "");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }
