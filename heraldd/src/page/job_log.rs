@@ -8,8 +8,9 @@ use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::context::Api;
 use crate::api::log_lines::WantedLines;
 
-/// The largest log that is shown whole, in bytes.
+/// The largest log that is shown whole, in bytes and in lines.
 const WHOLE: usize = 2 << 20;
+const WHOLE_LINES: usize = 20_000;
 /// Lines of a window, of the end of a log that is still written, and of a search.
 const WINDOW: usize = 2000;
 const LIVE: usize = 1000;
@@ -79,15 +80,48 @@ impl JobLogReader<'_> {
             return self.end(LIVE).await;
         }
         let mut whole = self.range(LineStart::Line(1), MOST_LINES).await?;
-        let size = |page: &LogPage| page.lines.iter().map(|line| line.text.len()).sum::<usize>();
-        let mut bytes = size(&whole);
-        while let Some(next) = whole.next_line.filter(|_| bytes <= WHOLE) {
+        while let Some(next) = whole.next_line.filter(|_| is_shown_whole(&whole)) {
             let more = self.range(LineStart::Line(next), MOST_LINES).await?;
-            bytes += size(&more);
             whole.incomplete |= more.incomplete;
             whole.next_line = more.next_line.filter(|line| *line > next);
             whole.lines.extend(more.lines);
         }
-        if bytes > WHOLE { self.end(WINDOW).await } else { Ok(self.shown(whole, ShownLines::Whole)) }
+        if is_shown_whole(&whole) { Ok(self.shown(whole, ShownLines::Whole)) } else { self.end(WINDOW).await }
+    }
+}
+
+/// Empty lines count as well: each is an element of the page.
+fn is_shown_whole(page: &LogPage) -> bool {
+    let size = || page.lines.iter().map(|line| line.text.len()).sum::<usize>();
+    page.lines.len() <= WHOLE_LINES && size() <= WHOLE
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_control::model::LogPageLine;
+
+    use super::*;
+
+    #[test]
+    fn many_short_lines_are_not_shown_whole() {
+        let page = |count: usize, text: &str| {
+            let line = |n| LogPageLine {
+                line: n,
+                stream: "stdout".to_owned(),
+                at: String::new(),
+                text: text.to_owned(),
+                cut: false,
+            };
+            LogPage { lines: (1..=count as u64).map(line).collect(), ..LogPage::default() }
+        };
+        for (count, text, is_whole) in [
+            (0, "", true),
+            (WHOLE_LINES, "", true),
+            (WHOLE_LINES + 1, "", false),
+            (100, &*"x".repeat(20_000), true),
+            (100, &*"x".repeat(21_000), false),
+        ] {
+            assert_eq!(is_shown_whole(&page(count, text)), is_whole, "{count} lines");
+        }
     }
 }

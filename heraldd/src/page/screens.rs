@@ -75,7 +75,11 @@ pub(super) async fn job(
     let event = EventInPath { id: job.summary.event_id.clone() };
     let event = api_events::one(State(api.clone()), event).await.ok().map(|event| event.0);
     let log = job_log::read(&api, &job, asked).await;
-    Ok(visit.screen(&api, |frame| screens::job::screen(frame, &job, event.as_ref(), &log)))
+    // A log may be long.
+    let shown = tokio::task::spawn_blocking(move || {
+        visit.screen(&api, |frame| screens::job::screen(frame, &job, event.as_ref(), &log))
+    });
+    shown.await.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 
 pub(super) async fn events(
