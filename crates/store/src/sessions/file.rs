@@ -1,5 +1,6 @@
 //! The sessions on disk: a table of `journal.db`.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::record::{NewSession, Session, SessionError, SessionId};
@@ -24,12 +25,27 @@ pub(super) async fn save(store: &JournalStore, session: Session) -> Result<(), S
 fn insert(connection: &Connection, session: &Session) -> rusqlite::Result<()> {
     let NewSession { user, account, address, agent } = &session.of;
     let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO sessions (digest, user_name, account, address, agent, created_at, used_at)
+        "INSERT INTO sessions (digest, user_name, account, address, agent, created_at, used_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let (created_at, used_at) = (millis(session.created_at), millis(session.used_at));
     statement.execute(params![session.id.0, user, account, address, agent, created_at, used_at])?;
     Ok(())
+}
+
+/// Records that it is used. One that has ended meanwhile does not begin again.
+pub(super) async fn save_use(
+    store: &JournalStore,
+    id: SessionId,
+    used_at: Timestamp,
+) -> Result<(), SessionError> {
+    with_connection(store, move |connection| {
+        let mut statement =
+            connection.prepare_cached("UPDATE sessions SET used_at = ?2 WHERE digest = ?1")?;
+        statement.execute(params![id.0, millis(used_at)])?;
+        Ok(())
+    })
+    .await
 }
 
 pub(super) async fn delete(store: &JournalStore, ids: Vec<SessionId>) -> Result<(), SessionError> {

@@ -59,16 +59,25 @@ impl Sessions {
         self.load().await?;
         let Some(id) = SessionId::of(token) else { return Ok(None) };
         let (found, expired) = self.locked().get_or_insert_default().find(id, now);
-        self.forget(&expired).await?;
-        let Some(session) = found else { return Ok(None) };
+        let Some(session) = found else {
+            self.forget(&expired).await?;
+            return Ok(None);
+        };
         if let Some(store) = &self.store
             && now.duration_since(session.recorded_at) >= RECORD_USE
         {
-            let used = Session { used_at: now, recorded_at: now, ..session.clone() };
-            file::save(store, used).await?;
             self.locked().get_or_insert_default().recorded(id, now);
+            // Nobody is logged out because the disk is full: at worst the session ends early after a restart.
+            if let Err(error) = file::save_use(store, id, now).await {
+                tracing::error!("the use of a session cannot be recorded: {error}");
+            }
         }
         Ok(Some(session))
+    }
+
+    /// Whether the session of this id still lets somebody in. It is not used by that.
+    pub fn is_valid(&self, id: SessionId, now: Timestamp) -> bool {
+        self.locked().as_ref().is_some_and(|table| table.is_valid(id, now))
     }
 
     /// The sessions of a user, the newest first.

@@ -73,6 +73,10 @@ impl SessionTable {
         self.sessions.remove(&id);
     }
 
+    pub(super) fn is_valid(&self, id: SessionId, now: Timestamp) -> bool {
+        self.sessions.get(&id).is_some_and(|session| is_valid(session, now))
+    }
+
     pub(super) fn has(&self, id: SessionId) -> bool {
         self.sessions.contains_key(&id)
     }

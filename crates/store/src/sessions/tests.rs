@@ -4,7 +4,8 @@ use herald_core::clock::SystemClock;
 
 use super::table::{IDLE, LONGEST, MOST_OF_USER};
 use super::*;
-use crate::history::Keep;
+use crate::history::{Keep, schema};
+use crate::lock;
 
 fn store(folder: &std::path::Path) -> Arc<JournalStore> {
     let keep = Keep { time: Duration::from_secs(3600), jobs: 10 };
@@ -54,6 +55,30 @@ async fn sessions_outlive_the_process_without_their_tokens() {
     let sessions = Sessions::new(Some(store(folder.path())));
     assert!(sessions.find(&kept, noon()).await.unwrap().is_some());
     assert!(sessions.find(&ended, noon()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_session_is_used_also_while_nothing_can_be_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = store(folder.path());
+    let sessions = Sessions::new(Some(open.clone()));
+    let token = sessions.begin(anna(), noon()).await.unwrap();
+    let other = schema::connect(&lock::file(folder.path()), true).unwrap();
+    other.execute_batch("ALTER TABLE sessions RENAME TO aside").unwrap();
+    let later = noon() + RECORD_USE;
+    assert!(sessions.find(&token, later).await.unwrap().is_some());
+    other.execute_batch("ALTER TABLE aside RENAME TO sessions").unwrap();
+    let id = SessionId::of(&token).unwrap();
+    assert!(sessions.is_valid(id, later + IDLE - SignedDuration::from_secs(1)));
+    assert!(!sessions.is_valid(id, later + IDLE));
+    assert!(!sessions.is_valid(id, noon() + LONGEST));
+    // A use that is recorded after the end does not begin the session again.
+    let used = |at| file::save_use(&open, id, at);
+    used(later).await.unwrap();
+    assert_eq!(file::load(&open).await.unwrap()[0].used_at, later);
+    sessions.end(id).await.unwrap();
+    used(later + RECORD_USE).await.unwrap();
+    assert!(file::load(&open).await.unwrap().is_empty());
 }
 
 #[tokio::test]
