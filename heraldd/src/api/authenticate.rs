@@ -19,6 +19,7 @@ use tower_service::Service;
 use super::answer::ErrorResponse;
 use super::caller::ApiCaller;
 use super::context::Api;
+use super::long_answer::{self, until_rejected};
 use super::routes;
 
 /// How a browser is asked for a name and a password.
@@ -91,10 +92,16 @@ impl Handler for AuthenticatedRouter {
             Ok(caller) => request.extensions_mut().insert(caller),
             Err(why) => return not_authenticated(&why, self.api.authenticator.has_users()),
         };
-        match self.router.clone().call(request).await {
+        let headers = request.headers().clone();
+        let response = match self.router.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
+        };
+        if self.is_socket {
+            return response;
         }
+        let peer = Peer::new(peer.address, peer.loopback);
+        long_answer::until(response, until_rejected(self.api.clone(), headers, peer))
     }
 }
 

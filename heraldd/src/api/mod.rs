@@ -22,6 +22,7 @@ pub(crate) mod jobs;
 mod log;
 pub(crate) mod log_format;
 pub(crate) mod log_lines;
+pub(crate) mod long_answer;
 mod page_link;
 mod published;
 mod queue_resources;

@@ -5,14 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use herald_access::NotAuthenticated;
 use herald_control::model::ProblemDetails;
 use herald_net::serve::{Handler, Peer};
 use herald_page::request::{FRAGMENT, is_same_origin, security_headers};
 use herald_page::screens;
-use herald_store::sessions::Session;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -25,6 +23,7 @@ use crate::api::answer::ErrorResponse;
 use crate::api::authenticate::{not_authenticated, over_tcp};
 use crate::api::caller::ApiCaller;
 use crate::api::context::Api;
+use crate::api::long_answer::{self, until_rejected};
 
 /// Says of a request through a proxy how the browser sent it.
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
@@ -87,7 +86,7 @@ impl PageHandler {
             look,
         };
         if is_call(&path) {
-            return self.call(request, &visit, caller).await;
+            return self.call(request, peer, &visit, caller).await;
         }
         let response = self.screen(request, &path, &visit, caller).await;
         self.as_html(response, &visit)
@@ -96,6 +95,7 @@ impl PageHandler {
     async fn call(
         &self,
         mut request: Request<Incoming>,
+        peer: &Peer,
         visit: &Visit,
         caller: Result<ApiCaller, NotAuthenticated>,
     ) -> Response {
@@ -104,22 +104,20 @@ impl PageHandler {
             // A browser would ask for a name and a password by itself.
             Err(why) => return not_authenticated(&why, false),
         };
+        let headers = request.headers().clone();
         let response = run(&self.calls, request).await;
-        match &visit.session {
-            Some(session) => self.as_long_as(session, response),
-            None => response,
+        let api = self.api.clone();
+        match visit.session.clone() {
+            // A stream ends with the session.
+            Some(session) => {
+                let over = async move { session_caller::until_over(&api, &session).await };
+                long_answer::until(response, over)
+            }
+            None => {
+                let peer = Peer::new(peer.address, peer.loopback);
+                long_answer::until(response, until_rejected(api, headers, peer))
+            }
         }
-    }
-
-    /// A stream ends with the session.
-    fn as_long_as(&self, session: &Session, response: Response) -> Response {
-        let is_stream = |kind: &http::HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
-        if !response.headers().get(CONTENT_TYPE).is_some_and(is_stream) {
-            return response;
-        }
-        let (api, session) = (self.api.clone(), session.clone());
-        let over = async move { session_caller::until_over(&api, &session).await };
-        response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(over))))
     }
 
     async fn screen(
