@@ -10,8 +10,10 @@ use tokio::time::Instant;
 const FREE: u32 = 5;
 /// The same for all names together.
 const FREE_OF_NETWORK: u32 = 50;
-/// The longest wait.
+/// The longest wait for one name from one network.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The longest wait for all names from one network: others may be behind the same address.
+const LONGEST_OF_NETWORK: Duration = Duration::from_secs(2);
 /// After so long without a wrong password all is forgotten.
 const FORGET: Duration = Duration::from_secs(15 * 60);
 /// The most entries.
@@ -34,12 +36,30 @@ impl SourceNetwork {
     }
 }
 
-/// What wrong passwords are counted for.
+/// What wrong passwords are counted for. Not for a name from everywhere: who has the right password and comes from
+/// elsewhere never waits, so that nobody can lock the owner of an account out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Attempted {
-    network: SourceNetwork,
-    /// None: all names.
-    name: Option<String>,
+enum Attempted {
+    /// One name from one network.
+    Own(SourceNetwork, String),
+    /// All names from one network.
+    Network(SourceNetwork),
+}
+
+impl Attempted {
+    /// All that an attempt counts for.
+    fn all(name: &str, address: Option<IpAddr>) -> [Self; 2] {
+        let network = SourceNetwork::of(address);
+        [Self::Own(network, name.to_owned()), Self::Network(network)]
+    }
+
+    /// So many are free, and so long is the longest wait.
+    fn bounds(&self) -> (u32, Duration) {
+        match self {
+            Self::Own(..) => (FREE, LONGEST),
+            Self::Network(_) => (FREE_OF_NETWORK, LONGEST_OF_NETWORK),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,10 +77,11 @@ pub(crate) struct Throttle {
 impl Throttle {
     /// How long this client has to wait before its next attempt for this name counts.
     pub(crate) fn wait(&self, name: &str, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
-        let waits = keys(name, address).into_iter().zip([FREE, FREE_OF_NETWORK]).filter_map(|(key, free)| {
+        let waits = Attempted::all(name, address).into_iter().filter_map(|key| {
+            let (free, longest) = key.bounds();
             let Failures { count, last } = *self.failures.get(&key)?;
             let beyond = count.checked_sub(free)?;
-            let wait = Duration::from_secs(1 << beyond.min(6)).min(LONGEST);
+            let wait = Duration::from_secs(1 << beyond.min(6)).min(longest);
             (last + wait).checked_duration_since(now).filter(|wait| !wait.is_zero())
         });
         waits.max()
@@ -68,7 +89,7 @@ impl Throttle {
 
     /// The password was wrong.
     pub(crate) fn failed(&mut self, name: &str, address: Option<IpAddr>, now: Instant) {
-        for key in keys(name, address) {
+        for key in Attempted::all(name, address) {
             self.make_room(now);
             let failures = self.failures.entry(key).or_insert(Failures { count: 0, last: now });
             let is_old = now.duration_since(failures.last) >= FORGET;
@@ -79,7 +100,7 @@ impl Throttle {
 
     /// The password was right. What else came from that network is not forgotten.
     pub(crate) fn passed(&mut self, name: &str, address: Option<IpAddr>) {
-        let [own, _] = keys(name, address);
+        let [own, _] = Attempted::all(name, address);
         self.failures.remove(&own);
     }
 
@@ -96,11 +117,6 @@ impl Throttle {
             self.failures.retain(|_, failures| failures.last > before);
         }
     }
-}
-
-fn keys(name: &str, address: Option<IpAddr>) -> [Attempted; 2] {
-    let network = SourceNetwork::of(address);
-    [Attempted { network, name: Some(name.to_owned()) }, Attempted { network, name: None }]
 }
 
 #[cfg(test)]
@@ -139,6 +155,22 @@ mod tests {
             throttle.failed(&format!("name{n}"), address("2001:db8::1"), begun);
         }
         assert_eq!(seconds(&throttle, "other", "2001:db8::2:3", 0), 1, "many names of one network");
+    }
+
+    #[test]
+    fn others_are_never_locked_out() {
+        let mut throttle = Throttle::default();
+        let begun = Instant::now();
+        // Somebody behind the same address tries names, and many machines try one.
+        for n in 0..1000u32 {
+            throttle.failed(&format!("name{n}"), address("10.0.0.1"), begun);
+            throttle.failed("anna", Some(IpAddr::from((0x0b00_0000 + n).to_be_bytes())), begun);
+        }
+        let wait =
+            |name: &str, from: &str| throttle.wait(name, address(from), begun).map(|wait| wait.as_secs());
+        assert_eq!(wait("bob", "10.0.0.1"), Some(2));
+        assert_eq!(wait("anna", "192.0.2.1"), None);
+        assert_eq!(wait("bob", "192.0.2.1"), None);
     }
 
     #[test]
