@@ -20,7 +20,7 @@ pub fn authorization(data: &[u8]) {
         }),
         proxy: Some(ProxySettings {
             from: "10.0.0.0/8".parse().into_iter().collect(),
-            user: "x-user".to_owned(),
+            user: Some("x-user".to_owned()),
             groups: Some("x-groups".to_owned()),
             roles: vec![("ops".to_owned(), Role::Operator)],
             role: None,

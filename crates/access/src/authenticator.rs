@@ -309,18 +309,19 @@ impl AuthenticatorSettings {
     /// Whom a trusted proxy names. What others say in its headers counts for nothing.
     fn by_proxy(&self, proof: &PresentedProof<'_>) -> Result<Option<AuthenticatedCaller>, NotAuthenticated> {
         let Some(proxy) = &self.access.proxy else { return Ok(None) };
+        let Some(user) = &proxy.user else { return Ok(None) };
         if !proof.peer.is_some_and(|peer| is_from(proxy, peer)) {
             return Ok(None);
         }
-        let Some(name) = one(&(proof.header)(&proxy.user))? else { return Ok(None) };
+        let Some(name) = one(&(proof.header)(user))? else { return Ok(None) };
         let name = name.trim();
         if name.is_empty() {
             return Ok(None);
         }
         if name.chars().count() > LONGEST_PROXY_NAME || name.contains(char::is_control) {
-            return Err(NotAuthenticated::Unproved(format!("the header {} is not a valid name", proxy.user)));
+            return Err(NotAuthenticated::Unproved(format!("the header {user} is not a valid name")));
         }
-        let given = proxy.groups.as_ref().map(|header| (proof.header)(header)).unwrap_or_default();
+        let given = proxy.groups.as_ref().map(|header| one(&(proof.header)(header))).transpose()?.flatten();
         let groups = given.iter().flat_map(|list| list.split(',')).map(str::trim);
         let groups: Vec<String> =
             groups.filter(|group| !group.is_empty()).take(MOST_GROUPS).map(str::to_owned).collect();

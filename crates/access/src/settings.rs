@@ -17,7 +17,7 @@ pub struct AccessSettings {
     pub tokens: Vec<TokenSettings>,
     /// Tokens that another program signs.
     pub jwt: Option<JwtSettings>,
-    /// Proxies that say who calls.
+    /// Proxies that are trusted.
     pub proxy: Option<ProxySettings>,
     /// On what somebody has a role.
     pub may: Grants,
@@ -27,7 +27,8 @@ impl AccessSettings {
     /// Whether anybody could prove who it is.
     #[must_use]
     pub fn authenticates_somebody(&self) -> bool {
-        self.users.is_some() || !self.tokens.is_empty() || self.jwt.is_some() || self.proxy.is_some()
+        let has_names = self.proxy.as_ref().is_some_and(|proxy| proxy.user.is_some());
+        self.users.is_some() || !self.tokens.is_empty() || self.jwt.is_some() || has_names
     }
 }
 
@@ -94,13 +95,13 @@ impl std::fmt::Debug for JwtSettings {
     }
 }
 
-/// Proxies that say who calls.
+/// Proxies that say where clients are, and who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxySettings {
     /// Their addresses.
     pub from: Vec<Network>,
-    /// The header with the name.
-    pub user: String,
+    /// The header with the name; none where they do not say who calls.
+    pub user: Option<String>,
     /// The header with the groups, separated by commas.
     pub groups: Option<String>,
     /// The role of each group.

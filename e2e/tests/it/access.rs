@@ -391,6 +391,7 @@ fn mistakes_are_found_at_their_place() {
             "access: {proxy: {from: 10.0.0.0/8, user: X-User, roles: {a: admin}}}",
             "needs the header with the groups",
         ),
+        ("access: {proxy: {from: 10.0.0.0/8, role: viewer}}", "needs the header with the name"),
         ("access: {may: {operatr: {anna: [a]}}}", "did you mean `operator`?"),
         ("access: {may: {operator: {anna: 7}}}", ":2:33: expected a list of patterns"),
         ("access: {may: {operator: [anna]}}", "expected a map of patterns by user"),

@@ -50,3 +50,13 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AccessSettings
         }
     }
 }
+
+/// Whether anybody could prove who it is by this section. What is wrong in it is reported with it.
+pub(super) fn has_login(reading: &SectionReader<'_, '_>) -> bool {
+    let given = |way: &Value| !way.is_null();
+    let access = reading.given("access").and_then(Value::as_object);
+    let has = |way: &str| access.and_then(|access| access.get(way)).is_some_and(given);
+    let proxy = access.and_then(|access| access.get("proxy"));
+    ["users", "token", "jwt"].into_iter().any(has)
+        || proxy.and_then(|proxy| proxy.get("user")).is_some_and(given)
+}

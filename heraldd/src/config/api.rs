@@ -6,6 +6,7 @@ use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::access::has_login;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
 use crate::tls::{self, TlsListener};
 
@@ -98,12 +99,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<ApiSett
     let options = reading.section(&description())?;
     let given: ApiOptions = reading.parse(&options, &Path::top().key("api"))?;
     let tls = TlsListener::of(&options);
-    let has_access = reading.given("access").and_then(Value::as_object).is_some_and(|access| {
-        ["users", "token", "jwt", "proxy"]
-            .iter()
-            .any(|way| access.get(*way).is_some_and(|way| !way.is_null()))
-    });
-    if given.token.is_none() && !has_access {
+    if given.token.is_none() && !has_login(reading) {
         let message = "the option `token` of `api` is missing, and no section `access` says who may call";
         let help = "write  token: \"${file:…}\",  or  access: {users: FILE}";
         return Err(reading.wrong(Problem::error(Path::top().key("api"), message).help(help)));

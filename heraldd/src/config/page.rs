@@ -10,6 +10,7 @@ use herald_page::site::PublicBase;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::access::has_login;
 use super::section::{Invalid, References, Section, SectionReader, Shape};
 use crate::tls::{self, TlsListener};
 
@@ -121,17 +122,17 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<Option<PageSet
     let tls = TlsListener::of(&options);
     if !is_loopback(&given.host) {
         let access = reading.given("access").and_then(Value::as_object);
-        let has = |way: &str| access.and_then(|access| access.get(way)).is_some_and(|way| !way.is_null());
-        let (message, help) = if !["users", "token", "jwt", "proxy"].into_iter().any(has) {
+        let has_proxy = access.and_then(|access| access.get("proxy")).is_some_and(|proxy| !proxy.is_null());
+        let (message, help) = if !has_login(reading) {
             let message =
                 format!("other machines can connect to {}, and no section `access` says who may", given.host);
             (message, "write  access: {users: FILE},  or listen on 127.0.0.1")
-        } else if tls.is_none() && !has("proxy") {
+        } else if tls.is_none() && !has_proxy {
             let message =
                 format!("other machines can connect to {}, and passwords would not be encrypted", given.host);
             (
                 message,
-                "give  tls: {cert: …, key: …},  or  access: {proxy: {from: […], user: …}}  for a proxy that speaks HTTPS",
+                "give  tls: {cert: …, key: …},  or  access: {proxy: {from: […]}}  for a proxy that speaks HTTPS",
             )
         } else {
             (String::new(), "")

@@ -103,10 +103,14 @@ fn proxy_option() -> OptionSpec {
         new("from", OptionKind::Texts, "The addresses of the proxies, such as `10.0.0.5` or `10.0.0.0/8`.")
             .required()
             .check(|from| networks(from).map(drop)),
-        new("user", OptionKind::Text, "The header with the name, which the proxy sets and clients cannot.")
-            .required()
-            .check(check_header),
-        new("groups", OptionKind::Text, "The header with the groups, separated by commas.")
+        new(
+            "user",
+            OptionKind::Text,
+            "The header with the name, which the proxy sets and clients cannot. Without it the proxy says of a request \
+             only where the client is and whether it speaks HTTPS.",
+        )
+        .check(check_header),
+        new("groups", OptionKind::Text, "The header with the groups, separated by commas; given once.")
             .check(check_header),
         roles_option("The role of each group: `GROUP: ROLE`. Of several the highest counts."),
         role_option("The role of those who have none by their groups. Default: they are rejected."),
@@ -114,11 +118,20 @@ fn proxy_option() -> OptionSpec {
     new(
         "proxy",
         OptionKind::Fields(fields),
-        "Proxies that authenticate users and send their names in a header. From everybody else the headers count for \
-         nothing. Their `X-Forwarded-For` says where the client is.",
+        "Proxies that are trusted. Their `X-Forwarded-For` says where the client is, and their `X-Forwarded-Proto` \
+         whether it speaks HTTPS. With `user` they authenticate users and send their names in a header. From everybody \
+         else these headers count for nothing.",
     )
     .check(|proxy| {
         let given = |name: &str| proxy.get(name).is_some_and(|given| !given.is_null());
+        if !given("user") {
+            let of_users = ["groups", "roles", "role"].into_iter().find(|name| given(name));
+            return of_users.map_or(Ok(()), |name| {
+                Err(CheckError::new(format!("`{name}` needs the header with the name"))
+                    .of_option(name)
+                    .help("write  user: X-Forwarded-User"))
+            });
+        }
         match (given("role"), given("roles"), given("groups")) {
             (false, false, _) => {
                 Err(CheckError::new("it gives nobody a role").help("write  role: viewer,  or  groups: HEADER, roles: {…}"))

@@ -82,7 +82,7 @@ fn read_jwt(jwt: &Map<String, Value>) -> JwtSettings {
 fn read_proxy(proxy: &Map<String, Value>) -> ProxySettings {
     ProxySettings {
         from: proxy.get("from").and_then(|from| networks(from).ok()).unwrap_or_default(),
-        user: text(proxy, "user").unwrap_or_default(),
+        user: text(proxy, "user"),
         groups: text(proxy, "groups"),
         roles: read_roles(proxy.get("roles")).unwrap_or_default(),
         role: role(proxy),
