@@ -9,6 +9,7 @@
 //! | works without scripts for reading and acting; every act is recorded | `acts_are_forms_and_recorded` |
 //! | sessions end with the logout and the account, and outlive a restart | `sessions_end_with_the_account_and_outlive_a_restart` |
 //! | cross-site requests and foreign hosts are refused; strict policy | `requests_of_other_sites_are_refused`, `every_address_needs_a_session` |
+//! | no password in clear text from elsewhere | `passwords_are_not_taken_where_others_could_read_them` |
 //! | output of jobs is text; secrets are masked | `what_jobs_say_is_text` |
 
 use std::net::SocketAddr;
@@ -77,9 +78,13 @@ struct Served<'a> {
 }
 
 fn start(place: &Place) -> Served<'_> {
+    start_with(place, CONFIG)
+}
+
+fn start_with<'a>(place: &'a Place, config: &str) -> Served<'a> {
     let secret = place.write("secret", "hunter2hunter2");
     std::fs::set_permissions(secret, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let daemon = Daemon::start(place, CONFIG);
+    let daemon = Daemon::start(place, config);
     let marker = "the page listens on ";
     let page = daemon.wait_pick(marker, |line| line.split_once(marker)?.1.trim().parse().ok());
     daemon.wait_for(&["heraldd is ready"]);
@@ -413,6 +418,11 @@ fn a_page_that_anybody_could_read_is_refused() {
     for (config, says) in [
         ("page: {host: 0.0.0.0, port: 1}", "no section `access` says who may"),
         ("page: {host: 0.0.0.0, port: 1}\naccess: {users: u}", "passwords would not be encrypted"),
+        ("page: {host: 0.0.0.0, port: 1}\naccess: {users: u}", "access: {proxy: {from: […]}}"),
+        (
+            "page: {host: 0.0.0.0, port: 1}\naccess: {proxy: {from: 10.0.0.1}}",
+            "no section `access` says who may",
+        ),
         ("page: {port: 1, base: herald}", "expected a path such as /herald/"),
         ("page: {port: 1, links: {r: 'javascript:alert(1)'}}", "expected a URL"),
         ("page: {}", "port"),
@@ -424,9 +434,31 @@ fn a_page_that_anybody_could_read_is_refused() {
     }
     let proxied =
         "page: {host: 0.0.0.0, port: 1}\naccess: {proxy: {from: [10.0.0.1], user: X-User, role: viewer}}";
-    for config in ["page: {port: 1}", proxied] {
+    let with_users = "page: {host: 0.0.0.0, port: 1}\naccess: {users: u, proxy: {from: 10.0.0.1}}";
+    for config in ["page: {port: 1}", proxied, with_users] {
         let file = place.write("good.yml", config);
         let ended = heraldd(&place, &["check", file.to_str().unwrap()], "");
         assert_eq!(ended.code, Some(0), "{config}: {}", ended.text());
     }
+}
+
+#[test]
+fn passwords_are_not_taken_where_others_could_read_them() {
+    let place = Place::new();
+    let config = CONFIG
+        .replace("page: {port: 0,", "page: {host: 0.0.0.0, port: 0,")
+        .replace("  users: users\n", "  users: users\n  proxy: {from: 127.0.0.1}\n");
+    let served = start_with(&place, &config);
+    user(&place, &["add", "anna", "--role", "viewer"]);
+    // anna:correct horse
+    let basic = ("Authorization", "Basic YW5uYTpjb3JyZWN0IGhvcnNl");
+    for path in ["/", "/v1/jobs"] {
+        let response = served.send("GET", path, &[basic], "");
+        assert_eq!(response.status, 403, "{path}: {response:?}");
+        let response = served.send("GET", path, &[basic, ("X-Forwarded-Proto", "https")], "");
+        assert_eq!(response.status, 200, "{path}: {response:?}");
+    }
+    let response = served.send("POST", "/login", &[OWN], "name=anna&password=correct+horse");
+    assert_eq!(response.status, 403, "{response:?}");
+    assert_eq!(served.send("GET", "/v1/jobs", &[OPERATOR], "").status, 200);
 }

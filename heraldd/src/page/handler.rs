@@ -10,14 +10,14 @@ use herald_control::model::ProblemDetails;
 use herald_net::serve::{Handler, Peer};
 use herald_page::request::{FRAGMENT, is_same_origin, security_headers};
 use herald_page::screens;
-use http::header::RETRY_AFTER;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper::body::Incoming;
 use tower_service::Service;
 
 use super::state::PageLook;
-use super::visit::Visit;
+use super::visit::{UNENCRYPTED, Visit};
 use super::{routes, session_caller};
 use crate::api::answer::ErrorResponse;
 use crate::api::authenticate::{not_authenticated, over_tcp};
@@ -67,7 +67,13 @@ impl PageHandler {
             let why = "cross-site browser request rejected";
             return ErrorResponse::new(StatusCode::FORBIDDEN, why).into_response();
         }
-        let by_request = over_tcp(api, request.headers(), peer, known.is_some()).await;
+        let is_private = self.is_private(&look, request.headers(), peer);
+        let is_readable_password = !is_private && has_password(request.headers());
+        let is_known = known.is_some() || is_readable_password;
+        let by_request = over_tcp(api, request.headers(), peer, is_known).await;
+        if is_readable_password && known.is_none() && by_request.caller.is_err() {
+            return ErrorResponse::new(StatusCode::FORBIDDEN, UNENCRYPTED).into_response();
+        }
         let client = by_request.client;
         let (session, caller) = match (by_request.caller, known) {
             (Ok(caller), _) => (None, Ok(ApiCaller { caller: Arc::new(caller), address: client })),
@@ -79,7 +85,7 @@ impl PageHandler {
         let visit = Visit {
             is_fragment: request.headers().contains_key(FRAGMENT),
             caller: caller.as_ref().ok().cloned(),
-            is_private: self.is_private(&look, request.headers(), peer),
+            is_private,
             session,
             client,
             address,
@@ -181,6 +187,14 @@ async fn run(router: &Router, request: Request<Incoming>) -> Response {
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// Whether the request has a name and a password with it.
+fn has_password(headers: &HeaderMap) -> bool {
+    let is_basic = |value: &http::HeaderValue| {
+        value.as_bytes().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic "))
+    };
+    headers.get_all(AUTHORIZATION).iter().any(is_basic)
 }
 
 /// Whether the path is one of the control API.

@@ -14,7 +14,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, USER_AG
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::acts::fields_in;
-use super::visit::{ApiState, Visit};
+use super::visit::{ApiState, UNENCRYPTED, Visit};
 use crate::api::act::record;
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::context::Api;
@@ -47,8 +47,7 @@ pub(super) async fn log_in(
     body: Body,
 ) -> HandlerResult<Response> {
     if !visit.is_private {
-        let why = "passwords are not accepted over an unencrypted connection; use https://";
-        return Err(ErrorResponse::new(StatusCode::FORBIDDEN, why));
+        return Err(ErrorResponse::new(StatusCode::FORBIDDEN, UNENCRYPTED));
     }
     let fields = fields_in(body).await?;
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();

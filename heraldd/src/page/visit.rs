@@ -19,6 +19,10 @@ use crate::api::context::Api;
 /// What handlers ask.
 pub(super) type ApiState = State<Arc<Api>>;
 
+/// Why a password is refused that others could read on its way.
+pub(super) const UNENCRYPTED: &str =
+    "passwords are not accepted over an unencrypted connection; use https://";
+
 /// A request to the page.
 #[derive(Clone)]
 pub(super) struct Visit {
