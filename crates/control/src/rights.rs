@@ -8,7 +8,7 @@ use http::Method;
 pub enum CallNeeds {
     /// The role everywhere.
     Everywhere(Role),
-    /// The role on the routers or apps that the call is about: the handler names them to its act.
+    /// The role on the routers or apps that the call is about: the handler names them to its act, or checks them.
     OnTarget(Role),
 }
 
@@ -27,6 +27,10 @@ pub struct RouteRight {
 
 const fn sees(path: &'static str, role: Role) -> RouteRight {
     RouteRight { method: Method::GET, path, needs: CallNeeds::Everywhere(role), act: None }
+}
+
+const fn sees_on_target(path: &'static str) -> RouteRight {
+    RouteRight { method: Method::GET, path, needs: ON_TARGET, act: None }
 }
 
 const fn does(act: &'static str, path: &'static str, needs: CallNeeds) -> RouteRight {
@@ -61,7 +65,7 @@ pub static RIGHTS: &[RouteRight] = &[
     sees("/v1/apps/{app}/commits", Role::Viewer),
     sees("/v1/apps/{app}/deployments", Role::Viewer),
     // It changes nothing, and lets all nodes work.
-    sees("/v1/apps/{app}/plan", Role::Operator),
+    sees_on_target("/v1/apps/{app}/plan"),
     sees("/v1/queues", Role::Viewer),
     sees("/v1/queues/{queue}/topics/{topic}", Role::Viewer),
     sees("/v1/queues/{queue}/topics/{topic}/dead", Role::Viewer),
@@ -100,7 +104,7 @@ pub static PAGE_RIGHTS: &[RouteRight] = &[
     sees("/routers", Role::Viewer),
     sees("/apps", Role::Viewer),
     sees("/apps/{app}", Role::Viewer),
-    sees("/apps/{app}/plan", Role::Operator),
+    sees_on_target("/apps/{app}/plan"),
     sees("/nodes", Role::Viewer),
     sees("/config", Role::Viewer),
     sees("/account", Role::Viewer),

@@ -57,6 +57,12 @@ impl FromRequest<Arc<Api>> for CommandAct {
     }
 }
 
+impl From<Forbidden> for ErrorResponse {
+    fn from(forbidden: Forbidden) -> Self {
+        Self::new(StatusCode::FORBIDDEN, forbidden)
+    }
+}
+
 impl ApiAct {
     /// Of a request whose reason was read.
     pub(crate) fn of(api: &Arc<Api>, parts: &Parts, reason: Option<String>) -> Result<Self, ErrorResponse> {
@@ -115,11 +121,16 @@ impl ApiAct {
         target: String,
         on: impl IntoIterator<Item = &'a str>,
     ) -> HandlerResult<Arc<Actor>> {
-        // The router of an application is under the rights of the application.
-        let on: BTreeSet<&str> =
-            on.into_iter().map(|name| name.strip_prefix(APP_ROUTER).unwrap_or(name)).collect();
-        let allowed = self.caller.may_all(role, on);
+        let allowed = self.caller.may_all(role, rights_of(on));
         self.recorded(target, allowed).await
+    }
+
+    /// That the caller may do it, where it is shown what it would do: nothing is recorded.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn rehearse<'a>(&self, on: impl IntoIterator<Item = &'a str>) -> HandlerResult<()> {
+        Ok(self.caller.may_all(self.right.role(), rights_of(on))?)
     }
 
     /// As [`Self::begin`], of something that is neither a router nor an app.
@@ -143,9 +154,14 @@ impl ApiAct {
     async fn recorded(self, target: String, allowed: Result<(), Forbidden>) -> HandlerResult<Arc<Actor>> {
         let act = self.right.act.unwrap_or(self.right.path);
         record(&self.api, self.by.clone(), act, target, allowed.as_ref().err()).await?;
-        allowed.map_err(|forbidden| ErrorResponse::new(StatusCode::FORBIDDEN, forbidden))?;
+        allowed?;
         Ok(Arc::new(self.by))
     }
+}
+
+/// Whose rights count for these routers and apps: the router of an application is under those of the application.
+fn rights_of<'a>(on: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    on.into_iter().map(|name| name.strip_prefix(APP_ROUTER).unwrap_or(name)).collect()
 }
 
 /// Records that somebody did something, or was not allowed to.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use herald_access::Role;
 use herald_apps::{App, AppError, BookError, CommitQuery, DeploymentRequest, DeploymentWay};
 use herald_core::activation::{APP, EventSink, Key, NewEvent};
@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 
 use super::act::{ApiAct, CommandAct, RequestAct};
 use super::answer::{BadBody, CommonErrors, ErrorResponse, HandlerResult, Missing, TooManyRequests};
-use super::caller::ReasonQuery;
+use super::caller::{ApiCaller, ReasonQuery};
 use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::jobs::rejected;
@@ -204,7 +204,9 @@ pub(crate) async fn plan(
     State(api): State<Arc<Api>>,
     Named(name): Named,
     Asked(query): Asked<PlanQuery>,
+    Extension(by): Extension<ApiCaller>,
 ) -> HandlerResult<Json<model::AppPlanResource>> {
+    by.caller.may(Role::Operator, &name)?;
     let view = api.view();
     let app = named(&view, &name)?;
     let mut params = Params::new();

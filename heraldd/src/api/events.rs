@@ -70,8 +70,10 @@ pub(crate) async fn replay(
     CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::Replayed>> {
     let past = api.history.activation(&id).await?.ok_or_else(|| ErrorResponse::unknown("event", &id))?;
+    let view = api.view();
     if !query.run {
-        let plan = api.view().plan.clone();
+        act.rehearse(view.routers_of(&past.trigger))?;
+        let plan = view.plan.clone();
         let rehearsal = tokio::time::timeout(REHEARSAL, dry_run::of(&plan, past)).await.map_err(|_| {
             let why = format!("the selectors did not all answer within {} s", REHEARSAL.as_secs());
             ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, why)
@@ -85,7 +87,6 @@ pub(crate) async fn replay(
         );
         return Err(ErrorResponse::new(StatusCode::CONFLICT, why));
     }
-    let view = api.view();
     let by = act.begin(format!("event {id}"), view.routers_of(&past.trigger)).await?;
     let event =
         NewEvent { by: Some(by), ..NewEvent::new(past.trigger, Arc::unwrap_or_clone(past.trigger_param)) };

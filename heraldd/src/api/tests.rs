@@ -6,7 +6,8 @@ use std::sync::{Arc, RwLock};
 use async_trait::async_trait;
 use axum::body::Body;
 use herald_access::{
-    AccessSettings, AuthenticatedCaller, Authenticator, PresentedProof, Role, TokenDigest, TokenSettings, Via,
+    AccessSettings, AuthenticatedCaller, Authenticator, Grant, Grantee, Grants, PresentedProof, Role,
+    TokenDigest, TokenSettings, Via,
 };
 use herald_core::activation::{Activation, EventSink, Name};
 use herald_core::clock::SystemClock;
@@ -181,8 +182,11 @@ async fn a_replay_ends_even_if_no_selector_answers() {
     };
     recent.append(&Records::new(vec![record])).await.unwrap();
     let began = tokio::time::Instant::now();
-    let replay = Request::post("/v1/events/e1/replay").body(Body::empty()).unwrap();
-    let (status, body) = send(&api, replay).await;
+    let replay = || Request::post("/v1/events/e1/replay").body(Body::empty()).unwrap();
+    let (status, body) = send_as(&api, Some(limited("other").await), replay()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
+    assert_eq!(began.elapsed().as_secs(), 0, "no selector is asked");
+    let (status, body) = send_as(&api, Some(limited("r").await), replay()).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
     assert!(body.contains("did not all answer within 60 s"), "{body}");
     // Each of the two tasks alone would have had as long.
@@ -220,10 +224,21 @@ fn the_table_of_rights_has_every_call_and_no_other() {
 
 /// A caller with this role, whose token is named after it.
 pub(crate) async fn caller(role: Role) -> AuthenticatedCaller {
+    caller_with(role, Grants::default()).await
+}
+
+/// An operator of the routers and apps that match this alone.
+pub(crate) async fn limited(pattern: &str) -> AuthenticatedCaller {
+    let grantee = Grantee::Token("operator".to_owned());
+    let grant = Grant { role: Role::Operator, grantee, patterns: vec![pattern.to_owned()] };
+    caller_with(Role::Operator, Grants(vec![grant])).await
+}
+
+async fn caller_with(role: Role, may: Grants) -> AuthenticatedCaller {
     let digest = TokenDigest::of(role.as_str());
     let token = TokenSettings { name: Some(role.to_string()), digest, role };
     let authenticator =
-        Authenticator::new(AccessSettings { tokens: vec![token], ..AccessSettings::default() });
+        Authenticator::new(AccessSettings { tokens: vec![token], may, ..AccessSettings::default() });
     let header = move |_: &str| vec![format!("Bearer {role}")];
     authenticator.caller(&PresentedProof { peer: None, client: None, header: &header, now: 0 }).await.unwrap()
 }
@@ -262,6 +277,17 @@ async fn each_call_needs_its_role() {
     let audit = api.audit.entries(AuditQuery { limit: 1000, ..AuditQuery::default() }).await.unwrap();
     let recorded = audit.entries.iter().filter(|entry| entry.record.refused.is_some()).count();
     assert_eq!(recorded, refused, "each of them is recorded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_of_one_application_can_see_its_plan() {
+    let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
+    let shop = limited("shop").await;
+    for (app, expected) in [("shop", StatusCode::NOT_FOUND), ("blog", StatusCode::FORBIDDEN)] {
+        let request = Request::get(format!("/v1/apps/{app}/plan")).body(Body::empty()).unwrap();
+        let (status, body) = send_as(&api, Some(shop.clone()), request).await;
+        assert_eq!(status, expected, "{app}: {body}");
+    }
 }
 
 /// Never records anything.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use herald_access::Role;
@@ -15,6 +16,7 @@ use super::visit::{ApiState, Visit};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
+use crate::api::caller::ApiCaller;
 use crate::api::event_list::EventsQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::id::{EventInPath, JobInPath};
@@ -141,8 +143,9 @@ pub(super) async fn plan(
     visit: Visit,
     name: Named,
     query: Asked<PlanQuery>,
+    by: Extension<ApiCaller>,
 ) -> HandlerResult<Response> {
-    let plan = api_apps::plan(State(api.clone()), name, query).await?.0;
+    let plan = api_apps::plan(State(api.clone()), name, query, by).await?.0;
     Ok(visit.screen(&api, |frame| screens::app::plan(frame, &plan)))
 }
 

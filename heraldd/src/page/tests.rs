@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use herald_access::Role;
+use herald_access::{AuthenticatedCaller, Role};
 use herald_control::rights::PAGE_RIGHTS;
 use http::{Method, Request, StatusCode};
 use tower_service::Service;
@@ -12,7 +12,7 @@ use super::routes;
 use super::visit::Visit;
 use crate::api::caller::ApiCaller;
 use crate::api::context::Api;
-use crate::api::tests::{api, caller};
+use crate::api::tests::{api, caller, limited};
 
 /// The routes as they are written: method and path.
 fn written() -> Vec<(Method, String)> {
@@ -47,13 +47,10 @@ fn the_table_of_rights_has_every_route_of_the_page_and_no_other() {
     }
 }
 
-async fn status(api: &Arc<Api>, right: (&Method, &str), role: Option<Role>) -> StatusCode {
+async fn status(api: &Arc<Api>, right: (&Method, &str), caller: Option<AuthenticatedCaller>) -> StatusCode {
     let path = right.1.replace("{id}", "nothing").replace(['{', '}'], "");
     let mut request = Request::builder().method(right.0.clone()).uri(&path).body(Body::empty()).unwrap();
-    let known = match role {
-        Some(role) => Some(ApiCaller { caller: Arc::new(caller(role).await), address: None }),
-        None => None,
-    };
+    let known = caller.map(|caller| ApiCaller { caller: Arc::new(caller), address: None });
     if let Some(known) = known.clone() {
         request.extensions_mut().insert(known);
     }
@@ -76,9 +73,24 @@ async fn each_route_of_the_page_needs_its_role() {
         let (method, path) = (&right.method, right.path);
         assert_eq!(status(&api, (method, path), None).await, StatusCode::UNAUTHORIZED, "{right:?}");
         for role in Role::ALL {
-            let found = status(&api, (method, path), Some(role)).await;
+            let found = status(&api, (method, path), Some(caller(role).await)).await;
             assert_eq!(found == StatusCode::FORBIDDEN, role < right.role(), "{right:?} {role}: {found}");
             assert_ne!(found, StatusCode::METHOD_NOT_ALLOWED, "{right:?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_of_one_application_can_plan_and_deploy_it() {
+    let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
+    let (get, post) = (Method::GET, Method::POST);
+    for (method, act) in [(&get, "plan"), (&post, "deploy"), (&post, "rollback")] {
+        let found = async |app: &str| {
+            let path = format!("/apps/{app}/{act}");
+            status(&api, (method, &path), Some(limited("shop").await)).await
+        };
+        assert_eq!(found("shop").await, StatusCode::NOT_FOUND, "{act}: there is no such application");
+        let other = if act == "plan" { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND };
+        assert_eq!(found("blog").await, other, "{act}");
     }
 }
