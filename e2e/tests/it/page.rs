@@ -365,6 +365,14 @@ fn sessions_end_with_the_account_and_outlive_a_restart() {
     assert!(out.get("set-cookie").unwrap().contains("Max-Age=0"));
     assert!(!alive(&first));
     let (kept, admin) = (served.log_in("anna"), served.as_admin());
+    let audit = served.get("/v1/audit", &admin).json();
+    let acts: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().map(|entry| entry["act"].as_str().unwrap()).collect();
+    assert_eq!(acts.iter().filter(|act| **act == "logout").count(), 2, "{audit}");
+    let former = served.log_in("anna");
+    let body = "name=anna&password=correct+horse";
+    let again = cookie(&served.send("POST", "/login", &[OWN, ("Cookie", &former)], body));
+    assert!(!alive(&former) && alive(&again), "a new login ends that of the cookie");
     served.daemon.signal("TERM");
     assert_eq!(served.daemon.wait_end(), Some(0));
     drop(served);
@@ -379,6 +387,18 @@ fn sessions_end_with_the_account_and_outlive_a_restart() {
     assert!(slowed.is_some());
     let log = served.daemon.log();
     assert!(!log.contains(PASSWORD) && !log.contains(kept.split('=').nth(1).unwrap()), "{log}");
+}
+
+#[test]
+fn a_logout_counts_also_where_a_proxy_says_who_it_is() {
+    let place = Place::new();
+    let proxy = "  users: users\n  proxy: {from: 127.0.0.1, user: X-User, role: viewer}\n";
+    let served = start_with(&place, &CONFIG.replace("  users: users\n", proxy));
+    user(&place, &["add", "anna", "--role", "operator"]);
+    let session = served.log_in("anna");
+    let by_proxy = [("Cookie", &*session), ("X-User", "anna"), OWN];
+    assert_eq!(served.send("POST", "/logout", &by_proxy, "").status, 303);
+    assert_eq!(served.get("/jobs", &session).status, 303, "the session of the cookie has ended");
 }
 
 #[test]

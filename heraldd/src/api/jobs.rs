@@ -120,13 +120,11 @@ pub(crate) async fn cancel(
     JobInPath { id }: JobInPath,
     CommandAct(act): CommandAct,
 ) -> HandlerResult<(StatusCode, Json<model::Cancelling>)> {
-    // An admin can cancel a running job even while the history cannot be read.
-    let router = match act.is_limited() {
-        true => {
-            let job = api.history.job(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
-            Some(job.summary.router)
-        }
-        false => None,
+    let router = match api.history.job(&id).await {
+        Ok(job) => Some(job.ok_or_else(|| ErrorResponse::unknown("job", &id))?.summary.router),
+        Err(error) if act.is_limited() => return Err(error.into()),
+        // Others can cancel a running job even while the history cannot be read.
+        Err(_) => None,
     };
     let by = act.begin(format!("job {id}"), router.as_deref()).await?;
     if api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await {

@@ -290,6 +290,16 @@ async fn an_operator_of_one_application_can_see_its_plan() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_does_not_exist_is_not_recorded_as_cancelled() {
+    let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
+    let path = "/v1/jobs/01900000-0000-7000-8000-000000000000/cancel";
+    let (status, body) = send(&api, Request::post(path).body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+    let audit = api.audit.entries(AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
+    assert_eq!(audit.entries, []);
+}
+
 /// Never records anything.
 struct FullDisk;
 

@@ -105,13 +105,8 @@ async fn begin(
     new: NewSession,
     to: &str,
 ) -> HandlerResult<Response> {
-    let by = Actor {
-        user: new.user.as_deref().map(Name::from),
-        via: Via::Page.as_str().into(),
-        address: visit.client.map(|address| address.to_string().into()),
-        reason: None,
-    };
-    record(api, by, "login", "page".to_owned(), None).await?;
+    let before = cookie_session(api, visit, headers).await?;
+    record(api, by(visit, &new), "login", "page".to_owned(), None).await?;
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
     let new = NewSession {
         address: visit.client.map(|address| address.to_string()),
@@ -119,8 +114,39 @@ async fn begin(
         ..new
     };
     let token = api.page.sessions.begin(new, api.clock.now()).await?;
+    // The cookie takes the place of that of a former login, which nobody could end any more.
+    if let Some(before) = before
+        && let Err(error) = api.page.sessions.end(before.id).await
+    {
+        tracing::error!("{error}");
+    }
     let to = visit.see_other(return_path(Some(to)));
     Ok(with_cookie(to, &visit.look.cookie.begin(&token, COOKIE_SECONDS)))
+}
+
+/// Who logs in or out.
+fn by(visit: &Visit, session: &NewSession) -> Actor {
+    Actor {
+        user: session.user.as_deref().map(Name::from),
+        via: Via::Page.as_str().into(),
+        address: visit.client.map(|address| address.to_string().into()),
+        reason: None,
+    }
+}
+
+/// The session of the cookie, also where something else proves who sent the request.
+async fn cookie_session(api: &Api, visit: &Visit, headers: &HeaderMap) -> HandlerResult<Option<Session>> {
+    match visit.look.cookie.token(headers) {
+        Some(token) => Ok(api.page.sessions.find(token, api.clock.now()).await?),
+        None => Ok(None),
+    }
+}
+
+/// Ends a session. Nobody stays logged in because that cannot be recorded: the log has the error.
+async fn end_session(api: &Api, visit: &Visit, session: &Session) -> HandlerResult<()> {
+    let target = format!("session {}", session.id.name());
+    let _ = record(api, by(visit, &session.of), "logout", target, None).await;
+    Ok(api.page.sessions.end(session.id).await?)
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Response {
@@ -130,9 +156,13 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
     response
 }
 
-pub(super) async fn log_out(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
-    if let Some(session) = &visit.session {
-        api.page.sessions.end(session.id).await?;
+pub(super) async fn log_out(
+    State(api): ApiState,
+    visit: Visit,
+    headers: HeaderMap,
+) -> HandlerResult<Response> {
+    if let Some(session) = cookie_session(&api, &visit, &headers).await? {
+        end_session(&api, &visit, &session).await?;
     }
     Ok(with_cookie(visit.see_other("/login"), &visit.look.cookie.end()))
 }
@@ -163,7 +193,7 @@ pub(super) async fn end(State(api): ApiState, visit: Visit, body: Body) -> Handl
     let fields = fields_in(body).await?;
     for session in own_sessions(&api, &visit).await? {
         if fields.get("session") == Some(&session.id.name()) {
-            api.page.sessions.end(session.id).await?;
+            end_session(&api, &visit, &session).await?;
         }
     }
     Ok(visit.done("/account", &[], "end"))

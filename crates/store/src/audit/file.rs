@@ -10,6 +10,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Row, TransactionBehavior, params, params_from_iter};
 use tokio::task::JoinError;
 
+use super::record::AuditClass;
 use super::{AuditEntry, AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MOST_ENTRIES, MOST_KEPT};
 use crate::history::schema;
 use crate::journal::entry::{millis, time};
@@ -80,13 +81,13 @@ fn insert(connection: &mut Connection, record: &AuditRecord) -> rusqlite::Result
 }
 
 pub(super) fn trim(connection: &Connection, most: usize) -> rusqlite::Result<()> {
-    for refused in [false, true] {
-        connection
-            .prepare_cached(
-                "DELETE FROM audit WHERE (refused IS NOT NULL) = ?1 AND id <=
-                 (SELECT id FROM audit WHERE (refused IS NOT NULL) = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            )?
-            .execute(params![refused, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    for class in AuditClass::ALL {
+        let of_class = class.condition();
+        let sql = format!(
+            "DELETE FROM audit WHERE {of_class} AND id <=
+             (SELECT id FROM audit WHERE {of_class} ORDER BY id DESC LIMIT 1 OFFSET ?1)"
+        );
+        connection.prepare_cached(&sql)?.execute([i64::try_from(most).unwrap_or(i64::MAX)])?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::record::{AuditEntry, AuditError, AuditLog, AuditPage, AuditQuery, AuditRecord, MOST_ENTRIES};
 
-/// The newest entries that are kept, accepted and refused ones each.
+/// The newest entries that are kept of each class.
 const MOST: usize = 1000;
 
 /// The newest entries.
@@ -27,7 +27,7 @@ impl AuditLog for MemoryAudit {
     async fn record(&self, record: AuditRecord) -> Result<(), AuditError> {
         let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         inside.last += 1;
-        let is_same = |entry: &AuditEntry| entry.record.refused.is_some() == record.refused.is_some();
+        let is_same = |entry: &AuditEntry| entry.record.class() == record.class();
         if inside.entries.iter().filter(|entry| is_same(entry)).count() >= MOST
             && let Some(oldest) = inside.entries.iter().position(is_same)
         {

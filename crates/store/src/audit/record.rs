@@ -11,8 +11,7 @@ use rusqlite::Connection;
 /// be wrong.
 pub(crate) type AuditConnection = Arc<Mutex<Option<Connection>>>;
 
-/// The newest entries that are kept, of those that were accepted and of those that were refused: one who may do nothing
-/// cannot push out what others did.
+/// The newest entries that are kept of each [`AuditClass`].
 pub const MOST_KEPT: usize = 10_000;
 /// The most entries of one page.
 pub const MOST_ENTRIES: usize = 1000;
@@ -30,6 +29,41 @@ pub struct AuditRecord {
     pub target: String,
     /// Why it was refused; none: it was accepted.
     pub refused: Option<String>,
+}
+
+/// Entries that push out only one another: one who may do nothing, or who logs in again and again, cannot push out what
+/// others did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AuditClass {
+    /// What was done.
+    Act,
+    /// Who came and went.
+    Login,
+    /// What was not allowed.
+    Refused,
+}
+
+impl AuditRecord {
+    pub(super) fn class(&self) -> AuditClass {
+        match (&self.refused, self.act.as_str()) {
+            (Some(_), _) => AuditClass::Refused,
+            (None, "login" | "logout") => AuditClass::Login,
+            (None, _) => AuditClass::Act,
+        }
+    }
+}
+
+impl AuditClass {
+    pub(super) const ALL: [Self; 3] = [Self::Act, Self::Login, Self::Refused];
+
+    /// Its entries, as a condition.
+    pub(super) fn condition(self) -> &'static str {
+        match self {
+            Self::Act => "refused IS NULL AND act NOT IN ('login', 'logout')",
+            Self::Login => "refused IS NULL AND act IN ('login', 'logout')",
+            Self::Refused => "refused IS NOT NULL",
+        }
+    }
 }
 
 /// An entry with its number: a later one has a greater one.

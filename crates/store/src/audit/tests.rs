@@ -80,20 +80,24 @@ async fn entries_are_found_on_disk_and_in_memory() {
 }
 
 #[tokio::test]
-async fn accepted_and_refused_entries_are_bounded_each() {
+async fn acts_refusals_and_logins_are_bounded_each() {
     let folder = tempfile::tempdir().unwrap();
     let open = store(folder.path());
     for n in 0..20 {
         open.record(record(None, "cancel", (n % 4 == 0).then_some("no"))).await.unwrap();
     }
+    for act in ["login", "logout", "login", "logout"] {
+        open.record(record(None, act, None)).await.unwrap();
+    }
     super::file::trim(&schema::connect(&lock::file(folder.path()), true).unwrap(), 3).unwrap();
     let page = open.entries(AuditQuery { limit: 50, ..AuditQuery::default() }).await.unwrap();
     let ids: Vec<u64> = page.entries.iter().map(|entry| entry.id).collect();
-    assert_eq!(ids, [20, 19, 18, 17, 13, 9]);
+    assert_eq!(ids, [24, 23, 22, 20, 19, 18, 17, 13, 9]);
     let memory = MemoryAudit::default();
     memory.record(record(Some("anna"), "cancel", None)).await.unwrap();
     for _ in 0..2000 {
         memory.record(record(None, "reload", Some("no"))).await.unwrap();
+        memory.record(record(None, "login", None)).await.unwrap();
     }
     let all = AuditQuery { limit: 1000, before: None, user: Some("anna".to_owned()), act: None };
     assert_eq!(memory.entries(all).await.unwrap().entries.len(), 1, "what was done is not pushed out");
