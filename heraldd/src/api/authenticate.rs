@@ -1,23 +1,21 @@
 //! Who may come in: each request gets its caller, or none of its path is looked at.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use herald_access::{AuthenticatedCaller, NotAuthenticated, PresentedProof, Via};
+use herald_access::{AuthenticatedCaller, NotAuthenticated, Via};
 use herald_base::system::user::{USERS, name_in};
 use herald_net::serve::{Handler, Peer};
-use herald_webhook::client_address::Addresses;
 use herald_webhook::cross_site::is_cross_site;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use tower_service::Service;
 
 use super::answer::ErrorResponse;
-use super::caller::ApiCaller;
+use super::caller::{ApiCaller, over_tcp};
 use super::context::Api;
 use super::long_answer::{self, until_rejected};
 use super::routes;
@@ -52,32 +50,6 @@ impl AuthenticatedRouter {
         let found = over_tcp(&self.api, headers, peer, false).await;
         Ok(ApiCaller { caller: Arc::new(found.caller?), address: found.client })
     }
-}
-
-/// Who sent a request over TCP, and where the client is.
-pub(crate) struct FoundCaller {
-    pub(crate) client: Option<IpAddr>,
-    pub(crate) caller: Result<AuthenticatedCaller, NotAuthenticated>,
-}
-
-/// The caller of a request over TCP; by a proxy alone where something else proves already who it is.
-pub(crate) async fn over_tcp(api: &Api, headers: &HeaderMap, peer: &Peer, is_known: bool) -> FoundCaller {
-    let addresses = Addresses { allowed: None, trusted: api.authenticator.proxies() };
-    let client = Some(addresses.client(peer, headers));
-    let header = |name: &str| {
-        if is_known && name == AUTHORIZATION.as_str() {
-            return Vec::new();
-        }
-        let values = headers.get_all(name).iter();
-        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
-    };
-    let proof = PresentedProof {
-        peer: peer.address.map(|address| address.ip().to_canonical()),
-        client,
-        header: &header,
-        now: api.clock.unix_seconds(),
-    };
-    FoundCaller { client, caller: api.authenticator.caller(&proof).await }
 }
 
 impl Handler for AuthenticatedRouter {

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use herald_access::{AuthenticatedCaller, Via};
+use herald_access::{AuthenticatedCaller, NotAuthenticated, PresentedProof, Via};
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
-use http::header::USER_AGENT;
+use herald_net::serve::{BodyError, Peer, read_whole};
+use herald_webhook::client_address::Addresses;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::answer::ErrorResponse;
+use super::context::Api;
 use super::given::unread;
-use herald_net::serve::{BodyError, read_whole};
 
 /// Gives the reason where neither the query nor the body can.
 pub(crate) const REASON: &str = "herald-reason";
@@ -34,6 +36,32 @@ pub(crate) struct ApiCaller {
     pub(crate) caller: Arc<AuthenticatedCaller>,
     /// Where the client is, over TCP.
     pub(crate) address: Option<IpAddr>,
+}
+
+/// Who sent a request over TCP, and where the client is.
+pub(crate) struct FoundCaller {
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) caller: Result<AuthenticatedCaller, NotAuthenticated>,
+}
+
+/// The caller of a request over TCP; by a proxy alone where something else proves already who it is.
+pub(crate) async fn over_tcp(api: &Api, headers: &HeaderMap, peer: &Peer, is_known: bool) -> FoundCaller {
+    let addresses = Addresses { allowed: None, trusted: api.authenticator.proxies() };
+    let client = Some(addresses.client(peer, headers));
+    let header = |name: &str| {
+        if is_known && name == AUTHORIZATION.as_str() {
+            return Vec::new();
+        }
+        let values = headers.get_all(name).iter();
+        values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+    };
+    let proof = PresentedProof {
+        peer: peer.address.map(|address| address.ip().to_canonical()),
+        client,
+        header: &header,
+        now: api.clock.unix_seconds(),
+    };
+    FoundCaller { client, caller: api.authenticator.caller(&proof).await }
 }
 
 /// The query of whatever is done, for the OpenAPI document.

@@ -10,7 +10,7 @@ use herald_access::NotAuthenticated;
 use herald_net::serve::Peer;
 use http::HeaderMap;
 
-use super::authenticate::over_tcp;
+use super::caller::over_tcp;
 use super::context::Api;
 
 /// How often the proof of a caller is checked again; a password takes a processor for a moment.
@@ -30,7 +30,7 @@ pub(crate) async fn until_rejected(api: Arc<Api>, headers: HeaderMap, peer: Peer
     loop {
         tokio::time::sleep(CHECK_AGAIN).await;
         match over_tcp(&api, &headers, &peer, false).await.caller {
-            // It cannot be told now.
+            // Nobody knows now.
             Ok(_) | Err(TooMany(_) | Busy | Users) => {}
             Err(Unproved(_) | NoRole(_)) => return,
         }

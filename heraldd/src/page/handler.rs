@@ -20,8 +20,8 @@ use super::state::PageLook;
 use super::visit::{UNENCRYPTED, Visit};
 use super::{routes, session_caller};
 use crate::api::answer::ErrorResponse;
-use crate::api::authenticate::{not_authenticated, over_tcp};
-use crate::api::caller::ApiCaller;
+use crate::api::authenticate::not_authenticated;
+use crate::api::caller::{ApiCaller, over_tcp};
 use crate::api::context::Api;
 use crate::api::long_answer::{self, until_rejected};
 

@@ -240,7 +240,7 @@ mod tests {
         }
     }
 
-    /// The server is silent, so whoever asks it is late.
+    /// The server is silent, so each question to it is late.
     #[tokio::test]
     async fn a_commit_that_the_mirror_lacks_is_no_ancestor() {
         let folder = tempfile::tempdir().unwrap();

@@ -107,7 +107,7 @@ impl GitMirror {
                 // The helper only prints the file; its path is made of hexadecimal digits below `work_dir`.
                 let helper = format!("!f() {{ test \"$1\" = get && cat '{}'; }}; f", quoted(&guard.0));
                 let mut args: Vec<std::ffi::OsString> = ["-c", "credential.helper="].map(Into::into).into();
-                // Submodules inherit it, and a server can redirect: no other server is told the password.
+                // Submodules inherit it, and a server can redirect: no other server gets the password.
                 if let Some(server) = web_server(&self.origin.url) {
                     args.push("-c".into());
                     args.push(format!("credential.{server}.helper={helper}").into());
@@ -331,7 +331,7 @@ mod tests {
         assert!(left.into_iter().all(|file| !file.file_name().display().to_string().contains("auth-")));
     }
 
-    /// Asks what a submodule at another server would be told, with the options that it inherits.
+    /// Asks what a submodule at another server would get, with the options that it inherits.
     #[tokio::test]
     async fn a_password_is_for_the_server_of_the_repository_alone() {
         for (url, asked, expected) in [

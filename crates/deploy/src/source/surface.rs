@@ -27,7 +27,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// Whoever writes a commit decides how long it is: the message is cut to 64 KiB, the author to 200 characters.
+    /// The author of a commit decides how long it is: the message is cut to 64 KiB, the author to 200 characters.
     pub(super) fn new(revision: &str, author: &str, time: &str, message: &str) -> Self {
         let mut end = message.len().min(LONGEST_MESSAGE);
         while !message.is_char_boundary(end) {

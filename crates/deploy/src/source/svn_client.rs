@@ -68,7 +68,7 @@ impl SvnClient {
         Ok(svn)
     }
 
-    /// Whether the servers of externals must not be told the password of the repository.
+    /// Whether the servers of externals must not get the password of the repository.
     pub(super) fn has_scoped_externals(&self) -> bool {
         let has_password = matches!(self.origin.auth, OriginAuth::Password { .. });
         has_password && self.origin.externals == Externals::Fail

@@ -1,5 +1,5 @@
 //! Externals of a repository that has a password. `svn` answers every server with a password of its command line, and
-//! whoever commits names the servers of externals. So commands that have it leave externals out; those that fetch
+//! who commits names the servers of externals. So commands that have it leave externals out; those that fetch
 //! them have a private configuration, in which `svn` finds the password by server and realm.
 
 use std::os::unix::fs::DirBuilderExt;

@@ -190,7 +190,7 @@ fn with_external(copy: &std::path::Path, external: &str) -> String {
     command(copy, "svn", &["info", "--show-item", "last-changed-revision"])
 }
 
-/// The other server knows the same user and password, so it would answer if it were told.
+/// The other server knows the same user and password, so it would answer if it got them.
 #[tokio::test]
 async fn externals_of_other_servers() {
     for mode in MODES {
