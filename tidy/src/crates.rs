@@ -77,6 +77,8 @@ const ARROWS: [Arrows; 35] = [
         product: &["crates/base", "herald-core", "crates/net", "crates/webhook"],
         tests: &[],
     },
+    // A reference and a schema have the component types of core's registry.
+    Arrows { from: "crates/sections", product: &["crates/base", "crates/config", "herald-core"], tests: &[] },
     // Its problems are those of an option, and its functions know networks and signatures.
     Arrows {
         from: "crates/expression",
@@ -301,6 +303,7 @@ mod tests {
                 "crates/projects",
                 "crates/queue-jobs",
                 "crates/requests",
+                "crates/sections",
                 "crates/store",
             ];
             let knows_core = all.contains(&"herald-core");

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use clap::Args;
 use herald_control::command_output::CommandOutput;
 use herald_core::problem::near_miss;
+use herald_sections::{ReferenceEntry, reference_entries};
 
 use super::groups::list;
 use crate::components;
-use crate::config::{ReferenceEntry, reference_entries};
+use crate::config::SECTIONS;
 
 /// Print the reference of a component, a section or an internal trigger; without NAME, the list
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub(super) struct ReferenceArguments {
 }
 
 pub(super) fn run(arguments: &ReferenceArguments) -> CommandOutput {
-    let entries = reference_entries(&components::registry(&[]));
+    let entries = reference_entries(SECTIONS, &components::registry(&[]));
     match &arguments.name {
         None => CommandOutput::good(contents(&entries)),
         Some(name) => match page(&entries, name) {
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn every_component_section_and_internal_trigger_has_its_reference() {
         let registry = components::registry(&[]);
-        let entries = reference_entries(&registry);
+        let entries = reference_entries(SECTIONS, &registry);
         let contents = contents(&entries);
         for expected in [
             "Triggers:\n  cron  ",
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_wrong_name_says_what_was_meant() {
-        let entries = reference_entries(&components::registry(&[]));
+        let entries = reference_entries(SECTIONS, &components::registry(&[]));
         for (name, said) in [("corn", "did you mean \"cron\"?"), ("zzzzzzzz", "`heraldd reference` lists")] {
             let unknown = page(&entries, name).unwrap_err().to_string();
             assert!(unknown.contains(said), "{unknown}");

@@ -30,7 +30,7 @@ pub(super) struct SchemaArguments {
 
 pub(super) fn run(arguments: &SchemaArguments) -> CommandOutput {
     let schema = match &arguments.config {
-        None => Ok(config::schema(&components::registry(&[]))),
+        None => Ok(herald_sections::schema(config::SECTIONS, &components::registry(&[]))),
         Some(path) => with_plugins(path),
     };
     match schema {
@@ -44,7 +44,7 @@ fn with_plugins(path: &Path) -> Result<Value, ConfigLoadError> {
     let source = config::read(path)?;
     let AvailableTypes { registry, not_loaded } = loading::types(&source);
     if not_loaded.is_empty() {
-        return Ok(config::schema(&registry));
+        return Ok(herald_sections::schema(config::SECTIONS, &registry));
     }
     let mut report = String::new();
     for (_, why) in not_loaded {

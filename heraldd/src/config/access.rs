@@ -6,7 +6,7 @@ use herald_core::problem::{Path, Problem, kind_of};
 use herald_core::spec::{Description, Options};
 use serde_json::{Map, Value};
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "access",
@@ -15,22 +15,25 @@ pub(super) const SECTION: Section = Section {
     shape: Shape::Options(description),
 };
 
-impl SectionOptions for SectionReader<'_, '_> {
+/// Reads the options for herald-access, which knows no sections.
+struct AccessReader<'s, 'a, 'r>(&'s mut SectionReader<'a, 'r>);
+
+impl SectionOptions for AccessReader<'_, '_, '_> {
     fn options(
         &mut self,
         description: &Description,
         given: &Map<String, Value>,
         at: &Path,
     ) -> Option<Options> {
-        SectionReader::options(self, description, given, at).ok()
+        self.0.options(description, given, at).ok()
     }
 
     fn secret(&mut self, text: &str, at: &Path) {
-        self.resolver.literal(text, at);
+        self.0.resolver.literal(text, at);
     }
 
     fn report(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        self.0.problems.push(problem);
     }
 }
 
@@ -40,7 +43,7 @@ pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AccessSettings
         None => Ok(AccessSettings::default()),
         Some(Value::Object(given)) => {
             let folder = reading.folders.of(&at.key("users"));
-            options::read(given, &at, folder, reading).ok_or(Invalid)
+            options::read(given, &at, folder, &mut AccessReader(reading)).ok_or(Invalid)
         }
         Some(other) => {
             let message =

@@ -14,9 +14,9 @@ use herald_remote::Nodes;
 use serde_json::{Value, json};
 
 use super::components::{ComponentSection, ConfiguredComponent};
-use super::section::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 use crate::app::AppExecutor;
 use crate::state::folder::StateFolder;
+use herald_sections::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "app",

@@ -13,7 +13,7 @@ use herald_core::registry::ComponentTypes;
 use herald_core::spec::{ComponentType, Description, Options};
 use serde_json::{Map, Value, json};
 
-use super::section::{References, Section, Shape};
+use herald_sections::{References, Section, Shape};
 
 pub(super) const TRIGGER: Section = Section {
     name: "trigger",

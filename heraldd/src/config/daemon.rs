@@ -10,8 +10,8 @@ use herald_core::unit;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
 use herald_control::state_dir;
+use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section =
     Section { name: "", holds: "", references: References::Nowhere, shape: Shape::Top(description) };

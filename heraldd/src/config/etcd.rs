@@ -11,9 +11,9 @@ use herald_net::tls::is_loopback;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::section::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 use crate::tls::{self, TlsClient};
 use herald_projects::EtcdConnections;
+use herald_sections::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "etcd",

@@ -7,7 +7,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec};
 use herald_core::unit;
 use serde::Deserialize;
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "history",

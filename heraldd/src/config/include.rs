@@ -3,7 +3,7 @@
 use herald_config::include::INCLUDE;
 use serde_json::json;
 
-use super::section::{References, Section, Shape};
+use herald_sections::{References, Section, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: INCLUDE,

@@ -8,7 +8,7 @@ use herald_core::spec::{Description, OptionKind, OptionSpec};
 pub use herald_log::{LogOutput, LogSettings};
 use serde::Deserialize;
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "log",

@@ -14,12 +14,8 @@ mod node;
 mod page;
 mod plugin;
 mod queue;
-mod reference;
-mod reference_entry;
 mod router;
 mod runner;
-mod schema;
-mod section;
 mod sections;
 
 #[cfg(test)]
@@ -42,6 +38,7 @@ use herald_core::trigger::Trigger;
 use herald_core::workflow::{self, KnownComponents, Workflow};
 use herald_core::yaml::{LocatedProblem, Problems};
 use herald_queue_jobs::{QueueConnections, node_name};
+use herald_sections::SectionReader;
 use serde_json::{Map, Value};
 
 use crate::state::folder::StateFolder;
@@ -57,11 +54,7 @@ pub use fleet::FleetSettings;
 pub use history::HistorySettings;
 pub use log::{LogOutput, LogSettings};
 pub use page::PageSettings;
-pub use reference::markdown;
-pub use reference_entry::{ReferenceEntry, reference_entries};
-pub use schema::schema;
-use section::SectionReader;
-pub use sections::AllSettings;
+pub use sections::{AllSettings, SECTIONS};
 
 /// A configuration file and those that it includes, which are YAML; nothing more is known of it yet.
 pub struct ConfigSource {
@@ -235,7 +228,7 @@ impl Checker<'_> {
         registry: &'r Registry,
     ) -> ConfigParts<'r> {
         self.unknown_sections(&top);
-        sections::resolve(&mut self.secrets, &mut top);
+        herald_sections::resolve(SECTIONS, &mut self.secrets, &mut top);
         let settings = self.settings(&top, source, folders);
         let fleet = settings.as_ref().map(AllSettings::fleet);
         let mut context = fleet::context(fleet.as_ref(), &top, &self.problems);
@@ -322,7 +315,7 @@ impl Checker<'_> {
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {
-        let known = sections::names();
+        let known = herald_sections::names(SECTIONS);
         for key in top.keys().filter(|key| !known.contains(key) && !key.starts_with("x-")) {
             let help = match key.as_str() {
                 "log_level" => "write  log: {level: …}".to_owned(),

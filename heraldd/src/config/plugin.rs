@@ -6,7 +6,7 @@ use herald_config::include::Folders;
 use herald_core::problem::{Path, Problem, kind_of};
 use serde_json::{Value, json};
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "plugin",

@@ -5,7 +5,7 @@ use herald_core::problem::Path;
 use serde_json::{Value, json};
 
 use super::components::Uses;
-use super::section::{References, Section, Shape};
+use herald_sections::{References, Section, Shape};
 
 pub(super) const PRESET: Section = Section {
     name: "preset",

@@ -6,7 +6,7 @@ use herald_runner::config::{PORT, RunnerConfig};
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::section::{Invalid, References, Section, SectionReader, Shape};
+use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section = Section {
     name: "runner",

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use herald_config::secret::{LazyPath, SecretResolver};
 use herald_core::plan::Limits;
-use serde_json::{Map, Value};
 
 use super::fleet::FleetSettings;
-use super::section::{Invalid, References, Section, SectionReader, Shape};
 use super::{
     access, api, app, components, daemon, etcd, history, include, log, node, page, plugin, queue, router,
     runner,
 };
 use herald_remote::Nodes;
+use herald_sections::{Invalid, Section, SectionReader};
 
 /// One line for each section: those that are settings, as `field: type = file`, and the others.
 macro_rules! sections {
@@ -29,7 +27,7 @@ macro_rules! sections {
         }
 
         /// Every section, in the order in which they are documented.
-        pub(super) const SECTIONS: &[&Section] = &[$(&$file::SECTION,)* $(&$other,)*];
+        pub const SECTIONS: &[&Section] = &[$(&$file::SECTION,)* $(&$other,)*];
 
         /// Reads the settings.
         pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<AllSettings, Invalid> {
@@ -109,28 +107,6 @@ impl AllSettings {
             nodes: self.nodes.clone(),
             heartbeat: self.daemon.heartbeat,
             runner: self.runner.clone(),
-        }
-    }
-}
-
-/// Every key that the top of the file may have.
-pub(super) fn names() -> Vec<String> {
-    let names = SECTIONS.iter().map(|section| match section.shape {
-        Shape::Top(describe) => describe().options.into_iter().map(|option| option.name).collect(),
-        _ => vec![section.name.to_owned()],
-    });
-    names.flatten().collect()
-}
-
-/// Resolves references where they are allowed, and refuses them elsewhere.
-pub(super) fn resolve(resolver: &mut SecretResolver<'_>, top: &mut Map<String, Value>) {
-    for (name, value) in top.iter_mut() {
-        let at = LazyPath::section(name);
-        let section = SECTIONS.iter().find(|section| section.name == name);
-        match section.map_or(&References::Nowhere, |section| &section.references) {
-            References::Nowhere => resolver.refuse(value, &at),
-            References::Everywhere => resolver.resolve(value, &at),
-            References::Some(resolve) => resolve(resolver, value, &at),
         }
     }
 }

@@ -229,9 +229,9 @@ fn ten_thousand_routers() {
 
 #[test]
 fn the_schema_knows_every_section_and_type() {
-    let schema = schema(&registry());
+    let schema = herald_sections::schema(SECTIONS, &registry());
     let given: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    let known = sections::names();
+    let known = herald_sections::names(SECTIONS);
     for section in &known {
         assert!(given.contains(&section.as_str()), "{section}");
     }
@@ -249,7 +249,7 @@ fn the_schema_knows_every_section_and_type() {
 
 #[test]
 fn the_reference_page_tells_all_there_is() {
-    let page = markdown(&registry());
+    let page = herald_sections::markdown(SECTIONS, &registry(), &herald_runner::config::description());
     for line in [
         "| `max_jobs` | whole number, 1 to 100000 | `64` | How many jobs run at once on each executor that runs its jobs on this machine; further ones wait, and start in turns by router. While others wait, one router has at most half of an executor's places. An executor may have a `max_jobs` of its own; `none` and `print` need no place. |",
         "| `format` | `text` or `json` | `text` | `text` for people, or `json` with one object a line. |",

@@ -8,13 +8,14 @@ use heraldd::{api, components, config};
 #[test]
 fn the_reference_and_the_schema_are_up_to_date() {
     let registry = components::registry(&[]);
-    let schema = serde_json::to_string_pretty(&config::schema(&registry)).unwrap() + "\n";
+    let schema =
+        serde_json::to_string_pretty(&herald_sections::schema(config::SECTIONS, &registry)).unwrap() + "\n";
+    let runner = herald_runner::config::description();
+    let reference = herald_sections::markdown(config::SECTIONS, &registry, &runner);
     let openapi = serde_json::to_string_pretty(&api::openapi()).unwrap() + "\n";
-    for (name, text) in [
-        ("configuration.md", config::markdown(&registry)),
-        ("configuration.schema.json", schema),
-        ("openapi.json", openapi),
-    ] {
+    for (name, text) in
+        [("configuration.md", reference), ("configuration.schema.json", schema), ("openapi.json", openapi)]
+    {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(name);
         if std::env::var_os("HERALD_UPDATE").is_some() {
             std::fs::write(&path, &text).unwrap();

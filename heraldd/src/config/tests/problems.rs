@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn one_problem_each() {
-    let known_sections = sections::names().join(", ");
+    let known_sections = herald_sections::names(SECTIONS).join(", ");
     for (yaml, expected) in [
         ("triger: {}", "1:1: unknown section `triger` (did you mean `trigger`?)"),
         ("foo: {}", &*format!("1:1: unknown section `foo` (expected one of: {known_sections})")),

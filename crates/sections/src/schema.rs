@@ -5,14 +5,13 @@ use herald_core::spec::Description;
 use herald_core::workflow::policy;
 use serde_json::{Map, Value, json};
 
-use super::section::Shape;
-use super::sections::SECTIONS;
+use crate::section::{Section, Shape};
 
-/// The JSON Schema (draft 2020-12) of a configuration that may use these types.
+/// The JSON Schema (draft 2020-12) of a configuration that has these sections and may use these types.
 #[must_use]
-pub fn schema(registry: &Registry) -> Value {
+pub fn schema(sections: &[&Section], registry: &Registry) -> Value {
     let mut properties = Map::new();
-    for section in SECTIONS {
+    for section in sections {
         let schema = match section.shape {
             Shape::Options(describe) => section_schema(&describe()),
             Shape::Named(describe) => json!({

@@ -1,7 +1,7 @@
 //! What a section of the configuration is: its name, what it holds, where it may refer to secrets, and how it is read.
 //!
-//! A section with settings is one file here: a constant `SECTION` and a function `read`. It becomes known by one line
-//! in [`super::sections`]; schema, reference page, near misses and the resolution of secrets follow from that.
+//! From a list of [`Section`]s follow the names that the file may have, where references to secrets are resolved, the
+//! reference page and the JSON Schema.
 
 use herald_config::include::Folders;
 use herald_config::secret::{LazyPath, SecretResolver};
@@ -16,19 +16,19 @@ use serde_json::{Map, Value};
 const FEW: usize = 6;
 
 /// A section, as the table knows it.
-pub(super) struct Section {
+pub struct Section {
     /// Its key at the top of the file; empty for settings that stand at the top themselves.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// What it holds, for the reference page.
-    pub(super) holds: &'static str,
+    pub holds: &'static str,
     /// Where references to secrets may stand in it.
-    pub(super) references: References,
+    pub references: References,
     /// What it looks like.
-    pub(super) shape: Shape,
+    pub shape: Shape,
 }
 
 /// Where references to secrets may stand in a section.
-pub(super) enum References {
+pub enum References {
     /// Nowhere: they are refused.
     Nowhere,
     /// In every value.
@@ -38,7 +38,7 @@ pub(super) enum References {
 }
 
 /// What a section looks like.
-pub(super) enum Shape {
+pub enum Shape {
     /// A map of options.
     Options(fn() -> Description),
     /// Maps of options, by name.
@@ -50,45 +50,48 @@ pub(super) enum Shape {
 }
 
 /// What is said of a section that is a map of options by name.
-pub(super) struct NamedOptions {
+pub struct NamedOptions {
     /// Its key at the top of the file.
-    pub(super) section: &'static str,
+    pub section: &'static str,
     /// What it has by name, such as `queues`.
-    pub(super) things: &'static str,
+    pub things: &'static str,
     /// The options that each needs, such as `url and sign`.
-    pub(super) needs: &'static str,
+    pub needs: &'static str,
     /// One of them as it is written, such as `{url: …}`.
-    pub(super) example: &'static str,
+    pub example: &'static str,
 }
 
 /// There are problems with a section; they are in [`SectionReader::problems`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Invalid;
+pub struct Invalid;
 
 /// The sections while they are read, in the order of the table.
-pub(super) struct SectionReader<'a, 'r> {
+pub struct SectionReader<'a, 'r> {
     /// The top of the file, references resolved.
-    pub(super) top: &'a Map<String, Value>,
+    pub top: &'a Map<String, Value>,
     /// What knows which values came from references.
-    pub(super) resolver: &'a mut SecretResolver<'r>,
+    pub resolver: &'a mut SecretResolver<'r>,
     /// The folders at which relative paths begin.
-    pub(super) folders: &'a Folders,
+    pub folders: &'a Folders,
     /// Which node of the fleet reads it.
-    pub(super) id: Option<&'a str>,
+    pub id: Option<&'a str>,
     /// The entry of that node, once `node` was read.
-    pub(super) own_node: Option<Params>,
+    pub own_node: Option<Params>,
     /// What is wrong so far.
-    pub(super) problems: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
 impl<'a> SectionReader<'a, '_> {
     /// The value of this key; null is nothing.
-    pub(super) fn given(&self, name: &str) -> Option<&'a Value> {
+    pub fn given(&self, name: &str) -> Option<&'a Value> {
         self.top.get(name).filter(|value| !value.is_null())
     }
 
     /// The section that this describes, checked, with the defaults filled in.
-    pub(super) fn section(&mut self, description: &Description) -> Result<Options, Invalid> {
+    ///
+    /// # Errors
+    /// When something is wrong with it.
+    pub fn section(&mut self, description: &Description) -> Result<Options, Invalid> {
         let at = Path::top().key(&description.type_name);
         let given = match self.given(&description.type_name) {
             None => Map::new(),
@@ -102,7 +105,10 @@ impl<'a> SectionReader<'a, '_> {
     }
 
     /// Options that stand at this place, checked, with the defaults filled in.
-    pub(super) fn options(
+    ///
+    /// # Errors
+    /// When something is wrong with one.
+    pub fn options(
         &mut self,
         description: &Description,
         given: &Params,
@@ -113,7 +119,10 @@ impl<'a> SectionReader<'a, '_> {
     }
 
     /// As [`Self::options`], of options that do not all stand in the file.
-    pub(super) fn check(
+    ///
+    /// # Errors
+    /// When something is wrong with one.
+    pub fn check(
         &mut self,
         description: &Description,
         given: &Params,
@@ -131,12 +140,18 @@ impl<'a> SectionReader<'a, '_> {
     }
 
     /// Options as a struct of the section's own.
-    pub(super) fn parse<T: DeserializeOwned>(&mut self, options: &Options, at: &Path) -> Result<T, Invalid> {
+    ///
+    /// # Errors
+    /// When they do not fit the struct.
+    pub fn parse<T: DeserializeOwned>(&mut self, options: &Options, at: &Path) -> Result<T, Invalid> {
         options.parse().map_err(|error| self.wrong(error.problem(&options.0, at)))
     }
 
     /// A section that is a map of options by name: `one` reads the options of each, whose place it gets.
-    pub(super) fn named<T>(
+    ///
+    /// # Errors
+    /// When something is wrong with it, or with one of them.
+    pub fn named<T>(
         &mut self,
         named: &NamedOptions,
         mut one: impl FnMut(&mut Self, &str, &Params, &Path) -> Result<T, Invalid>,
@@ -168,7 +183,7 @@ impl<'a> SectionReader<'a, '_> {
     }
 
     /// Notes what is wrong.
-    pub(super) fn wrong(&mut self, problem: Problem) -> Invalid {
+    pub fn wrong(&mut self, problem: Problem) -> Invalid {
         self.problems.push(problem);
         Invalid
     }
@@ -186,5 +201,28 @@ fn not_a_map(description: &Description, found: &Value, at: Path) -> Problem {
     match description.example.as_str() {
         "" => problem,
         example => problem.help(format!("write  {example}")),
+    }
+}
+
+/// Every key that the top of the file may have.
+#[must_use]
+pub fn names(sections: &[&Section]) -> Vec<String> {
+    let names = sections.iter().map(|section| match section.shape {
+        Shape::Top(describe) => describe().options.into_iter().map(|option| option.name).collect(),
+        _ => vec![section.name.to_owned()],
+    });
+    names.flatten().collect()
+}
+
+/// Resolves references where they are allowed, and refuses them elsewhere.
+pub fn resolve(sections: &[&Section], resolver: &mut SecretResolver<'_>, top: &mut Map<String, Value>) {
+    for (name, value) in top.iter_mut() {
+        let at = LazyPath::section(name);
+        let section = sections.iter().find(|section| section.name == name);
+        match section.map_or(&References::Nowhere, |section| &section.references) {
+            References::Nowhere => resolver.refuse(value, &at),
+            References::Everywhere => resolver.resolve(value, &at),
+            References::Some(resolve) => resolve(resolver, value, &at),
+        }
     }
 }

@@ -6,8 +6,7 @@ use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::spec::Description;
 use herald_core::workflow::policy;
 
-use super::section::{Section, Shape};
-use super::sections::SECTIONS;
+use crate::section::{Section, Shape};
 
 /// The most characters of a summary.
 const SUMMARY: usize = 64;
@@ -48,10 +47,10 @@ impl ReferenceEntry {
 
 /// Every section, component type and internal trigger, in the order of the reference page.
 #[must_use]
-pub fn reference_entries(registry: &Registry) -> Vec<ReferenceEntry> {
+pub fn reference_entries(sections: &[&Section], registry: &Registry) -> Vec<ReferenceEntry> {
     let new = |kind, params, description| ReferenceEntry { kind, params, description };
     let mut entries: Vec<ReferenceEntry> =
-        SECTIONS.iter().map(|section| new("Section", "", of_section(section))).collect();
+        sections.iter().map(|section| new("Section", "", of_section(section))).collect();
     for description in [policy::description(), policy::retry_description(), policy::concurrency_description()]
     {
         entries.push(new("Policy", "", description));

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use herald_config::spec::markdown::{cell, component, options};
 use herald_core::exe_done;
 use herald_core::registry::{ComponentTypes, Registry};
+use herald_core::spec::Description;
 use herald_core::workflow::policy;
 
-use super::section::{Section, Shape};
-use super::sections::SECTIONS;
+use crate::section::{Section, Shape};
 
 const HEAD: &str = "\
 # Configuration reference
@@ -79,18 +79,18 @@ and the functions `at(value, \"a.b.0\")`, the value there, or none, and `heartbe
 of the configurations that are published here: `json: '{{ heartbeat() }}'`. What is secret in the configuration is never taken for a template.
 ";
 
-/// The reference page for these types, as Markdown.
+/// The reference page for these sections and types, and for the file of herald-runner, as Markdown.
 #[must_use]
-pub fn markdown(registry: &Registry) -> String {
+pub fn markdown(sections: &[&Section], registry: &Registry, runner: &Description) -> String {
     let mut page = HEAD.to_owned();
-    for section in SECTIONS.iter().filter(|section| !section.holds.is_empty()) {
+    for section in sections.iter().filter(|section| !section.holds.is_empty()) {
         // Writing to a String cannot fail.
         let _ = writeln!(page, "| `{}` | {} |", section.name, cell(section.holds));
     }
     page.push('\n');
     page.push_str(FORM);
     page.push_str("\n## Settings\n");
-    for section in SECTIONS {
+    for section in sections {
         settings(&mut page, section);
     }
     page.push_str("\nUnder `policy` of a router or a task, the task's keys first:\n\n");
@@ -108,13 +108,12 @@ pub fn markdown(registry: &Registry) -> String {
     }
     section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
     section(&mut page, "Executors", "`job_param` holds", &registry.executors);
-    runner(&mut page);
+    of_runner(&mut page, runner);
     page
 }
 
 /// The file of herald-runner.
-fn runner(page: &mut String) {
-    let description = herald_runner::config::description();
+fn of_runner(page: &mut String, description: &Description) {
     // Writing to a String cannot fail.
     let _ = write!(
         page,
