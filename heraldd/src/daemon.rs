@@ -12,13 +12,14 @@ use herald_core::plan::Plan;
 use herald_core::supervisor::{PreparedChange, Supervisor};
 use herald_exec::ownership;
 use herald_log::ProgramLog;
+use herald_net::serve::SocketError;
 use herald_queue_jobs::{QueueMonitor, UnfitQueue};
 use herald_runner::signs_of_life::SignsOfLife;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, ReloadError, ReloadRequest, SocketError, View};
+use crate::api::{Api, ReloadError, ReloadRequest, View};
 use crate::app::AppMonitor;
 use crate::assembly::Assembly;
 use crate::config::{DaemonConfig, FleetSettings};

@@ -48,7 +48,7 @@ fn client_files(tls: &TlsClientOptions) -> ClientFiles {
 
 /// What `tls` of a listener says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsListener(ServerFiles);
+pub struct TlsListener(pub ServerFiles);
 
 impl TlsListener {
     /// Of checked options, if they have it.

@@ -71,6 +71,8 @@ const ARROWS: [Arrows; 35] = [
         product: &["crates/base", "herald-core", "crates/queue", "crates/remote", "crates/wire"],
         tests: &[],
     },
+    // It carries out jobs, which are core's, with the client of net.
+    Arrows { from: "crates/http-jobs", product: &["crates/base", "herald-core", "crates/net"], tests: &[] },
     // It submits events to the dispatcher and shows their results.
     Arrows {
         from: "crates/requests",
@@ -298,6 +300,7 @@ mod tests {
                 assert!(!below || !all.contains(&upper), "{} knows {upper}", arrows.from);
             }
             let may_know_core = [
+                "crates/http-jobs",
                 "crates/metrics",
                 "crates/plugin-host",
                 "crates/projects",

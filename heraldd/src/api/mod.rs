@@ -32,7 +32,6 @@ mod resources;
 pub(crate) mod routes;
 pub(crate) mod serve;
 mod stream;
-pub(crate) mod tcp_service;
 mod time_range;
 mod view;
 
@@ -42,5 +41,4 @@ pub(crate) mod tests;
 pub use context::Api;
 pub use reload::{ReloadError, ReloadRequest};
 pub use routes::openapi;
-pub use tcp_service::SocketError;
 pub use view::View;

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use herald_net::listen::{Listener, bind_unix};
+use herald_net::serve::{PreparedTcp, ServingTask, SocketError, TcpPlace, TcpService};
 
 use super::authenticate::AuthenticatedRouter;
 use super::context::Api;
-use super::tcp_service::{PreparedTcp, Server, SocketError, TcpPlace, TcpService};
 use crate::config::ApiSettings;
 
 /// The file of the socket in `state_dir`.
@@ -19,7 +19,7 @@ const WHAT: &str = "the control API";
 pub struct ApiListeners {
     /// What it speaks of.
     pub api: Arc<Api>,
-    socket: Option<Server>,
+    socket: Option<ServingTask>,
     tcp: TcpService<AuthenticatedRouter>,
 }
 
@@ -42,7 +42,7 @@ impl ApiListeners {
             let socket = bind_unix(&folder.join(SOCKET), SOCKET_MODE).await;
             let socket = socket.map_err(|error| SocketError::listen(WHAT, error))?;
             let router = Arc::new(AuthenticatedRouter::new(&serving.api, true));
-            serving.socket = Some(Server::start(Listener::Unix(socket), router));
+            serving.socket = Some(ServingTask::start(Listener::Unix(socket), router));
         }
         if let Some(settings) = tcp {
             serving.tcp.open(&place(settings)).await?;
@@ -74,5 +74,9 @@ impl ApiListeners {
 }
 
 fn place(settings: &ApiSettings) -> TcpPlace {
-    TcpPlace { host: settings.host.clone(), port: settings.port, tls: settings.tls.clone() }
+    TcpPlace {
+        host: settings.host.clone(),
+        port: settings.port,
+        tls: settings.tls.as_ref().map(|tls| tls.0.clone()),
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use herald_net::serve::{PreparedTcp, SocketError, TcpPlace, TcpService};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -11,7 +12,6 @@ use super::handler::PageHandler;
 use super::state::{AddressWish, NoPageAddress, PageAddress};
 use crate::api::context::Api;
 use crate::api::serve::{ApiListeners, PreparedApi};
-use crate::api::tcp_service::{PreparedTcp, SocketError, TcpPlace, TcpService};
 use crate::config::{AllSettings, PageSettings};
 
 /// How often it is looked whether the port that was opened for a link is still used, and after how long it is not.
@@ -97,7 +97,11 @@ impl Serving {
 }
 
 fn place(settings: &PageSettings) -> TcpPlace {
-    TcpPlace { host: settings.host.clone(), port: settings.port, tls: settings.tls.clone() }
+    TcpPlace {
+        host: settings.host.clone(),
+        port: settings.port,
+        tls: settings.tls.as_ref().map(|tls| tls.0.clone()),
+    }
 }
 
 /// Says where the page is to those who ask, and closes the port that was opened for them when it is not used.

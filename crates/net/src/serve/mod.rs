@@ -18,6 +18,7 @@ mod shared_listener;
 mod shared_socket;
 mod slot_table;
 mod source;
+mod tcp_service;
 
 pub use body::{BodyError, read_whole};
 pub use host::{HostError, HostRule};
@@ -30,3 +31,4 @@ pub use server::{Handler, serve};
 pub use shared_listener::{
     ListenAddress, ListenPlace, ListenerArrivals, ListenerStay, ListenerUse, SharedListener,
 };
+pub use tcp_service::{PreparedTcp, ServingTask, SocketError, TcpPlace, TcpService};

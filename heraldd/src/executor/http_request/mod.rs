@@ -1,38 +1,59 @@
 //! `http_request`: sends one HTTP request; the response is the result.
 
-mod options;
-mod result;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_core::context::Context;
-use herald_core::executor::{DefaultPlaces, Ending, Execution, Executor, Failure, FailureKind, Outcome};
-use herald_core::param::Params;
-use herald_core::problem::{Path, Problem, Severity};
-use herald_core::secret::Mask;
+use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
+use herald_core::problem::{Path, Problem};
 use herald_core::secret_place::SecretPlaces;
 use herald_core::spec::{Description, ExecutorType, Options};
 use herald_core::trigger::ComponentError;
-use herald_core::unit;
-use herald_net::client::{ClientSettings, HttpConnector, HttpRequest, RequestContext, exchange};
-use herald_net::tls::{ClientFiles, is_loopback};
+use herald_http_jobs::{self as http_jobs, HttpSender};
+use herald_net::tls::is_loopback;
 use reqwest::Url;
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::MAX_JOBS_ELSEWHERE;
 use crate::tls::{self, TlsClient};
 
-const SETTINGS: ClientSettings = ClientSettings {
-    connect_timeout: Duration::from_secs(30),
-    user_agent: concat!("heraldd/", env!("CARGO_PKG_VERSION")),
-};
-/// How long it may take to read where the URL is.
-const LONGEST_READ: Duration = Duration::from_secs(30);
+/// A whole configuration.
+const EXAMPLE: &str = "
+trigger:
+  nightly:
+    type: cron
+    cron: '0 3 * * *'
+
+executor:
+  chat:
+    type: http_request
+    url: ${file:/etc/heraldd/chat-url}
+    timeout: 10s
+
+router:
+  backup:
+    trigger: nightly
+    selector: all
+    task:
+      backup: local
+    job_param:
+      cmd: /usr/local/bin/backup
+
+  report:
+    trigger: exe_done
+    selector: expr
+    select_param:
+      expr: trigger_param.router == \"backup\" && !trigger_param.success
+    task:
+      report: chat
+    job_param:
+      json:
+        text: 'backup: {{ trigger_param.error }}'
+    policy:
+      retry: {max: 5}
+";
 
 /// The component type `http_request`.
 #[must_use]
@@ -45,14 +66,19 @@ pub fn component() -> ExecutorType {
          was under way when Herald was killed ends as `lost`, and `policy.retry` can send it again (`on: [failed, timed_out, \
          lost]`) with the same `Idempotency-Key`. Proxies of the environment are not used.",
     )
-    .example(options::EXAMPLE)
+    .example(EXAMPLE)
     .doubts(doubts)
-    .params_check(options::conflicts);
-    let description = options::specs().into_iter().fold(description, Description::option);
+    .params_check(http_jobs::conflicts);
+    let description = http_jobs::specs().into_iter().fold(description, Description::option);
     let description = description.option(tls::client_option());
-    let description = options::params().into_iter().fold(description, Description::param);
+    let description = http_jobs::params().into_iter().fold(description, Description::param);
     ExecutorType::with_context(description, |options, context| {
-        Ok(Arc::new(HttpRequests::new(options, context)?))
+        let mut defaults = options.0.clone();
+        let tls = defaults.shift_remove("tls").map(|tls| TlsClient::read(&tls)).transpose();
+        let tls = tls.map_err(|error| ComponentError::of_option("tls", error))?;
+        let places = context.get::<SecretPlaces>().unwrap_or_default();
+        let sender = HttpSender::new(defaults, tls.map(|TlsClient(files)| files), places)?;
+        Ok(Arc::new(HttpRequests(sender)))
     })
 }
 
@@ -72,78 +98,8 @@ fn doubts(options: &Options) -> Vec<Problem> {
     doubts
 }
 
-struct HttpRequests {
-    /// What a job does not say.
-    defaults: Params,
-    tls: Option<ClientFiles>,
-    places: Arc<SecretPlaces>,
-    /// Checks the parameters of a job whose templates are filled in.
-    checks: Description,
-    /// Made for the first job.
-    connector: OnceCell<HttpConnector>,
-}
-
-impl HttpRequests {
-    fn new(options: &Options, context: &Context) -> Result<Self, ComponentError> {
-        if let Some(Problem { path, message, .. }) = options::conflicts(&options.0).into_iter().next() {
-            return Err(ComponentError::of_option(&path.to_string(), message));
-        }
-        let mut defaults = options.0.clone();
-        let tls = defaults.shift_remove("tls").map(|tls| TlsClient::read(&tls)).transpose();
-        let tls = tls.map_err(|error| ComponentError::of_option("tls", error))?;
-        let checks =
-            options::params().into_iter().fold(Description::new("http_request", ""), Description::param);
-        Ok(Self {
-            defaults,
-            tls: tls.map(|TlsClient(files)| files),
-            places: context.get::<SecretPlaces>().unwrap_or_default(),
-            checks: checks.params_check(options::conflicts),
-            connector: OnceCell::new(),
-        })
-    }
-
-    async fn run(&self, execution: &Execution) -> Outcome {
-        let params = options::merged(&self.defaults, &execution.job.job_param);
-        let problems = self.checks.check_params(&params, &Path::top());
-        if let Some(problem) = problems.iter().find(|problem| problem.severity == Severity::Error) {
-            return Err(Failure::new(problem));
-        }
-        let mut mask = execution.mask.clone();
-        let url = self.url_from(&params, &mut mask).await?;
-        let context = RequestContext { url: url.as_deref(), idempotency_key: &execution.job.id };
-        let request = HttpRequest::read(&params, context).map_err(Failure::new)?;
-        let (timeout, expect, origin) = (request.timeout, request.expect.clone(), request.origin());
-        let exchanged = tokio::time::timeout(timeout, async {
-            let connector = self.connector.get_or_try_init(|| HttpConnector::new(SETTINGS, self.tls.clone()));
-            let client = connector.await.map_err(Failure::new)?.client().await.map_err(Failure::new)?;
-            exchange(&client, request).await.map_err(Failure::new)
-        });
-        match exchanged.await {
-            Ok(Ok(answer)) => result::outcome(&answer, &expect, &mask),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => {
-                let error =
-                    format!("{origin}: no complete response within {} (timeout)", unit::text(timeout));
-                Err(Failure { kind: FailureKind::TimedOut, ..Failure::new(error) })
-            }
-        }
-    }
-
-    /// The URL that is kept elsewhere. From now on it is a secret of this job.
-    async fn url_from(&self, params: &Params, mask: &mut Arc<Mask>) -> Result<Option<String>, Failure> {
-        let Some(Value::Object(place)) = params.get("url_from") else { return Ok(None) };
-        let failed = |why: &dyn std::fmt::Display| Failure::new(format!("url_from: {why}"));
-        let read = tokio::time::timeout(LONGEST_READ, self.places.read(place)).await;
-        let read = read.map_err(|_| failed(&format!("not read within {}", unit::text(LONGEST_READ))))?;
-        let url = read.map_err(|error| failed(&error))?;
-        let own = Arc::make_mut(mask);
-        own.add(&url);
-        if let Some(password) = Url::parse(&url).ok().as_ref().and_then(Url::password) {
-            own.add(password);
-        }
-        Ok(Some(url))
-    }
-}
+/// Sends a request for each job.
+struct HttpRequests(HttpSender);
 
 #[async_trait]
 impl Executor for HttpRequests {
@@ -151,15 +107,8 @@ impl Executor for HttpRequests {
         DefaultPlaces::Elsewhere(MAX_JOBS_ELSEWHERE)
     }
 
-    /// Nobody can know whether a request arrived of which the response is missing, so that `recover` is the usual one.
+    /// A request may have arrived before Herald was killed, so that `recover` is the usual one.
     async fn execute(&self, execution: Execution) -> Outcome {
-        tokio::select! {
-            biased;
-            outcome = self.run(&execution) => outcome,
-            () = execution.stop.asked() => {
-                let cancelled = Failure::new(Ending::Cancelled);
-                Err(Failure { kind: FailureKind::Cancelled, ..cancelled })
-            }
-        }
+        self.0.run(&execution).await
     }
 }

@@ -1,9 +1,13 @@
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use herald_core::conformance::check_executor;
-use herald_core::executor::{NoOutput, Stop};
+use herald_core::context::Context;
+use herald_core::executor::{FailureKind, NoOutput, Stop};
 use herald_core::job::Job;
+use herald_core::param::Params;
+use herald_core::secret::Mask;
 use herald_core::secret_place::{SecretPlaceError, SecretReader};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -12,44 +12,8 @@ const LARGEST_RESPONSE: u64 = 64 << 20;
 const BODIES: [&str; 3] = ["json", "form", "body"];
 const URLS: [&str; 2] = ["url", "url_from"];
 
-/// A whole configuration.
-pub(super) const EXAMPLE: &str = "
-trigger:
-  nightly:
-    type: cron
-    cron: '0 3 * * *'
-
-executor:
-  chat:
-    type: http_request
-    url: ${file:/etc/heraldd/chat-url}
-    timeout: 10s
-
-router:
-  backup:
-    trigger: nightly
-    selector: all
-    task:
-      backup: local
-    job_param:
-      cmd: /usr/local/bin/backup
-
-  report:
-    trigger: exe_done
-    selector: expr
-    select_param:
-      expr: trigger_param.router == \"backup\" && !trigger_param.success
-    task:
-      report: chat
-    job_param:
-      json:
-        text: 'backup: {{ trigger_param.error }}'
-    policy:
-      retry: {max: 5}
-";
-
 /// All of them but `tls`, in the order in which they are documented.
-pub(super) fn specs() -> Vec<OptionSpec> {
+pub fn specs() -> Vec<OptionSpec> {
     let new = OptionSpec::new;
     vec![
         new("method", OptionKind::Text, "The method, in capital letters. Default: POST with a body, else GET.")
@@ -117,7 +81,7 @@ fn auth() -> OptionSpec {
 }
 
 /// The same as parameters: what they do not say, the options of the executor do.
-pub(super) fn params() -> Vec<OptionSpec> {
+pub fn params() -> Vec<OptionSpec> {
     specs().into_iter().map(|spec| OptionSpec { default: None, ..spec }).collect()
 }
 
@@ -126,7 +90,7 @@ fn checked(result: Result<(), InvalidRequest>) -> Result<(), CheckError> {
 }
 
 /// What cannot be given together.
-pub(super) fn conflicts(params: &Params) -> Vec<Problem> {
+pub fn conflicts(params: &Params) -> Vec<Problem> {
     let mut found = Vec::new();
     for (group, what) in [(&BODIES[..], "a request has one body"), (&URLS[..], "a request has one URL")] {
         let given: Vec<&str> = group.iter().copied().filter(|name| params.contains_key(*name)).collect();
@@ -148,7 +112,7 @@ pub(super) fn conflicts(params: &Params) -> Vec<Problem> {
 
 /// The parameters of a request: those of the job, and of the executor what they do not replace; null takes one away.
 /// `headers` and `query` are merged name by name.
-pub(super) fn merged(defaults: &Params, job: &Params) -> Params {
+pub fn merged(defaults: &Params, job: &Params) -> Params {
     let replaced = |name: &str| {
         let of_group =
             |group: &[&str]| group.contains(&name) && group.iter().any(|key| job.contains_key(*key));

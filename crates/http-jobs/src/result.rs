@@ -16,7 +16,7 @@ const LONGEST_HEADER: usize = 8 << 10;
 const MOST_HEADER_BYTES: usize = 64 << 10;
 
 /// The outcome of a job whose request got this response.
-pub(super) fn outcome(answer: &HttpAnswer, expect: &ExpectedStatus, mask: &Mask) -> Outcome {
+pub(crate) fn outcome(answer: &HttpAnswer, expect: &ExpectedStatus, mask: &Mask) -> Outcome {
     let mut result = Params::new();
     result.insert("status".to_owned(), Value::from(answer.status.as_u16()));
     result.insert("headers".to_owned(), Value::Object(headers(&answer.headers)));

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use herald_core::trigger::ComponentError;
-use herald_net::listen::{ListenError, Listener, ListenerTls, bind_tcp};
-use herald_net::serve::{self, Handler, ServeOptions};
-use herald_net::tls::ServerTls;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::tls::TlsListener;
+use super::options::ServeOptions;
+use super::server::{Handler, serve};
+use crate::listen::{ListenError, Listener, ListenerTls, bind_tcp};
+use crate::tls::{ServerFiles, ServerTls, TlsError};
 
 /// A listener could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -24,32 +23,35 @@ pub struct SocketError {
 enum SocketErrorReason {
     #[error(transparent)]
     Listen(#[from] ListenError),
-    #[error(transparent)]
-    Tls(#[from] ComponentError),
+    #[error("tls: {}: {_0}", _0.option)]
+    Tls(#[from] TlsError),
+    #[error("tls: {0}")]
+    Load(#[from] JoinError),
 }
 
 impl SocketError {
     /// Of a listener itself.
-    pub(super) fn listen(what: &'static str, error: ListenError) -> Self {
+    #[must_use]
+    pub fn listen(what: &'static str, error: ListenError) -> Self {
         Self { what, why: error.into() }
     }
 }
 
 /// Where something listens on TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TcpPlace {
+pub struct TcpPlace {
     /// The address.
-    pub(crate) host: String,
+    pub host: String,
     /// The port; 0 takes any that is free.
-    pub(crate) port: u16,
+    pub port: u16,
     /// Its TLS.
-    pub(crate) tls: Option<TlsListener>,
+    pub tls: Option<ServerFiles>,
 }
 
 /// What is served on a TCP port.
-pub(crate) struct TcpService<H> {
+pub struct TcpService<H> {
     /// What it is, for people: `the control API`.
-    pub(crate) what: &'static str,
+    pub what: &'static str,
     handler: Arc<H>,
     open: Option<OpenTcp>,
     /// Those of earlier settings, which answer what they have begun.
@@ -57,32 +59,38 @@ pub(crate) struct TcpService<H> {
 }
 
 /// A TCP port that is open.
-pub(crate) struct OpenTcp {
+pub struct OpenTcp {
     place: TcpPlace,
     /// Where it listens, with the port that was taken.
     address: String,
     /// TLS, which a reload may change too.
     live_tls: ListenerTls,
-    server: Server,
+    server: ServingTask,
 }
 
 impl<H: Handler> TcpService<H> {
-    pub(crate) fn new(what: &'static str, handler: Arc<H>) -> Self {
+    /// Of this handler; it listens nowhere yet.
+    pub fn new(what: &'static str, handler: Arc<H>) -> Self {
         Self { what, handler, open: None, ending: JoinSet::new() }
     }
 
     /// Where it listens; none where it does not.
-    pub(crate) fn address(&self) -> Option<&str> {
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
         self.open.as_ref().map(|open| &*open.address)
     }
 
     /// Whether it listens, and with TLS.
-    pub(crate) fn has_tls(&self) -> bool {
+    #[must_use]
+    pub fn has_tls(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.place.tls.is_some())
     }
 
     /// Listens there.
-    pub(crate) async fn open(&mut self, place: &TcpPlace) -> Result<(), SocketError> {
+    ///
+    /// # Errors
+    /// When the port or its TLS cannot be had.
+    pub async fn open(&mut self, place: &TcpPlace) -> Result<(), SocketError> {
         self.open = Some(self.listen(place).await?);
         Ok(())
     }
@@ -93,8 +101,10 @@ impl<H: Handler> TcpService<H> {
     }
 
     async fn tls(&self, place: &TcpPlace) -> Result<Option<ServerTls>, SocketError> {
-        let Some(tls) = &place.tls else { return Ok(None) };
-        tls.load().await.map(Some).map_err(|error| SocketError { what: self.what, why: error.into() })
+        let Some(files) = place.tls.clone() else { return Ok(None) };
+        let failed = |why: SocketErrorReason| SocketError { what: self.what, why };
+        let loaded = tokio::task::spawn_blocking(move || ServerTls::load(files)).await;
+        loaded.map_err(|error| failed(error.into()))?.map(Some).map_err(|error| failed(error.into()))
     }
 
     async fn listen_with(&self, place: &TcpPlace, tls: Option<ServerTls>) -> Result<OpenTcp, SocketError> {
@@ -104,7 +114,7 @@ impl<H: Handler> TcpService<H> {
         let listener = listener.with_tls(live_tls.clone());
         let address = listener.address();
         tracing::info!("{} listens on {address}{}", self.what, listener.tls_suffix());
-        let server = Server::start(listener, self.handler.clone());
+        let server = ServingTask::start(listener, self.handler.clone());
         Ok(OpenTcp { place: place.clone(), address, live_tls, server })
     }
 
@@ -112,7 +122,7 @@ impl<H: Handler> TcpService<H> {
     ///
     /// # Errors
     /// When the new port or its TLS cannot be had.
-    pub(crate) async fn prepare(&self, place: Option<TcpPlace>) -> Result<PreparedTcp, SocketError> {
+    pub async fn prepare(&self, place: Option<TcpPlace>) -> Result<PreparedTcp, SocketError> {
         let Some(new) = place else { return Ok(PreparedTcp::None) };
         let before = self.open.as_ref().map(|open| &open.place).filter(|before| before.port == new.port);
         let Some(before) = before.filter(|before| before.host == new.host || before.port != 0) else {
@@ -128,7 +138,7 @@ impl<H: Handler> TcpService<H> {
     }
 
     /// Goes by another place from now on. Connections that are not at another place stay open.
-    pub(crate) async fn exchange(&mut self, prepared: PreparedTcp) {
+    pub async fn exchange(&mut self, prepared: PreparedTcp) {
         match prepared {
             PreparedTcp::None => self.close(),
             PreparedTcp::Beside(open) => {
@@ -158,21 +168,21 @@ impl<H: Handler> TcpService<H> {
     }
 
     /// Ends it aside: the request that asked for that may be one of its own.
-    pub(crate) fn close(&mut self) {
+    pub fn close(&mut self) {
         if let Some(open) = self.open.take() {
             self.ending.spawn(open.server.stop());
         }
     }
 
     /// Stops it cleanly.
-    pub(crate) async fn stop(&mut self) {
+    pub async fn stop(&mut self) {
         self.close();
         while self.ending.join_next().await.is_some() {}
     }
 }
 
 /// What another place needs.
-pub(crate) enum PreparedTcp {
+pub enum PreparedTcp {
     /// Nothing: it listens on no port.
     None,
     /// Another port, which is open already.
@@ -193,26 +203,29 @@ pub(crate) enum PreparedTcp {
     },
 }
 
-/// One listener and the task that serves it.
-pub(super) struct Server {
+/// One listener and the task that serves it; dropped, it ends at once.
+pub struct ServingTask {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Drop for Server {
+impl Drop for ServingTask {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Server {
-    pub(super) fn start<H: Handler>(listener: Listener, handler: Arc<H>) -> Self {
+impl ServingTask {
+    /// Serves this listener from now on.
+    #[must_use]
+    pub fn start<H: Handler>(listener: Listener, handler: Arc<H>) -> Self {
         let stop = CancellationToken::new();
-        let serve = serve::serve(vec![listener], ServeOptions::default(), handler, stop.clone());
+        let serve = serve(vec![listener], ServeOptions::default(), handler, stop.clone());
         Self { task: tokio::spawn(serve), stop }
     }
 
-    pub(super) async fn stop(mut self) {
+    /// Stops it cleanly.
+    pub async fn stop(mut self) {
         self.stop.cancel();
         let _ = (&mut self.task).await;
     }
