@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 35] = [
+const ARROWS: [Arrows; 37] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
