@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use crate::wait::SOON;
 
+/// Time limit for a command: a deployment to several nodes is one, and other tests may run beside it.
+const COMMAND_TIME: Duration = Duration::from_secs(60);
+
 /// The path of a built program or plugin. Builds it first under plain `cargo test`.
 #[must_use]
 pub fn built(name: &str) -> PathBuf {
@@ -85,7 +88,7 @@ pub fn run_to_end(command: &mut Command) -> Ended {
     let mut child = spawn(command);
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
-    let status = wait_child(&mut child, SOON);
+    let status = wait_child(&mut child, COMMAND_TIME);
     if status.is_none() {
         let _ = child.kill();
         let _ = child.wait();
@@ -95,7 +98,7 @@ pub fn run_to_end(command: &mut Command) -> Ended {
         stdout: stdout.join().unwrap(),
         stderr: stderr.join().unwrap(),
     };
-    assert!(status.is_some(), "still running after {SOON:?}; it said:\n{}", ended.text());
+    assert!(status.is_some(), "still running after {COMMAND_TIME:?}; it said:\n{}", ended.text());
     ended
 }
 

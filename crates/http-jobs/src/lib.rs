@@ -1,5 +1,5 @@
-//! Jobs that send an HTTP request: what a request may have, what counts as a success, and what the result of the job is.
-//! [`HttpSender`] does the work of the executor `http_request`, and is no component itself.
+//! Jobs that send an HTTP request: what a request may have, what counts as a success, and what the result of a job is.
+//! [`HttpSender`] does the work of the executor `http_request`; it is not a component itself.
 
 mod options;
 mod result;

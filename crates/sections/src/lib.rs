@@ -1,5 +1,5 @@
-//! Sections of a configuration: what each is ([`Section`]), how it is read ([`SectionReader`]), and what follows from the
-//! descriptions of all of them and of the component types: the reference, by page and by name, and the JSON Schema.
+//! Sections of a configuration: what each is ([`Section`]), how it is read ([`SectionReader`]), and what follows from
+//! the descriptions of all of them and of the component types: the reference, by page and by name, and the JSON Schema.
 
 mod reference;
 mod reference_entry;

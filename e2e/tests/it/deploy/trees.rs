@@ -98,20 +98,26 @@ fn submodules(mode: &'static str) {
     run(&module, "git", &["add", "-A"]);
     run(&module, "git", &["commit", "-q", "-m", "lib"]);
     let copy = site.origin.copy.clone();
-    let url = module.to_str().unwrap();
-    run(
-        &copy,
-        "git",
-        &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "vendor/lib"],
-    );
-    run(&copy, "git", &["commit", "-q", "-m", "with a module"]);
-    run(&copy, "git", &["push", "-q", "origin", "HEAD:main"]);
+    let add = |url: &str, path: &str| {
+        let allowed = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add"];
+        run(&copy, "git", &[&allowed[..], &[url, path]].concat());
+        run(&copy, "git", &["commit", "-q", "-m", path]);
+        run(&copy, "git", &["push", "-q", "origin", "HEAD:main"]);
+    };
+    add("../module", "vendor/lib");
     // What is newer in the module is not what the commit names.
     site.place.write("module/lib", "newer");
     run(&module, "git", &["commit", "-q", "-a", "-m", "newer"]);
     site.configure(json!({"submodules": true}), "");
     site.must_deploy(&[]);
     assert_eq!(site.texts("vendor/lib/lib"), ["lib", "lib", "lib"], "{mode}");
+    // A folder of this machine that is named by its whole path is nothing a repository may choose.
+    add(module.to_str().unwrap(), "vendor/other");
+    let (code, record) = site.deploy(&[]);
+    // A live tree that is deployed in place is put back as it was.
+    let status = if mode == "in_place" { "reverted" } else { "failed" };
+    assert_eq!((code, &record["status"]), (1, &json!(status)), "{record}");
+    assert!(record["error"].as_str().unwrap().contains("submodule"), "{record}");
 }
 
 fn externals(mode: &'static str) {
