@@ -129,13 +129,13 @@ impl Daemon {
         let state = DaemonState::open(&config.settings, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
-        let recovered = state.recover().await?;
         let fleet = config.settings.fleet();
         // Before the dispatcher: jobs that waited may be for this very node.
         let runner = OwnRunner::start_if(fleet.runner.as_ref()).await;
         let runner = runner.map_err(|error| Error::Start(format!("{error:#}")))?;
         let setup = Setup {
-            recovered,
+            recovered: state.recover().await?,
+            paused: state.pauses.routers(clock.now()),
             outputs: Arc::new(state.logs.clone()),
             ..Setup::new(plan.clone(), config.settings.limits(), state.journal(), clock.clone())
         };
@@ -346,6 +346,7 @@ fn api(
         history: state.history(),
         logs: state.logs.clone(),
         audit: state.audit(),
+        pauses: state.pauses.clone(),
         authenticator: Authenticator::default(),
         damage: state.damage(),
         page: PageState::new(state.sessions(), state.folder(), path, node),

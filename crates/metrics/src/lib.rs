@@ -4,6 +4,7 @@ mod app;
 mod clock_waits;
 mod etcd;
 mod metrics_format;
+mod pauses;
 mod published;
 mod queue;
 
@@ -26,6 +27,7 @@ use herald_store::observed::RecordCounter;
 use jiff::Timestamp;
 pub use metrics_format::MetricsFormat;
 use metrics_format::prometheus;
+use pauses::PausedGauge;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -94,6 +96,8 @@ pub struct Metrics {
     rejected: Family<OfTrigger, Counter>,
     /// Which triggers wait for a clock that was set back.
     pub clock_waits: ClockWaits,
+    /// Routers that are paused.
+    pub pauses: PausedGauge,
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
@@ -152,6 +156,7 @@ impl Metrics {
             reloads: Family::default(),
             rejected: Family::default(),
             clock_waits: ClockWaits::default(),
+            pauses: PausedGauge::default(),
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
@@ -217,6 +222,7 @@ impl Metrics {
         let what = "Requests that were rejected because their sender is not known: a wrong signature, say";
         registry.register("requests_rejected", what, self.rejected.clone());
         self.clock_waits.register(registry);
+        self.pauses.register(registry);
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the

@@ -12,6 +12,7 @@ mod journal;
 mod lock;
 pub mod observed;
 mod open_error;
+pub mod pauses;
 mod permissions;
 pub mod sessions;
 pub mod store;

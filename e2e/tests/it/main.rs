@@ -20,6 +20,7 @@ mod import;
 mod job;
 mod model;
 mod page;
+mod pauses;
 mod plugins;
 mod process;
 mod queue;

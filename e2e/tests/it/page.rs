@@ -57,11 +57,13 @@ const SCREENS: [&str; 13] = [
     "/account",
     "/audit",
 ];
-const ACTS: [&str; 11] = [
+const ACTS: [&str; 13] = [
     "/jobs/last/cancel",
     "/jobs/last/retry",
     "/events/last/replay",
     "/triggers/tick",
+    "/routers/x/pause",
+    "/routers/x/resume",
     "/apps/x/deploy",
     "/apps/x/rollback",
     "/apps/x/hold",

@@ -6,6 +6,7 @@ use super::answers::PendingAnswers;
 use super::ask::WaitingQuestion;
 use super::entry::{Entry, Place};
 use super::origin::Origin;
+use super::paused::PausedRouters;
 use super::pool::Pools;
 use super::shares::{Load, QueueShares};
 use super::timer::Timers;
@@ -21,6 +22,8 @@ pub(super) struct Board {
     pub(super) running: usize,
     pub(super) pools: Pools,
     pub(super) timers: Timers,
+    /// Routers that start nothing.
+    pub(super) paused: PausedRouters,
     /// Jobs that start as soon as there is a place at their executor.
     pub(super) turns: Turns<Name>,
     /// Questions that are asked as soon as there is a place at their selector.
@@ -104,7 +107,8 @@ impl Board {
 
     /// Whether no chain goes on by itself: what waits of them waits for its time or for its pool.
     pub(super) fn chains_rest(&self) -> bool {
-        !self.turns.has_waiting(Origin::Chain) && self.answers.of_chains() == 0
+        let counts = |line: &RouterLine| line.from == Origin::Chain && !self.paused.has(&line.router);
+        !self.turns.has_waiting(counts) && self.answers.of_chains() == 0
     }
 
     /// The next job whose turn it is, of this origin alone where one is named; it does not wait any more.
@@ -112,9 +116,10 @@ impl Board {
     /// While the selectors that hear of its ends do not keep up, a router starts nothing: what follows on a job has no
     /// other bound.
     pub(super) fn next(&mut self, limits: &Limits, only: Option<Origin>) -> Option<Name> {
-        let (ends, most) = (&self.chain_events, most_outside(limits));
+        let (ends, most, paused) = (&self.chain_events, most_outside(limits), &self.paused);
         let may_start = |line: &RouterLine| {
             only.is_none_or(|only| line.from == only)
+                && !paused.has(&line.router)
                 && (ends.is_empty() || ends.has_room(&line.router, 0, most))
         };
         let id = self.turns.start_next(may_start)?;

@@ -86,7 +86,7 @@ impl Engine {
         events: mpsc::Sender<Event>,
         room: watch::Sender<Room>,
     ) -> (Self, Recovered) {
-        let Setup { plan, limits, journal, clock, outputs, recovered } = setup;
+        let Setup { plan, limits, journal, clock, outputs, recovered, paused } = setup;
         let mut engine = Self {
             plan,
             limits,
@@ -115,6 +115,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             end: CancellationToken::new(),
         };
+        engine.board.paused = paused;
         engine.set_places();
         (engine, recovered)
     }
@@ -189,7 +190,8 @@ impl Engine {
         let grace = if let Phase::Draining { until } = self.phase { Some(until) } else { None };
         let retry = self.held_until();
         let timer = self.board.timers.next();
-        let until = grace.into_iter().chain(retry).chain(timer).min();
+        let pause = self.board.paused.next_end(self.now);
+        let until = grace.into_iter().chain(retry).chain(timer).chain(pause).min();
         let takes_more = self.may_write();
         let writing = self.writing.front_mut();
         let written = tokio::select! {
@@ -230,6 +232,10 @@ impl Engine {
                 self.plan = plan;
                 self.limits = limits;
                 self.set_places();
+                let _ = reply.send(());
+            }
+            Event::Pause { routers, reply } => {
+                self.board.paused = routers;
                 let _ = reply.send(());
             }
             Event::Drain { grace } => {

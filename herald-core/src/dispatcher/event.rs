@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::fill::Filled;
+use super::paused::PausedRouters;
 use crate::component::executor::Outcome;
 use crate::component::selector::Answer;
 use crate::component::trigger::ComponentError;
@@ -36,6 +37,8 @@ pub(super) enum Event {
     Withdraw { event_id: Name, why: String, reply: oneshot::Sender<bool> },
     /// A new configuration.
     Replace { plan: Arc<Plan>, limits: Limits, reply: oneshot::Sender<()> },
+    /// These routers start nothing, and no others.
+    Pause { routers: PausedRouters, reply: oneshot::Sender<()> },
     /// Take no more events; end once nothing is left, or the grace is over.
     Drain { grace: Duration },
     /// End at once.

@@ -278,6 +278,7 @@ impl Engine {
         if self.held.is_some() || (closing && !open) {
             return;
         }
+        self.board.paused.end_by(self.now);
         let only = if open { None } else { Some(Origin::Chain) };
         while let Some(id) = self.board.next(&self.limits, only) {
             self.apply(&id, lifecycle::JobEvent::Start);

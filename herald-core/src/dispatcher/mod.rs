@@ -15,6 +15,7 @@ mod incoming;
 mod jobs;
 mod lose;
 mod origin;
+mod paused;
 mod perform;
 mod pool;
 mod queue;
@@ -50,6 +51,7 @@ use engine::Engine;
 pub use event::DispatcherStatus;
 use event::Event;
 pub use fill::JobParamError;
+pub use paused::PausedRouters;
 pub use rehearse::{Rehearsed, rehearse};
 pub use restore::{RestoredJob, restore};
 use room::Room;
@@ -130,6 +132,14 @@ impl Handle {
     pub async fn replace(&self, plan: impl Into<Arc<Plan>>, limits: Limits) {
         let (reply, answer) = oneshot::channel();
         if self.events.send(Event::Replace { plan: plan.into(), limits, reply }).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// These routers start nothing from now on, and no others.
+    pub async fn pause(&self, routers: PausedRouters) {
+        let (reply, answer) = oneshot::channel();
+        if self.events.send(Event::Pause { routers, reply }).await.is_ok() {
             let _ = answer.await;
         }
     }

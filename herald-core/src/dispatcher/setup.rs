@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::paused::PausedRouters;
 use crate::clock::Clock;
 use crate::component::executor::{NoOutput, Outputs};
 use crate::journal::{Journal, Recovered};
@@ -21,6 +22,8 @@ pub struct Setup {
     pub outputs: Arc<dyn Outputs>,
     /// Unfinished work of the previous run; it is resumed first.
     pub recovered: Recovered,
+    /// Routers that start nothing.
+    pub paused: PausedRouters,
 }
 
 impl Setup {
@@ -32,6 +35,14 @@ impl Setup {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let plan = plan.into();
-        Self { plan, limits, journal, clock, outputs: Arc::new(NoOutput), recovered: Recovered::default() }
+        Self {
+            plan,
+            limits,
+            journal,
+            clock,
+            outputs: Arc::new(NoOutput),
+            recovered: Recovered::default(),
+            paused: PausedRouters::default(),
+        }
     }
 }

@@ -208,9 +208,9 @@ impl<T> Turns<T> {
         self.open.iter().any(|name| self.lanes.get(name).is_some_and(TurnLane::can_start))
     }
 
-    /// Whether something of this origin waits.
-    pub(super) fn has_waiting(&self, from: Origin) -> bool {
-        self.lanes.values().any(|lane| lane.turns.iter().any(|line| line.from == from))
+    /// Whether something waits in a line that counts.
+    pub(super) fn has_waiting(&self, counts: impl Fn(&RouterLine) -> bool) -> bool {
+        self.lanes.values().any(|lane| lane.turns.iter().any(&counts))
     }
 
     fn lane(&mut self, name: &Name) -> &mut TurnLane<T> {

@@ -7,6 +7,7 @@ mod doubles;
 mod ending;
 mod fairness;
 mod ordered;
+mod pauses;
 mod policies;
 mod routing;
 mod templates;

@@ -22,9 +22,16 @@ use herald_metrics::MetricsFormat;
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
     responses((status = 200, description = "The routers, by name.", body = Vec<model::RouterResource>), CommonErrors))]
 pub(crate) async fn routers(State(api): State<Arc<Api>>) -> HandlerResult<Json<Vec<model::RouterResource>>> {
-    let view = api.view();
+    let (view, mut pauses) = (api.view(), api.pauses.current(api.clock.now()));
     // Of ten thousand routers this takes a while.
-    let routers = tokio::task::spawn_blocking(move || view.routers()).await;
+    let routers = tokio::task::spawn_blocking(move || {
+        let mut routers = view.routers();
+        for router in &mut routers {
+            router.paused = pauses.remove(&router.name).map(resources::pause);
+        }
+        routers
+    });
+    let routers = routers.await;
     routers
         .map(Json)
         .map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
@@ -58,6 +65,7 @@ pub(crate) async fn info(State(api): State<Arc<Api>>) -> Json<model::DaemonInfo>
         state_dir: api.state_dir.as_ref().map(|folder| folder.display().to_string()),
         running: count(|now| now.running),
         queued: count(|now| now.waiting),
+        paused: api.pauses.current(api.clock.now()).into_values().map(resources::pause).collect(),
     })
 }
 
@@ -125,6 +133,7 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     api.metrics.etcd.show(&api.view().etcd);
     api.metrics.queues.show(&super::queues::snapshots(&api.view(), api.clock.now()).await);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
+    api.metrics.pauses.show(api.pauses.current(api.clock.now()).keys());
     super::apps::show_metrics(&api).await;
     api.metrics.published.show(&super::published::states(&api.view()).await);
     let text = api.metrics.render(api.status().await.as_ref(), format);

@@ -23,6 +23,7 @@ use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::History;
 use herald_store::job_log::JobLogs;
+use herald_store::pauses::Pauses;
 
 /// How long the dispatcher may take to report its state.
 const LONGEST_WORD: Duration = Duration::from_secs(2);
@@ -37,6 +38,8 @@ pub struct Api {
     pub damage: Damage,
     /// Who did what.
     pub audit: Arc<dyn AuditLog>,
+    /// The routers that are paused.
+    pub pauses: Arc<Pauses>,
     /// Who may come in.
     pub authenticator: Authenticator,
     /// Who is logged in to the page, and where it is.

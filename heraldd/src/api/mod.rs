@@ -24,6 +24,7 @@ pub(crate) mod log_format;
 pub(crate) mod log_lines;
 pub(crate) mod long_answer;
 mod page_link;
+pub(crate) mod pauses;
 mod published;
 mod queue_resources;
 mod queues;

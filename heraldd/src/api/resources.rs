@@ -2,7 +2,7 @@
 
 use herald_control::model::{
     AttemptResource, Change, DecisionResource, EventResource, EventSummary, JobResource, JobSummary,
-    NodeResource, Page, PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
+    NodeResource, Page, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
 };
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
@@ -13,6 +13,7 @@ use herald_store::changes::RecordedChange;
 use herald_store::history::{
     AttemptView, EventPage, EventSummaryView, EventView, JobPage, JobStatus, JobSummaryView, JobView,
 };
+use herald_store::pauses::Pause;
 use jiff::Timestamp;
 
 fn text(name: &Name) -> String {
@@ -172,6 +173,16 @@ pub(super) fn node(node: KnownNode) -> NodeResource {
         host: node.host,
         tags: node.tags,
         error: node.error,
+    }
+}
+
+/// A pause of a router.
+pub(super) fn pause(pause: Pause) -> PauseResource {
+    PauseResource {
+        router: pause.router,
+        since: pause.since.to_string(),
+        until: time(pause.until),
+        by: actor(pause.by),
     }
 }
 

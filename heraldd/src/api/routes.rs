@@ -15,7 +15,7 @@ use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
 use super::{
-    about, apps, audit, document, event_list, events, jobs, log, page_link, published, queues, stream,
+    about, apps, audit, document, event_list, events, jobs, log, page_link, pauses, published, queues, stream,
 };
 
 /// All calls, with what the document says of them.
@@ -45,6 +45,8 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(apps::deploy))
         .routes(routes!(apps::rollback))
         .routes(routes!(apps::hold, apps::unhold))
+        .routes(routes!(pauses::pause))
+        .routes(routes!(pauses::resume))
         .routes(routes!(queues::list))
         .routes(routes!(queues::topic))
         .routes(routes!(queues::dead))

@@ -81,6 +81,7 @@ pub(crate) fn api(
         history,
         logs: JobLogs::new(None, 1 << 20),
         audit: Arc::new(MemoryAudit::default()),
+        pauses: Arc::default(),
         authenticator: Authenticator::default(),
         damage: Damage::default(),
         page: PageState::new(Sessions::new(None), None, "heraldd.yml".as_ref(), None),

@@ -120,6 +120,7 @@ impl View {
                 trigger: route.trigger.to_string(),
                 selector: route.selector.to_string(),
                 tasks: Vec::new(),
+                paused: None,
             });
             router.tasks.push(model::TaskResource {
                 task: route.task.to_string(),

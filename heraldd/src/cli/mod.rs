@@ -24,7 +24,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, event_list, events, jobs, logs, page, published, queue, replay, status, user,
+    about, apps, audit, deploy, event_list, events, jobs, logs, page, pause, published, queue, replay,
+    status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -64,6 +65,8 @@ enum Command {
     Logs(logs::LogsArguments),
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
+    Pause(pause::PauseArguments),
+    Resume(pause::ResumeArguments),
     Explain(events::Explain),
     Try(try_request::Try),
     Replay(replay::Replay),
@@ -136,6 +139,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Logs(arguments) => logs::run(arguments),
         Command::Cancel(arguments) => jobs::cancel(arguments),
         Command::Retry(arguments) => jobs::retry(arguments, &SystemClock),
+        Command::Pause(arguments) => pause::pause(arguments),
+        Command::Resume(arguments) => pause::resume(arguments),
         Command::Triggers(arguments) => about::triggers(arguments, &SystemClock),
         Command::Routers(arguments) => about::routers(arguments),
         Command::Executors(arguments) => about::executors(arguments),

@@ -18,6 +18,7 @@ use crate::api::context::Api;
 use crate::api::events::ReplayQuery;
 use crate::api::given::{Asked, Named, Object, unread};
 use crate::api::id::{EventInPath, JobInPath};
+use crate::api::pauses::{self, PauseQuery};
 use crate::api::{about, apps as api_apps, events as api_events, jobs as api_jobs};
 
 /// The longest form, and how long it may take.
@@ -101,6 +102,27 @@ pub(super) async fn fire(api: ApiState, visit: Visit, name: Named, form: ActForm
     };
     let done = api_events::activate(api, name, RequestAct(form.act), Object(params)).await?;
     Ok(visit.done("/events", &[&done.0.event_id], "trigger"))
+}
+
+pub(super) async fn pause(
+    api: ApiState,
+    visit: Visit,
+    name: Named,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let query = PauseQuery { lasting: form.fields.get("for").cloned() };
+    let _ = pauses::pause(api, name, Asked(query), CommandAct(form.act)).await?;
+    Ok(visit.done("/routers", &[], "pause"))
+}
+
+pub(super) async fn resume(
+    api: ApiState,
+    visit: Visit,
+    name: Named,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let _ = pauses::resume(api, name, CommandAct(form.act)).await?;
+    Ok(visit.done("/routers", &[], "resume"))
 }
 
 pub(super) async fn deploy(

@@ -38,6 +38,8 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/events/{id}", get(screens::event))
         .route("/events/{id}/replay", post(acts::replay))
         .route("/routers", get(screens::routers))
+        .route("/routers/{name}/pause", post(acts::pause))
+        .route("/routers/{name}/resume", post(acts::resume))
         .route("/triggers/{name}", post(acts::fire))
         .route("/apps", get(screens::apps))
         .route("/apps/{app}", get(screens::app))

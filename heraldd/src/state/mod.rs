@@ -13,6 +13,7 @@ use herald_store::damage::Damage;
 use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
+use herald_store::pauses::Pauses;
 use herald_store::sessions::Sessions;
 use herald_store::store::{JournalStore, OpenError};
 
@@ -33,6 +34,8 @@ pub struct DaemonState {
     pub metrics: Arc<Metrics>,
     /// What is recorded right now.
     pub changes: Changes,
+    /// The routers that are paused.
+    pub pauses: Arc<Pauses>,
 }
 
 impl DaemonState {
@@ -57,14 +60,17 @@ impl DaemonState {
         let opened = tokio::task::spawn_blocking(open).await;
         let store = opened.map_err(|error| OpenError(error.to_string()))??;
         remove_logs_of_trimmed_jobs(&store, &logs);
-        let state = Self::with(Some(Arc::new(store)), logs, &*clock);
+        let mut state = Self::with(Some(Arc::new(store)), logs, &*clock);
+        let pauses = Pauses::open(state.store.clone()).await;
+        state.pauses = Arc::new(pauses.map_err(|error| OpenError(error.to_string()))?);
         state.bound_logs(&settings.history);
         Ok(state)
     }
 
     fn with(store: Option<Arc<JournalStore>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
-        Self { store, recent: Arc::default(), logs, metrics, changes: Changes::default() }
+        let (recent, changes, pauses) = (Arc::default(), Changes::default(), Arc::default());
+        Self { store, recent, logs, metrics, changes, pauses }
     }
 
     /// Bounds all logs together, those that are there already as well.

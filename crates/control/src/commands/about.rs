@@ -150,7 +150,10 @@ pub fn routers(arguments: &Routers) -> CommandOutput {
         let lines = routers.iter().flat_map(|router| {
             router.tasks.iter().map(|task| {
                 [
-                    router.name.clone(),
+                    match &router.paused {
+                        Some(_) => format!("{} (paused)", router.name),
+                        None => router.name.clone(),
+                    },
                     router.trigger.clone(),
                     router.selector.clone(),
                     task.task.clone(),

@@ -12,6 +12,7 @@ mod listing;
 pub mod logs;
 mod new_password;
 pub mod page;
+pub mod pause;
 pub mod published;
 pub mod queue;
 mod queue_listing;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::apps;
 use super::listing::{self, IdLength};
+use super::pause;
 use super::published;
 use super::queue_listing;
 use crate::client::DaemonSocket;
@@ -125,6 +126,7 @@ impl DaemonReport {
             format!("jobs           {} running, {} queued", info.running, info.queued),
         ];
         lines.extend(self.damage.iter().map(|what| format!("damaged        {what}")));
+        lines.extend(pause::status_lines(&info.paused, now));
         lines.extend(nodes_line(&nodes));
         lines.extend(published::status_line(&read(&self.published)?));
         lines.extend(queue_listing::status_lines(&read(&self.queues)?));

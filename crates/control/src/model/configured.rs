@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::actor::RecordedActor;
+
 /// A trigger.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Trigger)]
@@ -50,6 +52,23 @@ pub struct RouterResource {
     pub selector: String,
     /// Its tasks.
     pub tasks: Vec<TaskResource>,
+    /// Its pause: its jobs wait. Null where it is not paused.
+    #[serde(default)]
+    pub paused: Option<PauseResource>,
+}
+
+/// A pause of a router.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Pause)]
+pub struct PauseResource {
+    /// The router.
+    pub router: String,
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// Until when; null until it is resumed.
+    pub until: Option<String>,
+    /// Who paused it, and why.
+    pub by: RecordedActor,
 }
 
 /// An executor.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::configured::PauseResource;
+
 /// A node of the fleet, as far as it is known.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = Node)]
@@ -49,6 +51,9 @@ pub struct DaemonInfo {
     pub running: u64,
     /// Jobs that wait.
     pub queued: u64,
+    /// The routers that are paused.
+    #[serde(default)]
+    pub paused: Vec<PauseResource>,
 }
 
 /// The answer to `reload`.

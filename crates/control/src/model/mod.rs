@@ -22,7 +22,7 @@ pub use app::{
     NodeDeploymentResource, NodePlanResource,
 };
 pub use audit::AuditResource;
-pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
+pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,

@@ -1,12 +1,13 @@
 //! `/routers` and `/nodes`: what is configured, and how the nodes are.
 
+use herald_access::Role;
 use herald_control::model::{NodeResource, RouterResource, TriggerResource};
 use herald_terminal::human_time;
 use maud::{Markup, html};
 
 use super::events::fire_form;
 use super::now::encode;
-use crate::elements;
+use crate::elements::{self, ActButton};
 use crate::frame::Frame;
 
 /// The most routers of a page.
@@ -34,7 +35,7 @@ pub fn routers(frame: &Frame<'_>, routers: &[RouterResource], triggers: &[Trigge
             section #routers data-part {
                 @if shown.is_empty() { p.empty { "No router matches." } }
                 @else { div.scroll tabindex="0" role="region" aria-label="Routers" { table {
-                    thead { tr { th { "Router" } th { "Trigger" } th { "Selector" } th { "Tasks" } th { "Jobs" } } }
+                    thead { tr { th { "Router" } th { "Trigger" } th { "Selector" } th { "Tasks" } th { "Jobs" } th { "Pause" } } }
                     tbody { @for router in page { (router_row(frame, router)) } }
                 } } }
                 (elements::next_page(frame, "from", next.as_deref()))
@@ -47,7 +48,7 @@ pub fn routers(frame: &Frame<'_>, routers: &[RouterResource], triggers: &[Trigge
                     tbody { @for trigger in triggers.iter().filter(|one| one.name.contains(&wanted)).take(ROUTERS) { (trigger_row(frame, trigger, routers)) } }
                 } } }
             }
-            (elements::command("heraldd routers    heraldd triggers    heraldd trigger NAME"))
+            (elements::command("heraldd routers    heraldd pause ROUTER    heraldd resume ROUTER    heraldd triggers    heraldd trigger NAME"))
         },
     )
 }
@@ -69,6 +70,30 @@ fn router_row(frame: &Frame<'_>, router: &RouterResource) -> Markup {
                 (elements::values("parameters", &task.job_param))
             } }
             td { a href={ (frame.site.to("/jobs?router=")) (encode(&router.name)) } { "Jobs" } }
+            td.text { (pause_of(frame, router)) }
+        }
+    }
+}
+
+/// The pause of a router, and what ends or begins it.
+fn pause_of(frame: &Frame<'_>, router: &RouterResource) -> Markup {
+    let to = |act: &str| frame.site.at("/routers", &[&router.name, act]);
+    let may = frame.may(Role::Operator, &router.name);
+    html! {
+        @match &router.paused {
+            Some(pause) => {
+                span.doubt { "▲ paused" } " since " (elements::time(frame, &pause.since))
+                @if let Some(until) = &pause.until { ", until " (elements::time(frame, until)) }
+                " " span.soft { "by " (elements::actor(&pause.by)) }
+                @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits starts.") }.form()) }
+            },
+            None if may => { details { summary { "Pause …" } form.act method="post" action=(to("pause")) {
+                p { "Its events are accepted, and its jobs wait until it is resumed." }
+                label { "How long " input type="text" name="for" maxlength="50" placeholder="2h; until it is resumed without it"; }
+                label { "Why " input type="text" name="reason" maxlength="500"; }
+                button type="submit" { "Pause" }
+            } } },
+            None => {},
         }
     }
 }

@@ -81,7 +81,12 @@ fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSum
             health.damage.iter().chain(&health.etcd).chain(&health.queue).map(String::as_str).collect()
         }
     };
-    let is_well = failing.is_empty() && offline.is_empty() && apps.is_empty() && problems.is_empty();
+    let paused = &data.info.paused;
+    let is_well = paused.is_empty()
+        && failing.is_empty()
+        && offline.is_empty()
+        && apps.is_empty()
+        && problems.is_empty();
     html! {
         section #wrong data-part aria-label="What needs attention" {
             @if is_well { p.notice { "✓ Nothing needs attention." } }
@@ -103,6 +108,10 @@ fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSum
                 p.wrong { "✕ node " b { bdi { (node.name) } } " is " (node.state)
                     @if let Some(since) = &node.since { " since " (elements::time(frame, since)) }
                     @if let Some(error) = &node.error { " · " bdi { (elements::cut(error, 200)) } } }
+            }
+            @for pause in paused.iter().take(MOST) {
+                p.wrong { "▲ router " a href={ (frame.site.to("/routers?name=")) (encode(&pause.router)) } { bdi { (pause.router) } } " is paused since " (elements::time(frame, &pause.since))
+                    @if let Some(until) = &pause.until { ", until " (elements::time(frame, until)) } ": its jobs wait" }
             }
             @for app in apps {
                 p.wrong { "▲ application " a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } }

@@ -95,6 +95,7 @@ fn now_data(jobs: Vec<JobSummary>) -> NowData {
             state_dir: None,
             running: 0,
             queued: 0,
+            paused: Vec::new(),
         },
         health: Ok(Health::ok()),
         running: jobs.iter().filter(|job| job.status == "running").cloned().collect(),
@@ -243,4 +244,39 @@ fn a_list_keeps_its_filters_on_the_next_page() {
     });
     assert!(html.contains("/herald/jobs?router=a+b&amp;status=failed&amp;cursor=next"), "{html}");
     assert!(html.contains("heraldd jobs --router 'a b' --status failed --cursor old"), "{html}");
+}
+
+#[test]
+fn a_paused_router_says_so_and_can_be_resumed() {
+    let pause = |router: &str| PauseResource {
+        router: router.to_owned(),
+        since: "2026-11-28T11:00:00Z".to_owned(),
+        until: None,
+        by: RecordedActor {
+            user: Some("anna".to_owned()),
+            via: "page".to_owned(),
+            address: None,
+            reason: None,
+        },
+    };
+    let router = |name: &str, paused| RouterResource {
+        name: name.to_owned(),
+        trigger: "tick".to_owned(),
+        selector: "all".to_owned(),
+        tasks: Vec::new(),
+        paused,
+    };
+    let routers = [router("backup", Some(pause("backup"))), router("sync", None)];
+    let admin = admin();
+    let html = with_frame("/routers", Some(&admin), |frame| about::routers(frame, &routers, &[]));
+    check(&html);
+    for part in ["▲ paused", "anna", "/routers/backup/resume", "/routers/sync/pause"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let seen = with_frame("/routers", None, |frame| about::routers(frame, &routers, &[]));
+    assert!(seen.contains("▲ paused") && !seen.contains("/pause") && !seen.contains("/resume"), "{seen}");
+    let mut data = now_data(Vec::new());
+    data.info.paused.push(pause("backup"));
+    let now = with_frame("/", Some(&admin), |frame| now::screen(frame, &data));
+    assert!(now.contains("is paused since") && !now.contains("Nothing needs attention"), "{now}");
 }

@@ -10,7 +10,7 @@ use crate::lock::OpenError;
 use crate::permissions;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -114,6 +114,10 @@ CREATE TABLE sessions (
     created_at INTEGER NOT NULL,
     used_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+",
+    "
+-- routers that start nothing: since when, until when (NULL is until they are resumed), and by whom, JSON
+CREATE TABLE pauses (router TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, actor TEXT NOT NULL) WITHOUT ROWID;
 ",
 ];
 

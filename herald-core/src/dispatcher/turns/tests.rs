@@ -177,6 +177,10 @@ fn lines_that_may_not_start_keep_their_turn_and_hold_up_nobody() {
         [turns.start_next(only_two), turns.start_next(only_two), turns.start_next(only_two)],
         [Some(2), Some(2), None]
     );
-    assert!(turns.can_start() && turns.has_waiting(Origin::Outside) && !turns.has_waiting(Origin::Chain));
+    assert!(
+        turns.can_start()
+            && turns.has_waiting(|line| line.from == Origin::Outside)
+            && !turns.has_waiting(|line| line.from == Origin::Chain)
+    );
     assert_eq!(turns.start_next(|_| true), Some(1));
 }

@@ -1,0 +1,66 @@
+//! Paused routers: what is for them is accepted and waits; everybody else goes on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_core::activation::{EventSink, Name};
+use herald_core::clock::{Clock, TestClock};
+use herald_core::dispatcher::PausedRouters;
+use herald_core::herald::{Herald, RunningHerald};
+use herald_core::plan::Limits;
+use herald_core::workflow::Router;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::doubles::{Worker, Yes, params};
+use crate::triggers::Quiet;
+
+fn herald(worker: &Worker) -> Herald {
+    Herald::new()
+        .trigger("backup", Quiet)
+        .trigger("sync", Quiet)
+        .selector("yes", Yes)
+        .executor("work", worker.clone())
+        .router(Router::new("backup", "backup", "yes").task("k", "work"))
+        .router(Router::new("sync", "sync", "yes").task("k", "work"))
+}
+
+fn paused(router: &str, until: Option<Timestamp>) -> PausedRouters {
+    [(Name::from(router), until)].into_iter().collect()
+}
+
+async fn fire(running: &RunningHerald, trigger: &str) {
+    running.handle().accept(trigger.into(), params(json!({"sleep": 1}))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_router_starts_nothing_until_it_is_resumed_and_others_go_on() {
+    let worker = Worker::default();
+    let running = herald(&worker).limits(Limits { max_jobs: 2, ..Limits::default() }).start().await.unwrap();
+    fire(&running, "backup").await;
+    assert_eq!(worker.diary.count("start backup/k"), 1);
+    running.handle().pause(paused("backup", None)).await;
+    for _ in 0..5 {
+        fire(&running, "backup").await;
+        fire(&running, "sync").await;
+    }
+    assert_eq!((worker.diary.count("start backup/k"), worker.diary.count("start sync/k")), (1, 5));
+    assert_eq!(running.handle().status().await.unwrap().waiting, 5);
+    running.handle().pause(PausedRouters::default()).await;
+    running.handle().idle().await;
+    assert_eq!(worker.diary.count("start backup/k"), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_with_an_end_ends_by_itself() {
+    let worker = Worker::default();
+    let clock = Arc::new(TestClock::at("2026-11-29T12:00:00Z".parse().unwrap()));
+    let running = herald(&worker).clock(clock.clone()).start().await.unwrap();
+    running.handle().pause(paused("backup", Some(clock.now() + Duration::from_secs(600)))).await;
+    fire(&running, "backup").await;
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    assert_eq!(worker.diary.count("start backup/k"), 0);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(worker.diary.count("start backup/k"), 1);
+}
