@@ -10,6 +10,7 @@
 //! | sessions end with the logout and the account, and outlive a restart | `sessions_end_with_the_account_and_outlive_a_restart` |
 //! | cross-site requests and foreign hosts are refused; strict policy | `requests_of_other_sites_are_refused`, `every_address_needs_a_session` |
 //! | no password in clear text from elsewhere | `passwords_are_not_taken_where_others_could_read_them` |
+//! | `board`: numbers, lines and tables out of the results of jobs | `a_board_follows_results_digit_for_digit` |
 //! | output of jobs is text; secrets are masked | `what_jobs_say_is_text` |
 
 use std::net::SocketAddr;
@@ -37,12 +38,15 @@ trigger:
   alone: {type: cron, cron: '@yearly'}
 executor:
   sh: {type: local, work_dir: '@DIR@/work'}
+board:
+  shop: {tile: {size: {router: sizes, path: result/size, unit: B, alert: 18446744073709551617}, ratio: {router: sizes, path: result/ratio, show: line}}}
 router:
+  sizes: {trigger: alone, selector: all, task: {print: sh}, job_param: {cmd: echo, arg: '{\"size\": 18446744073709551617, \"ratio\": 0.10}'}}
   'r<img src=x>': {trigger: tick, selector: all, task: {show: sh}, job_param: {cmd: sh, arg: [-c, 'printf \"\\033[31mred\\033[0m <img src=x onerror=alert(1)>\\n\"; exit 3'], note: '</pre><script>alert(2)</script>', env: {TOKEN: '${file:@DIR@/secret}'}}}
 ";
 
 /// Every screen and act, without names and ids that exist.
-const SCREENS: [&str; 13] = [
+const SCREENS: [&str; 15] = [
     "/",
     "/jobs",
     "/jobs/last",
@@ -53,6 +57,8 @@ const SCREENS: [&str; 13] = [
     "/apps/x",
     "/apps/x/plan",
     "/nodes",
+    "/boards",
+    "/boards/shop",
     "/config",
     "/account",
     "/audit",
@@ -481,4 +487,31 @@ fn passwords_are_not_taken_where_others_could_read_them() {
     let response = served.send("POST", "/login", &[OWN], "name=anna&password=correct+horse");
     assert_eq!(response.status, 403, "{response:?}");
     assert_eq!(served.send("GET", "/v1/jobs", &[OPERATOR], "").status, 200);
+}
+
+#[test]
+fn a_board_follows_results_digit_for_digit() {
+    let place = Place::new();
+    let served = start(&place);
+    let admin = served.as_admin();
+    let seen = || served.get("/boards/shop", &admin).text();
+    assert!(seen().contains("No job of <bdi>sizes</bdi> has <code>result/size</code> yet."), "{}", seen());
+    assert_eq!(served.post("/triggers/alone", &admin, "").status, 303);
+    let board = until("the values", || Some(seen()).filter(|board| board.contains("18446744073709551617 ")));
+    for part in [
+        "<p class=\"big long\">18446744073709551617 ",
+        "</span> alert",
+        "<p class=\"big\">0.10",
+        "<title>0.10 ",
+    ] {
+        assert!(board.contains(part), "{part}: {board}");
+    }
+    assert!(served.get("/boards", &admin).text().contains("/herald/boards/shop?tv=1"));
+    assert!(!served.get("/boards/shop?tv=1", &admin).text().contains("<nav"));
+    let config = place.text_path("heraldd.yml");
+    let listed =
+        heraldd(&place, &["results", "sizes", "result/ratio", "--since", "1h", "-config", &config], "");
+    assert!(listed.code == Some(0) && listed.stdout.contains(" 0.10\n"), "{}", listed.text());
+    let json = heraldd(&place, &["results", "sizes", "result/size", "--json", "-config", &config], "").stdout;
+    assert!(json.contains("\"value\":18446744073709551617"), "{json}");
 }

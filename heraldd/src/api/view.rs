@@ -8,6 +8,7 @@ use herald_core::plan::Plan;
 use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 
+use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
 use herald_control::model;
 use herald_metrics::ClockWait;
@@ -26,6 +27,7 @@ pub struct View {
     pub(super) executors: Vec<model::ExecutorResource>,
     pub(super) etcd: EtcdConnections,
     pub(super) queues: QueueConnections,
+    pub(super) boards: Vec<KnownBoard>,
 }
 
 impl View {
@@ -40,6 +42,7 @@ impl View {
             triggers: assembly.typed_triggers(),
             etcd: assembly.etcd.clone(),
             queues: assembly.queues.clone(),
+            boards: assembly.boards.iter().map(KnownBoard::new).collect(),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),
             plan,
         }

@@ -24,7 +24,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, event_list, events, jobs, logs, page, published, queue, replay, status, user,
+    about, apps, audit, deploy, event_list, events, jobs, logs, page, published, queue, replay, results,
+    status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -62,6 +63,7 @@ enum Command {
     Trigger(events::Activate),
     Events(event_list::EventsArguments),
     Logs(logs::LogsArguments),
+    Results(results::ResultsArguments),
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
     Explain(events::Explain),
@@ -134,6 +136,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Job(arguments) => jobs::show(arguments, &SystemClock),
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
         Command::Logs(arguments) => logs::run(arguments),
+        Command::Results(arguments) => results::list(arguments, &SystemClock),
         Command::Cancel(arguments) => jobs::cancel(arguments),
         Command::Retry(arguments) => jobs::retry(arguments, &SystemClock),
         Command::Triggers(arguments) => about::triggers(arguments, &SystemClock),

@@ -47,6 +47,8 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/apps/{app}/hold", post(acts::hold))
         .route("/apps/{app}/unhold", post(acts::unhold))
         .route("/nodes", get(screens::nodes))
+        .route("/boards", get(screens::boards))
+        .route("/boards/{board}", get(screens::board))
         .route("/audit", get(screens::audit))
         .route("/config", get(screens::config))
         .route("/reload", post(acts::reload))

@@ -4,6 +4,7 @@
 mod actor;
 mod app;
 mod audit;
+mod board;
 mod configured;
 mod daemon;
 mod event;
@@ -22,6 +23,7 @@ pub use app::{
     NodeDeploymentResource, NodePlanResource,
 };
 pub use audit::AuditResource;
+pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
 pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{

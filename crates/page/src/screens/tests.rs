@@ -85,6 +85,42 @@ fn log(texts: &[&str], shown: ShownLines) -> JobLog {
     JobLog { attempt: 2, lines, shown, is_incomplete: false }
 }
 
+fn result(minute: u32, json: &str) -> ResultResource {
+    ResultResource {
+        job_id: format!("01a22833-3b1d-73ad-8d05-0000000000{minute:02}"),
+        task: HOSTILE.to_owned(),
+        status: "failed".to_owned(),
+        ended_at: format!("2026-11-29T11:{minute:02}:00Z"),
+        value: serde_json::from_str(json).unwrap(),
+    }
+}
+
+/// A tile of these values, newest first.
+fn tile(show: &str, values: &[&str]) -> TileResource {
+    let text = || HOSTILE.to_owned();
+    let values = values.iter().zip((10..50).rev()).map(|(value, minute)| result(minute, value)).collect();
+    TileResource {
+        name: text(),
+        title: text(),
+        router: text(),
+        task: Some(text()),
+        path: text(),
+        show: show.to_owned(),
+        unit: Some(text()),
+        since: "1h".to_owned(),
+        since_time: "2026-11-29T11:00:00Z".to_owned(),
+        warn: Some(json!(5)),
+        alert: None,
+        state: Some("alert".to_owned()),
+        values,
+        has_more: false,
+    }
+}
+
+fn board(tiles: Vec<TileResource>) -> BoardResource {
+    BoardResource { name: HOSTILE.to_owned(), title: HOSTILE.to_owned(), tiles }
+}
+
 fn now_data(jobs: Vec<JobSummary>) -> NowData {
     NowData {
         info: DaemonInfo {
@@ -143,6 +179,15 @@ fn hostile_texts_stay_texts_on_every_screen() {
         with_frame("/in/x", None, |frame| login::link(frame, HOSTILE)),
         with_frame("/x", Some(&admin), |frame| problem::screen(frame, &problem)),
         with_frame("/account", Some(&admin), |frame| account::screen(frame, &[])),
+        with_frame("/boards/x", Some(&admin), |frame| {
+            let hostile = json!({HOSTILE: HOSTILE, "list": [{HOSTILE: HOSTILE}]}).to_string();
+            let all = ["number", "line", "table", "text"].map(|show| tile(show, &[&hostile, "7", "8"]));
+            board::screen(frame, &board(all.into()))
+        }),
+        with_frame("/boards", Some(&admin), |frame| {
+            let (name, title) = (HOSTILE.to_owned(), HOSTILE.to_owned());
+            boards::screen(frame, &[BoardSummary { name, title, tiles: vec![HOSTILE.to_owned()] }])
+        }),
     ] {
         check(&html);
     }
@@ -167,6 +212,18 @@ fn empty_screens_say_what_to_do() {
         ),
         (with_frame("/routers", Some(&admin), |frame| about::routers(frame, &[], &[])), "No router matches."),
         (with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &[])), "No node is configured."),
+        (with_frame("/boards", Some(&admin), |frame| boards::screen(frame, &[])), "No board is configured."),
+        (
+            with_frame("/boards/x", Some(&admin), |frame| {
+                let empty = TileResource {
+                    router: "r".to_owned(),
+                    path: "result/size".to_owned(),
+                    ..tile("number", &[])
+                };
+                board::screen(frame, &board(vec![empty]))
+            }),
+            "No job of <bdi>r</bdi> has <code>result/size</code> yet.",
+        ),
         (
             with_frame("/apps", Some(&admin), |frame| apps::screen(frame, &[])),
             "No application is configured.",
@@ -243,4 +300,55 @@ fn a_list_keeps_its_filters_on_the_next_page() {
     });
     assert!(html.contains("/herald/jobs?router=a+b&amp;status=failed&amp;cursor=next"), "{html}");
     assert!(html.contains("heraldd jobs --router 'a b' --status failed --cursor old"), "{html}");
+}
+
+#[test]
+fn tiles_show_values_digit_for_digit() {
+    let admin = admin();
+    let screen = |address: &str, tile: TileResource| {
+        let html = with_frame(address, Some(&admin), |frame| board::screen(frame, &board(vec![tile])));
+        check(&html);
+        html
+    };
+    let unit = |tile: TileResource| TileResource { unit: Some("GB".to_owned()), ..tile };
+    for (tile, parts) in [
+        (
+            unit(tile("number", &["18446744073709551617", "18446744073709551616"])),
+            &[
+                "18446744073709551617 <span class=\"unit\"><bdi>GB</bdi>",
+                "up from 18446744073709551616, ",
+                "✕</span> alert",
+            ][..],
+        ),
+        (tile("number", &["0.10", "0.1"]), &["<p class=\"big\">0.10 ", "unchanged"]),
+        (tile("number", &["\"3\"", "\"x\""]), &["<p class=\"big\">3 "]),
+        (tile("number", &["\"full\"", "3"]), &["<bdi>full</bdi>", "This is not a number."]),
+        (
+            unit(tile("line", &["0.10", "\"x\"", "7", "18446744073709551617"])),
+            &[
+                "<title>0.10 GB · 2026-11-29T11:49:00Z</title>",
+                "<title>18446744073709551617 GB",
+                "1 values are not numbers",
+                "points=\"0.0,",
+                "<td class=\"text\"><bdi>18446744073709551617</bdi></td>",
+            ],
+        ),
+        (
+            TileResource { since_time: "2026-11-29T11:55:00Z".to_owned(), ..tile("line", &["5"]) },
+            &["No value within 1h; this is the last one."],
+        ),
+        (TileResource { has_more: true, ..tile("text", &[]) }, &["The latest jobs of "]),
+        (tile("text", &["\"all is well\""]), &["<bdi>all is well</bdi>"]),
+    ] {
+        let html = screen("/boards/x", tile);
+        for part in parts {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(html.contains("<nav ") && html.contains("?tv=1"), "{html}");
+    }
+    let wall = screen("/boards/x?tv=1", tile("number", &["7"]));
+    assert!(
+        !wall.contains("<nav ") && !wall.contains("<footer") && !wall.contains("heraldd results"),
+        "{wall}"
+    );
 }
