@@ -78,6 +78,8 @@ pub static RIGHTS: &[RouteRight] = &[
     does("retry", "/v1/jobs/{id}/retry", ON_TARGET),
     does("replay", "/v1/events/{id}/replay", ON_TARGET),
     does("trigger", "/v1/triggers/{name}", ON_TARGET),
+    // Nothing is done, but what is refused is recorded: it asks selectors, and shows parameters.
+    does("try", "/v1/triggers/{name}/try", ON_TARGET),
     does("publish", "/v1/published/{name}", ON_TARGET),
     does("deploy", "/v1/apps/{app}/deploy", ON_TARGET),
     does("rollback", "/v1/apps/{app}/rollback", ON_TARGET),
@@ -114,6 +116,8 @@ pub static PAGE_RIGHTS: &[RouteRight] = &[
     sees("/config", Role::Viewer),
     sees("/account", Role::Viewer),
     sees("/audit", Role::Operator),
+    sees_on_target("/try"),
+    does("try", "/try", ON_TARGET),
     does("cancel", "/jobs/{id}/cancel", ON_TARGET),
     does("retry", "/jobs/{id}/retry", ON_TARGET),
     does("replay", "/events/{id}/replay", ON_TARGET),

@@ -9,7 +9,7 @@ use crate::assets;
 use crate::site::Site;
 
 /// The screens of the navigation: path, name, the role that sees it.
-const SCREENS: [(&str, &str, Role); 9] = [
+const SCREENS: [(&str, &str, Role); 10] = [
     ("/", "Now", Role::Viewer),
     ("/jobs", "Jobs", Role::Viewer),
     ("/events", "Events", Role::Viewer),
@@ -17,6 +17,7 @@ const SCREENS: [(&str, &str, Role); 9] = [
     ("/apps", "Apps", Role::Viewer),
     ("/nodes", "Nodes", Role::Viewer),
     ("/boards", "Boards", Role::Viewer),
+    ("/try", "Try", Role::Operator),
     ("/config", "Configuration", Role::Viewer),
     ("/audit", "Audit", Role::Operator),
 ];

@@ -13,6 +13,8 @@ use crate::frame::Frame;
 /// The sides of the drawing, which is stretched to the room that there is.
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 160.0;
+/// More points than this are small.
+const FEW: usize = 60;
 /// The most values in the table.
 const ROWS: usize = 50;
 
@@ -57,7 +59,7 @@ fn drawing(tile: &TileResource, area: &LineArea, drawn: &[LinePoint]) -> Markup 
     };
     let grid = area.labels().into_iter().filter_map(|label| area.y(label));
     html! {
-        svg role="img" aria-label={ "Line of " (drawn.len()) " values; the same values are in the table below" }
+        svg.many[drawn.len() > FEW] role="img" aria-label={ "Line of " (drawn.len()) " values; the same values are in the table below" }
             viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" {
             @for y in grid { path.grid d={ "M0 " (format!("{y:.1}")) " H" (WIDTH) } {} }
             @for (kind, y) in [("warn", limit(&tile.warn)), ("alert", limit(&tile.alert))] {

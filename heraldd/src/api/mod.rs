@@ -36,6 +36,7 @@ pub(crate) mod routes;
 pub(crate) mod serve;
 mod stream;
 mod time_range;
+pub(crate) mod trial;
 mod view;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::check_role::check_role;
 use super::context::Api;
 use super::{
     about, apps, audit, boards, document, event_list, events, jobs, log, page_link, published, queues,
-    results, stream,
+    results, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -35,6 +35,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::replay))
         .routes(routes!(events::triggers))
         .routes(routes!(events::activate))
+        .routes(routes!(trial::try_event))
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))

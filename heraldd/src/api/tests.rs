@@ -109,7 +109,7 @@ async fn send(api: &Arc<Api>, request: Request<Body>) -> (StatusCode, String) {
     send_as(api, Some(AuthenticatedCaller::admin(None, Via::Socket)), request).await
 }
 
-async fn send_as(
+pub(crate) async fn send_as(
     api: &Arc<Api>,
     caller: Option<AuthenticatedCaller>,
     mut request: Request<Body>,

@@ -28,6 +28,7 @@ pub use configured::{ExecutorResource, RouterResource, TaskResource, TriggerReso
 pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
+    TrialResource, TrialResponse, TrialWanted,
 };
 pub use job::{AttemptResource, Cancelling, JobResource, JobSummary, Retried, STATUSES, status};
 pub use log_page::{LogPage, LogPageLine};

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod login;
 pub mod now;
 pub mod problem;
+pub mod try_form;
 
 #[cfg(test)]
 mod tests;

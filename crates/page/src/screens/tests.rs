@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::job_log::{JobLog, ShownLines};
 use super::now::NowData;
+use super::try_form::{TryData, TryForm};
 use super::*;
+use crate::elements::PartUnavailable;
 use crate::frame::Frame;
 use crate::site::{PublicBase, Site};
 
@@ -121,6 +123,43 @@ fn board(tiles: Vec<TileResource>) -> BoardResource {
     BoardResource { name: HOSTILE.to_owned(), title: HOSTILE.to_owned(), tiles }
 }
 
+fn try_data(type_name: &str, outcome: Option<Result<TrialResource, PartUnavailable>>) -> TryData {
+    let trigger = TriggerResource {
+        name: HOSTILE.to_owned(),
+        type_name: type_name.to_owned(),
+        next: Vec::new(),
+        every_seconds: None,
+        waits_for_clock: false,
+    };
+    let text = || HOSTILE.to_owned();
+    let form = TryForm {
+        trigger: text(),
+        method: "PUT".to_owned(),
+        path: text(),
+        headers: text(),
+        body: text(),
+        params: text(),
+        is_unchecked: true,
+    };
+    TryData { triggers: vec![trigger], internal: vec!["exe_done".to_owned()], form, outcome }
+}
+
+fn rehearsal() -> Rehearsal {
+    let text = || HOSTILE.to_owned();
+    let task = |answer: &str, params: bool, error: bool| RehearsedTask {
+        router: text(),
+        task: text(),
+        selector: text(),
+        executor: text(),
+        answer: answer.to_owned(),
+        why: text(),
+        params: params.then(|| json!({"job_param": {HOSTILE: HOSTILE}}).as_object().unwrap().clone()),
+        error: error.then(text),
+    };
+    let tasks = vec![task("yes", true, false), task("no", false, false), task("yes", false, true)];
+    Rehearsal { trigger: text(), trigger_param: json!({"a": HOSTILE}).as_object().unwrap().clone(), tasks }
+}
+
 fn now_data(jobs: Vec<JobSummary>) -> NowData {
     NowData {
         info: DaemonInfo {
@@ -183,6 +222,18 @@ fn hostile_texts_stay_texts_on_every_screen() {
             let hostile = json!({HOSTILE: HOSTILE, "list": [{HOSTILE: HOSTILE}]}).to_string();
             let all = ["number", "line", "table", "text"].map(|show| tile(show, &[&hostile, "7", "8"]));
             board::screen(frame, &board(all.into()))
+        }),
+        with_frame("/try", Some(&admin), |frame| {
+            let trial = TrialResource { rehearsal: Some(rehearsal()), response: None };
+            try_form::screen(frame, &try_data("cron", Some(Ok(trial))))
+        }),
+        with_frame("/try", Some(&admin), |frame| {
+            let response = TrialResponse { status: 401, why: HOSTILE.to_owned() };
+            let trial = TrialResource { rehearsal: None, response: Some(response) };
+            try_form::screen(frame, &try_data("http", Some(Ok(trial))))
+        }),
+        with_frame("/try", Some(&admin), |frame| {
+            try_form::screen(frame, &try_data("http", Some(Err(PartUnavailable(HOSTILE.to_owned())))))
         }),
         with_frame("/boards", Some(&admin), |frame| {
             let (name, title) = (HOSTILE.to_owned(), HOSTILE.to_owned());
@@ -351,4 +402,69 @@ fn tiles_show_values_digit_for_digit() {
         !wall.contains("<nav ") && !wall.contains("<footer") && !wall.contains("heraldd results"),
         "{wall}"
     );
+}
+
+#[test]
+fn the_form_to_try_fits_the_trigger_and_says_what_would_start() {
+    let admin = admin();
+    let screen = |data: &TryData| with_frame("/try", Some(&admin), |frame| try_form::screen(frame, data));
+    let trial = |response: Option<u16>| {
+        let response = response.map(|status| TrialResponse { status, why: "the signature".to_owned() });
+        TrialResource { rehearsal: response.is_none().then(rehearsal), response }
+    };
+    for (type_name, outcome, parts, others) in [
+        (
+            "http",
+            None,
+            &["name=\"path\"", "name=\"unchecked\"", "<option value=\"PUT\" selected>"][..],
+            &["name=\"params\"", "would be created"][..],
+        ),
+        ("cron", None, &["name=\"params\""], &["name=\"path\""]),
+        (
+            "cron",
+            Some(Ok(trial(None))),
+            &["One job would be created", "would fail at once", "heraldd try --trigger ", " --data "],
+            &["No event"],
+        ),
+        (
+            "http",
+            Some(Ok(trial(Some(401)))),
+            &[
+                "The response would be <b>401</b>: <bdi>the signature</bdi>",
+                "printf %s ",
+                "--request - --unchecked",
+            ],
+            &["job would be created"],
+        ),
+        ("http", Some(Ok(trial(Some(200)))), &["class=\"notice\""], &["class=\"wrong\""]),
+        (
+            "http",
+            Some(Err(PartUnavailable("broken".to_owned()))),
+            &["role=\"alert\"", "broken"],
+            &["No event"],
+        ),
+    ] {
+        let html = screen(&try_data(type_name, outcome));
+        check(&html);
+        for part in parts {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        for other in others {
+            assert!(!html.contains(other), "{other}: {html}");
+        }
+    }
+    let empty = TryData { form: TryForm::default(), ..try_data("http", None) };
+    let html = screen(&empty);
+    assert!(html.contains("choose …") && !html.contains("method=\"post\""), "{html}");
+    for (params, wanted) in [("", Some(json!({"params": {}}))), ("{\"n\": 0.10}", None), ("[1]", None)] {
+        let data = try_data("cron", None);
+        let data = TryData { form: TryForm { params: params.to_owned(), ..data.form }, ..data };
+        match (data.wanted(), wanted) {
+            (Ok(found), Some(wanted)) => assert_eq!(serde_json::Value::from(found), wanted),
+            (Ok(found), None) => assert_eq!(found["params"]["n"].to_string(), "0.10"),
+            (Err(error), _) => {
+                assert!(params == "[1]" && error.0.contains("must be a JSON object"), "{error}")
+            }
+        }
+    }
 }
