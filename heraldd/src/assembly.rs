@@ -19,6 +19,7 @@ use crate::config::{ConfiguredComponent, DaemonConfig, Instances};
 use crate::executor;
 use crate::executor::publish::publisher_of;
 use herald_apps::{App, AppMemories};
+use herald_boards::settings::BoardSettings;
 use herald_metrics::Metrics;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
@@ -53,6 +54,8 @@ pub struct Assembly {
     pub queues: QueueConnections,
     /// What is known of applications, through all reloads.
     pub memories: AppMemories,
+    /// What boards show.
+    pub boards: Vec<BoardSettings>,
     /// Executors of earlier configurations, whose jobs may still run.
     retired: Vec<Arc<dyn Executor>>,
 }
@@ -69,6 +72,7 @@ impl Assembly {
             etcd: config.etcd.clone(),
             queues: config.queues.clone(),
             memories: config.apps.clone(),
+            boards: config.settings.boards.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }
     }

@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 37] = [
+const ARROWS: [Arrows; 38] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -38,10 +38,13 @@ const ARROWS: [Arrows; 37] = [
         product: &["crates/access", "crates/base", "crates/config", "crates/net", "crates/terminal"],
         tests: &[],
     },
-    // It shows the data types of the API, by the role of the reader; lengths of time are terminal's.
+    // The options of the section are described for a configuration.
+    Arrows { from: "crates/boards", product: &["crates/base", "crates/config"], tests: &[] },
+    // It shows the data types of the API, by the role of the reader; lengths of time are terminal's, and where the
+    // points of a line are is boards'.
     Arrows {
         from: "crates/page",
-        product: &["crates/access", "crates/base", "crates/control", "crates/terminal"],
+        product: &["crates/access", "crates/base", "crates/boards", "crates/control", "crates/terminal"],
         tests: &[],
     },
     // It carries out jobs and speaks of their outcomes, which are core's; its commands are processes.

@@ -43,12 +43,12 @@ pub fn time_or_none(frame: &Frame<'_>, at: Option<&str>) -> Markup {
 #[must_use]
 pub fn status(word: &str) -> Markup {
     let (shape, kind) = match word {
-        "succeeded" | "online" | "in_sync" | "accepted" | "yes" => ("✓", "good"),
+        "succeeded" | "online" | "in_sync" | "accepted" | "yes" | "ok" => ("✓", "good"),
         "failed" | "timed_out" | "lost" | "offline" | "rejected" | "broken" | "refused" | "error"
-        | "partial" => ("✕", "bad"),
+        | "partial" | "alert" => ("✕", "bad"),
         "running" => ("▶", "busy"),
         "queued" => ("◌", "wait"),
-        "drifted" | "reverted" | "outdated" | "held" => ("▲", "odd"),
+        "drifted" | "reverted" | "outdated" | "held" | "warn" => ("▲", "odd"),
         _ => ("○", "none"),
     };
     let word = word.replace('_', " ");

@@ -9,13 +9,15 @@ use crate::assets;
 use crate::site::Site;
 
 /// The screens of the navigation: path, name, the role that sees it.
-const SCREENS: [(&str, &str, Role); 8] = [
+const SCREENS: [(&str, &str, Role); 10] = [
     ("/", "Now", Role::Viewer),
     ("/jobs", "Jobs", Role::Viewer),
     ("/events", "Events", Role::Viewer),
     ("/routers", "Routers", Role::Viewer),
     ("/apps", "Apps", Role::Viewer),
     ("/nodes", "Nodes", Role::Viewer),
+    ("/boards", "Boards", Role::Viewer),
+    ("/try", "Try", Role::Operator),
     ("/config", "Configuration", Role::Viewer),
     ("/audit", "Audit", Role::Operator),
 ];
@@ -81,6 +83,12 @@ impl Frame<'_> {
         pairs.find(|(name, _)| name == key).map(|(_, value)| value.into_owned())
     }
 
+    /// Whether it is for a display on a wall: without navigation.
+    #[must_use]
+    pub fn is_tv(&self) -> bool {
+        self.asked("tv").is_some_and(|tv| tv == "1")
+    }
+
     /// The path without the query.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -113,12 +121,14 @@ impl Frame<'_> {
                     link rel="stylesheet" href=(assets::address(self.site, "page.css"));
                     script type="module" src=(assets::address(self.site, "page.js")) {}
                 }
-                body data-base=(self.site.to("")) data-live[self.caller.is_some()] {
-                    a.skip href="#main" { "Skip to the content" }
-                    (self.banner(name))
+                body class=[self.is_tv().then_some("tv")] data-base=(self.site.to("")) data-live[self.caller.is_some()] {
+                    @if !self.is_tv() {
+                        a.skip href="#main" { "Skip to the content" }
+                        (self.banner(name))
+                    }
                     p #stream role="status" hidden {}
                     main #main tabindex="-1" { (main) }
-                    footer { "heraldd " (self.site.version) }
+                    @if !self.is_tv() { footer { "heraldd " (self.site.version) } }
                 }
             }
         }

@@ -6,6 +6,7 @@
 pub mod assets;
 pub mod elements;
 pub mod frame;
+pub mod line_chart;
 pub mod log_text;
 pub mod login_links;
 pub mod request;

@@ -7,7 +7,7 @@ use herald_core::activation::Name;
 use herald_core::journal::Record;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
@@ -82,10 +82,43 @@ impl Changes {
         })
     }
 
+    /// Which jobs of these routers end from now on.
+    #[must_use]
+    pub fn ends_of(&self, routers: Vec<String>) -> RouterEnds {
+        RouterEnds { routers, changes: self.0.subscribe() }
+    }
+
     /// What changes of one job from now on.
     #[must_use]
     pub fn of_job(&self, id: &str) -> JobChanges {
         JobChanges { id: id.to_owned(), changes: self.0.subscribe() }
+    }
+}
+
+/// The ends of jobs of some routers, without waiting for them.
+#[derive(Debug)]
+pub struct RouterEnds {
+    routers: Vec<String>,
+    changes: broadcast::Receiver<Arc<RecordedChange>>,
+}
+
+impl RouterEnds {
+    /// Whether a job of one of the routers has ended since, or may have.
+    pub fn has_ended(&mut self) -> bool {
+        loop {
+            match self.changes.try_recv() {
+                Ok(change) => match &*change {
+                    RecordedChange::Job { router, status: JobStatus::Ended(_), .. }
+                        if self.routers.iter().any(|one| **one == **router) =>
+                    {
+                        return true;
+                    }
+                    _ => {}
+                },
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => return true,
+            }
+        }
     }
 }
 
@@ -136,5 +169,27 @@ fn step_at(record: &Record) -> Option<Timestamp> {
         | Record::AttemptEnded { at, .. }
         | Record::Ended { at, .. } => Some(*at),
         Record::Accepted { .. } | Record::Routed { .. } | Record::Reached(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{accepted, ended, plan, queued, started};
+
+    #[test]
+    fn ends_of_routers_are_seen_and_others_are_not() {
+        let plan = plan("s3cret-s3cret");
+        let changes = Changes::default();
+        let (mut own, mut other) =
+            (changes.ends_of(vec!["r".to_owned()]), changes.ends_of(vec!["x".to_owned()]));
+        let begun = [accepted(&plan, 1, serde_json::json!({})), queued(&plan, 1, 2), started(&plan, 1, 2, 1)];
+        for (records, expected) in [(&begun[..], false), (&[ended(&plan, 1, 2)], true), (&[], false)] {
+            changes.publish(records);
+            assert_eq!((own.has_ended(), other.has_ended()), (expected, false));
+        }
+        // More than it can be behind: it may be among what was left out.
+        (0..BEHIND as u64 + 1).for_each(|n| changes.publish(&[queued(&plan, 1, n)]));
+        assert!(own.has_ended() && !own.has_ended());
     }
 }

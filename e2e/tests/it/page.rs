@@ -10,6 +10,8 @@
 //! | sessions end with the logout and the account, and outlive a restart | `sessions_end_with_the_account_and_outlive_a_restart` |
 //! | cross-site requests and foreign hosts are refused; strict policy | `requests_of_other_sites_are_refused`, `every_address_needs_a_session` |
 //! | no password in clear text from elsewhere | `passwords_are_not_taken_where_others_could_read_them` |
+//! | `board`: numbers, lines and tables out of the results of jobs | `a_board_follows_results_digit_for_digit` |
+//! | Try: what an event would start, with its final parameters; starts nothing | `a_trial_starts_nothing` |
 //! | output of jobs is text; secrets are masked | `what_jobs_say_is_text` |
 
 use std::net::SocketAddr;
@@ -35,14 +37,19 @@ page: {port: 0, base: /herald/, title: Production <b>}
 trigger:
   tick: {type: cron, cron: '@yearly'}
   alone: {type: cron, cron: '@yearly'}
+  hook: {type: http, unix_socket: '@DIR@/hook.sock', path: '/deploy/{app}', auth: {token: '${file:@DIR@/secret}'}}
 executor:
   sh: {type: local, work_dir: '@DIR@/work'}
+board:
+  shop: {tile: {size: {router: sizes, path: result/size, unit: B, alert: 18446744073709551617}, ratio: {router: sizes, path: result/ratio, show: line}}}
 router:
+  deploy: {trigger: hook, selector: match_map, task: {touch: sh}, select_param: {match_key: branch, match_value: main}, job_param: {cmd: touch, arg: ['@DIR@/ran', '{{ trigger_param.app }}'], env: {TOKEN: '${file:@DIR@/secret}'}}}
+  sizes: {trigger: alone, selector: all, task: {print: sh}, job_param: {cmd: echo, arg: '{\"size\": 18446744073709551617, \"ratio\": 0.10}'}}
   'r<img src=x>': {trigger: tick, selector: all, task: {show: sh}, job_param: {cmd: sh, arg: [-c, 'printf \"\\033[31mred\\033[0m <img src=x onerror=alert(1)>\\n\"; exit 3'], note: '</pre><script>alert(2)</script>', env: {TOKEN: '${file:@DIR@/secret}'}}}
 ";
 
 /// Every screen and act, without names and ids that exist.
-const SCREENS: [&str; 13] = [
+const SCREENS: [&str; 16] = [
     "/",
     "/jobs",
     "/jobs/last",
@@ -53,17 +60,21 @@ const SCREENS: [&str; 13] = [
     "/apps/x",
     "/apps/x/plan",
     "/nodes",
+    "/boards",
+    "/boards/shop",
+    "/try",
     "/config",
     "/account",
     "/audit",
 ];
-const ACTS: [&str; 13] = [
+const ACTS: [&str; 14] = [
     "/jobs/last/cancel",
     "/jobs/last/retry",
     "/events/last/replay",
     "/triggers/tick",
     "/routers/x/pause",
     "/routers/x/resume",
+    "/try",
     "/apps/x/deploy",
     "/apps/x/rollback",
     "/apps/x/hold",
@@ -483,4 +494,103 @@ fn passwords_are_not_taken_where_others_could_read_them() {
     let response = served.send("POST", "/login", &[OWN], "name=anna&password=correct+horse");
     assert_eq!(response.status, 403, "{response:?}");
     assert_eq!(served.send("GET", "/v1/jobs", &[OPERATOR], "").status, 200);
+}
+
+#[test]
+fn a_board_follows_results_digit_for_digit() {
+    let place = Place::new();
+    let served = start(&place);
+    let admin = served.as_admin();
+    let seen = || served.get("/boards/shop", &admin).text();
+    assert!(seen().contains("No job of <bdi>sizes</bdi> has <code>result/size</code> yet."), "{}", seen());
+    assert_eq!(served.post("/triggers/alone", &admin, "").status, 303);
+    let board = until("the values", || Some(seen()).filter(|board| board.contains("18446744073709551617 ")));
+    for part in [
+        "<p class=\"big long\">18446744073709551617 ",
+        "</span> alert",
+        "<p class=\"big\">0.10",
+        "<title>0.10 ",
+    ] {
+        assert!(board.contains(part), "{part}: {board}");
+    }
+    assert!(served.get("/boards", &admin).text().contains("/herald/boards/shop?tv=1"));
+    assert!(!served.get("/boards/shop?tv=1", &admin).text().contains("<nav"));
+    let config = place.text_path("heraldd.yml");
+    let listed =
+        heraldd(&place, &["results", "sizes", "result/ratio", "--since", "1h", "-config", &config], "");
+    assert!(listed.code == Some(0) && listed.stdout.contains(" 0.10\n"), "{}", listed.text());
+    let json = heraldd(&place, &["results", "sizes", "result/size", "--json", "-config", &config], "").stdout;
+    assert!(json.contains("\"value\":18446744073709551617"), "{json}");
+}
+
+#[test]
+fn a_trial_starts_nothing() {
+    let place = Place::new();
+    let served = start(&place);
+    user(&place, &["add", "anna", "--role", "operator"]);
+    user(&place, &["add", "vera", "--role", "viewer"]);
+    let (anna, vera) = (served.log_in("anna"), served.log_in("vera"));
+    let form = served.get("/try?trigger=hook", &anna).text();
+    assert!(form.contains("name=\"headers\"") && form.contains("name=\"unchecked\""), "{form}");
+    let request = |token: &str, branch: &str| {
+        let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}");
+        let json = format!("{{\"branch\": \"{branch}\",\r\n \"n\": 18446744073709551617}}");
+        let field = |(name, value): (&str, &str)| {
+            format!("{name}={}", value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>())
+        };
+        let fields = [
+            ("trigger", "hook"),
+            ("method", "POST"),
+            ("path", "/deploy/shop"),
+            ("headers", &headers),
+            ("body", &json),
+        ];
+        fields.map(field).join("&")
+    };
+    for (token, branch, parts) in [
+        (
+            "hunter2hunter2",
+            "main",
+            &[
+                "One job would be created",
+                "&quot;shop&quot;",
+                "&quot;TOKEN&quot;: &quot;***&quot;",
+                "18446744073709551617",
+            ][..],
+        ),
+        ("hunter2hunter2", "dev", &["No job would be created", "branch is &quot;dev&quot;"]),
+        ("wrong", "main", &["The response would be <b>401</b>"]),
+    ] {
+        let shown = served.post("/try", &anna, &request(token, branch));
+        assert_eq!(shown.status, 200, "{shown:?}");
+        for part in parts {
+            assert!(shown.text().contains(part), "{part}: {}", shown.text());
+        }
+    }
+    let shown = served.post("/try", &anna, "trigger=alone&params=%7B%22n%22%3A0.10%7D");
+    let command = "heraldd try --trigger alone --data '{&quot;n&quot;:0.10}'";
+    assert!(shown.text().contains(command), "{}", shown.text());
+    for (body, status) in [("trigger=alone&params=x", 400), ("trigger=nobody", 404)] {
+        let wrong = served.post("/try", &anna, body);
+        assert!(wrong.status == status && wrong.text().contains("role=\"alert\""), "{wrong:?}");
+    }
+    let refused = served.post("/try", &vera, "trigger=alone");
+    assert!(refused.status == 403 && refused.text().contains("this needs the role operator"), "{refused:?}");
+    assert_eq!(served.get("/try", &vera).status, 403);
+    assert_eq!(
+        served.send("POST", "/try", &[("Cookie", &*anna)], "trigger=alone").status,
+        403,
+        "another site"
+    );
+    assert_eq!(served.get("/v1/events", &anna).json()["items"], serde_json::json!([]));
+    assert!(!place.path("ran").exists());
+    let audit = served.get("/v1/audit", &anna).text();
+    assert!(audit.contains("\"act\":\"try\"") && audit.matches("\"act\":\"try\"").count() == 1, "{audit}");
+    let config = place.text_path("heraldd.yml");
+    let data = r#"{"router": "x"}"#;
+    let tried = heraldd(&place, &["try", &config, "--trigger", "exe_done", "--data", data], "");
+    assert!(tried.code == Some(0) && tried.stderr.contains("no router has the trigger"), "{}", tried.text());
+    let tried = heraldd(&place, &["try", &config, "--trigger", "alone", "-d", "-"], "{}");
+    assert!(tried.stdout.contains("sizes/print on sh would get job_param"), "{}", tried.text());
+    assert_eq!(heraldd(&place, &["try", &config, "--trigger", "alone"], "").code, Some(2));
 }

@@ -202,7 +202,7 @@ impl OptionMessage {
             OptionKind::Url => KindMessage::Url,
             OptionKind::Texts => KindMessage::Texts,
             OptionKind::OneOf(allowed) => KindMessage::OneOf(owned(allowed)),
-            OptionKind::Map | OptionKind::Fields(_) => KindMessage::Map,
+            OptionKind::Map | OptionKind::Fields(_) | OptionKind::NamedFields(_) => KindMessage::Map,
         };
         Self {
             name: spec.name.clone(),

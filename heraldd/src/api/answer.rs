@@ -59,6 +59,11 @@ impl ErrorResponse {
         Self::new(StatusCode::NOT_FOUND, format!("there is no {what} \"{id}\"; {help}"))
     }
 
+    /// The status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// What is wrong, in words.
     pub(crate) fn detail(self) -> String {
         self.detail

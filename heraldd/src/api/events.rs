@@ -1,7 +1,6 @@
 //! Events: what one matched, and creating one; the triggers that create them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -20,11 +19,8 @@ use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
 use super::jobs::rejected;
 use super::resources;
-use crate::dry_run;
+use super::trial::rehearsed;
 use herald_control::model;
-
-/// How long the selectors may take to say what an event would start.
-const REHEARSAL: Duration = Duration::from_secs(60);
 
 /// One event, and for each router of its trigger whether the selector matched, and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath),
@@ -73,11 +69,7 @@ pub(crate) async fn replay(
     let view = api.view();
     if !query.run {
         act.rehearse(view.routers_of(&past.trigger))?;
-        let plan = view.plan.clone();
-        let rehearsal = tokio::time::timeout(REHEARSAL, dry_run::of(&plan, past)).await.map_err(|_| {
-            let why = format!("the selectors did not all answer within {} s", REHEARSAL.as_secs());
-            ErrorResponse::new(StatusCode::SERVICE_UNAVAILABLE, why)
-        })?;
+        let rehearsal = rehearsed(&view, past).await?;
         return Ok(Json(model::Replayed { event_id: None, rehearsal: Some(rehearsal) }));
     }
     if INTERNAL.contains(&&*past.trigger) {

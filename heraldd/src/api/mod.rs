@@ -10,6 +10,7 @@ pub(crate) mod answer;
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod authenticate;
+pub(crate) mod boards;
 pub(crate) mod caller;
 pub(crate) mod check_role;
 pub(crate) mod context;
@@ -19,6 +20,7 @@ pub(crate) mod events;
 pub(crate) mod given;
 pub(crate) mod id;
 pub(crate) mod jobs;
+mod known_board;
 mod log;
 pub(crate) mod log_format;
 pub(crate) mod log_lines;
@@ -30,10 +32,12 @@ mod queue_resources;
 mod queues;
 mod reload;
 mod resources;
+pub(crate) mod results;
 pub(crate) mod routes;
 pub(crate) mod serve;
 mod stream;
 mod time_range;
+pub(crate) mod trial;
 mod view;
 
 #[cfg(test)]

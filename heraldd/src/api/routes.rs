@@ -15,7 +15,8 @@ use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
 use super::{
-    about, apps, audit, document, event_list, events, jobs, log, page_link, pauses, published, queues, stream,
+    about, apps, audit, boards, document, event_list, events, jobs, log, page_link, pauses, published,
+    queues, results, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -26,11 +27,15 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(log::log))
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
+        .routes(routes!(results::list))
+        .routes(routes!(boards::list))
+        .routes(routes!(boards::one))
         .routes(routes!(event_list::list))
         .routes(routes!(events::one))
         .routes(routes!(events::replay))
         .routes(routes!(events::triggers))
         .routes(routes!(events::activate))
+        .routes(routes!(trial::try_event))
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))

@@ -69,8 +69,9 @@ pub(crate) fn api(
     selector: Option<Arc<dyn Selector>>,
 ) -> (Arc<Api>, Dispatcher) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "router: {r: {trigger: tick, selector: all, task: {t: none, u: none}}}")
-        .unwrap();
+    let config = "router: {r: {trigger: tick, selector: all, task: {t: none, u: none}}}\n\
+                  board: {b: {tile: {size: {router: r, path: result/size, warn: 5}, text: {router: r, task: u, path: result/text, show: text}}}}";
+    std::fs::write(file.path(), config).unwrap();
     let loaded = loading::load(file.path(), None, None).unwrap();
     let mut plan = loaded.assembly.plan(loaded.config.workflow, loaded.config.mask);
     plan.selectors.extend(selector.map(|selector| ("all".into(), selector)));
@@ -101,7 +102,7 @@ pub(crate) fn api(
     (Arc::new(api), dispatcher)
 }
 
-async fn get(api: &Arc<Api>, path: &str) -> (StatusCode, String) {
+pub(crate) async fn get(api: &Arc<Api>, path: &str) -> (StatusCode, String) {
     send(api, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
@@ -109,7 +110,7 @@ async fn send(api: &Arc<Api>, request: Request<Body>) -> (StatusCode, String) {
     send_as(api, Some(AuthenticatedCaller::admin(None, Via::Socket)), request).await
 }
 
-async fn send_as(
+pub(crate) async fn send_as(
     api: &Arc<Api>,
     caller: Option<AuthenticatedCaller>,
     mut request: Request<Body>,

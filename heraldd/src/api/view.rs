@@ -7,7 +7,9 @@ use herald_core::activation::Name;
 use herald_core::plan::Plan;
 use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
+use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
 use herald_control::model;
 use herald_metrics::ClockWait;
@@ -26,7 +28,13 @@ pub struct View {
     pub(super) executors: Vec<model::ExecutorResource>,
     pub(super) etcd: EtcdConnections,
     pub(super) queues: QueueConnections,
+    pub(super) boards: Vec<KnownBoard>,
+    /// Who asks the selectors about an event without starting anything; others wait.
+    pub(super) rehearsals: Semaphore,
 }
+
+/// How many rehearsals there are at once: selectors may run programs.
+const REHEARSALS: usize = 4;
 
 impl View {
     /// Of these components and this plan.
@@ -40,6 +48,8 @@ impl View {
             triggers: assembly.typed_triggers(),
             etcd: assembly.etcd.clone(),
             queues: assembly.queues.clone(),
+            boards: assembly.boards.iter().map(KnownBoard::new).collect(),
+            rehearsals: Semaphore::new(REHEARSALS),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),
             plan,
         }
@@ -53,6 +63,11 @@ impl View {
     /// The trigger of this name, itself.
     pub(super) fn trigger_itself(&self, name: &str) -> Option<&dyn Trigger> {
         self.triggers.iter().find(|(known, ..)| **known == *name).map(|(.., trigger)| &**trigger)
+    }
+
+    /// All triggers.
+    pub(super) fn named_triggers(&self) -> impl Iterator<Item = (&str, &(dyn Trigger + 'static))> {
+        self.triggers.iter().map(|(name, _, trigger)| (&**name, &**trigger))
     }
 
     /// The names of all triggers.

@@ -25,7 +25,7 @@ use herald_base::near_miss::near_miss;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
     about, apps, audit, deploy, event_list, events, jobs, logs, page, pause, published, queue, replay,
-    status, user,
+    results, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -63,6 +63,7 @@ enum Command {
     Trigger(events::Activate),
     Events(event_list::EventsArguments),
     Logs(logs::LogsArguments),
+    Results(results::ResultsArguments),
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
     Pause(pause::PauseArguments),
@@ -137,6 +138,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Job(arguments) => jobs::show(arguments, &SystemClock),
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
         Command::Logs(arguments) => logs::run(arguments),
+        Command::Results(arguments) => results::list(arguments, &SystemClock),
         Command::Cancel(arguments) => jobs::cancel(arguments),
         Command::Retry(arguments) => jobs::retry(arguments, &SystemClock),
         Command::Pause(arguments) => pause::pause(arguments),

@@ -1,15 +1,18 @@
-//! `heraldd try`: which jobs a recorded request would create.
+//! `heraldd try`: which jobs an event would create, of a recorded request or with parameters.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use herald_base::near_miss::expected;
 use herald_base::os_error;
 use herald_config::bounded_file;
 use herald_control::command_output::{CommandOutput, FAILED};
+use herald_control::commands::events::event_data;
 use herald_control::commands::replay;
-use herald_core::activation::{Activation, Name};
+use herald_core::activation::{Activation, INTERNAL, Name};
+use herald_core::param::Params;
 
 use super::config_file::ConfigFile;
 use crate::loading::{self, Loaded};
@@ -17,10 +20,11 @@ use crate::trigger::http::NoEvent;
 use crate::{dry_run, trigger};
 use herald_webhook::recorded::{RecordedRequest, RecordingError};
 
-/// Show which jobs a recorded request would create, with their final parameters; creates none
+/// Show which jobs an event would create, with their final parameters; creates none
 ///
-/// FILE holds the request as on the wire: the request line, headers, an empty line, the body. It is checked as it would
-/// be if it came now, its signature included. Selectors that run programs run them.
+/// --request names a file with a request as on the wire: the request line, headers, an empty line, the body. It is
+/// checked as it would be if it came now, its signature included. --data gives the parameters of an event of any
+/// trigger, also of an internal one such as exe_done. Selectors that run programs run them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  heraldd try /etc/heraldd/config.yml --trigger github --request push.http"
@@ -28,12 +32,15 @@ use herald_webhook::recorded::{RecordedRequest, RecordingError};
 pub(super) struct Try {
     #[command(flatten)]
     file: ConfigFile,
-    /// The `http` trigger that receives it
+    /// The trigger of the event
     #[arg(long, value_name = "NAME")]
     trigger: String,
-    /// The recorded request; `-` reads standard input
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    request: PathBuf,
+    /// A recorded request to a trigger of type `http`; `-` reads standard input
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, required_unless_present = "data")]
+    request: Option<PathBuf>,
+    /// Event parameters, as a JSON object; `@FILE` reads a file, `-` standard input
+    #[arg(short, long, value_name = "JSON", conflicts_with_all = ["request", "unchecked"])]
+    data: Option<String>,
     /// Skip authentication and address checks
     #[arg(long)]
     unchecked: bool,
@@ -51,39 +58,54 @@ pub(super) fn run(arguments: &Try) -> CommandOutput {
         Ok(loaded) => loaded,
         Err(wrong) => return CommandOutput::refused(&wrong),
     };
-    let recorded = match read(&arguments.request) {
-        Ok(recorded) => recorded,
-        Err(why) => return CommandOutput::refused(&format!("{}: {why}", arguments.request.display())),
+    let event = match event(arguments) {
+        Ok(event) => event,
+        Err(output) => return output,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(try_recorded(arguments, loaded, recorded)),
+        Ok(runtime) => runtime.block_on(try_event(arguments, loaded, event)),
         Err(error) => CommandOutput { remarks: error.to_string(), code: FAILED, ..CommandOutput::good("") },
     }
 }
 
-async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest) -> CommandOutput {
+/// What is tried.
+enum TriedEvent {
+    Request(RecordedRequest),
+    Params(Params),
+}
+
+fn event(arguments: &Try) -> Result<TriedEvent, CommandOutput> {
+    if let Some(path) = &arguments.request {
+        let recorded =
+            read(path).map_err(|why| CommandOutput::refused(&format!("{}: {why}", path.display())));
+        return recorded.map(TriedEvent::Request);
+    }
+    let text = event_data(arguments.data.as_deref(), &[]).map_err(|error| CommandOutput::refused(&error))?;
+    // It was checked to be an object, or nothing.
+    let params = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Ok(TriedEvent::Params(params))
+}
+
+async fn try_event(arguments: &Try, loaded: Loaded, event: TriedEvent) -> CommandOutput {
     let name = arguments.trigger.as_str();
     let triggers = loaded.assembly.triggers();
-    let triggers = triggers.iter().map(|(name, trigger)| (&**name, &**trigger));
-    let params = match trigger::http::dry_run(triggers, name, recorded, !arguments.unchecked).await {
-        Ok(params) => params,
-        Err(error @ (NoEvent::Unknown { .. } | NoEvent::OtherType(_))) => {
-            return CommandOutput::refused(&format!("heraldd: {error}"));
+    let params = match event {
+        TriedEvent::Request(recorded) => {
+            let triggers = triggers.iter().map(|(name, trigger)| (&**name, &**trigger));
+            match trigger::http::dry_run(triggers, name, recorded, !arguments.unchecked).await {
+                Ok(params) => params,
+                Err(no_event) => return without_event(no_event),
+            }
         }
-        Err(NoEvent::OtherTrigger(other)) => {
-            let remarks = format!("the trigger \"{other}\" on the same port receives this path");
-            return CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
-        }
-        Err(NoEvent::Response { status, why }) if status.is_success() => {
-            return CommandOutput {
-                remarks: format!("the response would be {status}, without an event: {why}"),
-                ..CommandOutput::good("")
-            };
-        }
-        Err(NoEvent::Response { status, why }) => {
-            let remarks = format!("the request would be rejected with {status}: {why}");
-            return CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
+        TriedEvent::Params(params) => {
+            let mut known = triggers.iter().map(|(name, _)| &**name).chain(INTERNAL);
+            if !known.any(|known| known == name) {
+                let known = triggers.iter().map(|(name, _)| &**name).chain(INTERNAL);
+                let help = expected(name, known);
+                return CommandOutput::refused(&format!("heraldd: there is no trigger \"{name}\"; {help}"));
+            }
+            params
         }
     };
     let plan = Arc::new(loaded.assembly.plan(loaded.config.workflow, loaded.config.mask));
@@ -92,6 +114,26 @@ async fn try_recorded(arguments: &Try, loaded: Loaded, recorded: RecordedRequest
     let (trigger, by) = (Name::from(name), None);
     let activation = Activation { event_id, trigger, trigger_param, chain_depth: 0, by };
     replay::show(&dry_run::of(&plan, activation).await, arguments.json)
+}
+
+/// A request that creates no event.
+fn without_event(no_event: NoEvent) -> CommandOutput {
+    let failed = |remarks: String| CommandOutput { remarks, code: FAILED, ..CommandOutput::good("") };
+    match no_event {
+        error @ (NoEvent::Unknown { .. } | NoEvent::OtherType(_)) => {
+            CommandOutput::refused(&format!("heraldd: {error}"))
+        }
+        NoEvent::OtherTrigger(other) => {
+            failed(format!("the trigger \"{other}\" on the same port receives this path"))
+        }
+        NoEvent::Response { status, why } if status.is_success() => CommandOutput {
+            remarks: format!("the response would be {status}, without an event: {why}"),
+            ..CommandOutput::good("")
+        },
+        NoEvent::Response { status, why } => {
+            failed(format!("the request would be rejected with {status}: {why}"))
+        }
+    }
 }
 
 /// Why there is no recorded request.

@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod app;
+mod board;
 mod components;
 mod daemon;
 mod etcd;
@@ -251,6 +252,7 @@ impl Checker<'_> {
         }
         let apps = settings.as_ref().map(|settings| settings.apps.as_slice()).unwrap_or_default();
         let router = app::routers(apps, top.shift_remove("router"), &mut self.problems);
+        board::check(settings.as_ref().map(|settings| &*settings.boards), &router, &mut self.problems);
         let router = &router;
         let section = |name: &str| top.get(name).unwrap_or(&Value::Null);
         let [in_trigger, in_selector, in_executor] = router::uses(router);

@@ -6,8 +6,8 @@ use herald_core::plan::Limits;
 
 use super::fleet::FleetSettings;
 use super::{
-    access, api, app, components, daemon, etcd, history, include, log, node, page, plugin, queue, router,
-    runner,
+    access, api, app, board, components, daemon, etcd, history, include, log, node, page, plugin, queue,
+    router, runner,
 };
 use herald_remote::Nodes;
 use herald_sections::{Invalid, Section, SectionReader};
@@ -53,6 +53,8 @@ sections! {
         access: herald_access::AccessSettings = access,
         /// `page`: the page on a port of its own; none opens one when `heraldd page` asks for it.
         page: Option<page::PageSettings> = page,
+        /// `board`: every board of the page.
+        boards: Vec<herald_boards::settings::BoardSettings> = board,
         /// `etcd`: every etcd. Holds secrets.
         etcd: Vec<herald_etcd::EtcdSettings> = etcd,
         /// `queue`: every queue. Holds secrets.

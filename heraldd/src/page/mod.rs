@@ -10,6 +10,7 @@ mod screens;
 pub mod serving;
 mod session_caller;
 pub mod state;
+mod trial;
 mod visit;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use super::{acts, login, screens};
+use super::{acts, login, screens, trial};
 use crate::api::answer::ErrorResponse;
 use crate::api::check_role::check_role;
 use crate::api::context::Api;
@@ -49,6 +49,10 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/apps/{app}/hold", post(acts::hold))
         .route("/apps/{app}/unhold", post(acts::unhold))
         .route("/nodes", get(screens::nodes))
+        .route("/boards", get(screens::boards))
+        .route("/boards/{board}", get(screens::board))
+        .route("/try", get(trial::form))
+        .route("/try", post(trial::try_event))
         .route("/audit", get(screens::audit))
         .route("/config", get(screens::config))
         .route("/reload", post(acts::reload))

@@ -22,7 +22,8 @@ use crate::api::given::{Asked, Named};
 use crate::api::id::{EventInPath, JobInPath};
 use crate::api::jobs::JobsQuery;
 use crate::api::{
-    about, apps as api_apps, audit as api_audit, event_list, events as api_events, jobs as api_jobs,
+    about, apps as api_apps, audit as api_audit, boards as api_boards, event_list, events as api_events,
+    jobs as api_jobs,
 };
 use crate::loading;
 
@@ -147,6 +148,16 @@ pub(super) async fn plan(
 ) -> HandlerResult<Response> {
     let plan = api_apps::plan(State(api.clone()), name, query, by).await?.0;
     Ok(visit.screen(&api, |frame| screens::app::plan(frame, &plan)))
+}
+
+pub(super) async fn boards(State(api): ApiState, visit: Visit) -> Response {
+    let boards = api_boards::list(State(api.clone())).await.0;
+    visit.screen(&api, |frame| screens::boards::screen(frame, &boards))
+}
+
+pub(super) async fn board(State(api): ApiState, visit: Visit, name: Named) -> HandlerResult<Response> {
+    let board = api_boards::one(State(api.clone()), name).await?.0;
+    Ok(visit.screen(&api, |frame| screens::board::screen(frame, &board)))
 }
 
 pub(super) async fn audit(

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::fields::fields;
 use super::home::value_in_home;
 use super::url::url;
 use super::value_error::ValueError;
@@ -239,21 +240,6 @@ fn each(spec: &OptionSpec, value: &Value, at: &dyn Fn() -> Path) -> Vec<Problem>
     found.flatten().collect()
 }
 
-/// The value with the defaults of its own options filled in, where it has any.
-fn fields<'v>(
-    spec: &OptionSpec,
-    value: &'v Value,
-    at: &dyn Fn() -> Path,
-) -> Result<Cow<'v, Value>, Vec<Problem>> {
-    let (OptionKind::Fields(options), Value::Object(given)) = (&spec.kind, value) else {
-        return Ok(Cow::Borrowed(value));
-    };
-    let at = &at();
-    let description = Description { options: options.clone(), ..Description::new(&spec.name, "") };
-    let (options, problems) = description.check_map(given, at);
-    if problems.is_empty() { Ok(Cow::Owned(Value::Object(options.0))) } else { Err(problems) }
-}
-
 /// The message without any text or number of the value.
 fn without(message: &str, value: &Value) -> String {
     match value {
@@ -298,7 +284,7 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
                 .and_then(|()| same())
         }
         OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
-        OptionKind::Map | OptionKind::Fields(_) => match value {
+        OptionKind::Map | OptionKind::Fields(_) | OptionKind::NamedFields(_) => match value {
             Value::Object(_) => same(),
             other => Err(ValueError::expected("a map", other)),
         },
@@ -662,6 +648,33 @@ mod tests {
             Some("worse") => Err(CheckError::new("it is worse")),
             _ => Ok(()),
         })
+    }
+
+    #[test]
+    fn fields_by_name() {
+        let inner =
+            vec![OptionSpec::new("max", OptionKind::Integer { min: 1, max: 9 }, "How many.").default(3)];
+        let thing = Description::new("thing", "A thing.").option(OptionSpec::new(
+            "tile",
+            OptionKind::NamedFields(inner),
+            "All.",
+        ));
+        for (given, expected) in [
+            (json!({"a": {}, "b": {"max": 4}}), Ok(json!({"a": {"max": 3}, "b": {"max": 4}}))),
+            (
+                json!({"a": {"mxa": 4}}),
+                Err("tile.a.mxa: unknown option `mxa` of `tile` (did you mean `max`?)"),
+            ),
+            (json!({"a": null}), Err("tile.a: expected a map of options, found null")),
+            (json!([]), Err("tile: `tile`: expected a map, found a list")),
+        ] {
+            let given = json!({ "tile": given });
+            let (options, problems) = thing.check(given.as_object().unwrap(), &Path::top());
+            let found = problems
+                .first()
+                .map_or_else(|| Ok(options.0["tile"].clone()), |first| Err(first.to_string()));
+            assert_eq!(found, expected.map_err(str::to_owned), "{given}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
         );
         if let OptionKind::Fields(inner) = &option.kind {
             rows(page, &format!("{above}{}.", option.name), inner);
+        } else if let OptionKind::NamedFields(inner) = &option.kind {
+            rows(page, &format!("{above}{}.NAME.", option.name), inner);
         }
     }
 }
@@ -76,6 +78,7 @@ pub(super) fn kind(kind: &OptionKind) -> String {
             allowed.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" or ")
         }
         OptionKind::Map | OptionKind::Fields(_) => "map".to_owned(),
+        OptionKind::NamedFields(_) => "maps by name".to_owned(),
     }
 }
 

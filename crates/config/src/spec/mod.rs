@@ -3,6 +3,7 @@
 
 mod check;
 mod check_error;
+mod fields;
 pub(crate) mod home;
 pub mod markdown;
 pub mod plain;
@@ -58,6 +59,8 @@ pub enum OptionKind {
     Map,
     /// A map of options of its own.
     Fields(Vec<OptionSpec>),
+    /// Several of these, by name.
+    NamedFields(Vec<OptionSpec>),
 }
 
 /// A further check of one option's value, after its kind. `Arc`, since plugins check theirs with a closure.

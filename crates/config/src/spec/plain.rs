@@ -55,6 +55,8 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
         wrapped(page, "      ", &option.doc);
         if let OptionKind::Fields(inner) = &option.kind {
             rows(page, &format!("{above}{}.", option.name), inner);
+        } else if let OptionKind::NamedFields(inner) = &option.kind {
+            rows(page, &format!("{above}{}.NAME.", option.name), inner);
         }
     }
 }

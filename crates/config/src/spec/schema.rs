@@ -74,6 +74,7 @@ impl OptionKind {
             Self::OneOf(allowed) => or_reference(json!({"enum": allowed})),
             Self::Map => json!({"type": "object"}),
             Self::Fields(options) => fields(options),
+            Self::NamedFields(options) => json!({"type": "object", "additionalProperties": fields(options)}),
         }
     }
 }

@@ -58,15 +58,19 @@ pub struct Explain {
 
 /// Why a text cannot be the parameters of an event.
 #[derive(Debug, thiserror::Error)]
-enum EventDataError {
+pub enum EventDataError {
+    /// It is JSON of another kind.
     #[error("heraldd: --data: expected a JSON object, such as '{{\"key\": \"value\"}}', found {0}")]
     NotAnObject(&'static str),
+    /// It is not JSON.
     #[error(
         "heraldd: --data: expected a JSON object, such as '{{\"key\": \"value\"}}'; this is not JSON: {0}"
     )]
     NotJson(#[from] serde_json::Error),
+    /// The file with it cannot be read.
     #[error("heraldd: --data: {0}: {1}")]
     Read(String, String),
+    /// A parameter has no value.
     #[error("heraldd: --param: expected key=value, or key:=JSON, found \"{0}\"")]
     Param(String),
 }
@@ -75,7 +79,10 @@ enum EventDataError {
 const LONGEST_DATA: u64 = 1 << 20;
 
 /// The parameters of the event as JSON, out of `--data` and `--param`; none where nothing is given.
-fn event_data(data: Option<&str>, params: &[String]) -> Result<Option<String>, EventDataError> {
+///
+/// # Errors
+/// [`EventDataError`].
+pub fn event_data(data: Option<&str>, params: &[String]) -> Result<Option<String>, EventDataError> {
     let text = match data {
         Some("-") => Some(read_bounded("standard input", std::io::stdin().lock())?),
         Some(given) => match given.strip_prefix('@') {

@@ -17,6 +17,7 @@ pub mod published;
 pub mod queue;
 mod queue_listing;
 pub mod replay;
+pub mod results;
 pub mod status;
 pub mod user;
 mod wait;

@@ -85,6 +85,42 @@ pub struct RehearsedTask {
     pub error: Option<String>,
 }
 
+/// An event that is tried: with parameters, or as a request.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialWanted {
+    /// The parameters of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub params: Option<Map<String, Value>>,
+    /// In place of parameters, for a trigger of type `http`: a request as on the wire, the request line, headers, an
+    /// empty line, the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// Whether authentication and address of the request are not checked.
+    #[serde(default)]
+    pub unchecked: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Trial)]
+pub struct TrialResource {
+    /// What the event would start; null where the request creates none.
+    pub rehearsal: Option<Rehearsal>,
+    /// How a request is answered that creates no event; null otherwise.
+    pub response: Option<TrialResponse>,
+}
+
+/// The answer to a request that creates no event.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct TrialResponse {
+    /// Its status.
+    pub status: u16,
+    /// Why.
+    pub why: String,
+}
+
 /// An event in a list.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventSummary {

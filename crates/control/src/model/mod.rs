@@ -4,6 +4,7 @@
 mod actor;
 mod app;
 mod audit;
+mod board;
 mod configured;
 mod daemon;
 mod event;
@@ -22,10 +23,12 @@ pub use app::{
     NodeDeploymentResource, NodePlanResource,
 };
 pub use audit::AuditResource;
+pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
+    TrialResource, TrialResponse, TrialWanted,
 };
 pub use job::{AttemptResource, Cancelling, JobResource, JobSummary, Retried, STATUSES, status};
 pub use log_page::{LogPage, LogPageLine};

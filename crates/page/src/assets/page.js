@@ -28,7 +28,7 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-const places = { n: "/", j: "/jobs", e: "/events", r: "/routers", a: "/apps", o: "/nodes", c: "/config" };
+const places = { n: "/", j: "/jobs", e: "/events", r: "/routers", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try" };
 let isGo = false;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;

@@ -5,6 +5,9 @@ pub mod account;
 pub mod app;
 pub mod apps;
 pub mod audit;
+pub mod board;
+mod board_values;
+pub mod boards;
 pub mod config;
 pub mod event;
 pub mod events;
@@ -14,6 +17,7 @@ pub mod jobs;
 pub mod login;
 pub mod now;
 pub mod problem;
+pub mod try_form;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::job_log::{JobLog, ShownLines};
 use super::now::NowData;
+use super::try_form::{TryData, TryForm};
 use super::*;
+use crate::elements::PartUnavailable;
 use crate::frame::Frame;
 use crate::site::{PublicBase, Site};
 
@@ -85,6 +87,79 @@ fn log(texts: &[&str], shown: ShownLines) -> JobLog {
     JobLog { attempt: 2, lines, shown, is_incomplete: false }
 }
 
+fn result(minute: u32, json: &str) -> ResultResource {
+    ResultResource {
+        job_id: format!("01a22833-3b1d-73ad-8d05-0000000000{minute:02}"),
+        task: HOSTILE.to_owned(),
+        status: "failed".to_owned(),
+        ended_at: format!("2026-11-29T11:{minute:02}:00Z"),
+        value: serde_json::from_str(json).unwrap(),
+    }
+}
+
+/// A tile of these values, newest first.
+fn tile(show: &str, values: &[&str]) -> TileResource {
+    let text = || HOSTILE.to_owned();
+    let values = values.iter().zip((10..50).rev()).map(|(value, minute)| result(minute, value)).collect();
+    TileResource {
+        name: text(),
+        title: text(),
+        router: text(),
+        task: Some(text()),
+        path: text(),
+        show: show.to_owned(),
+        unit: Some(text()),
+        since: "1h".to_owned(),
+        since_time: "2026-11-29T11:00:00Z".to_owned(),
+        warn: Some(json!(5)),
+        alert: None,
+        state: Some("alert".to_owned()),
+        values,
+        has_more: false,
+    }
+}
+
+fn board(tiles: Vec<TileResource>) -> BoardResource {
+    BoardResource { name: HOSTILE.to_owned(), title: HOSTILE.to_owned(), tiles }
+}
+
+fn try_data(type_name: &str, outcome: Option<Result<TrialResource, PartUnavailable>>) -> TryData {
+    let trigger = TriggerResource {
+        name: HOSTILE.to_owned(),
+        type_name: type_name.to_owned(),
+        next: Vec::new(),
+        every_seconds: None,
+        waits_for_clock: false,
+    };
+    let text = || HOSTILE.to_owned();
+    let form = TryForm {
+        trigger: text(),
+        method: "PUT".to_owned(),
+        path: text(),
+        headers: text(),
+        body: text(),
+        params: text(),
+        is_unchecked: true,
+    };
+    TryData { triggers: vec![trigger], internal: vec!["exe_done".to_owned()], form, outcome }
+}
+
+fn rehearsal() -> Rehearsal {
+    let text = || HOSTILE.to_owned();
+    let task = |answer: &str, params: bool, error: bool| RehearsedTask {
+        router: text(),
+        task: text(),
+        selector: text(),
+        executor: text(),
+        answer: answer.to_owned(),
+        why: text(),
+        params: params.then(|| json!({"job_param": {HOSTILE: HOSTILE}}).as_object().unwrap().clone()),
+        error: error.then(text),
+    };
+    let tasks = vec![task("yes", true, false), task("no", false, false), task("yes", false, true)];
+    Rehearsal { trigger: text(), trigger_param: json!({"a": HOSTILE}).as_object().unwrap().clone(), tasks }
+}
+
 fn now_data(jobs: Vec<JobSummary>) -> NowData {
     NowData {
         info: DaemonInfo {
@@ -144,6 +219,27 @@ fn hostile_texts_stay_texts_on_every_screen() {
         with_frame("/in/x", None, |frame| login::link(frame, HOSTILE)),
         with_frame("/x", Some(&admin), |frame| problem::screen(frame, &problem)),
         with_frame("/account", Some(&admin), |frame| account::screen(frame, &[])),
+        with_frame("/boards/x", Some(&admin), |frame| {
+            let hostile = json!({HOSTILE: HOSTILE, "list": [{HOSTILE: HOSTILE}]}).to_string();
+            let all = ["number", "line", "table", "text"].map(|show| tile(show, &[&hostile, "7", "8"]));
+            board::screen(frame, &board(all.into()))
+        }),
+        with_frame("/try", Some(&admin), |frame| {
+            let trial = TrialResource { rehearsal: Some(rehearsal()), response: None };
+            try_form::screen(frame, &try_data("cron", Some(Ok(trial))))
+        }),
+        with_frame("/try", Some(&admin), |frame| {
+            let response = TrialResponse { status: 401, why: HOSTILE.to_owned() };
+            let trial = TrialResource { rehearsal: None, response: Some(response) };
+            try_form::screen(frame, &try_data("http", Some(Ok(trial))))
+        }),
+        with_frame("/try", Some(&admin), |frame| {
+            try_form::screen(frame, &try_data("http", Some(Err(PartUnavailable(HOSTILE.to_owned())))))
+        }),
+        with_frame("/boards", Some(&admin), |frame| {
+            let (name, title) = (HOSTILE.to_owned(), HOSTILE.to_owned());
+            boards::screen(frame, &[BoardSummary { name, title, tiles: vec![HOSTILE.to_owned()] }])
+        }),
     ] {
         check(&html);
     }
@@ -168,6 +264,18 @@ fn empty_screens_say_what_to_do() {
         ),
         (with_frame("/routers", Some(&admin), |frame| about::routers(frame, &[], &[])), "No router matches."),
         (with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &[])), "No node is configured."),
+        (with_frame("/boards", Some(&admin), |frame| boards::screen(frame, &[])), "No board is configured."),
+        (
+            with_frame("/boards/x", Some(&admin), |frame| {
+                let empty = TileResource {
+                    router: "r".to_owned(),
+                    path: "result/size".to_owned(),
+                    ..tile("number", &[])
+                };
+                board::screen(frame, &board(vec![empty]))
+            }),
+            "No job of <bdi>r</bdi> has <code>result/size</code> yet.",
+        ),
         (
             with_frame("/apps", Some(&admin), |frame| apps::screen(frame, &[])),
             "No application is configured.",
@@ -279,4 +387,120 @@ fn a_paused_router_says_so_and_can_be_resumed() {
     data.info.paused.push(pause("backup"));
     let now = with_frame("/", Some(&admin), |frame| now::screen(frame, &data));
     assert!(now.contains("is paused since") && !now.contains("Nothing needs attention"), "{now}");
+}
+
+#[test]
+fn tiles_show_values_digit_for_digit() {
+    let admin = admin();
+    let screen = |address: &str, tile: TileResource| {
+        let html = with_frame(address, Some(&admin), |frame| board::screen(frame, &board(vec![tile])));
+        check(&html);
+        html
+    };
+    let unit = |tile: TileResource| TileResource { unit: Some("GB".to_owned()), ..tile };
+    for (tile, parts) in [
+        (
+            unit(tile("number", &["18446744073709551617", "18446744073709551616"])),
+            &[
+                "18446744073709551617 <span class=\"unit\"><bdi>GB</bdi>",
+                "up from 18446744073709551616, ",
+                "✕</span> alert",
+            ][..],
+        ),
+        (tile("number", &["0.10", "0.1"]), &["<p class=\"big\">0.10 ", "unchanged"]),
+        (tile("number", &["\"3\"", "\"x\""]), &["<p class=\"big\">3 "]),
+        (tile("number", &["\"full\"", "3"]), &["<bdi>full</bdi>", "This is not a number."]),
+        (
+            unit(tile("line", &["0.10", "\"x\"", "7", "18446744073709551617"])),
+            &[
+                "<title>0.10 GB · 2026-11-29T11:49:00Z</title>",
+                "<title>18446744073709551617 GB",
+                "1 values are not numbers",
+                "points=\"0.0,",
+                "<td class=\"text\"><bdi>18446744073709551617</bdi></td>",
+            ],
+        ),
+        (
+            TileResource { since_time: "2026-11-29T11:55:00Z".to_owned(), ..tile("line", &["5"]) },
+            &["No value within 1h; this is the last one."],
+        ),
+        (TileResource { has_more: true, ..tile("text", &[]) }, &["The latest jobs of "]),
+        (tile("text", &["\"all is well\""]), &["<bdi>all is well</bdi>"]),
+    ] {
+        let html = screen("/boards/x", tile);
+        for part in parts {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        assert!(html.contains("<nav ") && html.contains("?tv=1"), "{html}");
+    }
+    let wall = screen("/boards/x?tv=1", tile("number", &["7"]));
+    assert!(
+        !wall.contains("<nav ") && !wall.contains("<footer") && !wall.contains("heraldd results"),
+        "{wall}"
+    );
+}
+
+#[test]
+fn the_form_to_try_fits_the_trigger_and_says_what_would_start() {
+    let admin = admin();
+    let screen = |data: &TryData| with_frame("/try", Some(&admin), |frame| try_form::screen(frame, data));
+    let trial = |response: Option<u16>| {
+        let response = response.map(|status| TrialResponse { status, why: "the signature".to_owned() });
+        TrialResource { rehearsal: response.is_none().then(rehearsal), response }
+    };
+    for (type_name, outcome, parts, others) in [
+        (
+            "http",
+            None,
+            &["name=\"path\"", "name=\"unchecked\"", "<option value=\"PUT\" selected>"][..],
+            &["name=\"params\"", "would be created"][..],
+        ),
+        ("cron", None, &["name=\"params\""], &["name=\"path\""]),
+        (
+            "cron",
+            Some(Ok(trial(None))),
+            &["One job would be created", "would fail at once", "heraldd try --trigger ", " --data "],
+            &["No event"],
+        ),
+        (
+            "http",
+            Some(Ok(trial(Some(401)))),
+            &[
+                "The response would be <b>401</b>: <bdi>the signature</bdi>",
+                "printf %s ",
+                "--request - --unchecked",
+            ],
+            &["job would be created"],
+        ),
+        ("http", Some(Ok(trial(Some(200)))), &["class=\"notice\""], &["class=\"wrong\""]),
+        (
+            "http",
+            Some(Err(PartUnavailable("broken".to_owned()))),
+            &["role=\"alert\"", "broken"],
+            &["No event"],
+        ),
+    ] {
+        let html = screen(&try_data(type_name, outcome));
+        check(&html);
+        for part in parts {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        for other in others {
+            assert!(!html.contains(other), "{other}: {html}");
+        }
+    }
+    let empty = TryData { form: TryForm::default(), ..try_data("http", None) };
+    let html = screen(&empty);
+    assert!(html.contains("choose …") && !html.contains("method=\"post\""), "{html}");
+    for (params, wanted) in [("", Some(json!({"params": {}}))), ("{\"n\": 0.10}", None), ("[1]", None)] {
+        let data = try_data("cron", None);
+        let data = TryData { form: TryForm { params: params.to_owned(), ..data.form }, ..data };
+        match (data.wanted(), wanted) {
+            (Ok(found), Some(wanted)) => assert_eq!(serde_json::Value::from(found), wanted),
+            (Ok(found), None) => assert_eq!(found["params"]["n"].to_string(), "0.10"),
+            (Err(error), _) => {
+                assert!(params == "[1]" && error.0.contains("must be a JSON object"), "{error}")
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The latest jobs and events in memory: the history of a daemon that keeps nothing else (`state_dir: none`).
 
-use std::collections::BTreeMap;
+mod kept;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,16 +15,16 @@ use herald_core::secret::Mask;
 use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 
+use kept::Kept;
+
 use super::event_list::{EventPage, EventQuery, EventSummaryView, routers_of};
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
 use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
 use super::progress::progress_of;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
+use super::results::{ResultCollector, ResultPage, ResultQuery, ValueRoot};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
-/// The most jobs, and the most events, that are kept; and the most bytes of each, counted roughly.
-const MOST: usize = 1000;
-const BYTES: usize = 8 << 20;
 /// What an entry takes beside its parameters, and what each attempt and decision does.
 const ENTRY: usize = 1024;
 const PART: usize = 256;
@@ -108,6 +109,16 @@ impl KeptJob {
         }
     }
 
+    fn part(&self, part: ValueRoot) -> Params {
+        match part {
+            ValueRoot::State => Params::new(),
+            ValueRoot::TriggerParam => self.mask.params(&self.job.trigger_param),
+            ValueRoot::SelectParam => self.mask.params(&self.job.select_param),
+            ValueRoot::JobParam => self.mask.params(&self.job.job_param),
+            ValueRoot::Result => self.result.clone().unwrap_or_default(),
+        }
+    }
+
     fn view(self) -> JobView {
         JobView {
             summary: self.summary(),
@@ -119,55 +130,6 @@ impl KeptJob {
             attempts: self.attempts.into_iter().chain(self.state.latest_attempt()).collect(),
             by: self.job.by.as_ref().map(|by| by.masked(&self.mask)),
             cancelled_by: self.cancelled_by.map(|by| by.masked(&self.mask)),
-        }
-    }
-}
-
-/// Entries by id; ids ascend with time.
-struct Kept<T> {
-    entries: BTreeMap<Name, (T, usize)>,
-    bytes: usize,
-}
-
-impl<T> Default for Kept<T> {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new(), bytes: 0 }
-    }
-}
-
-impl<T> Kept<T> {
-    fn put(&mut self, id: &Name, entry: T, size: usize) {
-        if let Some((_, before)) = self.entries.insert(id.clone(), (entry, size)) {
-            self.bytes -= before;
-        }
-        self.bytes += size;
-        self.trim();
-    }
-
-    fn get(&self, id: &str) -> Option<&T> {
-        self.entries.get(id).map(|(entry, _)| entry)
-    }
-
-    /// Changes an entry, which gives by how many bytes it grows.
-    fn change(&mut self, id: &str, change: impl FnOnce(&mut T) -> usize) {
-        if let Some((entry, size)) = self.entries.get_mut(id) {
-            let more = change(entry);
-            *size += more;
-            self.bytes += more;
-        }
-        self.trim();
-    }
-
-    fn remove(&mut self, id: &str) -> Option<T> {
-        let (entry, size) = self.entries.remove(id)?;
-        self.bytes -= size;
-        Some(entry)
-    }
-
-    fn trim(&mut self) {
-        while self.entries.len() > MOST || self.bytes > BYTES {
-            let Some((_, (_, size))) = self.entries.pop_first() else { return };
-            self.bytes -= size;
         }
     }
 }
@@ -356,6 +318,21 @@ impl History for MemoryHistory {
 
     async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
         Ok(self.inside().events.get(id).map(|kept| kept.activation.clone()))
+    }
+
+    async fn results(&self, query: ResultQuery) -> Result<ResultPage, HistoryError> {
+        if !query.cursor.as_deref().is_none_or(is_id) {
+            return Err(HistoryError::Cursor);
+        }
+        let cursor = query.cursor.as_deref();
+        let inside = self.inside();
+        let newest_first = inside.jobs.entries.values().rev().map(|(kept, _)| kept);
+        let mut collector = ResultCollector::new(&query);
+        newest_first
+            .filter(|kept| *kept.job.router == *query.router)
+            .filter(|kept| cursor.is_none_or(|cursor| &*kept.job.id < cursor))
+            .all(|kept| collector.take(&kept.summary(), kept.part(query.part())));
+        Ok(collector.into_page())
     }
 
     async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError> {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::event_list::{EventPage, EventQuery};
 use super::job_state::JobStatus;
 use super::lookup::{FoundId, IdLookup};
+use super::results::{ResultPage, ResultQuery};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 
 /// Which jobs, newest first.
@@ -99,6 +100,9 @@ pub trait History: Send + Sync + 'static {
 
     /// One event as its trigger fired it, secrets included, if it is known.
     async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError>;
+
+    /// Values of ended jobs, of as many jobs as one question looks at: 500. [`super::result_series`] asks several.
+    async fn results(&self, query: ResultQuery) -> Result<ResultPage, HistoryError>;
 
     /// The ids that a lookup means, the newest first; [`MOST_CANDIDATES`](super::MOST_CANDIDATES) at most.
     async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError>;

@@ -3,15 +3,17 @@
 use async_trait::async_trait;
 use herald_core::activation::Activation;
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::column::{actor, name, object};
 use super::event_list::{self, EventPage, EventQuery};
-use super::job_state::{AttemptView, JobState};
+use super::job_state::AttemptView;
 use super::lookup::{FoundId, IdLookup};
 use super::lookup_file;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
 use super::recover;
+use super::results::{self, ResultPage, ResultQuery};
+use super::summary_row::{SUMMARY, summary};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
 use super::whole_rows::WholeRows;
 use crate::damage::{Damage, is_damage};
@@ -20,9 +22,6 @@ use crate::store::JournalStore;
 
 /// The most entries of one page.
 const MOST: usize = 1000;
-
-const SUMMARY: &str = "id, event_id, router, task, trigger_name, executor, depth, queued_at, status, attempt, started_at, \
-                       ended_at, retry_at, error";
 
 #[async_trait]
 impl History for JournalStore {
@@ -54,6 +53,13 @@ impl History for JournalStore {
     async fn activation(&self, id: &str) -> Result<Option<Activation>, HistoryError> {
         let (id, seal) = (id.to_owned(), self.seal.clone());
         Ok(self.ask(move |connection| recover::activation(connection, &id, &seal)).await?)
+    }
+
+    async fn results(&self, query: ResultQuery) -> Result<ResultPage, HistoryError> {
+        if !query.cursor.as_deref().is_none_or(is_id) {
+            return Err(HistoryError::Cursor);
+        }
+        Ok(self.ask(move |connection| results::results(connection, &query)).await?)
     }
 
     async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError> {
@@ -133,20 +139,6 @@ fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> 
     jobs.truncate(limit);
     let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
     Ok(JobPage { jobs, next_cursor })
-}
-
-fn summary(row: &Row<'_>) -> rusqlite::Result<JobSummaryView> {
-    Ok(JobSummaryView {
-        id: name(row, 0)?,
-        event_id: name(row, 1)?,
-        router: name(row, 2)?,
-        task: name(row, 3)?,
-        trigger: name(row, 4)?,
-        executor: name(row, 5)?,
-        chain_depth: row.get(6)?,
-        queued_at: time(row.get(7)?),
-        state: JobState::read(row, 8)?,
-    })
 }
 
 fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {

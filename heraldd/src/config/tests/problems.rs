@@ -3,6 +3,30 @@
 use super::*;
 
 #[test]
+fn boards_of_what_is_not_there() {
+    for (yaml, expected) in [
+        (
+            "board: [a]",
+            "1:8: expected a map of boards by name, found a list (write  board: {NAME: {tile: {NAME: {router: NAME, path: result/size}}}})",
+        ),
+        (
+            "board: {b: {}}",
+            "1:9: the option `tile` of `board` is missing (tile: Its tiles by name, in the order in which they are shown; at most 24.)",
+        ),
+        (
+            "board: {b: {tile: {t: {router: rr, path: result/a}}}}",
+            "1:32: there is no router \"rr\" (did you mean \"r\"?)",
+        ),
+        (
+            "board: {b: {tile: {t: {router: r, task: x, path: size}}}}",
+            "1:50: `path`: a job has no `size` (did you mean `result/size`?)",
+        ),
+    ] {
+        assert_eq!(said(&with_router(yaml)), [expected], "{yaml}");
+    }
+}
+
+#[test]
 fn one_problem_each() {
     let known_sections = herald_sections::names(SECTIONS).join(", ");
     for (yaml, expected) in [

@@ -4,6 +4,7 @@ use herald_core::journal::SelectorResult;
 use herald_core::lifecycle::{Status, Verdict};
 use serde_json::{Value, json};
 
+use super::kept::{BYTES, MOST};
 use super::*;
 use crate::history::{IdPart, JobStatus, Keep};
 use crate::store::JournalStore;

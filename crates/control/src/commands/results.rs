@@ -1,0 +1,126 @@
+//! `heraldd results`: values of jobs over time.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+use herald_base::clock::Clock;
+use herald_terminal::human_time;
+use herald_terminal::table::{self, LastColumn};
+use herald_terminal::terminal::{Terminal, status_style};
+use http::Method;
+use serde_json::Value;
+
+use super::listing::IdLength;
+use crate::client::DaemonSocket;
+use crate::command_output::CommandOutput;
+use crate::model;
+
+/// List a value of a router's finished jobs, newest first
+///
+/// PATH is where the value is in a job, as the trigger exe_done has it. Numbers are printed with all their digits.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd results backup result/size --since 7d")]
+pub struct ResultsArguments {
+    #[command(flatten)]
+    daemon: DaemonSocket,
+    /// The router whose jobs have the value
+    router: String,
+    /// Where the value is: result/size, result/disks/0/used, status
+    path: String,
+    /// Filter by task
+    #[arg(long, value_name = "NAME")]
+    task: Option<String>,
+    /// Only jobs created after this time (RFC 3339), or within this long (90m, 2d)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Continue after this cursor: the next_cursor of the page before
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    /// Maximum number of values
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    #[command(flatten)]
+    ids: IdLength,
+    /// Print JSON: the response of the API
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries it out.
+#[must_use]
+pub fn list(arguments: &ResultsArguments, clock: &dyn Clock) -> CommandOutput {
+    let said = match arguments.daemon.ask(Method::GET, &call(arguments), None) {
+        Ok(said) => said,
+        Err(answer) => return answer,
+    };
+    if arguments.json {
+        return CommandOutput::good(said.to_string());
+    }
+    let page = match serde_json::from_value::<model::Page<model::ResultResource>>(said) {
+        Ok(page) => page,
+        Err(error) => return CommandOutput::unexpected(&error),
+    };
+    if page.items.is_empty() && page.next_cursor.is_none() {
+        let remarks = format!("no job of {} has {} yet", arguments.router, arguments.path);
+        return CommandOutput { remarks, ..CommandOutput::good("") };
+    }
+    let now = clock.now();
+    let row = |one: &model::ResultResource| {
+        [
+            arguments.ids.of(&one.job_id),
+            one.task.clone(),
+            one.status.clone(),
+            human_time::short_ago_of(&one.ended_at, now),
+            text(&one.value),
+        ]
+    };
+    let rows: Vec<table::Row<5>> = page.items.iter().map(row).collect();
+    let head = ["JOB", "TASK", "STATUS", "ENDED", "VALUE"];
+    let terminal = Terminal::of(&std::io::stdout());
+    let mut out = table::painted(head, &rows, &terminal, LastColumn::Cut, |column, text| match column {
+        2 => status_style(text),
+        _ => anstyle::Style::new(),
+    });
+    if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
+        out.push_str(&format!("there may be older ones: add --cursor {cursor}\n"));
+    }
+    CommandOutput::good(out)
+}
+
+/// The call that asks for it.
+fn call(arguments: &ResultsArguments) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("router", &arguments.router).append_pair("path", &arguments.path);
+    for (key, value) in
+        [("task", &arguments.task), ("since", &arguments.since), ("cursor", &arguments.cursor)]
+    {
+        if let Some(value) = value {
+            query.append_pair(key, value);
+        }
+    }
+    query.append_pair("limit", &arguments.limit.to_string());
+    format!("/v1/results?{}", query.finish())
+}
+
+/// A text as it is, everything else as JSON: numbers with all their digits.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| text.replace(char::is_control, " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_as_text() {
+        for (json, expected) in [
+            ("18446744073709551617", "18446744073709551617"),
+            ("0.10", "0.10"),
+            ("\"a\\nb\"", "a b"),
+            ("[1, {\"a\": 1.50}]", "[1,{\"a\":1.50}]"),
+        ] {
+            assert_eq!(text(&serde_json::from_str(json).unwrap()), expected);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Boards: the values of their tiles. What is known of a board counts until a job of one of its routers ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use herald_boards::number::TileNumber;
+use herald_boards::settings::{TileForm, TileSettings};
+use herald_boards::state::TileState;
+use herald_control::model;
+use herald_store::history::{ResultPage, ResultQuery, result_series};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
+use super::context::Api;
+use super::given::Named;
+use super::known_board::{KnownBoard, SeenBoard};
+use super::results::resource;
+
+/// The most values of a line.
+const LINE: usize = 1000;
+/// Questions to the history for one tile: it looks at 2,000 jobs at most.
+const QUESTIONS: usize = 4;
+/// How long a whole board may take.
+const LONGEST: Duration = Duration::from_secs(20);
+/// What a line leaves out becomes more with time, without the end of a job.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// The boards, in the order of the configuration
+#[utoipa::path(get, path = "/v1/boards", tag = "boards",
+    responses((status = 200, description = "The boards.", body = Vec<model::BoardSummary>), CommonErrors))]
+pub(crate) async fn list(State(api): State<Arc<Api>>) -> Json<Vec<model::BoardSummary>> {
+    let summary = |known: &KnownBoard| model::BoardSummary {
+        name: known.board.name.clone(),
+        title: known.board.heading().to_owned(),
+        tiles: known.board.tiles.iter().map(|tile| tile.heading().to_owned()).collect(),
+    };
+    Json(api.view().boards.iter().map(summary).collect())
+}
+
+/// One board with the values of its tiles
+#[utoipa::path(get, path = "/v1/boards/{board}", tag = "boards", params(("board" = String, Path, description = "The board's name.")),
+    responses((status = 200, description = "The board.", body = model::BoardResource), CommonErrors, Missing))]
+pub(crate) async fn one(
+    State(api): State<Arc<Api>>,
+    Named(name): Named,
+) -> HandlerResult<Json<model::BoardResource>> {
+    let view = api.view();
+    let known = view.boards.iter().find(|known| known.board.name == name).ok_or_else(|| {
+        let names = view.boards.iter().map(|known| &*known.board.name);
+        ErrorResponse::no_such("board", &name, names)
+    })?;
+    let seen = tokio::time::timeout(LONGEST, look(&api, known)).await.map_err(|_| {
+        let why = format!("the values of the board were not read within {} s", LONGEST.as_secs());
+        ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why)
+    })?;
+    Ok(Json(seen?))
+}
+
+async fn look(api: &Api, known: &KnownBoard) -> HandlerResult<model::BoardResource> {
+    let mut seen = known.seen.lock().await;
+    if let Some(SeenBoard { at, ends, resource }) = &mut *seen
+        && at.elapsed() < LOOK_AGAIN
+        && !ends.has_ended()
+    {
+        return Ok(resource.clone());
+    }
+    let board = &known.board;
+    // What ends from here on is perhaps not among what is read below.
+    let ends = api.changes.ends_of(board.tiles.iter().map(|tile| tile.router.clone()).collect());
+    let (at, mut tiles) = (Instant::now(), Vec::new());
+    for tile in &board.tiles {
+        tiles.push(read(api, tile).await?);
+    }
+    let (name, title) = (board.name.clone(), board.heading().to_owned());
+    let resource = model::BoardResource { name, title, tiles };
+    *seen = Some(SeenBoard { at, ends, resource: resource.clone() });
+    Ok(resource)
+}
+
+async fn read(api: &Api, tile: &TileSettings) -> HandlerResult<model::TileResource> {
+    let now = api.clock.now();
+    let since = now.checked_sub(tile.since).unwrap_or(Timestamp::UNIX_EPOCH);
+    let is_line = tile.form == TileForm::Line;
+    let limit = match tile.form {
+        TileForm::Line => LINE,
+        TileForm::Number => 2,
+        TileForm::Table | TileForm::Text => 1,
+    };
+    let mut page = values(api, tile, is_line.then_some(since), limit).await?;
+    if is_line && page.results.is_empty() {
+        // The last one is shown however old it is.
+        page = values(api, tile, None, 1).await?;
+    }
+    let number = page.results.first().and_then(|last| TileNumber::of(&last.value));
+    let state = tile.thresholds.state(number.as_ref());
+    let threshold = |limit: &Option<TileNumber>| limit.as_ref().and_then(|limit| limit.as_str().parse().ok());
+    Ok(model::TileResource {
+        name: tile.name.clone(),
+        title: tile.heading().to_owned(),
+        router: tile.router.clone(),
+        task: tile.task.clone(),
+        path: tile.path.clone(),
+        show: tile.form.as_str().to_owned(),
+        unit: tile.unit.clone(),
+        since: tile.since_text.clone(),
+        since_time: since.to_string(),
+        warn: threshold(&tile.thresholds.warn).map(Value::Number),
+        alert: threshold(&tile.thresholds.alert).map(Value::Number),
+        state: (state != TileState::Plain).then(|| state.as_str().to_owned()),
+        has_more: page.next_cursor.is_some(),
+        values: page.results.into_iter().map(resource).collect(),
+    })
+}
+
+async fn values(
+    api: &Api,
+    tile: &TileSettings,
+    since: Option<Timestamp>,
+    limit: usize,
+) -> HandlerResult<ResultPage> {
+    let (router, path) = (tile.router.clone(), tile.path.clone());
+    let asked = ResultQuery { router, task: tile.task.clone(), path, since, cursor: None, limit };
+    Ok(result_series(&*api.history, asked, QUESTIONS).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_core::job::Job;
+    use herald_core::journal::{Journal, Record, Records};
+    use herald_core::lifecycle::{Status, Verdict};
+    use herald_store::history::MemoryHistory;
+
+    use super::*;
+    use crate::api::tests::{api, get};
+
+    /// A job of the router `r` that ended with this result.
+    fn ended(api: &Api, n: u32, task: &str, result: &str) -> Record {
+        let view = api.view();
+        let route = view.plan.workflow.route("r", task).unwrap();
+        let job = Job {
+            id: format!("01900000-0000-7000-8000-{n:012}").into(),
+            trigger_id: "e".into(),
+            router: route.router.clone(),
+            trigger: route.trigger.clone(),
+            selector: route.selector.clone(),
+            task: route.task.clone(),
+            executor: route.executor.clone(),
+            trigger_param: Arc::default(),
+            select_param: Arc::default(),
+            job_param: Arc::default(),
+            chain_depth: 0,
+            attempt: 1,
+            by: None,
+            rerun: false,
+        };
+        let verdict =
+            Verdict { status: Status::Succeeded, error: None, result: serde_json::from_str(result).unwrap() };
+        let (mask, at) = (view.plan.mask.clone(), api.clock.now());
+        Record::Ended { job: Arc::new(job), mask, verdict, cancelled_by: None, kept: true, at }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn results_and_boards_have_all_digits_and_follow_the_jobs() {
+        let recent = Arc::new(MemoryHistory::default());
+        recent.begin();
+        let (api, _dispatcher) = api(Arc::default(), recent.clone(), None);
+        let end = async |n: u32, task: &str, result: &str| {
+            let records: Records = vec![ended(&api, n, task, result)].into();
+            recent.append(&records).await.unwrap();
+            api.changes.publish(&records);
+        };
+        let shown = async || {
+            let board = get(&api, "/v1/boards/b").await.1;
+            let board: model::BoardResource = serde_json::from_str(&board).unwrap();
+            let tile = |tile: &model::TileResource| {
+                let values: Vec<String> = tile.values.iter().map(|one| one.value.to_string()).collect();
+                format!("{} {} {}", tile.name, tile.state.as_deref().unwrap_or("-"), values.join(" "))
+            };
+            board.tiles.iter().map(tile).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(shown().await, "size - , text - ");
+        end(1, "t", r#"{"size": 0.10}"#).await;
+        assert_eq!(shown().await, "size ok 0.10, text - ");
+        end(2, "t", r#"{"size": 18446744073709551617, "text": "of another task"}"#).await;
+        end(3, "u", r#"{"text": "well"}"#).await;
+        assert_eq!(shown().await, r#"size warn 18446744073709551617 0.10, text - "well""#);
+        // Until a job ends, nobody looks again.
+        let records: Records = vec![ended(&api, 4, "u", r#"{"text": "unseen"}"#)].into();
+        recent.append(&records).await.unwrap();
+        assert_eq!(shown().await, r#"size warn 18446744073709551617 0.10, text - "well""#);
+        tokio::time::advance(LOOK_AGAIN).await;
+        assert_eq!(shown().await, r#"size warn 18446744073709551617 0.10, text - "unseen""#);
+
+        for (call, status, says) in [
+            ("results?router=r&path=result/size", 200, r#""value":18446744073709551617"#),
+            ("results?router=r&path=result/size&limit=1", 200, r#""next_cursor":"01900000-"#),
+            ("results?router=r&path=result/text&task=t", 200, r#""value":"of another task""#),
+            ("results?router=r&path=size", 400, "did you mean `result/size`?"),
+            ("results?router=r&path=result/size&limit=0", 400, "1 to 1000"),
+            ("results?router=r&path=result/size&since=soon", 400, "since: expected a time"),
+            ("results?router=r&path=result/size&cursor=x", 400, "cursor"),
+            ("results?router=rr&path=result/size", 404, "did you mean \\\"r\\\"?"),
+            ("results?router=r", 400, "missing field `path`"),
+            ("boards", 200, r#"[{"name":"b","title":"b","tiles":["size","text"]}]"#),
+            ("boards/x", 404, "there is no board"),
+        ] {
+            let (found, body) = get(&api, &format!("/v1/{call}")).await;
+            assert!(found.as_u16() == status && body.contains(says), "{call}: {found} {body}");
+        }
+    }
+}
