@@ -12,8 +12,6 @@ pub mod executor;
 pub mod fleet;
 pub mod loading;
 pub mod page;
-pub mod runner_address;
 pub mod selector;
 pub mod state;
-pub mod tls;
 pub mod trigger;

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::access::has_login;
-use crate::tls::{self, TlsListener};
 use herald_sections::{Invalid, References, Section, SectionReader, Shape};
+use herald_tls_options::{self as tls, TlsListener};
 
 pub(super) const SECTION: Section = Section {
     name: "api",

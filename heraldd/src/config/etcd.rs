@@ -11,9 +11,9 @@ use herald_net::tls::is_loopback;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use crate::tls::{self, TlsClient};
 use herald_projects::EtcdConnections;
 use herald_sections::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
+use herald_tls_options::{self as tls, TlsClient};
 
 pub(super) const SECTION: Section = Section {
     name: "etcd",

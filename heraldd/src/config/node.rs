@@ -8,10 +8,10 @@ use herald_core::trigger::ComponentError;
 use herald_runner::config::check_secret;
 use serde_json::{Map, Value};
 
-use crate::runner_address::runner_address;
-use crate::tls;
 use herald_remote::{ConfiguredNode, Nodes};
+use herald_remote_jobs::runner_address;
 use herald_sections::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
+use herald_tls_options as tls;
 
 pub(super) const SECTION: Section = Section {
     name: "node",

@@ -9,8 +9,8 @@ use herald_queue_jobs::{QueueConnections, QueueNode};
 use herald_runner::config::{queue_options, queue_settings};
 use serde_json::{Map, Value};
 
-use crate::tls::{self, TlsClient};
 use herald_sections::{Invalid, NamedOptions, References, Section, SectionReader, Shape};
+use herald_tls_options::{self as tls, TlsClient};
 
 pub(super) const SECTION: Section = Section {
     name: "queue",

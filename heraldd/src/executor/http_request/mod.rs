@@ -17,7 +17,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use super::MAX_JOBS_ELSEWHERE;
-use crate::tls::{self, TlsClient};
+use herald_tls_options::{self as tls, TlsClient};
 
 /// A whole configuration.
 const EXAMPLE: &str = "

@@ -5,7 +5,7 @@ use herald_core::spec::Options;
 use herald_net::tls::is_loopback;
 use serde_json::Value;
 
-use crate::tls;
+use herald_tls_options as tls;
 
 /// Tokens and secrets with fewer characters could be guessed.
 const SHORT: usize = 16;

@@ -14,9 +14,9 @@ use herald_webhook::path::{self, Pattern};
 use tokio_util::sync::CancellationToken;
 
 use super::options::HttpOptions;
-use crate::tls::TlsListener;
 use herald_remote::OwnNode;
 use herald_requests::{Answers, HttpListener, Mounted, Mounts, RequestCheck};
+use herald_tls_options::TlsListener;
 
 /// How long a whole body may take, even byte by byte.
 const BODY_TIME: Duration = Duration::from_secs(30);

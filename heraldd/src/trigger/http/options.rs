@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::auth;
 use super::fixed;
-use crate::tls;
 use herald_net::network::Network;
 use herald_requests::{Respond, Web};
+use herald_tls_options as tls;
 use herald_webhook::auth::{Auth, Provider};
 use herald_webhook::body::{self, BodyKind};
 use herald_webhook::client_address::Addresses;

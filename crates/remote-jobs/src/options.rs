@@ -5,58 +5,34 @@ use std::time::Duration;
 
 use herald_core::context::Context;
 use herald_core::problem::near_miss;
-use herald_core::spec::{OptionKind, OptionSpec, Options};
+use herald_core::spec::{CheckError, OptionKind, OptionSpec, Options};
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
 use herald_queue_jobs::{QueueConnection, QueueConnections};
 use herald_remote::{
     ConfiguredNode, NodeRunner, Nodes, OwnNode, Protocol, RemoteSettings, RolloutStrategy, RunnerAddress,
 };
-use herald_runner::config::check_secret;
+use herald_wire::secret::Secrets;
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::runner_address::runner_address;
-use crate::tls;
 
 /// `silence`, in seconds, where neither it nor `rejoin` is given.
 const SILENCE: u64 = 40;
 /// Shorter than this, `silence` would take every busy machine for one that hangs.
 const LEAST_SILENCE: Duration = Duration::from_secs(1);
 
-/// A whole configuration.
-pub(super) const EXAMPLE: &str = "
-trigger:
-  manual:
-    type: http
-
-executor:
-  remote_command:
-    type: http_remote
-    host: https://herald-runner.example.com/
-    secret: the_secret_must_be_exactly_the_same_as_herald_exe_server
-    data_dir: /var/lib/heraldd/data
-
-router:
-  backup:
-    trigger: manual
-    selector: all
-    task:
-      run_backup: remote_command
-    job_param:
-      repo: https://github.com/heraldgo/demo-script.git
-      cmd: run/backup.sh
-";
-
 /// All options, in the order in which they are documented.
-pub(super) fn specs() -> Vec<OptionSpec> {
+#[must_use]
+pub fn specs() -> Vec<OptionSpec> {
     vec![
         OptionSpec::new(
             "host",
             OptionKind::Url,
             "The runner's URL; its path is kept, redirects are not followed. In its place `nodes` or `tags` name several.",
         ),
-        tls::client_option(),
+        herald_tls_options::client_option(),
         OptionSpec::new(
             "secret",
             OptionKind::Secrets,
@@ -107,36 +83,36 @@ pub(super) fn specs() -> Vec<OptionSpec> {
 }
 
 /// Several runners.
-pub(super) struct RolloutOptions {
+pub(crate) struct RolloutOptions {
     /// In the order in which they get the job.
-    pub(super) nodes: Vec<NodeRunner>,
-    pub(super) strategy: RolloutStrategy,
+    pub(crate) nodes: Vec<NodeRunner>,
+    pub(crate) strategy: RolloutStrategy,
     /// Which of them this is.
-    pub(super) own: Option<String>,
+    pub(crate) own: Option<String>,
 }
 
 /// Where jobs go.
-pub(super) enum Targets {
+pub(crate) enum Targets {
     One(RunnerAddress),
     Many(RolloutOptions),
     Queue(ViaOptions),
 }
 
 /// The runners that read a topic of a queue.
-pub(super) struct ViaOptions {
-    pub(super) connection: QueueConnection,
-    pub(super) topic: String,
+pub(crate) struct ViaOptions {
+    pub(crate) connection: QueueConnection,
+    pub(crate) topic: String,
 }
 
 /// The options, read.
-pub(super) struct RemoteOptions {
-    pub(super) settings: RemoteSettings,
-    pub(super) targets: Targets,
+pub(crate) struct RemoteOptions {
+    pub(crate) settings: RemoteSettings,
+    pub(crate) targets: Targets,
 }
 
 impl RemoteOptions {
     /// Reads them.
-    pub(super) fn of(options: &Options, context: &Context) -> Result<Self, ComponentError> {
+    pub(crate) fn of(options: &Options, context: &Context) -> Result<Self, ComponentError> {
         let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
         let bad = |name: &'static str| move |why: UnitError| ComponentError::of_option(name, why);
         let time = |name: &'static str, default: u64| match given(name) {
@@ -145,7 +121,10 @@ impl RemoteOptions {
         };
         let data_dir = match given("data_dir").and_then(Value::as_str) {
             Some(path) => PathBuf::from(path),
-            None => default_data_dir()?,
+            None => default_data_dir().ok_or_else(|| {
+                let what = "there is neither $STATE_DIRECTORY nor a home directory; name a folder";
+                ComponentError::of_option("data_dir", what)
+            })?,
         };
         let rejoin = time("rejoin", 15)?;
         let silence = time("silence", rejoin.as_secs().max(SILENCE))?;
@@ -311,22 +290,23 @@ fn strategy_option() -> OptionSpec {
     new("strategy", OptionKind::Fields(fields), "How a job goes to several nodes.")
 }
 
-fn default_data_dir() -> Result<PathBuf, ComponentError> {
+/// Where result files are stored unless `data_dir` says it; none where no folder is known.
+#[must_use]
+pub fn default_data_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(state) = set("STATE_DIRECTORY").and_then(|list| std::env::split_paths(&list).next()) {
-        return Ok(state.join("data"));
+        return Some(state.join("data"));
     }
     if rustix::process::geteuid().is_root() {
-        return Ok(PathBuf::from("/var/lib/heraldd/data"));
+        return Some(PathBuf::from("/var/lib/heraldd/data"));
     }
     let state = set("XDG_STATE_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")));
-    state.map(|state| state.join("heraldd/data")).ok_or_else(|| {
-        ComponentError::of_option(
-            "data_dir",
-            "there is neither $STATE_DIRECTORY nor a home directory; name a folder",
-        )
-    })
+    state.map(|state| state.join("heraldd/data"))
+}
+
+fn check_secret(value: &Value) -> Result<(), CheckError> {
+    Secrets::of_value(value).map(drop).map_err(|error| CheckError::plain(error.to_string()))
 }

@@ -6,7 +6,7 @@ use herald_wire::secret::Secrets;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use crate::tls::TlsClient;
+use herald_tls_options::TlsClient;
 
 /// Reads the options, which are checked already.
 ///

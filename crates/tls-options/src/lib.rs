@@ -1,11 +1,10 @@
 //! TLS of listeners and of clients: the files that `tls` in the configuration names, as herald-net takes them, and what
 //! about them deserves a warning.
 
-use herald_config::spec::CheckError;
+use herald_config::component_error::ComponentError;
+use herald_config::problem::{Path, Problem};
+use herald_config::spec::{CheckError, OptionSpec, Options};
 use herald_config::tls::{self, TlsClientOptions, TlsListenerChecks, TlsListenerOptions};
-use herald_core::problem::{Path, Problem};
-use herald_core::spec::{OptionSpec, Options};
-use herald_core::trigger::ComponentError;
 use herald_net::tls::{ClientFiles, Identity, ServerFiles, ServerTls, TlsError, is_loopback};
 use reqwest::Url;
 use serde_json::Value;
