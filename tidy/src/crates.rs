@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 40] = [
+const ARROWS: [Arrows; 41] = [
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -93,6 +93,8 @@ const ARROWS: [Arrows; 40] = [
         product: &["crates/base", "crates/config", "crates/net"],
         tests: &[],
     },
+    // It describes parameters and answers questions, which are core's, with processes of exec.
+    Arrows { from: "crates/local-jobs", product: &["crates/base", "herald-core", "crates/exec"], tests: &[] },
     // It carries out jobs, which are core's, with the client of net.
     Arrows { from: "crates/http-jobs", product: &["crates/base", "herald-core", "crates/net"], tests: &[] },
     // It submits events to the dispatcher and shows their results.
@@ -323,6 +325,7 @@ mod tests {
             }
             let may_know_core = [
                 "crates/http-jobs",
+                "crates/local-jobs",
                 "crates/metrics",
                 "crates/plugin-host",
                 "crates/projects",

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
 use herald_core::spec::{Description, ExecutorType};
+use herald_local_jobs::{job_params, together};
 use herald_remote_jobs::RemoteJobs;
 
-use super::{MAX_JOBS_ELSEWHERE, job_params, together};
+use super::MAX_JOBS_ELSEWHERE;
 
 /// A whole configuration.
 const EXAMPLE: &str = "

@@ -9,10 +9,10 @@ use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, Optio
 use herald_core::trigger::ComponentError;
 use herald_core::unit::{self, UnitError};
 use herald_exec::{ExecEngine, ExecSettings, GitLimits, LARGEST_OUTPUT};
+use herald_local_jobs::{job_params, together};
 use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
-use super::{job_params, together};
 use herald_control::state_dir;
 
 const EXAMPLE: &str = "

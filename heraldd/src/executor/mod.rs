@@ -8,12 +8,7 @@ pub mod print;
 pub mod publish;
 pub mod queue;
 
-use herald_core::param::Params;
-use herald_core::problem::{Path, Problem};
 use herald_core::spec::{ExecutorType, OptionKind, OptionSpec, Options};
-use herald_core::template::holds_template;
-use herald_exec::{PARAMS, ParamDoc, ParamKind};
-use serde_json::{Map, Value};
 
 /// The option of every executor whose jobs need a place.
 pub const MAX_JOBS: &str = "max_jobs";
@@ -50,59 +45,4 @@ pub fn with_max_jobs(component: ExecutorType, default: Option<usize>) -> Executo
 #[must_use]
 pub fn max_jobs(options: &Options) -> Option<usize> {
     options.0.get(MAX_JOBS)?.as_u64()?.try_into().ok()
-}
-
-/// What programs that run through [`herald_exec`] read from `job_param`, here or on a runner.
-#[must_use]
-pub fn job_params() -> Vec<OptionSpec> {
-    PARAMS.iter().map(job_param).collect()
-}
-
-/// What does not go together among the parameters of [`job_params`].
-#[must_use]
-pub fn together(given: &Params) -> Vec<Problem> {
-    let is_given = |name: &str| given.get(name).is_some_and(|value| !value.is_null());
-    let mut problems = Vec::new();
-    if is_given("repo") || is_given("git_repo") {
-        if let Some(Value::String(cmd)) = given.get("cmd").filter(|cmd| !holds_template(cmd))
-            && let Err(why) = herald_exec::check_inside(cmd)
-        {
-            problems.push(Problem::error(Path::top().key("cmd"), format!("`cmd` {why}")));
-        }
-    } else {
-        let of_git = given.keys().filter(|key| key.starts_with("git_") && is_given(key));
-        for key in of_git.filter(|key| PARAMS.iter().any(|param| param.name == key.as_str())) {
-            let what = format!("`{key}` has no effect without `repo`");
-            problems.push(Problem::warning(Path::top().key(key), what).at_key().help("add  repo: URL"));
-        }
-    }
-    problems
-}
-
-fn job_param(param: &ParamDoc) -> OptionSpec {
-    let kind = match param.kind {
-        ParamKind::Text => OptionKind::Text,
-        ParamKind::Secret => OptionKind::Secret,
-        ParamKind::Arguments => OptionKind::Any,
-        ParamKind::Map => OptionKind::Map,
-        ParamKind::Boolean => OptionKind::Boolean,
-        ParamKind::Duration => OptionKind::Duration,
-        ParamKind::Size => OptionKind::Size,
-        ParamKind::FilePath => OptionKind::FilePath,
-    };
-    let name = param.name;
-    // What the kind does not tell, the engine itself knows.
-    let check = move |value: &Value| {
-        let alone = Map::from_iter([(name.to_owned(), value.clone())]);
-        for problem in herald_exec::check(&alone) {
-            match problem.key.split_once('/') {
-                None if problem.key == name => return Err(problem.message),
-                Some((key, within)) if key == name => return Err(format!("{within}: {}", problem.message)),
-                _ => {}
-            }
-        }
-        Ok(())
-    };
-    let spec = OptionSpec::new(name, kind, param.doc).check(check);
-    if param.required { spec.required() } else { spec }
 }
