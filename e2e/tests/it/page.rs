@@ -523,6 +523,23 @@ fn a_board_follows_results_digit_for_digit() {
     assert!(json.contains("\"value\":18446744073709551617"), "{json}");
 }
 
+/// A request to the trigger `hook`, as the form sends it.
+fn hook_form(token: &str, branch: &str) -> String {
+    let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}");
+    let json = format!("{{\"branch\": \"{branch}\",\r\n \"n\": 18446744073709551617}}");
+    let field = |(name, value): (&str, &str)| {
+        format!("{name}={}", value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>())
+    };
+    let fields = [
+        ("trigger", "hook"),
+        ("method", "POST"),
+        ("path", "/deploy/shop"),
+        ("headers", &headers),
+        ("body", &json),
+    ];
+    fields.map(field).join("&")
+}
+
 #[test]
 fn a_trial_starts_nothing() {
     let place = Place::new();
@@ -532,21 +549,6 @@ fn a_trial_starts_nothing() {
     let (anna, vera) = (served.log_in("anna"), served.log_in("vera"));
     let form = served.get("/try?trigger=hook", &anna).text();
     assert!(form.contains("name=\"headers\"") && form.contains("name=\"unchecked\""), "{form}");
-    let request = |token: &str, branch: &str| {
-        let headers = format!("Content-Type: application/json\r\nAuthorization: Bearer {token}");
-        let json = format!("{{\"branch\": \"{branch}\",\r\n \"n\": 18446744073709551617}}");
-        let field = |(name, value): (&str, &str)| {
-            format!("{name}={}", value.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>())
-        };
-        let fields = [
-            ("trigger", "hook"),
-            ("method", "POST"),
-            ("path", "/deploy/shop"),
-            ("headers", &headers),
-            ("body", &json),
-        ];
-        fields.map(field).join("&")
-    };
     for (token, branch, parts) in [
         (
             "hunter2hunter2",
@@ -561,7 +563,7 @@ fn a_trial_starts_nothing() {
         ("hunter2hunter2", "dev", &["No job would be created", "branch is &quot;dev&quot;"]),
         ("wrong", "main", &["The response would be <b>401</b>"]),
     ] {
-        let shown = served.post("/try", &anna, &request(token, branch));
+        let shown = served.post("/try", &anna, &hook_form(token, branch));
         assert_eq!(shown.status, 200, "{shown:?}");
         for part in parts {
             assert!(shown.text().contains(part), "{part}: {}", shown.text());

@@ -492,6 +492,10 @@ fn the_form_to_try_fits_the_trigger_and_says_what_would_start() {
     let empty = TryData { form: TryForm::default(), ..try_data("http", None) };
     let html = screen(&empty);
     assert!(html.contains("choose …") && !html.contains("method=\"post\""), "{html}");
+}
+
+#[test]
+fn parameters_to_try_are_an_object_and_keep_their_digits() {
     for (params, wanted) in [("", Some(json!({"params": {}}))), ("{\"n\": 0.10}", None), ("[1]", None)] {
         let data = try_data("cron", None);
         let data = TryData { form: TryForm { params: params.to_owned(), ..data.form }, ..data };
