@@ -10,6 +10,7 @@ use herald_core::executor::Executor;
 use herald_core::plan::Plan;
 use herald_core::secret::Mask;
 use herald_core::selector::Selector;
+use herald_core::spec::Proof;
 use herald_core::supervisor::{ReloadedTrigger, TriggerChange};
 use herald_core::trigger::Trigger;
 use herald_core::workflow::Workflow;
@@ -48,6 +49,8 @@ pub struct Assembly {
     triggers: AssembledComponents<dyn Trigger>,
     selectors: AssembledComponents<dyn Selector>,
     executors: AssembledComponents<dyn Executor>,
+    /// What is known beforehand of the answers of selectors.
+    pub proofs: BTreeMap<Name, Proof>,
     /// The connections to every etcd, which components share.
     pub etcd: EtcdConnections,
     /// The connections to every queue, which components share.
@@ -69,6 +72,7 @@ impl Assembly {
             triggers: parts(&config.triggers, &config.trigger_instances, before.map(|b| &b.triggers)),
             selectors: parts(&config.selectors, &config.selector_instances, before.map(|b| &b.selectors)),
             executors: parts(&config.executors, &config.executor_instances, before.map(|b| &b.executors)),
+            proofs: BTreeMap::new(),
             etcd: config.etcd.clone(),
             queues: config.queues.clone(),
             memories: config.apps.clone(),

@@ -1,14 +1,17 @@
 //! Reads a configuration with all that it needs (plugins, types, components), as far as nothing is started.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use herald_core::activation::Name;
 use herald_core::registry::Registry;
+use herald_core::spec::Proof;
 use herald_core::yaml::Problems;
 use herald_plugin_host::LoadedPlugin;
 
 use crate::assembly::Assembly;
 use crate::components;
-use crate::config::{self, ConfigSource, DaemonConfig, ReadError};
+use crate::config::{self, ConfigSource, ConfiguredComponent, DaemonConfig, ReadError};
 
 /// A configuration that was read and checked, with what it needs.
 pub struct Loaded {
@@ -62,6 +65,15 @@ pub fn types(source: &ConfigSource) -> AvailableTypes {
     AvailableTypes { registry: components::registry(&plugins), not_loaded }
 }
 
+/// What the types of the selectors say beforehand of their answers.
+fn proofs(config: &DaemonConfig, registry: &Registry) -> BTreeMap<Name, Proof> {
+    let proof = |selector: &ConfiguredComponent| {
+        let proof = registry.selectors.get(&selector.type_name)?.description.proof?;
+        Some((Name::from(&*selector.name), proof))
+    };
+    config.selectors.iter().filter_map(proof).collect()
+}
+
 /// Reads and checks a configuration; `id` is which node of the fleet this is. Components that are the same as in
 /// `before` are kept. Blocks.
 ///
@@ -76,6 +88,7 @@ pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<
     let AvailableTypes { registry, not_loaded } = types(&source);
     let config =
         config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;
-    let assembly = Assembly::build(&config, before);
+    let mut assembly = Assembly::build(&config, before);
+    assembly.proofs = proofs(&config, &registry);
     Ok(Loaded { config, registry, assembly })
 }

@@ -61,6 +61,13 @@ const ARROWS: [Arrows; 41] = [
     },
     // What it deploys with are processes: git, svn and hooks.
     Arrows { from: "crates/deploy", product: &["crates/base", "crates/exec"], tests: &[] },
+    // It shows the triggers and routers of a configuration, which are core's, with what the history has of them, as the
+    // data types of the API.
+    Arrows {
+        from: "crates/overview",
+        product: &["crates/base", "herald-core", "crates/control", "crates/schedule", "crates/store"],
+        tests: &[],
+    },
     // It counts records of the journal, by router, and projects by state.
     Arrows {
         from: "crates/metrics",
@@ -327,6 +334,7 @@ mod tests {
                 "crates/http-jobs",
                 "crates/local-jobs",
                 "crates/metrics",
+                "crates/overview",
                 "crates/plugin-host",
                 "crates/projects",
                 "crates/queue-jobs",

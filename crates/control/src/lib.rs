@@ -6,6 +6,7 @@ pub mod client;
 pub mod command_output;
 pub mod commands;
 pub mod config_places;
+pub mod graph_text;
 pub mod model;
 pub mod rights;
 pub mod state_dir;

@@ -39,9 +39,18 @@ pub fn time_or_none(frame: &Frame<'_>, at: Option<&str>) -> Markup {
     }
 }
 
-/// A status as shape, word and colour.
+/// The shape and the colour of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusLook {
+    /// A character.
+    pub shape: &'static str,
+    /// The class that gives the colour.
+    pub kind: &'static str,
+}
+
+/// How a status looks.
 #[must_use]
-pub fn status(word: &str) -> Markup {
+pub fn status_look(word: &str) -> StatusLook {
     let (shape, kind) = match word {
         "succeeded" | "online" | "in_sync" | "accepted" | "yes" | "ok" => ("✓", "good"),
         "failed" | "timed_out" | "lost" | "offline" | "rejected" | "broken" | "refused" | "error"
@@ -51,6 +60,13 @@ pub fn status(word: &str) -> Markup {
         "drifted" | "reverted" | "outdated" | "held" | "warn" => ("▲", "odd"),
         _ => ("○", "none"),
     };
+    StatusLook { shape, kind }
+}
+
+/// A status as shape, word and colour.
+#[must_use]
+pub fn status(word: &str) -> Markup {
+    let StatusLook { shape, kind } = status_look(word);
     let word = word.replace('_', " ");
     html! { span class={ "status " (kind) } { span aria-hidden="true" { (shape) } " " (word) } }
 }

@@ -9,11 +9,13 @@ use crate::assets;
 use crate::site::Site;
 
 /// The screens of the navigation: path, name, the role that sees it.
-const SCREENS: [(&str, &str, Role); 10] = [
+const SCREENS: [(&str, &str, Role); 12] = [
     ("/", "Now", Role::Viewer),
     ("/jobs", "Jobs", Role::Viewer),
     ("/events", "Events", Role::Viewer),
+    ("/calendar", "Calendar", Role::Viewer),
     ("/routers", "Routers", Role::Viewer),
+    ("/graph", "Graph", Role::Viewer),
     ("/apps", "Apps", Role::Viewer),
     ("/nodes", "Nodes", Role::Viewer),
     ("/boards", "Boards", Role::Viewer),

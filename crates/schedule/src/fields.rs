@@ -1,6 +1,8 @@
 //! The fields of a cron line: what classic cron allows, in sentences that name the field and the value that is
 //! wrong. What passes is handed on in numbers, so that the computation needs no names.
 
+use jiff::civil::Date;
+
 use crate::cron_error::CronError;
 
 /// One field's bounds and names.
@@ -47,7 +49,42 @@ pub(crate) struct Fields {
     pub(crate) weekday: Field,
 }
 
+/// What the fields of a line name: bit n is set where n does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FieldValues {
+    pub(crate) second: u64,
+    pub(crate) minute: u64,
+    pub(crate) hour: u64,
+    day: u64,
+    month: u64,
+    weekday: u64,
+    both_days: bool,
+}
+
+impl FieldValues {
+    /// Whether the line names this day.
+    pub(crate) fn has_day(&self, date: Date) -> bool {
+        let has = |values: u64, value: i8| values & (1 << value) != 0;
+        let day = has(self.day, date.day());
+        let weekday = has(self.weekday, date.weekday().to_sunday_zero_offset());
+        has(self.month, date.month()) && if self.both_days { day && weekday } else { day || weekday }
+    }
+}
+
 impl Fields {
+    /// What they name.
+    pub(crate) fn values(&self) -> FieldValues {
+        FieldValues {
+            second: self.second.values,
+            minute: self.minute.values,
+            hour: self.hour.values,
+            day: self.day.values,
+            month: self.month.values,
+            weekday: self.weekday.values,
+            both_days: self.both_days(),
+        }
+    }
+
     /// Reads five fields, or six with a leading one for seconds.
     pub(crate) fn read(line: &str, with_seconds: bool) -> Result<Self, CronError> {
         let mut texts: Vec<&str> = line.split_whitespace().collect();

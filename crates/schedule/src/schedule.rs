@@ -17,6 +17,12 @@ use jiff::{SignedDuration, Timestamp};
 pub use crate::cron_error::CronError;
 use crate::fields::Fields;
 
+mod clock_change;
+mod count;
+
+pub use clock_change::DueAtChange;
+use count::LocalTimes;
+
 /// A cron line that was read and found to be due some time.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -35,10 +41,8 @@ enum ScheduleKind {
 #[derive(Debug, Clone)]
 struct CronCalendar {
     cron: Cron,
-    /// Names hours and minutes: at an overlap it fires the first time only.
-    fixed_time: bool,
-    /// Fires in every hour: at a gap nothing is lost that the next hour would not bring.
-    every_hour: bool,
+    /// What the line names.
+    times: LocalTimes,
 }
 
 impl Schedule {
@@ -110,6 +114,24 @@ impl Schedule {
     #[must_use]
     pub fn next_n(&self, after: Timestamp, count: usize) -> Vec<Timestamp> {
         std::iter::successors(self.next_after(after), |at| self.next_after(*at)).take(count).collect()
+    }
+
+    /// How often the line is due at `from` or later, and before `until`. Takes about a microsecond for each day between
+    /// them. `@every` counts from the start of its trigger, which a line does not know: 0.
+    #[must_use]
+    pub fn count_between(&self, from: Timestamp, until: Timestamp) -> u64 {
+        let ScheduleKind::Calendar(calendar) = &self.kind else { return 0 };
+        match (from.checked_sub(self.delay), until.checked_sub(self.delay)) {
+            (Ok(from), Ok(until)) => calendar.times.count_between(&self.zone, from, until),
+            _ => 0,
+        }
+    }
+
+    /// Whether a change of the clocks concerns this time, which is due.
+    #[must_use]
+    pub fn at_clock_change(&self, due: Timestamp) -> Option<DueAtChange> {
+        let ScheduleKind::Calendar(calendar) = &self.kind else { return None };
+        calendar.times.at_clock_change(&self.zone, due.checked_sub(self.delay).ok()?)
     }
 
     /// The last instant in (`after`, `until`] at which the line is due.
@@ -230,8 +252,11 @@ impl CronCalendar {
         let cron = parser.parse(&fields.line()).map_err(|error| CronError::new(error.to_string()))?;
         Ok(Self {
             cron,
-            fixed_time: !fields.minute.star && !fields.hour.star,
-            every_hour: fields.hour.values == ALL_HOURS,
+            times: LocalTimes {
+                values: fields.values(),
+                fixed_time: !fields.minute.star && !fields.hour.star,
+                every_hour: fields.hour.values == ALL_HOURS,
+            },
         })
     }
 
@@ -261,13 +286,13 @@ impl CronCalendar {
     fn instants(&self, zone: &TimeZone, local: DateTime) -> [Option<Timestamp>; 2] {
         match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => [offset.to_timestamp(local).ok(), None],
-            AmbiguousOffset::Fold { before, .. } if self.fixed_time => {
+            AmbiguousOffset::Fold { before, .. } if self.times.fixed_time => {
                 [before.to_timestamp(local).ok(), None]
             }
             AmbiguousOffset::Fold { before, after } => {
                 [before.to_timestamp(local).ok(), after.to_timestamp(local).ok()]
             }
-            AmbiguousOffset::Gap { .. } if self.every_hour => [None, None],
+            AmbiguousOffset::Gap { .. } if self.times.every_hour => [None, None],
             AmbiguousOffset::Gap { after, .. } => {
                 // Read with the later offset, a local time in the gap lies shortly before the change.
                 let before_the_change = after.to_timestamp(local).ok();
@@ -284,7 +309,7 @@ impl CronCalendar {
     /// At an overlap, seen from its first pass: what comes in its second. The walk through local times cannot
     /// see it, since it would have to step back.
     fn second_pass(&self, zone: &TimeZone, local: DateTime, at: Timestamp) -> Option<Timestamp> {
-        if self.fixed_time {
+        if self.times.fixed_time {
             return None;
         }
         let AmbiguousOffset::Fold { before, after } = zone.to_ambiguous_timestamp(local).offset() else {

@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod calendar;
 mod commands;
 mod components;
 mod configuration;

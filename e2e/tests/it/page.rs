@@ -49,12 +49,14 @@ router:
 ";
 
 /// Every screen and act, without names and ids that exist.
-const SCREENS: [&str; 16] = [
+const SCREENS: [&str; 18] = [
     "/",
     "/jobs",
     "/jobs/last",
     "/events",
     "/events/last",
+    "/calendar",
+    "/graph",
     "/routers",
     "/apps",
     "/apps/x",
@@ -219,7 +221,15 @@ fn every_address_needs_a_session() {
             served.send(method, path, &[OWN, ("Cookie", "herald_x=1"), ("Authorization", "Bearer x")], "");
         assert_eq!(wrong.status, 303, "{method} {path}");
     }
-    for path in ["/v1/jobs", "/v1/stream", "/v1/jobs/last/log", "/metrics", "/healthz", "/v1/openapi.json"] {
+    for path in [
+        "/v1/jobs",
+        "/v1/calendar.ics",
+        "/v1/stream",
+        "/v1/jobs/last/log",
+        "/metrics",
+        "/healthz",
+        "/v1/openapi.json",
+    ] {
         let response = served.send("GET", path, &[], "");
         assert_eq!(response.status, 401, "{path}");
         assert!(!response.get("www-authenticate").unwrap_or_default().contains("Basic"), "{response:?}");

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 pub use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -48,6 +48,12 @@ pub trait Trigger: Any + Send + Sync {
 
     /// When it is going to fire. `None`: that is not known beforehand, since it waits to be asked.
     fn timetable(&self) -> Option<Timetable<'_>> {
+        None
+    }
+
+    /// When it fires next, where it fires every so often and runs. `None`: that is not known.
+    fn next_of_interval(&self, now: Timestamp) -> Option<Timestamp> {
+        let _ = now;
         None
     }
 }
@@ -97,6 +103,21 @@ pub trait Calendar: Send + Sync {
 
     /// The first instant after this one. `None`: not before the end of the calendar.
     fn next_after(&self, after: Timestamp) -> Option<Timestamp>;
+
+    /// How many times there are at `from` or later, and before `until`. Unless there is a faster way, it walks through
+    /// them, and gives up at a million.
+    fn count_between(&self, from: Timestamp, until: Timestamp) -> u64 {
+        const MOST: usize = 1_000_000;
+        let before = from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(from);
+        let times = std::iter::successors(self.next_after(before), |at| self.next_after(*at));
+        times.take_while(|at| *at < until).take(MOST).count() as u64
+    }
+
+    /// What is unusual about this time, in words: a change of the clocks moves it, say.
+    fn remark(&self, due: Timestamp) -> Option<String> {
+        let _ = due;
+        None
+    }
 
     /// Up to when the running trigger followed it: what was due until then does not fire again. `None`: it does not
     /// run.

@@ -15,8 +15,8 @@ use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
 use super::{
-    about, apps, audit, boards, document, event_list, events, jobs, log, page_link, pauses, published,
-    queues, results, stream, trial,
+    about, apps, audit, boards, calendar, document, event_list, events, graph, jobs, log, page_link, pauses,
+    published, queues, results, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -36,6 +36,9 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::triggers))
         .routes(routes!(events::activate))
         .routes(routes!(trial::try_event))
+        .routes(routes!(calendar::show))
+        .routes(routes!(calendar::subscribe))
+        .routes(routes!(graph::show))
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))

@@ -10,7 +10,7 @@ use herald_access::{
     TokenDigest, TokenSettings, Via,
 };
 use herald_core::activation::{Activation, EventSink, Name};
-use herald_core::clock::SystemClock;
+use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Setup};
 use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::plan::Limits;
@@ -68,15 +68,25 @@ pub(crate) fn api(
     history: Arc<MemoryHistory>,
     selector: Option<Arc<dyn Selector>>,
 ) -> (Arc<Api>, Dispatcher) {
-    let file = tempfile::NamedTempFile::new().unwrap();
     let config = "router: {r: {trigger: tick, selector: all, task: {t: none, u: none}}}\n\
                   board: {b: {tile: {size: {router: r, path: result/size, warn: 5}, text: {router: r, task: u, path: result/text, show: text}}}}";
+    api_of(config, Arc::new(SystemClock), journal, history, selector)
+}
+
+/// The same, with this configuration and this clock.
+pub(crate) fn api_of(
+    config: &str,
+    clock: Arc<dyn Clock>,
+    journal: Arc<Disk>,
+    history: Arc<MemoryHistory>,
+    selector: Option<Arc<dyn Selector>>,
+) -> (Arc<Api>, Dispatcher) {
+    let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), config).unwrap();
     let loaded = loading::load(file.path(), None, None).unwrap();
     let mut plan = loaded.assembly.plan(loaded.config.workflow, loaded.config.mask);
     plan.selectors.extend(selector.map(|selector| ("all".into(), selector)));
     let plan = Arc::new(plan);
-    let clock = Arc::new(SystemClock);
     let dispatcher = Dispatcher::start(Setup::new(plan.clone(), Limits::default(), journal, clock.clone()));
     let api = Api {
         history,

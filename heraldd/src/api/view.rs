@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use herald_core::activation::Name;
 use herald_core::plan::Plan;
+use herald_core::spec::Proof;
 use herald_core::trigger::{Timetable, Trigger};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -13,6 +14,7 @@ use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
 use herald_control::model;
 use herald_metrics::ClockWait;
+use herald_overview::graph::GraphParts;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
 
@@ -26,6 +28,8 @@ pub struct View {
     /// Name, type, component.
     triggers: Vec<(Name, String, Arc<dyn Trigger>)>,
     pub(super) executors: Vec<model::ExecutorResource>,
+    /// What is known beforehand of the answers of selectors.
+    proofs: BTreeMap<Name, Proof>,
     pub(super) etcd: EtcdConnections,
     pub(super) queues: QueueConnections,
     pub(super) boards: Vec<KnownBoard>,
@@ -46,6 +50,7 @@ impl View {
         };
         Self {
             triggers: assembly.typed_triggers(),
+            proofs: assembly.proofs.clone(),
             etcd: assembly.etcd.clone(),
             queues: assembly.queues.clone(),
             boards: assembly.boards.iter().map(KnownBoard::new).collect(),
@@ -68,6 +73,11 @@ impl View {
     /// All triggers.
     pub(super) fn named_triggers(&self) -> impl Iterator<Item = (&str, &(dyn Trigger + 'static))> {
         self.triggers.iter().map(|(name, _, trigger)| (&**name, &**trigger))
+    }
+
+    /// All triggers themselves.
+    pub(super) fn triggers_themselves(&self) -> impl Iterator<Item = (&Name, &dyn Trigger)> {
+        self.triggers.iter().map(|(name, _, trigger)| (name, &**trigger))
     }
 
     /// The names of all triggers.
@@ -124,6 +134,15 @@ impl View {
             _ => None,
         };
         self.triggers.iter().filter_map(wait).collect()
+    }
+
+    /// The parts of the graph of the routers.
+    pub(super) fn graph(&self) -> GraphParts<'_> {
+        GraphParts {
+            workflow: &self.plan.workflow,
+            triggers: self.triggers.iter().map(|(name, type_name, _)| (&**name, &**type_name)).collect(),
+            proofs: &self.proofs,
+        }
     }
 
     /// All routers. Made when they are asked for: there may be ten thousand, and nobody who asks.

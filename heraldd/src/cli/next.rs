@@ -1,7 +1,5 @@
 //! `heraldd next`: the next runs of triggers, from the configuration alone.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +9,8 @@ use herald_control::command_output::CommandOutput;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::trigger::{Calendar, Timetable, Trigger};
+use herald_overview::calendar::CalendarTimes;
+use herald_schedule::agenda::{AgendaEntry, AgendaSource, agenda};
 use herald_schedule::local_time;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -133,17 +133,15 @@ impl Due<'_> {
 
 /// The first `count` times of all calendars, in order; those at the same instant in the order of the triggers.
 fn merge<'a>(calendars: &[(&'a str, &'a dyn Calendar)], now: Timestamp, count: usize) -> Vec<Due<'a>> {
-    let after = |n: usize, at: Timestamp| calendars[n].1.next_after(at).map(|next| Reverse((next, n)));
-    let mut ahead: BinaryHeap<_> = (0..calendars.len()).filter_map(|n| after(n, now)).collect();
-    let mut due = Vec::new();
-    while due.len() < count
-        && let Some(Reverse((at, n))) = ahead.pop()
-    {
-        let (trigger, calendar) = calendars[n];
-        due.push(Due { at, trigger, calendar });
-        ahead.extend(after(n, at));
-    }
-    due
+    let times: Vec<CalendarTimes<'_>> =
+        calendars.iter().map(|(_, calendar)| CalendarTimes(*calendar)).collect();
+    let sources: Vec<_> = times.iter().map(|due| AgendaSource { due, after: now }).collect();
+    let entries = agenda(&sources, Timestamp::MAX, None, count).entries.into_iter();
+    let due = entries.map(|AgendaEntry { source, first: at, .. }| {
+        let (trigger, calendar) = calendars[source];
+        Due { at, trigger, calendar }
+    });
+    due.collect()
 }
 
 #[cfg(test)]

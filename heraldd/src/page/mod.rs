@@ -2,6 +2,7 @@
 //! control API. What they look like is in `crates/page`.
 
 mod acts;
+mod calendar;
 mod handler;
 mod job_log;
 mod login;

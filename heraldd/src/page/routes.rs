@@ -7,7 +7,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use http::StatusCode;
 
-use super::{acts, login, screens, trial};
+use super::{acts, calendar, login, screens, trial};
 use crate::api::answer::ErrorResponse;
 use crate::api::check_role::check_role;
 use crate::api::context::Api;
@@ -37,6 +37,8 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/events", get(screens::events))
         .route("/events/{id}", get(screens::event))
         .route("/events/{id}/replay", post(acts::replay))
+        .route("/calendar", get(calendar::calendar))
+        .route("/graph", get(screens::graph))
         .route("/routers", get(screens::routers))
         .route("/routers/{name}/pause", post(acts::pause))
         .route("/routers/{name}/resume", post(acts::resume))

@@ -19,11 +19,12 @@ use crate::api::audit::AuditParams;
 use crate::api::caller::ApiCaller;
 use crate::api::event_list::EventsQuery;
 use crate::api::given::{Asked, Named};
+use crate::api::graph::GraphQuery;
 use crate::api::id::{EventInPath, JobInPath};
 use crate::api::jobs::JobsQuery;
 use crate::api::{
     about, apps as api_apps, audit as api_audit, boards as api_boards, event_list, events as api_events,
-    jobs as api_jobs,
+    graph as api_graph, jobs as api_jobs,
 };
 use crate::loading;
 
@@ -103,6 +104,19 @@ pub(super) async fn routers(State(api): ApiState, visit: Visit) -> HandlerResult
     let routers = about::routers(State(api.clone())).await?.0;
     let triggers = api_events::triggers(State(api.clone())).await.0;
     Ok(visit.screen(&api, |frame| screens::about::routers(frame, &routers, &triggers)))
+}
+
+pub(super) async fn graph(
+    State(api): ApiState,
+    visit: Visit,
+    query: Asked<GraphQuery>,
+) -> HandlerResult<Response> {
+    let graph = api_graph::show(State(api.clone()), query).await?.0;
+    // The layout of many nodes takes a while.
+    let shown = tokio::task::spawn_blocking(move || {
+        visit.screen(&api, |frame| screens::graph::screen(frame, &graph))
+    });
+    shown.await.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))
 }
 
 pub(super) async fn nodes(State(api): ApiState, visit: Visit) -> Response {

@@ -1,6 +1,6 @@
 //! `tick`: fires every so often.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use herald_core::trigger::{Activator, ComponentError, Timetable, Trigger};
 use herald_core::unit;
 use herald_schedule::jitter::jitter;
 use herald_schedule::local_time;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,7 +62,12 @@ router:
     TriggerType::with_context(description.option(jitter_option()), |options, context| {
         let TickOptions { interval, jitter: longest } = options.parse()?;
         let delay = jitter(&host_name(), &context.component(), longest.unwrap_or_default());
-        Ok(Arc::new(TickTrigger { interval: interval.max(SHORTEST), delay, zone: TimeZone::system() }))
+        Ok(Arc::new(TickTrigger {
+            interval: interval.max(SHORTEST),
+            delay,
+            zone: TimeZone::system(),
+            due: Mutex::default(),
+        }))
     })
 }
 
@@ -90,6 +96,8 @@ struct TickTrigger {
     /// Before the first interval begins.
     delay: Duration,
     zone: TimeZone,
+    /// When it fires next; none before it runs.
+    due: Mutex<Option<Instant>>,
 }
 
 impl TickTrigger {
@@ -97,6 +105,7 @@ impl TickTrigger {
         let mut due = Instant::now() + self.delay + self.interval;
         let mut counter: u64 = 1;
         loop {
+            *self.due.lock().unwrap_or_else(PoisonError::into_inner) = Some(due);
             sleep_until(due).await;
             let mut params = Params::new();
             params.insert("counter".to_owned(), Value::from(counter));
@@ -134,6 +143,11 @@ impl Trigger for TickTrigger {
     fn timetable(&self) -> Option<Timetable<'_>> {
         Some(Timetable::Every(self.interval))
     }
+
+    fn next_of_interval(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = (*self.due.lock().unwrap_or_else(PoisonError::into_inner))?;
+        now.checked_add(due.saturating_duration_since(Instant::now())).ok()
+    }
 }
 
 #[cfg(test)]
@@ -145,7 +159,6 @@ mod tests {
     use herald_core::activation::{EventSink, Name};
     use herald_core::clock::TestClock;
     use herald_core::spec::Options;
-    use jiff::Timestamp;
     use serde_json::json;
 
     /// Takes activations; each takes as long as configured.
@@ -171,8 +184,11 @@ mod tests {
 
     /// What is taken within `lasting` of a trigger with this interval.
     async fn fired(interval: Value, lasting: Duration, taken: AcceptedTicks) -> Vec<(u64, Timestamp)> {
+        let given = interval.clone();
         let options = Options([("interval".to_owned(), interval)].into_iter().collect());
         let tick = (component().factory)(&options, &Context::default()).unwrap();
+        let tick_again = tick.clone();
+        assert_eq!(tick.next_of_interval(Timestamp::UNIX_EPOCH), None);
         let taken = Arc::new(taken);
         let clock = TestClock::at("2026-01-01T00:00:00Z".parse().unwrap());
         let activator = Activator::new("t".into(), taken.clone(), Arc::new(clock));
@@ -182,6 +198,10 @@ mod tests {
             async move { tick.run(activator, stop).await }
         });
         tokio::time::sleep(lasting).await;
+        let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+        let next = tick_again.next_of_interval(now).unwrap();
+        let interval = unit::duration(&given).unwrap();
+        assert!(next >= now && next <= now + interval, "{next}");
         stop.cancel();
         run.await.unwrap().unwrap();
         let taken = taken.params.lock().unwrap();

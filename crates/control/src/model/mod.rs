@@ -5,9 +5,11 @@ mod actor;
 mod app;
 mod audit;
 mod board;
+mod calendar;
 mod configured;
 mod daemon;
 mod event;
+mod graph;
 mod job;
 mod log_page;
 mod log_piece;
@@ -24,12 +26,14 @@ pub use app::{
 };
 pub use audit::AuditResource;
 pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
+pub use calendar::{CalendarDue, CalendarResource, CalendarRuns, CalendarSchedule, ClockChangeResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
     TrialResource, TrialResponse, TrialWanted,
 };
+pub use graph::{GraphEdge, GraphNode, GraphNodeKind, GraphResource, LastJob};
 pub use job::{AttemptResource, Cancelling, JobResource, JobSummary, Retried, STATUSES, status};
 pub use log_page::{LogPage, LogPageLine};
 pub use log_piece::LogPieceResource;

@@ -50,7 +50,9 @@ export function follow(base, dress) {
 
   function soon() {
     wanted = true;
-    if (!timer && !document.hidden) timer = setTimeout(refresh, Math.max(0, last + GAP - Date.now()));
+    // A screen that costs more says how seldom it is made again.
+    const gap = Number(document.querySelector("[data-gap]")?.dataset.gap ?? GAP);
+    if (!timer && !document.hidden) timer = setTimeout(refresh, Math.max(0, last + gap - Date.now()));
   }
 
   function start() {

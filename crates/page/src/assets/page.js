@@ -28,15 +28,26 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
-const places = { n: "/", j: "/jobs", e: "/events", r: "/routers", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try" };
+const places = { n: "/", j: "/jobs", e: "/events", d: "/calendar", r: "/routers", g: "/graph", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try" };
 let isGo = false;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
   if (isGo && places[event.key]) location.href = base + places[event.key];
-  isGo = event.key === "g";
+  isGo = event.key === "g" && !isGo;
   const filter = event.key === "/" && document.querySelector("form.filter input");
   if (filter) { event.preventDefault(); filter.focus(); }
 });
+
+// The zone of the reader, where the calendar offers it.
+for (const item of document.querySelectorAll("[data-zone]")) {
+  const link = item.querySelector("a"), address = new URL(link.href);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone) continue;
+  address.searchParams.set("zone", zone);
+  link.href = address.href;
+  link.textContent = `mine (${zone})`;
+  item.hidden = false;
+}
 
 dress(document);
 if ("live" in document.body.dataset) follow(base, dress);

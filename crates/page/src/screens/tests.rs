@@ -15,7 +15,7 @@ use crate::frame::Frame;
 use crate::site::{PublicBase, Site};
 
 /// What nothing on a page may become.
-const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'\u{202e}&amp;";
+pub(super) const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'\u{202e}&amp;";
 
 fn site() -> Site {
     Site { base: PublicBase::parse("/herald/").unwrap(), title: Some(HOSTILE.to_owned()), ..Site::default() }
@@ -26,7 +26,16 @@ fn with_frame<T>(
     caller: Option<&AuthenticatedCaller>,
     make: impl FnOnce(&Frame<'_>) -> T,
 ) -> T {
-    let now: Timestamp = "2026-11-29T12:00:00Z".parse().unwrap();
+    with_frame_at("2026-11-29T12:00:00Z", address, caller, make)
+}
+
+pub(super) fn with_frame_at<T>(
+    now: &str,
+    address: &str,
+    caller: Option<&AuthenticatedCaller>,
+    make: impl FnOnce(&Frame<'_>) -> T,
+) -> T {
+    let now: Timestamp = now.parse().unwrap();
     let site = site();
     make(&Frame { site: &site, caller, address, now, zone: TimeZone::UTC, is_fragment: false })
 }
@@ -183,7 +192,7 @@ fn now_data(jobs: Vec<JobSummary>) -> NowData {
 }
 
 /// That a document has no markup of its texts, one heading, and only links below the base.
-fn check(html: &str) {
+pub(super) fn check(html: &str) {
     for wrong in ["<img", " style=", " onclick", "<script>", "href=\"/jobs", "action=\"/jobs"] {
         assert!(!html.contains(wrong), "{wrong}: {html}");
     }

@@ -36,6 +36,41 @@ fn the_table() {
 }
 
 #[test]
+fn changes_of_the_clocks_are_remarked_on() {
+    for (line, zone, due, expected) in [
+        (
+            "30 2 * * *",
+            BERLIN,
+            "2027-03-28T01:00:00Z",
+            "the clocks go forward from 02:00 to 03:00: it runs once, right after",
+        ),
+        ("30 2 * * *", BERLIN, "2027-03-29T00:30:00Z", ""),
+        ("0 3 * * *", BERLIN, "2027-03-28T01:00:00Z", ""),
+        ("*/30 * * * *", BERLIN, "2027-03-28T01:00:00Z", ""),
+        ("30 2 * * *", BERLIN, "2026-10-25T00:30:00Z", "comes twice: it runs once, the first time"),
+        ("*/30 * * * *", BERLIN, "2026-10-25T01:30:00Z", "comes twice: it runs each time"),
+        ("30 2 * * *", "UTC", "2026-10-25T02:30:00Z", ""),
+        ("@every 1h", BERLIN, "2026-10-25T01:30:00Z", ""),
+    ] {
+        let change = schedule(line, zone).at_clock_change(instant(due));
+        let found = change.map(DueAtChange::sentence).unwrap_or_default();
+        assert!(
+            found.ends_with(expected) && found.is_empty() == expected.is_empty(),
+            "{line} {due}: {found}"
+        );
+    }
+}
+
+#[test]
+fn a_line_of_every_second_is_counted_at_once() {
+    let schedule = schedule("* * * * * *", BERLIN).delayed_by(SignedDuration::from_millis(2500));
+    let (from, until) = (instant("2026-10-01T00:00:00Z"), instant("2026-11-01T00:00:00Z"));
+    assert_eq!(schedule.count_between(from, until), 31 * 86_400);
+    assert_eq!(schedule.count_between(until, from), 0);
+    assert_eq!(schedule.count_between(Timestamp::MIN, Timestamp::MIN), 0);
+}
+
+#[test]
 fn bad_lines_say_what_is_wrong() {
     for (line, says) in [
         ("", "there is no cron line"),
@@ -193,6 +228,11 @@ proptest! {
         let minutes = (1..=1500).map(|n| from + SignedDuration::from_mins(n));
         let expected: Vec<Timestamp> = minutes.filter(|at| slow.fires(*at)).take(5).collect();
         let found = schedule.next_n(from, expected.len());
+        if let [first, .., last] = expected[..] {
+            prop_assert_eq!(schedule.count_between(first, last), expected.len() as u64 - 1, "{}", line);
+            let after = last + SignedDuration::from_nanos(1);
+            prop_assert_eq!(schedule.count_between(from + SignedDuration::from_nanos(1), after), expected.len() as u64, "{}", line);
+        }
         prop_assert_eq!(found, expected, "{}", line);
     }
 
@@ -212,6 +252,7 @@ proptest! {
         let line = [second, minute, hour, day, month, weekday].map(|(text, _)| text).join(" ");
         if let Ok(schedule) = Schedule::parse(&line, true, &time_zone(zone).unwrap()) {
             let mut last = Timestamp::new(after, nanos).unwrap();
+            let (begin, mut count) = (last + SignedDuration::from_nanos(1), 0);
             for _ in 0..20 {
                 let Some(next) = schedule.next_after(last) else { break };
                 prop_assert!(next > last, "{line}: {next} after {last}");
@@ -219,6 +260,13 @@ proptest! {
                 prop_assert_eq!(schedule.last_between(last, next), Some(next), "{}", line);
                 prop_assert_eq!(schedule.last_between(last, next - SignedDuration::from_secs(1)), None, "{}", line);
                 last = next;
+                count += 1;
+                // A line may be due once in many years.
+                if next.duration_since(begin) < SignedDuration::from_hours(24 * 90) {
+                    prop_assert_eq!(schedule.count_between(begin, next), count - 1, "{}", line);
+                    let after = next + SignedDuration::from_nanos(1);
+                    prop_assert_eq!(schedule.count_between(begin, after), count, "{}", line);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ mod kept;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::activation::{Activation, Name};
@@ -19,11 +20,14 @@ use kept::Kept;
 
 use super::event_list::{EventPage, EventQuery, EventSummaryView, routers_of};
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
+use super::job_times::{JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
 use super::progress::progress_of;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
 use super::results::{ResultCollector, ResultPage, ResultQuery, ValueRoot};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
+
+mod times;
 
 /// What an entry takes beside its parameters, and what each attempt and decision does.
 const ENTRY: usize = 1024;
@@ -337,6 +341,15 @@ impl History for MemoryHistory {
 
     async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError> {
         Ok(self.inside().ids(&lookup))
+    }
+
+    async fn job_times(&self, query: JobTimesQuery) -> Result<JobTimes, HistoryError> {
+        Ok(self.inside().job_times(&query))
+    }
+
+    async fn usual_lengths(&self, routers: Vec<Name>) -> Result<Vec<Option<Duration>>, HistoryError> {
+        let inside = self.inside();
+        Ok(routers.iter().map(|router| inside.usual_length(router)).collect())
     }
 
     async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError> {

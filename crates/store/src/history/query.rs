@@ -1,12 +1,15 @@
 //! Questions to the history.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use herald_core::activation::Activation;
+use herald_core::activation::{Activation, Name};
 use herald_core::journal::StoredJob;
 use jiff::Timestamp;
 
 use super::event_list::{EventPage, EventQuery};
 use super::job_state::JobStatus;
+use super::job_times::{JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdLookup};
 use super::results::{ResultPage, ResultQuery};
 use super::view::{EventView, JobPage, JobSummaryView, JobView};
@@ -106,6 +109,13 @@ pub trait History: Send + Sync + 'static {
 
     /// The ids that a lookup means, the newest first; [`MOST_CANDIDATES`](super::MOST_CANDIDATES) at most.
     async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError>;
+
+    /// When the jobs of a range of time ran. Costs as much as there are in it, up to the limit.
+    async fn job_times(&self, query: JobTimesQuery) -> Result<JobTimes, HistoryError>;
+
+    /// How long the jobs of each of these routers usually take: the median of the newest that succeeded. `None`: none
+    /// of the newest did.
+    async fn usual_lengths(&self, routers: Vec<Name>) -> Result<Vec<Option<Duration>>, HistoryError>;
 
     /// One job to run again, if it is known.
     async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError>;

@@ -1,13 +1,16 @@
 //! Answers to questions about the history on disk.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use herald_core::activation::Activation;
+use herald_core::activation::{Activation, Name};
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::column::{actor, name, object};
 use super::event_list::{self, EventPage, EventQuery};
 use super::job_state::AttemptView;
+use super::job_times::{self, JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdLookup};
 use super::lookup_file;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
@@ -64,6 +67,17 @@ impl History for JournalStore {
 
     async fn ids(&self, lookup: IdLookup) -> Result<Vec<FoundId>, HistoryError> {
         Ok(self.ask(move |connection| lookup_file::ids(connection, &lookup)).await?)
+    }
+
+    async fn job_times(&self, query: JobTimesQuery) -> Result<JobTimes, HistoryError> {
+        Ok(self.ask(move |connection| job_times::job_times(connection, &query)).await?)
+    }
+
+    async fn usual_lengths(&self, routers: Vec<Name>) -> Result<Vec<Option<Duration>>, HistoryError> {
+        let ask = move |connection: &Connection| {
+            routers.iter().map(|router| job_times::usual_length(connection, router)).collect()
+        };
+        Ok(self.ask(ask).await?)
     }
 
     async fn stored(&self, id: &str) -> Result<Option<FoundJob>, HistoryError> {

@@ -15,7 +15,7 @@ use herald_schedule::catch_up::{CatchUp, DueTimes, due};
 use herald_schedule::jitter::jitter;
 use herald_schedule::local_time;
 use herald_schedule::mark::{ClockChange, ScheduleMark};
-use herald_schedule::schedule::{Schedule, time_zone};
+use herald_schedule::schedule::{DueAtChange, Schedule, time_zone};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -350,6 +350,11 @@ impl Trigger for CronTrigger {
             None => Timetable::Calendar(self),
         })
     }
+
+    fn next_of_interval(&self, _: Timestamp) -> Option<Timestamp> {
+        self.schedule.period()?;
+        self.schedule.next_after(self.followed_until()?)
+    }
 }
 
 impl Calendar for CronTrigger {
@@ -363,6 +368,14 @@ impl Calendar for CronTrigger {
 
     fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         self.schedule.next_after(after)
+    }
+
+    fn count_between(&self, from: Timestamp, until: Timestamp) -> u64 {
+        self.schedule.count_between(from, until)
+    }
+
+    fn remark(&self, due: Timestamp) -> Option<String> {
+        self.schedule.at_clock_change(due).map(DueAtChange::sentence)
     }
 
     fn followed_until(&self) -> Option<Timestamp> {

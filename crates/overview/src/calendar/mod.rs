@@ -1,0 +1,11 @@
+//! What ran and what is due, in a range of time.
+
+mod gather;
+mod range;
+mod subscription;
+mod times;
+
+pub use gather::{CalendarSources, GatherError, gather};
+pub use range::{CalendarQuery, CalendarQueryError, CalendarRange, SubscriptionQuery};
+pub use subscription::icalendar;
+pub use times::CalendarTimes;

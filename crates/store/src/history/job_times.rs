@@ -1,0 +1,229 @@
+//! When jobs ran: of many jobs a little each, for a calendar; and how long those of a router usually take.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use herald_core::activation::Name;
+use herald_core::status::Status;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, Row, params};
+use serde_json::Value;
+
+use super::column::{name, object};
+use super::job_state::{JobState, JobStatus};
+use crate::journal::entry::{millis, time};
+
+/// The newest jobs of a router that are looked at for how long they take, and the most of them that count.
+const LOOKED_AT: usize = 50;
+const COUNTED: usize = 20;
+/// A clock may have been set while jobs were created: their ids may be off by this from when they were created.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
+/// Under which name a trigger with a calendar gives when it was due.
+pub(super) const SCHEDULED_AT: &str = "scheduled_at";
+
+/// Jobs of which range of time.
+#[derive(Debug, Clone)]
+pub struct JobTimesQuery {
+    /// Only those created at this time or later.
+    pub since: Timestamp,
+    /// Only those created before this time.
+    pub until: Timestamp,
+    /// The triggers with a calendar: of their jobs it is asked when they were due.
+    pub calendars: BTreeSet<Name>,
+    /// How many at most; the newest are given.
+    pub limit: usize,
+}
+
+/// When a job ran.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobTime {
+    /// The job's id.
+    pub id: Name,
+    /// Router name.
+    pub router: Name,
+    /// How far it is, or how it ended.
+    pub status: JobStatus,
+    /// When it was created.
+    pub queued_at: Timestamp,
+    /// When its latest attempt started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When its trigger was due, where that has a calendar.
+    pub due_at: Option<Timestamp>,
+}
+
+/// When jobs ran.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobTimes {
+    /// The newest first.
+    pub jobs: Vec<JobTime>,
+    /// Whether there are older ones in the range.
+    pub has_more: bool,
+}
+
+impl JobTimes {
+    /// Of one more than asked for, where there are more.
+    pub(super) fn of(mut jobs: Vec<JobTime>, limit: usize) -> Self {
+        let has_more = jobs.len() > limit;
+        jobs.truncate(limit);
+        Self { jobs, has_more }
+    }
+}
+
+/// When an event was due, by its parameters.
+pub(super) fn due_of(scheduled_at: Option<&Value>) -> Option<Timestamp> {
+    scheduled_at?.as_str()?.parse().ok()
+}
+
+/// Out of the file, by the primary key: ids ascend with time.
+pub(super) fn job_times(connection: &Connection, query: &JobTimesQuery) -> rusqlite::Result<JobTimes> {
+    let calendars: Vec<&str> = query.calendars.iter().map(|name| &**name).collect();
+    let mut statement = connection.prepare_cached(
+        "SELECT id, router, status, queued_at, started_at, ended_at,
+                CASE WHEN trigger_name IN (SELECT value FROM json_each(?5))
+                     THEN (SELECT param FROM events WHERE events.id = jobs.event_id) END
+         FROM jobs WHERE id >= ?1 AND id < ?2 AND queued_at >= ?3 AND queued_at < ?4 ORDER BY id DESC LIMIT ?6",
+    )?;
+    let slack = CLOCK_SLACK;
+    let rows = statement.query_map(
+        params![
+            first_id(query.since.checked_sub(slack).unwrap_or(query.since)),
+            first_id(query.until.checked_add(slack).unwrap_or(query.until)),
+            millis(query.since),
+            millis(query.until),
+            Value::from(calendars).to_string(),
+            Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1)),
+        ],
+        job_time,
+    )?;
+    Ok(JobTimes::of(rows.collect::<Result<Vec<_>, _>>()?, query.limit))
+}
+
+fn job_time(row: &Row<'_>) -> rusqlite::Result<JobTime> {
+    Ok(JobTime {
+        id: name(row, 0)?,
+        router: name(row, 1)?,
+        status: row.get(2)?,
+        queued_at: time(row.get(3)?),
+        started_at: row.get::<_, Option<i64>>(4)?.map(time),
+        ended_at: row.get::<_, Option<i64>>(5)?.map(time),
+        due_at: due_of(object(row, 6)?.get(SCHEDULED_AT)),
+    })
+}
+
+/// The beginning of the ids of this time.
+fn first_id(at: Timestamp) -> String {
+    let millis = at.as_millisecond().max(0);
+    format!("{:08x}-{:04x}", millis >> 16, millis & 0xffff)
+}
+
+/// How long the jobs of a router usually take, out of the file.
+pub(super) fn usual_length(connection: &Connection, router: &str) -> rusqlite::Result<Option<Duration>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT status, attempt, started_at, ended_at, retry_at, NULL FROM jobs WHERE router = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![router, LOOKED_AT as i64], |row| JobState::read(row, 0))?;
+    Ok(median_of(rows.collect::<Result<Vec<_>, _>>()?.iter()))
+}
+
+/// The median of the newest of these jobs of one router, which come newest first.
+pub(super) fn median_of<'a>(newest_first: impl Iterator<Item = &'a JobState>) -> Option<Duration> {
+    median(newest_first.take(LOOKED_AT).filter_map(successful_length).collect())
+}
+
+/// How long a job ran, where it succeeded.
+fn successful_length(job: &JobState) -> Option<Duration> {
+    let took = job.ended_at?.duration_since(job.started_at?);
+    Duration::try_from(took).ok().filter(|_| job.status == JobStatus::Ended(Status::Succeeded))
+}
+
+fn median(mut newest_first: Vec<Duration>) -> Option<Duration> {
+    newest_first.truncate(COUNTED);
+    newest_first.sort_unstable();
+    newest_first.get(newest_first.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_core::journal::Journal;
+    use serde_json::json;
+
+    use super::*;
+    use crate::history::{History, MemoryHistory};
+    use crate::store::tests::{accepted, append, at, ended, id, open_for_ever, plan, queued, started};
+
+    #[tokio::test]
+    async fn both_histories_give_the_same_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan("s3cret-s3cret");
+        let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
+        memory.begin();
+        let records = vec![
+            accepted(&plan, 1, json!({"scheduled_at": "2027-01-15T09:00:00+01:00"})),
+            queued(&plan, 1, 10),
+            started(&plan, 1, 10, 1),
+            ended(&plan, 1, 10),
+            accepted(&plan, 2, json!({"scheduled_at": 5})),
+            queued(&plan, 2, 20),
+        ];
+        append(&store, &records).await.unwrap();
+        memory.append(&records.into()).await.unwrap();
+        let all = JobTimesQuery {
+            since: "2020-01-01T00:00:00Z".parse().unwrap(),
+            until: at(5),
+            calendars: [Name::from("t")].into(),
+            limit: 10,
+        };
+        for (query, expected, has_more) in [
+            (all.clone(), vec![20, 10], false),
+            (JobTimesQuery { limit: 1, ..all.clone() }, vec![20], true),
+            (JobTimesQuery { until: at(1), ..all.clone() }, vec![], false),
+            (JobTimesQuery { since: at(2), ..all.clone() }, vec![], false),
+            (
+                JobTimesQuery { since: Timestamp::MIN, until: Timestamp::MAX, ..all.clone() },
+                vec![20, 10],
+                false,
+            ),
+        ] {
+            let on_disk = store.job_times(query.clone()).await.unwrap();
+            assert_eq!(on_disk, memory.job_times(query.clone()).await.unwrap(), "{query:?}");
+            let found: Vec<Name> = on_disk.jobs.iter().map(|job| job.id.clone()).collect();
+            assert_eq!(found, expected.into_iter().map(id).collect::<Vec<_>>(), "{query:?}");
+            assert_eq!(on_disk.has_more, has_more, "{query:?}");
+        }
+        let jobs = store.job_times(all.clone()).await.unwrap().jobs;
+        assert_eq!(jobs[1].due_at, Some("2027-01-15T08:00:00Z".parse().unwrap()));
+        assert_eq!((jobs[0].due_at, jobs[1].ended_at), (None, Some(at(3))));
+        let of_others = JobTimesQuery { calendars: BTreeSet::new(), ..all };
+        assert!(store.job_times(of_others).await.unwrap().jobs.iter().all(|job| job.due_at.is_none()));
+        for (router, usual) in [("r", Some(Duration::from_secs(1))), ("x", None)] {
+            let routers = vec![Name::from(router)];
+            let found = store.usual_lengths(routers.clone()).await.unwrap();
+            assert_eq!(found, [usual]);
+            assert_eq!(memory.usual_lengths(routers).await.unwrap(), [usual]);
+        }
+    }
+
+    #[test]
+    fn the_median_of_the_newest_that_succeeded() {
+        for (seconds, expected) in [
+            (vec![], None),
+            (vec![3], Some(3)),
+            (vec![9, 1, 5], Some(5)),
+            ((0..40).rev().collect(), Some(30)),
+        ] {
+            let lengths = seconds.into_iter().map(Duration::from_secs).collect();
+            assert_eq!(median(lengths), expected.map(Duration::from_secs));
+        }
+        let job = |status, from, to| JobState {
+            status: JobStatus::Ended(status),
+            started_at: Some(at(from)),
+            ended_at: Some(at(to)),
+            ..JobState::queued(1)
+        };
+        let jobs = [job(Status::Failed, 0, 3), job(Status::Succeeded, 0, 7), job(Status::Succeeded, 7, 0)];
+        assert_eq!(median_of(jobs.iter()), Some(Duration::from_secs(7)));
+    }
+}

@@ -1,0 +1,49 @@
+//! When the jobs in memory ran.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Inside, KeptJob};
+use crate::history::job_times::{JobTime, JobTimes, JobTimesQuery, SCHEDULED_AT, due_of, median_of};
+
+impl Inside {
+    fn newest_first(&self) -> impl Iterator<Item = &KeptJob> {
+        self.jobs.entries.values().rev().map(|(kept, _)| kept)
+    }
+
+    pub(super) fn job_times(&self, query: &JobTimesQuery) -> JobTimes {
+        let wanted = self.newest_first().filter(|kept| (query.since..query.until).contains(&kept.queued_at));
+        let times = wanted
+            .take(query.limit.saturating_add(1))
+            .map(|kept| kept.times(self.due_of(kept, query)))
+            .collect();
+        JobTimes::of(times, query.limit)
+    }
+
+    /// When the trigger of the job was due, where that is asked for.
+    fn due_of(&self, kept: &KeptJob, query: &JobTimesQuery) -> Option<Timestamp> {
+        let event =
+            self.events.get(&kept.job.trigger_id).filter(|_| query.calendars.contains(&kept.job.trigger));
+        due_of(event?.activation.trigger_param.get(SCHEDULED_AT))
+    }
+
+    pub(super) fn usual_length(&self, router: &str) -> Option<Duration> {
+        let own = self.newest_first().filter(|kept| *kept.job.router == *router).map(|kept| &kept.state);
+        median_of(own)
+    }
+}
+
+impl KeptJob {
+    fn times(&self, due_at: Option<Timestamp>) -> JobTime {
+        JobTime {
+            id: self.job.id.clone(),
+            router: self.job.router.clone(),
+            status: self.state.status,
+            queued_at: self.queued_at,
+            started_at: self.state.started_at,
+            ended_at: self.state.ended_at,
+            due_at,
+        }
+    }
+}
