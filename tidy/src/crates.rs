@@ -14,7 +14,7 @@ struct Arrows {
 
 /// All allowed dependencies, including those of planned crates. `plugins/*` is each folder there, `crates/*` each
 /// one there.
-const ARROWS: [Arrows; 41] = [
+const ARROWS: &[Arrows] = &[
     Arrows { from: "crates/base", product: &[], tests: &[] },
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn the_arrows_hold_what_the_architecture_forbids() {
-        for arrows in &ARROWS {
+        for arrows in ARROWS {
             let all = reached(arrows.from);
             assert!(!all.contains(&arrows.from), "{} reaches itself", arrows.from);
             let below = arrows.from.starts_with("crates/");
