@@ -46,6 +46,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         with_max_jobs(executor::http_remote::component(), Some(MAX_JOBS_ELSEWHERE)),
         with_max_jobs(executor::http_request::component(), Some(MAX_JOBS_ELSEWHERE)),
         with_max_jobs(executor::local::component(), None),
+        with_max_jobs(executor::mail::component(), Some(executor::mail::MAX_JOBS)),
         executor::none::component(),
         executor::print::component(),
         with_max_jobs(executor::publish::component(), None),

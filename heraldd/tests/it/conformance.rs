@@ -96,3 +96,12 @@ async fn http_remote() {
     });
     executor_conforms(executor::http_remote::component(), given, Some(json!({"cmd": "sleep"}))).await;
 }
+
+/// Against a mail server that takes connections and never greets.
+#[tokio::test]
+async fn mail() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let given = json!({"server": "127.0.0.1", "port": port, "from": "herald@example.com", "timeout": 2});
+    executor_conforms(executor::mail::component(), given, Some(json!({"to": "ops@example.com"}))).await;
+}

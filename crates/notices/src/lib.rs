@@ -1,0 +1,6 @@
+//! Notices: mails about jobs, which ends of jobs are worth one, and what did not come in time. It is the work of the
+//! executor `mail`, the selector `changed` and the trigger `expect`.
+
+mod mail;
+
+pub use mail::JobMailer;
