@@ -30,12 +30,14 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
     let triggers = [
         trigger::cron::component(),
         trigger::etcd::component(),
+        trigger::expect::component(),
         trigger::http::component(),
         trigger::queue::component(),
         trigger::tick::component(),
     ];
     let selectors = [
         selector::all::component(),
+        selector::changed::component(),
         selector::except_map::component(),
         selector::expr::component(),
         selector::external::component(),

@@ -49,6 +49,11 @@ async fn cron() {
 }
 
 #[tokio::test]
+async fn expect() {
+    trigger_conforms(trigger::expect::component(), json!({"router": "r", "within": 1})).await;
+}
+
+#[tokio::test]
 async fn http() {
     let folder = tempfile::tempdir().unwrap();
     let given = json!({"port": 0, "unix_socket": folder.path().join("herald.sock")});
@@ -61,6 +66,7 @@ async fn selectors() {
     selector_conforms(selector::match_map::component(), json!({})).await;
     selector_conforms(selector::except_map::component(), json!({})).await;
     selector_conforms(selector::skip::component(), json!({})).await;
+    selector_conforms(selector::changed::component(), json!({"routers": "*"})).await;
 }
 
 #[tokio::test]
