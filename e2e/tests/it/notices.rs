@@ -6,6 +6,7 @@
 //! | trigger `expect` fires when nothing came, and again when it came, over restarts | `what_did_not_come_is_reported_and_that_it_is_back` |
 //! | executor `mail`: TLS, login, attachments from result files; its errors | `a_mail_over_tls_has_the_result_file_and_no_secret` |
 //! | reasons are specific; names are checked | `reasons_and_names` |
+//! | `import crontab` turns MAILTO into them | `mailto_of_a_crontab_becomes_mails_on_change` |
 
 use e2e::daemon::{DONE, Daemon};
 use e2e::place::Place;
@@ -200,4 +201,23 @@ fn reasons_and_names() {
     ] {
         assert!(checked.text().contains(says), "{says}: {}", checked.text());
     }
+}
+
+#[test]
+fn mailto_of_a_crontab_becomes_mails_on_change() {
+    let place = Place::new();
+    let crontab =
+        "MAILTO=root,ops@example.com\n0 3 * * * /usr/local/bin/backup\nMAILTO=\"\"\n0 4 * * * /bin/true\n";
+    place.write("crontab", crontab);
+    let imported = place.run("heraldd", &["import", "crontab", "@DIR@/crontab"]);
+    assert!(
+        imported.stderr.contains("crontab:1: MAILTO: cron mails what a job prints"),
+        "{}",
+        imported.text()
+    );
+    for part in ["selector: changed", "line_2", "root@localhost", "type: mail"] {
+        assert!(imported.stdout.contains(part), "{part}: {}", imported.stdout);
+    }
+    let checked = place.check(&imported.stdout);
+    assert_eq!(checked.code, Some(0), "{}", checked.text());
 }
