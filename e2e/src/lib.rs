@@ -22,4 +22,5 @@ pub mod recorded;
 pub mod redis;
 pub mod runner;
 pub mod sign;
+pub mod smtp;
 pub mod wait;

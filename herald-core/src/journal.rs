@@ -167,6 +167,15 @@ pub trait Journal: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The sources whose names begin with this, and up to which position each was followed.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be known.
+    async fn reached_below(&self, beginning: &str) -> Result<Vec<Cursor>, JournalError> {
+        let _ = beginning;
+        Ok(Vec::new())
+    }
+
     /// How far an event is that was recorded as accepted.
     async fn progress(&self, event_id: &str) -> EventProgress {
         let _ = event_id;

@@ -19,7 +19,7 @@ pub mod workflow;
 pub use component::{
     conformance, context, executor, registry, secret_place, selector, spec, supervisor, trigger,
 };
-pub use event::{activation, actor, exe_done, position, trigger_param, watch};
+pub use event::{activation, actor, arrivals, exe_done, position, trigger_param, watch};
 pub use herald_base::{failpoint, unit};
 pub use herald_config::{problem, yaml};
 pub use job::{lifecycle, policy, status};

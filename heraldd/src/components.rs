@@ -30,12 +30,14 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
     let triggers = [
         trigger::cron::component(),
         trigger::etcd::component(),
+        trigger::expect::component(),
         trigger::http::component(),
         trigger::queue::component(),
         trigger::tick::component(),
     ];
     let selectors = [
         selector::all::component(),
+        selector::changed::component(),
         selector::except_map::component(),
         selector::expr::component(),
         selector::external::component(),
@@ -46,6 +48,7 @@ pub fn registry(plugins: &[LoadedPlugin]) -> Registry {
         with_max_jobs(executor::http_remote::component(), Some(MAX_JOBS_ELSEWHERE)),
         with_max_jobs(executor::http_request::component(), Some(MAX_JOBS_ELSEWHERE)),
         with_max_jobs(executor::local::component(), None),
+        with_max_jobs(executor::mail::component(), Some(executor::mail::MAX_JOBS)),
         executor::none::component(),
         executor::print::component(),
         with_max_jobs(executor::publish::component(), None),

@@ -43,9 +43,10 @@ fn is_clock(path: &str) -> bool {
     path.ends_with("/clock.rs") || path.contains("/clock/")
 }
 
-/// The store keeps core's records, importers write configurations, and the control API shows what is configured.
+/// The store keeps core's records, notices are about routers, importers write configurations, and the control API shows
+/// what is configured.
 fn may_know_routers(path: &str) -> bool {
-    let may = ["crates/control/src/model/", "crates/import/", "crates/store/"];
+    let may = ["crates/control/src/model/", "crates/import/", "crates/notices/", "crates/store/"];
     !path.starts_with("crates/") || may.iter().any(|folder| path.starts_with(folder))
 }
 

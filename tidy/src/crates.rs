@@ -104,6 +104,12 @@ const ARROWS: &[Arrows] = &[
     Arrows { from: "crates/local-jobs", product: &["crates/base", "herald-core", "crates/exec"], tests: &[] },
     // It carries out jobs, which are core's, with the client of net.
     Arrows { from: "crates/http-jobs", product: &["crates/base", "herald-core", "crates/net"], tests: &[] },
+    // It sends the mails of jobs, which are core's. Its tests speak to an SMTP server.
+    Arrows {
+        from: "crates/notices",
+        product: &["crates/base", "herald-core", "crates/mail"],
+        tests: &["e2e"],
+    },
     // It submits events to the dispatcher and shows their results.
     Arrows {
         from: "crates/requests",
@@ -127,9 +133,10 @@ const ARROWS: &[Arrows] = &[
         tests: &["herald-runner"],
     },
     Arrows { from: "crates/import", product: &["crates/base", "crates/config"], tests: &[] },
-    // The tests of these two start servers as the end-to-end tests do.
+    // The tests of these three start servers as the end-to-end tests do.
     Arrows { from: "crates/etcd", product: &["crates/base", "crates/net"], tests: &["e2e"] },
     Arrows { from: "crates/queue", product: &["crates/base", "crates/net"], tests: &["e2e"] },
+    Arrows { from: "crates/mail", product: &["crates/base", "crates/net"], tests: &["e2e"] },
     Arrows { from: "crates/publish", product: &["crates/base"], tests: &[] },
     Arrows { from: "herald-core", product: &["crates/base", "crates/config"], tests: &[] },
     Arrows {
@@ -334,6 +341,7 @@ mod tests {
                 "crates/http-jobs",
                 "crates/local-jobs",
                 "crates/metrics",
+                "crates/notices",
                 "crates/overview",
                 "crates/plugin-host",
                 "crates/projects",

@@ -3,7 +3,7 @@
 
 pub mod clock;
 pub mod ending;
-pub mod near_miss;
+pub mod name;
 pub mod output;
 pub mod secret_name;
 pub mod stop;
@@ -12,4 +12,5 @@ pub mod template_mark;
 pub mod unit;
 pub mod value;
 
+pub use name::{name_pattern, near_miss};
 pub use system::{failpoint, os_error, private_file, service_manager};

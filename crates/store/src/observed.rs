@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use herald_core::activation::Name;
 use herald_core::journal::{Journal, JournalError, Record, Records};
-use herald_core::position::Position;
+use herald_core::position::{Cursor, Position};
 use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -57,6 +57,10 @@ impl Journal for Observed {
 
     async fn reached(&self, source: &str) -> Result<Option<Position>, JournalError> {
         self.journal.reached(source).await
+    }
+
+    async fn reached_below(&self, beginning: &str) -> Result<Vec<Cursor>, JournalError> {
+        self.journal.reached_below(beginning).await
     }
 
     async fn progress(&self, event_id: &str) -> EventProgress {

@@ -20,6 +20,7 @@ mod http_request;
 mod import;
 mod job;
 mod model;
+mod notices;
 mod page;
 mod pauses;
 mod plugins;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 pub use herald_config::spec::{
-    CheckError, Description, Doubts, OptionCheck, OptionKind, OptionSpec, Options, ParamsCheck, Proof,
+    CheckError, Description, Doubts, NamedParts, OptionCheck, OptionKind, OptionSpec, Options, ParamsCheck,
+    Proof,
 };
 
 use crate::component::context::Context;

@@ -11,6 +11,7 @@ pub use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::event::activation::{EventSink, Key, NEXT, Name, NewEvent, Refused};
+use crate::event::arrivals::{Awaited, LastArrival};
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
 use crate::event::watch::EventProgress;
@@ -266,6 +267,12 @@ impl Activator {
     /// Records that a source is followed from this position on.
     pub async fn reach(&self, cursor: Cursor) {
         self.accept.reach(cursor).await;
+    }
+
+    /// Shows from now on when this came last, of any trigger or router. `None`: it is not known here.
+    #[must_use]
+    pub fn arrivals(&self, awaited: &Awaited) -> Option<LastArrival> {
+        self.accept.arrivals(awaited)
     }
 
     /// How far an event of this trigger is, also one that an earlier process accepted.

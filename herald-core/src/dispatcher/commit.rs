@@ -10,7 +10,9 @@ use tokio::time::Instant;
 use super::arrival::IncomingEvent;
 use super::batch::{Act, Batch, Writing, Written};
 use super::engine::{Engine, Phase};
+use crate::event::arrivals::Awaited;
 use crate::failpoint;
+use crate::job::lifecycle::Status;
 use crate::journal::{JournalError, Record, Records};
 
 /// How long to wait before the journal is tried again.
@@ -154,6 +156,7 @@ impl Engine {
                     let _ = reply.send(Ok(event.activation.event_id.clone()));
                 }
                 failpoint!("dispatcher-after-reply");
+                self.arrivals.came(|| Awaited::Trigger(event.activation.trigger.clone()), self.now);
                 self.route(event.activation, &HashSet::new()).await;
             }
             for act in batch.acts {
@@ -163,6 +166,9 @@ impl Engine {
                     Act::Log(job, verdict) => {
                         self.reporter.log_end(&job, &verdict);
                         self.show_ended(&job, &verdict);
+                        if verdict.status != Status::Rejected {
+                            self.arrivals.came(|| Awaited::Router(job.router.clone()), self.now);
+                        }
                     }
                     Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
                     Act::Reply(reply, id) => drop(reply.send(Ok(id))),

@@ -16,6 +16,7 @@ use super::arrival::{IncomingEvent, RecentKeys};
 use super::batch::{Act, Batch, Writing, recorded};
 use super::board::Board;
 use super::event::{Answered, DispatcherStatus, Event};
+use super::failures::FailureCounts;
 use super::perform::{Start, begin, report};
 use super::report::Reporter;
 use super::room::Room;
@@ -24,6 +25,7 @@ use super::turns::LanePlaces;
 use crate::clock::{Clock, IdMaker};
 use crate::component::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
 use crate::event::activation::{Activation, Name};
+use crate::event::arrivals::Arrivals;
 use crate::event::watch::Watch;
 use crate::failpoint;
 use crate::job::lifecycle::{self};
@@ -74,6 +76,10 @@ pub(super) struct Engine {
     /// Batches that stand, to be acted on.
     pub(super) written: VecDeque<Batch>,
     pub(super) reporter: Reporter,
+    /// How many jobs of each task failed in a row.
+    pub(super) failures: FailureCounts,
+    /// Who waits for what comes.
+    pub(super) arrivals: Arc<Arrivals>,
     idle: Vec<oneshot::Sender<()>>,
     pub(super) tasks: TaskTracker,
     pub(super) end: CancellationToken,
@@ -111,6 +117,8 @@ impl Engine {
             writing: VecDeque::new(),
             written: VecDeque::new(),
             reporter: Reporter::default(),
+            failures: FailureCounts::default(),
+            arrivals: Arc::default(),
             idle: Vec::new(),
             tasks: TaskTracker::new(),
             end: CancellationToken::new(),
@@ -133,6 +141,7 @@ impl Engine {
     pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Event>, recovered: Recovered) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut turns = 0;
+        self.resume_failures().await;
         self.take_up(recovered).await;
         self.turn().await;
         while !self.is_over() {

@@ -50,6 +50,8 @@ pub(super) struct Entry {
     pub(super) cancelled_by: Option<Arc<Actor>>,
     /// Why it is lost, however it ends, if so.
     pub(super) lost: Option<String>,
+    /// Once it has ended: how many jobs of its task failed in a row before.
+    pub(super) failures_before: u64,
 }
 
 /// Where a job is to be found.
@@ -101,6 +103,7 @@ impl Entry {
             attempts: 0,
             cancelled_by: None,
             lost: None,
+            failures_before: 0,
         }
     }
 

@@ -9,6 +9,7 @@ use super::batch::Act;
 use super::engine::{Engine, Phase};
 use super::entry::{Entry, NewEntry};
 use super::event::Answered;
+use super::failures::CountedEnd;
 use super::fill::first_attempt;
 use super::origin::Origin;
 use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
@@ -220,6 +221,10 @@ impl Engine {
         let JobEndNotes { cancelled_by, kept } = notes;
         failpoint!("dispatcher-after-finish");
         let masked = masked(mask, &verdict);
+        let CountedEnd { before, cursor } = self.failures.end(job, verdict.status);
+        if let Some(entry) = self.board.jobs.get_mut(&job.id) {
+            entry.failures_before = before;
+        }
         self.acts.push(Act::Log(job.clone(), masked.clone()));
         self.records.push(Record::Ended {
             job: job.clone(),
@@ -229,6 +234,7 @@ impl Engine {
             kept,
             at: self.now,
         });
+        self.records.extend(cursor.map(Record::Reached));
     }
 
     /// Fires `exe_done` for a job that ended, in the same batch of records as the end itself.
@@ -248,6 +254,7 @@ impl Engine {
             started_at: entry.started_at,
             ended_at: self.now,
             attempts: entry.attempts,
+            failures_before: entry.failures_before,
         });
         let depth = job.chain_depth.saturating_add(1);
         let activation = self.activation(Name::from(EXE_DONE), params.into(), depth);

@@ -10,6 +10,7 @@ mod ending;
 mod engine;
 mod entry;
 mod event;
+mod failures;
 mod fill;
 mod incoming;
 mod jobs;
@@ -41,6 +42,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::event::activation::{EventSink, Key, Name, NewEvent, Refused};
 use crate::event::actor::Actor;
+use crate::event::arrivals::{Arrivals, Awaited, LastArrival};
 use crate::event::position::{Cursor, Position};
 use crate::event::watch::EventProgress;
 use crate::job::Job;
@@ -74,6 +76,7 @@ pub struct Handle {
     journal: Arc<dyn Journal>,
     clock: Arc<dyn Clock>,
     rejections: Arc<Mutex<BTreeMap<Name, u64>>>,
+    arrivals: Arc<Arrivals>,
 }
 
 impl Dispatcher {
@@ -84,9 +87,10 @@ impl Dispatcher {
         let (room_sender, room) = watch::channel(Room::default());
         let (journal, clock) = (setup.journal.clone(), setup.clock.clone());
         let (engine, recovered) = Engine::new(setup, sender.clone(), room_sender);
+        let arrivals = engine.arrivals.clone();
         let task = tokio::spawn(engine.run(receiver, recovered));
         let rejections = Arc::default();
-        Self { handle: Handle { events: sender, room, journal, clock, rejections }, task }
+        Self { handle: Handle { events: sender, room, journal, clock, rejections, arrivals }, task }
     }
 
     /// The way to send events.
@@ -226,6 +230,10 @@ impl EventSink for Handle {
                 None
             }
         }
+    }
+
+    fn arrivals(&self, awaited: &Awaited) -> Option<LastArrival> {
+        Some(self.arrivals.follow(awaited))
     }
 
     async fn reach(&self, cursor: Cursor) {

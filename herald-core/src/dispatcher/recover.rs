@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::batch::Act;
 use super::engine::Engine;
 use super::entry::{Entry, NewEntry};
+use super::failures;
 use super::queue::JITTER;
 use super::restore::restore_all;
 use crate::component::executor::{Execution, Executor, Failure, Outcome};
@@ -22,6 +23,18 @@ const UNKNOWN_WAIT: Duration = Duration::from_secs(3 * 60 * 60);
 const INEXACT: Duration = Duration::from_secs(1);
 
 impl Engine {
+    /// Goes on with the counts that earlier processes recorded.
+    pub(super) async fn resume_failures(&mut self) {
+        match self.journal.reached_below(failures::SOURCES).await {
+            Ok(recorded) => self.failures.resume(recorded),
+            Err(error) => {
+                tracing::warn!(
+                    "how often jobs failed in a row cannot be read, and is counted from 0: {error}"
+                );
+            }
+        }
+    }
+
     /// Puts everything back where it stood; what is to be done follows in the first turn.
     pub(super) async fn take_up(&mut self, recovered: Recovered) {
         if let Some(newest) = &recovered.newest {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::event::actor::Actor;
+use crate::event::arrivals::{Awaited, LastArrival};
 pub use crate::event::name::Name;
 use crate::event::position::{Cursor, Position};
 use crate::event::trigger_param::TriggerParam;
@@ -215,6 +216,12 @@ pub trait EventSink: Send + Sync + 'static {
     async fn known(&self, key: &Key) -> Result<Option<Name>, Refused> {
         let _ = key;
         Ok(None)
+    }
+
+    /// Shows from now on when this came last. `None`: it is not known here.
+    fn arrivals(&self, awaited: &Awaited) -> Option<LastArrival> {
+        let _ = awaited;
+        None
     }
 
     /// Records that a source is followed from this position on.

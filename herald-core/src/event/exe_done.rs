@@ -12,6 +12,8 @@ use crate::value::secret::Mask;
 
 /// How many jobs of a chain are nested in the `trigger_param` of the next one.
 const MOST_LINKS: u32 = 8;
+/// Which parameter says how many jobs failed in a row before.
+pub const FAILURES_BEFORE: &str = "failures_before";
 /// In place of the others: the id of the event that holds them.
 const CUT: &str = "_cut";
 /// The parameter of a request that is for this node alone: it came from another one, which has sent it to all others.
@@ -35,6 +37,8 @@ pub struct FinishedJob<'a> {
     pub ended_at: Timestamp,
     /// How many attempts were started.
     pub attempts: u32,
+    /// How many jobs of its task failed in a row before it.
+    pub failures_before: u64,
 }
 
 /// The parameters of `exe_done`: those of the job and what [`descriptions`] says, secrets hidden.
@@ -60,6 +64,7 @@ pub fn exe_done_param(finished: &FinishedJob<'_>) -> Params {
         ("started_at", finished.started_at.map_or(Value::Null, time)),
         ("ended_at", time(finished.ended_at)),
         ("attempts", Value::from(finished.attempts)),
+        (FAILURES_BEFORE, Value::from(finished.failures_before)),
         ("by", by),
     ] {
         params.insert(key.to_owned(), value);
@@ -207,6 +212,11 @@ fn exe_done_description() -> Description {
     .gives("ended_at", "when the job ended")
     .gives("attempts", "how many attempts were started")
     .gives(
+        FAILURES_BEFORE,
+        "how many jobs of the same router and task failed in a row before this one (`failed`, `timed_out`, `lost`; those \
+         that were cancelled are not counted); 0 after a success",
+    )
+    .gives(
         "by",
         "who or what caused the job: `user`, `via` (`cli`, `api`, `token`, `password`, `jwt`, `proxy`, or the name of a trigger of type `http`), \
          `address`, `reason`, each a string or null. A chain inherits it from the event that began it. Null when \
@@ -306,7 +316,16 @@ mod tests {
     fn done(job: &Job, verdict: &Verdict, mask: &Mask) -> Params {
         let (queued_at, ended_at) = (at(0), at(2));
         let started_at = (verdict.status != Status::Cancelled).then(|| at(1));
-        exe_done_param(&FinishedJob { job, verdict, mask, queued_at, started_at, ended_at, attempts: 2 })
+        exe_done_param(&FinishedJob {
+            job,
+            verdict,
+            mask,
+            queued_at,
+            started_at,
+            ended_at,
+            attempts: 2,
+            failures_before: 1,
+        })
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod actor;
+pub mod arrivals;
 pub mod exe_done;
 pub mod name;
 mod object_text;

@@ -242,6 +242,7 @@ impl OptionMessage {
             check,
             missing_means: self.missing_means,
             is_code: self.is_code,
+            names: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod crashes;
 mod dispatching;
 mod doubles;
 mod ending;
+mod failures;
 mod fairness;
 mod ordered;
 mod pauses;

@@ -11,6 +11,7 @@ mod fleet;
 mod history;
 mod include;
 mod log;
+mod named;
 mod node;
 mod page;
 mod plugin;
@@ -270,6 +271,7 @@ impl Checker<'_> {
         };
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
         self.problems.extend(problems);
+        self.problems.extend(named::problems(&top, router, &known, &workflow));
         // An application has a router of its own, also where something in the file is wrong.
         let has_apps = top.get("app").and_then(Value::as_object).is_some_and(|apps| !apps.is_empty());
         if !has_apps && (router.is_null() || router.as_object().is_some_and(Map::is_empty)) {

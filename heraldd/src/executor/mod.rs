@@ -3,6 +3,7 @@
 pub mod http_remote;
 pub mod http_request;
 pub mod local;
+pub mod mail;
 pub mod none;
 pub mod print;
 pub mod publish;

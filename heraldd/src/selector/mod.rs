@@ -7,6 +7,7 @@ use herald_core::spec::CheckError;
 use serde_json::Value;
 
 pub mod all;
+pub mod changed;
 pub mod except_map;
 pub mod expr;
 pub mod external;

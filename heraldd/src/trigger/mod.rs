@@ -2,6 +2,7 @@
 
 pub mod cron;
 pub mod etcd;
+pub mod expect;
 pub mod http;
 pub mod queue;
 pub mod tick;

@@ -49,6 +49,11 @@ async fn cron() {
 }
 
 #[tokio::test]
+async fn expect() {
+    trigger_conforms(trigger::expect::component(), json!({"router": "r", "within": 1})).await;
+}
+
+#[tokio::test]
 async fn http() {
     let folder = tempfile::tempdir().unwrap();
     let given = json!({"port": 0, "unix_socket": folder.path().join("herald.sock")});
@@ -61,6 +66,7 @@ async fn selectors() {
     selector_conforms(selector::match_map::component(), json!({})).await;
     selector_conforms(selector::except_map::component(), json!({})).await;
     selector_conforms(selector::skip::component(), json!({})).await;
+    selector_conforms(selector::changed::component(), json!({"routers": "*"})).await;
 }
 
 #[tokio::test]
@@ -95,4 +101,13 @@ async fn http_remote() {
         "timeout": 2,
     });
     executor_conforms(executor::http_remote::component(), given, Some(json!({"cmd": "sleep"}))).await;
+}
+
+/// Against a mail server that takes connections and never greets.
+#[tokio::test]
+async fn mail() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let given = json!({"server": "127.0.0.1", "port": port, "from": "herald@example.com", "timeout": 2});
+    executor_conforms(executor::mail::component(), given, Some(json!({"to": "ops@example.com"}))).await;
 }

@@ -6,6 +6,8 @@ mod check_error;
 mod fields;
 pub(crate) mod home;
 pub mod markdown;
+mod named;
+mod named_part;
 pub mod plain;
 mod schema;
 mod size;
@@ -15,6 +17,7 @@ mod value_error;
 use std::sync::Arc;
 
 pub use check_error::CheckError;
+pub use named_part::{NamedPart, NamedParts};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -85,6 +88,8 @@ pub struct OptionSpec {
     pub missing_means: Option<String>,
     /// Of a parameter: it is a program, which no event may write. It cannot be a template.
     pub is_code: bool,
+    /// What of the same configuration its value names.
+    pub names: Option<NamedPart>,
 }
 
 impl OptionSpec {
@@ -99,6 +104,7 @@ impl OptionSpec {
             check: None,
             missing_means: None,
             is_code: false,
+            names: None,
         }
     }
 
@@ -127,6 +133,20 @@ impl OptionSpec {
     #[must_use]
     pub fn code(mut self) -> Self {
         self.is_code = true;
+        self
+    }
+
+    /// Its value names something in this section of the same configuration, which must be there.
+    #[must_use]
+    pub fn naming(mut self, section: &'static str) -> Self {
+        self.names = Some(NamedPart { section, takes_patterns: false });
+        self
+    }
+
+    /// The same, or it is a pattern of such names.
+    #[must_use]
+    pub fn naming_patterns(mut self, section: &'static str) -> Self {
+        self.names = Some(NamedPart { section, takes_patterns: true });
         self
     }
 

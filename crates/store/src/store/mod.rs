@@ -1,6 +1,7 @@
 //! The store: journal and history in the `state_dir`. One thread writes the journal, another one takes it into the
 //! history when there is time, or when somebody asks. Questions have a connection of their own and never delay either.
 
+mod cursors;
 mod indexer;
 mod keys;
 mod progress;
@@ -25,7 +26,7 @@ use async_trait::async_trait;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, JournalError, Records};
-use herald_core::position::Position;
+use herald_core::position::{Cursor, Position};
 use herald_core::watch::EventProgress;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -258,6 +259,17 @@ impl Journal for JournalStore {
         });
         let found = found.await.map_err(|error| JournalError(error.to_string()))?;
         Ok(found.map(Position::from_bytes))
+    }
+
+    async fn reached_below(&self, beginning: &str) -> Result<Vec<Cursor>, JournalError> {
+        // First those that are on their way: what is taken into the file meanwhile is then in both.
+        let newer = self.unindexed.reached_below(beginning);
+        let beginning = beginning.to_owned();
+        let found = self.ask_file(move |connection| cursors::below(connection, &beginning));
+        let mut found = found.await.map_err(|error| JournalError(error.to_string()))?;
+        found.retain(|old| newer.iter().all(|new| new.source != old.source));
+        found.extend(newer);
+        Ok(found)
     }
 
     async fn progress(&self, event_id: &str) -> EventProgress {

@@ -159,6 +159,15 @@ impl Unindexed {
         }
     }
 
+    /// The sources whose names begin with this.
+    pub(crate) fn reached_below(&self, beginning: &str) -> Vec<Cursor> {
+        let table = self.table();
+        let below = table.positions.iter().filter(|(source, _)| source.starts_with(beginning));
+        below
+            .map(|(source, position)| Cursor { source: source.clone(), position: position.clone() })
+            .collect()
+    }
+
     /// Up to which position a source was followed.
     pub(crate) fn reached(&self, source: &str) -> Option<Position> {
         self.table().positions.get(source).cloned()

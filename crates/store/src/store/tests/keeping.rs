@@ -134,8 +134,19 @@ async fn keys_hold_for_their_window_and_positions_are_kept() {
     for (source, found) in &positions {
         assert_eq!(store.reached(source).await.unwrap(), *found);
     }
+    let below = async |store: &JournalStore, beginning: &str| {
+        let mut found = store.reached_below(beginning).await.unwrap();
+        found.sort_by(|one, other| one.source.cmp(&other.source));
+        found.into_iter().map(|cursor| cursor.source.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(below(&store, "").await, ["cron", "other"]);
+    assert_eq!(below(&store, "ot").await, ["other"]);
     drop(store);
     let store = open(folder.path());
+    for (beginning, found) in [("c", &["cron"][..]), ("cron2", &[]), ("_ron", &[]), ("", &["cron", "other"])]
+    {
+        assert_eq!(below(&store, beginning).await, found, "{beginning}, from the history");
+    }
     for (source, found) in positions {
         assert_eq!(store.reached(source).await.unwrap(), found, "{source}, from the history");
     }

@@ -1,0 +1,248 @@
+//! A connection to an SMTP server, up to where commands are sent: in the clear, or encrypted by herald-net's TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use herald_base::os_error;
+use herald_net::tls::{ClientConfig, ClientFiles, ClientTls, explain};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
+use lettre::transport::smtp::extension::ClientId;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::error::{MailError, MailErrorKind};
+use crate::server::{Encryption, MailServer};
+
+/// The most bytes that a server may send for one mail.
+const MOST_BYTES: usize = 1 << 20;
+/// The most bytes of one of its answers before the connection is encrypted.
+const LONGEST_ANSWER: usize = 16 << 10;
+/// What comes from the server before it is asked for anything. After STARTTLS it greets nobody again.
+const GREETED: &[u8] = b"220 encrypted\r\n";
+
+/// Connects, and encrypts the connection where that is wanted.
+pub(crate) async fn connect(server: &MailServer) -> Result<AsyncSmtpConnection, MailError> {
+    let config = match server.encryption {
+        Encryption::None => None,
+        Encryption::StartTls | Encryption::Implicit => Some(tls_config(server).await?),
+    };
+    let (mut stream, peer) = tcp(server).await?;
+    let own_name = ClientId::Domain(server.own_name.clone());
+    let stream: Box<dyn AsyncTokioStream> = match config {
+        None => Box::new(SmtpStream::new(stream, peer, b"")),
+        Some(config) => {
+            let is_greeted = server.encryption == Encryption::StartTls;
+            if is_greeted {
+                start_tls(server, &mut stream).await?;
+            }
+            let encrypted = encrypt(server, config, stream).await?;
+            Box::new(SmtpStream::new(encrypted, peer, if is_greeted { GREETED } else { b"" }))
+        }
+    };
+    let connected = AsyncSmtpConnection::connect_with_transport(stream, &own_name).await;
+    connected.map_err(|error| {
+        let why = os_error::plain(&error.to_string());
+        unreachable(server, format!("it does not greet as an SMTP server does ({why}); {}", ports()))
+    })
+}
+
+/// An error of the connection.
+fn unreachable(server: &MailServer, what: impl std::fmt::Display) -> MailError {
+    MailError::new(MailErrorKind::Unreachable, format!("{}: {what}", server.address()))
+}
+
+fn ports() -> &'static str {
+    "check `port` and `tls`: usually 587 is `starttls`, 465 `implicit`, 25 on this machine `none`"
+}
+
+async fn tls_config(server: &MailServer) -> Result<Arc<ClientConfig>, MailError> {
+    let files = ClientFiles { ca: server.ca.clone(), identity: None };
+    let loaded = tokio::task::spawn_blocking(move || ClientTls::load(files)).await;
+    let loaded = loaded.map_err(|error| unreachable(server, error))?;
+    let tls = loaded.map_err(|error| MailError::invalid(format!("{}: {error}", error.option)))?;
+    let mut config = ClientConfig::clone(&*tls.config().await);
+    // Its protocol is not HTTP.
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
+/// Connects to the first of the server's addresses that accepts.
+async fn tcp(server: &MailServer) -> Result<(TcpStream, SocketAddr), MailError> {
+    let addresses = tokio::net::lookup_host((server.server.as_str(), server.port)).await;
+    let addresses: Vec<SocketAddr> = addresses.map(Iterator::collect).unwrap_or_default();
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok((stream, address)),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(error) => {
+            let error = os_error::plain(&error.to_string());
+            unreachable(server, format!("{error}; {}", ports()))
+        }
+        None => unreachable(server, "the name of the server cannot be resolved; check `server` and the DNS"),
+    })
+}
+
+async fn encrypt(
+    server: &MailServer,
+    config: Arc<ClientConfig>,
+    stream: TcpStream,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, MailError> {
+    let name = ServerName::try_from(server.server.clone())
+        .map_err(|_| MailError::invalid(format!("server: \"{}\" is not a valid name", server.server)))?;
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
+        let why = explain(&error).unwrap_or_else(|| os_error::plain(&error.to_string()));
+        // The option of a mail server has another name than that of an HTTP client.
+        let why =
+            why.replace("`tls: {ca}`", "`ca`").replace(": is its address http:// rather than https://?", "");
+        unreachable(server, format!("{why}; {}", ports()))
+    })
+}
+
+/// Asks the server to encrypt the connection. Its answers are read byte by byte: what somebody on the way put behind
+/// the last one is then the beginning of a handshake, which fails, and not an answer that seems to be encrypted.
+async fn start_tls(server: &MailServer, stream: &mut TcpStream) -> Result<(), MailError> {
+    expect(server, stream, "220").await?;
+    say(server, stream, &format!("EHLO {}\r\n", server.own_name)).await?;
+    let offers = expect(server, stream, "250").await?;
+    let offers_tls = offers
+        .lines()
+        .any(|line| line.get(4..).is_some_and(|offer| offer.trim().eq_ignore_ascii_case("STARTTLS")));
+    if !offers_tls {
+        return Err(unreachable(
+            server,
+            "the server offers no STARTTLS, and nothing was sent; use `tls: implicit` (port 465), or `tls: none` where \
+             everybody on the way may read it",
+        ));
+    }
+    say(server, stream, "STARTTLS\r\n").await?;
+    expect(server, stream, "220").await.map(drop)
+}
+
+async fn say(server: &MailServer, stream: &mut TcpStream, command: &str) -> Result<(), MailError> {
+    let written = stream.write_all(command.as_bytes()).await;
+    written.map_err(|error| unreachable(server, os_error::plain(&error.to_string())))
+}
+
+/// Reads an answer that begins with this code.
+async fn expect(server: &MailServer, stream: &mut TcpStream, code: &str) -> Result<String, MailError> {
+    let (mut answer, mut line) = (String::new(), Vec::new());
+    while answer.len() < LONGEST_ANSWER {
+        let byte = stream.read_u8().await.map_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+                _ => os_error::plain(&error.to_string()),
+            };
+            unreachable(server, format!("{why} before it was encrypted; {}", ports()))
+        })?;
+        line.push(byte);
+        if byte != b'\n' {
+            if line.len() > LONGEST_ANSWER {
+                break;
+            }
+            continue;
+        }
+        answer.push_str(&String::from_utf8_lossy(&line));
+        // Lines that are not the last one have a dash behind the code.
+        let is_last = line.get(3) != Some(&b'-');
+        line.clear();
+        if is_last {
+            let shown = one_line(&answer);
+            return if answer.starts_with(code) {
+                Ok(answer)
+            } else {
+                Err(unreachable(
+                    server,
+                    format!("it answered {shown:?}, before it was encrypted; {}", ports()),
+                ))
+            };
+        }
+    }
+    Err(unreachable(server, format!("its answer is too long for an SMTP server; {}", ports())))
+}
+
+/// An answer as a part of a sentence.
+pub(crate) fn one_line(answer: &str) -> String {
+    const LONGEST: usize = 300;
+    let words: Vec<&str> = answer.split(|c: char| c.is_control() || c.is_whitespace()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// A stream that is read within a bound, perhaps after a greeting that was read already.
+#[derive(Debug)]
+struct SmtpStream<S> {
+    stream: S,
+    peer: SocketAddr,
+    greeting: &'static [u8],
+    /// How many bytes the server may still send.
+    left: usize,
+}
+
+impl<S> SmtpStream<S> {
+    fn new(stream: S, peer: SocketAddr, greeting: &'static [u8]) -> Self {
+        Self { stream, peer, greeting, left: MOST_BYTES }
+    }
+}
+
+impl<S> AsyncTokioStream for SmtpStream<S>
+where
+    S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug,
+{
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for SmtpStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.greeting.is_empty() {
+            let (now, later) = this.greeting.split_at(this.greeting.len().min(into.remaining()));
+            into.put_slice(now);
+            this.greeting = later;
+            return Poll::Ready(Ok(()));
+        }
+        let before = into.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, into);
+        let came = into.filled().len() - before;
+        match this.left.checked_sub(came) {
+            Some(left) => this.left = left,
+            None => return Poll::Ready(Err(io::Error::other("the server sends too much"))),
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for SmtpStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
