@@ -56,7 +56,18 @@ app:
     mode: releases
     path: '@DIR@/www/shop'
     nodes: [web1]
-@APPS@router:
+@APPS@board:
+  shop:
+    title: Shop
+    tile:
+      orders: {title: Orders, router: report, path: result/orders, unit: orders, warn: 30, alert: 90}
+      over_time: {title: Orders over time, router: report, path: result/orders, show: line, unit: orders, since: 1h}
+      ledger: {title: Entries of the ledger, router: report, path: result/entries, alert: 5}
+      disks: {title: Disks, router: report, path: result/disks, show: table}
+      note: {title: Last note, router: report, path: result/note, show: text}
+      backup: {title: Backup, router: backup_db, path: status, show: text}
+      later: {title: Not yet, router: reindex, path: result/size}
+router:
   backup_db:
     trigger: manual
     selector: match_map
@@ -68,7 +79,7 @@ app:
     selector: match_map
     select_param: {match_key: job, match_value: report}
     task: {write: sh}
-    job_param: {cmd: sh, arg: [-c, 'echo "41 orders of yesterday"']}
+    job_param: {cmd: echo, arg: '@REPORT@'}
   reindex:
     trigger: manual
     selector: match_map
@@ -100,6 +111,10 @@ const ODD: &str = r#"  @HOSTILE@:
     task: {try: {executor: sh, policy: {retry: {max: 2, delay: 100ms, on: [failed]}}}}
     job_param: {cmd: sh, arg: [-c, 'echo "attempt $HERALD_ATTEMPT"; exit 1']}
 "#;
+
+/// What the router `report` finds.
+const REPORT: &str = r#"{"orders": 41, "entries": 18446744073709551617, "note": "closed <b>in time</b>",
+  "disks": [{"disk": "/", "used": 71}, {"disk": "/var/lib/a/folder/with/a/long/name", "used": 93}]}"#;
 
 /// An application that is held.
 const HELD: &str = r#"  wiki:
@@ -180,6 +195,7 @@ impl PageSite {
         let site = Self::busy(&format!("{}{odd}", TYPICAL.replace("@APPS@", HELD)), &jobs);
         site.on_socket(&["deploy", "shop", "--wait"]);
         site.on_socket(&["hold", "wiki", "--reason", HOSTILE]);
+        site.on_socket(&["pause", "reindex", "--reason", HOSTILE]);
         site.release("Dark mode");
         std::fs::write(site.place.path("www/shop/current/index.html"), "edited by hand").unwrap();
         for path in ["/v1/apps/shop?refresh=true", "/v1/apps/shop/commits?refresh=true"] {
@@ -200,6 +216,7 @@ impl PageSite {
     fn busy(config: &str, jobs: &[&str]) -> Self {
         let head = HEAD.split("trigger:").next().unwrap();
         let config = format!("{head}{config}")
+            .replace("@REPORT@", &REPORT.replace('\n', ""))
             .replace("@RUNNER@", &free_port().to_string())
             .replace("@AWAY@", &free_port().to_string());
         let site = Self::new(&config);
