@@ -71,6 +71,18 @@ pub fn status(word: &str) -> Markup {
     html! { span class={ "status " (kind) } { span aria-hidden="true" { (shape) } " " (word) } }
 }
 
+/// The shape of a kind of status, for the beginning of a sentence that says it in words.
+#[must_use]
+pub fn sign(kind: &str) -> Markup {
+    let shape = match kind {
+        "good" => "✓",
+        "busy" => "▶",
+        "odd" => "▲",
+        _ => "✕",
+    };
+    html! { span class=(kind) aria-hidden="true" { (shape) } " " }
+}
+
 /// How long a job ran, or has been running.
 #[must_use]
 pub fn duration(frame: &Frame<'_>, from: Option<&str>, to: Option<&str>) -> String {
@@ -194,12 +206,32 @@ pub fn next_page(frame: &Frame<'_>, key: &str, cursor: Option<&str>) -> Markup {
         next.append_pair(key, cursor);
         format!("{}?{}", frame.site.to(path), next.finish())
     });
+    let is_first = frame.asked(key).is_none();
     html! {
-        nav.pages aria-label="Pages" {
-            @if frame.asked(key).is_some() { a href=(frame.site.to(path)) { "Newest" } }
-            @if let Some(next) = next { a rel="next" href=(next) { "Older" } }
+        @if next.is_some() || !is_first {
+            nav.pages aria-label="Pages" {
+                @if !is_first { a href=(frame.site.to(path)) { "Newest" } }
+                @if let Some(next) = next { a rel="next" href=(next) { "Older" } }
+            }
         }
     }
+}
+
+/// In place of a list without entries: what is so where it is filtered, and what where it is not.
+#[must_use]
+pub fn empty_list(frame: &Frame<'_>, path: &str, filtered: &str, unfiltered: &str) -> Markup {
+    html! {
+        p.empty {
+            @if frame.address.contains('?') { (filtered) " " a href=(frame.site.to(path)) { "Show all" } }
+            @else { (unfiltered) }
+        }
+    }
+}
+
+/// A count with its noun.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A table of jobs.

@@ -100,6 +100,7 @@ impl Frame<'_> {
     /// The whole document of a screen. `title` is its name, `body` what is below its heading.
     #[must_use]
     pub fn screen(&self, title: &str, body: &Markup) -> String {
+        let title = without_direction(title);
         let done = self.asked("done");
         let done = done.and_then(|done| DONE.iter().find(|(word, _)| *word == done));
         let main = html! {
@@ -166,5 +167,26 @@ impl Frame<'_> {
         }
         let is_below = here.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
         (path != "/" && is_below).then_some("true")
+    }
+}
+
+/// Without the characters that change the direction of what follows: in a heading and in the title of a tab there is
+/// more than the name that has them.
+fn without_direction(text: &str) -> String {
+    let is_control = |c: char| matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !is_control(*c)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_turn_what_follows_them() {
+        for (text, expected) in
+            [("a \u{202e}txt.exe ▸ 1", "a txt.exe ▸ 1"), ("\u{2067}a\u{2069}", "a"), ("שלום", "שלום")]
+        {
+            assert_eq!(without_direction(text), expected);
+        }
     }
 }

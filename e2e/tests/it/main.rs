@@ -8,6 +8,7 @@
 
 mod access;
 mod api;
+mod browser;
 mod calendar;
 mod commands;
 mod components;

@@ -452,7 +452,7 @@ fn what_jobs_say_is_text() {
     assert!(text.contains("***"), "{text}");
     assert!(text.contains("<span class=\"a1\">red</span> &lt;img src=x onerror=alert(1)&gt;"), "{text}");
     assert!(text.contains("id=\"L1\"") && text.contains("href=\"#L1\""), "{text}");
-    assert!(screens[5].text().contains("1 lines with"), "{}", screens[5].text());
+    assert!(screens[5].text().contains("1 line with"), "{}", screens[5].text());
 }
 
 #[test]

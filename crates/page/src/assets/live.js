@@ -1,11 +1,11 @@
 // Keeps the screen up to date: one stream while the tab is seen, polling when the stream is down.
 import { parse } from "./trusted.js";
 
-const GAP = 500, POLL = 5000;
+const GAP = 500, POLL = 5000, AGAIN = 2000;
 const banner = document.getElementById("stream");
 
 export function follow(base, dress) {
-  let source = null, timer = 0, last = 0, wanted = false, poll = 0, fails = 0;
+  let source = null, timer = 0, last = 0, wanted = false, poll = 0, slow = 0;
 
   const say = (text) => { banner.textContent = text; banner.hidden = text === ""; };
   const leave = () => { stop(); location.href = `${base}/login?to=${encodeURIComponent(here())}`; };
@@ -23,6 +23,13 @@ export function follow(base, dress) {
       if (source && source.readyState === EventSource.OPEN) say("");
     }
     if (wanted) soon();
+    again();
+  }
+
+  // What a running job writes is not announced.
+  function again() {
+    clearTimeout(slow);
+    if (document.querySelector("[data-again]")) slow = setTimeout(soon, AGAIN);
   }
 
   // Exchanges the parts that changed, unless somebody writes in them.
@@ -31,6 +38,9 @@ export function follow(base, dress) {
       const old = document.getElementById(now.id);
       dress(now);
       if (!old || old.isEqualNode(now)) continue;
+      // What is selected may be about to be copied.
+      const selection = getSelection();
+      if (!selection.isCollapsed && selection.containsNode(old, true)) continue;
       const focus = document.activeElement;
       const isIn = old.contains(focus);
       if (isIn && focus.matches("input, select, textarea")) continue;
@@ -39,12 +49,13 @@ export function follow(base, dress) {
         const same = [...now.querySelectorAll("details > summary")].find((s) => s.textContent === open.textContent);
         if (same) same.parentElement.open = true;
       }
-      const key = isIn ? focus.getAttribute("href") : null;
+      const page = document.documentElement;
+      const isAtEnd = "again" in old.dataset && page.scrollTop > 0 && page.scrollTop + innerHeight > page.scrollHeight - 40;
+      const isSame = (one) => one.getAttribute("href") === focus.getAttribute("href") && one.textContent === focus.textContent;
+      const same = isIn && [...now.querySelectorAll(focus.localName)].find(isSame);
       old.replaceWith(now);
-      if (isIn) {
-        const again = key && [...now.querySelectorAll("a[href]")].find((a) => a.getAttribute("href") === key);
-        (again || document.getElementById("main")).focus({ preventScroll: true });
-      }
+      if (isIn) (same || document.getElementById("main")).focus({ preventScroll: true });
+      if (isAtEnd) page.scrollTop = page.scrollHeight;
     }
   }
 
@@ -58,10 +69,10 @@ export function follow(base, dress) {
   function start() {
     if (source || document.hidden) return;
     source = new EventSource(`${base}/v1/stream`);
-    source.onopen = () => { clearInterval(poll); poll = 0; if (fails) soon(); fails = 0; say(""); };
+    // What happened between the answer with this screen and the opening was not announced.
+    source.onopen = () => { clearInterval(poll); poll = 0; say(""); soon(); };
     for (const kind of ["event", "job", "missed"]) source.addEventListener(kind, soon);
     source.onerror = () => {
-      fails += 1;
       say("Live updates are interrupted; this screen is refreshed every 5 seconds.");
       if (!poll) poll = setInterval(soon, POLL);
       // Closed for good: by the end of the session, or by something in between.

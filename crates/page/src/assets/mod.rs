@@ -19,8 +19,8 @@ pub struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// All files.
-pub const ASSETS: [Asset; 5] = [
+/// All files. The scripts are served as one, `page.js`, with which a browser asks once and not for one after the other.
+const ASSETS: [Asset; 5] = [
     Asset { name: "page.css", content_type: "text/css; charset=utf-8", text: include_str!("page.css") },
     Asset { name: "page.js", content_type: SCRIPT, text: include_str!("page.js") },
     Asset { name: "live.js", content_type: SCRIPT, text: include_str!("live.js") },
@@ -44,10 +44,26 @@ pub fn address(site: &Site, name: &str) -> String {
     site.to(&format!("/assets/{}/{name}", version()))
 }
 
-/// The file of this name.
+/// The file of this name, as it is served.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Asset> {
-    ASSETS.iter().find(|asset| asset.name == name)
+pub fn find(name: &str) -> Option<Asset> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name)?;
+    match (asset.content_type == SCRIPT, asset.name) {
+        (true, "page.js") => Some(Asset { text: script(), ..*asset }),
+        (true, _) => None,
+        (false, _) => Some(Asset { ..*asset }),
+    }
+}
+
+/// The modules as one: what they import of each other is in the same scope.
+fn script() -> &'static str {
+    static SCRIPT_TEXT: OnceLock<String> = OnceLock::new();
+    SCRIPT_TEXT.get_or_init(|| {
+        // Those that others import come first.
+        let modules = ASSETS.iter().rev().filter(|asset| asset.content_type == SCRIPT);
+        let lines = modules.flat_map(|asset| asset.text.lines()).filter(|line| !line.starts_with("import "));
+        lines.flat_map(|line| [line.strip_prefix("export ").unwrap_or(line), "\n"]).collect()
+    })
 }
 
 #[cfg(test)]
@@ -73,6 +89,9 @@ mod tests {
                 assert!(is_policy || is_namespace || !asset.text.contains(sink), "{}: {sink}", asset.name);
             }
         }
-        assert!(find("page.css").is_some() && find("../lib.rs").is_none());
+        assert!(find("page.css").is_some() && find("../lib.rs").is_none() && find("live.js").is_none());
+        let script = find("page.js").unwrap().text;
+        assert!(script.contains("function follow(") && script.contains("createPolicy"), "{script}");
+        assert!(!script.lines().any(|line| line.starts_with("import ") || line.starts_with("export ")));
     }
 }

@@ -50,4 +50,7 @@ for (const item of document.querySelectorAll("[data-zone]")) {
 }
 
 dress(document);
+// The navigation of a narrow screen is one row, of which the end may be out of sight.
+const current = document.querySelector("header nav [aria-current]");
+if (current) current.closest("nav").scrollLeft = current.offsetLeft - 60;
 if ("live" in document.body.dataset) follow(base, dress);

@@ -33,7 +33,7 @@ pub fn routers(frame: &Frame<'_>, routers: &[RouterResource], triggers: &[Trigge
                 button type="submit" { "Filter" }
             }
             section #routers data-part {
-                @if shown.is_empty() { p.empty { "No router matches." } }
+                @if shown.is_empty() { (elements::empty_list(frame, "/routers", "No router matches.", "No router is configured. The section “router” names what each trigger starts.")) }
                 @else { div.scroll tabindex="0" role="region" aria-label="Routers" { table {
                     thead { tr { th { "Router" } th { "Trigger" } th { "Selector" } th { "Tasks" } th { "Jobs" } th { "Pause" } } }
                     tbody { @for router in page { (router_row(frame, router)) } }
@@ -132,7 +132,7 @@ pub fn nodes(frame: &Frame<'_>, nodes: &[NodeResource]) -> String {
                         td { (node.version.as_deref().unwrap_or("–")) }
                         td { (node.running.map_or("–".to_owned(), |running| running.to_string())) }
                         td { (node.clock_difference_ms.map_or("–".to_owned(), human_time::ahead)) }
-                        td.text { (node.host) }
+                        td.name { (node.host) }
                         td.text { bdi { (node.error.as_deref().unwrap_or_default()) } }
                     } } }
                 } } }

@@ -38,7 +38,7 @@ pub fn screen(frame: &Frame<'_>, sessions: &[SessionRow]) -> String {
             @if sessions.is_empty() { p.soft { "This request needed no session: it was proved by a token, or by a proxy." } }
             @else {
                 div.scroll tabindex="0" role="region" aria-label="Sessions" { table {
-                    thead { tr { th { "Since" } th { "Used" } th { "From" } th { "Browser" } th { "" } } }
+                    thead { tr { th { "Since" } th { "Used" } th { "From" } th { "Browser" } th { "Act" } } }
                     tbody { @for one in sessions { tr {
                         td { (elements::time(frame, &one.since)) }
                         td { (elements::time(frame, &one.used)) }

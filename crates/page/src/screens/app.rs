@@ -4,7 +4,7 @@ use herald_control::model::{AppPlanResource, AppResource, CommitResource, Deploy
 use maud::{Markup, html};
 
 use super::apps::revision;
-use crate::elements::{self, ACTS, ActButton, PartUnavailable, word};
+use crate::elements::{self, ACTS, ActButton, PartUnavailable, sign, word};
 use crate::frame::Frame;
 
 /// What the screen shows.
@@ -37,13 +37,13 @@ fn state(frame: &Frame<'_>, app: &AppResource) -> Markup {
     html! {
         section #state data-part {
             @if let Some(hold) = &app.hold {
-                p.wrong { "▲ Held by " bdi { (hold.by) } " since " (elements::time(frame, &hold.since)) ": " bdi { (hold.reason) }
+                p.wrong { (sign("odd")) "Held by " bdi { (hold.by) } " since " (elements::time(frame, &hold.since)) ": " bdi { (hold.reason) }
                     @if let Some(until) = &hold.until { ", until " (elements::time(frame, until)) } }
             }
-            @if let Some(freeze) = &app.freeze { p.wrong { "▲ Frozen: " bdi { (freeze) } } }
-            @if let Some(running) = &app.running { p.notice { "▶ Deployment " bdi { (running) } " is under way." } }
+            @if let Some(freeze) = &app.freeze { p.wrong { (sign("odd")) "Frozen: " bdi { (freeze) } } }
+            @if let Some(running) = &app.running { p.notice { (sign("busy")) "Deployment " bdi { (running) } " is under way." } }
             dl.card {
-                dt { "Live" } dd { span.id { (app.revision.as_deref().map_or("nothing yet", revision)) } " since " (elements::time_or_none(frame, app.since.as_deref())) }
+                dt { "Live" } dd { span.id { (app.revision.as_deref().map_or("nothing yet", revision)) } @if let Some(since) = &app.since { " since " (elements::time(frame, since)) } }
                 dt { "A rollback goes to" } dd.id { (app.previous.as_deref().map_or("–", revision)) }
                 dt { "Repository" } dd { (app.kind) " " (app.repo) " (" (app.mode) ")" }
             }
@@ -55,10 +55,10 @@ fn state(frame: &Frame<'_>, app: &AppResource) -> Markup {
                     td { (elements::status(&node.state)) }
                     td.id { (node.revision.as_deref().map_or("–", revision)) }
                     td { (elements::time_or_none(frame, node.checked_at.as_deref())) }
-                    td.text { (node.path) }
+                    td.name { (node.path) }
                     td.text { bdi { (node.error.as_deref().unwrap_or_default()) }
                         @if let Some(late) = &node.catch_up { " gets " span.id { (revision(late)) } " when it is back" }
-                        @if !node.modified.is_empty() { details { summary { (node.modified.len()) " changed files" } ul { @for file in &node.modified { li { bdi { (file) } } } } } } }
+                        @if !node.modified.is_empty() { details { summary { (elements::counted(node.modified.len(), "changed file")) } ul { @for file in &node.modified { li { bdi { (file) } } } } } } }
                 } } }
             } }
         }
@@ -105,7 +105,7 @@ fn commits(frame: &Frame<'_>, data: &AppData) -> Markup {
                 Ok(page) if page.items.is_empty() => p.empty { "There is no commit." },
                 Ok(page) => {
                     div.scroll tabindex="0" role="region" aria-label="Commits" { table {
-                        thead { tr { th { "Revision" } th { "Subject" } th { "Author" } th { "Time" } th { "Live on" } th { "" } } }
+                        thead { tr { th { "Revision" } th { "Subject" } th { "Author" } th { "Time" } th { "Live on" } th { "Act" } } }
                         tbody { @for commit in &page.items { (commit_row(frame, data, commit, may)) } }
                     } }
                     (elements::next_page(frame, "before", page.next_cursor.as_deref()))
@@ -140,8 +140,8 @@ fn deployments(frame: &Frame<'_>, page: &Page<DeploymentResource>) -> Markup {
                     td { (elements::time(frame, &one.started_at)) }
                     td { (elements::status(&one.status)) @if one.overridden { " (override)" } }
                     td { (one.action) " " span.id { (one.from.as_deref().map_or("–", revision)) " → " (one.to.as_deref().map_or("–", revision)) } }
-                    td.text { @match &one.by { Some(by) => { (elements::actor(by)) }, None => { "Herald itself" } } }
-                    td.text { @for (name, node) in &one.nodes { div { bdi { (name) } " " (elements::status(&node.status)) } } }
+                    td.name { @match &one.by { Some(by) => { (elements::actor(by)) }, None => { "Herald itself" } } }
+                    td.name { @for (name, node) in &one.nodes { div { bdi { (name) } " " (elements::status(&node.status)) } } }
                     td { @if !one.job_id.is_empty() { (elements::job_link(frame, &one.job_id)) } }
                     td.text { bdi { (one.error.as_deref().unwrap_or_default()) } }
                 } } }
@@ -160,8 +160,8 @@ pub fn plan(frame: &Frame<'_>, plan: &AppPlanResource) -> String {
         &title,
         &html! {
             p { "Now live: " span.id { (plan.from.as_deref().map_or("nothing yet", revision)) } }
-            @for refusal in &plan.refusals { p.wrong { "✕ " bdi { (refusal) } } }
-            h2 { @if plan.backward { "This undoes " (plan.commits.len()) " commits" } @else { "This brings " (plan.commits.len()) " commits" } }
+            @for refusal in &plan.refusals { p.wrong { (sign("bad")) bdi { (refusal) } } }
+            h2 { @if plan.backward { "This undoes " } @else { "This brings " } (elements::counted(plan.commits.len(), "commit")) }
             @if plan.commits.is_empty() { p.empty { "No commit lies between." } }
             @else { ul { @for commit in &plan.commits {
                 li { span.id { (revision(&commit.revision)) } " " bdi { (commit.subject) } " " span.soft { bdi { (commit.author) } } }
@@ -195,5 +195,5 @@ fn plan_form(frame: &Frame<'_>, plan: &AppPlanResource, is_rollback: bool) -> Ma
         is_dangerous: plan.backward,
         ..ActButton::new(frame.site.at("/apps", &[&plan.app, act]), &label, means)
     };
-    html! { @if frame.may(ACTS, &plan.app) { (form.form()) } }
+    html! { @if frame.may(ACTS, &plan.app) { div.card { (form.form()) } } }
 }

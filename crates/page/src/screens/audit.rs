@@ -26,16 +26,16 @@ pub fn screen(frame: &Frame<'_>, page: &Page<AuditResource>) -> String {
             section #list data-part {
                 @if page.items.is_empty() { p.empty { "Nobody did anything yet." } }
                 @else { div.scroll tabindex="0" role="region" aria-label="Audit" { table {
-                    thead { tr { th { "When" } th { "Who" } th { "Via" } th { "From" } th { "Act" } th { "Target" } th { "Outcome" } th { "Why" } } }
+                    thead { tr { th { "When" } th { "Who" } th { "Act" } th { "Target" } th { "Outcome" } th { "Why" } th { "Via" } th { "From" } } }
                     tbody { @for one in &page.items { tr {
                         td { (elements::time(frame, &one.at)) }
                         td.name { bdi { (one.user.as_deref().unwrap_or("–")) } }
-                        td { (one.via) }
-                        td { (one.address.as_deref().unwrap_or("–")) }
                         td { (one.act) }
-                        td.text { bdi { (one.target) } }
+                        td.name { bdi { (one.target) } }
                         td { (elements::status(&one.outcome)) }
                         td.text { bdi { (one.error.as_deref().or(one.reason.as_deref()).unwrap_or_default()) } }
+                        td { (one.via) }
+                        td { (one.address.as_deref().unwrap_or("–")) }
                     } } }
                 } } }
                 (elements::next_page(frame, "before", page.next_cursor.as_deref()))

@@ -65,7 +65,7 @@ fn lists(title: &str, rows: &[Value]) -> Markup {
 
 fn shown(title: &str, head: &[String], rows: impl Iterator<Item = Vec<String>>, count: usize) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(title) { table {
+        div.scroll tabindex="0" role="region" aria-label={ "Table of " (title) } { table {
             thead { tr { @for name in head { th scope="col" { bdi { (cut(name, CELL)) } } } } }
             tbody { @for row in rows { tr { @for cell in row { td.text { bdi { (cut(&cell, CELL)) } } } } } }
         } }

@@ -3,7 +3,7 @@
 use herald_control::model::DaemonInfo;
 use maud::html;
 
-use crate::elements::{self, ACTS, ActButton};
+use crate::elements::{self, ACTS, ActButton, sign};
 use crate::frame::Frame;
 
 /// What a check of the file found now.
@@ -34,8 +34,8 @@ pub fn screen(frame: &Frame<'_>, info: &DaemonInfo, check: &ConfigCheck) -> Stri
             }
             section #check data-part {
                 h2 { "The file now" }
-                @if check.is_valid { p.notice { "✓ The file is valid" @if check.count > 0 { ", with warnings" } "." } }
-                @else { p.wrong { "✕ The file has errors: a reload would be refused, and the running configuration stays." } }
+                @if check.is_valid { p.notice { (sign("good")) "The file is valid" @if check.count > 0 { ", with warnings" } "." } }
+                @else { p.wrong { (sign("bad")) "The file has errors: a reload would be refused, and the running configuration stays." } }
                 @for problem in &check.problems { pre.card { (problem) } }
                 @if check.problems.is_empty() && check.count > 0 { p.soft { "An admin sees what they are." } }
             }

@@ -29,7 +29,7 @@ pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
                 @else { (decisions(frame, &event.decisions)) }
             }
             (elements::acts(may_replay, &[replay_act(frame, &event.id)]))
-            section #values data-part { (elements::values("Parameters", &event.trigger_param)) }
+            section #values.folds data-part { (elements::values("Parameters", &event.trigger_param)) }
             (elements::command(&format!("heraldd explain {0}    heraldd replay {0} --run", event.id)))
         },
     )

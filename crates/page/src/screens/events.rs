@@ -22,7 +22,7 @@ pub fn screen(frame: &Frame<'_>, page: &Page<EventSummary>) -> String {
         &html! {
             (filter(frame))
             section #list data-part {
-                @if page.items.is_empty() { p.empty { "No event matches. " a href=(frame.site.to("/events")) { "Show all" } } }
+                @if page.items.is_empty() { (elements::empty_list(frame, "/events", "No event matches.", "No event yet. A trigger creates one when it fires.")) }
                 @else {
                     div.scroll tabindex="0" role="region" aria-label="Events" { table {
                         thead { tr { th { "Event" } th { "Trigger" } th { "Accepted" } th { "Routers that it matched" } } }

@@ -23,7 +23,7 @@ pub fn screen(frame: &Frame<'_>, job: &JobResource, event: Option<&EventResource
                 (facts(frame, job))
             }
             (acts(frame, job))
-            section #values data-part {
+            section #values.folds data-part {
                 @if let Some(result) = &job.result { (elements::values("Result", result)) }
                 (elements::values("Parameters of the event", &job.trigger_param))
                 (elements::values("Parameters of the selector", &job.select_param))
@@ -72,11 +72,13 @@ fn facts(frame: &Frame<'_>, job: &JobResource) -> Markup {
             dt { "Job" } dd.id { (summary.id) }
             dt { "Task, executor" } dd { bdi { (summary.task) } ", " bdi { (summary.executor) } }
             dt { "Created" } dd { (elements::time(frame, &summary.queued_at)) }
+            @if let Some(started) = &summary.started_at { dt { "Started" } dd { (elements::time(frame, started)) } }
             @if let Some(link) = frame.site.links.get(&summary.router) {
                 dt { "Configuration" } dd { a href=(link) rel="noreferrer" { (link) } }
             }
         }
-        @if !job.attempts.is_empty() {
+        // What there is to say of a single one is above.
+        @if job.attempts.len() > 1 {
             h2 { "Attempts" }
             div.scroll tabindex="0" role="region" aria-label="Attempts" { table {
                 thead { tr { th { "Attempt" } th { "Status" } th { "Started" } th { "Duration" } th { "Error" } } }

@@ -4,6 +4,7 @@ use herald_control::model::{JobResource, LogPageLine};
 use maud::{Markup, html};
 
 use super::now::encode;
+use crate::elements::counted;
 use crate::frame::Frame;
 use crate::log_text::LogText;
 
@@ -41,7 +42,8 @@ pub enum ShownLines {
 #[must_use]
 pub fn part(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
     html! {
-        section #log data-part {
+        // A log that is still written is asked for again and again.
+        section #log data-part data-again[job.summary.status == "running" && frame.asked("search").is_none()] {
             h2 { "Log" @if job.attempts.len() > 1 { " of attempt " (log.attempt) } }
             (search(frame, job, log))
             (windows(frame, job, log))
@@ -68,7 +70,8 @@ fn line(line: &LogPageLine) -> Markup {
     let class = if line.stream == "stderr" { "line err" } else { "line" };
     html! {
         div class=(class) id={ "L" (line.line) } {
-            a href={ "#L" (line.line) } data-n=(line.line) aria-label={ "line " (line.line) } title=(line.at) {}
+            // Not a stop of the tabulator: there are thousands. The form above goes to a line as well.
+            a href={ "#L" (line.line) } tabindex="-1" data-n=(line.line) aria-label={ "line " (line.line) } title=(line.at) {}
             span { (LogText(&line.text)) @if line.cut { " …" } }
         }
     }
@@ -100,7 +103,7 @@ fn windows(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
             @match &log.shown {
                 ShownLines::Whole | ShownLines::Unreadable(_) => {}
                 ShownLines::End => {
-                    span { "The last " (count) " lines." }
+                    span { "The last " (counted(log.lines.len(), "line")) "." }
                     a href=(to("from_line=1".to_owned())) { "From the beginning" }
                 }
                 ShownLines::Window(next) => {
@@ -109,7 +112,7 @@ fn windows(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
                     a href=(to(String::new())) { "The end" }
                 }
                 ShownLines::Found(text, next) => {
-                    span { (count) " lines with “" bdi { (text) } "”." }
+                    span { (counted(log.lines.len(), "line")) " with “" bdi { (text) } "”." }
                     @if let Some(found) = log.lines.first() { a href={ (with(frame, job, log, &format!("from_line={}", found.line)).replace("#log", "")) "#L" (found.line) } { "Around the first" } }
                     @if let Some(next) = next { a href=(to(format!("search={}&from_line={next}", encode(text)))) { "Search on" } }
                     a href=(to(String::new())) { "The end" }

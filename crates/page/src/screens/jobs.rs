@@ -23,7 +23,7 @@ pub fn screen(frame: &Frame<'_>, page: &Page<JobSummary>) -> String {
         &html! {
             (filter(frame))
             section #list data-part {
-                @if page.items.is_empty() { p.empty { "No job matches. " a href=(frame.site.to("/jobs")) { "Show all" } } }
+                @if page.items.is_empty() { (elements::empty_list(frame, "/jobs", "No job matches.", "No job yet. A router starts one when its trigger fires.")) }
                 @else { (elements::jobs_table(frame, &page.items)) }
                 (elements::next_page(frame, "cursor", page.next_cursor.as_deref()))
             }

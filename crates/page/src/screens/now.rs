@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use herald_control::model::{AppResource, DaemonInfo, Health, JobSummary, NodeResource, TriggerResource};
+use herald_control::model::{
+    AppResource, DaemonInfo, Health, JobSummary, NodeResource, STATUSES, TriggerResource,
+};
 use herald_terminal::human_time;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use crate::elements::{self, ACTS, ActButton, PartUnavailable};
+use crate::elements::{self, ACTS, ActButton, PartUnavailable, sign};
 use crate::frame::Frame;
 
 /// How far ahead due times are shown.
@@ -89,12 +91,12 @@ fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSum
         && problems.is_empty();
     html! {
         section #wrong data-part aria-label="What needs attention" {
-            @if is_well { p.notice { "✓ Nothing needs attention." } }
-            @for problem in problems { p.wrong { "✕ " bdi { (problem) } } }
+            @if is_well { p.notice { (sign("good")) "Nothing needs attention." } }
+            @for problem in problems { p.wrong { (sign("bad")) bdi { (problem) } } }
             @for (router, jobs) in failing {
                 @let times = jobs.iter().take_while(|job| is_bad(job)).count();
                 div.wrong {
-                    span.bad aria-hidden="true" { "✕ " } b { bdi { (router) } } " failed "
+                    (sign("bad")) b { bdi { (router) } } " failed "
                     @if times > 1 { (times) " times in a row, since " (elements::time(frame, &jobs[times - 1].queued_at)) }
                     @else { (elements::time(frame, &jobs[0].queued_at)) }
                     @if let Some(error) = &jobs[0].error { " · " bdi { (elements::cut(error, 200)) } }
@@ -105,7 +107,7 @@ fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSum
                 }
             }
             @for node in offline {
-                p.wrong { "✕ node " b { bdi { (node.name) } } " is " (node.state)
+                p.wrong { (sign("bad")) "node " b { bdi { (node.name) } } " is " (node.state)
                     @if let Some(since) = &node.since { " since " (elements::time(frame, since)) }
                     @if let Some(error) = &node.error { " · " bdi { (elements::cut(error, 200)) } } }
             }
@@ -114,7 +116,7 @@ fn wrong(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSum
                     @if let Some(until) = &pause.until { ", until " (elements::time(frame, until)) } ": its jobs wait" }
             }
             @for app in apps {
-                p.wrong { "▲ application " a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } }
+                p.wrong { (sign("odd")) "application " a href=(frame.site.at("/apps", &[&app.name])) { bdi { (app.name) } }
                     @if app.hold.is_some() { " is held" } @else { " differs from what was deployed" } }
             }
         }
@@ -128,16 +130,19 @@ fn running(frame: &Frame<'_>, data: &NowData) -> Markup {
             @if data.running.is_empty() { p.empty { "No job is running." } }
             @else {
                 (elements::jobs_table(frame, &data.running))
-                @for job in data.running.iter().filter(|job| frame.may(ACTS, &job.router)).take(MOST) {
-                    @let act = ActButton {
-                        is_dangerous: true,
-                        ..ActButton::new(frame.site.at("/jobs", &[&job.id, "cancel"]), "Cancel", "The job is ended.")
-                    };
-                    details { summary { "Cancel " bdi { (job.router) } " " (elements::short(&job.id)) } (act.form()) }
-                }
+                @let may_cancel: Vec<_> = data.running.iter().filter(|job| frame.may(ACTS, &job.router)).take(MOST).collect();
+                @if !may_cancel.is_empty() { div.acts { @for job in may_cancel { (cancel(frame, job)) } } }
             }
         }
     }
+}
+
+fn cancel(frame: &Frame<'_>, job: &JobSummary) -> Markup {
+    let act = ActButton {
+        is_dangerous: true,
+        ..ActButton::new(frame.site.at("/jobs", &[&job.id, "cancel"]), "Cancel", "The job is ended.")
+    };
+    html! { details { summary { "Cancel " bdi { (job.router) } " " (elements::short(&job.id)) " …" } (act.form()) } }
 }
 
 fn next(frame: &Frame<'_>, triggers: &[TriggerResource]) -> Markup {
@@ -164,14 +169,12 @@ fn next(frame: &Frame<'_>, triggers: &[TriggerResource]) -> Markup {
 }
 
 fn last_day(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&JobSummary>>) -> Markup {
-    let count = |status: &str| data.recent.iter().filter(|job| job.status == status).count();
     html! {
         section #day data-part {
             h2 { "Last 24 hours" }
             @if data.recent.is_empty() { p.empty { "No job yet. A router starts one when its trigger fires; see " a href=(frame.site.to("/routers")) { "Routers" } "." } }
             @else {
-                p { @if data.has_more { "Of the newest " (data.recent.len()) " jobs: " } (count("succeeded")) " succeeded, " (count("failed")) " failed, "
-                    (count("timed_out")) " timed out, " (count("cancelled")) " cancelled, " (count("lost")) " lost" }
+                p { @if data.has_more { "Of the newest " (data.recent.len()) " jobs: " } (counts(&data.recent)) }
                 div.scroll tabindex="0" role="region" aria-label="Outcomes by router" { table {
                     thead { tr { th { "Router" } th { "Newest last" } } }
                     tbody { @for (router, jobs) in routers.iter().take(MOST) {
@@ -181,6 +184,15 @@ fn last_day(frame: &Frame<'_>, data: &NowData, routers: &BTreeMap<&str, Vec<&Job
             }
         }
     }
+}
+
+/// How many jobs have each status, without those that none has.
+fn counts(jobs: &[JobSummary]) -> String {
+    let count = |status: &str| jobs.iter().filter(|job| job.status == status).count();
+    let some = STATUSES.iter().map(|status| (status, count(status))).filter(|(_, count)| *count > 0);
+    let parts: Vec<String> =
+        some.map(|(status, count)| format!("{count} {}", status.replace('_', " "))).collect();
+    parts.join(", ")
 }
 
 fn strip(frame: &Frame<'_>, jobs: &[&JobSummary]) -> Markup {

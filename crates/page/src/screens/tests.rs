@@ -263,15 +263,18 @@ fn empty_screens_say_what_to_do() {
             with_frame("/jobs", Some(&admin), |frame| {
                 jobs::screen(frame, &Page { items: Vec::new(), next_cursor: None })
             }),
-            "No job matches.",
+            "No job yet.",
         ),
         (
             with_frame("/events", Some(&admin), |frame| {
                 events::screen(frame, &Page { items: Vec::new(), next_cursor: None })
             }),
-            "No event matches.",
+            "No event yet.",
         ),
-        (with_frame("/routers", Some(&admin), |frame| about::routers(frame, &[], &[])), "No router matches."),
+        (
+            with_frame("/routers", Some(&admin), |frame| about::routers(frame, &[], &[])),
+            "No router is configured.",
+        ),
         (with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &[])), "No node is configured."),
         (with_frame("/boards", Some(&admin), |frame| boards::screen(frame, &[])), "No board is configured."),
         (

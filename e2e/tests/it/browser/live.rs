@@ -1,0 +1,153 @@
+//! Screens keep up by themselves, and say so where they cannot.
+
+use std::time::{Duration, Instant};
+
+use e2e::wait::stays;
+use serde_json::json;
+
+use super::client::Browser;
+use super::site::{HEAD, PageSite};
+
+const JOBS: &str = "
+router:
+  report:
+    trigger: manual
+    selector: match_map
+    select_param: {match_key: job, match_value: report}
+    task: {write: sh}
+    job_param: {cmd: 'true'}
+  slow:
+    trigger: manual
+    selector: match_map
+    select_param: {match_key: job, match_value: slow}
+    task: {count: sh}
+    job_param: {cmd: sh, arg: [-c, 'n=0; while [ ! -e \"@DIR@/enough\" ]; do n=$((n+1)); echo \"line $n\"; sleep 0.1; done']}
+";
+/// Jobs of the list.
+const ROWS: &str = "document.querySelectorAll('#list tbody tr').length";
+const BANNER: &str = "document.getElementById('stream')";
+
+fn site() -> PageSite {
+    PageSite::new(&format!("{HEAD}{JOBS}"))
+}
+
+/// Opens a screen, which must be the same document until the end of the test.
+fn open_once(browser: &Browser, url: &str) {
+    browser.open(url);
+    browser.run("window.isFirst = true", &[]);
+}
+
+#[test]
+fn a_job_appears_by_itself() {
+    let site = site();
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url("/jobs"));
+    // The first one may come before the stream is open.
+    site.run_job("report");
+    browser.wait("the first job", &format!("{ROWS} === 1"));
+    site.run_job("report");
+    browser.wait("the second", &format!("{ROWS} === 2"));
+    let fired = Instant::now();
+    site.fire(&json!({"job": "report"}));
+    browser.wait("the third", &format!("{ROWS} === 3"));
+    assert!(fired.elapsed() < Duration::from_secs(4), "{:?}: the stream is not used", fired.elapsed());
+    assert_eq!(browser.value("window.isFirst"), true);
+    assert_eq!(browser.value(&format!("{BANNER}.hidden")), true);
+}
+
+#[test]
+fn the_focus_and_what_is_written_outlive_a_refresh() {
+    let site = site();
+    site.fire(&json!({"job": "slow"}));
+    site.wait_jobs("status=running", 1);
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url("/"));
+    browser.run("document.querySelector('#running summary').focus()", &[]);
+    site.run_job("report");
+    let day = "document.getElementById('day').innerText";
+    browser.wait("the first report", &format!("{day}.includes('1 succeeded')"));
+    assert_eq!(browser.value("document.activeElement.matches('#running summary')"), true);
+    browser.press(super::client::ENTER);
+    browser.tab_to("input[name=reason]");
+    browser.press("too slow");
+    site.run_job("report");
+    browser.wait("the second report", &format!("{day}.includes('2 succeeded')"));
+    assert_eq!(browser.value("document.activeElement.value"), "too slow");
+    site.place.write("enough", "yes");
+}
+
+#[test]
+fn the_log_of_a_running_job_goes_on() {
+    let site = site();
+    site.fire(&json!({"job": "slow"}));
+    let job = site.wait_jobs("status=running", 1)[0]["id"].as_str().unwrap().to_owned();
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url(&format!("/jobs/{job}")));
+    let lines = "document.querySelectorAll('#log .line').length";
+    browser.wait("a long log", &format!("{lines} > 60"));
+    // At the end of the page it stays there; elsewhere it does not move.
+    browser.run("scrollTo(0, document.documentElement.scrollHeight)", &[]);
+    let seen = browser.value(lines).as_u64().unwrap();
+    browser.wait("more of it", &format!("{lines} > {}", seen + 30));
+    let below = "document.documentElement.scrollHeight - innerHeight - scrollY";
+    browser.wait("the end", &format!("{below} < 100"));
+    browser.run("scrollTo(0, 100)", &[]);
+    let seen = browser.value(lines).as_u64().unwrap();
+    browser.wait("still more", &format!("{lines} > {}", seen + 30));
+    assert_eq!(browser.value("scrollY"), 100);
+    site.place.write("enough", "yes");
+    browser.wait("the end of the job", "document.getElementById('job').innerText.includes('succeeded')");
+    assert_eq!(browser.value("window.isFirst"), true);
+}
+
+#[test]
+fn without_the_stream_it_asks_every_few_seconds_and_acts_work() {
+    let site = site();
+    let browser = site.browser("anna");
+    browser.chromium("Network.enable", json!({}));
+    browser.chromium("Network.setBlockedURLs", json!({"urls": ["*/v1/stream*"]}));
+    open_once(&browser, &site.url("/jobs"));
+    browser.wait("the banner", &format!("{BANNER}.innerText.includes('interrupted')"));
+    site.run_job("report");
+    browser.wait("the job", &format!("{ROWS} === 1"));
+    assert_eq!(browser.value("window.isFirst"), true);
+    browser.open(&site.url("/routers"));
+    browser.click("#triggers summary");
+    browser.click("#triggers form button");
+    browser.wait_text("this is its event");
+}
+
+#[test]
+fn a_restart_of_the_daemon_is_survived() {
+    let mut site = site();
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url("/jobs"));
+    site.run_job("report");
+    browser.wait("the first job", &format!("{ROWS} === 1"));
+    site.kill();
+    browser.wait("the banner", &format!("!{BANNER}.hidden && {BANNER}.innerText !== ''"));
+    site.start();
+    site.run_job("report");
+    browser.wait("the second job", &format!("{ROWS} === 2"));
+    browser.wait("no banner", &format!("{BANNER}.hidden"));
+    assert_eq!(browser.value("window.isFirst"), true);
+}
+
+#[test]
+fn a_logout_ends_the_other_tabs() {
+    let site = site();
+    let browser = site.browser("anna");
+    open_once(&browser, &site.url("/jobs?status=failed"));
+    let first = browser.tab();
+    browser.new_tab();
+    browser.open(&site.url("/account"));
+    browser.click("form[action$='/logout'] button");
+    browser.wait("the login", "location.pathname.endsWith('/login')");
+    browser.go_to_tab(&first);
+    browser.wait("the login in the first tab", "location.pathname.endsWith('/login')");
+    assert_eq!(browser.value("new URLSearchParams(location.search).get('to')"), "/jobs?status=failed");
+    browser.run("window.isFirst = true", &[]);
+    // No request over and over again: the document and what it loads are all.
+    let requests = || browser.value("performance.getEntriesByType('resource').length").as_u64().unwrap();
+    stays(Duration::from_secs(3), "the login", || browser.value("window.isFirst") == true && requests() < 8);
+}
