@@ -82,7 +82,7 @@ fn shape(frame: &Frame<'_>, node: &GraphNode, at: Point) -> Markup {
     let outcome = last.as_ref().map_or(String::new(), |(_, words)| format!(", last job {words}"));
     let label = format!("{word} {}, {}{outcome}", node.name, node.detail());
     html! {
-        a href=(node_address(frame, node)) aria-label=(label) {
+        a href=(node_address(frame, node)) {
             title { (label) }
             @match node.kind {
                 GraphNodeKind::Routing => {
@@ -94,7 +94,7 @@ fn shape(frame: &Frame<'_>, node: &GraphNode, at: Point) -> Markup {
                 },
             }
             // What is too long is cut off at its edge.
-            svg x=(x + 12) y=(y) width=(WIDTH - 24) height=(HEIGHT) {
+            svg aria-hidden="true" x=(x + 12) y=(y) width=(WIDTH - 24) height=(HEIGHT) {
                 text.name x="50%" y=(if last.is_some() { 20 } else { 26 }) { (elements::cut(&node.name, NAME)) }
                 text.detail x="50%" y=(if last.is_some() { 35 } else { 42 }) { (elements::cut(node.detail(), NAME)) }
                 @if let Some((StatusLook { shape, kind }, words)) = &last {

@@ -58,9 +58,9 @@ fn shown(address: &str, graph: &GraphResource) -> String {
 fn the_picture_and_the_table_say_the_same() {
     let html = shown("/graph", &graph("nightly"));
     for part in [
-        "aria-label=\"trigger nightly, cron\"",
-        "aria-label=\"router first, nightly\"",
-        "aria-label=\"task nightly, local, last job timed out\"",
+        "<title>trigger nightly, cron</title>",
+        "<title>router first, nightly</title>",
+        "<title>task nightly, local, last job timed out</title>",
         "<a href=\"/herald/routers?name=its+router\"",
         "<text class=\"outcome bad\"",
         "✕ timed out</text>",
