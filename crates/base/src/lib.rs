@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod ending;
+pub mod log_target;
 pub mod name;
 pub mod output;
 pub mod secret_name;

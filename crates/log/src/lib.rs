@@ -5,6 +5,7 @@ mod one_line;
 mod program_log;
 mod queue;
 mod settings;
+mod terminal_format;
 
 pub use program_log::{LogStartError, ProgramLog};
 pub use settings::{LogOutput, LogSettings};

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_base::clock::{Clock, SystemClock};
+use herald_base::log_target::TERMINAL;
 use herald_base::os_error;
 use herald_config::log::{LogFormat, LogLevel};
 use serde_json::json;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
@@ -16,6 +18,7 @@ use crate::file::{LogFile, LogFileHandle};
 use crate::one_line::OneLine;
 use crate::queue::{LogQueueWriter, queue};
 use crate::settings::{LogOutput, LogSettings};
+use crate::terminal_format::TerminalFormat;
 
 /// Bytes that wait for a slow disk or terminal; past that, lines are dropped rather than jobs held up. Room for the
 /// longest line that `print` writes.
@@ -25,9 +28,11 @@ const GATHER: Duration = Duration::from_millis(2);
 
 /// The log of a running program. Dropping it writes out what waits.
 pub struct ProgramLog {
-    level: reload::Handle<LevelFilter, Layered>,
+    level: reload::Handle<Targets, Layered>,
     file: Option<LogFileHandle>,
     settings: LogSettings,
+    /// Whether people read it as it is written.
+    for_people: bool,
     _writer: LogQueueWriter,
 }
 
@@ -72,21 +77,26 @@ impl ProgramLog {
             LogOutput::Stdout => queue(io::stdout(), WAITING, GATHER, say_dropped),
             LogOutput::Stderr => queue(io::stderr(), WAITING, GATHER, say_dropped),
         };
-        let colour = match settings.output {
+        let is_terminal = match settings.output {
             LogOutput::File(_) => false,
             LogOutput::Stdout => io::stdout().is_terminal(),
             LogOutput::Stderr => io::stderr().is_terminal(),
         };
+        let for_people = is_terminal && settings.format == LogFormat::Text;
         let lines = move || lines.clone();
         let layer = tracing_subscriber::fmt::layer().with_target(targets);
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
-            LogFormat::Text => Box::new(layer.with_ansi(colour).with_writer(move || OneLine(lines()))),
+            LogFormat::Text if for_people => {
+                let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                Box::new(layer.event_format(TerminalFormat::new(!no_colour)).with_writer(lines))
+            }
+            LogFormat::Text => Box::new(layer.with_ansi(false).with_writer(move || OneLine(lines()))),
             LogFormat::Json => Box::new(layer.json().flatten_event(true).with_writer(lines)),
         };
-        let (filter, level) = reload::Layer::new(filter(settings.level));
+        let (filter, level) = reload::Layer::new(filter(settings.level, for_people));
         let subscriber = tracing_subscriber::registry().with(layer).with(filter);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogStartError::Started)?;
-        Ok(Self { level, file: reopened, settings: settings.clone(), _writer: writer })
+        Ok(Self { level, file: reopened, settings: settings.clone(), for_people, _writer: writer })
     }
 
     /// Logs a long problem report: in JSON as one object, in text a line of the log for each line of it.
@@ -110,7 +120,7 @@ impl ProgramLog {
 
     /// Applies the level of a new configuration. Gives the settings whose change needs a restart.
     pub fn reload(&self, settings: &LogSettings) -> Vec<&'static str> {
-        if let Err(error) = self.level.reload(filter(settings.level)) {
+        if let Err(error) = self.level.reload(filter(settings.level, self.for_people)) {
             tracing::error!("the log level could not be changed: {error}");
         }
         let changed = [
@@ -121,15 +131,20 @@ impl ProgramLog {
     }
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
+fn filter(level: LogLevel, for_people: bool) -> Targets {
+    let level = match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let targets = Targets::new().with_default(level);
+    if for_people && level >= LevelFilter::INFO {
+        return targets.with_target(TERMINAL, LevelFilter::DEBUG);
     }
+    targets
 }
 
 fn dropped_as_text(lines: u64) -> String {

@@ -143,7 +143,7 @@ fn the_graph_is_that_of_the_command() {
     let screen = served.get("/graph").text();
     assert_eq!(screen.matches("<path class=\"edge chain\"").count(), 2, "{screen}");
     assert!(
-        screen.contains("aria-label=\"router back,up;\\&lt;b&gt;, all\"") && !screen.contains("\\<b>"),
+        screen.contains("<title>router back,up;\\&lt;b&gt;, all</title>") && !screen.contains("\\<b>"),
         "{screen}"
     );
     let part = served.get("/v1/graph?router=after").json();

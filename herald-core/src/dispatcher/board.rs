@@ -131,6 +131,13 @@ impl Board {
         Some(id)
     }
 
+    /// The jobs of paused routers that have not started.
+    pub(super) fn waiting_of_paused(&self) -> Vec<Name> {
+        let waits =
+            |entry: &Entry| !matches!(entry.place, Place::Running) && self.paused.has(&entry.job.router);
+        self.jobs.iter().filter(|(_, entry)| waits(entry)).map(|(id, _)| id.clone()).collect()
+    }
+
     /// The next question whose turn it is.
     pub(super) fn next_question(&mut self, only: Option<Origin>) -> Option<WaitingQuestion> {
         self.questions.start_next(|line| only.is_none_or(|only| line.from == only))

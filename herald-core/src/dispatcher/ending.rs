@@ -73,6 +73,18 @@ impl Engine {
         }
     }
 
+    /// Without a durable journal nothing waits for the next process, and a paused router would never start what it has.
+    pub(super) fn cancel_paused(&mut self) {
+        if self.journal.is_durable() {
+            return;
+        }
+        let waiting = self.board.waiting_of_paused();
+        for id in waiting {
+            let why = "Herald was stopped while the router was paused, and keeps nothing on disk".to_owned();
+            self.apply(&id, lifecycle::JobEvent::Cancel(why));
+        }
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.board.is_empty() && self.all_is_done()
     }

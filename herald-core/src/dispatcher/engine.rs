@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use futures_util::poll;
+use herald_base::log_target::TERMINAL;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -249,6 +250,7 @@ impl Engine {
             }
             Event::Drain { grace } => {
                 if matches!(self.phase, Phase::Open) {
+                    self.cancel_paused();
                     self.phase = Phase::Draining { until: Instant::now() + grace };
                     self.log_running("waiting for running jobs");
                 }
@@ -278,6 +280,7 @@ impl Engine {
         let Some(entry) = self.board.jobs.get(id) else { return };
         let job = entry.job.clone();
         tracing::debug!(
+            target: TERMINAL,
             trigger = &*job.trigger,
             event_id = &*job.trigger_id,
             router = &*job.router,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use herald_base::log_target::TERMINAL;
+
 use super::arrival::{IncomingEvent, Reply};
 use super::engine::{Engine, Phase};
-use crate::event::activation::{Activation, Name, NewEvent, Refused};
+use crate::event::activation::{Activation, INTERNAL, Name, NewEvent, Refused};
 use crate::event::trigger_param::TriggerParam;
 use crate::event::watch::{Ended, Made};
 use crate::job::Job;
@@ -76,6 +78,10 @@ impl Engine {
             self.board.end_event(&event.trigger, event.trigger_param.size());
         }
         let created_job = decisions.iter().any(|decision| decision.job_id.is_some());
+        if !created_job && event.chain_depth == 0 && !INTERNAL.contains(&&*event.trigger) {
+            let (trigger, event_id) = (&*event.trigger, &*event.event_id);
+            tracing::debug!(target: TERMINAL, trigger, event_id, "event matched no router");
+        }
         let kept = !self.about_unkept.remove(&event.event_id) || created_job;
         let event_id = event.event_id.clone();
         self.records.push(Record::Routed { event_id, decisions, kept, at: self.now });

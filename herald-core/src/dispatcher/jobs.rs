@@ -280,12 +280,13 @@ impl Engine {
     /// keeps waits for the next process, except for what follows on jobs that were running: their `exe_done` events are
     /// still delivered within the grace period.
     pub(super) fn schedule(&mut self) {
+        // Also while nothing can start: the loop waits for the next end of a pause.
+        self.board.paused.end_by(self.now);
         let open = matches!(self.phase, Phase::Open) || !self.journal.is_durable();
         let closing = matches!(self.phase, Phase::Closing);
         if self.held.is_some() || (closing && !open) {
             return;
         }
-        self.board.paused.end_by(self.now);
         let only = if open { None } else { Some(Origin::Chain) };
         while let Some(id) = self.board.next(&self.limits, only) {
             self.apply(&id, lifecycle::JobEvent::Start);

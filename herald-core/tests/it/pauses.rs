@@ -64,3 +64,15 @@ async fn a_pause_with_an_end_ends_by_itself() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(worker.diary.count("start backup/k"), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_a_journal_on_disk_a_paused_router_does_not_hold_up_the_end() {
+    let worker = Worker::default();
+    let running = herald(&worker).start().await.unwrap();
+    running.handle().pause(paused("backup", None)).await;
+    fire(&running, "backup").await;
+    let begun = tokio::time::Instant::now();
+    running.stop(Duration::from_secs(30)).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(worker.diary.count("start backup/k"), 0);
+}

@@ -35,7 +35,8 @@ impl From<PauseError> for ErrorResponse {
     }
 }
 
-/// Pauses a router: it starts no job until it is resumed, and loses none
+/// Pauses a router: it starts no job until it is resumed. Its jobs wait within the bounds of the queue (`max_queue`,
+/// `queue_limit`, `on_full`)
 #[utoipa::path(post, path = "/v1/routers/{name}/pause", tag = "configuration",
     params(("name" = String, Path, description = "The router."), PauseQuery, ReasonQuery),
     responses((status = 200, description = "It is paused.", body = model::PauseResource), CommonErrors, Missing))]

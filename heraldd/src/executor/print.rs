@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use herald_base::log_target::PRINT;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
 use herald_core::param::{Params, lookup};
 use herald_core::spec::{CheckError, Description, ExecutorType, OptionKind, OptionSpec};
@@ -71,7 +72,7 @@ impl Executor for PrintExecutor {
     async fn execute(&self, execution: Execution) -> Outcome {
         let job = &execution.job;
         let line = one_line(&wanted(&execution.masked_params(), job.job_param.get("print_key")), LONGEST);
-        tracing::info!(target: "heraldd::print", router = %job.router, task = %job.task, job_id = %job.id, "{line}");
+        tracing::info!(target: PRINT, router = %job.router, task = %job.task, job_id = %job.id, "{line}");
         Ok(Params::new())
     }
 }

@@ -14,13 +14,14 @@ use crate::journal::seal::{self, Seal};
 use crate::lock::{self, lock};
 
 /// The tables of the history, each with its key.
-const TABLES: [(&str, &str); 6] = [
+const TABLES: [(&str, &str); 7] = [
     ("events", "id"),
     ("jobs", "id"),
     ("attempts", "job_id, attempt"),
     ("keys", "name"),
     ("cursors", "source"),
     ("audit", "id"),
+    ("pauses", "router"),
 ];
 /// Ids that an index has, although the page of the row may be damaged.
 const INDEXED: [(&str, &str); 4] = [
