@@ -56,6 +56,12 @@ pub struct DaemonSocket {
 }
 
 impl DaemonSocket {
+    /// That of the daemon with this configuration.
+    #[must_use]
+    pub fn of_config(config: &Path) -> Self {
+        Self { socket: None, config: Some(config.to_owned()) }
+    }
+
     fn socket(&self) -> Result<PathBuf, CommandOutput> {
         let named = || std::env::var_os("HERALD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(socket) = self.socket.clone().or_else(|| self.config.is_none().then(named).flatten()) {

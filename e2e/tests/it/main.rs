@@ -31,6 +31,7 @@ mod remote;
 mod seed;
 mod state;
 mod state_files;
+mod terminal;
 mod tls;
 mod unkept;
 mod webhooks;

@@ -100,7 +100,12 @@ impl View {
         let shown = |(name, type_name, trigger): &(Name, String, Arc<dyn Trigger>)| {
             let (mut next, mut every_seconds, mut waits_for_clock) = (Vec::new(), None, false);
             match trigger.timetable() {
-                Some(Timetable::Every(period)) => every_seconds = Some(period.as_secs_f64()),
+                Some(Timetable::Every(period)) => {
+                    every_seconds = Some(period.as_secs_f64());
+                    let later = |at: &Timestamp| at.checked_add(period).ok();
+                    let due = std::iter::successors(trigger.next_of_interval(now), later);
+                    next.extend(due.take(TIMES).map(|at| at.to_string()));
+                }
                 Some(Timetable::Calendar(calendar)) => {
                     waits_for_clock = calendar.waits_for_clock(now);
                     // What fired before the clock was set back does not fire again.

@@ -1,18 +1,23 @@
-//! `heraldd next`: the next runs of triggers, from the configuration alone.
+//! `heraldd next`: the next runs of triggers, from the configuration; of intervals, from the running daemon.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use herald_base::near_miss::expected;
+use herald_control::client::DaemonSocket;
 use herald_control::command_output::CommandOutput;
+use herald_control::model::TriggerResource;
 use herald_core::activation::Name;
 use herald_core::clock::Clock;
 use herald_core::trigger::{Calendar, Timetable, Trigger};
 use herald_overview::calendar::CalendarTimes;
 use herald_schedule::agenda::{AgendaEntry, AgendaSource, agenda};
 use herald_schedule::local_time;
+use http::Method;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::config_file::ConfigFile;
@@ -21,8 +26,9 @@ use herald_terminal::{human_time, table};
 
 /// Print when triggers fire next
 ///
-/// Calendar times come first, in order, each with the offset of its trigger's time zone. Of triggers with an interval
-/// only the interval is shown: it counts from the daemon's first start. No daemon needs to run.
+/// Calendar times come first, in order, each with the offset of its trigger's time zone. The time of a trigger with an
+/// interval counts from the daemon's first start, so it is shown while the daemon of this configuration runs; without
+/// one, only the interval is.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd next /etc/heraldd/config.yml -n 5")]
 pub(super) struct NextArguments {
@@ -56,7 +62,8 @@ pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput
         }
         triggers.retain(|(name, _)| **name == **wanted);
     }
-    let runs = NextRuns::of(&triggers, clock.now(), usize::try_from(arguments.count).unwrap_or(usize::MAX));
+    let count = usize::try_from(arguments.count).unwrap_or(usize::MAX);
+    let runs = NextRuns::of(&triggers, clock.now(), count).with_intervals(running(&path));
     if arguments.json {
         return CommandOutput::good(runs.json().to_string());
     }
@@ -76,7 +83,21 @@ fn no_such_trigger(wanted: &str, triggers: &[(Name, Arc<dyn Trigger>)]) -> Strin
 struct NextRuns<'a> {
     now: Timestamp,
     due: Vec<Due<'a>>,
-    every: Vec<(&'a str, Duration)>,
+    every: Vec<Interval<'a>>,
+}
+
+/// A trigger with an interval.
+struct Interval<'a> {
+    trigger: &'a str,
+    period: Duration,
+    /// When it is due next, where a daemon runs.
+    due: Option<Timestamp>,
+}
+
+/// The triggers of the daemon that runs with this configuration; none without one.
+fn running(config: &Path) -> Vec<TriggerResource> {
+    let said = DaemonSocket::of_config(config).ask(Method::GET, "/v1/triggers", None);
+    said.ok().and_then(|said| serde_json::from_value(said).ok()).unwrap_or_default()
 }
 
 /// One time of one trigger.
@@ -91,7 +112,9 @@ impl<'a> NextRuns<'a> {
         let (mut calendars, mut every) = (Vec::new(), Vec::new());
         for (name, trigger) in triggers {
             match trigger.timetable() {
-                Some(Timetable::Every(period)) => every.push((&**name, period)),
+                Some(Timetable::Every(period)) => {
+                    every.push(Interval { trigger: name, period, due: None });
+                }
                 Some(Timetable::Calendar(calendar)) => calendars.push((&**name, calendar)),
                 None => {}
             }
@@ -99,14 +122,33 @@ impl<'a> NextRuns<'a> {
         Self { now, due: merge(&calendars, now, count), every }
     }
 
+    /// With the due times of the daemon, for intervals that it has as well.
+    fn with_intervals(mut self, running: Vec<TriggerResource>) -> Self {
+        for interval in &mut self.every {
+            let same = |one: &&TriggerResource| {
+                one.name == interval.trigger && one.every_seconds == Some(interval.period.as_secs_f64())
+            };
+            let due = running.iter().find(same).and_then(|one| one.next.first());
+            interval.due = due.and_then(|at| at.parse().ok());
+        }
+        self
+    }
+
     fn table(&self) -> String {
         let due = self.due.iter().map(|due| {
             let left = due.at.duration_since(self.now);
             [due.time(), human_time::until(left), due.trigger.to_owned(), due.calendar.line().to_owned()]
         });
-        let every = self.every.iter().map(|(trigger, period)| {
-            let what = "from first start, kept across restarts".to_owned();
-            ["-".to_owned(), human_time::every(*period), (*trigger).to_owned(), what]
+        let every = self.every.iter().map(|Interval { trigger, period, due }| match due {
+            Some(at) => {
+                let time = local_time::seconds(*at, &TimeZone::system());
+                let left = human_time::until(at.duration_since(self.now));
+                [time, left, (*trigger).to_owned(), human_time::every(*period)]
+            }
+            None => {
+                let what = "from first start, kept across restarts".to_owned();
+                ["-".to_owned(), human_time::every(*period), (*trigger).to_owned(), what]
+            }
         });
         let rows: Vec<table::Row<4>> = due.chain(every).collect();
         table::table(["TIME", "IN", "TRIGGER", "SCHEDULE"], &rows)
@@ -117,10 +159,13 @@ impl<'a> NextRuns<'a> {
             let seconds = due.at.duration_since(self.now).as_secs();
             json!({"time": due.time(), "in_seconds": seconds, "trigger": due.trigger, "cron": due.calendar.line()})
         });
-        let every = self
-            .every
-            .iter()
-            .map(|(trigger, period)| json!({"trigger": trigger, "every_seconds": period.as_secs_f64()}));
+        let every = self.every.iter().map(|Interval { trigger, period, due }| {
+            let mut interval = json!({"trigger": trigger, "every_seconds": period.as_secs_f64()});
+            if let Some(at) = due {
+                interval["next"] = local_time::seconds(*at, &TimeZone::system()).into();
+            }
+            interval
+        });
         json!({"due": due.collect::<Vec<_>>(), "every": every.collect::<Vec<_>>()})
     }
 }
