@@ -267,25 +267,28 @@ mod tests {
                 vec![("why", "c\td")],
                 "12:00:01 ERROR a\\nb\\u{202e}\\u{1b}[31m  why=c d\n",
             ),
-            (
-                Level::INFO,
-                "heraldd::print",
-                "{\"n\":18446744073709551617,\"t\":\"\\u202e\"}",
-                job[..2].to_vec(),
-                "12:00:01 backup/run\n{\n  \"n\": 18446744073709551617,\n  \"t\": \"\\u202e\"\n}\n",
-            ),
-            (
-                Level::INFO,
-                "heraldd::print",
-                "{\"cut… (cut: 4 of 9 bytes)",
-                job[..1].to_vec(),
-                "12:00:01 backup\n{\"cut… (cut: 4 of 9 bytes)\n",
-            ),
         ] {
             assert_eq!(lines(&format, level, target, message, &fields, noon), expected, "{message}");
         }
         let next_day = lines(&format, Level::INFO, "x", "y", &[], "2026-11-29T23:00:00Z");
         assert_eq!(next_day, "Monday, 2026-11-30 (UTC+01:00)\n00:00:00 y\n");
+    }
+
+    #[test]
+    fn print_shows_json_over_several_lines() {
+        let router = [("router", "backup"), ("task", "run")];
+        let format = TerminalFormat::new(false);
+        let _ = lines(&format, Level::INFO, "x", "the first line of the day", &[], "2026-11-29T11:00:01Z");
+        for (message, expected) in [
+            (
+                "{\"n\":18446744073709551617,\"t\":\"\\u202e\"}",
+                "{\n  \"n\": 18446744073709551617,\n  \"t\": \"\\u202e\"\n}\n",
+            ),
+            ("{\"cut… (cut: 4 of 9 bytes)", "{\"cut… (cut: 4 of 9 bytes)\n"),
+        ] {
+            let shown = lines(&format, Level::INFO, PRINT, message, &router, "2026-11-29T11:00:01Z");
+            assert_eq!(shown, format!("12:00:01 backup/run\n{expected}"));
+        }
     }
 
     #[test]
