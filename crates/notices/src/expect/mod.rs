@@ -92,6 +92,8 @@ struct ArrivalWatch<'a> {
     activator: &'a Activator,
     source: Name,
     arrivals: Option<LastArrival>,
+    /// What came while nobody waited: when Herald started, or in the grace when it stopped.
+    missed: Option<Timestamp>,
     silence: Silence,
     /// Until when it is counted.
     counted_until: Instant,
@@ -105,17 +107,20 @@ struct ArrivalWatch<'a> {
 
 impl<'a> ArrivalWatch<'a> {
     async fn begin(expected: &'a ExpectedArrivals, activator: &'a Activator) -> Self {
-        let arrivals = activator.arrivals(&expected.awaited);
+        let mut arrivals = activator.arrivals(&expected.awaited);
         let source = expected.source(activator);
         let recorded = activator.reached(&source).await.as_ref().and_then(Silence::read);
         let now = activator.clock().now();
         let (recorded_at, silence) = recorded.unwrap_or_else(|| (now, Silence::from(now)));
+        let came_last = arrivals.as_mut().and_then(|arrivals| *arrivals.borrow_and_update());
+        let missed = came_last.filter(|at| *at > silence.last);
         let (counted_until, recorded, is_firing) = (Instant::now(), silence, false);
         Self {
             expected,
             activator,
             source,
             arrivals,
+            missed,
             silence,
             counted_until,
             recorded_at,
@@ -125,6 +130,9 @@ impl<'a> ArrivalWatch<'a> {
     }
 
     async fn follow(&mut self) {
+        if let Some(at) = self.missed.take() {
+            self.came(at).await;
+        }
         loop {
             let next = self.next_step();
             tokio::select! {

@@ -207,6 +207,40 @@ async fn what_a_stop_interrupts_is_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_while_nobody_waited_counts() {
+    let came = |scene: &Scene| {
+        use herald_core::clock::Clock as _;
+        scene.kept.came.send_replace(Some(scene.clock.now()));
+    };
+    // A job ends in the grace, after the triggers.
+    let scene = Scene::new("10m");
+    scene.run(9, &[], false).await;
+    came(&scene);
+    sleep(Duration::from_secs(3600)).await;
+    scene.run(9, &[], false).await;
+    assert_eq!(scene.events(), [""; 0]);
+    scene.run(2, &[], false).await;
+    let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+    assert!(event.contains(" silent nightly 1h10m"), "{event}");
+    came(&scene);
+    scene.run(1, &[], false).await;
+    let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+    assert!(event.contains(" back nightly 1h11m"), "{event}");
+    // The same once more is not news.
+    scene.run(1, &[], false).await;
+    assert_eq!(scene.events(), [""; 0]);
+    // A stop interrupts it when it is back.
+    scene.run(10, &[], false).await;
+    assert_eq!(scene.events().len(), 1);
+    scene.refuse(1000);
+    scene.run(2, &[0], false).await;
+    scene.refuse(0);
+    scene.run(1, &[], false).await;
+    let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+    assert!(event.contains(" back nightly "), "{event}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_often_is_recorded_now_and_then() {
     let scene = Scene::new("60m");
     scene.run(1, &[], false).await;
