@@ -18,9 +18,7 @@ use tokio_rustls::TlsConnector;
 use crate::error::{MailError, MailErrorKind};
 use crate::server::{Encryption, MailServer};
 
-/// The most bytes that a server may send for one mail.
-const MOST_BYTES: usize = 1 << 20;
-/// The most bytes of one of its answers before the connection is encrypted.
+/// The most bytes that a server may answer to one command.
 const LONGEST_ANSWER: usize = 16 << 10;
 /// What comes from the server before it is asked for anything. After STARTTLS it greets nobody again.
 const GREETED: &[u8] = b"220 encrypted\r\n";
@@ -186,13 +184,13 @@ struct SmtpStream<S> {
     stream: S,
     peer: SocketAddr,
     greeting: &'static [u8],
-    /// How many bytes the server may still send.
+    /// How many bytes the server may still send before something is sent to it.
     left: usize,
 }
 
 impl<S> SmtpStream<S> {
     fn new(stream: S, peer: SocketAddr, greeting: &'static [u8]) -> Self {
-        Self { stream, peer, greeting, left: MOST_BYTES }
+        Self { stream, peer, greeting, left: LONGEST_ANSWER }
     }
 }
 
@@ -235,6 +233,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SmtpStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.left = LONGEST_ANSWER;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -244,5 +243,26 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SmtpStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_answer_is_read_within_the_bound() {
+        let (client, mut server) = tokio::io::duplex(LONGEST_ANSWER * 2);
+        let mut stream = SmtpStream::new(client, SocketAddr::from(([127, 0, 0, 1], 25)), b"");
+        let mut buffer = vec![0; LONGEST_ANSWER];
+        for _ in 0..3 {
+            server.write_all(&vec![b'a'; LONGEST_ANSWER]).await.unwrap();
+            stream.read_exact(&mut buffer).await.unwrap();
+            stream.write_all(b"NOOP\r\n").await.unwrap();
+        }
+        server.write_all(&vec![b'a'; LONGEST_ANSWER + 1]).await.unwrap();
+        stream.read_exact(&mut buffer).await.unwrap();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!(error.to_string(), "the server sends too much");
     }
 }

@@ -1,10 +1,10 @@
 //! Sends one mail: every step within the same deadline, and an error for each step that fails.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::FutureExt as _;
 use herald_base::{os_error, unit};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -19,8 +19,8 @@ use crate::error::{MailError, MailErrorKind};
 use crate::letter::Letter;
 use crate::server::{MailLogin, MailServer};
 
-/// How long the goodbye may take: the mail is sent by then.
-const LONGEST_QUIT: Duration = Duration::from_secs(5);
+/// How much of the content is prepared at once.
+const PIECE: usize = 64 << 10;
 
 /// A mail that the server has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,22 +38,31 @@ pub struct SentMail {
 /// # Errors
 /// [`MailError`] says what is wrong and what to do. Until the server has answered to the whole content, it is not
 /// known whether it accepted it: the error says so.
-pub async fn send(server: &MailServer, letter: &Letter) -> Result<SentMail, MailError> {
-    let message = letter.message()?;
+pub async fn send(server: &MailServer, letter: Letter) -> Result<SentMail, MailError> {
+    let written = tokio::task::spawn_blocking(move || WrittenMail::of(&letter)).await;
+    let mail = written.map_err(|error| MailError::invalid(format!("the mail cannot be made: {error}")))??;
     let deadline = Instant::now() + server.timeout;
     let connection = within(server, deadline, "to greet", connect(server)).await??;
     let mut dialog = SmtpDialog { server, deadline, connection };
-    match dialog.deliver(&message).await {
-        Ok(sent) => {
-            let _ = tokio::time::timeout(LONGEST_QUIT, dialog.connection.quit()).await;
-            Ok(sent)
-        }
-        Err(error) => {
-            if error.kind != MailErrorKind::TimedOut {
-                let _ = tokio::time::timeout(LONGEST_QUIT, dialog.connection.abort()).await;
-            }
-            Err(error)
-        }
+    let outcome = dialog.deliver(&mail).await;
+    // The goodbye is written, and its answer not waited for: a mail that was sent would seem to be cancelled, and be
+    // sent again, if its job is stopped meanwhile.
+    let _ = dialog.connection.quit().now_or_never();
+    outcome
+}
+
+/// A mail with its content as it goes over the wire.
+struct WrittenMail {
+    message: Message,
+    content: Vec<u8>,
+}
+
+impl WrittenMail {
+    /// Takes its time, with large attachments.
+    fn of(letter: &Letter) -> Result<Self, MailError> {
+        let message = letter.message()?;
+        let content = message.formatted();
+        Ok(Self { message, content })
     }
 }
 
@@ -78,14 +87,14 @@ struct SmtpDialog<'a> {
 }
 
 impl SmtpDialog<'_> {
-    async fn deliver(&mut self, message: &Message) -> Result<SentMail, MailError> {
+    async fn deliver(&mut self, mail: &WrittenMail) -> Result<SentMail, MailError> {
         let (server, deadline) = (self.server, self.deadline);
         if let Some(login) = &server.login {
             self.log_in(login).await?;
         }
-        let content = message.formatted();
+        let WrittenMail { message, content } = mail;
         let sender = message.envelope().from().cloned();
-        let options = self.mail_options(message, &content)?;
+        let options = self.mail_options(message, content)?;
         let mail = self.connection.command(Mail::new(sender, options));
         let answered = within(server, deadline, "to accept the sender", mail).await?;
         answered.map_err(|error| self.failed("refused the sender", "check `from`", &error))?;
@@ -93,7 +102,8 @@ impl SmtpDialog<'_> {
         let data = within(server, deadline, "to accept the mail", self.connection.command(Data)).await?;
         data.map_err(|error| self.failed("refused the mail", "ask its operator why", &error))?;
         let unknown = "to confirm the mail; it may have been sent";
-        let sent = within(server, deadline, unknown, self.connection.message(&content)).await?;
+        let sent =
+            within(server, deadline, unknown, self.connection.message_iter(content.chunks(PIECE))).await?;
         let answer = sent.map_err(|error| match error.status() {
             Some(_) => self.failed("refused the mail", "ask its operator why", &error),
             None => {
