@@ -5,17 +5,18 @@ use std::error::Error as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt as _;
-use herald_base::{os_error, unit};
+use herald_base::os_error;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 use lettre::{Address, Message};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::connection::{connect, one_line};
-use crate::error::{MailError, MailErrorKind};
+use crate::deadline::within;
+use crate::error::{MailError, MailErrorKind, Refusal};
 use crate::letter::Letter;
 use crate::server::{MailLogin, MailServer};
 
@@ -42,7 +43,7 @@ pub async fn send(server: &MailServer, letter: Letter) -> Result<SentMail, MailE
     let written = tokio::task::spawn_blocking(move || WrittenMail::of(&letter)).await;
     let mail = written.map_err(|error| MailError::invalid(format!("the mail cannot be made: {error}")))??;
     let deadline = Instant::now() + server.timeout;
-    let connection = within(server, deadline, "to greet", connect(server)).await??;
+    let connection = connect(server, deadline).await?;
     let mut dialog = SmtpDialog { server, deadline, connection };
     let outcome = dialog.deliver(&mail).await;
     // The goodbye is written, and its answer not waited for: a mail that was sent would seem to be cancelled, and be
@@ -64,20 +65,6 @@ impl WrittenMail {
         let content = message.formatted();
         Ok(Self { message, content })
     }
-}
-
-/// A step that is over by the deadline.
-async fn within<T>(
-    server: &MailServer,
-    deadline: Instant,
-    what: &str,
-    step: impl Future<Output = T>,
-) -> Result<T, MailError> {
-    timeout_at(deadline, step).await.map_err(|_| {
-        let (address, after) = (server.address(), unit::text(server.timeout));
-        let message = format!("{address}: no answer within {after}, when it was {what} (timeout)");
-        MailError::new(MailErrorKind::TimedOut, message)
-    })
 }
 
 struct SmtpDialog<'a> {
@@ -224,20 +211,10 @@ impl SmtpDialog<'_> {
 }
 
 fn kind(error: &SmtpError) -> MailErrorKind {
-    if error.is_transient() {
-        MailErrorKind::RefusedForNow
-    } else if error.is_permanent() {
-        MailErrorKind::Refused
-    } else {
-        MailErrorKind::Unreachable
-    }
+    Refusal::of_error(error).map_or(MailErrorKind::Unreachable, Refusal::kind)
 }
 
 /// Whether another attempt is worth it.
 fn later(error: &SmtpError) -> &'static str {
-    if error.is_transient() {
-        "that may pass (4xx), so another attempt can help (`policy.retry`)"
-    } else {
-        "that is final (5xx): another attempt does not help"
-    }
+    Refusal::of_error(error).unwrap_or(Refusal::Final).later()
 }

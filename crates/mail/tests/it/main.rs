@@ -172,10 +172,21 @@ async fn refusals_say_what_was_refused_and_whether_to_try_again() {
     };
     for (rules, kind, says) in [
         (
-            &[("", "554 no service for you")][..],
-            MailErrorKind::Unreachable,
-            "does not greet as an SMTP server",
+            &[("", "554-no service\r\n554 for you")][..],
+            MailErrorKind::Refused,
+            "refused the connection: 554-no service 554 for you; ask its operator why; that is final (5xx)",
         ),
+        (
+            &[("", "421 too many connections")],
+            MailErrorKind::RefusedForNow,
+            "refused the connection: 421 too many connections; ask its operator why; that may pass (4xx), so another",
+        ),
+        (
+            &[("", "SSH-2.0-x")],
+            MailErrorKind::Unreachable,
+            "does not greet as an SMTP server does (SSH-2.0-x)",
+        ),
+        (&[("EHLO", "550 go away")], MailErrorKind::Refused, "refused the connection: 550 go away; ask"),
         (
             &[("MAIL", "550 5.7.1 not from here")],
             MailErrorKind::Refused,
@@ -202,6 +213,11 @@ async fn refusals_say_what_was_refused_and_whether_to_try_again() {
     }
     let error = refused(SmtpRules::default(), |settings| settings.encryption = Encryption::StartTls).await;
     assert!(error.message.contains("offers no STARTTLS, and nothing was sent"), "{error}");
+    for encryption in [Encryption::StartTls, Encryption::None] {
+        let rules = answers(&[("", "421 busy")]);
+        let error = refused(rules, |settings| settings.encryption = encryption).await;
+        assert_eq!(error.kind, MailErrorKind::RefusedForNow, "{error}");
+    }
     let error = refused(SmtpRules::default(), |settings| settings.login = login("p")).await;
     assert!(error.message.contains("offers no login with a password"), "{error}");
     let error = refused(SmtpRules::default(), |settings| settings.encryption = Encryption::Implicit).await;
@@ -225,4 +241,11 @@ async fn a_server_that_hangs_is_given_up() {
         assert_eq!(error.kind, MailErrorKind::TimedOut, "{error}");
         assert!(error.message.contains(says), "{error}");
     }
+    let rules = SmtpRules { answers: vec![("", "")], ..SmtpRules::default() };
+    let by_name = |settings: &mut MailServer| {
+        settings.timeout = Duration::from_millis(300);
+        settings.server = "localhost".to_owned();
+    };
+    let error = refused(rules, by_name).await;
+    assert!(error.message.contains("when it was to greet at 127.0.0.1 (timeout)"), "{error}");
 }
