@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::deadline::{NoneAccepts, first_that_accepts, within};
-use crate::error::{MailError, MailErrorKind, Refusal};
+use crate::error::{MailError, MailErrorKind, SmtpRefusal};
 use crate::server::{Encryption, MailServer};
 
 /// The most bytes that a server may answer to one command.
@@ -72,7 +72,7 @@ async fn begin(
     let connected = AsyncSmtpConnection::connect_with_transport(stream, &own_name).await;
     connected.map_err(|error| {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        match (Refusal::of_error(&error), error.status()) {
+        match (SmtpRefusal::of_error(&error), error.status()) {
             (Some(refusal), Some(code)) => refused(server, refusal, &format!("{code} {text}")),
             _ => not_smtp(server, &os_error::plain(&error.to_string())),
         }
@@ -85,7 +85,7 @@ fn unreachable(server: &MailServer, what: impl std::fmt::Display) -> MailError {
 }
 
 /// It answered with an error.
-fn refused(server: &MailServer, refusal: Refusal, answer: &str) -> MailError {
+fn refused(server: &MailServer, refusal: SmtpRefusal, answer: &str) -> MailError {
     let (address, answer) = (server.address(), one_line(answer));
     let what =
         format!("{address} refused the connection: {answer}; ask its operator why; {}", refusal.later());
@@ -172,7 +172,7 @@ async fn say(server: &MailServer, stream: &mut TcpStream, command: &str) -> Resu
 /// Waits for the server to greet.
 async fn greeting(server: &MailServer, stream: &mut (impl AsyncRead + Unpin)) -> Result<(), MailError> {
     let answer = read_answer(server, stream, "greeted").await?;
-    match Refusal::of(&answer) {
+    match SmtpRefusal::of(&answer) {
         None if answer.starts_with("220") => Ok(()),
         None => Err(not_smtp(server, &one_line(&answer))),
         Some(refusal) => Err(refused(server, refusal, &answer)),
@@ -185,7 +185,7 @@ async fn expect(server: &MailServer, stream: &mut TcpStream, code: &str) -> Resu
     if answer.starts_with(code) {
         return Ok(answer);
     }
-    Err(match Refusal::of(&answer) {
+    Err(match SmtpRefusal::of(&answer) {
         Some(refusal) => refused(server, refusal, &answer),
         None => {
             let shown = one_line(&answer);

@@ -41,14 +41,14 @@ impl MailError {
 
 /// Whether a server that answers with an error may change its mind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum SmtpRefusal {
     /// 4xx.
     ForNow,
     /// 5xx.
     Final,
 }
 
-impl Refusal {
+impl SmtpRefusal {
     /// By the code that an answer begins with. `None`: it is not such an answer.
     pub(crate) fn of(answer: &str) -> Option<Self> {
         let code = answer.get(..3).filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()))?;
@@ -88,16 +88,16 @@ mod tests {
     #[test]
     fn answers_with_errors_are_known_by_their_codes() {
         for (answer, refusal) in [
-            ("421 busy", Some(Refusal::ForNow)),
-            ("421", Some(Refusal::ForNow)),
-            ("554-no\r\n554 service", Some(Refusal::Final)),
+            ("421 busy", Some(SmtpRefusal::ForNow)),
+            ("421", Some(SmtpRefusal::ForNow)),
+            ("554-no\r\n554 service", Some(SmtpRefusal::Final)),
             ("220 welcome", None),
             ("5000 bytes", None),
             ("50€", None),
             ("HTTP/1.1 400 Bad Request", None),
             ("", None),
         ] {
-            assert_eq!(Refusal::of(answer), refusal, "{answer}");
+            assert_eq!(SmtpRefusal::of(answer), refusal, "{answer}");
         }
     }
 }

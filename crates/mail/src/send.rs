@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::connection::{connect, one_line};
 use crate::deadline::within;
-use crate::error::{MailError, MailErrorKind, Refusal};
+use crate::error::{MailError, MailErrorKind, SmtpRefusal};
 use crate::letter::Letter;
 use crate::server::{MailLogin, MailServer};
 
@@ -211,10 +211,10 @@ impl SmtpDialog<'_> {
 }
 
 fn kind(error: &SmtpError) -> MailErrorKind {
-    Refusal::of_error(error).map_or(MailErrorKind::Unreachable, Refusal::kind)
+    SmtpRefusal::of_error(error).map_or(MailErrorKind::Unreachable, SmtpRefusal::kind)
 }
 
 /// Whether another attempt is worth it.
 fn later(error: &SmtpError) -> &'static str {
-    Refusal::of_error(error).unwrap_or(Refusal::Final).later()
+    SmtpRefusal::of_error(error).unwrap_or(SmtpRefusal::Final).later()
 }

@@ -100,8 +100,8 @@ struct ArrivalWatch<'a> {
     /// When it was recorded last, and what.
     recorded_at: Timestamp,
     recorded: Silence,
-    /// Whether an event is on its way that is not known to be accepted. If it is accepted, what it says is recorded with
-    /// it; if not, the record from before remains, and the next start fires.
+    /// Whether an event is on its way that is not known to be accepted. If it is accepted, what it says is recorded
+    /// with it; if not, the record from before remains, and the next start fires.
     is_firing: bool,
 }
 
