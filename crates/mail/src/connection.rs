@@ -1,5 +1,6 @@
 //! A connection to an SMTP server, up to where commands are sent: in the clear, or encrypted by herald-net's TLS.
 
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,47 +14,86 @@ use lettre::transport::smtp::extension::ClientId;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
-use crate::error::{MailError, MailErrorKind};
+use crate::deadline::{NoneAccepts, first_that_accepts, within};
+use crate::error::{MailError, MailErrorKind, SmtpRefusal};
 use crate::server::{Encryption, MailServer};
 
-/// The most bytes that a server may send for one mail.
-const MOST_BYTES: usize = 1 << 20;
-/// The most bytes of one of its answers before the connection is encrypted.
+/// The most bytes that a server may answer to one command.
 const LONGEST_ANSWER: usize = 16 << 10;
-/// What comes from the server before it is asked for anything. After STARTTLS it greets nobody again.
-const GREETED: &[u8] = b"220 encrypted\r\n";
+/// The greeting for lettre: that of the server is read before, and after STARTTLS it greets nobody again.
+const GREETED: &[u8] = b"220 greeted\r\n";
 
 /// Connects, and encrypts the connection where that is wanted.
-pub(crate) async fn connect(server: &MailServer) -> Result<AsyncSmtpConnection, MailError> {
+pub(crate) async fn connect(
+    server: &MailServer,
+    deadline: Instant,
+) -> Result<AsyncSmtpConnection, MailError> {
     let config = match server.encryption {
         Encryption::None => None,
-        Encryption::StartTls | Encryption::Implicit => Some(tls_config(server).await?),
-    };
-    let (mut stream, peer) = tcp(server).await?;
-    let own_name = ClientId::Domain(server.own_name.clone());
-    let stream: Box<dyn AsyncTokioStream> = match config {
-        None => Box::new(SmtpStream::new(stream, peer, b"")),
-        Some(config) => {
-            let is_greeted = server.encryption == Encryption::StartTls;
-            if is_greeted {
-                start_tls(server, &mut stream).await?;
-            }
-            let encrypted = encrypt(server, config, stream).await?;
-            Box::new(SmtpStream::new(encrypted, peer, if is_greeted { GREETED } else { b"" }))
+        Encryption::StartTls | Encryption::Implicit => {
+            let what = "not connected to yet, because `ca` is read slowly";
+            Some(within(server, deadline, what, tls_config(server)).await??)
         }
     };
+    let (stream, peer) = tcp(server, deadline).await?;
+    let ip = peer.ip().to_string();
+    let what = if ip == server.server { "to greet".to_owned() } else { format!("to greet at {ip}") };
+    within(server, deadline, &what, begin(server, config, stream, peer)).await?
+}
+
+/// Up to where the server says what it can do.
+async fn begin(
+    server: &MailServer,
+    config: Option<Arc<ClientConfig>>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+) -> Result<AsyncSmtpConnection, MailError> {
+    let stream: Box<dyn AsyncTokioStream> = match config {
+        None => {
+            greeting(server, &mut stream).await?;
+            Box::new(SmtpStream::new(stream, peer))
+        }
+        Some(config) => {
+            let is_implicit = server.encryption == Encryption::Implicit;
+            if !is_implicit {
+                start_tls(server, &mut stream).await?;
+            }
+            let mut encrypted = encrypt(server, config, stream).await?;
+            if is_implicit {
+                greeting(server, &mut encrypted).await?;
+            }
+            Box::new(SmtpStream::new(encrypted, peer))
+        }
+    };
+    let own_name = ClientId::Domain(server.own_name.clone());
     let connected = AsyncSmtpConnection::connect_with_transport(stream, &own_name).await;
     connected.map_err(|error| {
-        let why = os_error::plain(&error.to_string());
-        unreachable(server, format!("it does not greet as an SMTP server does ({why}); {}", ports()))
+        let text = error.source().map(ToString::to_string).unwrap_or_default();
+        match (SmtpRefusal::of_error(&error), error.status()) {
+            (Some(refusal), Some(code)) => refused(server, refusal, &format!("{code} {text}")),
+            _ => not_smtp(server, &os_error::plain(&error.to_string())),
+        }
     })
 }
 
 /// An error of the connection.
 fn unreachable(server: &MailServer, what: impl std::fmt::Display) -> MailError {
     MailError::new(MailErrorKind::Unreachable, format!("{}: {what}", server.address()))
+}
+
+/// It answered with an error.
+fn refused(server: &MailServer, refusal: SmtpRefusal, answer: &str) -> MailError {
+    let (address, answer) = (server.address(), one_line(answer));
+    let what =
+        format!("{address} refused the connection: {answer}; ask its operator why; {}", refusal.later());
+    MailError::new(refusal.kind(), what)
+}
+
+fn not_smtp(server: &MailServer, why: &str) -> MailError {
+    unreachable(server, format!("it does not greet as an SMTP server does ({why}); {}", ports()))
 }
 
 fn ports() -> &'static str {
@@ -72,22 +112,19 @@ async fn tls_config(server: &MailServer) -> Result<Arc<ClientConfig>, MailError>
 }
 
 /// Connects to the first of the server's addresses that accepts.
-async fn tcp(server: &MailServer) -> Result<(TcpStream, SocketAddr), MailError> {
-    let addresses = tokio::net::lookup_host((server.server.as_str(), server.port)).await;
-    let addresses: Vec<SocketAddr> = addresses.map(Iterator::collect).unwrap_or_default();
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok((stream, address)),
-            Err(error) => last = Some(error),
-        }
+async fn tcp(server: &MailServer, deadline: Instant) -> Result<(TcpStream, SocketAddr), MailError> {
+    let resolved = tokio::net::lookup_host((server.server.as_str(), server.port));
+    let resolved = within(server, deadline, "resolved by the DNS", resolved).await?;
+    let addresses: Vec<SocketAddr> = resolved.map(Iterator::collect).unwrap_or_default();
+    if addresses.is_empty() {
+        let what = "the name of the server cannot be resolved; check `server` and the DNS";
+        return Err(unreachable(server, what));
     }
-    Err(match last {
-        Some(error) => {
-            let error = os_error::plain(&error.to_string());
-            unreachable(server, format!("{error}; {}", ports()))
-        }
-        None => unreachable(server, "the name of the server cannot be resolved; check `server` and the DNS"),
+    let connected = first_that_accepts(&addresses, deadline, TcpStream::connect).await;
+    connected.map_err(|NoneAccepts { why, timed_out }| {
+        let own = format!("{}: ", server.server);
+        let error = unreachable(server, format!("{}; {}", why.strip_prefix(&own).unwrap_or(&why), ports()));
+        if timed_out { MailError { kind: MailErrorKind::TimedOut, ..error } } else { error }
     })
 }
 
@@ -132,38 +169,55 @@ async fn say(server: &MailServer, stream: &mut TcpStream, command: &str) -> Resu
     written.map_err(|error| unreachable(server, os_error::plain(&error.to_string())))
 }
 
-/// Reads an answer that begins with this code.
+/// Waits for the server to greet.
+async fn greeting(server: &MailServer, stream: &mut (impl AsyncRead + Unpin)) -> Result<(), MailError> {
+    let answer = read_answer(server, stream, "greeted").await?;
+    match SmtpRefusal::of(&answer) {
+        None if answer.starts_with("220") => Ok(()),
+        None => Err(not_smtp(server, &one_line(&answer))),
+        Some(refusal) => Err(refused(server, refusal, &answer)),
+    }
+}
+
+/// Reads an answer that begins with this code, before the connection is encrypted.
 async fn expect(server: &MailServer, stream: &mut TcpStream, code: &str) -> Result<String, MailError> {
+    let answer = read_answer(server, stream, "was encrypted").await?;
+    if answer.starts_with(code) {
+        return Ok(answer);
+    }
+    Err(match SmtpRefusal::of(&answer) {
+        Some(refusal) => refused(server, refusal, &answer),
+        None => {
+            let shown = one_line(&answer);
+            unreachable(server, format!("it answered {shown:?}, before it was encrypted; {}", ports()))
+        }
+    })
+}
+
+/// Reads an answer, which may have several lines.
+async fn read_answer(
+    server: &MailServer,
+    stream: &mut (impl AsyncRead + Unpin),
+    before_it: &str,
+) -> Result<String, MailError> {
     let (mut answer, mut line) = (String::new(), Vec::new());
-    while answer.len() < LONGEST_ANSWER {
+    while answer.len() + line.len() < LONGEST_ANSWER {
         let byte = stream.read_u8().await.map_err(|error| {
             let why = match error.kind() {
                 io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
                 _ => os_error::plain(&error.to_string()),
             };
-            unreachable(server, format!("{why} before it was encrypted; {}", ports()))
+            unreachable(server, format!("{why} before it {before_it}; {}", ports()))
         })?;
         line.push(byte);
-        if byte != b'\n' {
-            if line.len() > LONGEST_ANSWER {
-                break;
+        if byte == b'\n' {
+            answer.push_str(&String::from_utf8_lossy(&line));
+            // Lines that are not the last one have a dash behind the code.
+            let goes_on = line.get(3) == Some(&b'-') && line[..3].iter().all(u8::is_ascii_digit);
+            if !goes_on {
+                return Ok(answer);
             }
-            continue;
-        }
-        answer.push_str(&String::from_utf8_lossy(&line));
-        // Lines that are not the last one have a dash behind the code.
-        let is_last = line.get(3) != Some(&b'-');
-        line.clear();
-        if is_last {
-            let shown = one_line(&answer);
-            return if answer.starts_with(code) {
-                Ok(answer)
-            } else {
-                Err(unreachable(
-                    server,
-                    format!("it answered {shown:?}, before it was encrypted; {}", ports()),
-                ))
-            };
+            line.clear();
         }
     }
     Err(unreachable(server, format!("its answer is too long for an SMTP server; {}", ports())))
@@ -180,19 +234,19 @@ pub(crate) fn one_line(answer: &str) -> String {
     }
 }
 
-/// A stream that is read within a bound, perhaps after a greeting that was read already.
+/// A stream that is read within a bound, after a greeting that was read already.
 #[derive(Debug)]
 struct SmtpStream<S> {
     stream: S,
     peer: SocketAddr,
     greeting: &'static [u8],
-    /// How many bytes the server may still send.
+    /// How many bytes the server may still send before something is sent to it.
     left: usize,
 }
 
 impl<S> SmtpStream<S> {
-    fn new(stream: S, peer: SocketAddr, greeting: &'static [u8]) -> Self {
-        Self { stream, peer, greeting, left: MOST_BYTES }
+    fn new(stream: S, peer: SocketAddr) -> Self {
+        Self { stream, peer, greeting: GREETED, left: LONGEST_ANSWER }
     }
 }
 
@@ -235,6 +289,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SmtpStream<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.left = LONGEST_ANSWER;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -244,5 +299,27 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for SmtpStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_answer_is_read_within_the_bound() {
+        let (client, mut server) = tokio::io::duplex(LONGEST_ANSWER * 2);
+        let mut stream = SmtpStream::new(client, SocketAddr::from(([127, 0, 0, 1], 25)));
+        stream.read_exact(&mut [0; GREETED.len()]).await.unwrap();
+        let mut buffer = vec![0; LONGEST_ANSWER];
+        for _ in 0..3 {
+            server.write_all(&vec![b'a'; LONGEST_ANSWER]).await.unwrap();
+            stream.read_exact(&mut buffer).await.unwrap();
+            stream.write_all(b"NOOP\r\n").await.unwrap();
+        }
+        server.write_all(&vec![b'a'; LONGEST_ANSWER + 1]).await.unwrap();
+        stream.read_exact(&mut buffer).await.unwrap();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!(error.to_string(), "the server sends too much");
     }
 }

@@ -5,6 +5,7 @@
 
 mod attachment;
 mod connection;
+mod deadline;
 mod error;
 mod letter;
 mod send;

@@ -1,26 +1,27 @@
 //! Sends one mail: every step within the same deadline, and an error for each step that fails.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use herald_base::{os_error, unit};
+use futures_util::FutureExt as _;
+use herald_base::os_error;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 use lettre::{Address, Message};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::connection::{connect, one_line};
-use crate::error::{MailError, MailErrorKind};
+use crate::deadline::within;
+use crate::error::{MailError, MailErrorKind, SmtpRefusal};
 use crate::letter::Letter;
 use crate::server::{MailLogin, MailServer};
 
-/// How long the goodbye may take: the mail is sent by then.
-const LONGEST_QUIT: Duration = Duration::from_secs(5);
+/// How much of the content is prepared at once.
+const PIECE: usize = 64 << 10;
 
 /// A mail that the server has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,37 +39,32 @@ pub struct SentMail {
 /// # Errors
 /// [`MailError`] says what is wrong and what to do. Until the server has answered to the whole content, it is not
 /// known whether it accepted it: the error says so.
-pub async fn send(server: &MailServer, letter: &Letter) -> Result<SentMail, MailError> {
-    let message = letter.message()?;
+pub async fn send(server: &MailServer, letter: Letter) -> Result<SentMail, MailError> {
+    let written = tokio::task::spawn_blocking(move || WrittenMail::of(&letter)).await;
+    let mail = written.map_err(|error| MailError::invalid(format!("the mail cannot be made: {error}")))??;
     let deadline = Instant::now() + server.timeout;
-    let connection = within(server, deadline, "to greet", connect(server)).await??;
+    let connection = connect(server, deadline).await?;
     let mut dialog = SmtpDialog { server, deadline, connection };
-    match dialog.deliver(&message).await {
-        Ok(sent) => {
-            let _ = tokio::time::timeout(LONGEST_QUIT, dialog.connection.quit()).await;
-            Ok(sent)
-        }
-        Err(error) => {
-            if error.kind != MailErrorKind::TimedOut {
-                let _ = tokio::time::timeout(LONGEST_QUIT, dialog.connection.abort()).await;
-            }
-            Err(error)
-        }
-    }
+    let outcome = dialog.deliver(&mail).await;
+    // The goodbye is written, and its answer not waited for: a mail that was sent would seem to be cancelled, and be
+    // sent again, if its job is stopped meanwhile.
+    let _ = dialog.connection.quit().now_or_never();
+    outcome
 }
 
-/// A step that is over by the deadline.
-async fn within<T>(
-    server: &MailServer,
-    deadline: Instant,
-    what: &str,
-    step: impl Future<Output = T>,
-) -> Result<T, MailError> {
-    timeout_at(deadline, step).await.map_err(|_| {
-        let (address, after) = (server.address(), unit::text(server.timeout));
-        let message = format!("{address}: no answer within {after}, when it was {what} (timeout)");
-        MailError::new(MailErrorKind::TimedOut, message)
-    })
+/// A mail with its content as it goes over the wire.
+struct WrittenMail {
+    message: Message,
+    content: Vec<u8>,
+}
+
+impl WrittenMail {
+    /// Takes its time, with large attachments.
+    fn of(letter: &Letter) -> Result<Self, MailError> {
+        let message = letter.message()?;
+        let content = message.formatted();
+        Ok(Self { message, content })
+    }
 }
 
 struct SmtpDialog<'a> {
@@ -78,14 +74,14 @@ struct SmtpDialog<'a> {
 }
 
 impl SmtpDialog<'_> {
-    async fn deliver(&mut self, message: &Message) -> Result<SentMail, MailError> {
+    async fn deliver(&mut self, mail: &WrittenMail) -> Result<SentMail, MailError> {
         let (server, deadline) = (self.server, self.deadline);
         if let Some(login) = &server.login {
             self.log_in(login).await?;
         }
-        let content = message.formatted();
+        let WrittenMail { message, content } = mail;
         let sender = message.envelope().from().cloned();
-        let options = self.mail_options(message, &content)?;
+        let options = self.mail_options(message, content)?;
         let mail = self.connection.command(Mail::new(sender, options));
         let answered = within(server, deadline, "to accept the sender", mail).await?;
         answered.map_err(|error| self.failed("refused the sender", "check `from`", &error))?;
@@ -93,7 +89,8 @@ impl SmtpDialog<'_> {
         let data = within(server, deadline, "to accept the mail", self.connection.command(Data)).await?;
         data.map_err(|error| self.failed("refused the mail", "ask its operator why", &error))?;
         let unknown = "to confirm the mail; it may have been sent";
-        let sent = within(server, deadline, unknown, self.connection.message(&content)).await?;
+        let sent =
+            within(server, deadline, unknown, self.connection.message_iter(content.chunks(PIECE))).await?;
         let answer = sent.map_err(|error| match error.status() {
             Some(_) => self.failed("refused the mail", "ask its operator why", &error),
             None => {
@@ -214,20 +211,10 @@ impl SmtpDialog<'_> {
 }
 
 fn kind(error: &SmtpError) -> MailErrorKind {
-    if error.is_transient() {
-        MailErrorKind::RefusedForNow
-    } else if error.is_permanent() {
-        MailErrorKind::Refused
-    } else {
-        MailErrorKind::Unreachable
-    }
+    SmtpRefusal::of_error(error).map_or(MailErrorKind::Unreachable, SmtpRefusal::kind)
 }
 
 /// Whether another attempt is worth it.
 fn later(error: &SmtpError) -> &'static str {
-    if error.is_transient() {
-        "that may pass (4xx), so another attempt can help (`policy.retry`)"
-    } else {
-        "that is final (5xx): another attempt does not help"
-    }
+    SmtpRefusal::of_error(error).unwrap_or(SmtpRefusal::Final).later()
 }

@@ -33,6 +33,15 @@ pub struct SmtpRules {
     pub injected: &'static str,
 }
 
+impl SmtpRules {
+    fn answer_to<'a>(&'a self, command: &str, usual: &'a str) -> &'a str {
+        let other = self.answers.iter().find(|(begin, _)| {
+            if begin.is_empty() { command.is_empty() } else { command.starts_with(begin) }
+        });
+        other.map_or(usual, |(_, answer)| answer)
+    }
+}
+
 /// A mail that came.
 #[derive(Debug, Clone, Default)]
 pub struct ReceivedMail {
@@ -201,10 +210,13 @@ impl SmtpSession<'_> {
                 mail.to.push(bare(&line["RCPT TO:".len()..]));
             } else if command == "DATA" {
                 mail.data = read_mail(&mut stream)?;
-                if self.answer(&mut stream, END_OF_MAIL, "250 queued as 42")? {
+                const QUEUED: &str = "250 queued as 42";
+                // It is kept by the time the client knows.
+                if self.rules.answer_to(END_OF_MAIL, QUEUED).starts_with('2') {
                     let (user, is_encrypted) = (self.user.clone(), self.is_encrypted);
                     self.mails.lock().unwrap().push(ReceivedMail { user, is_encrypted, ..mail.clone() });
                 }
+                self.answer(&mut stream, END_OF_MAIL, QUEUED)?;
             } else if command == "QUIT" {
                 return None;
             }
@@ -247,10 +259,7 @@ impl SmtpSession<'_> {
 
     /// Answers, and says whether that was positive. `None`: nothing more is said.
     fn answer<S: Read + Write>(&self, stream: &mut BufReader<S>, command: &str, usual: &str) -> Option<bool> {
-        let other = self.rules.answers.iter().find(|(begin, _)| {
-            if begin.is_empty() { command.is_empty() } else { command.starts_with(begin) }
-        });
-        let answer = other.map_or(usual, |(_, answer)| answer);
+        let answer = self.rules.answer_to(command, usual);
         if answer.is_empty() {
             let _ = std::io::copy(stream, &mut std::io::sink());
             return None;

@@ -270,6 +270,7 @@ impl Activator {
     }
 
     /// Shows from now on when this came last, of any trigger or router. `None`: it is not known here.
+    /// What came before is shown as well, as far as it is known, and is not a change.
     #[must_use]
     pub fn arrivals(&self, awaited: &Awaited) -> Option<LastArrival> {
         self.accept.arrivals(awaited)

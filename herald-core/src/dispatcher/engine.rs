@@ -142,7 +142,7 @@ impl Engine {
     pub(super) async fn run(mut self, mut receiver: mpsc::Receiver<Event>, recovered: Recovered) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut turns = 0;
-        self.resume_failures().await;
+        self.resume_counts().await;
         self.take_up(recovered).await;
         self.turn().await;
         while !self.is_over() {
@@ -224,6 +224,7 @@ impl Engine {
         match event {
             Event::Activate { event, reply } => self.take_in(event, reply),
             Event::Reach(cursor) => self.records.push(Record::Reached(cursor)),
+            Event::Await(awaited) => self.records.extend(self.arrivals.awaits(&awaited).map(Record::Reached)),
             Event::Again { job, reply } => self.run_again(*job, reply),
             Event::Ask { reply } => drop(reply.send(self.status())),
             Event::Answered(answered) => self.answer_came(&answered),

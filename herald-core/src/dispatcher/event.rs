@@ -12,6 +12,7 @@ use crate::component::selector::Answer;
 use crate::component::trigger::ComponentError;
 use crate::event::activation::{Activation, Name, NewEvent, Refused};
 use crate::event::actor::Actor;
+use crate::event::arrivals::Awaited;
 use crate::event::position::Cursor;
 use crate::job::Job;
 use crate::plan::{Limits, Plan};
@@ -23,6 +24,8 @@ pub(super) enum Event {
     Activate { event: NewEvent, reply: oneshot::Sender<Result<Name, Refused>> },
     /// A source of events is followed from here on.
     Reach(Cursor),
+    /// Somebody waits for this.
+    Await(Awaited),
     /// A job that ended is to run once more, as a new job.
     Again { job: Box<Job>, reply: oneshot::Sender<Result<Name, Refused>> },
     /// A selector that took its time has answered.

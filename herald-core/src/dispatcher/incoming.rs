@@ -7,6 +7,7 @@ use herald_base::log_target::TERMINAL;
 use super::arrival::{IncomingEvent, Reply};
 use super::engine::{Engine, Phase};
 use crate::event::activation::{Activation, INTERNAL, Name, NewEvent, Refused};
+use crate::event::arrivals::Awaited;
 use crate::event::trigger_param::TriggerParam;
 use crate::event::watch::{Ended, Made};
 use crate::job::Job;
@@ -104,6 +105,11 @@ impl Engine {
             due: event.due,
             at,
         }));
+        let arrivals = &self.arrivals;
+        let triggers = self.incoming.iter().map(|event| &event.activation.trigger);
+        let arrived =
+            triggers.filter_map(|trigger| arrivals.record(|| Awaited::Trigger(trigger.clone()), at));
+        self.records.extend(arrived.map(Record::Reached));
     }
 
     /// Shows the watcher of the event which jobs it created.

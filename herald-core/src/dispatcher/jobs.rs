@@ -14,6 +14,7 @@ use super::fill::first_attempt;
 use super::origin::Origin;
 use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
 use crate::event::actor::Actor;
+use crate::event::arrivals::Awaited;
 use crate::event::exe_done::{FinishedJob, exe_done_param};
 use crate::failpoint;
 use crate::job::Job;
@@ -221,7 +222,8 @@ impl Engine {
         let JobEndNotes { cancelled_by, kept } = notes;
         failpoint!("dispatcher-after-finish");
         let masked = masked(mask, &verdict);
-        let CountedEnd { before, cursor } = self.failures.end(job, verdict.status);
+        let status = verdict.status;
+        let CountedEnd { before, cursor } = self.failures.end(job, status);
         if let Some(entry) = self.board.jobs.get_mut(&job.id) {
             entry.failures_before = before;
         }
@@ -235,6 +237,10 @@ impl Engine {
             at: self.now,
         });
         self.records.extend(cursor.map(Record::Reached));
+        if status != Status::Rejected {
+            let arrived = self.arrivals.record(|| Awaited::Router(job.router.clone()), self.now);
+            self.records.extend(arrived.map(Record::Reached));
+        }
     }
 
     /// Fires `exe_done` for a job that ended, in the same batch of records as the end itself.

@@ -233,7 +233,10 @@ impl EventSink for Handle {
     }
 
     fn arrivals(&self, awaited: &Awaited) -> Option<LastArrival> {
-        Some(self.arrivals.follow(awaited))
+        let last = self.arrivals.follow(awaited);
+        // Recorded at once unless it is busy: then when it comes.
+        let _ = self.events.try_send(Event::Await(awaited.clone()));
+        Some(last)
     }
 
     async fn reach(&self, cursor: Cursor) {

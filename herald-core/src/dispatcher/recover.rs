@@ -12,6 +12,7 @@ use super::failures;
 use super::queue::JITTER;
 use super::restore::restore_all;
 use crate::component::executor::{Execution, Executor, Failure, Outcome};
+use crate::event::arrivals;
 use crate::failpoint;
 use crate::job::lifecycle::State;
 use crate::job::policy::Policy;
@@ -23,8 +24,12 @@ const UNKNOWN_WAIT: Duration = Duration::from_secs(3 * 60 * 60);
 const INEXACT: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Goes on with the counts that earlier processes recorded.
-    pub(super) async fn resume_failures(&mut self) {
+    /// Goes on with the counts and arrivals that earlier processes recorded.
+    pub(super) async fn resume_counts(&mut self) {
+        match self.journal.reached_below(arrivals::SOURCES).await {
+            Ok(recorded) => self.arrivals.resume(&recorded),
+            Err(error) => tracing::warn!("what came last cannot be read, and may seem to be silent: {error}"),
+        }
         match self.journal.reached_below(failures::SOURCES).await {
             Ok(recorded) => self.failures.resume(recorded),
             Err(error) => {

@@ -219,6 +219,7 @@ pub trait EventSink: Send + Sync + 'static {
     }
 
     /// Shows from now on when this came last. `None`: it is not known here.
+    /// What came before is shown as well, as far as it is known, and is not a change.
     fn arrivals(&self, awaited: &Awaited) -> Option<LastArrival> {
         let _ = awaited;
         None

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use herald_core::activation::EventSink;
 use herald_core::arrivals::Awaited;
+use herald_core::dispatcher::Handle;
 use herald_core::herald::Herald;
 use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::position::Cursor;
@@ -85,4 +86,35 @@ async fn who_waits_sees_events_and_ends() {
     assert_eq!(came(), [true, false, false]);
     handle.idle().await;
     assert_eq!(came(), [false, true, false]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_while_nobody_waited_is_known_also_to_the_next_process() {
+    let journal = Positions::default();
+    let start = async |journal: &Positions| {
+        let herald = Herald::new()
+            .trigger("t", crate::triggers::Quiet)
+            .selector("yes", Yes)
+            .executor("work", Worker::default())
+            .router(Router::new("r", "t", "yes").task("k", "work"))
+            .journal(Arc::new(journal.clone()));
+        herald.start().await.unwrap()
+    };
+    let router = Awaited::Router("r".into());
+    let last = |handle: &Handle| *handle.arrivals(&router).unwrap().borrow();
+    // The job ends in the grace, when the triggers have stopped.
+    let running = start(&journal).await;
+    assert_eq!(last(running.handle()), None);
+    activate(running.handle(), json!({"sleep": 1000})).await;
+    running.stop(std::time::Duration::from_secs(60)).await;
+    let running = start(&journal).await;
+    running.handle().idle().await;
+    let first = last(running.handle()).unwrap();
+    // As a job that was recovered, it ends before anybody waits.
+    running.stop(std::time::Duration::ZERO).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let running = start(&journal).await;
+    activate(running.handle(), json!({})).await;
+    running.handle().idle().await;
+    assert!(last(running.handle()).unwrap() > first);
 }

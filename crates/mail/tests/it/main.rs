@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use e2e::smtp::{END_OF_MAIL, SmtpRules, SmtpServer, smtp_tls};
+use e2e::wait::until;
 use herald_mail::{
     AttachedFile, Encryption, Letter, MailError, MailErrorKind, MailLogin, MailServer, SentMail, send,
 };
@@ -45,7 +46,7 @@ async fn refused(rules: SmtpRules, change: impl FnOnce(&mut MailServer)) -> Mail
     let server = SmtpServer::start(rules);
     let mut settings = to(&server, Encryption::None);
     change(&mut settings);
-    let sent = send(&settings, &letter()).await;
+    let sent = send(&settings, letter()).await;
     assert_eq!(server.mails().len(), 0);
     sent.unwrap_err()
 }
@@ -55,7 +56,7 @@ async fn a_mail_arrives_as_it_was_written() {
     let server = SmtpServer::start(SmtpRules::default());
     let attached = AttachedFile { name: "report.bin".to_owned(), content: vec![0, 255, 10, 13] };
     let letter = Letter { attachments: vec![attached], ..letter() };
-    let sent = send(&to(&server, Encryption::None), &letter).await.unwrap();
+    let sent = send(&to(&server, Encryption::None), letter).await.unwrap();
     let recipients = ["ops@example.com", "dev@example.com", "boss@example.com"].map(str::to_owned);
     let expected = SentMail {
         message_id: "<0198-the-job@web1.example.com>".to_owned(),
@@ -81,6 +82,27 @@ async fn a_mail_arrives_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn a_mail_is_sent_even_if_the_server_does_not_say_goodbye() {
+    let server = SmtpServer::start(SmtpRules { answers: vec![("QUIT", "")], ..SmtpRules::default() });
+    let begin = Instant::now();
+    send(&to(&server, Encryption::None), letter()).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(3));
+    until("QUIT", || server.commands().contains(&"QUIT".to_owned()).then_some(()));
+}
+
+#[tokio::test]
+async fn large_attachments_arrive_whole() {
+    let server = SmtpServer::start(SmtpRules::default());
+    // Its encoded lines end at any place of a piece.
+    let attached = AttachedFile { name: "report.bin".to_owned(), content: vec![7; 150_001] };
+    let letter = Letter { attachments: vec![attached], body: "\n.x\n".repeat(20_000), ..letter() };
+    send(&to(&server, Encryption::None), letter).await.unwrap();
+    let data = server.mails().remove(0).data;
+    assert_eq!(data.matches("BwcH").count(), 50_000);
+    assert_eq!(data.lines().filter(|line| *line == ".x").count(), 20_000);
+}
+
+#[tokio::test]
 async fn tls_and_login() {
     let dir = tempfile::tempdir().unwrap();
     let authority = Authority::new("the authority");
@@ -97,11 +119,11 @@ async fn tls_and_login() {
         let server = SmtpServer::start(rules());
         let trusted =
             |password| MailServer { ca: Some(ca.clone()), login: login(password), ..to(&server, encryption) };
-        send(&trusted("pass-word-7"), &letter()).await.unwrap();
+        send(&trusted("pass-word-7"), letter()).await.unwrap();
         let mail = server.mails().remove(0);
         assert_eq!((mail.is_encrypted, mail.user.as_deref()), (true, Some("herald")), "{encryption:?}");
 
-        let error = send(&trusted("pass-word-8"), &letter()).await.unwrap_err();
+        let error = send(&trusted("pass-word-8"), letter()).await.unwrap_err();
         assert_eq!(error.kind, MailErrorKind::Refused);
         let says =
             "refused the login of \"herald\": 535 5.7.8 wrong password ***; check `username` and `password`";
@@ -109,7 +131,7 @@ async fn tls_and_login() {
         let shown = format!("{:?}{error}", trusted("pass-word-8"));
         assert!(!shown.contains("pass-word"), "{shown}");
 
-        let error = send(&to(&server, encryption), &letter()).await.unwrap_err();
+        let error = send(&to(&server, encryption), letter()).await.unwrap_err();
         assert_eq!(error.kind, MailErrorKind::Unreachable);
         assert!(error.message.contains("name the authority's certificate in `ca`"), "{error}");
         assert_eq!(server.mails().len(), 1);
@@ -118,10 +140,10 @@ async fn tls_and_login() {
     let server =
         SmtpServer::start(SmtpRules { tls: Some(smtp_tls(&other.cert, &other.key)), ..SmtpRules::default() });
     let settings = MailServer { ca: Some(ca.clone()), ..to(&server, Encryption::StartTls) };
-    let error = send(&settings, &letter()).await.unwrap_err();
+    let error = send(&settings, letter()).await.unwrap_err();
     assert!(error.message.contains("is for mail.example.com, not for 127.0.0.1"), "{error}");
     let missing = MailServer { ca: Some(PathBuf::from("/nothing")), ..settings };
-    let error = send(&missing, &letter()).await.unwrap_err();
+    let error = send(&missing, letter()).await.unwrap_err();
     assert!(error.message.starts_with("ca: "), "{error}");
 }
 
@@ -138,7 +160,7 @@ async fn what_is_put_between_the_answer_and_tls_is_not_believed() {
         ..SmtpRules::default()
     });
     let settings = MailServer { ca: Some(ca), ..to(&server, Encryption::StartTls) };
-    let error = send(&settings, &letter()).await.unwrap_err();
+    let error = send(&settings, letter()).await.unwrap_err();
     assert_eq!((error.kind, server.mails().len()), (MailErrorKind::Unreachable, 0), "{error}");
 }
 
@@ -150,10 +172,21 @@ async fn refusals_say_what_was_refused_and_whether_to_try_again() {
     };
     for (rules, kind, says) in [
         (
-            &[("", "554 no service for you")][..],
-            MailErrorKind::Unreachable,
-            "does not greet as an SMTP server",
+            &[("", "554-no service\r\n554 for you")][..],
+            MailErrorKind::Refused,
+            "refused the connection: 554-no service 554 for you; ask its operator why; that is final (5xx)",
         ),
+        (
+            &[("", "421 too many connections")],
+            MailErrorKind::RefusedForNow,
+            "refused the connection: 421 too many connections; ask its operator why; that may pass (4xx), so another",
+        ),
+        (
+            &[("", "SSH-2.0-x")],
+            MailErrorKind::Unreachable,
+            "does not greet as an SMTP server does (SSH-2.0-x)",
+        ),
+        (&[("EHLO", "550 go away")], MailErrorKind::Refused, "refused the connection: 550 go away; ask"),
         (
             &[("MAIL", "550 5.7.1 not from here")],
             MailErrorKind::Refused,
@@ -178,8 +211,17 @@ async fn refusals_say_what_was_refused_and_whether_to_try_again() {
         assert_eq!(error.kind, kind, "{error}");
         assert!(error.message.contains(says), "{rules:?}: {error}");
     }
+}
+
+#[tokio::test]
+async fn connections_that_fail_say_what_to_check() {
     let error = refused(SmtpRules::default(), |settings| settings.encryption = Encryption::StartTls).await;
     assert!(error.message.contains("offers no STARTTLS, and nothing was sent"), "{error}");
+    for encryption in [Encryption::StartTls, Encryption::None] {
+        let rules = SmtpRules { answers: vec![("", "421 busy")], ..SmtpRules::default() };
+        let error = refused(rules, |settings| settings.encryption = encryption).await;
+        assert_eq!(error.kind, MailErrorKind::RefusedForNow, "{error}");
+    }
     let error = refused(SmtpRules::default(), |settings| settings.login = login("p")).await;
     assert!(error.message.contains("offers no login with a password"), "{error}");
     let error = refused(SmtpRules::default(), |settings| settings.encryption = Encryption::Implicit).await;
@@ -203,4 +245,11 @@ async fn a_server_that_hangs_is_given_up() {
         assert_eq!(error.kind, MailErrorKind::TimedOut, "{error}");
         assert!(error.message.contains(says), "{error}");
     }
+    let rules = SmtpRules { answers: vec![("", "")], ..SmtpRules::default() };
+    let by_name = |settings: &mut MailServer| {
+        settings.timeout = Duration::from_millis(300);
+        settings.server = "localhost".to_owned();
+    };
+    let error = refused(rules, by_name).await;
+    assert!(error.message.contains("when it was to greet at 127.0.0.1 (timeout)"), "{error}");
 }

@@ -61,8 +61,10 @@ impl ExpectedArrivals {
         let mut watch = stop.run_until_cancelled(ArrivalWatch::begin(self, activator)).await;
         if let Some(watch) = &mut watch {
             stop.run_until_cancelled(watch.follow()).await;
-            // The journal may be one that is stuck.
-            let _ = timeout(LAST_RECORD, watch.record()).await;
+            if !watch.is_firing {
+                // The journal may be one that is stuck.
+                let _ = timeout(LAST_RECORD, watch.record()).await;
+            }
         }
     }
 
@@ -90,27 +92,47 @@ struct ArrivalWatch<'a> {
     activator: &'a Activator,
     source: Name,
     arrivals: Option<LastArrival>,
+    /// What came while nobody waited: when Herald started, or in the grace when it stopped.
+    missed: Option<Timestamp>,
     silence: Silence,
     /// Until when it is counted.
     counted_until: Instant,
-    /// When it was recorded last, and what was counted then.
+    /// When it was recorded last, and what.
     recorded_at: Timestamp,
-    recorded: Duration,
+    recorded: Silence,
+    /// Whether an event is on its way that is not known to be accepted. If it is accepted, what it says is recorded
+    /// with it; if not, the record from before remains, and the next start fires.
+    is_firing: bool,
 }
 
 impl<'a> ArrivalWatch<'a> {
     async fn begin(expected: &'a ExpectedArrivals, activator: &'a Activator) -> Self {
-        let arrivals = activator.arrivals(&expected.awaited);
+        let mut arrivals = activator.arrivals(&expected.awaited);
         let source = expected.source(activator);
         let recorded = activator.reached(&source).await.as_ref().and_then(Silence::read);
         let now = activator.clock().now();
         let (recorded_at, silence) = recorded.unwrap_or_else(|| (now, Silence::from(now)));
-        let recorded = silence.counted;
-        let counted_until = Instant::now();
-        Self { expected, activator, source, arrivals, silence, counted_until, recorded_at, recorded }
+        let came_last = arrivals.as_mut().and_then(|arrivals| *arrivals.borrow_and_update());
+        let missed = came_last.filter(|at| *at > silence.last);
+        let (counted_until, recorded, is_firing) = (Instant::now(), silence, false);
+        Self {
+            expected,
+            activator,
+            source,
+            arrivals,
+            missed,
+            silence,
+            counted_until,
+            recorded_at,
+            recorded,
+            is_firing,
+        }
     }
 
     async fn follow(&mut self) {
+        if let Some(at) = self.missed.take() {
+            self.came(at).await;
+        }
         loop {
             let next = self.next_step();
             tokio::select! {
@@ -142,10 +164,16 @@ impl<'a> ArrivalWatch<'a> {
         self.counted_until = Instant::now();
         if before.is_silent {
             self.fire("back", before.last, at).await;
-        } else if self.recorded > self.expected.record_every() {
-            // After a crash it would be silent too early.
+        } else if self.recorded.counted > self.expected.record_every() || self.is_outdated(at) {
+            // After a crash it would be silent too early, or since a time that is wrong.
             self.record().await;
         }
+    }
+
+    /// Whether what is recorded is about something that came long before this, although it comes often.
+    fn is_outdated(&self, at: Timestamp) -> bool {
+        let apart = Duration::try_from(at.duration_since(self.recorded.last));
+        apart.is_ok_and(|apart| apart >= SELDOM)
     }
 
     fn count(&mut self) {
@@ -160,7 +188,7 @@ impl<'a> ArrivalWatch<'a> {
     fn cursor(&mut self) -> Cursor {
         let after = self.recorded_at.saturating_add(Duration::from_nanos(1)).unwrap_or(Timestamp::MAX);
         self.recorded_at = self.activator.clock().now().max(after);
-        self.recorded = self.silence.counted;
+        self.recorded = self.silence;
         Cursor { source: self.source.clone(), position: self.silence.position(self.recorded_at) }
     }
 
@@ -172,8 +200,14 @@ impl<'a> ArrivalWatch<'a> {
 
     /// Fires, and records with the event that it did.
     async fn fire(&mut self, state: &str, since: Timestamp, at: Timestamp) {
+        self.is_firing = true;
         let cursor = self.cursor();
         let params = self.params(state, since, at);
+        self.submit(params, cursor).await;
+        self.is_firing = false;
+    }
+
+    async fn submit(&self, params: Params, cursor: Cursor) {
         let mut is_logged = false;
         loop {
             let mut event = self.activator.event(params.clone());

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -18,6 +19,7 @@ struct Kept {
     events: Mutex<Vec<String>>,
     positions: Mutex<HashMap<Name, Position>>,
     refusals: Mutex<Vec<Refused>>,
+    records: AtomicU64,
 }
 
 #[async_trait]
@@ -48,6 +50,7 @@ impl EventSink for Kept {
     }
 
     async fn reach(&self, cursor: Cursor) {
+        self.records.fetch_add(1, Ordering::Relaxed);
         let mut positions = self.positions.lock().unwrap();
         let before = positions.insert(cursor.source, cursor.position.clone());
         assert!(before.is_none_or(|before| before < cursor.position));
@@ -85,6 +88,7 @@ impl Scene {
             events: Mutex::default(),
             positions: Mutex::default(),
             refusals: Mutex::default(),
+            records: AtomicU64::default(),
         };
         Self {
             kept: Arc::new(kept),
@@ -116,6 +120,11 @@ impl Scene {
             stop.cancel();
             running.await.unwrap();
         }
+    }
+
+    /// Refuses so many events from now on.
+    fn refuse(&self, count: usize) {
+        *self.kept.refusals.lock().unwrap() = (0..count).map(|_| Refused::Busy).collect();
     }
 
     fn events(&self) -> Vec<String> {
@@ -179,6 +188,70 @@ async fn what_cannot_be_recorded_is_tried_again() {
     *scene.kept.refusals.lock().unwrap() = refusals;
     scene.run(11, &[], false).await;
     assert_eq!(scene.events(), ["00:10:00 silent nightly 10m"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stop_interrupts_is_made_up_for() {
+    for crash in [false, true] {
+        let scene = Scene::new("10m");
+        scene.refuse(1000);
+        scene.run(11, &[], crash).await;
+        assert_eq!(scene.events(), [""; 0]);
+        scene.refuse(0);
+        scene.run(2, &[], crash).await;
+        let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+        assert!(event.contains(" silent nightly 1"), "{event}");
+        scene.run(20, &[], crash).await;
+        assert_eq!(scene.events(), [""; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_while_nobody_waited_counts() {
+    let came = |scene: &Scene| {
+        use herald_core::clock::Clock as _;
+        scene.kept.came.send_replace(Some(scene.clock.now()));
+    };
+    // A job ends in the grace, after the triggers.
+    let scene = Scene::new("10m");
+    scene.run(9, &[], false).await;
+    came(&scene);
+    sleep(Duration::from_secs(3600)).await;
+    scene.run(9, &[], false).await;
+    assert_eq!(scene.events(), [""; 0]);
+    scene.run(2, &[], false).await;
+    let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+    assert!(event.contains(" silent nightly 1h10m"), "{event}");
+    came(&scene);
+    scene.run(1, &[], false).await;
+    let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+    assert!(event.contains(" back nightly 1h11m"), "{event}");
+    // The same once more is not news.
+    scene.run(1, &[], false).await;
+    assert_eq!(scene.events(), [""; 0]);
+    // A stop interrupts it when it is back.
+    scene.run(10, &[], false).await;
+    assert_eq!(scene.events().len(), 1);
+    scene.refuse(1000);
+    scene.run(2, &[0], false).await;
+    scene.refuse(0);
+    scene.run(1, &[], false).await;
+    let [event] = <[_; 1]>::try_from(scene.events()).unwrap();
+    assert!(event.contains(" back nightly "), "{event}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_often_is_recorded_now_and_then() {
+    let scene = Scene::new("60m");
+    scene.run(1, &[], false).await;
+    // It comes each minute, and so before a step of the count.
+    let minutes: Vec<u64> = (0..90).collect();
+    scene.run(90, &minutes, true).await;
+    let records = scene.kept.records.load(Ordering::Relaxed);
+    assert!((80..=92).contains(&records), "{records}");
+    scene.kept.came.send_replace(None);
+    scene.run(62, &[], true).await;
+    assert_eq!(scene.events(), ["02:31:00 silent nightly 1h30s"]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl JobMailer {
             return Err(Failure::new(problem));
         }
         let letter = self.letter(execution, &params).await.map_err(failure)?;
-        let sent = send(&self.server, &letter).await.map_err(failure)?;
+        let sent = send(&self.server, letter).await.map_err(failure)?;
         let result = [
             ("message_id", Value::from(sent.message_id)),
             ("answer", Value::from(sent.answer)),

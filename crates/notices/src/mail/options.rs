@@ -1,5 +1,6 @@
 //! The options of the executor `mail`, and the parameters of its jobs.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -184,9 +185,16 @@ fn address(text: &str) -> Result<(), CheckError> {
 
 fn is_name(server: &str) -> Result<(), CheckError> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    if !server.is_empty() && server.chars().all(fine) {
+    let is_fine = !server.is_empty() && server.chars().all(fine);
+    if is_fine && (!server.contains(':') || server.parse::<Ipv6Addr>().is_ok()) {
         return Ok(());
     }
-    let error = CheckError::new("expected the name or the IP address of a server");
+    let error = match server.rsplit_once(':') {
+        Some((name, port)) if is_fine && !name.is_empty() && port.parse::<u16>().is_ok() => {
+            return Err(CheckError::new(format!("\"{server}\" has a port, which is an option of its own"))
+                .help(format!("write  server: {name}  and  port: {port}")));
+        }
+        _ => CheckError::new("expected the name or the IP address of a server"),
+    };
     Err(error.help("write  server: mail.example.com  and the port as  port: 587"))
 }

@@ -152,6 +152,10 @@ fn what_is_wrong_with_options_is_found_at_once() {
     for (options, says) in [
         (json!({"server": "mail.example.com"}), ""),
         (json!({"server": "::1"}), ""),
+        (json!({"server": "2001:db8::25"}), ""),
+        (json!({"server": "mail.example.com:587"}), "server: `server`: \"mail.example.com:587\" has a port"),
+        (json!({"server": "192.0.2.1:25"}), "server: `server`: \"192.0.2.1:25\" has a port"),
+        (json!({"server": "a:b"}), "server: `server`: expected the name"),
         (json!({}), ": the option `server` of `mail` is missing"),
         (json!({"server": "smtp://mail.example.com/"}), "server: `server`: expected the name"),
         (json!({"server": "m", "port": 0}), "port: "),
