@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use herald_sections::{ReferenceEntry, ReferencePage, chapters, reference_entries, reference_pages};
 use heraldd::{api, components, config};
@@ -104,18 +104,25 @@ fn the_manual_page_of_the_configuration_has_everything_and_no_warnings() {
         assert!(macros.contains(&name), "a text would be read as a request: {line}");
     }
     // Where there is no groff, the rules above are what is checked.
-    let groff = Command::new("groff")
+    let Some(output) = groff(page) else { return };
+    let warnings = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && warnings.is_empty(), "{warnings}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("max_chain_depth"));
+}
+
+/// What groff makes of a manual page, as text for a terminal; `None` where it is not installed.
+#[expect(clippy::disallowed_methods, reason = "the page is read by the program that people read it with")]
+fn groff(page: String) -> Option<Output> {
+    let mut groff = Command::new("groff")
         .args(["-man", "-Kutf8", "-Tutf8", "-ww", "-P-cbuo"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn();
-    let Ok(mut groff) = groff else { return };
+        .spawn()
+        .ok()?;
     let mut stdin = groff.stdin.take().unwrap();
     let writer = std::thread::spawn(move || stdin.write_all(page.as_bytes()));
     let output = groff.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
-    let warnings = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && warnings.is_empty(), "{warnings}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("max_chain_depth"));
+    Some(output)
 }
