@@ -176,6 +176,13 @@ fn examples_are_named_and_links_lead_somewhere() {
 }
 
 #[test]
+fn every_document_is_a_chapter_of_the_book() {
+    let tree = tree();
+    let paths: Vec<&str> = tree.files.iter().map(|(path, _)| path.as_str()).collect();
+    none(docs::book(&paths, |path| tree.text(path)));
+}
+
+#[test]
 fn dependencies_may_be_given_away() {
     let run = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).current_dir(tree().root).output().unwrap();

@@ -79,7 +79,7 @@ pub fn description() -> Description {
 
 fn tile_options() -> Vec<OptionSpec> {
     let new = OptionSpec::new;
-    let threshold = |name, doc| new(name, OptionKind::Any, doc).check(check_number);
+    let threshold = |name, doc| new(name, OptionKind::Any, doc).takes("number").check(check_number);
     vec![
         new("title", OptionKind::Text, "What it is called. Default: its name.").check(check_title),
         new("router", OptionKind::Text, "The router whose jobs have the values.").required(),

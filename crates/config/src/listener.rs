@@ -54,6 +54,7 @@ pub fn options(port: u16) -> [OptionSpec; 4] {
             OptionKind::Any,
             "The permissions of the socket's file, in octal: `'0660'` lets its group connect.",
         )
+        .takes("file mode")
         .default("0600")
         .check(|mode| socket_mode(mode).map(drop)),
     ]

@@ -42,6 +42,7 @@ pub fn specs() -> Vec<OptionSpec> {
             "The status codes that are a success: a code, a range such as `200-299`, or a list of these. With any other the \
              job fails, and still has its result.",
         )
+        .takes("status code, range, or list of these")
         .default(vec!["200-299"])
         .check(|expect| checked(ExpectedStatus::read(expect).map(drop))),
         new("timeout", OptionKind::Duration, "For the whole request: connection, redirects, response.")

@@ -59,5 +59,9 @@ fn job_param(param: &ParamDoc) -> OptionSpec {
         Ok(())
     };
     let spec = OptionSpec::new(name, kind, param.doc).check(check);
+    let spec = match param.kind {
+        ParamKind::Arguments => spec.takes("argument or list of arguments"),
+        _ => spec,
+    };
     if param.required { spec.required() } else { spec }
 }

@@ -1,28 +1,21 @@
-//! The reference page of the configuration, made from what the types say of themselves.
+//! The overview of the configuration: its form, and a link to the page of each section and component.
 
 use std::fmt::Write as _;
 
-use herald_config::spec::markdown::{cell, component, options};
-use herald_core::exe_done;
-use herald_core::registry::{ComponentTypes, Registry};
-use herald_core::spec::Description;
-use herald_core::workflow::policy;
+use herald_config::spec::markdown::cell;
 
-use crate::section::{Section, Shape};
+use crate::reference_entry::ReferenceEntry;
+use crate::reference_page::{HERALD_RUNNER, NOTE, kinds};
+use crate::section::Section;
 
-const HEAD: &str = "\
-# Configuration reference
-
-<!-- Made from the descriptions of the component types; do not edit. -->
-
+/// The first paragraph of the overview, and of the manual page.
+pub(crate) const ABOUT: &str = "\
 One YAML 1.2 file. `heraldd` checks all of it before anything starts, and reports every problem as
 `file:line:col: what is wrong`.
-
-| section | holds |
-|---|---|
 ";
 
-const FORM: &str = "\
+/// How the file is written: references to secrets, included files, routers, templates.
+pub(crate) const FORM: &str = "\
 `type` may be left out where it equals the name. A type that is not configured may be named in a router directly, and
 then takes its default options.
 
@@ -79,69 +72,58 @@ and the functions `at(value, \"a.b.0\")`, the value there, or none, and `heartbe
 of the configurations that are published here: `json: '{{ heartbeat() }}'`. What is secret in the configuration is never taken for a template.
 ";
 
-/// The reference page for these sections and types, and for the file of herald-runner, as Markdown.
+/// The overview, as Markdown: `docs/reference/configuration.md`. Its links lead to the pages of
+/// [`reference_pages`](crate::reference_pages).
 #[must_use]
-pub fn markdown(sections: &[&Section], registry: &Registry, runner: &Description) -> String {
-    let mut page = HEAD.to_owned();
+pub fn overview(sections: &[&Section], entries: &[ReferenceEntry]) -> String {
+    let mut page =
+        format!("# Configuration reference\n\n{NOTE}\n\n{ABOUT}\n| section | holds |\n|---|---|\n");
+    let of_sections: Vec<&ReferenceEntry> = entries.iter().filter(|entry| entry.kind == "Section").collect();
     for section in sections.iter().filter(|section| !section.holds.is_empty()) {
+        let entry = of_sections.iter().find(|entry| entry.name() == section.name && entry.has_page());
+        let target = entry.map_or_else(|| part(section.name).to_owned(), |entry| entry.path());
+        let name = match target.as_str() {
+            "" => format!("`{}`", section.name),
+            target => format!("[`{}`]({target})", section.name),
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{}` | {} |", section.name, cell(section.holds));
+        let _ = writeln!(page, "| {name} | {} |", cell(section.holds));
+    }
+    for entry in of_sections.iter().filter(|entry| entry.name() == "top") {
+        let _ = writeln!(page, "| [at the top]({}) | {} |", entry.path(), cell(&entry.first_sentence()));
     }
     page.push('\n');
     page.push_str(FORM);
-    page.push_str("\n## Settings\n");
-    for section in sections {
-        settings(&mut page, section);
+    for (heading, of_kind) in kinds(entries).filter(|(heading, _)| *heading != "Sections") {
+        let _ = write!(page, "\n## {heading}\n\n");
+        if heading == "Internal triggers" {
+            page.push_str("Herald fires these itself; a router names them like any other trigger.\n\n");
+        }
+        page.push_str("| name | what it does |\n|---|---|\n");
+        for entry in of_kind {
+            let _ = writeln!(
+                page,
+                "| [`{}`]({}) | {} |",
+                entry.name(),
+                entry.path(),
+                cell(&entry.first_sentence())
+            );
+        }
     }
-    page.push_str("\nUnder `policy` of a router or a task, the task's keys first:\n\n");
-    options(&mut page, "key", &policy::description().options);
-    page.push_str("\nUnder `retry` there:\n\n");
-    options(&mut page, "key", &policy::retry_description().options);
-    page.push_str("\nUnder `concurrency` there:\n\n");
-    options(&mut page, "key", &policy::concurrency_description().options);
-    section(&mut page, "Triggers", "`trigger_param` holds", &registry.triggers);
-    page.push_str(
-        "\n## Internal triggers\n\nHerald fires these itself; a router names them like any other trigger.\n",
+    let _ = write!(
+        page,
+        "\n## herald-runner\n\nIts configuration is a file of its own, with [options]({HERALD_RUNNER}) at the top.\n"
     );
-    for description in &exe_done::descriptions() {
-        component(&mut page, "`trigger_param` holds", description);
-    }
-    section(&mut page, "Selectors", "`select_param` holds", &registry.selectors);
-    section(&mut page, "Executors", "`job_param` holds", &registry.executors);
-    of_runner(&mut page, runner);
     page
 }
 
-/// The file of herald-runner.
-fn of_runner(page: &mut String, description: &Description) {
-    // Writing to a String cannot fail.
-    let _ = write!(
-        page,
-        "\n## herald-runner\n\n{} Its configuration is a file of its own, `herald-runner -config FILE`, with these options at the \
-         top. `herald-runner check FILE` validates it.\n\n",
-        description.doc
-    );
-    options(page, "option", &description.options);
-    let _ = write!(page, "\n```yaml\n{}\n```\n", description.example.trim());
-}
-
-/// The options of a section that is a setting.
-fn settings(page: &mut String, section: &Section) {
-    let name = section.name;
-    let (title, description) = match section.shape {
-        Shape::Options(describe) => (format!("Under `{name}`"), describe()),
-        Shape::Named(describe) => (format!("Under `{name}.NAME`"), describe()),
-        Shape::Top(describe) => ("At the top of the file".to_owned(), describe()),
-        Shape::Other(_) => return,
-    };
-    let _ = write!(page, "\n{title}. {}\n\n", description.doc);
-    options(page, "option", &description.options);
-}
-
-fn section<C: ?Sized>(page: &mut String, title: &str, params: &str, types: &ComponentTypes<C>) {
-    // Writing to a String cannot fail.
-    let _ = write!(page, "\n## {title}\n");
-    for description in types.descriptions() {
-        component(page, params, description);
+/// Where the overview itself describes a section that has no page.
+fn part(section: &str) -> &'static str {
+    match section {
+        "trigger" => "#triggers",
+        "selector" => "#selectors",
+        "executor" => "#executors",
+        "router" | "preset" => "#routers",
+        _ => "",
     }
 }

@@ -1,4 +1,4 @@
-//! The reference by name, for the terminal: the same descriptions as those of the reference page.
+//! The reference by name: what its pages, the manual page and the terminal show.
 
 use herald_config::spec::plain::component;
 use herald_core::exe_done;
@@ -16,8 +16,10 @@ pub struct ReferenceEntry {
     /// What it is, with a capital letter: `Trigger`.
     pub kind: &'static str,
     /// What comes before its parameters.
-    params: &'static str,
-    description: Description,
+    pub(crate) params: &'static str,
+    /// Where its options are written, as a sentence; empty for component types.
+    pub(crate) place: String,
+    pub(crate) description: Description,
 }
 
 impl ReferenceEntry {
@@ -27,11 +29,19 @@ impl ReferenceEntry {
         &self.description.type_name
     }
 
+    /// The first sentence of what it does, with its full stop.
+    #[must_use]
+    pub fn first_sentence(&self) -> String {
+        let doc = &self.description.doc;
+        let sentence = doc.split_once(". ").map_or(doc.as_str(), |(first, _)| first).trim_end_matches('.');
+        format!("{sentence}.")
+    }
+
     /// The beginning of what it does.
     #[must_use]
     pub fn summary(&self) -> String {
-        let doc = &self.description.doc;
-        let sentence = doc.split_once(". ").map_or(doc.as_str(), |(first, _)| first).trim_end_matches('.');
+        let sentence = self.first_sentence();
+        let sentence = sentence.trim_end_matches('.');
         if sentence.chars().count() <= SUMMARY {
             return sentence.to_owned();
         }
@@ -41,40 +51,49 @@ impl ReferenceEntry {
 
     /// Adds its reference to a page.
     pub fn show(&self, page: &mut String) {
-        component(page, self.params, &self.description);
+        component(page, &self.params.replace('`', ""), &self.description);
     }
 }
 
 /// Every section, component type and internal trigger, in the order of the reference page.
 #[must_use]
 pub fn reference_entries(sections: &[&Section], registry: &Registry) -> Vec<ReferenceEntry> {
-    let new = |kind, params, description| ReferenceEntry { kind, params, description };
-    let mut entries: Vec<ReferenceEntry> =
-        sections.iter().map(|section| new("Section", "", of_section(section))).collect();
-    for description in [policy::description(), policy::retry_description(), policy::concurrency_description()]
-    {
-        entries.push(new("Policy", "", description));
+    let new = |kind, params, description| ReferenceEntry { kind, params, place: String::new(), description };
+    let mut entries: Vec<ReferenceEntry> = sections.iter().map(|section| of_section(section)).collect();
+    for (place, description) in [
+        ("Under `policy` of a router or a task, the task's keys first.", policy::description()),
+        ("Under `policy.retry`.", policy::retry_description()),
+        ("Under `policy.concurrency`.", policy::concurrency_description()),
+    ] {
+        entries.push(ReferenceEntry { place: place.to_owned(), ..new("Policy", "", description) });
     }
     fn of<C: ?Sized>(types: &ComponentTypes<C>) -> impl Iterator<Item = Description> {
         types.descriptions().cloned()
     }
-    entries.extend(of(&registry.triggers).map(|found| new("Trigger", "trigger_param holds", found)));
+    entries.extend(of(&registry.triggers).map(|found| new("Trigger", "`trigger_param` holds", found)));
     let internal = exe_done::descriptions().into_iter();
-    entries.extend(internal.map(|found| new("Internal trigger", "trigger_param holds", found)));
-    entries.extend(of(&registry.selectors).map(|found| new("Selector", "select_param holds", found)));
-    entries.extend(of(&registry.executors).map(|found| new("Executor", "job_param holds", found)));
+    entries.extend(internal.map(|found| new("Internal trigger", "`trigger_param` holds", found)));
+    entries.extend(of(&registry.selectors).map(|found| new("Selector", "`select_param` holds", found)));
+    entries.extend(of(&registry.executors).map(|found| new("Executor", "`job_param` holds", found)));
     entries
 }
 
 /// What a section holds; settings at the top of the file are the entry `top`.
-fn of_section(section: &Section) -> Description {
-    match section.shape {
-        Shape::Options(describe) | Shape::Named(describe) => {
-            Description { type_name: section.name.to_owned(), ..describe() }
+fn of_section(section: &Section) -> ReferenceEntry {
+    let name = section.name;
+    let (place, description) = match section.shape {
+        Shape::Options(describe) => {
+            (format!("Under `{name}`."), Description { type_name: name.to_owned(), ..describe() })
         }
-        Shape::Top(describe) => Description { type_name: "top".to_owned(), ..describe() },
-        Shape::Other(_) => Description::new(section.name, &capitalized(section.holds)),
-    }
+        Shape::Named(describe) => {
+            (format!("Under `{name}.NAME`."), Description { type_name: name.to_owned(), ..describe() })
+        }
+        Shape::Top(describe) => {
+            ("At the top of the file.".to_owned(), Description { type_name: "top".to_owned(), ..describe() })
+        }
+        Shape::Other(_) => (String::new(), Description::new(name, &capitalized(section.holds))),
+    };
+    ReferenceEntry { kind: "Section", params: "", place, description }
 }
 
 fn capitalized(text: &str) -> String {

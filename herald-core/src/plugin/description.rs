@@ -237,6 +237,7 @@ impl OptionMessage {
             name: self.name,
             kind,
             required: self.required,
+            takes: None,
             default: self.default,
             doc: self.doc,
             check,

@@ -65,6 +65,7 @@ pub fn retry_description() -> Description {
         )
         .option(
             OptionSpec::new("delay", OptionKind::Any, "The wait before the first further attempt: a duration, or 0.")
+                .takes("duration or 0")
                 .default("1s")
                 .check(|delay| unit::duration_or_zero(delay).map(drop)),
         )
@@ -75,6 +76,7 @@ pub fn retry_description() -> Description {
                 "What the wait is multiplied with each time: a number from 1. Up to a quarter is added by chance, so \
                  that jobs that failed together do not come back together.",
             )
+            .takes("number, 1 to 1000")
             .default(2)
             .check(|backoff| match backoff.as_f64() {
                 Some(factor) if (1.0..=1000.0).contains(&factor) => Ok(()),

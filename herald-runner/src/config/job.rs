@@ -37,6 +37,7 @@ pub fn job_options() -> [OptionSpec; 3] {
         .within_sizes(LEAST_MEMORY, u64::MAX >> 1),
         new("pids", OptionKind::Integer { min: 1, max: 4 << 20 }, "Processes and threads of a job at once."),
         new("cpu", OptionKind::Any, "Processors that a job may use: `0.5` is half of one, `2` are two.")
+            .takes("number")
             .check(check_cpu),
         new(
             "open_files",

@@ -71,6 +71,7 @@ fn description() -> Description {
                 "How long running jobs may go on after SIGTERM before their processes are ended: a duration, or 0 to \
                  end them at once.",
             )
+            .takes("duration or 0")
             .default("30s")
             .check(|grace| unit::duration_or_zero(grace).map(drop)),
         )

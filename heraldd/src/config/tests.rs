@@ -248,21 +248,41 @@ fn the_schema_knows_every_section_and_type() {
 }
 
 #[test]
-fn the_reference_page_tells_all_there_is() {
-    let page = herald_sections::markdown(SECTIONS, &registry(), &herald_runner::config::description());
-    for line in [
-        "| `max_jobs` | whole number, 1 to 100000 | `64` | How many jobs run at once on each executor that runs its jobs on this machine; further ones wait, and start in turns by router. While others wait, one router has at most half of an executor's places. An executor may have a `max_jobs` of its own; `none` and `print` need no place. |",
-        "| `format` | `text` or `json` | `text` | `text` for people, or `json` with one object a line. |",
-        "### `tick`",
-        "| `interval` | duration | `1` | How often. |",
-        "| `counter` | how many times |",
-        "### `cron`",
-        "| `cron` | text | required | When. |",
-        "| `match_key` | text | required | Which. |",
-        "| `match_value` | anything | – | What. |",
-        "| `secret` | secret or list of secrets | required | Shared. |",
+fn the_pages_of_the_reference_say_all_there_is() {
+    let entries = herald_sections::reference_entries(SECTIONS, &registry());
+    let pages = herald_sections::reference_pages(&entries, &herald_runner::config::description());
+    for (path, line) in [
+        ("section/top.md", "At the top of the file."),
+        (
+            "section/top.md",
+            "| `max_queue` | whole number, 1 to 10000000 | `10000` | How many events and jobs wait at most; past that, triggers are held back. One trigger has at most half of that, and never more than others leave free. |",
+        ),
+        (
+            "section/top.md",
+            "| `shutdown_grace` | duration or 0 | `30s` | How long running jobs may go on after SIGTERM before their processes are ended: a duration, or 0 to end them at once. |",
+        ),
+        ("section/log.md", "Under `log`."),
+        (
+            "section/log.md",
+            "| `format` | `text` or `json` | `text` | `text` for people, or `json` with one object a line. |",
+        ),
+        ("section/app.md", "Under `app.NAME`."),
+        ("policy/retry.md", "Under `policy.retry`."),
+        ("trigger/tick.md", "# Trigger `tick`"),
+        ("trigger/tick.md", "| `interval` | duration | `1` | How often. |"),
+        ("trigger/tick.md", "| `counter` | how many times |"),
+        ("trigger/cron.md", "| `cron` | text | required | When. |"),
+        ("selector/match_map.md", "| `match_key` | text | required | Which. |"),
+        ("selector/match_map.md", "| `match_value` | any value | – | What. |"),
+        ("internal-trigger/app-deploy.md", "# Internal trigger `app:deploy`"),
+        ("executor/http_remote.md", "| `secret` | secret or list of secrets | required | Shared. |"),
     ] {
+        let page = &pages.iter().find(|page| page.path == path).unwrap().text;
         assert!(page.lines().any(|found| found == line), "{line}\n{page}");
+    }
+    let overview = herald_sections::overview(SECTIONS, &entries);
+    for page in &pages {
+        assert!(overview.contains(&format!("]({})", page.path)), "{}", page.path);
     }
 }
 

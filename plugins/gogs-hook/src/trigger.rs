@@ -64,6 +64,7 @@ pub fn trigger() -> TriggerType {
              under whatever `X-Gogs-Delivery`, the response has the id of the first event, and no second event is \
              created. A duration, or 0 for not at all.",
         )
+        .takes("duration or 0")
         .default("24h")
         .check(|window| unit::duration_or_zero(window).map(drop)),
     )

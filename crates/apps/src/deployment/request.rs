@@ -60,7 +60,8 @@ pub fn params() -> Vec<OptionSpec> {
             "revision",
             OptionKind::Any,
             "A branch, a tag, a commit or a number. Default: `revision` of the application.",
-        ),
+        )
+        .takes("text or number"),
         new("nodes", OptionKind::Texts, "The nodes. Default: all of the application."),
         new("reason", OptionKind::Text, "Why; it is recorded."),
     ]

@@ -68,6 +68,7 @@ fn source() -> Vec<OptionSpec> {
             "As whom the repository is asked: `{username, password}`; `{ssh_key_file, known_hosts_file}`, files of the \
              nodes and of this machine; or `machine`: what the user of the runner has stored. Default: nobody.",
         )
+        .takes("map or `machine`")
         .check(checks::auth),
         new("externals", OptionKind::OneOf(&["fail", "ignore"]), "What an external of Subversion does that cannot be fetched.")
             .default("fail"),
@@ -123,7 +124,8 @@ fn fleet() -> Vec<OptionSpec> {
             "nodes",
             OptionKind::Any,
             "The nodes of `node`: a list of names, or a map `{NAME: {path, hooks}}` where some have a path or hooks of their own.",
-        ),
+        )
+        .takes("list of names or map"),
         new("tags", OptionKind::Texts, "The same by tag: every node that bears one of these."),
         new("strategy", OptionKind::Fields(strategy()), "In which order the nodes switch."),
         new(
@@ -139,6 +141,7 @@ fn fleet() -> Vec<OptionSpec> {
             "When nothing is deployed (a rollback is): a list of `{from: fri 16:00, to: mon 08:00, time_zone: Europe/Berlin}`, \
              or of dates `{from: 2026-12-20, to: 2027-01-04}`.",
         )
+        .takes("list of maps")
         .check(checks::freeze),
         new("timeout", OptionKind::Duration, "How long each step may take on a node.").default("15m"),
         new(

@@ -665,7 +665,7 @@ mod tests {
                 json!({"a": {"mxa": 4}}),
                 Err("tile.a.mxa: unknown option `mxa` of `tile` (did you mean `max`?)"),
             ),
-            (json!({"a": null}), Err("tile.a: expected a map of options, found null")),
+            (json!({"a": null}), Err("tile.a: expected a map of options, found nothing")),
             (json!([]), Err("tile: `tile`: expected a map, found a list")),
         ] {
             let given = json!({ "tile": given });

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::{Description, OptionKind, OptionSpec};
 
-/// A component type: what it does, its options, its parameters and an example. `params` introduces the parameters.
+/// What a component type or a section does, its options, its parameters and an example. `params` introduces the
+/// parameters.
 pub fn component(page: &mut String, params: &str, description: &Description) {
-    let _ = write!(page, "\n### `{}`\n\n{}\n", description.type_name, description.doc);
+    let _ = write!(page, "\n{}\n", description.doc);
     if !description.options.is_empty() {
         page.push('\n');
         options(page, "option", &description.options);
@@ -48,7 +49,7 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
             page,
             "| `{}` | {} | {default} | {} |",
             format_args!("{above}{}", option.name),
-            kind(&option.kind),
+            values(option),
             cell(&option.doc)
         );
         if let OptionKind::Fields(inner) = &option.kind {
@@ -59,9 +60,18 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
     }
 }
 
-pub(super) fn kind(kind: &OptionKind) -> String {
+/// Which values an option takes, as Markdown.
+#[must_use]
+pub fn values(option: &OptionSpec) -> String {
+    match option.takes {
+        Some(values) => values.to_owned(),
+        None => kind(&option.kind),
+    }
+}
+
+fn kind(kind: &OptionKind) -> String {
     match kind {
-        OptionKind::Any => "anything".to_owned(),
+        OptionKind::Any => "any value".to_owned(),
         OptionKind::Text => "text".to_owned(),
         OptionKind::Secret => "secret".to_owned(),
         OptionKind::Secrets => "secret or list of secrets".to_owned(),

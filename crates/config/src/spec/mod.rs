@@ -78,6 +78,8 @@ pub struct OptionSpec {
     pub kind: OptionKind,
     /// Whether it must be given.
     pub required: bool,
+    /// Of [`OptionKind::Any`]: the values that its check accepts, for the reference: `duration or 0`.
+    pub takes: Option<&'static str>,
     /// What it is when not given.
     pub default: Option<Value>,
     /// What it does, units included: one or two sentences.
@@ -99,6 +101,7 @@ impl OptionSpec {
             name: name.to_owned(),
             kind,
             required: false,
+            takes: None,
             default: None,
             doc: doc.to_owned(),
             check: None,
@@ -112,6 +115,13 @@ impl OptionSpec {
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// Of [`OptionKind::Any`]: the values that its check accepts, in the words of the reference: `duration or 0`.
+    #[must_use]
+    pub fn takes(mut self, values: &'static str) -> Self {
+        self.takes = Some(values);
         self
     }
 

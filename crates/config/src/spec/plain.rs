@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::markdown::kind;
+use super::markdown::values;
 use super::{Description, OptionKind, OptionSpec};
 
 /// How wide the text is.
@@ -49,7 +49,7 @@ fn rows(page: &mut String, above: &str, options: &[OptionSpec]) {
             (None, true) => ", required".to_owned(),
             (None, false) => String::new(),
         };
-        let kind = kind(&option.kind).replace('`', "");
+        let kind = values(option).replace('`', "");
         // Writing to a String cannot fail.
         let _ = writeln!(page, "\n  {above}{}  ({kind}{default})", option.name);
         wrapped(page, "      ", &option.doc);

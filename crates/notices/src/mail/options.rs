@@ -81,6 +81,7 @@ pub(super) fn params() -> Vec<OptionSpec> {
             "Files: a path, a list of paths, or a map from names to paths such as `{{ trigger_param.result.file }}`. They \
              must be regular files in a folder of `attach_from`: at most 20, and 10 MiB together.",
         )
+        .takes("path, list of paths, or map of paths")
         .check(|attach| {
             let fine = match attach {
                 Value::Array(list) => list.iter().all(Value::is_string),

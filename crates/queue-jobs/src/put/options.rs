@@ -151,14 +151,17 @@ pub(super) fn params() -> [OptionSpec; 5] {
             "message",
             OptionKind::Any,
             "What the workers get as `trigger_param`: a map. Default: the `trigger_param` of this job.",
-        ),
+        )
+        .takes("map"),
         new(
             "key",
             OptionKind::Any,
             "Messages with the same key run one at a time, and in the order in which their events were accepted, over all \
              workers.",
-        ),
+        )
+        .takes("text or number"),
         new("delay", OptionKind::Any, "How long no worker gets it: a duration, or 0.")
+            .takes("duration or 0")
             .check(|delay| unit::duration_or_zero(delay).map(drop)),
         new(
             "max_age",

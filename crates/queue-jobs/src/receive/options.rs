@@ -181,9 +181,11 @@ fn requeue() -> Vec<OptionSpec> {
         new("max", OptionKind::Integer { min: 1, max: 1000 }, "How often at most; then it is a dead letter.")
             .default(3),
         new("delay", OptionKind::Any, "How long no worker gets it, the first time: a duration, or 0.")
+            .takes("duration or 0")
             .default("10s")
             .check(|delay| unit::duration_or_zero(delay).map(drop)),
         new("backoff", OptionKind::Any, "By how much the delay grows each time: a number, at least 1.")
+            .takes("number from 1")
             .default(2)
             .check(check_backoff),
     ]

@@ -146,6 +146,7 @@ fn receiving() -> Vec<OptionSpec> {
              long as that is valid. Otherwise by its `Idempotency-Key`, its `webhook-id` or the delivery id of a forge. A \
              duration, or 0 to take each request for a new one.",
         )
+        .takes("duration or 0")
         .default("24h")
         .check(|window| unit::duration_or_zero(window).map(drop)),
     ]
