@@ -100,7 +100,8 @@ async fn runs(
 
 /// The runs, and since when they are all here, where they are not.
 fn shown_runs(times: JobTimes, range: &CalendarRange) -> (Vec<CalendarRuns>, Option<String>) {
-    let oldest = times.jobs.last().map(|job| job.queued_at).filter(|_| times.has_more);
+    let oldest = times.jobs.last().map_or(range.until, |job| job.queued_at);
+    let oldest = Some(oldest).filter(|_| times.has_more);
     let buckets = range.size.map(|size| Buckets::new(&range.zone, range.from, range.until, size));
     let groups = times.grouped(|at| buckets.as_ref().map(|buckets| buckets.place_of(at)));
     let left_out = groups.len().saturating_sub(range.limit);

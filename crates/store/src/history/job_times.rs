@@ -6,7 +6,6 @@ use std::time::Duration;
 use herald_core::activation::Name;
 use herald_core::status::Status;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
@@ -17,8 +16,11 @@ use crate::journal::entry::{millis, time};
 /// The newest jobs of a router that are looked at for how long they take, and the most of them that count.
 const LOOKED_AT: usize = 50;
 const COUNTED: usize = 20;
-/// A clock may have been set while jobs were created: their ids may be off by this from when they were created.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
+/// An id is made when its job is queued, and has the time of that: the two differ where the clock was set in between.
+/// It is small, because whole rows are read for it; a job whose id is further off is not found.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
+/// Jobs outside the range that one question looks at beside those that are asked for: others wait meanwhile.
+const LOOK: usize = 2000;
 /// Under which name a trigger with a calendar gives when it was due.
 pub(super) const SCHEDULED_AT: &str = "scheduled_at";
 
@@ -59,7 +61,7 @@ pub struct JobTime {
 pub struct JobTimes {
     /// The newest first.
     pub jobs: Vec<JobTime>,
-    /// Whether there are older ones in the range.
+    /// Whether there are older ones in the range, or may be: not all ids were looked at.
     pub has_more: bool,
 }
 
@@ -82,23 +84,33 @@ pub(super) fn job_times(connection: &Connection, query: &JobTimesQuery) -> rusql
     let calendars: Vec<&str> = query.calendars.iter().map(|name| &**name).collect();
     let mut statement = connection.prepare_cached(
         "SELECT id, router, status, queued_at, started_at, ended_at,
-                CASE WHEN trigger_name IN (SELECT value FROM json_each(?5))
+                CASE WHEN queued_at >= ?3 AND queued_at < ?4 AND trigger_name IN (SELECT value FROM json_each(?5))
                      THEN (SELECT param FROM events WHERE events.id = jobs.event_id) END
-         FROM jobs WHERE id >= ?1 AND id < ?2 AND queued_at >= ?3 AND queued_at < ?4 ORDER BY id DESC LIMIT ?6",
+         FROM jobs WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
     )?;
     let slack = CLOCK_SLACK;
-    let rows = statement.query_map(
-        params![
-            first_id(query.since.checked_sub(slack).unwrap_or(query.since)),
-            first_id(query.until.checked_add(slack).unwrap_or(query.until)),
-            millis(query.since),
-            millis(query.until),
-            Value::from(calendars).to_string(),
-            Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1)),
-        ],
-        job_time,
-    )?;
-    Ok(JobTimes::of(rows.collect::<Result<Vec<_>, _>>()?, query.limit))
+    let mut rows = statement.query(params![
+        first_id(query.since.checked_sub(slack).unwrap_or(query.since)),
+        first_id(query.until.checked_add(slack).unwrap_or(query.until)),
+        millis(query.since),
+        millis(query.until),
+        Value::from(calendars).to_string(),
+    ])?;
+    let (wanted, mut jobs, mut outside) = (millis(query.since)..millis(query.until), Vec::new(), 0);
+    // A limit of the question itself would bound only what is in the range.
+    while let Some(row) = rows.next()? {
+        let is_wanted = wanted.contains(&row.get(3)?);
+        let (seen, most) = if is_wanted { (jobs.len(), query.limit) } else { (outside, LOOK) };
+        if seen >= most {
+            return Ok(JobTimes { jobs, has_more: true });
+        }
+        if is_wanted {
+            jobs.push(job_time(row)?);
+        } else {
+            outside += 1;
+        }
+    }
+    Ok(JobTimes { jobs, has_more: false })
 }
 
 fn job_time(row: &Row<'_>) -> rusqlite::Result<JobTime> {
@@ -203,6 +215,31 @@ mod tests {
             let found = store.usual_lengths(routers.clone()).await.unwrap();
             assert_eq!(found, [usual]);
             assert_eq!(memory.usual_lengths(routers).await.unwrap(), [usual]);
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_outside_the_range_are_looked_at_up_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan("s3cret-s3cret");
+        let store = open_for_ever(folder.path());
+        append(&store, &[accepted(&plan, 1, json!({}))]).await.unwrap();
+        // Their ids are of 2024, and they were queued in 2027.
+        let of_ids = Timestamp::from_millisecond(0x0190_0000_0000).unwrap();
+        let last = LOOK as u64 + 2;
+        for (new, has_more) in [(2..last, false), (last..last + 1, true)] {
+            let records: Vec<_> = new.clone().map(|n| queued(&plan, 1, n)).collect();
+            append(&store, &records).await.unwrap();
+            let query = |minutes| JobTimesQuery {
+                since: of_ids - SignedDuration::from_hours(1),
+                until: of_ids - SignedDuration::from_mins(minutes),
+                calendars: BTreeSet::new(),
+                limit: 5,
+            };
+            let found = store.job_times(query(1)).await.unwrap();
+            assert_eq!(found, JobTimes { jobs: Vec::new(), has_more }, "{new:?}");
+            // Those of a later time are not looked at.
+            assert_eq!(store.job_times(query(15)).await.unwrap(), JobTimes::default());
         }
     }
 
