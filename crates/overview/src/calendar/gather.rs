@@ -87,12 +87,14 @@ async fn runs(
     if range.from > now {
         return Ok(JobTimes::default());
     }
-    let has_calendar = |trigger: &dyn Trigger| matches!(trigger.timetable(), Some(Timetable::Calendar(_)));
-    let calendars = sources.triggers().into_iter().filter(|(_, trigger)| has_calendar(*trigger));
+    let delay = |(name, trigger): (&Name, &dyn Trigger)| match trigger.timetable() {
+        Some(Timetable::Calendar(calendar)) => Some((name.clone(), calendar.delay())),
+        _ => None,
+    };
     let query = JobTimesQuery {
         since: range.from,
         until: range.until,
-        calendars: calendars.map(|(name, _)| name.clone()).collect(),
+        calendars: sources.triggers().into_iter().filter_map(delay).collect(),
         limit: if range.size.is_some() { MOST_JOBS } else { range.limit },
     };
     history.job_times(query).await
