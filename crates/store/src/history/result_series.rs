@@ -119,8 +119,12 @@ mod tests {
             records.push(ended_with(ended(&plan, 1, n), json!({"text": "x".repeat(BYTES / 3)})));
         }
         memory.append(&records.into()).await.unwrap();
-        let query =
-            ResultQuery { router: "r".to_owned(), path: "result/text".to_owned(), limit: 10, ..ResultQuery::default() };
+        let query = ResultQuery {
+            router: "r".to_owned(),
+            path: "result/text".to_owned(),
+            limit: 10,
+            ..ResultQuery::default()
+        };
         let short = ResultQuery { shorten: Some(|_| json!("cut")), ..query.clone() };
         for (query, count, last) in [(query, 3, Some(11)), (short, 4, None)] {
             let page = result_series(&memory, query, 20).await.unwrap();
