@@ -145,13 +145,25 @@ impl<'a> GraphParts<'a> {
                 tasks.push((task, route));
             }
         }
+        self.add_chains(&mut graph, &tasks, &listeners, most_edges);
+        graph
+    }
+
+    /// Which end of a job starts which router, up to so many edges in all.
+    fn add_chains(
+        &self,
+        graph: &mut GraphResource,
+        tasks: &[(usize, &Route)],
+        listeners: &[ChainedRouter<'_>],
+        most_edges: usize,
+    ) {
         let mut left_out = 0;
         for (task, route) in tasks {
             let done = route.exe_done_params();
-            for listener in &listeners {
+            for listener in listeners {
                 match self.sure(&done, listener.routes) {
                     Some(sure) if graph.edges.len() < most_edges => {
-                        graph.edges.push(edge(task, listener.node, Some(sure)));
+                        graph.edges.push(edge(*task, listener.node, Some(sure)));
                     }
                     Some(_) => left_out += 1,
                     None => {}
@@ -159,11 +171,10 @@ impl<'a> GraphParts<'a> {
             }
         }
         graph.edges_left_out = Some(left_out).filter(|count| *count > 0);
-        graph
     }
 
-    /// Whether the end of a job, which is sure to hold this, makes one of these routes of one router happen: surely, perhaps, or (`None`)
-    /// never.
+    /// Whether the end of a job, which is sure to hold this, makes one of these routes of one router happen: surely,
+    /// perhaps, or (`None`) never.
     fn sure(&self, done: &Params, routes: &[&Route]) -> Option<bool> {
         let selector = &routes.first()?.selector;
         let Some(proof) = self.proofs.get(selector) else { return Some(false) };

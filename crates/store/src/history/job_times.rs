@@ -31,7 +31,8 @@ pub struct JobTimesQuery {
     pub since: Timestamp,
     /// Only those created before this time.
     pub until: Timestamp,
-    /// The triggers with a calendar, and how much later than that they are due: of their jobs it is asked when that was.
+    /// The triggers with a calendar, and how much later than by it they are due: of their jobs it is asked
+    /// when that was.
     pub calendars: BTreeMap<Name, SignedDuration>,
     /// How many at most; the newest are given.
     pub limit: usize,
