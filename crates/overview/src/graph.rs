@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use herald_control::model::{GraphEdge, GraphNode, GraphNodeKind, GraphResource};
 use herald_core::activation::{EXE_DONE, Name};
+use herald_core::param::Params;
 use herald_core::spec::Proof;
 use herald_core::workflow::{Route, Workflow};
 
@@ -82,16 +83,20 @@ impl<'a> GraphParts<'a> {
     /// The routers that jobs of these start, and those whose jobs start these.
     fn neighbours(&self, all: &RoutesByRouter<'a>, names: &BTreeSet<&str>) -> BTreeSet<&'a str> {
         let listens = |routes: &[&Route]| routes.first().is_some_and(|route| *route.trigger == *EXE_DONE);
-        let leads = |from: &[&Route], to: &[&Route]| {
-            listens(to) && from.iter().any(|route| self.sure(route, to).is_some())
+        let done = |routes: &[&Route]| routes.iter().map(|route| route.exe_done_params()).collect::<Vec<_>>();
+        let leads = |from: &[Params], to: &[&Route]| {
+            listens(to) && from.iter().any(|done| self.sure(done, to).is_some())
         };
-        let mut near = BTreeSet::new();
-        for name in names {
-            let Some(one) = all.get(name) else { continue };
-            let neighbours = all.iter().filter(|(_, other)| leads(one, other) || leads(other, one));
-            near.extend(neighbours.map(|(name, _)| *name));
-        }
-        near
+        let named = names.iter().filter_map(|name| all.get(name));
+        let named: Vec<_> = named.map(|routes| (routes, done(routes))).collect();
+        let is_near = |other: &[&Route]| {
+            let mut other_done = None;
+            named.iter().any(|(one, one_done)| {
+                leads(one_done, other)
+                    || listens(one) && leads(other_done.get_or_insert_with(|| done(other)), one)
+            })
+        };
+        all.iter().filter(|(_, other)| is_near(other)).map(|(name, _)| *name).collect()
     }
 
     fn graph(
@@ -140,25 +145,40 @@ impl<'a> GraphParts<'a> {
                 tasks.push((task, route));
             }
         }
-        let chains = tasks.into_iter().flat_map(|(task, route)| {
-            let sure = listeners.iter().map(|listener| (listener.node, self.sure(route, listener.routes)));
-            sure.filter_map(move |(router, sure)| Some(edge(task, router, Some(sure?))))
-        });
-        let mut chains = chains.collect::<Vec<_>>().into_iter();
-        let room = most_edges.saturating_sub(graph.edges.len());
-        graph.edges.extend(chains.by_ref().take(room));
-        let left_out = chains.len() as u64;
-        graph.edges_left_out = Some(left_out).filter(|count| *count > 0);
+        self.add_chains(&mut graph, &tasks, &listeners, most_edges);
         graph
     }
 
-    /// Whether the end of a job of `from` makes one of these routes of one router happen: surely, perhaps, or (`None`)
-    /// never.
-    fn sure(&self, from: &Route, routes: &[&Route]) -> Option<bool> {
+    /// Which end of a job starts which router, up to so many edges in all.
+    fn add_chains(
+        &self,
+        graph: &mut GraphResource,
+        tasks: &[(usize, &Route)],
+        listeners: &[ChainedRouter<'_>],
+        most_edges: usize,
+    ) {
+        let mut left_out = 0;
+        for (task, route) in tasks {
+            let done = route.exe_done_params();
+            for listener in listeners {
+                match self.sure(&done, listener.routes) {
+                    Some(sure) if graph.edges.len() < most_edges => {
+                        graph.edges.push(edge(*task, listener.node, Some(sure)));
+                    }
+                    Some(_) => left_out += 1,
+                    None => {}
+                }
+            }
+        }
+        graph.edges_left_out = Some(left_out).filter(|count| *count > 0);
+    }
+
+    /// Whether the end of a job, which is sure to hold this, makes one of these routes of one router happen: surely,
+    /// perhaps, or (`None`) never.
+    fn sure(&self, done: &Params, routes: &[&Route]) -> Option<bool> {
         let selector = &routes.first()?.selector;
         let Some(proof) = self.proofs.get(selector) else { return Some(false) };
-        let done = from.exe_done_params();
-        let answers: Vec<_> = routes.iter().map(|to| proof(&done, &to.select_param)).collect();
+        let answers: Vec<_> = routes.iter().map(|to| proof(done, &to.select_param)).collect();
         if answers.contains(&Some(true)) {
             Some(true)
         } else if answers.iter().all(|answer| *answer == Some(false)) {
@@ -179,6 +199,7 @@ fn node(id: usize, kind: GraphNodeKind, name: &str) -> GraphNode {
         router: None,
         executor: None,
         last: None,
+        has_older: false,
     }
 }
 

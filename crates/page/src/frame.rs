@@ -1,6 +1,8 @@
 //! What is around every screen: the head of the document, the navigation, notices.
 
 use herald_access::{AuthenticatedCaller, Role};
+use herald_control::rights::right_of;
+use http::Method;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, html};
@@ -8,20 +10,20 @@ use maud::{DOCTYPE, Markup, html};
 use crate::assets;
 use crate::site::Site;
 
-/// The screens of the navigation: path, name, the role that sees it.
-const SCREENS: [(&str, &str, Role); 12] = [
-    ("/", "Now", Role::Viewer),
-    ("/jobs", "Jobs", Role::Viewer),
-    ("/events", "Events", Role::Viewer),
-    ("/calendar", "Calendar", Role::Viewer),
-    ("/routers", "Routers", Role::Viewer),
-    ("/graph", "Graph", Role::Viewer),
-    ("/apps", "Apps", Role::Viewer),
-    ("/nodes", "Nodes", Role::Viewer),
-    ("/boards", "Boards", Role::Viewer),
-    ("/try", "Try", Role::Operator),
-    ("/config", "Configuration", Role::Viewer),
-    ("/audit", "Audit", Role::Operator),
+/// The screens of the navigation: path and name.
+const SCREENS: [(&str, &str); 12] = [
+    ("/", "Now"),
+    ("/jobs", "Jobs"),
+    ("/events", "Events"),
+    ("/calendar", "Calendar"),
+    ("/routers", "Routers"),
+    ("/graph", "Graph"),
+    ("/apps", "Apps"),
+    ("/nodes", "Nodes"),
+    ("/boards", "Boards"),
+    ("/try", "Try"),
+    ("/config", "Configuration"),
+    ("/audit", "Audit"),
 ];
 
 /// What a form says when its act was accepted: the word in the address, and the sentence.
@@ -66,8 +68,11 @@ impl Frame<'_> {
     #[must_use]
     pub fn may_all<'n>(&self, role: Role, targets: impl IntoIterator<Item = &'n str>) -> bool {
         self.caller.is_some_and(|caller| {
-            // Of nothing at all, who has the role nowhere may do nothing either.
-            caller.require_somewhere(role).is_ok() && caller.may_all(role, targets).is_ok()
+            let targets: Vec<&str> = targets.into_iter().collect();
+            // Of nothing at all, who has the role on some names alone may do nothing either.
+            let allowed =
+                if targets.is_empty() { caller.require(role) } else { caller.may_all(role, targets) };
+            allowed.is_ok()
         })
     }
 
@@ -145,8 +150,8 @@ impl Frame<'_> {
                 @if let Some(caller) = self.caller {
                     nav aria-label="Screens" {
                         ul {
-                            @for (path, name, role) in SCREENS {
-                                @if caller.require(role).is_ok() {
+                            @for (path, name) in SCREENS {
+                                @if right_of(&Method::GET, path).check(caller).is_ok() {
                                     li { a href=(self.site.to(path)) aria-current=[self.current(path)] { (name) } }
                                 }
                             }
@@ -179,7 +184,52 @@ fn without_direction(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use herald_access::{
+        AccessSettings, Authenticator, Grant, Grantee, Grants, PresentedProof, TokenDigest, TokenSettings,
+    };
+
     use super::*;
+
+    fn caller(role: Role, patterns: &[&str]) -> AuthenticatedCaller {
+        let token = TokenSettings { name: Some("anna".to_owned()), digest: TokenDigest::of("word"), role };
+        let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+        let grant = Grant { role, grantee: Grantee::Token("anna".to_owned()), patterns };
+        let may = Grants(if grant.patterns.is_empty() { Vec::new() } else { vec![grant] });
+        let settings = AccessSettings { tokens: vec![token], may, ..AccessSettings::default() };
+        let (authenticator, header) =
+            (Authenticator::new(settings), |_: &str| vec!["Bearer word".to_owned()]);
+        let proof = PresentedProof { peer: None, client: None, header: &header, now: 0 };
+        let caller = pin!(authenticator.caller(&proof));
+        match caller.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(caller)) => caller,
+            _ => panic!("a token is checked without waiting"),
+        }
+    }
+
+    #[test]
+    fn a_limited_operator_sees_where_to_try_something() {
+        for (caller, seen) in [
+            (caller(Role::Viewer, &[]), [false, false]),
+            (caller(Role::Operator, &["shop"]), [true, false]),
+            (caller(Role::Operator, &[]), [true, true]),
+        ] {
+            let site = Site::default();
+            let frame = Frame {
+                site: &site,
+                caller: Some(&caller),
+                address: "/",
+                now: Timestamp::UNIX_EPOCH,
+                zone: TimeZone::UTC,
+                is_fragment: false,
+            };
+            let html = frame.screen("x", &html! {});
+            assert_eq!(["/try\"", "/audit\""].map(|path| html.contains(path)), seen);
+            assert_eq!(frame.may_all(Role::Operator, []), seen[1], "of nothing at all");
+        }
+    }
 
     #[test]
     fn names_do_not_turn_what_follows_them() {

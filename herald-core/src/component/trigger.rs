@@ -120,6 +120,11 @@ pub trait Calendar: Send + Sync {
         None
     }
 
+    /// How much later than by its line everything is due.
+    fn delay(&self) -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
     /// Up to when the running trigger followed it: what was due until then does not fire again. `None`: it does not
     /// run.
     fn followed_until(&self) -> Option<Timestamp> {

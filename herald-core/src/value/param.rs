@@ -39,12 +39,13 @@ pub(crate) const NODE: usize = 80;
 /// What these parameters take in memory, roughly.
 #[must_use]
 pub fn rough_size(params: &Params) -> usize {
-    let mut open: Vec<&Value> = Vec::new();
-    let mut size = 0;
-    for (key, value) in params {
-        size += NODE + key.len();
-        open.push(value);
-    }
+    params.iter().map(|(key, value)| NODE + key.len() + value_size(value)).sum()
+}
+
+/// What this value takes in memory, roughly.
+#[must_use]
+pub fn value_size(value: &Value) -> usize {
+    let (mut open, mut size) = (vec![value], 0);
     while let Some(value) = open.pop() {
         size += NODE;
         match value {
@@ -56,7 +57,8 @@ pub fn rough_size(params: &Params) -> usize {
                     open.push(value);
                 }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Number(number) => size += number.as_str().len(),
+            Value::Null | Value::Bool(_) => {}
         }
     }
     size

@@ -121,16 +121,29 @@ impl ApiAct {
         target: String,
         on: impl IntoIterator<Item = &'a str>,
     ) -> HandlerResult<Arc<Actor>> {
-        let allowed = self.caller.may_all(role, rights_of(on));
+        let allowed = self.allowed(role, on);
         self.recorded(target, allowed).await
     }
 
-    /// That the caller may do it, where it is shown what it would do: nothing is recorded.
+    /// That the caller may do it, where it is shown what it would do: nothing is recorded but that it is refused.
     ///
     /// # Errors
-    /// 403.
-    pub(crate) fn rehearse<'a>(&self, on: impl IntoIterator<Item = &'a str>) -> HandlerResult<()> {
-        Ok(self.caller.may_all(self.right.role(), rights_of(on))?)
+    /// As of [`Self::begin`].
+    pub(crate) async fn rehearse<'a>(
+        self,
+        target: String,
+        on: impl IntoIterator<Item = &'a str>,
+    ) -> HandlerResult<()> {
+        match self.allowed(self.right.role(), on) {
+            Ok(()) => Ok(()),
+            refused => self.recorded(target, refused).await.map(drop),
+        }
+    }
+
+    fn allowed<'a>(&self, role: Role, on: impl IntoIterator<Item = &'a str>) -> Result<(), Forbidden> {
+        let on = rights_of(on);
+        // Of nothing at all, who has the role on some names alone may do nothing either.
+        if on.is_empty() { self.caller.require(role) } else { self.caller.may_all(role, on) }
     }
 
     /// As [`Self::begin`], of something that is neither a router nor an app.

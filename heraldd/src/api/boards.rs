@@ -9,6 +9,7 @@ use herald_boards::number::TileNumber;
 use herald_boards::settings::{TileForm, TileSettings};
 use herald_boards::state::TileState;
 use herald_control::model;
+use herald_core::param::value_size;
 use herald_store::history::{ResultPage, ResultQuery, result_series};
 use http::StatusCode;
 use jiff::Timestamp;
@@ -25,10 +26,14 @@ use super::results::resource;
 const LINE: usize = 1000;
 /// Questions to the history for one tile: it looks at 2,000 jobs at most.
 const QUESTIONS: usize = 4;
-/// How long a whole board may take.
+/// How long a whole board may take, and how long it waits for another look at it.
 const LONGEST: Duration = Duration::from_secs(20);
-/// What a line leaves out becomes more with time, without the end of a job.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// About how many bytes the values of a board have; of what is no number in a line, so many characters are kept.
+const BYTES: usize = 16 << 20;
+const SHORT: usize = 100;
+/// Why a tile was not read.
+const NO_TIME: &str = "the values of the tiles before it took too long";
+const TOO_MUCH: &str = "the values of the tiles before it are too large";
 
 /// The boards, in the order of the configuration
 #[utoipa::path(get, path = "/v1/boards", tag = "boards",
@@ -54,8 +59,8 @@ pub(crate) async fn one(
         let names = view.boards.iter().map(|known| &*known.board.name);
         ErrorResponse::no_such("board", &name, names)
     })?;
-    let seen = tokio::time::timeout(LONGEST, look(&api, known)).await.map_err(|_| {
-        let why = format!("the values of the board were not read within {} s", LONGEST.as_secs());
+    let seen = tokio::time::timeout(LONGEST * 2, look(&api, known)).await.map_err(|_| {
+        let why = format!("the values of the board were not read within {} s", LONGEST.as_secs() * 2);
         ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why)
     })?;
     Ok(Json(seen?))
@@ -63,18 +68,24 @@ pub(crate) async fn one(
 
 async fn look(api: &Api, known: &KnownBoard) -> HandlerResult<model::BoardResource> {
     let mut seen = known.seen.lock().await;
-    if let Some(SeenBoard { at, ends, resource }) = &mut *seen
-        && at.elapsed() < LOOK_AGAIN
-        && !ends.has_ended()
-    {
-        return Ok(resource.clone());
+    if let Some(resource) = SeenBoard::fresh(&mut seen) {
+        return Ok(resource);
     }
     let board = &known.board;
     // What ends from here on is perhaps not among what is read below.
     let ends = api.changes.ends_of(board.tiles.iter().map(|tile| tile.router.clone()).collect());
-    let (at, mut tiles) = (Instant::now(), Vec::new());
+    let (at, mut tiles, mut bytes) = (Instant::now(), Vec::new(), 0);
     for tile in &board.tiles {
-        tiles.push(read(api, tile).await?);
+        let values = match bytes < BYTES {
+            true => tokio::time::timeout_at(at + LONGEST, values_of(api, tile)).await.map_err(|_| NO_TIME),
+            false => Err(TOO_MUCH),
+        };
+        let (page, unread) = match values {
+            Ok(page) => (page?, None),
+            Err(why) => (ResultPage::default(), Some(why.to_owned())),
+        };
+        bytes += page.results.iter().map(|one| value_size(&one.value)).sum::<usize>();
+        tiles.push(model::TileResource { unread, ..shown(api, tile, page) });
     }
     let (name, title) = (board.name.clone(), board.heading().to_owned());
     let resource = model::BoardResource { name, title, tiles };
@@ -82,24 +93,30 @@ async fn look(api: &Api, known: &KnownBoard) -> HandlerResult<model::BoardResour
     Ok(resource)
 }
 
-async fn read(api: &Api, tile: &TileSettings) -> HandlerResult<model::TileResource> {
-    let now = api.clock.now();
-    let since = now.checked_sub(tile.since).unwrap_or(Timestamp::UNIX_EPOCH);
+fn since(api: &Api, tile: &TileSettings) -> Timestamp {
+    api.clock.now().checked_sub(tile.since).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+async fn values_of(api: &Api, tile: &TileSettings) -> HandlerResult<ResultPage> {
     let is_line = tile.form == TileForm::Line;
     let limit = match tile.form {
         TileForm::Line => LINE,
         TileForm::Number => 2,
         TileForm::Table | TileForm::Text => 1,
     };
-    let mut page = values(api, tile, is_line.then_some(since), limit).await?;
+    let mut page = values(api, tile, is_line.then(|| since(api, tile)), limit).await?;
     if is_line && page.results.is_empty() {
         // The last one is shown however old it is.
         page = values(api, tile, None, 1).await?;
     }
+    Ok(page)
+}
+
+fn shown(api: &Api, tile: &TileSettings, page: ResultPage) -> model::TileResource {
     let number = page.results.first().and_then(|last| TileNumber::of(&last.value));
     let state = tile.thresholds.state(number.as_ref());
     let threshold = |limit: &Option<TileNumber>| limit.as_ref().and_then(|limit| limit.as_str().parse().ok());
-    Ok(model::TileResource {
+    model::TileResource {
         name: tile.name.clone(),
         title: tile.heading().to_owned(),
         router: tile.router.clone(),
@@ -108,13 +125,29 @@ async fn read(api: &Api, tile: &TileSettings) -> HandlerResult<model::TileResour
         show: tile.form.as_str().to_owned(),
         unit: tile.unit.clone(),
         since: tile.since_text.clone(),
-        since_time: since.to_string(),
+        since_time: since(api, tile).to_string(),
         warn: threshold(&tile.thresholds.warn).map(Value::Number),
         alert: threshold(&tile.thresholds.alert).map(Value::Number),
         state: (state != TileState::Plain).then(|| state.as_str().to_owned()),
         has_more: page.next_cursor.is_some(),
         values: page.results.into_iter().map(resource).collect(),
-    })
+        unread: None,
+    }
+}
+
+/// Of what is no number in a line, only its beginning: it is not drawn.
+fn short(value: Value) -> Value {
+    if TileNumber::of(&value).is_some() {
+        return value;
+    }
+    let text = value.as_str().map_or_else(
+        || "(not a number)".into(),
+        |text| {
+            let end = text.char_indices().nth(SHORT);
+            end.map_or_else(|| text.to_owned(), |(end, _)| format!("{}…", &text[..end]))
+        },
+    );
+    Value::from(text)
 }
 
 async fn values(
@@ -124,7 +157,8 @@ async fn values(
     limit: usize,
 ) -> HandlerResult<ResultPage> {
     let (router, path) = (tile.router.clone(), tile.path.clone());
-    let asked = ResultQuery { router, task: tile.task.clone(), path, since, cursor: None, limit };
+    let shorten: Option<fn(Value) -> Value> = (tile.form == TileForm::Line).then_some(short);
+    let asked = ResultQuery { router, task: tile.task.clone(), path, since, cursor: None, limit, shorten };
     Ok(result_series(&*api.history, asked, QUESTIONS).await?)
 }
 
@@ -136,6 +170,7 @@ mod tests {
     use herald_store::history::MemoryHistory;
 
     use super::*;
+    use crate::api::known_board::LOOK_AGAIN;
     use crate::api::tests::{api, get};
 
     /// A job of the router `r` that ended with this result.

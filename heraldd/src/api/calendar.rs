@@ -63,7 +63,8 @@ pub(crate) async fn show(
 
 /// What is due, as iCalendar, for other calendars to subscribe to
 ///
-/// Where a trigger is due more than once in an hour, that is one entry with the number.
+/// Where a trigger is due more than once in an hour, that is one entry with the number; one entry for each day where it
+/// is due more than about four times a day. Intervals are left out.
 #[utoipa::path(get, path = "/v1/calendar.ics", tag = "events", params(SubscriptionQuery),
     responses((status = 200, description = "iCalendar (RFC 5545), times in UTC.", body = String, content_type = "text/calendar"), CommonErrors))]
 pub(crate) async fn subscribe(
@@ -71,8 +72,7 @@ pub(crate) async fn subscribe(
     Asked(query): Asked<SubscriptionQuery>,
 ) -> HandlerResult<Response> {
     let now = api.clock.now();
-    let calendar = gather(&api, query.read(now)?).await?;
-    let file = calendar::icalendar(&calendar, now);
+    let file = calendar::subscription(&*api.history, api.view(), query.read(now)?, now).await?;
     let headers = [
         (CONTENT_TYPE, "text/calendar; charset=utf-8"),
         (CONTENT_DISPOSITION, "inline; filename=\"herald.ics\""),

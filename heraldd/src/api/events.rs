@@ -68,7 +68,7 @@ pub(crate) async fn replay(
     let past = api.history.activation(&id).await?.ok_or_else(|| ErrorResponse::unknown("event", &id))?;
     let view = api.view();
     if !query.run {
-        act.rehearse(view.routers_of(&past.trigger))?;
+        act.rehearse(format!("event {id}"), view.routers_of(&past.trigger)).await?;
         let rehearsal = rehearsed(&view, past).await?;
         return Ok(Json(model::Replayed { event_id: None, rehearsal: Some(rehearsal) }));
     }

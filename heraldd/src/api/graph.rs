@@ -1,14 +1,16 @@
 //! The routers as a graph, with the newest job of each task.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use herald_control::model::{GraphResource, LastJob};
-use herald_store::history::JobQuery;
+use herald_store::history::{JobPage, JobQuery};
 use http::StatusCode;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
@@ -18,8 +20,13 @@ use super::given::Asked;
 /// The most routers, and the most edges, of one answer.
 const ROUTERS: usize = 200;
 const EDGES: usize = 2000;
-/// The newest jobs of a router, among which those of its tasks are looked for.
+/// The newest jobs of a router, among which those of its tasks are looked for: at least, for each task, and at most.
 const NEWEST: usize = 20;
+const NEWEST_OF_TASK: usize = 2;
+const MOST_NEWEST: usize = 1000;
+/// One graph is made at a time; others wait so long.
+static TURN: Semaphore = Semaphore::const_new(1);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -39,15 +46,27 @@ pub(crate) async fn show(
     let view = api.view();
     let wanted = query.router.unwrap_or_default();
     // Of ten thousand routers this takes a while.
-    let graph = tokio::task::spawn_blocking(move || view.graph().part(&wanted, ROUTERS, EDGES)).await;
-    let mut graph = graph.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
-    let routers: BTreeSet<String> = graph.nodes.iter().filter_map(|node| node.router.clone()).collect();
-    for router in routers {
-        let query = JobQuery { router: Some(router.clone()), limit: NEWEST, ..JobQuery::default() };
-        let jobs = api.history.jobs(query).await?.jobs;
+    let turn = tokio::time::timeout(PATIENCE, TURN.acquire()).await.map_err(|_| {
+        ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, "other graphs are being made; try again later")
+    })?;
+    let graph = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        view.graph().part(&wanted, ROUTERS, EDGES)
+    });
+    let mut graph =
+        graph.await.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+    let mut routers: BTreeMap<String, usize> = BTreeMap::new();
+    for router in graph.nodes.iter().filter_map(|node| node.router.clone()) {
+        *routers.entry(router).or_default() += 1;
+    }
+    for (router, tasks) in routers {
+        let limit = (NEWEST_OF_TASK * tasks).clamp(NEWEST, MOST_NEWEST);
+        let query = JobQuery { router: Some(router.clone()), limit, ..JobQuery::default() };
+        let JobPage { jobs, next_cursor } = api.history.jobs(query).await?;
         let tasks = graph.nodes.iter_mut().filter(|node| node.router.as_deref() == Some(&router));
         for task in tasks {
             let newest = jobs.iter().find(|job| *job.task == *task.name);
+            task.has_older = newest.is_none() && next_cursor.is_some();
             task.last = newest.map(|job| LastJob {
                 job_id: job.id.to_string(),
                 status: job.state.status.as_str().to_owned(),

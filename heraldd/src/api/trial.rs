@@ -1,4 +1,4 @@
-//! What an event would start: with parameters, or of a request. Nothing is started, and nothing recorded.
+//! What an event would start: with parameters, or of a request. Nothing is started, and nothing recorded but a refusal.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) async fn try_event(
     if !known().any(|known| *known == *name) {
         return Err(ErrorResponse::no_such("trigger", &name, known()));
     }
-    act.rehearse(view.routers_of(&name))?;
+    act.rehearse(format!("trigger {name}"), view.routers_of(&name)).await?;
     let wanted: model::TrialWanted = serde_json::from_value(Value::Object(body)).map_err(bad)?;
     let params = match (wanted.params, wanted.request) {
         (Some(_), Some(_)) => return Err(bad("give either `params` or `request`")),
@@ -140,7 +140,6 @@ mod tests {
             ("tick", r#"{"parms": {}}"#, 400, "unknown field `parms`"),
             ("tock", "", 404, "did you mean \\\"tick\\\"?"),
         ] {
-            // Of no router at all an operator of one may not try either.
             let caller = if trigger == "exe_done" {
                 crate::api::tests::caller(herald_access::Role::Operator).await
             } else {
@@ -149,11 +148,19 @@ mod tests {
             let (found, text) = send(caller, trigger, body).await;
             assert!(found == status && text.contains(says), "{trigger} {body}: {found} {text}");
         }
-        assert_eq!(send(limited("other").await, "tick", "").await.0, 403);
+        // Of no router at all an operator of one may not try anything.
+        for (caller, trigger) in [(limited("other"), "tick"), (own(), "exe_done")] {
+            assert_eq!(send(caller.await, trigger, "").await.0, 403, "{trigger}");
+        }
         for list in ["/v1/events", "/v1/jobs"] {
             assert_eq!(get(&api, list).await.1, r#"{"items":[],"next_cursor":null}"#, "{list}");
         }
         let audit = api.audit.entries(AuditQuery { limit: 10, ..AuditQuery::default() }).await.unwrap();
-        assert_eq!(audit.entries, [], "nothing is recorded");
+        let found = audit
+            .entries
+            .iter()
+            .map(|entry| (&*entry.record.act, &*entry.record.target, entry.record.refused.is_some()));
+        let refused = [("try", "trigger exe_done", true), ("try", "trigger tick", true)];
+        assert_eq!(found.collect::<Vec<_>>(), refused, "only refusals are recorded");
     }
 }

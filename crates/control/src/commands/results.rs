@@ -62,8 +62,7 @@ pub fn list(arguments: &ResultsArguments, clock: &dyn Clock) -> CommandOutput {
         Err(error) => return CommandOutput::unexpected(&error),
     };
     if page.items.is_empty() && page.next_cursor.is_none() {
-        let remarks = format!("no job of {} has {} yet", arguments.router, arguments.path);
-        return CommandOutput { remarks, ..CommandOutput::good("") };
+        return CommandOutput { remarks: nothing(arguments), ..CommandOutput::good("") };
     }
     let now = clock.now();
     let row = |one: &model::ResultResource| {
@@ -86,6 +85,16 @@ pub fn list(arguments: &ResultsArguments, clock: &dyn Clock) -> CommandOutput {
         out.push_str(&format!("there may be older ones: add --cursor {cursor}\n"));
     }
     CommandOutput::good(out)
+}
+
+/// That there is nothing: without filters nothing yet.
+fn nothing(arguments: &ResultsArguments) -> String {
+    let filters = [("task", &arguments.task), ("since", &arguments.since), ("cursor", &arguments.cursor)];
+    let filters =
+        filters.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value.as_ref()?)));
+    let filters: String = filters.collect();
+    let end = if filters.is_empty() { " yet".to_owned() } else { format!(" with{filters}") };
+    format!("no job of {} has {}{end}", arguments.router, arguments.path)
 }
 
 /// The call that asks for it.
@@ -111,6 +120,25 @@ fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_names_the_filters() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: ResultsArguments,
+        }
+        for (line, expected) in [
+            ("x backup result/size", "no job of backup has result/size yet"),
+            (
+                "x backup result/size --since 7d --task copy",
+                "no job of backup has result/size with --task copy --since 7d",
+            ),
+        ] {
+            let Line { arguments } = clap::Parser::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(nothing(&arguments), expected);
+        }
+    }
 
     #[test]
     fn values_as_text() {

@@ -92,4 +92,7 @@ pub struct TileResource {
     pub values: Vec<ResultResource>,
     /// Whether there may be more of them, in jobs that were not looked at.
     pub has_more: bool,
+    /// Why the values were not read, where they were not; left out otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }

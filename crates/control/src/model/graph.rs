@@ -56,6 +56,9 @@ pub struct GraphNode {
     /// The newest job of a task, where it is among the newest of its router.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastJob>,
+    /// Whether a task without `last` may have one among older jobs of its router, which were not looked at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_older: bool,
 }
 
 /// The newest job of a task.

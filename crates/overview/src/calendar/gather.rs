@@ -87,12 +87,14 @@ async fn runs(
     if range.from > now {
         return Ok(JobTimes::default());
     }
-    let has_calendar = |trigger: &dyn Trigger| matches!(trigger.timetable(), Some(Timetable::Calendar(_)));
-    let calendars = sources.triggers().into_iter().filter(|(_, trigger)| has_calendar(*trigger));
+    let delay = |(name, trigger): (&Name, &dyn Trigger)| match trigger.timetable() {
+        Some(Timetable::Calendar(calendar)) => Some((name.clone(), calendar.delay())),
+        _ => None,
+    };
     let query = JobTimesQuery {
         since: range.from,
         until: range.until,
-        calendars: calendars.map(|(name, _)| name.clone()).collect(),
+        calendars: sources.triggers().into_iter().filter_map(delay).collect(),
         limit: if range.size.is_some() { MOST_JOBS } else { range.limit },
     };
     history.job_times(query).await
@@ -100,7 +102,8 @@ async fn runs(
 
 /// The runs, and since when they are all here, where they are not.
 fn shown_runs(times: JobTimes, range: &CalendarRange) -> (Vec<CalendarRuns>, Option<String>) {
-    let oldest = times.jobs.last().map(|job| job.queued_at).filter(|_| times.has_more);
+    let oldest = times.jobs.last().map_or(range.until, |job| job.queued_at);
+    let oldest = Some(oldest).filter(|_| times.has_more);
     let buckets = range.size.map(|size| Buckets::new(&range.zone, range.from, range.until, size));
     let groups = times.grouped(|at| buckets.as_ref().map(|buckets| buckets.place_of(at)));
     let left_out = groups.len().saturating_sub(range.limit);
@@ -124,7 +127,7 @@ fn shown(runs: JobRuns) -> CalendarRuns {
 }
 
 /// The slowest router of each trigger, as it usually is.
-async fn add_usual_lengths(
+pub(super) async fn add_usual_lengths(
     history: &dyn History,
     schedules: &mut [CalendarSchedule],
 ) -> Result<(), HistoryError> {
@@ -140,25 +143,25 @@ async fn add_usual_lengths(
 }
 
 /// What is due.
-struct GatheredDue {
-    due: Vec<CalendarDue>,
-    cut_at: Option<Timestamp>,
-    schedules: Vec<CalendarSchedule>,
+pub(super) struct GatheredDue {
+    pub(super) due: Vec<CalendarDue>,
+    pub(super) cut_at: Option<Timestamp>,
+    pub(super) schedules: Vec<CalendarSchedule>,
     clock_changes: Vec<ClockChangeResource>,
 }
 
 /// A trigger whose times are known.
-struct TimedTrigger<'a> {
+pub(super) struct TimedTrigger<'a> {
     name: &'a Name,
     times: Box<dyn Occurrences + 'a>,
     after: Timestamp,
-    calendar: Option<&'a dyn Calendar>,
+    pub(super) calendar: Option<&'a dyn Calendar>,
     every_seconds: Option<f64>,
 }
 
 impl<'a> TimedTrigger<'a> {
     /// All of them; what is before this time is left out.
-    fn all(sources: &'a dyn CalendarSources, now: Timestamp, from: Timestamp) -> Vec<Self> {
+    pub(super) fn all(sources: &'a dyn CalendarSources, now: Timestamp, from: Timestamp) -> Vec<Self> {
         let before = from.checked_sub(SignedDuration::from_nanos(1)).unwrap_or(from);
         let timed =
             sources.triggers().into_iter().filter_map(|(name, trigger)| match trigger.timetable()? {
@@ -201,7 +204,16 @@ impl<'a> TimedTrigger<'a> {
 
 impl GatheredDue {
     fn of(sources: &dyn CalendarSources, range: &CalendarRange, now: Timestamp) -> Self {
-        let timed = TimedTrigger::all(sources, now, range.from);
+        Self::of_timed(&TimedTrigger::all(sources, now, range.from), sources, range, now)
+    }
+
+    /// Of these triggers alone.
+    pub(super) fn of_timed(
+        timed: &[TimedTrigger<'_>],
+        sources: &dyn CalendarSources,
+        range: &CalendarRange,
+        now: Timestamp,
+    ) -> Self {
         let all: Vec<_> =
             timed.iter().map(|timed| AgendaSource { due: &*timed.times, after: timed.after }).collect();
         let buckets = range.size.map(|size| Buckets::new(&range.zone, range.from, range.until, size));

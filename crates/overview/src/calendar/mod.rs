@@ -7,5 +7,5 @@ mod times;
 
 pub use gather::{CalendarSources, GatherError, gather};
 pub use range::{CalendarQuery, CalendarQueryError, CalendarRange, SubscriptionQuery};
-pub use subscription::icalendar;
+pub use subscription::subscription;
 pub use times::CalendarTimes;

@@ -105,7 +105,7 @@ pub enum CalendarQueryError {
 }
 
 impl SubscriptionQuery {
-    /// The range that it means: all of it, counted by hour.
+    /// The range that it means: all of it, counted.
     ///
     /// # Errors
     /// [`CalendarQueryError`]: what is asked means nothing.

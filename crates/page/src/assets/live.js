@@ -1,7 +1,8 @@
 // Keeps the screen up to date: one stream while the tab is seen, polling when the stream is down.
 import { parse } from "./trusted.js";
 
-const GAP = 500, POLL = 5000, AGAIN = 2000;
+const GAP = 500, POLL = 5000, AGAIN = 2000, SLOW = 30000, PATIENCE = 30000;
+const INTERRUPTED = "Live updates are interrupted; this screen is refreshed every 5 seconds.";
 const banner = document.getElementById("stream");
 
 export function follow(base, dress) {
@@ -13,23 +14,29 @@ export function follow(base, dress) {
 
   async function refresh() {
     timer = 0; wanted = false; last = Date.now();
-    let answer;
+    let answer, text;
     try {
-      answer = await fetch(location.href, { headers: { "Herald-Fragment": "main" }, redirect: "manual", cache: "no-store" });
-    } catch { say("The daemon cannot be reached. What you see may be old; trying again."); return; }
+      const signal = AbortSignal.timeout(PATIENCE);
+      answer = await fetch(location.href, { headers: { "Herald-Fragment": "main" }, redirect: "manual", cache: "no-store", signal });
+      text = await answer.text();
+    } catch { failed("The daemon cannot be reached."); return; }
     if (answer.type === "opaqueredirect" || answer.status === 401) { leave(); return; }
-    if (answer.ok) {
-      exchange(parse(await answer.text()));
-      if (source && source.readyState === EventSource.OPEN) say("");
-    }
+    if (!answer.ok) { failed(`This screen cannot be refreshed: the daemon answers ${answer.status}.`); return; }
+    exchange(parse(text));
+    say(poll ? INTERRUPTED : "");
     if (wanted) soon();
-    again();
+    // What a running job writes is not announced, nor what becomes too old for a line.
+    again(document.querySelector("[data-again]") ? AGAIN : document.querySelector("[data-slow]") ? SLOW : 0);
   }
 
-  // What a running job writes is not announced.
-  function again() {
+  function failed(why) {
+    say(`${why} What you see is old; trying again.`);
+    again(POLL);
+  }
+
+  function again(after) {
     clearTimeout(slow);
-    if (document.querySelector("[data-again]")) slow = setTimeout(soon, AGAIN);
+    if (after) slow = setTimeout(soon, after);
   }
 
   // Exchanges the parts that changed, unless somebody writes in them.
@@ -73,7 +80,7 @@ export function follow(base, dress) {
     source.onopen = () => { clearInterval(poll); poll = 0; say(""); soon(); };
     for (const kind of ["event", "job", "missed"]) source.addEventListener(kind, soon);
     source.onerror = () => {
-      say("Live updates are interrupted; this screen is refreshed every 5 seconds.");
+      say(INTERRUPTED);
       if (!poll) poll = setInterval(soon, POLL);
       // Closed for good: by the end of the session, or by something in between.
       if (source && source.readyState === EventSource.CLOSED) { source = null; soon(); setTimeout(start, POLL); }

@@ -27,7 +27,7 @@ pub fn screen(frame: &Frame<'_>, board: &BoardResource) -> String {
     frame.screen(
         &board.title,
         &html! {
-            section #board.board data-part aria-label="Tiles" {
+            section #board.board data-part data-slow aria-label="Tiles" {
                 @for (n, tile) in board.tiles.iter().enumerate() { (shown(frame, tile, n)) }
             }
             @if !frame.is_tv() {
@@ -91,9 +91,10 @@ fn shown(frame: &Frame<'_>, tile: &TileResource, n: usize) -> Markup {
 fn nothing(tile: &TileResource) -> Markup {
     html! {
         p.empty {
-            @if tile.has_more { "The latest jobs of " bdi { (tile.router) } " do not have " }
+            @if let Some(why) = &tile.unread { "Not read: " (why) "." }
+            @else if tile.has_more { "The latest jobs of " bdi { (tile.router) } " do not have " }
             @else { "No job of " bdi { (tile.router) } " has " }
-            code { (tile.path) } @if !tile.has_more { " yet" } "."
+            @if tile.unread.is_none() { code { (tile.path) } @if !tile.has_more { " yet" } "." }
         }
     }
 }

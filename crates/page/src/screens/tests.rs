@@ -125,6 +125,7 @@ fn tile(show: &str, values: &[&str]) -> TileResource {
         state: Some("alert".to_owned()),
         values,
         has_more: false,
+        unread: None,
     }
 }
 
@@ -437,6 +438,10 @@ fn tiles_show_values_digit_for_digit() {
             &["No value within 1h; this is the last one."],
         ),
         (TileResource { has_more: true, ..tile("text", &[]) }, &["The latest jobs of "]),
+        (
+            TileResource { unread: Some("there was no time left".to_owned()), ..tile("text", &[]) },
+            &["Not read: there was no time left."],
+        ),
         (tile("text", &["\"all is well\""]), &["<bdi>all is well</bdi>"]),
     ] {
         let html = screen("/boards/x", tile);

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::job_times::{JobTime, JobTimes};
 
-/// A job that is created this long after it was due was caught up with.
+/// A job that is created this long after it was due, jitter included, was caught up with.
 const ON_TIME: SignedDuration = SignedDuration::from_mins(1);
 
 /// Jobs of one router.

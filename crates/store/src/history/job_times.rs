@@ -1,12 +1,11 @@
 //! When jobs ran: of many jobs a little each, for a calendar; and how long those of a router usually take.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use herald_core::activation::Name;
 use herald_core::status::Status;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
@@ -17,8 +16,11 @@ use crate::journal::entry::{millis, time};
 /// The newest jobs of a router that are looked at for how long they take, and the most of them that count.
 const LOOKED_AT: usize = 50;
 const COUNTED: usize = 20;
-/// A clock may have been set while jobs were created: their ids may be off by this from when they were created.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_hours(24);
+/// An id is made when its job is queued, and has the time of that: the two differ where the clock was set in between.
+/// It is small, because whole rows are read for it; a job whose id is further off is not found.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
+/// Jobs outside the range that one question looks at beside those that are asked for: others wait meanwhile.
+const LOOK: usize = 2000;
 /// Under which name a trigger with a calendar gives when it was due.
 pub(super) const SCHEDULED_AT: &str = "scheduled_at";
 
@@ -29,8 +31,9 @@ pub struct JobTimesQuery {
     pub since: Timestamp,
     /// Only those created before this time.
     pub until: Timestamp,
-    /// The triggers with a calendar: of their jobs it is asked when they were due.
-    pub calendars: BTreeSet<Name>,
+    /// The triggers with a calendar, and how much later than by it they are due: of their jobs it is asked
+    /// when that was.
+    pub calendars: BTreeMap<Name, SignedDuration>,
     /// How many at most; the newest are given.
     pub limit: usize,
 }
@@ -50,7 +53,7 @@ pub struct JobTime {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// When its trigger was due, where that has a calendar.
+    /// When its trigger was due, where that has a calendar and nobody caused the job by hand.
     pub due_at: Option<Timestamp>,
 }
 
@@ -59,7 +62,7 @@ pub struct JobTime {
 pub struct JobTimes {
     /// The newest first.
     pub jobs: Vec<JobTime>,
-    /// Whether there are older ones in the range.
+    /// Whether there are older ones in the range, or may be: not all ids were looked at.
     pub has_more: bool,
 }
 
@@ -72,36 +75,51 @@ impl JobTimes {
     }
 }
 
-/// When an event was due, by its parameters.
-pub(super) fn due_of(scheduled_at: Option<&Value>) -> Option<Timestamp> {
-    scheduled_at?.as_str()?.parse().ok()
+impl JobTimesQuery {
+    /// When an event of this trigger was due, by its parameters.
+    pub(super) fn due_of(&self, trigger: &str, scheduled_at: Option<&Value>) -> Option<Timestamp> {
+        let scheduled_at: Timestamp = scheduled_at?.as_str()?.parse().ok()?;
+        scheduled_at.checked_add(*self.calendars.get(trigger)?).ok()
+    }
 }
 
 /// Out of the file, by the primary key: ids ascend with time.
 pub(super) fn job_times(connection: &Connection, query: &JobTimesQuery) -> rusqlite::Result<JobTimes> {
-    let calendars: Vec<&str> = query.calendars.iter().map(|name| &**name).collect();
+    let calendars: Vec<&str> = query.calendars.keys().map(|name| &**name).collect();
     let mut statement = connection.prepare_cached(
         "SELECT id, router, status, queued_at, started_at, ended_at,
-                CASE WHEN trigger_name IN (SELECT value FROM json_each(?5))
-                     THEN (SELECT param FROM events WHERE events.id = jobs.event_id) END
-         FROM jobs WHERE id >= ?1 AND id < ?2 AND queued_at >= ?3 AND queued_at < ?4 ORDER BY id DESC LIMIT ?6",
+                CASE WHEN queued_at >= ?3 AND queued_at < ?4 AND trigger_name IN (SELECT value FROM json_each(?5))
+                          AND actor IS NULL
+                     THEN (SELECT param FROM events WHERE events.id = jobs.event_id AND events.actor IS NULL) END,
+                trigger_name
+         FROM jobs WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
     )?;
     let slack = CLOCK_SLACK;
-    let rows = statement.query_map(
-        params![
-            first_id(query.since.checked_sub(slack).unwrap_or(query.since)),
-            first_id(query.until.checked_add(slack).unwrap_or(query.until)),
-            millis(query.since),
-            millis(query.until),
-            Value::from(calendars).to_string(),
-            Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1)),
-        ],
-        job_time,
-    )?;
-    Ok(JobTimes::of(rows.collect::<Result<Vec<_>, _>>()?, query.limit))
+    let mut rows = statement.query(params![
+        first_id(query.since.checked_sub(slack).unwrap_or(query.since)),
+        first_id(query.until.checked_add(slack).unwrap_or(query.until)),
+        millis(query.since),
+        millis(query.until),
+        Value::from(calendars).to_string(),
+    ])?;
+    let (wanted, mut jobs, mut outside) = (millis(query.since)..millis(query.until), Vec::new(), 0);
+    // A limit of the question itself would bound only what is in the range.
+    while let Some(row) = rows.next()? {
+        let is_wanted = wanted.contains(&row.get(3)?);
+        let (seen, most) = if is_wanted { (jobs.len(), query.limit) } else { (outside, LOOK) };
+        if seen >= most {
+            return Ok(JobTimes { jobs, has_more: true });
+        }
+        if is_wanted {
+            jobs.push(job_time(row, query)?);
+        } else {
+            outside += 1;
+        }
+    }
+    Ok(JobTimes { jobs, has_more: false })
 }
 
-fn job_time(row: &Row<'_>) -> rusqlite::Result<JobTime> {
+fn job_time(row: &Row<'_>, query: &JobTimesQuery) -> rusqlite::Result<JobTime> {
     Ok(JobTime {
         id: name(row, 0)?,
         router: name(row, 1)?,
@@ -109,7 +127,7 @@ fn job_time(row: &Row<'_>) -> rusqlite::Result<JobTime> {
         queued_at: time(row.get(3)?),
         started_at: row.get::<_, Option<i64>>(4)?.map(time),
         ended_at: row.get::<_, Option<i64>>(5)?.map(time),
-        due_at: due_of(object(row, 6)?.get(SCHEDULED_AT)),
+        due_at: query.due_of(row.get_ref(7)?.as_str()?, object(row, 6)?.get(SCHEDULED_AT)),
     })
 }
 
@@ -147,7 +165,12 @@ fn median(mut newest_first: Vec<Duration>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use herald_core::journal::Journal;
+    use std::sync::Arc;
+
+    use herald_core::activation::Activation;
+    use herald_core::actor::Actor;
+    use herald_core::job::Job;
+    use herald_core::journal::{Journal, Record};
     use serde_json::json;
 
     use super::*;
@@ -173,7 +196,7 @@ mod tests {
         let all = JobTimesQuery {
             since: "2020-01-01T00:00:00Z".parse().unwrap(),
             until: at(5),
-            calendars: [Name::from("t")].into(),
+            calendars: [(Name::from("t"), SignedDuration::ZERO)].into(),
             limit: 10,
         };
         for (query, expected, has_more) in [
@@ -196,13 +219,76 @@ mod tests {
         let jobs = store.job_times(all.clone()).await.unwrap().jobs;
         assert_eq!(jobs[1].due_at, Some("2027-01-15T08:00:00Z".parse().unwrap()));
         assert_eq!((jobs[0].due_at, jobs[1].ended_at), (None, Some(at(3))));
-        let of_others = JobTimesQuery { calendars: BTreeSet::new(), ..all };
+        let of_others = JobTimesQuery { calendars: BTreeMap::new(), ..all };
         assert!(store.job_times(of_others).await.unwrap().jobs.iter().all(|job| job.due_at.is_none()));
         for (router, usual) in [("r", Some(Duration::from_secs(1))), ("x", None)] {
             let routers = vec![Name::from(router)];
             let found = store.usual_lengths(routers.clone()).await.unwrap();
             assert_eq!(found, [usual]);
             assert_eq!(memory.usual_lengths(routers).await.unwrap(), [usual]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_due_is_said_with_the_delay_and_not_of_what_was_done_by_hand() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan("s3cret-s3cret");
+        let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
+        memory.begin();
+        let by = || Some(Arc::new(Actor::via("cli".into())));
+        let due = || json!({"scheduled_at": "2027-01-15T08:00:00Z"});
+        let replayed = match accepted(&plan, 2, due()) {
+            Record::Accepted { activation, mask, key, cursor, due, at } => {
+                let activation = Activation { by: by(), ..activation };
+                Record::Accepted { activation, mask, key, cursor, due, at }
+            }
+            other => other,
+        };
+        let rerun = match queued(&plan, 1, 11) {
+            Record::Queued { job, mask, at } => {
+                let job = Arc::new(Job { by: by(), rerun: true, ..Job::clone(&job) });
+                Record::Queued { job, mask, at }
+            }
+            other => other,
+        };
+        let records =
+            vec![accepted(&plan, 1, due()), queued(&plan, 1, 10), rerun, replayed, queued(&plan, 2, 20)];
+        append(&store, &records).await.unwrap();
+        memory.append(&records.into()).await.unwrap();
+        let query = JobTimesQuery {
+            since: Timestamp::MIN,
+            until: Timestamp::MAX,
+            calendars: [(Name::from("t"), SignedDuration::from_secs(90))].into(),
+            limit: 10,
+        };
+        let found = store.job_times(query.clone()).await.unwrap();
+        assert_eq!(found, memory.job_times(query).await.unwrap());
+        let due: Vec<_> = found.jobs.iter().map(|job| job.due_at.map(|at| at.to_string())).collect();
+        assert_eq!(due, [None, None, Some("2027-01-15T08:01:30Z".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn jobs_outside_the_range_are_looked_at_up_to_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let plan = plan("s3cret-s3cret");
+        let store = open_for_ever(folder.path());
+        append(&store, &[accepted(&plan, 1, json!({}))]).await.unwrap();
+        // Their ids are of 2024, and they were queued in 2027.
+        let of_ids = Timestamp::from_millisecond(0x0190_0000_0000).unwrap();
+        let last = LOOK as u64 + 2;
+        for (new, has_more) in [(2..last, false), (last..last + 1, true)] {
+            let records: Vec<_> = new.clone().map(|n| queued(&plan, 1, n)).collect();
+            append(&store, &records).await.unwrap();
+            let query = |minutes| JobTimesQuery {
+                since: of_ids - SignedDuration::from_hours(1),
+                until: of_ids - SignedDuration::from_mins(minutes),
+                calendars: BTreeMap::new(),
+                limit: 5,
+            };
+            let found = store.job_times(query(1)).await.unwrap();
+            assert_eq!(found, JobTimes { jobs: Vec::new(), has_more }, "{new:?}");
+            // Those of a later time are not looked at.
+            assert_eq!(store.job_times(query(15)).await.unwrap(), JobTimes::default());
         }
     }
 

@@ -1,10 +1,15 @@
 //! Values of ended jobs, with as many questions as they take, within bounds.
 
+use herald_core::param::value_size;
+
 use super::query::{History, HistoryError};
 use super::results::{ResultPage, ResultQuery};
 
-/// The newest values, with so many questions at most: each looks at 500 jobs and reads about 1 MiB. A `next_cursor`
-/// says that there may be older values; a page may be empty and have one.
+/// About how many bytes the values of a series have at most, beside those of one question.
+const BYTES: usize = 4 << 20;
+
+/// The newest values, with so many questions at most: each looks at 500 jobs and reads about 1 MiB. There are no more
+/// once the values have 4 MiB. A `next_cursor` says that there may be older values; a page may be empty and have one.
 ///
 /// # Errors
 /// [`HistoryError`].
@@ -13,15 +18,16 @@ pub async fn result_series(
     mut query: ResultQuery,
     questions: usize,
 ) -> Result<ResultPage, HistoryError> {
-    let mut all = ResultPage::default();
+    let (mut all, mut bytes) = (ResultPage::default(), 0);
     for _ in 0..questions {
         let page = history.results(query.clone()).await?;
         query.limit = query.limit.saturating_sub(page.results.len());
+        bytes += page.results.iter().map(|one| value_size(&one.value)).sum::<usize>();
         all.results.extend(page.results);
         query.cursor = page.next_cursor.as_deref().map(str::to_owned);
         all.next_cursor = page.next_cursor;
         // Other questions come in between.
-        if query.limit == 0 || all.next_cursor.is_none() {
+        if query.limit == 0 || bytes >= BYTES || all.next_cursor.is_none() {
             break;
         }
     }
@@ -100,6 +106,30 @@ mod tests {
             store.results(ResultQuery { cursor: Some("x".to_owned()), ..all }).await,
             Err(HistoryError::Cursor)
         ));
+    }
+
+    #[tokio::test]
+    async fn a_series_ends_where_its_values_are_many_bytes_or_are_shortened() {
+        let plan = plan("s3cret-s3cret");
+        let memory = MemoryHistory::default();
+        memory.begin();
+        let mut records = vec![accepted(&plan, 1, json!({}))];
+        for n in 10..14 {
+            records.push(queued(&plan, 1, n));
+            records.push(ended_with(ended(&plan, 1, n), json!({"text": "x".repeat(BYTES / 3)})));
+        }
+        memory.append(&records.into()).await.unwrap();
+        let query = ResultQuery {
+            router: "r".to_owned(),
+            path: "result/text".to_owned(),
+            limit: 10,
+            ..ResultQuery::default()
+        };
+        let short = ResultQuery { shorten: Some(|_| json!("cut")), ..query.clone() };
+        for (query, count, last) in [(query, 3, Some(11)), (short, 4, None)] {
+            let page = result_series(&memory, query, 20).await.unwrap();
+            assert_eq!((page.results.len(), page.next_cursor), (count, last.map(id)));
+        }
     }
 
     #[tokio::test]

@@ -33,6 +33,8 @@ pub struct ResultQuery {
     pub cursor: Option<String>,
     /// How many at most; at least 1.
     pub limit: usize,
+    /// What is kept of a value; all of it unless given.
+    pub shorten: Option<fn(Value) -> Value>,
 }
 
 /// The value of one job.
@@ -88,7 +90,7 @@ impl ResultQuery {
             (_, None) => Some(Value::Object(part)),
             (_, Some((_, path))) => lookup(&part, path).cloned(),
         };
-        found.filter(|value| !value.is_null())
+        found.filter(|value| !value.is_null()).map(self.shorten.unwrap_or(std::convert::identity))
     }
 
     /// Whether jobs of this time are older than all that are asked for.

@@ -203,10 +203,7 @@ impl CronTrigger {
 
     /// When something would be due without jitter.
     fn by_the_line(&self, due: Timestamp) -> Timestamp {
-        match self.schedule.period() {
-            Some(_) => due,
-            None => due.checked_sub(self.schedule.delay()).unwrap_or(due),
-        }
+        due.checked_sub(self.delay()).unwrap_or(due)
     }
 
     /// Fires one time after the other.
@@ -376,6 +373,10 @@ impl Calendar for CronTrigger {
 
     fn remark(&self, due: Timestamp) -> Option<String> {
         self.schedule.at_clock_change(due).map(DueAtChange::sentence)
+    }
+
+    fn delay(&self) -> SignedDuration {
+        if self.schedule.period().is_some() { SignedDuration::ZERO } else { self.schedule.delay() }
     }
 
     fn followed_until(&self) -> Option<Timestamp> {

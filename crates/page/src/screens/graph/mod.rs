@@ -63,7 +63,7 @@ fn table(frame: &Frame<'_>, graph: &GraphResource) -> Markup {
                     td.name { bdi { (task.name) } " → " bdi { (task.detail()) } }
                     td { @match &task.last {
                         Some(last) => { (elements::status(&last.status)) " " (elements::job_link(frame, &last.job_id)) " " (elements::time(frame, &last.at)) },
-                        None => { span.soft { "none yet" } },
+                        None => { span.soft { @if task.has_older { "not among the newest jobs" } @else { "none yet" } } },
                     } }
                     td.name { (followers(graph, task, &link)) }
                 }

@@ -20,6 +20,7 @@ fn node(id: usize, kind: GraphNodeKind, name: &str, detail: &str, last: Option<&
             status: status.to_owned(),
             at: "2026-11-29T11:00:00Z".to_owned(),
         }),
+        has_older: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Inside, KeptJob};
-use crate::history::job_times::{JobTime, JobTimes, JobTimesQuery, SCHEDULED_AT, due_of, median_of};
+use crate::history::job_times::{JobTime, JobTimes, JobTimesQuery, SCHEDULED_AT, median_of};
 
 impl Inside {
     fn newest_first(&self) -> impl Iterator<Item = &KeptJob> {
@@ -23,9 +23,9 @@ impl Inside {
 
     /// When the trigger of the job was due, where that is asked for.
     fn due_of(&self, kept: &KeptJob, query: &JobTimesQuery) -> Option<Timestamp> {
-        let event =
-            self.events.get(&kept.job.trigger_id).filter(|_| query.calendars.contains(&kept.job.trigger));
-        due_of(event?.activation.trigger_param.get(SCHEDULED_AT))
+        let event = self.events.get(&kept.job.trigger_id).filter(|_| !kept.job.rerun)?;
+        let param = event.activation.by.is_none().then_some(&event.activation.trigger_param)?;
+        query.due_of(&kept.job.trigger, param.get(SCHEDULED_AT))
     }
 
     pub(super) fn usual_length(&self, router: &str) -> Option<Duration> {
