@@ -101,8 +101,8 @@ pub struct Execution {
     pub stop: Stop,
     /// Takes what the job writes while it runs.
     pub output: Arc<dyn Output>,
-    /// For an executor that [continues attempts](Executor::continues_attempts): the latest result of the attempts before
-    /// this one that was not empty, secrets hidden.
+    /// For an executor that [continues attempts](Executor::continues_attempts): the latest result of the attempts
+    /// before this one that was not empty, secrets hidden.
     pub earlier: Option<Arc<Params>>,
 }
 

@@ -8,7 +8,7 @@ use super::node_result::LastResult;
 pub(super) struct EarlierAttempts(Vec<(String, Option<LastResult>)>);
 
 impl EarlierAttempts {
-    /// Of the result of the attempt before, where that is one of a job on these nodes or on those that they were before.
+    /// Of the result of the attempt before, where that is one of a job on these nodes or on those that were nodes.
     pub(super) fn of(result: &Map<String, Value>, is_node: impl Fn(&str) -> bool) -> Option<Self> {
         let nodes = result.get("node")?.as_object()?;
         let read = |(name, entry): (&String, &Value)| {

@@ -223,8 +223,8 @@ impl<'a> IndexStep<'a> {
         Ok(())
     }
 
-    /// What an attempt gave stays until the job ends: the next one may go on from it. One that gave nothing does not take
-    /// away what those before it gave.
+    /// What an attempt gave stays until the job ends: the next one may go on from it. One that gave nothing does not
+    /// take away what those before it gave.
     fn gave(&mut self, id: Id, result: Packed<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let job = self.job(id, transaction)?.filter(|job| job.state.ended_at.is_none());
         if let Some(job) = job.filter(|_| result != Packed::short("{}")) {

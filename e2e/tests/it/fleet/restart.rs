@@ -26,8 +26,8 @@ struct FleetJob<'a> {
     script: &'a str,
 }
 
-/// A daemon with one job. On each node it appends a line to `$at/$me`, a file with the node's name, and then it runs the
-/// script.
+/// A daemon with one job. On each node it appends a line to `$at/$me`, a file with the node's name, and then it runs
+/// the script.
 fn start(nodes: &Nodes, job: &FleetJob<'_>) -> Daemon {
     let FleetJob { executor, section, policy, script } = job;
     let folder = nodes.place.text_path("");
