@@ -323,7 +323,22 @@ fn last_of_each(outcome: &RunnerOutcome) -> String {
     result["node"].as_object().unwrap().iter().map(last).collect::<Vec<_>>().join(" ")
 }
 
-/// Attempt 3 of a job, after attempt 2: with a `!` another process goes on with it, and the job was sent to that node.
+/// Attempt 3 after an attempt 2 with these results. Where `sent` is given, another process began it and sent it to that
+/// node; where that is empty, it left no record.
+async fn third_attempt(rollout: &Rollout, data: &Path, before: &str, sent: Option<&str>) -> RunnerOutcome {
+    let job = RolloutJob { earlier: earlier(before), ..rollout_job(None) };
+    let Some(sent) = sent else { return rollout.run(job).await };
+    if !sent.is_empty() {
+        let key = JobKey { job_id: "job1".to_owned(), attempt: 3 };
+        let remaining = before.split_whitespace().filter(|entry| !entry.contains("succeeded"));
+        let remaining: Vec<_> =
+            remaining.filter_map(|entry| Some(entry.split_once(':')?.0.to_owned())).collect();
+        DispatchLog::create(data, &key, &remaining).await.unwrap().sends(sent).await.unwrap();
+    }
+    rollout.recover(job).await
+}
+
+/// The last result of each node is of attempt 2 or 3; a `+` where the job was only to be joined.
 #[tokio::test]
 async fn another_attempt_runs_where_the_job_has_not_succeeded() {
     let (at_once, rolling) = (json!({}), json!({"max_parallel": 1, "stop_on_failure": true}));
@@ -376,25 +391,7 @@ async fn another_attempt_runs_where_the_job_has_not_succeeded() {
         let data = tempfile::tempdir().unwrap();
         let all = Nodes::start(nodes).await;
         let rollout = all.rollout(data.path(), strategy);
-        let job = RolloutJob { earlier: earlier(before), ..rollout_job(None) };
-        let outcome = match sent {
-            None => rollout.run(job).await,
-            Some(sent) => {
-                if !sent.is_empty() {
-                    let key = JobKey { job_id: "job1".to_owned(), attempt: 3 };
-                    let remaining = before.split_whitespace().filter(|entry| !entry.contains("succeeded"));
-                    let remaining: Vec<_> =
-                        remaining.filter_map(|entry| Some(entry.split_once(':')?.0.to_owned())).collect();
-                    DispatchLog::create(data.path(), &key, &remaining)
-                        .await
-                        .unwrap()
-                        .sends(sent)
-                        .await
-                        .unwrap();
-                }
-                rollout.recover(job).await
-            }
-        };
+        let outcome = third_attempt(&rollout, data.path(), before, sent).await;
         let case = format!("{before}; {sent:?}; {strategy}");
         assert_eq!(last_of_each(&outcome), expected, "{case}");
         assert_eq!(
