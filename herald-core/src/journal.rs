@@ -14,6 +14,7 @@ use crate::event::position::{Cursor, Position};
 use crate::event::watch::EventProgress;
 use crate::job::Job;
 use crate::job::lifecycle::Verdict;
+use crate::value::param::Params;
 use crate::value::secret::Mask;
 
 /// What one selector said about one task of one router.
@@ -237,6 +238,8 @@ pub struct RecoveredJob {
     pub queued_at: Timestamp,
     /// When the attempt that runs started.
     pub started_at: Option<Timestamp>,
+    /// The latest result of its earlier attempts that was not empty, secrets hidden.
+    pub earlier: Option<Params>,
 }
 
 /// Where a job stood when its process ended.

@@ -287,7 +287,11 @@ fn strategy_option() -> OptionSpec {
         )
         .default("fail"),
     ];
-    new("strategy", OptionKind::Fields(fields), "How a job goes to several nodes.")
+    new(
+        "strategy",
+        OptionKind::Fields(fields),
+        "How a job goes to several nodes; another attempt, to those that remain.",
+    )
 }
 
 /// Where result files are stored unless `data_dir` says it; none where no folder is known.

@@ -61,6 +61,12 @@ impl RemoteJobs {
         matches!(self.0, JobsOn::Queue(_))
     }
 
+    /// Whether another attempt of a job leaves out what succeeded before.
+    #[must_use]
+    pub fn continues_attempts(&self) -> bool {
+        matches!(self.0, JobsOn::Many { .. })
+    }
+
     /// Runs a job; with `recovers`, one that an earlier process began. In version 2 the runner keeps the job by its id
     /// and attempt; in version 1 it cannot be asked for it.
     ///
@@ -75,7 +81,8 @@ impl RemoteJobs {
             JobsOn::Many { rollout, own } => {
                 let only_node = own.clone().filter(|_| is_only_here(&execution.job));
                 let hide_secrets = Arc::new(HiddenByMask(mask.clone()));
-                let job = RolloutJob { only_node, hide_secrets, job: runner_job(execution) };
+                let earlier = execution.earlier.clone();
+                let job = RolloutJob { only_node, earlier, hide_secrets, job: runner_job(execution) };
                 if recovers { rollout.recover(job).await } else { rollout.run(job).await }
             }
         };

@@ -25,6 +25,9 @@ pub struct RolloutJob {
     pub job: RunnerJob,
     /// Run on this node alone.
     pub only_node: Option<String>,
+    /// The result of the attempt before this one: the nodes that it succeeded on do not get the job again, and the
+    /// others are those that it was for.
+    pub earlier: Option<Arc<Map<String, Value>>>,
     /// Hides secrets in what is stored until the attempt is over.
     pub hide_secrets: Arc<dyn HideSecrets>,
 }

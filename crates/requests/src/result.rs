@@ -116,7 +116,7 @@ impl EventResult {
 }
 
 /// What Herald adds to what a job wrote, and to what a node's part of a job wrote.
-const ADDED: [&str; 6] = ["exit_code", "signal", "stderr", "truncated", "status", "error"];
+const ADDED: [&str; 7] = ["exit_code", "signal", "stderr", "truncated", "status", "error", "attempt"];
 
 /// A job, or the part of a job on one node.
 struct JobPart<'a> {
@@ -249,7 +249,7 @@ mod tests {
             let wrote = json!({"status": "green", "output": "x", "error": "e", "n": {"a": 1.0}, "stderr": "s", "exit_code": 0});
             ended("d", Status::Succeeded, wrote)
         };
-        let child = |text: &str| json!({"status": "succeeded", "output": text, "exit_code": 0});
+        let child = |text: &str| json!({"status": "succeeded", "output": text, "exit_code": 0, "attempt": 1});
         let nodes =
             || ended("f", Status::Succeeded, json!({"node": {"web1": child("1\n"), "web2": child("2\n")}}));
         for (jobs, open, fixed, status, text) in [

@@ -321,5 +321,5 @@ fn execution(n: usize, params: Params, stop: Stop, output: &Arc<CountedOutput>) 
         by: None,
         rerun: false,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: output.clone() }
+    Execution { job: Arc::new(job), mask: Arc::new(Mask::new()), stop, output: output.clone(), earlier: None }
 }

@@ -101,6 +101,9 @@ pub struct Execution {
     pub stop: Stop,
     /// Takes what the job writes while it runs.
     pub output: Arc<dyn Output>,
+    /// For an executor that [continues attempts](Executor::continues_attempts): the latest result of the attempts
+    /// before this one that was not empty, secrets hidden.
+    pub earlier: Option<Arc<Params>>,
 }
 
 impl std::fmt::Debug for Execution {
@@ -171,6 +174,12 @@ pub trait Executor: Any + Send + Sync {
     /// durable, they are neither waited for nor ended. [`Executor::execute`] then returns once `stop.shutdown` is
     /// cancelled, and what it returns counts for nothing.
     fn outlives(&self) -> bool {
+        false
+    }
+
+    /// Whether another attempt of a job goes on from the result of the one before ([`Execution::earlier`]), which is
+    /// kept for it, over a restart too where the journal is durable.
+    fn continues_attempts(&self) -> bool {
         false
     }
 

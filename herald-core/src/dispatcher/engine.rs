@@ -303,7 +303,8 @@ impl Engine {
         let begins_here = instant || executor.begins_in_order();
         let output: Arc<dyn Output> =
             if instant { Arc::new(NoOutput) } else { self.outputs.open(&job, &mask) };
-        let execution = Execution { job, mask, stop: entry.stop.clone(), output };
+        let execution =
+            Execution { job, mask, stop: entry.stop.clone(), output, earlier: entry.earlier.clone() };
         let timeout = entry.policy.timeout;
         let mut attempt = begin(Start { executor, execution, timeout, resumed });
         if begins_here && let Poll::Ready(outcome) = poll!(&mut attempt) {

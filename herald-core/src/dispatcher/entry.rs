@@ -15,6 +15,7 @@ use crate::event::actor::Actor;
 use crate::job::Job;
 use crate::job::lifecycle::State;
 use crate::job::policy::Policy;
+use crate::value::param::Params;
 use crate::value::secret::Mask;
 
 /// A job that lives.
@@ -48,6 +49,8 @@ pub(super) struct Entry {
     pub(super) attempts: u32,
     /// Who wants it to end, where that is known.
     pub(super) cancelled_by: Option<Arc<Actor>>,
+    /// What its earlier attempts gave, secrets hidden, where its executor goes on from there.
+    pub(super) earlier: Option<Arc<Params>>,
     /// Why it is lost, however it ends, if so.
     pub(super) lost: Option<String>,
     /// Once it has ended: how many jobs of its task failed in a row before.
@@ -102,6 +105,7 @@ impl Entry {
             started_at: None,
             attempts: 0,
             cancelled_by: None,
+            earlier: None,
             lost: None,
             failures_before: 0,
         }

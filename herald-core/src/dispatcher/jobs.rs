@@ -210,6 +210,10 @@ impl Engine {
         let verdict = masked(&entry.mask, verdict);
         let next = Job { attempt: attempt.saturating_add(1), ..job.as_ref().clone() };
         entry.job = Arc::new(next);
+        // One that gave nothing does not take away what those before it gave.
+        if entry.executor.continues_attempts() && !verdict.result.is_empty() {
+            entry.earlier = Some(Arc::new(verdict.result.clone()));
+        }
         entry.stop = crate::component::executor::Stop::new();
         entry.resumed = false;
         entry.retry_wait = Some(wait);

@@ -78,8 +78,8 @@ impl Engine {
 
     /// Returns whether the time of its next attempt is not believed.
     fn take_up_job(&mut self, recovered: RecoveredJob, policy: Arc<Policy>) -> bool {
-        let RecoveredJob { stored: StoredJob { job, broken, .. }, interrupted, queued_at, started_at } =
-            recovered;
+        let RecoveredJob { stored, interrupted, queued_at, started_at, earlier } = recovered;
+        let StoredJob { job, broken, .. } = stored;
         let (id, attempt) = (job.id.clone(), job.attempt);
         let executor = self.plan.executors.get(&job.executor).cloned();
         let missing = || format!("there is no executor \"{}\" any more", job.executor);
@@ -92,8 +92,9 @@ impl Engine {
         let mut not_believed = false;
         let executor = executor.unwrap_or_else(|| Arc::new(Gone));
         let mask = self.plan.mask.clone();
+        let earlier = earlier.filter(|_| executor.continues_attempts()).map(Arc::new);
         let mut entry = Entry::new(NewEntry { job, executor, mask, policy, state, queued_at });
-        entry.started_at = started_at;
+        (entry.started_at, entry.earlier) = (started_at, earlier);
         entry.attempts =
             if interrupted == InterruptedState::Running { attempt } else { attempt.saturating_sub(1) };
         entry.broken = broken;

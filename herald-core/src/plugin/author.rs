@@ -237,6 +237,7 @@ impl Plugin {
                     mask: Arc::new(mask),
                     stop: stop.clone(),
                     output: Arc::new(RemoteOutput { host, call }),
+                    earlier: None,
                 };
                 Box::pin(async move {
                     message::outcome_json(match op {

@@ -59,7 +59,7 @@ pub fn retry_description() -> Description {
             OptionSpec::new(
                 "max",
                 OptionKind::Integer { min: 1, max: 1_000_000 },
-                "How many further attempts there are at most.",
+                "How many further attempts there are at most. Of a job on several nodes (`http_remote`) each runs on those that did not succeed.",
             )
             .required(),
         )

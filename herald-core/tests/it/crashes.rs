@@ -18,6 +18,7 @@ use herald_core::journal::{
     InterruptedState, Journal, JournalError, Record, Records, Recovered, RecoveredEvent, RecoveredJob,
     StoredJob, StoredSecrets,
 };
+use herald_core::param::Params;
 use herald_core::plan::{Limits, Plan};
 use herald_core::workflow::{KnownComponents, read};
 use jiff::SignedDuration;
@@ -105,7 +106,13 @@ fn left_to_do(records: &[Record]) -> Recovered {
                 let interrupted = InterruptedState::Queued { not_before: None };
                 let (job, secrets) = (job.as_ref().clone(), StoredSecrets::Present);
                 let stored = StoredJob { job, secrets, broken: None };
-                jobs.push(RecoveredJob { stored, interrupted, queued_at: *at, started_at: None });
+                jobs.push(RecoveredJob {
+                    stored,
+                    interrupted,
+                    queued_at: *at,
+                    started_at: None,
+                    earlier: None,
+                });
             }
             Record::Started { job, .. } => {
                 jobs.iter_mut()
@@ -129,6 +136,8 @@ fn left_to_do(records: &[Record]) -> Recovered {
 #[derive(Clone, Default)]
 struct Runner {
     starts: Arc<Mutex<Vec<(Name, u32)>>>,
+    /// What earlier attempts gave.
+    saw: Arc<Mutex<Vec<Option<Arc<Params>>>>>,
     at_once: Arc<Mutex<(usize, usize)>>,
 }
 
@@ -142,8 +151,13 @@ impl Drop for Leave {
 
 #[async_trait]
 impl Executor for Runner {
+    fn continues_attempts(&self) -> bool {
+        true
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         let job = execution.job;
+        self.saw.lock().unwrap().push(execution.earlier);
         self.starts.lock().unwrap().push((job.id.clone(), job.attempt));
         {
             let mut at_once = self.at_once.lock().unwrap();
@@ -330,7 +344,10 @@ async fn a_next_attempt_that_a_wrong_clock_put_far_ahead_is_not_believed() {
     ] {
         let interrupted = InterruptedState::Queued { not_before: Some(now + ahead) };
         let stored = StoredJob { job: job(), secrets: StoredSecrets::Present, broken: None };
-        let jobs = vec![RecoveredJob { stored, interrupted, queued_at: now, started_at: None }];
+        let earlier = params(json!({"node": {"n1": {"status": "succeeded"}}}));
+        let gave = Some(earlier.clone());
+        let jobs =
+            vec![RecoveredJob { stored, interrupted, queued_at: now, started_at: None, earlier: gave }];
         let recovered = Recovered { jobs, ..Recovered::default() };
         let (runner, journal) = (Runner::default(), Arc::new(Ledger::with(Vec::new(), 1000)));
         let clock = Arc::new(TestClock::at(now));
@@ -341,5 +358,6 @@ async fn a_next_attempt_that_a_wrong_clock_put_far_ahead_is_not_believed() {
         let waited = clock.now().duration_since(now).as_millis();
         assert!((at_least..=at_most).contains(&waited), "{ahead:#}: {waited} ms");
         assert_eq!(*runner.starts.lock().unwrap(), [(name("j"), 2)]);
+        assert_eq!(*runner.saw.lock().unwrap(), [Some(Arc::new(earlier))]);
     }
 }

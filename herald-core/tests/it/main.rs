@@ -1,6 +1,7 @@
 //! What a Herald does as a whole, seen through its public surface.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod attempts;
 mod crashes;
 mod dispatching;
 mod doubles;

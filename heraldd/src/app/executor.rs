@@ -147,7 +147,7 @@ mod tests {
             rerun,
         };
         let (job, mask) = (Arc::new(job), Arc::new(Mask::new()));
-        Execution { job, mask, stop: Stop::new(), output: Arc::new(NoOutput) }
+        Execution { job, mask, stop: Stop::new(), output: Arc::new(NoOutput), earlier: None }
     }
 
     #[test]

@@ -43,8 +43,10 @@ pub fn component() -> ExecutorType {
     let description = Description::new(
         "http_remote",
         "Runs a program on another machine, through the herald-runner there; or on several machines of the fleet (`nodes` or \
-         `tags`), as one job with a child for each node: its `result` then holds `node: {NAME: RESULT}`, with `status` and \
-         `error` added to each, and it succeeds when all did. Result files are brought here and checked.",
+         `tags`), as one job with a child for each node: its `result` then holds `node: {NAME: RESULT}`, with `status`, \
+         `attempt` and `error` added to each, and it succeeds when all did. Another attempt (`policy.retry`) runs on those \
+         nodes where it did not succeed, and `result.node` holds the last result of each; `heraldd retry` runs a new job, \
+         on all. Result files are brought here and checked.",
     );
     let description =
         herald_remote_jobs::specs().into_iter().fold(description, Description::option).example(EXAMPLE);
@@ -66,6 +68,10 @@ impl Executor for HttpRemote {
 
     fn outlives(&self) -> bool {
         self.0.outlives()
+    }
+
+    fn continues_attempts(&self) -> bool {
+        self.0.continues_attempts()
     }
 
     async fn execute(&self, execution: Execution) -> Outcome {

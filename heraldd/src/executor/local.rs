@@ -213,6 +213,7 @@ mod tests {
             mask: Arc::new(Mask::new()),
             stop: herald_core::executor::Stop::new(),
             output: Arc::new(herald_core::executor::NoOutput),
+            earlier: None,
         }
     }
 

@@ -44,7 +44,13 @@ fn execution(job_param: &Value, trigger_param: &Value, mask: Mask) -> Execution 
         by: None,
         rerun: false,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(mask), stop: Stop::new(), output: Arc::new(NoOutput) }
+    Execution {
+        job: Arc::new(job),
+        mask: Arc::new(mask),
+        stop: Stop::new(),
+        output: Arc::new(NoOutput),
+        earlier: None,
+    }
 }
 
 fn options(server: &SmtpServer, folder: &FilePath) -> Value {

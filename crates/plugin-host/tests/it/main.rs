@@ -98,7 +98,13 @@ fn execution(job_param: &Value, mask: Mask) -> Execution {
         by: None,
         rerun: false,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(mask), stop: Stop::new(), output: Arc::new(NoOutput) }
+    Execution {
+        job: Arc::new(job),
+        mask: Arc::new(mask),
+        stop: Stop::new(),
+        output: Arc::new(NoOutput),
+        earlier: None,
+    }
 }
 
 /// Keeps the output of a job.

@@ -11,7 +11,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::dispatch_log::{self, DispatchLog, Dispatched};
-use super::node_result::{NodeResult, summary};
+use super::earlier::EarlierAttempts;
+use super::node_result::{LastResult, NodeResult, summary};
 use super::strategy::RolloutStrategy;
 use super::wave::{TargetNode, Wave};
 use crate::job::{HideSecrets, RolloutJob, RunnerJob};
@@ -56,14 +57,14 @@ impl Rollout {
         Self { nodes, strategy, settings, swept: OnceCell::new() }
     }
 
-    /// Runs the job on all nodes. The result is `node: {NAME: RESULT}`, with `status` and `error` added to each.
+    /// Runs the job on all nodes; another attempt on those where it has not succeeded. The result is
+    /// `node: {NAME: RESULT}`, the last one of each node, with `status`, `attempt` and `error` added.
     ///
     /// # Errors
     /// When the job did not succeed on all nodes.
     pub async fn run(&self, job: RolloutJob) -> RunnerOutcome {
-        let RolloutJob { job, only_node, hide_secrets } = job;
-        let nodes = self.names(only_node.as_deref());
-        let attempt = RolloutAttempt::new(self, job, hide_secrets).await;
+        let attempt = RolloutAttempt::new(self, job).await;
+        let nodes = attempt.nodes();
         let log = DispatchLog::create(&self.settings.data_dir, &attempt.key, &nodes).await;
         let log = log.map_err(RunnerFailure::failed)?;
         attempt.finish(log, Dispatched { nodes, ..Dispatched::default() }).await
@@ -74,25 +75,18 @@ impl Rollout {
     /// # Errors
     /// When the job did not succeed on all nodes.
     pub async fn recover(&self, job: RolloutJob) -> RunnerOutcome {
-        let RolloutJob { job, only_node, hide_secrets } = job;
-        job.output.restart().await;
-        let attempt = RolloutAttempt::new(self, job, hide_secrets).await;
+        job.job.output.restart().await;
+        let attempt = RolloutAttempt::new(self, job).await;
         let (log, dispatched) = match DispatchLog::open(&self.settings.data_dir, &attempt.key).await {
             Some(opened) => opened,
             None => {
                 // It is not known who received the job: it may have been every node.
-                let nodes = self.names(only_node.as_deref());
+                let nodes = attempt.nodes();
                 let sent = nodes.iter().cloned().collect();
                 (DispatchLog::none(), Dispatched { nodes, sent, ..Dispatched::default() })
             }
         };
         attempt.finish(log, dispatched).await
-    }
-
-    /// The nodes that a new job is for.
-    fn names(&self, only: Option<&str>) -> Vec<String> {
-        let wanted = self.nodes.iter().filter(|node| only.is_none_or(|only| only == node.name));
-        wanted.map(|node| node.name.clone()).collect()
     }
 
     /// The nodes that the job is for, those that may have received it first; and the results of those that the
@@ -129,16 +123,32 @@ struct RolloutAttempt<'a> {
     params: String,
     stop: Stop,
     output: Arc<dyn Output>,
+    only_node: Option<String>,
+    earlier: Option<EarlierAttempts>,
     hide_secrets: Arc<dyn HideSecrets>,
 }
 
 impl<'a> RolloutAttempt<'a> {
-    async fn new(rollout: &'a Rollout, job: RunnerJob, hide_secrets: Arc<dyn HideSecrets>) -> Self {
-        let Rollout { settings, swept, .. } = rollout;
+    async fn new(rollout: &'a Rollout, job: RolloutJob) -> Self {
+        let Rollout { settings, swept, nodes, .. } = rollout;
+        let RolloutJob { job, only_node, earlier, hide_secrets } = job;
         swept.get_or_init(|| dispatch_log::sweep(&settings.data_dir, settings.timeout + KEEP_LOGS)).await;
         let RunnerJob { key, mut params, stop, output } = job;
         params.shift_remove("node");
-        Self { rollout, key, params: Value::Object(params).to_string(), stop, output, hide_secrets }
+        let params = Value::Object(params).to_string();
+        let is_node = |name: &str| nodes.iter().any(|node| node.name == name);
+        let earlier = earlier.and_then(|result| EarlierAttempts::of(&result, is_node));
+        Self { rollout, key, params, stop, output, only_node, earlier, hide_secrets }
+    }
+
+    /// The nodes that the attempt is for: a job keeps those that it began with.
+    fn nodes(&self) -> Vec<String> {
+        if let Some(earlier) = &self.earlier {
+            return earlier.remaining();
+        }
+        let only = self.only_node.as_deref();
+        let wanted = self.rollout.nodes.iter().filter(|node| only.is_none_or(|only| only == node.name));
+        wanted.map(|node| node.name.clone()).collect()
     }
 
     async fn finish(self, log: DispatchLog, dispatched: Dispatched) -> RunnerOutcome {
@@ -164,6 +174,11 @@ impl<'a> RolloutAttempt<'a> {
         log.remove().await;
         // In the order of the configuration.
         results.sort_by_key(|result| dispatched.nodes.iter().position(|name| *name == result.node));
-        summary(results)
+        let attempt = self.key.attempt;
+        let results = results.into_iter().map(|result| LastResult { attempt, result }).collect();
+        summary(match self.earlier {
+            Some(earlier) => earlier.with(results),
+            None => results,
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod dispatch_log;
+mod earlier;
 mod node_prefix;
 mod node_result;
 mod params;

@@ -68,6 +68,11 @@ impl NodeResult {
         self.status == NodeEnding::Succeeded
     }
 
+    /// Whether it began there, as far as is known.
+    pub(super) fn began(&self) -> bool {
+        !matches!(self.status, NodeEnding::Skipped | NodeEnding::NotRun)
+    }
+
     /// Whether the job did not succeed there, though it should have.
     pub(super) fn failed(&self) -> bool {
         !matches!(self.status, NodeEnding::Succeeded | NodeEnding::Skipped)
@@ -82,22 +87,45 @@ impl NodeResult {
     pub(super) fn ran(&self) -> bool {
         matches!(self.status, NodeEnding::Succeeded | NodeEnding::Failed | NodeEnding::TimedOut)
     }
+}
 
+/// The last result of a node over all attempts at a job.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LastResult {
+    /// The attempt that it is of, from 1.
+    pub(super) attempt: u32,
+    pub(super) result: NodeResult,
+}
+
+impl LastResult {
     /// The node's name, and its result with how it ended.
-    fn entry(self) -> (String, Value) {
-        let mut entry = self.result;
-        entry.insert("status".to_owned(), json!(self.status));
-        if let Some(error) = self.error {
+    pub(super) fn entry(self) -> (String, Value) {
+        let Self { attempt, result: NodeResult { node, status, error, result: mut entry } } = self;
+        entry.insert("status".to_owned(), json!(status));
+        entry.insert("attempt".to_owned(), json!(attempt));
+        if let Some(error) = error {
             entry.insert("error".to_owned(), Value::from(error));
         }
-        (self.node, Value::Object(entry))
+        (node, Value::Object(entry))
+    }
+
+    /// What [`LastResult::entry`] made of one; `None` where it is something else.
+    pub(super) fn read(node: &str, entry: &Value) -> Option<Self> {
+        let mut result = entry.as_object()?.clone();
+        let status = NodeEnding::deserialize(result.shift_remove("status")?).ok()?;
+        let attempt = u32::try_from(result.shift_remove("attempt")?.as_u64()?).ok()?;
+        // Of a success it is what the script gave under that name.
+        let error = (status != NodeEnding::Succeeded).then(|| result.shift_remove("error")).flatten();
+        let error = error.and_then(|error| error.as_str().map(str::to_owned));
+        Some(Self { attempt, result: NodeResult { node: node.to_owned(), status, error, result } })
     }
 }
 
 /// The outcome of the whole job, which succeeds when it did on all nodes.
-pub(super) fn summary(nodes: Vec<NodeResult>) -> RunnerOutcome {
-    let failed: Vec<&NodeResult> = nodes.iter().filter(|node| node.failed()).collect();
-    let all_skipped = !nodes.is_empty() && nodes.iter().all(|node| node.status == NodeEnding::Skipped);
+pub(super) fn summary(nodes: Vec<LastResult>) -> RunnerOutcome {
+    let results = || nodes.iter().map(|node| &node.result);
+    let failed: Vec<&NodeResult> = results().filter(|node| node.failed()).collect();
+    let all_skipped = !nodes.is_empty() && results().all(|node| node.status == NodeEnding::Skipped);
     let any = |status: NodeEnding| failed.iter().any(|node| node.status == status);
     let kind = match () {
         () if any(NodeEnding::Failed) => RunnerFailureKind::Failed,
@@ -116,7 +144,7 @@ pub(super) fn summary(nodes: Vec<NodeResult>) -> RunnerOutcome {
         let reasons: Vec<String> = failed.iter().map(why).collect();
         Some(format!("failed on {} of {} nodes: {}", failed.len(), nodes.len(), reasons.join("; ")))
     };
-    let nodes: Map<String, Value> = nodes.into_iter().map(NodeResult::entry).collect();
+    let nodes: Map<String, Value> = nodes.into_iter().map(LastResult::entry).collect();
     let result: Map<String, Value> = [("node".to_owned(), Value::Object(nodes))].into_iter().collect();
     match error {
         None => Ok(result),

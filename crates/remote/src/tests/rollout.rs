@@ -35,7 +35,7 @@ impl HideSecrets for NoSecrets {
 
 fn rollout_job(only_node: Option<&str>) -> RolloutJob {
     let only_node = only_node.map(str::to_owned);
-    RolloutJob { job: job("job1", Stop::new()), only_node, hide_secrets: Arc::new(NoSecrets) }
+    RolloutJob { job: job("job1", Stop::new()), only_node, earlier: None, hide_secrets: Arc::new(NoSecrets) }
 }
 
 /// What a node does with a job.
@@ -300,4 +300,130 @@ async fn the_next_node_is_canary_where_one_is_skipped() {
             expected.matches("succeeded").count() + expected.matches("failed").count()
         );
     }
+}
+
+/// The result of attempt 2, of entries such as `n1:failed`.
+fn earlier(entries: &str) -> Option<Arc<Map<String, Value>>> {
+    let entry = |entry: &str| {
+        let (node, status) = entry.split_once(':').unwrap();
+        (node.to_owned(), json!({"status": status, "attempt": 2, "output": "before"}))
+    };
+    let nodes: Map<String, Value> = entries.split_whitespace().map(entry).collect();
+    Some(Arc::new([("node".to_owned(), Value::Object(nodes))].into_iter().collect()))
+}
+
+/// Each node's status and the attempt that it is of.
+fn last_of_each(outcome: &RunnerOutcome) -> String {
+    let result = outcome.as_ref().unwrap_or_else(|failure| &failure.result);
+    let last = |(node, entry): (&String, &Value)| {
+        let (status, attempt) = (entry["status"].as_str().unwrap(), &entry["attempt"]);
+        assert_eq!(entry.get("output").is_some(), attempt == 2, "{entry}");
+        format!("{node}:{status}:{attempt}")
+    };
+    result["node"].as_object().unwrap().iter().map(last).collect::<Vec<_>>().join(" ")
+}
+
+/// Attempt 3 after an attempt 2 with these results. Where `sent` is given, another process began it and sent it to that
+/// node; where that is empty, it left no record.
+async fn third_attempt(rollout: &Rollout, data: &Path, before: &str, sent: Option<&str>) -> RunnerOutcome {
+    let job = RolloutJob { earlier: earlier(before), ..rollout_job(None) };
+    let Some(sent) = sent else { return rollout.run(job).await };
+    if !sent.is_empty() {
+        let key = JobKey { job_id: "job1".to_owned(), attempt: 3 };
+        let remaining = before.split_whitespace().filter(|entry| !entry.contains("succeeded"));
+        let remaining: Vec<_> =
+            remaining.filter_map(|entry| Some(entry.split_once(':')?.0.to_owned())).collect();
+        DispatchLog::create(data, &key, &remaining).await.unwrap().sends(sent).await.unwrap();
+    }
+    rollout.recover(job).await
+}
+
+/// The last result of each node is of attempt 2 or 3; a `+` where the job was only to be joined.
+#[tokio::test]
+async fn another_attempt_runs_where_the_job_has_not_succeeded() {
+    let (at_once, rolling) = (json!({}), json!({"max_parallel": 1, "stop_on_failure": true}));
+    let (canary, skip) = (json!({"canary": 1}), json!({"offline": "skip"}));
+    for (nodes, before, sent, strategy, expected, ran) in [
+        (&[Fine, Fine][..], "n1:succeeded n2:failed", None, &at_once, "n1:succeeded:2 n2:succeeded:3", "n2"),
+        (&[Fine, Fails], "n1:succeeded n2:failed", None, &at_once, "n1:succeeded:2 n2:failed:3", "n2"),
+        (&[Fine, Fine], "n1:succeeded n2:succeeded", None, &at_once, "n1:succeeded:2 n2:succeeded:2", ""),
+        (&[Fine, Fine], "n1:lost n2:timed_out", None, &at_once, "n1:succeeded:3 n2:succeeded:3", "n1 n2"),
+        // Nodes that were skipped or had no turn get one now.
+        (&[Fine, Fine], "n1:skipped n2:not_run", None, &rolling, "n1:succeeded:3 n2:succeeded:3", "n1 n2"),
+        (&[Gone, Fine], "n1:skipped n2:failed", None, &skip, "n1:skipped:3 n2:succeeded:3", "n2"),
+        // It failed there, and that the node is offline now makes it no success.
+        (&[Gone, Fine], "n1:failed n2:not_run", None, &skip, "n1:failed:2 n2:succeeded:3", "n2"),
+        // The strategy is for what remains.
+        (
+            &[Fine, Fails, Fine],
+            "n1:succeeded n2:failed n3:failed",
+            None,
+            &rolling,
+            "n1:succeeded:2 n2:failed:3 n3:failed:2",
+            "n2",
+        ),
+        (
+            &[Fine, Fails, Fine],
+            "n1:succeeded n2:not_run n3:not_run",
+            None,
+            &canary,
+            "n1:succeeded:2 n2:failed:3 n3:not_run:3",
+            "n2",
+        ),
+        (&[Fine, Fine], "n1:succeeded n2:failed", None, &canary, "n1:succeeded:2 n2:succeeded:3", "n2"),
+        // The configuration is another one now: n9 was removed, n2 is new.
+        (&[Fine, Fine], "n9:succeeded n1:failed", None, &at_once, "n9:succeeded:2 n1:succeeded:3", "n1"),
+        (&[Fine, Fine], "n9:failed n1:failed", None, &at_once, "n9:failed:2 n1:succeeded:3", "n1"),
+        (&[Fine], "n9:not_run n1:failed", None, &at_once, "n9:not_run:3 n1:succeeded:3", "n1"),
+        // The daemon was killed in attempt 3.
+        (
+            &[Fine, Fine, Fine],
+            "n1:succeeded n2:failed n3:failed",
+            Some("n2"),
+            &rolling,
+            "n1:succeeded:2 n2:succeeded:3 n3:succeeded:3",
+            "+n2 n3",
+        ),
+        (&[Fine, Forgot], "n1:succeeded n2:failed", Some("n2"), &at_once, "n1:succeeded:2 n2:lost:3", "+n2"),
+        // It left no record: it is not known who got the job, but never those where it had succeeded.
+        (&[Fine, Fine], "n1:succeeded n2:failed", Some(""), &at_once, "n1:succeeded:2 n2:succeeded:3", "+n2"),
+    ] {
+        let data = tempfile::tempdir().unwrap();
+        let all = Nodes::start(nodes).await;
+        let rollout = all.rollout(data.path(), strategy);
+        let outcome = third_attempt(&rollout, data.path(), before, sent).await;
+        let case = format!("{before}; {sent:?}; {strategy}");
+        assert_eq!(last_of_each(&outcome), expected, "{case}");
+        assert_eq!(
+            outcome.is_ok(),
+            !["lost", "not_run", "failed"].iter().any(|bad| expected.contains(bad)),
+            "{case}"
+        );
+        let mut got = all.ran.lock().unwrap().clone();
+        got.sort_by_key(|name| name.trim_start_matches('+').to_owned());
+        assert_eq!(got.join(" "), ran, "{case}");
+    }
+}
+
+/// What a rollout gives is what the next attempt goes on from, until it has succeeded everywhere.
+#[tokio::test]
+async fn attempts_go_on_from_each_other() {
+    let data = tempfile::tempdir().unwrap();
+    let all = Nodes::start(&[Fine, Fails, Fine]).await;
+    let rollout = all.rollout(data.path(), &json!({"max_parallel": 1, "stop_on_failure": true}));
+    let mut before = None;
+    for (attempt, expected) in [
+        (1, "succeeded 1, failed 1, not_run 1"),
+        (2, "succeeded 1, failed 2, not_run 2"),
+        (3, "succeeded 1, failed 3, not_run 3"),
+    ] {
+        let mut job = RolloutJob { earlier: before.take(), ..rollout_job(None) };
+        job.job.key.attempt = attempt;
+        let result = rollout.run(job).await.unwrap_err().result;
+        let last = |entry: &Value| format!("{} {}", entry["status"].as_str().unwrap(), entry["attempt"]);
+        let each: Vec<_> = result["node"].as_object().unwrap().values().map(last).collect();
+        assert_eq!(each.join(", "), expected);
+        before = Some(Arc::new(result));
+    }
+    assert_eq!(*all.ran.lock().unwrap(), ["n1", "n2", "n2", "n2"]);
 }

@@ -59,7 +59,7 @@ struct JobRow<'a> {
     /// `None`: its row is there already.
     queued: Option<Queued<'a>>,
     state: JobState,
-    /// Its result, where it ended in this step.
+    /// Its result, or that of an attempt before the next one, where either ended in this step.
     result: Option<Packed<'a>>,
     /// Who ran it again, as JSON.
     by: Option<String>,
@@ -99,9 +99,11 @@ impl<'a> IndexStep<'a> {
                 self.apply(job, JobStep::Started { attempt, at: time(at) }, transaction)
             }
             JournalEntry::AttemptEnded { job, attempt, end, retry_at, at } => {
-                let end = StepEnd { status: end.status, error: end.error.map(Cow::Owned), at: time(at) };
+                let AttemptEnd { status, error, result } = end;
+                let end = StepEnd { status, error: error.map(Cow::Owned), at: time(at) };
                 let step = JobStep::AttemptEnded { attempt, end, retry_at: time(retry_at) };
-                self.apply(job, step, transaction)
+                self.apply(job, step, transaction)?;
+                self.gave(job, result, transaction)
             }
             JournalEntry::Ended { job, end, at } => self.ended(job, end, at, transaction),
             JournalEntry::Refused { job, end } => {
@@ -126,34 +128,26 @@ impl<'a> IndexStep<'a> {
     /// What belongs to the entry before.
     fn take_rest(&mut self, entry: JournalEntry<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         match entry {
-            JournalEntry::JobNotKept { job } => {
-                self.unkept.job(job);
-                Ok(())
-            }
-            JournalEntry::EventNotKept { event } => {
-                self.unkept.event(event);
-                Ok(())
-            }
+            JournalEntry::JobNotKept { job } => self.unkept.job(job),
+            JournalEntry::EventNotKept { event } => self.unkept.event(event),
             JournalEntry::EventBy { event, by } => {
                 if let Some(found) = self.event(event) {
                     found.by = Some(actor_json(&by));
                 }
-                Ok(())
             }
             JournalEntry::JobBy { job, by } => {
                 if let Some(found) = self.job(job, transaction)? {
                     found.by = Some(actor_json(&by));
                 }
-                Ok(())
             }
             JournalEntry::CancelledBy { job, by } => {
                 if let Some(found) = self.job(job, transaction)? {
                     found.cancelled_by = Some(actor_json(&by));
                 }
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     fn routed(
@@ -216,8 +210,7 @@ impl<'a> IndexStep<'a> {
     }
 
     fn created(&mut self, queued: Queued<'a>) {
-        let state = JobState::queued(queued.attempt);
-        let id = queued.id;
+        let (id, state) = (queued.id, JobState::queued(queued.attempt));
         self.put(JobRow { id, queued: Some(queued), state, result: None, by: None, cancelled_by: None });
     }
 
@@ -226,6 +219,16 @@ impl<'a> IndexStep<'a> {
             && let Some(view) = job.state.apply(step)
         {
             self.attempts.push(AttemptRow { job: id, view });
+        }
+        Ok(())
+    }
+
+    /// What an attempt gave stays until the job ends: the next one may go on from it. One that gave nothing does not
+    /// take away what those before it gave.
+    fn gave(&mut self, id: Id, result: Packed<'a>, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        let job = self.job(id, transaction)?.filter(|job| job.state.ended_at.is_none());
+        if let Some(job) = job.filter(|_| result != Packed::short("{}")) {
+            job.result = Some(result);
         }
         Ok(())
     }

@@ -163,13 +163,16 @@ fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {
          FROM jobs WHERE id = ?1"
     );
     let found = connection.prepare_cached(&sql)?.query_row([id], |row| {
+        let summary = summary(row)?;
+        // Before the end it is that of an attempt.
+        let has_result = summary.state.ended_at.is_some() && row.get_ref(17)? != ValueRef::Null;
         Ok(JobView {
-            summary: summary(row)?,
+            summary,
             selector: name(row, 14)?,
             trigger_param: object(row, 18)?,
             select_param: object(row, 15)?,
             job_param: object(row, 16)?,
-            result: if row.get_ref(17)? == ValueRef::Null { None } else { Some(object(row, 17)?) },
+            result: if has_result { Some(object(row, 17)?) } else { None },
             attempts: Vec::new(),
             by: actor(row, 19)?,
             cancelled_by: actor(row, 20)?,

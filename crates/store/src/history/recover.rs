@@ -27,7 +27,7 @@ use crate::store::JournalStore;
 const JOB: &str = "
 SELECT j.id, j.event_id, j.router, j.task, j.trigger_name, j.selector, j.executor, j.depth, j.select_param, j.job_param,
        j.queued_at, e.param, e.sealed, j.status, j.attempt, j.started_at, j.ended_at, j.retry_at, j.error,
-       j.actor, e.actor
+       j.actor, e.actor, j.result
 FROM jobs j LEFT JOIN events e ON e.id = j.event_id";
 
 /// By an index that has all it needs. Sorting is ours: SQLite's would give nothing where one page is damaged.
@@ -72,7 +72,8 @@ fn open_job(reader: &Connection, id: &str, seal: &Seal) -> rusqlite::Result<Reco
             _ => InterruptedState::Queued { not_before: state.retry_at },
         };
         let (queued_at, started_at) = (time(row.get(10)?), state.started_at);
-        Ok(RecoveredJob { stored: job(row, &state, seal)?, interrupted, queued_at, started_at })
+        let earlier = earlier(row)?;
+        Ok(RecoveredJob { stored: job(row, &state, seal)?, interrupted, queued_at, started_at, earlier })
     })
 }
 
@@ -129,6 +130,20 @@ fn trigger_param(param: Option<Packed<'_>>, sealed: Option<Vec<u8>>, seal: &Seal
 
 fn read(packed: &Packed<'_>) -> Option<Params> {
     serde_json::from_str(&packed.unpack().ok()?).ok()
+}
+
+/// What earlier attempts of a job gave, of a row of [`JOB`].
+fn earlier(row: &Row<'_>) -> rusqlite::Result<Option<Params>> {
+    let Some(result) = row.get::<_, Option<Packed<'_>>>(21)? else { return Ok(None) };
+    let params = read(&result);
+    if params.is_none() {
+        let id: String = row.get(0)?;
+        tracing::error!(
+            job_id = id,
+            "what earlier attempts of the job gave cannot be read; it continues without it"
+        );
+    }
+    Ok(params)
 }
 
 /// A row of [`JOB`].

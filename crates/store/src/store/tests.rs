@@ -202,6 +202,53 @@ async fn what_was_recorded_is_taken_up_by_the_next_process() {
     assert!(recovered.events[0].made.contains(&("r".into(), "k".into())));
 }
 
+/// Whether the history takes in each record by itself or all at once. It shows no result before the end.
+#[tokio::test]
+async fn what_earlier_attempts_gave_is_there_for_the_next_one() {
+    let plan = plan("hunter2222");
+    let (first, second) = (json!({"node": {"n1": {"status": "succeeded"}}}), json!({"node": {}}));
+    let long = json!({"output": "x".repeat(4000)});
+    for (gave, expected) in [
+        (vec![first.clone()], Some(first.clone())),
+        (vec![first.clone(), json!({})], Some(first.clone())),
+        (vec![first.clone(), second.clone()], Some(second)),
+        (vec![long.clone()], Some(long)),
+        (vec![json!({})], None),
+        (vec![], None),
+    ] {
+        for apart in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = open(folder.path());
+            let mut records = vec![accepted(&plan, 1, json!({})), queued(&plan, 1, 11)];
+            let mut attempt = 1;
+            for result in &gave {
+                let result = object(result.clone());
+                let verdict = Verdict { result, ..Verdict::without_result(Status::Failed, "no") };
+                records.push(started(&plan, 1, 11, attempt));
+                let job = job(&plan, 1, 11, attempt);
+                records.push(Record::AttemptEnded { job, verdict, retry_at: at(4), at: at(3) });
+                attempt += 1;
+            }
+            // It runs, and then its process is gone.
+            records.push(started(&plan, 1, 11, attempt));
+            for record in records {
+                append(&store, &[record]).await.unwrap();
+                if apart {
+                    assert_eq!(store.job(&id(11)).await.unwrap().and_then(|job| job.result), None);
+                }
+            }
+            drop(store);
+            let store = open(folder.path());
+            let [recovered] = store.recover().unwrap().jobs.try_into().ok().unwrap();
+            assert_eq!(recovered.earlier.map(Value::Object), expected, "{apart}");
+            assert_eq!(store.job(&id(11)).await.unwrap().unwrap().result, None, "{apart}");
+            append(&store, &[ended(&plan, 1, 11)]).await.unwrap();
+            let result = store.job(&id(11)).await.unwrap().unwrap().result;
+            assert_eq!(result, Some(object(json!({"exit_code": 0}))), "{apart}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn secrets_are_those_of_todays_configuration() {
     let folder = tempfile::tempdir().unwrap();

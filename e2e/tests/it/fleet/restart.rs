@@ -1,4 +1,5 @@
-//! The daemon is killed in the middle of a job on many nodes, and the next one continues it.
+//! The daemon is killed in the middle of a job on many nodes, or between two attempts at it, and the next one continues
+//! it.
 
 use e2e::daemon::{DONE, Daemon};
 use e2e::runner::{Runner, SECRET};
@@ -10,20 +11,36 @@ use super::{NODE, Nodes, sh};
 /// A daemon with one job on these nodes, with this strategy. The job runs until there is a file `go`, and appends on
 /// each node a line to a file with the node's name.
 fn daemon(nodes: &Nodes, names: &str, strategy: &str, section: &str) -> Daemon {
+    let executor = format!("nodes: [{names}], strategy: {strategy}");
+    start(nodes, &FleetJob { executor: &executor, section, policy: "{}", script: WAIT })
+}
+
+/// Waits for the file.
+const WAIT: &str = "until test -e $at/go; do sleep 0.05; done; echo done";
+
+/// A job, and the nodes that there are.
+struct FleetJob<'a> {
+    executor: &'a str,
+    section: &'a str,
+    policy: &'a str,
+    script: &'a str,
+}
+
+/// A daemon with one job. On each node it appends a line to `$at/$me`, a file with the node's name, and then it runs
+/// the script.
+fn start(nodes: &Nodes, job: &FleetJob<'_>) -> Daemon {
+    let FleetJob { executor, section, policy, script } = job;
     let folder = nodes.place.text_path("");
     let folder = folder.trim_end_matches('/');
-    let script = format!(
-        "me=$({NODE}); echo once >>{folder}/$me; until test -e {folder}/go; do sleep 0.05; done; echo done"
-    );
+    let script = sh(&format!("at={folder}; me=$({NODE}); echo once >>$at/$me; {script}"));
     let config = format!(
         "trigger: {{manual: {{type: http, port: 0}}}}
-executor: {{fleet: {{type: http_remote, nodes: [{names}], strategy: {strategy}, data_dir: '@DIR@/data'}}}}
+executor: {{fleet: {{type: http_remote, {executor}, data_dir: '@DIR@/data'}}}}
 router:
-  run: {{trigger: manual, selector: all, task: {{job: fleet}}, job_param: {}}}
+  run: {{trigger: manual, selector: all, task: {{job: fleet}}, job_param: {script}, policy: {policy}}}
 {DONE}
 {section}state_dir: '@DIR@/state'
-",
-        sh(&script)
+"
     );
     Daemon::start(&nodes.place, &config)
 }
@@ -95,4 +112,42 @@ fn a_node_that_the_configuration_has_no_more_is_not_forgotten() {
         ended["error"].as_str().unwrap().contains("the node was removed from the configuration"),
         "{ended}"
     );
+}
+
+/// Killed between two attempts, and again in the second one: what succeeded does not run again, and its files stay.
+#[test]
+fn another_attempt_is_for_those_that_did_not_succeed_after_a_restart_too() {
+    let nodes = Nodes::start();
+    // The second node fails at first, and then takes its time.
+    let script = format!(
+        "echo $me >name; if test $me = n2; then test $(grep -c once $at/$me) -gt 1 || exit 3; {WAIT} >/dev/null; fi; \
+         echo '{{\"file\": {{\"name\": \"name\"}}}}'"
+    );
+    let section = nodes.section();
+    let job = FleetJob {
+        executor: "nodes: [n1, n2, n3]",
+        section: &section,
+        policy: "{retry: {max: 3, delay: 3s}}",
+        script: &script,
+    };
+    let first = start(&nodes, &job);
+    let event = first.post(&serde_json::json!({}));
+    first.wait_for(&["the next one in"]);
+    first.signal("KILL");
+    drop(first);
+    let second = start(&nodes, &job);
+    until("the second attempt", || (nodes.place.count("n2") == 2).then_some(()));
+    second.signal("KILL");
+    drop(second);
+    let third = start(&nodes, &job);
+    std::fs::write(nodes.place.path("go"), "").unwrap();
+    let ended = third.done(&event);
+    assert_eq!((&ended["success"], &ended["attempt"]), (&true.into(), &2.into()), "{ended}");
+    for (node, attempt, ran) in [("n1", 1, 1), ("n2", 2, 2), ("n3", 1, 1)] {
+        let entry = &ended["result"]["node"][node];
+        assert_eq!((&entry["status"], &entry["attempt"]), (&"succeeded".into(), &attempt.into()), "{ended}");
+        assert_eq!(nodes.place.count(node), ran, "{node}: {ended}");
+        let file = entry["file"]["name"].as_str().unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{node}\n"), "{ended}");
+    }
 }

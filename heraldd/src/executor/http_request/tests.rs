@@ -42,7 +42,7 @@ fn execution(job_param: &Value, stop: Stop, mask: Mask) -> Execution {
         by: None,
         rerun: false,
     };
-    Execution { job: Arc::new(job), mask: Arc::new(mask), stop, output: Arc::new(NoOutput) }
+    Execution { job: Arc::new(job), mask: Arc::new(mask), stop, output: Arc::new(NoOutput), earlier: None }
 }
 
 async fn run(executor: &Arc<dyn Executor>, job_param: &Value) -> Outcome {

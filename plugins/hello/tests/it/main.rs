@@ -89,6 +89,7 @@ fn execution(trigger_param: Value, job_param: Value) -> Execution {
         mask: Arc::new(Mask::new()),
         stop: Stop::new(),
         output: Arc::new(NoOutput),
+        earlier: None,
     }
 }
 

@@ -218,7 +218,7 @@ pub(super) fn execution(stop: &Stop) -> Execution {
         rerun: false,
     };
     let (job, mask) = (Arc::new(job), Arc::new(Mask::new()));
-    Execution { job, mask, stop: stop.clone(), output: Arc::new(NoOutput) }
+    Execution { job, mask, stop: stop.clone(), output: Arc::new(NoOutput), earlier: None }
 }
 
 pub(super) struct Tried {
