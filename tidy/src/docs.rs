@@ -58,8 +58,8 @@ fn resolve(folder: &str, target: &str) -> String {
     parts.join("/")
 }
 
-/// What is wrong with the book that `docs/build-book` makes of the chapters in `docs/SUMMARY.md`: documents that are not
-/// a chapter or are one twice, and links of chapters to what the book does not have. `text` is that of a file.
+/// What is wrong with the book that `docs/build-book` makes of the chapters in `docs/SUMMARY.md`: documents that are
+/// not a chapter or are one twice, and links of chapters to what the book does not have. `text` is that of a file.
 #[must_use]
 pub fn book<'t>(paths: &[&str], text: impl Fn(&str) -> Option<&'t str>) -> Vec<Finding> {
     let chapters: Vec<String> = targets(text(SUMMARY).unwrap_or_default())
