@@ -65,7 +65,14 @@ const ARROWS: &[Arrows] = &[
     // data types of the API.
     Arrows {
         from: "crates/overview",
-        product: &["crates/base", "herald-core", "crates/control", "crates/schedule", "crates/store"],
+        product: &[
+            "crates/base",
+            "crates/boards",
+            "crates/control",
+            "herald-core",
+            "crates/schedule",
+            "crates/store",
+        ],
         tests: &[],
     },
     // It counts records of the journal, by router, and projects by state.

@@ -1,5 +1,6 @@
-//! What the control API shows of a configuration as a whole: the calendar of what ran and what is due, and the graph of
-//! the routers.
+//! What the control API shows of a configuration as a whole: the calendar of what ran and what is due, the graph of the
+//! routers, and the values of boards.
 
 pub mod calendar;
 pub mod graph;
+pub mod tiles;

@@ -12,7 +12,7 @@ mod section;
 
 pub use manual::{MANUAL, manual};
 pub use reference::overview;
-pub use reference_entry::{ReferenceEntry, reference_entries};
+pub use reference_entry::{ReferenceEntry, UnknownName, entries_named, reference_entries};
 pub use reference_page::{ReferencePage, chapters, reference_pages};
 pub use schema::schema;
 pub use section::{Invalid, NamedOptions, References, Section, SectionReader, Shape, names, resolve};

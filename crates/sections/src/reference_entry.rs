@@ -1,7 +1,10 @@
 //! The reference by name: what its pages, the manual page and the terminal show.
 
+use std::fmt::Write as _;
+
 use herald_config::spec::plain::component;
 use herald_core::exe_done;
+use herald_core::problem::near_miss;
 use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::spec::Description;
 use herald_core::workflow::policy;
@@ -99,4 +102,38 @@ fn of_section(section: &Section) -> ReferenceEntry {
 fn capitalized(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// A name that the reference does not have.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownName {
+    /// It is misspelled, perhaps.
+    #[error("heraldd: the reference has no \"{0}\"; did you mean \"{1}\"?")]
+    Near(String, String),
+    /// Nothing is like it.
+    #[error("heraldd: the reference has no \"{0}\"; `heraldd reference` lists all names")]
+    Other(String),
+}
+
+/// Every entry with this name.
+///
+/// # Errors
+/// There is none; the error says what may be meant.
+pub fn entries_named(entries: &[ReferenceEntry], name: &str) -> Result<String, UnknownName> {
+    let mut page = String::new();
+    for entry in entries.iter().filter(|entry| entry.name() == name) {
+        if !page.is_empty() {
+            page.push('\n');
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "{} {name}\n", entry.kind);
+        entry.show(&mut page);
+    }
+    if !page.is_empty() {
+        return Ok(page.trim_end().to_owned());
+    }
+    Err(match near_miss(name, entries.iter().map(ReferenceEntry::name)) {
+        Some(meant) => UnknownName::Near(name.to_owned(), meant.to_owned()),
+        None => UnknownName::Other(name.to_owned()),
+    })
 }

@@ -5,32 +5,24 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use herald_boards::number::TileNumber;
-use herald_boards::settings::{TileForm, TileSettings};
-use herald_boards::state::TileState;
+use herald_boards::settings::TileSettings;
 use herald_control::model;
 use herald_core::param::value_size;
-use herald_store::history::{ResultPage, ResultQuery, result_series};
+use herald_overview::tiles::{tile_resource, tile_values};
+use herald_store::history::ResultPage;
 use http::StatusCode;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::context::Api;
 use super::given::Named;
 use super::known_board::{KnownBoard, SeenBoard};
-use super::results::resource;
 
-/// The most values of a line.
-const LINE: usize = 1000;
-/// Questions to the history for one tile: it looks at 2,000 jobs at most.
-const QUESTIONS: usize = 4;
 /// How long a whole board may take, and how long it waits for another look at it.
 const LONGEST: Duration = Duration::from_secs(20);
-/// About how many bytes the values of a board have; of what is no number in a line, so many characters are kept.
+/// About how many bytes the values of a board have.
 const BYTES: usize = 16 << 20;
-const SHORT: usize = 100;
 /// Why a tile was not read.
 const NO_TIME: &str = "the values of the tiles before it took too long";
 const TOO_MUCH: &str = "the values of the tiles before it are too large";
@@ -76,8 +68,10 @@ async fn look(api: &Api, known: &KnownBoard) -> HandlerResult<model::BoardResour
     let ends = api.changes.ends_of(board.tiles.iter().map(|tile| tile.router.clone()).collect());
     let (at, mut tiles, mut bytes) = (Instant::now(), Vec::new(), 0);
     for tile in &board.tiles {
+        let since = since(api, tile);
+        let read = tile_values(&*api.history, tile, since);
         let values = match bytes < BYTES {
-            true => tokio::time::timeout_at(at + LONGEST, values_of(api, tile)).await.map_err(|_| NO_TIME),
+            true => tokio::time::timeout_at(at + LONGEST, read).await.map_err(|_| NO_TIME),
             false => Err(TOO_MUCH),
         };
         let (page, unread) = match values {
@@ -85,7 +79,7 @@ async fn look(api: &Api, known: &KnownBoard) -> HandlerResult<model::BoardResour
             Err(why) => (ResultPage::default(), Some(why.to_owned())),
         };
         bytes += page.results.iter().map(|one| value_size(&one.value)).sum::<usize>();
-        tiles.push(model::TileResource { unread, ..shown(api, tile, page) });
+        tiles.push(model::TileResource { unread, ..tile_resource(tile, since, page) });
     }
     let (name, title) = (board.name.clone(), board.heading().to_owned());
     let resource = model::BoardResource { name, title, tiles };
@@ -95,71 +89,6 @@ async fn look(api: &Api, known: &KnownBoard) -> HandlerResult<model::BoardResour
 
 fn since(api: &Api, tile: &TileSettings) -> Timestamp {
     api.clock.now().checked_sub(tile.since).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-async fn values_of(api: &Api, tile: &TileSettings) -> HandlerResult<ResultPage> {
-    let is_line = tile.form == TileForm::Line;
-    let limit = match tile.form {
-        TileForm::Line => LINE,
-        TileForm::Number => 2,
-        TileForm::Table | TileForm::Text => 1,
-    };
-    let mut page = values(api, tile, is_line.then(|| since(api, tile)), limit).await?;
-    if is_line && page.results.is_empty() {
-        // The last one is shown however old it is.
-        page = values(api, tile, None, 1).await?;
-    }
-    Ok(page)
-}
-
-fn shown(api: &Api, tile: &TileSettings, page: ResultPage) -> model::TileResource {
-    let number = page.results.first().and_then(|last| TileNumber::of(&last.value));
-    let state = tile.thresholds.state(number.as_ref());
-    let threshold = |limit: &Option<TileNumber>| limit.as_ref().and_then(|limit| limit.as_str().parse().ok());
-    model::TileResource {
-        name: tile.name.clone(),
-        title: tile.heading().to_owned(),
-        router: tile.router.clone(),
-        task: tile.task.clone(),
-        path: tile.path.clone(),
-        show: tile.form.as_str().to_owned(),
-        unit: tile.unit.clone(),
-        since: tile.since_text.clone(),
-        since_time: since(api, tile).to_string(),
-        warn: threshold(&tile.thresholds.warn).map(Value::Number),
-        alert: threshold(&tile.thresholds.alert).map(Value::Number),
-        state: (state != TileState::Plain).then(|| state.as_str().to_owned()),
-        has_more: page.next_cursor.is_some(),
-        values: page.results.into_iter().map(resource).collect(),
-        unread: None,
-    }
-}
-
-/// Of what is no number in a line, only its beginning: it is not drawn.
-fn short(value: Value) -> Value {
-    if TileNumber::of(&value).is_some() {
-        return value;
-    }
-    let text = value.as_str().map_or_else(
-        || "(not a number)".into(),
-        |text| {
-            let end = text.char_indices().nth(SHORT);
-            end.map_or_else(|| text.to_owned(), |(end, _)| format!("{}…", &text[..end]))
-        },
-    );
-    Value::from(text)
-}
-
-async fn values(
-    api: &Api,
-    tile: &TileSettings,
-    since: Option<Timestamp>,
-    limit: usize,
-) -> HandlerResult<ResultPage> {
-    let (router, path) = (tile.router.clone(), tile.path.clone());
-    let shorten: Option<fn(Value) -> Value> = (tile.form == TileForm::Line).then_some(short);
-    let asked = ResultQuery { router, task: tile.task.clone(), path, since, cursor: None, limit, shorten };
-    Ok(result_series(&*api.history, asked, QUESTIONS).await?)
 }
 
 #[cfg(test)]

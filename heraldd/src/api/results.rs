@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use herald_boards::section::check_value_path;
 use herald_control::model;
-use herald_store::history::{ResultQuery, ResultView, result_series};
+use herald_overview::tiles::result_resource;
+use herald_store::history::{ResultQuery, result_series};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -74,18 +75,7 @@ pub(crate) async fn list(
         return Err(ErrorResponse::no_such("router", &router, known));
     }
     Ok(Json(model::Page {
-        items: page.results.into_iter().map(resource).collect(),
+        items: page.results.into_iter().map(result_resource).collect(),
         next_cursor: page.next_cursor.map(|id| id.to_string()),
     }))
-}
-
-/// A value as the API shows it.
-pub(super) fn resource(view: ResultView) -> model::ResultResource {
-    model::ResultResource {
-        job_id: view.id.to_string(),
-        task: view.task.to_string(),
-        status: view.status.as_str().to_owned(),
-        ended_at: view.at.to_string(),
-        value: view.value,
-    }
 }

@@ -1,12 +1,10 @@
 //! `heraldd reference`: what the reference says of one name, for the terminal.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use clap::Args;
 use herald_control::command_output::CommandOutput;
-use herald_core::problem::near_miss;
-use herald_sections::{ReferenceEntry, reference_entries};
+use herald_sections::{ReferenceEntry, entries_named, reference_entries};
 
 use super::groups::list;
 use crate::components;
@@ -25,40 +23,11 @@ pub(super) fn run(arguments: &ReferenceArguments) -> CommandOutput {
     let entries = reference_entries(SECTIONS, &components::registry(&[]));
     match &arguments.name {
         None => CommandOutput::good(contents(&entries)),
-        Some(name) => match page(&entries, name) {
+        Some(name) => match entries_named(&entries, name) {
             Ok(page) => CommandOutput::good(page),
             Err(unknown) => CommandOutput::refused(&unknown),
         },
     }
-}
-
-/// A name that the reference does not have.
-#[derive(Debug, thiserror::Error)]
-enum UnknownName {
-    #[error("heraldd: the reference has no \"{0}\"; did you mean \"{1}\"?")]
-    Near(String, String),
-    #[error("heraldd: the reference has no \"{0}\"; `heraldd reference` lists all names")]
-    Other(String),
-}
-
-/// Every entry with this name.
-fn page(entries: &[ReferenceEntry], name: &str) -> Result<String, UnknownName> {
-    let mut page = String::new();
-    for entry in entries.iter().filter(|entry| entry.name() == name) {
-        if !page.is_empty() {
-            page.push('\n');
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "{} {name}\n", entry.kind);
-        entry.show(&mut page);
-    }
-    if !page.is_empty() {
-        return Ok(page.trim_end().to_owned());
-    }
-    Err(match near_miss(name, entries.iter().map(ReferenceEntry::name)) {
-        Some(meant) => UnknownName::Near(name.to_owned(), meant.to_owned()),
-        None => UnknownName::Other(name.to_owned()),
-    })
 }
 
 /// All names, by kind, with their first sentences.
@@ -100,23 +69,23 @@ mod tests {
                 "{}",
                 entry.summary()
             );
-            let page = page(&entries, entry.name()).unwrap();
+            let page = entries_named(&entries, entry.name()).unwrap();
             assert!(page.contains(&format!("{} {}\n", entry.kind, entry.name())), "{page}");
         }
-        let cron = page(&entries, "cron").unwrap();
+        let cron = entries_named(&entries, "cron").unwrap();
         for expected in ["Trigger cron\n\n  ", "\nOptions:\n", "\n  cron  (", "\nExample:\n"] {
             assert!(cron.contains(expected), "{expected}:\n{cron}");
         }
-        let etcd = page(&entries, "etcd").unwrap();
+        let etcd = entries_named(&entries, "etcd").unwrap();
         assert!(etcd.contains("Section etcd\n") && etcd.contains("\nTrigger etcd\n"), "{etcd}");
-        assert!(page(&entries, "exe_done").unwrap().contains("trigger_param holds:"), "exe_done");
+        assert!(entries_named(&entries, "exe_done").unwrap().contains("trigger_param holds:"), "exe_done");
     }
 
     #[test]
     fn a_wrong_name_says_what_was_meant() {
         let entries = reference_entries(SECTIONS, &components::registry(&[]));
         for (name, said) in [("corn", "did you mean \"cron\"?"), ("zzzzzzzz", "`heraldd reference` lists")] {
-            let unknown = page(&entries, name).unwrap_err().to_string();
+            let unknown = entries_named(&entries, name).unwrap_err().to_string();
             assert!(unknown.contains(said), "{unknown}");
         }
     }
