@@ -11,7 +11,7 @@ use rusqlite::Connection;
 /// be wrong.
 pub(crate) type AuditConnection = Arc<Mutex<Option<Connection>>>;
 
-/// The newest entries that are kept of each [`AuditClass`].
+/// The newest entries that are kept: of what was done, of logins, and of what was refused, so many each.
 pub const MOST_KEPT: usize = 10_000;
 /// The most entries of one page.
 pub const MOST_ENTRIES: usize = 1000;
