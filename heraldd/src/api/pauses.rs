@@ -9,7 +9,7 @@ use herald_core::problem::near_miss;
 use herald_core::unit;
 use herald_store::pauses::{Pause, PauseError};
 use http::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -51,7 +51,9 @@ pub(crate) async fn pause(
         |why: &dyn std::fmt::Display| ErrorResponse::new(StatusCode::BAD_REQUEST, format!("for: {why}"));
     let lasting = query.lasting.map(|lasting| unit::duration(&lasting.into())).transpose();
     let lasting = lasting.map_err(|error| bad(&error))?;
-    let since = api.clock.now();
+    // For people: whole seconds.
+    let now = api.clock.now();
+    let since = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let until =
         lasting.map(|lasting| SignedDuration::try_from(lasting).and_then(|for_| since.checked_add(for_)));
     let until = until.transpose().map_err(|error| bad(&error))?;
