@@ -39,6 +39,10 @@ These options do what the original does. What is better, once it runs:
 const BY_NAME: &str = "\
 The original's address for scripts: a POST of the form field `name`, now with the token. Behind a proxy only.";
 
+const PAGE: &str = "\
+`heraldd page` prints a link that lets you in once. For logins of people add  access: {users: FILE}  and `heraldd user add`;
+behind nginx also  base: https://deploy.example.com/  here, the address that browsers open.";
+
 /// Makes a configuration of a `server.json`.
 ///
 /// # Errors
@@ -69,6 +73,7 @@ pub fn import(text: &str, file_name: &str) -> Result<Imported, ImportError> {
         writer.section("log");
         writer.entry(2, "level", &json!("debug"));
     }
+    page(&mut writer, &ports);
     api(&mut writer, &ports, has_jwt);
     if !fleet.0.is_empty() {
         writer.section("node");
@@ -99,8 +104,9 @@ fn head(writer: &mut YamlWriter, fleet: &Fleet, has_jwt: bool, has_apps: bool) {
 
 /// Where requests arrive, each on a port of its own.
 struct Ports {
-    api: u16,
+    page: u16,
     by_name: u16,
+    api: u16,
 }
 
 impl Ports {
@@ -108,16 +114,18 @@ impl Ports {
         let text = top.text_at("listen_http").unwrap_or_default();
         let at = top.get("listen_http").unwrap_or_else(|| top.clone());
         let given = text.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let api: u16 = given.filter(|port| *port > 0).unwrap_or_else(|| {
+        let page: u16 = given.filter(|port| *port > 0).unwrap_or_else(|| {
             at.omit(format!("listen_http: `{text}` has no port; {PORT} is used"));
             PORT
         });
-        let by_name = if api < u16::MAX { api + 1 } else { api - 1 };
+        let beside = |by: u16| if page <= u16::MAX - by { page + by } else { page - by };
+        let (by_name, api) = (beside(1), beside(2));
         at.omit(format!(
-            "listen_http: the control API listens on 127.0.0.1:{api}, /api/deploy/updateByName on 127.0.0.1:{by_name}; put nginx \
-             with TLS in front, as the original's README advises. The page is opened with `heraldd page`"
+            "listen_http: the page listens on 127.0.0.1:{page}, /api/deploy/updateByName on 127.0.0.1:{by_name}, the control API \
+             on 127.0.0.1:{api}; put nginx with TLS in front, as the original's README advises, and its address into `base` of \
+             `page`"
         ));
-        Self { api, by_name }
+        Self { page, by_name, api }
     }
 }
 
@@ -165,6 +173,13 @@ fn remarks(top: &OriginalValue<'_>) {
     ] {
         at.omit(what);
     }
+}
+
+fn page(writer: &mut YamlWriter, ports: &Ports) {
+    writer.section("page");
+    writer.comment(2, PAGE);
+    writer.entry(2, "host", &json!("127.0.0.1"));
+    writer.entry(2, "port", &json!(ports.page));
 }
 
 fn api(writer: &mut YamlWriter, ports: &Ports, has_jwt: bool) {

@@ -57,9 +57,13 @@ const EXPECTED: &str = "
 log:
   level: debug
 
-api:
+page:
   host: '127.0.0.1'
   port: 8082
+
+api:
+  host: '127.0.0.1'
+  port: 8084
   token: '${env:HERALD_API_TOKEN}'
 
 node:
@@ -136,7 +140,8 @@ fn every_difference_is_named_with_its_line() {
     for (line, says) in [
         (
             3,
-            "listen_http: the control API listens on 127.0.0.1:8082, /api/deploy/updateByName on 127.0.0.1:8083; put nginx",
+            "listen_http: the page listens on 127.0.0.1:8082, /api/deploy/updateByName on 127.0.0.1:8083, the control API on \
+             127.0.0.1:8084; put nginx",
         ),
         (5, "debug: "),
         (7, "jwt_secret is empty, so that in the original anyone who reaches the port can deploy"),
@@ -248,6 +253,22 @@ fn what_differs_of_a_node_is_named() {
     ]);
 }
 
+/// Wherever the original listens, the three listeners have ports of their own.
+#[test]
+fn each_listener_has_a_port_of_its_own() {
+    for (address, page, by_name, api) in [
+        (":8082", 8082, 8083, 8084),
+        ("0.0.0.0:65534", 65534, 65535, 65532),
+        (":65535", 65535, 65534, 65533),
+        (":0", 8082, 8083, 8084),
+    ] {
+        let value = read(&imported(&one(APP, NODE).replace(":80\"", &format!("{address}\""))));
+        let port = |at: &Value| at["port"].as_u64();
+        let found = [&value["page"], &value["trigger"]["update_by_name"], &value["api"]].map(port);
+        assert_eq!(found, [Some(page), Some(by_name), Some(api)], "{address}");
+    }
+}
+
 #[test]
 fn tokens_are_accepted_where_there_is_a_secret() {
     for (secret, access) in [
@@ -260,8 +281,9 @@ fn tokens_are_accepted_where_there_is_a_secret() {
         // In both cases nobody comes in without a token.
         assert_eq!(
             value["api"],
-            json!({"host": "127.0.0.1", "port": 80, "token": "${env:HERALD_API_TOKEN}"})
+            json!({"host": "127.0.0.1", "port": 82, "token": "${env:HERALD_API_TOKEN}"})
         );
+        assert_eq!(value["page"], json!({"host": "127.0.0.1", "port": 80}));
     }
 }
 
