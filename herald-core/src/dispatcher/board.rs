@@ -133,6 +133,9 @@ impl Board {
 
     /// The jobs of paused routers that have not started.
     pub(super) fn waiting_of_paused(&self) -> Vec<Name> {
+        if self.paused.is_empty() {
+            return Vec::new();
+        }
         let waits =
             |entry: &Entry| !matches!(entry.place, Place::Running) && self.paused.has(&entry.job.router);
         self.jobs.iter().filter(|(_, entry)| waits(entry)).map(|(id, _)| id.clone()).collect()

@@ -75,7 +75,7 @@ impl Engine {
 
     /// Without a durable journal nothing waits for the next process, and a paused router would never start what it has.
     pub(super) fn cancel_paused(&mut self) {
-        if self.journal.is_durable() {
+        if matches!(self.phase, Phase::Open) || self.journal.is_durable() {
             return;
         }
         let waiting = self.board.waiting_of_paused();

@@ -251,7 +251,6 @@ impl Engine {
             }
             Event::Drain { grace } => {
                 if matches!(self.phase, Phase::Open) {
-                    self.cancel_paused();
                     self.phase = Phase::Draining { until: Instant::now() + grace };
                     self.log_running("waiting for running jobs");
                 }

@@ -292,6 +292,7 @@ impl Engine {
     pub(super) fn schedule(&mut self) {
         // Also while nothing can start: the loop waits for the next end of a pause.
         self.board.paused.end_by(self.now);
+        self.cancel_paused();
         let open = matches!(self.phase, Phase::Open) || !self.journal.is_durable();
         let closing = matches!(self.phase, Phase::Closing);
         if self.held.is_some() || (closing && !open) {

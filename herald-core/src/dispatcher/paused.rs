@@ -23,6 +23,10 @@ impl FromIterator<(Name, Option<Timestamp>)> for PausedRouters {
 }
 
 impl PausedRouters {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether this router starts nothing.
     pub(super) fn has(&self, router: &Name) -> bool {
         !self.0.is_empty() && self.0.contains_key(router)

@@ -29,11 +29,11 @@ impl Executor for StepByStep {
         self.saw.lock().unwrap().push(earlier.unwrap_or_default());
         let attempt = usize::try_from(execution.job.attempt).unwrap();
         match self.gives.get(attempt - 1) {
-            Some(Value::Null) => panic!("as told"),
+            Some(Value::Null) => panic!("as asked"),
             Some(result) => Err(Failure {
                 kind: FailureKind::Lost,
                 result: params(result.clone()),
-                ..Failure::new("as told")
+                ..Failure::new("as asked")
             }),
             None => Ok(params(json!({}))),
         }

@@ -168,7 +168,7 @@ impl Executor for Runner {
         let told = |key: &str| job.trigger_param.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
         tokio::time::sleep(Duration::from_millis(told("sleep"))).await;
         if told("fail") >= u64::from(job.attempt) {
-            Err(Failure::new("as told"))
+            Err(Failure::new("as asked"))
         } else {
             Ok(params(json!({})))
         }

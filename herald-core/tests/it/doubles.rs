@@ -83,8 +83,8 @@ pub struct Odd(pub &'static str);
 impl Selector for Odd {
     async fn select(&self, _: &Question) -> Result<Answer, ComponentError> {
         match self.0 {
-            "panic" => panic!("as told"),
-            "error" => Err(ComponentError::new("as told")),
+            "panic" => panic!("as asked"),
+            "error" => Err(ComponentError::new("as asked")),
             "never" => std::future::pending().await,
             ms => {
                 tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;
@@ -128,7 +128,7 @@ impl Executor for Worker {
         let told = |key: &str| job.job_param.get(key).or_else(|| job.trigger_param.get(key));
         let sleep = Duration::from_millis(told("sleep").and_then(Value::as_u64).unwrap_or(0));
         if told("panic").is_some() {
-            panic!("as told");
+            panic!("as asked");
         }
         let obeys = told("ignore_stop").is_none();
         tokio::select! {

@@ -23,6 +23,7 @@ fn herald(worker: &Worker) -> Herald {
         .executor("work", worker.clone())
         .router(Router::new("backup", "backup", "yes").task("k", "work"))
         .router(Router::new("sync", "sync", "yes").task("k", "work"))
+        .router(Router::new("after", "exe_done", "yes").task("k", "work"))
 }
 
 fn paused(router: &str, until: Option<Timestamp>) -> PausedRouters {
@@ -69,10 +70,15 @@ async fn a_pause_with_an_end_ends_by_itself() {
 async fn without_a_journal_on_disk_a_paused_router_does_not_hold_up_the_end() {
     let worker = Worker::default();
     let running = herald(&worker).start().await.unwrap();
-    running.handle().pause(paused("backup", None)).await;
+    let routers = ["backup", "after"].map(|router| (Name::from(router), None));
+    running.handle().pause(routers.into_iter().collect()).await;
     fire(&running, "backup").await;
+    // Its end makes a job of a paused router while Herald stops.
+    running.handle().accept("sync".into(), params(json!({"sleep": 1000}))).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let begun = tokio::time::Instant::now();
     running.stop(Duration::from_secs(30)).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert_eq!(worker.diary.count("start backup/k"), 0);
+    assert_eq!((worker.diary.count("start backup/k"), worker.diary.count("start after/k")), (0, 0));
+    assert_eq!(worker.diary.count("end sync/k"), 1);
 }

@@ -43,8 +43,8 @@ impl Trigger for Shaky {
 
     async fn run(&self, activator: Activator, stop: CancellationToken) -> Result<(), ComponentError> {
         if self.runs.fetch_add(1, Ordering::SeqCst) == 0 {
-            assert!(!self.panics, "as told");
-            return Err(ComponentError::new("as told"));
+            assert!(!self.panics, "as asked");
+            return Err(ComponentError::new("as asked"));
         }
         activator.activate_when_ready(params(json!({}))).await.unwrap();
         stop.cancelled().await;
