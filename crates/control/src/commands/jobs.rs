@@ -1,6 +1,7 @@
 //! `heraldd jobs`, `job`, `cancel`, `retry`: lists and shows jobs, cancels and re-runs them.
 
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -10,6 +11,7 @@ use herald_base::near_miss::expected;
 use http::Method;
 use jiff::Timestamp;
 
+use super::list_options::{ListOptions, with_more};
 use super::listing::IdLength;
 use super::wait::JobTable;
 use super::{listing, wait};
@@ -42,27 +44,14 @@ pub struct ListArguments {
     /// rejected
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// Only jobs created after this time (RFC 3339), or within this long (90m, 2d)
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
     /// Only jobs created before this time (RFC 3339), or longer ago than this (90m, 2d)
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Show the list again every two seconds, until Ctrl-C
     #[arg(short, long, conflicts_with = "cursor")]
     watch: bool,
-    /// Continue after this cursor: the next_cursor of the page before
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
-    /// Maximum number of jobs
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
     #[command(flatten)]
-    ids: IdLength,
-    /// Print JSON: the response of the API
-    #[arg(long)]
-    json: bool,
+    list: ListOptions,
 }
 
 /// Show one job: its attempts, parameters and result
@@ -138,44 +127,24 @@ pub fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
 }
 
 fn list_once(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    for (key, value) in [
-        ("router", &arguments.router),
-        ("task", &arguments.task),
-        ("trigger", &arguments.trigger),
-        ("status", &arguments.status),
-        ("since", &arguments.since),
-        ("until", &arguments.until),
-        ("cursor", &arguments.cursor),
-    ] {
-        if let Some(value) = value {
-            query.append_pair(key, value);
-        }
-    }
-    query.append_pair("limit", &arguments.limit.to_string());
-    let said = match arguments.daemon.ask(Method::GET, &format!("/v1/jobs?{}", query.finish()), None) {
-        Ok(said) => said,
-        Err(answer) => return answer,
+    let filters = [
+        ("router", arguments.router.as_deref()),
+        ("task", arguments.task.as_deref()),
+        ("trigger", arguments.trigger.as_deref()),
+        ("status", arguments.status.as_deref()),
+        ("until", arguments.until.as_deref()),
+    ];
+    let asked = arguments.list.page::<model::JobSummary>(&arguments.daemon, "/v1/jobs", &filters);
+    let page = match asked {
+        ControlFlow::Continue(page) => page,
+        ControlFlow::Break(output) => return output,
     };
-    if arguments.json {
-        return CommandOutput::good(said.to_string());
+    if page.items.is_empty() {
+        let help = arguments.router.as_ref().and_then(|router| unknown_router(&arguments.daemon, router));
+        let remarks = format!("no matching jobs{}", help.unwrap_or_default());
+        return CommandOutput { remarks, ..CommandOutput::good("") };
     }
-    match serde_json::from_value::<model::Page<model::JobSummary>>(said) {
-        Ok(page) if page.items.is_empty() => {
-            let help = arguments.router.as_ref().and_then(|router| unknown_router(&arguments.daemon, router));
-            let remarks = format!("no matching jobs{}", help.unwrap_or_default());
-            CommandOutput { remarks, ..CommandOutput::good("") }
-        }
-        Ok(page) => {
-            let mut out = listing::rows(&page.items, arguments.ids, clock.now());
-            // For people; programs ask for JSON.
-            if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
-                out.push_str(&format!("more jobs: add --cursor {cursor}\n"));
-            }
-            CommandOutput::good(out)
-        }
-        Err(error) => CommandOutput::unexpected(&error),
-    }
+    with_more(listing::rows(&page.items, arguments.list.ids, clock.now()), &page, "more jobs")
 }
 
 /// That the daemon has no router of this name, and which it has. Jobs of earlier routers may be listed all the same.

@@ -8,6 +8,7 @@ mod deploy_progress;
 pub mod event_list;
 pub mod events;
 pub mod jobs;
+mod list_options;
 mod listing;
 pub mod logs;
 mod new_password;

@@ -1,16 +1,15 @@
 //! `heraldd results`: values of jobs over time.
 
-use std::io::IsTerminal;
+use std::ops::ControlFlow;
 
 use clap::Args;
 use herald_base::clock::Clock;
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
-use http::Method;
 use serde_json::Value;
 
-use super::listing::IdLength;
+use super::list_options::{ListOptions, with_more};
 use crate::client::DaemonSocket;
 use crate::command_output::CommandOutput;
 use crate::model;
@@ -30,36 +29,22 @@ pub struct ResultsArguments {
     /// Filter by task
     #[arg(long, value_name = "NAME")]
     task: Option<String>,
-    /// Only jobs created after this time (RFC 3339), or within this long (90m, 2d)
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Continue after this cursor: the next_cursor of the page before
-    #[arg(long, value_name = "CURSOR")]
-    cursor: Option<String>,
-    /// Maximum number of values
-    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
     #[command(flatten)]
-    ids: IdLength,
-    /// Print JSON: the response of the API
-    #[arg(long)]
-    json: bool,
+    list: ListOptions,
 }
 
 /// Carries it out.
 #[must_use]
 pub fn list(arguments: &ResultsArguments, clock: &dyn Clock) -> CommandOutput {
-    let said = match arguments.daemon.ask(Method::GET, &call(arguments), None) {
-        Ok(said) => said,
-        Err(answer) => return answer,
-    };
-    if arguments.json {
-        return CommandOutput::good(said.to_string());
-    }
-    let page = match serde_json::from_value::<model::Page<model::ResultResource>>(said) {
-        Ok(page) => page,
-        Err(error) => return CommandOutput::unexpected(&error),
+    let filters = [
+        ("router", Some(&*arguments.router)),
+        ("path", Some(&*arguments.path)),
+        ("task", arguments.task.as_deref()),
+    ];
+    let asked = arguments.list.page::<model::ResultResource>(&arguments.daemon, "/v1/results", &filters);
+    let page = match asked {
+        ControlFlow::Continue(page) => page,
+        ControlFlow::Break(output) => return output,
     };
     if page.items.is_empty() && page.next_cursor.is_none() {
         return CommandOutput { remarks: nothing(arguments), ..CommandOutput::good("") };
@@ -67,7 +52,7 @@ pub fn list(arguments: &ResultsArguments, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
     let row = |one: &model::ResultResource| {
         [
-            arguments.ids.of(&one.job_id),
+            arguments.list.ids.of(&one.job_id),
             one.task.clone(),
             one.status.clone(),
             human_time::short_ago_of(&one.ended_at, now),
@@ -77,39 +62,22 @@ pub fn list(arguments: &ResultsArguments, clock: &dyn Clock) -> CommandOutput {
     let rows: Vec<table::Row<5>> = page.items.iter().map(row).collect();
     let head = ["JOB", "TASK", "STATUS", "ENDED", "VALUE"];
     let terminal = Terminal::of(&std::io::stdout());
-    let mut out = table::painted(head, &rows, &terminal, LastColumn::Cut, |column, text| match column {
+    let out = table::painted(head, &rows, &terminal, LastColumn::Cut, |column, text| match column {
         2 => status_style(text),
         _ => anstyle::Style::new(),
     });
-    if let Some(cursor) = page.next_cursor.filter(|_| std::io::stdout().is_terminal()) {
-        out.push_str(&format!("there may be older ones: add --cursor {cursor}\n"));
-    }
-    CommandOutput::good(out)
+    with_more(out, &page, "there may be older ones")
 }
 
 /// That there is nothing: without filters nothing yet.
 fn nothing(arguments: &ResultsArguments) -> String {
-    let filters = [("task", &arguments.task), ("since", &arguments.since), ("cursor", &arguments.cursor)];
+    let filters =
+        [("task", &arguments.task), ("since", &arguments.list.since), ("cursor", &arguments.list.cursor)];
     let filters =
         filters.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value.as_ref()?)));
     let filters: String = filters.collect();
     let end = if filters.is_empty() { " yet".to_owned() } else { format!(" with{filters}") };
     format!("no job of {} has {}{end}", arguments.router, arguments.path)
-}
-
-/// The call that asks for it.
-fn call(arguments: &ResultsArguments) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("router", &arguments.router).append_pair("path", &arguments.path);
-    for (key, value) in
-        [("task", &arguments.task), ("since", &arguments.since), ("cursor", &arguments.cursor)]
-    {
-        if let Some(value) = value {
-            query.append_pair(key, value);
-        }
-    }
-    query.append_pair("limit", &arguments.limit.to_string());
-    format!("/v1/results?{}", query.finish())
 }
 
 /// A text as it is, everything else as JSON: numbers with all their digits.
