@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
 
+use herald_base::name_pattern::is_pattern;
 use serde_json::Value;
 
-use super::pattern::{fits, is_pattern};
+use super::pattern::fits;
 use crate::file::{self, ConfigurationFile, LARGEST, ReadError, UnreadableFile};
 use crate::problem::{Path, Problem, kind_of};
 use crate::spec::home::in_home;
