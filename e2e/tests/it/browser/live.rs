@@ -134,6 +134,24 @@ fn a_restart_of_the_daemon_is_survived() {
 }
 
 #[test]
+fn a_screen_that_cannot_be_refreshed_says_that_it_is_old() {
+    let board = "board: {wall: {tile: {last: {router: report, path: status, show: text}}}}\n";
+    let site = site();
+    site.reload_with(board);
+    let browser = site.browser("anna");
+    // On a wall nobody sees but this screen.
+    open_once(&browser, &site.url("/boards/wall?tv=1"));
+    site.run_job("report");
+    browser.wait("the value", "document.getElementById('main').innerText.includes('succeeded')");
+    site.reload_with("");
+    site.run_job("report");
+    browser.wait("the banner", &format!("{BANNER}.innerText.includes('What you see is old')"));
+    site.reload_with(board);
+    browser.wait("no banner", &format!("{BANNER}.hidden"));
+    assert_eq!(browser.value("window.isFirst"), true);
+}
+
+#[test]
 fn a_logout_ends_the_other_tabs() {
     let site = site();
     let browser = site.browser("anna");

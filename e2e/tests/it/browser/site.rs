@@ -252,6 +252,12 @@ impl PageSite {
         self.daemon = Some(daemon);
     }
 
+    /// Reloads with this added to its configuration.
+    pub fn reload_with(&self, more: &str) {
+        self.place.config_as("heraldd.yml", &format!("{}{more}", self.config));
+        self.on_socket(&["reload"]);
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         let daemon = self.daemon.take().unwrap();
