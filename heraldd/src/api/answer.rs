@@ -110,6 +110,8 @@ impl IntoResponse for ErrorResponse {
 
 /// What every call may answer: the request is wrong, its token is, or the daemon cannot tell at the moment.
 pub(crate) struct CommonErrors;
+/// Those of them that come as a problem.
+struct AnyError;
 /// Calls about something that may be missing.
 pub(crate) struct Missing;
 /// Calls about a job or an event, whose id may be shortened.
@@ -133,8 +135,22 @@ macro_rules! problems {
     )+};
 }
 
+impl utoipa::IntoResponses for CommonErrors {
+    fn responses() -> Responses {
+        let mut responses = <AnyError as utoipa::IntoResponses>::responses();
+        for (status, what) in OVERLONG {
+            responses.insert(status.to_owned(), ResponseBuilder::new().description(what).build().into());
+        }
+        responses
+    }
+}
+
+/// What the HTTP server answers by itself, without a body, before it has read a request.
+const OVERLONG: [(&str, &str); 2] =
+    [("414", "The path with its query is too long."), ("431", "The headers are too long.")];
+
 problems! {
-    CommonErrors: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token or the password is missing or wrong (TCP only).",
+    AnyError: 400 "The request is wrong: `detail` says what to write instead.", 401 "The token or the password is missing or wrong (TCP only).",
         403 "The role of the caller does not allow it: `detail` names the one that does. Or a web page of another site sent it.",
         405 "Method not allowed: `Allow` lists those that are.", 503 "Herald cannot answer at the moment; try again later.";
     Missing: 404 "There is nothing of this id or name.";

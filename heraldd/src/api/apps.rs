@@ -191,7 +191,7 @@ pub(crate) struct PlanQuery {
     #[param(pattern = "^(deploy|rollback)$")]
     action: Option<String>,
     /// The nodes, separated by commas; by default all.
-    #[param(max_length = 10_000)]
+    #[param(max_length = 4_000)]
     nodes: Option<String>,
 }
 
