@@ -198,7 +198,7 @@ impl Herald {
             executors: self.executors.keys().map(|name| (name.to_string(), None)).collect(),
             secrets: Some(&self.mask),
         };
-        let (workflow, found) = read(&Value::Object(self.routers), &Value::Object(self.presets), &known);
+        let (mut workflow, found) = read(&Value::Object(self.routers), &Value::Object(self.presets), &known);
         let (errors, warnings): (Vec<Problem>, Vec<Problem>) =
             found.into_iter().partition(|problem| problem.severity == Severity::Error);
         for warning in warnings {
@@ -209,6 +209,7 @@ impl Herald {
         if !problems.is_empty() {
             return Err(StartError::Invalid(problems));
         }
+        workflow.index(&self.selectors);
         let plan = Plan {
             published: None,
             workflow,

@@ -74,7 +74,7 @@ pub enum Record {
     Routed {
         /// The event's id.
         event_id: Name,
-        /// What they said, in the order in which they answered.
+        /// What they said, in the order in which they answered; without each no that can be asked for again.
         decisions: Vec<Decision>,
         /// Whether a history keeps the event. `false` for one that created no job and is about the end of a job that is
         /// not kept.

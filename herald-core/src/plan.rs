@@ -8,7 +8,7 @@ use crate::component::selector::Selector;
 use crate::event::activation::Name;
 use crate::template::PublishedSource;
 use crate::value::secret::Mask;
-use crate::workflow::Workflow;
+use crate::workflow::{Route, Workflow};
 
 /// How many jobs that need no place are started before the first of them is recorded as over.
 const AT_ONCE_UNNEEDED: usize = 256;
@@ -31,6 +31,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a no about this route need not be recorded: it can be asked for again, without effect.
+    #[must_use]
+    pub fn can_ask_again(&self, route: &Route) -> bool {
+        let is_filled_in = route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some());
+        let selector = self.selectors.get(&route.selector);
+        !is_filled_in && selector.is_some_and(|selector| selector.can_be_asked_again(&route.select_param))
+    }
+
     /// How many jobs run at once on each executor.
     #[must_use]
     pub fn places(&self, limits: &Limits) -> HashMap<Name, usize> {

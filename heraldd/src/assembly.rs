@@ -83,17 +83,19 @@ impl Assembly {
 
     /// What the dispatcher goes by.
     #[must_use]
-    pub fn plan(&self, workflow: Workflow, mask: Mask) -> Plan {
+    pub fn plan(&self, mut workflow: Workflow, mask: Mask) -> Plan {
         let by_name =
             |(name, part): (&Name, &AssembledComponent<dyn Selector>)| (name.clone(), part.component.clone());
         let max_jobs = self
             .executors
             .iter()
             .filter_map(|(name, part)| Some((name.clone(), executor::max_jobs(&part.made_from.options)?)));
+        let selectors = self.selectors.iter().map(by_name).collect::<HashMap<_, _>>();
+        workflow.index(&selectors);
         Plan {
             max_jobs: max_jobs.collect(),
             workflow,
-            selectors: self.selectors.iter().map(by_name).collect::<HashMap<_, _>>(),
+            selectors,
             executors: self
                 .executors
                 .iter()

@@ -337,7 +337,7 @@ impl ExpressionVisitor {
 }
 
 /// A path such as `trigger_param.commits[0].id`, if that is what the expression is.
-fn path(expr: &IdedExpr) -> Option<Vec<String>> {
+pub(crate) fn path(expr: &IdedExpr) -> Option<Vec<String>> {
     match &expr.expr {
         Expr::Ident(name) => Some(vec![name.clone()]),
         Expr::Select(select) => {

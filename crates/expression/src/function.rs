@@ -14,7 +14,9 @@ use herald_net::network::Network;
 use herald_webhook::signature::{Algorithm, Encoding, matches};
 
 /// Their names.
-pub(crate) const NAMES: [&str; 5] = ["at", "hmac_matches", "in_cidr", "seconds_since", "text"];
+pub(crate) const NAMES: [&str; 5] = ["at", "hmac_matches", "in_cidr", SECONDS_SINCE, "text"];
+/// The one that reads the clock.
+pub(crate) const SECONDS_SINCE: &str = "seconds_since";
 
 /// Adds all of them. None fails: what makes no sense gives null or false.
 pub(crate) fn add_to(context: &mut Context<'_, '_>) {
@@ -22,7 +24,7 @@ pub(crate) fn add_to(context: &mut Context<'_, '_>) {
     let _ = context.add_function("at", at);
     let _ = context.add_function("hmac_matches", hmac_matches);
     let _ = context.add_function("in_cidr", in_cidr);
-    let _ = context.add_function("seconds_since", seconds_since);
+    let _ = context.add_function(SECONDS_SINCE, seconds_since);
     let _ = context.add_function("text", text);
 }
 

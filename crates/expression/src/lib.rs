@@ -5,6 +5,7 @@ mod bound;
 mod compile;
 mod evaluate;
 mod function;
+mod required;
 mod seen;
 mod value;
 

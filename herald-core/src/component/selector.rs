@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::event::activation::Name;
 use crate::event::trigger_param::TriggerParam;
@@ -54,6 +55,15 @@ impl From<bool> for Answer {
     }
 }
 
+/// A value that an event must have at a path (`a/b/c`, see [`crate::value::param::lookup`]) to match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RequiredValue {
+    /// Where.
+    pub path: String,
+    /// Which, compared as values: see [`crate::value::param::same`].
+    pub value: Value,
+}
+
 /// Decides whether an event is worth a job.
 #[async_trait]
 pub trait Selector: Send + Sync + 'static {
@@ -61,6 +71,21 @@ pub trait Selector: Send + Sync + 'static {
     /// begins only then. `None`: it answers most at once, and any number.
     fn at_once(&self) -> Option<usize> {
         None
+    }
+
+    /// What an event must have so that the answer can be yes, where that is one value. Without it the event does not
+    /// match, and is not asked about: this keeps an event cheap that concerns few of many routers. Called once for each
+    /// task of a configuration; `select_param` is not a template.
+    fn requires(&self, select_param: &Params) -> Option<RequiredValue> {
+        let _ = select_param;
+        None
+    }
+
+    /// Whether the answer follows from the question alone, so that anyone who wants to know why it was no can ask
+    /// again, without effect. Such a no is not recorded.
+    fn can_be_asked_again(&self, select_param: &Params) -> bool {
+        let _ = select_param;
+        false
     }
 
     /// MUST NOT block its thread: work that blocks goes to [`tokio::task::spawn_blocking`]. May be dropped at

@@ -35,9 +35,10 @@ impl PendingAnswers {
         self.one_less(event_id)
     }
 
-    /// One answer about this event has come. Returns all of them once it was the last.
-    pub(super) fn answered(&mut self, event_id: &Name, decision: Decision) -> Option<Vec<Decision>> {
-        self.events.get_mut(event_id)?.decisions.push(decision);
+    /// One answer about this event has come, `None` if it is not to be recorded. Returns all of them once it was the
+    /// last.
+    pub(super) fn answered(&mut self, event_id: &Name, decision: Option<Decision>) -> Option<Vec<Decision>> {
+        self.events.get_mut(event_id)?.decisions.extend(decision);
         self.one_less(event_id)
     }
 

@@ -44,7 +44,7 @@ pub(super) struct AskedSelectors {
     pub(super) waiting: Vec<WaitingQuestion>,
 }
 
-/// Asks about every route of the event, except for the tasks that have their job already.
+/// Asks about every route that the event can match, except for the tasks that have their job already.
 pub(super) async fn ask_all(
     activation: &Arc<Activation>,
     plan: &Arc<Plan>,
@@ -52,12 +52,12 @@ pub(super) async fn ask_all(
     next_id: NextId<'_>,
 ) -> AskedSelectors {
     let mut asked = AskedSelectors { answered: Vec::new(), slow: Vec::new(), waiting: Vec::new() };
-    for route in plan.workflow.routes(&activation.trigger) {
+    for route in plan.workflow.candidates(&activation.trigger, &activation.trigger_param) {
         if !made.is_empty() && made.contains(&(route.router.clone(), route.task.clone())) {
             continue;
         }
         let job_id = route.templates.is_some().then(next_id);
-        let (activation, route, plan) = (activation.clone(), route.clone(), plan.clone());
+        let (activation, plan) = (activation.clone(), plan.clone());
         if plan.selectors.get(&route.selector).is_some_and(|selector| selector.at_once().is_some()) {
             asked.waiting.push(WaitingQuestion { activation, route, plan, job_id });
             continue;

@@ -178,7 +178,7 @@ impl Engine {
 
     async fn turn(&mut self) {
         while let Some((activation, decided)) = self.answered.pop_front() {
-            let decisions = decided.iter().map(|answered| self.decide(answered)).collect();
+            let decisions = decided.iter().filter_map(|answered| self.decide(answered)).collect();
             // Those that answered at once have; others may be still to come.
             if let Some(decisions) = self.board.answers.decided(&activation.event_id, decisions) {
                 self.record_routed(&activation, decisions);

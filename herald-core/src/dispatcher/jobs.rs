@@ -12,6 +12,7 @@ use super::event::Answered;
 use super::failures::CountedEnd;
 use super::fill::first_attempt;
 use super::origin::Origin;
+use crate::component::selector::Answer;
 use crate::event::activation::{Activation, EXE_DONE, Name, Refused};
 use crate::event::actor::Actor;
 use crate::event::arrivals::Awaited;
@@ -33,9 +34,14 @@ struct JobEndNotes {
 }
 
 impl Engine {
-    /// A selector has answered: on a yes there is a job.
-    pub(super) fn decide(&mut self, answered: &Answered) -> Decision {
+    /// A selector has answered: on a yes there is a job. `None` for a no that need not be recorded, since anyone who
+    /// wants to know why can ask again.
+    pub(super) fn decide(&mut self, answered: &Answered) -> Option<Decision> {
         let Answered { activation, route, plan, answer, filled, .. } = answered;
+        let is_recorded = !matches!(answer, Ok(Answer { yes: false, .. })) || !plan.can_ask_again(route);
+        if !is_recorded && !tracing::enabled!(tracing::Level::DEBUG) {
+            return None;
+        }
         // A selector may show what a template took from a secret parameter.
         let mask = filled.as_ref().map_or(&plan.mask, |filled| &filled.mask);
         let (said, why) = match answer {
@@ -58,7 +64,7 @@ impl Engine {
         }
         let job_id = (said == SelectorResult::Match).then(|| self.make_job(answered));
         let (router, task) = (route.router.clone(), route.task.clone());
-        Decision { router, task, selector: route.selector.clone(), said, why, job_id }
+        is_recorded.then(|| Decision { router, task, selector: route.selector.clone(), said, why, job_id })
     }
 
     fn make_job(&mut self, answered: &Answered) -> Name {

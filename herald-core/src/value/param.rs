@@ -109,6 +109,15 @@ fn same_number(a: &Number, b: &Number) -> bool {
     a == b || Decimal::of(a).cmp_eq(&Decimal::of(b))
 }
 
+/// The same text for numbers that are the same by [`same`], and only for them.
+pub(crate) fn number_key(number: &Number) -> String {
+    let Decimal { negative, digits, exponent, text } = Decimal::of(number);
+    match exponent {
+        Some(exponent) => format!("{}{digits}e{exponent}", if negative { "-" } else { "" }),
+        None => text,
+    }
+}
+
 /// A number's significant digits and the power of ten of the last one: never expanded, so that `1e999999999`
 /// costs no more than its text.
 struct Decimal {

@@ -1,6 +1,7 @@
 //! Finds chains of routers on `exe_done` that are sure to feed themselves.
 
-use super::model::{KnownComponents, Route};
+use super::model::KnownComponents;
+use super::route::Route;
 use crate::event::activation::EXE_DONE;
 use herald_config::problem::{Path, Problem};
 

@@ -1,11 +1,14 @@
 //! Routers: which task is asked about which trigger's events. A [`Workflow`] cannot be made invalid.
 
 mod cycle;
+mod index;
 mod model;
 pub mod policy;
 mod read;
+mod route;
 mod scope;
 
-pub use model::{KnownComponents, Route, Router, Templates, Workflow};
+pub use model::{KnownComponents, Router, Workflow};
 pub use read::read;
+pub use route::{Route, Templates};
 pub use scope::EventContext;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::index::RouteIndex;
+use super::route::Route;
+use crate::component::selector::Selector;
 use crate::component::spec::Description;
 use crate::event::activation::Name;
+use crate::event::trigger_param::TriggerParam;
 use crate::job::policy::Policy;
-use crate::template::Template;
 use crate::value::param::Params;
 use crate::value::secret::Mask;
 
@@ -26,60 +29,12 @@ pub struct KnownComponents<'a> {
     pub secrets: Option<&'a Mask>,
 }
 
-/// One task of one router, with everything that the dispatcher needs to ask and to make a job.
-pub struct Route {
-    /// Router name.
-    pub router: Name,
-    /// Trigger name.
-    pub trigger: Name,
-    /// Selector name.
-    pub selector: Name,
-    /// Task name.
-    pub task: Name,
-    /// Executor name.
-    pub executor: Name,
-    /// The parameters of the selector, presets merged, secrets included.
-    pub select_param: Arc<Params>,
-    /// The parameters of the executor, presets merged, secrets included.
-    pub job_param: Arc<Params>,
-    /// What is demanded of its jobs.
-    pub policy: Arc<Policy>,
-    /// What is filled in for each event, where there is something.
-    pub templates: Option<Box<Templates>>,
-}
-
-/// The templates of a route.
-pub struct Templates {
-    /// Of `select_param`.
-    pub select_param: Option<Template>,
-    /// Of `job_param`.
-    pub job_param: Option<Template>,
-}
-
-impl Route {
-    /// What the event `exe_done` of a job of this route is sure to hold, secrets included.
-    #[must_use]
-    pub fn exe_done_params(&self) -> Params {
-        let text = |name: &Name| Value::String(name.to_string());
-        [
-            ("router", text(&self.router)),
-            ("trigger", text(&self.trigger)),
-            ("selector", text(&self.selector)),
-            ("task", text(&self.task)),
-            ("executor", text(&self.executor)),
-            ("select_param", Value::Object(self.select_param.as_ref().clone())),
-            ("job_param", Value::Object(self.job_param.as_ref().clone())),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
-    }
-}
-
 /// All routers, found by trigger.
 #[derive(Default)]
 pub struct Workflow {
     routes: HashMap<Name, Vec<Arc<Route>>>,
+    /// Of the triggers with many routes.
+    indexes: HashMap<Name, RouteIndex>,
 }
 
 impl Workflow {
@@ -88,7 +43,7 @@ impl Workflow {
         for route in routes {
             by_trigger.entry(route.trigger.clone()).or_default().push(Arc::new(route));
         }
-        Self { routes: by_trigger }
+        Self { routes: by_trigger, indexes: HashMap::new() }
     }
 
     /// The tasks of the routers that name this trigger, in the order in which they were written. The cost does
@@ -96,6 +51,29 @@ impl Workflow {
     #[must_use]
     pub fn routes(&self, trigger: &str) -> &[Arc<Route>] {
         self.routes.get(trigger).map_or(&[], Vec::as_slice)
+    }
+
+    /// Prepares that an event finds the routes that it can match without a question about each. `selectors`: those of
+    /// the same plan, by name.
+    pub fn index(&mut self, selectors: &HashMap<Name, Arc<dyn Selector>>) {
+        let of = |(trigger, routes): (&Name, &Vec<Arc<Route>>)| {
+            Some((trigger.clone(), RouteIndex::of(routes, selectors)?))
+        };
+        self.indexes = self.routes.iter().filter_map(of).collect();
+    }
+
+    /// The routes that an event of this trigger can match, in the order in which they were written: those that are not
+    /// among them it cannot match, and nobody is asked about them. With an index, the cost does not depend on how many
+    /// they are.
+    #[must_use]
+    pub fn candidates(&self, trigger: &str, event: &TriggerParam) -> Vec<Arc<Route>> {
+        let routes = self.routes(trigger);
+        match self.indexes.get(trigger) {
+            None => routes.to_vec(),
+            Some(index) => {
+                index.candidates(event).into_iter().filter_map(|at| routes.get(at).cloned()).collect()
+            }
+        }
     }
 
     /// The route of this task, if there is one.

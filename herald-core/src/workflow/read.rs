@@ -5,7 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::model::{KnownComponents, Route, Templates, Workflow};
+use super::model::{KnownComponents, Workflow};
+use super::route::{Route, Templates};
 use super::{cycle, policy};
 use crate::component::spec::Description;
 use crate::event::activation::{INTERNAL, Name};

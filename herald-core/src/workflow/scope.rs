@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::model::Route;
+use super::route::Route;
 use crate::event::activation::Name;
 use crate::event::trigger_param::TriggerParam;
 use crate::template::{PublishedSource, Scope};

@@ -1,10 +1,23 @@
 //! Routers from code and from YAML; presets and their priorities; what is wrong with them.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use herald_core::activation::{Activation, Name};
+use herald_core::clock::SystemClock;
+use herald_core::dispatcher::{Dispatcher, Setup, explain};
 use herald_core::herald::{Herald, StartError};
+use herald_core::journal::{Decision, MemoryJournal, Record, SelectorResult};
+use herald_core::param::{Params, lookup, same};
+use herald_core::plan::{Limits, Plan};
+use herald_core::selector::{Answer, Question, RequiredValue, Selector};
+use herald_core::trigger::ComponentError;
+use herald_core::trigger_param::TriggerParam;
 use herald_core::workflow::{KnownComponents, Router, read};
 use serde_json::{Value, json};
 
-use crate::doubles::{Worker, Yes};
+use crate::doubles::{Holds, Odd, Worker, Yes, activate, params};
 use crate::triggers::Quiet;
 
 fn known() -> KnownComponents<'static> {
@@ -99,6 +112,183 @@ fn routes_are_found_by_trigger() {
     assert_eq!(workflow.routes("t").len(), 10);
     assert_eq!(workflow.routes("nobody").len(), 0);
     assert_eq!(workflow.all().count(), 1000);
+}
+
+/// Matches when `at` has the value `value`.
+struct Wants;
+
+#[async_trait]
+impl Selector for Wants {
+    fn requires(&self, select_param: &Params) -> Option<RequiredValue> {
+        let path = select_param.get("at")?.as_str()?.to_owned();
+        Some(RequiredValue { path, value: select_param.get("value")?.clone() })
+    }
+
+    async fn select(&self, _: &Question) -> Result<Answer, ComponentError> {
+        unreachable!("nobody asks");
+    }
+}
+
+#[test]
+fn an_event_finds_all_routes_that_it_can_match_and_no_others_that_can_be_looked_up() {
+    let values =
+        json!([null, true, false, 5, 5.5, "5", "", "true", "null", [5], {"a": 5}, -0.0, 1e300, "main"]);
+    let values = values.as_array().unwrap();
+    let mut routers = serde_json::Map::new();
+    for n in 0..3 {
+        for (v, value) in values.iter().enumerate() {
+            for path in ["a", "b/c", "l/1"] {
+                let select = json!({"at": path, "value": value});
+                let router = json!({"trigger": "t", "selector": "wants", "task": {"k": "work"}, "select_param": select});
+                routers.insert(format!("{n}{v}{path}"), router);
+            }
+        }
+    }
+    let of_any = json!({"trigger": "t", "selector": "yes", "task": {"k": "work"}});
+    routers.insert("any".to_owned(), of_any);
+    let template = json!({"at": "a", "value": "{{ trigger_param.x }}"});
+    let filled_in =
+        json!({"trigger": "t", "selector": "wants", "task": {"k": "work"}, "select_param": template});
+    routers.insert("filled".to_owned(), filled_in);
+    let known = KnownComponents {
+        selectors: [("wants".to_owned(), None), ("yes".to_owned(), None)].into(),
+        ..known()
+    };
+    let (mut workflow, problems) = read(&Value::Object(routers), &json!(null), &known);
+    assert!(problems.is_empty(), "{problems:?}");
+    let all = workflow.candidates("t", &TriggerParam::default());
+    assert_eq!(all.len(), workflow.routes("t").len(), "without an index all are asked");
+    let selectors: HashMap<Name, Arc<dyn Selector>> =
+        [(Name::from("wants"), Arc::new(Wants) as Arc<dyn Selector>), ("yes".into(), Arc::new(Yes))].into();
+    workflow.index(&selectors);
+
+    let events = values.iter().map(|value| json!({"a": value, "b": {"c": value}, "l": [0, value]}));
+    let more =
+        [json!({}), json!({"a": 5.0}), json!({"a": 50e-1, "b": 5}), json!({"a": 0}), json!({"l": ["main"]})];
+    for event in events.chain(more) {
+        let event = event.as_object().unwrap();
+        let may_match = |select: &Params| {
+            let Some(value) = select.get("value").filter(|value| !value.is_array() && !value.is_object())
+            else {
+                return true;
+            };
+            lookup(event, select["at"].as_str().unwrap()).is_some_and(|found| same(found, value))
+        };
+        let expected = workflow
+            .routes("t")
+            .iter()
+            .filter(|route| &*route.router == "filled" || may_match(&route.select_param));
+        let expected: Vec<&str> = expected.map(|route| &*route.router).collect();
+        let found = workflow.candidates("t", &event.clone().into());
+        let found: Vec<&str> = found.iter().map(|route| &*route.router).collect();
+        assert_eq!(found, expected, "{event:?}");
+        assert!(expected.len() < workflow.routes("t").len());
+    }
+}
+
+/// As [`Holds`], and asked again without harm.
+struct Again(Holds);
+
+#[async_trait]
+impl Selector for Again {
+    fn can_be_asked_again(&self, _: &Params) -> bool {
+        true
+    }
+
+    async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
+        let Answer { yes, .. } = self.0.select(question).await?;
+        Ok(Answer { yes, why: format!("it {}", if yes { "holds" } else { "does not hold" }).into() })
+    }
+}
+
+/// Four routers of which each answer is recorded, and many whose no is not.
+fn plan_of_many() -> Arc<Plan> {
+    let mut routers = serde_json::Map::new();
+    let mut add = |name: String, selector: &str, select: Value| {
+        let router =
+            json!({"trigger": "t", "selector": selector, "task": {"k": "work"}, "select_param": select});
+        routers.insert(name, router);
+    };
+    add("yes".to_owned(), "again", json!({"n": 1}));
+    add("once".to_owned(), "once", json!({"n": 2}));
+    add("filled".to_owned(), "again", json!({"n": "{{ trigger_param.n + 1 }}"}));
+    add("error".to_owned(), "odd", json!({}));
+    for n in 0..1002 {
+        add(format!("no{n}"), "again", json!({"n": 2, "x": n}));
+    }
+    let known = KnownComponents {
+        selectors: ["again", "once", "odd"].map(|name| (name.to_owned(), None)).into(),
+        ..known()
+    };
+    let (workflow, problems) = read(&Value::Object(routers), &json!(null), &known);
+    assert!(problems.is_empty(), "{problems:?}");
+    Arc::new(Plan {
+        workflow,
+        selectors: [
+            ("again".into(), Arc::new(Again(Holds)) as Arc<dyn Selector>),
+            ("once".into(), Arc::new(Holds) as _),
+            ("odd".into(), Arc::new(Odd("error")) as _),
+        ]
+        .into(),
+        executors: [("work".into(), Arc::new(Worker::default()) as _)].into(),
+        ..Plan::default()
+    })
+}
+
+/// What is recorded of an event.
+async fn recorded_of(plan: &Arc<Plan>, event: Value) -> (Arc<Activation>, Vec<Decision>) {
+    let journal = Arc::new(MemoryJournal::keeping(100));
+    let setup = Setup {
+        plan: plan.clone(),
+        ..Setup::new(Plan::default(), Limits::default(), journal.clone(), Arc::new(SystemClock))
+    };
+    let dispatcher = Dispatcher::start(setup);
+    activate(dispatcher.handle(), event).await;
+    dispatcher.handle().idle().await;
+    dispatcher.stop(std::time::Duration::ZERO, std::future::pending()).await;
+    let (mut accepted, mut routed) = (None, None);
+    for record in journal.records() {
+        match record {
+            Record::Accepted { activation, .. } => accepted = Some(Arc::new(activation)),
+            Record::Routed { decisions, .. } => routed = Some(decisions),
+            _ => {}
+        }
+    }
+    (accepted.unwrap(), routed.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_that_can_be_asked_for_again_is_not_recorded_and_explained_all_the_same() {
+    let plan = plan_of_many();
+    let (activation, recorded) = recorded_of(&plan, json!({"n": 1})).await;
+    let names: Vec<&str> = recorded.iter().map(|decision| &*decision.router).collect();
+    assert_eq!(names, ["yes", "once", "filled", "error"], "what cannot be asked for again is recorded");
+
+    let gone = Decision { router: "gone".into(), ..recorded[0].clone() };
+    let recorded: Vec<Decision> = recorded.into_iter().chain([gone]).collect();
+    let all = explain(&plan, &activation, recorded.clone(), None).await;
+    assert_eq!((all.decisions.len(), all.left_out), (4 + 1000 + 1, 2));
+    assert!(all.decisions.iter().take(4).all(|one| !one.asked_again));
+    assert_eq!(&*all.decisions.last().unwrap().decision.router, "gone");
+    for (router, why, asked_again) in [
+        ("yes", Some("it holds"), false),
+        ("once", Some(""), false),
+        ("no1001", Some("it does not hold"), true),
+        ("gone", Some("it holds"), false),
+        ("nobody", None, false),
+    ] {
+        let of_one = explain(&plan, &activation, recorded.clone(), Some(router)).await;
+        let found = of_one.decisions.first().map(|one| (&*one.decision.why, one.asked_again));
+        assert_eq!(found, why.map(|why| (why, asked_again)), "{router}");
+        assert!(of_one.decisions.len() < 2 && of_one.left_out == 0, "{router}");
+    }
+    // With another configuration it would match: what was no stays no.
+    let trigger_param = Arc::new(params(json!({"n": 2, "x": 7})).into());
+    let other = Arc::new(Activation { trigger_param, ..(*activation).clone() });
+    let then = explain(&plan, &other, Vec::new(), Some("no7")).await;
+    let Decision { said, why, .. } = &then.decisions[0].decision;
+    let expected = "it did not match; with the configuration of now it would: it holds";
+    assert_eq!((*said, &**why), (SelectorResult::NoMatch, expected));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use herald_core::activation::{EventSink, INTERNAL, NewEvent};
+use herald_core::dispatcher::{Explained, explain};
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -23,14 +24,31 @@ use super::trial::rehearsed;
 use herald_control::model;
 
 /// One event, and for each router of its trigger whether the selector matched, and why
-#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath),
+#[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath, ExplainQuery),
     responses((status = 200, description = "The event.", body = model::EventResource), CommonErrors, UnknownId))]
 pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     EventInPath { id }: EventInPath,
+    Asked(query): Asked<ExplainQuery>,
 ) -> HandlerResult<Json<model::EventResource>> {
-    let event = api.history.event(&id).await?;
-    event.map(|event| Json(resources::event(event))).ok_or_else(|| ErrorResponse::unknown("event", &id))
+    let mut event = api.history.event(&id).await?.ok_or_else(|| ErrorResponse::unknown("event", &id))?;
+    let recorded = std::mem::take(&mut event.decisions);
+    // What was sealed with another key cannot be asked about again.
+    let past = api.history.activation(&event.id).await.ok().flatten();
+    let explained = match past.filter(|_| event.routed_at.is_some()) {
+        Some(past) => explain(&api.view().plan, &Arc::new(past), recorded, query.router.as_deref()).await,
+        None => Explained::recorded(recorded),
+    };
+    Ok(Json(resources::event(event, explained)))
+}
+
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExplainQuery {
+    /// Only what the selectors of this router said.
+    #[param(max_length = 200)]
+    router: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -45,6 +63,13 @@ pub(crate) struct ReplayQuery {
     #[expect(dead_code, reason = "described here, and read by `CommandAct`")]
     #[param(max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
+}
+
+impl ExplainQuery {
+    /// About one router.
+    pub(crate) fn of(router: &str) -> Self {
+        Self { router: Some(router.to_owned()) }
+    }
 }
 
 impl ReplayQuery {

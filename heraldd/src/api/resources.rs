@@ -6,7 +6,8 @@ use herald_control::model::{
 };
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
-use herald_core::journal::{Decision as Decided, SelectorResult};
+use herald_core::dispatcher::{Explained, ExplainedDecision};
+use herald_core::journal::SelectorResult;
 use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
@@ -98,7 +99,7 @@ pub(super) fn attempt(view: AttemptView) -> AttemptResource {
 }
 
 /// An event.
-pub(super) fn event(view: EventView) -> EventResource {
+pub(super) fn event(view: EventView, explained: Explained) -> EventResource {
     EventResource {
         id: text(&view.id),
         trigger: text(&view.trigger),
@@ -106,7 +107,8 @@ pub(super) fn event(view: EventView) -> EventResource {
         chain_depth: view.chain_depth,
         accepted_at: view.accepted_at.to_string(),
         routed_at: time(view.routed_at),
-        decisions: view.decisions.into_iter().map(decision).collect(),
+        decisions: explained.decisions.into_iter().map(decision).collect(),
+        decisions_left_out: explained.left_out,
         by: view.by.map(actor),
     }
 }
@@ -123,7 +125,8 @@ pub(super) fn actor(actor: Actor) -> RecordedActor {
 }
 
 /// What a selector answered.
-pub(super) fn decision(decided: Decided) -> DecisionResource {
+pub(super) fn decision(explained: ExplainedDecision) -> DecisionResource {
+    let ExplainedDecision { decision: decided, asked_again } = explained;
     let answer = match decided.said {
         SelectorResult::Match => "yes",
         SelectorResult::NoMatch => "no",
@@ -136,6 +139,7 @@ pub(super) fn decision(decided: Decided) -> DecisionResource {
         answer: answer.to_owned(),
         why: decided.why.into_owned(),
         job_id: decided.job_id.as_ref().map(text),
+        asked_again,
     }
 }
 

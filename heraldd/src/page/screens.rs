@@ -18,6 +18,7 @@ use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
 use crate::api::caller::ApiCaller;
 use crate::api::event_list::EventsQuery;
+use crate::api::events::ExplainQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::graph::GraphQuery;
 use crate::api::id::{EventInPath, JobInPath};
@@ -77,7 +78,8 @@ pub(super) async fn job(
 ) -> HandlerResult<Response> {
     let job = api_jobs::one(State(api.clone()), id).await?.0;
     let event = EventInPath { id: job.summary.event_id.clone() };
-    let event = api_events::one(State(api.clone()), event).await.ok().map(|event| event.0);
+    let about = Asked(ExplainQuery::of(&job.summary.router));
+    let event = api_events::one(State(api.clone()), event, about).await.ok().map(|event| event.0);
     let log = job_log::read(&api, &job, asked).await;
     // A log may be long.
     let shown = tokio::task::spawn_blocking(move || {
@@ -95,8 +97,13 @@ pub(super) async fn events(
     Ok(visit.screen(&api, |frame| screens::events::screen(frame, &page)))
 }
 
-pub(super) async fn event(State(api): ApiState, visit: Visit, id: EventInPath) -> HandlerResult<Response> {
-    let event = api_events::one(State(api.clone()), id).await?.0;
+pub(super) async fn event(
+    State(api): ApiState,
+    visit: Visit,
+    id: EventInPath,
+    query: Asked<ExplainQuery>,
+) -> HandlerResult<Response> {
+    let event = api_events::one(State(api.clone()), id, query).await?.0;
     Ok(visit.screen(&api, |frame| screens::event::screen(frame, &event)))
 }
 

@@ -67,6 +67,10 @@ struct ExceptMap;
 
 #[async_trait]
 impl Selector for ExceptMap {
+    fn can_be_asked_again(&self, _select_param: &Params) -> bool {
+        true
+    }
+
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         Ok(decide(|key| question.trigger_param.lookup(key), &question.select_param))
     }

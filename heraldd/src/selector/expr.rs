@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_core::param::Params;
-use herald_core::selector::{Answer, Question, Selector};
+use herald_core::selector::{Answer, Question, RequiredValue, Selector};
 use herald_core::spec::{CheckError, Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use herald_expression::{Compiled, Evaluated};
@@ -88,9 +88,18 @@ impl Expr {
 
 #[async_trait]
 impl Selector for Expr {
+    fn requires(&self, select_param: &Params) -> Option<RequiredValue> {
+        let (path, text) = self.compiled(source(select_param).ok()?).ok()?.required_text(select_param)?;
+        Some(RequiredValue { path, value: Value::from(text) })
+    }
+
+    fn can_be_asked_again(&self, select_param: &Params) -> bool {
+        let compiled = source(select_param).and_then(|source| self.compiled(source));
+        compiled.is_ok_and(|compiled| !compiled.depends_on_time())
+    }
+
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
-        let source = question.select_param.get("expr").and_then(Value::as_str);
-        let compiled = self.compiled(source.ok_or_else(|| ComponentError::new("`expr` is missing"))?)?;
+        let compiled = self.compiled(source(&question.select_param)?)?;
         let (trigger_param, select_param) = (question.trigger_param.clone(), question.select_param.clone());
         let steps = compiled.steps(&trigger_param, &select_param);
         if steps <= AT_ONCE {
@@ -119,6 +128,11 @@ impl Selector for Expr {
             }
         }
     }
+}
+
+fn source(select_param: &Params) -> Result<&str, ComponentError> {
+    let source = select_param.get("expr").and_then(Value::as_str);
+    source.ok_or_else(|| ComponentError::new("`expr` is missing"))
 }
 
 fn evaluate(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald_core::param::{Params, lookup};
-use herald_core::selector::{Answer, Question, Selector};
+use herald_core::selector::{Answer, Question, RequiredValue, Selector};
 use herald_core::spec::{Description, OptionKind, OptionSpec, SelectorType};
 use herald_core::trigger::ComponentError;
 use serde_json::Value;
@@ -60,6 +60,15 @@ struct MatchMap;
 
 #[async_trait]
 impl Selector for MatchMap {
+    fn requires(&self, select_param: &Params) -> Option<RequiredValue> {
+        let path = select_param.get("match_key")?.as_str()?.to_owned();
+        Some(RequiredValue { path, value: select_param.get("match_value")?.clone() })
+    }
+
+    fn can_be_asked_again(&self, _select_param: &Params) -> bool {
+        true
+    }
+
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         Ok(decide(|key| question.trigger_param.lookup(key), &question.select_param))
     }
@@ -160,6 +169,21 @@ mod tests {
             (json!({}), None),
         ] {
             assert_eq!(prove(&known, &params(select.clone())), proof, "{select}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_required_where_one_is_given() {
+        for (select, requires) in [
+            (json!({"match_key": "a/b", "match_value": "x"}), Some(("a/b", json!("x")))),
+            (json!({"match_key": "a", "match_value": null}), Some(("a", json!(null)))),
+            (json!({"match_key": "a"}), None),
+            (json!({"match_value": "x"}), None),
+            (json!({"match_key": 7, "match_value": "x"}), None),
+        ] {
+            let required = MatchMap.requires(&params(select.clone()));
+            let expected = requires.map(|(path, value)| RequiredValue { path: path.to_owned(), value });
+            assert_eq!(required, expected, "{select}");
         }
     }
 

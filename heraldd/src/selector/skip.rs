@@ -50,6 +50,10 @@ struct Skip;
 
 #[async_trait]
 impl Selector for Skip {
+    fn can_be_asked_again(&self, _select_param: &Params) -> bool {
+        true
+    }
+
     async fn select(&self, question: &Question) -> Result<Answer, ComponentError> {
         Ok(decide(&question.trigger_param, &question.select_param))
     }

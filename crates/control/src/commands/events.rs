@@ -49,6 +49,9 @@ pub struct Explain {
     daemon: DaemonSocket,
     /// The event's id, or that of a job that it created; a unique part of either, `last` or `last:ROUTER`
     id: String,
+    /// Only what the selectors of this router said
+    #[arg(long, value_name = "NAME")]
+    router: Option<String>,
     #[command(flatten)]
     ids: IdLength,
     /// Print JSON: the response of the API
@@ -173,7 +176,10 @@ pub fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
 /// Carries it out.
 #[must_use]
 pub fn explain(arguments: &Explain) -> CommandOutput {
-    let path = format!("/v1/events/{}", step(&arguments.id));
+    let mut path = format!("/v1/events/{}", step(&arguments.id));
+    if let Some(router) = &arguments.router {
+        path.push_str(&format!("?router={}", step(router)));
+    }
     let said = match arguments.daemon.ask(Method::GET, &path, None) {
         Ok(said) => said,
         Err(answer) => return answer,
@@ -186,7 +192,9 @@ pub fn explain(arguments: &Explain) -> CommandOutput {
         Err(error) => return CommandOutput::unexpected(&error),
     };
     if event.decisions.is_empty() {
-        let what = if event.routed_at.is_some() {
+        let what = if event.routed_at.is_some() && arguments.router.is_some() {
+            format!("no such router has the trigger \"{}\"", event.trigger)
+        } else if event.routed_at.is_some() {
             format!("no router has the trigger \"{}\"", event.trigger)
         } else {
             "the selectors are still being evaluated".to_owned()
@@ -200,22 +208,31 @@ pub fn explain(arguments: &Explain) -> CommandOutput {
             decision.selector.clone(),
             decision.answer.clone(),
             decision.job_id.as_ref().map_or_else(|| "-".to_owned(), |id| arguments.ids.of(id)),
-            decision.why.clone(),
+            if decision.asked_again {
+                format!("{} (asked again)", decision.why)
+            } else {
+                decision.why.clone()
+            },
         ]
     };
     let rows: Vec<table::Row<6>> = event.decisions.iter().map(row).collect();
     let head = ["ROUTER", "TASK", "SELECTOR", "MATCHED", "JOB", "REASON"];
     let terminal = Terminal::of(&std::io::stdout());
-    CommandOutput::good(table::painted(
-        head,
-        &rows,
-        &terminal,
-        LastColumn::Below,
-        |column, text| match column {
-            3 => status_style(text),
-            _ => Style::new(),
-        },
-    ))
+    let table = table::painted(head, &rows, &terminal, LastColumn::Below, |column, text| match column {
+        3 => status_style(text),
+        _ => Style::new(),
+    });
+    CommandOutput { remarks: remarks_on(&event), ..CommandOutput::good(table) }
+}
+
+/// What the table does not say by itself.
+fn remarks_on(event: &model::EventResource) -> String {
+    match event.decisions_left_out {
+        0 => String::new(),
+        count => {
+            format!("{count} more tasks did not match and are left out; --router NAME shows those of one")
+        }
+    }
 }
 
 #[cfg(test)]

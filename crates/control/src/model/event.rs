@@ -28,6 +28,10 @@ pub struct EventResource {
     pub routed_at: Option<String>,
     /// For every task of every router that names the trigger, what its selector said.
     pub decisions: Vec<DecisionResource>,
+    /// How many more tasks there are that the event did not match either: they are left out of a long list. `router`
+    /// asks about one.
+    #[serde(default)]
+    pub decisions_left_out: usize,
     /// Who or what caused it; null where that is not known.
     #[serde(default)]
     pub by: Option<RecordedActor>,
@@ -49,6 +53,10 @@ pub struct DecisionResource {
     pub why: String,
     /// The job that came of a yes.
     pub job_id: Option<String>,
+    /// Whether the selector was asked again just now, with the configuration of now: a no that follows from the event
+    /// alone is not stored.
+    #[serde(default)]
+    pub asked_again: bool,
 }
 
 /// What an event would start.

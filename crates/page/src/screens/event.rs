@@ -26,7 +26,12 @@ pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
                 h2 { "Why and why not" }
                 @if event.routed_at.is_none() { p.soft { "The selectors are being asked." } }
                 @else if event.decisions.is_empty() { p.empty { "No router names this trigger, so it created no job." } }
-                @else { (decisions(frame, &event.decisions)) }
+                @else {
+                    (decisions(frame, &event.decisions))
+                    @if event.decisions_left_out > 0 {
+                        p.soft { (event.decisions_left_out) " more tasks did not match and are left out. " code { "heraldd explain " (event.id) " --router NAME" } " asks about one router." }
+                    }
+                }
             }
             (elements::acts(may_replay, &[replay_act(frame, &event.id)]))
             section #values.folds data-part { (elements::values("Parameters", &event.trigger_param)) }
@@ -44,7 +49,7 @@ fn decisions(frame: &Frame<'_>, decisions: &[DecisionResource]) -> Markup {
                 td.name { bdi { (one.task) } }
                 td.name { bdi { (one.selector) } }
                 td { (elements::status(&one.answer)) }
-                td.text { bdi { (one.why) } }
+                td.text { bdi { (one.why) } @if one.asked_again { " " span.soft { "asked again" } } }
                 td { @match &one.job_id { Some(id) => { (elements::job_link(frame, id)) }, None => { span.soft { "no job" } } } }
             } } }
         } }

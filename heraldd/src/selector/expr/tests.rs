@@ -153,3 +153,24 @@ fn the_wait_for_a_thread_does_not_count() {
         busy.await.unwrap();
     });
 }
+
+#[test]
+fn what_it_requires_and_whether_it_can_be_asked_again() {
+    for (expr, requires, again) in [
+        ("trigger_param.a == 'x' && trigger_param.b", Some(("a", "x")), true),
+        ("trigger_param.a == 'x' || trigger_param.b", None, true),
+        (
+            "seconds_since(trigger_param.at) < 5.0 && trigger_param.a == select_param.x",
+            Some(("a", "y")),
+            false,
+        ),
+        ("not an expression", None, false),
+    ] {
+        let select = params(json!({"expr": expr, "x": "y"}));
+        let required = Expr::default().requires(&select);
+        let expected =
+            requires.map(|(path, text)| RequiredValue { path: path.to_owned(), value: text.into() });
+        assert_eq!(required, expected, "{expr}");
+        assert_eq!(Expr::default().can_be_asked_again(&select), again, "{expr}");
+    }
+}

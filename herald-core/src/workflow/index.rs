@@ -1,0 +1,86 @@
+//! Which routes of a trigger an event can match, found without asking about each: by the values that their selectors
+//! require.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::route::Route;
+use crate::component::selector::{RequiredValue, Selector};
+use crate::event::activation::Name;
+use crate::event::trigger_param::TriggerParam;
+use crate::value::param::number_key;
+
+/// A trigger with fewer routes is asked about all of them: that costs no more, and says more in the log.
+const FEWEST: usize = 64;
+
+/// A value that can be looked up. Lists and maps cannot.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum ValueKey {
+    Null,
+    Bool(bool),
+    Number(String),
+    Text(String),
+}
+
+impl ValueKey {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(Self::Null),
+            Value::Bool(value) => Some(Self::Bool(*value)),
+            Value::Number(number) => Some(Self::Number(number_key(number))),
+            Value::String(text) => Some(Self::Text(text.clone())),
+            Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
+/// The routes of one trigger, by their places in its list.
+#[derive(Debug, Default)]
+pub(super) struct RouteIndex {
+    /// Those that any event may match.
+    of_any: Vec<usize>,
+    /// Those that require a value, by where it is to be found and by the value.
+    by_path: HashMap<String, HashMap<ValueKey, Vec<usize>>>,
+}
+
+impl RouteIndex {
+    /// `None` where asking about all of them is as good.
+    pub(super) fn of(routes: &[Arc<Route>], selectors: &HashMap<Name, Arc<dyn Selector>>) -> Option<Self> {
+        if routes.len() < FEWEST {
+            return None;
+        }
+        let mut index = Self::default();
+        for (at, route) in routes.iter().enumerate() {
+            match required(route, selectors) {
+                Some((path, key)) => {
+                    index.by_path.entry(path).or_default().entry(key).or_default().push(at);
+                }
+                None => index.of_any.push(at),
+            }
+        }
+        (!index.by_path.is_empty()).then_some(index)
+    }
+
+    /// The places of the routes that the event may match, in order. All others it cannot match.
+    pub(super) fn candidates(&self, event: &TriggerParam) -> Vec<usize> {
+        let mut places = self.of_any.clone();
+        for (path, by_value) in &self.by_path {
+            let key = event.lookup(path).and_then(ValueKey::of);
+            places.extend(key.and_then(|key| by_value.get(&key)).into_iter().flatten());
+        }
+        places.sort_unstable();
+        places
+    }
+}
+
+/// What an event must hold for this route, where that can be looked up. What a template fills in is known only with
+/// the event.
+fn required(route: &Route, selectors: &HashMap<Name, Arc<dyn Selector>>) -> Option<(String, ValueKey)> {
+    if route.templates.as_ref().is_some_and(|templates| templates.select_param.is_some()) {
+        return None;
+    }
+    let RequiredValue { path, value } = selectors.get(&route.selector)?.requires(&route.select_param)?;
+    Some((path, ValueKey::of(&value)?))
+}
