@@ -158,8 +158,9 @@ pub trait Executor: Any + Send + Sync {
         Err(Failure { kind: FailureKind::Lost, ..Failure::new("Herald stopped while the job was running") })
     }
 
-    /// Whether [`Executor::execute`] is over within microseconds and waits for nothing. The dispatcher then runs
-    /// it on its own loop, which saves the job a task of its own.
+    /// Whether [`Executor::execute`] is over within microseconds, waits for nothing, and has no effect but its result.
+    /// The dispatcher then runs it on its own loop, which saves the job a task of its own, and without waiting for the
+    /// record of its start: should that be lost, nothing has happened yet.
     fn is_instant(&self) -> bool {
         false
     }

@@ -18,9 +18,13 @@ use crate::journal::{JournalError, Record, Records};
 /// How long to wait before the journal is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How long records that nobody waits for may wait for others that somebody waits for, so that the disk is synced once
+/// for both. A crash meanwhile is one before they were written: an event is asked about again, a job is lost.
+const COMPANY: Duration = Duration::from_millis(2);
+
 /// How many batches may be on their way into the journal. One is being synced while the next ones gather, and those are
 /// synced together.
-const MOST_WRITING: usize = 4;
+const MOST_WRITING: usize = 32;
 
 /// A batch that the journal did not record.
 struct FailedBatch {
@@ -47,11 +51,38 @@ impl Engine {
         writing.chain(&mut self.incoming)
     }
 
+    /// Whether all that is to be recorded waits for company. The first of it says how long.
+    pub(super) fn waits_for_company(&self) -> bool {
+        self.lazy_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether nobody waits for what is to be recorded: no sender for an answer, no job for its start, no event for its
+    /// jobs, nobody for an end.
+    fn is_lazy(&self) -> bool {
+        let waits = |act: &Act| match act {
+            Act::Log(job, _) => self.watched.contains_key(&job.trigger_id),
+            _ => true,
+        };
+        self.journal.is_durable()
+            && matches!(self.phase, Phase::Open)
+            && self.held.is_none()
+            && self.incoming.is_empty()
+            && !self.records.is_empty()
+            && !self.acts.iter().any(waits)
+    }
+
     /// Sends the records of this turn to the journal.
     pub(super) async fn begin_write(&mut self) {
         if !self.may_write() || self.held_until().is_some_and(|until| Instant::now() < until) {
             return;
         }
+        if self.is_lazy() {
+            self.lazy_until.get_or_insert_with(|| Instant::now() + COMPANY);
+            if self.waits_for_company() {
+                return;
+            }
+        }
+        self.lazy_until = None;
         let transitions = self.records.len();
         self.record_incoming();
         let batch =
@@ -145,6 +176,7 @@ impl Engine {
             self.records.clear();
             self.acts.clear();
         }
+        self.lazy_until = None;
         self.held = Some((error.0, Instant::now() + RETRY));
     }
 
@@ -179,6 +211,7 @@ impl Engine {
 
     /// Whether nothing is on its way into the journal, or waits to be acted on.
     pub(super) fn all_is_done(&self) -> bool {
-        self.writing.is_empty() && self.written.is_empty() && self.acts.is_empty() && self.answered.is_empty()
+        let is_written = self.writing.is_empty() && self.lazy_until.is_none();
+        is_written && self.written.is_empty() && self.acts.is_empty() && self.answered.is_empty()
     }
 }

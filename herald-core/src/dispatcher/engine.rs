@@ -67,6 +67,10 @@ pub(super) struct Engine {
     /// Events about ends of jobs that no history keeps, until they are routed.
     pub(super) about_unkept: HashSet<Name>,
     pub(super) acts: Vec<Act>,
+    /// Jobs that have started and are over at once.
+    pub(super) at_once: Vec<Name>,
+    /// Until when records that nobody waits for may wait for company on their way into the journal.
+    pub(super) lazy_until: Option<Instant>,
     /// Answers that came at once, by event, to be turned into jobs in the next turn.
     pub(super) answered: VecDeque<(Arc<Activation>, Vec<Answered>)>,
     /// Why the journal could not record, and when it is tried again.
@@ -112,6 +116,8 @@ impl Engine {
             lost_events: HashMap::new(),
             about_unkept: HashSet::new(),
             acts: Vec::new(),
+            at_once: Vec::new(),
+            lazy_until: None,
             answered: VecDeque::new(),
             held: None,
             phase: Phase::Open,
@@ -186,12 +192,25 @@ impl Engine {
         }
         self.fire_due_timers();
         self.end_grace();
-        self.schedule();
+        self.start_jobs().await;
         self.begin_write().await;
         self.act().await;
         self.tell_room_and_idle();
         // A turn may be long: the connections that share this thread come next.
         tokio::task::yield_now().await;
+    }
+
+    /// Starts what can start. Jobs that are over at once make room for others.
+    async fn start_jobs(&mut self) {
+        for _ in 0..BUSY_TURNS {
+            self.schedule();
+            if self.at_once.is_empty() {
+                return;
+            }
+            for id in std::mem::take(&mut self.at_once) {
+                self.execute(&id).await;
+            }
+        }
     }
 
     /// Waits for events, for the journal, for the end of the grace, for the next try at the journal, or for a job whose
@@ -201,7 +220,9 @@ impl Engine {
         let retry = self.held_until();
         let timer = self.board.timers.next();
         let pause = self.board.paused.next_end(self.now);
-        let until = grace.into_iter().chain(retry).chain(timer).chain(pause).min();
+        // What cannot be written now waits for the journal, not for company.
+        let lazy = self.lazy_until.filter(|_| self.held.is_none() && self.may_write());
+        let until = grace.into_iter().chain(retry).chain(timer).chain(pause).chain(lazy).min();
         let takes_more = self.may_write();
         let writing = self.writing.front_mut();
         let written = tokio::select! {
@@ -217,7 +238,7 @@ impl Engine {
         let records = !(self.records.is_empty() && self.incoming.is_empty() && self.acts.is_empty());
         !self.answered.is_empty()
             || !self.written.is_empty()
-            || (records && self.held.is_none() && self.may_write())
+            || (records && self.held.is_none() && self.may_write() && !self.waits_for_company())
     }
 
     fn take(&mut self, event: Event) {

@@ -194,6 +194,11 @@ impl Engine {
                 let wait = entry.retry_wait.take().unwrap_or(wait);
                 self.enqueue_later(id, wait);
             }
+            Effect::Execute { .. }
+                if entry.executor.is_instant() && !entry.resumed && entry.broken.is_none() =>
+            {
+                self.at_once.push(id.clone());
+            }
             Effect::Execute { .. } => self.acts.push(Act::Execute(id.clone())),
             // Nothing is recorded before it, so it does not wait for a journal that fails.
             Effect::AskToStop => self.board.ask_to_stop(id),

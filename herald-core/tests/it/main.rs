@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod attempts;
+mod company;
 mod crashes;
 mod dispatching;
 mod doubles;

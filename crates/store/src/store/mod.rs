@@ -2,6 +2,7 @@
 //! history when there is time, or when somebody asks. Questions have a connection of their own and never delay either.
 
 mod cursors;
+mod gathering;
 mod indexer;
 mod keys;
 mod progress;
@@ -32,6 +33,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 
+use gathering::{Gathering, RecordBatch};
 use indexer::{CaughtUp, Indexer};
 use progress::{Progress, TooFarBehind};
 use quick_check::QuickCheck;
@@ -56,13 +58,6 @@ const CHANNEL: usize = 64;
 const GROUP: usize = 4 << 20;
 /// How long a question waits for what was recorded just before it.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-struct RecordBatch {
-    records: Records,
-    /// How many failures its sender knew of.
-    failures: u64,
-    reply: oneshot::Sender<Result<(), JournalError>>,
-}
 
 /// The journal and the history.
 pub struct JournalStore {
@@ -124,6 +119,7 @@ impl JournalStore {
             progress: progress.clone(),
             unindexed: unindexed.clone(),
             failures: 0,
+            gathering: Gathering::default(),
         };
         let threads = vec![
             thread("journal", move || writer.run(&receiver))?,
@@ -289,6 +285,7 @@ struct JournalWriter {
     unindexed: Arc<Unindexed>,
     /// Batches whose senders knew of fewer failures are refused: they follow one that was not written.
     failures: u64,
+    gathering: Gathering,
 }
 
 impl Drop for JournalWriter {
@@ -318,6 +315,7 @@ impl JournalWriter {
         batches: &Receiver<RecordBatch>,
     ) -> (Vec<RecordBatch>, Result<(), JournalError>) {
         let (mut group, mut frames) = (vec![first], Frames::default());
+        self.gathering.wait(&mut group, batches);
         let mut encoded =
             self.progress.make_way().map_err(|error| JournalError(format!("the journal: {error}")));
         let mut done = 0;

@@ -1,0 +1,109 @@
+//! Batches that are written together: how long the first one waits for the others.
+
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use herald_core::journal::{JournalError, Record, Records};
+use tokio::sync::oneshot;
+
+/// How long a batch waits at most for as many senders as were served together before: those come back with the next
+/// event.
+const LONGEST: Duration = Duration::from_micros(300);
+
+/// A batch on its way to the writer.
+pub(super) struct RecordBatch {
+    pub(super) records: Records,
+    /// How many failures its sender knew of.
+    pub(super) failures: u64,
+    pub(super) reply: oneshot::Sender<Result<(), JournalError>>,
+}
+
+impl RecordBatch {
+    /// How many events are taken with it, whose senders wait.
+    fn events(&self) -> usize {
+        self.records.iter().filter(|record| matches!(record, Record::Accepted { .. })).count()
+    }
+}
+
+/// Decides what is written together.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    /// How many events were written together the last time.
+    events: usize,
+}
+
+impl Gathering {
+    /// Waits for the other events of those who were served together the last time: one sync for all of them costs them
+    /// less than two. A single sender waits for nobody.
+    pub(super) fn wait(&mut self, group: &mut Vec<RecordBatch>, batches: &Receiver<RecordBatch>) {
+        let until = Instant::now() + LONGEST;
+        let mut events = group.iter().map(RecordBatch::events).sum();
+        while events > 0
+            && events < self.events
+            && let Ok(batch) = batches.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            events += batch.events();
+            group.push(batch);
+        }
+        if events > 0 {
+            self.events = events;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::sync_channel;
+
+    use herald_core::activation::Activation;
+    use herald_core::secret::Mask;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn batch(events: usize) -> RecordBatch {
+        let activation = Activation {
+            event_id: "e".into(),
+            trigger: "t".into(),
+            trigger_param: Arc::default(),
+            chain_depth: 0,
+            by: None,
+        };
+        let accepted = Record::Accepted {
+            activation,
+            mask: Arc::new(Mask::new()),
+            key: None,
+            cursor: None,
+            due: None,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        RecordBatch { records: Arc::new(vec![accepted; events]), failures: 0, reply: oneshot::channel().0 }
+    }
+
+    #[test]
+    fn those_who_were_served_together_are_waited_for() {
+        let mut gathering = Gathering::default();
+        let (sender, receiver) = sync_channel(10);
+        for (first, others, gathered) in [
+            // At first nobody is waited for.
+            (3, vec![1], 1),
+            // Three were served.
+            (1, vec![1, 1, 1], 3),
+            (2, vec![0, 2, 1], 3),
+            // Four were: what does not come is waited for once.
+            (1, vec![], 1),
+            (1, vec![1], 1),
+            // Records without events wait for nobody, and change nothing.
+            (0, vec![1], 1),
+            (2, vec![1], 1),
+        ] {
+            let count = others.len();
+            others.into_iter().for_each(|events| sender.send(batch(events)).unwrap());
+            let mut group = vec![batch(first)];
+            gathering.wait(&mut group, &receiver);
+            assert_eq!(group.len(), gathered, "{first} {count}");
+            while receiver.try_recv().is_ok() {}
+        }
+    }
+}
