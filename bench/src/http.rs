@@ -19,8 +19,9 @@ use crate::table::{Goal, Row, Unit};
 
 /// The goal of the project on two cores that the load generator shares.
 const EVENTS_PER_SECOND: f64 = 60_000.0;
-/// Its goals for events that are on disk: this share of the rate without, and milliseconds.
-const DURABLE_SHARE: f64 = 0.7;
+/// Its goals for events that are on disk, by the number of connections: this share of the rate without.
+const DURABLE_SHARES: [(usize, f64); 3] = [(8, 0.55), (32, 0.75), (CONNECTIONS, 0.80)];
+/// And at the most connections, milliseconds.
 const DURABLE_P99: f64 = 20.0;
 const CONNECTIONS: usize = 64;
 const PIPELINED: usize = 16;
@@ -63,29 +64,71 @@ pub(crate) fn measure(place: &Place, options: &Options) -> Result<Vec<Row>> {
 fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) -> Result<Vec<Row>> {
     let (mut daemon, address) = heraldd(place, "'@DIR@/http-state'")?;
     let socket = place.path("http-state/heraldd.sock");
+    let (mut rows, mut late) = (Vec::new(), Vec::new());
+    for (connections, share) in DURABLE_SHARES {
+        let request = |address| request(address, "/", r#"{"n":1}"#, false);
+        let load = |address| Load { address, request: request(address), connections, pipeline: 1 };
+        let (mut durable, mut in_memory) = (Vec::new(), Vec::new());
+        late.clear();
+        for _ in 0..options.runs {
+            let answers = run(&load(address), span)?;
+            check(&answers)?;
+            durable.push(answers.rate());
+            late.push(quantile(&answers.latencies, 0.99));
+            first_page(&socket)?;
+            // What it still has to do (its history is trimmed) is not to take from the other's time.
+            daemon.signal(Signal::STOP)?;
+            in_memory.push(run(&load(memory), span)?.rate());
+            daemon.signal(Signal::CONT)?;
+        }
+        let what = format!("events/s over HTTP with state_dir, {connections} connections");
+        let row = Row::new(what, Unit::PerSecond, Spread::of(&durable));
+        rows.push(row.against("state_dir: none", Spread::of(&in_memory)).goal(Goal::Share(share)));
+    }
+    rows.push(
+        Row::new("p99 of these", Unit::Milliseconds, Spread::of(&late)).goal(Goal::AtMost(DURABLE_P99)),
+    );
+    rows.extend(many_routers(place, span, options)?);
+    Ok(rows)
+}
+
+/// An event that concerns one of many routers of its trigger, against one that concerns one of ten.
+fn many_routers(place: &Place, span: Until, options: &Options) -> Result<Vec<Row>> {
+    let many = options.pick(2_000, 100_000);
+    let one_of = |count: usize| -> Result<(Program, SocketAddr)> {
+        let address = free_port()?;
+        let mut text = format!(
+            "log: {{level: warn}}\nstate_dir: none\ntrigger: {{events: {{type: http, port: {}}}}}\nrouter:\n",
+            address.port()
+        );
+        for n in 0..count {
+            let select = format!("{{match_key: repository, match_value: r{n}}}");
+            text.push_str(&format!(
+                "  r{n}: {{trigger: events, selector: match_map, task: {{t: none}}, select_param: {select}}}\n"
+            ));
+        }
+        let config = place.write(&format!("routers-{count}.yml"), &text)?;
+        let mut command = Command::new(place.program("heraldd"));
+        let mut daemon = Program::start(command.arg("-config").arg(config), "no line")?;
+        daemon.wait_for_answer(address)?;
+        Ok((daemon, address))
+    };
+    let ((_ten, of_ten), (_many, of_many)) = (one_of(10)?, one_of(many)?);
     let load = |address| Load {
         address,
-        request: request(address, "/", r#"{"n":1}"#, false),
-        connections: CONNECTIONS,
+        request: request(address, "/", r#"{"repository":"r7"}"#, false),
+        connections: 8,
         pipeline: 1,
     };
-    let (mut durable, mut in_memory, mut late) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut few, mut lots) = (Vec::new(), Vec::new());
     for _ in 0..options.runs {
-        let answers = run(&load(address), span)?;
+        let answers = run(&load(of_many), span)?;
         check(&answers)?;
-        durable.push(answers.rate());
-        late.push(quantile(&answers.latencies, 0.99));
-        first_page(&socket)?;
-        // What it still has to do (its history is trimmed) is not to take from the other's time.
-        daemon.signal(Signal::STOP)?;
-        in_memory.push(run(&load(memory), span)?.rate());
-        daemon.signal(Signal::CONT)?;
+        lots.push(answers.rate());
+        few.push(run(&load(of_ten), span)?.rate());
     }
-    let row = Row::new("events/s over HTTP with state_dir", Unit::PerSecond, Spread::of(&durable));
-    Ok(vec![
-        row.against("state_dir: none", Spread::of(&in_memory)).goal(Goal::Share(DURABLE_SHARE)),
-        Row::new("p99 of these", Unit::Milliseconds, Spread::of(&late)).goal(Goal::AtMost(DURABLE_P99)),
-    ])
+    let row = Row::new(format!("events/s for one of {many} routers"), Unit::PerSecond, Spread::of(&lots));
+    Ok(vec![row.against("one of 10", Spread::of(&few)).goal(Goal::Share(0.5))])
 }
 
 fn heraldd(place: &Place, state_dir: &str) -> Result<(Program, SocketAddr)> {
