@@ -1,14 +1,16 @@
 //! Measures how fast events are accepted over HTTP, with an executor that does nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use rustix::process::Signal;
 
 use crate::bare;
+use crate::crash::socket::get_text;
 use crate::history::first_page;
 use crate::load::{Answers, Load, Until, run};
 use crate::options::Options;
@@ -21,6 +23,9 @@ use crate::table::{Goal, Row, Unit};
 const EVENTS_PER_SECOND: f64 = 60_000.0;
 /// Its goals for events that are on disk, by the number of connections: this share of the rate without.
 const DURABLE_SHARES: [(usize, f64); 3] = [(8, 0.55), (32, 0.75), (CONNECTIONS, 0.80)];
+/// Its goal for the number of events for which the disk is waited for once, with this many connections.
+const EVENTS_A_SYNC: f64 = 28.0;
+const COUNTED: usize = 32;
 /// And at the most connections, milliseconds.
 const DURABLE_P99: f64 = 20.0;
 const CONNECTIONS: usize = 64;
@@ -65,14 +70,19 @@ fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) ->
     let (mut daemon, address) = heraldd(place, "'@DIR@/http-state'")?;
     let socket = place.path("http-state/heraldd.sock");
     let (mut rows, mut late) = (Vec::new(), Vec::new());
+    let mut events_of_a_sync = Vec::new();
     for (connections, share) in DURABLE_SHARES {
         let request = |address| request(address, "/", r#"{"n":1}"#, false);
         let load = |address| Load { address, request: request(address), connections, pipeline: 1 };
         let (mut durable, mut in_memory) = (Vec::new(), Vec::new());
         late.clear();
         for _ in 0..options.runs {
+            let before = syncs(&socket)?;
             let answers = run(&load(address), span)?;
             check(&answers)?;
+            if connections == COUNTED {
+                events_of_a_sync.push(answers.accepted as f64 / (syncs(&socket)? - before).max(1.0));
+            }
             durable.push(answers.rate());
             late.push(quantile(&answers.latencies, 0.99));
             first_page(&socket)?;
@@ -88,6 +98,8 @@ fn durable(place: &Place, memory: SocketAddr, span: Until, options: &Options) ->
     rows.push(
         Row::new("p99 of these", Unit::Milliseconds, Spread::of(&late)).goal(Goal::AtMost(DURABLE_P99)),
     );
+    let what = format!("events a sync of the disk, {COUNTED} connections");
+    rows.push(Row::new(what, Unit::Count, Spread::of(&events_of_a_sync)).goal(Goal::AtLeast(EVENTS_A_SYNC)));
     rows.extend(many_routers(place, span, options)?);
     Ok(rows)
 }
@@ -129,6 +141,13 @@ fn many_routers(place: &Place, span: Until, options: &Options) -> Result<Vec<Row
     }
     let row = Row::new(format!("events/s for one of {many} routers"), Unit::PerSecond, Spread::of(&lots));
     Ok(vec![row.against("one of 10", Spread::of(&few)).goal(Goal::Share(0.5))])
+}
+
+/// How often the journal of a daemon has waited for the disk.
+fn syncs(socket: &Path) -> Result<f64> {
+    let (_, text) = get_text(socket, "/metrics")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("herald_journal_syncs_total "));
+    Ok(line.context("heraldd does not count its syncs")?.parse()?)
 }
 
 fn heraldd(place: &Place, state_dir: &str) -> Result<(Program, SocketAddr)> {

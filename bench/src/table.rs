@@ -15,6 +15,8 @@ pub(crate) enum Unit {
     Mebibytes,
     /// Percent of a core.
     Percent,
+    /// A number of things.
+    Count,
 }
 
 /// The goal of a figure.
@@ -102,6 +104,7 @@ fn figure(unit: Unit, value: f64) -> String {
         Unit::MebibytesPerSecond => " MiB/s",
         Unit::Mebibytes => " MiB",
         Unit::Percent => " %",
+        Unit::Count => "",
     };
     format!("{}{name}", number(unit, value))
 }
@@ -110,7 +113,7 @@ fn number(unit: Unit, value: f64) -> String {
     match unit {
         Unit::PerSecond | Unit::MebibytesPerSecond => format!("{value:.0}"),
         Unit::Milliseconds | Unit::Percent => format!("{value:.2}"),
-        Unit::Mebibytes => format!("{value:.1}"),
+        Unit::Mebibytes | Unit::Count => format!("{value:.1}"),
     }
 }
 

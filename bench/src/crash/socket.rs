@@ -15,8 +15,14 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// Time limit for a daemon to be ready: processes of the previous one can need some seconds to end.
 const READY: Duration = Duration::from_secs(30);
 
-/// A GET on the control socket.
+/// A GET of JSON on the control socket.
 pub(crate) fn get(socket: &Path, path: &str) -> Result<(u16, Value)> {
+    let (status, body) = get_text(socket, path)?;
+    Ok((status, serde_json::from_str(&body).unwrap_or(Value::Null)))
+}
+
+/// A GET on the control socket.
+pub(crate) fn get_text(socket: &Path, path: &str) -> Result<(u16, String)> {
     let mut stream = UnixStream::connect(socket).with_context(|| format!("{}", socket.display()))?;
     stream.set_read_timeout(Some(ANSWER))?;
     stream.write_all(
@@ -26,7 +32,7 @@ pub(crate) fn get(socket: &Path, path: &str) -> Result<(u16, Value)> {
     stream.take(64 << 20).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("half an answer")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
-    Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    Ok((status, body.to_owned()))
 }
 
 /// Waits until a daemon answers on its control socket: then it has recovered, and has its own ways with signals.

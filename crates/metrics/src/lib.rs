@@ -9,7 +9,7 @@ mod published;
 mod queue;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -92,6 +92,8 @@ pub struct Metrics {
     lateness: Histograms<OfTrigger>,
     commit: Histogram,
     failures: Counter,
+    syncs: Counter,
+    syncs_of_store: Mutex<Arc<AtomicU64>>,
     reloads: Family<OfResult, Counter>,
     rejected: Family<OfTrigger, Counter>,
     /// Which triggers wait for a clock that was set back.
@@ -153,6 +155,8 @@ impl Metrics {
             lateness: Family::new_with_constructor(long),
             commit: short(),
             failures: Counter::default(),
+            syncs: Counter::default(),
+            syncs_of_store: Mutex::default(),
             reloads: Family::default(),
             rejected: Family::default(),
             clock_waits: ClockWaits::default(),
@@ -212,6 +216,11 @@ impl Metrics {
             self.commit.clone(),
         );
         registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
+        registry.register(
+            "journal_syncs",
+            "How often the journal has waited for the disk",
+            self.syncs.clone(),
+        );
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         self.etcd.register(registry);
@@ -274,6 +283,11 @@ impl Metrics {
         *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = damage;
     }
 
+    /// Shows this number of syncs of the journal from now on.
+    pub fn watch_syncs(&self, syncs: Arc<AtomicU64>) {
+        *self.syncs_of_store.lock().unwrap_or_else(PoisonError::into_inner) = syncs;
+    }
+
     fn damage(&self) -> Damage {
         self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -302,6 +316,9 @@ impl Metrics {
         self.queue_depth.set(number(|now| now.waiting));
         self.running.set(number(|now| now.running));
         self.damaged.set(i64::from(!self.damage().list().is_empty()));
+        let syncs =
+            self.syncs_of_store.lock().unwrap_or_else(PoisonError::into_inner).load(Ordering::Relaxed);
+        self.syncs.inner().store(syncs, Ordering::Relaxed);
         self.recording.set(i64::from(status.is_some_and(|now| now.held.is_none())));
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -69,6 +69,7 @@ impl DaemonState {
 
     fn with(store: Option<Arc<JournalStore>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
+        store.iter().for_each(|store| metrics.watch_syncs(store.syncs()));
         let (recent, changes, pauses) = (Arc::default(), Changes::default(), Arc::default());
         Self { store, recent, logs, metrics, changes, pauses }
     }

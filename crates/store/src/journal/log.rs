@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk_space;
@@ -72,6 +73,8 @@ pub(crate) struct JournalLog {
     file: u64,
     active: Option<Active>,
     wants_spare: bool,
+    /// How often the disk was waited for.
+    pub(crate) syncs: Arc<AtomicU64>,
     /// What is missing at its end.
     pub(crate) missing: Option<String>,
 }
@@ -123,6 +126,7 @@ impl JournalLog {
             file: last.map_or(0, |last| last + 1),
             active: None,
             wants_spare: true,
+            syncs: Arc::default(),
             missing,
         })
     }
@@ -195,6 +199,7 @@ impl JournalLog {
         active.file.write_all_at(frames, active.length)?;
         herald_core::failpoint!("log-before-sync");
         active.file.sync_data()?;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         herald_core::failpoint!("log-after-sync");
         active.length = end;
         Ok(())

@@ -71,6 +71,7 @@ pub struct JournalStore {
     pub(crate) audit: AuditConnection,
     pub(crate) seal: Arc<Seal>,
     pub(crate) damage: Damage,
+    syncs: Arc<AtomicU64>,
     check: Mutex<Option<QuickCheck>>,
     progress: Progress,
     pub(crate) unindexed: Arc<Unindexed>,
@@ -89,7 +90,7 @@ impl JournalStore {
         let path = lock::file(folder);
         let mut connection = schema::open(&path)?;
         let mut log = JournalLog::open(folder)?;
-        let (segments, damage) = (log.segments(), Damage::default());
+        let (segments, damage, syncs) = (log.segments(), Damage::default(), log.syncs.clone());
         log.missing.take().into_iter().for_each(|missing| damage.found(missing));
         let CaughtUp { next, unkept } = indexer::catch_up(&mut connection, &segments, folder)?;
         log.begin_at(next);
@@ -133,6 +134,7 @@ impl JournalStore {
             audit: AuditConnection::default(),
             seal,
             damage,
+            syncs,
             check: Mutex::new(Some(check)),
             progress,
             unindexed,
@@ -151,6 +153,12 @@ impl JournalStore {
     #[must_use]
     pub fn damage(&self) -> Damage {
         self.damage.clone()
+    }
+
+    /// How often the journal has waited for the disk.
+    #[must_use]
+    pub fn syncs(&self) -> Arc<AtomicU64> {
+        self.syncs.clone()
     }
 
     /// Keeps another share of the past from now on.
