@@ -1,15 +1,39 @@
 //! herald-runner: arguments in, exit code out.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use herald_runner::cli::{self, Args, RunMode};
+use clap::{CommandFactory as _, Parser as _};
+use herald_cli_pages::{ManualPart, completion_script, manual_page};
+use herald_runner::cli::{self, Args, DEFAULT_CONFIG, RunMode};
 use herald_runner::{config, runner};
 
 /// Bad arguments or configuration.
 const BAD_INPUT: u8 = 2;
+
+/// What the manual page says besides the arguments.
+const PARTS: [ManualPart<'static>; 3] = [
+    ManualPart {
+        heading: "EXIT STATUS",
+        entries: &[
+            ("0", "A clean stop, or a valid configuration."),
+            ("1", "A failure while running."),
+            ("2", "Bad arguments, or an invalid configuration."),
+        ],
+    },
+    ManualPart {
+        heading: "ENVIRONMENT",
+        entries: &[("STATE_DIRECTORY", "The default work_dir is in it; systemd sets it.")],
+    },
+    ManualPart {
+        heading: "FILES",
+        entries: &[
+            (DEFAULT_CONFIG, "The configuration of the system."),
+            ("/var/lib/herald-runner/work", "The work_dir of root: where jobs run."),
+        ],
+    },
+];
 
 /// 0: a clean stop, or a valid configuration; 1: a failure while running; 2: bad arguments or configuration.
 fn main() -> ExitCode {
@@ -17,9 +41,16 @@ fn main() -> ExitCode {
     herald_exec::ownership::hide();
     herald_exec::end_silent_connections();
     let args = Args::try_parse_from(cli::with_two_dashes(std::env::args_os()));
-    match args.and_then(Args::mode) {
+    match args.and_then(|args| args.mode(Path::new(DEFAULT_CONFIG))) {
         Ok(RunMode::Run(file)) => run(&file),
-        Ok(RunMode::Check(file)) => check(&file),
+        Ok(RunMode::Check(files)) => check(&files),
+        Ok(RunMode::Schema) => print(&format!("{:#}", config::schema())),
+        Ok(RunMode::Completions(shell)) => print(&completion_script(shell, Args::command())),
+        Ok(RunMode::Man) => match manual_page(Args::command(), &PARTS) {
+            Ok(page) => print(&page),
+            Err(error) => failed(&format!("herald-runner: the page cannot be generated: {error}")),
+        },
+        Ok(RunMode::Version) => print(&format!("herald-runner {}", env!("CARGO_PKG_VERSION"))),
         Err(error) => error.exit(),
     }
 }
@@ -31,28 +62,44 @@ fn run(file: &Path) -> ExitCode {
     };
     match runner::run(file, config) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("herald-runner: {error:#}"));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&format!("herald-runner: {error:#}")),
     }
 }
 
-fn check(file: &Path) -> ExitCode {
-    match config::load(file) {
-        Ok(config) => {
-            config.warnings.iter().for_each(|warning| say(warning));
-            // Where standard output is closed, the exit code says the rest.
-            let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
-            ExitCode::SUCCESS
+fn check(files: &[PathBuf]) -> ExitCode {
+    let mut ended = ExitCode::SUCCESS;
+    for file in files {
+        match config::load(file) {
+            Ok(config) => {
+                config.warnings.iter().for_each(|warning| say(warning));
+                // Where standard output is closed, the exit code says the rest.
+                let _ = writeln!(std::io::stdout(), "{}: ok", file.display());
+            }
+            Err(error) => ended = bad_config(&error),
         }
-        Err(error) => bad_config(&error),
     }
+    ended
 }
 
 fn bad_config(error: &config::LoadError) -> ExitCode {
     say(error.to_string().trim_end());
     ExitCode::from(BAD_INPUT)
+}
+
+fn failed(why: &str) -> ExitCode {
+    say(why);
+    ExitCode::FAILURE
+}
+
+/// On standard output.
+fn print(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        // Who reads has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            failed(&format!("herald-runner: the output could not be written: {error}"))
+        }
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 /// On standard error. Where that is closed, nobody listens.

@@ -355,7 +355,7 @@ fn api(
         metrics: state.metrics.clone(),
         changes: state.changes.clone(),
         reload,
-        config: path.display().to_string(),
+        config: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string(),
         state_dir: state.folder().map(Path::to_owned),
         started_at: SystemClock.now(),
         closing: CancellationToken::new(),

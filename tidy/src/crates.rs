@@ -19,6 +19,7 @@ const ARROWS: &[Arrows] = &[
     Arrows { from: "crates/config", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/exec", product: &["crates/base", "crates/spawn"], tests: &[] },
     Arrows { from: "crates/spawn", product: &[], tests: &[] },
+    Arrows { from: "crates/cli-pages", product: &[], tests: &[] },
     Arrows { from: "crates/wire", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/net", product: &["crates/base"], tests: &[] },
     Arrows { from: "crates/schedule", product: &["crates/base"], tests: &[] },
@@ -150,6 +151,7 @@ const ARROWS: &[Arrows] = &[
         from: "herald-runner",
         product: &[
             "crates/base",
+            "crates/cli-pages",
             "crates/config",
             "crates/deploy",
             "crates/exec",

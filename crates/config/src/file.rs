@@ -13,6 +13,9 @@ use crate::yaml::{Document, Problems};
 /// The largest configuration that is read.
 pub(crate) const LARGEST: u64 = 64 << 20;
 
+/// The name of standard input in place of a file; relative paths in it begin at the current folder.
+pub const STDIN: &str = "-";
+
 /// A configuration file that is YAML; nothing more is known of it yet.
 pub struct ConfigurationFile {
     /// What it holds, with the place of everything.
@@ -158,6 +161,7 @@ pub(crate) fn read_within(path: &Path, most: u64) -> Result<(ConfigurationFile, 
 }
 
 fn bytes_of(path: &Path, most: u64) -> Result<(Vec<u8>, Metadata), UnreadableFile> {
+    let path = if path == Path::new(STDIN) { Path::new("/dev/stdin") } else { path };
     let file = bounded_file::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {

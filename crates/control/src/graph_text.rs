@@ -1,5 +1,6 @@
-//! The graph of the routers as text for Mermaid and Graphviz.
+//! The graph of the routers as text: for Mermaid, for Graphviz, and as a tree for people.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::model::{GraphEdge, GraphNode, GraphNodeKind, GraphResource};
@@ -53,6 +54,64 @@ pub fn dot(graph: &GraphResource) -> String {
     }
     text.push_str("}\n");
     text
+}
+
+/// For people: each trigger with its routers, their tasks, and the routers that follow from those.
+#[must_use]
+pub fn tree(graph: &GraphResource) -> String {
+    let mut text = String::new();
+    let roots = graph.nodes.iter().filter(|node| graph.edges.iter().all(|edge| edge.to != node.id));
+    let mut shown = BTreeSet::new();
+    for root in roots {
+        branch(
+            graph,
+            root,
+            &mut text,
+            &mut Branch { indent: String::new(), is_sure: true, shown: &mut shown },
+        );
+    }
+    // Routers that only start each other begin nowhere.
+    for node in &graph.nodes {
+        if node.kind == GraphNodeKind::Routing && !shown.contains(&node.id) {
+            branch(
+                graph,
+                node,
+                &mut text,
+                &mut Branch { indent: String::new(), is_sure: true, shown: &mut shown },
+            );
+        }
+    }
+    text
+}
+
+/// Where a branch of the tree is.
+struct Branch<'a> {
+    indent: String,
+    /// Whether every event comes here.
+    is_sure: bool,
+    /// The nodes that were shown with what is below them.
+    shown: &'a mut BTreeSet<usize>,
+}
+
+fn branch(graph: &GraphResource, node: &GraphNode, text: &mut String, at: &mut Branch<'_>) {
+    let detail = Some(node.detail()).filter(|detail| !detail.is_empty() && *detail != node.name);
+    let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let perhaps = if at.is_sure { "" } else { ", if its selector matches" };
+    let is_new = at.shown.insert(node.id);
+    let below: Vec<&GraphEdge> = graph.edges.iter().filter(|edge| edge.from == node.id).collect();
+    let again = if is_new || below.is_empty() { "" } else { " (see above)" };
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{}{detail}{perhaps}{again}", node.name.replace(char::is_control, " "));
+    let below = if is_new { below } else { Vec::new() };
+    for (n, edge) in below.iter().enumerate() {
+        let Some(next) = graph.nodes.get(edge.to) else { continue };
+        let is_last = n + 1 == below.len();
+        let (mark, line) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let _ = write!(text, "{}{mark}{}", at.indent, if edge.exe_done { "exe_done: " } else { "" });
+        let mut inner =
+            Branch { indent: format!("{}{line}", at.indent), is_sure: edge.sure, shown: &mut *at.shown };
+        branch(graph, next, text, &mut inner);
+    }
 }
 
 /// The name, and what is below it; a trigger that has the name of its type has one line.

@@ -1,5 +1,7 @@
 //! The parameters of jobs that run a program, as options that are described and checked.
 
+use std::path::Path as FilePath;
+
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem};
 use herald_core::spec::{OptionKind, OptionSpec};
@@ -31,7 +33,21 @@ pub fn together(given: &Params) -> Vec<Problem> {
             problems.push(Problem::warning(Path::top().key(key), what).at_key().help("add  repo: URL"));
         }
     }
+    if let Some(Value::String(cmd)) = given.get("cmd").filter(|cmd| !holds_template(cmd))
+        && looks_like_a_line(cmd, &|path| FilePath::new(path).is_file())
+    {
+        let what = "`cmd` is the name of one program, and this one has spaces in it";
+        let help = "arguments go to `arg`; for a shell line:  cmd: sh, arg: [-c, …]";
+        problems.push(Problem::warning(Path::top().key("cmd"), what).help(help));
+    }
     problems
+}
+
+/// Whether this is a program with arguments, or a shell line, rather than the name of a program with spaces in it.
+fn looks_like_a_line(cmd: &str, is_file: &dyn Fn(&str) -> bool) -> bool {
+    let Some((first, _)) = cmd.trim().split_once(char::is_whitespace) else { return false };
+    // An absolute path may be that of a file on another machine.
+    !is_file(cmd) && (!cmd.starts_with('/') || is_file(first))
 }
 
 fn job_param(param: &ParamDoc) -> OptionSpec {
@@ -64,4 +80,27 @@ fn job_param(param: &ParamDoc) -> OptionSpec {
         _ => spec,
     };
     if param.required { spec.required() } else { spec }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_not_names_of_programs() {
+        let is_file = |path: &str| ["/usr/bin/uptime", "/opt/my script", "my script"].contains(&path);
+        for (cmd, expected) in [
+            ("uptime", false),
+            ("/usr/bin/uptime", false),
+            ("echo hello world", true),
+            ("uptime | mail root", true),
+            ("/usr/bin/uptime -p", true),
+            ("/opt/my script", false),
+            ("my script", false),
+            ("/elsewhere/my script", false),
+            ("bin/deploy.sh --force", true),
+        ] {
+            assert_eq!(looks_like_a_line(cmd, &is_file), expected, "{cmd}");
+        }
+    }
 }

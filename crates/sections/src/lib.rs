@@ -10,7 +10,7 @@ mod reference_page;
 mod schema;
 mod section;
 
-pub use manual::{MANUAL, manual};
+pub use manual::{FILES, MANUAL, manual};
 pub use reference::overview;
 pub use reference_entry::{ReferenceEntry, UnknownName, entries_named, reference_entries};
 pub use reference_page::{ReferencePage, chapters, reference_pages};

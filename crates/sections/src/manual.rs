@@ -16,7 +16,7 @@ use crate::section::Section;
 pub const MANUAL: &str = "heraldd.yml";
 
 /// Where the configuration is when no command names it, first to last; and what belongs to it.
-const FILES: [(&str, &str); 6] = [
+pub const FILES: [(&str, &str); 6] = [
     ("$HERALD_CONFIG", "The configuration, where this variable is set."),
     ("./heraldd.yml", "The configuration, in the current folder."),
     ("$XDG_CONFIG_HOME/heraldd/config.yml", "The configuration of a user."),

@@ -50,7 +50,9 @@ fn section_schema(description: &Description) -> Value {
 fn policy_schema() -> Value {
     let mut schema = section_schema(&policy::description());
     for inner in [policy::retry_description(), policy::concurrency_description()] {
-        schema["properties"][&inner.type_name] = section_schema(&inner);
+        let long = section_schema(&inner);
+        // A number is the short form.
+        schema["properties"][&inner.type_name] = json!({"anyOf": [{"type": "integer", "minimum": 1}, long]});
     }
     schema
 }

@@ -1,6 +1,19 @@
-//! Lengths of time in words.
+//! Times for people: lengths in words, points in time in the zone of the machine.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+
+/// A time of the API in the zone of this machine, with its offset: `2026-11-30T07:00:00+05:30`; the text itself where
+/// it is none.
+#[must_use]
+pub fn local(at: &str) -> String {
+    in_zone(at, TimeZone::system())
+}
+
+fn in_zone(at: &str, zone: TimeZone) -> String {
+    let parsed = at.parse::<Timestamp>();
+    parsed.map_or_else(|_| at.to_owned(), |at| at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+}
 
 /// How far away something is that is yet to come: its two largest units, rounded down.
 #[must_use]
@@ -84,6 +97,17 @@ pub fn every(period: std::time::Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn points_in_time_have_a_zone() {
+        for (at, zone, shown) in [
+            ("2026-11-30T01:30:00.25Z", TimeZone::UTC, "2026-11-30T01:30:00+00:00"),
+            ("2026-11-30T01:30:00Z", TimeZone::get("Asia/Kolkata").unwrap(), "2026-11-30T07:00:00+05:30"),
+            ("soon", TimeZone::UTC, "soon"),
+        ] {
+            assert_eq!(in_zone(at, zone), shown);
+        }
+    }
 
     #[test]
     fn lengths_of_time() {

@@ -15,6 +15,7 @@ mod components;
 mod configuration;
 mod deploy;
 mod etcd;
+mod everyday;
 mod examples;
 mod fleet;
 mod http_request;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::component::spec::{CheckError, Description, OptionKind, OptionSpec};
 use crate::job::lifecycle::Status;
@@ -26,8 +26,20 @@ pub fn description() -> Description {
             OptionKind::Duration,
             "How long an attempt may take on any executor; then it is ended, and its status is `timed_out`.",
         ))
-        .option(OptionSpec::new("retry", OptionKind::Map, "When a job that did not succeed is tried again, see below."))
-        .option(OptionSpec::new("concurrency", OptionKind::Map, "How many jobs of the task run at once, see below."))
+        .option(
+            OptionSpec::new(
+                "retry",
+                OptionKind::Map,
+                "When a job that did not succeed is tried again, see below; a number is its `max`.",
+            ),
+        )
+        .option(
+            OptionSpec::new(
+                "concurrency",
+                OptionKind::Map,
+                "How many jobs of the task run at once, see below; a number is its `limit`.",
+            ),
+        )
         .option(OptionSpec::new(
             "debounce",
             OptionKind::Duration,
@@ -156,6 +168,17 @@ fn ends(on: &Value) -> Result<Vec<Status>, CheckError> {
     list.into_iter().map(end).collect()
 }
 
+/// The same, where `retry: 3` is `retry: {max: 3}`, and `concurrency: 1` is `concurrency: {limit: 1}`.
+fn in_long_form(policy: &Params) -> Params {
+    let mut long = policy.clone();
+    for (key, of_number) in [("retry", "max"), ("concurrency", "limit")] {
+        if let Some(value) = long.get_mut(key).filter(|value| value.is_number()) {
+            *value = json!({of_number: value.take()});
+        }
+    }
+    long
+}
+
 /// Checks one level's `policy` by itself; its keys, when nothing is wrong.
 pub(super) fn check(policy: Option<&Value>, at: &Path, problems: &mut Vec<Problem>) -> Params {
     let map = match policy {
@@ -168,6 +191,7 @@ pub(super) fn check(policy: Option<&Value>, at: &Path, problems: &mut Vec<Proble
         }
     };
     let before = problems.len();
+    let map = &in_long_form(map);
     problems.extend(description().check(map, at).1);
     for (key, inner) in [("retry", retry_description()), ("concurrency", concurrency_description())] {
         if let Some(Value::Object(map)) = map.get(key) {
@@ -246,6 +270,27 @@ pub(super) fn merge(task: Params, router: &Params) -> Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_is_the_short_form() {
+        for (given, expected) in [
+            (json!({"retry": 3}), Some((Some(3), None))),
+            (json!({"concurrency": 1}), Some((None, Some(1)))),
+            (json!({"retry": 2, "concurrency": {"limit": 4}}), Some((Some(2), Some(4)))),
+            (json!({"retry": 0}), None),
+            (json!({"retry": 1.5}), None),
+            (json!({"concurrency": -1}), None),
+            (json!({"concurrency": [1]}), None),
+        ] {
+            let mut problems = Vec::new();
+            let checked = check(Some(&given), &Path::top(), &mut problems);
+            assert_eq!(problems.is_empty(), expected.is_some(), "{given}: {problems:?}");
+            let Some(expected) = expected else { continue };
+            let policy = merge(checked, &Params::new());
+            let limit = policy.concurrency.map(|concurrency| concurrency.limit);
+            assert_eq!((policy.retry.map(|retry| retry.max), limit), expected, "{given}");
+        }
+    }
 
     #[test]
     fn the_keys_are_those_that_are_described() {

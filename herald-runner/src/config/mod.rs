@@ -40,6 +40,19 @@ pub fn load(path: &Path) -> Result<RunnerConfig, LoadError> {
     Ok(check(file::read(path)?, &|name| std::env::var_os(name))?)
 }
 
+/// The JSON Schema (draft 2020-12) of the file.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    // One that takes jobs from a queue needs no secret, and a schema of either must accept both.
+    let mut schema = options::with_queue().schema();
+    if let Some(properties) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+        properties.shift_remove("type");
+    }
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["title"] = "The configuration of herald-runner".into();
+    schema
+}
+
 /// Checks what a file holds; `variable` gives the value of an environment variable.
 ///
 /// # Errors

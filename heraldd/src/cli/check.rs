@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
+use herald_control::config_places::{self, NoConfigFile};
 use herald_core::problem::Severity;
 use herald_core::yaml::LocatedProblem;
+use herald_terminal::terminal::{Terminal, coloured_report};
 use serde_json::{Map, Value, json};
 
-use super::config_file::ConfigFile;
 use super::probe::{self, ProbeFindings};
 use crate::loading::{self, ConfigLoadError, Loaded};
 
@@ -22,8 +24,11 @@ use crate::loading::{self, ConfigLoadError, Loaded};
 #[command(after_help = "Example:\n  heraldd check /etc/heraldd/config.yml && systemctl reload heraldd")]
 pub(super) struct CheckArguments {
     #[command(flatten)]
-    pub(super) file: ConfigFile,
-    /// Print one JSON object: ok, errors, warnings, counts
+    files: ConfigFiles,
+    /// Which node of the fleet this is, by its name under `node`
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// Print one JSON object: ok, errors, warnings, counts; of several files: ok, and these by `files`
     #[arg(long)]
     json: bool,
     /// Also test that folders are writable and ports free, and ask etcd and Redis
@@ -31,12 +36,56 @@ pub(super) struct CheckArguments {
     probe: bool,
 }
 
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct ConfigFiles {
+    /// Configuration file (YAML)
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Configuration files, each by itself; - is standard input
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Vec<PathBuf>,
+}
+
+impl CheckArguments {
+    /// The files: those that are given, or the default one.
+    pub(super) fn paths(&self) -> Result<Vec<PathBuf>, NoConfigFile> {
+        let ConfigFiles { config, file } = &self.files;
+        match (config, file.as_slice()) {
+            (None, [_, ..]) => Ok(file.clone()),
+            _ => config_places::or_default(config.clone()).map(|path| vec![path]),
+        }
+    }
+}
+
 pub(super) fn run(arguments: &CheckArguments) -> CommandOutput {
-    let path = match arguments.file.path() {
-        Ok(path) => path,
+    let paths = match arguments.paths() {
+        Ok(paths) => paths,
         Err(none) => return CommandOutput::refused(&none),
     };
-    let loaded = loading::load(&path, arguments.file.id(), None);
+    let mut whole = CommandOutput::good("");
+    let mut of_files = Map::new();
+    for path in &paths {
+        let (output, json) = check(path, arguments);
+        if arguments.json && paths.len() == 1 {
+            return CommandOutput { out: json.to_string(), remarks: String::new(), code: output.code };
+        }
+        of_files.insert(path.display().to_string(), json);
+        whole.out.push_str(&output.out);
+        whole.remarks.push_str(&output.remarks);
+        whole.code = whole.code.max(output.code);
+    }
+    if arguments.json {
+        let out = json!({"ok": of_files.values().all(|file| file["ok"] == true), "files": of_files});
+        return CommandOutput { out: out.to_string(), remarks: String::new(), code: whole.code };
+    }
+    whole.remarks = coloured_report(&whole.remarks, Terminal::of(&std::io::stderr()));
+    whole
+}
+
+/// What there is to say of one file, for people and as JSON.
+fn check(path: &Path, arguments: &CheckArguments) -> (CommandOutput, Value) {
+    let loaded = loading::load(path, arguments.id.as_deref(), None);
     let found = match &loaded {
         Ok(loaded) if arguments.probe => probe::probe(&loaded.config),
         _ => ProbeFindings::default(),
@@ -47,25 +96,29 @@ pub(super) fn run(arguments: &CheckArguments) -> CommandOutput {
         Ok(_) => STOPPED,
         Err(_) => BAD_INPUT,
     };
-    if arguments.json {
-        let out = as_json(&loaded, arguments.probe.then_some(&found)).to_string();
-        return CommandOutput { out, remarks: String::new(), code };
-    }
+    let json = as_json(&loaded, arguments.probe.then_some(&found));
+    let (mut out, mut remarks) = (String::new(), String::new());
+    // Writing to a String cannot fail.
     match loaded {
         Ok(loaded) => {
-            let mut remarks: String = loaded.config.warnings.iter().map(ToString::to_string).collect();
+            remarks.extend(loaded.config.warnings.iter().map(ToString::to_string));
             for sentence in found.missing.iter().chain(&found.unfit) {
-                // Writing to a String cannot fail.
                 let _ = writeln!(remarks, "probe: {sentence}");
             }
             for sentence in &found.warnings {
                 let _ = writeln!(remarks, "probe: warning: {sentence}");
             }
-            let out = format!("{}: ok ({})", path.display(), in_words(&counts(&loaded)));
-            CommandOutput { out, remarks, code }
+            let _ = writeln!(out, "{}: ok ({})", path.display(), in_words(&counts(&loaded)));
         }
-        Err(wrong) => CommandOutput::refused(&wrong),
+        Err(wrong) => {
+            let _ = writeln!(remarks, "{}", wrong.to_string().trim_end());
+            if let ConfigLoadError::Places(problems) = &wrong {
+                let found = [("error", problems.errors()), ("warning", problems.warnings().len())];
+                let _ = writeln!(remarks, "{}: not valid ({})", path.display(), in_words(&found));
+            }
+        }
     }
+    (CommandOutput { out, remarks, code }, json)
 }
 
 /// How many there are of each kind of thing.

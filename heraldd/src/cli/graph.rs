@@ -1,5 +1,7 @@
 //! `heraldd graph`: the routers as a picture.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, ValueEnum};
 use herald_control::command_output::CommandOutput;
 use herald_control::graph_text;
@@ -20,9 +22,9 @@ use crate::loading::{self, Loaded};
 pub(super) struct GraphArguments {
     #[command(flatten)]
     file: ConfigFile,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
-    format: GraphFormat,
+    /// Output format. Default: tree on a terminal, mermaid elsewhere
+    #[arg(long, value_enum)]
+    format: Option<GraphFormat>,
     /// Print JSON: `nodes`, and `edges` between their numbers
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -30,6 +32,8 @@ pub(super) struct GraphArguments {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum GraphFormat {
+    /// For people
+    Tree,
     /// For Markdown pages
     Mermaid,
     /// For Graphviz
@@ -44,9 +48,12 @@ pub(super) fn run(arguments: &GraphArguments) -> CommandOutput {
     match loading::load(&path, arguments.file.id(), None) {
         Ok(loaded) => {
             let graph = graph_of_loaded(&loaded);
-            CommandOutput::good(match arguments.format {
+            let by_place =
+                if std::io::stdout().is_terminal() { GraphFormat::Tree } else { GraphFormat::Mermaid };
+            CommandOutput::good(match arguments.format.unwrap_or(by_place) {
                 // Names and numbers: never fails.
                 _ if arguments.json => serde_json::to_string(&graph).unwrap_or_default(),
+                GraphFormat::Tree => graph_text::tree(&graph),
                 GraphFormat::Mermaid => graph_text::mermaid(&graph),
                 GraphFormat::Dot => graph_text::dot(&graph),
             })
@@ -118,6 +125,25 @@ router:
     n8 -.->|exe_done| n5
 ";
         assert_eq!(graph_text::mermaid(&graph_of(CHAIN)), expected);
+    }
+
+    #[test]
+    fn tree_of_a_chain() {
+        let expected = "a_nightly (cron)
+└─ first (all)
+   ├─ z (none)
+   │  ├─ exe_done: perhaps (match_map), if its selector matches
+   │  │  └─ t (none)
+   │  │     └─ exe_done: perhaps (match_map), if its selector matches (see above)
+   │  └─ exe_done: then (match_map)
+   │     └─ t (none)
+   │        └─ exe_done: perhaps (match_map), if its selector matches (see above)
+   └─ a (print)
+      ├─ exe_done: perhaps (match_map), if its selector matches (see above)
+      └─ exe_done: then (match_map) (see above)
+b_unused (tick)
+";
+        assert_eq!(graph_text::tree(&graph_of(CHAIN)), expected);
     }
 
     #[test]

@@ -16,12 +16,13 @@ mod try_request;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
+use herald_config::file::STDIN;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
     about, apps, audit, deploy, event_list, events, jobs, logs, page, pause, published, queue, replay,
@@ -123,6 +124,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match arguments.command {
         Some(command) => answer(&command).give(),
+        // It would be empty when it is read again.
+        None if arguments.config.as_deref() == Some(Path::new(STDIN)) => CommandOutput::refused(
+            &"heraldd: the daemon's configuration must be a file; only `check` reads -",
+        )
+        .give(),
         None => match config_places::or_default(arguments.config) {
             Ok(config) => run_daemon(&config, arguments.id.as_deref()),
             Err(none) => CommandOutput::refused(&none).give(),
@@ -180,7 +186,7 @@ fn answer(command: &Command) -> CommandOutput {
     }
 }
 
-fn run_daemon(config: &std::path::Path, id: Option<&str>) -> ExitCode {
+fn run_daemon(config: &Path, id: Option<&str>) -> ExitCode {
     match daemon::run(config, id) {
         Ok(()) => ExitCode::from(STOPPED),
         Err(error) => {
@@ -321,12 +327,13 @@ mod tests {
             (vec!["-c", "x.yml", "surplus"], None),
             (vec!["check"], None),
             (vec!["check", "x.yml", "-c", "y.yml"], None),
-            (vec!["check", "x.yml", "y.yml"], None),
+            (vec!["check", "x.yml", "y.yml"], Some("y.yml")),
+            (vec!["check", "-"], Some("-")),
         ] {
             let arguments = ["heraldd"].into_iter().chain(given.clone()).map(OsString::from);
             let command = Arguments::try_parse_from(read_anywhere(arguments)).ok().and_then(|a| a.command);
             let file = command.and_then(|command| match command {
-                Command::Check(arguments) => arguments.file.path().ok(),
+                Command::Check(arguments) => arguments.paths().ok().and_then(|mut paths| paths.pop()),
                 other => panic!("{other:?}"),
             });
             assert_eq!(file, read.map(PathBuf::from), "{given:?}");

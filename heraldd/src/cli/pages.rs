@@ -1,20 +1,36 @@
 //! `heraldd completions` and `heraldd man`: made from the arguments themselves, and from the descriptions.
 
-use clap::{Args, Command, ValueEnum};
-use clap_complete::Shell;
+use clap::{Args, Command};
+use herald_cli_pages::{KnownShell, ManualPart, completion_script, manual_page};
 use herald_control::command_output::{CommandOutput, FAILED};
-use herald_sections::{MANUAL, manual};
+use herald_sections::{FILES, MANUAL, manual};
 
 use crate::components;
 use crate::config::SECTIONS;
 
-/// Shells for which there are completions.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Known {
-    Bash,
-    Zsh,
-    Fish,
-}
+/// What the page of heraldd and of each command says besides the arguments.
+const PARTS: [ManualPart<'static>; 3] = [
+    ManualPart {
+        heading: "EXIT STATUS",
+        entries: &[
+            ("0", "Success; of the daemon: a clean stop."),
+            ("1", "A failure while running, or the daemon refused what was asked for."),
+            ("2", "Bad arguments, or an invalid configuration."),
+            ("3", "No daemon listens on the socket."),
+            ("4", "There is no such job, event, trigger or router, or the id is ambiguous."),
+        ],
+    },
+    ManualPart {
+        heading: "ENVIRONMENT",
+        entries: &[
+            ("HERALD_CONFIG", "The configuration file, where none is named."),
+            ("STATE_DIRECTORY", "The default state_dir; systemd sets it."),
+            ("NO_COLOR", "If it is set and not empty, nothing is coloured."),
+            ("TZ", "The time zone of times that are shown. Default: that of the machine."),
+        ],
+    },
+    ManualPart { heading: "FILES", entries: &FILES },
+];
 
 /// Generate a shell completion script
 #[derive(Debug, Args)]
@@ -22,7 +38,7 @@ enum Known {
 pub(super) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]
-    shell: Known,
+    shell: KnownShell,
 }
 
 /// Print the manual page of heraldd, of one of its commands, or of its configuration
@@ -34,15 +50,8 @@ pub(super) struct Man {
     command: Option<String>,
 }
 
-pub(super) fn completions(arguments: &Completions, mut heraldd: Command) -> CommandOutput {
-    let shell = match arguments.shell {
-        Known::Bash => Shell::Bash,
-        Known::Zsh => Shell::Zsh,
-        Known::Fish => Shell::Fish,
-    };
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut heraldd, "heraldd", &mut script);
-    CommandOutput::good(String::from_utf8_lossy(&script))
+pub(super) fn completions(arguments: &Completions, heraldd: Command) -> CommandOutput {
+    CommandOutput::good(completion_script(arguments.shell, heraldd))
 }
 
 pub(super) fn man(arguments: &Man, mut heraldd: Command) -> CommandOutput {
@@ -66,9 +75,8 @@ pub(super) fn man(arguments: &Man, mut heraldd: Command) -> CommandOutput {
             }
         },
     };
-    let mut page = Vec::new();
-    match clap_mangen::Man::new(page_of).render(&mut page) {
-        Ok(()) => CommandOutput::good(String::from_utf8_lossy(&page)),
+    match manual_page(page_of, &PARTS) {
+        Ok(page) => CommandOutput::good(page),
         Err(error) => {
             let remarks = format!("heraldd: the page cannot be generated: {error}");
             CommandOutput { out: String::new(), remarks, code: FAILED }
@@ -92,6 +100,8 @@ mod tests {
             let output = man(&Man { command: page.map(str::to_owned) }, heraldd);
             let text = format!("{}{}", output.out, output.remarks);
             assert!(text.contains(expected), "{expected}: {text}");
+            let is_page = !text.contains("there is no command");
+            assert_eq!(text.contains("\n.SH FILES\n"), is_page, "{text}");
         }
     }
 }

@@ -128,7 +128,10 @@ pub fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput {
             let (next, when) = match (due, trigger.every_seconds) {
                 (Some(due), _) => {
                     let why = if trigger.waits_for_clock { " (the clock was set back)" } else { "" };
-                    (due.to_string(), format!("{}{why}", human_time::until(due.duration_since(now))))
+                    (
+                        human_time::local(&due.to_string()),
+                        format!("{}{why}", human_time::until(due.duration_since(now))),
+                    )
                 }
                 (None, Some(every)) => {
                     let every = std::time::Duration::try_from_secs_f64(every).unwrap_or_default();

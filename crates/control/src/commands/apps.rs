@@ -230,8 +230,12 @@ fn app_page(app: &model::AppResource, now: Timestamp) -> String {
     ];
     lines.extend(app.running.iter().map(|id| format!("Running    {id}")));
     lines.extend(app.hold.iter().map(|hold| {
-        let until = hold.until.as_ref().map(|until| format!(" until {until}")).unwrap_or_default();
-        format!("Hold       {} since {}{until}: {}", hold.by, hold.since, hold.reason)
+        let until = hold
+            .until
+            .as_ref()
+            .map(|until| format!(" until {}", human_time::local(until)))
+            .unwrap_or_default();
+        format!("Hold       {} since {}{until}: {}", hold.by, human_time::local(&hold.since), hold.reason)
     }));
     lines.extend(app.freeze.iter().map(|freeze| format!("Freeze     {freeze}")));
     let row = |(name, node): (&String, &model::AppNodeResource)| {
@@ -351,7 +355,9 @@ pub fn hold(arguments: &HoldArguments) -> CommandOutput {
     match arguments.common.daemon.ask(Method::POST, &path, Some(&body)) {
         Ok(said) if arguments.common.json => CommandOutput::good(said.to_string()),
         Ok(said) => match said.get("until").and_then(Value::as_str) {
-            Some(until) => CommandOutput::good(format!("{} is held until {until}", arguments.app)),
+            Some(until) => {
+                CommandOutput::good(format!("{} is held until {}", arguments.app, human_time::local(until)))
+            }
             None => CommandOutput::good(format!("{} is held", arguments.app)),
         },
         Err(answer) => answer,

@@ -233,7 +233,10 @@ fn properties(job: &model::JobResource, now: Timestamp) -> Vec<table::Row<2>> {
         ["Created".to_owned(), time(&of.queued_at, now)],
     ];
     if job.retry_at.is_some() {
-        lines.push(["Next attempt".to_owned(), job.retry_at.clone().unwrap_or_default()]);
+        lines.push([
+            "Next attempt".to_owned(),
+            job.retry_at.as_deref().map(human_time::local).unwrap_or_default(),
+        ]);
     }
     for (label, by) in [("Caused by", &job.by), ("Cancelled by", &job.cancelled_by)] {
         if let Some(by) = by {
@@ -247,7 +250,7 @@ fn properties(job: &model::JobResource, now: Timestamp) -> Vec<table::Row<2>> {
 }
 
 fn time(at: &str, now: Timestamp) -> String {
-    format!("{at} ({})", human_time::ago_of(at, now))
+    format!("{} ({})", human_time::local(at), human_time::ago_of(at, now))
 }
 
 /// One line: who, how, from where, and why.

@@ -56,7 +56,11 @@ pub fn pause(arguments: &PauseArguments) -> CommandOutput {
     match arguments.daemon.ask(Method::POST, &arguments.reason.put(path), None) {
         Ok(said) if arguments.json => CommandOutput::good(said.to_string()),
         Ok(said) => match said.get("until").and_then(Value::as_str) {
-            Some(until) => CommandOutput::good(format!("{} is paused until {until}", arguments.router)),
+            Some(until) => CommandOutput::good(format!(
+                "{} is paused until {}",
+                arguments.router,
+                human_time::local(until)
+            )),
             None => {
                 CommandOutput::good(format!("{} is paused; `heraldd resume {0}` ends that", arguments.router))
             }
@@ -80,7 +84,11 @@ pub fn resume(arguments: &ResumeArguments) -> CommandOutput {
 /// The lines of `heraldd status` about pauses.
 pub(super) fn status_lines(paused: &[model::PauseResource], now: Timestamp) -> Vec<String> {
     let line = |pause: &model::PauseResource| {
-        let until = pause.until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
+        let until = pause
+            .until
+            .as_ref()
+            .map(|until| format!(", until {}", human_time::local(until)))
+            .unwrap_or_default();
         let why = pause.by.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!(
             "paused         router {}, since {}{until}{why}",

@@ -1,7 +1,8 @@
 //! Runs one program: its own process group, a deadline, bounded output, a clean environment.
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -223,7 +224,7 @@ impl Program {
         let file = self.path.display();
         match error.kind() {
             ErrorKind::NotFound if self.path.exists() => {
-                format!("{file} names an interpreter after #! that does not exist")
+                format!("{file} {}", lost_interpreter(&self.path))
             }
             ErrorKind::NotFound => format!("{file} does not exist"),
             ErrorKind::PermissionDenied => {
@@ -240,6 +241,25 @@ impl Program {
             _ => format!("{file} could not be started: {error}"),
         }
     }
+}
+
+/// Why a file that exists is said not to: the program that its first line names is missing.
+fn lost_interpreter(path: &Path) -> String {
+    let mut begin = Vec::new();
+    // The kernel reads no more of it.
+    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut begin));
+    let line = begin.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let Some(names) = line.strip_prefix("#!").filter(|_| read.is_ok()) else {
+        return "needs an interpreter or a library that does not exist".to_owned();
+    };
+    let name = names.split_whitespace().next().unwrap_or_default();
+    if names.ends_with('\r') {
+        return format!(
+            "has Windows line endings, so that there is no interpreter `{name}\\r` (dos2unix removes them)"
+        );
+    }
+    format!("names the interpreter {name} after #!, which does not exist")
 }
 
 fn denied(path: &Path) -> &'static str {

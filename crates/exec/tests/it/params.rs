@@ -146,13 +146,18 @@ async fn programs_that_cannot_be_started() {
     };
     file("plain", "#!/bin/sh\n", 0o644);
     file("bad", "echo no first line\n", 0o755);
+    file("windows", "#!/bin/sh\r\necho hello\r\n", 0o755);
     file("lost", "#!/no/such/shell\n", 0o755);
     for (job_param, part) in [
         (json!({"cmd": "no-such-program"}), "`no-such-program` was not found in PATH"),
         (json!({"cmd": "./nothing"}), "does not exist"),
         (json!({"cmd": "./plain"}), "not executable (chmod +x)"),
         (json!({"cmd": "./bad"}), "nor a script with a #! line"),
-        (json!({"cmd": "./lost"}), "names an interpreter"),
+        (json!({"cmd": "./lost"}), "names the interpreter /no/such/shell after #!, which does not exist"),
+        (
+            json!({"cmd": "./windows"}),
+            "has Windows line endings, so that there is no interpreter `/bin/sh\\r`",
+        ),
         (json!({"cmd": "/"}), "is a directory"),
         (json!({"cmd": "true", "arg": "x".repeat(200_000)}), "larger than 128 KiB"),
         (json!({"cmd": "true", "env": {"A": "x".repeat(200_000)}}), "larger than 128 KiB"),

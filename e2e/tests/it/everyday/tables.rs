@@ -1,0 +1,140 @@
+//! Tables at terminals of 80, 120 and 200 columns: no line is wider, the last columns stay, ERROR is cut first.
+
+use e2e::daemon::Daemon;
+use e2e::http::post_json;
+use e2e::place::Place;
+use e2e::program::{built, run_to_end};
+use e2e::wait::until;
+
+const CONFIG: &str = "
+state_dir: '@DIR@/state'
+node: {web-frontend-1: {host: 'http://127.0.0.1:9/', secret: nobody-listens-on-this-port}}
+trigger:
+  hook: {type: http, port: 0}
+  nightly_backup_of_the_shop: {type: cron, cron: '30 2 * * *', time_zone: Europe/Berlin}
+executor: {sh: {type: local, work_dir: '@DIR@/work'}}
+router:
+  deploy_the_shop_to_production:
+    trigger: hook
+    selector: match_map
+    select_param: {match_key: ref, match_value: refs/heads/main}
+    task: {copy_files_and_restart: sh}
+    job_param: {cmd: sh, arg: [-c, 'echo rsync: connection unexpectedly closed, 0 bytes received so far: no space left on the device of /srv/www/shop/releases/2026 >&2; exit 12']}
+  quick: {trigger: hook, selector: all, task: {t: sh}, job_param: {cmd: 'true'}}
+";
+
+/// The lines of a command at a terminal of this width.
+fn at_width(place: &Place, width: usize, command: &str) -> Vec<String> {
+    let line = format!("stty cols {width}; {} {command} -c heraldd.yml", built("heraldd").display());
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).current_dir(place.path(".")).env("NO_COLOR", "1");
+    let ended = run_to_end(&mut script);
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    ended.stdout.replace('\r', "").lines().map(str::to_owned).collect()
+}
+
+/// What stays the same from run to run: one space between columns, and # for ids, times and numbers.
+fn masked(line: &str) -> String {
+    let is_id = |word: &str| word.len() == 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let is_time = |word: &str| word.starts_with("20") && word.contains('T');
+    let mask = |word: &str| {
+        if is_id(word) || is_time(word) {
+            return "#".to_owned();
+        }
+        let is_number = word.chars().next().is_some_and(|c| c.is_ascii_digit());
+        if is_number { "#".to_owned() } else { word.to_owned() }
+    };
+    line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ")
+}
+
+/// A command, and at 80, 120 and 200 columns: its header, and how the line with this part begins.
+type Table = (&'static str, [&'static str; 3], &'static str, [&'static str; 3]);
+
+const TABLES: [Table; 8] = [
+    (
+        "jobs",
+        ["ID STATUS ROUTER TASK CREATED DURATION ERROR"; 3],
+        "failed",
+        [
+            "# failed deploy_",
+            "# failed deploy_the_shop_to_produc",
+            "# failed deploy_the_shop_to_production copy_files_and_restart ",
+        ],
+    ),
+    ("events", ["ID TRIGGER ACCEPTED MATCHED ROUTERS"; 3], "hook", ["# hook "; 3]),
+    (
+        "routers",
+        ["ROUTER TRIGGER SELECTOR TASK EXECUTOR"; 3],
+        "deploy",
+        [
+            "deploy_the_shop_to_produc… hook match_map copy_files_and_restart sh",
+            "deploy_the_shop_to_production hook match_map copy_files_and_restart sh",
+            "deploy_the_shop_to_production hook match_map copy_files_and_restart sh",
+        ],
+    ),
+    (
+        "nodes",
+        [
+            "NODE STATE SINCE VERSION RUNNING CLOCK OFF… URL",
+            "NODE STATE SINCE VERSION RUNNING CLOCK OFFSET URL ERROR",
+            "NODE STATE SINCE VERSION RUNNING CLOCK OFFSET URL ERROR",
+        ],
+        "offline",
+        ["web-fronten… offline ", "web-frontend-1 offline ", "web-frontend-1 offline "],
+    ),
+    (
+        "triggers",
+        ["NAME TYPE NEXT RUN IN"; 3],
+        "nightly",
+        [
+            "nightly_backup_of_the_",
+            "nightly_backup_of_the_shop cron # in ",
+            "nightly_backup_of_the_shop cron # in ",
+        ],
+    ),
+    ("executors", ["NAME TYPE"; 3], "sh", ["sh local"; 3]),
+    ("next -n 1", ["TIME IN TRIGGER SCHEDULE"; 3], "nightly", ["# in "; 3]),
+    (
+        "explain last:quick",
+        [
+            "ROUTER TASK SELECTOR MATCHED JOB",
+            "ROUTER TASK SELECTOR MATCHED JOB REASON",
+            "ROUTER TASK SELECTOR MATCHED JOB REASON",
+        ],
+        "quick",
+        [
+            "quick t all yes #",
+            "quick t all yes # matches every event",
+            "quick t all yes # matches every event",
+        ],
+    ),
+];
+
+#[test]
+fn every_table_fits_its_terminal() {
+    let place = Place::new();
+    let daemon = Daemon::start(&place, CONFIG);
+    assert_eq!(post_json(daemon.address("hook"), br#"{"ref": "refs/heads/main"}"#).status, 200);
+    until("both jobs have ended, and the node is known", || {
+        let jobs = place.run("heraldd", &["jobs", "-c", "heraldd.yml"]).stdout;
+        let nodes = place.run("heraldd", &["nodes", "-c", "heraldd.yml"]).stdout;
+        (jobs.contains("succeeded") && jobs.contains("failed") && nodes.contains("offline")).then_some(())
+    });
+    for (command, header, part, lines) in TABLES {
+        for (n, width) in [80, 120, 200].into_iter().enumerate() {
+            let shown = at_width(&place, width, command);
+            let whole = shown.join("\n");
+            assert_eq!(masked(&shown[0]), header[n], "{command} at {width}:\n{whole}");
+            let line = shown.iter().skip(1).find(|line| line.contains(part)).map(|line| masked(line));
+            assert!(line.is_some_and(|line| line.starts_with(lines[n])), "{command} at {width}:\n{whole}");
+            for line in &shown {
+                assert!(line.chars().count() <= width, "{command} at {width}, wider:\n{whole}");
+            }
+        }
+    }
+    // The status has a table, too, and paths that are never cut.
+    for width in [80, 120, 200] {
+        let shown = at_width(&place, width, "status").join("\n");
+        assert!(shown.contains("exit code 12: ") && shown.contains("DURATION  ERROR"), "{width}:\n{shown}");
+    }
+}
