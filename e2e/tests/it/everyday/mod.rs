@@ -24,6 +24,7 @@
 //! | log lines of 300 characters | `terminal::people_at_a_terminal_see_short_lines` |
 //! | retry of a fleet job | `fleet::*` |
 //! | mails, `changed`, `expect`, MAILTO | `notices::*` |
+//! | no packages | `packaging/test-deb`, `container::*` |
 //!
 //! Smaller ones: `check` of several files and of `-`, with a summary (`valid`); a tree for `graph` (`typed`); `reload`,
 //! `info`, newlines at the end, local times (`running`); EXIT STATUS, FILES and ENVIRONMENT (`typed`).
