@@ -13,6 +13,7 @@ mod calendar;
 mod commands;
 mod components;
 mod configuration;
+mod container;
 mod deploy;
 mod etcd;
 mod everyday;
