@@ -7,6 +7,7 @@ mod metrics_format;
 mod pauses;
 mod published;
 mod queue;
+mod streams;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +39,7 @@ use prometheus_client::registry::{Registry, Unit};
 use published::PublishedMetrics;
 use queue::QueueMetrics;
 pub use queue::{QueueSnapshot, TopicSnapshot};
+pub use streams::{CountedStream, StreamGauge};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTrigger {
@@ -100,6 +102,8 @@ pub struct Metrics {
     pub clock_waits: ClockWaits,
     /// Routers that are paused.
     pub pauses: PausedGauge,
+    /// Streams that are open.
+    pub streams: StreamGauge,
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
@@ -161,6 +165,7 @@ impl Metrics {
             rejected: Family::default(),
             clock_waits: ClockWaits::default(),
             pauses: PausedGauge::default(),
+            streams: StreamGauge::default(),
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
@@ -190,11 +195,10 @@ impl Metrics {
         registry.register("jobs", "Queued and running jobs", self.jobs.clone());
         registry.register("queue_depth", "Queued jobs", self.queue_depth.clone());
         registry.register("jobs_running", "Jobs that run, in all", self.running.clone());
-        let seconds = Unit::Seconds;
         registry.register_with_unit(
             "job_wait",
             "From the time at which a job or its next attempt could start to its start",
-            seconds,
+            Unit::Seconds,
             self.wait.clone(),
         );
         registry.register_with_unit(
@@ -232,6 +236,7 @@ impl Metrics {
         registry.register("requests_rejected", what, self.rejected.clone());
         self.clock_waits.register(registry);
         self.pauses.register(registry);
+        self.streams.register(registry);
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the
@@ -250,16 +255,15 @@ impl Metrics {
             drop(self.retries.get_or_create(&of(&route.router)));
             drop(self.wait.get_or_create(&of(&route.router)));
             drop(self.run.get_or_create(&of(&route.router)));
-            drop(self.jobs_in(&route.router, "queued"));
-            drop(self.jobs_in(&route.router, "running"));
+            ["queued", "running"].into_iter().for_each(|state| drop(self.jobs_in(&route.router, state)));
             for status in ENDS {
                 let (router, task) = (route.router.clone(), route.task.clone());
                 drop(self.ended.get_or_create(&OfEnd { router, task, status: status.as_str() }));
             }
         }
-        for result in ["success", "failure"] {
-            drop(self.reloads.get_or_create(&OfResult { result }));
-        }
+        ["success", "failure"]
+            .into_iter()
+            .for_each(|result| drop(self.reloads.get_or_create(&OfResult { result })));
     }
 
     /// Counts the jobs that an earlier process left.

@@ -24,7 +24,12 @@ pub(super) async fn stream(
     State(api): State<Arc<Api>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let closing = api.closing.clone();
-    let changes = api.changes.follow().map(|change| Ok(event(&resources::change(change))));
+    let counted = api.metrics.streams.open();
+    let changes = api.changes.follow().map(move |change| {
+        // Counted until the stream is dropped.
+        let _open = &counted;
+        Ok(event(&resources::change(change)))
+    });
     let changes = changes.take_until(async move { closing.cancelled().await });
     Sse::new(changes).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }

@@ -1,12 +1,15 @@
-// Keeps the screen up to date: one stream while the tab is seen, polling when the stream is down.
-import { parse } from "./trusted.js";
+// Keeps the screen up to date: by the stream that all tabs share, by polling when it is down.
+import { openStream } from "./stream.js";
+import { parse, startWorker } from "./trusted.js";
 
-const GAP = 500, POLL = 5000, AGAIN = 2000, SLOW = 30000, PATIENCE = 30000;
+const GAP = 500, POLL = 5000, AGAIN = 2000, SLOW = 30000, PATIENCE = 30000, GREET = 30000, UNHEARD = 20000;
 const INTERRUPTED = "Live updates are interrupted; this screen is refreshed every 5 seconds.";
 const banner = document.getElementById("stream");
 
 export function follow(base, dress) {
-  let source = null, timer = 0, last = 0, wanted = false, poll = 0, slow = 0;
+  let timer = 0, last = 0, wanted = false, poll = 0, slow = 0;
+  // The way to the worker, null where there is none; what closes a stream of this tab; what the stream said last.
+  let shared, close = null, heard = "", unheard = 0;
 
   const say = (text) => { banner.textContent = text; banner.hidden = text === ""; };
   const leave = () => { stop(); location.href = `${base}/login?to=${encodeURIComponent(here())}`; };
@@ -73,31 +76,65 @@ export function follow(base, dress) {
     if (!timer && !document.hidden) timer = setTimeout(refresh, Math.max(0, last + gap - Date.now()));
   }
 
+  // A stream that all tabs share; or one of this tab, as long as the tab is seen.
   function start() {
-    if (source || document.hidden) return;
-    source = new EventSource(`${base}/v1/stream`);
-    // What happened between the answer with this screen and the opening was not announced.
-    source.onopen = () => { clearInterval(poll); poll = 0; say(""); soon(); };
-    for (const kind of ["event", "job", "missed"]) source.addEventListener(kind, soon);
-    source.onerror = () => {
-      say(INTERRUPTED);
-      if (!poll) poll = setInterval(soon, POLL);
-      // Closed for good: by the end of the session, or by something in between.
-      if (source && source.readyState === EventSource.CLOSED) { source = null; soon(); setTimeout(start, POLL); }
-    };
+    if (shared === undefined) shared = share();
+    if (shared) greet();
+    else if (!close && !document.hidden) close = openStream(base, hear);
+  }
+
+  function share() {
+    if (typeof SharedWorker !== "function") return null;
+    try {
+      const worker = startWorker();
+      worker.onerror = alone;
+      worker.port.onmessage = ({ data }) => { clearTimeout(unheard); unheard = 0; hear(data); };
+      return worker.port;
+    } catch { return null; }
+  }
+
+  // A worker that died would be silent: it is asked now and then, and answers.
+  function greet() {
+    shared.postMessage("hello");
+    if (!unheard) unheard = setTimeout(alone, UNHEARD);
+  }
+
+  function alone() {
+    if (!shared) return;
+    stop();
+    shared.close();
+    shared = null;
+    start();
+  }
+
+  function hear(word) {
+    if (word === "login") leave();
+    else if (word === "change") soon();
+    else if (word !== heard && word !== "opening") {
+      heard = word;
+      clearInterval(poll);
+      poll = word === "open" ? 0 : setInterval(soon, POLL);
+      say(poll ? INTERRUPTED : "");
+      // What happened between the answer with this screen and the opening was not announced.
+      soon();
+    }
   }
 
   function stop() {
-    if (source) source.close();
-    source = null;
+    if (shared) shared.postMessage("bye");
+    close?.();
+    close = null;
+    clearTimeout(unheard); unheard = 0;
     clearInterval(poll); poll = 0;
+    heard = "";
   }
 
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) stop();
-    else { start(); soon(); }
+    if (!document.hidden) { start(); soon(); }
+    else if (!shared) stop();
   });
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", (event) => { if (event.persisted) { start(); soon(); } });
+  setInterval(() => { if (shared && !document.hidden) greet(); }, GREET);
   start();
 }

@@ -19,11 +19,15 @@ pub struct Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
+/// The script of the worker: a part of `page.js`, and a file of its own.
+const WORKER: &str = "stream.js";
+
 /// All files. The scripts are served as one, `page.js`, with which a browser asks once and not for one after the other.
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 6] = [
     Asset { name: "page.css", content_type: "text/css; charset=utf-8", text: include_str!("page.css") },
     Asset { name: "page.js", content_type: SCRIPT, text: include_str!("page.js") },
     Asset { name: "live.js", content_type: SCRIPT, text: include_str!("live.js") },
+    Asset { name: WORKER, content_type: SCRIPT, text: include_str!("stream.js") },
     Asset { name: "trusted.js", content_type: SCRIPT, text: include_str!("trusted.js") },
     Asset { name: "icon.svg", content_type: "image/svg+xml", text: include_str!("icon.svg") },
 ];
@@ -50,8 +54,8 @@ pub fn find(name: &str) -> Option<Asset> {
     let asset = ASSETS.iter().find(|asset| asset.name == name)?;
     match (asset.content_type == SCRIPT, asset.name) {
         (true, "page.js") => Some(Asset { text: script(), ..*asset }),
-        (true, _) => None,
-        (false, _) => Some(Asset { ..*asset }),
+        (true, name) if name != WORKER => None,
+        _ => Some(Asset { ..*asset }),
     }
 }
 
@@ -89,6 +93,7 @@ mod tests {
                 assert!(is_policy || is_namespace || !asset.text.contains(sink), "{}: {sink}", asset.name);
             }
         }
+        assert!(find("stream.js").unwrap().text.contains("onconnect"));
         assert!(find("page.css").is_some() && find("../lib.rs").is_none() && find("live.js").is_none());
         let script = find("page.js").unwrap().text;
         assert!(script.contains("function follow(") && script.contains("createPolicy"), "{script}");

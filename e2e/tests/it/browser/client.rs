@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
-use e2e::http::{Message, exchange};
+use e2e::http::{Message, exchange, free_port};
 use e2e::place::Place;
 use e2e::program::{Program, clean};
 use e2e::wait::until_within;
@@ -76,7 +76,9 @@ impl Browser {
         let home = Place::new();
         let mut command = Command::new("/usr/bin/chromedriver");
         clean(&mut command, &home.path(""));
-        command.env("TMPDIR", home.path("")).env("TZ", "UTC").env("LANG", "C.UTF-8").arg("--port=0");
+        // With port 0 the driver takes one that is free with IPv6, and ends where it is not with IPv4.
+        let port = format!("--port={}", free_port());
+        command.env("TMPDIR", home.path("")).env("TZ", "UTC").env("LANG", "C.UTF-8").arg(port);
         let program = Program::start(&mut command);
         let marker = "started successfully on port ";
         let port = program

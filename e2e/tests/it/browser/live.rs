@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::wait::stays;
+use e2e::http::{Message, send_unix};
+use e2e::wait::{stays, until_within};
 use serde_json::json;
 
-use super::client::Browser;
+use super::client::{Browser, WAIT};
+use super::proxy::without_stream;
 use super::site::{HEAD, PageSite};
 
 const JOBS: &str = "
@@ -100,21 +102,102 @@ fn the_log_of_a_running_job_goes_on() {
     assert_eq!(browser.value("window.isFirst"), true);
 }
 
+/// So many streams the daemon serves.
+fn open_streams(site: &PageSite) -> u64 {
+    let request = Message::request("GET", "/metrics", &[], b"");
+    let text = send_unix(&site.place.path("state/heraldd.sock"), &request).text();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("herald_streams_open "));
+    lines.next().unwrap().parse().unwrap()
+}
+
 #[test]
-fn without_the_stream_it_asks_every_few_seconds_and_acts_work() {
+fn eight_tabs_share_one_stream() {
     let site = site();
     let browser = site.browser("anna");
-    browser.chromium("Network.enable", json!({}));
-    browser.chromium("Network.setBlockedURLs", json!({"urls": ["*/v1/stream*"]}));
-    open_once(&browser, &site.url("/jobs"));
+    let mut tabs = vec![browser.tab()];
+    tabs.extend((1..8).map(|_| browser.new_tab()));
+    for tab in &tabs {
+        browser.go_to_tab(tab);
+        open_once(&browser, &site.url("/jobs"));
+    }
+    until_within(WAIT, "the stream", || (open_streams(&site) == 1).then_some(()));
+    for (n, tab) in tabs.iter().rev().enumerate() {
+        site.run_job("report");
+        browser.go_to_tab(tab);
+        browser.wait("the job in this tab", &format!("{ROWS} === {}", n + 1));
+        assert_eq!(browser.value("window.isFirst"), true);
+        assert_eq!(browser.value(&format!("{BANNER}.hidden")), true);
+    }
+    assert_eq!(open_streams(&site), 1);
+    // Closed tabs do not end it, and the last one does.
+    for tab in &tabs[1..] {
+        browser.go_to_tab(tab);
+        browser.open("about:blank");
+    }
+    browser.go_to_tab(&tabs[0]);
+    site.run_job("report");
+    browser.wait("the job after the others left", &format!("{ROWS} === 9"));
+    assert_eq!(open_streams(&site), 1);
+    browser.open("about:blank");
+    until_within(WAIT, "the end of the stream", || (open_streams(&site) == 0).then_some(()));
+}
+
+#[test]
+fn the_end_of_a_session_is_seen_in_every_tab_at_once() {
+    let site = site();
+    let browser = site.browser("anna");
+    let tabs: Vec<String> = (0..3).map(|_| browser.new_tab()).collect();
+    for tab in &tabs {
+        browser.go_to_tab(tab);
+        open_once(&browser, &site.url("/jobs"));
+    }
+    until_within(WAIT, "the stream", || (open_streams(&site) == 1).then_some(()));
+    let removed = site.heraldd(&["user", "remove", "anna", "-config", "@DIR@/heraldd.yml"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.text());
+    for tab in &tabs {
+        browser.go_to_tab(tab);
+        browser.wait("the login", "location.pathname.endsWith('/login')");
+        assert_eq!(browser.value("new URLSearchParams(location.search).get('to')"), "/jobs");
+    }
+    assert_eq!(open_streams(&site), 0);
+}
+
+/// Without the stream: it polls, and acts work.
+fn check_without_stream(site: &PageSite, browser: &Browser, url: impl Fn(&str) -> String) {
+    open_once(browser, &url("/jobs"));
     browser.wait("the banner", &format!("{BANNER}.innerText.includes('interrupted')"));
     site.run_job("report");
     browser.wait("the job", &format!("{ROWS} === 1"));
     assert_eq!(browser.value("window.isFirst"), true);
-    browser.open(&site.url("/routers"));
+    browser.open(&url("/routers"));
     browser.click("#triggers summary");
     browser.click("#triggers form button");
     browser.wait_text("this is its event");
+}
+
+#[test]
+fn without_the_stream_it_asks_every_few_seconds_and_acts_work() {
+    let site = site();
+    let proxy = without_stream(site.page);
+    let url = |path: &str| format!("http://{proxy}/herald{path}");
+    let browser = Browser::start();
+    site.log_in_at(&browser, "anna", &url("/login"));
+    check_without_stream(&site, &browser, url);
+}
+
+#[test]
+fn without_shared_workers_each_tab_has_its_own_stream() {
+    let site = site();
+    let browser = site.browser("anna");
+    let remove = json!({"source": "delete window.SharedWorker"});
+    browser.chromium("Page.addScriptToEvaluateOnNewDocument", remove);
+    open_once(&browser, &site.url("/jobs"));
+    site.run_job("report");
+    browser.wait("the job", &format!("{ROWS} === 1"));
+    until_within(WAIT, "the stream", || (open_streams(&site) == 1).then_some(()));
+    assert_eq!(browser.value(&format!("{BANNER}.hidden")), true);
+    browser.open("about:blank");
+    until_within(WAIT, "its end", || (open_streams(&site) == 0).then_some(()));
 }
 
 #[test]

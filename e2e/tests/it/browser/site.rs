@@ -276,7 +276,12 @@ impl PageSite {
 
     /// Logs a browser in with the form.
     pub fn log_in(&self, browser: &Browser, name: &str) {
-        browser.open(&self.url("/login"));
+        self.log_in_at(browser, name, &self.url("/login"));
+    }
+
+    /// The same, by this address of the login.
+    pub fn log_in_at(&self, browser: &Browser, name: &str, login: &str) {
+        browser.open(login);
         let script = "const form = document.querySelector('main form'); form.elements.name.value = arguments[0]; \
                       form.elements.password.value = arguments[1]; form.requestSubmit();";
         browser.run(script, &[name.into(), PASSWORD.into()]);
