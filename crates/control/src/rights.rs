@@ -38,6 +38,7 @@ const fn does(act: &'static str, path: &'static str, needs: CallNeeds) -> RouteR
 }
 
 const ON_TARGET: CallNeeds = CallNeeds::OnTarget(Role::Operator);
+const VIEWER: CallNeeds = CallNeeds::Everywhere(Role::Viewer);
 const OPERATOR: CallNeeds = CallNeeds::Everywhere(Role::Operator);
 const ADMIN: CallNeeds = CallNeeds::Everywhere(Role::Admin);
 
@@ -101,6 +102,9 @@ pub static RIGHTS: &[RouteRight] = &[
     },
     does("reload", "/v1/reload", ADMIN),
     does("page_link", "/v1/page-link", ADMIN),
+    sees("/v1/sessions", Role::Viewer),
+    // One's own; those of others need an admin, which the handler checks.
+    RouteRight { method: Method::DELETE, path: "/v1/sessions/{id}", needs: VIEWER, act: Some("end_session") },
 ];
 
 /// Every screen and act of the page, which serves the calls of the API as well. What it serves to everybody, such as
@@ -136,19 +140,10 @@ pub static PAGE_RIGHTS: &[RouteRight] = &[
     does("hold", "/apps/{app}/hold", ON_TARGET),
     does("unhold", "/apps/{app}/unhold", ON_TARGET),
     does("reload", "/reload", ADMIN),
-    // Of sessions of one's own.
-    RouteRight {
-        method: Method::POST,
-        path: "/logout",
-        needs: CallNeeds::Everywhere(Role::Viewer),
-        act: None,
-    },
-    RouteRight {
-        method: Method::POST,
-        path: "/account/end",
-        needs: CallNeeds::Everywhere(Role::Viewer),
-        act: None,
-    },
+    // As for the call of the API.
+    does("end_session", "/account/end", VIEWER),
+    // Of the session that it is sent with.
+    RouteRight { method: Method::POST, path: "/logout", needs: VIEWER, act: None },
 ];
 
 /// What a call that is not in the table needs.

@@ -4,6 +4,7 @@
 //! [`screens`] has a function for each screen; [`request`] is about requests; [`site`] is where the page is.
 
 pub mod assets;
+pub mod browser_name;
 pub mod elements;
 pub mod frame;
 pub mod line_chart;

@@ -8,6 +8,7 @@
 //! | roles | `viewers_see_no_acts_and_are_refused` |
 //! | works without scripts for reading and acting; every act is recorded | `acts_are_forms_and_recorded` |
 //! | sessions end with the logout and the account, and outlive a restart | `sessions_end_with_the_account_and_outlive_a_restart` |
+//! | one ends one's own sessions, and an admin those of others: recorded, on the page, by the API and by the command | `sessions_are_ended_by_their_owner_and_by_admins` |
 //! | cross-site requests and foreign hosts are refused; strict policy | `requests_of_other_sites_are_refused`, `every_address_needs_a_session` |
 //! | no password in clear text from elsewhere | `passwords_are_not_taken_where_others_could_read_them` |
 //! | `board`: numbers, lines and tables out of the results of jobs | `a_board_follows_results_digit_for_digit` |
@@ -391,7 +392,8 @@ fn sessions_end_with_the_account_and_outlive_a_restart() {
     let audit = served.get("/v1/audit", &admin).json();
     let acts: Vec<&str> =
         audit["items"].as_array().unwrap().iter().map(|entry| entry["act"].as_str().unwrap()).collect();
-    assert_eq!(acts.iter().filter(|act| **act == "logout").count(), 2, "{audit}");
+    let count = |act: &str| acts.iter().filter(|one| **one == act).count();
+    assert_eq!((count("logout"), count("end_session")), (1, 1), "{audit}");
     let former = served.log_in("anna");
     let body = "name=anna&password=correct+horse";
     let again = cookie(&served.send("POST", "/login", &[OWN, ("Cookie", &former)], body));
@@ -410,6 +412,78 @@ fn sessions_end_with_the_account_and_outlive_a_restart() {
     assert!(slowed.is_some());
     let log = served.daemon.log();
     assert!(!log.contains(PASSWORD) && !log.contains(kept.split('=').nth(1).unwrap()), "{log}");
+}
+
+/// The ends of sessions as they are recorded, the newest first.
+fn ends_in_audit(served: &Served<'_>, admin: &str) -> Vec<String> {
+    let audit = served.get("/v1/audit?act=end_session", admin).json();
+    let recorded = |entry: &Value| {
+        let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        [text("user"), text("via"), text("target"), text("outcome"), text("reason")].join(" ")
+    };
+    audit["items"].as_array().unwrap().iter().map(recorded).collect()
+}
+
+#[test]
+fn sessions_are_ended_by_their_owner_and_by_admins() {
+    let place = Place::new();
+    let served = start(&place);
+    user(&place, &["add", "anna", "--role", "operator"]);
+    user(&place, &["add", "bob", "--role", "viewer"]);
+    let (anna, second, bob) = (served.log_in("anna"), served.log_in("anna"), served.log_in("bob"));
+    let admin = served.as_admin();
+    let list = |cookie: &str| served.get("/v1/sessions", cookie).json()["items"].as_array().unwrap().clone();
+    let counts = [&anna, &bob, &admin].map(|cookie| {
+        let sessions = list(cookie);
+        let count = |key: &str| sessions.iter().filter(|one| one[key] == true).count();
+        (sessions.len(), count("own"), count("current"))
+    });
+    assert_eq!(counts, [(2, 2, 1), (1, 1, 1), (4, 1, 1)]);
+    let of_token = served.send("GET", "/v1/sessions", &[OPERATOR], "").json();
+    assert_eq!(of_token["items"], Value::Array(Vec::new()));
+    let id = |cookie: &str| {
+        let of = list(cookie).into_iter().find(|one| one["current"] == true).unwrap();
+        assert!(!cookie.contains(of["id"].as_str().unwrap()), "the id is a part of the secret");
+        of["id"].as_str().unwrap().to_owned()
+    };
+    let alive = |cookie: &str| served.get("/jobs", cookie).status == 200;
+    let end = |id: &str, cookie: &str| {
+        served.send("DELETE", &format!("/v1/sessions/{id}"), &[("Cookie", cookie), OWN], "")
+    };
+    let (of_anna, of_bob) = (id(&anna), id(&bob));
+    for refused in [end(&of_bob, &anna), served.post("/account/end", &bob, &format!("session={of_anna}"))] {
+        assert!(refused.status == 403 && refused.text().contains("the role admin"), "{refused:?}");
+    }
+    assert!(alive(&anna) && alive(&bob));
+    assert_eq!(end(&id(&second), &anna).status, 200);
+    assert!(alive(&anna) && !alive(&second));
+    let socket = place.text_path("state/heraldd.sock");
+    let run = |arguments: &[&str]| {
+        place.run("heraldd", &[&["sessions"], arguments, &["--socket", &socket]].concat())
+    };
+    let shown = run(&[]);
+    assert!(shown.stdout.contains(&of_bob) && shown.stdout.contains("127.0.0.1"), "{}", shown.text());
+    let ended = run(&["end", &of_bob, "--reason", "a lost laptop"]);
+    assert_eq!(ended.stdout.trim(), format!("the session {of_bob} of bob has ended"), "{}", ended.text());
+    assert!(!alive(&bob) && alive(&anna));
+    let again = run(&["end", &of_bob]);
+    assert!(
+        again.code != Some(0) && again.text().contains("there is no session of this id"),
+        "{}",
+        again.text()
+    );
+    let screens = [&anna, &admin].map(|cookie| served.get("/account", cookie).text());
+    assert_eq!(screens.map(|html| html.contains("Sessions of others")), [false, true]);
+    assert_eq!(served.post("/account/end", &admin, &format!("session={of_anna}")).status, 303);
+    assert!(!alive(&anna));
+    let recorded = ends_in_audit(&served, &admin);
+    assert_eq!(recorded.len(), 5, "{recorded:?}");
+    assert!(recorded[0].contains(&format!("page session {of_anna} of anna accepted")), "{recorded:?}");
+    assert!(
+        recorded[1].contains(&format!("cli session {of_bob} of bob accepted a lost laptop")),
+        "{recorded:?}"
+    );
+    assert!(recorded[4].starts_with(&format!("anna page session {of_bob} of bob refused")), "{recorded:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::check_role::check_role;
 use super::context::Api;
 use super::{
     about, apps, audit, boards, calendar, document, event_list, events, graph, jobs, log, page_link, pauses,
-    published, queues, results, stream, trial,
+    published, queues, results, sessions, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -67,6 +67,8 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(about::info))
         .routes(routes!(about::reload))
         .routes(routes!(page_link::create))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(stream::stream))
         .routes(routes!(openapi_json))
         .routes(routes!(about::healthz))

@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Queues and files", &["queue", "published", "publish"]),
     ("Inspect", &["status", "info", "nodes", "triggers", "routers", "executors", "next", "graph"]),
     ("Configuration", &["init", "check", "reload", "reference", "schema", "import", "state"]),
-    ("Access", &["page", "user", "audit"]),
+    ("Access", &["page", "user", "sessions", "audit"]),
     ("Shell", &["completions", "man", "version", "help"]),
 ];
 

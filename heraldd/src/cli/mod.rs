@@ -26,7 +26,7 @@ use herald_config::file::STDIN;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
     about, apps, audit, deploy, event_list, events, jobs, logs, page, pause, published, queue, replay,
-    results, status, user,
+    results, sessions, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -92,6 +92,7 @@ enum Command {
     Reload(about::Reload),
     Audit(audit::AuditArguments),
     User(user::UserArguments),
+    Sessions(sessions::SessionsArguments),
     Init(init::Init),
     Check(check::CheckArguments),
     Schema(schema::SchemaArguments),
@@ -169,6 +170,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Reload(arguments) => about::reload(arguments),
         Command::Audit(arguments) => audit::list(arguments, &SystemClock),
         Command::User(arguments) => user::run(arguments),
+        Command::Sessions(arguments) => sessions::run(arguments, &SystemClock),
         Command::Events(arguments) => event_list::list(arguments, &SystemClock),
         Command::Explain(arguments) => events::explain(arguments),
         Command::Try(arguments) => try_request::run(arguments),

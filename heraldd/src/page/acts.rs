@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{FromRequest, Request};
 use axum::response::Response;
 use herald_core::param::Params;
@@ -14,11 +15,13 @@ use serde_json::Value;
 use super::visit::{ApiState, Visit};
 use crate::api::act::{ApiAct, CommandAct, RequestAct};
 use crate::api::answer::{ErrorResponse, HandlerResult};
+use crate::api::caller::ApiCaller;
 use crate::api::context::Api;
 use crate::api::events::ReplayQuery;
 use crate::api::given::{Asked, Named, Object, unread};
 use crate::api::id::{EventInPath, JobInPath};
 use crate::api::pauses::{self, PauseQuery};
+use crate::api::sessions::{self, CurrentSession};
 use crate::api::{about, apps as api_apps, events as api_events, jobs as api_jobs};
 
 /// The longest form, and how long it may take.
@@ -174,4 +177,16 @@ pub(super) async fn unhold(
 pub(super) async fn reload(api: ApiState, visit: Visit, form: ActForm) -> HandlerResult<Response> {
     let _ = about::reload(api, CommandAct(form.act)).await?;
     Ok(visit.done("/config", &[], "reload"))
+}
+
+pub(super) async fn end_session(
+    api: ApiState,
+    visit: Visit,
+    by: Extension<ApiCaller>,
+    current: CurrentSession,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let id = form.fields.get("session").cloned().unwrap_or_default();
+    let _ = sessions::end(api, Named(id), by, current, CommandAct(form.act)).await?;
+    Ok(visit.done("/account", &[], "end"))
 }

@@ -82,6 +82,10 @@ impl PageHandler {
             }
             (Err(why), None) => (None, Err(why)),
         };
+        if let Some(session) = &session {
+            // For the calls about sessions.
+            request.extensions_mut().insert(session.clone());
+        }
         let visit = Visit {
             is_fragment: request.headers().contains_key(FRAGMENT),
             caller: caller.as_ref().ok().cloned(),

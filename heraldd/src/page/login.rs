@@ -1,5 +1,6 @@
 //! The ways in and out: the login, links that are used once, sessions; and the files of the page.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -7,9 +8,8 @@ use herald_access::{NotAuthenticated, Via};
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use herald_page::request::return_path;
-use herald_page::screens::account::SessionRow;
 use herald_page::{assets, screens};
-use herald_store::sessions::{NewSession, Session, SessionError};
+use herald_store::sessions::{NewSession, Session};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -17,19 +17,15 @@ use super::acts::fields_in;
 use super::visit::{ApiState, UNENCRYPTED, Visit};
 use crate::api::act::record;
 use crate::api::answer::{ErrorResponse, HandlerResult};
+use crate::api::caller::ApiCaller;
 use crate::api::context::Api;
 use crate::api::given::Named;
+use crate::api::sessions::{self, CurrentSession};
 
 /// How long a browser keeps the cookie: as long as a session lasts at most.
 const COOKIE_SECONDS: i64 = 7 * 24 * 3600;
 /// The longest name of a browser that is kept, in characters.
 const LONGEST_AGENT: usize = 200;
-
-impl From<SessionError> for ErrorResponse {
-    fn from(error: SessionError) -> Self {
-        Self::later(StatusCode::SERVICE_UNAVAILABLE, error)
-    }
-}
 
 pub(super) async fn form(State(api): ApiState, visit: Visit) -> Response {
     login_form(&api, &visit, None)
@@ -167,36 +163,14 @@ pub(super) async fn log_out(
     Ok(with_cookie(visit.see_other("/login"), &visit.look.cookie.end()))
 }
 
-/// The sessions of the account that asks.
-async fn own_sessions(api: &Api, visit: &Visit) -> HandlerResult<Vec<Session>> {
-    let Some(session) = &visit.session else { return Ok(Vec::new()) };
-    let mut sessions = api.page.sessions.of_user(session.of.user.as_deref(), api.clock.now()).await?;
-    // The owner of the control socket may have the name of a user.
-    sessions.retain(|other| other.of.account.is_some() == session.of.account.is_some());
-    Ok(sessions)
-}
-
-pub(super) async fn account(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
-    let row = |session: Session| SessionRow {
-        id: session.id.name(),
-        since: session.created_at.to_string(),
-        used: session.used_at.to_string(),
-        is_this: visit.session.as_ref().is_some_and(|this| this.id == session.id),
-        address: session.of.address,
-        agent: session.of.agent,
-    };
-    let rows: Vec<SessionRow> = own_sessions(&api, &visit).await?.into_iter().map(row).collect();
-    Ok(visit.screen(&api, |frame| screens::account::screen(frame, &rows)))
-}
-
-pub(super) async fn end(State(api): ApiState, visit: Visit, body: Body) -> HandlerResult<Response> {
-    let fields = fields_in(body).await?;
-    for session in own_sessions(&api, &visit).await? {
-        if fields.get("session") == Some(&session.id.name()) {
-            end_session(&api, &visit, &session).await?;
-        }
-    }
-    Ok(visit.done("/account", &[], "end"))
+pub(super) async fn account(
+    State(api): ApiState,
+    visit: Visit,
+    by: Extension<ApiCaller>,
+    current: CurrentSession,
+) -> HandlerResult<Response> {
+    let sessions = sessions::list(State(api.clone()), by, current).await?.0.items;
+    Ok(visit.screen(&api, |frame| screens::account::screen(frame, &sessions)))
 }
 
 pub(super) async fn asset(Path((version, name)): Path<(String, String)>) -> Response {

@@ -59,7 +59,7 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/config", get(screens::config))
         .route("/reload", post(acts::reload))
         .route("/account", get(login::account))
-        .route("/account/end", post(login::end))
+        .route("/account/end", post(acts::end_session))
         .route("/logout", post(login::log_out))
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role));
     answered(router, api)

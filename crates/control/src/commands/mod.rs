@@ -19,6 +19,7 @@ pub mod queue;
 mod queue_listing;
 pub mod replay;
 pub mod results;
+pub mod sessions;
 pub mod status;
 pub mod user;
 mod wait;

@@ -1,6 +1,7 @@
 //! Screens that are empty, full, and made of hostile texts; for each role.
 
 mod pauses;
+mod sessions;
 mod tiles;
 mod trials;
 
@@ -232,7 +233,9 @@ fn hostile_texts_stay_texts_on_every_screen() {
         with_frame("/login?to=%22%3E%3Cimg", None, |frame| login::screen(frame, true, Some(HOSTILE))),
         with_frame("/in/x", None, |frame| login::link(frame, HOSTILE)),
         with_frame("/x", Some(&admin), |frame| problem::screen(frame, &problem)),
-        with_frame("/account", Some(&admin), |frame| account::screen(frame, &[])),
+        with_frame("/account", Some(&admin), |frame| {
+            account::screen(frame, &[sessions::session(false, false)])
+        }),
         with_frame("/boards/x", Some(&admin), |frame| {
             let hostile = json!({HOSTILE: HOSTILE, "list": [{HOSTILE: HOSTILE}]}).to_string();
             let all = ["number", "line", "table", "text"].map(|show| tile(show, &[&hostile, "7", "8"]));

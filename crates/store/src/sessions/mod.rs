@@ -80,13 +80,13 @@ impl Sessions {
         self.locked().as_ref().is_some_and(|table| table.is_valid(id, now))
     }
 
-    /// The sessions of a user, the newest first.
+    /// All sessions that let somebody in, the newest first.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn of_user(&self, user: Option<&str>, now: Timestamp) -> Result<Vec<Session>, SessionError> {
+    pub async fn current(&self, now: Timestamp) -> Result<Vec<Session>, SessionError> {
         self.load().await?;
-        Ok(self.locked().get_or_insert_default().of_user(user, now))
+        Ok(self.locked().get_or_insert_default().current(now))
     }
 
     /// Ends a session.

@@ -1,9 +1,13 @@
 //! A session, and what it is known by.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 
+/// A session ends when it is not used for so long.
+pub(super) const IDLE: SignedDuration = SignedDuration::from_hours(12);
+/// A session ends after so long.
+pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The bytes of a token.
 const TOKEN: usize = 32;
 
@@ -88,5 +92,12 @@ pub struct Session {
 impl Session {
     pub(super) fn new(id: SessionId, of: NewSession, now: Timestamp) -> Self {
         Self { id, of, created_at: now, used_at: now, recorded_at: now }
+    }
+
+    /// When it ends unless it is used before.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        let after = |at: Timestamp, span| at.saturating_add(span).unwrap_or(at);
+        after(self.used_at, IDLE).min(after(self.created_at, LONGEST))
     }
 }

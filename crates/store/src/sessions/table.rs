@@ -2,14 +2,10 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::record::{Session, SessionId};
 
-/// A session ends when it is not used for so long.
-pub(super) const IDLE: SignedDuration = SignedDuration::from_hours(12);
-/// A session ends after so long.
-pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The most sessions of one user; a newer one takes the place of the one that was used least recently.
 pub(super) const MOST_OF_USER: usize = 20;
 /// The most sessions.
@@ -62,11 +58,12 @@ impl SessionTable {
         }
     }
 
-    pub(super) fn of_user(&self, user: Option<&str>, now: Timestamp) -> Vec<Session> {
-        let is_own = |session: &&Session| session.of.user.as_deref() == user && is_valid(session, now);
-        let mut own: Vec<Session> = self.sessions.values().filter(is_own).cloned().collect();
-        own.sort_by_key(|session| std::cmp::Reverse(session.created_at));
-        own
+    pub(super) fn current(&self, now: Timestamp) -> Vec<Session> {
+        let valid = self.sessions.values().filter(|session| is_valid(session, now));
+        let mut all: Vec<Session> = valid.cloned().collect();
+        // Of those that began at the same time the order is the same each time.
+        all.sort_by_key(|session| (std::cmp::Reverse(session.created_at), session.id.0));
+        all
     }
 
     pub(super) fn remove(&mut self, id: SessionId) {
@@ -83,5 +80,5 @@ impl SessionTable {
 }
 
 fn is_valid(session: &Session, now: Timestamp) -> bool {
-    now.duration_since(session.used_at) < IDLE && now.duration_since(session.created_at) < LONGEST
+    now < session.expires_at()
 }

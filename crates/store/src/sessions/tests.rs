@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use herald_core::clock::SystemClock;
 
-use super::table::{IDLE, LONGEST, MOST_OF_USER};
+use super::record::{IDLE, LONGEST};
+use super::table::MOST_OF_USER;
 use super::*;
 use crate::history::{Keep, schema};
 use crate::lock;
@@ -92,6 +93,12 @@ async fn sessions_are_bounded_and_their_end_is_seen() {
         sessions.begin(anna(), later).await.unwrap();
     }
     sessions.ended(id).await;
-    assert_eq!(sessions.of_user(Some("anna"), noon()).await.unwrap().len(), MOST_OF_USER);
-    assert!(sessions.of_user(Some("bob"), noon()).await.unwrap().is_empty());
+    let other = NewSession { user: Some("bob".to_owned()), ..anna() };
+    sessions.begin(other, noon() - SignedDuration::from_secs(1)).await.unwrap();
+    let all = sessions.current(noon()).await.unwrap();
+    let of = |user: &str| all.iter().filter(|one| one.of.user.as_deref() == Some(user)).count();
+    assert_eq!((all.len(), of("anna"), of("bob")), (MOST_OF_USER + 1, MOST_OF_USER, 1));
+    assert!(all.is_sorted_by(|one, next| one.created_at >= next.created_at), "the newest first");
+    let expires_at = all.iter().map(Session::expires_at).max().unwrap();
+    assert!(sessions.current(expires_at).await.unwrap().is_empty(), "those that have expired are left out");
 }

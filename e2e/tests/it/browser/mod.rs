@@ -11,7 +11,7 @@
 //! | screens update live, and take nothing away from who reads or writes there | `a_job_appears_by_itself`, `the_focus_and_what_is_written_outlive_a_refresh`, `the_log_of_a_running_job_goes_on` |
 //! | when the stream is down the page says so and polls | `without_the_stream_it_asks_every_few_seconds_and_acts_work`, `a_restart_of_the_daemon_is_survived` |
 //! | all tabs of a browser have one stream; without shared workers each has its own | `eight_tabs_share_one_stream`, `without_shared_workers_each_tab_has_its_own_stream` |
-//! | a logout ends the other tabs, and so does the end of the account | `a_logout_ends_the_other_tabs`, `the_end_of_a_session_is_seen_in_every_tab_at_once` |
+//! | a logout ends the other tabs, and so does an admin who ends the session | `a_logout_ends_the_other_tabs`, `a_session_that_an_admin_ends_is_at_the_login_in_every_tab_at_once` |
 //! | cross-site requests and frames are refused; output of jobs is text | [`safety`] |
 //! | the first page is small, asks for little and nothing elsewhere, and does not move once it is seen | `the_first_page_is_small_and_quiet` |
 //! | a log of 1 MB is a document, one of 50 MB opens at its end and is searched on the server | [`logs`] |
