@@ -47,7 +47,11 @@ impl CalendarSources for View {
 
 /// What ran and what is due.
 pub(crate) async fn gather(api: &Api, range: CalendarRange) -> HandlerResult<model::CalendarResource> {
-    Ok(calendar::gather(&*api.history, api.view(), range, api.clock.now()).await?)
+    let (view, now) = (api.view(), api.clock.now());
+    let mut found = calendar::gather(&*api.history, view.clone(), range, now).await?;
+    let pauses = api.pauses.current(now).into_values().map(|pause| (pause.router, pause.until)).collect();
+    calendar::add_pauses(&mut found, &*view, &pauses);
+    Ok(found)
 }
 
 /// What ran and what is due: runs with their outcome, due times with the usual length of their jobs

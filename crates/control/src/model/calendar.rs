@@ -96,6 +96,19 @@ pub struct CalendarSchedule {
     pub usual_seconds: Option<f64>,
     /// Whether the clock was set back, and times come again that do not fire twice.
     pub waits_for_clock: bool,
+    /// Those of its routers that are paused, at most ten: their jobs wait.
+    #[serde(default)]
+    pub paused: Vec<CalendarPause>,
+}
+
+/// A router of a trigger that is due, and that is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CalendarPause {
+    /// Router name.
+    pub router: String,
+    /// Until when; null where it is until somebody resumes it.
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
 }
 
 /// Clocks that go forward or back.

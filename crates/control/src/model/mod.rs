@@ -27,7 +27,9 @@ pub use app::{
 };
 pub use audit::AuditResource;
 pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
-pub use calendar::{CalendarDue, CalendarResource, CalendarRuns, CalendarSchedule, ClockChangeResource};
+pub use calendar::{
+    CalendarDue, CalendarPause, CalendarResource, CalendarRuns, CalendarSchedule, ClockChangeResource,
+};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
 pub use event::{

@@ -198,6 +198,7 @@ impl<'a> TimedTrigger<'a> {
             routers: routers.into_iter().take(NAMED).map(str::to_owned).collect(),
             usual_seconds: None,
             waits_for_clock: self.calendar.is_some_and(|calendar| calendar.waits_for_clock(now)),
+            paused: Vec::new(),
         }
     }
 }

@@ -110,7 +110,7 @@ fn trigger_row(frame: &Frame<'_>, trigger: &TriggerResource, routers: &[RouterRe
                 (None, Some(every)) => { (human_time::every(std::time::Duration::try_from_secs_f64(every).unwrap_or_default())) },
                 (None, None) => { span.soft { "on demand" } },
             } }
-            td.text { (fire_form(frame, trigger, &own)) }
+            td.text { (fire_form(frame, &trigger.name, &own)) }
         }
     }
 }

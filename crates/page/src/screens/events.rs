@@ -1,6 +1,6 @@
 //! `/events`: every event, those that created no job as well.
 
-use herald_control::model::{EventSummary, Page, TriggerResource};
+use herald_control::model::{EventSummary, Page};
 use maud::{Markup, html};
 
 use crate::elements::{self, ACTS, ActButton, word};
@@ -76,18 +76,26 @@ fn command(frame: &Frame<'_>) -> String {
     line
 }
 
-/// A form that fires a trigger; `routers` are those that it may start.
+/// A form that fires a trigger, folded away, where the reader may do that; `routers` are those that it may start.
 #[must_use]
-pub fn fire_form(frame: &Frame<'_>, trigger: &TriggerResource, routers: &[&str]) -> Markup {
-    let to = frame.site.at("/triggers", &[&trigger.name]);
+pub fn fire_form(frame: &Frame<'_>, trigger: &str, routers: &[&str]) -> Markup {
     html! {
         @if frame.may_all(ACTS, routers.iter().copied()) {
-            details { summary { "Fire …" } form.act method="post" action=(to) {
-                p { "The trigger fires now, for " @if routers.is_empty() { "no router" } @else { "the routers " bdi { (routers.join(", ")) } } "." }
-                label { "Parameters (a JSON object) " textarea name="params" placeholder="{}" {} }
-                label { "Why " input type="text" name="reason" maxlength="500" placeholder="optional"; }
-                button type="submit" { "Fire" }
-            } }
+            details { summary { "Fire …" } (open_fire_form(frame, trigger, routers, routers.len())) }
+        }
+    }
+}
+
+/// The same, not folded; `count` is how many routers there are, of which some may be left out.
+#[must_use]
+pub fn open_fire_form(frame: &Frame<'_>, trigger: &str, routers: &[&str], count: usize) -> Markup {
+    let more = count.saturating_sub(routers.len());
+    html! {
+        form.act method="post" action=(frame.site.at("/triggers", &[trigger])) {
+            p { "The trigger fires now, for " @if routers.is_empty() { "no router" } @else { @if routers.len() == 1 && more == 0 { "the router " } @else { "the routers " } bdi { (routers.join(", ")) } @if more > 0 { " and " (more) " more" } } "." }
+            label { "Parameters (a JSON object) " textarea name="params" placeholder="{}" {} }
+            label { "Why " input type="text" name="reason" maxlength="500" placeholder="optional"; }
+            button type="submit" { "Fire" }
         }
     }
 }

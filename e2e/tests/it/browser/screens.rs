@@ -22,6 +22,7 @@ const SCREENS: &[&str] = &[
     "/events/@EVENT@",
     "/routers",
     "/calendar",
+    "/calendar?run=hourly",
     "/calendar?view=day",
     "/calendar?view=month",
     "/calendar?view=list",
@@ -137,6 +138,8 @@ fn nothing_is_wrong_with_any_screen_that_has_everything() {
     let site = PageSite::full();
     let job = site.wait_jobs("router=backup_db&status=failed", 1)[0].clone();
     let id = |key: &str| job[key].as_str().unwrap().to_owned();
+    // Whose session outlives the browser.
+    drop(site.browser("anna"));
     check(&site, SCREENS, |path| path.replace("@JOB@", &id("id")).replace("@EVENT@", &id("event_id")));
 }
 

@@ -100,7 +100,7 @@ async fn schedules_are_named_once_and_changes_have_their_zone() {
         calendar("2026-10-01T00:00:00Z", "from=2026-10-25&until=2026-10-26&zone=UTC&bucket=day").await;
     let nightly = json!({
         "trigger": "nightly", "cron": "30 2 * * *", "zone": "Europe/Berlin", "every_seconds": null,
-        "routers": ["backup", "copy"], "router_count": 2, "usual_seconds": null, "waits_for_clock": false,
+        "routers": ["backup", "copy"], "router_count": 2, "usual_seconds": null, "waits_for_clock": false, "paused": [],
     });
     assert!(calendar["schedules"].as_array().unwrap().contains(&nightly), "{calendar}");
     assert_eq!(calendar["schedules"].as_array().unwrap().len(), 3, "{calendar}");

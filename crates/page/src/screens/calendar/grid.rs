@@ -98,9 +98,9 @@ fn entries(
     let passed = now.map_or(0, |now| items.iter().filter(|item| item.at < *now).count()).min(most);
     html! {
         @if !items.is_empty() || now.is_some() { ul {
-            @for item in items.iter().take(passed) { (in_cell(frame, item)) }
+            @for item in items.iter().take(passed) { (in_cell(frame, window, item)) }
             @if let Some(now) = now { li.now { "now " (now.strftime("%H:%M").to_string()) } }
-            @for item in items.iter().take(most).skip(passed) { (in_cell(frame, item)) }
+            @for item in items.iter().take(most).skip(passed) { (in_cell(frame, window, item)) }
         } }
         @if left_out > 0 {
             a.more href=(window.address(frame.site, CalendarView::Day, Some(day))) { "and " (left_out) " more" }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use herald_control::model::{CalendarDue, CalendarResource, CalendarRuns, CalendarSchedule};
+use herald_control::model::{CalendarDue, CalendarPause, CalendarResource, CalendarRuns, CalendarSchedule};
 use herald_terminal::human_time;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use maud::{Markup, html};
@@ -34,6 +34,20 @@ pub(super) struct DueItem<'a> {
     pub(super) schedule: Option<&'a CalendarSchedule>,
     /// Whether it is due again before its jobs usually end.
     pub(super) overlaps: bool,
+    /// Which of its routers are paused then, in words; none where none is.
+    pub(super) pause: Option<String>,
+}
+
+impl DueItem<'_> {
+    /// That it is due, or that its jobs will wait.
+    pub(super) fn status(&self) -> Markup {
+        html! {
+            @match &self.pause {
+                Some(pause) => { span.status.odd { span aria-hidden="true" { "▲" } " " bdi { (pause) } } },
+                None => { span.status { span aria-hidden="true" { "▫" } " due" } },
+            }
+        }
+    }
 }
 
 /// All entries, by time.
@@ -54,7 +68,8 @@ pub(super) fn items<'a>(window: &CalendarWindow, calendar: &'a CalendarResource)
         let later = next.insert(&due.trigger, at.timestamp());
         let usual = schedule.and_then(usual_length);
         let overlaps = usual.is_some_and(|usual| overlaps(window.view, &at, due.count, later, usual));
-        items.push(CalendarItem { at, kind: ItemKind::Due(DueItem { due, schedule, overlaps }) });
+        let pause = schedule.and_then(|schedule| paused_at(schedule, &at));
+        items.push(CalendarItem { at, kind: ItemKind::Due(DueItem { due, schedule, overlaps, pause }) });
     }
     items.sort_by_key(|item| item.at.timestamp());
     items
@@ -64,6 +79,27 @@ pub(super) fn items<'a>(window: &CalendarWindow, calendar: &'a CalendarResource)
 pub(super) fn usual_length(schedule: &CalendarSchedule) -> Option<SignedDuration> {
     let usual = Duration::try_from_secs_f64(schedule.usual_seconds?).ok()?;
     SignedDuration::try_from(usual).ok()
+}
+
+/// Which of the routers are still paused at this time, and until when.
+fn paused_at(schedule: &CalendarSchedule, at: &Zoned) -> Option<String> {
+    let end = |pause: &CalendarPause| pause.until.as_ref().and_then(|until| until.parse::<Timestamp>().ok());
+    let paused = schedule.paused.iter().map(|pause| (&*pause.router, end(pause)));
+    let paused = paused.filter(|(_, end)| end.is_none_or(|end| at.timestamp() < end));
+    let paused: BTreeMap<&str, String> = paused.map(|(router, end)| (router, until(end, at))).collect();
+    let first = paused.values().next()?;
+    if paused.len() as u64 == schedule.router_count && paused.values().all(|other| other == first) {
+        return Some(format!("paused{first}"));
+    }
+    let named: Vec<String> = paused.iter().map(|(router, until)| format!("{router}{until}")).collect();
+    Some(format!("paused: {}", named.join(", ")))
+}
+
+/// The end of a pause, as the end of a sentence: what is counted together may be later.
+fn until(end: Option<Timestamp>, near: &Zoned) -> String {
+    let Some(end) = end.map(|end| end.to_zoned(near.time_zone().clone())) else { return String::new() };
+    let format = if end.date() == near.date() { "%H:%M" } else { "%-d %b %H:%M" };
+    format!(" until {}", end.strftime(format))
 }
 
 fn overlaps(
@@ -134,6 +170,22 @@ pub(super) fn due_name(frame: &Frame<'_>, item: &DueItem<'_>) -> Markup {
     }
 }
 
+/// To the form that fires the trigger now, where the reader may do that.
+pub(super) fn run_link(frame: &Frame<'_>, window: &CalendarWindow, item: &DueItem<'_>, text: &str) -> Markup {
+    let may = item.schedule.is_some_and(|schedule| may_run(frame, schedule));
+    let label = format!("Run now: {}", item.due.trigger);
+    html! {
+        @if may {
+            a.run href={ (window.same(frame.site, Some(window.first))) "&run=" (encode(&item.due.trigger)) "#run" } aria-label=(label) title=(label) { (text) }
+        }
+    }
+}
+
+/// Whether the reader may fire the trigger.
+pub(super) fn may_run(frame: &Frame<'_>, schedule: &CalendarSchedule) -> bool {
+    frame.may_all(elements::ACTS, schedule.routers.iter().map(String::as_str))
+}
+
 /// What is to be said of what is due.
 pub(super) fn due_remarks<'a>(item: &DueItem<'a>) -> Vec<&'a str> {
     let mut remarks: Vec<&str> = item.due.remark.as_deref().into_iter().collect();
@@ -147,7 +199,7 @@ pub(super) fn due_remarks<'a>(item: &DueItem<'a>) -> Vec<&'a str> {
 }
 
 /// An entry in a cell.
-pub(super) fn in_cell(frame: &Frame<'_>, item: &CalendarItem<'_>) -> Markup {
+pub(super) fn in_cell(frame: &Frame<'_>, window: &CalendarWindow, item: &CalendarItem<'_>) -> Markup {
     let time = item.at.strftime("%H:%M").to_string();
     match &item.kind {
         ItemKind::Runs(runs) => {
@@ -167,10 +219,12 @@ pub(super) fn in_cell(frame: &Frame<'_>, item: &CalendarItem<'_>) -> Markup {
             li.due {
                 span aria-hidden="true" { "▫ " } span.sr { "due " }
                 span.at { (time) } " " (due_name(frame, item))
+                @if let Some(pause) = &item.pause { " " span.odd { "▲ " bdi { (pause) } } }
                 @if let Some(usual) = item.schedule.and_then(usual_length) {
                     span.soft { " usually " (human_time::span(usual)) }
                 }
                 @for remark in due_remarks(item) { span.odd { " ▲ " (remark) } }
+                @if window.view == CalendarView::Week { " " (run_link(frame, window, item, "Run")) }
             }
         },
     }

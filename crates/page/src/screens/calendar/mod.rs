@@ -1,5 +1,6 @@
 //! `/calendar`: what ran and what is due, by day, week, month, or as a list.
 
+mod agenda;
 mod grid;
 mod item;
 mod rows;
@@ -11,6 +12,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
+use super::events::open_fire_form;
+use super::now::encode;
 use crate::elements;
 use crate::frame::Frame;
 pub use window::{CalendarView, CalendarWindow, CalendarWindowError};
@@ -23,6 +26,7 @@ pub fn screen(frame: &Frame<'_>, window: &CalendarWindow, calendar: &CalendarRes
         "Calendar",
         &html! {
             (controls(frame, window))
+            (run_form(frame, window, calendar))
             // Of many jobs at once the calendar is not made again and again.
             section #calendar data-part data-gap="10000" {
                 h2 { (window.title()) " " span.soft { (window.zone_name()) } }
@@ -31,10 +35,18 @@ pub fn screen(frame: &Frame<'_>, window: &CalendarWindow, calendar: &CalendarRes
                     p.empty { "Nothing ran, and nothing is due. A trigger of the type " code { "cron" } " has due times; see " a href=(frame.site.to("/routers")) { "Routers" } "." }
                 } @else {
                     @match window.view {
+                        CalendarView::Week if window.is_automatic => {
+                            div.wide-only { (grid::week(frame, window, &items)) }
+                            (agenda::agenda(frame, window, &items))
+                        },
                         CalendarView::Week => { (grid::week(frame, window, &items)) },
                         CalendarView::Month => { (grid::month(frame, window, &items)) },
-                        CalendarView::List => { (rows::rows(frame, window, &items)) },
-                        CalendarView::Day => { (timeline::timeline(frame, window, &items)) (rows::rows(frame, window, &items)) },
+                        CalendarView::List => { (rows::rows(frame, window, &items)) (agenda::agenda(frame, window, &items)) },
+                        CalendarView::Day => {
+                            (timeline::timeline(frame, window, &items))
+                            (rows::rows(frame, window, &items))
+                            (agenda::agenda(frame, window, &items))
+                        },
                     }
                 }
             }
@@ -49,21 +61,21 @@ pub fn screen(frame: &Frame<'_>, window: &CalendarWindow, calendar: &CalendarRes
 
 fn controls(frame: &Frame<'_>, window: &CalendarWindow) -> Markup {
     let site = frame.site;
-    let near = |steps| window.neighbour(steps).map(|date| window.address(site, window.view, Some(date)));
+    let near = |steps| window.neighbour(steps).map(|date| window.same(site, Some(date)));
     html! {
         nav.choices aria-label="View" { ul {
             @for (view, _, name) in window::VIEWS {
-                li { a href=(window.address(site, view, Some(window.first))) aria-current=[(view == window.view).then_some("true")] { (name) } }
+                (view_choice(frame, window, view, name))
             }
         } }
         nav.choices aria-label="Dates" { ul {
             @if let Some(earlier) = near(-1) { li { a rel="prev" href=(earlier) { span aria-hidden="true" { "◂ " } "Earlier" } } }
-            li { a href=(window.address(site, window.view, None)) { "Today" } }
+            li { a href=(window.same(site, None)) { "Today" } }
             @if let Some(later) = near(1) { li { a rel="next" href=(later) { "Later" span aria-hidden="true" { " ▸" } } } }
         } }
         (zones(frame, window))
         form.filter method="get" action=(site.to("/calendar")) {
-            @for (view, word, _) in window::VIEWS { @if view == window.view { input type="hidden" name="view" value=(word); } }
+            @for (view, word, _) in window::VIEWS { @if view == window.view && !window.is_automatic { input type="hidden" name="view" value=(word); } }
             @if let Some(zone) = &window.asked_zone { input type="hidden" name="zone" value=(zone); }
             label { "Date" input type="date" name="from" value=(window.first.to_string()); }
             button.plain type="submit" { "Show" }
@@ -71,10 +83,44 @@ fn controls(frame: &Frame<'_>, window: &CalendarWindow) -> Markup {
     }
 }
 
+/// The choice of a view. Where the reader chose none, a narrow screen shows the list.
+fn view_choice(frame: &Frame<'_>, window: &CalendarWindow, view: CalendarView, name: &str) -> Markup {
+    let to = window.address(frame.site, view, Some(window.first));
+    let link =
+        |is_current: bool| html! { a href=(to) aria-current=[is_current.then_some("true")] { (name) } };
+    html! {
+        @if window.is_automatic && matches!(view, CalendarView::Week | CalendarView::List) {
+            li.wide-only { (link(view == CalendarView::Week)) }
+            li.narrow-only { (link(view == CalendarView::List)) }
+        } @else { li { (link(view == window.view && !window.is_automatic)) } }
+    }
+}
+
+/// The form that fires a trigger which is due, where it is asked for.
+fn run_form(frame: &Frame<'_>, window: &CalendarWindow, calendar: &CalendarResource) -> Markup {
+    let Some(wanted) = frame.asked("run") else { return html! {} };
+    let found = calendar.schedules.iter().find(|schedule| schedule.trigger == wanted);
+    let Some(schedule) = found else {
+        let others = format!("{}{}", frame.site.to("/routers?name="), encode(&wanted));
+        return html! { p.notice { bdi { (wanted) } " is not due here any more; " a href=(others) { "Routers" } " has a form for each trigger." } };
+    };
+    let routers: Vec<&str> = schedule.routers.iter().map(String::as_str).collect();
+    let count = usize::try_from(schedule.router_count).unwrap_or(usize::MAX);
+    html! {
+        @if item::may_run(frame, schedule) {
+            section #run.card {
+                h2 { "Run " bdi { (schedule.trigger) } " now" }
+                (open_fire_form(frame, &schedule.trigger, &routers, count))
+                p { a href=(window.same(frame.site, Some(window.first))) { "Cancel" } }
+            }
+        }
+    }
+}
+
 /// The zone that times are shown in: the server's, UTC, or the reader's, which scripts know.
 fn zones(frame: &Frame<'_>, window: &CalendarWindow) -> Markup {
     let asked = window.asked_zone.as_deref();
-    let to = |zone| window.address_in(frame.site, window.view, Some(window.first), zone);
+    let to = |zone| window.same_in(frame.site, Some(window.first), zone);
     let current = |is_current: bool| is_current.then_some("true");
     let other = asked.filter(|zone| *zone != "UTC");
     let server =

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use herald_access::{AuthenticatedCaller, Via};
-use herald_control::model::{CalendarDue, CalendarRuns, CalendarSchedule};
+use herald_control::model::{CalendarDue, CalendarPause, CalendarRuns, CalendarSchedule};
 
 use super::*;
 use crate::screens::tests::{HOSTILE, check, with_frame_at};
@@ -44,6 +44,7 @@ fn schedule(trigger: &str, routers: &[&str], usual: Option<f64>) -> CalendarSche
         router_count: routers.len() as u64,
         usual_seconds: usual,
         waits_for_clock: false,
+        paused: Vec::new(),
     }
 }
 
@@ -246,5 +247,109 @@ fn a_day_of_a_clock_change_has_bars_in_its_own_hours() {
         assert!(html.contains("▲ Europe/Berlin: the clocks change on "), "{html}");
         assert!(html.contains("▲ caught up</span>, was due "), "{html}");
         assert!(html.contains("usually 1h 0m") && html.contains("<line class=\"now\""), "{html}");
+    }
+}
+
+fn pause(router: &str, until: Option<&str>) -> CalendarPause {
+    CalendarPause { router: router.to_owned(), until: until.map(str::to_owned) }
+}
+
+#[test]
+fn paused_routers_are_named_as_long_as_they_are_paused() {
+    let with = |paused: Vec<CalendarPause>| {
+        let due = ["2026-11-27T02:00:00Z", "2026-11-28T02:00:00Z"].map(|at| due("nightly", at, 1, None));
+        let schedule = CalendarSchedule { paused, ..schedule("nightly", &["backup", "report"], None) };
+        calendar(Vec::new(), due.into(), vec![schedule])
+    };
+    let until = Some("2026-11-27T12:00:00Z");
+    for (paused, words, count) in [
+        (vec![], "paused", 0),
+        (vec![pause("backup", None)], "<bdi>paused: backup</bdi>", 2),
+        (vec![pause("backup", None), pause("report", None)], "<bdi>paused</bdi>", 2),
+        (vec![pause("backup", until)], "<bdi>paused: backup until 12:00</bdi>", 1),
+        (vec![pause("backup", until), pause("report", until)], "<bdi>paused until 12:00</bdi>", 1),
+        (
+            vec![pause("backup", until), pause("report", None)],
+            "<bdi>paused: backup until 12:00, report</bdi>",
+            1,
+        ),
+        (vec![pause("backup", until), pause("report", None)], "<bdi>paused: report</bdi>", 1),
+        (
+            vec![pause("report", Some("2026-12-01T01:30:00Z"))],
+            "<bdi>paused: report until 1 Dec 01:30</bdi>",
+            2,
+        ),
+    ] {
+        let calendar = with(paused.clone());
+        for view in ["week", "month"] {
+            let html =
+                shown(&format!("?view={view}&from=2026-11-26&zone=UTC"), "2026-11-26T09:00:00Z", &calendar);
+            assert_eq!(html.matches(words).count(), count, "{view} {paused:?}: {html}");
+        }
+        // A table, and in place of it a list on a narrow screen.
+        let html = shown("?view=list&from=2026-11-26&zone=UTC", "2026-11-26T09:00:00Z", &calendar);
+        assert_eq!(html.matches(words).count(), count * 2, "{paused:?}: {html}");
+    }
+}
+
+#[test]
+fn a_narrow_screen_has_a_list_unless_another_view_is_chosen() {
+    let ran = runs("backup_db", "2026-11-24T02:00:00Z", &[("succeeded", 1)], 300);
+    let calendar = calendar(
+        vec![ran],
+        vec![due("nightly", "2026-11-27T02:00:00Z", 1, None)],
+        vec![schedule("nightly", &["backup_db"], Some(300.0))],
+    );
+    let now = "2026-11-26T09:15:00Z";
+    let html = shown("?zone=UTC", now, &calendar);
+    for part in [
+        "<div class=\"wide-only\"><div class=\"scroll\"",
+        "<div class=\"agenda narrow-only\"><details><summary>Before today</summary><h3>Tuesday, 24 November</h3>",
+        "<h3 class=\"today\">Thursday, 26 November (today)</h3>",
+        "now, and nothing more is due today",
+        "<h3>Friday, 27 November</h3>",
+        "<li class=\"narrow-only\"><a href=\"/herald/calendar?view=list&amp;from=2026-11-23&amp;zone=UTC\" aria-current=\"true\">List",
+        "<li class=\"wide-only\"><a href=\"/herald/calendar?view=week&amp;from=2026-11-23&amp;zone=UTC\" aria-current=\"true\">Week",
+        "href=\"/herald/calendar?from=2026-11-30&amp;zone=UTC\"",
+        "href=\"/herald/calendar?zone=UTC\">Today",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("name=\"view\""), "{html}");
+    check(&html.replace("Calendar", "<bdi>"));
+    let chosen = shown("?view=week&zone=UTC", now, &calendar);
+    assert!(!chosen.contains("agenda") && !chosen.contains("wide-only"), "{chosen}");
+    let other = shown("?from=2026-12-03&zone=UTC", now, &calendar);
+    assert!(!other.contains("Before today"), "{other}");
+}
+
+#[test]
+fn a_due_time_leads_to_the_form_that_fires_its_trigger() {
+    let due = vec![due("nightly", "2026-11-27T02:00:00Z", 1, None)];
+    let calendar = calendar(Vec::new(), due, vec![schedule("nightly", &["backup_db", "report"], None)]);
+    let now = "2026-11-26T09:15:00Z";
+    for (address, links) in [
+        ("?view=week&from=2026-11-26&zone=UTC", 1),
+        ("?view=list&from=2026-11-26&zone=UTC", 2),
+        ("?view=month&from=2026-11-26&zone=UTC", 0),
+        ("?from=2026-11-26&zone=UTC", 2),
+    ] {
+        let html = shown(address, now, &calendar);
+        assert_eq!(html.matches("&amp;run=nightly#run\"").count(), links, "{address}: {html}");
+        assert_eq!(html.matches("aria-label=\"Run now: nightly\"").count(), links, "{address}");
+        assert!(!html.contains("<form class=\"act\""), "{html}");
+        let html = shown(&format!("{address}&run=nightly"), now, &calendar);
+        for part in ["id=\"run\"", "action=\"/herald/triggers/nightly\"", "backup_db, report"] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        let html = shown(&format!("{address}&run=other"), now, &calendar);
+        assert!(!html.contains("id=\"run\"") && html.contains("is not due here any more"), "{html}");
+    }
+    let viewer = with_frame_at(now, "/calendar?view=list&run=nightly", None, |frame| {
+        let window = CalendarWindow::read(Some("list"), None, None, frame.now, &frame.zone).unwrap();
+        screen(frame, &window, &calendar)
+    });
+    for part in ["run=nightly", "id=\"run\"", "not due here"] {
+        assert!(!viewer.contains(part), "{part}: {viewer}");
     }
 }

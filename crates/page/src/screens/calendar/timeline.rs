@@ -122,7 +122,7 @@ fn bar(frame: &Frame<'_>, window: &CalendarWindow, item: &CalendarItem<'_>) -> (
                 x: x_of(window, begin),
                 width: until(end),
                 kind: "due",
-                title: format!("{} {name}{count}: due", time(&item.at)),
+                title: format!("{} {name}{count}: {}", time(&item.at), due.pause.as_deref().unwrap_or("due")),
                 to: None,
             };
             (name.clone(), bar)

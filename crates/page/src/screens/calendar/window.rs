@@ -54,6 +54,8 @@ pub enum CalendarWindowError {
 pub struct CalendarWindow {
     /// In which form.
     pub view: CalendarView,
+    /// Whether the reader chose no form: then a narrow screen has a list in place of the week.
+    pub(super) is_automatic: bool,
     /// The zone of its days and hours.
     pub zone: TimeZone,
     /// Where it begins.
@@ -80,6 +82,7 @@ impl CalendarWindow {
         now: Timestamp,
         server: &TimeZone,
     ) -> Result<Self, CalendarWindowError> {
+        let is_automatic = view.is_none();
         let view = view.unwrap_or("week");
         let view = VIEWS.iter().find(|(_, word, _)| *word == view).ok_or(CalendarWindowError::View)?.0;
         let asked_zone = zone.filter(|zone| *zone != "server").map(str::to_owned);
@@ -95,7 +98,8 @@ impl CalendarWindow {
             Some(_) => return Err(CalendarWindowError::From),
             None => zone.to_datetime(now).date(),
         };
-        Self::around(view, date, zone, asked_zone).ok_or(CalendarWindowError::From)
+        let window = Self::around(view, date, zone, asked_zone).ok_or(CalendarWindowError::From)?;
+        Ok(Self { is_automatic, ..window })
     }
 
     fn around(view: CalendarView, date: Date, zone: TimeZone, asked_zone: Option<String>) -> Option<Self> {
@@ -119,7 +123,8 @@ impl CalendarWindow {
         let start = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
         let next = |date: &Date| date.tomorrow().ok().filter(|next| *next < end);
         let days = std::iter::successors(Some(begin), next).collect();
-        Some(Self { view, from: start(begin)?, until: start(end)?, asked_zone, first, days, zone })
+        let (from, until, is_automatic) = (start(begin)?, start(end)?, false);
+        Some(Self { view, is_automatic, from, until, asked_zone, first, days, zone })
     }
 
     /// The first day of what comes before or after.
@@ -133,31 +138,20 @@ impl CalendarWindow {
         self.first.checked_add(span).ok()
     }
 
-    /// The address of a part of the calendar in the same zone.
-    pub(super) fn address(&self, site: &Site, view: CalendarView, from: Option<Date>) -> String {
-        self.address_in(site, view, from, self.asked_zone.as_deref())
+    /// The address of a part of the calendar in the same form and zone.
+    pub(super) fn same(&self, site: &Site, from: Option<Date>) -> String {
+        self.same_in(site, from, self.asked_zone.as_deref())
     }
 
     /// The same, in another zone.
-    pub(super) fn address_in(
-        &self,
-        site: &Site,
-        view: CalendarView,
-        from: Option<Date>,
-        zone: Option<&str>,
-    ) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair(
-            "view",
-            VIEWS.iter().find(|(one, ..)| *one == view).map_or("week", |(_, word, _)| word),
-        );
-        if let Some(from) = from {
-            query.append_pair("from", &from.to_string());
-        }
-        if let Some(zone) = zone {
-            query.append_pair("zone", zone);
-        }
-        format!("{}?{}", site.to("/calendar"), query.finish())
+    pub(super) fn same_in(&self, site: &Site, from: Option<Date>, zone: Option<&str>) -> String {
+        let view = Some(self.view).filter(|_| !self.is_automatic);
+        address(site, view, from, zone)
+    }
+
+    /// The address of a part of the calendar in the same zone.
+    pub(super) fn address(&self, site: &Site, view: CalendarView, from: Option<Date>) -> String {
+        address(site, Some(view), from, self.asked_zone.as_deref())
     }
 
     /// What is shown, in words.
@@ -176,6 +170,20 @@ impl CalendarWindow {
     pub(super) fn zone_name(&self) -> &str {
         self.asked_zone.as_deref().or_else(|| self.zone.iana_name()).unwrap_or("zone of the server")
     }
+}
+
+fn address(site: &Site, view: Option<CalendarView>, from: Option<Date>, zone: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some((_, word, _)) = VIEWS.iter().find(|(one, ..)| Some(*one) == view) {
+        query.append_pair("view", word);
+    }
+    if let Some(from) = from {
+        query.append_pair("from", &from.to_string());
+    }
+    if let Some(zone) = zone {
+        query.append_pair("zone", zone);
+    }
+    format!("{}?{}", site.to("/calendar"), query.finish())
 }
 
 fn monday_of(date: Date) -> Option<Date> {

@@ -27,8 +27,8 @@ fn viewer() -> AuthenticatedCaller {
     let settings = AccessSettings { tokens: vec![token], ..AccessSettings::default() };
     let header = |_: &str| vec!["Bearer word".to_owned()];
     let authenticator = Authenticator::new(settings);
-    let caller =
-        pin!(authenticator.caller(&PresentedProof { peer: None, client: None, header: &header, now: 0 }));
+    let proof = PresentedProof { peer: None, client: None, header: &header, now: 0 };
+    let caller = pin!(authenticator.caller(&proof));
     match caller.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(caller)) => caller,
         _ => panic!("a token is checked without waiting"),
