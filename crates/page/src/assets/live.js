@@ -1,4 +1,5 @@
 // Keeps the screen up to date: by the stream that all tabs share, by polling when it is down.
+import { countLines, isAtEnd } from "./log.js";
 import { openStream } from "./stream.js";
 import { parse, startWorker } from "./trusted.js";
 
@@ -59,13 +60,15 @@ export function follow(base, dress) {
         const same = [...now.querySelectorAll("details > summary")].find((s) => s.textContent === open.textContent);
         if (same) same.parentElement.open = true;
       }
-      const page = document.documentElement;
-      const isAtEnd = "again" in old.dataset && page.scrollTop > 0 && page.scrollTop + innerHeight > page.scrollHeight - 40;
-      const isSame = (one) => one.getAttribute("href") === focus.getAttribute("href") && one.textContent === focus.textContent;
+      const isFollowed = "again" in old.dataset && isAtEnd();
+      // What has a name of its own is the same also where something else is in it now.
+      const isSame = (one) => one.getAttribute("href") === focus.getAttribute("href") &&
+        (one.textContent === focus.textContent || (focus.ariaLabel && one.ariaLabel === focus.ariaLabel));
       const same = isIn && [...now.querySelectorAll(focus.localName)].find(isSame);
       old.replaceWith(now);
       if (isIn) (same || document.getElementById("main")).focus({ preventScroll: true });
-      if (isAtEnd) page.scrollTop = page.scrollHeight;
+      if (isFollowed) document.documentElement.scrollTop = document.documentElement.scrollHeight;
+      if (old.id === "log") countLines();
     }
   }
 

@@ -23,10 +23,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const WORKER: &str = "stream.js";
 
 /// All files. The scripts are served as one, `page.js`, with which a browser asks once and not for one after the other.
-const ASSETS: [Asset; 6] = [
+const ASSETS: [Asset; 7] = [
     Asset { name: "page.css", content_type: "text/css; charset=utf-8", text: include_str!("page.css") },
     Asset { name: "page.js", content_type: SCRIPT, text: include_str!("page.js") },
     Asset { name: "live.js", content_type: SCRIPT, text: include_str!("live.js") },
+    Asset { name: "log.js", content_type: SCRIPT, text: include_str!("log.js") },
     Asset { name: WORKER, content_type: SCRIPT, text: include_str!("stream.js") },
     Asset { name: "trusted.js", content_type: SCRIPT, text: include_str!("trusted.js") },
     Asset { name: "icon.svg", content_type: "image/svg+xml", text: include_str!("icon.svg") },

@@ -30,6 +30,7 @@ pub fn screen(frame: &Frame<'_>, job: &JobResource, event: Option<&EventResource
                 (elements::values("Parameters of the job", &job.job_param))
             }
             (job_log::part(frame, job, log))
+            (job_log::more_lines(frame, job))
             (elements::command(&format!("heraldd job {0}    heraldd logs {0}", summary.id)))
         },
     )

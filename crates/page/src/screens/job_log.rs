@@ -43,7 +43,7 @@ pub enum ShownLines {
 pub fn part(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
     html! {
         // A log that is still written is asked for again and again.
-        section #log data-part data-again[job.summary.status == "running" && frame.asked("search").is_none()] {
+        section #log data-part data-again[is_followed(frame, job)] {
             h2 { "Log" @if job.attempts.len() > 1 { " of attempt " (log.attempt) } }
             (search(frame, job, log))
             (windows(frame, job, log))
@@ -54,6 +54,23 @@ pub fn part(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
                     @for chunk in log.lines.chunks(CHUNK) { div.chunk { @for one in chunk { (line(one)) } } }
                 }
             }
+        }
+    }
+}
+
+/// Whether lines are added while it is read.
+fn is_followed(frame: &Frame<'_>, job: &JobResource) -> bool {
+    job.summary.status == "running" && frame.asked("search").is_none()
+}
+
+/// For scripts: how many lines came while the reader was elsewhere in the log, as a button that leads to its end. It is
+/// not in the part of the log, which is exchanged.
+#[must_use]
+pub fn more_lines(frame: &Frame<'_>, job: &JobResource) -> Markup {
+    html! {
+        @if is_followed(frame, job) {
+            p #more-said .sr role="status" {}
+            button #more-lines type="button" hidden {}
         }
     }
 }

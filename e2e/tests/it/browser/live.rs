@@ -6,7 +6,7 @@ use e2e::http::{Message, send_unix};
 use e2e::wait::{stays, until_within};
 use serde_json::json;
 
-use super::client::{Browser, WAIT};
+use super::client::{Browser, ENTER, WAIT};
 use super::proxy::without_stream;
 use super::site::{HEAD, PageSite};
 
@@ -27,6 +27,8 @@ router:
 ";
 /// Jobs of the list.
 const ROWS: &str = "document.querySelectorAll('#list tbody tr').length";
+/// What a screen reader says of lines that were added elsewhere.
+const SAID: &str = "There are new lines at the end of the log.";
 const BANNER: &str = "document.getElementById('stream')";
 
 fn site() -> PageSite {
@@ -69,7 +71,7 @@ fn the_focus_and_what_is_written_outlive_a_refresh() {
     let day = "document.getElementById('day').innerText";
     browser.wait("the first report", &format!("{day}.includes('1 succeeded')"));
     assert_eq!(browser.value("document.activeElement.matches('#running summary')"), true);
-    browser.press(super::client::ENTER);
+    browser.press(ENTER);
     browser.tab_to("input[name=reason]");
     browser.press("too slow");
     site.run_job("report");
@@ -97,6 +99,22 @@ fn the_log_of_a_running_job_goes_on() {
     let seen = browser.value(lines).as_u64().unwrap();
     browser.wait("still more", &format!("{lines} > {}", seen + 30));
     assert_eq!(browser.value("scrollY"), 100);
+    // A button says how many there are, and leads to them; its name is said once.
+    let button = "document.getElementById('more-lines')";
+    browser.wait("the button", &format!("/^↓ \\d+ new lines?$/.test({button}.innerText)"));
+    assert_eq!(browser.value("document.getElementById('more-said').innerText"), SAID);
+    browser.run("document.querySelector('#log .log').focus({ preventScroll: true })", &[]);
+    let seen = browser.value(lines).as_u64().unwrap();
+    browser.wait("a refresh", &format!("{lines} > {seen}"));
+    assert_eq!(browser.value("document.activeElement.ariaLabel"), "Log", "the refresh took the focus");
+    browser.tab_to("#more-lines");
+    browser.press(ENTER);
+    browser.wait("the end again", &format!("{below} < 100 && {button}.hidden"));
+    assert_eq!(browser.value("document.activeElement.ariaLabel"), "Log");
+    assert_eq!(browser.value("document.getElementById('more-said').innerText"), "");
+    let seen = browser.value(lines).as_u64().unwrap();
+    browser.wait("that it is followed again", &format!("{lines} > {} && {below} < 100", seen + 30));
+    assert_eq!(browser.value(&format!("{button}.hidden")), true);
     site.place.write("enough", "yes");
     browser.wait("the end of the job", "document.getElementById('job').innerText.includes('succeeded')");
     assert_eq!(browser.value("window.isFirst"), true);
