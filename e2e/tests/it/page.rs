@@ -633,6 +633,7 @@ fn a_trial_starts_nothing() {
     let (anna, vera) = (served.log_in("anna"), served.log_in("vera"));
     let form = served.get("/try?trigger=hook", &anna).text();
     assert!(form.contains("name=\"headers\"") && form.contains("name=\"unchecked\""), "{form}");
+    assert!(form.contains("name=\"path\" maxlength=\"8000\" value=\"/deploy/{app}\""), "{form}");
     for (token, branch, parts) in [
         (
             "hunter2hunter2",

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
+use crate::trigger::http;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_overview::graph::GraphParts;
@@ -125,6 +126,7 @@ impl View {
                 next,
                 every_seconds,
                 waits_for_clock,
+                path: http::path_of(&**trigger).map(|path| self.plan.mask.text(&path)),
             }
         };
         self.triggers.iter().map(shown).collect()

@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::Response;
 use herald_core::param::Params;
 use herald_net::serve::read_whole;
+use herald_page::request::MAX_FORM;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -24,8 +25,7 @@ use crate::api::pauses::{self, PauseQuery};
 use crate::api::sessions::{self, CurrentSession};
 use crate::api::{about, apps as api_apps, events as api_events, jobs as api_jobs};
 
-/// The longest form, and how long it may take.
-const MAX_FORM: u64 = 1 << 20;
+/// How long a form may take.
 const FORM_TIME: Duration = Duration::from_secs(30);
 
 /// The fields of a form that have a value.

@@ -22,6 +22,9 @@ pub struct TriggerResource {
     /// Whether the clock was set back by up to 3 h, and times come again that do not fire twice; left out where not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub waits_for_clock: bool,
+    /// The path of the requests that it takes, as in the configuration; null where it takes any, or none.
+    #[serde(default)]
+    pub path: Option<String>,
 }
 
 /// One task of a router.

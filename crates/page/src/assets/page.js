@@ -19,9 +19,24 @@ export function dress(root) {
   }
 }
 
+// Says so of a form that the daemon would refuse for its size, and keeps what is written in it.
+function isTooLarge(form) {
+  const most = Number(form.dataset.most);
+  // As it is sent: ends of lines are two characters.
+  const size = most ? new URLSearchParams(new FormData(form)).toString().replaceAll("%0A", "%0D%0A").length : 0;
+  form.querySelector(".too-large")?.remove();
+  if (size <= most || !most) return false;
+  const note = document.createElement("p"), mib = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes === most ? 0 : 2)} MiB`;
+  note.className = "wrong too-large";
+  note.setAttribute("role", "alert");
+  note.textContent = `✕ This was not sent: it would be ${mib(size)}, and at most ${mib(most)} are accepted. Shorten it.`;
+  form.querySelector("button[type=submit]").before(note);
+  return true;
+}
+
 document.addEventListener("submit", (event) => {
   // A second click would be a second act.
-  if (event.target.dataset.sent) event.preventDefault();
+  if (event.target.dataset.sent || isTooLarge(event.target)) event.preventDefault();
   else if (event.target.method === "post") event.target.dataset.sent = "yes";
 });
 window.addEventListener("pageshow", () => {

@@ -5,6 +5,9 @@ mod headers;
 mod origin;
 mod return_path;
 
+/// The longest form that is accepted, in bytes as it is sent.
+pub const MAX_FORM: u64 = 1 << 20;
+
 pub use cookie::{SessionCookie, instance_id};
 pub use headers::{FRAGMENT, security_headers};
 pub use origin::{OwnAddress, is_same_origin};

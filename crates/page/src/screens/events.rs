@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use crate::elements::{self, ACTS, ActButton, word};
 use crate::frame::Frame;
+use crate::request::MAX_FORM;
 
 /// The filters that are texts: key, name, an example.
 const TEXTS: [(&str, &str, &str); 4] = [
@@ -91,7 +92,7 @@ pub fn fire_form(frame: &Frame<'_>, trigger: &str, routers: &[&str]) -> Markup {
 pub fn open_fire_form(frame: &Frame<'_>, trigger: &str, routers: &[&str], count: usize) -> Markup {
     let more = count.saturating_sub(routers.len());
     html! {
-        form.act method="post" action=(frame.site.at("/triggers", &[trigger])) {
+        form.act method="post" action=(frame.site.at("/triggers", &[trigger])) data-most=(MAX_FORM) {
             p { "The trigger fires now, for " @if routers.is_empty() { "no router" } @else { @if routers.len() == 1 && more == 0 { "the router " } @else { "the routers " } bdi { (routers.join(", ")) } @if more > 0 { " and " (more) " more" } } "." }
             label { "Parameters (a JSON object) " textarea name="params" placeholder="{}" {} }
             label { "Why " input type="text" name="reason" maxlength="500" placeholder="optional"; }

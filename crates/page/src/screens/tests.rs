@@ -140,6 +140,7 @@ fn board(tiles: Vec<TileResource>) -> BoardResource {
 
 fn try_data(type_name: &str, outcome: Option<Result<TrialResource, PartUnavailable>>) -> TryData {
     let trigger = TriggerResource {
+        path: None,
         name: HOSTILE.to_owned(),
         type_name: type_name.to_owned(),
         next: Vec::new(),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::elements::{self, PartUnavailable, word};
 use crate::frame::Frame;
+use crate::request::MAX_FORM;
 
 /// The methods that a form offers.
 const METHODS: [&str; 6] = ["POST", "GET", "PUT", "PATCH", "DELETE", "HEAD"];
@@ -123,8 +124,12 @@ impl TryData {
 
     /// Whether the trigger that was chosen receives requests.
     fn is_request(&self) -> bool {
-        let chosen = self.triggers.iter().find(|trigger| trigger.name == self.form.trigger);
-        chosen.is_some_and(|trigger| trigger.type_name == HTTP)
+        self.chosen().is_some_and(|trigger| trigger.type_name == HTTP)
+    }
+
+    /// The trigger that was chosen; none where it is an internal one.
+    fn chosen(&self) -> Option<&TriggerResource> {
+        self.triggers.iter().find(|trigger| trigger.name == self.form.trigger)
     }
 }
 
@@ -177,8 +182,9 @@ fn form(frame: &Frame<'_>, data: &TryData, is_request: bool) -> Markup {
     let is_new = data.outcome.is_none();
     let or =
         |text: &str, other: &str| if is_new && text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let path = data.chosen().and_then(|trigger| trigger.path.as_deref());
     html! {
-        form.act.try.card method="post" action={ (frame.site.to("/try")) "#outcome" } {
+        form.act.try.card method="post" action={ (frame.site.to("/try")) "#outcome" } data-most=(MAX_FORM) {
             input type="hidden" name="trigger" value=(form.trigger);
             h2 { @if is_request { "A request to " } @else { "An event of " } bdi { (form.trigger) } }
             @if is_request {
@@ -186,8 +192,9 @@ fn form(frame: &Frame<'_>, data: &TryData, is_request: bool) -> Markup {
                     label { "Method" select name="method" {
                         @for method in METHODS { option value=(method) selected[method == form.method] { (method) } }
                     } }
-                    label.wide { "Path and query" input type="text" name="path" maxlength="8000" value=(or(&form.path, "/")); }
+                    label.wide { "Path and query" input type="text" name="path" maxlength="8000" value=(or(&form.path, path.unwrap_or("/"))) aria-describedby=[is_pattern(path).then_some("pattern")]; }
                 }
+                @if is_pattern(path) { p #pattern .soft { "The trigger takes " code { (path.unwrap_or_default()) } ": write something in place of what is in braces." } }
                 label { "Headers, one a line" textarea name="headers" rows="3" spellcheck="false" { "\n" (or(&form.headers, HEADERS)) } }
                 label { "Body" textarea.tall name="body" rows="8" spellcheck="false" { "\n" (or(&form.body, "{}")) } }
                 label.check { input type="checkbox" name="unchecked" value="true" checked[form.is_unchecked]; "without the checks of authentication and address" }
@@ -197,6 +204,11 @@ fn form(frame: &Frame<'_>, data: &TryData, is_request: bool) -> Markup {
             button type="submit" { "Try" }
         }
     }
+}
+
+/// Whether a part of the path can be anything.
+fn is_pattern(path: Option<&str>) -> bool {
+    path.is_some_and(|path| path.contains('{'))
 }
 
 fn outcome(trial: &TrialResource) -> Markup {

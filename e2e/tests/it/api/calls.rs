@@ -166,7 +166,8 @@ fn what_is_configured_is_told() {
     assert_eq!((night["type"].as_str(), next.len()), (Some("cron"), 5), "{night}");
     assert!(next.is_sorted() && next.iter().all(|at| at.ends_with(":30:00Z")), "{next:?}");
     assert_eq!(of("often")["every_seconds"].as_f64(), Some(60.0));
-    assert_eq!(of("manual"), json!({"name": "manual", "type": "http", "next": [], "every_seconds": null}));
+    let manual = json!({"name": "manual", "type": "http", "next": [], "every_seconds": null, "path": null});
+    assert_eq!(of("manual"), manual);
     let routers = get(&place, "/v1/routers");
     let quick = routers.as_array().unwrap().iter().find(|one| one["name"] == "quick").unwrap();
     assert_eq!((quick["trigger"].as_str(), quick["selector"].as_str()), (Some("manual"), Some("match_map")));

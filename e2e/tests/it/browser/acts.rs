@@ -106,6 +106,35 @@ fn a_double_click_is_one_act() {
 }
 
 #[test]
+fn what_is_too_large_is_not_sent() {
+    let site = site();
+    let browser = site.browser("anna");
+    for (path, field, button, sent) in [
+        ("/try?trigger=manual", "body", "form.try button[type=submit]", "would be created"),
+        ("/routers", "params", "#triggers form button", "this is its event"),
+    ] {
+        browser.open(&site.url(path));
+        browser.run("window.isFirst = true", &[]);
+        if path == "/routers" {
+            browser.click("#triggers summary");
+        }
+        // Shorter than a MiB, and longer as it is sent.
+        let fill = "document.querySelector(arguments[0]).value = `{\"job\": \"${arguments[2].repeat(arguments[1])}\"}`";
+        let area = format!("textarea[name={field}]");
+        browser.run(fill, &[json!(area), json!(500_000), json!("{")]);
+        browser.click(button);
+        browser.wait_text("This was not sent: it would be 1.43 MiB, and at most 1 MiB are accepted.");
+        browser.click(button);
+        assert_eq!(browser.value("window.isFirst"), true);
+        assert_eq!(browser.value("document.querySelectorAll('.too-large[role=alert]').length"), 1);
+        assert_eq!(browser.value(&format!("document.querySelector('{area}').value.length")), 500_011);
+        browser.run(fill, &[json!(area), json!(1), json!("x")]);
+        browser.click(button);
+        browser.wait_text(sent);
+    }
+}
+
+#[test]
 fn without_scripts_everything_can_be_done() {
     let site = site();
     let failed = site.run_job("backup_db")["id"].as_str().unwrap().to_owned();

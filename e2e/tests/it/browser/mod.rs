@@ -8,6 +8,7 @@
 //! | a link lets in once | `a_link_lets_in_once` |
 //! | the keyboard alone is enough: log in, find the failed job, read its log, retry it | `the_keyboard_alone_is_enough` |
 //! | works without scripts for reading and acting; a double click is one act | `without_scripts_everything_can_be_done`, `a_double_click_is_one_act` |
+//! | a form that is too large says so, and is not sent | `what_is_too_large_is_not_sent` |
 //! | screens update live, and take nothing away from who reads or writes there | `a_job_appears_by_itself`, `the_focus_and_what_is_written_outlive_a_refresh`, `the_log_of_a_running_job_goes_on` |
 //! | when the stream is down the page says so and polls | `without_the_stream_it_asks_every_few_seconds_and_acts_work`, `a_restart_of_the_daemon_is_survived` |
 //! | all tabs of a browser have one stream; without shared workers each has its own | `eight_tabs_share_one_stream`, `without_shared_workers_each_tab_has_its_own_stream` |

@@ -150,6 +150,12 @@ impl Trigger for HttpTrigger {
     }
 }
 
+/// The path of the requests that a trigger takes; none where it is of another type, or takes any.
+#[must_use]
+pub fn path_of(trigger: &(dyn Trigger + 'static)) -> Option<String> {
+    HttpTrigger::of(trigger)?.path.as_ref().map(ToString::to_string)
+}
+
 /// A trigger that cannot have the port and path of its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clash {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use herald_core::spec::{Description, TriggerType};
 
 use http_trigger::HttpTrigger;
-pub use http_trigger::{Clash, clashes};
+pub use http_trigger::{Clash, clashes, path_of};
 pub use recorded::{NoEvent, dry_run};
 
 /// The component type `http`.

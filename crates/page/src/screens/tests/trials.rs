@@ -70,3 +70,29 @@ fn parameters_to_try_are_an_object_and_keep_their_digits() {
         }
     }
 }
+
+#[test]
+fn the_path_is_that_of_the_trigger_until_another_one_is_written() {
+    let admin = admin();
+    let form = |path: Option<&str>, written: &str, outcome| {
+        let mut data = try_data("http", outcome);
+        data.triggers[0].path = path.map(str::to_owned);
+        data.form.path = written.to_owned();
+        with_frame("/try", Some(&admin), |frame| try_form::screen(frame, &data))
+    };
+    for (path, value, has_hint) in [
+        (None, "value=\"/\"", false),
+        (Some("/hooks/shop"), "value=\"/hooks/shop\"", false),
+        (Some("/deploy/{app}"), "value=\"/deploy/{app}\"", true),
+    ] {
+        let html = form(path, "", None);
+        assert!(html.contains(value), "{value}: {html}");
+        assert_eq!(html.contains("in place of what is in braces"), has_hint, "{html}");
+        assert!(html.contains("data-most=\"1048576\""), "{html}");
+        check(&html);
+    }
+    let html = form(Some("/hooks/shop"), "/x", None);
+    assert!(html.contains("value=\"/x\"") && !html.contains("/hooks/shop\""), "{html}");
+    let refused = || Some(Err(PartUnavailable("broken".to_owned())));
+    assert!(form(Some("/hooks/shop"), "", refused()).contains("value=\"\""), "what was emptied stays so");
+}
