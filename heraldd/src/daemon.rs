@@ -18,6 +18,7 @@ use herald_runner::signs_of_life::SignsOfLife;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::api::{Api, ReloadError, ReloadRequest, View};
 use crate::app::AppMonitor;
@@ -347,6 +348,8 @@ fn api(
         logs: state.logs.clone(),
         audit: state.audit(),
         pauses: state.pauses.clone(),
+        idempotency: Arc::new(state.idempotency()),
+        acts: TaskTracker::new(),
         authenticator: Authenticator::default(),
         damage: state.damage(),
         page: PageState::new(state.sessions(), state.folder(), path, node),

@@ -171,6 +171,13 @@ impl RouteRight {
         }
     }
 
+    /// Whether a request of it with an `Idempotency-Key` is carried out once. A trial does nothing, and a link to log
+    /// in must not be stored.
+    #[must_use]
+    pub fn is_done_once(&self) -> bool {
+        self.act.is_some_and(|act| !matches!(act, "try" | "page_link"))
+    }
+
     /// That the caller has it.
     ///
     /// # Errors

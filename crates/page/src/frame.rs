@@ -54,6 +54,8 @@ pub struct Frame<'a> {
     pub zone: TimeZone,
     /// Whether only the changing part is wanted.
     pub is_fragment: bool,
+    /// What the forms of this screen are sent with, so that each acts once.
+    pub form_key: &'a str,
 }
 
 impl Frame<'_> {
@@ -224,6 +226,7 @@ mod tests {
                 now: Timestamp::UNIX_EPOCH,
                 zone: TimeZone::UTC,
                 is_fragment: false,
+                form_key: "",
             };
             let html = frame.screen("x", &html! {});
             assert_eq!(["/try\"", "/audit\""].map(|path| html.contains(path)), seen);

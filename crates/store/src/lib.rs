@@ -7,6 +7,7 @@ pub mod audit;
 pub mod changes;
 pub mod damage;
 pub mod history;
+pub mod idempotency;
 pub mod job_log;
 mod journal;
 mod lock;

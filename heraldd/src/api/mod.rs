@@ -21,6 +21,7 @@ pub(crate) mod events;
 pub(crate) mod given;
 pub(crate) mod graph;
 pub(crate) mod id;
+pub(crate) mod idempotency;
 pub(crate) mod jobs;
 mod known_board;
 mod log;

@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
+use super::idempotency::call_once;
 use super::{
     about, apps, audit, boards, calendar, document, event_list, events, graph, jobs, log, page_link, pauses,
     published, queues, results, stream, trial,
@@ -94,6 +95,7 @@ async fn openapi_json() -> Response {
 pub(crate) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
+        .route_layer(middleware::from_fn_with_state(api.clone(), call_once))
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role))
         .fallback(|| async { ErrorResponse::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {

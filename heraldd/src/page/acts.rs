@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::Response;
 use herald_core::param::Params;
 use herald_net::serve::read_whole;
+use herald_page::elements::FORM_KEY;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -48,6 +49,7 @@ impl FromRequest<Arc<Api>> for ActForm {
         let (parts, body) = request.into_parts();
         let mut fields = fields_in(body).await?;
         let reason = fields.remove("reason");
+        fields.remove(FORM_KEY);
         Ok(Self { act: ApiAct::of(api, &parts, reason)?, fields })
     }
 }

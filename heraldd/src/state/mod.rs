@@ -11,6 +11,7 @@ use herald_store::audit::{AuditLog, MemoryAudit};
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::{History, Keep, MemoryHistory};
+use herald_store::idempotency::IdempotencyKeys;
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
 use herald_store::pauses::Pauses;
@@ -129,6 +130,12 @@ impl DaemonState {
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions::new(self.store.clone())
+    }
+
+    /// Requests that are carried out once. Without a store, each call gives others.
+    #[must_use]
+    pub fn idempotency(&self) -> IdempotencyKeys {
+        IdempotencyKeys::new(self.store.clone())
     }
 
     /// What of it is damaged.

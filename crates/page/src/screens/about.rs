@@ -85,9 +85,10 @@ fn pause_of(frame: &Frame<'_>, router: &RouterResource) -> Markup {
                 span.doubt { "▲ paused" } " since " (elements::time(frame, &pause.since))
                 @if let Some(until) = &pause.until { ", until " (elements::time(frame, until)) }
                 " " span.soft { "by " (elements::actor(&pause.by)) }
-                @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits starts.") }.form()) }
+                @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits starts.") }.form(frame)) }
             },
             None if may => { details { summary { "Pause …" } form.act method="post" action=(to("pause")) {
+                (elements::form_key(frame))
                 p { "Its events are accepted, and its jobs wait until it is resumed." }
                 label { "How long " input type="text" name="for" maxlength="50" placeholder="2h; until it is resumed without it"; }
                 label { "Why " input type="text" name="reason" maxlength="500"; }

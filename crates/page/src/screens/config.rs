@@ -39,7 +39,7 @@ pub fn screen(frame: &Frame<'_>, info: &DaemonInfo, check: &ConfigCheck) -> Stri
                 @for problem in &check.problems { pre.card { (problem) } }
                 @if check.problems.is_empty() && check.count > 0 { p.soft { "An admin sees what they are." } }
             }
-            (elements::acts(frame.has(herald_access::Role::Admin), &[reload]))
+            (elements::acts(frame, frame.has(herald_access::Role::Admin), &[reload]))
             @if frame.has(ACTS) { p { a href=(frame.site.to("/audit?act=reload")) { "Who reloaded it" } } }
             (elements::command("heraldd check    heraldd reload"))
         },

@@ -83,6 +83,7 @@ pub fn fire_form(frame: &Frame<'_>, trigger: &TriggerResource, routers: &[&str])
     html! {
         @if frame.may_all(ACTS, routers.iter().copied()) {
             details { summary { "Fire …" } form.act method="post" action=(to) {
+                (elements::form_key(frame))
                 p { "The trigger fires now, for " @if routers.is_empty() { "no router" } @else { "the routers " bdi { (routers.join(", ")) } } "." }
                 label { "Parameters (a JSON object) " textarea name="params" placeholder="{}" {} }
                 label { "Why " input type="text" name="reason" maxlength="500" placeholder="optional"; }

@@ -41,7 +41,15 @@ pub(super) fn with_frame_at<T>(
 ) -> T {
     let now: Timestamp = now.parse().unwrap();
     let site = site();
-    make(&Frame { site: &site, caller, address, now, zone: TimeZone::UTC, is_fragment: false })
+    make(&Frame {
+        site: &site,
+        caller,
+        address,
+        now,
+        zone: TimeZone::UTC,
+        is_fragment: false,
+        form_key: "one-time",
+    })
 }
 
 fn admin() -> AuthenticatedCaller {
