@@ -27,7 +27,7 @@ use herald_store::observed::RecordCounter;
 use jiff::Timestamp;
 pub use metrics_format::MetricsFormat;
 use metrics_format::prometheus;
-use pauses::PausedGauge;
+use pauses::{DrainedGauge, PausedGauge};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -100,6 +100,8 @@ pub struct Metrics {
     pub clock_waits: ClockWaits,
     /// Routers that are paused.
     pub pauses: PausedGauge,
+    /// Nodes that are drained.
+    pub drains: DrainedGauge,
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
@@ -161,6 +163,7 @@ impl Metrics {
             rejected: Family::default(),
             clock_waits: ClockWaits::default(),
             pauses: PausedGauge::default(),
+            drains: DrainedGauge::default(),
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
@@ -232,6 +235,7 @@ impl Metrics {
         registry.register("requests_rejected", what, self.rejected.clone());
         self.clock_waits.register(registry);
         self.pauses.register(registry);
+        self.drains.register(registry);
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the

@@ -16,6 +16,7 @@ pub(crate) mod caller;
 pub(crate) mod check_role;
 pub(crate) mod context;
 mod document;
+pub(crate) mod drains;
 pub(crate) mod event_list;
 pub(crate) mod events;
 pub(crate) mod given;

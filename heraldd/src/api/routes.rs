@@ -16,8 +16,8 @@ use super::check_role::check_role;
 use super::context::Api;
 use super::idempotency::call_once;
 use super::{
-    about, apps, audit, boards, calendar, document, event_list, events, graph, jobs, log, page_link, pauses,
-    published, queues, results, stream, trial,
+    about, apps, audit, boards, calendar, document, drains, event_list, events, graph, jobs, log, page_link,
+    pauses, published, queues, results, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -56,6 +56,8 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(apps::hold, apps::unhold))
         .routes(routes!(pauses::pause))
         .routes(routes!(pauses::resume))
+        .routes(routes!(drains::drain))
+        .routes(routes!(drains::resume))
         .routes(routes!(queues::list))
         .routes(routes!(queues::topic))
         .routes(routes!(queues::dead))

@@ -94,6 +94,7 @@ pub(crate) fn api_of(
         logs: JobLogs::new(None, 1 << 20),
         audit: Arc::new(MemoryAudit::default()),
         pauses: Arc::default(),
+        drains: Arc::default(),
         idempotency: Arc::default(),
         acts: TaskTracker::new(),
         authenticator: Authenticator::default(),

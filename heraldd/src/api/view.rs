@@ -17,6 +17,7 @@ use herald_metrics::ClockWait;
 use herald_overview::graph::GraphParts;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
+use herald_remote::DrainedNodes;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;
@@ -32,6 +33,8 @@ pub struct View {
     proofs: BTreeMap<Name, Proof>,
     pub(super) etcd: EtcdConnections,
     pub(super) queues: QueueConnections,
+    /// The nodes that are drained, as components go by it.
+    pub(super) drained: DrainedNodes,
     pub(super) boards: Vec<KnownBoard>,
     /// Who asks the selectors about an event without starting anything; others wait.
     pub(super) rehearsals: Semaphore,
@@ -53,6 +56,7 @@ impl View {
             proofs: assembly.proofs.clone(),
             etcd: assembly.etcd.clone(),
             queues: assembly.queues.clone(),
+            drained: assembly.drained.clone(),
             boards: assembly.boards.iter().map(KnownBoard::new).collect(),
             rehearsals: Semaphore::new(REHEARSALS),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),

@@ -25,7 +25,7 @@ use herald_base::near_miss::near_miss;
 use herald_config::file::STDIN;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, event_list, events, jobs, logs, page, pause, published, queue, replay,
+    about, apps, audit, deploy, drain, event_list, events, jobs, logs, page, pause, published, queue, replay,
     results, status, user,
 };
 use herald_control::config_places;
@@ -76,6 +76,8 @@ enum Command {
     Routers(about::Routers),
     Executors(about::Executors),
     Nodes(about::NodesArguments),
+    Drain(drain::DrainArguments),
+    Undrain(drain::UndrainArguments),
     Published(published::Published),
     Publish(published::Publish),
     Apps(apps::AppsArguments),
@@ -153,6 +155,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Routers(arguments) => about::routers(arguments),
         Command::Executors(arguments) => about::executors(arguments),
         Command::Nodes(arguments) => about::nodes(arguments, &SystemClock),
+        Command::Drain(arguments) => drain::drain(arguments),
+        Command::Undrain(arguments) => drain::undrain(arguments),
         Command::Published(arguments) => published::list(arguments, &SystemClock),
         Command::Publish(arguments) => published::publish(arguments, &SystemClock),
         Command::Apps(arguments) => apps::list(arguments, &SystemClock),

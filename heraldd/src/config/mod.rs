@@ -47,6 +47,7 @@ use crate::state::folder::StateFolder;
 use crate::trigger::http;
 use herald_apps::AppMemories;
 use herald_projects::{EtcdConnections, EtcdTextReader};
+use herald_remote::DrainedNodes;
 
 pub use api::ApiSettings;
 use components::{ComponentSection, Uses};
@@ -69,6 +70,8 @@ pub struct ConfigSource {
     pub queues: QueueConnections,
     /// What is known of applications.
     pub apps: AppMemories,
+    /// The nodes that get no new jobs.
+    pub drained: DrainedNodes,
 }
 
 /// Reads a configuration file and those that it includes.
@@ -82,6 +85,7 @@ pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
         etcd: EtcdConnections::default(),
         queues: QueueConnections::default(),
         apps: AppMemories::default(),
+        drained: DrainedNodes::default(),
     })
 }
 
@@ -233,7 +237,7 @@ impl Checker<'_> {
         herald_sections::resolve(SECTIONS, &mut self.secrets, &mut top);
         let settings = self.settings(&top, source, folders);
         let fleet = settings.as_ref().map(AllSettings::fleet);
-        let mut context = fleet::context(fleet.as_ref(), &top, &self.problems);
+        let mut context = fleet::context(fleet.as_ref(), &source.drained, &top, &self.problems);
         let in_etcd = settings.as_ref().map(|settings| settings.etcd.as_slice());
         let etcd = etcd::connections(in_etcd, &top, &source.etcd);
         context.share(etcd.clone());

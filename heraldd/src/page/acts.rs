@@ -16,6 +16,7 @@ use super::visit::{ApiState, Visit};
 use crate::api::act::{ApiAct, CommandAct, RequestAct};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::context::Api;
+use crate::api::drains;
 use crate::api::events::ReplayQuery;
 use crate::api::given::{Asked, Named, Object, unread};
 use crate::api::id::{EventInPath, JobInPath};
@@ -125,6 +126,26 @@ pub(super) async fn resume(
 ) -> HandlerResult<Response> {
     let _ = pauses::resume(api, name, CommandAct(form.act)).await?;
     Ok(visit.done("/routers", &[], "resume"))
+}
+
+pub(super) async fn drain(
+    api: ApiState,
+    visit: Visit,
+    name: Named,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let _ = drains::drain(api, name, CommandAct(form.act)).await?;
+    Ok(visit.done("/nodes", &[], "drain"))
+}
+
+pub(super) async fn undrain(
+    api: ApiState,
+    visit: Visit,
+    name: Named,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let _ = drains::resume(api, name, CommandAct(form.act)).await?;
+    Ok(visit.done("/nodes", &[], "undrain"))
 }
 
 pub(super) async fn deploy(

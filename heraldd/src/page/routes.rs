@@ -52,6 +52,8 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/apps/{app}/hold", post(acts::hold))
         .route("/apps/{app}/unhold", post(acts::unhold))
         .route("/nodes", get(screens::nodes))
+        .route("/nodes/{name}/drain", post(acts::drain))
+        .route("/nodes/{name}/resume", post(acts::undrain))
         .route("/boards", get(screens::boards))
         .route("/boards/{board}", get(screens::board))
         .route("/try", get(trial::form))

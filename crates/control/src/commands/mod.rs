@@ -5,6 +5,7 @@ pub mod apps;
 pub mod audit;
 pub mod deploy;
 mod deploy_progress;
+pub mod drain;
 pub mod event_list;
 pub mod events;
 pub mod jobs;

@@ -28,7 +28,7 @@ pub use audit::AuditResource;
 pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
 pub use calendar::{CalendarDue, CalendarResource, CalendarRuns, CalendarSchedule, ClockChangeResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
-pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
+pub use daemon::{DaemonInfo, DrainResource, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
     TrialResource, TrialResponse, TrialWanted,

@@ -10,7 +10,7 @@ use crate::lock::OpenError;
 use crate::permissions;
 
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     "
 CREATE TABLE events (
     id TEXT PRIMARY KEY,
@@ -133,6 +133,10 @@ CREATE TABLE idempotency (
     body BLOB
 ) WITHOUT ROWID;
 CREATE INDEX idempotency_by_time ON idempotency (at, size);
+",
+    "
+-- nodes that get no new jobs: since when, and by whom, JSON
+CREATE TABLE drains (node TEXT PRIMARY KEY, since INTEGER NOT NULL, actor TEXT NOT NULL) WITHOUT ROWID;
 ",
 ];
 
