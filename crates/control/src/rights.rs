@@ -55,6 +55,7 @@ pub static RIGHTS: &[RouteRight] = &[
     sees("/v1/events", Role::Viewer),
     sees("/v1/events/{id}", Role::Viewer),
     sees("/v1/results", Role::Viewer),
+    sees("/v1/stats", Role::Viewer),
     sees("/v1/boards", Role::Viewer),
     sees("/v1/boards/{board}", Role::Viewer),
     sees("/v1/triggers", Role::Viewer),

@@ -39,6 +39,7 @@ mod resources;
 pub(crate) mod results;
 pub(crate) mod routes;
 pub(crate) mod serve;
+pub(crate) mod stats;
 mod stream;
 mod time_range;
 pub(crate) mod trial;

@@ -17,7 +17,7 @@ use super::context::Api;
 use super::idempotency::call_once;
 use super::{
     about, apps, audit, boards, calendar, document, drains, event_list, events, graph, jobs, log, page_link,
-    pauses, published, queues, results, stream, trial,
+    pauses, published, queues, results, stats, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -29,6 +29,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
         .routes(routes!(results::list))
+        .routes(routes!(stats::show))
         .routes(routes!(boards::list))
         .routes(routes!(boards::one))
         .routes(routes!(event_list::list))

@@ -6,7 +6,7 @@ use clap::Command;
 
 /// Each command once, those of everyday use first.
 const GROUPS: [(&str, &[&str]); 9] = [
-    ("Jobs", &["jobs", "job", "logs", "results", "trigger", "cancel", "retry", "pause", "resume"]),
+    ("Jobs", &["jobs", "job", "logs", "results", "stats", "trigger", "cancel", "retry", "pause", "resume"]),
     ("Events", &["events", "explain", "try", "replay"]),
     ("Applications", &["apps", "app", "deploy", "rollback", "deployments", "log", "hold", "unhold"]),
     ("Queues and files", &["queue", "published", "publish"]),

@@ -26,7 +26,7 @@ use herald_config::file::STDIN;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
     about, apps, audit, deploy, drain, event_list, events, jobs, logs, page, pause, published, queue, replay,
-    results, status, user,
+    results, stats, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -65,6 +65,7 @@ enum Command {
     Events(event_list::EventsArguments),
     Logs(logs::LogsArguments),
     Results(results::ResultsArguments),
+    Stats(stats::StatsArguments),
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
     Pause(pause::PauseArguments),
@@ -147,6 +148,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
         Command::Logs(arguments) => logs::run(arguments),
         Command::Results(arguments) => results::list(arguments, &SystemClock),
+        Command::Stats(arguments) => stats::show(arguments),
         Command::Cancel(arguments) => jobs::cancel(arguments),
         Command::Retry(arguments) => jobs::retry(arguments, &SystemClock),
         Command::Pause(arguments) => pause::pause(arguments),

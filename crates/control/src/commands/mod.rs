@@ -20,6 +20,7 @@ pub mod queue;
 mod queue_listing;
 pub mod replay;
 pub mod results;
+pub mod stats;
 pub mod status;
 pub mod user;
 mod wait;

@@ -17,6 +17,7 @@ mod page;
 mod problem;
 mod published;
 mod queue;
+mod stats;
 
 pub use actor::RecordedActor;
 pub use app::{
@@ -44,3 +45,4 @@ pub use queue::{
     DeadLetterResource, ForgottenResource, MessageResource, QueueList, QueueResource, Requeued,
     TopicNodeResource, TopicPaused, TopicResource,
 };
+pub use stats::{StatsResource, StatsRow};
