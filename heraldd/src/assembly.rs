@@ -21,6 +21,7 @@ use crate::executor;
 use crate::executor::publish::publisher_of;
 use herald_apps::{App, AppMemories};
 use herald_boards::settings::BoardSettings;
+use herald_config::include::WrittenConfiguration;
 use herald_metrics::Metrics;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
@@ -59,6 +60,8 @@ pub struct Assembly {
     pub memories: AppMemories,
     /// The nodes that get no new jobs, through all reloads.
     pub drained: DrainedNodes,
+    /// What is written in the configuration.
+    pub written: Arc<WrittenConfiguration>,
     /// What boards show.
     pub boards: Vec<BoardSettings>,
     /// Executors of earlier configurations, whose jobs may still run.
@@ -79,6 +82,7 @@ impl Assembly {
             queues: config.queues.clone(),
             memories: config.apps.clone(),
             drained: DrainedNodes::default(),
+            written: config.written.clone(),
             boards: config.settings.boards.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }

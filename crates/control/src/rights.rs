@@ -62,6 +62,7 @@ pub static RIGHTS: &[RouteRight] = &[
     sees("/v1/calendar", Role::Viewer),
     sees("/v1/calendar.ics", Role::Viewer),
     sees("/v1/graph", Role::Viewer),
+    sees("/v1/config", Role::Viewer),
     sees("/v1/routers", Role::Viewer),
     sees("/v1/executors", Role::Viewer),
     sees("/v1/nodes", Role::Viewer),

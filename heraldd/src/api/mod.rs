@@ -14,6 +14,7 @@ pub(crate) mod boards;
 pub(crate) mod calendar;
 pub(crate) mod caller;
 pub(crate) mod check_role;
+pub(crate) mod config;
 pub(crate) mod context;
 mod document;
 pub(crate) mod drains;

@@ -16,8 +16,8 @@ use super::check_role::check_role;
 use super::context::Api;
 use super::idempotency::call_once;
 use super::{
-    about, apps, audit, boards, calendar, document, drains, event_list, events, graph, jobs, log, page_link,
-    pauses, published, queues, results, stats, stream, trial,
+    about, apps, audit, boards, calendar, config, document, drains, event_list, events, graph, jobs, log,
+    page_link, pauses, published, queues, results, stats, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -41,6 +41,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calendar::show))
         .routes(routes!(calendar::subscribe))
         .routes(routes!(graph::show))
+        .routes(routes!(config::show))
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
+use herald_config::include::WrittenConfiguration;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_overview::graph::GraphParts;
@@ -35,6 +36,8 @@ pub struct View {
     pub(super) queues: QueueConnections,
     /// The nodes that are drained, as components go by it.
     pub(super) drained: DrainedNodes,
+    /// What is written in the configuration.
+    pub(super) written: Arc<WrittenConfiguration>,
     pub(super) boards: Vec<KnownBoard>,
     /// Who asks the selectors about an event without starting anything; others wait.
     pub(super) rehearsals: Semaphore,
@@ -57,6 +60,7 @@ impl View {
             etcd: assembly.etcd.clone(),
             queues: assembly.queues.clone(),
             drained: assembly.drained.clone(),
+            written: assembly.written.clone(),
             boards: assembly.boards.iter().map(KnownBoard::new).collect(),
             rehearsals: Semaphore::new(REHEARSALS),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),

@@ -6,6 +6,7 @@ mod app;
 mod audit;
 mod board;
 mod calendar;
+mod config;
 mod configured;
 mod daemon;
 mod event;
@@ -28,6 +29,7 @@ pub use app::{
 pub use audit::AuditResource;
 pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
 pub use calendar::{CalendarDue, CalendarResource, CalendarRuns, CalendarSchedule, ClockChangeResource};
+pub use config::{ConfigEntry, ConfigProblem, ConfigResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
 pub use daemon::{DaemonInfo, DrainResource, Health, NodeResource, PageLink, Reloaded};
 pub use event::{

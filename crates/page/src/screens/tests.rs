@@ -1,5 +1,6 @@
 //! Screens that are empty, full, and made of hostile texts; for each role.
 
+mod configs;
 mod pauses;
 mod tiles;
 mod trials;
