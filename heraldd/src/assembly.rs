@@ -21,10 +21,11 @@ use crate::executor;
 use crate::executor::publish::publisher_of;
 use herald_apps::{App, AppMemories};
 use herald_boards::settings::BoardSettings;
+use herald_config::include::WrittenConfiguration;
 use herald_metrics::Metrics;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
-use herald_remote::NodeRegistry;
+use herald_remote::{DrainedNodes, NodeRegistry};
 
 /// How long an executor may take to end what outlives its jobs.
 const LONGEST_CLOSE: Duration = Duration::from_secs(30);
@@ -57,6 +58,10 @@ pub struct Assembly {
     pub queues: QueueConnections,
     /// What is known of applications, through all reloads.
     pub memories: AppMemories,
+    /// The nodes that get no new jobs, through all reloads.
+    pub drained: DrainedNodes,
+    /// What is written in the configuration.
+    pub written: Arc<WrittenConfiguration>,
     /// What boards show.
     pub boards: Vec<BoardSettings>,
     /// Executors of earlier configurations, whose jobs may still run.
@@ -76,6 +81,8 @@ impl Assembly {
             etcd: config.etcd.clone(),
             queues: config.queues.clone(),
             memories: config.apps.clone(),
+            drained: DrainedNodes::default(),
+            written: config.written.clone(),
             boards: config.settings.boards.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }

@@ -18,6 +18,7 @@ use herald_runner::signs_of_life::SignsOfLife;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::api::{Api, ReloadError, ReloadRequest, View};
 use crate::app::AppMonitor;
@@ -122,11 +123,11 @@ impl Daemon {
         drop(registry);
         let grace = config.settings.shutdown_grace();
         let signals = DaemonSignals::new().map_err(|error| Error::Start(format!("signals: {error}")))?;
-        log_startup(path, &config, &log);
+        loading::log_startup(path, &config, &log);
         ownership::end_leftovers();
         tokio::spawn(ownership::reap());
         let clock = Arc::new(SystemClock);
-        let state = DaemonState::open(&config.settings, clock.clone()).await?;
+        let state = DaemonState::open(&config.settings, &assembly.drained, clock.clone()).await?;
         let plan = Arc::new(assembly.plan(config.workflow, config.mask));
         state.metrics.configured(plan.clone());
         let fleet = config.settings.fleet();
@@ -347,6 +348,9 @@ fn api(
         logs: state.logs.clone(),
         audit: state.audit(),
         pauses: state.pauses.clone(),
+        drains: state.drains.clone(),
+        idempotency: Arc::new(state.idempotency()),
+        acts: TaskTracker::new(),
         authenticator: Authenticator::default(),
         damage: state.damage(),
         page: PageState::new(state.sessions(), state.folder(), path, node),
@@ -363,11 +367,6 @@ fn api(
         view: RwLock::new(Arc::new(view)),
         clock: Arc::new(SystemClock),
     })
-}
-
-fn log_startup(path: &Path, config: &DaemonConfig, log: &ProgramLog) {
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
-    config.warnings.iter().for_each(|warning| log.report(warning, false));
 }
 
 /// The signals that the daemon answers.

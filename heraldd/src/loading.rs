@@ -7,6 +7,7 @@ use herald_core::activation::Name;
 use herald_core::registry::Registry;
 use herald_core::spec::Proof;
 use herald_core::yaml::Problems;
+use herald_log::ProgramLog;
 use herald_plugin_host::LoadedPlugin;
 
 use crate::assembly::Assembly;
@@ -85,10 +86,19 @@ pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<
     source.etcd = before.map(|before| before.etcd.clone()).unwrap_or_default();
     source.queues = before.map(|before| before.queues.clone()).unwrap_or_default();
     source.apps = before.map(|before| before.memories.clone()).unwrap_or_default();
+    source.drained = before.map(|before| before.drained.clone()).unwrap_or_default();
+    let drained = source.drained.clone();
     let AvailableTypes { registry, not_loaded } = types(&source);
     let config =
         config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;
     let mut assembly = Assembly::build(&config, before);
+    assembly.drained = drained;
     assembly.proofs = proofs(&config, &registry);
     Ok(Loaded { config, registry, assembly })
+}
+
+/// Logs what starts, and what is doubtful about its configuration.
+pub fn log_startup(path: &Path, config: &DaemonConfig, log: &ProgramLog) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "heraldd starts");
+    config.warnings.iter().for_each(|warning| log.report(warning, false));
 }

@@ -56,12 +56,14 @@ pub static RIGHTS: &[RouteRight] = &[
     sees("/v1/events", Role::Viewer),
     sees("/v1/events/{id}", Role::Viewer),
     sees("/v1/results", Role::Viewer),
+    sees("/v1/stats", Role::Viewer),
     sees("/v1/boards", Role::Viewer),
     sees("/v1/boards/{board}", Role::Viewer),
     sees("/v1/triggers", Role::Viewer),
     sees("/v1/calendar", Role::Viewer),
     sees("/v1/calendar.ics", Role::Viewer),
     sees("/v1/graph", Role::Viewer),
+    sees("/v1/config", Role::Viewer),
     sees("/v1/routers", Role::Viewer),
     sees("/v1/executors", Role::Viewer),
     sees("/v1/nodes", Role::Viewer),
@@ -87,6 +89,8 @@ pub static RIGHTS: &[RouteRight] = &[
     does("publish", "/v1/published/{name}", ON_TARGET),
     does("pause", "/v1/routers/{name}/pause", ON_TARGET),
     does("resume", "/v1/routers/{name}/resume", ON_TARGET),
+    does("drain", "/v1/nodes/{name}/drain", OPERATOR),
+    does("undrain", "/v1/nodes/{name}/resume", OPERATOR),
     does("deploy", "/v1/apps/{app}/deploy", ON_TARGET),
     does("rollback", "/v1/apps/{app}/rollback", ON_TARGET),
     does("hold", "/v1/apps/{app}/hold", ON_TARGET),
@@ -135,6 +139,8 @@ pub static PAGE_RIGHTS: &[RouteRight] = &[
     does("trigger", "/triggers/{name}", ON_TARGET),
     does("pause", "/routers/{name}/pause", ON_TARGET),
     does("resume", "/routers/{name}/resume", ON_TARGET),
+    does("drain", "/nodes/{name}/drain", OPERATOR),
+    does("undrain", "/nodes/{name}/resume", OPERATOR),
     does("deploy", "/apps/{app}/deploy", ON_TARGET),
     does("rollback", "/apps/{app}/rollback", ON_TARGET),
     does("hold", "/apps/{app}/hold", ON_TARGET),
@@ -164,6 +170,13 @@ impl RouteRight {
         match self.needs {
             CallNeeds::Everywhere(role) | CallNeeds::OnTarget(role) => role,
         }
+    }
+
+    /// Whether a request of it with an `Idempotency-Key` is carried out once. A trial does nothing, and a link to log
+    /// in must not be stored.
+    #[must_use]
+    pub fn is_done_once(&self) -> bool {
+        self.act.is_some_and(|act| !matches!(act, "try" | "page_link"))
     }
 
     /// That the caller has it.

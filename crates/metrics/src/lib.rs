@@ -1,22 +1,23 @@
 //! What is counted, for Prometheus. The names are part of what users rely on; docs/reference/metrics.md lists them.
 
 mod app;
-mod clock_waits;
+mod daemon;
 mod etcd;
 mod metrics_format;
 mod pauses;
 mod published;
 mod queue;
-mod streams;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use app::AppMetrics;
-pub use clock_waits::ClockWait;
-use clock_waits::ClockWaits;
+pub use daemon::clock_waits::ClockWait;
+use daemon::clock_waits::ClockWaits;
+pub use daemon::streams::{CountedStream, StreamGauge};
+pub use daemon::syncs::JournalSyncs;
 use etcd::EtcdMetrics;
 use herald_core::activation::Name;
 use herald_core::dispatcher::DispatcherStatus;
@@ -28,7 +29,7 @@ use herald_store::observed::RecordCounter;
 use jiff::Timestamp;
 pub use metrics_format::MetricsFormat;
 use metrics_format::prometheus;
-use pauses::PausedGauge;
+use pauses::{DrainedGauge, PausedGauge};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -39,7 +40,6 @@ use prometheus_client::registry::{Registry, Unit};
 use published::PublishedMetrics;
 use queue::QueueMetrics;
 pub use queue::{QueueSnapshot, TopicSnapshot};
-pub use streams::{CountedStream, StreamGauge};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTrigger {
@@ -94,8 +94,8 @@ pub struct Metrics {
     lateness: Histograms<OfTrigger>,
     commit: Histogram,
     failures: Counter,
-    syncs: Counter,
-    syncs_of_store: Mutex<Arc<AtomicU64>>,
+    /// How often the journal has waited for the disk.
+    pub syncs: JournalSyncs,
     reloads: Family<OfResult, Counter>,
     rejected: Family<OfTrigger, Counter>,
     /// Which triggers wait for a clock that was set back.
@@ -104,6 +104,8 @@ pub struct Metrics {
     pub pauses: PausedGauge,
     /// Streams that are open.
     pub streams: StreamGauge,
+    /// Nodes that are drained.
+    pub drains: DrainedGauge,
     queue_depth: Gauge,
     running: Gauge,
     recording: Gauge,
@@ -159,13 +161,13 @@ impl Metrics {
             lateness: Family::new_with_constructor(long),
             commit: short(),
             failures: Counter::default(),
-            syncs: Counter::default(),
-            syncs_of_store: Mutex::default(),
+            syncs: JournalSyncs::default(),
             reloads: Family::default(),
             rejected: Family::default(),
             clock_waits: ClockWaits::default(),
             pauses: PausedGauge::default(),
             streams: StreamGauge::default(),
+            drains: DrainedGauge::default(),
             queue_depth: Gauge::default(),
             running: Gauge::default(),
             recording: Gauge::default(),
@@ -220,11 +222,7 @@ impl Metrics {
             self.commit.clone(),
         );
         registry.register("journal_failures", "Batches that could not be recorded", self.failures.clone());
-        registry.register(
-            "journal_syncs",
-            "How often the journal has waited for the disk",
-            self.syncs.clone(),
-        );
+        self.syncs.register(registry);
         registry.register("journal_recording", "1 while the journal can record", self.recording.clone());
         registry.register("state_damaged", "1 while a part of the state is damaged", self.damaged.clone());
         self.etcd.register(registry);
@@ -237,6 +235,7 @@ impl Metrics {
         self.clock_waits.register(registry);
         self.pauses.register(registry);
         self.streams.register(registry);
+        self.drains.register(registry);
     }
 
     /// Lets the counts of what is configured begin at zero: of a series that begins at 1 Prometheus does not see the
@@ -287,11 +286,6 @@ impl Metrics {
         *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = damage;
     }
 
-    /// Shows this number of syncs of the journal from now on.
-    pub fn watch_syncs(&self, syncs: Arc<AtomicU64>) {
-        *self.syncs_of_store.lock().unwrap_or_else(PoisonError::into_inner) = syncs;
-    }
-
     fn damage(&self) -> Damage {
         self.damage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -320,9 +314,7 @@ impl Metrics {
         self.queue_depth.set(number(|now| now.waiting));
         self.running.set(number(|now| now.running));
         self.damaged.set(i64::from(!self.damage().list().is_empty()));
-        let syncs =
-            self.syncs_of_store.lock().unwrap_or_else(PoisonError::into_inner).load(Ordering::Relaxed);
-        self.syncs.inner().store(syncs, Ordering::Relaxed);
+        self.syncs.update();
         self.recording.set(i64::from(status.is_some_and(|now| now.held.is_none())));
         let mut text = String::new();
         // Writing to a String cannot fail.

@@ -146,6 +146,15 @@ pub fn values(name: &str, values: &Map<String, Value>) -> Markup {
     html! { @if !values.is_empty() { details { summary { (name) } pre.json { (text) } } } }
 }
 
+/// The field with the one-time key of a form.
+pub const FORM_KEY: &str = "idempotency_key";
+
+/// The one-time key of a form: sent twice, it acts once.
+#[must_use]
+pub fn form_key(frame: &Frame<'_>) -> Markup {
+    html! { input type="hidden" name=(FORM_KEY) value=(frame.form_key); }
+}
+
 /// The fields of a form with one button.
 pub struct ActButton<'a> {
     /// Where it is sent, below the base.
@@ -171,9 +180,10 @@ impl<'a> ActButton<'a> {
 
     /// The form.
     #[must_use]
-    pub fn form(&self) -> Markup {
+    pub fn form(&self, frame: &Frame<'_>) -> Markup {
         html! {
             form.act method="post" action=(self.to) {
+                (form_key(frame))
                 @for (name, value) in &self.fields { input type="hidden" name=(name) value=(value); }
                 p { (self.means) }
                 @if self.asks_reason {
@@ -187,10 +197,10 @@ impl<'a> ActButton<'a> {
 
 /// Forms that are folded away behind their names, where the reader may use them.
 #[must_use]
-pub fn acts(allowed: bool, acts: &[ActButton<'_>]) -> Markup {
+pub fn acts(frame: &Frame<'_>, allowed: bool, acts: &[ActButton<'_>]) -> Markup {
     html! {
         @if allowed {
-            div.acts { @for act in acts { details { summary { (act.label) " …" } (act.form()) } } }
+            div.acts { @for act in acts { details { summary { (act.label) " …" } (act.form(frame)) } } }
         }
     }
 }

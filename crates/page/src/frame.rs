@@ -27,7 +27,7 @@ const SCREENS: [(&str, &str); 12] = [
 ];
 
 /// What a form says when its act was accepted: the word in the address, and the sentence.
-const DONE: [(&str, &str); 10] = [
+const DONE: [(&str, &str); 12] = [
     ("cancel", "The job is being cancelled."),
     ("retry", "This is the new job."),
     ("replay", "This is the new event."),
@@ -36,6 +36,8 @@ const DONE: [(&str, &str); 10] = [
     ("rollback", "The rollback was accepted."),
     ("hold", "The application is held: nothing is deployed."),
     ("unhold", "The hold has ended."),
+    ("drain", "The node is drained: it gets no new jobs."),
+    ("undrain", "The node gets jobs again."),
     ("reload", "The configuration was reloaded."),
     ("end", "The session has ended."),
 ];
@@ -54,6 +56,8 @@ pub struct Frame<'a> {
     pub zone: TimeZone,
     /// Whether only the changing part is wanted.
     pub is_fragment: bool,
+    /// What the forms of this screen are sent with, so that each acts once.
+    pub form_key: &'a str,
 }
 
 impl Frame<'_> {
@@ -224,6 +228,7 @@ mod tests {
                 now: Timestamp::UNIX_EPOCH,
                 zone: TimeZone::UTC,
                 is_fragment: false,
+                form_key: "",
             };
             let html = frame.screen("x", &html! {});
             assert_eq!(["/try\"", "/audit\""].map(|path| html.contains(path)), seen);

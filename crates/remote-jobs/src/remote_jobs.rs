@@ -13,7 +13,7 @@ use herald_core::spec::Options;
 use herald_core::trigger::ComponentError;
 use herald_queue_jobs::ThroughQueue;
 use herald_remote::{
-    HideSecrets, Rollout, RolloutJob, RunnerClient, RunnerFailureKind, RunnerJob, RunnerOutcome,
+    DrainedNodes, HideSecrets, Rollout, RolloutJob, RunnerClient, RunnerFailureKind, RunnerJob, RunnerOutcome,
 };
 use herald_wire::job::JobKey;
 use serde_json::Value;
@@ -50,7 +50,9 @@ impl RemoteJobs {
             }
             Targets::One(address) => JobsOn::One(Box::new(RunnerClient::new(settings, address))),
             Targets::Many(RolloutOptions { nodes, strategy, own }) => {
-                JobsOn::Many { rollout: Rollout::new(settings, nodes, strategy), own }
+                let drained = context.get::<DrainedNodes>().map(|drained| (*drained).clone());
+                let rollout = Rollout::new(settings, nodes, strategy, drained.unwrap_or_default());
+                JobsOn::Many { rollout, own }
             }
         }))
     }
@@ -59,6 +61,12 @@ impl RemoteJobs {
     #[must_use]
     pub fn outlives(&self) -> bool {
         matches!(self.0, JobsOn::Queue(_))
+    }
+
+    /// Whether there is a node that takes new jobs.
+    #[must_use]
+    pub fn takes_jobs(&self) -> bool {
+        !matches!(&self.0, JobsOn::Many { rollout, .. } if rollout.is_drained())
     }
 
     /// Whether another attempt of a job leaves out what succeeded before.

@@ -5,6 +5,7 @@
 //! arrive in the `data_dir` of [`RemoteSettings`], checked and complete.
 
 mod data_dir;
+mod drained_nodes;
 mod job;
 mod node;
 mod node_registry;
@@ -16,6 +17,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use drained_nodes::{DRAINED, DrainedNodes};
 pub use job::{HideSecrets, RolloutJob, RunnerJob};
 pub use node::{ConfiguredNode, Nodes, OwnNode};
 pub use node_registry::{KnownNode, NodeRegistry, Presence};

@@ -20,6 +20,7 @@ mod everyday;
 mod examples;
 mod fleet;
 mod http_request;
+mod idempotency;
 mod import;
 mod job;
 mod model;

@@ -70,13 +70,15 @@ const SCREENS: [&str; 18] = [
     "/account",
     "/audit",
 ];
-const ACTS: [&str; 14] = [
+const ACTS: [&str; 16] = [
     "/jobs/last/cancel",
     "/jobs/last/retry",
     "/events/last/replay",
     "/triggers/tick",
     "/routers/x/pause",
     "/routers/x/resume",
+    "/nodes/x/drain",
+    "/nodes/x/resume",
     "/try",
     "/apps/x/deploy",
     "/apps/x/rollback",

@@ -184,6 +184,12 @@ pub trait Executor: Any + Send + Sync {
         false
     }
 
+    /// Whether it takes jobs for now. While it does not, they wait in the queue. Where that changes, the dispatcher is
+    /// asked to look again (`Handle::look_at_executors`). MUST NOT block.
+    fn takes_jobs(&self) -> bool {
+        true
+    }
+
     /// How many jobs run on it at once, unless the configuration says it. Those of one executor never take a place of
     /// another's.
     fn default_places(&self) -> DefaultPlaces {

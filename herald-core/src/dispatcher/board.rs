@@ -1,6 +1,6 @@
 //! The jobs that live, what waits, and how much of everything there is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::answers::PendingAnswers;
 use super::ask::WaitingQuestion;
@@ -24,6 +24,8 @@ pub(super) struct Board {
     pub(super) timers: Timers,
     /// Routers that start nothing.
     pub(super) paused: PausedRouters,
+    /// Executors that take no jobs for now.
+    pub(super) closed: HashSet<Name>,
     /// Jobs that start as soon as there is a place at their executor.
     pub(super) turns: Turns<Name>,
     /// Questions that are asked as soon as there is a place at their selector.
@@ -107,7 +109,9 @@ impl Board {
 
     /// Whether no chain goes on by itself: what waits of them waits for its time or for its pool.
     pub(super) fn chains_rest(&self) -> bool {
-        let counts = |line: &RouterLine| line.from == Origin::Chain && !self.paused.has(&line.router);
+        let counts = |executor: &Name, line: &RouterLine| {
+            line.from == Origin::Chain && !self.paused.has(&line.router) && !self.closed.contains(executor)
+        };
         !self.turns.has_waiting(counts) && self.answers.of_chains() == 0
     }
 
@@ -116,10 +120,12 @@ impl Board {
     /// While the selectors that hear of its ends do not keep up, a router starts nothing: what follows on a job has no
     /// other bound.
     pub(super) fn next(&mut self, limits: &Limits, only: Option<Origin>) -> Option<Name> {
-        let (ends, most, paused) = (&self.chain_events, most_outside(limits), &self.paused);
-        let may_start = |line: &RouterLine| {
+        let (ends, most) = (&self.chain_events, most_outside(limits));
+        let (paused, closed) = (&self.paused, &self.closed);
+        let may_start = |executor: &Name, line: &RouterLine| {
             only.is_none_or(|only| line.from == only)
                 && !paused.has(&line.router)
+                && (closed.is_empty() || !closed.contains(executor))
                 && (ends.is_empty() || ends.has_room(&line.router, 0, most))
         };
         let id = self.turns.start_next(may_start)?;
@@ -131,19 +137,23 @@ impl Board {
         Some(id)
     }
 
-    /// The jobs of paused routers that have not started.
-    pub(super) fn waiting_of_paused(&self) -> Vec<Name> {
-        if self.paused.is_empty() {
+    /// The jobs that have not started, of paused routers and of executors that take none; with the reason.
+    pub(super) fn waiting_of_paused(&self) -> Vec<(Name, &'static str)> {
+        if self.paused.is_empty() && self.closed.is_empty() {
             return Vec::new();
         }
-        let waits =
-            |entry: &Entry| !matches!(entry.place, Place::Running) && self.paused.has(&entry.job.router);
-        self.jobs.iter().filter(|(_, entry)| waits(entry)).map(|(id, _)| id.clone()).collect()
+        let why = |entry: &Entry| match entry.place {
+            Place::Running => None,
+            _ if self.paused.has(&entry.job.router) => Some("the router was paused"),
+            _ if self.closed.contains(&entry.job.executor) => Some("its executor took no jobs"),
+            _ => None,
+        };
+        self.jobs.iter().filter_map(|(id, entry)| Some((id.clone(), why(entry)?))).collect()
     }
 
     /// The next question whose turn it is.
     pub(super) fn next_question(&mut self, only: Option<Origin>) -> Option<WaitingQuestion> {
-        self.questions.start_next(|line| only.is_none_or(|only| line.from == only))
+        self.questions.start_next(|_, line| only.is_none_or(|only| line.from == only))
     }
 
     /// A job of an earlier process runs already.

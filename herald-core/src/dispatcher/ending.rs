@@ -73,14 +73,15 @@ impl Engine {
         }
     }
 
-    /// Without a durable journal nothing waits for the next process, and a paused router would never start what it has.
+    /// Without a durable journal nothing waits for the next process, and a paused router would never start what it has,
+    /// nor an executor that takes no jobs.
     pub(super) fn cancel_paused(&mut self) {
         if matches!(self.phase, Phase::Open) || self.journal.is_durable() {
             return;
         }
         let waiting = self.board.waiting_of_paused();
-        for id in waiting {
-            let why = "Herald was stopped while the router was paused, and keeps nothing on disk".to_owned();
+        for (id, why) in waiting {
+            let why = format!("Herald was stopped while {why}, and keeps nothing on disk");
             self.apply(&id, lifecycle::JobEvent::Cancel(why));
         }
     }

@@ -142,6 +142,13 @@ impl Engine {
         let places =
             plan.selectors.iter().filter_map(|(name, selector)| Some((name.clone(), selector.at_once()?)));
         self.board.questions.set_places(LanePlaces { of: places.collect(), other: 1 });
+        self.look_at_executors();
+    }
+
+    /// Which executors take no jobs for now.
+    fn look_at_executors(&mut self) {
+        let closed = self.plan.executors.iter().filter(|(_, executor)| !executor.takes_jobs());
+        self.board.closed = closed.map(|(name, _)| name.clone()).collect();
     }
 
     /// Runs until drained or forced.
@@ -268,6 +275,10 @@ impl Engine {
             }
             Event::Pause { routers, reply } => {
                 self.board.paused = routers;
+                let _ = reply.send(());
+            }
+            Event::LookAtExecutors { reply } => {
+                self.look_at_executors();
                 let _ = reply.send(());
             }
             Event::Drain { grace } => {

@@ -42,6 +42,8 @@ pub(super) enum Event {
     Replace { plan: Arc<Plan>, limits: Limits, reply: oneshot::Sender<()> },
     /// These routers start nothing, and no others.
     Pause { routers: PausedRouters, reply: oneshot::Sender<()> },
+    /// An executor may take jobs now, or none any more.
+    LookAtExecutors { reply: oneshot::Sender<()> },
     /// Take no more events; end once nothing is left, or the grace is over.
     Drain { grace: Duration },
     /// End at once.

@@ -150,6 +150,14 @@ impl Handle {
         }
     }
 
+    /// Asks all executors again whether they take jobs.
+    pub async fn look_at_executors(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.events.send(Event::LookAtExecutors { reply }).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+
     /// Runs a job that ended once more, as a new job of the same event. Returns its id once it is recorded. `by`: who
     /// wants that, where it is known.
     ///

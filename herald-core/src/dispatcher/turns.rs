@@ -155,12 +155,12 @@ impl<T> Turns<T> {
         self.open(name);
     }
 
-    /// Starts the next one, among the lines that may start something.
-    pub(super) fn start_next(&mut self, may_start: impl Fn(&RouterLine) -> bool) -> Option<T> {
+    /// Starts the next one, among the lanes and lines that may start something.
+    pub(super) fn start_next(&mut self, may_start: impl Fn(&Name, &RouterLine) -> bool) -> Option<T> {
         for _ in 0..self.open.len() {
             let name = self.open.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&name) else { continue };
-            let next = lane.start_next(&may_start);
+            let next = lane.start_next(&|line: &RouterLine| may_start(&name, line));
             // One that only waits for its lines to be let go stays open.
             lane.is_open = lane.can_start();
             if lane.is_open {
@@ -208,9 +208,9 @@ impl<T> Turns<T> {
         self.open.iter().any(|name| self.lanes.get(name).is_some_and(TurnLane::can_start))
     }
 
-    /// Whether something waits in a line that counts.
-    pub(super) fn has_waiting(&self, counts: impl Fn(&RouterLine) -> bool) -> bool {
-        self.lanes.values().any(|lane| lane.turns.iter().any(&counts))
+    /// Whether something waits in a lane and line that count.
+    pub(super) fn has_waiting(&self, counts: impl Fn(&Name, &RouterLine) -> bool) -> bool {
+        self.lanes.iter().any(|(name, lane)| lane.turns.iter().any(|line| counts(name, line)))
     }
 
     fn lane(&mut self, name: &Name) -> &mut TurnLane<T> {

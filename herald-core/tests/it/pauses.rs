@@ -1,11 +1,14 @@
 //! Paused routers: what is for them is accepted and waits; everybody else goes on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use herald_core::activation::{EventSink, Name};
 use herald_core::clock::{Clock, TestClock};
 use herald_core::dispatcher::PausedRouters;
+use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::herald::{Herald, RunningHerald};
 use herald_core::plan::Limits;
 use herald_core::workflow::Router;
@@ -81,4 +84,52 @@ async fn without_a_journal_on_disk_a_paused_router_does_not_hold_up_the_end() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert_eq!((worker.diary.count("start backup/k"), worker.diary.count("start after/k")), (0, 0));
     assert_eq!(worker.diary.count("end sync/k"), 1);
+}
+
+/// Takes jobs only while it is open.
+#[derive(Clone, Default)]
+struct Gated {
+    worker: Worker,
+    is_open: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Executor for Gated {
+    async fn execute(&self, execution: Execution) -> Outcome {
+        self.worker.execute(execution).await
+    }
+
+    fn takes_jobs(&self) -> bool {
+        self.is_open.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_jobs_of_an_executor_that_takes_none_wait_and_others_go_on() {
+    let (gated, worker) = (Gated::default(), Worker::default());
+    let herald = || {
+        Herald::new()
+            .trigger("backup", Quiet)
+            .selector("yes", Yes)
+            .executor("gated", gated.clone())
+            .executor("work", worker.clone())
+            .router(Router::new("backup", "backup", "yes").task("k", "gated").task("l", "work"))
+    };
+    let running = herald().start().await.unwrap();
+    let started = || (gated.worker.diary.count("start backup/k"), worker.diary.count("start backup/l"));
+    fire(&running, "backup").await;
+    assert_eq!(started(), (0, 1));
+    gated.is_open.store(true, Ordering::SeqCst);
+    running.handle().look_at_executors().await;
+    running.handle().idle().await;
+    assert_eq!(started(), (1, 1));
+    // What runs goes on.
+    fire(&running, "backup").await;
+    gated.is_open.store(false, Ordering::SeqCst);
+    running.handle().look_at_executors().await;
+    fire(&running, "backup").await;
+    assert_eq!((started(), gated.worker.diary.count("end backup/k")), ((2, 3), 2));
+    let begun = tokio::time::Instant::now();
+    running.stop(Duration::from_secs(30)).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "without a disk nothing waits: {:?}", begun.elapsed());
 }

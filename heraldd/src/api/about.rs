@@ -17,6 +17,7 @@ use super::context::Api;
 use super::resources;
 use herald_control::model;
 use herald_metrics::MetricsFormat;
+use herald_remote::KnownNode;
 
 /// The routers, with their tasks; secrets are masked
 #[utoipa::path(get, path = "/v1/routers", tag = "configuration",
@@ -48,7 +49,12 @@ pub(crate) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
 pub(crate) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
-    Json(api.nodes.nodes().into_iter().map(resources::node).collect())
+    let mut drains = api.drains.current();
+    let shown = |known: KnownNode| {
+        let drained = drains.remove(&known.name).map(resources::drain);
+        model::NodeResource { drained, ..resources::node(known) }
+    };
+    Json(api.nodes.nodes().into_iter().map(shown).collect())
 }
 
 /// Version, process, configuration, number of running and queued jobs
@@ -133,6 +139,7 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     api.metrics.etcd.show(&api.view().etcd);
     api.metrics.queues.show(&super::queues::snapshots(&api.view(), api.clock.now()).await);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
+    api.metrics.drains.show(api.drains.current().keys());
     api.metrics.pauses.show(api.pauses.current(api.clock.now()).keys());
     super::apps::show_metrics(&api).await;
     api.metrics.published.show(&super::published::states(&api.view()).await);

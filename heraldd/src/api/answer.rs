@@ -161,7 +161,7 @@ problems! {
     BadBody: 408 "The body did not arrive in time.", 413 "The body is too long.";
 }
 
-fn problem(what: &str) -> RefOr<utoipa::openapi::response::Response> {
+pub(super) fn problem(what: &str) -> RefOr<utoipa::openapi::response::Response> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     ResponseBuilder::new().description(what).content(PROBLEM_JSON, content).build().into()
 }

@@ -12,6 +12,7 @@ use herald_core::dispatcher::{DispatcherStatus, Handle};
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::reload::ReloadRequest;
 use super::view::View;
@@ -21,7 +22,9 @@ use herald_remote::NodeRegistry;
 use herald_store::audit::AuditLog;
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
+use herald_store::drains::Drains;
 use herald_store::history::History;
+use herald_store::idempotency::IdempotencyKeys;
 use herald_store::job_log::JobLogs;
 use herald_store::pauses::Pauses;
 
@@ -40,6 +43,12 @@ pub struct Api {
     pub audit: Arc<dyn AuditLog>,
     /// The routers that are paused.
     pub pauses: Arc<Pauses>,
+    /// The nodes that are drained.
+    pub drains: Arc<Drains>,
+    /// Requests that are carried out once.
+    pub idempotency: Arc<IdempotencyKeys>,
+    /// Acts that go on when their clients leave; stopping waits for them for a while.
+    pub acts: TaskTracker,
     /// Who may come in.
     pub authenticator: Authenticator,
     /// Who is logged in to the page, and where it is.

@@ -1,8 +1,9 @@
 //! What the store and other parts give, as the API shows it.
 
 use herald_control::model::{
-    AttemptResource, Change, DecisionResource, EventResource, EventSummary, JobResource, JobSummary,
-    NodeResource, Page, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
+    AttemptResource, Change, DecisionResource, DrainResource, EventResource, EventSummary, JobResource,
+    JobSummary, NodeResource, Page, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource,
+    RecordedActor,
 };
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
@@ -11,6 +12,7 @@ use herald_core::journal::SelectorResult;
 use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
+use herald_store::drains::Drain;
 use herald_store::history::{
     AttemptView, EventPage, EventSummaryView, EventView, JobPage, JobStatus, JobSummaryView, JobView,
 };
@@ -177,7 +179,13 @@ pub(super) fn node(node: KnownNode) -> NodeResource {
         host: node.host,
         tags: node.tags,
         error: node.error,
+        drained: None,
     }
+}
+
+/// The drain of a node.
+pub(super) fn drain(drain: Drain) -> DrainResource {
+    DrainResource { node: drain.node, since: drain.since.to_string(), by: actor(drain.by) }
 }
 
 /// A pause of a router.

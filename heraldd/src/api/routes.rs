@@ -14,9 +14,10 @@ use utoipa_axum::routes;
 use super::answer::{CommonErrors, ErrorResponse};
 use super::check_role::check_role;
 use super::context::Api;
+use super::idempotency::call_once;
 use super::{
-    about, apps, audit, boards, calendar, document, event_list, events, graph, jobs, log, page_link, pauses,
-    published, queues, results, sessions, stream, trial,
+    about, apps, audit, boards, calendar, config, document, drains, event_list, events, graph, jobs, log,
+    page_link, pauses, published, queues, results, sessions, stats, stream, trial,
 };
 
 /// All calls, with what the document says of them.
@@ -28,6 +29,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(jobs::cancel))
         .routes(routes!(jobs::retry))
         .routes(routes!(results::list))
+        .routes(routes!(stats::show))
         .routes(routes!(boards::list))
         .routes(routes!(boards::one))
         .routes(routes!(event_list::list))
@@ -39,6 +41,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calendar::show))
         .routes(routes!(calendar::subscribe))
         .routes(routes!(graph::show))
+        .routes(routes!(config::show))
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))
@@ -55,6 +58,8 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(apps::hold, apps::unhold))
         .routes(routes!(pauses::pause))
         .routes(routes!(pauses::resume))
+        .routes(routes!(drains::drain))
+        .routes(routes!(drains::resume))
         .routes(routes!(queues::list))
         .routes(routes!(queues::topic))
         .routes(routes!(queues::dead))
@@ -96,6 +101,7 @@ async fn openapi_json() -> Response {
 pub(crate) fn served(api: Arc<Api>) -> Router {
     let (router, _) = described().split_for_parts();
     router
+        .route_layer(middleware::from_fn_with_state(api.clone(), call_once))
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role))
         .fallback(|| async { ErrorResponse::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use herald_net::listen::{Listener, bind_unix};
 use herald_net::serve::{PreparedTcp, ServingTask, SocketError, TcpPlace, TcpService};
@@ -13,6 +14,8 @@ use crate::config::ApiSettings;
 /// The file of the socket in `state_dir`.
 const SOCKET: &str = "heraldd.sock";
 const SOCKET_MODE: u32 = 0o600;
+/// How long acts may take when the daemon stops.
+const ACTS_END: Duration = Duration::from_secs(5);
 const WHAT: &str = "the control API";
 
 /// A running API; dropped, it ends at once.
@@ -70,6 +73,9 @@ impl ApiListeners {
             socket.stop().await;
         }
         self.tcp.stop().await;
+        // Whose client has left; what was begun is finished, where that does not take long.
+        self.api.acts.close();
+        let _ = tokio::time::timeout(ACTS_END, self.api.acts.wait()).await;
     }
 }
 

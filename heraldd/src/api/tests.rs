@@ -20,6 +20,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 use super::caller::ApiCaller;
@@ -53,7 +54,7 @@ impl Journal for Disk {
 }
 
 /// Never says anything.
-struct Silent;
+pub(crate) struct Silent;
 
 #[async_trait]
 impl Selector for Silent {
@@ -93,6 +94,9 @@ pub(crate) fn api_of(
         logs: JobLogs::new(None, 1 << 20),
         audit: Arc::new(MemoryAudit::default()),
         pauses: Arc::default(),
+        drains: Arc::default(),
+        idempotency: Arc::default(),
+        acts: TaskTracker::new(),
         authenticator: Authenticator::default(),
         damage: Damage::default(),
         page: PageState::new(Sessions::new(None), None, "heraldd.yml".as_ref(), None),

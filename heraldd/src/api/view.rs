@@ -13,11 +13,13 @@ use tokio::sync::Semaphore;
 use super::known_board::KnownBoard;
 use crate::assembly::Assembly;
 use crate::trigger::http;
+use herald_config::include::WrittenConfiguration;
 use herald_control::model;
 use herald_metrics::ClockWait;
 use herald_overview::graph::GraphParts;
 use herald_projects::EtcdConnections;
 use herald_queue_jobs::QueueConnections;
+use herald_remote::DrainedNodes;
 
 /// Times of a calendar that are shown.
 const TIMES: usize = 5;
@@ -33,6 +35,10 @@ pub struct View {
     proofs: BTreeMap<Name, Proof>,
     pub(super) etcd: EtcdConnections,
     pub(super) queues: QueueConnections,
+    /// The nodes that are drained, as components go by it.
+    pub(super) drained: DrainedNodes,
+    /// What is written in the configuration.
+    pub(super) written: Arc<WrittenConfiguration>,
     pub(super) boards: Vec<KnownBoard>,
     /// Who asks the selectors about an event without starting anything; others wait.
     pub(super) rehearsals: Semaphore,
@@ -54,6 +60,8 @@ impl View {
             proofs: assembly.proofs.clone(),
             etcd: assembly.etcd.clone(),
             queues: assembly.queues.clone(),
+            drained: assembly.drained.clone(),
+            written: assembly.written.clone(),
             boards: assembly.boards.iter().map(KnownBoard::new).collect(),
             rehearsals: Semaphore::new(REHEARSALS),
             executors: assembly.typed_executors().into_iter().map(executor).collect(),

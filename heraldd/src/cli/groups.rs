@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// Each command once, those of everyday use first.
-const GROUPS: [(&str, &[&str]); 8] = [
-    ("Jobs", &["jobs", "job", "logs", "results", "trigger", "cancel", "retry", "pause", "resume"]),
+const GROUPS: [(&str, &[&str]); 9] = [
+    ("Jobs", &["jobs", "job", "logs", "results", "stats", "trigger", "cancel", "retry", "pause", "resume"]),
     ("Events", &["events", "explain", "try", "replay"]),
     ("Applications", &["apps", "app", "deploy", "rollback", "deployments", "log", "hold", "unhold"]),
     ("Queues and files", &["queue", "published", "publish"]),
-    ("Inspect", &["status", "info", "nodes", "triggers", "routers", "executors", "next", "graph"]),
+    ("Nodes", &["nodes", "drain", "undrain"]),
+    ("Inspect", &["status", "info", "triggers", "routers", "executors", "next", "graph"]),
     ("Configuration", &["init", "check", "reload", "reference", "schema", "import", "state"]),
     ("Access", &["page", "user", "sessions", "audit"]),
     ("Shell", &["completions", "man", "version", "help"]),

@@ -25,8 +25,8 @@ use herald_base::near_miss::near_miss;
 use herald_config::file::STDIN;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, event_list, events, jobs, logs, page, pause, published, queue, replay,
-    results, sessions, status, user,
+    about, apps, audit, deploy, drain, event_list, events, jobs, logs, page, pause, published, queue, replay,
+    results, sessions, stats, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -65,6 +65,7 @@ enum Command {
     Events(event_list::EventsArguments),
     Logs(logs::LogsArguments),
     Results(results::ResultsArguments),
+    Stats(stats::StatsArguments),
     Cancel(jobs::CancelArguments),
     Retry(jobs::RetryArguments),
     Pause(pause::PauseArguments),
@@ -76,6 +77,8 @@ enum Command {
     Routers(about::Routers),
     Executors(about::Executors),
     Nodes(about::NodesArguments),
+    Drain(drain::DrainArguments),
+    Undrain(drain::UndrainArguments),
     Published(published::Published),
     Publish(published::Publish),
     Apps(apps::AppsArguments),
@@ -146,6 +149,7 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
         Command::Logs(arguments) => logs::run(arguments),
         Command::Results(arguments) => results::list(arguments, &SystemClock),
+        Command::Stats(arguments) => stats::show(arguments),
         Command::Cancel(arguments) => jobs::cancel(arguments),
         Command::Retry(arguments) => jobs::retry(arguments, &SystemClock),
         Command::Pause(arguments) => pause::pause(arguments),
@@ -154,6 +158,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Routers(arguments) => about::routers(arguments),
         Command::Executors(arguments) => about::executors(arguments),
         Command::Nodes(arguments) => about::nodes(arguments, &SystemClock),
+        Command::Drain(arguments) => drain::drain(arguments),
+        Command::Undrain(arguments) => drain::undrain(arguments),
         Command::Published(arguments) => published::list(arguments, &SystemClock),
         Command::Publish(arguments) => published::publish(arguments, &SystemClock),
         Command::Apps(arguments) => apps::list(arguments, &SystemClock),

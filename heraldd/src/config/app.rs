@@ -10,7 +10,7 @@ use herald_core::executor::Executor;
 use herald_core::param::Params;
 use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, Options};
-use herald_remote::Nodes;
+use herald_remote::{DrainedNodes, Nodes};
 use serde_json::{Value, json};
 
 use super::components::{ComponentSection, ConfiguredComponent};
@@ -106,7 +106,8 @@ pub(super) fn executors(
             let folder: Option<PathBuf> = context.get::<StateFolder>().map(|folder| folder.0.clone());
             let memories = context.get::<AppMemories>().unwrap_or_default();
             let folder = folder.unwrap_or_else(StateFolder::of_process);
-            Ok((settings.clone(), App::new(settings, &memories, &folder)?))
+            let drained = context.get::<DrainedNodes>().map(|drained| (*drained).clone()).unwrap_or_default();
+            Ok((settings.clone(), App::new(settings, &memories, &folder, drained)?))
         });
         let taken = context.taken();
         match made {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use herald_core::context::Context;
 use herald_core::problem::{Path, Problem, Severity};
-use herald_remote::{ConfiguredNode, Nodes, OwnNode, RunnerAddress};
+use herald_remote::{ConfiguredNode, DrainedNodes, Nodes, OwnNode, RunnerAddress};
 use herald_wire::secret::Secrets;
 use serde_json::{Map, Value};
 
@@ -30,11 +30,13 @@ pub struct FleetSettings {
 /// its problems are reported already.
 pub(super) fn context(
     read: Option<&FleetSettings>,
+    drained: &DrainedNodes,
     top: &Map<String, Value>,
     problems: &[Problem],
 ) -> Context {
     let mut context = Context::default();
     context.share(read.map_or_else(|| as_written(top, problems), |read| read.nodes.clone()));
+    context.share(drained.clone());
     if let Some(id) = read.and_then(|read| read.id.clone()) {
         context.share(OwnNode(id));
     }

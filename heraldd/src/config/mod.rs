@@ -25,9 +25,10 @@ mod tests;
 
 use std::ffi::OsString;
 use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
 
 pub use herald_config::file::ReadError;
-use herald_config::include::{Folders, MergedConfiguration};
+use herald_config::include::{Folders, MergedConfiguration, WrittenConfiguration};
 use herald_config::secret::{Lookup, Resolved, SecretResolver};
 use herald_core::context::Context;
 use herald_core::executor::Executor;
@@ -47,6 +48,7 @@ use crate::state::folder::StateFolder;
 use crate::trigger::http;
 use herald_apps::AppMemories;
 use herald_projects::{EtcdConnections, EtcdTextReader};
+use herald_remote::DrainedNodes;
 
 pub use api::ApiSettings;
 use components::{ComponentSection, Uses};
@@ -69,6 +71,16 @@ pub struct ConfigSource {
     pub queues: QueueConnections,
     /// What is known of applications.
     pub apps: AppMemories,
+    /// The nodes that get no new jobs.
+    pub drained: DrainedNodes,
+}
+
+impl ConfigSource {
+    /// Differs where anything is written differently.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.file.digest()
+    }
 }
 
 /// Reads a configuration file and those that it includes.
@@ -82,6 +94,7 @@ pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
         etcd: EtcdConnections::default(),
         queues: QueueConnections::default(),
         apps: AppMemories::default(),
+        drained: DrainedNodes::default(),
     })
 }
 
@@ -109,6 +122,8 @@ pub struct DaemonConfig {
     pub apps: AppMemories,
     /// The routers.
     pub workflow: Workflow,
+    /// What is written in it.
+    pub written: Arc<WrittenConfiguration>,
     /// What hides the secrets of this configuration.
     pub mask: Mask,
     /// What is doubtful.
@@ -156,6 +171,7 @@ fn check_with(
     let misses_types = !not_loaded.is_empty();
     let mut checker = Checker { secrets: SecretResolver::new(lookup), misses_types, problems: Vec::new() };
     checker.plugins_not_loaded(source.file.value(), not_loaded);
+    let written = source.file.written();
     let parts = match source.file.take_value() {
         Value::Object(top) => Some(checker.parts(top, &source, &folders, registry)),
         Value::Null => {
@@ -170,7 +186,7 @@ fn check_with(
     };
     let Checker { secrets, problems, .. } = checker;
     secrets.places().for_each(|path| source.file.hide(path));
-    let literals = secrets.literals().to_vec();
+    let (literals, places) = (secrets.literals().to_vec(), secrets.places().cloned().collect::<Vec<_>>());
     let Resolved { problems, mask } = secrets.finish(problems);
     let report = source.file.report(problems, &literals);
     match parts {
@@ -195,6 +211,7 @@ fn check_with(
             queues,
             apps,
             workflow,
+            written: Arc::new(source.file.shown(written, places.iter(), &mask)),
             mask,
             warnings: report.warnings(),
         }),
@@ -233,7 +250,7 @@ impl Checker<'_> {
         herald_sections::resolve(SECTIONS, &mut self.secrets, &mut top);
         let settings = self.settings(&top, source, folders);
         let fleet = settings.as_ref().map(AllSettings::fleet);
-        let mut context = fleet::context(fleet.as_ref(), &top, &self.problems);
+        let mut context = fleet::context(fleet.as_ref(), &source.drained, &top, &self.problems);
         let in_etcd = settings.as_ref().map(|settings| settings.etcd.as_slice());
         let etcd = etcd::connections(in_etcd, &top, &source.etcd);
         context.share(etcd.clone());

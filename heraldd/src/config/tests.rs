@@ -15,6 +15,7 @@ use herald_core::registry::Registry;
 use herald_core::selector::{Answer, Question, Selector};
 use herald_core::spec::{Description, ExecutorType, OptionKind, OptionSpec, SelectorType, TriggerType};
 use herald_core::trigger::{Activator, ComponentError, Trigger};
+use herald_remote::DrainedNodes;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -311,6 +312,7 @@ fn components_are_constructed_once_in_a_load() {
 fn a_component_is_made_again_at_a_reload_if_what_it_took_has_changed() {
     let registry = crate::components::registry(&[]);
     let place = Place::new();
+    let drained = DrainedNodes::default();
     let load = |nodes: &str, id: Option<&str>| {
         let yaml = format!(
             "node: {nodes}\n\
@@ -320,6 +322,8 @@ fn a_component_is_made_again_at_a_reload_if_what_it_took_has_changed() {
         );
         let mut source = place.source(&yaml);
         source.id = id.map(str::to_owned);
+        // As a reload keeps them.
+        source.drained = drained.clone();
         check_with(source, &registry, &[], &|_| None).unwrap_or_else(|problems| panic!("{problems}"))
     };
     let one = "{one: {host: 'https://h:1/', secret: 0123456789abcdef}}";

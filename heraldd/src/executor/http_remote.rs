@@ -74,6 +74,10 @@ impl Executor for HttpRemote {
         self.0.continues_attempts()
     }
 
+    fn takes_jobs(&self) -> bool {
+        self.0.takes_jobs()
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         self.0.run(execution, false).await
     }

@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::Response;
 use herald_core::param::Params;
 use herald_net::serve::read_whole;
+use herald_page::elements::FORM_KEY;
 use herald_page::request::MAX_FORM;
 use http::StatusCode;
 use serde_json::Value;
@@ -18,6 +19,7 @@ use crate::api::act::{ApiAct, CommandAct, RequestAct};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::caller::ApiCaller;
 use crate::api::context::Api;
+use crate::api::drains;
 use crate::api::events::ReplayQuery;
 use crate::api::given::{Asked, Named, Object, unread};
 use crate::api::id::{EventInPath, JobInPath};
@@ -51,6 +53,7 @@ impl FromRequest<Arc<Api>> for ActForm {
         let (parts, body) = request.into_parts();
         let mut fields = fields_in(body).await?;
         let reason = fields.remove("reason");
+        fields.remove(FORM_KEY);
         Ok(Self { act: ApiAct::of(api, &parts, reason)?, fields })
     }
 }
@@ -126,6 +129,26 @@ pub(super) async fn resume(
 ) -> HandlerResult<Response> {
     let _ = pauses::resume(api, name, CommandAct(form.act)).await?;
     Ok(visit.done("/routers", &[], "resume"))
+}
+
+pub(super) async fn drain(
+    api: ApiState,
+    visit: Visit,
+    name: Named,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let _ = drains::drain(api, name, CommandAct(form.act)).await?;
+    Ok(visit.done("/nodes", &[], "drain"))
+}
+
+pub(super) async fn undrain(
+    api: ApiState,
+    visit: Visit,
+    name: Named,
+    form: ActForm,
+) -> HandlerResult<Response> {
+    let _ = drains::resume(api, name, CommandAct(form.act)).await?;
+    Ok(visit.done("/nodes", &[], "undrain"))
 }
 
 pub(super) async fn deploy(

@@ -11,6 +11,7 @@ use super::{acts, calendar, login, screens, trial};
 use crate::api::answer::ErrorResponse;
 use crate::api::check_role::check_role;
 use crate::api::context::Api;
+use crate::api::idempotency::form_once;
 
 /// Whether the path is for everybody: the ways in, and the files of the page.
 pub(super) fn is_open(path: &str) -> bool {
@@ -51,6 +52,8 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/apps/{app}/hold", post(acts::hold))
         .route("/apps/{app}/unhold", post(acts::unhold))
         .route("/nodes", get(screens::nodes))
+        .route("/nodes/{name}/drain", post(acts::drain))
+        .route("/nodes/{name}/resume", post(acts::undrain))
         .route("/boards", get(screens::boards))
         .route("/boards/{board}", get(screens::board))
         .route("/try", get(trial::form))
@@ -61,6 +64,7 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/account", get(login::account))
         .route("/account/end", post(acts::end_session))
         .route("/logout", post(login::log_out))
+        .route_layer(middleware::from_fn_with_state(api.clone(), form_once))
         .route_layer(middleware::from_fn_with_state(api.clone(), check_role));
     answered(router, api)
 }

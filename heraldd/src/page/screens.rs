@@ -1,22 +1,19 @@
 //! The screens: each asks the functions of the control API, and shows what they return.
 
-use std::path::PathBuf;
-
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use herald_access::Role;
 use herald_page::elements::PartUnavailable;
 use herald_page::screens;
 use http::StatusCode;
 
 use super::job_log::{self, LogAsked};
-use super::state::FoundProblems;
 use super::visit::{ApiState, Visit};
 use crate::api::answer::{ErrorResponse, HandlerResult};
 use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
 use crate::api::caller::ApiCaller;
+use crate::api::config::ConfigQuery;
 use crate::api::event_list::EventsQuery;
 use crate::api::events::ExplainQuery;
 use crate::api::given::{Asked, Named};
@@ -24,10 +21,9 @@ use crate::api::graph::GraphQuery;
 use crate::api::id::{EventInPath, JobInPath};
 use crate::api::jobs::JobsQuery;
 use crate::api::{
-    about, apps as api_apps, audit as api_audit, boards as api_boards, event_list, events as api_events,
-    graph as api_graph, jobs as api_jobs,
+    about, apps as api_apps, audit as api_audit, boards as api_boards, config as api_config, event_list,
+    events as api_events, graph as api_graph, jobs as api_jobs,
 };
-use crate::loading;
 
 fn unavailable(error: ErrorResponse) -> PartUnavailable {
     PartUnavailable(error.detail())
@@ -190,24 +186,13 @@ pub(super) async fn audit(
     Ok(visit.screen(&api, |frame| screens::audit::screen(frame, &page)))
 }
 
-pub(super) async fn config(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
+pub(super) async fn config(
+    State(api): ApiState,
+    visit: Visit,
+    query: Asked<ConfigQuery>,
+    by: Extension<ApiCaller>,
+) -> HandlerResult<Response> {
     let info = about::info(State(api.clone())).await.0;
-    let (path, node) = (PathBuf::from(&info.config), api.page.node.clone());
-    let check = move || match loading::load(&path, node.as_deref(), None) {
-        Ok(loaded) => FoundProblems {
-            is_valid: true,
-            problems: loaded.config.warnings.iter().map(ToString::to_string).collect(),
-        },
-        Err(error) => FoundProblems { is_valid: false, problems: vec![error.to_string()] },
-    };
-    let found = api.page.checked_config(check).await;
-    let found = found.map_err(|error| ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
-    let FoundProblems { is_valid, mut problems } = found;
-    let count = problems.len();
-    // They quote lines of the file, which may hold secrets.
-    if visit.caller.as_ref().is_none_or(|known| known.caller.require(Role::Admin).is_err()) {
-        problems.clear();
-    }
-    let check = screens::config::ConfigCheck { is_valid, problems, count };
-    Ok(visit.screen(&api, |frame| screens::config::screen(frame, &info, &check)))
+    let config = api_config::show(State(api.clone()), query, by).await?.0;
+    Ok(visit.screen(&api, |frame| screens::config::screen(frame, &info, &config)))
 }

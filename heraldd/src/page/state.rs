@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use herald_control::model::ConfigProblem;
 use herald_net::serve::HostRule;
 use herald_page::login_links::LoginLinks;
 use herald_page::request::{OwnAddress, SessionCookie, instance_id};
@@ -52,12 +53,16 @@ pub struct PageLook {
 }
 
 /// What a check of the configuration file found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FoundProblems {
     /// Whether it could be loaded.
     pub is_valid: bool,
-    /// What is wrong, or doubtful.
-    pub problems: Vec<String>,
+    /// What is wrong, or doubtful, as far as it is listed.
+    pub problems: Vec<ConfigProblem>,
+    /// How much that is.
+    pub count: u64,
+    /// Of what the files say; none where they cannot be read.
+    pub digest: Option<u64>,
 }
 
 /// What the page knows between requests.

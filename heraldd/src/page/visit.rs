@@ -45,6 +45,10 @@ pub(super) struct Visit {
 impl Visit {
     /// A screen as the response.
     pub(super) fn screen(&self, api: &Api, screen: impl FnOnce(&Frame<'_>) -> String) -> Response {
+        let mut key = [0; 16];
+        // Without random numbers, keys of screens could be the same.
+        let is_random = getrandom::fill(&mut key).is_ok();
+        let form_key = if is_random { format!("{:032x}", u128::from_be_bytes(key)) } else { String::new() };
         let frame = Frame {
             site: &self.look.site,
             caller: self.caller.as_ref().map(|known| &*known.caller),
@@ -52,6 +56,7 @@ impl Visit {
             now: api.clock.now(),
             zone: TimeZone::system(),
             is_fragment: self.is_fragment,
+            form_key: &form_key,
         };
         Html(screen(&frame)).into_response()
     }

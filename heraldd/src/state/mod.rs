@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use herald_core::clock::Clock;
 use herald_core::journal::{Journal, Recovered};
+use herald_remote::DrainedNodes;
 use herald_store::audit::{AuditLog, MemoryAudit};
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
+use herald_store::drains::Drains;
 use herald_store::history::{History, Keep, MemoryHistory};
+use herald_store::idempotency::IdempotencyKeys;
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
 use herald_store::pauses::Pauses;
@@ -36,14 +39,20 @@ pub struct DaemonState {
     pub changes: Changes,
     /// The routers that are paused.
     pub pauses: Arc<Pauses>,
+    /// The nodes that get no new jobs.
+    pub drains: Arc<Drains>,
 }
 
 impl DaemonState {
-    /// Takes hold of `state_dir`.
+    /// Takes hold of `state_dir`, and shows which nodes are drained.
     ///
     /// # Errors
     /// When it cannot be used: another daemon does, say.
-    pub async fn open(settings: &AllSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub async fn open(
+        settings: &AllSettings,
+        drained: &DrainedNodes,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
         let Some(folder) = settings.daemon.state_dir.clone() else {
             tracing::warn!(
                 "state_dir is none: events, waiting jobs and the history are kept in memory alone, and are lost when \
@@ -63,15 +72,19 @@ impl DaemonState {
         let mut state = Self::with(Some(Arc::new(store)), logs, &*clock);
         let pauses = Pauses::open(state.store.clone()).await;
         state.pauses = Arc::new(pauses.map_err(|error| OpenError(error.to_string()))?);
+        let drains = Drains::open(state.store.clone()).await;
+        state.drains = Arc::new(drains.map_err(|error| OpenError(error.to_string()))?);
+        drained.show(state.drains.current().into_keys());
         state.bound_logs(&settings.history);
         Ok(state)
     }
 
     fn with(store: Option<Arc<JournalStore>>, logs: JobLogs, clock: &dyn Clock) -> Self {
         let metrics = Arc::new(Metrics::new(clock.now()));
-        store.iter().for_each(|store| metrics.watch_syncs(store.syncs()));
-        let (recent, changes, pauses) = (Arc::default(), Changes::default(), Arc::default());
-        Self { store, recent, logs, metrics, changes, pauses }
+        store.iter().for_each(|store| metrics.syncs.watch(store.syncs()));
+        let (recent, changes) = (Arc::default(), Changes::default());
+        let (pauses, drains) = (Arc::default(), Arc::default());
+        Self { store, recent, logs, metrics, changes, pauses, drains }
     }
 
     /// Bounds all logs together, those that are there already as well.
@@ -129,6 +142,12 @@ impl DaemonState {
     #[must_use]
     pub fn sessions(&self) -> Sessions {
         Sessions::new(self.store.clone())
+    }
+
+    /// Requests that are carried out once. Without a store, each call gives others.
+    #[must_use]
+    pub fn idempotency(&self) -> IdempotencyKeys {
+        IdempotencyKeys::new(self.store.clone())
     }
 
     /// What of it is damaged.

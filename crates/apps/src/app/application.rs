@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use herald_base::clock::{Clock, SystemClock};
 use herald_config::component_error::ComponentError;
+use herald_remote::DrainedNodes;
 
 use super::memory::{AppMemories, AppMemory};
 use super::parts::AppParts;
@@ -24,11 +25,16 @@ pub struct App {
 }
 
 impl App {
-    /// Of these settings. `folder` has the caches of repositories.
+    /// Of these settings. `folder` has the caches of repositories; `drained` are the nodes that get nothing new.
     ///
     /// # Errors
     /// When the options do not go together.
-    pub fn new(settings: AppSettings, memories: &AppMemories, folder: &Path) -> Result<Self, ComponentError> {
+    pub fn new(
+        settings: AppSettings,
+        memories: &AppMemories,
+        folder: &Path,
+        drained: DrainedNodes,
+    ) -> Result<Self, ComponentError> {
         let settings = Arc::new(settings);
         let work_dir = folder.join("apps").join(".cache");
         let source = RepositorySource::new(&settings, work_dir).map_err(|error| match error {
@@ -37,7 +43,7 @@ impl App {
             }
             other => ComponentError::new(other),
         })?;
-        let steps = RunnerSteps::new(settings.clone(), folder.join("apps").join(".data"));
+        let steps = RunnerSteps::new(settings.clone(), folder.join("apps").join(".data"), drained);
         let memory = memories.of(&settings.name);
         let clock = Arc::new(SystemClock);
         Ok(Self { settings, memory, source: Arc::new(source), steps: Arc::new(steps), clock })

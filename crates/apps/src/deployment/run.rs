@@ -5,7 +5,7 @@ use std::sync::Arc;
 use herald_base::failpoint;
 use herald_base::output::{Output, Stream};
 use herald_base::stop::Stop;
-use herald_remote::RunnerFailureKind;
+use herald_remote::{DRAINED, RunnerFailureKind};
 
 use super::gate;
 use super::plan::{Between, NodePlan, node_plan};
@@ -150,7 +150,13 @@ impl<'a> Deployment<'a> {
             let from = exact(&plan.plan, "current");
             let from = from.or_else(|| self.app.book.now().node(&name).revision.filter(|_| stays_away));
             if error.is_some() || plan.refusals.is_empty() {
-                self.say(&format!("{name}: {}", if stays_away { "offline" } else { "planned" })).await;
+                let is_drained = plan.refusals.iter().any(|refusal| refusal == DRAINED);
+                let found = match stays_away {
+                    true if is_drained => "drained",
+                    true => "offline",
+                    false => "planned",
+                };
+                self.say(&format!("{name}: {found}")).await;
             }
             nodes.push(NodeProgress {
                 name,
@@ -197,7 +203,9 @@ impl<'a> Deployment<'a> {
             if plan.online || !waits || self.stop.is_asked() || tokio::time::Instant::now() >= deadline {
                 return (name, plan);
             }
-            self.say(&format!("waiting for {name}, which is offline ({})", request.job_id)).await;
+            let is_drained = plan.refusals.iter().any(|refusal| refusal == DRAINED);
+            let state = if is_drained { "drained" } else { "offline" };
+            self.say(&format!("waiting for {name}, which is {state} ({})", request.job_id)).await;
             while !self.app.steps.is_reachable(&name).await {
                 if self.stop.is_asked() || tokio::time::Instant::now() >= deadline {
                     return (name, plan);

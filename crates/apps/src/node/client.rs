@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_remote::{NodePrefix, Protocol, RemoteSettings, RunnerClient, RunnerFailureKind, RunnerJob};
+use herald_deploy::StepName;
+use herald_remote::{
+    DRAINED, DrainedNodes, NodePrefix, Protocol, RemoteSettings, RunnerClient, RunnerFailureKind, RunnerJob,
+};
 use herald_wire::job::JobKey;
 use serde_json::{Map, Value, json};
 
@@ -26,12 +29,13 @@ const SILENCE: Duration = Duration::from_secs(40);
 pub struct RunnerSteps {
     app: Arc<AppSettings>,
     clients: HashMap<String, RunnerClient>,
+    drained: DrainedNodes,
 }
 
 impl RunnerSteps {
     /// Of this application; what arrives from runners is below this folder for a moment.
     #[must_use]
-    pub fn new(app: Arc<AppSettings>, data_dir: PathBuf) -> Self {
+    pub fn new(app: Arc<AppSettings>, data_dir: PathBuf, drained: DrainedNodes) -> Self {
         let settings = Arc::new(RemoteSettings {
             data_dir,
             timeout: app.timeout + MARGIN,
@@ -45,7 +49,7 @@ impl RunnerSteps {
             (node.name.clone(), RunnerClient::new(settings.clone(), node.address.clone()))
         };
         let clients = app.nodes.iter().map(client).collect();
-        Self { app, clients }
+        Self { app, clients, drained }
     }
 
     fn params(&self, node: &str, call: &StepCall) -> Map<String, Value> {
@@ -86,6 +90,16 @@ impl NodeSteps for RunnerSteps {
                 unknown: false,
             });
         };
+        // A deployment begins with a plan: to a new one a drained node is away. What was begun there is finished.
+        if call.name == StepName::Plan && !call.joined && self.drained.has(node) {
+            return Err(NodeStepFailure {
+                kind: RunnerFailureKind::Failed,
+                error: DRAINED.to_owned(),
+                result: Map::new(),
+                unreachable: true,
+                unknown: false,
+            });
+        }
         let job = RunnerJob {
             key: JobKey { job_id: call.job_id.clone(), attempt: call.attempt },
             params: self.params(node, &call),
@@ -107,8 +121,8 @@ impl NodeSteps for RunnerSteps {
 
     async fn is_reachable(&self, node: &str) -> bool {
         match self.clients.get(node) {
-            Some(client) => client.is_reachable().await,
-            None => false,
+            Some(client) if !self.drained.has(node) => client.is_reachable().await,
+            _ => false,
         }
     }
 }

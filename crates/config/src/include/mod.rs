@@ -4,6 +4,7 @@
 mod origins;
 mod pattern;
 mod reader;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,14 @@ use serde_json::{Map, Value};
 
 use crate::file::{self, ConfigurationFile, LARGEST, ReadError};
 use crate::problem::{EntryPart, Path, Problem};
+use crate::secret::Mask;
 use crate::yaml::Problems;
 pub use origins::Folders;
 use origins::Origins;
 pub use reader::INCLUDE;
 use reader::IncludeReader;
+use written::WrittenPlace;
+pub use written::{WrittenConfiguration, WrittenEntry, WrittenValue};
 
 /// What the keys begin with that are the user's own.
 const OF_USER: &str = "x-";
@@ -71,6 +75,37 @@ impl MergedConfiguration {
     /// Takes the value out; null remains.
     pub fn take_value(&mut self) -> Value {
         self.value.take()
+    }
+
+    /// Differs where anything is written differently, but for comments and layout.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        written::digest(self.files.iter().map(|file| &file.name), &self.value)
+    }
+
+    /// What is written, to be shown later.
+    #[must_use]
+    pub fn written(&self) -> WrittenValue {
+        WrittenValue { value: self.value.clone(), digest: self.digest() }
+    }
+
+    /// What was written, without what is at these places and what the mask hides.
+    #[must_use]
+    pub fn shown<'p>(
+        &self,
+        written: WrittenValue,
+        secrets: impl Iterator<Item = &'p Path>,
+        mask: &Mask,
+    ) -> WrittenConfiguration {
+        let place = |at: &Path| {
+            let file = self.origins.file_of(at);
+            let line = self.files.get(file).map(|file| file.document.locate(at, EntryPart::Key).line);
+            WrittenPlace { file, line: line.unwrap_or(1) }
+        };
+        let digest = written.digest;
+        let entries = written.entries(secrets, mask, place);
+        let files = self.files.iter().map(|file| file.name.clone()).collect();
+        WrittenConfiguration { files, entries, digest }
     }
 
     /// At which folder the relative paths begin that are written at a place: that of the file with this place.

@@ -200,3 +200,41 @@ fn a_file_that_others_can_read_or_change_is_a_warning_in_that_file() {
     assert!(report.contains("one.yml:1:13: warning: others may read this file"), "{report}");
     assert!(report.contains("can be written by other users") && !report.contains("m.yml:"), "{report}");
 }
+
+#[test]
+fn entries_have_their_lines_and_no_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let main = |comment: &str, value: u8| {
+        let text = format!(
+            "include: more.yml\n{comment}api: {{port: 1, token: top-secret-1}}\nrouter:\n  a: {{x: '${{env:HOME}}', z: [k, hidden]}}\nlast: {value}\n"
+        );
+        write("main.yml", &text);
+        read(&folder.path().join("main.yml")).unwrap()
+    };
+    write("more.yml", "router:\n\n  b: {y: 'a top-secret-1', password: p}\n");
+    let merged = main("", 1);
+    let mut mask = Mask::new();
+    mask.add("top-secret-1");
+    let places = [Path::top().key("router").key("a").key("z").index(1)];
+    let shown = merged.shown(merged.written(), places.iter(), &mask);
+    let lines: Vec<String> = shown
+        .entries
+        .iter()
+        .map(|entry| {
+            let file = shown.files[entry.file].rsplit('/').next().unwrap();
+            format!("{file}:{} {} {}", entry.line, entry.path.join("."), entry.json)
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            r#"main.yml:2 api {"port":1,"token":"***"}"#,
+            r#"main.yml:4 router.a {"x":"${env:HOME}","z":["k","***"]}"#,
+            r#"more.yml:3 router.b {"y":"a ***","password":"***"}"#,
+            "main.yml:5 last 1",
+        ]
+    );
+    assert_eq!(shown.digest, main("# a comment\n", 1).digest());
+    assert_ne!(shown.digest, main("", 2).digest());
+}

@@ -188,7 +188,7 @@ pub fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOutput {
         let row = |node: &model::NodeResource| {
             [
                 node.name.clone(),
-                node.state.clone(),
+                if node.drained.is_some() { format!("{}, drained", node.state) } else { node.state.clone() },
                 node.since.as_deref().map_or("-".to_owned(), |since| human_time::short_ago_of(since, now)),
                 node.version.clone().unwrap_or_else(|| "-".to_owned()),
                 number(node.running),
@@ -206,6 +206,7 @@ pub fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOutput {
             &terminal,
             table::LastColumn::Below,
             |column, text| match (column, text) {
+                (1, state) if state.ends_with(", drained") => anstyle::Style::new(),
                 (1, "online") => status_style("succeeded"),
                 (1, "offline" | "rejected") => status_style("failed"),
                 _ => anstyle::Style::new(),

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::apps;
+use super::drain;
 use super::listing::{self, IdLength};
 use super::pause;
 use super::published;
@@ -127,6 +128,7 @@ impl DaemonReport {
         ];
         lines.extend(self.damage.iter().map(|what| format!("damaged        {what}")));
         lines.extend(pause::status_lines(&info.paused, now));
+        lines.extend(drain::status_lines(&nodes, now));
         lines.extend(nodes_line(&nodes));
         lines.extend(published::status_line(&read(&self.published)?));
         lines.extend(queue_listing::status_lines(&read(&self.queues)?));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::actor::RecordedActor;
 use super::configured::PauseResource;
 
 /// A node of the fleet, as far as it is known.
@@ -30,6 +31,21 @@ pub struct NodeResource {
     pub clock_difference_ms: Option<i64>,
     /// Why it is not online.
     pub error: Option<String>,
+    /// Its drain: it gets no new jobs. Null where it is not drained.
+    #[serde(default)]
+    pub drained: Option<DrainResource>,
+}
+
+/// That a node gets no new jobs.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Drain)]
+pub struct DrainResource {
+    /// The node.
+    pub node: String,
+    /// Since when (RFC 3339).
+    pub since: String,
+    /// Who drained it, and why.
+    pub by: RecordedActor,
 }
 
 /// The daemon itself.

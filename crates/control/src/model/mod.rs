@@ -6,6 +6,7 @@ mod app;
 mod audit;
 mod board;
 mod calendar;
+mod config;
 mod configured;
 mod daemon;
 mod event;
@@ -18,6 +19,7 @@ mod problem;
 mod published;
 mod queue;
 mod session;
+mod stats;
 
 pub use actor::RecordedActor;
 pub use app::{
@@ -30,8 +32,9 @@ pub use board::{BoardResource, BoardSummary, ResultResource, TileResource};
 pub use calendar::{
     CalendarDue, CalendarPause, CalendarResource, CalendarRuns, CalendarSchedule, ClockChangeResource,
 };
+pub use config::{ConfigEntry, ConfigProblem, ConfigResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
-pub use daemon::{DaemonInfo, Health, NodeResource, PageLink, Reloaded};
+pub use daemon::{DaemonInfo, DrainResource, Health, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
     TrialResource, TrialResponse, TrialWanted,
@@ -48,3 +51,4 @@ pub use queue::{
     TopicNodeResource, TopicPaused, TopicResource,
 };
 pub use session::{SessionList, SessionResource};
+pub use stats::{StatsResource, StatsRow};

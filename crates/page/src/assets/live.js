@@ -45,6 +45,9 @@ export function follow(base, dress) {
 
   // Exchanges the parts that changed, unless somebody writes in them.
   function exchange(fresh) {
+    // The key of what was sent is that of the screen: another one would make each part with a form differ.
+    const key = document.querySelector("input[name=idempotency_key]");
+    if (key) for (const one of fresh.querySelectorAll("input[name=idempotency_key]")) one.setAttribute("value", key.value);
     for (const now of fresh.querySelectorAll("[data-part]")) {
       const old = document.getElementById(now.id);
       dress(now);

@@ -39,8 +39,11 @@ document.addEventListener("submit", (event) => {
   if (event.target.dataset.sent || isTooLarge(event.target)) event.preventDefault();
   else if (event.target.method === "post") event.target.dataset.sent = "yes";
 });
-window.addEventListener("pageshow", () => {
+window.addEventListener("pageshow", (event) => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  // Somebody who came back and sends the same form wants it to act again.
+  const key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (event.persisted) for (const one of document.querySelectorAll("input[name=idempotency_key]")) one.value = key;
 });
 
 const places = { n: "/", j: "/jobs", e: "/events", d: "/calendar", r: "/routers", g: "/graph", a: "/apps", o: "/nodes", c: "/config", b: "/boards", t: "/try" };

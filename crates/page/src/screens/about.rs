@@ -85,9 +85,10 @@ fn pause_of(frame: &Frame<'_>, router: &RouterResource) -> Markup {
                 span.doubt { "▲ paused" } " since " (elements::time(frame, &pause.since))
                 @if let Some(until) = &pause.until { ", until " (elements::time(frame, until)) }
                 " " span.soft { "by " (elements::actor(&pause.by)) }
-                @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits starts.") }.form()) }
+                @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits starts.") }.form(frame)) }
             },
             None if may => { details { summary { "Pause …" } form.act method="post" action=(to("pause")) {
+                (elements::form_key(frame))
                 p { "Its events are accepted, and its jobs wait until it is resumed." }
                 label { "How long " input type="text" name="for" maxlength="50" placeholder="2h; until it is resumed without it"; }
                 label { "Why " input type="text" name="reason" maxlength="500"; }
@@ -124,7 +125,7 @@ pub fn nodes(frame: &Frame<'_>, nodes: &[NodeResource]) -> String {
             section #nodes data-part {
                 @if nodes.is_empty() { p.empty { "No node is configured. Jobs run on other machines with a herald-runner there and the section “node”." } }
                 @else { div.scroll tabindex="0" role="region" aria-label="Nodes" { table {
-                    thead { tr { th { "Node" } th { "State" } th { "Since" } th { "Version" } th { "Running" } th { "Clock" } th { "URL" } th { "Error" } } }
+                    thead { tr { th { "Node" } th { "State" } th { "Since" } th { "Version" } th { "Running" } th { "Clock" } th { "URL" } th { "Error" } th { "Drain" } } }
                     tbody { @for node in nodes { tr {
                         td.name { bdi { (node.name) } @if !node.tags.is_empty() { span.soft { " " (node.tags.join(", ")) } } }
                         td { (elements::status(&node.state)) }
@@ -134,10 +135,28 @@ pub fn nodes(frame: &Frame<'_>, nodes: &[NodeResource]) -> String {
                         td { (node.clock_difference_ms.map_or("–".to_owned(), human_time::ahead)) }
                         td.name { (node.host) }
                         td.text { bdi { (node.error.as_deref().unwrap_or_default()) } }
+                        td.text { (drain_of(frame, node)) }
                     } } }
                 } } }
             }
-            (elements::command("heraldd nodes"))
+            (elements::command("heraldd nodes    heraldd drain NODE    heraldd undrain NODE"))
         },
     )
+}
+
+/// The drain of a node, and what ends or begins it.
+fn drain_of(frame: &Frame<'_>, node: &NodeResource) -> Markup {
+    let to = |act: &str| frame.site.at("/nodes", &[&node.name, act]);
+    let may = frame.has(Role::Operator);
+    html! {
+        @match &node.drained {
+            Some(drain) => {
+                span.doubt { "▲ drained" } " since " (elements::time(frame, &drain.since))
+                " " span.soft { "by " (elements::actor(&drain.by)) }
+                @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits for it starts.") }.form(frame)) }
+            },
+            None if may => { details { summary { "Drain …" } (ActButton::new(to("drain"), "Drain", "It gets no new jobs; those that run there finish. To a deployment it is away.").form(frame)) } },
+            None => {},
+        }
+    }
 }

@@ -81,9 +81,10 @@ fn hold_acts(frame: &Frame<'_>, app: &AppResource) -> Markup {
                     button type="submit" { "Show the plan" }
                 } }
                 @if app.hold.is_some() {
-                    details { summary { "End the hold …" } (ActButton { asks_reason: false, ..ActButton::new(to("unhold"), "End the hold", "Deployments are possible again.") }.form()) }
+                    details { summary { "End the hold …" } (ActButton { asks_reason: false, ..ActButton::new(to("unhold"), "End the hold", "Deployments are possible again.") }.form(frame)) }
                 } @else {
                     details { summary { "Hold …" } form.act method="post" action=(to("hold")) {
+                (elements::form_key(frame))
                         p { "Nothing is deployed while it lasts." }
                         label { "Why " input type="text" name="reason" maxlength="500" required; }
                         label { "How long " input type="text" name="for" placeholder="2h; for ever without it"; }
@@ -195,5 +196,5 @@ fn plan_form(frame: &Frame<'_>, plan: &AppPlanResource, is_rollback: bool) -> Ma
         is_dangerous: plan.backward,
         ..ActButton::new(frame.site.at("/apps", &[&plan.app, act]), &label, means)
     };
-    html! { @if frame.may(ACTS, &plan.app) { div.card { (form.form()) } } }
+    html! { @if frame.may(ACTS, &plan.app) { div.card { (form.form(frame)) } } }
 }

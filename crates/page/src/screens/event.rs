@@ -33,7 +33,7 @@ pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
                     }
                 }
             }
-            (elements::acts(may_replay, &[replay_act(frame, &event.id)]))
+            (elements::acts(frame, may_replay, &[replay_act(frame, &event.id)]))
             section #values.folds data-part { (elements::values("Parameters", &event.trigger_param)) }
             (elements::command(&format!("heraldd explain {0}    heraldd replay {0} --run", event.id)))
         },

@@ -93,6 +93,7 @@ pub fn open_fire_form(frame: &Frame<'_>, trigger: &str, routers: &[&str], count:
     let more = count.saturating_sub(routers.len());
     html! {
         form.act method="post" action=(frame.site.at("/triggers", &[trigger])) data-most=(MAX_FORM) {
+            (elements::form_key(frame))
             p { "The trigger fires now, for " @if routers.is_empty() { "no router" } @else { @if routers.len() == 1 && more == 0 { "the router " } @else { "the routers " } bdi { (routers.join(", ")) } @if more > 0 { " and " (more) " more" } } "." }
             label { "Parameters (a JSON object) " textarea name="params" placeholder="{}" {} }
             label { "Why " input type="text" name="reason" maxlength="500" placeholder="optional"; }

@@ -124,5 +124,5 @@ fn acts(frame: &Frame<'_>, job: &JobResource) -> Markup {
             ),
         ]
     };
-    html! { section #acts data-part { (elements::acts(frame.may(ACTS, &summary.router), &list)) } }
+    html! { section #acts data-part { (elements::acts(frame, frame.may(ACTS, &summary.router), &list)) } }
 }

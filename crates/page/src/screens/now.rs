@@ -142,7 +142,7 @@ fn cancel(frame: &Frame<'_>, job: &JobSummary) -> Markup {
         is_dangerous: true,
         ..ActButton::new(frame.site.at("/jobs", &[&job.id, "cancel"]), "Cancel", "The job is ended.")
     };
-    html! { details { summary { "Cancel " bdi { (job.router) } " " (elements::short(&job.id)) " …" } (act.form()) } }
+    html! { details { summary { "Cancel " bdi { (job.router) } " " (elements::short(&job.id)) " …" } (act.form(frame)) } }
 }
 
 fn next(frame: &Frame<'_>, triggers: &[TriggerResource]) -> Markup {

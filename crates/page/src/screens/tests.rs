@@ -1,5 +1,6 @@
 //! Screens that are empty, full, and made of hostile texts; for each role.
 
+mod configs;
 mod pauses;
 mod sessions;
 mod tiles;
@@ -42,7 +43,15 @@ pub(super) fn with_frame_at<T>(
 ) -> T {
     let now: Timestamp = now.parse().unwrap();
     let site = site();
-    make(&Frame { site: &site, caller, address, now, zone: TimeZone::UTC, is_fragment: false })
+    make(&Frame {
+        site: &site,
+        caller,
+        address,
+        now,
+        zone: TimeZone::UTC,
+        is_fragment: false,
+        form_key: "one-time",
+    })
 }
 
 fn admin() -> AuthenticatedCaller {

@@ -15,6 +15,7 @@ use super::earlier::EarlierAttempts;
 use super::node_result::{LastResult, NodeResult, summary};
 use super::strategy::RolloutStrategy;
 use super::wave::{TargetNode, Wave};
+use crate::drained_nodes::DrainedNodes;
 use crate::job::{HideSecrets, RolloutJob, RunnerJob};
 use crate::outcome::{RunnerFailure, RunnerOutcome};
 use crate::runner::RunnerClient;
@@ -42,19 +43,31 @@ pub struct Rollout {
     nodes: Vec<NodeClient>,
     strategy: RolloutStrategy,
     settings: Arc<RemoteSettings>,
+    drained: DrainedNodes,
     swept: OnceCell<()>,
 }
 
 impl Rollout {
-    /// To these nodes, in this order.
+    /// To these nodes, in this order. One that is drained gets a job once it is not any more, after the others.
     #[must_use]
-    pub fn new(settings: Arc<RemoteSettings>, nodes: Vec<NodeRunner>, strategy: RolloutStrategy) -> Self {
+    pub fn new(
+        settings: Arc<RemoteSettings>,
+        nodes: Vec<NodeRunner>,
+        strategy: RolloutStrategy,
+        drained: DrainedNodes,
+    ) -> Self {
         let client = |NodeRunner { name, address }| {
             let runner = RunnerClient::new(settings.clone(), address);
             NodeClient { name, runner }
         };
         let nodes = nodes.into_iter().map(client).collect();
-        Self { nodes, strategy, settings, swept: OnceCell::new() }
+        Self { nodes, strategy, settings, drained, swept: OnceCell::new() }
+    }
+
+    /// Whether all its nodes are drained.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.nodes.iter().all(|node| self.drained.has(&node.name))
     }
 
     /// Runs the job on all nodes; another attempt on those where it has not succeeded. The result is
@@ -110,7 +123,8 @@ impl Rollout {
                 }
             }
         }
-        targets.sort_by_key(|target| !target.sent);
+        // Those that wait come last: they hold up nobody, and others are the canaries.
+        targets.sort_by_key(|target| (!target.sent, !target.sent && self.drained.has(target.name)));
         (targets, results)
     }
 }
@@ -162,6 +176,7 @@ impl<'a> RolloutAttempt<'a> {
             output: &self.output,
             hide_secrets: &*self.hide_secrets,
             log: &log,
+            drained: &self.rollout.drained,
             deadline: Instant::now() + settings.timeout,
         };
         let rest = wave.canaries(&targets, &mut results).await;

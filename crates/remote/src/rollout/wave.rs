@@ -16,6 +16,7 @@ use super::node_prefix::NodePrefix;
 use super::node_result::NodeResult;
 use super::params::with_node;
 use super::strategy::{OfflinePolicy, RolloutStrategy};
+use crate::drained_nodes::{DRAINED, DrainedNodes};
 use crate::job::HideSecrets;
 use crate::outcome::{RunnerFailure, RunnerFailureKind};
 use crate::runner::{RunnerClient, RunnerRequest};
@@ -42,6 +43,7 @@ pub(super) struct Wave<'a> {
     pub(super) output: &'a Arc<dyn Output>,
     pub(super) hide_secrets: &'a dyn HideSecrets,
     pub(super) log: &'a DispatchLog,
+    pub(super) drained: &'a DrainedNodes,
     pub(super) deadline: Instant,
 }
 
@@ -120,6 +122,9 @@ impl Wave<'_> {
         let mut request = RunnerRequest::new(self.key.clone(), body, sent).for_node(name);
         let mut logged = false;
         loop {
+            if !sent && let Err(not_sent) = self.wait_until_released(name).await {
+                return not_sent;
+            }
             if !sent && let Err(failure) = self.log_dispatch(name).await {
                 return NodeResult::of(name, Err(failure));
             }
@@ -144,6 +149,25 @@ impl Wave<'_> {
                 Err(failure) => return NodeResult::of(name, Err(failure)),
             }
         }
+    }
+
+    /// A drained node gets the job once it is resumed, within the deadline, or not at all where absent nodes are left
+    /// out. The error is how it ended there.
+    async fn wait_until_released(&self, name: &str) -> Result<(), NodeResult> {
+        if !self.drained.has(name) {
+            return Ok(());
+        }
+        if self.strategy.offline == OfflinePolicy::Skip {
+            return Err(NodeResult::skipped(name, Err(RunnerFailure::failed(DRAINED.to_owned()))));
+        }
+        tracing::info!(job_id = &*self.key.job_id, node = name, "node drained; the job waits for it");
+        let released = tokio::time::timeout_at(self.deadline, self.drained.released(name));
+        let failure = match self.stop.asked.run_until_cancelled(released).await {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(_)) => RunnerFailure::failed(format!("{DRAINED}, and was not resumed in time")),
+            None => RunnerFailure::new(RunnerFailureKind::Cancelled, "cancelled while the node was drained"),
+        };
+        Err(NodeResult::of(name, Err(failure)))
     }
 
     /// False when the deadline of the job comes first.

@@ -16,8 +16,8 @@ use super::fake::{Got, fake, short};
 use super::{address, job, settings};
 use crate::rollout::{DispatchLog, NodeResult};
 use crate::{
-    HideSecrets, NodeRunner, RemoteSettings, Rollout, RolloutJob, RolloutStrategy, RunnerAddress,
-    RunnerOutcome,
+    DRAINED, DrainedNodes, HideSecrets, NodeRunner, RemoteSettings, Rollout, RolloutJob, RolloutStrategy,
+    RunnerAddress, RunnerOutcome,
 };
 
 /// Hides nothing.
@@ -53,6 +53,7 @@ use Node::{Fails, Fine, Forgot, Gone};
 struct Nodes {
     addresses: Vec<RunnerAddress>,
     ran: Arc<Mutex<Vec<String>>>,
+    drained: DrainedNodes,
     _gone: Vec<TcpSocket>,
 }
 
@@ -83,7 +84,7 @@ impl Nodes {
             };
             addresses.push(address(&format!("http://127.0.0.1:{port}/path")));
         }
-        Self { addresses, ran, _gone: gone }
+        Self { addresses, ran, drained: DrainedNodes::default(), _gone: gone }
     }
 
     /// To all of them.
@@ -93,7 +94,7 @@ impl Nodes {
         let nodes =
             numbered.map(|(n, address)| NodeRunner { name: format!("n{}", n + 1), address: address.clone() });
         let strategy = RolloutStrategy::deserialize(strategy).unwrap();
-        Rollout::new(Arc::new(settings), nodes.collect(), strategy)
+        Rollout::new(Arc::new(settings), nodes.collect(), strategy, self.drained.clone())
     }
 }
 
@@ -300,6 +301,74 @@ async fn the_next_node_is_canary_where_one_is_skipped() {
             expected.matches("succeeded").count() + expected.matches("failed").count()
         );
     }
+}
+
+/// A `/` is where the drained node is resumed.
+#[tokio::test]
+async fn a_drained_node_gets_its_job_when_it_is_resumed_and_others_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (strategy, drained, before, after, ends) in [
+        (json!({}), vec!["n1"], "n2 n3", "n1", "succeeded succeeded succeeded"),
+        (json!({"max_parallel": 1}), vec!["n1"], "n2 n3", "n1", "succeeded succeeded succeeded"),
+        // Another node is the canary.
+        (
+            json!({"max_parallel": 1, "canary": 1}),
+            vec!["n1", "n2"],
+            "n3",
+            "n1 n2",
+            "succeeded succeeded succeeded",
+        ),
+        (json!({"offline": "skip"}), vec!["n2"], "n1 n3", "", "succeeded skipped succeeded"),
+        (json!({"offline": "skip", "canary": 1}), vec!["n1"], "n2 n3", "", "skipped succeeded succeeded"),
+    ] {
+        let nodes = Nodes::start(&[Fine, Fine, Fine]).await;
+        nodes.drained.show(drained.iter().map(ToString::to_string));
+        let rollout = nodes.rollout(folder.path(), &strategy);
+        assert!(!rollout.is_drained());
+        let ran = || {
+            let mut ran = std::mem::take(&mut *nodes.ran.lock().unwrap());
+            ran.sort();
+            ran.join(" ")
+        };
+        let run = rollout.run(rollout_job(None));
+        let mut run = std::pin::pin!(run);
+        let early = tokio::time::timeout(Duration::from_millis(500), &mut run).await;
+        assert_eq!((ran(), early.is_ok()), (before.to_owned(), after.is_empty()), "{strategy}");
+        nodes.drained.show([]);
+        let outcome = match early {
+            Ok(outcome) => outcome,
+            Err(_) => run.await,
+        };
+        assert_eq!((ran(), statuses(&outcome)), (after.to_owned(), ends.to_owned()), "{strategy}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_for_a_drained_node_ends_when_it_is_cancelled_or_too_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = Nodes::start(&[Fine]).await;
+    nodes.drained.show(["n1".to_owned()]);
+    let rollout = nodes.rollout(folder.path(), &json!({}));
+    assert!(rollout.is_drained());
+    let stop = Stop::new();
+    let job = RolloutJob { job: job("job1", stop.clone()), ..rollout_job(None) };
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.asked.cancel();
+    };
+    let (outcome, ()) = tokio::join!(rollout.run(job), cancel);
+    assert_eq!(statuses(&outcome), "cancelled");
+    let settings = RemoteSettings { timeout: Duration::from_millis(50), ..settings(folder.path()) };
+    let node = NodeRunner { name: "n1".to_owned(), address: nodes.addresses[0].clone() };
+    let strategy = RolloutStrategy::default();
+    let short = Rollout::new(Arc::new(settings), vec![node], strategy, nodes.drained.clone());
+    let failure = short.run(rollout_job(None)).await.unwrap_err();
+    assert!(
+        failure.error.contains(DRAINED) && failure.error.contains("not resumed in time"),
+        "{}",
+        failure.error
+    );
+    assert!(nodes.ran.lock().unwrap().is_empty());
 }
 
 /// The result of attempt 2, of entries such as `n1:failed`.

@@ -18,7 +18,7 @@ const LOOKED_AT: usize = 50;
 const COUNTED: usize = 20;
 /// An id is made when its job is queued, and has the time of that: the two differ where the clock was set in between.
 /// It is small, because whole rows are read for it; a job whose id is further off is not found.
-const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
+pub(super) const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(10);
 /// Jobs outside the range that one question looks at beside those that are asked for: others wait meanwhile.
 const LOOK: usize = 2000;
 /// Under which name a trigger with a calendar gives when it was due.
@@ -132,7 +132,7 @@ fn job_time(row: &Row<'_>, query: &JobTimesQuery) -> rusqlite::Result<JobTime> {
 }
 
 /// The beginning of the ids of this time.
-fn first_id(at: Timestamp) -> String {
+pub(super) fn first_id(at: Timestamp) -> String {
     let millis = at.as_millisecond().max(0);
     format!("{:08x}-{:04x}", millis >> 16, millis & 0xffff)
 }

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use kept::Kept;
 
 use super::event_list::{EventPage, EventQuery, EventSummaryView, routers_of};
+use super::job_samples::{JobSamples, SampleQuery};
 use super::job_state::{AttemptView, JobState, JobStep, whole_millis};
 use super::job_times::{JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdKind, IdLookup, WantedId, newest_first};
@@ -345,6 +346,10 @@ impl History for MemoryHistory {
 
     async fn job_times(&self, query: JobTimesQuery) -> Result<JobTimes, HistoryError> {
         Ok(self.inside().job_times(&query))
+    }
+
+    async fn job_samples(&self, query: SampleQuery) -> Result<JobSamples, HistoryError> {
+        Ok(self.inside().job_samples(&query))
     }
 
     async fn usual_lengths(&self, routers: Vec<Name>) -> Result<Vec<Option<Duration>>, HistoryError> {

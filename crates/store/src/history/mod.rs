@@ -6,6 +6,7 @@ mod event_list;
 mod id_text;
 pub(crate) mod index;
 mod job_runs;
+mod job_samples;
 pub(crate) mod job_state;
 mod job_times;
 mod lookup;
@@ -27,6 +28,7 @@ mod whole_rows;
 
 pub use event_list::{EventPage, EventQuery, EventSummaryView};
 pub use job_runs::JobRuns;
+pub use job_samples::{JobSample, JobSamples, SampleQuery, SampledBy};
 pub use job_state::{AttemptView, JobState, JobStatus};
 pub use job_times::{JobTime, JobTimes, JobTimesQuery};
 pub use lookup::{FoundId, IdKind, IdLookup, IdPart, MOST_CANDIDATES, SHORTEST_PART, WantedId};

@@ -8,6 +8,7 @@ use herald_core::journal::StoredJob;
 use jiff::Timestamp;
 
 use super::event_list::{EventPage, EventQuery};
+use super::job_samples::{JobSamples, SampleQuery};
 use super::job_state::JobStatus;
 use super::job_times::{JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdLookup};
@@ -112,6 +113,9 @@ pub trait History: Send + Sync + 'static {
 
     /// When the jobs of a range of time ran. Costs as much as there are in it, up to the limit.
     async fn job_times(&self, query: JobTimesQuery) -> Result<JobTimes, HistoryError>;
+
+    /// How jobs of a range of time ended and how long they took, of as many as one question looks at.
+    async fn job_samples(&self, query: SampleQuery) -> Result<JobSamples, HistoryError>;
 
     /// How long the jobs of each of these routers usually take: the median of the newest that succeeded. `None`: none
     /// of the newest did.

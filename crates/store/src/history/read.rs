@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::column::{actor, name, object};
 use super::event_list::{self, EventPage, EventQuery};
+use super::job_samples::{self, JobSamples, SampleQuery};
 use super::job_state::AttemptView;
 use super::job_times::{self, JobTimes, JobTimesQuery};
 use super::lookup::{FoundId, IdLookup};
@@ -71,6 +72,10 @@ impl History for JournalStore {
 
     async fn job_times(&self, query: JobTimesQuery) -> Result<JobTimes, HistoryError> {
         Ok(self.ask(move |connection| job_times::job_times(connection, &query)).await?)
+    }
+
+    async fn job_samples(&self, query: SampleQuery) -> Result<JobSamples, HistoryError> {
+        Ok(self.ask(move |connection| job_samples::job_samples(connection, &query)).await?)
     }
 
     async fn usual_lengths(&self, routers: Vec<Name>) -> Result<Vec<Option<Duration>>, HistoryError> {

@@ -14,7 +14,7 @@ use crate::journal::seal::{self, Seal};
 use crate::lock::{self, lock};
 
 /// The tables of the history, each with its key.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 9] = [
     ("events", "id"),
     ("jobs", "id"),
     ("attempts", "job_id, attempt"),
@@ -22,6 +22,8 @@ const TABLES: [(&str, &str); 7] = [
     ("cursors", "source"),
     ("audit", "id"),
     ("pauses", "router"),
+    ("idempotency", "key"),
+    ("drains", "node"),
 ];
 /// Ids that an index has, although the page of the row may be damaged.
 const INDEXED: [(&str, &str); 4] = [

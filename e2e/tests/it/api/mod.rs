@@ -19,6 +19,7 @@
 //! | `/healthz`, `/readyz` | `calls::jobs_and_events_are_told`, `phases::while_it_stops_it_says_so_and_still_answers`; the other phases: `heraldd/src/api/tests.rs` |
 //! | on TCP also with `state_dir: none` | `phases::without_a_state_dir_the_latest_is_told_on_tcp` |
 //! | `/metrics` | `calls::everything_is_counted` |
+//! | counts of jobs by time; the running configuration and its file (section 15) | `overview::*` |
 //! | the same from the command line, as tables or JSON, in a pipe; exit codes | `commands::*` |
 //! | text or JSON, one line an event, with trigger, router, task, job ids | `commands::the_log_bears_ids`, `commands::hostile_values_stay_on_their_line` |
 
@@ -26,6 +27,7 @@ mod calls;
 mod commands;
 mod listeners;
 mod logs;
+mod overview;
 mod phases;
 
 use e2e::daemon::Daemon;

@@ -28,7 +28,7 @@
 //! | 29 | two deployments at once; `--fail-if-busy` | `two_deployments_never_interleave` |
 //! | 30 | a second daemon on the same path | `another_daemon_is_refused_on_the_same_path` |
 //! | 31 | `on_full: replace`: of a burst the first and the last run | `of_a_burst_the_first_and_the_last_run` |
-//! | 32 | `offline`: `fail`, `skip`, `wait`; `catch_up` | `a_node_that_is_away`, `a_node_catches_up_when_it_is_back` |
+//! | 32 | `offline`: `fail`, `skip`, `wait`; `catch_up` | `a_node_that_is_away`, `a_node_catches_up_when_it_is_back`, `a_drained_node_is_left_out_and_catches_up` |
 //! | 34 | a full disk (needs root and mount namespaces; else it is left out) | `a_full_disk` |
 //! | 35 | passwords: seen nowhere; wrong, and none | `a_password_is_seen_nowhere`, `a_wrong_password_is_a_sentence` |
 //! | 36 | servers that are away, silent, or have an unknown certificate (Git; there is no https server of Subversion here) | `servers_that_are_away_silent_or_unknown`, `an_unknown_certificate_is_a_sentence` |

@@ -198,3 +198,23 @@ fn a_node_catches_up_when_it_is_back() {
         );
     });
 }
+
+/// A drained node is to a deployment as one that is away, with the reason; it catches up when it is resumed.
+#[test]
+fn a_drained_node_is_left_out_and_catches_up() {
+    check_some(&SOME[1..2], |kind, mode| {
+        let options = json!({"strategy": {"offline": "catch_up"}, "drift_interval": "5s"});
+        let site = Site::new(kind, mode, options);
+        site.release(&tree(&[("a", "1")]));
+        assert_eq!(site.cli(&["drain", "n2"]).code, Some(0));
+        let second = site.origin.commit("2", &tree(&[("a", "2")]));
+        let record = site.must_deploy(&[]);
+        assert_eq!(Site::statuses(&record), ["succeeded", "catch_up", "succeeded"], "{record}");
+        assert!(record.to_string().contains("the node is drained"), "{record}");
+        assert_eq!(site.texts("a"), ["2", "1", "2"]);
+        assert_eq!(site.cli(&["undrain", "n2"]).code, Some(0));
+        let record = site.wait_deployments(3);
+        assert_eq!((&record["status"], &record["to"]), (&json!("succeeded"), &json!(second)), "{record}");
+        assert_eq!(site.texts("a"), ["2"; 3]);
+    });
+}

@@ -15,9 +15,11 @@
 //! | a daemon's restart in the middle of a job on many nodes | `a_restart_joins_the_job_on_every_node` |
 //! | a daemon that is killed goes on from the record: nodes whose turn had not come, nodes that are waited for | [`restart`] |
 //! | another attempt runs on the nodes that did not succeed (section 11) | [`restart`] |
+//! | a drained node gets no new jobs (section 15) | [`drain`] |
 //! | mistakes | `mistakes_are_found` |
 //! | nodes with addresses of their own: killed, link cut, slow, two masters | [`network`] |
 
+mod drain;
 mod network;
 mod restart;
 

@@ -110,7 +110,7 @@ impl Model {
                 self.turns.push(&name(lane), line(router), item);
             }
             Step::Schedule => {
-                while let Some(item) = self.turns.start_next(|_| true) {
+                while let Some(item) = self.turns.start_next(|_, _| true) {
                     self.started(item);
                 }
                 for lane in 0..2 {
@@ -172,15 +172,15 @@ fn lines_that_may_not_start_keep_their_turn_and_hold_up_nobody() {
     for router in [1, 2, 1, 2] {
         turns.push(&name(0), line(router), router);
     }
-    let only_two = |line: &RouterLine| line.router == name(2);
+    let only_two = |_: &Name, line: &RouterLine| line.router == name(2);
     assert_eq!(
         [turns.start_next(only_two), turns.start_next(only_two), turns.start_next(only_two)],
         [Some(2), Some(2), None]
     );
     assert!(
         turns.can_start()
-            && turns.has_waiting(|line| line.from == Origin::Outside)
-            && !turns.has_waiting(|line| line.from == Origin::Chain)
+            && turns.has_waiting(|_, line| line.from == Origin::Outside)
+            && !turns.has_waiting(|_, line| line.from == Origin::Chain)
     );
-    assert_eq!(turns.start_next(|_| true), Some(1));
+    assert_eq!(turns.start_next(|_, _| true), Some(1));
 }

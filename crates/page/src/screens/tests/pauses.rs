@@ -1,4 +1,4 @@
-//! Routers that are paused.
+//! Routers that are paused, and nodes that are drained.
 
 use super::*;
 
@@ -35,4 +35,39 @@ fn a_paused_router_says_so_and_can_be_resumed() {
     data.info.paused.push(pause("backup"));
     let now = with_frame("/", Some(&admin), |frame| now::screen(frame, &data));
     assert!(now.contains("is paused since") && !now.contains("Nothing needs attention"), "{now}");
+}
+
+#[test]
+fn a_drained_node_says_so_and_can_be_resumed() {
+    let node = |name: &str, is_drained: bool| NodeResource {
+        name: name.to_owned(),
+        host: HOSTILE.to_owned(),
+        tags: vec![HOSTILE.to_owned()],
+        state: "online".to_owned(),
+        since: None,
+        seen_at: None,
+        version: None,
+        running: Some(1),
+        clock_difference_ms: None,
+        error: None,
+        drained: is_drained.then(|| DrainResource {
+            node: name.to_owned(),
+            since: "2026-11-28T11:00:00Z".to_owned(),
+            by: RecordedActor {
+                user: Some("anna".to_owned()),
+                via: "page".to_owned(),
+                address: None,
+                reason: Some(HOSTILE.to_owned()),
+            },
+        }),
+    };
+    let nodes = [node("web1", true), node("web2", false)];
+    let admin = admin();
+    let html = with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &nodes));
+    check(&html);
+    for part in ["▲ drained", "anna", "/nodes/web1/resume", "/nodes/web2/drain", "value=\"one-time\""] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let seen = with_frame("/nodes", None, |frame| about::nodes(frame, &nodes));
+    assert!(seen.contains("▲ drained") && !seen.contains("<form"), "{seen}");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Inside, KeptJob};
+use crate::history::job_samples::{JobSamples, SampleQuery, SampledBy, SampledJob};
 use crate::history::job_times::{JobTime, JobTimes, JobTimesQuery, SCHEDULED_AT, median_of};
 
 impl Inside {
@@ -26,6 +27,34 @@ impl Inside {
         let event = self.events.get(&kept.job.trigger_id).filter(|_| !kept.job.rerun)?;
         let param = event.activation.by.is_none().then_some(&event.activation.trigger_param)?;
         query.due_of(&kept.job.trigger, param.get(SCHEDULED_AT))
+    }
+
+    /// All of them: there are few.
+    pub(super) fn job_samples(&self, query: &SampleQuery) -> JobSamples {
+        let is_wanted = |kept: &&KeptJob| {
+            (query.since..query.until).contains(&kept.queued_at)
+                && query.router.as_ref().is_none_or(|router| *router == *kept.job.router)
+                && query.before.as_ref().is_none_or(|before| kept.job.id < *before)
+        };
+        let mut found = JobSamples::default();
+        for kept in self.newest_first().filter(is_wanted) {
+            let job = &kept.job;
+            let name = match query.by {
+                SampledBy::Router | SampledBy::Node => &job.router,
+                SampledBy::Task => &job.task,
+                SampledBy::Trigger => &job.trigger,
+            };
+            let sampled = SampledJob {
+                name: name.clone(),
+                status: kept.state.status,
+                queued_at: kept.queued_at,
+                started_at: kept.state.started_at,
+                ended_at: kept.state.ended_at,
+                result: kept.result.as_ref(),
+            };
+            sampled.samples(query.by, &mut found.samples);
+        }
+        found
     }
 
     pub(super) fn usual_length(&self, router: &str) -> Option<Duration> {

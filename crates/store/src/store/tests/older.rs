@@ -10,7 +10,9 @@ async fn an_older_history_is_brought_to_this_version() {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE pauses;
+            "DROP TABLE drains;
+             DROP TABLE idempotency;
+             DROP TABLE pauses;
              DROP TABLE sessions;
              DROP TABLE audit;
              DROP TABLE seal_check;

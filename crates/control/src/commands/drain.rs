@@ -1,0 +1,79 @@
+//! `heraldd drain` and `heraldd undrain`: a node gets no new jobs for a while.
+
+use clap::Args;
+use http::Method;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::client::{DaemonSocket, Reason, step};
+use crate::command_output::CommandOutput;
+use crate::model;
+use herald_terminal::human_time;
+
+/// Drain a node: it gets no new jobs, and those that run there finish
+///
+/// Jobs that are for it alone wait in the queue; a job for several nodes runs on the others, and waits for it within
+/// its timeout (with `offline: skip` it is left out). To a deployment it is away. Jobs that a runner takes from a queue
+/// by itself go on. A drain outlives a restart of the daemon.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd drain web1 --reason 'a new kernel'")]
+pub struct DrainArguments {
+    #[command(flatten)]
+    daemon: DaemonSocket,
+    /// The node
+    node: String,
+    #[command(flatten)]
+    reason: Reason,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Let a drained node get jobs again: what waits for it starts
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  heraldd undrain web1")]
+pub struct UndrainArguments {
+    #[command(flatten)]
+    daemon: DaemonSocket,
+    /// The node
+    node: String,
+    #[command(flatten)]
+    reason: Reason,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Carries it out.
+#[must_use]
+pub fn drain(arguments: &DrainArguments) -> CommandOutput {
+    let node = &arguments.node;
+    let path = arguments.reason.put(format!("/v1/nodes/{}/drain", step(node)));
+    match arguments.daemon.ask(Method::POST, &path, None) {
+        Ok(answer) if arguments.json => CommandOutput::good(answer.to_string()),
+        Ok(_) => CommandOutput::good(format!("{node} is drained; `heraldd undrain {node}` ends that")),
+        Err(failure) => failure,
+    }
+}
+
+/// Carries it out.
+#[must_use]
+pub fn undrain(arguments: &UndrainArguments) -> CommandOutput {
+    let node = &arguments.node;
+    let path = arguments.reason.put(format!("/v1/nodes/{}/resume", step(node)));
+    match arguments.daemon.ask(Method::POST, &path, None) {
+        Ok(answer) if arguments.json => CommandOutput::good(answer.to_string()),
+        Ok(Value::Null) => CommandOutput::good(format!("{node} was not drained")),
+        Ok(_) => CommandOutput::good(format!("{node} gets jobs again")),
+        Err(failure) => failure,
+    }
+}
+
+/// The lines of `heraldd status` about drained nodes.
+pub(super) fn status_lines(nodes: &[model::NodeResource], now: Timestamp) -> Vec<String> {
+    let line = |drain: &model::DrainResource| {
+        let why = drain.by.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("drained        node {}, since {}{why}", drain.node, human_time::ago_of(&drain.since, now))
+    };
+    nodes.iter().filter_map(|node| node.drained.as_ref()).map(line).collect()
+}
