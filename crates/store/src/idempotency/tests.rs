@@ -115,7 +115,7 @@ fn the_oldest_keys_give_way() {
             .execute("INSERT INTO idempotency (key, request, at, size) VALUES (?1, x'', ?2, 10)", row)
             .unwrap();
     }
-    for (keys, bytes, left) in [(41, 500, 0), (40, 500, 2), (100, 350, 4), (1, 500, 40)] {
+    for (keys, bytes, left) in [(41, 500, 0), (40, 500, 2), (100, 350, 6), (1, 500, 40)] {
         file::make_room(&connection, &Bounds { keys, bytes }).unwrap();
         let oldest =
             connection.query_row("SELECT min(at) FROM idempotency", [], |row| row.get::<_, Option<u8>>(0));
