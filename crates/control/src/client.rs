@@ -62,6 +62,12 @@ impl DaemonSocket {
         Self { socket: None, config: Some(config.to_owned()) }
     }
 
+    /// That with this socket, else of this configuration, else the default one.
+    #[must_use]
+    pub fn at(socket: Option<PathBuf>, config: Option<PathBuf>) -> Self {
+        Self { socket, config }
+    }
+
     fn socket(&self) -> Result<PathBuf, CommandOutput> {
         let named = || std::env::var_os("HERALD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(socket) = self.socket.clone().or_else(|| self.config.is_none().then(named).flatten()) {
@@ -90,6 +96,17 @@ impl DaemonSocket {
 
     /// Asks the daemon. The answer of the error kind is ready to be given.
     pub fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, CommandOutput> {
+        self.ask_within(DEADLINE, method, path, body)
+    }
+
+    /// The same; `deadline` is how long the whole response may take.
+    pub fn ask_within(
+        &self,
+        deadline: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Value, CommandOutput> {
         let mut said = Vec::new();
         let limited = |bytes: &[u8]| {
             said.extend_from_slice(bytes);
@@ -99,7 +116,7 @@ impl DaemonSocket {
                 Err(ReadAborted("the response is too long".to_owned()))
             }
         };
-        self.exchange(method, path, body.unwrap_or_default(), Some(DEADLINE), limited)?;
+        self.exchange(method, path, body.unwrap_or_default(), Some(deadline), limited)?;
         serde_json::from_slice(&said).map_err(|_| {
             failed("heraldd: unexpected response of the daemon: not JSON (version mismatch?)".to_owned())
         })

@@ -25,8 +25,8 @@ use herald_base::near_miss::near_miss;
 use herald_config::file::STDIN;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, drain, event_list, events, jobs, logs, page, pause, published, queue, replay,
-    results, sessions, stats, status, user,
+    about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, page, pause, published,
+    queue, replay, results, sessions, stats, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -116,6 +116,10 @@ const ONE_DASH: [&str; 4] = ["config", "version", "help", "id"];
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(words) = complete::asked(&arguments) {
+        return complete::run(&words, &Arguments::command()).give();
+    }
     let matches = groups::grouped(Arguments::command()).try_get_matches_from(read_anywhere(arguments));
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,

@@ -29,6 +29,7 @@
 //! Smaller ones: `check` of several files and of `-`, with a summary (`valid`); a tree for `graph` (`typed`); `reload`,
 //! `info`, newlines at the end, local times (`running`); EXIT STATUS, FILES and ENVIRONMENT (`typed`).
 
+mod completion;
 mod running;
 mod tables;
 mod typed;
