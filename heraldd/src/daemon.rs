@@ -329,7 +329,7 @@ async fn start_triggers(
     let mut triggers = Supervisor::new(accept, clock);
     let prepared = Supervisor::prepare(assembly.triggers()).await;
     let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
-    triggers.run(prepared);
+    triggers.run(prepared).await;
     Ok(triggers)
 }
 
