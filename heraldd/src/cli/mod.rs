@@ -23,6 +23,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_config::file::STDIN;
+use herald_config::listener_override::ListenerOverride;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
     about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, page, pause, published,
@@ -50,6 +51,9 @@ struct Arguments {
     /// Which node of the fleet this is, by its name under `node`
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
+    /// Where the `http` triggers listen, instead of where the configuration says; they must share one host and port
+    #[arg(long, value_name = "HOST:PORT")]
+    host: Option<ListenerOverride>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -112,7 +116,7 @@ enum Command {
 }
 
 /// Long names that are also taken with one dash, as the Go original does.
-const ONE_DASH: [&str; 4] = ["config", "version", "help", "id"];
+const ONE_DASH: [&str; 5] = ["config", "version", "help", "id", "host"];
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -138,7 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         )
         .give(),
         None => match config_places::or_default(arguments.config) {
-            Ok(config) => run_daemon(&config, arguments.id.as_deref()),
+            Ok(config) => run_daemon(&config, arguments.id.as_deref(), arguments.host),
             Err(none) => CommandOutput::refused(&none).give(),
         },
     }
@@ -198,8 +202,8 @@ fn answer(command: &Command) -> CommandOutput {
     }
 }
 
-fn run_daemon(config: &Path, id: Option<&str>) -> ExitCode {
-    match daemon::run(config, id) {
+fn run_daemon(config: &Path, id: Option<&str>, host: Option<ListenerOverride>) -> ExitCode {
+    match daemon::run(config, id, host) {
         Ok(()) => ExitCode::from(STOPPED),
         Err(error) => {
             // As above: `eprintln!` would panic, and its exit code says nothing.

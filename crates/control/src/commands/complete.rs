@@ -13,7 +13,7 @@ use super::listing::IdLength;
 use crate::client::DaemonSocket;
 use crate::command_output::CommandOutput;
 
-/// The argument that asks for names. It is no command: nobody types it, and help and scripts do not list it.
+/// The argument that asks for names. It is not a command: help and scripts do not list it.
 pub const ASKED_BY: &str = "__complete";
 /// The long options whose values are names.
 pub const OPTIONS: [&str; 3] = ["router", "trigger", "node"];
@@ -27,17 +27,17 @@ const ABOUT_JOBS: [&str; 6] = ["job", "logs", "cancel", "retry", "explain", "rep
 /// What the daemon knows by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NameKind {
-    Router,
-    Trigger,
-    Node,
-    Job,
+    Routers,
+    Triggers,
+    Nodes,
+    Jobs,
 }
 
 /// What is being typed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct TypedWord {
     kind: Option<NameKind>,
-    /// What stands before the name in the same word: `--router=`.
+    /// What comes before the name in the same word: `--router=`.
     before: String,
     /// The beginning of the name.
     begin: String,
@@ -54,7 +54,7 @@ pub fn asked(arguments: &[OsString]) -> Option<Vec<String>> {
     (first == ASKED_BY).then(|| words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
 }
 
-/// The names that fit, one a line; nothing where the word is no name, or where no daemon runs.
+/// The names that fit, one a line; nothing where it is not a name, or where no daemon runs.
 #[must_use]
 pub fn run(words: &[String], heraldd: &Command) -> CommandOutput {
     let typed = typed_word(words, heraldd);
@@ -64,29 +64,29 @@ pub fn run(words: &[String], heraldd: &Command) -> CommandOutput {
     let mut fitting: Vec<String> =
         names.into_iter().filter(|name| name.starts_with(&typed.begin) && is_plain(name)).collect();
     // Jobs stay in their order, the newest first.
-    if kind != NameKind::Job {
+    if kind != NameKind::Jobs {
         fitting.sort();
     }
     let lines: Vec<String> = fitting.iter().map(|name| format!("{}{name}", typed.before)).collect();
     CommandOutput::good(lines.join("\n"))
 }
 
-/// Whether a shell takes it as one word, as it stands.
+/// Whether a shell takes it as one word, without quotes.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_alphanumeric() || "-_.,:@/+%=".contains(c))
 }
 
 fn names_of(kind: NameKind, daemon: &DaemonSocket) -> Vec<String> {
     let (path, list, key) = match kind {
-        NameKind::Router => ("/v1/routers".to_owned(), "", "name"),
-        NameKind::Trigger => ("/v1/triggers".to_owned(), "", "name"),
-        NameKind::Node => ("/v1/nodes".to_owned(), "", "name"),
-        NameKind::Job => (format!("/v1/jobs?limit={JOBS}"), "/items", "id"),
+        NameKind::Routers => ("/v1/routers".to_owned(), "", "name"),
+        NameKind::Triggers => ("/v1/triggers".to_owned(), "", "name"),
+        NameKind::Nodes => ("/v1/nodes".to_owned(), "", "name"),
+        NameKind::Jobs => (format!("/v1/jobs?limit={JOBS}"), "/items", "id"),
     };
     let Ok(said) = daemon.ask_within(DEADLINE, Method::GET, &path, None) else { return Vec::new() };
     let items = said.pointer(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let found: Vec<&str> = items.iter().filter_map(|item| item.get(key)?.as_str()).collect();
-    if kind != NameKind::Job {
+    if kind != NameKind::Jobs {
         return found.into_iter().map(str::to_owned).collect();
     }
     let short = found.iter().map(|id| IdLength::default().of(id));
@@ -173,10 +173,10 @@ fn option_of<'a>(word: &'a str, command: &'a Command) -> Option<(&'a Arg, Option
 fn kind_of(argument: &Arg, command: &Command) -> Option<NameKind> {
     match (argument.get_id().as_str(), command.get_name()) {
         // A queue's topics, applications and users have names of their own.
-        ("router", _) => Some(NameKind::Router),
-        ("trigger", _) | ("name", "trigger") => Some(NameKind::Trigger),
-        ("node", _) => Some(NameKind::Node),
-        ("id", name) if ABOUT_JOBS.contains(&name) => Some(NameKind::Job),
+        ("router", _) => Some(NameKind::Routers),
+        ("trigger", _) | ("name", "trigger") => Some(NameKind::Triggers),
+        ("node", _) => Some(NameKind::Nodes),
+        ("id", name) if ABOUT_JOBS.contains(&name) => Some(NameKind::Jobs),
         _ => None,
     }
 }
@@ -213,29 +213,29 @@ mod tests {
 
     #[test]
     fn what_is_being_typed() {
-        use NameKind::{Job, Node, Router, Trigger};
+        use NameKind::{Jobs, Nodes, Routers, Triggers};
         for (line, kind, before, begin) in [
-            ("pause ", Some(Router), "", ""),
-            ("pause de", Some(Router), "", "de"),
+            ("pause ", Some(Routers), "", ""),
+            ("pause de", Some(Routers), "", "de"),
             ("pause deploy ", None, "", ""),
-            ("pause --for 2h de", Some(Router), "", "de"),
-            ("pause --json de", Some(Router), "", "de"),
+            ("pause --for 2h de", Some(Routers), "", "de"),
+            ("pause --json de", Some(Routers), "", "de"),
             ("pause --for ", None, "", ""),
-            ("pause -- de", Some(Router), "", "de"),
-            ("trigger ", Some(Trigger), "", ""),
-            ("trigger -d {} ni", Some(Trigger), "", "ni"),
+            ("pause -- de", Some(Routers), "", "de"),
+            ("trigger ", Some(Triggers), "", ""),
+            ("trigger -d {} ni", Some(Triggers), "", "ni"),
             ("trigger -d ", None, "", ""),
-            ("jobs --router d", Some(Router), "", "d"),
-            ("ps --trigger ", Some(Trigger), "", ""),
-            ("jobs --router=d", Some(Router), "--router=", "d"),
-            ("jobs --router = d", Some(Router), "", "d"),
-            ("jobs --router =", Some(Router), "", ""),
-            ("jobs --router = deploy --trigger ", Some(Trigger), "", ""),
+            ("jobs --router d", Some(Routers), "", "d"),
+            ("ps --trigger ", Some(Triggers), "", ""),
+            ("jobs --router=d", Some(Routers), "--router=", "d"),
+            ("jobs --router = d", Some(Routers), "", "d"),
+            ("jobs --router =", Some(Routers), "", ""),
+            ("jobs --router = deploy --trigger ", Some(Triggers), "", ""),
             ("jobs --rou", None, "", "--rou"),
-            ("job ", Some(Job), "", ""),
-            ("logs -f 12", Some(Job), "", "12"),
-            ("logs -n 5 ", Some(Job), "", ""),
-            ("queue forget w", Some(Node), "", "w"),
+            ("job ", Some(Jobs), "", ""),
+            ("logs -f 12", Some(Jobs), "", "12"),
+            ("logs -n 5 ", Some(Jobs), "", ""),
+            ("queue forget w", Some(Nodes), "", "w"),
             ("queue show ", None, "", ""),
             ("", None, "", ""),
             ("pa", None, "", "pa"),
@@ -259,7 +259,7 @@ mod tests {
         ] {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             let typed = typed_word(&words, &heraldd());
-            assert_eq!(typed.kind, Some(NameKind::Router), "{line:?}");
+            assert_eq!(typed.kind, Some(NameKind::Routers), "{line:?}");
             assert_eq!(typed.config, config.map(PathBuf::from), "{line:?}");
             assert_eq!(typed.socket, socket.map(PathBuf::from), "{line:?}");
         }

@@ -30,6 +30,7 @@
 //! `info`, newlines at the end, local times (`running`); EXIT STATUS, FILES and ENVIRONMENT (`typed`).
 
 mod completion;
+mod elsewhere;
 mod running;
 mod tables;
 mod typed;
