@@ -119,13 +119,14 @@ fn addresses(top: &Map<String, Value>, default_port: u16) -> Vec<SharedAddress> 
     for (name, options) in all {
         let options = Options(options.as_object().cloned().unwrap_or_default());
         let ListenerOptions { host, port, has_port, .. } = ListenerOptions::of(&options, default_port);
-        // Port 0 is another one for each trigger.
+        if !has_port {
+            continue;
+        }
         let at = ListenerOverride { host, port };
-        let same = addresses.iter_mut().find(|one| port != 0 && one.at == at);
-        match same {
+        // Port 0 is another one for each trigger.
+        match addresses.iter_mut().find(|one| port != 0 && one.at == at) {
             Some(same) => same.triggers.push(name.to_owned()),
-            None if has_port => addresses.push(SharedAddress { at, triggers: vec![name.to_owned()] }),
-            None => {}
+            None => addresses.push(SharedAddress { at, triggers: vec![name.to_owned()] }),
         }
     }
     addresses

@@ -94,6 +94,18 @@ impl DaemonSocket {
         })
     }
 
+    /// The folder of the socket, which is the `state_dir`, where no daemon listens there.
+    #[must_use]
+    pub fn folder_of_stopped(&self) -> Option<PathBuf> {
+        let socket = self.socket().ok()?;
+        match std::os::unix::net::UnixStream::connect(&socket) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                socket.parent().map(Path::to_owned)
+            }
+            _ => None,
+        }
+    }
+
     /// Asks the daemon. The answer of the error kind is ready to be given.
     pub fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, CommandOutput> {
         self.ask_within(DEADLINE, method, path, body)

@@ -31,6 +31,7 @@ use herald_control::commands::{
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
+use herald_overview::job_list::offline;
 
 use crate::daemon;
 
@@ -152,7 +153,9 @@ fn answer(command: &Command) -> CommandOutput {
     match command {
         Command::Status(arguments) => status::run(arguments, &SystemClock),
         Command::Init(arguments) => init::run(arguments),
-        Command::Jobs(arguments) => jobs::list(arguments, &SystemClock),
+        Command::Jobs(arguments) => {
+            jobs::list(arguments, &SystemClock, &|folder, asked| offline(folder, asked, &SystemClock))
+        }
         Command::Job(arguments) => jobs::show(arguments, &SystemClock),
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
         Command::Logs(arguments) => logs::run(arguments),
