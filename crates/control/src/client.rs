@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
 use crate::config_places;
+use crate::socket_folder;
 use crate::state_dir;
 pub use herald_net::socket_client::ReadAborted;
 
@@ -80,10 +81,7 @@ impl DaemonSocket {
             None => None,
         };
         let folder = match written.as_deref() {
-            Some("none") => {
-                let why = "heraldd: with `state_dir: none` a daemon has no control socket";
-                return Err(CommandOutput::refused(&why));
-            }
+            Some("none") => config.as_deref().map(socket_folder::path),
             Some(folder) => Some(state_dir::absolute(Path::new(folder))),
             None => state_dir::default(),
         };

@@ -1,7 +1,10 @@
-//! What commands say while the daemon is down.
+//! What commands say while the daemon is down, or has no state on disk.
+
+use std::os::unix::fs::PermissionsExt;
 
 use e2e::daemon::Daemon;
 use e2e::place::Place;
+use e2e::program::run_to_end;
 use serde_json::Value;
 
 const CONFIG: &str = "
@@ -85,4 +88,43 @@ fn jobs_are_listed_from_the_history() {
     // Without a history it is as with other commands.
     let other = place.run("heraldd", &["jobs", "--socket", "nowhere/heraldd.sock"]);
     assert_eq!((other.code, &*other.stdout), (Some(3), ""), "{}", other.text());
+}
+
+#[test]
+fn a_daemon_without_a_state_dir_has_a_socket() {
+    let config = CONFIG.replace("state_dir: '@DIR@/state'", "state_dir: none");
+    for variable in ["XDG_RUNTIME_DIR", "TMPDIR"] {
+        let place = Place::new();
+        let folder = place.path("runtime");
+        std::fs::create_dir(&folder).unwrap();
+        place.config_as("heraldd.yml", &config);
+        let command = |typed: &[&str]| {
+            let mut command = place.bare("heraldd");
+            command.env_remove("XDG_RUNTIME_DIR").env(variable, &folder).args(typed);
+            command
+        };
+        let daemon = Daemon::run(&mut command(&["-config", "heraldd.yml"]));
+        daemon.wait_for(&["heraldd is ready"]);
+        // Found by the name of the file, however it is written, or as the default one.
+        for more in [&["-c", "heraldd.yml"][..], &["-c", "./runtime/../heraldd.yml"], &[]] {
+            let fired = run_to_end(&mut command(&[&["trigger", "push", "--wait"], more].concat()));
+            assert!(fired.stdout.contains("good") && fired.stdout.contains("bad"), "{}", fired.text());
+        }
+        let found: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let [private] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(private.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+
+        // Another daemon with the same file runs without a socket.
+        let second = Daemon::run(&mut command(&["-config", "heraldd.yml"]));
+        second.wait_for(&["there is no control socket at"]);
+        second.wait_for(&["heraldd is ready"]);
+        second.signal("TERM");
+        assert_eq!(second.wait_end(), Some(0));
+        assert_eq!(run_to_end(&mut command(&["info"])).code, Some(0));
+
+        daemon.signal("TERM");
+        assert_eq!(daemon.wait_end(), Some(0));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "nothing is left");
+        assert_eq!(run_to_end(&mut command(&["jobs"])).code, Some(3));
+    }
 }
