@@ -221,7 +221,7 @@ impl Herald {
         let dispatcher = Dispatcher::start(Setup::new(plan, self.limits, self.journal, self.clock.clone()));
         let mut triggers = Supervisor::new(Arc::new(dispatcher.handle().clone()), self.clock);
         let prepared = Supervisor::prepare(self.triggers).await;
-        triggers.run(prepared.map_err(|(name, error)| StartError::Trigger { name, error })?);
+        triggers.run(prepared.map_err(|(name, error)| StartError::Trigger { name, error })?).await;
         Ok(RunningHerald { dispatcher, triggers })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use herald_config::listener_override::ListenerOverride;
 use herald_core::activation::Name;
 use herald_core::dispatcher::Handle;
 use herald_core::executor::Executor;
@@ -62,6 +63,8 @@ pub struct Assembly {
     pub drained: DrainedNodes,
     /// What is written in the configuration.
     pub written: Arc<WrittenConfiguration>,
+    /// Where `http` triggers listen, instead of where the configuration says.
+    pub http_host: Option<ListenerOverride>,
     /// What boards show.
     pub boards: Vec<BoardSettings>,
     /// Executors of earlier configurations, whose jobs may still run.
@@ -83,6 +86,7 @@ impl Assembly {
             memories: config.apps.clone(),
             drained: DrainedNodes::default(),
             written: config.written.clone(),
+            http_host: None,
             boards: config.settings.boards.clone(),
             retired: before.map(|before| before.retired.clone()).unwrap_or_default(),
         }

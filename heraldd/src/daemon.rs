@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use herald_access::Authenticator;
 use herald_base::service_manager::ServiceManager;
+use herald_config::listener_override::ListenerOverride;
 use herald_core::clock::{Clock, SystemClock};
 use herald_core::dispatcher::{Dispatcher, Handle, Setup};
 use herald_core::plan::Plan;
@@ -71,17 +72,17 @@ impl From<loading::ConfigLoadError> for Error {
 ///
 /// # Errors
 /// [`Error`]: nothing was started, or everything was ended again.
-pub fn run(path: &Path, id: Option<&str>) -> Result<(), Error> {
+pub fn run(path: &Path, id: Option<&str>, host: Option<ListenerOverride>) -> Result<(), Error> {
     herald_net::tls::install_provider();
     // Before the configuration is read: limits of jobs depend on it.
     ownership::start();
-    let outcome = load_and_run(path, id);
+    let outcome = load_and_run(path, id, host);
     ownership::leave();
     outcome
 }
 
-fn load_and_run(path: &Path, id: Option<&str>) -> Result<(), Error> {
-    let loaded = loading::load(path, id, None)?;
+fn load_and_run(path: &Path, id: Option<&str>, host: Option<ListenerOverride>) -> Result<(), Error> {
+    let loaded = loading::load_at(path, id, host, None)?;
     let log = ProgramLog::start(&loaded.config.settings.log, true);
     let log = log.map_err(|error| Error::Start(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -329,7 +330,7 @@ async fn start_triggers(
     let mut triggers = Supervisor::new(accept, clock);
     let prepared = Supervisor::prepare(assembly.triggers()).await;
     let prepared = prepared.map_err(|(name, error)| Error::Start(format!("trigger \"{name}\": {error}")))?;
-    triggers.run(prepared);
+    triggers.run(prepared).await;
     Ok(triggers)
 }
 

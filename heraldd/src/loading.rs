@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use herald_config::listener_override::ListenerOverride;
 use herald_core::activation::Name;
 use herald_core::registry::Registry;
 use herald_core::spec::Proof;
@@ -81,7 +82,21 @@ fn proofs(config: &DaemonConfig, registry: &Registry) -> BTreeMap<Name, Proof> {
 /// # Errors
 /// Every problem that was found.
 pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<Loaded, ConfigLoadError> {
+    load_at(path, id, before.and_then(|before| before.http_host.clone()), before)
+}
+
+/// The same, with `http` triggers that listen there instead of where the configuration says.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_at(
+    path: &Path,
+    id: Option<&str>,
+    http_host: Option<ListenerOverride>,
+    before: Option<&Assembly>,
+) -> Result<Loaded, ConfigLoadError> {
     let mut source = config::read(path)?;
+    source.http_host.clone_from(&http_host);
     source.id = id.map(str::to_owned);
     source.etcd = before.map(|before| before.etcd.clone()).unwrap_or_default();
     source.queues = before.map(|before| before.queues.clone()).unwrap_or_default();
@@ -93,6 +108,7 @@ pub fn load(path: &Path, id: Option<&str>, before: Option<&Assembly>) -> Result<
         config::check_with_plugins(source, &registry, &not_loaded).map_err(ConfigLoadError::Places)?;
     let mut assembly = Assembly::build(&config, before);
     assembly.drained = drained;
+    assembly.http_host = http_host;
     assembly.proofs = proofs(&config, &registry);
     Ok(Loaded { config, registry, assembly })
 }

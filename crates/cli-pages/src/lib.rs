@@ -17,7 +17,74 @@ pub enum KnownShell {
 
 /// The completion script of a program for this shell.
 #[must_use]
-pub fn completion_script(shell: KnownShell, mut program: Command) -> String {
+pub fn completion_script(shell: KnownShell, program: Command) -> String {
+    static_script(shell, program)
+}
+
+/// How a script asks a program for names that only it knows at that moment.
+#[derive(Debug, Clone, Copy)]
+pub struct NameQuestion<'a> {
+    /// The program's first argument; `--` and the words so far follow. It prints the names that fit, one a line, or
+    /// nothing.
+    pub argument: &'a str,
+    /// The long options whose values are such names. Which arguments are, the program itself knows.
+    pub options: &'a [&'a str],
+}
+
+/// The same, and names come first where the program knows some. It is called by its plain name: what somebody began to
+/// type, such as `./program` in a folder of others, is not run.
+#[must_use]
+pub fn completion_script_asking(shell: KnownShell, program: Command, question: NameQuestion<'_>) -> String {
+    let name = program.get_name().to_owned();
+    let mut script = static_script(shell, program);
+    let function = match shell {
+        KnownShell::Bash => name.replace('-', "__"),
+        KnownShell::Zsh => name.clone(),
+        KnownShell::Fish => {
+            script.push_str(&fish_names(&name, question));
+            return script;
+        }
+    };
+    let beginning = format!("_{function}() {{\n");
+    let asks = if shell == KnownShell::Bash { BASH_NAMES } else { ZSH_NAMES };
+    let asks = asks.replace("PROGRAM", &name).replace("ARGUMENT", question.argument);
+    script.replacen(&beginning, &format!("{beginning}{asks}"), 1)
+}
+
+/// Lists are read line by line: bash would expand what is in a name. Before version 4 it has no `mapfile`.
+const BASH_NAMES: &str = r#"    local name
+    COMPREPLY=()
+    while IFS= read -r name; do
+        COMPREPLY+=("${name}")
+    done < <(command PROGRAM ARGUMENT -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null </dev/null)
+    if [[ ${#COMPREPLY[@]} -gt 0 ]]; then
+        return 0
+    fi
+"#;
+
+const ZSH_NAMES: &str = r#"    local -a names
+    names=("${(@f)$(command PROGRAM ARGUMENT -- "${(@)words[2,CURRENT]}" 2>/dev/null </dev/null)}")
+    names=(${names:#})
+    if (( $#names )); then
+        compadd -a names
+        return
+    fi
+"#;
+
+fn fish_names(name: &str, question: NameQuestion<'_>) -> String {
+    let asks = format!(
+        "(command {name} {} -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null </dev/null)",
+        question.argument
+    );
+    let needs_command = format!("__fish_{}_needs_command", name.replace('-', "_"));
+    let mut lines = format!("complete -c {name} -n \"not {needs_command}\" -a \"{asks}\"\n");
+    for option in question.options {
+        lines.push_str(&format!("complete -c {name} -l {option} -x -a \"{asks}\"\n"));
+    }
+    lines
+}
+
+fn static_script(shell: KnownShell, mut program: Command) -> String {
     let shell = match shell {
         KnownShell::Bash => Shell::Bash,
         KnownShell::Zsh => Shell::Zsh,
@@ -79,6 +146,11 @@ mod tests {
             let program = Command::new("program").subcommand(Command::new("greet"));
             let script = completion_script(*shell, program);
             assert!(script.contains("program") && script.contains("greet"), "{shell:?}");
+            let question = NameQuestion { argument: "__names", options: &["who"] };
+            let program = Command::new("program").subcommand(Command::new("greet"));
+            let asking = completion_script_asking(*shell, program, question);
+            assert!(asking.contains("command program __names -- ") && asking.contains("greet"), "{asking}");
+            assert!(!asking.contains("PROGRAM") && !asking.contains("ARGUMENT"), "{asking}");
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod file;
 pub mod flat;
 pub mod include;
 pub mod listener;
+pub mod listener_override;
 pub mod log;
 pub mod problem;
 pub mod secret;

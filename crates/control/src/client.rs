@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
 use crate::config_places;
+use crate::socket_folder;
 use crate::state_dir;
 pub use herald_net::socket_client::ReadAborted;
 
@@ -62,6 +63,12 @@ impl DaemonSocket {
         Self { socket: None, config: Some(config.to_owned()) }
     }
 
+    /// That with this socket, else of this configuration, else the default one.
+    #[must_use]
+    pub fn at(socket: Option<PathBuf>, config: Option<PathBuf>) -> Self {
+        Self { socket, config }
+    }
+
     fn socket(&self) -> Result<PathBuf, CommandOutput> {
         let named = || std::env::var_os("HERALD_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(socket) = self.socket.clone().or_else(|| self.config.is_none().then(named).flatten()) {
@@ -74,10 +81,7 @@ impl DaemonSocket {
             None => None,
         };
         let folder = match written.as_deref() {
-            Some("none") => {
-                let why = "heraldd: with `state_dir: none` a daemon has no control socket";
-                return Err(CommandOutput::refused(&why));
-            }
+            Some("none") => config.as_deref().map(socket_folder::path),
             Some(folder) => Some(state_dir::absolute(Path::new(folder))),
             None => state_dir::default(),
         };
@@ -88,8 +92,31 @@ impl DaemonSocket {
         })
     }
 
+    /// The folder of the socket, which is the `state_dir`, where no daemon listens there.
+    #[must_use]
+    pub fn folder_of_stopped(&self) -> Option<PathBuf> {
+        let socket = self.socket().ok()?;
+        match std::os::unix::net::UnixStream::connect(&socket) {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                socket.parent().map(Path::to_owned)
+            }
+            _ => None,
+        }
+    }
+
     /// Asks the daemon. The answer of the error kind is ready to be given.
     pub fn ask(&self, method: Method, path: &str, body: Option<&str>) -> Result<Value, CommandOutput> {
+        self.ask_within(DEADLINE, method, path, body)
+    }
+
+    /// The same; `deadline` is how long the whole response may take.
+    pub fn ask_within(
+        &self,
+        deadline: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<Value, CommandOutput> {
         let mut said = Vec::new();
         let limited = |bytes: &[u8]| {
             said.extend_from_slice(bytes);
@@ -99,7 +126,7 @@ impl DaemonSocket {
                 Err(ReadAborted("the response is too long".to_owned()))
             }
         };
-        self.exchange(method, path, body.unwrap_or_default(), Some(DEADLINE), limited)?;
+        self.exchange(method, path, body.unwrap_or_default(), Some(deadline), limited)?;
         serde_json::from_slice(&said).map_err(|_| {
             failed("heraldd: unexpected response of the daemon: not JSON (version mismatch?)".to_owned())
         })

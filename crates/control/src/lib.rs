@@ -9,5 +9,6 @@ pub mod config_places;
 pub mod graph_text;
 pub mod model;
 pub mod rights;
+pub mod socket_folder;
 pub mod state_dir;
 pub mod users_file;

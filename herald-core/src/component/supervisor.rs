@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -113,14 +115,20 @@ impl Supervisor {
         Ok(Prepared(prepared))
     }
 
-    /// Runs triggers that were prepared.
-    pub fn run(&mut self, prepared: Prepared) {
+    /// Runs triggers that were prepared. They have begun when it returns: what they do at once, such as taking
+    /// requests and logging where, they have done.
+    pub async fn run(&mut self, prepared: Prepared) {
+        let mut beginnings = Vec::new();
         for (name, trigger) in prepared.0 {
             let stop = CancellationToken::new();
             let activator = Activator::new(name.clone(), self.accept.clone(), self.clock.clone());
-            let task = tokio::spawn(supervise(name.clone(), trigger, activator, stop.clone()));
+            let (begun, beginning) = oneshot::channel();
+            let task = tokio::spawn(supervise(name.clone(), trigger, activator, stop.clone(), begun));
             self.running.insert(name, RunningTrigger { stop, task });
+            beginnings.push(beginning);
         }
+        // One whose task is gone has nothing to wait for.
+        join_all(beginnings).await;
     }
 
     /// Prepares the new triggers of a reload. Those that end run on until [`Self::exchange`], unless they cannot run
@@ -171,7 +179,7 @@ impl Supervisor {
     async fn restore(&mut self, ended: Vec<ReloadedTrigger>) {
         for ReloadedTrigger { name, trigger, .. } in ended {
             match Self::prepare([(name, trigger)]).await {
-                Ok(prepared) => self.run(prepared),
+                Ok(prepared) => self.run(prepared).await,
                 Err((name, error)) => tracing::error!("trigger \"{name}\" could not be restored: {error}"),
             }
         }
@@ -180,7 +188,7 @@ impl Supervisor {
     /// Runs the new triggers of a reload, then ends those whose place they take.
     pub async fn exchange(&mut self, change: PreparedChange) {
         let last: Vec<_> = change.last.iter().filter_map(|name| self.running.remove(name)).collect();
-        self.run(change.new);
+        self.run(change.new).await;
         join_all(last.into_iter().map(RunningTrigger::end)).await;
     }
 
@@ -206,10 +214,17 @@ async fn prepare(trigger: &dyn Trigger) -> Result<(), ComponentError> {
     }
 }
 
-async fn supervise(name: Name, trigger: Arc<dyn Trigger>, activator: Activator, stop: CancellationToken) {
-    let mut wait = BACKOFF.0;
+async fn supervise(
+    name: Name,
+    trigger: Arc<dyn Trigger>,
+    activator: Activator,
+    stop: CancellationToken,
+    begun: oneshot::Sender<()>,
+) {
+    let (mut wait, mut begun) = (BACKOFF.0, Some(begun));
     loop {
-        let ended = AssertUnwindSafe(trigger.run(activator.clone(), stop.clone())).catch_unwind().await;
+        let run = AssertUnwindSafe(trigger.run(activator.clone(), stop.clone())).catch_unwind();
+        let ended = note_beginning(run, begun.take()).await;
         let mut error = match ended {
             _ if stop.is_cancelled() => return,
             Ok(Ok(())) => {
@@ -231,5 +246,17 @@ async fn supervise(name: Name, trigger: Arc<dyn Trigger>, activator: Activator, 
                 Err(again) => error = again,
             }
         }
+    }
+}
+
+/// Runs it, and says so once it has done what it does at once.
+async fn note_beginning<T>(run: impl Future<Output = T>, begun: Option<oneshot::Sender<()>>) -> T {
+    tokio::pin!(run);
+    let at_once = futures_util::poll!(&mut run);
+    // Nobody may wait for it any more.
+    let _ = begun.map(|begun| begun.send(()));
+    match at_once {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => run.await,
     }
 }

@@ -151,7 +151,7 @@ async fn reload(port: Succession, port_type: &str, prepares: bool, clock_prepare
     ];
     let mut supervisor = Supervisor::new(Arc::new(Nobody), Arc::new(SystemClock));
     let all = gone.iter().map(|one| (one.name.clone(), one.trigger.clone())).collect::<Vec<_>>();
-    supervisor.run(Supervisor::prepare(all).await.ok().unwrap());
+    supervisor.run(Supervisor::prepare(all).await.ok().unwrap()).await;
     tokio::task::yield_now().await;
     let before = diary.lines().len();
     match supervisor.prepare_change(TriggerChange { gone, new }).await {

@@ -131,7 +131,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn results_and_boards_have_all_digits_and_follow_the_jobs() {
         let recent = Arc::new(MemoryHistory::default());
-        recent.begin();
         let (api, _dispatcher) = api(Arc::default(), recent.clone(), None);
         let end = async |n: u32, task: &str, result: &str| {
             let records: Records = vec![ended(&api, n, task, result)].into();

@@ -14,7 +14,7 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Asked;
 use super::resources;
-use super::time_range::{TimeError, read_time, time_or_ago};
+use herald_overview::time_range::{TimeError, read_time, time_or_ago};
 
 /// Entries of a page, unless asked otherwise, and at most.
 const PAGE: usize = 50;

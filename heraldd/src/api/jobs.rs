@@ -7,10 +7,6 @@ use axum::extract::State;
 use herald_core::activation::Refused;
 use herald_core::dispatcher::{RestoredJob, restore};
 use http::StatusCode;
-use jiff::Timestamp;
-use serde::Deserialize;
-use utoipa::IntoParams;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::act::CommandAct;
 use super::answer::{CommonErrors, Conflict, ErrorResponse, HandlerResult, TooManyRequests, UnknownId};
@@ -19,75 +15,8 @@ use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
 use super::resources;
-use super::time_range::{TimeError, read_time, time_or_ago};
-use herald_control::model::{self, STATUSES};
-use herald_store::history::{JobQuery, JobStatus};
-
-/// Entries of a page, unless asked otherwise, and at most.
-const PAGE: usize = 50;
-const LARGEST_PAGE: usize = 1000;
-
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct JobsQuery {
-    /// Only jobs of this router.
-    pub(crate) router: Option<String>,
-    /// Only jobs of this task.
-    pub(crate) task: Option<String>,
-    /// Only jobs of events of this trigger.
-    pub(crate) trigger: Option<String>,
-    /// Only these states, separated by commas: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`,
-    /// `lost` or `rejected`.
-    #[param(schema_with = statuses)]
-    pub(crate) status: Option<String>,
-    /// Only jobs created after this time (RFC 3339), or within this long (`90m`, `2d`).
-    #[param(schema_with = time_or_ago)]
-    pub(crate) since: Option<String>,
-    /// Only jobs created before this time (RFC 3339), or longer ago than this (`90m`, `2d`).
-    #[param(schema_with = time_or_ago)]
-    pub(crate) until: Option<String>,
-    /// Continue after this cursor: the `next_cursor` of the page before.
-    #[param(pattern = "^[0-9a-fA-F-]{36}$")]
-    pub(crate) cursor: Option<String>,
-    /// Maximum number of entries: 1 to 1000, by default 50.
-    #[param(minimum = 1, maximum = 1000)]
-    pub(crate) limit: Option<usize>,
-}
-
-/// What `status` may be, for the document.
-fn statuses() -> Schema {
-    let one = STATUSES.join("|");
-    let list = ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!("^({one})(,({one}))*$")));
-    Schema::Object(list.build())
-}
-
-/// What is wrong with a query for jobs.
-#[derive(Debug, thiserror::Error)]
-enum JobsQueryError {
-    #[error("status: expected one of: {}", STATUSES.join(", "))]
-    Status,
-    #[error("limit: expected a number from 1 to {LARGEST_PAGE}")]
-    Limit,
-    #[error(transparent)]
-    Time(#[from] TimeError),
-}
-
-impl JobsQuery {
-    fn read(self, now: Timestamp) -> Result<JobQuery, JobsQueryError> {
-        let parse = |word: &str| JobStatus::parse(word.trim()).ok_or(JobsQueryError::Status);
-        let words = self.status.iter().flat_map(|list| list.split(','));
-        let status = words.map(parse).collect::<Result<Vec<_>, _>>()?;
-        let limit = self.limit.unwrap_or(PAGE);
-        if !(1..=LARGEST_PAGE).contains(&limit) {
-            return Err(JobsQueryError::Limit);
-        }
-        let time = |name, given: Option<String>| given.map(|given| read_time(name, &given, now)).transpose();
-        let (since, until) = (time("since", self.since)?, time("until", self.until)?);
-        let Self { router, task, trigger, cursor, .. } = self;
-        Ok(JobQuery { router, task, trigger, status, since, until, cursor, limit })
-    }
-}
+use herald_control::model;
+use herald_overview::job_list::{self, JobsQuery};
 
 /// The jobs that are known, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
@@ -98,7 +27,7 @@ pub(crate) async fn list(
 ) -> HandlerResult<Json<model::Page<model::JobSummary>>> {
     let query = query.read(api.clock.now());
     let query = query.map_err(|error| ErrorResponse::new(StatusCode::BAD_REQUEST, error))?;
-    Ok(Json(resources::jobs(api.history.jobs(query).await?)))
+    Ok(Json(job_list::page(api.history.jobs(query).await?)))
 }
 
 /// One job with its attempts, parameters (secrets masked), result and times
@@ -177,6 +106,8 @@ pub(crate) fn rejected(refused: &Refused) -> ErrorResponse {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]

@@ -43,7 +43,6 @@ pub(crate) mod serve;
 pub(crate) mod sessions;
 pub(crate) mod stats;
 mod stream;
-mod time_range;
 pub(crate) mod trial;
 mod view;
 

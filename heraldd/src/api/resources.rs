@@ -2,20 +2,18 @@
 
 use herald_control::model::{
     AttemptResource, Change, DecisionResource, DrainResource, EventResource, EventSummary, JobResource,
-    JobSummary, NodeResource, Page, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource,
-    RecordedActor,
+    NodeResource, Page, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
 };
 use herald_core::activation::Name;
 use herald_core::actor::Actor;
 use herald_core::dispatcher::{Explained, ExplainedDecision};
 use herald_core::journal::SelectorResult;
+use herald_overview::job_list::summary;
 use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
 use herald_store::drains::Drain;
-use herald_store::history::{
-    AttemptView, EventPage, EventSummaryView, EventView, JobPage, JobStatus, JobSummaryView, JobView,
-};
+use herald_store::history::{AttemptView, EventPage, EventSummaryView, EventView, JobStatus, JobView};
 use herald_store::pauses::Pause;
 use jiff::Timestamp;
 
@@ -31,12 +29,6 @@ fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())
 }
 
-/// A page of jobs.
-pub(super) fn jobs(page: JobPage) -> Page<JobSummary> {
-    let items = page.jobs.into_iter().map(summary).collect();
-    Page { items, next_cursor: page.next_cursor.as_ref().map(text) }
-}
-
 /// A page of events.
 pub(super) fn events(page: EventPage) -> Page<EventSummary> {
     let one = |view: EventSummaryView| EventSummary {
@@ -50,26 +42,6 @@ pub(super) fn events(page: EventPage) -> Page<EventSummary> {
     Page {
         items: page.events.into_iter().map(one).collect(),
         next_cursor: page.next_cursor.as_ref().map(text),
-    }
-}
-
-/// A job in a list.
-pub(super) fn summary(view: JobSummaryView) -> JobSummary {
-    let state = view.state;
-    JobSummary {
-        id: text(&view.id),
-        event_id: text(&view.event_id),
-        router: text(&view.router),
-        task: text(&view.task),
-        trigger: text(&view.trigger),
-        executor: text(&view.executor),
-        status: word(state.status),
-        attempt: state.attempt,
-        chain_depth: view.chain_depth,
-        queued_at: view.queued_at.to_string(),
-        started_at: time(state.started_at),
-        ended_at: time(state.ended_at),
-        error: state.error,
     }
 }
 

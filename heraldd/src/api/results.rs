@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::context::Api;
 use super::given::Asked;
-use super::time_range::{read_time, time_or_ago};
+use herald_overview::time_range::{read_time, time_or_ago};
 
 /// Values of a page, unless asked otherwise, and at most.
 const PAGE: usize = 50;

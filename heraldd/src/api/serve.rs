@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_net::listen::{Listener, bind_unix};
+use herald_control::socket_folder::{self, PrivateFolder};
+use herald_net::listen::{Listener, UnixSocket, bind_unix};
 use herald_net::serve::{PreparedTcp, ServingTask, SocketError, TcpPlace, TcpService};
 
 use super::authenticate::AuthenticatedRouter;
@@ -23,6 +24,8 @@ pub struct ApiListeners {
     /// What it speaks of.
     pub api: Arc<Api>,
     socket: Option<ServingTask>,
+    /// Where that is when there is no `state_dir`. Removed once the socket is gone.
+    private: Option<PrivateFolder>,
     tcp: TcpService<AuthenticatedRouter>,
 }
 
@@ -40,9 +43,12 @@ impl ApiListeners {
         api: Arc<Api>,
     ) -> Result<Self, SocketError> {
         let service = TcpService::new(WHAT, Arc::new(AuthenticatedRouter::new(&api, false)));
-        let mut serving = Self { api, socket: None, tcp: service };
-        if let Some(folder) = folder {
-            let socket = bind_unix(&folder.join(SOCKET), SOCKET_MODE).await;
+        let mut serving = Self { api, socket: None, private: None, tcp: service };
+        let socket = match folder {
+            Some(folder) => Some(bind_unix(&folder.join(SOCKET), SOCKET_MODE).await),
+            None => serving.bind_private().await.map(Ok),
+        };
+        if let Some(socket) = socket {
             let socket = socket.map_err(|error| SocketError::listen(WHAT, error))?;
             let router = Arc::new(AuthenticatedRouter::new(&serving.api, true));
             serving.socket = Some(ServingTask::start(Listener::Unix(socket), router));
@@ -51,6 +57,25 @@ impl ApiListeners {
             serving.tcp.open(&place(settings)).await?;
         }
         Ok(serving)
+    }
+
+    /// The socket of a daemon without a `state_dir`. It runs without one where that cannot be had: another daemon may
+    /// have the same configuration.
+    async fn bind_private(&mut self) -> Option<UnixSocket> {
+        let path = socket_folder::path(Path::new(&self.api.config));
+        let socket = path.join(SOCKET);
+        let bound = match PrivateFolder::create(path) {
+            Ok(folder) => {
+                self.private = Some(folder);
+                bind_unix(&socket, SOCKET_MODE).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let at = socket.display();
+        bound
+            .inspect(|_| tracing::info!("the control socket is {at}"))
+            .inspect_err(|error| tracing::warn!("there is no control socket at {at}: {error}"))
+            .ok()
     }
 
     /// Gets hold of what other settings need, while all stays as it is.

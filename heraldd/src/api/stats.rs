@@ -14,7 +14,7 @@ use utoipa::IntoParams;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
 use super::context::Api;
 use super::given::Asked;
-use super::time_range::{read_time, time_or_ago};
+use herald_overview::time_range::{read_time, time_or_ago};
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

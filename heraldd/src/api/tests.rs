@@ -178,7 +178,6 @@ async fn health_and_readiness_tell_the_truth() {
 #[tokio::test(start_paused = true)]
 async fn a_replay_ends_even_if_no_selector_answers() {
     let recent = Arc::new(MemoryHistory::default());
-    recent.begin();
     let (api, _dispatcher) = api(Arc::default(), recent.clone(), Some(Arc::new(Silent)));
     let event = Activation {
         event_id: "e1".into(),
@@ -346,7 +345,6 @@ impl Aborted for tokio::task::JoinHandle<()> {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_recorded_is_not_done() {
     let recent = Arc::new(MemoryHistory::default());
-    recent.begin();
     let (api, _dispatcher) = api(Arc::default(), recent.clone(), None);
     let mut inner = Arc::into_inner(api).unwrap();
     inner.audit = Arc::new(FullDisk);

@@ -116,7 +116,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trial_shows_what_would_start_and_starts_nothing() {
         let recent = Arc::new(MemoryHistory::default());
-        recent.begin();
         let (api, _dispatcher) = api(Arc::default(), recent, None);
         let own = || limited("r");
         let send = async |caller: AuthenticatedCaller, trigger: &str, body: &str| {

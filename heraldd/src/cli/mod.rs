@@ -23,13 +23,15 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use herald_base::near_miss::near_miss;
 use herald_config::file::STDIN;
+use herald_config::listener_override::ListenerOverride;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, deploy, drain, event_list, events, jobs, logs, page, pause, published, queue, replay,
-    results, sessions, stats, status, user,
+    about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, page, pause, published,
+    queue, replay, results, sessions, stats, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
+use herald_overview::job_list::offline;
 
 use crate::daemon;
 
@@ -50,6 +52,9 @@ struct Arguments {
     /// Which node of the fleet this is, by its name under `node`
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
+    /// Where the `http` triggers listen, instead of where the configuration says; they must share one host and port
+    #[arg(long, value_name = "HOST:PORT")]
+    host: Option<ListenerOverride>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -112,10 +117,14 @@ enum Command {
 }
 
 /// Long names that are also taken with one dash, as the Go original does.
-const ONE_DASH: [&str; 4] = ["config", "version", "help", "id"];
+const ONE_DASH: [&str; 5] = ["config", "version", "help", "id", "host"];
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(words) = complete::asked(&arguments) {
+        return complete::run(&words, &Arguments::command()).give();
+    }
     let matches = groups::grouped(Arguments::command()).try_get_matches_from(read_anywhere(arguments));
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
@@ -134,7 +143,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         )
         .give(),
         None => match config_places::or_default(arguments.config) {
-            Ok(config) => run_daemon(&config, arguments.id.as_deref()),
+            Ok(config) => run_daemon(&config, arguments.id.as_deref(), arguments.host),
             Err(none) => CommandOutput::refused(&none).give(),
         },
     }
@@ -144,7 +153,9 @@ fn answer(command: &Command) -> CommandOutput {
     match command {
         Command::Status(arguments) => status::run(arguments, &SystemClock),
         Command::Init(arguments) => init::run(arguments),
-        Command::Jobs(arguments) => jobs::list(arguments, &SystemClock),
+        Command::Jobs(arguments) => {
+            jobs::list(arguments, &SystemClock, &|folder, asked| offline(folder, asked, &SystemClock))
+        }
         Command::Job(arguments) => jobs::show(arguments, &SystemClock),
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
         Command::Logs(arguments) => logs::run(arguments),
@@ -194,8 +205,8 @@ fn answer(command: &Command) -> CommandOutput {
     }
 }
 
-fn run_daemon(config: &Path, id: Option<&str>) -> ExitCode {
-    match daemon::run(config, id) {
+fn run_daemon(config: &Path, id: Option<&str>, host: Option<ListenerOverride>) -> ExitCode {
+    match daemon::run(config, id, host) {
         Ok(()) => ExitCode::from(STOPPED),
         Err(error) => {
             // As above: `eprintln!` would panic, and its exit code says nothing.

@@ -1,8 +1,9 @@
 //! `heraldd completions` and `heraldd man`: made from the arguments themselves, and from the descriptions.
 
 use clap::{Args, Command};
-use herald_cli_pages::{KnownShell, ManualPart, completion_script, manual_page};
+use herald_cli_pages::{KnownShell, ManualPart, NameQuestion, completion_script_asking, manual_page};
 use herald_control::command_output::{CommandOutput, FAILED};
+use herald_control::commands::complete;
 use herald_sections::{FILES, MANUAL, manual};
 
 use crate::components;
@@ -51,7 +52,8 @@ pub(super) struct Man {
 }
 
 pub(super) fn completions(arguments: &Completions, heraldd: Command) -> CommandOutput {
-    CommandOutput::good(completion_script(arguments.shell, heraldd))
+    let question = NameQuestion { argument: complete::ASKED_BY, options: &complete::OPTIONS };
+    CommandOutput::good(completion_script_asking(arguments.shell, heraldd, question))
 }
 
 pub(super) fn man(arguments: &Man, mut heraldd: Command) -> CommandOutput {

@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 pub use herald_config::file::ReadError;
 use herald_config::include::{Folders, MergedConfiguration, WrittenConfiguration};
+use herald_config::listener_override::ListenerOverride;
 use herald_config::secret::{Lookup, Resolved, SecretResolver};
 use herald_core::context::Context;
 use herald_core::executor::Executor;
@@ -65,6 +66,8 @@ pub struct ConfigSource {
     file: MergedConfiguration,
     /// Which node of the fleet reads it.
     pub id: Option<String>,
+    /// Where `http` triggers listen, instead of where it says.
+    pub http_host: Option<ListenerOverride>,
     /// The connections of the configuration before it, which are kept where they are the same.
     pub etcd: EtcdConnections,
     /// Those to queues.
@@ -91,6 +94,7 @@ pub fn read(path: &FilePath) -> Result<ConfigSource, ReadError> {
     Ok(ConfigSource {
         file: herald_config::include::read(path)?,
         id: None,
+        http_host: None,
         etcd: EtcdConnections::default(),
         queues: QueueConnections::default(),
         apps: AppMemories::default(),
@@ -247,7 +251,7 @@ impl Checker<'_> {
         registry: &'r Registry,
     ) -> ConfigParts<'r> {
         self.unknown_sections(&top);
-        herald_sections::resolve(SECTIONS, &mut self.secrets, &mut top);
+        self.resolve(&mut top, source);
         let settings = self.settings(&top, source, folders);
         let fleet = settings.as_ref().map(AllSettings::fleet);
         let mut context = fleet::context(fleet.as_ref(), &source.drained, &top, &self.problems);
@@ -333,6 +337,12 @@ impl Checker<'_> {
             components::read(kind, section, types, uses, &mut self.secrets, context, self.misses_types);
         self.problems.append(&mut read.problems);
         read
+    }
+
+    /// What the file says, with its secrets, and with what the command line says instead.
+    fn resolve(&mut self, top: &mut Map<String, Value>, source: &ConfigSource) {
+        herald_sections::resolve(SECTIONS, &mut self.secrets, top);
+        self.problems.extend(source.http_host.as_ref().and_then(|to| to.apply(top, http::PORT).err()));
     }
 
     fn unknown_sections(&mut self, top: &Map<String, Value>) {

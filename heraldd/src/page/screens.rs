@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
+use herald_overview::job_list::JobsQuery;
 use herald_page::elements::PartUnavailable;
 use herald_page::screens;
 use http::StatusCode;
@@ -19,7 +20,6 @@ use crate::api::events::ExplainQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::graph::GraphQuery;
 use crate::api::id::{EventInPath, JobInPath};
-use crate::api::jobs::JobsQuery;
 use crate::api::{
     about, apps as api_apps, audit as api_audit, boards as api_boards, config as api_config, event_list,
     events as api_events, graph as api_graph, jobs as api_jobs,

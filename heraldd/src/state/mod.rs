@@ -59,7 +59,6 @@ impl DaemonState {
                  heraldd ends"
             );
             let state = Self::with(None, JobLogs::new(None, settings.history.log_limit), &*clock);
-            state.keep_recent(settings);
             return Ok(state);
         };
         let logs = JobLogs::new(Some(folder.join(LOGS)), settings.history.log_limit);
@@ -99,13 +98,6 @@ impl DaemonState {
                 tracing::warn!("the logs of jobs could not be counted: {error}");
             }
         });
-    }
-
-    /// In memory the history is kept only where the API shows it.
-    fn keep_recent(&self, settings: &AllSettings) {
-        if settings.api.is_some() || settings.page.is_some() {
-            self.recent.begin();
-        }
     }
 
     /// What an earlier process left undone.
@@ -178,7 +170,6 @@ impl DaemonState {
         if let Some(store) = &self.store {
             store.keep(keep(&settings.history));
         }
-        self.keep_recent(settings);
         self.logs.set_limit(settings.history.log_limit);
         self.logs.set_total_limit(settings.history.logs);
         (now != settings.daemon.state_dir).then_some("state_dir")

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -10,6 +11,7 @@ use herald_base::clock::Clock;
 use herald_base::near_miss::expected;
 use http::Method;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::list_options::{ListOptions, with_more};
 use super::listing::IdLength;
@@ -22,6 +24,9 @@ use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
 
+/// What is said of a list that no daemon gave.
+const DOWN: &str = "heraldd: the daemon is down; this is its history as it was left, and jobs of its last moments may be \
+                    missing or not be shown as ended";
 /// How often `--watch` shows the list.
 const WATCH: Duration = Duration::from_secs(2);
 
@@ -104,15 +109,19 @@ pub struct RetryArguments {
     json: bool,
 }
 
+/// How the history in a `state_dir` gives a page of jobs while no daemon runs: asked with the query of `/v1/jobs`, it
+/// gives its response; nothing where there is no history.
+pub type OfflineJobs<'a> = &'a dyn Fn(&Path, Value) -> Result<Option<Value>, CommandOutput>;
+
 /// Carries it out.
 #[must_use]
-pub fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
+pub fn list(arguments: &ListArguments, clock: &dyn Clock, offline: OfflineJobs<'_>) -> CommandOutput {
     if !arguments.watch {
-        return list_once(arguments, clock);
+        return list_once(arguments, clock, offline);
     }
     let mut stdout = std::io::stdout();
     loop {
-        let output = list_once(arguments, clock);
+        let output = list_once(arguments, clock, offline);
         if output.code != STOPPED {
             return output;
         }
@@ -126,7 +135,7 @@ pub fn list(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
     }
 }
 
-fn list_once(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
+fn list_once(arguments: &ListArguments, clock: &dyn Clock, offline: OfflineJobs<'_>) -> CommandOutput {
     let filters = [
         ("router", arguments.router.as_deref()),
         ("task", arguments.task.as_deref()),
@@ -134,8 +143,22 @@ fn list_once(arguments: &ListArguments, clock: &dyn Clock) -> CommandOutput {
         ("status", arguments.status.as_deref()),
         ("until", arguments.until.as_deref()),
     ];
-    let asked = arguments.list.page::<model::JobSummary>(&arguments.daemon, "/v1/jobs", &filters);
-    let page = match asked {
+    let said = arguments.list.ask(&arguments.daemon, "/v1/jobs", &filters);
+    let stopped = if said.is_err() { arguments.daemon.folder_of_stopped() } else { None };
+    match stopped.map(|folder| offline(&folder, arguments.list.question(&filters))) {
+        Some(Ok(Some(kept))) => {
+            let mut output = shown(arguments, Ok(kept), clock);
+            output.remarks = [DOWN, &output.remarks].join("\n").trim_end().to_owned();
+            output
+        }
+        Some(Err(output)) => CommandOutput { remarks: format!("{DOWN}\n{}", output.remarks), ..output },
+        Some(Ok(None)) | None => shown(arguments, said, clock),
+    }
+}
+
+/// The page that was said as the table.
+fn shown(arguments: &ListArguments, said: Result<Value, CommandOutput>, clock: &dyn Clock) -> CommandOutput {
+    let page = match arguments.list.read::<model::JobSummary>(said) {
         ControlFlow::Continue(page) => page,
         ControlFlow::Break(output) => return output,
     };

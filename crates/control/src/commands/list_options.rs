@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 use http::Method;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::listing::IdLength;
 use crate::client::DaemonSocket;
@@ -40,15 +41,44 @@ impl ListOptions {
         list: &str,
         filters: &[(&str, Option<&str>)],
     ) -> ControlFlow<CommandOutput, Page<T>> {
+        self.read(self.ask(daemon, list, filters))
+    }
+
+    /// What the daemon says.
+    pub(super) fn ask(
+        &self,
+        daemon: &DaemonSocket,
+        list: &str,
+        filters: &[(&str, Option<&str>)],
+    ) -> Result<Value, CommandOutput> {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let own = [("since", self.since.as_deref()), ("cursor", self.cursor.as_deref())];
-        for (key, value) in filters.iter().chain(&own) {
-            if let Some(value) = value {
-                query.append_pair(key, value);
-            }
+        for (key, value) in self.given(filters) {
+            query.append_pair(key, value);
         }
         query.append_pair("limit", &self.limit.to_string());
-        let said = match daemon.ask(Method::GET, &format!("{list}?{}", query.finish()), None) {
+        daemon.ask(Method::GET, &format!("{list}?{}", query.finish()), None)
+    }
+
+    /// The same question as one object.
+    pub(super) fn question(&self, filters: &[(&str, Option<&str>)]) -> Value {
+        let texts = self.given(filters).map(|(key, value)| (key.to_owned(), value.into()));
+        texts.chain([("limit".to_owned(), self.limit.into())]).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    fn given<'a>(
+        &'a self,
+        filters: &'a [(&'a str, Option<&'a str>)],
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let own = [("since", self.since.as_deref()), ("cursor", self.cursor.as_deref())];
+        filters.iter().copied().chain(own).filter_map(|(key, value)| Some((key, value?)))
+    }
+
+    /// The page that was said.
+    pub(super) fn read<T: DeserializeOwned>(
+        &self,
+        said: Result<Value, CommandOutput>,
+    ) -> ControlFlow<CommandOutput, Page<T>> {
+        let said = match said {
             Ok(said) if self.json => return ControlFlow::Break(CommandOutput::good(said.to_string())),
             Ok(said) => said,
             Err(answer) => return ControlFlow::Break(answer),

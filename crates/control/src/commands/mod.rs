@@ -3,6 +3,7 @@
 pub mod about;
 pub mod apps;
 pub mod audit;
+pub mod complete;
 pub mod deploy;
 mod deploy_progress;
 pub mod drain;

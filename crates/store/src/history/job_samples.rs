@@ -179,7 +179,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan("s3cret-s3cret");
         let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
-        memory.begin();
         let records = vec![
             accepted(&plan, 1, json!({})),
             queued(&plan, 1, 10),

@@ -182,7 +182,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan("s3cret-s3cret");
         let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
-        memory.begin();
         let records = vec![
             accepted(&plan, 1, json!({"scheduled_at": "2027-01-15T09:00:00+01:00"})),
             queued(&plan, 1, 10),
@@ -234,7 +233,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan("s3cret-s3cret");
         let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
-        memory.begin();
         let by = || Some(Arc::new(Actor::via("cli".into())));
         let due = || json!({"scheduled_at": "2027-01-15T08:00:00Z"});
         let replayed = match accepted(&plan, 2, due()) {

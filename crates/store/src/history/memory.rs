@@ -2,7 +2,6 @@
 
 mod kept;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +37,6 @@ const PART: usize = 256;
 #[derive(Default)]
 pub struct MemoryHistory {
     inside: Mutex<Inside>,
-    wanted: AtomicBool,
 }
 
 #[derive(Default)]
@@ -140,12 +138,6 @@ impl KeptJob {
 }
 
 impl MemoryHistory {
-    /// Keeps what is recorded from now on. Until then nothing is: without an API there is nobody to ask for it, and
-    /// it costs about a fifth of the events that can be taken.
-    pub fn begin(&self) {
-        self.wanted.store(true, Ordering::Relaxed);
-    }
-
     fn inside(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,9 +146,6 @@ impl MemoryHistory {
 #[async_trait]
 impl Journal for MemoryHistory {
     async fn append(&self, records: &Records) -> Result<(), JournalError> {
-        if !self.wanted.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         let mut inside = self.inside();
         records.iter().for_each(|record| inside.take(record));
         Ok(())

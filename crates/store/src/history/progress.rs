@@ -58,7 +58,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan("s3cret-s3cret");
         let memory = MemoryHistory::default();
-        memory.begin();
         let last = ended(&plan, 1, 10);
         let steps: [(Record, &str); 5] = [
             (accepted(&plan, 1, json!({})), "Unfinished"),

@@ -122,7 +122,7 @@ fn jobs_one_by_one(connection: &Connection, query: &JobQuery, damage: &Damage) -
 }
 
 /// A page by the index that fits; ids ascend with time, so the newest come first without sorting.
-fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> {
+pub(super) fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> {
     let limit = query.limit.clamp(1, MOST);
     let mut conditions: Vec<String> = Vec::new();
     let mut values: Vec<Sql> = Vec::new();

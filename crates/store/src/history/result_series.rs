@@ -59,7 +59,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let plan = plan("s3cret-s3cret");
         let (store, memory) = (open_for_ever(folder.path()), MemoryHistory::default());
-        memory.begin();
         let mut records = vec![accepted(&plan, 1, json!({"n": 7}))];
         let big: Value = serde_json::from_str(r#"{"size": 18446744073709551617, "ratio": 0.10}"#).unwrap();
         for (n, result) in
@@ -112,7 +111,6 @@ mod tests {
     async fn a_series_ends_where_its_values_are_many_bytes_or_are_shortened() {
         let plan = plan("s3cret-s3cret");
         let memory = MemoryHistory::default();
-        memory.begin();
         let mut records = vec![accepted(&plan, 1, json!({}))];
         for n in 10..14 {
             records.push(queued(&plan, 1, n));

@@ -181,6 +181,11 @@ fn migrate(connection: &mut Connection, sql: &str, version: usize) -> rusqlite::
     transaction.commit()
 }
 
+/// The version of the schema.
+pub(super) fn version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
 /// A connection to the file as it is.
 pub(crate) fn connect(path: &Path, write: bool) -> rusqlite::Result<Connection> {
     // Also a reader writes the index of the log.

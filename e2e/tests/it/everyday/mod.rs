@@ -24,11 +24,18 @@
 //! | log lines of 300 characters | `terminal::people_at_a_terminal_see_short_lines` |
 //! | retry of a fleet job | `fleet::*` |
 //! | mails, `changed`, `expect`, MAILTO | `notices::*` |
+//! | `-host` unknown | `elsewhere::*` |
+//! | `heraldd jobs` while the daemon is down | `down::jobs_are_listed_from_the_history` |
+//! | `state_dir: none` turns the command line off | `down::a_daemon_without_a_state_dir_has_a_socket` |
+//! | dynamic completion | `completion::names_of_the_running_daemon` |
 //! | no packages | `packaging/test-deb`, `container::*` |
 //!
 //! Smaller ones: `check` of several files and of `-`, with a summary (`valid`); a tree for `graph` (`typed`); `reload`,
 //! `info`, newlines at the end, local times (`running`); EXIT STATUS, FILES and ENVIRONMENT (`typed`).
 
+mod completion;
+mod down;
+mod elsewhere;
 mod running;
 mod tables;
 mod typed;

@@ -172,3 +172,21 @@ fn as_curl_docker_and_kubectl_do() {
     assert!(refused.stderr.contains("did you mean") && !refused.stderr.contains("{\""), "{}", refused.text());
     drop(daemon);
 }
+
+#[test]
+fn ready_comes_after_every_listener() {
+    let place = Place::new();
+    let many: String = (0..20).map(|n| format!("  hook{n}: {{type: http, port: 0}}\n")).collect();
+    let daemon = Daemon::start(
+        &place,
+        &format!(
+            "state_dir: '@DIR@/state'\napi: {{port: 0, token: 0123456789abcdef0123456789abcdef}}\npage: {{port: 0}}\ntrigger:\n{many}"
+        ),
+    );
+    daemon.wait_for(&["heraldd is ready"]);
+    let log = daemon.log();
+    let (before, after) = log.split_once("heraldd is ready").unwrap();
+    assert_eq!(before.matches("listening on ").count(), 20, "{log}");
+    assert_eq!(before.matches(" listens on ").count(), 2, "{log}");
+    assert!(!after.contains("listening on "), "{log}");
+}

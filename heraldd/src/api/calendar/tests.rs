@@ -152,7 +152,6 @@ async fn what_cannot_be_asked_is_said() {
 /// it took.
 async fn history(jobs: &[(&str, &str, Status, i64)]) -> Arc<MemoryHistory> {
     let history = Arc::new(MemoryHistory::default());
-    history.begin();
     let clock = Arc::new(TestClock::at(Timestamp::UNIX_EPOCH));
     let (api, _dispatcher) = api_of(CONFIG, clock, Arc::default(), Arc::default(), None);
     let plan = api.view().plan.clone();

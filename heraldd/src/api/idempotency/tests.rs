@@ -86,7 +86,6 @@ async fn a_request_with_a_key_acts_once() {
 #[tokio::test(start_paused = true)]
 async fn one_in_progress_goes_on_without_its_client() {
     let recent = Arc::new(MemoryHistory::default());
-    recent.begin();
     let (api, _dispatcher) = api(Arc::default(), recent.clone(), Some(Arc::new(Silent)));
     let activation = Activation {
         event_id: "e1".into(),

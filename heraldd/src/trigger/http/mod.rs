@@ -14,6 +14,7 @@ use herald_core::spec::{Description, TriggerType};
 
 use http_trigger::HttpTrigger;
 pub use http_trigger::{Clash, clashes, path_of};
+pub use options::PORT;
 pub use recorded::{NoEvent, dry_run};
 
 /// The component type `http`.

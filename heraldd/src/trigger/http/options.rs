@@ -23,7 +23,7 @@ use herald_webhook::path::Pattern;
 use herald_webhook::request::Headers;
 
 /// The port that it listens on unless another one is given.
-pub(super) const PORT: u16 = 8123;
+pub const PORT: u16 = 8123;
 const MAX_BODY: u64 = 1 << 20;
 /// A body is held in memory, several at once: more than this in one is a mistake.
 const MOST_BODY: u64 = 1 << 30;

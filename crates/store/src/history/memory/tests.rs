@@ -118,7 +118,6 @@ async fn what_is_not_kept_goes_at_its_end() {
         (vec![unkept(routed(1, None))], 0, 0),
     ] {
         let history = MemoryHistory::default();
-        history.begin();
         let all = [vec![accepted(1, json!({}))], records.clone()].concat();
         history.append(&Records::new(all)).await.unwrap();
         let page = history.jobs(JobQuery { limit: 10, ..JobQuery::default() }).await.unwrap();
@@ -177,7 +176,6 @@ async fn both() -> (tempfile::TempDir, JournalStore, MemoryHistory) {
     let clock = herald_core::clock::SystemClock;
     let store = JournalStore::open(folder.path(), keep, Arc::new(clock)).unwrap();
     let recent = MemoryHistory::default();
-    recent.begin();
     for record in lives() {
         let records = Arc::new(vec![record]);
         store.append(&records).await.unwrap();
@@ -284,7 +282,6 @@ async fn it_answers_as_the_journal_on_disk_does() {
 #[tokio::test]
 async fn it_is_bounded_in_number_and_in_bytes() {
     let recent = MemoryHistory::default();
-    recent.begin();
     for n in 0..MOST as u64 + 100 {
         recent.append(&Arc::new(vec![accepted(n, json!({})), queued(n)])).await.unwrap();
     }

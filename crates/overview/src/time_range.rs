@@ -8,10 +8,11 @@ use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, 
 /// A text that is neither.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}: expected a time such as 2026-11-24T12:00:00Z, or how long ago, such as 90m")]
-pub(super) struct TimeError(&'static str);
+pub struct TimeError(&'static str);
 
 /// What it may be, for the document.
-pub(super) fn time_or_ago() -> Schema {
+#[must_use]
+pub fn time_or_ago() -> Schema {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
     let ago = text().pattern(Some("^[1-9][0-9]{0,3}(s|m|h|d)$"));
@@ -19,7 +20,10 @@ pub(super) fn time_or_ago() -> Schema {
 }
 
 /// The time that the parameter of this name means.
-pub(super) fn read_time(name: &'static str, text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
+///
+/// # Errors
+/// When it is neither.
+pub fn read_time(name: &'static str, text: &str, now: Timestamp) -> Result<Timestamp, TimeError> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }

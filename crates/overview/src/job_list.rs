@@ -1,0 +1,144 @@
+//! The list of jobs: what it is asked for, and how it is shown; also while the daemon is down.
+
+use std::path::Path;
+
+use herald_base::clock::Clock;
+use herald_control::command_output::{CommandOutput, FAILED};
+use herald_control::model::{JobSummary, Page, STATUSES};
+use herald_core::activation::Name;
+use herald_store::history::{JobPage, JobQuery, JobStatus, JobSummaryView, OfflineError, OfflineHistory};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+
+use crate::time_range::{TimeError, read_time, time_or_ago};
+
+/// Entries of a page, unless asked otherwise, and at most.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 1000;
+
+/// Which jobs are listed, as people and programs ask for it.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct JobsQuery {
+    /// Only jobs of this router.
+    pub router: Option<String>,
+    /// Only jobs of this task.
+    pub task: Option<String>,
+    /// Only jobs of events of this trigger.
+    pub trigger: Option<String>,
+    /// Only these states, separated by commas: `queued`, `running`, `succeeded`, `failed`, `timed_out`, `cancelled`,
+    /// `lost` or `rejected`.
+    #[param(schema_with = statuses)]
+    pub status: Option<String>,
+    /// Only jobs created after this time (RFC 3339), or within this long (`90m`, `2d`).
+    #[param(schema_with = time_or_ago)]
+    pub since: Option<String>,
+    /// Only jobs created before this time (RFC 3339), or longer ago than this (`90m`, `2d`).
+    #[param(schema_with = time_or_ago)]
+    pub until: Option<String>,
+    /// Continue after this cursor: the `next_cursor` of the page before.
+    #[param(pattern = "^[0-9a-fA-F-]{36}$")]
+    pub cursor: Option<String>,
+    /// Maximum number of entries: 1 to 1000, by default 50.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<usize>,
+}
+
+/// What `status` may be, for the document.
+fn statuses() -> Schema {
+    let one = STATUSES.join("|");
+    let list = ObjectBuilder::new().schema_type(Type::String).pattern(Some(format!("^({one})(,({one}))*$")));
+    Schema::Object(list.build())
+}
+
+/// What is wrong with a query for jobs.
+#[derive(Debug, thiserror::Error)]
+pub enum JobsQueryError {
+    /// There is no such state.
+    #[error("status: expected one of: {}", STATUSES.join(", "))]
+    Status,
+    /// So many are not given.
+    #[error("limit: expected a number from 1 to {LARGEST_PAGE}")]
+    Limit,
+    /// A time.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+}
+
+impl JobsQuery {
+    /// What the history is asked for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(self, now: Timestamp) -> Result<JobQuery, JobsQueryError> {
+        let parse = |word: &str| JobStatus::parse(word.trim()).ok_or(JobsQueryError::Status);
+        let words = self.status.iter().flat_map(|list| list.split(','));
+        let status = words.map(parse).collect::<Result<Vec<_>, _>>()?;
+        let limit = self.limit.unwrap_or(PAGE);
+        if !(1..=LARGEST_PAGE).contains(&limit) {
+            return Err(JobsQueryError::Limit);
+        }
+        let time = |name, given: Option<String>| given.map(|given| read_time(name, &given, now)).transpose();
+        let (since, until) = (time("since", self.since)?, time("until", self.until)?);
+        let Self { router, task, trigger, cursor, .. } = self;
+        Ok(JobQuery { router, task, trigger, status, since, until, cursor, limit })
+    }
+}
+
+/// The page of the history in this `state_dir`, as the API would give it, while no daemon runs. `asked` is a
+/// [`JobsQuery`]. Nothing: there is no history.
+///
+/// # Errors
+/// What a command says instead.
+pub fn offline(state_dir: &Path, asked: Value, clock: &dyn Clock) -> Result<Option<Value>, CommandOutput> {
+    let bad = |why: &dyn std::fmt::Display| CommandOutput::refused(&format_args!("heraldd: {why}"));
+    let asked: JobsQuery = serde_json::from_value(asked).map_err(|error| bad(&error))?;
+    let query = asked.read(clock.now()).map_err(|error| bad(&error))?;
+    match OfflineHistory::open(state_dir).and_then(|history| history.jobs(&query)) {
+        Ok(jobs) => {
+            serde_json::to_value(page(jobs)).map(Some).map_err(|error| CommandOutput::unexpected(&error))
+        }
+        Err(OfflineError::Missing(_)) => Ok(None),
+        Err(error) => Err(CommandOutput { code: FAILED, ..bad(&error) }),
+    }
+}
+
+/// A page of jobs.
+#[must_use]
+pub fn page(page: JobPage) -> Page<JobSummary> {
+    let items = page.jobs.into_iter().map(summary).collect();
+    Page { items, next_cursor: page.next_cursor.as_ref().map(name) }
+}
+
+/// A job in a list.
+#[must_use]
+pub fn summary(view: JobSummaryView) -> JobSummary {
+    let state = view.state;
+    JobSummary {
+        id: name(&view.id),
+        event_id: name(&view.event_id),
+        router: name(&view.router),
+        task: name(&view.task),
+        trigger: name(&view.trigger),
+        executor: name(&view.executor),
+        status: state.status.as_str().to_owned(),
+        attempt: state.attempt,
+        chain_depth: view.chain_depth,
+        queued_at: view.queued_at.to_string(),
+        started_at: time(state.started_at),
+        ended_at: time(state.ended_at),
+        error: state.error,
+    }
+}
+
+fn name(name: &Name) -> String {
+    name.to_string()
+}
+
+fn time(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
