@@ -24,7 +24,11 @@ const COMPANY: Duration = Duration::from_millis(2);
 
 /// How many batches may be on their way into the journal. One is being synced while the next ones gather, and those are
 /// synced together.
-const MOST_WRITING: usize = 32;
+const MOST_WRITING: usize = 4;
+/// As many as this if they are small: those of many senders who come one by one.
+const MOST_SMALL: usize = 32;
+/// What small batches have together, in records.
+const SMALL: usize = 256;
 
 /// A batch that the journal did not record.
 struct FailedBatch {
@@ -37,7 +41,10 @@ struct FailedBatch {
 impl Engine {
     /// Whether another batch may be on its way. After a failure one tries whether it is over.
     pub(super) fn may_write(&self) -> bool {
-        self.writing.is_empty() || (self.held.is_none() && self.writing.len() < MOST_WRITING)
+        let records = |writing: &Writing| writing.transitions + writing.batch.incoming.len();
+        let are_small = || self.writing.iter().map(records).sum::<usize>() < SMALL;
+        let most = if self.writing.len() < MOST_WRITING || are_small() { MOST_SMALL } else { MOST_WRITING };
+        self.writing.is_empty() || (self.held.is_none() && self.writing.len() < most)
     }
 
     /// When the journal that failed is tried again, unless that is being done.

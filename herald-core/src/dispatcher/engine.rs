@@ -69,6 +69,8 @@ pub(super) struct Engine {
     pub(super) acts: Vec<Act>,
     /// Jobs that have started and are over at once.
     pub(super) at_once: Vec<Name>,
+    /// Whether such jobs have left places in this turn.
+    made_room: bool,
     /// Until when records that nobody waits for may wait for company on their way into the journal.
     pub(super) lazy_until: Option<Instant>,
     /// Answers that came at once, by event, to be turned into jobs in the next turn.
@@ -117,6 +119,7 @@ impl Engine {
             about_unkept: HashSet::new(),
             acts: Vec::new(),
             at_once: Vec::new(),
+            made_room: false,
             lazy_until: None,
             answered: VecDeque::new(),
             held: None,
@@ -207,16 +210,13 @@ impl Engine {
         tokio::task::yield_now().await;
     }
 
-    /// Starts what can start. Jobs that are over at once make room for others.
+    /// Starts what can start. Jobs that are over at once make room for others, which start in the next turn.
     async fn start_jobs(&mut self) {
-        for _ in 0..BUSY_TURNS {
-            self.schedule();
-            if self.at_once.is_empty() {
-                return;
-            }
-            for id in std::mem::take(&mut self.at_once) {
-                self.execute(&id).await;
-            }
+        self.schedule();
+        let at_once = std::mem::take(&mut self.at_once);
+        self.made_room = !at_once.is_empty();
+        for id in at_once {
+            self.execute(&id).await;
         }
     }
 
@@ -245,6 +245,7 @@ impl Engine {
         let records = !(self.records.is_empty() && self.incoming.is_empty() && self.acts.is_empty());
         !self.answered.is_empty()
             || !self.written.is_empty()
+            || (self.made_room && self.board.turns.can_start())
             || (records && self.held.is_none() && self.may_write() && !self.waits_for_company())
     }
 

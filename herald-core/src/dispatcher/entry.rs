@@ -85,6 +85,11 @@ pub(super) struct NewEntry {
 }
 
 impl Entry {
+    /// Whether its executor is done with it at once, and without an effect.
+    pub(super) fn is_over_at_once(&self) -> bool {
+        self.executor.is_instant() && !self.resumed && self.broken.is_none()
+    }
+
     pub(super) fn new(new: NewEntry) -> Self {
         let NewEntry { job, executor, mask, policy, state, queued_at } = new;
         Self {

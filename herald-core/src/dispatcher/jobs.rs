@@ -194,9 +194,8 @@ impl Engine {
                 let wait = entry.retry_wait.take().unwrap_or(wait);
                 self.enqueue_later(id, wait);
             }
-            Effect::Execute { .. }
-                if entry.executor.is_instant() && !entry.resumed && entry.broken.is_none() =>
-            {
+            // Chains take the longer way: they can grow without end, and must not fill a turn.
+            Effect::Execute { .. } if job.chain_depth == 0 && entry.is_over_at_once() => {
                 self.at_once.push(id.clone());
             }
             Effect::Execute { .. } => self.acts.push(Act::Execute(id.clone())),

@@ -80,7 +80,7 @@ const TABLES: [Table; 8] = [
             "NODE STATE SINCE VERSION RUNNING CLOCK OFFSET URL ERROR",
         ],
         "offline",
-        ["web-fronten… offline ", "web-frontend-1 offline ", "web-frontend-1 offline "],
+        ["web-front", "web-frontend-1 offline ", "web-frontend-1 offline "],
     ),
     (
         "triggers",
