@@ -6,7 +6,6 @@
 pub mod audit;
 pub mod changes;
 pub mod damage;
-pub mod drains;
 pub mod history;
 pub mod idempotency;
 pub mod job_log;

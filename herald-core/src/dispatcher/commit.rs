@@ -41,10 +41,10 @@ struct FailedBatch {
 impl Engine {
     /// Whether another batch may be on its way. After a failure one tries whether it is over.
     pub(super) fn may_write(&self) -> bool {
+        let (count, works) = (self.writing.len(), self.held.is_none());
         let records = |writing: &Writing| writing.transitions + writing.batch.incoming.len();
         let are_small = || self.writing.iter().map(records).sum::<usize>() < SMALL;
-        let most = if self.writing.len() < MOST_WRITING || are_small() { MOST_SMALL } else { MOST_WRITING };
-        self.writing.is_empty() || (self.held.is_none() && self.writing.len() < most)
+        count == 0 || (works && (count < MOST_WRITING || (count < MOST_SMALL && are_small())))
     }
 
     /// When the journal that failed is tried again, unless that is being done.

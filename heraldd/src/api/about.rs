@@ -49,7 +49,7 @@ pub(crate) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
 pub(crate) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
-    let mut drains = api.drains.current();
+    let mut drains = api.drains.current(api.clock.now());
     let shown = |known: KnownNode| {
         let drained = drains.remove(&known.name).map(resources::drain);
         model::NodeResource { drained, ..resources::node(known) }
@@ -139,7 +139,7 @@ pub(crate) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     api.metrics.etcd.show(&api.view().etcd);
     api.metrics.queues.show(&super::queues::snapshots(&api.view(), api.clock.now()).await);
     api.metrics.clock_waits.show(api.view().waits_for_clock(api.clock.now()));
-    api.metrics.drains.show(api.drains.current().keys());
+    api.metrics.drains.show(api.drains.current(api.clock.now()).keys());
     api.metrics.pauses.show(api.pauses.current(api.clock.now()).keys());
     super::apps::show_metrics(&api).await;
     api.metrics.published.show(&super::published::states(&api.view()).await);

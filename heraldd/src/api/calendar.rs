@@ -49,7 +49,7 @@ impl CalendarSources for View {
 pub(crate) async fn gather(api: &Api, range: CalendarRange) -> HandlerResult<model::CalendarResource> {
     let (view, now) = (api.view(), api.clock.now());
     let mut found = calendar::gather(&*api.history, view.clone(), range, now).await?;
-    let pauses = api.pauses.current(now).into_values().map(|pause| (pause.router, pause.until)).collect();
+    let pauses = api.pauses.current(now).into_values().map(|pause| (pause.name, pause.until)).collect();
     calendar::add_pauses(&mut found, &*view, &pauses);
     Ok(found)
 }

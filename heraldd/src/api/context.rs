@@ -22,7 +22,6 @@ use herald_remote::NodeRegistry;
 use herald_store::audit::AuditLog;
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
-use herald_store::drains::Drains;
 use herald_store::history::History;
 use herald_store::idempotency::IdempotencyKeys;
 use herald_store::job_log::JobLogs;
@@ -44,7 +43,7 @@ pub struct Api {
     /// The routers that are paused.
     pub pauses: Arc<Pauses>,
     /// The nodes that are drained.
-    pub drains: Arc<Drains>,
+    pub drains: Arc<Pauses>,
     /// Requests that are carried out once.
     pub idempotency: Arc<IdempotencyKeys>,
     /// Acts that go on when their clients leave; stopping waits for them for a while.

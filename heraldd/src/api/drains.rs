@@ -5,23 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use herald_control::model;
-use herald_core::problem::near_miss;
-use herald_store::drains::{Drain, DrainError};
-use http::StatusCode;
-use jiff::Timestamp;
+use herald_store::pauses::Pause;
 
 use super::act::CommandAct;
 use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::Named;
+use super::pauses::whole_second;
 use super::resources;
-
-impl From<DrainError> for ErrorResponse {
-    fn from(error: DrainError) -> Self {
-        Self::later(StatusCode::SERVICE_UNAVAILABLE, error)
-    }
-}
 
 /// Drains a node: it gets no new jobs until it is resumed. Those that run there finish; those that are for it wait, and
 /// deployments take it for a node that is away
@@ -34,13 +26,11 @@ pub(crate) async fn drain(
     CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<model::DrainResource>> {
     known(&api, &name)?;
-    // For people: whole seconds.
-    let now = api.clock.now();
-    let since = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let since = whole_second(&api);
     let by = act.begin_everywhere(format!("node {name}")).await?;
-    let drain = Drain { node: name, since, by: by.masked(&api.view().plan.mask) };
+    let drain = Pause { name, since, until: None, by: by.masked(&api.view().plan.mask) };
     let _changing = api.drains.change().await;
-    api.drains.drain(drain.clone()).await?;
+    api.drains.pause(drain.clone()).await?;
     pass_on(&api).await;
     Ok(Json(resources::drain(drain)))
 }
@@ -56,7 +46,7 @@ pub(crate) async fn resume(
     CommandAct(act): CommandAct,
 ) -> HandlerResult<Json<Option<model::DrainResource>>> {
     // The drain of a node that is not configured any more can be ended as well.
-    if !api.drains.current().contains_key(&name) {
+    if !api.drains.current(api.clock.now()).contains_key(&name) {
         known(&api, &name)?;
     }
     act.begin_everywhere(format!("node {name}")).await?;
@@ -68,7 +58,7 @@ pub(crate) async fn resume(
 
 /// The components and the dispatcher go by what is recorded now.
 async fn pass_on(api: &Api) {
-    api.view().drained.show(api.drains.current().into_keys());
+    api.view().drained.show(api.drains.current(api.clock.now()).into_keys());
     api.handle.look_at_executors().await;
 }
 
@@ -76,11 +66,8 @@ fn known(api: &Api, name: &str) -> HandlerResult<()> {
     let nodes = api.nodes.nodes();
     let names = || nodes.iter().map(|node| node.name.as_str());
     if names().any(|known| known == name) {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(ErrorResponse::no_such("node", name, names()))
     }
-    let why = match near_miss(name, names()) {
-        Some(meant) => format!("no node has the name {name}; did you mean {meant}?"),
-        None => format!("no node has the name {name}"),
-    };
-    Err(ErrorResponse::new(StatusCode::NOT_FOUND, why))
 }

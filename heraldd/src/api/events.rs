@@ -20,7 +20,7 @@ use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
 use super::jobs::rejected;
 use super::resources;
-use super::trial::rehearsed;
+use super::trial::{in_turn, rehearsed};
 use herald_control::model;
 
 /// One event, and for each router of its trigger whether the selector matched, and why
@@ -36,7 +36,10 @@ pub(crate) async fn one(
     // What was sealed with another key cannot be asked about again.
     let past = api.history.activation(&event.id).await.ok().flatten();
     let explained = match past.filter(|_| event.routed_at.is_some()) {
-        Some(past) => explain(&api.view().plan, &Arc::new(past), recorded, query.router.as_deref()).await,
+        Some(past) => {
+            let (view, past) = (api.view(), Arc::new(past));
+            in_turn(&view, explain(&view.plan, &past, recorded, query.router.as_deref())).await?
+        }
         None => Explained::recorded(recorded),
     };
     Ok(Json(resources::event(event, explained)))

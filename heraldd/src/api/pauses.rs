@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use herald_control::model;
-use herald_core::problem::near_miss;
 use herald_core::unit;
 use herald_store::pauses::{Pause, PauseError};
 use http::StatusCode;
@@ -51,14 +50,12 @@ pub(crate) async fn pause(
         |why: &dyn std::fmt::Display| ErrorResponse::new(StatusCode::BAD_REQUEST, format!("for: {why}"));
     let lasting = query.lasting.map(|lasting| unit::duration(&lasting.into())).transpose();
     let lasting = lasting.map_err(|error| bad(&error))?;
-    // For people: whole seconds.
-    let now = api.clock.now();
-    let since = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let since = whole_second(&api);
     let until =
         lasting.map(|lasting| SignedDuration::try_from(lasting).and_then(|for_| since.checked_add(for_)));
     let until = until.transpose().map_err(|error| bad(&error))?;
     let by = act.begin(format!("router {name}"), [&*name]).await?;
-    let pause = Pause { router: name, since, until, by: by.masked(&api.view().plan.mask) };
+    let pause = Pause { name, since, until, by: by.masked(&api.view().plan.mask) };
     let _changing = api.pauses.change().await;
     api.pauses.pause(pause.clone()).await?;
     pass_on(&api).await;
@@ -86,6 +83,12 @@ pub(crate) async fn resume(
     Ok(Json(ended.map(resources::pause)))
 }
 
+/// Now, for people.
+pub(super) fn whole_second(api: &Api) -> Timestamp {
+    let now = api.clock.now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
 /// The dispatcher goes by what is recorded now.
 async fn pass_on(api: &Api) {
     api.handle.pause(api.pauses.routers(api.clock.now())).await;
@@ -94,12 +97,5 @@ async fn pass_on(api: &Api) {
 fn known(api: &Api, name: &str) -> HandlerResult<()> {
     let view = api.view();
     let names = view.router_names();
-    if names.contains(name) {
-        return Ok(());
-    }
-    let why = match near_miss(name, names) {
-        Some(meant) => format!("no router has the name {name}; did you mean {meant}?"),
-        None => format!("no router has the name {name}"),
-    };
-    Err(ErrorResponse::new(StatusCode::NOT_FOUND, why))
+    if names.contains(name) { Ok(()) } else { Err(ErrorResponse::no_such("router", name, names)) }
 }

@@ -12,7 +12,6 @@ use herald_overview::job_list::summary;
 use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
-use herald_store::drains::Drain;
 use herald_store::history::{AttemptView, EventPage, EventSummaryView, EventView, JobStatus, JobView};
 use herald_store::pauses::Pause;
 use jiff::Timestamp;
@@ -156,14 +155,14 @@ pub(super) fn node(node: KnownNode) -> NodeResource {
 }
 
 /// The drain of a node.
-pub(super) fn drain(drain: Drain) -> DrainResource {
-    DrainResource { node: drain.node, since: drain.since.to_string(), by: actor(drain.by) }
+pub(super) fn drain(drain: Pause) -> DrainResource {
+    DrainResource { node: drain.name, since: drain.since.to_string(), by: actor(drain.by) }
 }
 
 /// A pause of a router.
 pub(super) fn pause(pause: Pause) -> PauseResource {
     PauseResource {
-        router: pause.router,
+        router: pause.name,
         since: pause.since.to_string(),
         until: time(pause.until),
         by: actor(pause.by),

@@ -88,13 +88,20 @@ async fn of_request(
 /// Asks every router about the event, within a time.
 ///
 /// # Errors
-/// 503: some selector did not answer.
+/// As [`in_turn`].
 pub(super) async fn rehearsed(view: &View, activation: Activation) -> HandlerResult<model::Rehearsal> {
-    let plan = view.plan.clone();
+    in_turn(view, dry_run::of(&view.plan, activation)).await
+}
+
+/// Asks selectors for a person, when few others do, and within a time.
+///
+/// # Errors
+/// 503: some selector did not answer.
+pub(super) async fn in_turn<T>(view: &View, questions: impl Future<Output = T>) -> HandlerResult<T> {
     let work = async {
         // It is never closed.
         let _turn = view.rehearsals.acquire().await;
-        dry_run::of(&plan, activation).await
+        questions.await
     };
     tokio::time::timeout(REHEARSAL, work).await.map_err(|_| {
         let why = format!("the selectors did not all answer within {} s", REHEARSAL.as_secs());

@@ -11,12 +11,11 @@ use herald_remote::DrainedNodes;
 use herald_store::audit::{AuditLog, MemoryAudit};
 use herald_store::changes::Changes;
 use herald_store::damage::Damage;
-use herald_store::drains::Drains;
 use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::idempotency::IdempotencyKeys;
 use herald_store::job_log::JobLogs;
 use herald_store::observed::Observed;
-use herald_store::pauses::Pauses;
+use herald_store::pauses::{PausedKind, Pauses};
 use herald_store::sessions::Sessions;
 use herald_store::store::{JournalStore, OpenError};
 
@@ -40,7 +39,7 @@ pub struct DaemonState {
     /// The routers that are paused.
     pub pauses: Arc<Pauses>,
     /// The nodes that get no new jobs.
-    pub drains: Arc<Drains>,
+    pub drains: Arc<Pauses>,
 }
 
 impl DaemonState {
@@ -69,11 +68,12 @@ impl DaemonState {
         let store = opened.map_err(|error| OpenError(error.to_string()))??;
         remove_logs_of_trimmed_jobs(&store, &logs);
         let mut state = Self::with(Some(Arc::new(store)), logs, &*clock);
-        let pauses = Pauses::open(state.store.clone()).await;
-        state.pauses = Arc::new(pauses.map_err(|error| OpenError(error.to_string()))?);
-        let drains = Drains::open(state.store.clone()).await;
-        state.drains = Arc::new(drains.map_err(|error| OpenError(error.to_string()))?);
-        drained.show(state.drains.current().into_keys());
+        let open = async |kind| {
+            let pauses = Pauses::open(kind, state.store.clone()).await;
+            pauses.map(Arc::new).map_err(|error| OpenError(error.to_string()))
+        };
+        (state.pauses, state.drains) = (open(PausedKind::Routers).await?, open(PausedKind::Nodes).await?);
+        drained.show(state.drains.current(clock.now()).into_keys());
         state.bound_logs(&settings.history);
         Ok(state)
     }

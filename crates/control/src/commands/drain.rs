@@ -10,6 +10,20 @@ use crate::command_output::CommandOutput;
 use crate::model;
 use herald_terminal::human_time;
 
+/// Which node, and why
+#[derive(Debug, Args)]
+struct NodeArguments {
+    #[command(flatten)]
+    daemon: DaemonSocket,
+    /// The node
+    node: String,
+    #[command(flatten)]
+    reason: Reason,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
 /// Drain a node: it gets no new jobs, and those that run there finish
 ///
 /// Jobs that are for it alone wait in the queue; a job for several nodes runs on the others, and waits for it within
@@ -19,14 +33,7 @@ use herald_terminal::human_time;
 #[command(after_help = "Example:\n  heraldd drain web1 --reason 'a new kernel'")]
 pub struct DrainArguments {
     #[command(flatten)]
-    daemon: DaemonSocket,
-    /// The node
-    node: String,
-    #[command(flatten)]
-    reason: Reason,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    of: NodeArguments,
 }
 
 /// Let a drained node get jobs again: what waits for it starts
@@ -34,38 +41,34 @@ pub struct DrainArguments {
 #[command(after_help = "Example:\n  heraldd undrain web1")]
 pub struct UndrainArguments {
     #[command(flatten)]
-    daemon: DaemonSocket,
-    /// The node
-    node: String,
-    #[command(flatten)]
-    reason: Reason,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    of: NodeArguments,
 }
 
 /// Carries it out.
 #[must_use]
 pub fn drain(arguments: &DrainArguments) -> CommandOutput {
-    let node = &arguments.node;
-    let path = arguments.reason.put(format!("/v1/nodes/{}/drain", step(node)));
-    match arguments.daemon.ask(Method::POST, &path, None) {
-        Ok(answer) if arguments.json => CommandOutput::good(answer.to_string()),
-        Ok(_) => CommandOutput::good(format!("{node} is drained; `heraldd undrain {node}` ends that")),
-        Err(failure) => failure,
-    }
+    let node = &arguments.of.node;
+    arguments.of.act("drain", |_| format!("{node} is drained; `heraldd undrain {node}` ends that"))
 }
 
 /// Carries it out.
 #[must_use]
 pub fn undrain(arguments: &UndrainArguments) -> CommandOutput {
-    let node = &arguments.node;
-    let path = arguments.reason.put(format!("/v1/nodes/{}/resume", step(node)));
-    match arguments.daemon.ask(Method::POST, &path, None) {
-        Ok(answer) if arguments.json => CommandOutput::good(answer.to_string()),
-        Ok(Value::Null) => CommandOutput::good(format!("{node} was not drained")),
-        Ok(_) => CommandOutput::good(format!("{node} gets jobs again")),
-        Err(failure) => failure,
+    let node = &arguments.of.node;
+    arguments.of.act("resume", |drain| match drain {
+        Value::Null => format!("{node} was not drained"),
+        _ => format!("{node} gets jobs again"),
+    })
+}
+
+impl NodeArguments {
+    fn act(&self, act: &str, done: impl FnOnce(&Value) -> String) -> CommandOutput {
+        let path = self.reason.put(format!("/v1/nodes/{}/{act}", step(&self.node)));
+        match self.daemon.ask(Method::POST, &path, None) {
+            Ok(answer) if self.json => CommandOutput::good(answer.to_string()),
+            Ok(answer) => CommandOutput::good(done(&answer)),
+            Err(failure) => failure,
+        }
     }
 }
 

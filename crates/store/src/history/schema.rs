@@ -9,6 +9,23 @@ use crate::journal::disk_space;
 use crate::lock::OpenError;
 use crate::permissions;
 
+/// Requests that are carried out once; without a file, a table in memory has the same form.
+pub(crate) const IDEMPOTENCY: &str = "
+-- requests that are carried out once: who sent which key (a digest), what was asked for (a digest), and the response;
+-- without a status it is not known
+CREATE TABLE idempotency (
+    key BLOB PRIMARY KEY,
+    request BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0,
+    status INTEGER,
+    content_type TEXT,
+    location TEXT,
+    body BLOB
+) WITHOUT ROWID;
+CREATE INDEX idempotency_by_time ON idempotency (at, size);
+";
+
 /// Each entry leads from the version that is its index to the next one. Never change an entry that was released.
 const MIGRATIONS: [&str; 10] = [
     "
@@ -119,24 +136,10 @@ CREATE TABLE sessions (
 -- routers that start nothing: since when, until when (NULL is until they are resumed), and by whom, JSON
 CREATE TABLE pauses (router TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, actor TEXT NOT NULL) WITHOUT ROWID;
 ",
+    IDEMPOTENCY,
     "
--- requests that are carried out once: who sent which key (a digest), what was asked for (a digest), and the response;
--- without a status it is not known
-CREATE TABLE idempotency (
-    key BLOB PRIMARY KEY,
-    request BLOB NOT NULL,
-    at INTEGER NOT NULL,
-    size INTEGER NOT NULL DEFAULT 0,
-    status INTEGER,
-    content_type TEXT,
-    location TEXT,
-    body BLOB
-) WITHOUT ROWID;
-CREATE INDEX idempotency_by_time ON idempotency (at, size);
-",
-    "
--- nodes that get no new jobs: since when, and by whom, JSON
-CREATE TABLE drains (node TEXT PRIMARY KEY, since INTEGER NOT NULL, actor TEXT NOT NULL) WITHOUT ROWID;
+-- nodes that are drained, which get no new jobs: as the routers that are paused
+CREATE TABLE drains (node TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER, actor TEXT NOT NULL) WITHOUT ROWID;
 ",
 ];
 

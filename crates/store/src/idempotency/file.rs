@@ -19,21 +19,6 @@ pub(super) struct Bounds {
 
 const BOUNDS: Bounds = Bounds { keys: 10_000, bytes: 16 << 20 };
 
-/// The table, where there is no file.
-pub(super) const TABLE: &str = "
-CREATE TABLE idempotency (
-    key BLOB PRIMARY KEY,
-    request BLOB NOT NULL,
-    at INTEGER NOT NULL,
-    size INTEGER NOT NULL DEFAULT 0,
-    status INTEGER,
-    content_type TEXT,
-    location TEXT,
-    body BLOB
-) WITHOUT ROWID;
-CREATE INDEX idempotency_by_time ON idempotency (at, size);
-";
-
 /// What is known of a key.
 pub(super) enum FoundKey {
     /// Nothing: it is recorded now.

@@ -19,6 +19,7 @@ pub use record::{
 };
 
 use crate::audit::file::with_connection;
+use crate::history::schema;
 use crate::store::JournalStore;
 
 /// The most requests with a key at the same time.
@@ -109,7 +110,7 @@ impl IdempotencyKeys {
                 Some(connection) => connection,
                 none => {
                     let connection = Connection::open_in_memory()?;
-                    connection.execute_batch(file::TABLE)?;
+                    connection.execute_batch(schema::IDEMPOTENCY)?;
                     none.insert(connection)
                 }
             };

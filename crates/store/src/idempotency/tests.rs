@@ -108,7 +108,7 @@ async fn one_in_progress_is_not_carried_out_again() {
 #[test]
 fn the_oldest_keys_give_way() {
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(file::TABLE).unwrap();
+    connection.execute_batch(schema::IDEMPOTENCY).unwrap();
     for n in 0..40_u8 {
         let row = rusqlite::params![[n], n];
         connection
