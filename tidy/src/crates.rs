@@ -112,6 +112,21 @@ const ARROWS: &[Arrows] = &[
     Arrows { from: "crates/local-jobs", product: &["crates/base", "herald-core", "crates/exec"], tests: &[] },
     // It carries out jobs, which are core's, with the client of net.
     Arrows { from: "crates/http-jobs", product: &["crates/base", "herald-core", "crates/net"], tests: &[] },
+    // It is a trigger, which is core's; it takes requests.
+    Arrows {
+        from: "crates/http-trigger",
+        product: &[
+            "crates/base",
+            "crates/config",
+            "herald-core",
+            "crates/net",
+            "crates/remote",
+            "crates/requests",
+            "crates/tls-options",
+            "crates/webhook",
+        ],
+        tests: &[],
+    },
     // It sends the mails of jobs, which are core's. Its tests speak to an SMTP server.
     Arrows {
         from: "crates/notices",
@@ -348,6 +363,7 @@ mod tests {
             }
             let may_know_core = [
                 "crates/http-jobs",
+                "crates/http-trigger",
                 "crates/local-jobs",
                 "crates/metrics",
                 "crates/notices",

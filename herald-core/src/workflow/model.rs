@@ -63,8 +63,8 @@ impl Workflow {
     }
 
     /// The routes that an event of this trigger can match, in the order in which they were written: those that are not
-    /// among them it cannot match, and nobody is asked about them. With an index, the cost depends on how many are among
-    /// them, and on how many different places in the event the others look at.
+    /// among them it cannot match, and nobody is asked about them. With an index, the cost depends on how many are
+    /// among them, and on how many different places in the event the others look at.
     #[must_use]
     pub fn candidates(&self, trigger: &str, event: &TriggerParam) -> Vec<Arc<Route>> {
         let routes = self.routes(trigger);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// What the option may hold.
-pub(super) fn spec() -> OptionSpec {
+pub(crate) fn spec() -> OptionSpec {
     let new = OptionSpec::new;
     let basic = vec![
         new("user", OptionKind::Text, "The user.").required(),
@@ -102,7 +102,7 @@ struct HmacOptions {
 }
 
 /// Reads the option, whose parts are checked already.
-pub(super) fn read(auth: &Value) -> Result<Auth, CheckError> {
+pub(crate) fn read(auth: &Value) -> Result<Auth, CheckError> {
     let given: AuthOptions =
         serde_json::from_value(auth.clone()).map_err(|error| CheckError::new(error.to_string()))?;
     let ways = [given.token.is_some(), given.basic.is_some(), given.hmac.is_some(), given.provider.is_some()];

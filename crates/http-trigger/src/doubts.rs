@@ -11,7 +11,7 @@ use herald_tls_options as tls;
 const SHORT: usize = 16;
 
 /// By its options; paths begin there.
-pub(super) fn of(options: &Options) -> Vec<Problem> {
+pub(crate) fn of(options: &Options) -> Vec<Problem> {
     let doubts = tls::listener_doubts(options);
     doubts.into_iter().chain(open_to_others(options)).chain(short_secrets(options)).collect()
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{auth, options};
 
 /// What somebody who has seen one signed request could change in it.
-pub(super) fn doubts(given: &Options) -> Vec<Problem> {
+pub(crate) fn doubts(given: &Options) -> Vec<Problem> {
     let auth = given.0.get("auth").and_then(|auth| auth::read(auth).ok());
     if !auth.as_ref().is_some_and(Auth::signs) {
         return Vec::new();

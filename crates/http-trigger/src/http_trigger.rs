@@ -22,21 +22,24 @@ use herald_tls_options::TlsListener;
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 /// An `http` trigger.
-pub(super) struct HttpTrigger {
-    pub(super) listen_addresses: Vec<ListenAddress>,
-    pub(super) tls: Option<TlsListener>,
-    pub(super) path: Option<Pattern>,
-    pub(super) check: Arc<RequestCheck>,
-    pub(super) limits: ServeOptions,
+pub struct HttpTrigger {
+    pub(crate) listen_addresses: Vec<ListenAddress>,
+    pub(crate) tls: Option<TlsListener>,
+    pub(crate) path: Option<Pattern>,
+    pub(crate) check: Arc<RequestCheck>,
+    pub(crate) limits: ServeOptions,
     /// What `prepare` bound, for `run`.
-    pub(super) held: Mutex<Vec<ListenerUse<Mounts>>>,
+    pub(crate) held: Mutex<Vec<ListenerUse<Mounts>>>,
     /// Where it listens, or the trigger before it that ends with a reload; in the order of the addresses.
-    pub(super) listeners: Mutex<Vec<Weak<HttpListener>>>,
+    pub(crate) listeners: Mutex<Vec<Weak<HttpListener>>>,
 }
 
 impl HttpTrigger {
-    /// Reads the options.
-    pub(super) fn new(options: &Options, context: &Context) -> Result<Self, ComponentError> {
+    /// Reads the options, which were checked against the description.
+    ///
+    /// # Errors
+    /// [`ComponentError`]: what the description cannot say about them, such as a file that cannot be read.
+    pub fn new(options: &Options, context: &Context) -> Result<Self, ComponentError> {
         let given = HttpOptions::of(options)?;
         let tcp = given.tcp.map(|(host, port)| ListenAddress::Tcp(host, port));
         let unix = given.unix.map(|(path, mode)| ListenAddress::Unix(path, mode));
@@ -59,7 +62,7 @@ impl HttpTrigger {
     }
 
     /// A trigger of this type, if it is one.
-    pub(super) fn of<'a>(trigger: &'a (dyn Trigger + 'static)) -> Option<&'a Self> {
+    pub(crate) fn of<'a>(trigger: &'a (dyn Trigger + 'static)) -> Option<&'a Self> {
         let trigger: &dyn Any = trigger;
         trigger.downcast_ref()
     }

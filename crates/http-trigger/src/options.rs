@@ -34,7 +34,7 @@ const RESPOND_TIMEOUT: Duration = Duration::from_secs(30);
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Adds all options to the description, in the order in which they are documented.
-pub(super) fn add_to(description: Description) -> Description {
+pub(crate) fn add_to(description: Description) -> Description {
     listening()
         .into_iter()
         .chain(checking())
@@ -167,7 +167,7 @@ fn answering() -> Vec<OptionSpec> {
     ]
 }
 
-pub(super) fn check_max_body(size: &Value) -> Result<(), CheckError> {
+pub(crate) fn check_max_body(size: &Value) -> Result<(), CheckError> {
     match unit::size(size)? {
         0 => Err("it must be at least 1".to_owned().into()),
         1..=MOST_BODY => Ok(()),
@@ -199,7 +199,7 @@ fn networks(given: &Value) -> Result<Vec<Network>, CheckError> {
         .collect()
 }
 
-pub(super) fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
+pub(crate) fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
     let names = texts(given);
     if names.is_empty() {
         return Err(CheckError::new("name at least one method"));
@@ -217,16 +217,16 @@ pub(super) fn methods(given: &Value) -> Result<Vec<Method>, CheckError> {
 }
 
 /// The options, read.
-pub(super) struct HttpOptions {
+pub(crate) struct HttpOptions {
     /// Host and port.
-    pub(super) tcp: Option<(String, u16)>,
+    pub(crate) tcp: Option<(String, u16)>,
     /// Path and permissions.
-    pub(super) unix: Option<(PathBuf, u32)>,
-    pub(super) allowed_hosts: Vec<String>,
-    pub(super) max_body: u64,
-    pub(super) dedup_window: Duration,
-    pub(super) path: Option<Pattern>,
-    pub(super) web: Option<Web>,
+    pub(crate) unix: Option<(PathBuf, u32)>,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) max_body: u64,
+    pub(crate) dedup_window: Duration,
+    pub(crate) path: Option<Pattern>,
+    pub(crate) web: Option<Web>,
 }
 
 /// The options that make a trigger more than it is without them.
@@ -259,7 +259,7 @@ struct Plain {
 
 impl HttpOptions {
     /// Reads them.
-    pub(super) fn of(options: &herald_core::spec::Options) -> Result<Self, ComponentError> {
+    pub(crate) fn of(options: &herald_core::spec::Options) -> Result<Self, ComponentError> {
         let plain: Plain = options.parse()?;
         let list = |name: &str| options.0.get(name).map(texts).unwrap_or_default();
         let ListenerOptions { host, port, has_port, unix_socket, unix_socket_mode } =

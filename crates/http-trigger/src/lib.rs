@@ -1,4 +1,5 @@
-//! `http`: fires when somebody sends a request: a JSON object, or a web hook.
+//! The trigger `http`: it fires when somebody sends a request, a JSON object or a web hook. Its options, who may send
+//! to it, where it listens, and trials with recorded requests; the daemon gives it its name.
 
 mod auth;
 mod doubts;
@@ -8,23 +9,16 @@ mod options;
 mod recorded;
 mod unsigned;
 
-use std::sync::Arc;
+use herald_core::spec::Description;
 
-use herald_core::spec::{Description, TriggerType};
-
-use http_trigger::HttpTrigger;
-pub use http_trigger::{Clash, clashes, path_of};
+pub use http_trigger::{Clash, HttpTrigger, clashes, path_of};
 pub use options::PORT;
 pub use recorded::{NoEvent, dry_run};
 
-/// The component type `http`.
+/// Its description, with what is doubtful about its options.
 #[must_use]
-pub fn component() -> TriggerType {
-    let description = describe()
-        .doubts(|options| doubts::of(options).into_iter().chain(unsigned::doubts(options)).collect());
-    TriggerType::with_context(description, |options, context| {
-        Ok(Arc::new(HttpTrigger::new(options, context)?))
-    })
+pub fn description() -> Description {
+    describe().doubts(|options| doubts::of(options).into_iter().chain(unsigned::doubts(options)).collect())
 }
 
 fn describe() -> Description {

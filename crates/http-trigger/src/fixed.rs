@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 /// What the option may hold.
-pub(super) fn spec() -> OptionSpec {
+pub(crate) fn spec() -> OptionSpec {
     let new = OptionSpec::new;
     let words = || {
         vec![
@@ -51,6 +51,6 @@ fn check_headers(headers: &Value) -> Result<(), CheckError> {
 }
 
 /// Reads the option, whose parts are checked already.
-pub(super) fn read(given: &Value) -> Result<Fixed, CheckError> {
+pub(crate) fn read(given: &Value) -> Result<Fixed, CheckError> {
     serde_json::from_value(given.clone()).map_err(|error| CheckError::new(error.to_string()))
 }
