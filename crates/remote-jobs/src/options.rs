@@ -283,7 +283,8 @@ fn strategy_option() -> OptionSpec {
             "offline",
             OptionKind::OneOf(&["fail", "skip", "wait"]),
             "A node that is offline: the job fails there, is not run there, or waits for it within its `timeout`. On one that \
-             is not trusted, or does not trust us, it always fails.",
+             is not trusted, or does not trust us, it always fails. On one that is drained it is not run, or waits for \
+             it with `wait`.",
         )
         .default("fail"),
     ];

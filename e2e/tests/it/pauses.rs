@@ -70,9 +70,9 @@ fn a_pause_with_an_end_ends_by_itself_and_only_operators_pause() {
     let daemon = Daemon::start(&place, CONFIG);
     daemon.wait_for(&["heraldd is ready"]);
     for (arguments, expected) in [
-        (vec!["pause", "bakup"], "did you mean backup?"),
+        (vec!["pause", "bakup"], "did you mean \"backup\"?"),
         (vec!["pause", "backup", "--for", "soon"], "for: "),
-        (vec!["resume", "nothing"], "no router has the name nothing"),
+        (vec!["resume", "nothing"], "there is no router \"nothing\""),
     ] {
         let (code, said) = heraldd(&place, &arguments);
         assert!(code != Some(0) && said.contains(expected), "{arguments:?}: {said}");

@@ -26,9 +26,9 @@ struct NodeArguments {
 
 /// Drain a node: it gets no new jobs, and those that run there finish
 ///
-/// Jobs that are for it alone wait in the queue; a job for several nodes runs on the others, and waits for it within
-/// its timeout (with `offline: skip` it is left out). To a deployment it is away. Jobs that a runner takes from a queue
-/// by itself go on. A drain outlives a restart of the daemon.
+/// Jobs that are for it alone wait in the queue; a job for several nodes runs on the others and leaves it out (with
+/// `offline: wait` it waits for it, within its timeout). To a deployment it is away. Jobs that a runner takes from a
+/// queue by itself go on. A drain outlives a restart of the daemon.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  heraldd drain web1 --reason 'a new kernel'")]
 pub struct DrainArguments {

@@ -48,7 +48,7 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// To these nodes, in this order. One that is drained gets a job once it is not any more, after the others.
+    /// To these nodes, in this order. One that is drained is left out, or waited for, after the others.
     #[must_use]
     pub fn new(
         settings: Arc<RemoteSettings>,
@@ -177,6 +177,7 @@ impl<'a> RolloutAttempt<'a> {
             hide_secrets: &*self.hide_secrets,
             log: &log,
             drained: &self.rollout.drained,
+            is_single: self.rollout.nodes.len() == 1,
             deadline: Instant::now() + settings.timeout,
         };
         let rest = wave.canaries(&targets, &mut results).await;

@@ -44,6 +44,8 @@ pub(super) struct Wave<'a> {
     pub(super) hide_secrets: &'a dyn HideSecrets,
     pub(super) log: &'a DispatchLog,
     pub(super) drained: &'a DrainedNodes,
+    /// Whether the job is for one node alone.
+    pub(super) is_single: bool,
     pub(super) deadline: Instant,
 }
 
@@ -151,13 +153,19 @@ impl Wave<'_> {
         }
     }
 
-    /// A drained node gets the job once it is resumed, within the deadline, or not at all where absent nodes are left
-    /// out. The error is how it ended there.
+    /// A drained node is left out of a job for several nodes, which must not hold its place for days. It gets the job
+    /// once it is resumed, within the deadline, where the strategy is to wait, and where it was drained just before the
+    /// job for it alone was sent. The error is how it ended there.
     async fn wait_until_released(&self, name: &str) -> Result<(), NodeResult> {
         if !self.drained.has(name) {
             return Ok(());
         }
-        if self.strategy.offline == OfflinePolicy::Skip {
+        let waits = match self.strategy.offline {
+            OfflinePolicy::Fail => self.is_single,
+            OfflinePolicy::Skip => false,
+            OfflinePolicy::Wait => true,
+        };
+        if !waits {
             return Err(NodeResult::skipped(name, Err(RunnerFailure::failed(DRAINED.to_owned()))));
         }
         tracing::info!(job_id = &*self.key.job_id, node = name, "node drained; the job waits for it");

@@ -305,19 +305,27 @@ async fn the_next_node_is_canary_where_one_is_skipped() {
 
 /// A `/` is where the drained node is resumed.
 #[tokio::test]
-async fn a_drained_node_gets_its_job_when_it_is_resumed_and_others_before_it() {
+async fn a_drained_node_is_left_out_or_waited_for_and_the_others_come_first() {
     let folder = tempfile::tempdir().unwrap();
     for (strategy, drained, before, after, ends) in [
-        (json!({}), vec!["n1"], "n2 n3", "n1", "succeeded succeeded succeeded"),
-        (json!({"max_parallel": 1}), vec!["n1"], "n2 n3", "n1", "succeeded succeeded succeeded"),
+        (json!({"offline": "wait"}), vec!["n1"], "n2 n3", "n1", "succeeded succeeded succeeded"),
+        (
+            json!({"offline": "wait", "max_parallel": 1}),
+            vec!["n1"],
+            "n2 n3",
+            "n1",
+            "succeeded succeeded succeeded",
+        ),
         // Another node is the canary.
         (
-            json!({"max_parallel": 1, "canary": 1}),
+            json!({"offline": "wait", "max_parallel": 1, "canary": 1}),
             vec!["n1", "n2"],
             "n3",
             "n1 n2",
             "succeeded succeeded succeeded",
         ),
+        (json!({}), vec!["n1"], "n2 n3", "", "skipped succeeded succeeded"),
+        (json!({"max_parallel": 1, "canary": 1}), vec!["n1", "n2"], "n3", "", "skipped skipped succeeded"),
         (json!({"offline": "skip"}), vec!["n2"], "n1 n3", "", "succeeded skipped succeeded"),
         (json!({"offline": "skip", "canary": 1}), vec!["n1"], "n2 n3", "", "skipped succeeded succeeded"),
     ] {

@@ -23,7 +23,8 @@ heartbeat: 300ms
 trigger: {{one: {{type: cron, cron: '@yearly'}}, all: {{type: cron, cron: '@yearly'}}}}
 executor:
   first: {{type: http_remote, data_dir: '@DIR@/data', nodes: [n1]}}
-  fleet: {{type: http_remote, data_dir: '@DIR@/data', nodes: [n1, n2, n3], strategy: {{max_parallel: 1}}}}
+  fleet:
+    {{type: http_remote, data_dir: '@DIR@/data', nodes: [n1, n2, n3], strategy: {{max_parallel: 1, offline: wait}}}}
 router:
   one: {{trigger: one, selector: all, task: {{job: first}}, job_param: {script}}}
   all: {{trigger: all, selector: all, task: {{job: fleet}}, job_param: {script}}}
@@ -75,8 +76,8 @@ fn a_drained_node_gets_nothing_new_over_a_restart_until_it_is_resumed() {
     until("the first job", || (nodes.ran() == [1, 0, 0]).then_some(()));
     nodes.says(&["drain", "n1", "--reason", "a new kernel"], 0, "n1 is drained");
     for (arguments, code, what) in [
-        (&["drain", "n11"][..], 4, "did you mean n1"),
-        (&["undrain", "x"], 4, "no node has the name x"),
+        (&["drain", "n11"][..], 4, "did you mean \"n1\"?"),
+        (&["undrain", "x"], 4, "there is no node \"x\""),
         (&["undrain", "n2"], 0, "n2 was not drained"),
         (&["status"], 0, "node n1, since"),
         (&["nodes"], 0, ", drained"),
