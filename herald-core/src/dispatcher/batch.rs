@@ -21,6 +21,10 @@ pub(super) enum Act {
     Log(Arc<Job>, Verdict),
     LogRetry(Arc<Job>, Verdict, Duration),
     Reply(oneshot::Sender<Result<Name, Refused>>, Name),
+    /// A job that waited is over because somebody wanted that.
+    Cancelled(oneshot::Sender<Result<bool, JournalError>>),
+    /// An event is taken back.
+    Withdrawn(oneshot::Sender<bool>),
 }
 
 /// What is done once the records of a turn stand.

@@ -211,6 +211,10 @@ impl Engine {
                     }
                     Act::LogRetry(job, verdict, wait) => self.reporter.log_retry(&job, &verdict, wait),
                     Act::Reply(reply, id) => drop(reply.send(Ok(id))),
+                    Act::Cancelled(reply) => drop(reply.send(Ok(true))),
+                    Act::Withdrawn(reply) => {
+                        let _ = reply.send(true);
+                    }
                 }
             }
         }

@@ -262,12 +262,8 @@ impl Engine {
                 self.apply(&job_id, lifecycle::JobEvent::Finish { attempt, outcome });
             }
             Event::Lose { event_id, why } => self.lose_event(&event_id, &why),
-            Event::Withdraw { event_id, why, reply } => drop(reply.send(self.withdraw(&event_id, &why))),
-            Event::Cancel { job_id, why, by, reply } => {
-                let found = self.board.jobs.get_mut(&job_id).map(|entry| entry.cancelled_by = by).is_some();
-                self.apply(&job_id, lifecycle::JobEvent::Cancel(why));
-                let _ = reply.send(found);
-            }
+            Event::Withdraw { event_id, why, reply } => self.withdraw(&event_id, &why, reply),
+            Event::Cancel(cancellation) => self.cancel(cancellation),
             Event::Replace { plan, limits, reply } => {
                 self.plan = plan;
                 self.limits = limits;

@@ -15,6 +15,7 @@ use crate::event::actor::Actor;
 use crate::event::arrivals::Awaited;
 use crate::event::position::Cursor;
 use crate::job::Job;
+use crate::journal::JournalError;
 use crate::plan::{Limits, Plan};
 use crate::workflow::Route;
 
@@ -32,8 +33,8 @@ pub(super) enum Event {
     Answered(Answered),
     /// An executor is through with an attempt.
     Finished { job_id: Name, attempt: u32, outcome: Outcome },
-    /// Somebody wants a job to end; the reply says whether there was one to end.
-    Cancel { job_id: Name, why: String, by: Option<Arc<Actor>>, reply: oneshot::Sender<bool> },
+    /// Somebody wants a job to end.
+    Cancel(Cancellation),
     /// An event is not ours any more: its jobs end as lost.
     Lose { event_id: Name, why: String },
     /// An event is taken back if none of its jobs has started; the reply says whether it was.
@@ -52,6 +53,16 @@ pub(super) enum Event {
     Ask { reply: oneshot::Sender<DispatcherStatus> },
     /// Tell when nothing waits and nothing runs.
     WhenIdle { reply: oneshot::Sender<()> },
+}
+
+/// A job is to end.
+pub(super) struct Cancellation {
+    pub(super) job_id: Name,
+    pub(super) why: String,
+    /// Who wants that, where it is known.
+    pub(super) by: Option<Arc<Actor>>,
+    /// Whether there was a job to end.
+    pub(super) reply: oneshot::Sender<Result<bool, JournalError>>,
 }
 
 /// How things stand.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::engine::Engine;
 use crate::component::executor::{Failure, FailureKind, Outcome};
 use crate::event::activation::{Activation, LOST, Name};
-use crate::job::lifecycle::{JobEvent, State};
+use crate::job::lifecycle::JobEvent;
 
 impl Engine {
     /// Ends the jobs of an event that is not ours any more, those of a selector that has not answered yet as well.
@@ -26,25 +26,6 @@ impl Engine {
         if let Some(why) = activation.trigger_param.lookup(LOST).and_then(Value::as_str) {
             self.lost_events.insert(activation.event_id.clone(), why.to_owned());
         }
-    }
-
-    /// Takes an event back, if none of its jobs has started. One whose selectors have not all answered stays.
-    pub(super) fn withdraw(&mut self, event_id: &Name, why: &str) -> bool {
-        let is_answered = |(event, _): &(Arc<Activation>, _)| event.event_id == *event_id;
-        if self.board.answers.awaits(event_id) || self.answered.iter().any(is_answered) {
-            return false;
-        }
-        let of_event = self.board.jobs.iter().filter(|(_, entry)| entry.job.trigger_id == *event_id);
-        let jobs: Vec<(Name, bool)> = of_event
-            .map(|(id, entry)| (id.clone(), matches!(entry.state, State::Queued { attempt: 1 })))
-            .collect();
-        if jobs.is_empty() || jobs.iter().any(|(_, is_new)| !is_new) {
-            return false;
-        }
-        for (id, _) in &jobs {
-            self.apply(id, JobEvent::Reject(why.to_owned()));
-        }
-        true
     }
 
     pub(super) fn lose_job(&mut self, id: &Name, why: &str) {

@@ -5,6 +5,7 @@ mod arrival;
 mod ask;
 mod batch;
 mod board;
+mod cancel;
 mod commit;
 mod ending;
 mod engine;
@@ -47,12 +48,12 @@ use crate::event::arrivals::{Arrivals, Awaited, LastArrival};
 use crate::event::position::{Cursor, Position};
 use crate::event::watch::EventProgress;
 use crate::job::Job;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalError};
 use crate::plan::{Limits, Plan};
 use crate::value::param::Params;
 use engine::Engine;
 pub use event::DispatcherStatus;
-use event::Event;
+use event::{Cancellation, Event};
 pub use explain::{Explained, ExplainedDecision, explain};
 pub use fill::JobParamError;
 pub use paused::PausedRouters;
@@ -63,6 +64,8 @@ pub use setup::Setup;
 
 /// Events on their way to the loop; senders wait past that.
 const CHANNEL: usize = 1024;
+/// How long the end of a job that waits may take to be recorded before it counts as failed.
+const LONGEST_RECORDING: Duration = Duration::from_secs(10);
 
 /// A running dispatcher. Dropping it ends the loop at once; [`Dispatcher::stop`] ends it cleanly.
 pub struct Dispatcher {
@@ -126,12 +129,25 @@ impl Drop for Dispatcher {
 }
 
 impl Handle {
-    /// Ends a job, waiting or running. Returns whether there was one of this id. `by`: who wants that, where it is
-    /// known.
-    pub async fn cancel(&self, job_id: &str, why: &str, by: Option<Arc<Actor>>) -> bool {
+    /// Ends a job: one that waits before this returns, as durable as the journal; one that runs is asked to end.
+    /// Returns whether there was one of this id. `by`: who wants that, where it is known.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the end of a job that waits cannot be recorded, or was not within 10 s.
+    pub async fn cancel(
+        &self,
+        job_id: &str,
+        why: &str,
+        by: Option<Arc<Actor>>,
+    ) -> Result<bool, JournalError> {
         let (reply, answer) = oneshot::channel();
-        let event = Event::Cancel { job_id: job_id.into(), why: why.to_owned(), by, reply };
-        self.events.send(event).await.is_ok() && answer.await.unwrap_or(false)
+        let stopping = || JournalError(Refused::Stopping.to_string());
+        let cancellation = Cancellation { job_id: job_id.into(), why: why.to_owned(), by, reply };
+        self.events.send(Event::Cancel(cancellation)).await.map_err(|_| stopping())?;
+        match tokio::time::timeout(LONGEST_RECORDING, answer).await {
+            Ok(answered) => answered.unwrap_or_else(|_| Err(stopping())),
+            Err(_) => Err(JournalError("it takes too long".to_owned())),
+        }
     }
 
     /// Goes by another plan from now on. Jobs that exist keep what they have.

@@ -4,19 +4,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use herald_core::activation::{EventSink, Name, NewEvent};
 use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::herald::Herald;
 use herald_core::journal::{Journal, JournalError, Record, Records};
 use herald_core::param::Params;
+use herald_core::plan::Limits;
+use herald_core::watch::Watch;
 use herald_core::workflow::Router;
 use serde_json::json;
 
-use crate::doubles::{Worker, Yes, activate};
+use crate::doubles::{Worker, Yes, activate, params};
+use crate::ending::until;
 use crate::triggers::Quiet;
 
 /// Outlives the process, and remembers what was written together.
 #[derive(Clone, Default)]
-struct Writes(Arc<Mutex<Vec<String>>>);
+struct Writes {
+    together: Arc<Mutex<Vec<String>>>,
+    newest_job: Arc<Mutex<Option<Name>>>,
+}
 
 #[async_trait]
 impl Journal for Writes {
@@ -30,7 +37,12 @@ impl Journal for Writes {
             Record::AttemptEnded { .. } | Record::Reached(_) => "other",
         });
         let names: Vec<&str> = names.collect();
-        self.0.lock().unwrap().push(names.join(" "));
+        self.together.lock().unwrap().push(names.join(" "));
+        for record in records.iter() {
+            if let Record::Queued { job, .. } = record {
+                *self.newest_job.lock().unwrap() = Some(job.id.clone());
+            }
+        }
         Ok(())
     }
 
@@ -107,7 +119,7 @@ async fn records_that_nobody_waits_for_wait_for_company() {
         }
         activate(handle, json!({})).await;
         handle.idle().await;
-        assert_eq!(*writes.0.lock().unwrap(), expected, "{executor} {is_read}");
+        assert_eq!(*writes.together.lock().unwrap(), expected, "{executor} {is_read}");
         running.stop(Duration::ZERO).await;
     }
 }
@@ -120,8 +132,41 @@ async fn nothing_waits_longer_for_company_than_it_may() {
     let running = herald.journal(Arc::new(writes.clone())).start().await.unwrap();
     activate(running.handle(), json!({})).await;
     tokio::time::sleep(Duration::from_millis(1)).await;
-    assert_eq!(writes.0.lock().unwrap().len(), 1);
+    assert_eq!(writes.together.lock().unwrap().len(), 1);
     tokio::time::sleep(Duration::from_millis(3)).await;
-    assert_eq!(writes.0.lock().unwrap().len(), 2);
+    assert_eq!(writes.together.lock().unwrap().len(), 2);
+    running.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_said_to_be_cancelled_or_taken_back_is_recorded() {
+    let (writes, worker) = (Writes::default(), Worker::default());
+    let herald = Herald::new().trigger("t", Quiet).selector("yes", Yes).executor("work", worker.clone());
+    let herald = herald.router(Router::new("r", "t", "yes").task("k", "work"));
+    let limits = Limits { max_jobs: 1, ..Limits::default() };
+    let running = herald.limits(limits).journal(Arc::new(writes.clone())).start().await.unwrap();
+    let handle = running.handle();
+    let ends = || {
+        let written = writes.together.lock().unwrap().join(" ");
+        written.split(' ').filter(|name| *name == "ended").count()
+    };
+    let first = activate(handle, json!({"sleep": 60_000})).await;
+    until(&worker, "start r/k", 1).await;
+    for (n, is_cancelled) in [true, false].into_iter().enumerate() {
+        let watch = Watch::new();
+        let event = NewEvent { watch: Some(watch.clone()), ..NewEvent::new("t".into(), params(json!({}))) };
+        let event_id = handle.accept_event(event).await.unwrap();
+        watch.matched().await;
+        // Its record waits for company.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let job_id = writes.newest_job.lock().unwrap().clone().unwrap();
+        if is_cancelled {
+            assert_eq!(handle.cancel(&job_id, "enough", None).await, Ok(true));
+        } else {
+            assert!(handle.withdraw(event_id, "given back".to_owned()).await);
+        }
+        assert_eq!(ends(), n + 1, "a crash now starts nothing");
+    }
+    assert!(!handle.withdraw(first.into(), "given back".to_owned()).await, "it runs");
     running.stop(Duration::ZERO).await;
 }

@@ -25,7 +25,7 @@ async fn started(worker: &Worker, max_jobs: usize) -> herald_core::herald::Runni
         .unwrap()
 }
 
-async fn until(worker: &Worker, line: &str, times: usize) {
+pub(crate) async fn until(worker: &Worker, line: &str, times: usize) {
     while worker.diary.count(line) < times {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -40,10 +40,10 @@ async fn cancel_ends_a_running_job_and_a_waiting_one() {
     until(&worker, "start r/k", 1).await;
     let first = worker.seen.lock().unwrap()[0]["id"].as_str().unwrap().to_owned();
     activate(handle, json!({})).await;
-    assert!(handle.cancel(&first, "by hand", None).await);
+    assert_eq!(handle.cancel(&first, "by hand", None).await, Ok(true));
     until(&worker, "stopped r/k", 1).await;
     handle.idle().await;
-    assert!(!handle.cancel(&first, "by hand", None).await, "it has ended");
+    assert_eq!(handle.cancel(&first, "by hand", None).await, Ok(false), "it has ended");
     assert_eq!(worker.diary.count("end r/k"), 1);
 }
 

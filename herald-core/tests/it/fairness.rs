@@ -314,7 +314,7 @@ async fn run_mix(mix: Vec<Mixed>, places: usize) -> (Worker, Arc<MemoryJournal>)
                 Record::Queued { job, .. } => Some(job.id.to_string()),
                 _ => None,
             });
-            handle.cancel(&newest.unwrap_or_default(), "enough", None).await;
+            let _ = handle.cancel(&newest.unwrap_or_default(), "enough", None).await;
         }
     }
     handle.idle().await;

@@ -97,7 +97,7 @@ async fn a_cancelled_wait_gives_its_place_to_the_next_one() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(flaky.noted(), [[0, 0, 1]]);
     let first = flaky.jobs.lock().unwrap()[0].clone();
-    assert!(handle.cancel(&first, "enough", None).await);
+    assert_eq!(handle.cancel(&first, "enough", None).await, Ok(true));
     handle.idle().await;
     assert_eq!(flaky.noted(), [[0, 0, 1], [0, 1, 1]]);
     // The place is there once, not twice.

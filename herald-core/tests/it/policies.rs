@@ -84,7 +84,7 @@ async fn only_the_ends_that_it_names_are_tried_again_and_a_cancel_ends_the_wait(
     bench.post(json!({"fail": "no"})).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let id = bench.worker.seen.lock().unwrap()[0]["id"].as_str().unwrap().to_owned();
-    assert!(bench.running.handle().cancel(&id, "enough", None).await);
+    assert_eq!(bench.running.handle().cancel(&id, "enough", None).await, Ok(true));
     assert_eq!((bench.ends().await, bench.started()), (vec!["cancelled"], 1));
 }
 

@@ -56,7 +56,13 @@ pub(crate) async fn cancel(
         Err(_) => None,
     };
     let by = act.begin(format!("job {id}"), router.as_deref()).await?;
-    if api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await {
+    let found = api.handle.cancel(&id, "it was cancelled through the API", Some(by)).await;
+    let unrecorded = |error| {
+        let why =
+            format!("the end of the job cannot be recorded, so it is not cancelled for certain: {error}");
+        ErrorResponse::later(StatusCode::SERVICE_UNAVAILABLE, why)
+    };
+    if found.map_err(unrecorded)? {
         return Ok((StatusCode::ACCEPTED, Json(model::Cancelling { job_id: id })));
     }
     match api.history.job(&id).await? {
