@@ -16,9 +16,9 @@ use crate::workflow::Route;
 /// Questions that are asked again for one explanation. With more routers, name the one that is meant.
 const MOST_ASKED: usize = 1000;
 /// How long the questions of one explanation take together, about.
-const LONGEST: Duration = Duration::from_secs(5);
-/// Questions after which others have their turn on the thread.
-const ASKED_AT_ONCE: usize = 100;
+const LONGEST: Duration = Duration::from_secs(2);
+/// After so long others have their turn on the thread.
+const TURN: Duration = Duration::from_millis(2);
 
 /// What the selectors said about an event.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ pub async fn explain(
     let mut recorded: HashMap<(Name, Name), Decision> = order.iter().cloned().zip(recorded).collect();
     let is_meant = |name: &Name| router.is_none_or(|router| **name == *router);
     let mut explained = Explained::default();
-    let (mut asked, until) = (0, Instant::now() + LONGEST);
+    let (mut asked, until, mut turn) = (0, Instant::now() + LONGEST, Instant::now());
     for route in plan.workflow.routes(&activation.trigger).iter().filter(|route| is_meant(&route.router)) {
         if let Some(decision) = recorded.remove(&(route.router.clone(), route.task.clone())) {
             explained.decisions.push(ExplainedDecision::recorded(decision));
@@ -77,8 +77,9 @@ pub async fn explain(
             let decision = ask_again(plan, activation, route).await;
             explained.decisions.push(ExplainedDecision { decision, asked_again: true });
             asked += 1;
-            if asked % ASKED_AT_ONCE == 0 {
+            if turn.elapsed() >= TURN {
                 tokio::task::yield_now().await;
+                turn = Instant::now();
             }
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use herald_core::activation::{EventSink, INTERNAL, NewEvent};
+use herald_core::activation::{Activation, EventSink, INTERNAL, NewEvent};
 use herald_core::dispatcher::{Explained, explain};
+use herald_store::history::EventView;
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -33,16 +34,25 @@ pub(crate) async fn one(
 ) -> HandlerResult<Json<model::EventResource>> {
     let mut event = api.history.event(&id).await?.ok_or_else(|| ErrorResponse::unknown("event", &id))?;
     let recorded = std::mem::take(&mut event.decisions);
-    // What was sealed with another key cannot be asked about again.
-    let past = api.history.activation(&event.id).await.ok().flatten();
-    let explained = match past.filter(|_| event.routed_at.is_some()) {
-        Some(past) => {
-            let (view, past) = (api.view(), Arc::new(past));
-            in_turn(&view, explain(&view.plan, &past, recorded, query.router.as_deref())).await?
-        }
-        None => Explained::recorded(recorded),
+    let explained = if event.routed_at.is_some() {
+        let (view, past) = (api.view(), Arc::new(shown(&event)));
+        in_turn(&view, explain(&view.plan, &past, recorded, query.router.as_deref())).await?
+    } else {
+        Explained::recorded(recorded)
     };
     Ok(Json(resources::event(event, explained)))
+}
+
+/// A past event as it may be seen: what selectors say about it then shows no secret, not even one that the
+/// configuration of now does not have any more.
+fn shown(event: &EventView) -> Activation {
+    Activation {
+        event_id: event.id.clone(),
+        trigger: event.trigger.clone(),
+        trigger_param: Arc::new(event.trigger_param.clone().into()),
+        chain_depth: event.chain_depth,
+        by: event.by.clone().map(Arc::new),
+    }
 }
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -140,5 +150,48 @@ pub(crate) async fn activate(
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),
         Err(refused) => Err(rejected(&refused)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_core::clock::SystemClock;
+    use herald_core::journal::{Journal, Record, Records};
+    use herald_core::secret::Mask;
+    use herald_store::history::MemoryHistory;
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::super::tests::{api_of, get};
+    use super::*;
+
+    #[tokio::test]
+    async fn an_explanation_shows_no_secret_that_the_configuration_had_before() {
+        let config = "selector: {m: {type: match_map}}
+trigger: {hook: {type: cron, cron: '@yearly'}}
+router: {r: {trigger: hook, selector: m, select_param: {match_key: key, match_value: x}, task: {t: none}}}";
+        let recent = Arc::new(MemoryHistory::default());
+        let (api, _dispatcher) =
+            api_of(config, Arc::new(SystemClock), Arc::default(), recent.clone(), None);
+        let mut mask = Mask::new();
+        mask.add("an-old-secret");
+        let (mask, at) = (Arc::new(mask), Timestamp::UNIX_EPOCH);
+        let Value::Object(params) = json!({"key": "an-old-secret", "other": 1}) else { panic!() };
+        let activation = Activation {
+            event_id: "e1".into(),
+            trigger: "hook".into(),
+            trigger_param: Arc::new(params.into()),
+            chain_depth: 0,
+            by: None,
+        };
+        let records = vec![
+            Record::Accepted { activation, mask, key: None, cursor: None, due: None, at },
+            Record::Routed { event_id: "e1".into(), decisions: vec![], kept: true, at },
+        ];
+        recent.append(&Records::new(records)).await.unwrap();
+        let (status, body) = get(&api, "/v1/events/e1").await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(body.contains(r#"key is \"***\", not \"x\""#), "it is asked again: {body}");
+        assert!(!body.contains("an-old-secret"), "{body}");
     }
 }
