@@ -81,7 +81,7 @@ impl DaemonSocket {
             None => None,
         };
         let folder = match written.as_deref() {
-            Some("none") => config.as_deref().map(socket_folder::path),
+            Some("none") => config.as_deref().map(private_folder).transpose()?,
             Some(folder) => Some(state_dir::absolute(Path::new(folder))),
             None => state_dir::default(),
         };
@@ -165,6 +165,19 @@ impl DaemonSocket {
             Ok(Err(SocketRequestError::Status(status, problem))) => Err(refused(status, &problem)),
             Err(_) => Err(nobody(format!("heraldd: no response within {} s", deadline.as_secs()))),
         }
+    }
+}
+
+/// Where the daemon with this configuration listens that has no `state_dir`. In a folder that another user made nobody
+/// is asked: what is typed may be a secret.
+fn private_folder(config: &Path) -> Result<PathBuf, CommandOutput> {
+    let folder = socket_folder::path(config);
+    match socket_folder::check(&folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(CommandOutput::refused(&format_args!(
+            "heraldd: {}: {error}; remove it, or name the daemon's socket with --socket",
+            folder.display()
+        ))),
+        _ => Ok(folder),
     }
 }
 

@@ -30,6 +30,19 @@ fn fnv1a(bytes: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// That it is a folder of this user alone: where all users may make one, another user could listen in it.
+///
+/// # Errors
+/// When it is not, or is not there.
+pub fn check(path: &Path) -> Result<()> {
+    let found = path.symlink_metadata()?;
+    let is_own = found.uid() == rustix::process::geteuid().as_raw();
+    if !found.is_dir() || !is_own || found.mode() & 0o077 != 0 {
+        return Err(Error::other("it is not a folder of this user alone"));
+    }
+    Ok(())
+}
+
 /// A folder that only this user can use; removed when it is dropped, if it is empty then.
 #[derive(Debug)]
 pub struct PrivateFolder(PathBuf);
@@ -44,11 +57,7 @@ impl PrivateFolder {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        let found = path.symlink_metadata()?;
-        let is_own = found.uid() == rustix::process::geteuid().as_raw();
-        if !found.is_dir() || !is_own || found.mode() & 0o077 != 0 {
-            return Err(Error::other("it is not a folder of this user alone"));
-        }
+        check(&path)?;
         Ok(Self(path))
     }
 
@@ -99,11 +108,12 @@ mod tests {
         assert!(!path.exists());
         drop(again);
 
+        assert_eq!(check(&path).unwrap_err().kind(), ErrorKind::NotFound);
         std::fs::create_dir(&path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(PrivateFolder::create(path.clone()).is_err());
+        assert!(PrivateFolder::create(path.clone()).is_err() && check(&path).is_err());
         std::fs::remove_dir(&path).unwrap();
         symlink(folder.path(), &path).unwrap();
-        assert!(PrivateFolder::create(path).is_err());
+        assert!(PrivateFolder::create(path.clone()).is_err() && check(&path).is_err());
     }
 }
