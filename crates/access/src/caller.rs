@@ -106,6 +106,14 @@ impl AuthenticatedCaller {
         self.scope.on(name)
     }
 
+    /// What it may do where, as text: another one where that has changed.
+    #[must_use]
+    pub fn rights_text(&self) -> String {
+        let further = self.scope.further.iter();
+        let further = further.map(|(role, patterns)| format!("; {role}: {}", patterns.join(", ")));
+        format!("{}{}", self.scope.everywhere, further.collect::<String>())
+    }
+
     /// That it has this role everywhere.
     ///
     /// # Errors

@@ -172,11 +172,11 @@ impl RouteRight {
         }
     }
 
-    /// Whether a request of it with an `Idempotency-Key` is carried out once. A trial does nothing, and a link to log
-    /// in must not be stored.
+    /// Whether a request of it with an `Idempotency-Key` is carried out once. A trial does nothing, a link to log in
+    /// must not be stored, and a session that has ended must not get a response.
     #[must_use]
     pub fn is_done_once(&self) -> bool {
-        self.act.is_some_and(|act| !matches!(act, "try" | "page_link"))
+        self.act.is_some_and(|act| !matches!(act, "try" | "page_link" | "end_session"))
     }
 
     /// That the caller has it.

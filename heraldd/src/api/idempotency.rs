@@ -48,11 +48,13 @@ pub(crate) async fn call_once(State(api): State<Arc<Api>>, request: Request, nex
         return next.run(request).await;
     }
     let once = async {
-        let Some(key) = key_in(request.headers())? else { return Ok(next.run(request).await) };
+        let Some(key) = key_in(request.headers())? else {
+            return detached(&api, async move { Ok(next.run(request).await) }).await;
+        };
         let (parts, body) = whole(request).await?;
         let path = path_of(&parts);
         let digest = RequestDigest::of(&[parts.method.as_str().as_bytes(), path.as_bytes(), &body]);
-        let key = IdempotencyKey::of(&scope(&parts), &key).ok_or_else(invalid)?;
+        let key = IdempotencyKey::of(&scope_of(&parts), &key).ok_or_else(invalid)?;
         let work = api.clone();
         detached(&api, async move {
             let claim = work.idempotency.claim(key, digest, work.clock.now()).await?;
@@ -75,10 +77,12 @@ pub(crate) async fn form_once(State(api): State<Arc<Api>>, request: Request, nex
         let path = path_of(&parts);
         let digest = RequestDigest::of(&[path.as_bytes(), &body]);
         // All forms of a screen have one key, and one whose text was changed is another form.
-        let mut scope = scope(&parts);
-        scope.push(digest.bytes());
+        let mut scope = scope_of(&parts);
+        scope.push(digest.bytes().to_vec());
         let key = key.and_then(|key| IdempotencyKey::of(&scope, &key));
-        let Some(key) = key else { return Ok(next.run(rebuilt(parts, body)).await) };
+        let Some(key) = key else {
+            return detached(&api, async move { Ok(next.run(rebuilt(parts, body)).await) }).await;
+        };
         let work = api.clone();
         detached(&api, async move {
             let claim = async || work.idempotency.claim(key, digest, work.clock.now()).await;
@@ -127,18 +131,19 @@ fn path_of(parts: &Parts) -> String {
     parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default()
 }
 
-/// Who sends it.
-fn scope(parts: &Parts) -> Vec<&[u8]> {
+/// Who sends it, and what it may do: with other rights it gets no response from before.
+fn scope_of(parts: &Parts) -> Vec<Vec<u8>> {
     let Some(known) = parts.extensions.get::<ApiCaller>() else { return Vec::new() };
     let name = known.caller.name.as_deref().map(str::as_bytes);
     vec![
-        known.caller.via.as_str().as_bytes(),
-        if name.is_some() { b"named" } else { b"" },
-        name.unwrap_or_default(),
+        known.caller.via.as_str().into(),
+        if name.is_some() { b"named".to_vec() } else { Vec::new() },
+        name.unwrap_or_default().to_vec(),
+        known.caller.rights_text().into_bytes(),
     ]
 }
 
-/// A client that leaves, to try again, ends nothing.
+/// A client that leaves ends nothing: what is on disk and what is in memory stay the same.
 async fn detached(
     api: &Api,
     act: impl Future<Output = HandlerResult<Response>> + Send + 'static,
@@ -205,6 +210,7 @@ fn is_final(status: StatusCode) -> bool {
         status,
         StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
             | StatusCode::REQUEST_TIMEOUT
             | StatusCode::CONFLICT
             | StatusCode::TOO_MANY_REQUESTS

@@ -50,7 +50,7 @@ pub(super) fn claim(
         return Ok(found);
     }
     transaction.prepare_cached("DELETE FROM idempotency WHERE at <= ?1")?.execute([since])?;
-    make_room(&transaction, &BOUNDS)?;
+    make_room(&transaction, &BOUNDS, now)?;
     transaction
         .prepare_cached("INSERT OR REPLACE INTO idempotency (key, request, at) VALUES (?1, ?2, ?3)")?
         .execute(params![key.0, request.0, millis(now)])?;
@@ -68,8 +68,9 @@ fn found(row: &Row<'_>, request: &RequestDigest) -> rusqlite::Result<FoundKey> {
     Ok(FoundKey::Response(FirstResponse { status, content_type, location, body }))
 }
 
-/// Deletes the oldest until one more has room.
-pub(super) fn make_room(connection: &Connection, bounds: &Bounds) -> rusqlite::Result<()> {
+/// Deletes the oldest until one more has room; those without a response last, since they may be in progress, and those
+/// of a clock that was ahead first, since they would stay longest.
+pub(super) fn make_room(connection: &Connection, bounds: &Bounds, now: Timestamp) -> rusqlite::Result<()> {
     loop {
         let mut statement = connection.prepare_cached("SELECT count(*), sum(size) FROM idempotency")?;
         let (count, bytes) =
@@ -80,9 +81,10 @@ pub(super) fn make_room(connection: &Connection, bounds: &Bounds) -> rusqlite::R
         // Some at a time, so that not every request counts.
         connection
             .prepare_cached(
-                "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency ORDER BY at LIMIT ?1)",
+                "DELETE FROM idempotency WHERE key IN
+                 (SELECT key FROM idempotency ORDER BY status IS NULL, at <= ?2, at LIMIT ?1)",
             )?
-            .execute([(count / 20).max(1)])?;
+            .execute([(count / 20).max(1), millis(now)])?;
     }
 }
 

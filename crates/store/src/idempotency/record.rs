@@ -19,10 +19,10 @@ pub struct RequestDigest(pub(super) [u8; 32]);
 impl IdempotencyKey {
     /// The key of this scope; none where it is empty, too long, or has other characters than visible ASCII.
     #[must_use]
-    pub fn of(scope: &[&[u8]], key: &str) -> Option<Self> {
+    pub fn of(scope: &[impl AsRef<[u8]>], key: &str) -> Option<Self> {
         let is_key =
             (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-        is_key.then(|| Self(digest_of(scope.iter().copied().chain([key.as_bytes()]))))
+        is_key.then(|| Self(digest_of(scope.iter().map(AsRef::as_ref).chain([key.as_bytes()]))))
     }
 }
 

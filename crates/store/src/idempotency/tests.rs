@@ -109,17 +109,26 @@ async fn one_in_progress_is_not_carried_out_again() {
 fn the_oldest_keys_give_way() {
     let connection = Connection::open_in_memory().unwrap();
     connection.execute_batch(schema::IDEMPOTENCY).unwrap();
+    // The first two have no response yet; the clock of the last two was ahead.
+    let now = Timestamp::from_millisecond(37).unwrap();
     for n in 0..40_u8 {
-        let row = rusqlite::params![[n], n];
-        connection
-            .execute("INSERT INTO idempotency (key, request, at, size) VALUES (?1, x'', ?2, 10)", row)
-            .unwrap();
+        let row = rusqlite::params![[n], n, (n > 1).then_some(202)];
+        let sql = "INSERT INTO idempotency (key, request, at, size, status) VALUES (?1, x'', ?2, 10, ?3)";
+        connection.execute(sql, row).unwrap();
     }
-    for (keys, bytes, left) in [(41, 500, 0), (40, 500, 2), (100, 350, 6), (1, 500, 40)] {
-        file::make_room(&connection, &Bounds { keys, bytes }).unwrap();
-        let oldest =
-            connection.query_row("SELECT min(at) FROM idempotency", [], |row| row.get::<_, Option<u8>>(0));
-        assert_eq!(oldest.unwrap().unwrap_or(40), left, "{keys} {bytes}");
+    for (keys, bytes, left) in [
+        (41, 500, vec![0..40]),
+        (40, 500, vec![0..38]),
+        (100, 350, vec![0..2, 6..38]),
+        (4, 500, vec![0..2, 37..38]),
+        (3, 500, vec![0..2]),
+        (2, 500, vec![1..2]),
+    ] {
+        file::make_room(&connection, &Bounds { keys, bytes }, now).unwrap();
+        let mut statement = connection.prepare("SELECT at FROM idempotency ORDER BY at").unwrap();
+        let known = statement.query_map([], |row| row.get::<_, u8>(0)).unwrap();
+        let known: Vec<u8> = known.map(Result::unwrap).collect();
+        assert_eq!(known, left.into_iter().flatten().collect::<Vec<u8>>(), "{keys} {bytes}");
     }
 }
 
@@ -148,7 +157,7 @@ fn keys_are_visible_ascii() {
         ("a b", false),
         ("ä", false),
     ] {
-        assert_eq!(IdempotencyKey::of(&[], key).is_some(), is_key, "{key}");
+        assert_eq!(IdempotencyKey::of(&[b""], key).is_some(), is_key, "{key}");
     }
     let scoped = |scope: &[&[u8]]| IdempotencyKey::of(scope, "k");
     assert_ne!(scoped(&[b"ab", b"c"]), scoped(&[b"a", b"bc"]));

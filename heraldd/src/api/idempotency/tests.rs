@@ -60,9 +60,11 @@ async fn a_request_with_a_key_acts_once() {
         (first, vec!["a b"], "{}", 400, false, false),
         (first, vec!["k", "k"], "{}", 400, false, false),
         (first, vec![&long], "{}", 400, false, false),
-        // An error that stays one is kept; one that may pass is not.
+        // An error that stays one is kept; one that may pass is not, such as that of a name that a reload adds.
+        (first, vec!["bad"], "[]", 400, false, false),
+        (first, vec!["bad"], "[]", 400, true, false),
         ("/v1/triggers/tack", vec!["gone"], "{}", 404, false, false),
-        ("/v1/triggers/tack", vec!["gone"], "{}", 404, true, false),
+        ("/v1/triggers/tack", vec!["gone"], "{}", 404, false, false),
         ("/v1/reload", vec!["later"], "", 503, false, false),
         ("/v1/reload", vec!["later"], "", 503, false, false),
         // A trial starts nothing: it needs no key, and looks at none.
