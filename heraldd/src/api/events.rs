@@ -171,8 +171,7 @@ mod tests {
 trigger: {hook: {type: cron, cron: '@yearly'}}
 router: {r: {trigger: hook, selector: m, select_param: {match_key: key, match_value: x}, task: {t: none}}}";
         let recent = Arc::new(MemoryHistory::default());
-        let (api, _dispatcher) =
-            api_of(config, Arc::new(SystemClock), Arc::default(), recent.clone(), None);
+        let (api, _dispatcher) = api_of(config, Arc::new(SystemClock), Arc::default(), recent.clone(), None);
         let mut mask = Mask::new();
         mask.add("an-old-secret");
         let (mask, at) = (Arc::new(mask), Timestamp::UNIX_EPOCH);

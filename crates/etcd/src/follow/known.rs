@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::step::{ChangeAction, KeyChange};
-use crate::history::{HistoryBreak, HistoryPoint, SeenKeys};
+use crate::history::{HistoryPoint, SeenKeys};
 use crate::key::KeyValue;
 use crate::watch::WatchEvent;
 
@@ -30,12 +30,9 @@ impl KnownRange {
         i64::try_from(self.seen.keys.len()).unwrap_or(i64::MAX)
     }
 
-    /// Why this list is not of the same history.
-    pub(super) fn break_before(&self, later: &HistoryPoint, keys: &[KeyValue]) -> Option<HistoryBreak> {
-        match self.complete {
-            true => self.seen.break_before(later, keys),
-            false => self.seen.point.break_before(later),
-        }
+    /// Every key of one revision, where all are known.
+    pub(super) fn seen(&self) -> Option<&SeenKeys> {
+        self.complete.then_some(&self.seen)
     }
 
     /// The keys of a list that are not as they are known, and those that are gone, by revision.
@@ -135,15 +132,15 @@ mod tests {
         let event = |key, deleted| WatchEvent { key, deleted, previous: None };
         known.apply(&[event(key("c", 6), false), event(key("b", 7), false), event(key("a", 8), true)]);
         assert_eq!((known.changes(9, &later), known.point().revision, known.count()), (vec![], 8, 2));
-        assert!(known.break_before(&point(9), &[key("d", 8)]).is_some());
-        assert!(known.break_before(&point(9), &[key("d", 9)]).is_none());
+        let breaks = |key| known.seen().unwrap().break_before(&point(9), [&key]).is_some();
+        assert!(breaks(key("d", 8)) && !breaks(key("d", 9)));
     }
 
     #[test]
     fn what_an_earlier_process_delivered_is_not_delivered_again() {
         let mut known = KnownRange::since(point(5));
         let list = [key("a", 4), key("b", 6)];
-        assert!(known.break_before(&point(6), &list).is_none());
+        assert!(known.seen().is_none());
         assert_eq!(changed(&known.changes(6, &list)), [("b".into(), true, 6)]);
         known.learn(&point(6), list.to_vec());
         assert_eq!((known.point().revision, known.count()), (5, 1), "b is still to come");

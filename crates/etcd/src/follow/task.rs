@@ -12,7 +12,7 @@ use super::step::{ChangeAction, FollowMode, FollowSettings, FollowStep, ListReas
 use crate::backoff::Backoff;
 use crate::client::{EndpointIndex, EtcdClient, RangeQuery};
 use crate::error::EtcdError;
-use crate::history::HistoryPoint;
+use crate::history::{HistoryBreak, HistoryPoint};
 use crate::key::KeyValue;
 use crate::watch::{EtcdWatch, WatchBatch, WatchEnd, WatchRequest};
 
@@ -117,7 +117,10 @@ impl FollowTask {
         // The watch and its probe stay at one member.
         let at = self.client.gateway.endpoints.current();
         let point = snapshot.point;
-        let other_history = self.known.break_before(&point, &snapshot.keys);
+        let other_history = match self.history_break(&point, &snapshot.keys).await {
+            Ok(found) => found,
+            Err(error) => return Ok(WatchLeft::Failed(error)),
+        };
         if let Some(found) = &other_history {
             tracing::warn!(etcd = self.client.name(), "{found}");
             self.due = Some(ListReason::OtherHistory(found.to_string()));
@@ -144,6 +147,18 @@ impl FollowTask {
                 self.leave(at, &error);
                 Ok(WatchLeft::Failed(error))
             }
+        }
+    }
+
+    /// Why this list is not of the history that was seen, if so.
+    async fn history_break(
+        &self,
+        point: &HistoryPoint,
+        keys: &[KeyValue],
+    ) -> Result<Option<HistoryBreak>, EtcdError> {
+        match self.known.seen() {
+            Some(seen) => self.client.history_break(seen, point, keys).await,
+            None => Ok(self.known.point().break_before(point)),
         }
     }
 
