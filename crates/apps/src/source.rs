@@ -47,6 +47,7 @@ impl RepositorySource {
     pub fn new(app: &AppSettings, work_dir: PathBuf) -> Result<Self, DeployError> {
         let mut origin = DeployOrigin::new(app.kind, &app.repo);
         origin.auth = app.auth.clone();
+        origin.ca_file.clone_from(&app.ca_file);
         // Nothing is written on this machine: what the path and the mode are does not matter.
         let target = DeployTarget {
             app: app.name.clone(),

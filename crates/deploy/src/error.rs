@@ -176,8 +176,20 @@ pub enum SourceError {
         /// The program's words.
         detail: String,
     },
+    /// The server's host key, over ssh, is not one that is known.
+    #[error(
+        "the host key of {url} is not known, or not the one that is known; see its known_hosts_file: {detail}"
+    )]
+    HostKey {
+        /// The repository.
+        url: String,
+        /// The program's words.
+        detail: String,
+    },
     /// The server's certificate is not trusted.
-    #[error("the certificate of {url} is not trusted; name its authority in the configuration: {detail}")]
+    #[error(
+        "the certificate of {url} is not trusted; name its authority with `tls: {{ca: FILE}}` of the application: {detail}"
+    )]
     Certificate {
         /// The repository.
         url: String,
@@ -222,6 +234,17 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// What ssh said, where it was ssh that failed.
+    pub(crate) fn of_ssh(url: &str, words: &str) -> Option<Self> {
+        let line =
+            |part: &str| words.lines().map(str::trim).find(|line| line.contains(part)).map(str::to_owned);
+        let url = url.to_owned();
+        if let Some(detail) = line("Host key verification failed") {
+            return Some(Self::HostKey { url, detail });
+        }
+        line("Permission denied (").map(|detail| Self::Credentials { url, detail })
+    }
+
     /// What was asked for is kept as far as it can be shown.
     pub(crate) fn no_revision(revision: &str, url: &str) -> Self {
         Self::NoRevision { revision: cut(revision), url: url.to_owned() }

@@ -34,8 +34,8 @@ pub use error::{DeployError, SourceError};
 pub use place::record::{DeployPhase, KeptTree};
 pub use source::{Commit, CopyState, GitRepository, LogRange, Source, SvnRepository};
 pub use step::{
-    AppParams, AuthParams, DeployStep, HealthParams, HookParams, HooksParams, MachineAuth, RevertResult,
-    StepError, StepName, StepProblem, SwitchResult, run_step,
+    AppParams, AuthParams, DeployStep, HealthParams, HookParams, HooksParams, MachineAuth, OriginTlsParams,
+    RevertResult, StepError, StepName, StepProblem, SwitchResult, run_step,
 };
 pub use target::{
     DeployHealth, DeployHook, DeployHooks, DeployMode, DeployOrigin, DeployTarget, Externals, HealthTest,

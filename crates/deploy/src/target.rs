@@ -141,6 +141,8 @@ pub struct DeployOrigin {
     pub url: String,
     /// As whom.
     pub auth: OriginAuth,
+    /// The certificate of the authority of its server, in PEM. Without it those of the system count.
+    pub ca_file: Option<PathBuf>,
     /// What a failing external does (Subversion).
     pub externals: Externals,
     /// Whether submodules are checked out (Git).
@@ -152,7 +154,7 @@ impl DeployOrigin {
     #[must_use]
     pub fn new(kind: SourceKind, url: impl Into<String>) -> Self {
         let (auth, externals) = (OriginAuth::Anonymous, Externals::Fail);
-        Self { kind, url: url.into(), auth, externals, submodules: false }
+        Self { kind, url: url.into(), auth, ca_file: None, externals, submodules: false }
     }
 
     fn check(&self) -> Result<(), TargetProblem> {
@@ -160,6 +162,9 @@ impl DeployOrigin {
         let odd = url.is_empty() || url.starts_with('-') || url.chars().any(char::is_control);
         if odd || url.contains("::") {
             return Err(TargetProblem::new("repo", "is not a valid URL of a repository"));
+        }
+        if self.ca_file.as_ref().is_some_and(|file| !file.is_absolute()) {
+            return Err(TargetProblem::new("tls", "`ca` must be an absolute path"));
         }
         if let OriginAuth::Password { username, password } = &self.auth
             && (username.contains(['\n', '\r', '\0']) || password.contains(['\n', '\r', '\0']))

@@ -77,6 +77,14 @@ pub(super) fn auth(value: &Value) -> Result<(), CheckError> {
     }
 }
 
+pub(super) fn ca(value: &Value) -> Result<(), CheckError> {
+    let path = value.as_str().map(Path::new);
+    match path {
+        Some(path) if path.is_absolute() => Ok(()),
+        _ => Err(CheckError::new("expected an absolute path, since it is read on the nodes as well")),
+    }
+}
+
 pub(super) fn health(value: &Value) -> Result<(), CheckError> {
     let given = |name: &str| value.get(name).is_some_and(|value| !value.is_null());
     match (given("url"), given("cmd")) {

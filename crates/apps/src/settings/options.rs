@@ -70,9 +70,23 @@ fn source() -> Vec<OptionSpec> {
         )
         .takes("map or `machine`")
         .check(checks::auth),
+        new("tls", OptionKind::Fields(tls()), "How a repository at `https://` proves who it is."),
         new("externals", OptionKind::OneOf(&["fail", "ignore"]), "What an external of Subversion does that cannot be fetched.")
             .default("fail"),
         new("submodules", OptionKind::Boolean, "Whether submodules of Git are checked out.").default(false),
+    ]
+}
+
+fn tls() -> Vec<OptionSpec> {
+    vec![
+        OptionSpec::new(
+            "ca",
+            OptionKind::Text,
+            "The certificate of its authority, in PEM: an absolute path, on the nodes and on this machine. Default: the \
+             authorities of the system.",
+        )
+        .required()
+        .check(checks::ca),
     ]
 }
 

@@ -29,6 +29,8 @@ pub struct AppSettings {
     pub revision: String,
     /// As whom the repository is asked.
     pub auth: OriginAuth,
+    /// The certificate of the authority of its server.
+    pub ca_file: Option<PathBuf>,
     /// How the tree is changed.
     pub mode: DeployMode,
     /// The nodes, in the order in which they switch.
@@ -107,7 +109,7 @@ pub enum OnFailure {
 }
 
 /// The options that nodes get as they are.
-const COMMON: [&str; 6] = ["shared", "keep", "local_changes", "externals", "submodules", "reserve"];
+const COMMON: [&str; 7] = ["shared", "keep", "local_changes", "tls", "externals", "submodules", "reserve"];
 
 impl AppSettings {
     /// Of options that were checked against [`super::description`].
@@ -142,6 +144,7 @@ impl AppSettings {
             repo,
             revision: text("revision"),
             auth: auth(given("auth")),
+            ca_file: given("tls").and_then(|tls| tls.get("ca")).and_then(Value::as_str).map(PathBuf::from),
             mode,
             nodes: Vec::new(),
             strategy: strategy(given("strategy"))?,

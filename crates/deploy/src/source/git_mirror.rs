@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::git_locks;
+use super::{git_locks, ssh_command};
 use crate::command::{CommandEnd, CommandStarter, StepRun, ToolCommand};
 use crate::error::{DeployError, SourceError};
 use crate::place::lock::KernelLock;
@@ -95,6 +95,10 @@ impl GitMirror {
         &self,
         mut command: ToolCommand<'static>,
     ) -> Result<(ToolCommand<'static>, Option<Guard>), DeployError> {
+        if let (Some(file), Some(server)) = (&self.origin.ca_file, web_server(&self.origin.url)) {
+            let authority = format!("http.{server}.sslCAInfo={}", file.display());
+            command.args.splice(0..0, ["-c".into(), authority.into()]);
+        }
         match &self.origin.auth {
             OriginAuth::Anonymous | OriginAuth::Machine => Ok((command, None)),
             OriginAuth::Password { username, password } => {
@@ -117,13 +121,7 @@ impl GitMirror {
                 Ok((command, Some(guard)))
             }
             OriginAuth::SshKey { key_file, known_hosts } => {
-                let mut ssh = format!("ssh -o BatchMode=yes -o IdentitiesOnly=yes -i '{}'", quoted(key_file));
-                if let Some(file) = known_hosts {
-                    ssh = format!(
-                        "{ssh} -o StrictHostKeyChecking=yes -o UserKnownHostsFile='{}'",
-                        quoted(file)
-                    );
-                }
+                let ssh = ssh_command::for_git(key_file, known_hosts.as_deref());
                 Ok((command.env("GIT_SSH_COMMAND", ssh), None))
             }
         }
@@ -264,21 +262,19 @@ fn name_of(command: &ToolCommand<'_>) -> String {
 
 /// What the words of `git` mean.
 pub(super) fn explain(url: &str, command: &str, words: &str) -> SourceError {
+    if let Some(error) = SourceError::of_ssh(url, words) {
+        return error;
+    }
     let has = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let marked = |line: &&&str| line.starts_with("fatal:") || line.starts_with("error:");
     let detail =
         lines.iter().find(marked).or(lines.last()).copied().unwrap_or("without a message").to_owned();
     let url = url.to_owned();
-    if has(&[
-        "Authentication failed",
-        "could not read Username",
-        "could not read Password",
-        "Permission denied (pub",
-    ]) {
+    if has(&["Authentication failed", "could not read Username", "could not read Password"]) {
         return SourceError::Credentials { url, detail };
     }
-    if has(&["SSL certificate", "Host key verification failed", "certificate verif"]) {
+    if has(&["SSL certificate", "certificate verif"]) {
         return SourceError::Certificate { url, detail };
     }
     let absent =

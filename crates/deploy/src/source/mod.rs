@@ -5,6 +5,7 @@ mod git;
 mod git_copy;
 mod git_locks;
 mod git_mirror;
+mod ssh_command;
 mod surface;
 mod svn;
 mod svn_client;

@@ -4,6 +4,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::git_mirror::cache_name;
+use super::ssh_command;
 use crate::command::{CommandEnd, CommandStarter, StepRun, ToolCommand};
 use crate::error::{DeployError, SourceError};
 use crate::place::lock::KernelLock;
@@ -21,7 +22,7 @@ pub(super) struct SvnClient {
 
 impl SvnClient {
     pub(super) fn new(starter: CommandStarter, mut origin: DeployOrigin, caches: &Path) -> Self {
-        origin.url = origin.url.trim_end_matches('/').to_owned();
+        origin.url = canonical(&origin.url);
         let cache = caches.join("svn").join(cache_name(&origin.url));
         Self { starter, origin, cache, config: caches.join("svn-config") }
     }
@@ -41,6 +42,10 @@ impl SvnClient {
     /// As [`Self::command`], for a command that asks the server.
     pub(super) fn asking(&self, dir: &Path, command: &str) -> Result<ToolCommand<'static>, DeployError> {
         let mut svn = self.command(dir, command);
+        if let Some(file) = &self.origin.ca_file {
+            let authorities = format!("servers:global:ssl-authority-files={}", file.display());
+            svn = svn.arg("--config-option").arg(authorities);
+        }
         if matches!(self.origin.auth, OriginAuth::Machine) {
             return Ok(svn);
         }
@@ -54,13 +59,7 @@ impl SvnClient {
                 svn.input = Some(format!("{password}\n"));
             }
             OriginAuth::SshKey { key_file, known_hosts } => {
-                let mut ssh = format!("ssh -o BatchMode=yes -o IdentitiesOnly=yes -i {}", key_file.display());
-                if let Some(file) = known_hosts {
-                    ssh = format!(
-                        "{ssh} -o StrictHostKeyChecking=yes -o UserKnownHostsFile={}",
-                        file.display()
-                    );
-                }
+                let ssh = ssh_command::for_svn(key_file, known_hosts.as_deref());
                 svn = svn.env("SVN_SSH", ssh);
             }
             OriginAuth::Anonymous | OriginAuth::Machine => {}
@@ -130,6 +129,9 @@ fn name_of(command: &ToolCommand<'_>) -> String {
 
 /// What the words of `svn` mean: there are several lines with a code each, and the exit code is always 1.
 pub(super) fn explain(url: &str, revision: &str, command: &str, words: &str) -> SourceError {
+    if let Some(error) = SourceError::of_ssh(url, words) {
+        return error;
+    }
     let has = |codes: &[&str]| codes.iter().any(|code| words.contains(code));
     let messages: Vec<&str> = words.lines().filter_map(|line| line.trim().strip_prefix("svn: ")).collect();
     let last = messages.iter().rfind(|line| line.starts_with('E')).or(messages.last());
@@ -156,9 +158,29 @@ pub(super) fn explain(url: &str, revision: &str, command: &str, words: &str) -> 
     SourceError::Failed { command: command.to_owned(), detail }
 }
 
+/// As svn writes it: without empty names in the path.
+fn canonical(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.trim_end_matches('/').to_owned() };
+    let lead = if rest.starts_with('/') { "/" } else { "" };
+    let names: Vec<&str> = rest.split('/').filter(|name| !name.is_empty()).collect();
+    format!("{scheme}://{lead}{}", names.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_are_written_as_svn_writes_them() {
+        for (url, expected) in [
+            ("svn://h/r/trunk/", "svn://h/r/trunk"),
+            ("svn+ssh://u@h//srv///r//trunk", "svn+ssh://u@h/srv/r/trunk"),
+            ("file:///srv/r//trunk", "file:///srv/r/trunk"),
+            ("https://h:1/a@2x", "https://h:1/a@2x"),
+        ] {
+            assert_eq!(canonical(url), expected);
+        }
+    }
 
     #[test]
     fn codes_become_sentences() {
@@ -170,6 +192,15 @@ mod tests {
             (
                 "svn: E170013: Unable\nsvn: E000111: Can't connect to host '127.0.0.1': Connection refused\n",
                 "u cannot be reached: E000111: Can't connect to host '127.0.0.1': Connection refused",
+            ),
+            (
+                "Host key verification failed.\nsvn: E170013: Unable\nsvn: E210002: closed unexpectedly\n",
+                "the host key of u is not known, or not the one that is known; see its known_hosts_file: Host key \
+                 verification failed.",
+            ),
+            (
+                "git@h: Permission denied (publickey).\nsvn: E170013: Unable\nsvn: E210002: closed\n",
+                "u refused the credentials; check user name, password or key: git@h: Permission denied (publickey).",
             ),
             ("svn: E160006: No such revision 99\n", "revision `99` does not exist in u"),
             ("svn: E160013: path not found\n", "u does not exist at revision 99"),

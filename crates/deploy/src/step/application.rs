@@ -26,6 +26,7 @@ impl DeployStep {
                 kind: app.kind,
                 url: app.repo,
                 auth: auth(app.auth),
+                ca_file: app.tls.map(|tls| tls.ca),
                 externals: app.externals,
                 submodules: app.submodules,
             },

@@ -5,7 +5,7 @@ mod params;
 mod run;
 
 pub use params::{
-    AppParams, AuthParams, DeployStep, HealthParams, HookParams, HooksParams, MachineAuth, StepName,
-    StepProblem,
+    AppParams, AuthParams, DeployStep, HealthParams, HookParams, HooksParams, MachineAuth, OriginTlsParams,
+    StepName, StepProblem,
 };
 pub use run::{RevertResult, StepError, SwitchResult, run_step};

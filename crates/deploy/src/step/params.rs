@@ -102,6 +102,9 @@ pub struct AppParams {
     /// As whom the repository is asked.
     #[serde(default)]
     pub auth: Option<AuthParams>,
+    /// How its server proves who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<OriginTlsParams>,
     /// What all trees share.
     #[serde(default)]
     pub shared: Vec<String>,
@@ -161,6 +164,13 @@ pub enum AuthParams {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         known_hosts_file: Option<PathBuf>,
     },
+}
+
+/// How the server of a repository proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginTlsParams {
+    /// The certificate of its authority, on the machine.
+    pub ca: PathBuf,
 }
 
 /// The word `machine`.

@@ -31,7 +31,8 @@
 //! | 32 | `offline`: `fail`, `skip`, `wait`; `catch_up` | `a_node_that_is_away`, `a_node_catches_up_when_it_is_back`, `a_drained_node_is_left_out_and_catches_up` |
 //! | 34 | a full disk (needs root and mount namespaces; else it is left out) | `a_full_disk` |
 //! | 35 | passwords: seen nowhere; wrong, and none | `a_password_is_seen_nowhere`, `a_wrong_password_is_a_sentence` |
-//! | 36 | servers that are away, silent, or have an unknown certificate (Git; there is no https server of Subversion here) | `servers_that_are_away_silent_or_unknown`, `an_unknown_certificate_is_a_sentence` |
+//! | 36 | servers that are away, silent, or have an unknown certificate | `servers_that_are_away_silent_or_unknown`, `an_unknown_certificate_is_a_sentence`, `a_server_with_a_certificate_of_ones_own` |
+//! | – | repositories over ssh, with keys and known hosts | `a_server_behind_ssh` |
 //! | 37, 40 | revisions that do not exist, or look like options: 422, exit code 4, nothing is sent | `what_does_not_exist_is_refused_before_anything_is_sent` |
 //! | 37 | the folder is gone at HEAD; a rollback without a server | `a_folder_that_was_removed_at_head`, `back_without_a_server` |
 //! | 38 | a force push and `gc` | `a_force_push_and_back_to_what_it_removed` |
@@ -58,4 +59,6 @@ mod missing;
 mod order;
 mod origin;
 mod room;
+mod secure;
+mod servers;
 mod trees;
