@@ -255,6 +255,7 @@ impl Engine {
             Event::Reach(cursor) => self.records.push(Record::Reached(cursor)),
             Event::Await(awaited) => self.records.extend(self.arrivals.awaits(&awaited).map(Record::Reached)),
             Event::Again { job, reply } => self.run_again(*job, reply),
+            Event::WaitsFor { job_id, reply } => drop(reply.send(self.waits_for(&job_id))),
             Event::Ask { reply } => drop(reply.send(self.status())),
             Event::Answered(answered) => self.answer_came(&answered),
             Event::Finished { job_id, attempt, outcome } => {

@@ -49,6 +49,8 @@ pub(super) enum Event {
     Drain { grace: Duration },
     /// End at once.
     Force,
+    /// Tell what a job waits for.
+    WaitsFor { job_id: Name, reply: oneshot::Sender<Option<String>> },
     /// Tell how things stand.
     Ask { reply: oneshot::Sender<DispatcherStatus> },
     /// Tell when nothing waits and nothing runs.

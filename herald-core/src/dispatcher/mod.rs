@@ -32,6 +32,7 @@ mod setup;
 mod shares;
 mod timer;
 mod turns;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -185,6 +186,13 @@ impl Handle {
         let event = Event::Again { job: Box::new(job), reply };
         self.events.send(event).await.map_err(|_| Refused::Stopping)?;
         answer.await.unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// What a job waits for, for people. `None`: it does not wait, or there is none of this id.
+    pub async fn waits_for(&self, job_id: &str) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.events.send(Event::WaitsFor { job_id: job_id.into(), reply }).await.ok()?;
+        answer.await.ok()?
     }
 
     /// How things stand. `None` when the dispatcher is gone.

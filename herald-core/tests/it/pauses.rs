@@ -10,6 +10,7 @@ use herald_core::clock::{Clock, TestClock};
 use herald_core::dispatcher::PausedRouters;
 use herald_core::executor::{Execution, Executor, Outcome};
 use herald_core::herald::{Herald, RunningHerald};
+use herald_core::journal::{MemoryJournal, Record};
 use herald_core::plan::Limits;
 use herald_core::workflow::Router;
 use jiff::Timestamp;
@@ -132,4 +133,32 @@ async fn the_jobs_of_an_executor_that_takes_none_wait_and_others_go_on() {
     let begun = tokio::time::Instant::now();
     running.stop(Duration::from_secs(30)).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "without a disk nothing waits: {:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_says_what_it_waits_for() {
+    let (worker, journal) = (Worker::default(), Arc::new(MemoryJournal::keeping(1000)));
+    let limits = Limits { max_jobs: 1, ..Limits::default() };
+    let running = herald(&worker).limits(limits).journal(journal.clone()).start().await.unwrap();
+    let handle = running.handle();
+    handle.pause(paused("backup", None)).await;
+    let newest = || {
+        let records = journal.records().into_iter().rev();
+        let mut queued = records.filter_map(|record| match record {
+            Record::Queued { job, .. } => Some(job.id.clone()),
+            _ => None,
+        });
+        queued.next().unwrap()
+    };
+    for (trigger, expected) in [
+        ("sync", None),
+        ("sync", Some("its turn: as many jobs run as max_jobs allows (1)")),
+        ("backup", Some("router backup, which is paused")),
+    ] {
+        handle.accept(trigger.into(), params(json!({"sleep": 60_000}))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(handle.waits_for(&newest()).await.as_deref(), expected, "{trigger}");
+    }
+    assert_eq!(handle.waits_for("no such job").await, None);
+    running.stop(Duration::ZERO).await;
 }

@@ -17,6 +17,7 @@ use super::id::JobInPath;
 use super::resources;
 use herald_control::model;
 use herald_overview::job_list::{self, JobsQuery};
+use herald_store::history::JobStatus;
 
 /// The jobs that are known, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(JobsQuery),
@@ -37,8 +38,10 @@ pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     JobInPath { id }: JobInPath,
 ) -> HandlerResult<Json<model::JobResource>> {
-    let job = api.history.job(&id).await?;
-    job.map(|job| Json(resources::job(job))).ok_or_else(|| ErrorResponse::unknown("job", &id))
+    let job = api.history.job(&id).await?.ok_or_else(|| ErrorResponse::unknown("job", &id))?;
+    let is_queued = job.summary.state.status == JobStatus::Queued;
+    let waits_for = if is_queued { api.handle.waits_for(&id).await } else { None };
+    Ok(Json(model::JobResource { waits_for, ..resources::job(job) }))
 }
 
 /// Cancels a queued or running job

@@ -54,6 +54,7 @@ pub(super) fn job(view: JobView) -> JobResource {
         select_param: view.select_param,
         job_param: view.job_param,
         result: view.result,
+        waits_for: None,
         attempts: view.attempts.into_iter().map(attempt).collect(),
         by: view.by.map(actor),
         cancelled_by: view.cancelled_by.map(actor),

@@ -255,6 +255,9 @@ fn properties(job: &model::JobResource, now: Timestamp) -> Vec<table::Row<2>> {
         ["Executor", &of.executor].map(str::to_owned),
         ["Created".to_owned(), time(&of.queued_at, now)],
     ];
+    if let Some(what) = &job.waits_for {
+        lines.push(["Waits for".to_owned(), what.clone()]);
+    }
     if job.retry_at.is_some() {
         lines.push([
             "Next attempt".to_owned(),

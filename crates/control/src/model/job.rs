@@ -76,6 +76,9 @@ pub struct JobResource {
     /// When its next attempt may start, while it waits for one.
     #[schema(format = DateTime)]
     pub retry_at: Option<String>,
+    /// What it waits for, in words, while it is queued: that its router is paused, or that others run before it.
+    #[serde(default)]
+    pub waits_for: Option<String>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptResource>,
     /// Who or what caused it: who caused its event, or who ran it again. Null where that is not known.

@@ -21,7 +21,7 @@ pub fn screen(frame: &Frame<'_>, event: &EventResource) -> String {
                     dt { "Event" } dd.id { (event.id) }
                     dt { "Accepted" } dd { (elements::time(frame, &event.accepted_at)) }
                     dt { "Caused by" } dd { @match &event.by { Some(by) => { (elements::actor(by)) }, None => { "the trigger itself" } } }
-                    @if event.chain_depth > 0 { dt { "Chain" } dd { (event.chain_depth) " jobs came before it" } }
+                    @if event.chain_depth > 0 { dt { "Chain" } dd { (event.chain_depth) @if event.chain_depth == 1 { " job" } @else { " jobs" } " came before it" } }
                 }
                 h2 { "Why and why not" }
                 @if event.routed_at.is_none() { p.soft { "The selectors are being asked." } }

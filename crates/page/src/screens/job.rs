@@ -45,6 +45,7 @@ fn sentence(frame: &Frame<'_>, job: &JobResource) -> Markup {
         @if summary.started_at.is_some() {
             " · " (elements::duration(frame, summary.started_at.as_deref(), summary.ended_at.as_deref()))
         }
+        @if let Some(what) = &job.waits_for { " · waits for " (what) }
         @if let Some(retry) = &job.retry_at { " · next attempt " (elements::time(frame, retry)) }
         @if let Some(by) = &job.cancelled_by { " · cancelled by " (elements::actor(by)) }
     }
@@ -61,7 +62,7 @@ fn why(frame: &Frame<'_>, job: &JobResource, event: Option<&EventResource>) -> M
             @if let Some(by) = &job.by { " by " (elements::actor(by)) }
             "; selector " bdi { (job.selector) } " of router " b { bdi { (summary.router) } } " said yes"
             @if let Some(decision) = decision.filter(|one| !one.why.is_empty()) { ": " bdi { (decision.why) } }
-            @if summary.chain_depth > 0 { " · " (summary.chain_depth) " jobs came before it in its chain" }
+            @if summary.chain_depth > 0 { " · " (summary.chain_depth) @if summary.chain_depth == 1 { " job" } @else { " jobs" } " came before it in its chain" }
         }
     }
 }

@@ -87,6 +87,7 @@ fn job(status: &str) -> JobResource {
         job_param: values.clone(),
         result: Some(values),
         retry_at: None,
+        waits_for: None,
         attempts: Vec::new(),
         by: Some(RecordedActor {
             user: Some(HOSTILE.to_owned()),
