@@ -31,6 +31,8 @@ pub(crate) struct StepFailure {
     pub(crate) kind: FailureKind,
     /// Whether it is reported; once is enough.
     pub(crate) is_reported: bool,
+    /// Whether what was asked for is wrong: the project is as it was.
+    pub(crate) is_of_request: bool,
 }
 
 impl StepFailure {
@@ -41,6 +43,7 @@ impl StepFailure {
             passes: false,
             kind: FailureKind::Failed,
             is_reported: true,
+            is_of_request: false,
         }
     }
 

@@ -68,6 +68,11 @@ impl<'a> PublicationRun<'a> {
             }
             (ledger, _) => ledger,
         };
+        if let Some(publication) = &self.request.rollback {
+            let kept = ledger.kept(publication).map(str::to_owned);
+            let wrong = |error| StepFailure { is_of_request: true, ..StepFailure::of(error) };
+            self.request.rollback = Some(kept.map_err(wrong)?);
+        }
         let Publisher { connection, options, .. } = self.publisher;
         let read = EtcdProject::read(&connection.client, &self.keys, options.max_total);
         let project = tokio::select! {

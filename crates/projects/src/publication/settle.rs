@@ -4,6 +4,7 @@ use herald_core::executor::FailureKind;
 
 use crate::project::EtcdProject;
 use crate::publication::ledgers::blocking;
+use crate::publication::result::StepFailure;
 use crate::publication::run::{PublicationRun, RunEnd};
 use crate::publisher::{Publisher, id};
 use crate::standings::{ProjectStanding, ProjectState};
@@ -12,6 +13,21 @@ impl PublicationRun<'_> {
     /// Keeps how it ended, for reports and for the trigger.
     pub(crate) async fn settle(&mut self, ended: &RunEnd) {
         self.note.name(&self.keys);
+        let is_of_request = |failure: &StepFailure| failure.is_of_request;
+        if !ended.as_ref().err().is_some_and(is_of_request) {
+            self.note_end(ended).await;
+        }
+        let state = self.note.state;
+        self.stand(ProjectStanding {
+            state,
+            revision: self.result.revision,
+            error: self.note.error.clone(),
+            passes: self.note.passes,
+            published: matches!(state, ProjectState::InSync | ProjectState::Drifted),
+        });
+    }
+
+    async fn note_end(&mut self, ended: &RunEnd) {
         self.note.state = match ended {
             Ok(end) => match end.state {
                 "pending" => ProjectState::Pending,
@@ -44,14 +60,6 @@ impl PublicationRun<'_> {
             }
         }
         self.save_note().await;
-        let state = self.note.state;
-        self.stand(ProjectStanding {
-            state,
-            revision: self.result.revision,
-            error: self.note.error.clone(),
-            passes: self.note.passes,
-            published: matches!(state, ProjectState::InSync | ProjectState::Drifted),
-        });
     }
 
     /// From now on the keys that etcd has do not count, until one of them changes.

@@ -42,21 +42,46 @@ pub(crate) struct PublishedContent<'a> {
     pub(crate) content: &'a [u8],
 }
 
+/// The shortest part of an id that names it.
+const SHORTEST_PART: usize = 4;
+
 impl ProjectLedger {
-    /// The files as they were after this publication.
+    /// The publication whose contents are kept and that this names: its id, or a beginning or an end of it of at least
+    /// four characters that no other one has.
+    ///
+    /// # Errors
+    /// When there is none, or several.
+    pub fn kept(&self, publication: &str) -> Result<&str, PublishError> {
+        let all = || self.data.publications.iter().rev().map(|kept| kept.publication.as_str());
+        if let Some(whole) = all().find(|kept| *kept == publication) {
+            return Ok(whole);
+        }
+        let is_part = publication.len() >= SHORTEST_PART;
+        let is_meant =
+            |kept: &&str| is_part && (kept.starts_with(publication) || kept.ends_with(publication));
+        let mut meant = all().filter(is_meant);
+        match (meant.next(), meant.next()) {
+            (Some(one), None) => Ok(one),
+            (Some(_), Some(_)) => {
+                Err(PublishError::NotKept(format!("several publications have {publication:?} in their ids")))
+            }
+            (None, _) => {
+                let listed: Vec<&str> = all().collect();
+                let kept = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+                let why =
+                    format!("the contents of publication {publication:?} are not kept; kept are: {kept}");
+                Err(PublishError::NotKept(why))
+            }
+        }
+    }
+
+    /// The files as they were after the publication that this names, as in [`Self::kept`].
     ///
     /// # Errors
     /// When its contents are not kept, or are damaged.
     pub fn contents_of(&self, publication: &str) -> Result<Vec<WantedFile>, PublishError> {
-        if !self.data.publications.iter().any(|kept| kept.publication == publication) {
-            let listed: Vec<&str> =
-                self.data.publications.iter().rev().map(|kept| kept.publication.as_str()).collect();
-            let kept = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
-            let why = format!("the contents of publication {publication:?} are not kept; kept are: {kept}");
-            return Err(PublishError::NotKept(why));
-        }
         let mut files = Vec::new();
-        for (name, kept) in self.index(publication)? {
+        for (name, kept) in self.index(self.kept(publication)?)? {
             let content = self.content(&kept)?;
             let name = name.as_str().as_bytes().to_vec();
             files.push(WantedFile { key: kept.key, name, content, rewrite: false });

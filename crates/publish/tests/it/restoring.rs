@@ -22,6 +22,14 @@ fn the_last_twenty_can_be_restored() {
             .map(|file| (String::from_utf8(file.name).unwrap(), String::from_utf8(file.content).unwrap()));
         assert_eq!(&kept.collect::<crate::fixture::Files>(), wanted);
     }
+    let newest = &published[24].0;
+    assert_eq!(ledger.kept(&newest[newest.len() - 8..]).unwrap(), newest);
+    for (part, expected) in
+        [(&newest[..4], "several publications"), ("xyz", "are not kept"), ("", "are not kept")]
+    {
+        let error = ledger.kept(part).unwrap_err().to_string();
+        assert!(error.contains(expected), "{part}: {error}");
+    }
     let error = ledger.contents_of(&published[4].0).unwrap_err().to_string();
     assert!(error.contains("are not kept; kept are: "), "{error}");
     // What does not change is kept once.

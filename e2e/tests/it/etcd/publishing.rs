@@ -157,7 +157,15 @@ fn an_earlier_publication_is_restored() {
     let id = first["report"]["publication"].as_str().unwrap().to_owned();
     site.put("a.com/config.d/x", "2");
     site.wait("a.com/x", Some("2"));
-    let _ = site.heraldd(&["publish", "a.com", "--rollback", &id]);
+    let unknown = site.heraldd(&["publish", "a.com", "--rollback", "no-such-id"]);
+    assert!(
+        unknown.code == Some(1) && unknown.text().contains("are not kept; kept are: "),
+        "{}",
+        unknown.text()
+    );
+    assert_eq!(site.state("a.com"), "in_sync", "nothing was changed");
+    // As `heraldd jobs` shows it.
+    let _ = site.heraldd(&["publish", "a.com", "--rollback", &id[id.len() - 8..]]);
     site.wait("a.com/x", Some("1"));
     until("the hold", || (site.state("a.com") == "held").then_some(()));
     site.put("a.com/config.d/x", "3");
