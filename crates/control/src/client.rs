@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
 use crate::config_places;
 use crate::socket_folder;
-use crate::state_dir;
+use crate::state_dir::{self, WrittenStateDir};
 pub use herald_net::socket_client::ReadAborted;
 
 /// No daemon responds.
@@ -80,9 +80,9 @@ impl DaemonSocket {
             Some(path) => state_dir::written(path).map_err(|wrong| CommandOutput::refused(&wrong))?,
             None => None,
         };
-        let folder = match written.as_deref() {
-            Some("none") => config.as_deref().map(private_folder).transpose()?,
-            Some(folder) => Some(state_dir::absolute(Path::new(folder))),
+        let folder = match written {
+            Some(WrittenStateDir::Memory) => config.as_deref().map(private_folder).transpose()?,
+            Some(WrittenStateDir::Folder(folder)) => Some(folder),
             None => state_dir::default(),
         };
         folder.map(|folder| folder.join("heraldd.sock")).ok_or_else(|| {

@@ -24,17 +24,64 @@ pub fn default() -> Option<PathBuf> {
     state.map(|state| state.join("heraldd"))
 }
 
-/// A folder as it is written in a configuration, whatever the current directory is later.
+/// A `state_dir` as a configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrittenStateDir {
+    /// `none`: the state is in memory.
+    Memory,
+    /// A folder, as an absolute path.
+    Folder(PathBuf),
+}
+
+impl WrittenStateDir {
+    /// As it is written in a file of this folder, where a relative one begins: the daemon and its commands agree on it,
+    /// wherever they are started.
+    #[must_use]
+    pub fn of(folder: &Path, written: &str) -> Self {
+        if written == "none" {
+            return Self::Memory;
+        }
+        let in_home = written.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+        Self::Folder(absolute(&in_home.unwrap_or_else(|| folder.join(written))))
+    }
+}
+
+/// A folder, whatever the current directory is later.
 #[must_use]
 pub fn absolute(folder: &Path) -> PathBuf {
     std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
-/// The `state_dir` as it is written in this configuration; `None`: it is not.
+/// The `state_dir` of this configuration; `None`: it has none.
 ///
 /// # Errors
 /// When the file cannot be read, is not text, or is not YAML.
-pub fn written(config: &Path) -> Result<Option<String>, ReadError> {
+pub fn written(config: &Path) -> Result<Option<WrittenStateDir>, ReadError> {
     let file = include::read(config)?;
-    Ok(file.value().get("state_dir").and_then(|folder| folder.as_str()).map(str::to_owned))
+    let written = file.value().get("state_dir").and_then(|folder| folder.as_str());
+    let place = herald_config::problem::Path::top().key("state_dir");
+    Ok(written.map(|written| WrittenStateDir::of(file.folders().of(&place), written)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_one_begins_at_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("heraldd.yml");
+        let home = std::env::home_dir().unwrap();
+        for (text, expected) in [
+            ("state_dir: state", Some(WrittenStateDir::Folder(folder.path().join("state")))),
+            ("state_dir: ./a/b", Some(WrittenStateDir::Folder(folder.path().join("a/b")))),
+            ("state_dir: /var/x", Some(WrittenStateDir::Folder("/var/x".into()))),
+            ("state_dir: ~/x", Some(WrittenStateDir::Folder(home.join("x")))),
+            ("state_dir: none", Some(WrittenStateDir::Memory)),
+            ("max_jobs: 1", None),
+        ] {
+            std::fs::write(&config, text).unwrap();
+            assert_eq!(written(&config).unwrap(), expected, "{text}");
+        }
+    }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use herald_control::command_output::{CommandOutput, FAILED, STOPPED};
-use herald_control::state_dir;
+use herald_control::config_places;
+use herald_control::state_dir::{self, WrittenStateDir};
 use herald_core::clock::Clock;
 use herald_store::whole_state::{self, StateError, StateReport};
 use serde_json::json;
@@ -74,18 +75,16 @@ struct StateDir {
 
 impl StateDir {
     fn path(&self) -> Result<PathBuf, CommandOutput> {
-        let written = match &self.config {
-            Some(path) => {
-                let written = state_dir::written(path).map_err(|wrong| CommandOutput::refused(&wrong))?;
-                written.map(PathBuf::from)
-            }
-            None => self.state_dir.clone(),
-        };
-        match written {
-            Some(none) if self.config.is_some() && none == Path::new("none") => {
+        if let Some(given) = &self.state_dir {
+            return Ok(state_dir::absolute(given));
+        }
+        let config = self.config.clone().or_else(|| config_places::or_default(None).ok());
+        let written = config.as_deref().map(state_dir::written).transpose();
+        match written.map_err(|wrong| CommandOutput::refused(&wrong))?.flatten() {
+            Some(WrittenStateDir::Memory) => {
                 Err(CommandOutput::refused(&"heraldd: with `state_dir: none` there is no state on disk"))
             }
-            Some(state_dir) => Ok(state_dir::absolute(&state_dir)),
+            Some(WrittenStateDir::Folder(folder)) => Ok(folder),
             None => state_dir::default().ok_or_else(|| {
                 CommandOutput::refused(&"heraldd: the state_dir is unknown; name it with --state-dir, or the configuration with -c")
             }),

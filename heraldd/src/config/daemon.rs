@@ -10,7 +10,7 @@ use herald_core::unit;
 use serde::Deserialize;
 use serde_json::Value;
 
-use herald_control::state_dir;
+use herald_control::state_dir::{self, WrittenStateDir};
 use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section =
@@ -84,7 +84,7 @@ fn description() -> Description {
                 OptionKind::Text,
                 "The folder of the journal, in which every event and job is recorded before anything is done, so that \
                  nothing is lost when the daemon or the machine goes down. One daemon at a time uses it. `none` keeps \
-                 everything in memory. Default: `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else \
+                 everything in memory. A relative one begins at the folder of the file. Default: `$STATE_DIRECTORY`, else `/var/lib/heraldd` for root, else \
                  `$XDG_STATE_HOME/heraldd` (`~/.local/state/heraldd`).",
             )
             .check(|folder| match folder.as_str() {
@@ -113,8 +113,13 @@ fn grace<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 /// Where the state goes; none is memory.
 fn state_dir(reading: &mut SectionReader<'_, '_>, given: Option<&str>) -> Result<Option<PathBuf>, Invalid> {
     match given {
-        Some("none") => Ok(None),
-        Some(written) => Ok(Some(state_dir::absolute(written.as_ref()))),
+        Some(written) => {
+            let place = Path::top().key("state_dir");
+            match WrittenStateDir::of(reading.folders.of(&place), written) {
+                WrittenStateDir::Memory => Ok(None),
+                WrittenStateDir::Folder(folder) => not_left_behind(reading, written, folder).map(Some),
+            }
+        }
         None => match state_dir::default() {
             Some(default) => Ok(Some(state_dir::absolute(&default))),
             None => {
@@ -124,6 +129,26 @@ fn state_dir(reading: &mut SectionReader<'_, '_>, given: Option<&str>) -> Result
             }
         },
     }
+}
+
+/// Until version 1.0 a relative one began at the current directory: what is there must not be left behind.
+fn not_left_behind(
+    reading: &mut SectionReader<'_, '_>,
+    written: &str,
+    folder: PathBuf,
+) -> Result<PathBuf, Invalid> {
+    let before = state_dir::absolute(written.as_ref());
+    let has_state = |folder: &std::path::Path| folder.join("journal.db").exists();
+    if before == folder || has_state(&folder) || !has_state(&before) {
+        return Ok(folder);
+    }
+    let what = format!(
+        "a relative state_dir begins at the folder of this file, which makes it {}; but there is a state in {}",
+        folder.display(),
+        before.display()
+    );
+    let help = format!("to go on with that, write  state_dir: {}", before.display());
+    Err(reading.wrong(Problem::error(Path::top().key("state_dir"), what).help(help)))
 }
 
 pub(super) fn read(reading: &mut SectionReader<'_, '_>) -> Result<DaemonSettings, Invalid> {

@@ -1,6 +1,6 @@
 //! `local`: runs the job's program on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use herald_local_jobs::{job_params, together};
 use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
+use crate::state::folder::StateFolder;
 use herald_control::state_dir;
 
 const EXAMPLE: &str = "
@@ -49,8 +50,7 @@ pub fn component() -> ExecutorType {
         "work_dir",
         OptionKind::FilePath,
         "Holds `run`, the current directory of all jobs, and `gitrepo`, the mirrors of Git repositories. Default: \
-         `$STATE_DIRECTORY/work`, else `/var/lib/heraldd/work` for root, else `$XDG_STATE_HOME/heraldd/work` \
-         (`~/.local/state`).",
+         `work` in the state_dir; with `state_dir: none` in the one that would be the default.",
     ))
     .option(
         OptionSpec::new(
@@ -90,18 +90,20 @@ pub fn component() -> ExecutorType {
     .example(EXAMPLE);
     let description = job_options().into_iter().fold(description, Description::option);
     let description = job_params().into_iter().fold(description, Description::param).params_check(together);
-    ExecutorType::new(description, |options| {
-        Ok(Arc::new(Local { engine: ExecEngine::new(settings(options)?) }))
+    ExecutorType::with_context(description, |options, context| {
+        let state = context.get::<StateFolder>();
+        let settings = settings(options, state.as_ref().map(|folder| folder.0.as_path()))?;
+        Ok(Arc::new(Local { engine: ExecEngine::new(settings) }))
     })
 }
 
-fn settings(options: &Options) -> Result<ExecSettings, ComponentError> {
+fn settings(options: &Options, state: Option<&Path>) -> Result<ExecSettings, ComponentError> {
     let given = |name: &str| options.0.get(name).filter(|value| !value.is_null());
     let bad = |name: &'static str| move |why: UnitError| ComponentError::of_option(name, why);
     let work_dir = match given("work_dir") {
         Some(Value::String(path)) => PathBuf::from(path),
         Some(_) => return Err(ComponentError::of_option("work_dir", "expected a path")),
-        None => default_work_dir()?,
+        None => default_work_dir(state)?,
     };
     let mut settings = ExecSettings::new(work_dir);
     let job = JobOptions::of(options)?;
@@ -124,8 +126,9 @@ fn settings(options: &Options) -> Result<ExecSettings, ComponentError> {
     Ok(settings)
 }
 
-fn default_work_dir() -> Result<PathBuf, ComponentError> {
-    state_dir::default().map(|state| state.join("work")).ok_or_else(|| {
+/// In the `state_dir`, so that no two daemons share it; where the state is in memory, where it would be by default.
+fn default_work_dir(state: Option<&Path>) -> Result<PathBuf, ComponentError> {
+    state.map(Path::to_owned).or_else(state_dir::default).map(|state| state.join("work")).ok_or_else(|| {
         ComponentError::of_option(
             "work_dir",
             "there is neither $STATE_DIRECTORY nor a home directory; name a folder",
@@ -289,10 +292,10 @@ mod tests {
             json!({"output_limit": -1}),
             json!({"run_dir": "own"}),
         ] {
-            assert!(settings(&Options(object(&bad))).is_err(), "{bad}");
+            assert!(settings(&Options(object(&bad)), None).is_err(), "{bad}");
         }
         let settings =
-            settings(&Options(object(&json!({"work_dir": "/w", "output_limit": "2MiB"})))).unwrap();
+            settings(&Options(object(&json!({"work_dir": "/w", "output_limit": "2MiB"}))), None).unwrap();
         assert_eq!((settings.work_dir, settings.output_limit), (PathBuf::from("/w"), 2 << 20));
     }
 }

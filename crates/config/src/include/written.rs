@@ -46,11 +46,12 @@ pub(super) struct WrittenPlace {
     pub(super) line: usize,
 }
 
-/// Differs where the files have other names, or the value is another one.
+/// Differs where the files are others, or the value is another one.
 pub(super) fn digest<'n>(names: impl Iterator<Item = &'n String>, value: &Value) -> u64 {
     let mut hasher = DefaultHasher::new();
     for name in names {
-        name.hash(&mut hasher);
+        // However they were named: by a path from the current directory, say.
+        std::path::absolute(name).unwrap_or_else(|_| name.into()).hash(&mut hasher);
     }
     value.to_string().hash(&mut hasher);
     hasher.finish()
