@@ -6,5 +6,6 @@ pub mod handle;
 pub mod identity;
 pub mod nonce;
 mod nonce_mark;
+mod queries;
 mod rejection;
 pub mod room;

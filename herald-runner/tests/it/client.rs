@@ -270,6 +270,7 @@ impl Answer {
             ending: manifest.ending,
             runner: manifest.runner.clone(),
             error_line: manifest.error_line.clone(),
+            output: manifest.output.clone(),
             ..AnswerManifest::of_body(&self.body, None)
         };
         assert_eq!(manifest, of_body);
