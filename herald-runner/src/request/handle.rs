@@ -108,7 +108,7 @@ impl Service {
             Err(short) => return short.send(&Wire::Plain),
         };
         drop(arriving);
-        match self.sender(caller, &body).await {
+        match self.sender(&parts, caller, &body).await {
             Ok(Sender::V1) => {
                 peer.authenticated();
                 tokio::select! {
@@ -246,7 +246,7 @@ impl Service {
 
     /// The whole request, once its body is there. Only then is its nonce used: who sends a captured head with another
     /// body must not be able to use it up.
-    async fn sender(&self, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
+    async fn sender(&self, parts: &Parts, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
         match caller {
             Caller::V1 { signature } if v1::verify(&self.secrets(), &signature, body) => Ok(Sender::V1),
             Caller::V1 { .. } => {
@@ -254,7 +254,7 @@ impl Service {
             }
             Caller::V2 { verified, signer, digest } => {
                 digest.finish().map_err(|error| denied(&SignatureError::from(error)))?;
-                self.remember(&verified, &signer).await?;
+                self.remember(&verified, &signer, queries::is_read(parts, verified.join)).await?;
                 Ok(Sender::V2 { join: verified.join, signer })
             }
         }
@@ -276,9 +276,18 @@ impl Service {
     }
 
     /// Uses the nonce of a request.
-    async fn remember(&self, verified: &Verified, signer: &Signer) -> Result<(), RequestRejection> {
+    async fn remember(
+        &self,
+        verified: &Verified,
+        signer: &Signer,
+        reads: bool,
+    ) -> Result<(), RequestRejection> {
+        let Verified { nonce, created, .. } = verified;
         let now = SystemClock.unix_seconds();
-        let remembered = self.nonces.remember(&verified.nonce, verified.created, now).await;
+        let remembered = match reads {
+            true => self.nonces.remember_read(nonce, *created, now).await,
+            false => self.nonces.remember(nonce, *created, now).await,
+        };
         remembered.map_err(|error| of_nonce(&error, signer))
     }
 
@@ -395,7 +404,7 @@ mod tests {
         if let Caller::V2 { digest, .. } = &mut caller {
             digest.update(BODY);
         }
-        let Err(RequestRejection { short, wire }) = service.sender(caller, BODY).await else {
+        let Err(RequestRejection { short, wire }) = service.sender(&parts, caller, BODY).await else {
             panic!("the request was let in")
         };
         short.send(&wire)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
 use herald_wire::job::{CancelAnswer, JobKey};
-use herald_wire::log::LogRequest;
+use herald_wire::log::{LOG, LogRequest};
 use herald_wire::runner_id::RunnerId;
 use http::StatusCode;
 use http::request::Parts;
@@ -20,6 +20,11 @@ const LONGEST_LOG_WAIT: Duration = Duration::from_secs(20);
 /// Whether a request asks for the status of the runner, and cannot start a job whatever its body is.
 pub(super) fn is_heartbeat(parts: &Parts, join: bool) -> bool {
     join && parts.uri.path().ends_with(HEARTBEAT)
+}
+
+/// Whether a request only asks for something, whatever its body is.
+pub(super) fn is_read(parts: &Parts, join: bool) -> bool {
+    parts.uri.path().ends_with(LOG) || is_heartbeat(parts, join)
 }
 
 /// Stops a job.
