@@ -16,7 +16,7 @@ use herald_wire::runner_id::RecipientRule;
 use herald_wire::secret::Secrets;
 use herald_wire::signature::SignatureError;
 use herald_wire::v1;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::job::jobs::{JobHandle, Jobs, Submission, SubmitError};
 use crate::request::answer::{self, Body, SimpleResponse, Wire};
+use crate::request::kept;
 use crate::request::nonce::{ArrivingBody, Nonces};
 use crate::request::queries::{self, object};
 use crate::request::rejection::{RequestRejection, denied, of_nonce, rejection};
@@ -83,9 +84,9 @@ enum Sender {
 }
 
 impl Service {
-    /// Answers one request, the only one of its connection.
+    /// Answers one request.
     async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
-        let deadline = peer.connected + self.request_timeout;
+        let deadline = peer.request_began() + self.request_timeout;
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
             let mut response =
@@ -333,7 +334,11 @@ impl Handler for Service {
     type Body = Body;
 
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
-        self.answer(request, peer).await
+        let mut response = self.answer(request, peer).await;
+        if self.jobs.is_stopping() || !kept::may_go_on(&response, peer.connected.elapsed()) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod files;
 pub mod handle;
 pub mod identity;
+mod kept;
 pub mod nonce;
 mod nonce_mark;
 mod queries;

@@ -78,7 +78,8 @@ impl RunnerClient {
     async fn connection(&self) -> Result<&RunnerConnection, ConnectError> {
         let create = || async {
             staging::sweep(&self.settings.data_dir).await;
-            RunnerConnection::new(self.address.clone(), self.settings.connect_timeout).await
+            let RemoteSettings { protocol, connect_timeout, .. } = *self.settings;
+            RunnerConnection::new(self.address.clone(), protocol, connect_timeout).await
         };
         self.connection.get_or_try_init(create).await
     }
