@@ -36,6 +36,8 @@ const UNAUTHENTICATED_LIMIT: usize = 512;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How much is read and written at once, and of a head at most: jobs and result files are larger than other requests.
 const BUFFER: usize = 400 << 10;
+/// How long a connection may be idle between requests: longer than daemons keep one, so that they close it.
+const KEPT_IDLE: Duration = Duration::from_secs(30);
 /// How long the last answers may take once all jobs have ended.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
@@ -205,13 +207,10 @@ fn serve_options(request_timeout: Duration) -> ServeOptions {
         connections: UNAUTHENTICATED_LIMIT,
         first_line: defaults.first_line.min(request_timeout),
         head: defaults.head.min(request_timeout),
-        idle: request_timeout,
+        idle: request_timeout.max(KEPT_IDLE),
         head_bytes: BUFFER,
         write: WRITE_TIMEOUT,
         drain: LAST_ANSWERS,
-        // One request on each connection: its time is then simply that of the connection, and no client sends a job
-        // into a connection that is just being closed.
-        keep_alive: false,
         // As the Go program writes them.
         title_case_headers: true,
         ..defaults

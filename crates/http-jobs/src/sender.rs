@@ -22,6 +22,7 @@ use crate::{options, result};
 const SETTINGS: ClientSettings = ClientSettings {
     connect_timeout: Duration::from_secs(30),
     user_agent: concat!("heraldd/", env!("CARGO_PKG_VERSION")),
+    keep_idle: None,
 };
 /// How long it may take to read where the URL is.
 const LONGEST_READ: Duration = Duration::from_secs(30);

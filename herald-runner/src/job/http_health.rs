@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 const SETTINGS: ClientSettings = ClientSettings {
     connect_timeout: Duration::from_secs(5),
     user_agent: concat!("herald-runner/", env!("CARGO_PKG_VERSION")),
+    keep_idle: None,
 };
 
 /// The HTTP client of health checks; made for the first one.

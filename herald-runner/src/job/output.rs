@@ -1,8 +1,8 @@
 //! What a job writes, kept for the daemon to read while the job runs.
 //!
-//! A file without a name in the work folder, so that nothing is left however the runner ends. It holds pieces, each
-//! with a head of five bytes: `o` for standard output, `e` for standard error or `t` where the rest is missing, and the
-//! length in four bytes, the largest first. A position is an offset in the file.
+//! Kept in memory while it is short, then in a file without a name in the work folder, so that nothing is left however
+//! the runner ends. It consists of pieces, each with a head of five bytes: `o` for standard output, `e` for standard
+//! error or `t` where the rest is missing, and the length in four bytes, the largest first. A position is an offset.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_base::output::{Output, Stream};
-use herald_wire::log::{LogAnswer, MAX_LOG, OutputPiece};
+use herald_wire::log::{LogAnswer, MAX_LOG, OutputPiece, OutputSummary};
 use tokio::sync::watch;
 
 /// The length of a head.
@@ -22,6 +22,11 @@ const HEAD: u64 = 5;
 const LARGEST: usize = 32 * 1024;
 /// How often a file may be larger than the output in it: output of single bytes is mostly heads.
 const LARGEST_FACTOR: u64 = 4;
+
+/// The most bytes that are kept in memory.
+const MOST_IN_MEMORY: usize = 8 * 1024;
+/// The room that the heads of a write in memory take at most.
+const HEADS: usize = 64;
 
 /// The output of one attempt.
 pub struct OutputLog {
@@ -44,6 +49,8 @@ struct SpoolFile {
 
 #[derive(Default)]
 struct Spool {
+    /// All of it, as long as there is no file.
+    memory: Vec<u8>,
     file: Option<Arc<File>>,
     length: u64,
     /// Bytes of output in it.
@@ -77,20 +84,41 @@ impl OutputLog {
         if now.bytes <= from {
             return Ok(LogAnswer { next: from, end: now.ended, ..LogAnswer::default() });
         }
-        let shared = self.shared.clone();
-        let read = tokio::task::spawn_blocking(move || shared.read(from, now.bytes)).await;
-        let mut answer = read.map_err(io::Error::other)??;
+        let mut answer = match self.shared.read_memory(from, now.bytes) {
+            Some(answer) => answer?,
+            None => {
+                let shared = self.shared.clone();
+                let read = tokio::task::spawn_blocking(move || shared.read(from, now.bytes)).await;
+                read.map_err(io::Error::other)??
+            }
+        };
         answer.end = now.ended && answer.next == now.bytes;
         Ok(answer)
+    }
+}
+
+impl OutputLog {
+    /// Of a job that has ended: how much it wrote, and that itself, where it is short. `None` while it may write more.
+    #[must_use]
+    pub fn summary(&self) -> Option<OutputSummary> {
+        let Length { bytes: length, ended: true } = *self.length.borrow() else { return None };
+        let whole =
+            self.shared.read_memory(0, length).and_then(Result::ok).filter(|answer| !answer.truncated);
+        Some(OutputSummary::new(length, whole.map(|answer| answer.pieces).unwrap_or_default()))
     }
 }
 
 #[async_trait]
 impl Output for OutputLog {
     async fn write(&self, stream: Stream, bytes: &[u8]) {
-        let (shared, bytes) = (self.shared.clone(), bytes.to_vec());
         let kind = if stream == Stream::Stdout { b'o' } else { b'e' };
-        let written = tokio::task::spawn_blocking(move || shared.write(kind, &bytes)).await;
+        let written = match self.shared.write_memory(kind, bytes) {
+            Some(length) => Ok(Some(length)),
+            None => {
+                let (shared, bytes) = (self.shared.clone(), bytes.to_vec());
+                tokio::task::spawn_blocking(move || shared.write(kind, &bytes)).await
+            }
+        };
         if let Ok(Some(length)) = written {
             // Both streams write, and who wrote first may come here last.
             self.length.send_modify(|now| now.bytes = now.bytes.max(length));
@@ -99,9 +127,22 @@ impl Output for OutputLog {
 }
 
 impl SpoolFile {
-    /// Adds some output, as far as there is room; gives the length of the file, if there is more to read.
+    /// Adds some output, as far as there is room; gives the length of it all, if there is more to read.
     fn write(&self, kind: u8, bytes: &[u8]) -> Option<u64> {
-        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+        self.add(&mut self.spool.lock().unwrap_or_else(PoisonError::into_inner), kind, bytes)
+    }
+
+    /// The same where it takes no time: `None` where the output goes to the disk.
+    fn write_memory(&self, kind: u8, bytes: &[u8]) -> Option<u64> {
+        let mut spool = self.spool.try_lock().ok()?;
+        let fits = spool.file.is_none() && spool.memory.len() + bytes.len() + HEADS <= MOST_IN_MEMORY;
+        if !fits {
+            return None;
+        }
+        Some(self.add(&mut spool, kind, bytes).unwrap_or(spool.length))
+    }
+
+    fn add(&self, spool: &mut Spool, kind: u8, bytes: &[u8]) -> Option<u64> {
         if spool.full {
             return None;
         }
@@ -124,31 +165,61 @@ impl SpoolFile {
     }
 
     fn read(&self, from: u64, until: u64) -> io::Result<LogAnswer> {
-        let file = self.spool.lock().unwrap_or_else(PoisonError::into_inner).file.clone();
-        let Some(file) = file else { return Ok(LogAnswer { next: from, ..LogAnswer::default() }) };
+        let (file, memory) = {
+            let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
+            (spool.file.clone(), spool.memory.clone())
+        };
+        let Some(file) = file else { return part_of(&memory, from, until) };
         let most = usize::try_from(until - from).unwrap_or(usize::MAX).min(MAX_LOG);
         let mut bytes = vec![0; most];
         file.read_exact_at(&mut bytes, from)?;
-        let mut answer = LogAnswer { next: from, ..LogAnswer::default() };
-        let mut rest = bytes.as_slice();
-        while let Some((kind, piece, after)) = first(rest)? {
-            match kind {
-                b'o' => answer.pieces.push(OutputPiece::new(Stream::Stdout, piece)),
-                b'e' => answer.pieces.push(OutputPiece::new(Stream::Stderr, piece)),
-                _ => answer.truncated = true,
-            }
-            answer.next += HEAD + piece.len() as u64;
-            rest = after;
-        }
-        Ok(answer)
+        pieces_of(&bytes, from)
     }
+
+    /// The same where it takes no time: `None` where the output is on the disk.
+    fn read_memory(&self, from: u64, until: u64) -> Option<io::Result<LogAnswer>> {
+        let spool = self.spool.try_lock().ok()?;
+        spool.file.is_none().then(|| part_of(&spool.memory, from, until))
+    }
+}
+
+/// What lies between these positions of output that is in memory, as far as there is any.
+fn part_of(memory: &[u8], from: u64, until: u64) -> io::Result<LogAnswer> {
+    let at = |position: u64| usize::try_from(position).unwrap_or(usize::MAX).min(memory.len());
+    pieces_of(memory.get(at(from)..at(until)).unwrap_or_default(), from)
+}
+
+/// The whole pieces of what was read at this position.
+fn pieces_of(bytes: &[u8], from: u64) -> io::Result<LogAnswer> {
+    let mut answer = LogAnswer { next: from, ..LogAnswer::default() };
+    let mut rest = bytes;
+    while let Some((kind, piece, after)) = first(rest)? {
+        match kind {
+            b'o' => answer.pieces.push(OutputPiece::new(Stream::Stdout, piece)),
+            b'e' => answer.pieces.push(OutputPiece::new(Stream::Stderr, piece)),
+            _ => answer.truncated = true,
+        }
+        answer.next += HEAD + piece.len() as u64;
+        rest = after;
+    }
+    Ok(answer)
 }
 
 impl Spool {
     fn append(&mut self, folder: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file.clone(),
-            None => self.file.insert(Arc::new(tempfile::tempfile_in(folder)?)).clone(),
+            None if self.memory.len() + bytes.len() <= MOST_IN_MEMORY => {
+                self.memory.extend_from_slice(bytes);
+                self.length += bytes.len() as u64;
+                return Ok(());
+            }
+            None => {
+                let file = tempfile::tempfile_in(folder)?;
+                file.write_all_at(&self.memory, 0)?;
+                self.memory = Vec::new();
+                self.file.insert(Arc::new(file)).clone()
+            }
         };
         file.write_all_at(bytes, self.length)?;
         self.length += bytes.len() as u64;
@@ -221,6 +292,59 @@ mod tests {
         assert_eq!(pieces[2..].iter().map(|(_, text)| text.len()).sum::<usize>(), 300_000);
         assert!(!truncated);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
+    }
+
+    /// What fits into a header comes with the answer; of the rest, only how much it is.
+    #[tokio::test]
+    async fn the_summary_of_a_job_that_has_ended() {
+        type Written = &'static [(Stream, usize)];
+        let limit = 5_000;
+        let cases: [(&str, Written, u64, usize); 6] = [
+            ("nothing", &[], 0, 0),
+            ("both streams", &[(Stream::Stdout, 10), (Stream::Stderr, 20)], 40, 2),
+            ("too long for a header", &[(Stream::Stdout, 2_000)], 2_005, 0),
+            ("no longer in memory", &[(Stream::Stdout, 4_000), (Stream::Stderr, 1_000)], 5_010, 0),
+            ("as much as is kept", &[(Stream::Stdout, 5_000)], 5_005, 0),
+            ("more than is kept", &[(Stream::Stdout, 4_990), (Stream::Stdout, 20)], 5_015, 0),
+        ];
+        for (what, written, length, pieces) in cases {
+            let (_folder, log) = log(limit);
+            for (stream, bytes) in written {
+                log.write(*stream, &vec![b'x'; *bytes]).await;
+            }
+            assert_eq!(log.summary(), None, "{what}: it may write more");
+            log.end();
+            let summary = log.summary().unwrap();
+            assert_eq!((summary.length, summary.pieces.len()), (length, pieces), "{what}");
+            let mut from = 0;
+            while let Ok(answer) = log.read(from, Duration::ZERO).await
+                && answer.next > from
+            {
+                from = answer.next;
+            }
+            assert_eq!(from, length, "{what}: who reads on gets no more");
+        }
+        let (_folder, tight) = self::log(3);
+        tight.write(Stream::Stdout, b"12345").await;
+        tight.end();
+        assert_eq!(tight.summary().unwrap().pieces, [], "what is cut must be seen to be");
+    }
+
+    /// From memory into the file, at every size near the border: nothing is lost, and positions stay.
+    #[tokio::test]
+    async fn output_that_outgrows_the_memory_is_read_whole() {
+        for last in MOST_IN_MEMORY - 2 * HEADS..MOST_IN_MEMORY + HEADS {
+            let (_folder, log) = log(1 << 20);
+            log.write(Stream::Stderr, b"first").await;
+            let first = log.read(0, Duration::ZERO).await.unwrap();
+            log.write(Stream::Stdout, &vec![b'x'; last]).await;
+            log.write(Stream::Stderr, b"end").await;
+            log.end();
+            let rest = log.read(first.next, Duration::ZERO).await.unwrap();
+            let all = [first.pieces, rest.pieces].concat();
+            let lengths: Vec<usize> = all.iter().map(|piece| piece.bytes().unwrap().len()).collect();
+            assert_eq!((lengths, rest.end), (vec![5, last, 3], true));
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

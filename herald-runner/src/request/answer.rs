@@ -9,6 +9,7 @@ use futures_util::TryStreamExt as _;
 use herald_base::clock::{Clock as _, SystemClock};
 use herald_base::ending::Ending;
 use herald_wire::answer::Signer;
+use herald_wire::log::OutputSummary;
 use herald_wire::manifest::{self, AnswerManifest};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
@@ -47,18 +48,26 @@ pub struct SimpleResponse {
     json: bool,
     ending: Option<Ending>,
     error_line: Option<String>,
+    output: Option<OutputSummary>,
 }
 
 impl SimpleResponse {
     /// A reason as text.
     pub fn text(status: StatusCode, text: impl std::fmt::Display) -> Self {
-        Self { status, body: format!("{text}\n").into(), json: false, ending: None, error_line: None }
+        Self {
+            status,
+            body: format!("{text}\n").into(),
+            json: false,
+            ending: None,
+            error_line: None,
+            output: None,
+        }
     }
 
     /// JSON.
     #[must_use]
     pub fn json(body: Bytes, ending: Option<Ending>) -> Self {
-        Self { status: StatusCode::OK, body, json: true, ending, error_line: None }
+        Self { status: StatusCode::OK, body, json: true, ending, error_line: None, output: None }
     }
 
     /// As a response.
@@ -79,7 +88,8 @@ impl SimpleResponse {
 
     fn sign(&self, signer: &Signer, response: &mut Response<Body>) {
         let manifest = AnswerManifest::of_body(&self.body, self.ending);
-        let text = signer.manifest_text(AnswerManifest { error_line: self.error_line.clone(), ..manifest });
+        let (error_line, output) = (self.error_line.clone(), self.output.clone());
+        let text = signer.manifest_text(AnswerManifest { error_line, output, ..manifest });
         match signer.sign(self.status.as_u16(), &text, SystemClock.unix_seconds()) {
             Ok(signed) => {
                 let headers = [
@@ -103,8 +113,8 @@ fn never(never: Infallible) -> io::Error {
     match never {}
 }
 
-/// The answer to a job that was taken.
-pub async fn of_job(ended: Arc<JobEnd>, wire: &Wire) -> Response<Body> {
+/// The answer to a job that was taken. `output`: what it wrote, where that is known.
+pub async fn of_job(ended: Arc<JobEnd>, output: Option<OutputSummary>, wire: &Wire) -> Response<Body> {
     let failed = |reason: &str| SimpleResponse::text(StatusCode::INTERNAL_SERVER_ERROR, reason);
     let (body, ending, error_line) = match ended.as_ref() {
         JobEnd::NotRun { reason, ending, .. } => {
@@ -113,9 +123,9 @@ pub async fn of_job(ended: Arc<JobEnd>, wire: &Wire) -> Response<Body> {
         JobEnd::Ran { body, report } => (body.clone(), report.ending, report.error_line.clone()),
     };
     if ended.files().is_empty() {
-        return SimpleResponse { error_line, ..SimpleResponse::json(body, Some(ending)) }.send(wire);
+        return SimpleResponse { error_line, output, ..SimpleResponse::json(body, Some(ending)) }.send(wire);
     }
-    let manifest = AnswerManifest { error_line, ..AnswerManifest::of_body(&body, Some(ending)) };
+    let manifest = AnswerManifest { error_line, output, ..AnswerManifest::of_body(&body, Some(ending)) };
     let opened = tokio::task::spawn_blocking(move || files::open_all(ended.files()));
     let opened = match opened.await {
         Ok(Ok(opened)) => opened,

@@ -9,34 +9,31 @@ use herald_net::repeated_log::RepeatedLog;
 use herald_net::serve::{Handler, Peer};
 use herald_wire::answer::Signer;
 use herald_wire::digest::BodyDigest;
-use herald_wire::heartbeat::{HEARTBEAT, Heartbeat, RunnerState};
-use herald_wire::job::{CANCEL, CancelAnswer, JOIN, JobKey};
-use herald_wire::log::{LOG, LogRequest};
+use herald_wire::job::{CANCEL, JOIN, JobKey};
+use herald_wire::log::LOG;
 use herald_wire::request::{self, RequestView, Verified};
 use herald_wire::runner_id::RecipientRule;
 use herald_wire::secret::Secrets;
 use herald_wire::signature::SignatureError;
 use herald_wire::v1;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONNECTION};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::job::jobs::{JobHandle, Jobs, Submission, SubmitError};
 use crate::request::answer::{self, Body, SimpleResponse, Wire};
+use crate::request::kept;
 use crate::request::nonce::{ArrivingBody, Nonces};
+use crate::request::queries::{self, object};
 use crate::request::rejection::{RequestRejection, denied, of_nonce, rejection};
 use crate::request::room::{ROOM_STEP, ROOM_UNIT, announced};
 
 /// How much of a body that is too long is read and thrown away, so that the answer can be read on the other side.
 const DISCARD: usize = 64 << 20;
-
-/// How long a request for output waits for some, at most.
-const LONGEST_LOG_WAIT: Duration = Duration::from_secs(20);
 
 /// What all requests share.
 pub struct Service {
@@ -86,15 +83,10 @@ enum Sender {
     V2 { join: bool, signer: Signer },
 }
 
-/// Whether a request asks for the status of the runner, and cannot start a job whatever its body is.
-fn is_heartbeat(parts: &Parts, join: bool) -> bool {
-    join && parts.uri.path().ends_with(HEARTBEAT)
-}
-
 impl Service {
-    /// Answers one request, the only one of its connection.
+    /// Answers one request.
     async fn answer(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
-        let deadline = peer.connected + self.request_timeout;
+        let deadline = peer.request_began() + self.request_timeout;
         let (parts, body) = request.into_parts();
         if parts.method != Method::POST {
             let mut response =
@@ -117,7 +109,7 @@ impl Service {
             Err(short) => return short.send(&Wire::Plain),
         };
         drop(arriving);
-        match self.sender(caller, &body).await {
+        match self.sender(&parts, caller, &body).await {
             Ok(Sender::V1) => {
                 peer.authenticated();
                 tokio::select! {
@@ -130,13 +122,13 @@ impl Service {
                 peer.authenticated();
                 let wire = Wire::Signed(signer);
                 if parts.uri.path().ends_with(CANCEL) {
-                    return self.cancel(&body).send(&wire);
+                    return queries::cancel(&self.jobs, &body).send(&wire);
                 }
                 if parts.uri.path().ends_with(LOG) {
-                    return self.log(&body).await.send(&wire);
+                    return queries::log(&self.jobs, &body).await.send(&wire);
                 }
-                if is_heartbeat(&parts, join) {
-                    return self.heartbeat().send(&wire);
+                if queries::is_heartbeat(&parts, join) {
+                    return queries::heartbeat(&self.jobs, &self.recipient.id).send(&wire);
                 }
                 self.job(&body, &wire, join).await
             }
@@ -246,7 +238,7 @@ impl Service {
             request::verify_head(&view, &secrets, now).map_err(|error| denied(&error))?;
         let signer = Signer::new(&secrets, &verified).of_runner(&self.recipient.id);
         // A daemon asks this way which runner this is. It starts nothing.
-        let asks_who = verified.to.is_none() && is_heartbeat(parts, verified.join);
+        let asks_who = verified.to.is_none() && queries::is_heartbeat(parts, verified.join);
         if !asks_who && let Err(error) = self.recipient.check(verified.to.as_deref()) {
             return Err(rejection(StatusCode::UNAUTHORIZED, &error, &signer));
         }
@@ -255,7 +247,7 @@ impl Service {
 
     /// The whole request, once its body is there. Only then is its nonce used: who sends a captured head with another
     /// body must not be able to use it up.
-    async fn sender(&self, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
+    async fn sender(&self, parts: &Parts, caller: Caller, body: &[u8]) -> Result<Sender, RequestRejection> {
         match caller {
             Caller::V1 { signature } if v1::verify(&self.secrets(), &signature, body) => Ok(Sender::V1),
             Caller::V1 { .. } => {
@@ -263,7 +255,7 @@ impl Service {
             }
             Caller::V2 { verified, signer, digest } => {
                 digest.finish().map_err(|error| denied(&SignatureError::from(error)))?;
-                self.remember(&verified, &signer).await?;
+                self.remember(&verified, &signer, queries::is_read(parts, verified.join)).await?;
                 Ok(Sender::V2 { join: verified.join, signer })
             }
         }
@@ -285,9 +277,18 @@ impl Service {
     }
 
     /// Uses the nonce of a request.
-    async fn remember(&self, verified: &Verified, signer: &Signer) -> Result<(), RequestRejection> {
+    async fn remember(
+        &self,
+        verified: &Verified,
+        signer: &Signer,
+        reads: bool,
+    ) -> Result<(), RequestRejection> {
+        let Verified { nonce, created, .. } = verified;
         let now = SystemClock.unix_seconds();
-        let remembered = self.nonces.remember(&verified.nonce, verified.created, now).await;
+        let remembered = match reads {
+            true => self.nonces.remember_read(nonce, *created, now).await,
+            false => self.nonces.remember(nonce, *created, now).await,
+        };
         remembered.map_err(|error| of_nonce(&error, signer))
     }
 
@@ -311,7 +312,7 @@ impl Service {
             let reason = format!("a request with {JOIN} must name a job_id");
             return SimpleResponse::text(StatusCode::BAD_REQUEST, reason).send(wire);
         }
-        let mut handle = match self.jobs.submit(Submission { key, params, join }) {
+        let mut handle = match self.jobs.submit(Submission { key: key.clone(), params, join }) {
             Ok(handle) => handle,
             Err(refused) => {
                 let status = match refused {
@@ -324,66 +325,8 @@ impl Service {
         let mut guard = StopOnDrop((!signed).then(|| handle.clone()));
         let ended = handle.ended().await;
         guard.0 = None;
-        answer::of_job(ended, wire).await
-    }
-
-    fn cancel(&self, body: &[u8]) -> SimpleResponse {
-        let key = match object(body).map(|params| JobKey::of(&params)) {
-            Ok(Ok(Some(key))) => key,
-            Ok(Ok(None)) => {
-                return SimpleResponse::text(StatusCode::BAD_REQUEST, "a cancel must name a job_id");
-            }
-            Ok(Err(error)) => return SimpleResponse::text(StatusCode::BAD_REQUEST, error),
-            Err(short) => return short,
-        };
-        let state = self.jobs.cancel(&key);
-        tracing::info!(job_id = %key.job_id, attempt = key.attempt, ?state, "cancel");
-        let body = serde_json::to_string(&CancelAnswer { state }).unwrap_or_default();
-        SimpleResponse::json(body.into(), None)
-    }
-
-    fn heartbeat(&self) -> SimpleResponse {
-        let beat = Heartbeat {
-            state: if self.jobs.is_stopping() { RunnerState::Stopping } else { RunnerState::Ready },
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            running: self.jobs.running(),
-            time_ms: SystemClock.unix_millis(),
-            id: Some(self.recipient.id.clone()),
-        };
-        SimpleResponse::json(serde_json::to_string(&beat).unwrap_or_default().into(), None)
-    }
-
-    async fn log(&self, body: &[u8]) -> SimpleResponse {
-        let request: LogRequest = match serde_json::from_slice(body) {
-            Ok(request) => request,
-            Err(error) => {
-                return SimpleResponse::text(
-                    StatusCode::BAD_REQUEST,
-                    format_args!("a request for output must name a job_id and an attempt: {error}"),
-                );
-            }
-        };
-        let Some(log) = self.jobs.log(&request.key) else {
-            return SimpleResponse::text(StatusCode::NOT_FOUND, SubmitError::Unknown);
-        };
-        match log.read(request.from, Duration::from_millis(request.wait_ms).min(LONGEST_LOG_WAIT)).await {
-            Ok(answer) => {
-                SimpleResponse::json(serde_json::to_string(&answer).unwrap_or_default().into(), None)
-            }
-            Err(error) => SimpleResponse::text(StatusCode::BAD_REQUEST, error),
-        }
-    }
-}
-
-fn object(body: &[u8]) -> Result<Map<String, Value>, SimpleResponse> {
-    let bad = |reason: &dyn std::fmt::Display| SimpleResponse::text(StatusCode::BAD_REQUEST, reason);
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(params)) => Ok(params),
-        Ok(_) => Err(bad(&"the body is not a JSON object")),
-        // The position is of use; the text may hold a secret and is not in this message.
-        Err(error) => {
-            Err(bad(&format_args!("the body is not JSON: line {}, column {}", error.line(), error.column())))
-        }
+        let output = key.and_then(|key| self.jobs.log(&key)).and_then(|log| log.summary());
+        answer::of_job(ended, output, wire).await
     }
 }
 
@@ -391,7 +334,11 @@ impl Handler for Service {
     type Body = Body;
 
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
-        self.answer(request, peer).await
+        let mut response = self.answer(request, peer).await;
+        if self.jobs.is_stopping() || !kept::may_go_on(&response, peer.connected.elapsed()) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 }
 
@@ -462,7 +409,7 @@ mod tests {
         if let Caller::V2 { digest, .. } = &mut caller {
             digest.update(BODY);
         }
-        let Err(RequestRejection { short, wire }) = service.sender(caller, BODY).await else {
+        let Err(RequestRejection { short, wire }) = service.sender(&parts, caller, BODY).await else {
             panic!("the request was let in")
         };
         short.send(&wire)

@@ -2,9 +2,10 @@
 //! clock is set back.
 //!
 //! One file, `nonces` in the work folder, of lines `<created> <hash>`. A line is on the disk before the job it belongs
-//! to starts. A line `floor <created>` says that everything signed up to then has been forgotten and is therefore
-//! refused. Where the file is missing though the work folder was in use, is damaged, or is not as this runner left it
-//! (`nonce_mark`), that is the time of the start. One thread owns the file and writes what waits in one go.
+//! to starts, and written, but not synced, before a request that only reads is answered. A line `floor <created>` says
+//! that everything signed up to then has been forgotten and is therefore refused. Where the file is missing though the
+//! work folder was in use, is damaged, or is not as this runner left it (`nonce_mark`), that is the time of the start.
+//! One thread owns the file and writes what waits in one go.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -51,12 +52,22 @@ pub enum NonceError {
     Disk(String),
 }
 
+/// What a nonce is asked about for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It is only looked up.
+    None,
+    /// By a request that changes nothing.
+    Read,
+    /// By one that may start or stop a job.
+    Act,
+}
+
 struct Ask {
     hash: Hash,
     created: i64,
     now: i64,
-    /// Whether the nonce is used by it; else it is only looked up.
-    uses: bool,
+    used: Use,
     answer: oneshot::Sender<Result<(), NonceError>>,
 }
 
@@ -116,7 +127,16 @@ impl Nonces {
     /// # Errors
     /// [`NonceError`] says why the request must not run.
     pub async fn remember(&self, nonce: &str, created: i64, now: i64) -> Result<(), NonceError> {
-        self.ask(hash_of(nonce), created, now, true).await
+        self.ask(hash_of(nonce), created, now, Use::Act).await
+    }
+
+    /// The same for a request that only reads: it returns once the nonce is written, and not synced. A power cut may
+    /// make it acceptable again; nobody learns anything from it then.
+    ///
+    /// # Errors
+    /// [`NonceError`] says why the request must not be answered.
+    pub async fn remember_read(&self, nonce: &str, created: i64, now: i64) -> Result<(), NonceError> {
+        self.ask(hash_of(nonce), created, now, Use::Read).await
     }
 
     /// Lets a body come whose head has this nonce, without using it: a head that was captured must not have one body
@@ -126,17 +146,17 @@ impl Nonces {
     /// [`NonceError`] says why it is not read.
     pub async fn expect_body(&self, nonce: &str, created: i64, now: i64) -> Result<ArrivingBody, NonceError> {
         let hash = hash_of(nonce);
-        self.ask(hash, created, now, false).await?;
+        self.ask(hash, created, now, Use::None).await?;
         if !self.arriving.lock().unwrap_or_else(PoisonError::into_inner).insert(hash) {
             return Err(NonceError::Seen);
         }
         Ok(ArrivingBody { hash, arriving: self.arriving.clone() })
     }
 
-    async fn ask(&self, hash: Hash, created: i64, now: i64, uses: bool) -> Result<(), NonceError> {
+    async fn ask(&self, hash: Hash, created: i64, now: i64, used: Use) -> Result<(), NonceError> {
         let gone = || NonceError::Disk("its writer has stopped".to_owned());
         let (answer, answered) = oneshot::channel();
-        self.asks.send(Ask { hash, created, now, uses, answer }).await.map_err(|_| gone())?;
+        self.asks.send(Ask { hash, created, now, used, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -172,6 +192,9 @@ struct NonceStore {
     floor: i64,
     pruned: i64,
     seen: HashMap<Hash, i64>,
+    /// How often the file was synced since it was opened.
+    #[cfg(test)]
+    syncs: u64,
 }
 
 impl NonceStore {
@@ -193,6 +216,8 @@ impl NonceStore {
             floor: i64::MIN,
             pruned: now,
             seen: HashMap::new(),
+            #[cfg(test)]
+            syncs: 0,
         };
         // What follows the last newline was not finished, so its request was never answered for.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -244,17 +269,19 @@ impl NonceStore {
         }
         let mut text = String::new();
         let mut fresh = Vec::new();
+        let mut acts = false;
         let mut answers = Vec::with_capacity(batch.len());
         for ask in batch {
             let verdict = self.judge(&ask);
-            if verdict.is_ok() && ask.uses {
+            if verdict.is_ok() && ask.used != Use::None {
+                acts |= ask.used == Use::Act;
                 self.seen.insert(ask.hash, ask.created);
                 fresh.push(ask.hash);
                 text.push_str(&line(ask.created, &ask.hash));
             }
             answers.push((ask.answer, verdict));
         }
-        let written = self.append(&text, fresh.len());
+        let written = self.append(&text, fresh.len(), acts);
         if let Err(error) = &written {
             tracing::error!(%error, "cannot write nonces; rejecting requests until they can be written");
             for hash in &fresh {
@@ -284,7 +311,7 @@ impl NonceStore {
         Ok(())
     }
 
-    fn append(&mut self, text: &str, lines: usize) -> io::Result<()> {
+    fn append(&mut self, text: &str, lines: usize, synced: bool) -> io::Result<()> {
         if text.is_empty() {
             return Ok(());
         }
@@ -297,7 +324,11 @@ impl NonceStore {
         self.file.seek(SeekFrom::Start(self.length))?;
         self.file.write_all(text.as_bytes())?;
         self.mark.note(&self.file);
-        self.file.sync_data()?;
+        if synced {
+            self.file.sync_data()?;
+            #[cfg(test)]
+            (self.syncs += 1);
+        }
         self.length += text.len() as u64;
         self.lines += lines;
         Ok(())
@@ -374,10 +405,20 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     fn ask(store: &mut NonceStore, nonce: &str, created: i64, now: i64) -> Result<(), NonceError> {
+        ask_for(store, Use::Act, nonce, created, now)
+    }
+
+    fn ask_for(
+        store: &mut NonceStore,
+        used: Use,
+        nonce: &str,
+        created: i64,
+        now: i64,
+    ) -> Result<(), NonceError> {
         let mut hash = Hash::default();
         hash.copy_from_slice(&digest::sha256(nonce.as_bytes())[..16]);
         let (answer, mut answered) = oneshot::channel();
-        store.serve(vec![Ask { hash, created, now, uses: true, answer }]);
+        store.serve(vec![Ask { hash, created, now, used, answer }]);
         answered.try_recv().unwrap()
     }
 
@@ -391,6 +432,31 @@ mod tests {
         let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
         assert_eq!(ask(&mut store, "a", NOW + 9, NOW), Err(NonceError::Seen));
         assert_eq!(ask(&mut store, "b", NOW, NOW), Ok(()));
+    }
+
+    /// Only what may start or stop a job waits for the disk; what only reads is known after a restart all the same.
+    #[test]
+    fn a_read_is_written_and_not_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = NonceStore::open(folder.path(), NOW, false, MOST).unwrap();
+        for (nonce, used, verdict, syncs) in [
+            ("read", Use::Read, Ok(()), 0),
+            ("read", Use::Read, Err(NonceError::Seen), 0),
+            ("read", Use::Act, Err(NonceError::Seen), 0),
+            ("looked up", Use::None, Ok(()), 0),
+            ("act", Use::Act, Ok(()), 1),
+            ("act", Use::Read, Err(NonceError::Seen), 1),
+            ("another read", Use::Read, Ok(()), 1),
+        ] {
+            assert_eq!(ask_for(&mut store, used, nonce, NOW, NOW), verdict, "{nonce}");
+            assert_eq!(store.syncs, syncs, "{nonce}");
+        }
+        drop(store);
+        let mut store = NonceStore::open(folder.path(), NOW, true, MOST).unwrap();
+        for nonce in ["read", "act", "another read"] {
+            assert_eq!(ask(&mut store, nonce, NOW, NOW), Err(NonceError::Seen), "{nonce}");
+        }
+        assert_eq!(ask(&mut store, "looked up", NOW, NOW), Ok(()));
     }
 
     #[test]

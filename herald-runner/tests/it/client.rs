@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 pub(crate) const SECRET: &str = "the_secret_should_be_strong_enough";
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Every request here is the last of its connection, where a test does not remove this.
+pub(crate) const CLOSE: &str = "Connection: close\r\n";
+
 /// The id of every runner here.
 pub(crate) fn id() -> RunnerId {
     RunnerId::try_from("the-runner-of-the-test".to_owned()).unwrap()
@@ -183,7 +186,7 @@ impl Runner {
 
 pub(crate) fn raw(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut request =
-        format!("{method} {path} HTTP/1.1\r\nHost: runner\r\nContent-Length: {}\r\n", body.len());
+        format!("{method} {path} HTTP/1.1\r\nHost: runner\r\n{CLOSE}Content-Length: {}\r\n", body.len());
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -270,6 +273,7 @@ impl Answer {
             ending: manifest.ending,
             runner: manifest.runner.clone(),
             error_line: manifest.error_line.clone(),
+            output: manifest.output.clone(),
             ..AnswerManifest::of_body(&self.body, None)
         };
         assert_eq!(manifest, of_body);

@@ -145,6 +145,28 @@ fn above_max_jobs_the_daemon_is_asked_to_come_back() {
     assert_eq!(runner.v2("/", &next).status, 200);
 }
 
+/// A daemon need not ask for output that is short, nor for the rest of what it has read.
+#[test]
+fn short_output_comes_with_the_answer() {
+    let runner = Runner::start("");
+    let files = "echo r > $0/f; echo '{\"file\": {\"f\": \"'$0'/f\"}}'";
+    for (id, script, length, pieces) in [
+        ("a", "true", 0, 0),
+        ("b", "echo out; sleep 0.1; echo err >&2; exit 3", 18, 2),
+        ("c", "head -c 3000 /dev/zero", 3005, 0),
+        ("d", "head -c 300000 /dev/zero", 300_000, 0),
+    ] {
+        let (request, signed) = v2("/", &runner.job(id, script).to_string(), now(), &secrets(), false);
+        let output = runner.send(&request).verify(&signed).output.unwrap();
+        // It is read in as many pieces as the pipe gives.
+        assert_eq!((output.length / 1000, output.pieces.len()), (length / 1000, pieces), "{script}");
+        let asked = runner.v2("/log", &json!({"job_id": id, "attempt": 1, "from": output.length})).json();
+        assert_eq!((&asked["end"], &asked["pieces"]), (&json!(true), &json!([])), "{script}");
+    }
+    let manifest = runner.send(&v2("/", &runner.job("f", files).to_string(), now(), &secrets(), false).0);
+    assert!(manifest.text().contains(r#""output":{"length":"#), "with files, too: {}", manifest.text());
+}
+
 #[test]
 fn output_is_read_while_the_job_runs() {
     let runner = Runner::start("log_limit: 64KiB");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
 
-use crate::client::{Answer, Runner, now, raw, secrets, v2, wait_for};
+use crate::client::{Answer, CLOSE, Runner, now, raw, secrets, v2, wait_for};
 
 /// Sends byte by byte until the runner has had enough, and gives what it answered and how long that took.
 fn trickle(runner: &Runner, at_once: &[u8], slowly: &[u8]) -> (Vec<u8>, Duration) {
@@ -44,6 +44,59 @@ fn a_client_that_sends_byte_by_byte_is_cut() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{what}: {answer}");
     }
     assert!(!runner.ran("ran"));
+}
+
+/// One answer of a connection that goes on.
+fn next_answer(stream: &mut impl Read) -> Answer {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        bytes.push(byte[0]);
+    }
+    let length: usize = Answer::read(&bytes[..]).headers["content-length"].to_str().unwrap().parse().unwrap();
+    let head = bytes.len();
+    bytes.resize(head + length, 0);
+    stream.read_exact(&mut bytes[head..]).unwrap();
+    Answer::read(&bytes[..])
+}
+
+/// A connection carries the requests of a daemon that has proved who it is, and ends with the first that is wrong. What
+/// has its time for one request has it for each.
+#[test]
+fn a_connection_carries_several_requests_of_a_daemon() {
+    let mut runner = Runner::start("request_timeout: 1\nallow_v1: true\n");
+    let kept = |request: Vec<u8>| String::from_utf8(request).unwrap().replace(CLOSE, "").into_bytes();
+    let mut stream = runner.connect();
+    let mut job = Vec::new();
+    for n in 0..3 {
+        let body = runner.job(&n.to_string(), "sleep 0.6").to_string();
+        let signed;
+        (job, signed) = v2("/", &body, now(), &secrets(), false);
+        job = kept(job);
+        stream.write_all(&job).unwrap();
+        let answer = next_answer(&mut stream);
+        answer.verify(&signed);
+        assert_eq!((answer.status, answer.headers.get("connection")), (200, None), "{n}");
+    }
+    stream.write_all(&job).unwrap();
+    let replayed = Answer::read(&mut stream);
+    assert_eq!((replayed.status, &replayed.headers["connection"]), (401, &"close".parse().unwrap()));
+
+    let body = runner.job("v1", "true").to_string();
+    let signature = herald_wire::v1::sign(&secrets(), body.as_bytes());
+    let mut stream = runner.connect();
+    stream.write_all(&kept(raw("POST", "/", &[("X-Herald-Signature", &signature)], &body))).unwrap();
+    assert_eq!(Answer::read(&mut stream).status, 200, "in version 1 it ends with the answer");
+
+    let mut idle = runner.connect();
+    idle.write_all(&kept(v2("/heartbeat", "{}", now(), &secrets(), true).0)).unwrap();
+    assert_eq!(next_answer(&mut idle).status, 200);
+    let began = Instant::now();
+    runner.signal("TERM");
+    assert!(runner.wait().success());
+    assert!(began.elapsed() < Duration::from_secs(5), "an idle connection is not waited for");
+    assert_eq!(idle.read(&mut [0]).unwrap_or(0), 0);
 }
 
 #[test]

@@ -15,7 +15,13 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// The name and version of the client.
     pub user_agent: &'static str,
+    /// How long a connection is kept for another request. `None`: each request has one of its own, since a kept one may
+    /// be closed by the other side just when something is sent into it.
+    pub keep_idle: Option<Duration>,
 }
+
+/// How many connections are kept for each host.
+const MOST_KEPT: usize = 8;
 
 /// Makes connections.
 pub struct HttpConnector {
@@ -101,8 +107,8 @@ fn builder(settings: ClientSettings) -> ClientBuilder {
         .tcp_keepalive(Duration::from_secs(30))
         .tcp_keepalive_interval(Duration::from_secs(10))
         .tcp_keepalive_retries(3)
-        // A kept connection may be closed by the other side just when a job is sent into it.
-        .pool_max_idle_per_host(0)
+        .pool_max_idle_per_host(settings.keep_idle.map_or(0, |_| MOST_KEPT))
+        .pool_idle_timeout(settings.keep_idle)
         // As the original writes them, for peers that compare names of headers case-sensitively.
         .http1_title_case_headers()
         .user_agent(settings.user_agent)

@@ -82,7 +82,7 @@ impl ConnectionSlots {
     /// A slot, where one is free or can be made free at once.
     fn slot(self: &Arc<Self>, source: ConnectionSource) -> Option<Slot> {
         let (number, state) = self.table().admit(source, self.now(), &self.limits)?;
-        Some(Slot { slots: self.clone(), number, state })
+        Some(Slot { slots: self.clone(), number, source, state })
     }
 
     /// Has the connection closed that is needed least. False when each one is needed.
@@ -136,6 +136,7 @@ impl Drop for QueuedConnection {
 pub(super) struct Slot {
     slots: Arc<ConnectionSlots>,
     number: u64,
+    source: ConnectionSource,
     state: Arc<SlotState>,
 }
 
@@ -152,10 +153,14 @@ impl Slot {
         self.state.has_head.store(true, Ordering::Relaxed);
     }
 
-    /// A request was answered: the connection is of use, and its time begins again.
+    /// A request was answered: the connection is of use, and its time begins again. One that had been released is
+    /// counted again while it waits for the next request.
     pub(super) fn answered(&self) {
         self.state.since.store(self.slots.now(), Ordering::Relaxed);
         self.state.has_head.store(false, Ordering::Relaxed);
+        if self.state.released.swap(false, Ordering::Relaxed) {
+            self.slots.table().resume(self.number, &self.state, self.source);
+        }
     }
 
     /// The client begins to wait for the server. False when too many of these do.
@@ -176,8 +181,10 @@ impl Slot {
         self.state.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Gives the slot back while the connection goes on, which is neither counted nor evicted from then on.
+    /// Gives the slot back while the connection goes on, which is neither counted nor evicted until its request is
+    /// answered.
     pub(super) fn release(&self) {
+        self.state.released.store(true, Ordering::Relaxed);
         self.slots.table().remove(self.number, self.slots.now());
         self.slots.freed.notify_waiters();
     }

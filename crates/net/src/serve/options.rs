@@ -10,9 +10,9 @@ use crate::serve::connection_slots::MIN_HOLD;
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
     /// How many connections are open at once; one source (an address, an IPv6 network, a user on a unix socket) has at
-    /// most as many as it leaves free. Those that a handler declared
-    /// [authenticated](crate::serve::Peer::authenticated) are not counted, nor those whose clients
-    /// [wait](crate::serve::Peer::wait) for the server.
+    /// most as many as it leaves free. Those that a handler declared [authenticated](crate::serve::Peer::authenticated)
+    /// are not counted while they are answered, nor those whose clients [wait](crate::serve::Peer::wait) for the
+    /// server.
     pub connections: usize,
     /// How many clients wait for the server at once, beside those connections; they have shares as well.
     pub waiting: usize,

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
@@ -20,6 +21,8 @@ pub struct Peer {
     pub uid: Option<u32>,
     /// When its connection was there, TLS handshake included.
     pub connected: Instant,
+    /// Whether its connection has carried a request before this one.
+    reused: AtomicBool,
     slot: Option<Arc<Slot>>,
     end: Option<ConnectionEnd>,
 }
@@ -28,7 +31,8 @@ impl Peer {
     /// A peer at this address, whose connection is not limited.
     #[must_use]
     pub fn new(address: Option<SocketAddr>, loopback: bool) -> Self {
-        Self { address, loopback, uid: None, connected: Instant::now(), slot: None, end: None }
+        let reused = AtomicBool::new(false);
+        Self { address, loopback, uid: None, connected: Instant::now(), reused, slot: None, end: None }
     }
 
     pub(super) fn of_user(self, uid: Option<u32>) -> Self {
@@ -37,6 +41,18 @@ impl Peer {
 
     pub(super) fn in_slot(self, slot: Arc<Slot>, end: ConnectionEnd) -> Self {
         Self { slot: Some(slot), end: Some(end), ..self }
+    }
+
+    /// Another request follows on the same connection.
+    pub(super) fn comes_again(&self) {
+        self.reused.store(true, Ordering::Relaxed);
+    }
+
+    /// Since when its request has been arriving: from when the connection was there, or of a later one from when its
+    /// head was whole. To be asked at the beginning.
+    #[must_use]
+    pub fn request_began(&self) -> Instant {
+        if self.reused.load(Ordering::Relaxed) { Instant::now() } else { self.connected }
     }
 
     /// The client begins to wait for the server: while this exists, its connection takes no place of others. `whose`
@@ -56,8 +72,8 @@ impl Peer {
         }
     }
 
-    /// The client has proved who it is. From now on its connection is not counted among the limited ones, nor evicted:
-    /// what bounds it is the caller's affair.
+    /// The client has proved who it is. Until its request is answered its connection is not counted among the limited
+    /// ones, nor evicted: what bounds it is the caller's affair. An answer with `Connection: close` changes nothing.
     pub fn authenticated(&self) {
         if let Some(slot) = &self.slot {
             slot.release();

@@ -244,6 +244,11 @@ fn unknown_framing(headers: &HeaderMap) -> Option<JsonReply> {
     Some(reply)
 }
 
+/// Whether the connection ends with this answer.
+fn is_last(headers: &HeaderMap) -> bool {
+    headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
 /// What one connection is served with.
 struct ServedConnection<'a, H> {
     options: &'a ServeOptions,
@@ -268,8 +273,9 @@ impl<H: Handler> ServedConnection<'_, H> {
                 None => handler.handle(request, &peer).await.map(Either::Left),
             };
             // Without more requests to come, a client that does not read its answer is as idle as before.
-            if options.keep_alive {
+            if options.keep_alive && !is_last(reply.headers()) {
                 slot.answered();
+                peer.comes_again();
             }
             requests.handled.store(false, Ordering::Relaxed);
             if !reply.status().is_success() {

@@ -20,6 +20,8 @@ pub(super) struct SlotState {
     pub(super) since: AtomicU64,
     /// Whether the head of its request is whole.
     pub(super) has_head: AtomicBool,
+    /// Whether it is not limited, because its client has proved who it is and waits for an answer.
+    pub(super) released: AtomicBool,
     /// Whether its client has closed its side while it waits for the server.
     pub(super) closed: AtomicBool,
     pub(super) evicted: CancellationToken,
@@ -90,6 +92,7 @@ impl SlotTable {
         let state = Arc::new(SlotState {
             since: AtomicU64::new(now),
             has_head: AtomicBool::new(false),
+            released: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             evicted: CancellationToken::new(),
         });
@@ -168,6 +171,15 @@ impl SlotTable {
         match held.waits_for {
             Some(whose) => self.waiting.end(&whose),
             None => self.uncount(held.source, Some(now)),
+        }
+    }
+
+    /// A connection that was not limited is so again. Where there are as many as may be, the next one that comes has
+    /// one of them closed.
+    pub(super) fn resume(&mut self, number: u64, state: &Arc<SlotState>, source: ConnectionSource) {
+        let held = HeldSlot { state: state.clone(), source, waits_for: None };
+        if self.held.insert(number, held).is_none() {
+            self.count(source);
         }
     }
 

@@ -31,6 +31,10 @@ impl Handler for Desk {
         let mut answer = Response::new(Full::from("done"));
         match request.uri().path() {
             "/soon" => tokio::time::sleep(Duration::from_millis(300)).await,
+            "/known" => {
+                peer.authenticated();
+                tokio::time::sleep(Duration::from_millis(600)).await;
+            }
             "/gone" => {
                 peer.closed().await;
                 self.gone.send(()).unwrap();
@@ -140,6 +144,34 @@ async fn heads_that_do_not_come_are_cut_and_idle_connections_are_not() {
     let began = Instant::now();
     assert_eq!(answer(&mut client).await, "", "this one is slow");
     assert!(began.elapsed() >= SOON);
+}
+
+/// Who has proved who they are is not limited while they wait for an answer; their connection is as others are when it
+/// is idle afterwards.
+#[tokio::test]
+async fn a_kept_connection_makes_room_when_it_is_idle_and_not_before() {
+    let options = ServeOptions { connections: 2, min_hold: Duration::ZERO, ..ServeOptions::default() };
+    let server = Server::with(options).await;
+    let known = b"GET /known HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut client = server.sent(known).await;
+    for round in 0..2 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut others = Vec::new();
+        for _ in 0..4 {
+            others.push(server.connect().await);
+        }
+        assert_eq!(answer(&mut client).await, "HTTP/1.1 200 OK", "{round}: it waits for its answer");
+        drop(others);
+        if round == 0 {
+            client.write_all(known).await.unwrap();
+        }
+    }
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(server.sent(b"GET / HTTP/1.1\r\n").await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(answer(&mut client).await, "", "it was closed for one of them");
 }
 
 #[tokio::test]

@@ -63,7 +63,8 @@ fn answer(status: &str, headers: &str, body: &str) -> String {
 async fn send(params: Value) -> Result<HttpAnswer, ExchangeError> {
     let context = RequestContext { url: None, idempotency_key: "job-1" };
     let request = HttpRequest::read(params.as_object().unwrap(), context).unwrap();
-    let settings = ClientSettings { connect_timeout: Duration::from_secs(5), user_agent: "test/1" };
+    let settings =
+        ClientSettings { connect_timeout: Duration::from_secs(5), user_agent: "test/1", keep_idle: None };
     let client = HttpConnector::new(settings, None).await.unwrap().client().await.unwrap();
     exchange(&client, request).await
 }

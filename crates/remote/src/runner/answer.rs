@@ -203,9 +203,8 @@ fn verify_whole(
     };
     let manifest = signed.verify(&claim)?;
     // What the body does not say is taken as it is signed.
-    let (ending, error_line, runner) =
-        (manifest.ending, manifest.error_line.clone(), manifest.runner.clone());
-    if manifest != (AnswerManifest { ending, error_line, runner, ..AnswerManifest::of_body(body, None) }) {
+    let of_body = AnswerManifest::of_body(body, None);
+    if (&manifest.result, &manifest.file) != (&of_body.result, &of_body.file) {
         return Err(VerifyError::Altered);
     }
     Ok(manifest)
@@ -213,16 +212,16 @@ fn verify_whole(
 
 async fn json(headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> Result<JobAnswer, Fault> {
     let body = collect(body, MAX_RESULT).await?;
-    let (ending, error_line) = match expected.signed {
+    let (ending, error_line, output) = match expected.signed {
         Some(signed) => {
             let verified = verify_whole(StatusCode::OK, headers, &body, signed);
             let manifest = verified
                 .map_err(|error| error.fault(Claimed::new(StatusCode::OK, headers, String::new())))?;
-            (manifest.ending, manifest.error_line)
+            (manifest.ending, manifest.error_line, manifest.output)
         }
-        None => (None, None),
+        None => (None, None, None),
     };
-    Ok(JobAnswer { result: object(&body)?, staging: None, ending, error_line })
+    Ok(JobAnswer { result: object(&body)?, staging: None, ending, error_line, output })
 }
 
 async fn refusal(status: StatusCode, headers: &HeaderMap, body: AnswerBody, expected: Expected<'_>) -> Fault {

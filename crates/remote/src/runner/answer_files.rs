@@ -66,19 +66,19 @@ async fn parts(kind: &str, body: AnswerBody, expected: Expected<'_>) -> Result<J
             }
         }
     }
-    let (ending, error_line) = match (expected.signed, manifest) {
+    let (ending, error_line, output) = match (expected.signed, manifest) {
         (None, _) => {
             check_sums(&staging, &sums)?;
-            (None, None)
+            (None, None, None)
         }
         (Some(_), None) => return Err(Fault::Invalid("the answer has no signed manifest".to_owned())),
         (Some(_), Some(manifest)) => {
             check_manifest(&staging, &result, &manifest)?;
-            (manifest.ending, manifest.error_line)
+            (manifest.ending, manifest.error_line, manifest.output)
         }
     };
     let staging = (!staging.files().is_empty()).then_some(staging);
-    Ok(JobAnswer { result: object(&result)?, staging, ending, error_line })
+    Ok(JobAnswer { result: object(&result)?, staging, ending, error_line, output })
 }
 
 /// Stores one file and returns the checksum that came with it.

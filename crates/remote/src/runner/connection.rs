@@ -19,9 +19,10 @@ use tokio::sync::Mutex;
 use super::answer::{self, SignedRejection};
 use super::fault::Fault;
 use super::job_answer::SignedWith;
+use super::kept::{KEEP_IDLE, KeptConnections};
 use super::last_answer::LastAnswer;
 use super::recipient::{KnownRecipient, Recipient};
-use crate::settings::RunnerAddress;
+use crate::settings::{Protocol, RunnerAddress};
 
 const USER_AGENT: &str = concat!("heraldd/", env!("CARGO_PKG_VERSION"));
 /// For all attempts at a cancel together.
@@ -42,6 +43,7 @@ pub(super) struct RunnerConnection {
     /// The URL for people: without user, password and query.
     pub(super) shown: String,
     secrets: Secrets,
+    kept: KeptConnections,
     recipient: KnownRecipient,
     /// Held by the one that asks which runner it is; the others wait for its answer.
     identifying: Mutex<()>,
@@ -60,9 +62,15 @@ pub(super) struct PendingAnswer {
 
 impl RunnerConnection {
     /// For this runner.
-    pub(super) async fn new(address: RunnerAddress, connect_timeout: Duration) -> Result<Self, ConnectError> {
+    pub(super) async fn new(
+        address: RunnerAddress,
+        protocol: Protocol,
+        connect_timeout: Duration,
+    ) -> Result<Self, ConnectError> {
         let RunnerAddress { url, secrets, tls } = address;
-        let settings = ClientSettings { connect_timeout, user_agent: USER_AGENT };
+        // In version 1 nothing makes certain that a job which is sent again is not run again.
+        let keep_idle = (protocol == Protocol::V2).then_some(KEEP_IDLE);
+        let settings = ClientSettings { connect_timeout, user_agent: USER_AGENT, keep_idle };
         let connector = HttpConnector::new(settings, tls).await?;
         let shown = shown(&url);
         Ok(Self {
@@ -70,6 +78,7 @@ impl RunnerConnection {
             url,
             shown,
             secrets,
+            kept: KeptConnections::default(),
             recipient: KnownRecipient::default(),
             identifying: Mutex::default(),
             asking: Mutex::default(),
@@ -183,8 +192,37 @@ impl RunnerConnection {
             nonce: &nonce,
         };
         let signed = request::sign(&outgoing, &self.secrets).map_err(|error| cannot(&error))?;
-        let response = self.send(url, signed.headers, body).await?;
+        let response = self.send_once(url, signed.headers, body, recipient).await?;
         Ok(PendingAnswer { response, tie: Some(signed.tie) })
+    }
+
+    /// Sends a signed request that is taken once. Where it may have gone into a kept connection that was just being
+    /// closed, it is sent again as it is: a runner that has it takes no second one with its nonce. Without a recipient
+    /// another runner might get it.
+    async fn send_once(
+        &self,
+        url: Url,
+        headers: HeaderMap,
+        body: &str,
+        recipient: &Recipient,
+    ) -> Result<Response, Fault> {
+        let sending = self.kept.sending();
+        let mut sent = self.send(url.clone(), headers.clone(), body).await;
+        if let Err(Fault::Broken(why)) = &sent
+            && sending.may_be_missed()
+            && recipient.id().is_some()
+        {
+            tracing::debug!(runner = %self.shown, why, "a kept connection broke; sending the request again");
+            sent = match self.send(url, headers, body).await {
+                Ok(response) if response.status() != StatusCode::UNAUTHORIZED => Ok(response),
+                // It was received the first time, or nobody knows.
+                _ => Err(Fault::Broken(why.clone())),
+            };
+        }
+        if let Ok(response) = &sent {
+            self.kept.note(response);
+        }
+        sent
     }
 
     async fn send(&self, url: Url, mut headers: HeaderMap, body: &str) -> Result<Response, Fault> {

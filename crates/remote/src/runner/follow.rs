@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_base::output::{Output, Stream};
-use herald_wire::log::LogRequest;
+use herald_wire::log::{LogAnswer, LogRequest, OutputSummary};
 use tokio::time::Instant;
 
 use super::connection::RunnerConnection;
@@ -61,6 +61,20 @@ impl<'a> OutputFollower<'a> {
         }
     }
 
+    /// Takes what the answer to the job says of its output. Where that is not all that is missing, [`Self::rest`]
+    /// requests it.
+    pub(super) async fn take_summary(&mut self, summary: OutputSummary) {
+        let OutputSummary { length, pieces } = summary;
+        let has_all_read = length == self.from;
+        if has_all_read || (self.from == 0 && !pieces.is_empty()) {
+            let pieces = if has_all_read { Vec::new() } else { pieces };
+            let answer = LogAnswer { pieces, next: length, end: true, truncated: false };
+            if let Err(fault) = self.take(answer).await {
+                tracing::debug!(job_id = %self.request.key.job_id, %fault, "cannot read the output in an answer");
+            }
+        }
+    }
+
     /// Takes what is left once the job has ended.
     pub(super) async fn rest(&mut self) {
         let rest = async {
@@ -82,21 +96,28 @@ impl<'a> OutputFollower<'a> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let request = LogRequest { key: self.request.key.clone(), from: self.from, wait_ms };
         let answer = self.connection.log(&request).await?;
+        let (from, end) = (self.from, answer.end);
+        self.take(answer).await?;
+        // No progress although the runner should not have waited: nothing more will come.
+        self.complete = end || (wait.is_zero() && self.from == from);
+        Ok(())
+    }
+
+    async fn take(&mut self, answer: LogAnswer) -> Result<(), Fault> {
+        let invalid = || Fault::Invalid("the output is not valid Base64".to_owned());
+        let decoded = answer.pieces.iter().map(|piece| Some((piece.stream, piece.bytes()?)));
+        let decoded: Vec<_> = decoded.collect::<Option<_>>().ok_or_else(invalid)?;
         if std::mem::take(&mut self.restart) {
             self.output.restart().await;
         }
-        for piece in &answer.pieces {
-            let bytes = piece.bytes();
-            let bytes = bytes.ok_or_else(|| Fault::Invalid("the output is not valid Base64".to_owned()))?;
-            self.output.write(piece.stream, &bytes).await;
+        for (stream, bytes) in decoded {
+            self.output.write(stream, &bytes).await;
         }
         if answer.truncated {
             self.output.write(Stream::Stderr, MISSING).await;
         }
-        let progress = answer.next > self.from;
         self.from = answer.next.max(self.from);
-        // No progress although the runner should not have waited: nothing more will come.
-        self.complete = answer.end || (wait.is_zero() && !progress);
+        self.complete = answer.end;
         Ok(())
     }
 }

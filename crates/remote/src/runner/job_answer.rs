@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use herald_wire::answer::{self, Claim};
 use herald_wire::ending::EndingName;
+use herald_wire::log::OutputSummary;
 use herald_wire::manifest::AnswerManifest;
 use herald_wire::request::RequestTie;
 use herald_wire::secret::Secrets;
@@ -56,6 +57,8 @@ pub(super) struct JobAnswer {
     pub(super) ending: Option<EndingName>,
     /// The last line of its standard error, where it failed by itself.
     pub(super) error_line: Option<String>,
+    /// What it wrote, where its runner says that with its answer.
+    pub(super) output: Option<OutputSummary>,
 }
 
 pub(super) type AnswerBody = BoxStream<'static, Result<Bytes, std::io::Error>>;

@@ -7,6 +7,7 @@ mod fault;
 mod file_sink;
 mod follow;
 mod job_answer;
+mod kept;
 mod last_answer;
 mod outcome_of;
 mod probe;

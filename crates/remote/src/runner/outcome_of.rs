@@ -4,11 +4,19 @@ use std::sync::Arc;
 
 use herald_base::output::{Output, Stream};
 use herald_wire::ending::EndingName;
+use herald_wire::log::OutputSummary;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::job_answer::JobAnswer;
 use crate::outcome::{RunnerFailure, RunnerFailureKind, RunnerOutcome};
+
+/// A job that was answered.
+pub(super) struct Completed {
+    pub(super) outcome: RunnerOutcome,
+    /// What it wrote, where its runner says that with its answer.
+    pub(super) output: Option<OutputSummary>,
+}
 
 /// The failure of a job whose request cannot be repeated.
 pub(super) fn failure_of(at: &str, fault: &Fault) -> RunnerFailure {

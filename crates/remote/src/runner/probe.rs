@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::connection::RunnerConnection;
 use super::fault::Fault;
-use crate::settings::RunnerAddress;
+use crate::settings::{Protocol, RunnerAddress};
 
 /// For one request.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ impl NodeProbe {
     /// [`ProbeError`]
     pub async fn status(&self, now_ms: impl Fn() -> i64) -> Result<NodeStatus, ProbeError> {
         let request = async {
-            let create = || RunnerConnection::new(self.address.clone(), TIMEOUT);
+            let create = || RunnerConnection::new(self.address.clone(), Protocol::V2, TIMEOUT);
             let connection = self.connection.get_or_try_init(create).await?;
             let before = now_ms();
             let answer = connection.heartbeat().await;

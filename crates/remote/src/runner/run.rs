@@ -17,7 +17,7 @@ use super::connection::{PendingAnswer, RunnerConnection};
 use super::fault::Fault;
 use super::follow::OutputFollower;
 use super::job_answer::{Expected, JobAnswer};
-use super::outcome_of::{failure_of, outcome_of, write_result};
+use super::outcome_of::{Completed, failure_of, outcome_of, write_result};
 use super::request::RunnerRequest;
 use super::retry::RejoinTimer;
 use super::silence::SilenceWatch;
@@ -78,7 +78,8 @@ impl RunnerClient {
     async fn connection(&self) -> Result<&RunnerConnection, ConnectError> {
         let create = || async {
             staging::sweep(&self.settings.data_dir).await;
-            RunnerConnection::new(self.address.clone(), self.settings.connect_timeout).await
+            let RemoteSettings { protocol, connect_timeout, .. } = *self.settings;
+            RunnerConnection::new(self.address.clone(), protocol, connect_timeout).await
         };
         self.connection.get_or_try_init(create).await
     }
@@ -231,30 +232,43 @@ impl RunnerClient {
     ) -> RunnerOutcome {
         if !self.settings.is_signed() {
             // Version 1 has the result only.
-            let outcome = self.complete(connection, request).await;
+            let Completed { outcome, .. } = self.complete(connection, request).await;
             write_result(&outcome, output).await;
             return outcome;
         }
         let wait = SilenceWatch::part(self.settings.silence);
         let mut follower = OutputFollower::new(connection, request, output, wait);
-        let outcome = {
+        let Completed { outcome, output } = {
             let (complete, follow) = (self.complete(connection, request), follower.follow());
             tokio::pin!(complete, follow);
             tokio::select! {
-                outcome = &mut complete => outcome,
+                completed = &mut complete => completed,
                 () = follow => complete.await,
             }
         };
         // A job that never ran wrote nothing.
         if !matches!(&outcome, Err(failure) if failure.result.is_empty()) {
+            if let Some(summary) = output {
+                follower.take_summary(summary).await;
+            }
             follower.rest().await;
         }
         outcome
     }
 
     /// The job, with its files in place.
-    async fn complete(&self, connection: &RunnerConnection, request: &RunnerRequest) -> RunnerOutcome {
-        let mut answer = self.exchange_unless_silent(connection, request).await?;
+    async fn complete(&self, connection: &RunnerConnection, request: &RunnerRequest) -> Completed {
+        match self.exchange_unless_silent(connection, request).await {
+            Ok(mut answer) => {
+                let output = answer.output.take();
+                Completed { outcome: self.placed(answer, request).await, output }
+            }
+            Err(failure) => Completed { outcome: Err(failure), output: None },
+        }
+    }
+
+    /// What an answer means, once its files are in place.
+    async fn placed(&self, mut answer: JobAnswer, request: &RunnerRequest) -> RunnerOutcome {
         failpoint!("remote-after-result");
         if let Some(staging) = answer.staging.take() {
             match staging.commit(&request.key.job_id, request.node.as_deref()).await {

@@ -1,6 +1,8 @@
 //! Against runners of the tests' own.
 
 mod fake;
+mod kept;
+mod output;
 mod recipient;
 mod rollout;
 mod runner;

@@ -17,6 +17,10 @@ pub const MAX_LOG: usize = 256 * 1024;
 /// The longest answer, in bytes: the output in Base64, and as much again for many short pieces.
 pub const MAX_LOG_ANSWER: usize = 4 * MAX_LOG;
 
+/// The longest text of the pieces that an answer to a job brings along. They are in a header, and some proxies take no
+/// more than 4 KiB of headers.
+pub const MAX_ALONG: usize = 2048;
+
 /// The body of a request for output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRequest {
@@ -68,9 +72,44 @@ pub struct LogAnswer {
     pub truncated: bool,
 }
 
+/// What the answer to a job says of its output, which then need not be requested.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSummary {
+    /// Where it ends: who has read so far has all of it.
+    pub length: u64,
+    /// All of it, where that is short; else none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<OutputPiece>,
+}
+
+impl OutputSummary {
+    /// Of output that ends at `length`, with all pieces of it, where they are short enough to come along.
+    #[must_use]
+    pub fn new(length: u64, pieces: Vec<OutputPiece>) -> Self {
+        let text = serde_json::to_string(&pieces).unwrap_or_default();
+        Self { length, pieces: if text.len() <= MAX_ALONG { pieces } else { Vec::new() } }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_summary_has_short_output_and_the_length_of_all() {
+        let short = OutputSummary::new(8, vec![OutputPiece::new(Stream::Stdout, b"a\xff\n")]);
+        let text = r#"{"length":8,"pieces":[{"stream":"stdout","data":"Yf8K"}]}"#;
+        assert_eq!(serde_json::to_string(&short).unwrap(), text);
+        assert_eq!(serde_json::from_str::<OutputSummary>(text).unwrap(), short);
+        for (what, pieces) in [
+            ("nothing", Vec::new()),
+            ("a long piece", vec![OutputPiece::new(Stream::Stdout, &[0; MAX_ALONG])]),
+            ("many short ones", vec![OutputPiece::new(Stream::Stderr, b"x"); MAX_ALONG / 16]),
+        ] {
+            let text = serde_json::to_string(&OutputSummary::new(9, pieces)).unwrap();
+            assert_eq!(text, r#"{"length":9}"#, "{what}");
+        }
+    }
 
     #[test]
     fn the_text_of_both_sides() {

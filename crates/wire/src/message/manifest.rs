@@ -6,6 +6,7 @@ use herald_base::ending::Ending;
 use serde::{Deserialize, Serialize};
 
 use crate::message::ending::EndingName;
+use crate::message::log::OutputSummary;
 use crate::signing::digest;
 use crate::signing::runner_id::RunnerId;
 
@@ -56,6 +57,10 @@ pub struct AnswerManifest {
     /// The last line of the job's standard error, where it failed by itself. Runners that are older do not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_line: Option<String>,
+    /// What the job wrote, so that it need not be requested. Absent where that is no longer known, and from older
+    /// runners; older daemons ask all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputSummary>,
     /// The runner that answers. Runners of version 2.0 do not send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<RunnerId>,
@@ -75,6 +80,7 @@ impl AnswerManifest {
             file: BTreeMap::new(),
             ending: ending.map(EndingName::from),
             error_line: None,
+            output: None,
             runner: None,
         }
     }
@@ -119,6 +125,18 @@ mod tests {
         let text = with.to_text();
         assert!(text.is_ascii());
         assert_eq!(AnswerManifest::from_text(&text), Ok(with));
+    }
+
+    /// A daemon from before that field was there takes the rest of the manifest as it is.
+    #[test]
+    fn the_output_is_optional() {
+        let without = AnswerManifest::of_body(b"{}", Some(Ending::Exited(0)));
+        assert!(!without.to_text().contains("output"), "as before for older daemons");
+        let with = AnswerManifest { output: Some(OutputSummary::default()), ..without };
+        assert!(with.to_text().ends_with(r#","output":{"length":0}}"#), "{}", with.to_text());
+        assert_eq!(AnswerManifest::from_text(&with.to_text()), Ok(with.clone()));
+        let unknown = with.to_text().replace(r#""output":"#, r#""of a later version":"#);
+        assert_eq!(AnswerManifest::from_text(&unknown), Ok(AnswerManifest { output: None, ..with }));
     }
 
     #[test]
