@@ -20,9 +20,9 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
 use super::jobs::rejected;
-use super::resources;
 use super::trial::{in_turn, rehearsed};
 use herald_control::model;
+use herald_overview::history::resources;
 
 /// One event, and for each router of its trigger whether the selector matched, and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath, ExplainQuery),
@@ -171,8 +171,7 @@ mod tests {
 trigger: {hook: {type: cron, cron: '@yearly'}}
 router: {r: {trigger: hook, selector: m, select_param: {match_key: key, match_value: x}, task: {t: none}}}";
         let recent = Arc::new(MemoryHistory::default());
-        let (api, _dispatcher) =
-            api_of(config, Arc::new(SystemClock), Arc::default(), recent.clone(), None);
+        let (api, _dispatcher) = api_of(config, Arc::new(SystemClock), Arc::default(), recent.clone(), None);
         let mut mask = Mask::new();
         mask.add("an-old-secret");
         let (mask, at) = (Arc::new(mask), Timestamp::UNIX_EPOCH);

@@ -3,7 +3,8 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use herald_overview::job_list::JobsQuery;
+use herald_overview::history::event_list::EventsQuery;
+use herald_overview::history::job_list::JobsQuery;
 use herald_page::elements::PartUnavailable;
 use herald_page::screens;
 use http::StatusCode;
@@ -15,7 +16,6 @@ use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
 use crate::api::caller::ApiCaller;
 use crate::api::config::ConfigQuery;
-use crate::api::event_list::EventsQuery;
 use crate::api::events::ExplainQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::graph::GraphQuery;
