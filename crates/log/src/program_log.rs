@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_base::clock::{Clock, SystemClock};
-use herald_base::log_target::TERMINAL;
+use herald_base::log_target::{NOT_TERMINAL, TERMINAL};
 use herald_base::os_error;
 use herald_config::log::{LogFormat, LogLevel};
 use serde_json::json;
@@ -142,7 +142,7 @@ fn filter(level: LogLevel, for_people: bool) -> Targets {
     };
     let targets = Targets::new().with_default(level);
     if for_people && level >= LevelFilter::INFO {
-        return targets.with_target(TERMINAL, LevelFilter::DEBUG);
+        return targets.with_target(TERMINAL, LevelFilter::DEBUG).with_target(NOT_TERMINAL, LevelFilter::OFF);
     }
     targets
 }

@@ -32,6 +32,7 @@ mod setup;
 mod shares;
 mod timer;
 mod turns;
+mod unmatched;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
