@@ -127,6 +127,12 @@ pub(super) async fn nodes(State(api): ApiState, visit: Visit) -> Response {
     visit.screen(&api, |frame| screens::about::nodes(frame, &nodes))
 }
 
+pub(super) async fn node(State(api): ApiState, visit: Visit, name: Named) -> HandlerResult<Response> {
+    let node = about::node(State(api.clone()), name).await?.0;
+    let apps = api_apps::list(State(api.clone())).await.map(|apps| apps.0.items).unwrap_or_default();
+    Ok(visit.screen(&api, |frame| screens::node::screen(frame, &node, &apps)))
+}
+
 pub(super) async fn apps(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {
     let apps = api_apps::list(State(api.clone())).await?.0.items;
     Ok(visit.screen(&api, |frame| screens::apps::screen(frame, &apps)))
