@@ -90,6 +90,31 @@ fn jobs_are_listed_from_the_history() {
     assert_eq!((other.code, &*other.stdout), (Some(3), ""), "{}", other.text());
 }
 
+/// What is asked about jobs, their output and events; the same job by its id, and by its end and beginning.
+fn questions(id: &str) -> Vec<Vec<&str>> {
+    let (begin, end) = (&id[..28], &id[28..]);
+    let questions: [&[&str]; 17] = [
+        &["job", "last", "--json"],
+        &["job", "last:bad", "--json"],
+        &["job", end, "--json"],
+        &["job", begin, "--json"],
+        &["job", id, "--json"],
+        &["logs", "last:good"],
+        &["logs", "-f", "last:good"],
+        &["logs", "last:good", "--json"],
+        &["logs", "last:good", "--stream", "stdout", "-n", "1"],
+        &["logs", "last:good", "-n", "2", "--json"],
+        &["logs", "last:bad"],
+        &["events", "--json"],
+        &["events", "--unmatched", "--trigger", "exe_done", "-n", "1", "--json"],
+        &["events", "--router", "bad", "--json"],
+        &["explain", "last:bad", "--json"],
+        &["explain", end],
+        &["explain", "last:bad", "--router", "good"],
+    ];
+    questions.map(<[&str]>::to_vec).to_vec()
+}
+
 #[test]
 fn a_job_its_output_and_its_event_are_shown_from_the_history() {
     let place = Place::new();
@@ -101,26 +126,8 @@ fn a_job_its_output_and_its_event_are_shown_from_the_history() {
     let run = |typed: &[&str]| place.run("heraldd", &[typed, &["-c", "heraldd.yml"]].concat());
     let shown = run(&["job", "last:bad", "--json"]);
     let id = serde_json::from_str::<Value>(&shown.stdout).unwrap()["id"].as_str().unwrap().to_owned();
-    let questions = [
-        &["job", "last", "--json"][..],
-        &["job", "last:bad", "--json"],
-        &["job", &id[28..], "--json"],
-        &["job", &id[..28], "--json"],
-        &["job", &id, "--json"],
-        &["logs", "last:good"],
-        &["logs", "-f", "last:good"],
-        &["logs", "last:good", "--json"],
-        &["logs", "last:good", "--stream", "stdout", "-n", "1"],
-        &["logs", "last:good", "-n", "2", "--json"],
-        &["logs", "last:bad"],
-        &["events", "--json"],
-        &["events", "--unmatched", "--trigger", "exe_done", "-n", "1", "--json"],
-        &["events", "--router", "bad", "--json"],
-        &["explain", "last:bad", "--json"],
-        &["explain", &id[28..]],
-        &["explain", "last:bad", "--router", "good"],
-    ];
-    let running = questions.map(|typed| run(typed).stdout);
+    let questions = questions(&id);
+    let running: Vec<String> = questions.iter().map(|typed| run(typed).stdout).collect();
     daemon.signal("TERM");
     assert_eq!(daemon.wait_end(), Some(0));
 

@@ -63,6 +63,21 @@ impl Nodes {
         })
     }
 
+    /// Those of each node are listed with how they ended there.
+    fn shows_last_jobs(&self) {
+        for (node, routers) in [("n1", &["all", "one", "one"][..]), ("n2", &["all"])] {
+            let shown = self.json(&["nodes", node]);
+            let mut last: Vec<_> =
+                shown["last"].as_array().unwrap().iter().map(|job| &job["router"]).collect();
+            last.sort_by_key(|router| router.as_str());
+            assert_eq!(last, routers, "{shown}");
+            assert!(
+                shown["last"].as_array().unwrap().iter().all(|job| job["here"] == "succeeded"),
+                "{shown}"
+            );
+        }
+    }
+
     fn ran(&self) -> [usize; 3] {
         ["n1", "n2", "n3"].map(|node| self.place.count(node))
     }
@@ -122,13 +137,7 @@ fn a_drained_node_gets_nothing_new_over_a_restart_until_it_is_resumed() {
     nodes.says(&["undrain", "n1"], 0, "n1 gets jobs again");
     until("what waited", || (nodes.ran() == [3, 1, 1]).then_some(()));
     until("both jobs", || (nodes.statuses() == ["succeeded", "succeeded"]).then_some(()));
-    for (node, routers) in [("n1", &["all", "one", "one"][..]), ("n2", &["all"])] {
-        let shown = nodes.json(&["nodes", node]);
-        let mut last: Vec<_> = shown["last"].as_array().unwrap().iter().map(|job| &job["router"]).collect();
-        last.sort_by_key(|router| router.as_str());
-        assert_eq!(last, routers, "{shown}");
-        assert!(shown["last"].as_array().unwrap().iter().all(|job| job["here"] == "succeeded"), "{shown}");
-    }
+    nodes.shows_last_jobs();
     nodes.says(&["nodes", "n1"], 0, "ID        STATUS     HERE       ROUTER");
     let audit = nodes.json(&["audit"]);
     let acts = audit["items"].as_array().unwrap().iter().filter_map(|entry| entry["act"].as_str());
