@@ -11,4 +11,5 @@ pub mod model;
 pub mod rights;
 pub mod socket_folder;
 pub mod state_dir;
+pub mod stopped;
 pub mod users_file;

@@ -1,11 +1,12 @@
 //! The log of a running program: never blocks who writes it, and is reopened and changes its level on a reload.
 
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use herald_base::clock::{Clock, SystemClock};
-use herald_base::log_target::TERMINAL;
+use herald_base::log_target::{NOT_TERMINAL, TERMINAL};
 use herald_base::os_error;
 use herald_config::log::{LogFormat, LogLevel};
 use serde_json::json;
@@ -83,12 +84,14 @@ impl ProgramLog {
             LogOutput::Stderr => io::stderr().is_terminal(),
         };
         let for_people = is_terminal && settings.format == LogFormat::Text;
+        let columns =
+            if settings.output == LogOutput::Stdout { columns_of_stdout } else { columns_of_stderr };
         let lines = move || lines.clone();
         let layer = tracing_subscriber::fmt::layer().with_target(targets);
         let layer: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
             LogFormat::Text if for_people => {
                 let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                Box::new(layer.event_format(TerminalFormat::new(!no_colour)).with_writer(lines))
+                Box::new(layer.event_format(TerminalFormat::new(!no_colour, columns)).with_writer(lines))
             }
             LogFormat::Text => Box::new(layer.with_ansi(false).with_writer(move || OneLine(lines()))),
             LogFormat::Json => Box::new(layer.json().flatten_event(true).with_writer(lines)),
@@ -142,9 +145,23 @@ fn filter(level: LogLevel, for_people: bool) -> Targets {
     };
     let targets = Targets::new().with_default(level);
     if for_people && level >= LevelFilter::INFO {
-        return targets.with_target(TERMINAL, LevelFilter::DEBUG);
+        return targets.with_target(TERMINAL, LevelFilter::DEBUG).with_target(NOT_TERMINAL, LevelFilter::OFF);
     }
     targets
+}
+
+fn columns_of_stdout() -> Option<usize> {
+    columns_of(io::stdout())
+}
+
+fn columns_of_stderr() -> Option<usize> {
+    columns_of(io::stderr())
+}
+
+/// How many columns a terminal has now: its window may have changed.
+fn columns_of(terminal: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 fn dropped_as_text(lines: u64) -> String {

@@ -19,6 +19,11 @@ const ID_DIGITS: usize = 8;
 /// What the line shows elsewhere, or what people can look up by the id of the job.
 const NOT_REPEATED: [&str; 7] = ["router", "task", "trigger", "job_id", "event_id", "status", "executor"];
 
+/// Where a message begins, and what follows its first line: behind the time.
+const INDENT: usize = 9;
+/// Lines of a narrower terminal are not broken.
+const NARROWEST: usize = 40;
+
 const DIM: &str = "\x1b[2m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
@@ -29,13 +34,15 @@ const PLAIN: &str = "\x1b[0m";
 pub(crate) struct TerminalFormat {
     colours: bool,
     zone: TimeZone,
+    /// How many columns the terminal has now, where that is known.
+    columns: fn() -> Option<usize>,
     /// The day of the last line: a new one gets a line of its own.
     day: Mutex<Option<Date>>,
 }
 
 impl TerminalFormat {
-    pub(crate) fn new(colours: bool) -> Self {
-        Self { colours, zone: TimeZone::system(), day: Mutex::new(None) }
+    pub(crate) fn new(colours: bool, columns: fn() -> Option<usize>) -> Self {
+        Self { colours, zone: TimeZone::system(), columns, day: Mutex::new(None) }
     }
 
     fn paint(&self, colour: &str, text: &str) -> String {
@@ -53,7 +60,8 @@ impl TerminalFormat {
 
     /// The lines of an event, with a line break at the end of each.
     fn lines(&self, level: Level, target: &str, fields: &TerminalFields, now: &jiff::Zoned) -> String {
-        let mut text = self.day(now).map(|day| day + "\n").unwrap_or_default();
+        let day = self.day(now).map(|day| day + "\n").unwrap_or_default();
+        let mut text = String::new();
         text.push_str(&self.paint(DIM, &now.strftime("%H:%M:%S").to_string()));
         let word = match level {
             Level::ERROR => self.paint(RED, " ERROR"),
@@ -67,7 +75,7 @@ impl TerminalFormat {
             text.push('\n');
             text.push_str(&indented(&fields.message));
             text.push('\n');
-            return text;
+            return day + &text;
         }
         let message = fields.sentence();
         let message = match fields.get("status") {
@@ -80,9 +88,47 @@ impl TerminalFormat {
             text.push_str("  ");
             text.push_str(&self.paint(DIM, &part));
         }
-        text.push('\n');
-        text
+        let text = match (self.columns)() {
+            Some(columns) => wrapped(&text, columns),
+            None => text,
+        };
+        day + &text + "\n"
     }
+}
+
+/// The text in lines of at most so many columns, broken between words; what follows the first line begins below the
+/// message. A word that is longer, such as a path, stays whole. Colours take no columns.
+fn wrapped(text: &str, columns: usize) -> String {
+    if columns < NARROWEST || shown_width(text) <= columns {
+        return text.to_owned();
+    }
+    let (mut lines, mut used) = (String::with_capacity(text.len() + INDENT), 0);
+    for (n, word) in text.split(' ').enumerate() {
+        let width = shown_width(word);
+        if n > 0 && used > INDENT && used + 1 + width > columns {
+            lines.truncate(lines.trim_end_matches(' ').len());
+            lines.push('\n');
+            lines.push_str(&" ".repeat(INDENT));
+            used = INDENT;
+        } else if n > 0 && used != INDENT {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += width;
+    }
+    lines
+}
+
+/// How many columns a text takes, without its colours.
+fn shown_width(text: &str) -> usize {
+    let mut is_colour = false;
+    let is_shown = |c: &char| {
+        let was_colour = is_colour;
+        is_colour = *c == '\x1b' || (is_colour && *c != 'm');
+        !was_colour && !is_colour
+    };
+    text.chars().filter(is_shown).count()
 }
 
 impl<S, N> FormatEvent<S, N> for TerminalFormat
@@ -222,7 +268,7 @@ mod tests {
             ("job_id", "01a228b7-1769-70dc-8446-21ebdda4dd7c"),
         ];
         let ended = |status| [&job[..], &[("status", status)]].concat();
-        let format = TerminalFormat::new(false);
+        let format = TerminalFormat::new(false, || None);
         let noon = "2026-11-29T11:00:01Z";
         for (level, target, message, fields, expected) in [
             (
@@ -275,9 +321,40 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_as_wide_as_the_terminal() {
+        let path = format!("/srv/{}", "releases/".repeat(11));
+        let message = format!(
+            "job ended: exit code 12: rsync: connection closed, 0 bytes received: no space left on {path} of the disk"
+        );
+        let fields =
+            [("router", "deploy_the_shop"), ("task", "copy"), ("job_id", "01234567"), ("status", "failed")];
+        for (columns, colours) in [(80, false), (80, true), (120, false), (200, true)] {
+            let width: fn() -> Option<usize> = match columns {
+                80 => || Some(80),
+                120 => || Some(120),
+                _ => || Some(200),
+            };
+            let format = TerminalFormat::new(colours, width);
+            let text = lines(&format, Level::WARN, "x", &message, &fields, "2026-11-29T11:00:01Z");
+            let shown: Vec<&str> = text.lines().skip(1).collect();
+            assert!(shown.len() > 1, "{text}");
+            for (n, line) in shown.iter().enumerate() {
+                assert!(shown_width(line) <= columns || line.contains(&path), "{columns}:\n{text}");
+                assert!(n == 0 || line.starts_with("         ") && !line.starts_with("          "), "{text}");
+                assert_eq!(line.trim_end(), *line, "{text}");
+            }
+            let joined = shown.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            let plain = TerminalFormat::new(colours, || None);
+            let whole = lines(&plain, Level::WARN, "x", &message, &fields, "2026-11-29T11:00:01Z");
+            let whole = whole.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert_eq!(joined, whole, "nothing is lost");
+        }
+    }
+
+    #[test]
     fn print_shows_json_over_several_lines() {
         let router = [("router", "backup"), ("task", "run")];
-        let format = TerminalFormat::new(false);
+        let format = TerminalFormat::new(false, || None);
         let _ = lines(&format, Level::INFO, "x", "the first line of the day", &[], "2026-11-29T11:00:01Z");
         for (message, expected) in [
             (
@@ -293,7 +370,7 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_that_want_them() {
-        let format = TerminalFormat::new(true);
+        let format = TerminalFormat::new(true, || None);
         let text = lines(&format, Level::WARN, "x", "y", &[], "2026-11-29T11:00:01Z");
         assert_eq!(
             text,

@@ -1,10 +1,11 @@
 //! What the control API shows of a configuration as a whole: the calendar of what ran and what is due, the graph of the
-//! routers, counts of jobs over time, the values of boards, and the list of jobs, which commands also show while the
-//! daemon is down.
+//! routers, counts of jobs over time, the jobs of a node, the values of boards; and of the history, which commands also
+//! show while the daemon is down.
 
 pub mod calendar;
 pub mod graph;
-pub mod job_list;
+pub mod history;
+pub mod node_jobs;
 pub mod stats;
 pub mod tiles;
 pub mod time_range;

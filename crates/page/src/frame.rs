@@ -27,7 +27,7 @@ const SCREENS: [(&str, &str); 12] = [
 ];
 
 /// What a form says when its act was accepted: the word in the address, and the sentence.
-const DONE: [(&str, &str); 12] = [
+const DONE: [(&str, &str); 14] = [
     ("cancel", "The job is being cancelled."),
     ("retry", "This is the new job."),
     ("replay", "This is the new event."),
@@ -36,6 +36,8 @@ const DONE: [(&str, &str); 12] = [
     ("rollback", "The rollback was accepted."),
     ("hold", "The application is held: nothing is deployed."),
     ("unhold", "The hold has ended."),
+    ("pause", "The router is paused: its jobs wait."),
+    ("resume", "The router starts jobs again."),
     ("drain", "The node is drained: it gets no new jobs."),
     ("undrain", "The node gets jobs again."),
     ("reload", "The configuration was reloaded."),

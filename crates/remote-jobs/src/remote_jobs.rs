@@ -63,6 +63,15 @@ impl RemoteJobs {
         matches!(self.0, JobsOn::Queue(_))
     }
 
+    /// The nodes that each job goes to; none where only a runner is known, or a topic.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        match &self.0 {
+            JobsOn::Many { rollout, .. } => rollout.node_names().map(str::to_owned).collect(),
+            JobsOn::One(_) | JobsOn::Queue(_) => Vec::new(),
+        }
+    }
+
     /// Whether there is a node that takes new jobs.
     #[must_use]
     pub fn takes_jobs(&self) -> bool {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 const CONFIG: &str = "
 state_dir: '@DIR@/state'
-trigger: {slow: {type: cron, cron: '@every 1h'}, ticks: {type: tick, interval: 1800}, hook: {type: cron, cron: '@yearly'}}
+trigger: {slow: {type: cron, cron: '@every 1h'}, ticks: {type: tick, interval: 1800}, hook: {type: cron, cron: '@yearly'}, alone: {type: cron, cron: '@yearly'}}
 executor: {sh: {type: local, work_dir: '@DIR@/work'}}
 router:
   good: {trigger: hook, selector: all, task: {run: sh}, job_param: {cmd: 'true'}}
@@ -40,6 +40,9 @@ fn people_at_a_terminal_see_short_lines() {
         script.args(["-qec", &shell, "/dev/null"]).env("TZ", "Asia/Kolkata").env("NO_COLOR", no_colour);
         let daemon = Program::start(&mut script);
         daemon.wait_for(&["heraldd is ready"]);
+        for _ in 0..2 {
+            heraldd(&place, &["trigger", "alone"]);
+        }
         heraldd(&place, &["trigger", "hook", "-d", "{\"n\": {\"big\": 18446744073709551617}}"]);
         daemon.wait_for(&["job failed: exit code 3"]);
         daemon.wait_for(&["job succeeded"]);
@@ -51,6 +54,28 @@ fn people_at_a_terminal_see_short_lines() {
         assert_eq!(log.contains("\u{1b}[3"), colours, "{log}");
         daemon.signal("TERM");
         let _ = daemon.wait_end();
+        let log = daemon.log();
+        assert_eq!(log.matches("event matched no router").count(), 2, "{log}");
+        assert!(!log.contains("more events matched no router"), "{log}");
+    }
+}
+
+#[test]
+fn events_that_match_nothing_have_a_line_a_minute_in_a_log() {
+    for format in ["text", "json"] {
+        let place = Place::new();
+        let daemon = Daemon::start(&place, &format!("{CONFIG}log: {{format: {format}}}\n"));
+        daemon.wait_for(&["heraldd is ready"]);
+        for _ in 0..4 {
+            heraldd(&place, &["trigger", "alone"]);
+        }
+        daemon.wait_for(&["event matched no router", "alone"]);
+        daemon.signal("TERM");
+        assert_eq!(daemon.wait_end(), Some(0));
+        let log = daemon.log();
+        assert_eq!(log.matches("event matched no router").count(), 1, "{log}");
+        let more = log.lines().find(|line| line.contains("more events matched no router"));
+        assert!(more.is_some_and(|line| line.contains("alone") && line.contains('3')), "{log}");
     }
 }
 

@@ -190,6 +190,11 @@ pub trait Executor: Any + Send + Sync {
         true
     }
 
+    /// The nodes of the fleet that each of its jobs goes to, by name, where they are known beforehand.
+    fn nodes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How many jobs run on it at once, unless the configuration says it. Those of one executor never take a place of
     /// another's.
     fn default_places(&self) -> DefaultPlaces {

@@ -23,6 +23,7 @@ use super::report::Reporter;
 use super::room::Room;
 use super::setup::Setup;
 use super::turns::LanePlaces;
+use super::unmatched::UnmatchedEvents;
 use crate::clock::{Clock, IdMaker};
 use crate::component::executor::{Execution, Failure, FailureKind, NoOutput, Output, Outputs};
 use crate::event::activation::{Activation, Name};
@@ -85,6 +86,7 @@ pub(super) struct Engine {
     pub(super) reporter: Reporter,
     /// How many jobs of each task failed in a row.
     pub(super) failures: FailureCounts,
+    pub(super) unmatched: UnmatchedEvents,
     /// Who waits for what comes.
     pub(super) arrivals: Arc<Arrivals>,
     idle: Vec<oneshot::Sender<()>>,
@@ -128,6 +130,7 @@ impl Engine {
             written: VecDeque::new(),
             reporter: Reporter::default(),
             failures: FailureCounts::default(),
+            unmatched: UnmatchedEvents::default(),
             arrivals: Arc::default(),
             idle: Vec::new(),
             tasks: TaskTracker::new(),
@@ -187,6 +190,7 @@ impl Engine {
         // Nobody answers any more.
         drop(receiver);
         self.leave_outliving();
+        self.unmatched.end();
         self.end.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -202,6 +206,7 @@ impl Engine {
         }
         self.fire_due_timers();
         self.end_grace();
+        self.unmatched.end_minutes();
         self.start_jobs().await;
         self.begin_write().await;
         self.act().await;
@@ -229,7 +234,8 @@ impl Engine {
         let pause = self.board.paused.next_end(self.now);
         // What cannot be written now waits for the journal, not for company.
         let lazy = self.lazy_until.filter(|_| self.held.is_none() && self.may_write());
-        let until = grace.into_iter().chain(retry).chain(timer).chain(pause).chain(lazy).min();
+        let until = grace.into_iter().chain(retry).chain(timer).chain(pause).chain(lazy);
+        let until = until.chain(self.unmatched.next()).min();
         let takes_more = self.may_write();
         let writing = self.writing.front_mut();
         let written = tokio::select! {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use herald_base::log_target::TERMINAL;
-
 use super::arrival::{IncomingEvent, Reply};
 use super::engine::{Engine, Phase};
 use crate::event::activation::{Activation, INTERNAL, Name, NewEvent, Refused};
@@ -80,8 +78,7 @@ impl Engine {
         }
         let created_job = decisions.iter().any(|decision| decision.job_id.is_some());
         if !created_job && event.chain_depth == 0 && !INTERNAL.contains(&&*event.trigger) {
-            let (trigger, event_id) = (&*event.trigger, &*event.event_id);
-            tracing::debug!(target: TERMINAL, trigger, event_id, "event matched no router");
+            self.unmatched.log(event);
         }
         let kept = !self.about_unkept.remove(&event.event_id) || created_job;
         let event_id = event.event_id.clone();

@@ -32,6 +32,7 @@ mod setup;
 mod shares;
 mod timer;
 mod turns;
+mod unmatched;
 mod waiting;
 
 use std::collections::BTreeMap;

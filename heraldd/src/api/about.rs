@@ -11,12 +11,14 @@ use http::{HeaderMap, StatusCode};
 use tokio::sync::oneshot;
 
 use super::act::CommandAct;
-use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
+use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::caller::ReasonQuery;
 use super::context::Api;
+use super::given::Named;
 use super::resources;
 use herald_control::model;
 use herald_metrics::MetricsFormat;
+use herald_overview::node_jobs::node_jobs;
 use herald_remote::KnownNode;
 
 /// The routers, with their tasks; secrets are masked
@@ -49,12 +51,31 @@ pub(crate) async fn executors(State(api): State<Arc<Api>>) -> Json<Vec<model::Ex
 #[utoipa::path(get, path = "/v1/nodes", tag = "configuration",
     responses((status = 200, description = "The nodes, by name.", body = Vec<model::NodeResource>), CommonErrors))]
 pub(crate) async fn nodes(State(api): State<Arc<Api>>) -> Json<Vec<model::NodeResource>> {
+    Json(known_nodes(&api))
+}
+
+fn known_nodes(api: &Api) -> Vec<model::NodeResource> {
     let mut drains = api.drains.current(api.clock.now());
     let shown = |known: KnownNode| {
         let drained = drains.remove(&known.name).map(resources::drain);
         model::NodeResource { drained, ..resources::node(known) }
     };
-    Json(api.nodes.nodes().into_iter().map(shown).collect())
+    api.nodes.nodes().into_iter().map(shown).collect()
+}
+
+/// A node: how it is, and the jobs of the executors that go to it
+#[utoipa::path(get, path = "/v1/nodes/{name}", tag = "configuration", params(("name" = String, Path, description = "The node.")),
+    responses((status = 200, description = "The node.", body = model::NodeDetails), CommonErrors, Missing))]
+pub(crate) async fn node(
+    State(api): State<Arc<Api>>,
+    Named(name): Named,
+) -> HandlerResult<Json<model::NodeDetails>> {
+    let nodes = known_nodes(&api);
+    let names = || nodes.iter().map(|node| node.name.as_str());
+    let found = nodes.iter().find(|node| node.name == name).cloned();
+    let node = found.ok_or_else(|| ErrorResponse::no_such("node", &name, names()))?;
+    let routers = routers(State(api.clone())).await?.0;
+    Ok(Json(node_jobs(&*api.history, node, &api.view().executors, &routers).await?))
 }
 
 /// Version, process, configuration, number of running and queued jobs

@@ -10,7 +10,8 @@ use http::{HeaderValue, StatusCode};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 
 use herald_control::model;
-use herald_store::history::{HistoryError, SHORTEST_PART, Unreadable};
+use herald_overview::history::typed_id;
+use herald_store::history::{HistoryError, Unreadable};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -51,12 +52,7 @@ impl ErrorResponse {
 
     /// Nothing is known under this id.
     pub(crate) fn unknown(what: &str, id: &str) -> Self {
-        let help = if id.len() < SHORTEST_PART {
-            format!("a part of an id has {SHORTEST_PART} characters or more")
-        } else {
-            "it may be older than the history that is kept".to_owned()
-        };
-        Self::new(StatusCode::NOT_FOUND, format!("there is no {what} \"{id}\"; {help}"))
+        Self::new(StatusCode::NOT_FOUND, typed_id::unknown(what, id))
     }
 
     /// The status.
@@ -71,7 +67,7 @@ impl ErrorResponse {
 
     /// Several ids have this part.
     pub(crate) fn ambiguous(what: &str, part: &str, candidates: Vec<String>) -> Self {
-        let detail = format!("the {what} \"{part}\" is ambiguous; write more of its id");
+        let detail = typed_id::ambiguous(what, part);
         Self { candidates: Some(candidates), ..Self::new(StatusCode::CONFLICT, detail) }
     }
 }

@@ -20,9 +20,9 @@ use super::context::Api;
 use super::given::{Asked, Named, Object};
 use super::id::EventInPath;
 use super::jobs::rejected;
-use super::resources;
 use super::trial::{in_turn, rehearsed};
 use herald_control::model;
+use herald_overview::history::resources;
 
 /// One event, and for each router of its trigger whether the selector matched, and why
 #[utoipa::path(get, path = "/v1/events/{id}", tag = "events", params(EventInPath, ExplainQuery),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use herald_store::history::{FoundId, IdKind, IdLookup, IdPart, WantedId};
+use herald_overview::history::typed_id;
+use herald_store::history::{IdKind, IdLookup, WantedId};
 use http::StatusCode;
 use http::request::Parts;
 use utoipa::IntoParams;
@@ -50,30 +51,24 @@ impl FromRequestParts<Arc<Api>> for EventInPath {
 
 /// The whole id that is meant. What cannot be a part of an id stays as it is, and is unknown.
 async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String> {
-    let what = match kind {
-        IdKind::Job => "job",
-        IdKind::Event => "event",
-    };
-    let wanted = match text.split_once(':') {
-        None if text == "last" => WantedId::Latest { router: None },
-        Some(("last", router)) => WantedId::Latest { router: Some(router.to_owned()) },
-        _ => match IdPart::parse(&text) {
-            // A running job can be cancelled even while the history cannot be read.
-            Some(part) if part.is_whole() && kind == IdKind::Job => return Ok(part.as_str().to_owned()),
-            Some(part) => WantedId::Part(part),
-            None => return Ok(text),
-        },
-    };
-    let router = match &wanted {
-        WantedId::Latest { router } => router.clone(),
-        WantedId::Part(_) => None,
+    let what = typed_id::word(kind);
+    let (wanted, router) = match typed_id::wanted(&text) {
+        // A running job can be cancelled even while the history cannot be read.
+        Some(WantedId::Part(part)) if part.is_whole() && kind == IdKind::Job => {
+            return Ok(part.as_str().to_owned());
+        }
+        Some(wanted @ WantedId::Part(_)) => (wanted, None),
+        Some(WantedId::Latest { router }) => (WantedId::Latest { router: router.clone() }, router),
+        None => return Ok(text),
     };
     let found = api.history.ids(IdLookup { kind, wanted }).await?;
     match (found.as_slice(), router) {
         ([], Some(router)) => Err(without_jobs(api, &router)),
         ([], None) => Err(ErrorResponse::unknown(what, &text)),
         ([one], _) => Ok(one.id.to_string()),
-        (several, _) => Err(ErrorResponse::ambiguous(what, &text, several.iter().map(candidate).collect())),
+        (several, _) => {
+            Err(ErrorResponse::ambiguous(what, &text, several.iter().map(typed_id::candidate).collect()))
+        }
     }
 }
 
@@ -85,9 +80,4 @@ fn without_jobs(api: &Api, router: &str) -> ErrorResponse {
         return ErrorResponse::new(StatusCode::NOT_FOUND, format!("the router \"{router}\" has no job yet"));
     }
     ErrorResponse::no_such("router", router, known)
-}
-
-/// The id of which a part was given.
-fn candidate(found: &FoundId) -> String {
-    found.job.as_ref().unwrap_or(&found.id).to_string()
 }

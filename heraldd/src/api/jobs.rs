@@ -14,9 +14,9 @@ use super::caller::ReasonQuery;
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
-use super::resources;
 use herald_control::model;
-use herald_overview::job_list::{self, JobsQuery};
+use herald_overview::history::job_list::{self, JobsQuery};
+use herald_overview::history::resources;
 use herald_store::history::JobStatus;
 
 /// The jobs that are known, newest first

@@ -20,9 +20,9 @@ use super::answer::{CommonErrors, ErrorResponse, HandlerResult, UnknownId};
 use super::context::Api;
 use super::given::Asked;
 use super::id::JobInPath;
-use super::log_format::{Format, OutputFormatter};
 use super::log_lines::LineParams;
 use herald_control::model;
+use herald_overview::history::log_format::{Format, OutputFormatter, no_such_attempt};
 use herald_store::history::JobView;
 use herald_store::job_log::LogError;
 
@@ -130,13 +130,6 @@ pub(crate) async fn log(
     Ok((content_type, Body::from_stream(parts)).into_response())
 }
 
-/// What to say where the job has not had this attempt.
-fn no_such_attempt(job: &JobView, attempt: u32) -> Option<String> {
-    let count = job.summary.state.attempt;
-    let attempts = if count == 1 { "one attempt".to_owned() } else { format!("{count} attempts") };
-    (attempt > count.max(1)).then(|| format!("there is no attempt {attempt}: the job has {attempts}"))
-}
-
 /// Where somebody who reads the output of a job has come to.
 struct FollowedLog {
     api: Arc<Api>,
@@ -176,7 +169,7 @@ impl FollowedLog {
         let Some(chunk) = chunk else { return Ok(None) };
         let progress = chunk.next > self.from;
         self.from = chunk.next;
-        Ok(progress.then(|| self.formatter.part(self.attempt, &chunk)))
+        Ok(progress.then(|| self.formatter.part(self.attempt, &chunk).into()))
     }
 
     /// Waits until the job may have written more; notices when it has ended, or is at its next attempt.

@@ -3,16 +3,14 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use herald_core::executor::Stream;
-use herald_store::job_log::{
-    JobLogs, LineQuery, LineSearch, LineStart, LogError, LogLine, LogLines, MOST_LINES,
-};
+use herald_store::job_log::{JobLogs, LineQuery, LineSearch, LineStart, LogError, LogLines, MOST_LINES};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 
 use super::answer::{ErrorResponse, HandlerResult};
-use super::log_format::{Format, stream_word};
 use herald_control::model;
+use herald_overview::history::log_format::{Format, log_page, log_text};
 
 /// How many lines there are in an answer, unless the request says so.
 const LINES: usize = 1000;
@@ -92,7 +90,7 @@ impl WantedLines {
         job_id: &str,
         attempt: u32,
     ) -> HandlerResult<model::LogPage> {
-        Ok(as_json(attempt, &self.find(logs, job_id, attempt, None).await?))
+        Ok(log_page(attempt, &self.find(logs, job_id, attempt, None).await?))
     }
 
     async fn find(
@@ -126,27 +124,10 @@ impl WantedLines {
         let is_json = format == Format::Json || matches!(self, Self::Search { .. });
         let found = self.find(logs, job_id, attempt, stream).await?;
         if is_json {
-            return Ok(Json(as_json(attempt, &found)).into_response());
+            return Ok(Json(log_page(attempt, &found)).into_response());
         }
-        let mut text = Vec::new();
-        for line in &found.lines {
-            text.extend_from_slice(&line.bytes);
-            text.push(b'\n');
-        }
-        Ok(([(CONTENT_TYPE, Format::Text.content_type())], text).into_response())
+        Ok(([(CONTENT_TYPE, Format::Text.content_type())], log_text(&found)).into_response())
     }
-}
-
-fn as_json(attempt: u32, found: &LogLines) -> model::LogPage {
-    let line = |line: &LogLine| model::LogPageLine {
-        line: line.number,
-        stream: stream_word(line.stream).to_owned(),
-        at: line.at.to_string(),
-        text: String::from_utf8_lossy(&line.bytes).into_owned(),
-        cut: line.is_cut,
-    };
-    let lines = found.lines.iter().map(line).collect();
-    model::LogPage { attempt, lines, next_line: found.next_line, incomplete: found.is_incomplete }
 }
 
 #[cfg(test)]

@@ -27,7 +27,6 @@ pub(crate) mod idempotency;
 pub(crate) mod jobs;
 mod known_board;
 mod log;
-pub(crate) mod log_format;
 pub(crate) mod log_lines;
 pub(crate) mod long_answer;
 mod page_link;

@@ -1,18 +1,14 @@
 //! What the store and other parts give, as the API shows it.
 
 use herald_control::model::{
-    AttemptResource, Change, DecisionResource, DrainResource, EventResource, EventSummary, JobResource,
-    NodeResource, Page, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource, RecordedActor,
+    Change, DrainResource, NodeResource, PauseResource, PublishedDiff, PublishedFileDiff, PublishedResource,
 };
 use herald_core::activation::Name;
-use herald_core::actor::Actor;
-use herald_core::dispatcher::{Explained, ExplainedDecision};
-use herald_core::journal::SelectorResult;
-use herald_overview::job_list::summary;
+use herald_overview::history::resources::actor;
 use herald_projects::{FileDifference, PublicationPreview, PublishedProject};
 use herald_remote::{KnownNode, Presence};
 use herald_store::changes::RecordedChange;
-use herald_store::history::{AttemptView, EventPage, EventSummaryView, EventView, JobStatus, JobView};
+use herald_store::history::JobStatus;
 use herald_store::pauses::Pause;
 use jiff::Timestamp;
 
@@ -26,95 +22,6 @@ fn word(status: JobStatus) -> String {
 
 fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(|at| at.to_string())
-}
-
-/// A page of events.
-pub(super) fn events(page: EventPage) -> Page<EventSummary> {
-    let one = |view: EventSummaryView| EventSummary {
-        id: text(&view.id),
-        trigger: text(&view.trigger),
-        chain_depth: view.chain_depth,
-        accepted_at: view.accepted_at.to_string(),
-        routed_at: time(view.routed_at),
-        routers: view.routers.iter().map(text).collect(),
-    };
-    Page {
-        items: page.events.into_iter().map(one).collect(),
-        next_cursor: page.next_cursor.as_ref().map(text),
-    }
-}
-
-/// A job.
-pub(super) fn job(view: JobView) -> JobResource {
-    JobResource {
-        retry_at: time(view.summary.state.retry_at),
-        summary: summary(view.summary),
-        selector: text(&view.selector),
-        trigger_param: view.trigger_param,
-        select_param: view.select_param,
-        job_param: view.job_param,
-        result: view.result,
-        waits_for: None,
-        attempts: view.attempts.into_iter().map(attempt).collect(),
-        by: view.by.map(actor),
-        cancelled_by: view.cancelled_by.map(actor),
-    }
-}
-
-/// An attempt of a job.
-pub(super) fn attempt(view: AttemptView) -> AttemptResource {
-    AttemptResource {
-        attempt: view.attempt,
-        status: word(view.status),
-        started_at: time(view.started_at).unwrap_or_default(),
-        ended_at: time(view.ended_at),
-        error: view.error,
-    }
-}
-
-/// An event.
-pub(super) fn event(view: EventView, explained: Explained) -> EventResource {
-    EventResource {
-        id: text(&view.id),
-        trigger: text(&view.trigger),
-        trigger_param: view.trigger_param,
-        chain_depth: view.chain_depth,
-        accepted_at: view.accepted_at.to_string(),
-        routed_at: time(view.routed_at),
-        decisions: explained.decisions.into_iter().map(decision).collect(),
-        decisions_left_out: explained.left_out,
-        by: view.by.map(actor),
-    }
-}
-
-/// Who or what caused something.
-pub(super) fn actor(actor: Actor) -> RecordedActor {
-    let optional = |name: Option<Name>| name.as_ref().map(text);
-    RecordedActor {
-        user: optional(actor.user),
-        via: text(&actor.via),
-        address: optional(actor.address),
-        reason: optional(actor.reason),
-    }
-}
-
-/// What a selector answered.
-pub(super) fn decision(explained: ExplainedDecision) -> DecisionResource {
-    let ExplainedDecision { decision: decided, asked_again } = explained;
-    let answer = match decided.said {
-        SelectorResult::Match => "yes",
-        SelectorResult::NoMatch => "no",
-        SelectorResult::Error => "error",
-    };
-    DecisionResource {
-        router: text(&decided.router),
-        task: text(&decided.task),
-        selector: text(&decided.selector),
-        answer: answer.to_owned(),
-        why: decided.why.into_owned(),
-        job_id: decided.job_id.as_ref().map(text),
-        asked_again,
-    }
 }
 
 /// What was recorded just now.

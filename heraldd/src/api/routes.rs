@@ -45,6 +45,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(about::routers))
         .routes(routes!(about::executors))
         .routes(routes!(about::nodes))
+        .routes(routes!(about::node))
         .routes(routes!(published::list))
         .routes(routes!(published::diff))
         .routes(routes!(published::publish))

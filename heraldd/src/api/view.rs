@@ -54,6 +54,7 @@ impl View {
         let executor = |(name, type_name): (Name, &str)| model::ExecutorResource {
             name: name.to_string(),
             type_name: type_name.to_owned(),
+            nodes: plan.executors.get(&name).map(|executor| executor.nodes()).unwrap_or_default(),
         };
         Self {
             triggers: assembly.typed_triggers(),

@@ -49,6 +49,10 @@ impl Executor for AppExecutor {
         true
     }
 
+    fn nodes(&self) -> Vec<String> {
+        self.0.settings().nodes.iter().map(|node| node.name.clone()).collect()
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         let request = match request(&execution) {
             Ok(request) => request,

@@ -31,7 +31,7 @@ use herald_control::commands::{
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
-use herald_overview::job_list::offline;
+use herald_overview::history::offline::OfflineReader;
 
 use crate::daemon;
 
@@ -119,6 +119,9 @@ enum Command {
 /// Long names that are also taken with one dash, as the Go original does.
 const ONE_DASH: [&str; 5] = ["config", "version", "help", "id", "host"];
 
+/// What commands show while the daemon is down.
+const STOPPED_DAEMON: OfflineReader<'static> = OfflineReader { clock: &SystemClock };
+
 /// Runs the program with these arguments (the first is the program's name).
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -153,12 +156,10 @@ fn answer(command: &Command) -> CommandOutput {
     match command {
         Command::Status(arguments) => status::run(arguments, &SystemClock),
         Command::Init(arguments) => init::run(arguments),
-        Command::Jobs(arguments) => {
-            jobs::list(arguments, &SystemClock, &|folder, asked| offline(folder, asked, &SystemClock))
-        }
-        Command::Job(arguments) => jobs::show(arguments, &SystemClock),
+        Command::Jobs(arguments) => jobs::list(arguments, &SystemClock, &STOPPED_DAEMON),
+        Command::Job(arguments) => jobs::show(arguments, &SystemClock, &STOPPED_DAEMON),
         Command::Trigger(arguments) => events::activate(arguments, &SystemClock),
-        Command::Logs(arguments) => logs::run(arguments),
+        Command::Logs(arguments) => logs::run(arguments, &STOPPED_DAEMON),
         Command::Results(arguments) => results::list(arguments, &SystemClock),
         Command::Stats(arguments) => stats::show(arguments),
         Command::Cancel(arguments) => jobs::cancel(arguments),
@@ -188,8 +189,8 @@ fn answer(command: &Command) -> CommandOutput {
         Command::Audit(arguments) => audit::list(arguments, &SystemClock),
         Command::User(arguments) => user::run(arguments),
         Command::Sessions(arguments) => sessions::run(arguments, &SystemClock),
-        Command::Events(arguments) => event_list::list(arguments, &SystemClock),
-        Command::Explain(arguments) => events::explain(arguments),
+        Command::Events(arguments) => event_list::list(arguments, &SystemClock, &STOPPED_DAEMON),
+        Command::Explain(arguments) => events::explain(arguments, &STOPPED_DAEMON),
         Command::Try(arguments) => try_request::run(arguments),
         Command::Replay(arguments) => replay::run(arguments),
         Command::Check(arguments) => check::run(arguments),

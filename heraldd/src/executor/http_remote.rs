@@ -78,6 +78,10 @@ impl Executor for HttpRemote {
         self.0.takes_jobs()
     }
 
+    fn nodes(&self) -> Vec<String> {
+        self.0.nodes()
+    }
+
     async fn execute(&self, execution: Execution) -> Outcome {
         self.0.run(execution, false).await
     }

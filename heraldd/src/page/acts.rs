@@ -11,6 +11,7 @@ use herald_core::param::Params;
 use herald_net::serve::read_whole;
 use herald_page::elements::FORM_KEY;
 use herald_page::request::MAX_FORM;
+use herald_page::screens::node::FROM_NODE;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -134,21 +135,25 @@ pub(super) async fn resume(
 pub(super) async fn drain(
     api: ApiState,
     visit: Visit,
-    name: Named,
+    Named(name): Named,
     form: ActForm,
 ) -> HandlerResult<Response> {
-    let _ = drains::drain(api, name, CommandAct(form.act)).await?;
-    Ok(visit.done("/nodes", &[], "drain"))
+    let _ = drains::drain(api, Named(name.clone()), CommandAct(form.act)).await?;
+    // Back to where the form was: the list of nodes, or the node.
+    let steps: &[&str] = if form.fields.contains_key(FROM_NODE) { &[&name] } else { &[] };
+    Ok(visit.done("/nodes", steps, "drain"))
 }
 
 pub(super) async fn undrain(
     api: ApiState,
     visit: Visit,
-    name: Named,
+    Named(name): Named,
     form: ActForm,
 ) -> HandlerResult<Response> {
-    let _ = drains::resume(api, name, CommandAct(form.act)).await?;
-    Ok(visit.done("/nodes", &[], "undrain"))
+    let _ = drains::resume(api, Named(name.clone()), CommandAct(form.act)).await?;
+    // Back to where the form was: the list of nodes, or the node.
+    let steps: &[&str] = if form.fields.contains_key(FROM_NODE) { &[&name] } else { &[] };
+    Ok(visit.done("/nodes", steps, "undrain"))
 }
 
 pub(super) async fn deploy(

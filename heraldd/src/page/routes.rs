@@ -52,6 +52,7 @@ pub(super) fn screens(api: &Arc<Api>) -> Router {
         .route("/apps/{app}/hold", post(acts::hold))
         .route("/apps/{app}/unhold", post(acts::unhold))
         .route("/nodes", get(screens::nodes))
+        .route("/nodes/{name}", get(screens::node))
         .route("/nodes/{name}/drain", post(acts::drain))
         .route("/nodes/{name}/resume", post(acts::undrain))
         .route("/boards", get(screens::boards))

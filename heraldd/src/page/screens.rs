@@ -3,7 +3,8 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use herald_overview::job_list::JobsQuery;
+use herald_overview::history::event_list::EventsQuery;
+use herald_overview::history::job_list::JobsQuery;
 use herald_page::elements::PartUnavailable;
 use herald_page::screens;
 use http::StatusCode;
@@ -15,7 +16,6 @@ use crate::api::apps::{AppQuery, CommitsQuery, DeploymentsQuery, PlanQuery};
 use crate::api::audit::AuditParams;
 use crate::api::caller::ApiCaller;
 use crate::api::config::ConfigQuery;
-use crate::api::event_list::EventsQuery;
 use crate::api::events::ExplainQuery;
 use crate::api::given::{Asked, Named};
 use crate::api::graph::GraphQuery;
@@ -125,6 +125,12 @@ pub(super) async fn graph(
 pub(super) async fn nodes(State(api): ApiState, visit: Visit) -> Response {
     let nodes = about::nodes(State(api.clone())).await.0;
     visit.screen(&api, |frame| screens::about::nodes(frame, &nodes))
+}
+
+pub(super) async fn node(State(api): ApiState, visit: Visit, name: Named) -> HandlerResult<Response> {
+    let node = about::node(State(api.clone()), name).await?.0;
+    let apps = api_apps::list(State(api.clone())).await.map(|apps| apps.0.items).unwrap_or_default();
+    Ok(visit.screen(&api, |frame| screens::node::screen(frame, &node, &apps)))
 }
 
 pub(super) async fn apps(State(api): ApiState, visit: Visit) -> HandlerResult<Response> {

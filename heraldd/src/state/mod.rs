@@ -13,7 +13,7 @@ use herald_store::changes::Changes;
 use herald_store::damage::Damage;
 use herald_store::history::{History, Keep, MemoryHistory};
 use herald_store::idempotency::IdempotencyKeys;
-use herald_store::job_log::JobLogs;
+use herald_store::job_log::{JobLogs, LOGS};
 use herald_store::observed::Observed;
 use herald_store::pauses::{PausedKind, Pauses};
 use herald_store::sessions::Sessions;
@@ -21,9 +21,6 @@ use herald_store::store::{JournalStore, OpenError};
 
 use crate::config::{AllSettings, HistorySettings};
 use herald_metrics::Metrics;
-
-/// The folder of the job logs in `state_dir`.
-const LOGS: &str = "log";
 
 /// Where everything is recorded, and what watches it.
 pub struct DaemonState {

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::client::{DaemonSocket, Reason};
+use super::node_text;
+use crate::client::{DaemonSocket, Reason, step};
 use crate::command_output::CommandOutput;
 use crate::model;
 use herald_terminal::terminal::{Terminal, status_style};
@@ -45,13 +46,15 @@ pub struct Executors {
     asked: ApiQuestion,
 }
 
-/// List the nodes of the fleet: state, since when, version, running jobs, clock offset
+/// List the nodes of the fleet: state, since when, version, running jobs, clock offset; or show one, with its jobs
 ///
 /// A node is online, offline, or rejected: its runner answers and does not accept this daemon, see ERROR. CLOCK OFFSET:
 /// how far the node's clock is ahead of the daemon's.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  heraldd nodes")]
+#[command(after_help = "Example:\n  heraldd nodes web1")]
 pub struct NodesArguments {
+    /// Only this node, with the jobs that run there and ran there last
+    name: Option<String>,
     #[command(flatten)]
     asked: ApiQuestion,
 }
@@ -183,6 +186,10 @@ pub fn executors(arguments: &Executors) -> CommandOutput {
 #[must_use]
 pub fn nodes(arguments: &NodesArguments, clock: &dyn Clock) -> CommandOutput {
     let now = clock.now();
+    if let Some(name) = &arguments.name {
+        let path = format!("/v1/nodes/{}", step(name));
+        return arguments.asked.show(Method::GET, &path, |details| node_text::shown(&details, now));
+    }
     arguments.asked.show(Method::GET, "/v1/nodes", |nodes: Vec<model::NodeResource>| {
         let number = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
         let row = |node: &model::NodeResource| {

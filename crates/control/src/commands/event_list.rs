@@ -8,11 +8,13 @@ use herald_base::clock::Clock;
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::Terminal;
+use serde_json::Value;
 
 use super::list_options::{ListOptions, with_more};
 use crate::client::DaemonSocket;
 use crate::command_output::CommandOutput;
 use crate::model;
+use crate::stopped::{HistoryQuestion, Said, StoppedDaemon};
 
 /// List events, newest first
 #[derive(Debug, Args)]
@@ -38,15 +40,26 @@ pub struct EventsArguments {
 
 /// Carries it out.
 #[must_use]
-pub fn list(arguments: &EventsArguments, clock: &dyn Clock) -> CommandOutput {
+pub fn list(arguments: &EventsArguments, clock: &dyn Clock, stopped: &dyn StoppedDaemon) -> CommandOutput {
     let filters = [
         ("trigger", arguments.trigger.as_deref()),
         ("router", arguments.router.as_deref()),
         ("until", arguments.until.as_deref()),
         ("unmatched", arguments.unmatched.then_some("true")),
     ];
-    let asked = arguments.list.page::<model::EventSummary>(&arguments.daemon, "/v1/events", &filters);
-    let page = match asked {
+    let answer = arguments.list.ask(&arguments.daemon, "/v1/events", &filters);
+    let question = HistoryQuestion::Events(arguments.list.question(&filters));
+    let said = Said::by(&arguments.daemon, answer, &question, stopped);
+    said.show(|answer| shown(arguments, answer, clock))
+}
+
+/// The page that was said as the table.
+fn shown(
+    arguments: &EventsArguments,
+    said: Result<Value, CommandOutput>,
+    clock: &dyn Clock,
+) -> CommandOutput {
+    let page = match arguments.list.read::<model::EventSummary>(said) {
         ControlFlow::Continue(page) => page,
         ControlFlow::Break(output) => return output,
     };

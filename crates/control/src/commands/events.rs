@@ -12,6 +12,7 @@ use super::wait::{self, JobTable};
 use crate::client::{DaemonSocket, Reason, step};
 use crate::command_output::CommandOutput;
 use crate::model;
+use crate::stopped::{HistoryQuestion, Said, StoppedDaemon};
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
 
@@ -175,24 +176,31 @@ pub fn activate(arguments: &Activate, clock: &dyn Clock) -> CommandOutput {
 
 /// Carries it out.
 #[must_use]
-pub fn explain(arguments: &Explain) -> CommandOutput {
+pub fn explain(arguments: &Explain, stopped: &dyn StoppedDaemon) -> CommandOutput {
     let mut path = format!("/v1/events/{}", step(&arguments.id));
     if let Some(router) = &arguments.router {
         path.push_str(&format!("?router={}", step(router)));
     }
-    let said = match arguments.daemon.ask(Method::GET, &path, None) {
-        Ok(said) => said,
-        Err(answer) => return answer,
-    };
-    if arguments.json {
-        return CommandOutput::good(said.to_string());
-    }
-    let event = match serde_json::from_value::<model::EventResource>(said) {
-        Ok(event) => event,
-        Err(error) => return CommandOutput::unexpected(&error),
-    };
+    let answer = arguments.daemon.ask(Method::GET, &path, None);
+    let question = HistoryQuestion::Event { id: &arguments.id, router: arguments.router.as_deref() };
+    let said = Said::by(&arguments.daemon, answer, &question, stopped);
+    let is_offline = said.is_offline;
+    said.show(|answer| match answer {
+        Err(output) => output,
+        Ok(event) if arguments.json => CommandOutput::good(event.to_string()),
+        Ok(event) => match serde_json::from_value::<model::EventResource>(event) {
+            Ok(event) => explained(arguments, &event, is_offline),
+            Err(error) => CommandOutput::unexpected(&error),
+        },
+    })
+}
+
+/// The table.
+fn explained(arguments: &Explain, event: &model::EventResource, is_offline: bool) -> CommandOutput {
     if event.decisions.is_empty() {
-        let what = if event.routed_at.is_some() && arguments.router.is_some() {
+        let what = if is_offline {
+            remarks_on(event, is_offline)
+        } else if event.routed_at.is_some() && arguments.router.is_some() {
             format!("no such router has the trigger \"{}\"", event.trigger)
         } else if event.routed_at.is_some() {
             format!("no router has the trigger \"{}\"", event.trigger)
@@ -222,11 +230,22 @@ pub fn explain(arguments: &Explain) -> CommandOutput {
         3 => status_style(text),
         _ => Style::new(),
     });
-    CommandOutput { remarks: remarks_on(&event), ..CommandOutput::good(table) }
+    CommandOutput { remarks: remarks_on(event, is_offline), ..CommandOutput::good(table) }
 }
 
 /// What the table does not say by itself.
-fn remarks_on(event: &model::EventResource) -> String {
+fn remarks_on(event: &model::EventResource, is_offline: bool) -> String {
+    if is_offline {
+        let what = match event.routed_at {
+            Some(_) => {
+                "only matches and errors are recorded; of tasks that did not match, heraldd explain shows why"
+            }
+            None => {
+                "the daemon stopped before every selector had answered; heraldd explain shows what they say"
+            }
+        };
+        return format!("{what} once the daemon runs again");
+    }
     match event.decisions_left_out {
         0 => String::new(),
         count => {

@@ -2,7 +2,6 @@
 
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::time::Duration;
 
 use anstyle::Style;
@@ -20,13 +19,11 @@ use super::{listing, wait};
 use crate::client::{DaemonSocket, Reason, step};
 use crate::command_output::{CommandOutput, STOPPED};
 use crate::model;
+use crate::stopped::{HistoryQuestion, Said, StoppedDaemon};
 use herald_terminal::human_time;
 use herald_terminal::table::{self, LastColumn};
 use herald_terminal::terminal::{Terminal, status_style};
 
-/// What is said of a list that no daemon gave.
-const DOWN: &str = "heraldd: the daemon is down; this is its history as it was left, and jobs of its last moments may be \
-                    missing or not be shown as ended";
 /// How often `--watch` shows the list.
 const WATCH: Duration = Duration::from_secs(2);
 
@@ -109,19 +106,15 @@ pub struct RetryArguments {
     json: bool,
 }
 
-/// How the history in a `state_dir` gives a page of jobs while no daemon runs: asked with the query of `/v1/jobs`, it
-/// gives its response; nothing where there is no history.
-pub type OfflineJobs<'a> = &'a dyn Fn(&Path, Value) -> Result<Option<Value>, CommandOutput>;
-
 /// Carries it out.
 #[must_use]
-pub fn list(arguments: &ListArguments, clock: &dyn Clock, offline: OfflineJobs<'_>) -> CommandOutput {
+pub fn list(arguments: &ListArguments, clock: &dyn Clock, stopped: &dyn StoppedDaemon) -> CommandOutput {
     if !arguments.watch {
-        return list_once(arguments, clock, offline);
+        return list_once(arguments, clock, stopped);
     }
     let mut stdout = std::io::stdout();
     loop {
-        let output = list_once(arguments, clock, offline);
+        let output = list_once(arguments, clock, stopped);
         if output.code != STOPPED {
             return output;
         }
@@ -135,7 +128,7 @@ pub fn list(arguments: &ListArguments, clock: &dyn Clock, offline: OfflineJobs<'
     }
 }
 
-fn list_once(arguments: &ListArguments, clock: &dyn Clock, offline: OfflineJobs<'_>) -> CommandOutput {
+fn list_once(arguments: &ListArguments, clock: &dyn Clock, stopped: &dyn StoppedDaemon) -> CommandOutput {
     let filters = [
         ("router", arguments.router.as_deref()),
         ("task", arguments.task.as_deref()),
@@ -143,17 +136,10 @@ fn list_once(arguments: &ListArguments, clock: &dyn Clock, offline: OfflineJobs<
         ("status", arguments.status.as_deref()),
         ("until", arguments.until.as_deref()),
     ];
-    let said = arguments.list.ask(&arguments.daemon, "/v1/jobs", &filters);
-    let stopped = if said.is_err() { arguments.daemon.folder_of_stopped() } else { None };
-    match stopped.map(|folder| offline(&folder, arguments.list.question(&filters))) {
-        Some(Ok(Some(kept))) => {
-            let mut output = shown(arguments, Ok(kept), clock);
-            output.remarks = [DOWN, &output.remarks].join("\n").trim_end().to_owned();
-            output
-        }
-        Some(Err(output)) => CommandOutput { remarks: format!("{DOWN}\n{}", output.remarks), ..output },
-        Some(Ok(None)) | None => shown(arguments, said, clock),
-    }
+    let answer = arguments.list.ask(&arguments.daemon, "/v1/jobs", &filters);
+    let question = HistoryQuestion::Jobs(arguments.list.question(&filters));
+    let said = Said::by(&arguments.daemon, answer, &question, stopped);
+    said.show(|answer| shown(arguments, answer, clock))
 }
 
 /// The page that was said as the table.
@@ -183,19 +169,18 @@ fn unknown_router(daemon: &DaemonSocket, name: &str) -> Option<String> {
 
 /// Carries it out.
 #[must_use]
-pub fn show(arguments: &ShowArguments, clock: &dyn Clock) -> CommandOutput {
+pub fn show(arguments: &ShowArguments, clock: &dyn Clock, stopped: &dyn StoppedDaemon) -> CommandOutput {
     let path = format!("/v1/jobs/{}", step(&arguments.id));
-    let said = match arguments.daemon.ask(Method::GET, &path, None) {
-        Ok(said) => said,
-        Err(answer) => return answer,
-    };
-    if arguments.json {
-        return CommandOutput::good(said.to_string());
-    }
-    match serde_json::from_value::<model::JobResource>(said) {
-        Ok(job) => CommandOutput::good(whole(&job, clock.now())),
-        Err(error) => CommandOutput::unexpected(&error),
-    }
+    let answer = arguments.daemon.ask(Method::GET, &path, None);
+    let said = Said::by(&arguments.daemon, answer, &HistoryQuestion::Job(&arguments.id), stopped);
+    said.show(|answer| match answer {
+        Err(output) => output,
+        Ok(job) if arguments.json => CommandOutput::good(job.to_string()),
+        Ok(job) => match serde_json::from_value::<model::JobResource>(job) {
+            Ok(job) => CommandOutput::good(whole(&job, clock.now())),
+            Err(error) => CommandOutput::unexpected(&error),
+        },
+    })
 }
 
 /// One job in full, for people.

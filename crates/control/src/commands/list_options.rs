@@ -59,9 +59,11 @@ impl ListOptions {
         daemon.ask(Method::GET, &format!("{list}?{}", query.finish()), None)
     }
 
-    /// The same question as one object.
+    /// The same question as one object. A filter that is either on or off is a boolean.
     pub(super) fn question(&self, filters: &[(&str, Option<&str>)]) -> Value {
-        let texts = self.given(filters).map(|(key, value)| (key.to_owned(), value.into()));
+        let value =
+            |key: &str, value: &str| if key == "unmatched" { (value == "true").into() } else { value.into() };
+        let texts = self.given(filters).map(|(key, text)| (key.to_owned(), value(key, text)));
         texts.chain([("limit".to_owned(), self.limit.into())]).collect::<serde_json::Map<_, _>>().into()
     }
 

@@ -7,6 +7,7 @@ use herald_terminal::job_output::ShownOutput;
 
 use crate::client::{DaemonSocket, ReadAborted, step};
 use crate::command_output::CommandOutput;
+use crate::stopped::{LogQuestion, StoppedDaemon, marked};
 
 /// Print the output of a job
 #[derive(Debug, Args)]
@@ -34,31 +35,43 @@ pub struct LogsArguments {
     json: bool,
 }
 
+impl LogsArguments {
+    /// What the daemon is asked for.
+    fn path(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if self.follow {
+            query.append_pair("follow", "true");
+        }
+        if let Some(stream) = &self.stream {
+            query.append_pair("stream", stream);
+        }
+        if let Some(attempt) = self.attempt {
+            query.append_pair("attempt", &attempt.to_string());
+        }
+        if let Some(lines) = self.lines {
+            query.append_pair("tail", &lines.to_string());
+        }
+        if self.json {
+            query.append_pair("format", "json");
+        }
+        format!("/v1/jobs/{}/log?{}", step(&self.id), query.finish())
+    }
+
+    /// The same, asked of its history.
+    fn question(&self) -> LogQuestion<'_> {
+        let Self { id, attempt, stream, lines, json, .. } = self;
+        LogQuestion { id, attempt: *attempt, stream: stream.as_deref(), lines: *lines, json: *json }
+    }
+}
+
 /// Carries it out.
 #[must_use]
-pub fn run(arguments: &LogsArguments) -> CommandOutput {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    if arguments.follow {
-        query.append_pair("follow", "true");
-    }
-    if let Some(stream) = &arguments.stream {
-        query.append_pair("stream", stream);
-    }
-    if let Some(attempt) = arguments.attempt {
-        query.append_pair("attempt", &attempt.to_string());
-    }
-    if let Some(lines) = arguments.lines {
-        query.append_pair("tail", &lines.to_string());
-    }
-    if arguments.json {
-        query.append_pair("format", "json");
-    }
-    let path = format!("/v1/jobs/{}/log?{}", step(&arguments.id), query.finish());
+pub fn run(arguments: &LogsArguments, stopped: &dyn StoppedDaemon) -> CommandOutput {
     let mut stdout = std::io::stdout().lock();
     let mut seen_enough = false;
     // A job must not rule the terminal of its reader; a pipe gets what the job wrote.
     let mut shown = stdout.is_terminal().then(ShownOutput::default);
-    let followed = arguments.daemon.follow(&path, |bytes| {
+    let mut write = |bytes: &[u8]| {
         let written = match &mut shown {
             Some(shown) => stdout.write_all(shown.piece(bytes).as_bytes()),
             None => stdout.write_all(bytes),
@@ -67,13 +80,21 @@ pub fn run(arguments: &LogsArguments) -> CommandOutput {
             seen_enough = error.kind() == ErrorKind::BrokenPipe;
             ReadAborted(format!("the output could not be written: {error}"))
         })
-    });
+    };
+    let daemon = &arguments.daemon;
+    let followed = daemon.follow(&arguments.path(), &mut write);
+    let folder = if followed.is_err() { daemon.folder_of_stopped() } else { None };
+    let kept = folder.map(|folder| stopped.log(&folder, &arguments.question(), &mut write));
     if let Some(mut shown) = shown {
         // Who looks may be gone.
         let _ = stdout.write_all(shown.rest().as_bytes()).and_then(|()| stdout.flush());
     }
-    match followed {
-        Err(answer) if !seen_enough => answer,
-        _ => CommandOutput::good(""),
+    let nothing = CommandOutput::good("");
+    match (followed, kept) {
+        _ if seen_enough => nothing,
+        (_, Some(Ok(true))) => marked(nothing),
+        (_, Some(Err(output))) => marked(output),
+        (Err(output), _) => output,
+        (Ok(()), _) => nothing,
     }
 }

@@ -14,6 +14,7 @@ mod list_options;
 mod listing;
 pub mod logs;
 mod new_password;
+mod node_text;
 pub mod page;
 pub mod pause;
 pub mod published;

@@ -83,4 +83,7 @@ pub struct ExecutorResource {
     /// Its type.
     #[serde(rename = "type")]
     pub type_name: String,
+    /// The nodes that each of its jobs goes to; empty where they are not known beforehand.
+    #[serde(default)]
+    pub nodes: Vec<String>,
 }

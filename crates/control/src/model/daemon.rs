@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::actor::RecordedActor;
 use super::configured::PauseResource;
+use super::job::JobSummary;
 
 /// A node of the fleet, as far as it is known.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -34,6 +35,30 @@ pub struct NodeResource {
     /// Its drain: it gets no new jobs. Null where it is not drained.
     #[serde(default)]
     pub drained: Option<DrainResource>,
+}
+
+/// A node, and its jobs: those of the executors that go to it. The newest are first.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NodeDetails {
+    /// How it is.
+    #[serde(flatten)]
+    pub node: NodeResource,
+    /// The executors whose jobs go to it.
+    pub executors: Vec<String>,
+    /// Jobs that run on these executors; at most 20.
+    pub running: Vec<NodeJob>,
+    /// The last jobs of them that have ended; at most 20.
+    pub last: Vec<NodeJob>,
+}
+
+/// A job of a node.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NodeJob {
+    /// The job, which may be on other nodes as well.
+    #[serde(flatten)]
+    pub job: JobSummary,
+    /// How it ended on this node; null where its result does not say it.
+    pub here: Option<String>,
 }
 
 /// That a node gets no new jobs.

@@ -34,7 +34,7 @@ pub use calendar::{
 };
 pub use config::{ConfigEntry, ConfigProblem, ConfigResource};
 pub use configured::{ExecutorResource, PauseResource, RouterResource, TaskResource, TriggerResource};
-pub use daemon::{DaemonInfo, DrainResource, Health, NodeResource, PageLink, Reloaded};
+pub use daemon::{DaemonInfo, DrainResource, Health, NodeDetails, NodeJob, NodeResource, PageLink, Reloaded};
 pub use event::{
     Activated, Change, DecisionResource, EventResource, EventSummary, Rehearsal, RehearsedTask, Replayed,
     TrialResource, TrialResponse, TrialWanted,

@@ -6,6 +6,7 @@ use herald_terminal::human_time;
 use maud::{Markup, html};
 
 use super::events::fire_form;
+use super::node::DRAIN;
 use super::now::encode;
 use crate::elements::{self, ActButton};
 use crate::frame::Frame;
@@ -125,17 +126,16 @@ pub fn nodes(frame: &Frame<'_>, nodes: &[NodeResource]) -> String {
             section #nodes data-part {
                 @if nodes.is_empty() { p.empty { "No node is configured. Jobs run on other machines with a herald-runner there and the section “node”." } }
                 @else { div.scroll tabindex="0" role="region" aria-label="Nodes" { table {
-                    thead { tr { th { "Node" } th { "State" } th { "Since" } th { "Version" } th { "Running" } th { "Clock" } th { "URL" } th { "Error" } th { "Drain" } } }
+                    thead { tr { th { "Node" } th { "State" } th { "Since" } th { "Version" } th { "Running" } th { "Clock" } th { "Drain" } th { "Error" } } }
                     tbody { @for node in nodes { tr {
-                        td.name { bdi { (node.name) } @if !node.tags.is_empty() { span.soft { " " (node.tags.join(", ")) } } }
+                        td.name { a href=(frame.site.at("/nodes", &[&node.name])) { bdi { (node.name) } } @if !node.tags.is_empty() { span.soft { " " (node.tags.join(", ")) } } }
                         td { (elements::status(&node.state)) }
                         td { (elements::time_or_none(frame, node.since.as_deref())) }
                         td { (node.version.as_deref().unwrap_or("–")) }
                         td { (node.running.map_or("–".to_owned(), |running| running.to_string())) }
                         td { (node.clock_difference_ms.map_or("–".to_owned(), human_time::ahead)) }
-                        td.name { (node.host) }
-                        td.text { bdi { (node.error.as_deref().unwrap_or_default()) } }
                         td.text { (drain_of(frame, node)) }
+                        td.text { bdi { (node.error.as_deref().unwrap_or_default()) } }
                     } } }
                 } } }
             }
@@ -155,7 +155,7 @@ fn drain_of(frame: &Frame<'_>, node: &NodeResource) -> Markup {
                 " " span.soft { "by " (elements::actor(&drain.by)) }
                 @if may { (ActButton { asks_reason: false, ..ActButton::new(to("resume"), "Resume", "What waits for it starts.") }.form(frame)) }
             },
-            None if may => { details { summary { "Drain …" } (ActButton::new(to("drain"), "Drain", "It gets no new jobs; those that run there finish. To a deployment it is away.").form(frame)) } },
+            None if may => { details { summary { "Drain …" } (ActButton::new(to("drain"), "Drain", DRAIN).form(frame)) } },
             None => {},
         }
     }

@@ -17,6 +17,7 @@ pub mod job;
 pub mod job_log;
 pub mod jobs;
 pub mod login;
+pub mod node;
 pub mod now;
 pub mod problem;
 pub mod try_form;

@@ -64,6 +64,11 @@ impl Rollout {
         Self { nodes, strategy, settings, drained, swept: OnceCell::new() }
     }
 
+    /// The names of its nodes.
+    pub fn node_names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.name.as_str())
+    }
+
     /// Whether all its nodes are drained.
     #[must_use]
     pub fn is_drained(&self) -> bool {

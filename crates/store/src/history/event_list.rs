@@ -7,6 +7,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, params_from_iter};
 
 use super::column::name;
+use super::job_times::least_id;
 use crate::journal::entry::{millis, time};
 
 /// The most entries of one page.
@@ -90,8 +91,15 @@ impl EventPage {
 pub(super) fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<EventPage> {
     let limit = query.limit.clamp(1, MOST);
     let (mut conditions, mut values) = (Vec::new(), Vec::new());
+    // Where few events are wanted, nothing older than the range is read in search of more.
+    let least = query.since.map(least_id);
     let router = "EXISTS (SELECT 1 FROM jobs WHERE jobs.event_id = events.id AND jobs.router = ?)";
-    let texts = [("trigger_name = ?", &query.trigger), (router, &query.router), ("id < ?", &query.cursor)];
+    let texts = [
+        ("trigger_name = ?", &query.trigger),
+        (router, &query.router),
+        ("id < ?", &query.cursor),
+        ("id >= ?", &least),
+    ];
     for (condition, text) in texts {
         if let Some(text) = text {
             conditions.push(condition);

@@ -94,10 +94,9 @@ pub(super) fn job_times(connection: &Connection, query: &JobTimesQuery) -> rusql
                 trigger_name
          FROM jobs WHERE id >= ?1 AND id < ?2 ORDER BY id DESC",
     )?;
-    let slack = CLOCK_SLACK;
     let mut rows = statement.query(params![
-        first_id(query.since.checked_sub(slack).unwrap_or(query.since)),
-        first_id(query.until.checked_add(slack).unwrap_or(query.until)),
+        least_id(query.since),
+        first_id(query.until.checked_add(CLOCK_SLACK).unwrap_or(query.until)),
         millis(query.since),
         millis(query.until),
         Value::from(calendars).to_string(),
@@ -135,6 +134,12 @@ fn job_time(row: &Row<'_>, query: &JobTimesQuery) -> rusqlite::Result<JobTime> {
 pub(super) fn first_id(at: Timestamp) -> String {
     let millis = at.as_millisecond().max(0);
     format!("{:08x}-{:04x}", millis >> 16, millis & 0xffff)
+}
+
+/// The least id of what came at this time or later, as far as the clock was not set forward meanwhile: below it nothing
+/// has to be read.
+pub(super) fn least_id(since: Timestamp) -> String {
+    first_id(since.checked_sub(CLOCK_SLACK).unwrap_or(since))
 }
 
 /// How long the jobs of a router usually take, out of the file.
@@ -271,8 +276,8 @@ mod tests {
         let plan = plan("s3cret-s3cret");
         let store = open_for_ever(folder.path());
         append(&store, &[accepted(&plan, 1, json!({}))]).await.unwrap();
-        // Their ids are of 2024, and they were queued in 2027.
-        let of_ids = Timestamp::from_millisecond(0x0190_0000_0000).unwrap();
+        // They were queued a second after the time of their ids.
+        let of_ids = Timestamp::from_millisecond(0x01a3_185c_5000).unwrap();
         let last = LOOK as u64 + 2;
         for (new, has_more) in [(2..last, false), (last..last + 1, true)] {
             let records: Vec<_> = new.clone().map(|n| queued(&plan, 1, n)).collect();

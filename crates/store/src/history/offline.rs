@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::query::JobQuery;
-use super::view::JobPage;
+use super::event_list::{self, EventPage, EventQuery};
+use super::lookup::{FoundId, IdLookup};
+use super::lookup_file;
+use super::query::{JobQuery, is_id};
+use super::view::{EventView, JobPage, JobView};
 use super::{read, schema};
 use crate::lock;
 
@@ -91,8 +94,46 @@ impl OfflineHistory {
         if !query.has_valid_cursor() {
             return Err(OfflineError::Cursor);
         }
-        read::jobs(&self.connection, query)
-            .map_err(|error| OfflineError::File { path: self.path.clone(), error })
+        self.read(|connection| read::jobs(connection, query))
+    }
+
+    /// One job, if it is known.
+    ///
+    /// # Errors
+    /// [`OfflineError`].
+    pub fn job(&self, id: &str) -> Result<Option<JobView>, OfflineError> {
+        self.read(|connection| read::job(connection, id))
+    }
+
+    /// A page of events, newest first.
+    ///
+    /// # Errors
+    /// [`OfflineError`].
+    pub fn events(&self, query: &EventQuery) -> Result<EventPage, OfflineError> {
+        if !query.cursor.as_deref().is_none_or(is_id) {
+            return Err(OfflineError::Cursor);
+        }
+        self.read(|connection| event_list::events(connection, query))
+    }
+
+    /// One event, if it is known.
+    ///
+    /// # Errors
+    /// [`OfflineError`].
+    pub fn event(&self, id: &str) -> Result<Option<EventView>, OfflineError> {
+        self.read(|connection| read::event(connection, id))
+    }
+
+    /// The ids that a lookup means, the newest first.
+    ///
+    /// # Errors
+    /// [`OfflineError`].
+    pub fn ids(&self, lookup: &IdLookup) -> Result<Vec<FoundId>, OfflineError> {
+        self.read(|connection| lookup_file::ids(connection, lookup))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, OfflineError> {
+        read(&self.connection).map_err(|error| OfflineError::File { path: self.path.clone(), error })
     }
 }
 
@@ -113,6 +154,7 @@ fn address(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lookup::{IdKind, WantedId};
     use super::*;
 
     /// The names and sizes of everything in a folder.
@@ -130,13 +172,15 @@ mod tests {
     const ONE: &str = "INSERT INTO jobs (id, event_id, router, task, trigger_name, executor, selector, select_param,
         job_param, depth, status, attempt, queued_at) VALUES (?1, ?1, 'r', 't', 'x', 'e', 's', '{}', '{}', 0, 'succeeded', 1, 0)";
 
+    const ID: &str = "00000000-0000-0000-0000-000000000001";
+
     #[test]
     fn what_a_stop_or_a_crash_left_is_read_and_stays_as_it_is() {
         for crashed in [false, true] {
             // A folder whose name is not plain in an address.
             let folder = tempfile::Builder::new().prefix("a ?#%41").tempdir().unwrap();
             let connection = schema::open(&lock::file(folder.path())).unwrap();
-            connection.execute(ONE, ["00000000-0000-0000-0000-000000000001"]).unwrap();
+            connection.execute(ONE, [ID]).unwrap();
             let left = tempfile::Builder::new().prefix("b ?#%41").tempdir().unwrap();
             if !crashed {
                 connection.close().unwrap();
@@ -148,8 +192,16 @@ mod tests {
             let before = files(left.path());
             assert_eq!(before.len() > 1, crashed, "{before:?}");
             let query = JobQuery { limit: 5, ..JobQuery::default() };
-            let page = OfflineHistory::open(left.path()).and_then(|history| history.jobs(&query)).unwrap();
+            let history = OfflineHistory::open(left.path()).unwrap();
+            let page = history.jobs(&query).unwrap();
             assert_eq!(page.jobs.len(), 1, "{crashed}");
+            let wanted = WantedId::Latest { router: Some("r".to_owned()) };
+            let found = history.ids(&IdLookup { kind: IdKind::Job, wanted }).unwrap();
+            assert_eq!(&*found[0].id, ID, "{crashed}");
+            assert_eq!(&*history.job(ID).unwrap().unwrap().summary.router, "r", "{crashed}");
+            let query = EventQuery { limit: 5, ..EventQuery::default() };
+            assert_eq!(history.events(&query).unwrap().events, [], "{crashed}");
+            assert!(history.event(ID).unwrap().is_none(), "{crashed}");
             assert_eq!(files(left.path()), before, "{crashed}");
         }
     }

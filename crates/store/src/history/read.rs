@@ -11,7 +11,7 @@ use super::column::{actor, name, object};
 use super::event_list::{self, EventPage, EventQuery};
 use super::job_samples::{self, JobSamples, SampleQuery};
 use super::job_state::AttemptView;
-use super::job_times::{self, JobTimes, JobTimesQuery};
+use super::job_times::{self, JobTimes, JobTimesQuery, least_id};
 use super::lookup::{FoundId, IdLookup};
 use super::lookup_file;
 use super::query::{FoundJob, History, HistoryError, JobQuery, is_id};
@@ -103,7 +103,9 @@ fn whole_jobs(connection: &Connection, query: &JobQuery, damage: &Damage) -> rus
 fn jobs_one_by_one(connection: &Connection, query: &JobQuery, damage: &Damage) -> rusqlite::Result<JobPage> {
     let whole = WholeRows { reader: connection, damage };
     let mut ids = whole.ids("job", "SELECT id FROM jobs INDEXED BY jobs_by_event")?;
+    let least = query.since.map(least_id);
     ids.retain(|id| query.cursor.as_ref().is_none_or(|cursor| id < cursor));
+    ids.retain(|id| least.as_ref().is_none_or(|least| id >= least));
     ids.sort_unstable_by(|a, b| b.cmp(a));
     let sql = format!("SELECT {SUMMARY} FROM jobs WHERE id = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
@@ -124,6 +126,26 @@ fn jobs_one_by_one(connection: &Connection, query: &JobQuery, damage: &Damage) -
 /// A page by the index that fits; ids ascend with time, so the newest come first without sorting.
 pub(super) fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Result<JobPage> {
     let limit = query.limit.clamp(1, MOST);
+    let JobsStatement { sql, values } = jobs_statement(query, limit);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), summary)?;
+    let mut jobs = rows.collect::<Result<Vec<_>, _>>()?;
+    let more = jobs.len() > limit;
+    jobs.truncate(limit);
+    let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
+    Ok(JobPage { jobs, next_cursor })
+}
+
+/// A question for jobs, and what it is asked with.
+struct JobsStatement {
+    sql: String,
+    values: Vec<Sql>,
+}
+
+/// For one job more than a page has.
+fn jobs_statement(query: &JobQuery, limit: usize) -> JobsStatement {
+    // Where few jobs are wanted, nothing older than the range is read in search of more.
+    let least = query.since.map(least_id);
     let mut conditions: Vec<String> = Vec::new();
     let mut values: Vec<Sql> = Vec::new();
     let texts = [
@@ -131,6 +153,7 @@ pub(super) fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Resul
         ("task = ?", query.task.as_deref()),
         ("trigger_name = ?", query.trigger.as_deref()),
         ("id < ?", query.cursor.as_deref()),
+        ("id >= ?", least.as_deref()),
     ];
     for (condition, text) in texts {
         if let Some(text) = text {
@@ -151,16 +174,10 @@ pub(super) fn jobs(connection: &Connection, query: &JobQuery) -> rusqlite::Resul
     let filter =
         if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
     let sql = format!("SELECT {SUMMARY} FROM jobs {filter} ORDER BY id DESC LIMIT {}", limit + 1);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(values), summary)?;
-    let mut jobs = rows.collect::<Result<Vec<_>, _>>()?;
-    let more = jobs.len() > limit;
-    jobs.truncate(limit);
-    let next_cursor = jobs.last().filter(|_| more).map(|last| last.id.clone());
-    Ok(JobPage { jobs, next_cursor })
+    JobsStatement { sql, values }
 }
 
-fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {
+pub(super) fn job(connection: &Connection, id: &str) -> rusqlite::Result<Option<JobView>> {
     let sql = format!(
         "SELECT {SUMMARY}, selector, select_param, job_param, result,
                 (SELECT param FROM events WHERE events.id = jobs.event_id),
@@ -207,7 +224,7 @@ fn attempts(connection: &Connection, job: &JobSummaryView) -> rusqlite::Result<V
     Ok(attempts)
 }
 
-fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<EventView>> {
+pub(super) fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<EventView>> {
     connection
         .prepare_cached(
             "SELECT id, trigger_name, param, depth, accepted_at, routed_at, decisions, actor FROM events WHERE id = ?1",
@@ -228,4 +245,34 @@ fn event(connection: &Connection, id: &str) -> rusqlite::Result<Option<EventView
             })
         })
         .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::job_state::JobStatus;
+    use crate::history::schema;
+
+    #[test]
+    fn nothing_older_than_the_range_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open(&folder.path().join("journal.db")).unwrap();
+        let since = Some("2026-11-24T12:00:00Z".parse().unwrap());
+        let all = JobQuery { since, ..JobQuery::default() };
+        for (query, plan) in [
+            (all.clone(), "SEARCH jobs USING PRIMARY KEY (id>?)"),
+            (
+                JobQuery { until: since, task: Some("t".to_owned()), ..all.clone() },
+                "USING PRIMARY KEY (id>?)",
+            ),
+            (JobQuery { router: Some("r".to_owned()), ..all.clone() }, "jobs_by_router (router=? AND id>?)"),
+            (JobQuery { status: vec![JobStatus::Running], ..all }, "jobs_by_status (status=? AND id>?)"),
+        ] {
+            let JobsStatement { sql, values } = jobs_statement(&query, 50);
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let mut rows = statement.query(params_from_iter(values)).unwrap();
+            let found: String = rows.next().unwrap().unwrap().get(3).unwrap();
+            assert!(found.contains(plan), "{query:?}: {found}");
+        }
+    }
 }

@@ -117,12 +117,12 @@ fn the_oldest_keys_give_way() {
         connection.execute(sql, row).unwrap();
     }
     for (keys, bytes, left) in [
-        (41, 500, vec![0..40]),
-        (40, 500, vec![0..38]),
-        (100, 350, vec![0..2, 6..38]),
-        (4, 500, vec![0..2, 37..38]),
-        (3, 500, vec![0..2]),
-        (2, 500, vec![1..2]),
+        (41, 500, [0..40, 0..0]),
+        (40, 500, [0..38, 0..0]),
+        (100, 350, [0..2, 6..38]),
+        (4, 500, [0..2, 37..38]),
+        (3, 500, [0..2, 0..0]),
+        (2, 500, [1..2, 0..0]),
     ] {
         file::make_room(&connection, &Bounds { keys, bytes }, now).unwrap();
         let mut statement = connection.prepare("SELECT at FROM idempotency ORDER BY at").unwrap();

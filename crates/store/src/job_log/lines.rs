@@ -120,19 +120,11 @@ impl<'a> LineReader<'a> {
         stream: Option<Stream>,
         is_live: bool,
     ) -> Result<Option<Self>, LogError> {
-        let Some(begin) = place.read(address, 0, VERSION_LINE.len())? else { return Ok(None) };
-        if !VERSION_LINE.starts_with(&begin) {
-            return Err(LogError::Format);
-        }
-        let mut reader = Self { place, address, stream, index: None };
+        let Some(mut reader) = Self::without_index(place, address, stream)? else { return Ok(None) };
         let LogPlace::Folder(folder) = place else { return Ok(Some(reader)) };
         let path = address.index_path(folder);
         let length = std::fs::metadata(address.path(folder))?.len();
-        let is_near = |index: &LineIndex| {
-            let last = index.last_before(|_| true).map_or(0, |last| last.offset);
-            last <= length && length - last <= 2 * BYTES && reader.is_frame(last)
-        };
-        let opened = LineIndex::open(&path).ok().filter(|index| is_live || is_near(index));
+        let opened = LineIndex::open(&path).ok().filter(|index| is_live || reader.fits(index, length));
         reader.index = match opened {
             Some(index) => Some(index),
             // A short log has none; that of a log that is being written is its writer's.
@@ -140,6 +132,39 @@ impl<'a> LineReader<'a> {
             None => LineIndex::replace(&path, &reader.count()?).ok(),
         };
         Ok(Some(reader))
+    }
+
+    /// The same, without a trace: an index that is missing or does not fit stays so.
+    pub(super) fn open_read_only(
+        place: &'a LogPlace,
+        address: Address,
+        stream: Option<Stream>,
+    ) -> Result<Option<Self>, LogError> {
+        let Some(mut reader) = Self::without_index(place, address, stream)? else { return Ok(None) };
+        if let LogPlace::Folder(folder) = place {
+            let length = std::fs::metadata(address.path(folder))?.len();
+            let opened = LineIndex::open(&address.index_path(folder)).ok();
+            reader.index = opened.filter(|index| reader.fits(index, length));
+        }
+        Ok(Some(reader))
+    }
+
+    fn without_index(
+        place: &'a LogPlace,
+        address: Address,
+        stream: Option<Stream>,
+    ) -> Result<Option<Self>, LogError> {
+        let Some(begin) = place.read(address, 0, VERSION_LINE.len())? else { return Ok(None) };
+        if !VERSION_LINE.starts_with(&begin) {
+            return Err(LogError::Format);
+        }
+        Ok(Some(Self { place, address, stream, index: None }))
+    }
+
+    /// Whether an index is that of the log, which is so long, to near its end.
+    fn fits(&self, index: &LineIndex, length: u64) -> bool {
+        let last = index.last_before(|_| true).map_or(0, |last| last.offset);
+        last <= length && length - last <= 2 * BYTES && self.is_frame(last)
     }
 
     /// The checkpoints of the whole log.

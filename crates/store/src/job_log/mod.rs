@@ -47,12 +47,15 @@ mod lines;
 mod live;
 mod logs;
 mod memory;
+mod offline;
 mod place;
 mod read;
 mod sink;
 
 pub use lines::{LineQuery, LineSearch, LineStart, LogLine, LogLines, MOST_LINES};
 pub use logs::JobLogs;
+pub use offline::OfflineLogs;
+pub use place::LOGS;
 pub use read::{Chunk, LogError, OutputEntry};
 
 #[cfg(test)]

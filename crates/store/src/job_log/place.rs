@@ -10,6 +10,9 @@ use std::sync::Arc;
 use crate::job_log::address::{self, Address, JobId};
 use crate::job_log::memory::MemoryLogs;
 
+/// The folder of the logs in a `state_dir`.
+pub const LOGS: &str = "log";
+
 /// Where logs are kept. All here blocks on the disk.
 #[derive(Debug, Clone)]
 pub(super) enum LogPlace {

@@ -36,7 +36,7 @@ pub(crate) fn at(second: i64) -> Timestamp {
 }
 
 pub(crate) fn id(n: u64) -> Name {
-    format!("01900000-0000-7000-8000-{n:012x}").into()
+    format!("01a3185c-5000-7000-8000-{n:012x}").into()
 }
 
 fn object(value: Value) -> Params {

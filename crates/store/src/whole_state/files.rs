@@ -12,7 +12,7 @@ use crate::journal::segment::{SegmentError, SegmentReader};
 use crate::lock::{self, OpenError};
 
 /// The logs of jobs.
-pub(super) const LOGS: &str = "log";
+pub(super) use crate::job_log::LOGS;
 /// The folder with one for each application that is deployed, and what is copied of each.
 const APPS: &str = "apps";
 const APP_FILES: [&str; 2] = ["book.json", "running.json"];

@@ -33,6 +33,8 @@ const SCREENS: &[&str] = &[
     "/apps/shop/plan?action=rollback",
     "/apps/wiki",
     "/nodes",
+    "/nodes/web1",
+    "/nodes/web2?done=drain",
     "/boards",
     "/boards/shop",
     "/boards/shop?tv=1",
@@ -60,6 +62,7 @@ const EMPTY_SCREENS: &[&str] = &[
     "/account",
     "/login",
     "/apps/unknown",
+    "/nodes/unknown",
 ];
 
 /// What is wrong with the layout: what is wider than its box and cannot be scrolled to, and the number of headings.

@@ -40,6 +40,7 @@ trigger:
   by_hand: {type: cron, cron: '@yearly'}
 executor:
   sh: {type: local, work_dir: '@DIR@/work'}
+  web: {type: http_remote, data_dir: '@DIR@/data', nodes: [web1, web2], strategy: {offline: skip}}
 runner:
   port: @RUNNER@
   secret: a-secret-that-is-long-enough
@@ -98,6 +99,12 @@ const ODD: &str = r#"  @HOSTILE@:
       cmd: sh
       arg: [-c, '@DIR@/hostile']
       note: '</pre><script>alert(2)</script>'
+  on_nodes:
+    trigger: manual
+    selector: match_map
+    select_param: {match_key: job, match_value: on_nodes}
+    task: {'t<script>alert(5)</script>': web}
+    job_param: {cmd: echo, arg: done}
   @LONG@:
     trigger: manual
     selector: match_map
@@ -191,10 +198,11 @@ impl PageSite {
     /// The same, and names that are hostile or long.
     pub fn full() -> Self {
         let odd = ODD.replace("@HOSTILE@", &format!("'{HOSTILE}'")).replace("@LONG@", LONG);
-        let jobs = ["report", "report", "backup_db", "hostile", "long", "flaky", "report"];
+        let jobs = ["report", "report", "backup_db", "hostile", "long", "flaky", "on_nodes", "report"];
         let site = Self::busy(&format!("{}{odd}", TYPICAL.replace("@APPS@", HELD)), &jobs);
         site.on_socket(&["deploy", "shop", "--wait"]);
         site.on_socket(&["hold", "wiki", "--reason", HOSTILE]);
+        site.on_socket(&["drain", "web2", "--reason", HOSTILE]);
         site.on_socket(&["pause", "reindex", "--reason", HOSTILE]);
         site.release("Dark mode");
         std::fs::write(site.place.path("www/shop/current/index.html"), "edited by hand").unwrap();

@@ -90,6 +90,81 @@ fn jobs_are_listed_from_the_history() {
     assert_eq!((other.code, &*other.stdout), (Some(3), ""), "{}", other.text());
 }
 
+/// What is asked about jobs, their output and events; the same job by its id, and by its end and beginning.
+fn questions(id: &str) -> Vec<Vec<&str>> {
+    let (begin, end) = (&id[..28], &id[28..]);
+    let questions: [&[&str]; 17] = [
+        &["job", "last", "--json"],
+        &["job", "last:bad", "--json"],
+        &["job", end, "--json"],
+        &["job", begin, "--json"],
+        &["job", id, "--json"],
+        &["logs", "last:good"],
+        &["logs", "-f", "last:good"],
+        &["logs", "last:good", "--json"],
+        &["logs", "last:good", "--stream", "stdout", "-n", "1"],
+        &["logs", "last:good", "-n", "2", "--json"],
+        &["logs", "last:bad"],
+        &["events", "--json"],
+        &["events", "--unmatched", "--trigger", "exe_done", "-n", "1", "--json"],
+        &["events", "--router", "bad", "--json"],
+        &["explain", "last:bad", "--json"],
+        &["explain", end],
+        &["explain", "last:bad", "--router", "good"],
+    ];
+    questions.map(<[&str]>::to_vec).to_vec()
+}
+
+#[test]
+fn a_job_its_output_and_its_event_are_shown_from_the_history() {
+    let place = Place::new();
+    let config =
+        CONFIG.replace("{cmd: 'true'}", "{cmd: sh, arg: [-c, 'echo one; echo two >&2; echo three']}");
+    let daemon = Daemon::start(&place, &config);
+    daemon.wait_for(&["heraldd is ready"]);
+    fire(&place);
+    let run = |typed: &[&str]| place.run("heraldd", &[typed, &["-c", "heraldd.yml"]].concat());
+    let shown = run(&["job", "last:bad", "--json"]);
+    let id = serde_json::from_str::<Value>(&shown.stdout).unwrap()["id"].as_str().unwrap().to_owned();
+    let questions = questions(&id);
+    let running: Vec<String> = questions.iter().map(|typed| run(typed).stdout).collect();
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait_end(), Some(0));
+
+    let before = files(&place);
+    for (typed, running) in questions.iter().zip(running) {
+        let down = run(typed);
+        assert_eq!(down.code, Some(0), "{typed:?}: {}", down.text());
+        assert_eq!(down.stdout, running, "{typed:?}: {}", down.text());
+        assert!(
+            down.stderr.starts_with("heraldd: the daemon is down; this is its history"),
+            "{}",
+            down.text()
+        );
+    }
+    assert_eq!(run(&["logs", "last:good", "--stream", "stdout"]).stdout, "one\nthree\n");
+    assert!(run(&["job", "last:good"]).stdout.contains("Status     succeeded"));
+    assert_eq!(run(&["events", "--trigger", "push"]).stdout.lines().count(), 2);
+    let unmatched = run(&["explain", "last"]);
+    assert!(unmatched.stderr.contains("once the daemon runs again"), "{}", unmatched.text());
+    for (typed, code, says) in [
+        (&["job", &id[..4]][..], 4, "is ambiguous; write more of its id\n  0"),
+        (&["job", "abcdef"], 4, "there is no job \"abcdef\"; it may be older than"),
+        (&["job", "x"], 4, "a part of an id has 4 characters or more"),
+        (&["job", "last:gone"], 4, "the history has no job of a router \"gone\""),
+        (&["logs", "last:good", "--attempt", "2"], 4, "there is no attempt 2: the job has one attempt"),
+        (&["explain", "abcdef"], 4, "there is no event \"abcdef\""),
+        (&["events", "--since", "soon"], 2, "since: expected a time such as"),
+        (&["events", "--cursor", "x"], 2, "the cursor is not one that an earlier page gave"),
+        (&["cancel", "last"], 3, "no heraldd listens here"),
+    ] {
+        let down = run(typed);
+        assert_eq!((down.code, &*down.stdout), (Some(code), ""), "{typed:?}: {}", down.text());
+        assert!(down.stderr.contains(says), "{typed:?}: {}", down.text());
+    }
+    assert_eq!(files(&place), before, "nothing is written");
+}
+
 #[test]
 fn a_daemon_without_a_state_dir_has_a_socket() {
     let config = CONFIG.replace("state_dir: '@DIR@/state'", "state_dir: none");

@@ -25,7 +25,7 @@
 //! | retry of a fleet job | `fleet::*` |
 //! | mails, `changed`, `expect`, MAILTO | `notices::*` |
 //! | `-host` unknown | `elsewhere::*` |
-//! | `heraldd jobs` while the daemon is down | `down::jobs_are_listed_from_the_history` |
+//! | `heraldd jobs` while the daemon is down | `down::jobs_are_listed_from_the_history`, `down::a_job_its_output_and_its_event_are_shown_from_the_history` |
 //! | `state_dir: none` turns the command line off | `down::a_daemon_without_a_state_dir_has_a_socket` |
 //! | dynamic completion | `completion::names_of_the_running_daemon` |
 //! | no packages | `packaging/test-deb`, `container::*` |

@@ -1,12 +1,13 @@
-//! Tables at terminals of 80, 120 and 200 columns: no line is wider, the last columns stay, ERROR is cut first.
+//! Tables and log lines at terminals of 80, 120 and 200 columns: no line is wider, the last columns stay, ERROR is cut
+//! first, and of a log line nothing is cut.
 
 use e2e::daemon::Daemon;
 use e2e::http::post_json;
 use e2e::place::Place;
-use e2e::program::{built, run_to_end};
+use e2e::program::{Program, built, run_to_end};
 use e2e::wait::until;
 
-const CONFIG: &str = "
+const CONFIG: &str = r#"
 state_dir: '@DIR@/state'
 node: {web-frontend-1: {host: 'http://127.0.0.1:9/', secret: nobody-listens-on-this-port}}
 trigger:
@@ -21,7 +22,11 @@ router:
     task: {copy_files_and_restart: sh}
     job_param: {cmd: sh, arg: [-c, 'echo rsync: connection unexpectedly closed, 0 bytes received so far: no space left on the device of /srv/www/shop/releases/2026 >&2; exit 12']}
   quick: {trigger: hook, selector: all, task: {t: sh}, job_param: {cmd: 'true'}}
-";
+  sized: {trigger: hook, selector: all, task: {measure: sh}, job_param: {cmd: echo, arg: '{"size": 18446744073709551617, "text": "a text that is longer than there are columns left on a terminal of eighty columns or of one hundred and twenty"}'}}
+"#;
+
+const REASON: &str =
+    "the disks of both machines are exchanged, which takes until the evening of the day after tomorrow";
 
 /// The lines of a command at a terminal of this width.
 fn at_width(place: &Place, width: usize, command: &str) -> Vec<String> {
@@ -50,7 +55,7 @@ fn masked(line: &str) -> String {
 /// A command, and at 80, 120 and 200 columns: how its header begins, and how the line with this part begins.
 type Table = (&'static str, [&'static str; 3], &'static str, [&'static str; 3]);
 
-const TABLES: [Table; 8] = [
+const TABLES: [Table; 11] = [
     (
         "jobs",
         ["ID STATUS ROUTER TASK CREATED DURATION ERROR"; 3],
@@ -92,6 +97,9 @@ const TABLES: [Table; 8] = [
             "nightly_backup_of_the_shop cron # in ",
         ],
     ),
+    ("audit", ["WHEN USER VIA ADDRESS ACT TARGET OUTCOME REASON"; 3], "pause", ["# "; 3]),
+    ("stats", ["SINCE ROUTER JOBS FAILED MEDIAN P95 LONGEST"; 3], "deploy", ["# deploy_the_shop_"; 3]),
+    ("results sized result", ["JOB TASK STATUS ENDED VALUE"; 3], "measure", ["# measure succeeded "; 3]),
     ("executors", ["NAME TYPE"; 3], "sh", ["sh local"; 3]),
     ("next -n 1", ["TIME IN TRIGGER SCHEDULE"; 3], "nightly", ["# in "; 3]),
     (
@@ -118,8 +126,13 @@ fn every_table_fits_its_terminal() {
     until("both jobs have ended, and the node is known", || {
         let jobs = place.run("heraldd", &["jobs", "-c", "heraldd.yml"]).stdout;
         let nodes = place.run("heraldd", &["nodes", "-c", "heraldd.yml"]).stdout;
-        (jobs.contains("succeeded") && jobs.contains("failed") && nodes.contains("offline")).then_some(())
+        (jobs.matches("succeeded").count() == 2 && jobs.contains("failed") && nodes.contains("offline"))
+            .then_some(())
     });
+    for act in [&["pause", "quick", "--reason", REASON][..], &["resume", "quick"]] {
+        let ended = place.run("heraldd", &[act, &["-c", "heraldd.yml"]].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+    }
     for (command, header, part, lines) in TABLES {
         for (n, width) in [80, 120, 200].into_iter().enumerate() {
             let shown = at_width(&place, width, command);
@@ -137,5 +150,34 @@ fn every_table_fits_its_terminal() {
     for width in [80, 120, 200] {
         let shown = at_width(&place, width, "status").join("\n");
         assert!(shown.contains("exit code 12: ") && shown.contains("DURATION  ERROR"), "{width}:\n{shown}");
+    }
+}
+
+#[test]
+fn log_lines_are_broken_between_words() {
+    for width in [80, 120, 200] {
+        let place = Place::new();
+        place.config_as("heraldd.yml", CONFIG);
+        let line = format!("stty cols {width}; exec {} -config heraldd.yml", built("heraldd").display());
+        let mut script = std::process::Command::new("script");
+        script.args(["-qec", &line, "/dev/null"]).current_dir(place.path(".")).env("NO_COLOR", "1");
+        let daemon = Program::start(&mut script);
+        daemon.wait_for(&["heraldd is ready"]);
+        let fired = place
+            .run("heraldd", &["trigger", "hook", "-p", "ref=refs/heads/main", "-w", "-c", "heraldd.yml"]);
+        assert_eq!(fired.code, Some(1), "{}", fired.text());
+        daemon.wait_for(&["job failed: exit code 12: rsync: connection"]);
+        daemon.signal("TERM");
+        let _ = daemon.wait_end();
+        let log = daemon.log();
+        // What a path of this machine makes wider is a single word.
+        for line in log.lines().filter(|line| line.trim().contains(' ') && !line.contains("/tmp/")) {
+            assert!(line.trim_end_matches('\r').chars().count() <= width, "{width}:\n{log}");
+        }
+        let whole = log.split_whitespace().collect::<Vec<_>>().join(" ");
+        let error = "rsync: connection unexpectedly closed, 0 bytes received so far: no space left on the device of \
+                     /srv/www/shop/releases/2026 deploy_the_shop_to_production/copy_files_and_restart ";
+        assert!(whole.contains(error), "{whole}");
+        assert!(log.contains("\n         "), "the longest line has a second part at {width}: {log}");
     }
 }

@@ -63,6 +63,21 @@ impl Nodes {
         })
     }
 
+    /// Those of each node are listed with how they ended there.
+    fn shows_last_jobs(&self) {
+        for (node, routers) in [("n1", &["all", "one", "one"][..]), ("n2", &["all"])] {
+            let shown = self.json(&["nodes", node]);
+            let mut last: Vec<_> =
+                shown["last"].as_array().unwrap().iter().map(|job| &job["router"]).collect();
+            last.sort_by_key(|router| router.as_str());
+            assert_eq!(last, routers, "{shown}");
+            assert!(
+                shown["last"].as_array().unwrap().iter().all(|job| job["here"] == "succeeded"),
+                "{shown}"
+            );
+        }
+    }
+
     fn ran(&self) -> [usize; 3] {
         ["n1", "n2", "n3"].map(|node| self.place.count(node))
     }
@@ -81,9 +96,14 @@ fn a_drained_node_gets_nothing_new_over_a_restart_until_it_is_resumed() {
         (&["undrain", "n2"], 0, "n2 was not drained"),
         (&["status"], 0, "node n1, since"),
         (&["nodes"], 0, ", drained"),
+        (&["nodes", "n1"], 0, "a new kernel"),
+        (&["nodes", "n11"], 4, "did you mean \"n1\"?"),
     ] {
         nodes.says(arguments, code, what);
     }
+    let n1 = nodes.json(&["nodes", "n1"]);
+    assert_eq!((&n1["running"][0]["router"], &n1["last"]), (&json!("one"), &json!([])), "{n1}");
+    assert_eq!(n1["executors"], json!(["first", "fleet"]), "{n1}");
     std::fs::write(nodes.place.path("go"), "").unwrap();
     until("the end of what runs", || {
         let jobs = nodes.json(&["jobs"]);
@@ -117,6 +137,8 @@ fn a_drained_node_gets_nothing_new_over_a_restart_until_it_is_resumed() {
     nodes.says(&["undrain", "n1"], 0, "n1 gets jobs again");
     until("what waited", || (nodes.ran() == [3, 1, 1]).then_some(()));
     until("both jobs", || (nodes.statuses() == ["succeeded", "succeeded"]).then_some(()));
+    nodes.shows_last_jobs();
+    nodes.says(&["nodes", "n1"], 0, "ID        STATUS     HERE       ROUTER");
     let audit = nodes.json(&["audit"]);
     let acts = audit["items"].as_array().unwrap().iter().filter_map(|entry| entry["act"].as_str());
     let acts: Vec<&str> = acts.filter(|act| act.ends_with("drain")).collect();

@@ -37,9 +37,8 @@ fn a_paused_router_says_so_and_can_be_resumed() {
     assert!(now.contains("is paused since") && !now.contains("Nothing needs attention"), "{now}");
 }
 
-#[test]
-fn a_drained_node_says_so_and_can_be_resumed() {
-    let node = |name: &str, is_drained: bool| NodeResource {
+fn node(name: &str, is_drained: bool) -> NodeResource {
+    NodeResource {
         name: name.to_owned(),
         host: HOSTILE.to_owned(),
         tags: vec![HOSTILE.to_owned()],
@@ -60,7 +59,11 @@ fn a_drained_node_says_so_and_can_be_resumed() {
                 reason: Some(HOSTILE.to_owned()),
             },
         }),
-    };
+    }
+}
+
+#[test]
+fn a_drained_node_says_so_and_can_be_resumed() {
     let nodes = [node("web1", true), node("web2", false)];
     let admin = admin();
     let html = with_frame("/nodes", Some(&admin), |frame| about::nodes(frame, &nodes));
@@ -70,4 +73,36 @@ fn a_drained_node_says_so_and_can_be_resumed() {
     }
     let seen = with_frame("/nodes", None, |frame| about::nodes(frame, &nodes));
     assert!(seen.contains("▲ drained") && !seen.contains("<form"), "{seen}");
+}
+
+#[test]
+fn the_screen_of_a_node() {
+    let on =
+        |status: &str, here: Option<&str>| NodeJob { job: summary(status), here: here.map(str::to_owned) };
+    let full = NodeDetails {
+        node: NodeResource { error: Some(HOSTILE.to_owned()), ..node(HOSTILE, true) },
+        executors: vec![HOSTILE.to_owned()],
+        running: vec![on("running", None)],
+        last: vec![on("failed", Some("succeeded")), on("lost", None)],
+    };
+    let empty = NodeDetails { node: node("web1", false), executors: vec![], running: vec![], last: vec![] };
+    let admin = admin();
+    for (details, parts) in [
+        (&full, &["Drained since", "anna", "/resume", "<th>Here</th>", "Resume", "/jobs/01a22833-"][..]),
+        (
+            &empty,
+            &["No executor goes to this node", "No job runs", "/nodes/web1/drain", "heraldd drain web1"],
+        ),
+    ] {
+        let html = with_frame("/nodes/web1", Some(&admin), |frame| node::screen(frame, details, &[]));
+        check(&html);
+        for part in parts {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        let seen = with_frame("/nodes/web1", None, |frame| node::screen(frame, details, &[]));
+        assert!(!seen.contains("<form"), "{seen}");
+    }
+    let no_jobs = NodeDetails { executors: vec!["sh".to_owned()], ..empty };
+    let html = with_frame("/nodes/web1", None, |frame| node::screen(frame, &no_jobs, &[]));
+    assert!(html.contains("No job of its executors has ended yet"), "{html}");
 }

@@ -14,7 +14,7 @@ fn at(millis: i64) -> Timestamp {
 }
 
 fn id(n: u64) -> Name {
-    format!("01900000-0000-7000-8000-{n:012x}").into()
+    format!("01a3185c-5000-7000-8000-{n:012x}").into()
 }
 
 fn object(value: Value) -> Arc<Params> {
@@ -193,13 +193,13 @@ async fn ids_are_found_by_a_part_of_them() {
         (IdKind::Job, part("0003"), vec![(3, None)]),
         (IdKind::Job, part("7000-8000-000000000004"), vec![(4, None)]),
         (IdKind::Job, part(&id(5)), vec![(5, None)]),
-        (IdKind::Job, part("0190"), (3..9).rev().map(|n| (n, None)).collect()),
+        (IdKind::Job, part("01a3"), (3..9).rev().map(|n| (n, None)).collect()),
         (IdKind::Job, part("00ff"), vec![]),
         (IdKind::Job, part(&id(99)), vec![]),
         // An event is not a job.
         (IdKind::Job, part(&id(1)), vec![]),
         (IdKind::Event, part("0001"), vec![(1, None)]),
-        (IdKind::Event, part("0190"), vec![(2, None), (1, None)]),
+        (IdKind::Event, part("01a3"), vec![(2, None), (1, None)]),
         // A job means its event.
         (IdKind::Event, part("0003"), vec![(1, Some(3))]),
         (IdKind::Event, part(&id(5)), vec![(1, Some(5))]),
@@ -219,7 +219,7 @@ async fn ids_are_found_by_a_part_of_them() {
         ("01Ab-", Some("01ab-")),
         ("01a", None),
         ("last", None),
-        ("01900000-0000-7000-8000-0000000000011", None),
+        ("01a3185c-5000-7000-8000-0000000000011", None),
     ] {
         assert_eq!(IdPart::parse(text).as_ref().map(IdPart::as_str), read);
     }
@@ -231,7 +231,7 @@ async fn an_ambiguous_part_gives_a_handful_of_candidates() {
     let records = Arc::new((20..60).map(queued).collect());
     store.append(&records).await.unwrap();
     recent.append(&records).await.unwrap();
-    let lookup = IdLookup { kind: IdKind::Job, wanted: WantedId::Part(IdPart::parse("0190").unwrap()) };
+    let lookup = IdLookup { kind: IdKind::Job, wanted: WantedId::Part(IdPart::parse("01a3").unwrap()) };
     let newest: Vec<FoundId> = (52..60).rev().map(|n| FoundId { id: id(n), job: None }).collect();
     assert_eq!(store.ids(lookup.clone()).await.unwrap(), newest);
     assert_eq!(recent.ids(lookup).await.unwrap(), newest);

@@ -1,12 +1,12 @@
-//! Formats of the output of a job: as it was written, or piece by piece as JSON.
+//! Formats of the output of a job: as it was written, piece by piece as JSON, or by lines.
 
-use bytes::Bytes;
 use herald_core::executor::Stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use herald_control::model::LogPieceResource;
-use herald_store::job_log::{Chunk, OutputEntry};
+use herald_control::model::{LogPage, LogPageLine, LogPieceResource};
+use herald_store::history::JobView;
+use herald_store::job_log::{Chunk, LogLine, LogLines, OutputEntry};
 
 /// Where output is missing.
 const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit says how much is kept]\n";
@@ -14,15 +14,18 @@ const MISSING: &[u8] = b"\n[heraldd: output is missing here; history.log_limit s
 /// The format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
+pub enum Format {
+    /// As it was written.
     #[default]
     Text,
+    /// An object a line, with time and stream.
     Json,
 }
 
 impl Format {
     /// The `Content-Type`.
-    pub(crate) fn content_type(self) -> &'static str {
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; charset=utf-8",
             Self::Json => "application/x-ndjson",
@@ -32,19 +35,21 @@ impl Format {
 
 /// Formats the output of a job, part by part.
 #[derive(Debug, Default)]
-pub(crate) struct OutputFormatter {
+pub struct OutputFormatter {
     format: Format,
     /// For standard output and standard error: the beginning of a character whose rest is yet to come.
     begun: [Vec<u8>; 2],
 }
 
 impl OutputFormatter {
-    pub(crate) fn new(format: Format) -> Self {
+    /// In this format.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
         Self { format, ..Self::default() }
     }
 
     /// The next part of this attempt's output.
-    pub(crate) fn part(&mut self, attempt: u32, chunk: &Chunk) -> Bytes {
+    pub fn part(&mut self, attempt: u32, chunk: &Chunk) -> Vec<u8> {
         let mut out = Vec::new();
         match self.format {
             Format::Text => {
@@ -62,7 +67,7 @@ impl OutputFormatter {
                 }
             }
         }
-        out.into()
+        out
     }
 
     fn put(&mut self, out: &mut Vec<u8>, attempt: u32, entry: &OutputEntry) {
@@ -83,7 +88,7 @@ impl OutputFormatter {
 }
 
 /// The word for a stream.
-pub(crate) fn stream_word(stream: Stream) -> &'static str {
+fn stream_word(stream: Stream) -> &'static str {
     match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",
@@ -94,6 +99,39 @@ fn line(out: &mut Vec<u8>, piece: &LogPieceResource) {
     // Texts and numbers: never fails.
     out.extend(serde_json::to_vec(piece).unwrap_or_default());
     out.push(b'\n');
+}
+
+/// Lines of an attempt's log as data.
+#[must_use]
+pub fn log_page(attempt: u32, found: &LogLines) -> LogPage {
+    let line = |line: &LogLine| LogPageLine {
+        line: line.number,
+        stream: stream_word(line.stream).to_owned(),
+        at: line.at.to_string(),
+        text: String::from_utf8_lossy(&line.bytes).into_owned(),
+        cut: line.is_cut,
+    };
+    let lines = found.lines.iter().map(line).collect();
+    LogPage { attempt, lines, next_line: found.next_line, incomplete: found.is_incomplete }
+}
+
+/// Lines of an attempt's log as they were written.
+#[must_use]
+pub fn log_text(found: &LogLines) -> Vec<u8> {
+    let mut text = Vec::new();
+    for line in &found.lines {
+        text.extend_from_slice(&line.bytes);
+        text.push(b'\n');
+    }
+    text
+}
+
+/// What to say where the job has not had this attempt.
+#[must_use]
+pub fn no_such_attempt(job: &JobView, attempt: u32) -> Option<String> {
+    let count = job.summary.state.attempt;
+    let attempts = if count == 1 { "one attempt".to_owned() } else { format!("{count} attempts") };
+    (attempt > count.max(1)).then(|| format!("there is no attempt {attempt}: the job has {attempts}"))
 }
 
 /// How many bytes at the end begin a character that is not whole.

@@ -1,15 +1,10 @@
-//! The list of jobs: what it is asked for, and how it is shown; also while the daemon is down.
+//! The list of jobs: what it is asked for, and how it is shown.
 
-use std::path::Path;
-
-use herald_base::clock::Clock;
-use herald_control::command_output::{CommandOutput, FAILED};
 use herald_control::model::{JobSummary, Page, STATUSES};
 use herald_core::activation::Name;
-use herald_store::history::{JobPage, JobQuery, JobStatus, JobSummaryView, OfflineError, OfflineHistory};
+use herald_store::history::{JobPage, JobQuery, JobStatus, JobSummaryView};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
@@ -55,9 +50,9 @@ fn statuses() -> Schema {
     Schema::Object(list.build())
 }
 
-/// What is wrong with a query for jobs.
+/// What is wrong with a query for a list.
 #[derive(Debug, thiserror::Error)]
-pub enum JobsQueryError {
+pub enum ListQueryError {
     /// There is no such state.
     #[error("status: expected one of: {}", STATUSES.join(", "))]
     Status,
@@ -74,14 +69,11 @@ impl JobsQuery {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(self, now: Timestamp) -> Result<JobQuery, JobsQueryError> {
-        let parse = |word: &str| JobStatus::parse(word.trim()).ok_or(JobsQueryError::Status);
+    pub fn read(self, now: Timestamp) -> Result<JobQuery, ListQueryError> {
+        let parse = |word: &str| JobStatus::parse(word.trim()).ok_or(ListQueryError::Status);
         let words = self.status.iter().flat_map(|list| list.split(','));
         let status = words.map(parse).collect::<Result<Vec<_>, _>>()?;
-        let limit = self.limit.unwrap_or(PAGE);
-        if !(1..=LARGEST_PAGE).contains(&limit) {
-            return Err(JobsQueryError::Limit);
-        }
+        let limit = read_limit(self.limit)?;
         let time = |name, given: Option<String>| given.map(|given| read_time(name, &given, now)).transpose();
         let (since, until) = (time("since", self.since)?, time("until", self.until)?);
         let Self { router, task, trigger, cursor, .. } = self;
@@ -89,22 +81,10 @@ impl JobsQuery {
     }
 }
 
-/// The page of the history in this `state_dir`, as the API would give it, while no daemon runs. `asked` is a
-/// [`JobsQuery`]. Nothing: there is no history.
-///
-/// # Errors
-/// What a command says instead.
-pub fn offline(state_dir: &Path, asked: Value, clock: &dyn Clock) -> Result<Option<Value>, CommandOutput> {
-    let bad = |why: &dyn std::fmt::Display| CommandOutput::refused(&format_args!("heraldd: {why}"));
-    let asked: JobsQuery = serde_json::from_value(asked).map_err(|error| bad(&error))?;
-    let query = asked.read(clock.now()).map_err(|error| bad(&error))?;
-    match OfflineHistory::open(state_dir).and_then(|history| history.jobs(&query)) {
-        Ok(jobs) => {
-            serde_json::to_value(page(jobs)).map(Some).map_err(|error| CommandOutput::unexpected(&error))
-        }
-        Err(OfflineError::Missing(_)) => Ok(None),
-        Err(error) => Err(CommandOutput { code: FAILED, ..bad(&error) }),
-    }
+/// How many entries there are on a page.
+pub(super) fn read_limit(asked: Option<usize>) -> Result<usize, ListQueryError> {
+    let limit = asked.unwrap_or(PAGE);
+    if (1..=LARGEST_PAGE).contains(&limit) { Ok(limit) } else { Err(ListQueryError::Limit) }
 }
 
 /// A page of jobs.
