@@ -61,6 +61,7 @@ async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String
             // A running job can be cancelled even while the history cannot be read.
             Some(part) if part.is_whole() && kind == IdKind::Job => return Ok(part.as_str().to_owned()),
             Some(part) => WantedId::Part(part),
+            None if is_router(api, &text) => return Err(a_router(what, &text)),
             None => return Ok(text),
         },
     };
@@ -71,10 +72,22 @@ async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String
     let found = api.history.ids(IdLookup { kind, wanted }).await?;
     match (found.as_slice(), router) {
         ([], Some(router)) => Err(without_jobs(api, &router)),
+        ([], None) if is_router(api, &text) => Err(a_router(what, &text)),
         ([], None) => Err(ErrorResponse::unknown(what, &text)),
         ([one], _) => Ok(one.id.to_string()),
         (several, _) => Err(ErrorResponse::ambiguous(what, &text, several.iter().map(candidate).collect())),
     }
+}
+
+fn is_router(api: &Api, name: &str) -> bool {
+    api.view().router_names().contains(name)
+}
+
+/// A router was named in place of an id.
+fn a_router(what: &str, name: &str) -> ErrorResponse {
+    let why =
+        format!("there is no {what} \"{name}\", which is a router; write  last:{name}  for its newest job");
+    ErrorResponse::new(StatusCode::NOT_FOUND, why)
 }
 
 /// No job of this router is known.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use herald_control::command_output::{CommandOutput, FAILED, STOPPED};
-use herald_control::state_dir;
+use herald_control::{config_places, state_dir};
 use herald_core::clock::Clock;
 use herald_store::whole_state::{self, StateError, StateReport};
 use serde_json::json;
@@ -74,7 +74,9 @@ struct StateDir {
 
 impl StateDir {
     fn path(&self) -> Result<PathBuf, CommandOutput> {
-        let written = match &self.config {
+        let found = || config_places::or_default(None).ok();
+        let config = self.config.clone().or_else(|| self.state_dir.is_none().then(found).flatten());
+        let written = match &config {
             Some(path) => {
                 let written = state_dir::written(path).map_err(|wrong| CommandOutput::refused(&wrong))?;
                 written.map(PathBuf::from)
@@ -82,7 +84,7 @@ impl StateDir {
             None => self.state_dir.clone(),
         };
         match written {
-            Some(none) if self.config.is_some() && none == Path::new("none") => {
+            Some(none) if config.is_some() && none == Path::new("none") => {
                 Err(CommandOutput::refused(&"heraldd: with `state_dir: none` there is no state on disk"))
             }
             Some(state_dir) => Ok(state_dir::absolute(&state_dir)),
