@@ -22,5 +22,5 @@ pub use component::{
 pub use event::{activation, actor, arrivals, exe_done, position, trigger_param, watch};
 pub use herald_base::{failpoint, unit};
 pub use herald_config::{problem, yaml};
-pub use job::{lifecycle, policy, status};
+pub use job::{lifecycle, param_path, policy, status};
 pub use value::{param, secret, secret_stream};

@@ -61,6 +61,9 @@ pub enum UnitError {
     /// Not written as a duration.
     #[error("`{0}` is not a valid duration; {DURATION_HELP}")]
     NotADuration(String),
+    /// Not written as a duration, where nothing at all is one, too.
+    #[error("`{0}` is not a valid duration; {DURATION_OR_ZERO_HELP}")]
+    NotADurationOrZero(String),
     /// A duration of nothing, where that means nothing.
     #[error("a duration must be more than zero, and `{0}` is not")]
     Zero(String),
@@ -75,7 +78,9 @@ pub enum UnitError {
     TooLarge(String),
 }
 
-const DURATION_HELP: &str = "write seconds as a number, or a duration such as `1m30s` or `500ms`";
+const DURATION_HELP: &str = "write seconds as a number, or a duration such as `500ms`, `1m30s` or `30d`";
+const DURATION_OR_ZERO_HELP: &str =
+    "write seconds as a number, or a duration such as `500ms`, `1m30s` or `30d`; `0` is none";
 const SIZE_HELP: &str = "write bytes as a number, or a size such as `64KiB` or `1MB`";
 
 impl UnitError {
@@ -83,7 +88,9 @@ impl UnitError {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::NotADuration(shown) => format!("`{shown}` is not a valid duration"),
+            Self::NotADuration(shown) | Self::NotADurationOrZero(shown) => {
+                format!("`{shown}` is not a valid duration")
+            }
             Self::NotASize(shown) => format!("`{shown}` is not a valid size"),
             other => other.to_string(),
         }
@@ -94,6 +101,7 @@ impl UnitError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::NotADuration(_) => Some(DURATION_HELP),
+            Self::NotADurationOrZero(_) => Some(DURATION_OR_ZERO_HELP),
             Self::NotASize(_) => Some(SIZE_HELP),
             _ => None,
         }
@@ -106,7 +114,10 @@ impl UnitError {
 /// # Errors
 /// [`UnitError`] says what is wrong with it.
 pub fn duration(value: &Value) -> Result<Duration, UnitError> {
-    let duration = duration_or_zero(value)?;
+    let duration = duration_or_zero(value).map_err(|error| match error {
+        UnitError::NotADurationOrZero(shown) => UnitError::NotADuration(shown),
+        other => other,
+    })?;
     if duration.is_zero() { Err(UnitError::Zero(shown(value))) } else { Ok(duration) }
 }
 
@@ -123,7 +134,7 @@ pub fn duration_or_zero(value: &Value) -> Result<Duration, UnitError> {
         },
         other => return Err(UnitError::WrongKind { expected: "duration", found: kind_of(other) }),
     };
-    let nanos = nanos.ok_or_else(|| UnitError::NotADuration(shown(value)))?;
+    let nanos = nanos.ok_or_else(|| UnitError::NotADurationOrZero(shown(value)))?;
     if nanos > LONGEST.as_nanos() {
         return Err(UnitError::TooLong(shown(value)));
     }

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config_places;
 pub mod graph_text;
 pub mod model;
+pub mod query_error;
 pub mod rights;
 pub mod socket_folder;
 pub mod state_dir;

@@ -84,7 +84,46 @@ fn syntax(source: &str, errors: &cel::ParseErrors) -> CheckError {
     let rest: String = line.chars().skip(column.saturating_sub(1)).collect();
     let what = readable(first.msg.lines().next().unwrap_or_default());
     let wrong = CheckError::from(format!("syntax error in the expression at character {column}: {what}"));
+    let wrong = match of_another_language(source) {
+        Some(help) => wrong.help(help),
+        None => wrong,
+    };
     if rest.trim().is_empty() { wrong } else { wrong.within(rest) }
+}
+
+/// What to write instead of operators of shells, SQL and Python, in an expression that cannot be understood.
+fn of_another_language(source: &str) -> Option<&'static str> {
+    let mut quote = None;
+    let outside = |c: char| match quote {
+        Some(open) => {
+            if c == open {
+                quote = None;
+            }
+            ' '
+        }
+        None if c == '"' || c == '\'' => {
+            quote = Some(c);
+            ' '
+        }
+        None => c,
+    };
+    let plain: String = source.chars().map(outside).collect();
+    let has_word = |word: &str| {
+        plain.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part.eq_ignore_ascii_case(word))
+    };
+    let operators =
+        |operator: &str| plain.split(|c: char| !"=!<>~&|".contains(c)).any(|part| part == operator);
+    [
+        (operators("="), "write  ==  to compare"),
+        (operators("===") || operators("!=="), "write  ==  or  !="),
+        (operators("<>"), "write  !="),
+        (operators("=~") || operators("~"), "write  trigger_param.ref.matches('PATTERN')"),
+        (operators("&") || has_word("and"), "write  &&  for \"and\""),
+        (operators("|") || has_word("or"), "write  ||  for \"or\""),
+        (has_word("not"), "write  !(…)  for \"not\""),
+    ]
+    .into_iter()
+    .find_map(|(is_it, help)| is_it.then_some(help))
 }
 
 /// What the parser says, without the list of all tokens that it knows.

@@ -9,6 +9,8 @@ use herald_core::template::holds_template;
 use herald_exec::{PARAMS, ParamDoc, ParamKind};
 use serde_json::{Map, Value};
 
+use crate::no_effect::without_effect;
+
 /// What programs that run through [`herald_exec`] read from `job_param`, here or on a runner.
 #[must_use]
 pub fn job_params() -> Vec<OptionSpec> {
@@ -40,6 +42,14 @@ pub fn together(given: &Params) -> Vec<Problem> {
         let help = "arguments go to `arg`; for a shell line:  cmd: sh, arg: [-c, …]";
         problems.push(Problem::warning(Path::top().key("cmd"), what).help(help));
     }
+    if let Some(Value::String(arg)) = given.get("arg")
+        && let Some((option, rest)) = option_with_value(arg)
+    {
+        let what = "`arg` is one argument, and this one is an option with a space in it";
+        let help = format!("write a list:  arg: [{option}, {rest}]");
+        problems.push(Problem::warning(Path::top().key("arg"), what).help(help));
+    }
+    problems.extend(without_effect(given));
     problems
 }
 
@@ -48,6 +58,14 @@ fn looks_like_a_line(cmd: &str, is_file: &dyn Fn(&str) -> bool) -> bool {
     let Some((first, _)) = cmd.trim().split_once(char::is_whitespace) else { return false };
     // An absolute path may be that of a file on another machine.
     !is_file(cmd) && (!cmd.starts_with('/') || is_file(first))
+}
+
+/// The two arguments of `-l /tmp`, which is one as it is written.
+fn option_with_value(arg: &str) -> Option<(&str, &str)> {
+    let (option, rest) = arg.split_once(' ')?;
+    let letters = option.strip_prefix('-')?;
+    let is_option = !letters.is_empty() && letters.chars().all(|c| c.is_ascii_alphabetic());
+    (is_option && !rest.trim().is_empty()).then(|| (option, rest.trim()))
 }
 
 fn job_param(param: &ParamDoc) -> OptionSpec {
@@ -68,7 +86,11 @@ fn job_param(param: &ParamDoc) -> OptionSpec {
         for problem in herald_exec::check(&alone) {
             match problem.key.split_once('/') {
                 None if problem.key == name => return Err(problem.message),
-                Some((key, within)) if key == name => return Err(format!("{within}: {}", problem.message)),
+                Some((key, within)) if key == name => {
+                    // Items of a list are counted from 1, as people do.
+                    let item = within.parse::<usize>().map(|n| format!("item {}", n.saturating_add(1)));
+                    return Err(format!("{}: {}", item.as_deref().unwrap_or(within), problem.message));
+                }
                 _ => {}
             }
         }
@@ -85,6 +107,22 @@ fn job_param(param: &ParamDoc) -> OptionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_and_its_value_are_two_arguments() {
+        for (arg, expected) in [
+            ("-l /tmp", Some(("-l", "/tmp"))),
+            ("-la  /tmp", Some(("-la", "/tmp"))),
+            ("-l", None),
+            ("-l ", None),
+            ("--message=hello world", None),
+            ("hello -l world", None),
+            ("- x", None),
+            ("-1 x", None),
+        ] {
+            assert_eq!(option_with_value(arg), expected, "{arg}");
+        }
+    }
 
     #[test]
     fn lines_are_not_names_of_programs() {

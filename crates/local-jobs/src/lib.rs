@@ -3,6 +3,7 @@
 
 mod asked_program;
 mod job_params;
+mod no_effect;
 
 pub use asked_program::{AskedProgram, is_env_name};
 pub use job_params::{job_params, together};

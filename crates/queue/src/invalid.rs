@@ -19,3 +19,15 @@ pub enum InvalidQueueSettings {
     #[error("{0}")]
     Consumer(&'static str),
 }
+
+impl InvalidQueueSettings {
+    /// What is wrong, without the name of the option that it is about.
+    #[must_use]
+    pub fn without_option(&self) -> String {
+        match self {
+            Self::Url(what) | Self::Sign(what) => (*what).to_owned(),
+            Self::Tls(what) => what.clone(),
+            other => other.to_string(),
+        }
+    }
+}

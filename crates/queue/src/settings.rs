@@ -80,7 +80,7 @@ impl QueueAddress {
     pub fn parse(url: &str) -> Result<Self, InvalidQueueSettings> {
         let wrong = InvalidQueueSettings::Url;
         let (scheme, rest) = url.split_once("://").ok_or(wrong(
-            "is not a valid URL: expected redis://, rediss://, redis+unix:// or redis+sentinel://",
+            "this is not the URL of a queue; expected redis://, rediss://, redis+unix:// or redis+sentinel://",
         ))?;
         let (tls, kind) = match scheme {
             "redis" | "valkey" => (false, Scheme::Tcp),

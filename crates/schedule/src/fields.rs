@@ -89,6 +89,9 @@ impl Fields {
     pub(crate) fn read(line: &str, with_seconds: bool) -> Result<Self, CronError> {
         let mut texts: Vec<&str> = line.split_whitespace().collect();
         let wanted = if with_seconds { 6 } else { 5 };
+        if let Some(wrong) = spaced_list(&texts) {
+            return Err(CronError::new(wrong));
+        }
         if texts.len() != wanted {
             return Err(CronError::new(wrong_count(texts.len(), with_seconds)));
         }
@@ -129,6 +132,16 @@ impl Fields {
             .any(|(month, length)| self.month.values & (1 << month) != 0 && first_day <= length);
         some_date || !self.both_days()
     }
+}
+
+/// What is wrong with a list that has a space in it: its rest reads as the next field.
+fn spaced_list(texts: &[&str]) -> Option<String> {
+    let is_rest = |text: &str| text.starts_with(|c: char| c == ',' || c.is_ascii_alphanumeric());
+    let is_split =
+        |first: &str, second: &str| first.ends_with(',') && is_rest(second) || second.starts_with(',');
+    let at = texts.windows(2).position(|pair| is_split(pair[0], pair[1]))?;
+    let (first, second) = (texts.get(at)?, texts.get(at + 1)?);
+    Some(format!("a list has no spaces in it; write `{first}{second}` instead of `{first} {second}`"))
 }
 
 fn wrong_count(found: usize, with_seconds: bool) -> String {

@@ -5,6 +5,7 @@ pub mod agenda;
 pub mod catch_up;
 mod cron_error;
 mod fields;
+pub mod gap;
 pub mod icalendar;
 pub mod jitter;
 pub mod local_time;

@@ -83,9 +83,10 @@ router: {{r: {{trigger: in, selector: all, task: {{t: here}}, job_param: {{cmd: 
     assert_eq!(heraldd(&place, &["check", "config.yml"]).code, Some(0));
     let ended = heraldd(&place, &["check", "--probe", "config.yml"]);
     assert_eq!(ended.code, Some(1), "{}", ended.text());
-    assert!(ended.stdout.starts_with("config.yml: ok ("), "{}", ended.text());
+    assert_eq!(ended.stdout, "", "{}", ended.text());
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    assert_eq!(lines.len(), 2, "{}", ended.text());
+    assert_eq!(lines.len(), 3, "{}", ended.text());
+    assert!(lines[2].ends_with("), but the probe failed (2 problems)"), "{lines:?}");
     assert!(lines[0].starts_with("probe: executor.here.work_dir: "), "{lines:?}");
     assert!(lines[0].ends_with("/file is not a folder"), "{lines:?}");
     let in_use = format!("probe: trigger.in: port {port} on 127.0.0.1 is in use (by a running heraldd?)");

@@ -1,6 +1,7 @@
 //! A job: one task of one router, for one event.
 
 pub mod lifecycle;
+pub mod param_path;
 pub mod policy;
 pub mod status;
 

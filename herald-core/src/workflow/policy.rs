@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use crate::component::spec::{CheckError, Description, OptionKind, OptionSpec};
 use crate::job::lifecycle::Status;
+use crate::job::param_path::why_nothing;
 use crate::job::policy::{Concurrency, KeptJobs, OnFull, Policy, Retry};
 use crate::value::param::Params;
+use herald_base::template_mark::holds_template;
 use herald_base::unit;
-use herald_config::problem::{Path, Problem};
+use herald_config::problem::{Path, Problem, Severity};
 
 /// The keys of [`description`].
 const KEYS: [&str; 6] = ["timeout", "retry", "concurrency", "debounce", "queue_limit", "keep"];
@@ -121,7 +123,7 @@ pub fn concurrency_description() -> Description {
             OptionKind::Text,
             "A path into the execution parameters such as `trigger_param/ref`: the limit then holds for each value \
              there by itself.",
-        ))
+        ).check(no_template))
         .option(
             OptionSpec::new(
                 "on_full",
@@ -140,6 +142,28 @@ pub fn concurrency_description() -> Description {
             )
             .default(false),
         )
+}
+
+fn no_template(key: &Value) -> Result<(), CheckError> {
+    if !holds_template(key) {
+        return Ok(());
+    }
+    let text = key.as_str().unwrap_or_default();
+    let inside =
+        text.split_once("{{").and_then(|(_, rest)| rest.split_once("}}")).map(|(inside, _)| inside.trim());
+    let is_path = |path: &&str| path.chars().all(|c| c.is_alphanumeric() || "_.".contains(c));
+    let path = inside.filter(is_path).unwrap_or("trigger_param.ref").replace('.', "/");
+    Err(CheckError::new("it is a path, and cannot be a template")
+        .help(format!("write  key: {path}"))
+        .within("{{"))
+}
+
+/// A key at which no job will ever have a value: they would all share one limit.
+fn doubt_of_key(concurrency: &Params, at: &Path) -> Option<Problem> {
+    let key = concurrency.get("key")?.as_str()?;
+    let (why, help) = why_nothing(key)?;
+    let what = format!("`key`: {why}, so that all jobs of the task share one limit");
+    Some(Problem::warning(at.key("key"), what).help(help))
 }
 
 /// Whether `policy` has this key.
@@ -198,7 +222,13 @@ pub(super) fn check(policy: Option<&Value>, at: &Path, problems: &mut Vec<Proble
             problems.extend(inner.check(map, &at.key(key)).1);
         }
     }
-    if problems.len() > before { Params::new() } else { map.clone() }
+    let is_wrong = problems.iter().skip(before).any(|problem| problem.severity == Severity::Error);
+    if is_wrong {
+        return Params::new();
+    }
+    let concurrency = map.get("concurrency").and_then(Value::as_object);
+    problems.extend(concurrency.and_then(|concurrency| doubt_of_key(concurrency, &at.key("concurrency"))));
+    map.clone()
 }
 
 #[derive(Deserialize)]
@@ -289,6 +319,44 @@ mod tests {
             let policy = merge(checked, &Params::new());
             let limit = policy.concurrency.map(|concurrency| concurrency.limit);
             assert_eq!((policy.retry.map(|retry| retry.max), limit), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_pool_is_a_path_that_may_find_something() {
+        for (key, says) in [
+            ("trigger_param/ref", None),
+            ("router", None),
+            ("job_param/host.name", None),
+            (
+                "{{ trigger_param.ref }}",
+                Some(
+                    "p.concurrency.key: `key`: it is a path, and cannot be a template (write  key: trigger_param/ref)",
+                ),
+            ),
+            (
+                "x-{{ trigger_param.ref | upper }}",
+                Some(
+                    "p.concurrency.key: `key`: it is a path, and cannot be a template (write  key: trigger_param/ref)",
+                ),
+            ),
+            (
+                "trigger_param.ref",
+                Some(
+                    "p.concurrency.key: `key`: there is no execution parameter `trigger_param.ref`, so that all jobs of \
+                     the task share one limit (write  trigger_param/ref)",
+                ),
+            ),
+            ("ref", Some("p.concurrency.key: `key`: there is no execution parameter `ref`, so that all")),
+        ] {
+            let mut problems = Vec::new();
+            let given = json!({"concurrency": {"limit": 1, "key": key}});
+            let policy = check(Some(&given), &Path::top().key("p"), &mut problems);
+            let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let starts = says.is_none_or(|says| found.first().is_some_and(|found| found.starts_with(says)));
+            assert!(starts && found.len() == usize::from(says.is_some()), "{key}: {found:?}");
+            // A warning leaves it as it is.
+            assert_eq!(policy.is_empty(), key.contains("{{"), "{key}");
         }
     }
 

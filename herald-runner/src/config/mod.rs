@@ -14,6 +14,7 @@ use std::path::Path;
 
 use herald_config::file::{self, ConfigurationFile, ReadError};
 use herald_config::flat::{self, Checked};
+use herald_config::problem::{Path as ProblemPath, Problem};
 use herald_config::yaml::Problems;
 
 pub use job::{JobOptions, job_options};
@@ -53,6 +54,19 @@ pub fn schema() -> serde_json::Value {
     schema
 }
 
+/// Sections of heraldd that no file of a runner has.
+const OF_HERALDD: [&str; 4] = ["router", "trigger", "selector", "executor"];
+
+/// Whether it is a file for herald-runner.
+fn of_runner(file: &ConfigurationFile) -> Result<(), Problems> {
+    let value = file.document.value();
+    let Some(key) = OF_HERALDD.into_iter().find(|key| value.get(key).is_some()) else { return Ok(()) };
+    let what =
+        format!("`{key}` is a section of heraldd, and herald-runner has none: this is a file for heraldd");
+    let problem = Problem::error(ProblemPath::top().key(key), what).at_key();
+    Err(file.document.report(&[problem.help("write  heraldd check FILE;  a runner has  port: …, secret: …")]))
+}
+
 /// Checks what a file holds; `variable` gives the value of an environment variable.
 ///
 /// # Errors
@@ -61,6 +75,7 @@ pub fn check(
     file: ConfigurationFile,
     variable: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<RunnerConfig, Problems> {
+    of_runner(&file)?;
     let takes_from_queue = file.document.value().get("queue").is_some();
     let description = if takes_from_queue { options::with_queue() } else { description() };
     let Checked { value, warnings } = flat::check(file, &description, RunnerConfig::of, variable)?;

@@ -83,7 +83,7 @@ fn check_url(url: &Value) -> Result<(), CheckError> {
         // Not shown: it has a password in it.
         return Err(CheckError::plain("a URL of a queue has no user; write  username: …, password: …"));
     }
-    QueueAddress::parse(url).map(drop).map_err(|wrong| CheckError::plain(wrong.to_string()))
+    QueueAddress::parse(url).map(drop).map_err(|wrong| CheckError::plain(wrong.without_option()))
 }
 
 /// One secret, or a list of them.
@@ -96,7 +96,9 @@ fn secrets(given: Option<&Value>) -> Vec<String> {
 }
 
 fn check_sign(given: &Value) -> Result<(), CheckError> {
-    SigningKeys::new(secrets(Some(given))).map(drop).map_err(|wrong| CheckError::plain(wrong.to_string()))
+    SigningKeys::new(secrets(Some(given)))
+        .map(drop)
+        .map_err(|wrong| CheckError::plain(wrong.without_option()))
 }
 
 /// The settings of options that were checked by [`queue_options`].

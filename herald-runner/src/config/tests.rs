@@ -132,6 +132,10 @@ fn every_problem_has_its_place() {
         ("unix_socket_mode: 0999\n", "c.yml:2:19: `unix_socket_mode`: expected permissions in octal"),
         ("request_timeout: 31\n", "c.yml:2:18: `request_timeout`: it must be at most 25 s"),
         ("type: x\n", "c.yml:2:1: unknown option `type` of `herald-runner`"),
+        (
+            "trigger: {}\nrouter: {}\n",
+            "c.yml:3:1: `router` is a section of heraldd, and herald-runner has none",
+        ),
         ("secret: the_secret_should_be_strong_enough\n", "c.yml:2:1: "),
     ] {
         let report = read(&format!("{SECRET}{line}")).unwrap_err();

@@ -168,7 +168,7 @@ mod tests {
             ("results?router=r&path=result/size&since=soon", 400, "since: expected a time"),
             ("results?router=r&path=result/size&cursor=x", 400, "cursor"),
             ("results?router=rr&path=result/size", 404, "did you mean \\\"r\\\"?"),
-            ("results?router=r", 400, "missing field `path`"),
+            ("results?router=r", 400, "the parameter `path` is missing"),
             ("boards", 200, r#"[{"name":"b","title":"b","tiles":["size","text"]}]"#),
             ("boards/x", 404, "there is no board"),
         ] {

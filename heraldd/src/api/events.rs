@@ -133,6 +133,18 @@ pub(crate) async fn triggers(State(api): State<Arc<Api>>) -> Json<Vec<model::Tri
     Json(api.view().triggers(api.clock.now()))
 }
 
+/// Nobody can fire a trigger of this name.
+fn no_trigger<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ErrorResponse {
+    if INTERNAL.contains(&name) {
+        let why = format!("the trigger \"{name}\" is internal: Herald alone fires it");
+        return ErrorResponse::new(
+            StatusCode::NOT_FOUND,
+            format!("{why} (`heraldd try` shows what it would start)"),
+        );
+    }
+    ErrorResponse::no_such("trigger", name, known)
+}
+
 /// Fires a trigger now, with a JSON object as its parameters
 #[utoipa::path(post, path = "/v1/triggers/{name}", tag = "events", params(("name" = String, Path, description = "The trigger's name."), ReasonQuery),
     request_body(content = Option<serde_json::Map<String, serde_json::Value>>, description = "The `trigger_param`; nothing is an empty one."),
@@ -144,8 +156,7 @@ pub(crate) async fn activate(
     Object(params): Object,
 ) -> HandlerResult<Json<model::Activated>> {
     let view = api.view();
-    let trigger =
-        view.trigger(&name).ok_or_else(|| ErrorResponse::no_such("trigger", &name, view.trigger_names()))?;
+    let trigger = view.trigger(&name).ok_or_else(|| no_trigger(&name, view.trigger_names()))?;
     let by = act.begin(format!("trigger {trigger}"), view.routers_of(&trigger)).await?;
     match api.handle.accept_event(NewEvent { by: Some(by), ..NewEvent::new(trigger, params) }).await {
         Ok(event_id) => Ok(Json(model::Activated { event_id: event_id.to_string() })),

@@ -43,8 +43,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         let given = given.collect::<Vec<_>>().join("&");
         let uri = http::Uri::builder().path_and_query(format!("/?{given}")).build();
         let asked: Result<Query<T>, QueryRejection> = Query::try_from_uri(&uri.unwrap_or_default());
-        let Query(query) =
-            asked.map_err(|why| ErrorResponse::new(StatusCode::BAD_REQUEST, why.body_text()))?;
+        let wrong = |why: QueryRejection| {
+            ErrorResponse::new(
+                StatusCode::BAD_REQUEST,
+                herald_control::query_error::in_words(&why.body_text()),
+            )
+        };
+        let Query(query) = asked.map_err(wrong)?;
         Ok(Self(query))
     }
 }

@@ -59,17 +59,30 @@ async fn whole_id(api: &Api, kind: IdKind, text: String) -> HandlerResult<String
         }
         Some(wanted @ WantedId::Part(_)) => (wanted, None),
         Some(WantedId::Latest { router }) => (WantedId::Latest { router: router.clone() }, router),
+        None if is_router(api, &text) => return Err(a_router(what, &text)),
         None => return Ok(text),
     };
     let found = api.history.ids(IdLookup { kind, wanted }).await?;
     match (found.as_slice(), router) {
         ([], Some(router)) => Err(without_jobs(api, &router)),
+        ([], None) if is_router(api, &text) => Err(a_router(what, &text)),
         ([], None) => Err(ErrorResponse::unknown(what, &text)),
         ([one], _) => Ok(one.id.to_string()),
         (several, _) => {
             Err(ErrorResponse::ambiguous(what, &text, several.iter().map(typed_id::candidate).collect()))
         }
     }
+}
+
+fn is_router(api: &Api, name: &str) -> bool {
+    api.view().router_names().contains(name)
+}
+
+/// A router was named in place of an id.
+fn a_router(what: &str, name: &str) -> ErrorResponse {
+    let why =
+        format!("there is no {what} \"{name}\", which is a router; write  last:{name}  for its newest job");
+    ErrorResponse::new(StatusCode::NOT_FOUND, why)
 }
 
 /// No job of this router is known.

@@ -11,7 +11,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::answer::{CommonErrors, ErrorResponse, HandlerResult};
+use super::answer::{CommonErrors, ErrorResponse, HandlerResult, Missing};
 use super::context::Api;
 use super::given::Asked;
 use herald_overview::time_range::{read_time, time_or_ago};
@@ -52,7 +52,7 @@ impl From<StatsQueryError> for ErrorResponse {
 /// One call looks at 100,000 jobs, by `node` at 5,000, and gives 5,000 rows at most: `complete_since` and `left_out`
 /// say what is missing.
 #[utoipa::path(get, path = "/v1/stats", tag = "jobs", params(StatsQuery),
-    responses((status = 200, description = "The jobs.", body = model::StatsResource), CommonErrors))]
+    responses((status = 200, description = "The jobs.", body = model::StatsResource), CommonErrors, Missing))]
 pub(crate) async fn show(
     State(api): State<Arc<Api>>,
     Asked(query): Asked<StatsQuery>,
@@ -63,6 +63,16 @@ pub(crate) async fn show(
     let since = time("since", query.since).map_err(|error| bad(&error))?;
     let until = time("until", query.until).map_err(|error| bad(&error))?;
     let range = StatsRange::new(since, until, query.bucket.as_deref(), query.by, now)?;
+    let router = query.router.clone();
     let range = range.limited(query.router, query.limit)?;
-    Ok(Json(stats::gather(&*api.history, range).await?))
+    let stats = stats::gather(&*api.history, range).await?;
+    // One that was removed is known as long as its jobs are.
+    if let Some(router) = router.filter(|_| stats.rows.is_empty()) {
+        let view = api.view();
+        let known = view.router_names();
+        if !known.contains(&*router) {
+            return Err(ErrorResponse::no_such("router", &router, known));
+        }
+    }
+    Ok(Json(stats))
 }

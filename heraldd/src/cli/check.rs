@@ -108,7 +108,18 @@ fn check(path: &Path, arguments: &CheckArguments) -> (CommandOutput, Value) {
             for sentence in &found.warnings {
                 let _ = writeln!(remarks, "probe: warning: {sentence}");
             }
-            let _ = writeln!(out, "{}: ok ({})", path.display(), in_words(&counts(&loaded)));
+            let counts = in_words(&counts(&loaded));
+            match found.missing.len() + found.unfit.len() {
+                0 => drop(writeln!(out, "{}: ok ({counts})", path.display())),
+                count => {
+                    let problems = in_words(&[("problem", count)]);
+                    let _ = writeln!(
+                        remarks,
+                        "{}: valid ({counts}), but the probe failed ({problems})",
+                        path.display()
+                    );
+                }
+            }
         }
         Err(wrong) => {
             let _ = writeln!(remarks, "{}", wrong.to_string().trim_end());

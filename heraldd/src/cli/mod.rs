@@ -26,8 +26,8 @@ use herald_config::file::STDIN;
 use herald_config::listener_override::ListenerOverride;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
 use herald_control::commands::{
-    about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, page, pause, published,
-    queue, replay, results, sessions, stats, status, user,
+    about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, mistyped, page, pause,
+    published, queue, replay, results, sessions, stats, status, user,
 };
 use herald_control::config_places;
 use herald_core::clock::SystemClock;
@@ -128,6 +128,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(words) = complete::asked(&arguments) {
         return complete::run(&words, &Arguments::command()).give();
     }
+    let words = arguments.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let words: Vec<String> = words.collect();
     let matches = groups::grouped(Arguments::command()).try_get_matches_from(read_anywhere(arguments));
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
@@ -135,6 +137,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             // Where standard output is closed nothing can be said, and the exit code says the rest.
             let _ = error.print();
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            if let Some(hint) = mistyped::hint(&words).filter(|_| !asked) {
+                let _ = writeln!(std::io::stderr(), "\n  tip: {hint}");
+            }
             return ExitCode::from(if asked { STOPPED } else { BAD_INPUT });
         }
     };

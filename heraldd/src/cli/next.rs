@@ -68,7 +68,9 @@ pub(super) fn run(arguments: &NextArguments, clock: &dyn Clock) -> CommandOutput
         return CommandOutput::good(runs.json().to_string());
     }
     if runs.due.is_empty() && runs.every.is_empty() {
-        let remarks = "nothing is due: these triggers fire on demand".to_owned();
+        let remarks =
+            "nothing is due at a known time: these triggers fire when something comes, or does not come"
+                .to_owned();
         return CommandOutput { remarks, ..CommandOutput::good("") };
     }
     CommandOutput::good(runs.table())

@@ -19,6 +19,7 @@ mod queue;
 mod router;
 mod runner;
 mod sections;
+mod together;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use herald_config::listener_override::ListenerOverride;
 use herald_config::secret::{Lookup, Resolved, SecretResolver};
 use herald_core::context::Context;
 use herald_core::executor::Executor;
-use herald_core::problem::{Path, Problem, kind_of, near_miss};
+use herald_core::problem::{Path, Problem, Severity, kind_of, near_miss};
 use herald_core::registry::{ComponentTypes, Registry};
 use herald_core::secret::Mask;
 use herald_core::secret_place::SecretPlaces;
@@ -283,6 +284,7 @@ impl Checker<'_> {
         let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &context);
         app::executors(apps, &mut executors, &context, &mut self.problems);
         self.problems.extend(clashes(&triggers));
+        self.problems.extend(together::ports(settings.as_ref(), &triggers));
         let references = self.secrets.references();
         let known = KnownComponents {
             triggers: std::mem::take(&mut triggers.names),
@@ -293,14 +295,11 @@ impl Checker<'_> {
         let (workflow, problems) = workflow::read(router, section("preset"), &known);
         self.problems.extend(problems);
         self.problems.extend(named::problems(&top, router, &known, &workflow));
-        // An application has a router of its own, also where something in the file is wrong.
-        let has_apps = top.get("app").and_then(Value::as_object).is_some_and(|apps| !apps.is_empty());
-        if !has_apps && (router.is_null() || router.as_object().is_some_and(Map::is_empty)) {
-            self.problems.push(
-                Problem::warning(Path::top(), "there is no router, so nothing will ever run")
-                    .help("add one under `router`"),
-            );
+        if self.problems.iter().all(|problem| problem.severity == Severity::Warning) {
+            let is_included = |at: &Path| source.file.is_included(at);
+            self.problems.extend(together::doubts(&is_included, router, &known, &workflow, &triggers));
         }
+        self.problems.extend(router::missing(&top, router));
         ConfigParts { settings, triggers, selectors, executors, etcd, queues, apps: memories, workflow }
     }
 
@@ -351,6 +350,11 @@ impl Checker<'_> {
             let help = match key.as_str() {
                 "log_level" => "write  log: {level: …}".to_owned(),
                 "log_output" => "write  log: {output: …}".to_owned(),
+                // A key of the file of a runner.
+                "secret" | "work_dir" | "run_dir" | "user" | "limits" => format!(
+                    "this is an option of herald-runner; for a file of it write  herald-runner check FILE,  or write  \
+                     runner: {{{key}: …}}"
+                ),
                 _ => match near_miss(key, known.iter().map(String::as_str)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("expected one of: {}", known.join(", ")),

@@ -1,8 +1,8 @@
 //! The sections `preset` and `router`: where they may refer to secrets, and which components the routers use.
 
 use herald_config::secret::{LazyPath, SecretResolver};
-use herald_core::problem::Path;
-use serde_json::{Value, json};
+use herald_core::problem::{Path, Problem};
+use serde_json::{Map, Value, json};
 
 use super::components::Uses;
 use herald_sections::{References, Section, Shape};
@@ -68,6 +68,17 @@ fn resolve_task(resolver: &mut SecretResolver<'_>, body: &mut Value, at: &LazyPa
             _ => resolver.refuse(value, &at.key(key)),
         }
     }
+}
+
+/// The warning that nothing will ever run.
+pub(super) fn missing(top: &Map<String, Value>, router: &Value) -> Option<Problem> {
+    // An application has a router of its own, also where something in the file is wrong.
+    let has_apps = top.get("app").and_then(Value::as_object).is_some_and(|apps| !apps.is_empty());
+    let is_empty = router.is_null() || router.as_object().is_some_and(Map::is_empty);
+    (!has_apps && is_empty).then(|| {
+        Problem::warning(Path::top(), "there is no router, so nothing will ever run")
+            .help("add one under `router`")
+    })
 }
 
 /// Where the routers use each trigger, selector and executor first.

@@ -1,6 +1,7 @@
 mod included;
 mod problems;
 mod secrets;
+mod together;
 
 use std::ffi::OsString;
 use std::fs;

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use herald_base::log_target::PRINT;
 use herald_core::executor::{DefaultPlaces, Execution, Executor, Outcome};
 use herald_core::param::{Params, lookup};
+use herald_core::param_path::why_nothing;
+use herald_core::problem::{Path, Problem};
 use herald_core::spec::{CheckError, Description, ExecutorType, OptionKind, OptionSpec};
+use herald_core::template::holds_template;
 use serde_json::Value;
 
 /// How many bytes of JSON are written; what is longer is cut, with a mark.
@@ -25,11 +28,12 @@ pub fn component() -> ExecutorType {
         OptionSpec::new(
             "print_key",
             OptionKind::Texts,
-            "PrintExecutor only this. One key prints its value; a list prints a map from each key to its value. `a/b/c` \
+            "Print only this. One key prints its value; a list prints a map from each key to its value. `a/b/c` \
              looks inside maps, as in `trigger_param/result`; a key that does not exist prints `null`.",
         )
         .check(keys_are_given),
     )
+    .params_check(keys_that_find_nothing)
     .example(
         "
 trigger:
@@ -59,6 +63,22 @@ fn keys_are_given(keys: &Value) -> Result<(), CheckError> {
         return Err(CheckError::new("name at least one key, or leave print_key out to print everything"));
     }
     Ok(())
+}
+
+/// Keys at which no job will ever have a value.
+fn keys_that_find_nothing(given: &Params) -> Vec<Problem> {
+    let at = Path::top().key("print_key");
+    let doubt = |key: &Value, at: Path| {
+        let (why, help) = why_nothing(key.as_str().filter(|_| !holds_template(key))?)?;
+        Some(Problem::warning(at, format!("`print_key`: {why}, so it prints `null`")).help(help))
+    };
+    match given.get("print_key") {
+        Some(Value::Array(keys)) => {
+            keys.iter().enumerate().filter_map(|(n, key)| doubt(key, at.index(n))).collect()
+        }
+        Some(key) => doubt(key, at).into_iter().collect(),
+        None => Vec::new(),
+    }
 }
 
 struct PrintExecutor;

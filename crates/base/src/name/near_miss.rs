@@ -5,9 +5,30 @@ pub fn near_miss<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> O
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count().min(given.chars().count()) / 4)
+        .filter(|(distance, name)| {
+            *distance <= most_slips(given, name) && !is_another(given, name, *distance)
+        })
         .min()
         .map(|(_, name)| name)
+}
+
+/// How many letters may be wrong in names of this length.
+fn most_slips(given: &str, name: &str) -> usize {
+    match name.chars().count().min(given.chars().count()) {
+        0..=5 => 1,
+        6..=7 => 2,
+        length => 1 + length / 4,
+    }
+}
+
+/// Whether a short name begins with another letter, which is rarely a slip: `c.com` is not `a.com`.
+fn is_another(given: &str, name: &str, distance: usize) -> bool {
+    let rest = |text: &str| text.chars().skip(1).collect::<String>();
+    let first = |text: &str| text.chars().next().map(|c| c.to_ascii_lowercase());
+    let is_short = name.chars().count().min(given.chars().count()) <= 5;
+    is_short
+        && first(given) != first(name)
+        && strsim::damerau_levenshtein(&rest(given), &rest(name)) + 1 == distance
 }
 
 /// What to write instead of a name that does not exist: the one that was probably meant, and which names there are.
@@ -15,7 +36,7 @@ pub fn expected<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> St
     let known: Vec<&str> = known.into_iter().collect();
     let list = known.join(", ");
     match (near_miss(given, known.iter().copied()), known.len()) {
-        (_, 0) => "there is none".to_owned(),
+        (_, 0) => "there are none".to_owned(),
         (Some(meant), 1) => format!("did you mean \"{meant}\"?"),
         (Some(meant), _) => format!("did you mean \"{meant}\"? Expected one of: {list}"),
         (None, _) => format!("expected one of: {list}"),
@@ -27,6 +48,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_what_is_near_was_meant() {
+        for (given, name, is_near) in [
+            ("tik", "tick", true),
+            ("al", "all", true),
+            ("prnt", "print", true),
+            ("rpint", "print", true),
+            ("rint", "print", true),
+            ("inof", "info", true),
+            ("levl", "level", true),
+            ("args", "arg", true),
+            ("nihgtyl", "nightly", true),
+            ("xightly", "nightly", true),
+            ("git_barnch", "git_branch", true),
+            ("host", "port", false),
+            ("z", "a", false),
+            ("N", "n", true),
+            ("rr", "r", true),
+            ("c.com", "a.com", false),
+            ("ship", "shop", true),
+            ("chop", "shop", false),
+            ("user", "tls", false),
+        ] {
+            assert_eq!(near_miss(given, [name]).is_some(), is_near, "{given} {name}");
+        }
+    }
+
+    #[test]
     fn a_near_miss_comes_first() {
         for (given, known, says) in [
             (
@@ -36,7 +84,7 @@ mod tests {
             ),
             ("manul", &["manual"], "did you mean \"manual\"?"),
             ("x", &["manual", "nightly"], "expected one of: manual, nightly"),
-            ("x", &[], "there is none"),
+            ("x", &[], "there are none"),
         ] {
             assert_eq!(expected(given, known.iter().copied()), says);
         }

@@ -110,7 +110,11 @@ impl<'a> IncludeReader<'a> {
                     folder: folder.display().to_string(),
                     why: error.into(),
                 };
-                fitting(folder, pattern).map_err(why)?.ok_or(IncludeError::TooMany)
+                match fitting(folder, pattern) {
+                    // A pattern may name none.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                    fitting => fitting.map_err(why)?.ok_or(IncludeError::TooMany),
+                }
             }
         }
     }

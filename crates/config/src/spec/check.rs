@@ -10,7 +10,7 @@ use super::url::url;
 use super::value_error::ValueError;
 use super::{CheckError, Description, OptionKind, OptionSpec, Options};
 use crate::Params;
-use crate::problem::{EntryPart, Path, Problem, Severity, near_miss};
+use crate::problem::{EntryPart, Path, Problem, Severity, kind_of, near_miss};
 use herald_base::secret_name::{MASKED, is_secret_name};
 use herald_base::template_mark::{holds_template, is_template};
 use herald_base::unit;
@@ -283,7 +283,13 @@ fn check_kind(kind: &OptionKind, value: &Value) -> Result<Option<Value>, ValueEr
             many(value, "a string or a list of strings", |item| text(item).map(|_| ()), false)
                 .and_then(|()| same())
         }
-        OptionKind::OneOf(allowed) => one_of(text(value)?, allowed).and_then(|()| same()),
+        OptionKind::OneOf(allowed) => match value {
+            Value::String(text) => one_of(text, allowed).and_then(|()| same()),
+            other => {
+                let list = format!("one of: {}", allowed.join(", "));
+                Err(ValueError::says(format!("expected {list}; found {}", kind_of(other))))
+            }
+        },
         OptionKind::Map | OptionKind::Fields(_) | OptionKind::NamedFields(_) => match value {
             Value::Object(_) => same(),
             other => Err(ValueError::expected("a map", other)),
@@ -543,7 +549,7 @@ mod tests {
             (
                 json!({"interval": "soon"}),
                 "t.interval: `interval`: `soon` is not a valid duration (write seconds as a number, or a duration such as \
-                 `1m30s` or `500ms`)",
+                 `500ms`, `1m30s` or `30d`)",
             ),
             (
                 json!({"limit": "-1"}),
@@ -555,6 +561,8 @@ mod tests {
                 json!({"names": ["a", 5]}),
                 "t.names[1]: `names`: expected a string, found a number (put it in quotes)",
             ),
+            (json!({"format": true}), "t.format: `format`: expected one of: text, json; found a boolean"),
+            (json!({"format": 5}), "t.format: `format`: expected one of: text, json; found a number"),
             (
                 json!({"format": "jsn"}),
                 "t.format: `format`: \"jsn\" is not valid; expected one of: text, json (did you mean \"json\"?)",

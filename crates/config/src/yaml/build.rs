@@ -369,7 +369,11 @@ impl Builder {
                     *next = Next::Refused;
                     let span = &self.tree.nodes[id as usize].span;
                     let span = span.start as usize..span.end as usize;
-                    self.found(span, "a key must be a string, not a list or a map".to_owned());
+                    let message = "a key must be a string, not a list or a map".to_owned();
+                    // `{{ … }}` without quotes is a map whose key is a map.
+                    let is_map = matches!(self.tree.nodes[id as usize].kind, NodeKind::Map { .. });
+                    let help = is_map.then(|| "put a template in quotes:  '{{ … }}'".to_owned());
+                    self.findings.push(Finding { span, severity: Severity::Error, message, help });
                 }
             },
         }

@@ -140,6 +140,9 @@ pub fn triggers(arguments: &Triggers, clock: &dyn Clock) -> CommandOutput {
                     let every = std::time::Duration::try_from_secs_f64(every).unwrap_or_default();
                     ("-".to_owned(), human_time::every(every))
                 }
+                (None, None) if trigger.type_name == "expect" => {
+                    ("-".to_owned(), "after a silence".to_owned())
+                }
                 (None, None) => ("-".to_owned(), "on demand".to_owned()),
             };
             [trigger.name.clone(), trigger.type_name.clone(), next, when]

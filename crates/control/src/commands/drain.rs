@@ -76,7 +76,7 @@ impl NodeArguments {
 pub(super) fn status_lines(nodes: &[model::NodeResource], now: Timestamp) -> Vec<String> {
     let line = |drain: &model::DrainResource| {
         let why = drain.by.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-        format!("drained        node {}, since {}{why}", drain.node, human_time::ago_of(&drain.since, now))
+        format!("drained        node {}, {}{why}", drain.node, human_time::ago_of(&drain.since, now))
     };
     nodes.iter().filter_map(|node| node.drained.as_ref()).map(line).collect()
 }

@@ -4,6 +4,7 @@ use anstyle::Style;
 use clap::Args;
 use herald_base::clock::Clock;
 use herald_base::value::kind_of;
+use herald_config::file::UnreadableFile;
 use http::Method;
 use serde_json::Value;
 
@@ -92,8 +93,7 @@ pub fn event_data(data: Option<&str>, params: &[String]) -> Result<Option<String
         Some(given) => match given.strip_prefix('@') {
             Some(path) => {
                 let file = std::fs::File::open(path);
-                let file =
-                    file.map_err(|error| EventDataError::Read(path.to_owned(), error.kind().to_string()))?;
+                let file = file.map_err(|error| unread(path, error))?;
                 Some(read_bounded(path, file)?)
             }
             None => Some(given.to_owned()),
@@ -130,10 +130,14 @@ fn one_param(param: &str) -> Result<(String, Value), EventDataError> {
     if key.is_empty() { Err(wrong()) } else { Ok((key.to_owned(), value)) }
 }
 
+fn unread(name: &str, error: std::io::Error) -> EventDataError {
+    EventDataError::Read(name.to_owned(), UnreadableFile::from(error).to_string())
+}
+
 fn read_bounded(name: &str, from: impl std::io::Read) -> Result<String, EventDataError> {
     let mut text = String::new();
     let read = std::io::Read::read_to_string(&mut std::io::Read::take(from, LONGEST_DATA + 1), &mut text);
-    read.map_err(|error| EventDataError::Read(name.to_owned(), error.kind().to_string()))?;
+    read.map_err(|error| unread(name, error))?;
     if text.len() as u64 > LONGEST_DATA {
         return Err(EventDataError::Read(name.to_owned(), "longer than 1 MiB".to_owned()));
     }

@@ -13,6 +13,7 @@ pub mod jobs;
 mod list_options;
 mod listing;
 pub mod logs;
+pub mod mistyped;
 mod new_password;
 mod node_text;
 pub mod page;

@@ -91,7 +91,7 @@ pub(super) fn status_lines(paused: &[model::PauseResource], now: Timestamp) -> V
             .unwrap_or_default();
         let why = pause.by.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!(
-            "paused         router {}, since {}{until}{why}",
+            "paused         router {}, {}{until}{why}",
             pause.router,
             human_time::ago_of(&pause.since, now)
         )

@@ -88,7 +88,8 @@ fn shown(stats: &model::StatsResource) -> CommandOutput {
     let head = ["SINCE", &*by, "JOBS", "FAILED", "MEDIAN", "P95", "LONGEST"];
     let mut remarks = Vec::new();
     if rows.is_empty() {
-        remarks.push(format!("no jobs from {} to {}", stats.since, stats.until));
+        let (since, until) = (human_time::local(&stats.since), human_time::local(&stats.until));
+        remarks.push(format!("no jobs from {since} to {until}"));
     }
     remarks.extend(
         stats.complete_since.as_ref().map(|at| format!("too many jobs: those before {at} are not counted")),
@@ -130,6 +131,8 @@ mod tests {
         }
         assert!(output.remarks.contains("before 2026-11-29T01:00:00Z") && output.remarks.contains("2 more"));
         stats.rows.clear();
-        assert!(shown(&stats).remarks.starts_with("no jobs from 2026-11-29T00:00:00Z"));
+        stats.until = "2026-11-29T12:00:00.377696367Z".to_owned();
+        let remarks = shown(&stats).remarks;
+        assert!(remarks.starts_with("no jobs from 2026-11-") && !remarks.contains(".377"), "{remarks}");
     }
 }

@@ -84,7 +84,11 @@ impl Captured {
             if self.truncated { (&self.tail.bytes, self.tail.cut) } else { (&self.bytes, false) };
         let lines: Vec<&[u8]> =
             bytes.split(|byte| matches!(byte, b'\n' | b'\r')).skip(usize::from(cut)).collect();
-        lines.iter().rev().map(|line| plain(&String::from_utf8_lossy(line))).find(|line| !line.is_empty())
+        let said = || {
+            let lines = lines.iter().rev().map(|line| plain(&String::from_utf8_lossy(line)));
+            lines.filter(|line| !line.is_empty())
+        };
+        said().take(USAGE_LINES).find(|line| !is_usage(line)).or_else(|| said().next())
     }
 
     /// Reads to the end of the stream, and gives on all of it. What was read stays in `self` when the future is
@@ -111,6 +115,16 @@ impl Captured {
             waste.resize(WASTE, 0);
         }
     }
+}
+
+/// How many lines at the end may say how a program is used.
+const USAGE_LINES: usize = 3;
+
+/// Whether a line only says where the options of a program are described: what was wrong is in a line before it.
+fn is_usage(line: &str) -> bool {
+    let begins =
+        ["Try '", "Try `", "try '", "See '", "For more information, try ", "For more information try "];
+    begins.iter().any(|begin| line.starts_with(begin)) && line.contains("help")
 }
 
 /// A line as people read it: without control characters, and without the escape sequences of terminal colours.
@@ -195,6 +209,12 @@ mod tests {
             ("one\ntwo\r\n\n  \n", 99, Some("two")),
             ("10 %\r20 %\r", 99, Some("20 %")),
             ("\u{1b}[1;31mError:\u{1b}[0m it\tbroke\u{7}\n", 99, Some("Error: it broke")),
+            (
+                "ls: invalid option -- ' '\nTry 'ls --help' for more information.\n",
+                99,
+                Some("ls: invalid option -- ' '"),
+            ),
+            ("Try 'ls --help' for more information.\n", 99, Some("Try 'ls --help' for more information.")),
             ("one\ntwo\n", 5, Some("two")),
             ("one\ntwo\n", 0, Some("two")),
             (&format!("{noise}the end\n"), 1000, Some("the end")),

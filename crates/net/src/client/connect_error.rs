@@ -37,7 +37,15 @@ pub fn reason(error: &reqwest::Error) -> String {
         causes(error).map(ToString::to_string).filter(|text| !is_wrapping(text)).collect();
     match texts.as_slice() {
         [] => "the request failed".to_owned(),
-        texts => os_error::plain(&texts.join(": ")),
+        texts => resolved(os_error::plain(&texts.join(": "))),
+    }
+}
+
+/// A name that is not known, without the layers that looked it up.
+fn resolved(text: String) -> String {
+    match text.split_once("failed to lookup address information: ") {
+        Some((_, why)) => format!("the name of the host cannot be resolved: {}", why.to_lowercase()),
+        None => text,
     }
 }
 
@@ -56,4 +64,20 @@ pub fn is_not_http(error: &reqwest::Error) -> bool {
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| Error::source(*cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_known_is_said_once() {
+        let said =
+            "dns error: error resolving DNS: failed to lookup address information: Name or service not known";
+        assert_eq!(
+            resolved(said.to_owned()),
+            "the name of the host cannot be resolved: name or service not known"
+        );
+        assert_eq!(resolved("connection refused".to_owned()), "connection refused");
+    }
 }

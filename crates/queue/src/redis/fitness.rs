@@ -57,21 +57,22 @@ fn judge(info: &str, appendfsync: Option<String>, policy: Option<String>, durabl
     let major: Option<u32> = fitness.version.split('.').next().and_then(|major| major.parse().ok());
     match major {
         Some(major) if valkey.is_none() && major < 7 => {
-            errors.push(format!("it is Redis {}; 7.0 or newer is needed", fitness.version));
+            errors.push(format!("the server is Redis {}; 7.0 or newer is needed", fitness.version));
         }
         Some(_) => {}
-        None => warnings.push("its version is unknown: the user cannot run INFO".to_owned()),
+        None => warnings.push("the server's version is unknown: the user cannot run INFO".to_owned()),
     }
     match fitness.maxmemory_policy.as_deref() {
         Some("noeviction") => {}
         Some(policy) => errors.push(format!(
-            "its maxmemory-policy is {policy}, which deletes messages when memory is short; set noeviction"
+            "the server's maxmemory-policy is {policy}, which deletes messages when memory is short; set noeviction"
         )),
-        None => warnings.push("its maxmemory-policy is unknown; it must be noeviction".to_owned()),
+        None => warnings.push("the server's maxmemory-policy is unknown; it must be noeviction".to_owned()),
     }
     persistence(&fitness, durable, &mut errors, &mut warnings);
     if field("cluster_enabled").as_deref() == Some("1") {
-        warnings.push("it is part of a cluster; only a cluster of one server is supported".to_owned());
+        warnings
+            .push("the server is part of a cluster; only a cluster of one server is supported".to_owned());
     }
     let finding = |is_error: bool| move |text: String| FitnessFinding { is_error, text };
     fitness.findings.extend(errors.into_iter().map(finding(true)));
@@ -84,22 +85,25 @@ fn persistence(fitness: &Fitness, durable: Durability, errors: &mut Vec<String>,
     match (fitness.appendonly, fitness.appendfsync.as_deref()) {
         (Some(false), _) if sync => {
             errors.push(
-                "`durable: sync` needs `appendonly yes` and `appendfsync always`; it has appendonly no"
+                "`durable: sync` needs `appendonly yes` and `appendfsync always`; the server has `appendonly no`"
                     .into(),
             );
         }
         (Some(false), _) => {
             warnings.push(
-                "it has appendonly no: a restart loses messages since its last snapshot; set appendonly yes"
+                "the server has `appendonly no`: a restart loses messages since its last snapshot; set `appendonly yes`"
                     .into(),
             );
         }
         (_, Some(fsync)) if sync && fsync != "always" => {
-            errors.push(format!("`durable: sync` needs `appendfsync always`; it has appendfsync {fsync}"));
+            errors.push(format!(
+                "`durable: sync` needs `appendfsync always`; the server has `appendfsync {fsync}`"
+            ));
         }
         (None, _) | (_, None) if sync => {
             warnings.push(
-                "whether it writes to its disk at once is unknown: the user cannot run CONFIG GET".into(),
+                "whether the server writes to its disk at once is unknown: the user cannot run CONFIG GET"
+                    .into(),
             );
         }
         _ => {}

@@ -27,6 +27,22 @@ fn what_check_says() {
             &["unknown parameter `git_barnch`", "did you mean `git_branch`?"],
         ),
         (job("{cmd: x, retry: 3}"), 0, &["`retry` is not a parameter of `local`", "policy: {retry: …}"]),
+        (
+            job("{cmd: x, user: nobody}"),
+            0,
+            &["`user` is not a parameter of a job", "user: nobody  in the executor"],
+        ),
+        (
+            job("{cmd: x, repo: https://h/r.git, branch: feature}"),
+            0,
+            &["`branch` is not a parameter of a job", "did you mean `git_branch`?"],
+        ),
+        (job("{cmd: ls, arg: '-l /tmp'}"), 0, &["an option with a space in it", "arg: [-l, /tmp]"]),
+        (
+            job("{cmd: x}").replace("job_param", "policy: {concurrency: {limit: 1, key: ref}}, job_param"),
+            0,
+            &["no execution parameter `ref`", "write  trigger_param/ref"],
+        ),
         (job("{cmd: 'echo hello world'}"), 0, &["has spaces in it", line]),
         (job("{cmd: 'uptime | mail root'}"), 0, &["has spaces in it", line]),
         (

@@ -94,7 +94,7 @@ fn a_drained_node_gets_nothing_new_over_a_restart_until_it_is_resumed() {
         (&["drain", "n11"][..], 4, "did you mean \"n1\"?"),
         (&["undrain", "x"], 4, "there is no node \"x\""),
         (&["undrain", "n2"], 0, "n2 was not drained"),
-        (&["status"], 0, "node n1, since"),
+        (&["status"], 0, "node n1, "),
         (&["nodes"], 0, ", drained"),
         (&["nodes", "n1"], 0, "a new kernel"),
         (&["nodes", "n11"], 4, "did you mean \"n1\"?"),

@@ -199,8 +199,8 @@ fn a_redis_that_is_not_fit_is_not_used() {
     type Config<'a> = &'a dyn Fn(&RedisServer) -> String;
     let cases: [(&[&str], Config<'_>, &str); 3] = [
         (&["--maxmemory-policy", "allkeys-lru"], &plain, "maxmemory-policy is allkeys-lru"),
-        (&["--appendonly", "no"], &sync, "it has appendonly no"),
-        (&[], &sync, "it has appendfsync everysec"),
+        (&["--appendonly", "no"], &sync, "the server has `appendonly no`"),
+        (&[], &sync, "the server has `appendfsync everysec`"),
     ];
     for (flags, config, reason) in cases {
         let (server, place) = (RedisServer::start(flags), Place::new());
@@ -219,7 +219,11 @@ fn a_redis_that_is_not_fit_is_not_used() {
     node.wait_for(&["appendonly no", "loses messages"]);
     let path = node.config.to_str().unwrap();
     let probed = Place::new().run("heraldd", &["check", "--probe", path]);
-    assert!(probed.text().contains("probe: warning: queue.main: it has appendonly no"), "{}", probed.text());
+    assert!(
+        probed.text().contains("probe: warning: queue.main: the server has `appendonly no`"),
+        "{}",
+        probed.text()
+    );
     assert_eq!(probed.code, Some(0), "{}", probed.text());
     let always = RedisServer::start(&["--appendfsync", "always"]);
     Node::start("a", &sync(&always));

@@ -171,6 +171,8 @@ fn files_that_cannot_be_read() {
     fs::File::options().write(true).open(&large).unwrap().set_len((64 << 20) + 1).unwrap();
     assert_eq!(error(large), "/large.yml: the file is larger than 64 MiB");
     assert!(error(place.write("open.yml", "a: [1\nb: 2")).starts_with("/open.yml:2:"));
+    let template = bad("x-arg: [{{ trigger_param.ref }}]\n");
+    assert!(template.contains("= help: put a template in quotes:  '{{ … }}'"), "{template}");
 }
 
 #[test]

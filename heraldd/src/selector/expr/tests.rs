@@ -115,6 +115,12 @@ fn mistakes_are_found_when_it_is_compiled() {
         ("trigger_param.n + 1", "never gives true or false", None),
         ("1 + 'a' == 2", "does not take a number and a text", None),
         ("trigger_param.a = 1", "syntax error in the expression at character", Some("= 1")),
+        ("trigger_param.a = 1", "write  ==  to compare", None),
+        ("trigger_param.a == 1 and trigger_param.b == 2", "write  &&", None),
+        ("trigger_param.a == 'x' OR trigger_param.b == 2", "write  ||", None),
+        ("not trigger_param.a", "write  !(…)", None),
+        ("trigger_param.a <> 1", "write  !=", None),
+        ("trigger_param.a =~ 'x'", "matches('PATTERN')", None),
     ] {
         let error = match Compiled::new(expr) {
             Err(error) => error,

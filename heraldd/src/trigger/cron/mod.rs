@@ -1,5 +1,7 @@
 //! `cron`: fires by the calendar.
 
+mod doubts;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +71,7 @@ pub fn component() -> TriggerType {
         )
         .check(check_zone),
     )
+    .doubts(doubts::of)
     .gives("cron", "the line, as it was configured")
     .gives("time", "when it fired: RFC 3339, with the offset of the time zone")
     .gives("scheduled_at", "when it was due, in the same form")

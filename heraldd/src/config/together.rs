@@ -1,0 +1,173 @@
+//! What is wrong or doubtful about parts of a configuration together, each of which is right by itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use herald_config::listener::ListenerOptions;
+use herald_core::activation::EXE_DONE;
+use herald_core::problem::{Path, Problem};
+use herald_core::spec::Description;
+use herald_core::trigger::{Timetable, Trigger};
+use herald_core::unit;
+use herald_core::workflow::{KnownComponents, Workflow};
+use herald_schedule::gap::gaps;
+use serde_json::Value;
+
+use super::components::ComponentSection;
+use super::sections::AllSettings;
+use crate::trigger::http;
+
+/// Types of triggers whose events say nothing of a job.
+const WITHOUT_JOBS: [&str; 4] = ["cron", "tick", "expect", "etcd"];
+
+/// A part that opens a port.
+struct OpenedPort {
+    at: Path,
+    what: String,
+    host: String,
+    port: u16,
+}
+
+impl OpenedPort {
+    fn is_that_of(&self, other: &Self) -> bool {
+        fn name(host: &str) -> &str {
+            if host == "localhost" { "127.0.0.1" } else { host }
+        }
+        let (own, others) = (name(&self.host), name(&other.host));
+        let is_all = own == "0.0.0.0" || others == "0.0.0.0";
+        self.port != 0 && self.port == other.port && (own == others || is_all)
+    }
+}
+
+/// Ports that cannot be opened, since another part of this configuration has them.
+pub(super) fn ports(
+    settings: Option<&AllSettings>,
+    triggers: &ComponentSection<'_, dyn Trigger>,
+) -> Vec<Problem> {
+    let Some(settings) = settings else { return Vec::new() };
+    let section = |name: &str, host: &str, port: u16| OpenedPort {
+        at: Path::top().key(name).key("port"),
+        what: format!("`{name}`"),
+        host: host.to_owned(),
+        port,
+    };
+    let api = settings.api.as_ref().map(|api| section("api", &api.host, api.port));
+    let page = settings.page.as_ref().map(|page| section("page", &page.host, page.port));
+    let of_triggers = triggers.components.iter().filter(|trigger| trigger.type_name == "http");
+    let of_triggers = of_triggers.filter_map(|trigger| {
+        let listens = ListenerOptions::of(&trigger.options, http::PORT);
+        let at = Path::top().key("trigger").key(&trigger.name);
+        let at = if trigger.options.0.contains_key("port") { at.key("port") } else { at };
+        let what = format!("the trigger \"{}\"", trigger.name);
+        listens.has_port.then_some(OpenedPort { at, what, host: listens.host, port: listens.port })
+    });
+    // Triggers share theirs with each other.
+    let mut opened: Vec<OpenedPort> = of_triggers.collect();
+    let mut problems = Vec::new();
+    for port in api.into_iter().chain(page) {
+        let taken = opened.iter().find(|other| port.is_that_of(other));
+        if let Some(other) = taken {
+            let message = format!("port {} is that of {}, too", port.port, other.what);
+            problems.push(Problem::error(port.at.clone(), message).help("give each a port of its own"));
+        }
+        opened.push(port);
+    }
+    problems
+}
+
+/// What deserves a warning, of routers and triggers in which nothing is wrong.
+pub(super) fn doubts(
+    is_included: &dyn Fn(&Path) -> bool,
+    router: &Value,
+    known: &KnownComponents<'_>,
+    workflow: &Workflow,
+    triggers: &ComponentSection<'_, dyn Trigger>,
+) -> Vec<Problem> {
+    let mut found = unused(is_included, workflow, triggers);
+    found.extend(changes_without_jobs(known, workflow, triggers));
+    found.extend(too_early(router, triggers));
+    found
+}
+
+/// Triggers whose events start nothing.
+fn unused(
+    is_included: &dyn Fn(&Path) -> bool,
+    workflow: &Workflow,
+    triggers: &ComponentSection<'_, dyn Trigger>,
+) -> Vec<Problem> {
+    let mut used: BTreeSet<&str> = workflow.all().map(|route| &*route.trigger).collect();
+    if used.is_empty() {
+        return Vec::new();
+    }
+    let awaited = triggers.components.iter().filter(|trigger| trigger.type_name == "expect");
+    used.extend(awaited.filter_map(|trigger| trigger.options.0.get("trigger")?.as_str()));
+    let unused = triggers.components.iter().filter(|trigger| !used.contains(trigger.name.as_str()));
+    let doubt = |name: &str| {
+        let at = Path::top().key("trigger").key(name);
+        // What is included may be there for other configurations, too.
+        if is_included(&at) {
+            return None;
+        }
+        let what = format!("no router has the trigger \"{name}\", so its events start nothing");
+        let help = format!("add  router: {{NAME: {{trigger: {name}, …}}}},  or leave the trigger out");
+        Some(Problem::warning(at, what).at_key().help(help))
+    };
+    unused.filter_map(|trigger| doubt(&trigger.name)).collect()
+}
+
+/// Routers with `changed` whose events are never about jobs.
+fn changes_without_jobs(
+    known: &KnownComponents<'_>,
+    workflow: &Workflow,
+    triggers: &ComponentSection<'_, dyn Trigger>,
+) -> Vec<Problem> {
+    let is_changed = |name: &str| {
+        let description: Option<&Description> = known.selectors.get(name).copied().flatten();
+        description.is_some_and(|description| description.type_name == "changed")
+    };
+    let has_no_jobs = |name: &str| {
+        let configured = triggers.components.iter().find(|trigger| trigger.name == name);
+        configured.is_some_and(|trigger| WITHOUT_JOBS.contains(&trigger.type_name.as_str()))
+    };
+    let mut seen = BTreeSet::new();
+    let routes = workflow.all().filter(|route| is_changed(&route.selector) && has_no_jobs(&route.trigger));
+    let doubt = |router: &str, trigger: &str| {
+        let what = format!(
+            "`changed` matches jobs that ended, and an event of the trigger \"{trigger}\" is not one, so it never matches"
+        );
+        let at = Path::top().key("router").key(router).key("selector");
+        Problem::warning(at, what).help(format!("write  trigger: {EXE_DONE}"))
+    };
+    routes
+        .filter(|route| seen.insert(route.router.clone()))
+        .map(|route| doubt(&route.router, &route.trigger))
+        .collect()
+}
+
+/// Triggers `expect` that are silent after each time that something came, since it comes more seldom.
+fn too_early(router: &Value, triggers: &ComponentSection<'_, dyn Trigger>) -> Vec<Problem> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let doubt = |name: &str, options: &herald_core::param::Params| {
+        let awaited = text(options.get("trigger"));
+        let awaited = awaited.or_else(|| text(router.get(text(options.get("router"))?)?.get("trigger")))?;
+        let shortest = shortest_gap(&**triggers.instances.get(&awaited)?)?;
+        let within = unit::duration(options.get("within")?).ok()?;
+        let what = format!(
+            "`within`: the trigger \"{awaited}\" fires every {} at most, so this fires each time, too",
+            unit::text(shortest)
+        );
+        let help = format!("write a little more than  {}", unit::text(shortest));
+        let at = Path::top().key("trigger").key(name).key("within");
+        (within < shortest).then(|| Problem::warning(at, what).help(help))
+    };
+    let expecting = triggers.components.iter().filter(|trigger| trigger.type_name == "expect");
+    expecting.filter_map(|trigger| doubt(&trigger.name, &trigger.options.0)).collect()
+}
+
+/// The shortest time between two events, where that is known beforehand.
+fn shortest_gap(trigger: &dyn Trigger) -> Option<Duration> {
+    match trigger.timetable()? {
+        Timetable::Every(period) => Some(period),
+        Timetable::Calendar(calendar) => gaps(|at| calendar.next_after(at)).map(|(shortest, _)| shortest),
+    }
+}
