@@ -13,9 +13,9 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
-use crate::config_places;
-use crate::socket_folder;
-use crate::state_dir::{self, WrittenStateDir};
+use crate::places::config_places;
+use crate::places::socket_folder;
+use crate::places::state_dir::{self, WrittenStateDir};
 pub use herald_net::socket_client::ReadAborted;
 
 /// No daemon responds.

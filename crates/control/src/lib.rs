@@ -5,12 +5,10 @@
 pub mod client;
 pub mod command_output;
 pub mod commands;
-pub mod config_places;
 pub mod graph_text;
 pub mod model;
+pub mod places;
 pub mod query_error;
 pub mod rights;
-pub mod socket_folder;
-pub mod state_dir;
 pub mod stopped;
 pub mod users_file;

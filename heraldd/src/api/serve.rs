@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_control::socket_folder::{self, PrivateFolder};
+use herald_control::places::socket_folder::{self, PrivateFolder};
 use herald_net::listen::{Listener, UnixSocket, bind_unix};
 use herald_net::serve::{PreparedTcp, ServingTask, SocketError, TcpPlace, TcpService};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use herald_control::command_output::{BAD_INPUT, CommandOutput, FAILED, STOPPED};
-use herald_control::config_places::{self, NoConfigFile};
+use herald_control::places::config_places::{self, NoConfigFile};
 use herald_core::problem::Severity;
 use herald_core::yaml::LocatedProblem;
 use herald_terminal::terminal::{Terminal, coloured_report};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use herald_control::config_places::{self, NoConfigFile};
+use herald_control::places::config_places::{self, NoConfigFile};
 
 /// The configuration that a command is about.
 #[derive(Debug, Args)]

@@ -29,7 +29,7 @@ use herald_control::commands::{
     about, apps, audit, complete, deploy, drain, event_list, events, jobs, logs, mistyped, page, pause,
     published, queue, replay, results, sessions, stats, status, user,
 };
-use herald_control::config_places;
+use herald_control::places::config_places;
 use herald_core::clock::SystemClock;
 use herald_overview::history::offline::OfflineReader;
 

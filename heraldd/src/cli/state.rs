@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use herald_control::command_output::{CommandOutput, FAILED, STOPPED};
-use herald_control::config_places;
-use herald_control::state_dir::{self, WrittenStateDir};
+use herald_control::places::config_places;
+use herald_control::places::state_dir::{self, WrittenStateDir};
 use herald_core::clock::Clock;
 use herald_store::whole_state::{self, StateError, StateReport};
 use serde_json::json;

@@ -10,7 +10,7 @@ use herald_core::unit;
 use serde::Deserialize;
 use serde_json::Value;
 
-use herald_control::state_dir::{self, WrittenStateDir};
+use herald_control::places::state_dir::{self, WrittenStateDir};
 use herald_sections::{Invalid, References, Section, SectionReader, Shape};
 
 pub(super) const SECTION: Section =

@@ -14,7 +14,7 @@ use herald_runner::config::{JobOptions, job_options};
 use serde_json::Value;
 
 use crate::state::folder::StateFolder;
-use herald_control::state_dir;
+use herald_control::places::state_dir;
 
 const EXAMPLE: &str = "
 trigger:

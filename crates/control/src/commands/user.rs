@@ -13,7 +13,7 @@ use serde_json::json;
 use super::new_password::{self, UnreadPassword};
 use crate::client::NOT_FOUND;
 use crate::command_output::{BAD_INPUT, CommandOutput, FAILED};
-use crate::config_places::{self, NoConfigFile};
+use crate::places::config_places::{self, NoConfigFile};
 use crate::users_file::{self, NoUsersFile};
 
 /// Add and change the users who log in with a password
