@@ -59,8 +59,8 @@ const OF_HERALDD: [&str; 4] = ["router", "trigger", "selector", "executor"];
 
 /// Whether it is a file for herald-runner.
 fn of_runner(file: &ConfigurationFile) -> Result<(), Problems> {
-    let value = file.document.value();
-    let Some(key) = OF_HERALDD.into_iter().find(|key| value.get(key).is_some()) else { return Ok(()) };
+    let mut keys = file.document.value().as_object().into_iter().flat_map(|top| top.keys());
+    let Some(key) = keys.find(|key| OF_HERALDD.contains(&key.as_str())) else { return Ok(()) };
     let what =
         format!("`{key}` is a section of heraldd, and herald-runner has none: this is a file for heraldd");
     let problem = Problem::error(ProblemPath::top().key(key), what).at_key();

@@ -296,8 +296,7 @@ impl Checker<'_> {
         self.problems.extend(problems);
         self.problems.extend(named::problems(&top, router, &known, &workflow));
         if self.problems.iter().all(|problem| problem.severity == Severity::Warning) {
-            let is_included = |at: &Path| source.file.is_included(at);
-            self.problems.extend(together::doubts(&is_included, router, &known, &workflow, &triggers));
+            self.problems.extend(together::doubts(router, &known, &workflow, &triggers));
         }
         self.problems.extend(router::missing(&top, router));
         ConfigParts { settings, triggers, selectors, executors, etcd, queues, apps: memories, workflow }

@@ -77,42 +77,14 @@ pub(super) fn ports(
 
 /// What deserves a warning, of routers and triggers in which nothing is wrong.
 pub(super) fn doubts(
-    is_included: &dyn Fn(&Path) -> bool,
     router: &Value,
     known: &KnownComponents<'_>,
     workflow: &Workflow,
     triggers: &ComponentSection<'_, dyn Trigger>,
 ) -> Vec<Problem> {
-    let mut found = unused(is_included, workflow, triggers);
-    found.extend(changes_without_jobs(known, workflow, triggers));
+    let mut found = changes_without_jobs(known, workflow, triggers);
     found.extend(too_early(router, triggers));
     found
-}
-
-/// Triggers whose events start nothing.
-fn unused(
-    is_included: &dyn Fn(&Path) -> bool,
-    workflow: &Workflow,
-    triggers: &ComponentSection<'_, dyn Trigger>,
-) -> Vec<Problem> {
-    let mut used: BTreeSet<&str> = workflow.all().map(|route| &*route.trigger).collect();
-    if used.is_empty() {
-        return Vec::new();
-    }
-    let awaited = triggers.components.iter().filter(|trigger| trigger.type_name == "expect");
-    used.extend(awaited.filter_map(|trigger| trigger.options.0.get("trigger")?.as_str()));
-    let unused = triggers.components.iter().filter(|trigger| !used.contains(trigger.name.as_str()));
-    let doubt = |name: &str| {
-        let at = Path::top().key("trigger").key(name);
-        // What is included may be there for other configurations, too.
-        if is_included(&at) {
-            return None;
-        }
-        let what = format!("no router has the trigger \"{name}\", so its events start nothing");
-        let help = format!("add  router: {{NAME: {{trigger: {name}, …}}}},  or leave the trigger out");
-        Some(Problem::warning(at, what).at_key().help(help))
-    };
-    unused.filter_map(|trigger| doubt(&trigger.name)).collect()
 }
 
 /// Routers with `changed` whose events are never about jobs.

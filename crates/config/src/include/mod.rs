@@ -114,12 +114,6 @@ impl MergedConfiguration {
         Folders::new(self.origins.clone(), self.files.iter().map(|file| file.folder.clone()).collect())
     }
 
-    /// Whether what is at this path is in an included file.
-    #[must_use]
-    pub fn is_included(&self, path: &Path) -> bool {
-        self.origins.file_of(path) != 0
-    }
-
     /// Never shows the value at this path in a report, as if its name were secret.
     pub fn hide(&mut self, path: &Path) {
         let file = self.origins.file_of(path);

@@ -80,8 +80,8 @@ fn the_command_line_says_the_same() {
     }
     daemon.signal("TERM");
     assert_eq!(daemon.wait_end(), Some(0));
-    // `jobs` reads the history instead: see `everyday::down`.
-    let nobody = heraldd(&place, &["events"]);
+    // What reads the history does that instead: see `everyday::down`.
+    let nobody = heraldd(&place, &["routers"]);
     assert_eq!(nobody.code, Some(3));
     assert!(
         nobody.stderr.contains("heraldd.sock") && nobody.stderr.contains("start it"),

@@ -134,15 +134,18 @@ impl Sshd {
         let _ = fs::create_dir_all("/run/sshd");
         let config = dir.join("config");
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let other = OwnedFd::from(stream.try_clone().unwrap());
-                let mut sshd = Command::new("/usr/sbin/sshd");
-                sshd.arg("-i").arg("-f").arg(&config).stdin(OwnedFd::from(stream)).stdout(other);
-                let sshd = sshd.stderr(Stdio::null()).spawn();
-                std::thread::spawn(move || sshd.unwrap().wait());
-            }
+            listener.incoming().flatten().for_each(|stream| Self::serve(stream, &config));
         });
         Some(Self { dir })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "sshd speaks to the connection that it is given")]
+    fn serve(stream: TcpStream, config: &Path) {
+        let other = OwnedFd::from(stream.try_clone().unwrap());
+        let mut sshd = Command::new("/usr/sbin/sshd");
+        sshd.arg("-i").arg("-f").arg(config).stdin(OwnedFd::from(stream)).stdout(other);
+        let sshd = sshd.stderr(Stdio::null()).spawn();
+        std::thread::spawn(move || sshd.unwrap().wait());
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

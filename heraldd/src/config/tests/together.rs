@@ -20,30 +20,6 @@ fn said_of(yaml: &str) -> Vec<String> {
 const ROUTER: &str = "router: {r: {trigger: t, selector: all, task: {t: none}}}\n";
 
 #[test]
-fn triggers_that_no_router_uses() {
-    let unused = "no router has the trigger \"u\", so its events start nothing";
-    for (triggers, says) in [
-        ("t: {type: cron, cron: '0 3 * * *'}", None),
-        ("t: {type: cron, cron: '0 3 * * *'}, u: {type: http, port: 0}", Some(unused)),
-        ("t: {type: cron, cron: '0 3 * * *'}, u: {type: expect, router: r, within: 25h}", Some(unused)),
-        // It is awaited.
-        ("t: {type: expect, trigger: u, within: 25h}, u: {type: http, port: 0}", None),
-    ] {
-        let found = said_of(&format!("trigger: {{{triggers}}}\n{ROUTER}"));
-        let starts = says.is_none_or(|says| found.iter().any(|found| found.contains(says)));
-        assert!(starts && found.len() == usize::from(says.is_some()), "{triggers}: {found:?}");
-    }
-    // A file that is included may be for other configurations, too.
-    let place = Place::new();
-    place.write("common.yml", "trigger: {u: {type: http, port: 0}, t: {type: cron, cron: '0 3 * * *'}}\n");
-    let source = place.source(&format!("include: common.yml\n{ROUTER}"));
-    assert!(check(source, &crate::components::registry(&[])).is_ok_and(|config| config.warnings.is_empty()));
-    // Where there is no router, that is said.
-    let found = said_of("trigger: {t: {type: http, port: 0}}\n");
-    assert!(found.len() == 1 && found[0].contains("there is no router"), "{found:?}");
-}
-
-#[test]
 fn changed_looks_at_jobs() {
     for (trigger, warns) in [
         ("{type: cron, cron: '0 3 * * *'}", true),
