@@ -44,6 +44,7 @@
 //! | 46 | what was rolled back is held; its child deploys | `what_was_rolled_back_does_not_come_again_by_itself` |
 //! | 47 | freeze, hold, `--override` | `a_freeze_and_a_hold` |
 //! | 48 | `--dry-run` | `a_dry_run_is_the_plan_and_changes_nothing` |
+//! | 49 | an imported `server.json`, with comments, does what `svn up`, `git pull` and `git reset` do | `an_imported_file_updates_and_goes_back_as_the_original` |
 //! | – | commands, exit codes, statuses of the API; `--node` | `the_commands`, `one_node_alone` |
 //! | – | mistakes in the configuration | [`config`] |
 
@@ -54,6 +55,7 @@ mod commands;
 mod config;
 mod failures;
 mod fixture;
+mod imported;
 mod log;
 mod missing;
 mod order;
