@@ -31,12 +31,12 @@ pub async fn node_jobs(
     let names: BTreeSet<&str> = goes_there.map(|executor| &*executor.name).collect();
     let executors = names.iter().copied().map(str::to_owned).collect();
     if names.is_empty() {
-        return Ok(NodeDetails { node, executors, running: Vec::new(), last: Vec::new() });
+        return Ok(NodeDetails { node, executors, running_jobs: Vec::new(), last_jobs: Vec::new() });
     }
     let is_own = |job: &JobSummaryView| names.contains(&*job.executor);
     let query = JobQuery { status: vec![JobStatus::Running], limit: MOST_RUNNING, ..JobQuery::default() };
     let running = history.jobs(query).await?.jobs.into_iter().filter(is_own).take(MOST);
-    let running = running.map(|job| NodeJob { job: summary(job), here: None }).collect();
+    let running_jobs = running.map(|job| NodeJob { job: summary(job), here: None }).collect();
     let uses = |router: &&RouterResource| router.tasks.iter().any(|task| names.contains(&*task.executor));
     let mut ended = Vec::new();
     for router in routers.iter().filter(uses).take(MOST_ROUTERS) {
@@ -45,12 +45,12 @@ pub async fn node_jobs(
         ended.extend(jobs.filter(|job| is_own(job) && job.state.ended_at.is_some()).take(MOST));
     }
     ended.sort_by(|a, b| b.id.cmp(&a.id));
-    let mut last = Vec::new();
+    let mut last_jobs = Vec::new();
     for job in ended.into_iter().take(MOST) {
         let here = status_here(history, &job.id, &node.name).await?;
-        last.push(NodeJob { job: summary(job), here });
+        last_jobs.push(NodeJob { job: summary(job), here });
     }
-    Ok(NodeDetails { node, executors, running, last })
+    Ok(NodeDetails { node, executors, running_jobs, last_jobs })
 }
 
 /// How a job ended on the node, where its result says so.

@@ -11,7 +11,7 @@ use herald_core::param::Params;
 use herald_core::problem::{Path, Problem};
 use herald_core::spec::{Description, Options};
 use herald_remote::{DrainedNodes, Nodes};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::components::{ComponentSection, ConfiguredComponent};
 use crate::app::AppExecutor;
@@ -80,6 +80,14 @@ fn one(
 pub(super) fn memories(before: &AppMemories, folder: Option<&PathBuf>) -> AppMemories {
     let folder = folder.map(PathBuf::as_path);
     if before.are_in(folder) { before.clone() } else { AppMemories::new(folder.map(FilePath::to_owned)) }
+}
+
+/// The executors of applications that were not read, since something else is wrong: routers may name them.
+pub(super) fn as_written(top: &Map<String, Value>, executors: &mut ComponentSection<'_, dyn Executor>) {
+    let apps = top.get("app").and_then(Value::as_object);
+    for name in apps.into_iter().flat_map(Map::keys) {
+        executors.names.entry(format!("{PREFIX}{name}")).or_insert(None);
+    }
 }
 
 /// Adds the executors of all applications.

@@ -283,6 +283,9 @@ impl Checker<'_> {
         let mut selectors = self.components("selector", &top, &registry.selectors, &in_selector, &context);
         let mut executors = self.components("executor", &top, &registry.executors, &in_executor, &context);
         app::executors(apps, &mut executors, &context, &mut self.problems);
+        if settings.is_none() {
+            app::as_written(&top, &mut executors);
+        }
         self.problems.extend(clashes(&triggers));
         self.problems.extend(together::ports(settings.as_ref(), &triggers));
         let references = self.secrets.references();

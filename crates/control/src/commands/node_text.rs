@@ -18,17 +18,18 @@ pub(super) fn shown(details: &NodeDetails, now: Timestamp) -> CommandOutput {
         let label = terminal.with(Style::new().bold(), &format!("{label:<9}"));
         text.push_str(&format!("{label} {value}\n"));
     }
-    for (title, jobs) in [("Running", &details.running), ("Last jobs", &details.last)] {
+    for (title, jobs) in [("Running", &details.running_jobs), ("Last jobs", &details.last_jobs)] {
         if !jobs.is_empty() {
             text.push_str(&format!("\n{}\n{}", terminal.with(Style::new().bold(), title), rows(jobs, now)));
         }
     }
-    let remarks = match (details.executors.is_empty(), details.running.is_empty() && details.last.is_empty())
-    {
-        (true, _) => "no executor goes to this node",
-        (false, true) => "no jobs yet",
-        _ => "",
-    };
+    let remarks =
+        match (details.executors.is_empty(), details.running_jobs.is_empty() && details.last_jobs.is_empty())
+        {
+            (true, _) => "no executor goes to this node",
+            (false, true) => "no jobs yet",
+            _ => "",
+        };
     CommandOutput { remarks: remarks.to_owned(), ..CommandOutput::good(text) }
 }
 

@@ -46,9 +46,9 @@ pub struct NodeDetails {
     /// The executors whose jobs go to it.
     pub executors: Vec<String>,
     /// Jobs that run on these executors; at most 20.
-    pub running: Vec<NodeJob>,
+    pub running_jobs: Vec<NodeJob>,
     /// The last jobs of them that have ended; at most 20.
-    pub last: Vec<NodeJob>,
+    pub last_jobs: Vec<NodeJob>,
 }
 
 /// A job of a node.

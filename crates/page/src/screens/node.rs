@@ -20,13 +20,13 @@ pub fn screen(frame: &Frame<'_>, details: &NodeDetails, apps: &[AppResource]) ->
             (drain_acts(frame, node))
             section #running data-part {
                 h2 { "Running" }
-                @if details.running.is_empty() { p.empty { "No job runs on an executor that goes to this node." } }
-                @else { (jobs(frame, "Running jobs", &details.running)) }
+                @if details.running_jobs.is_empty() { p.empty { "No job runs on an executor that goes to this node." } }
+                @else { (jobs(frame, "Running jobs", &details.running_jobs)) }
             }
             section #last data-part {
                 h2 { "Last jobs" }
-                @if details.last.is_empty() { p.empty { (nothing(details)) } }
-                @else { (jobs(frame, "Last jobs", &details.last)) }
+                @if details.last_jobs.is_empty() { p.empty { (nothing(details)) } }
+                @else { (jobs(frame, "Last jobs", &details.last_jobs)) }
             }
             (applications(frame, node, apps))
             (elements::command(&format!("heraldd nodes {0}    heraldd drain {0}    heraldd undrain {0}", word(&node.name))))

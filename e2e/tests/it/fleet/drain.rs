@@ -68,11 +68,11 @@ impl Nodes {
         for (node, routers) in [("n1", &["all", "one", "one"][..]), ("n2", &["all"])] {
             let shown = self.json(&["nodes", node]);
             let mut last: Vec<_> =
-                shown["last"].as_array().unwrap().iter().map(|job| &job["router"]).collect();
+                shown["last_jobs"].as_array().unwrap().iter().map(|job| &job["router"]).collect();
             last.sort_by_key(|router| router.as_str());
             assert_eq!(last, routers, "{shown}");
             assert!(
-                shown["last"].as_array().unwrap().iter().all(|job| job["here"] == "succeeded"),
+                shown["last_jobs"].as_array().unwrap().iter().all(|job| job["here"] == "succeeded"),
                 "{shown}"
             );
         }
@@ -102,7 +102,7 @@ fn a_drained_node_gets_nothing_new_over_a_restart_until_it_is_resumed() {
         nodes.says(arguments, code, what);
     }
     let n1 = nodes.json(&["nodes", "n1"]);
-    assert_eq!((&n1["running"][0]["router"], &n1["last"]), (&json!("one"), &json!([])), "{n1}");
+    assert_eq!((&n1["running_jobs"][0]["router"], &n1["last_jobs"]), (&json!("one"), &json!([])), "{n1}");
     assert_eq!(n1["executors"], json!(["first", "fleet"]), "{n1}");
     std::fs::write(nodes.place.path("go"), "").unwrap();
     until("the end of what runs", || {

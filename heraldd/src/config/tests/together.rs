@@ -90,3 +90,14 @@ fn a_port_for_two() {
                router: {r: {trigger: t, selector: all, task: {t: none}}, s: {trigger: u, selector: all, task: {t: none}}}\n";
     assert_eq!(said_of(two), [""; 0]);
 }
+
+#[test]
+fn one_mistake_is_not_reported_as_another() {
+    let found = said_of(
+        "node: {n1: {host: 'https://h:1/', secret: '${env:NO_SUCH_VARIABLE}'}}
+app: {shop: {repo: /r.git, path: /srv/shop, nodes: [n1]}}
+trigger: {t: {type: cron, cron: '@daily'}}
+router: {r: {trigger: t, selector: all, task: {go: app:shop}}}",
+    );
+    assert!(found.len() == 1 && found[0].contains("NO_SUCH_VARIABLE is not set"), "{found:?}");
+}

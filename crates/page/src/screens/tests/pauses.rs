@@ -82,10 +82,11 @@ fn the_screen_of_a_node() {
     let full = NodeDetails {
         node: NodeResource { error: Some(HOSTILE.to_owned()), ..node(HOSTILE, true) },
         executors: vec![HOSTILE.to_owned()],
-        running: vec![on("running", None)],
-        last: vec![on("failed", Some("succeeded")), on("lost", None)],
+        running_jobs: vec![on("running", None)],
+        last_jobs: vec![on("failed", Some("succeeded")), on("lost", None)],
     };
-    let empty = NodeDetails { node: node("web1", false), executors: vec![], running: vec![], last: vec![] };
+    let empty =
+        NodeDetails { node: node("web1", false), executors: vec![], running_jobs: vec![], last_jobs: vec![] };
     let admin = admin();
     for (details, parts) in [
         (&full, &["Drained since", "anna", "/resume", "<th>Here</th>", "Resume", "/jobs/01a22833-"][..]),
