@@ -275,7 +275,7 @@ mod tests {
             ("redis+unix://run/redis.sock", "absolute"),
             ("redis+sentinel://a", "MASTER"),
             ("http://a", "unknown scheme"),
-            ("10.0.0.5:6379", "not a valid URL"),
+            ("10.0.0.5:6379", "not the URL of a queue"),
         ];
         for (url, expected) in CASES {
             match QueueAddress::parse(url) {

@@ -47,8 +47,9 @@ pub fn specs() -> Vec<OptionSpec> {
         OptionSpec::new(
             "data_dir",
             OptionKind::FilePath,
-            "Result files are stored here as `<job_id>/<name>/<filename>`; while a job on several nodes runs, also which of \
-             them got it. Default: `$STATE_DIRECTORY/data`, else \
+            "Result files are stored here as `<job_id>/<name>/<filename>`, those of `nodes` and `tags` as \
+             `<job_id>/<node>/<name>/<filename>`: the files that a job names in the JSON object on its standard output, \
+             as `file: {NAME: PATH}`. While a job on several nodes runs, also which of them got it. Default: `$STATE_DIRECTORY/data`, else \
              `/var/lib/heraldd/data` for root, else `$XDG_STATE_HOME/heraldd/data` (`~/.local/state`).",
         ),
         OptionSpec::new(

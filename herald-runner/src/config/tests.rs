@@ -134,7 +134,7 @@ fn every_problem_has_its_place() {
         ("type: x\n", "c.yml:2:1: unknown option `type` of `herald-runner`"),
         (
             "trigger: {}\nrouter: {}\n",
-            "c.yml:3:1: `router` is a section of heraldd, and herald-runner has none",
+            "c.yml:2:1: `trigger` is a section of heraldd, and herald-runner has none",
         ),
         ("secret: the_secret_should_be_strong_enough\n", "c.yml:2:1: "),
     ] {

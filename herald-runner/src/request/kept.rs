@@ -8,7 +8,7 @@ use http_body::Body as _;
 use crate::request::answer::Body;
 
 /// How long a connection is of use: certificates and addresses that were changed count for every job after that.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(10);
 /// The longest answer after which it goes on. A longer one may take its time, and meanwhile the connection must not be
 /// taken for one that is idle.
 const LARGEST: u64 = 64 * 1024;
@@ -31,15 +31,14 @@ mod tests {
 
     #[test]
     fn short_signed_answers_on_young_connections() {
-        let minute = Duration::from_secs(60);
         for (what, status, signed, length, age, goes_on) in [
             ("a result", 200, true, 20, Duration::ZERO, true),
-            ("the longest", 200, true, 64 * 1024, minute / 2, true),
+            ("the longest", 200, true, 64 * 1024, LONGEST / 2, true),
             ("a longer one", 200, true, 64 * 1024 + 1, Duration::ZERO, false),
             ("version 1, or result files", 200, false, 20, Duration::ZERO, false),
             ("busy", 503, true, 20, Duration::ZERO, false),
             ("another runner", 401, true, 20, Duration::ZERO, false),
-            ("an old connection", 200, true, 20, minute, false),
+            ("an old connection", 200, true, 20, LONGEST, false),
         ] {
             let body = Full::new(Bytes::from(vec![b'x'; length])).map_err(|never| match never {});
             let mut response = Response::new(body.boxed_unsync());

@@ -44,7 +44,9 @@ router:
 pub fn component() -> ExecutorType {
     let description = Description::new(
         "local",
-        "Runs a program on this machine, from PATH, from a file or from a Git repository. What it prints is the result.",
+        "Runs a program on this machine, from PATH, from a file or from a Git repository. A JSON object on its standard \
+         output is the result, with `exit_code` added; anything else is its `output`. A script gets its parameters as \
+         JSON in `HERALD_EXECUTE_PARAM`, and in the file that `HERALD_EXECUTE_PARAM_FILE` names.",
     )
     .option(OptionSpec::new(
         "work_dir",

@@ -83,7 +83,7 @@ pub struct ExecutorResource {
     /// Its type.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// The nodes that each of its jobs goes to; empty where they are not known beforehand.
-    #[serde(default)]
+    /// The nodes that each of its jobs goes to; left out where they are not known beforehand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<String>,
 }

@@ -25,6 +25,7 @@ export function follow(base, dress) {
       text = await answer.text();
     } catch { failed("The daemon cannot be reached."); return; }
     if (answer.type === "opaqueredirect" || answer.status === 401) { leave(); return; }
+    if (!answer.ok && document.querySelector("[data-problem]")) { if (answer.status >= 500) again(POLL); return; }
     if (!answer.ok) { failed(`This screen cannot be refreshed: the daemon answers ${answer.status}.`); return; }
     exchange(parse(text));
     say(poll ? INTERRUPTED : "");

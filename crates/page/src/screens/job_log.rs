@@ -51,7 +51,7 @@ pub fn part(frame: &Frame<'_>, job: &JobResource, log: &JobLog) -> Markup {
             @if log.lines.is_empty() { p.empty { (empty(log)) } }
             @else {
                 div.log tabindex="0" role="region" aria-label="Log" {
-                    @for chunk in log.lines.chunks(CHUNK) { div.chunk { @for one in chunk { (line(one)) } } }
+                    @for chunk in log.lines.chunks(CHUNK) { div.chunk.part[chunk.len() < CHUNK] { @for one in chunk { (line(one)) } } }
                 }
             }
         }

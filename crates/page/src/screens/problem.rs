@@ -13,7 +13,7 @@ pub fn screen(frame: &Frame<'_>, problem: &ProblemDetails) -> String {
     frame.screen(
         &problem.title,
         &html! {
-            div.wrong role="alert" {
+            div.wrong role="alert" data-problem {
                 pre { (problem.detail) }
                 @if !candidates.is_empty() {
                     ul { @for id in candidates { li { a.id href=(frame.site.at(kind, &[id])) { (id) } } } }

@@ -1,6 +1,8 @@
 //! Logs: what fits into a document is searched and copied by the browser, and of longer ones there are windows.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use e2e::wait::stays;
 
 use super::client::PAGE_DOWN;
 use super::site::{HEAD, PageSite};
@@ -88,4 +90,27 @@ fn a_log_of_50_mb_has_windows() {
     browser.wait("the lines around it", "document.querySelectorAll('#log .line').length === 2000");
     browser.wait("the line", "document.querySelector(':target')?.id === 'L765432'");
     browser.wait("that it is seen", &is_seen(765_432));
+}
+
+#[test]
+fn a_short_log_takes_the_room_of_its_lines() {
+    let (site, path) = site(3);
+    let browser = site.browser("anna");
+    browser.size(390, 500);
+    browser.open(&site.url(&path));
+    let height = browser.value("document.querySelector('#log .log').getBoundingClientRect().height");
+    assert!(height.as_f64().unwrap() < 400.0, "{height}");
+}
+
+#[test]
+fn a_screen_that_is_not_there_says_so_once() {
+    let (site, _) = site(1);
+    let browser = site.browser("anna");
+    browser.open(&site.url("/jobs/unknown"));
+    browser.wait_text("there is no job");
+    // Something changes, which would make another screen afresh.
+    let _ = site.run_job("long");
+    stays(Duration::from_secs(2), "nothing is said of a refresh", || {
+        browser.value("document.getElementById('stream').hidden") == true
+    });
 }

@@ -85,7 +85,11 @@ fn messages_are_shown() {
         let job = jobs.iter().find(|job| job["event_id"] == **event || job["trigger_id"] == **event).unwrap();
         job["id"].as_str().unwrap().to_owned()
     };
-    let shown = worker.queue(&["show", &of(&events[0])]);
+    // The worker may be about to take it.
+    let shown = until("its worker", || {
+        let shown = worker.queue(&["show", &of(&events[0])]);
+        (shown.code != Some(0) || shown.stdout.contains("Deliveries  1")).then_some(shown)
+    });
     assert_eq!(shown.code, Some(0), "{}", shown.text());
     for part in ["Topic       t", "Worker      b", "Origin      a", "Deliveries  1", "until test -e"] {
         assert!(shown.stdout.contains(part), "{part}: {}", shown.stdout);
