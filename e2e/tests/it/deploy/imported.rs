@@ -52,6 +52,20 @@ fn checkout(kind: Kind, url: &str, to: &Path) {
     };
 }
 
+fn update(kind: Kind, copy: &Path) {
+    match kind {
+        Kind::Git => run(copy, "git", &["pull", "-q"]),
+        Kind::Svn => run(copy, "svn", &["up", "-q"]),
+    };
+}
+
+fn go_back(kind: Kind, copy: &Path, revision: &str) {
+    match kind {
+        Kind::Git => run(copy, "git", &["reset", "-q", "--hard", revision]),
+        Kind::Svn => run(copy, "svn", &["up", "-q", "-r", revision]),
+    };
+}
+
 #[test]
 fn an_imported_file_updates_and_goes_back_as_the_original() {
     for kind in KINDS {
@@ -94,15 +108,12 @@ fn an_imported_file_updates_and_goes_back_as_the_original() {
             ("Authorization", &*format!("Bearer {SECRET}")),
             ("Content-Type", "application/x-www-form-urlencoded"),
         ];
-        let update = Message::request("POST", "/api/deploy/updateByName", &headers, b"name=shop");
+        let request = Message::request("POST", "/api/deploy/updateByName", &headers, b"name=shop");
         let marker = "http trigger update_by_name listening on ";
         let address = |line: &str| line.split_once(marker)?.1.split('/').next()?.parse::<SocketAddr>().ok();
-        let response = send(daemon.wait_pick(marker, address), &update);
+        let response = send(daemon.wait_pick(marker, address), &request);
         assert_eq!(response.status, 200, "{}\n{}", response.text(), daemon.log());
-        match kind {
-            Kind::Git => run(&by_hand, "git", &["pull", "-q"]),
-            Kind::Svn => run(&by_hand, "svn", &["up", "-q"]),
-        };
+        update(kind, &by_hand);
         for copy in [&one, &two] {
             assert_eq!(read_tree(copy), read_tree(&by_hand), "{kind:?} updated to {second}");
         }
@@ -112,10 +123,7 @@ fn an_imported_file_updates_and_goes_back_as_the_original() {
         assert_eq!(back.code, Some(0), "{}\n{}", back.text(), daemon.log());
         let record: Value = serde_json::from_str(&back.stdout).unwrap();
         assert_eq!(record["to"], *first);
-        match kind {
-            Kind::Git => run(&by_hand, "git", &["reset", "-q", "--hard", &first]),
-            Kind::Svn => run(&by_hand, "svn", &["up", "-q", "-r", &first]),
-        };
+        go_back(kind, &by_hand, &first);
         for copy in [&one, &two] {
             assert_eq!(read_tree(copy), read_tree(&by_hand), "{kind:?} back at {first}");
         }
