@@ -68,6 +68,8 @@ pub use setup::Setup;
 const CHANNEL: usize = 1024;
 /// How long the end of a job that waits may take to be recorded before it counts as failed.
 const LONGEST_RECORDING: Duration = Duration::from_secs(10);
+/// How long the loop may take to say what a job waits for.
+const LONGEST_QUESTION: Duration = Duration::from_secs(1);
 
 /// A running dispatcher. Dropping it ends the loop at once; [`Dispatcher::stop`] ends it cleanly.
 pub struct Dispatcher {
@@ -145,9 +147,13 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let stopping = || JournalError(Refused::Stopping.to_string());
         let cancellation = Cancellation { job_id: job_id.into(), why: why.to_owned(), by, reply };
-        self.events.send(Event::Cancel(cancellation)).await.map_err(|_| stopping())?;
-        match tokio::time::timeout(LONGEST_RECORDING, answer).await {
-            Ok(answered) => answered.unwrap_or_else(|_| Err(stopping())),
+        let cancelled = async {
+            // While the disk hangs, the loop takes no events.
+            self.events.send(Event::Cancel(cancellation)).await.map_err(|_| stopping())?;
+            answer.await.unwrap_or_else(|_| Err(stopping()))
+        };
+        match tokio::time::timeout(LONGEST_RECORDING, cancelled).await {
+            Ok(cancelled) => cancelled,
             Err(_) => Err(JournalError("it takes too long".to_owned())),
         }
     }
@@ -189,11 +195,15 @@ impl Handle {
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 
-    /// What a job waits for, for people. `None`: it does not wait, or there is none of this id.
+    /// What a job waits for, for people. `None`: it does not wait, or there is none of this id, or the loop does not say
+    /// it within 1 s, since the disk hangs.
     pub async fn waits_for(&self, job_id: &str) -> Option<String> {
         let (reply, answer) = oneshot::channel();
-        self.events.send(Event::WaitsFor { job_id: job_id.into(), reply }).await.ok()?;
-        answer.await.ok()?
+        let asked = async {
+            self.events.send(Event::WaitsFor { job_id: job_id.into(), reply }).await.ok()?;
+            answer.await.ok()?
+        };
+        tokio::time::timeout(LONGEST_QUESTION, asked).await.ok()?
     }
 
     /// How things stand. `None` when the dispatcher is gone.

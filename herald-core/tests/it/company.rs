@@ -170,3 +170,40 @@ async fn what_was_said_to_be_cancelled_or_taken_back_is_recorded() {
     assert!(!handle.withdraw(first.into(), "given back".to_owned()).await, "it runs");
     running.stop(Duration::ZERO).await;
 }
+
+/// A disk that hangs from the third write on.
+#[derive(Default)]
+struct Hanging(std::sync::atomic::AtomicU32);
+
+#[async_trait]
+impl Journal for Hanging {
+    async fn append(&self, _: &Records) -> Result<(), JournalError> {
+        if self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 1 {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    fn is_durable(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_disk_that_hangs() {
+    let herald = Herald::new().trigger("t", Quiet).selector("yes", Yes).executor("work", Worker::default());
+    let herald = herald.router(Router::new("r", "t", "yes").task("k", "work"));
+    let running = herald.journal(Arc::new(Hanging::default())).start().await.unwrap();
+    let handle = running.handle();
+    activate(handle, json!({})).await;
+    // More than may be on their way: the loop takes no events any more.
+    for _ in 0..2000 {
+        let event = NewEvent::new("t".into(), params(json!({})));
+        let _ = tokio::time::timeout(Duration::from_millis(1), handle.accept_event(event)).await;
+    }
+    let began = tokio::time::Instant::now();
+    assert_eq!(handle.waits_for("j").await, None);
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert!(handle.cancel("j", "enough", None).await.is_err());
+    assert_eq!(began.elapsed().as_secs(), 11);
+}
