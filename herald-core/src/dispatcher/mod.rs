@@ -195,8 +195,8 @@ impl Handle {
         answer.await.unwrap_or(Err(Refused::Stopping))
     }
 
-    /// What a job waits for, for people. `None`: it does not wait, or there is none of this id, or the loop does not say
-    /// it within 1 s, since the disk hangs.
+    /// What a job waits for, for people. `None`: it does not wait, or there is none of this id, or the loop does not
+    /// say it within 1 s, since the disk hangs.
     pub async fn waits_for(&self, job_id: &str) -> Option<String> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
