@@ -32,6 +32,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// The longest body, and how long it may take.
 const MAX_BODY: u64 = 1 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
+/// The most acts at the same time, those whose clients have left included: they wait where the disk hangs.
+const MOST_ACTS: usize = 1000;
 /// How long a form that was sent twice waits for the first time.
 const FORM_WAIT: Duration = Duration::from_secs(30);
 
@@ -148,6 +150,12 @@ async fn detached(
     api: &Api,
     act: impl Future<Output = HandlerResult<Response>> + Send + 'static,
 ) -> HandlerResult<Response> {
+    if api.acts.len() >= MOST_ACTS {
+        return Err(ErrorResponse::later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many requests are in progress",
+        ));
+    }
     let done = api.acts.spawn(act).await;
     done.unwrap_or_else(|error| Err(ErrorResponse::new(StatusCode::INTERNAL_SERVER_ERROR, error)))
 }

@@ -108,3 +108,15 @@ async fn one_in_progress_goes_on_without_its_client() {
     let again = replay().await;
     assert_eq!((again.status, again.is_replayed), (503, false), "{}", again.body);
 }
+
+#[tokio::test]
+async fn acts_whose_clients_have_left_are_bounded() {
+    let (api, _dispatcher) = api(Arc::default(), Arc::default(), None);
+    let fire = async |keys| send(&api, owner(), Method::POST, "/v1/triggers/tick", keys, "{}").await.status;
+    assert_eq!(fire(&[]).await, 200);
+    let waiting: Vec<_> = (0..MOST_ACTS).map(|_| api.acts.spawn(std::future::pending::<()>())).collect();
+    assert_eq!((fire(&[]).await, fire(&["k"]).await), (503, 503));
+    waiting[0].abort();
+    tokio::task::yield_now().await;
+    assert_eq!(fire(&[]).await, 200);
+}
